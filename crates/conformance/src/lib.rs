@@ -1,0 +1,1 @@
+//! Suites every adapter of a port must pass.

@@ -1,0 +1,1 @@
+//! What presence and private messaging mean: pure, no async, no clock, no I/O.

@@ -1,0 +1,2 @@
+//! Lamplight: who is in, and a private word with them.
+fn main() {}

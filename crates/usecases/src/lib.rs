@@ -1,0 +1,1 @@
+//! The one door: a caller and a command in, a reply and events out.

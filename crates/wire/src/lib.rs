@@ -1,0 +1,1 @@
+//! The only place that knows JSON: commands in, replies and events out.
