@@ -1,0 +1,8 @@
+/** `@lamplight/client`: presence and private messages. Importing it does nothing; `createLamplight` starts it. */
+export { createLamplight } from "./client.js"
+export { LamplightError, Unauthorized } from "./errors.js"
+export type * from "./options.js"
+export type { OutboxRecord } from "./outbox-record.js"
+export { indexedDbStorage, memoryStorage } from "./storage.js"
+export type * from "./types.js"
+export type * from "./wire.js"

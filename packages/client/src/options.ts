@@ -1,0 +1,116 @@
+/** What an application, or a test, may hand to `createLamplight`. */
+import type { OutboxRecord } from "./outbox-record.js"
+import type { RosterMode } from "./wire.js"
+
+/** Why a token is asked for. */
+export interface TokenRequest {
+  /** `connect`: there is none yet. `expired`: the last one ran out. `refused`: the server did not take the last one. */
+  reason: "connect" | "expired" | "refused"
+  /** Aborted when nobody waits for it any more. */
+  signal: AbortSignal
+}
+
+/** Time, handed in. */
+export interface Clock {
+  now(): number
+  /** Calls `run` after `ms`; returns what cancels it. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** What the page is told by its surroundings. */
+export interface Surroundings {
+  /** Whether the person is there: the page is visible and was used a short while ago. */
+  isActive(): boolean
+  /** Whether the page can be seen. */
+  isVisible(): boolean
+  /** Whether the device believes it has a network. */
+  isOnline(): boolean
+  /**
+   * Tells of changes: `wake` when it is worth trying now (network back, page visible, woken from sleep), `active` when the
+   * person came back or went, `hide` when the page may be about to go. Returns what ends it.
+   */
+  watch(listener: (what: "wake" | "active" | "hide") => void): () => void
+}
+
+/** Where the outbox, drafts and read marks are kept. Every method may reject; the client then goes on in memory. */
+export interface ClientStorage {
+  /** All unsent messages of a user, in no particular order. */
+  outbox(userId: string): Promise<OutboxRecord[]>
+  putOutbox(record: OutboxRecord): Promise<void>
+  deleteOutbox(clientMessageId: string): Promise<void>
+  get(key: string): Promise<unknown>
+  /** `undefined` deletes. */
+  set(key: string, value: unknown): Promise<void>
+  close?(): void
+}
+
+/** Runs `work` while holding the lock of that name in all of a browser's tabs. */
+export type WithLock = <T>(name: string, work: () => Promise<T>) => Promise<T>
+
+/** The other tabs. */
+export interface Channel {
+  post(message: unknown): void
+  close(): void
+}
+
+/** The part of socket.io-client's socket that is used, so that tests can stand in for it. */
+export interface SocketLike {
+  readonly connected: boolean
+  readonly id?: string | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: the arguments of socket.io events are typed where they are read
+  on(event: string, listener: (...args: any[]) => void): unknown
+  emit(event: string, ...args: unknown[]): unknown
+  connect(): unknown
+  disconnect(): unknown
+}
+
+/** What a socket is made with. */
+export interface SocketRequest {
+  url: string
+  path: string
+  transports: string[]
+  /** Sent as Socket.IO's `auth`. */
+  auth: Record<string, string>
+  withCredentials: boolean
+}
+
+/** Everything is optional: `createLamplight()` on a page served by Lamplight uses its cookie. */
+export interface LamplightOptions {
+  /** Where Lamplight is: `https://chat.example.com`. Default: the page's own origin. */
+  url?: string
+  /** The socket's path. Default `/api/socketio`. */
+  path?: string
+  /** For `AUTH=open`: who this is. */
+  userId?: string
+  /** For `AUTH=open`: the profile. */
+  name?: string
+  avatarUrl?: string
+  /**
+   * For `AUTH=jwt`: fetches a fresh token. Throw `Unauthorized` to stop; anything else that is thrown is tried again.
+   * Without `getToken` and `userId` the session's cookie is used (`AUTH=local`).
+   */
+  getToken?: (request: TokenRequest) => string | Promise<string>
+  /** How much of the roster to follow. Default `diff`. */
+  roster?: RosterMode
+  /** Default `["websocket", "polling"]`; the order turns when the first one fails. */
+  transports?: ("websocket" | "polling")[]
+  /** Default: IndexedDB, or memory where there is none. */
+  storage?: ClientStorage
+
+  // What follows is for tests and unusual surroundings.
+  /** Default: `fetch`. */
+  fetch?: typeof fetch
+  clock?: Clock
+  /** 0 up to 1. Default `Math.random`. */
+  random?: () => number
+  /** Default: random UUIDs. */
+  newId?: () => string
+  /** Default: the document's visibility and input, and the network's events. */
+  surroundings?: Surroundings
+  /** Default: Web Locks, or a lock of this tab's own. */
+  withLock?: WithLock
+  /** Default: BroadcastChannel, where there is one. */
+  openChannel?: (name: string, receive: (message: unknown) => void) => Channel
+  /** Default: socket.io-client. */
+  openSocket?: (request: SocketRequest) => SocketLike
+}

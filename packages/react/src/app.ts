@@ -1,0 +1,43 @@
+import type {
+  ConnectionState,
+  ConversationsState,
+  MeState,
+  Outbox,
+  OutboxState,
+  UnreadState,
+} from "@lamplight/client"
+import { useLamplight, useStore } from "./provider.js"
+
+/** The state of the line. */
+export function useConnection(): ConnectionState {
+  return useStore(useLamplight().connection)
+}
+
+/** Who is signed in, and the status they chose. */
+export function useMe(): MeState {
+  return useStore(useLamplight().me)
+}
+
+/** The list of conversations, newest entry first, and the way to more of it. */
+export function useConversations(): ConversationsState & {
+  loadMore(): Promise<void>
+  reload(): Promise<void>
+} {
+  const client = useLamplight()
+  return {
+    ...useStore(client.conversations),
+    loadMore: client.loadMoreConversations,
+    reload: client.reloadConversations,
+  }
+}
+
+/** How much is unread: in all, and by conversation. */
+export function useUnread(): UnreadState {
+  return useStore(useLamplight().unread)
+}
+
+/** What is unsent, and what can be done about it. */
+export function useOutbox(): OutboxState & Pick<Outbox, "retry" | "edit" | "discard"> {
+  const { outbox } = useLamplight()
+  return { ...useStore(outbox), retry: outbox.retry, edit: outbox.edit, discard: outbox.discard }
+}
