@@ -1,0 +1,60 @@
+//! What happened, and who is to be told.
+
+use crate::conversation::{Members, Receipt};
+use crate::identity::{ConversationId, SessionId, UserId};
+use crate::message::Message;
+use crate::presence::Change;
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// Something that happened. Every node is told; each tells the sockets it holds.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A log has grown. In the order of `seq` within a conversation.
+    Appended {
+        /// The new entry.
+        message: Arc<Message>,
+        /// Who may see it.
+        to: Members,
+        /// The socket that sent it and has its acknowledgement instead.
+        except: Option<SessionId>,
+    },
+    /// Someone began or stopped typing.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// Began, or stopped.
+        is_typing: bool,
+        /// When it is over if nothing more is heard.
+        expires_at: Timestamp,
+        /// The others in it.
+        to: Members,
+    },
+    /// Someone's marks moved.
+    Receipt {
+        /// Where.
+        conversation: ConversationId,
+        /// Whose, and to where.
+        receipt: Receipt,
+        /// Everyone in it, the one whose marks moved included.
+        to: Members,
+    },
+    /// A conversation is new, or looks different, to these members; each is shown it as they see it.
+    ConversationChanged {
+        /// Which.
+        conversation: ConversationId,
+        /// To whom.
+        to: Members,
+    },
+    /// Someone's presence changed.
+    Presence(Change),
+    /// A session of local accounts ended; its sockets are to be closed.
+    SignedOut {
+        /// The user.
+        user: UserId,
+        /// Which sessions: all that were opened with this credential.
+        credential: Arc<str>,
+    },
+}

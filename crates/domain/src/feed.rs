@@ -1,0 +1,409 @@
+//! Who is told what of the roster: a pure state machine.
+//!
+//! Changes go in as they happen; what comes out is gathered, so that a storm of a thousand arrivals is a handful of
+//! shared deliveries and not a million small ones. The cost of a change follows those who follow it: nobody looks at
+//! a socket that asked for nothing.
+//!
+//! The rule that keeps snapshots and streams together (nothing lost, nothing twice): a newcomer's snapshot is taken
+//! at a flush, *after* the changes gathered until then went to those who were there before, and holds them all.
+
+use crate::identity::UserId;
+use crate::presence::{Change, Presence};
+use crate::time::Moment;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How much of the roster a socket wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The list at once, each change as it happens, and the whole list again now and then.
+    #[default]
+    Full,
+    /// The list once, then only changes.
+    Diff,
+    /// Only the users it names.
+    Watch,
+    /// Nothing.
+    None,
+}
+
+/// Changes are gathered for at most this long.
+pub const GATHER: Duration = Duration::from_millis(100);
+/// A `full` client gets the whole list at most this often.
+const LIST_EVERY: Duration = Duration::from_secs(1);
+/// … and this much less often for each entry of it.
+const LIST_EVERY_ENTRY: Duration = Duration::from_millis(10);
+
+/// What is to be sent, and to whom.
+#[derive(Debug, PartialEq)]
+pub enum Delivery<K> {
+    /// The list as it is now: encode [`Feed::listed`] once for all of them.
+    Snapshot(Vec<K>),
+    /// Each change as an event of its own, to `full` sockets.
+    Events(Vec<K>, Vec<Change>),
+    /// The changes in one batch, to `diff` and `watch` sockets.
+    Changes(Vec<K>, Vec<Change>),
+}
+
+#[derive(Debug)]
+struct Follower {
+    mode: Mode,
+    /// For `full`: when it last got the whole list.
+    listed_at: Moment,
+    /// For `full`: the version of that list.
+    listed_version: u64,
+    /// The users it watches, each with the version up to which it was told already.
+    watched: HashMap<UserId, u64>,
+}
+
+/// The feed of one node. `K` names a socket.
+#[derive(Debug)]
+pub struct Feed<K> {
+    limit: usize,
+    followers: HashMap<K, Follower>,
+    watchers: HashMap<UserId, HashSet<K>>,
+    /// Those in the list, by when they came.
+    listed: BTreeMap<u64, Arc<Presence>>,
+    /// Those past the limit.
+    beyond: BTreeMap<u64, Arc<Presence>>,
+    /// When each came, for both.
+    since: HashMap<UserId, u64>,
+    version: u64,
+    /// Gathered for `full` and `diff`.
+    pending: Vec<Change>,
+    /// Gathered for those who watch, whichever their mode.
+    pending_watched: Vec<Change>,
+    newcomers: Vec<K>,
+    flushed_at: Option<Moment>,
+    /// The earliest next round of whole lists.
+    lists_at: Moment,
+    lists_version: u64,
+    full_count: usize,
+}
+
+impl<K: Clone + Eq + Hash> Feed<K> {
+    /// A feed whose lists have at most `limit` entries; 0 means no limit.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit: if limit == 0 { usize::MAX } else { limit },
+            followers: HashMap::new(),
+            watchers: HashMap::new(),
+            listed: BTreeMap::new(),
+            beyond: BTreeMap::new(),
+            since: HashMap::new(),
+            version: 0,
+            pending: Vec::new(),
+            pending_watched: Vec::new(),
+            newcomers: Vec::new(),
+            flushed_at: None,
+            lists_at: Moment(0),
+            lists_version: 0,
+            full_count: 0,
+        }
+    }
+
+    /// The entries of the list, in the order in which they came.
+    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Presence>> {
+        self.listed.values()
+    }
+
+    /// How many are in, listed or not.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.listed.len() + self.beyond.len()
+    }
+
+    /// Whether the list is shorter than the count.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        !self.beyond.is_empty()
+    }
+
+    /// The version of the newest change that the list holds.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many sockets follow anything, for metrics.
+    #[must_use]
+    pub fn follower_count(&self) -> usize {
+        self.followers.len()
+    }
+
+    /// How a user is shown, `None` if as offline.
+    #[must_use]
+    pub fn get(&self, user: &str) -> Option<&Arc<Presence>> {
+        let since = self.since.get(user)?;
+        self.listed.get(since).or_else(|| self.beyond.get(since))
+    }
+
+    /// A socket begins to follow, or changes its mode; it gets a fresh snapshot at the next flush. Following with
+    /// [`Mode::None`] is the end of following, but for what it watches.
+    pub fn follow(&mut self, key: K, mode: Mode) {
+        match self.followers.get_mut(&key) {
+            Some(follower) => {
+                if follower.mode == Mode::Full {
+                    self.full_count -= 1;
+                }
+                follower.mode = mode;
+            }
+            None if mode == Mode::None => return,
+            None => {
+                let follower = Follower { mode, listed_at: Moment(0), listed_version: 0, watched: HashMap::new() };
+                self.followers.insert(key.clone(), follower);
+            }
+        }
+        if mode == Mode::Full {
+            self.full_count += 1;
+        }
+        if matches!(mode, Mode::Full | Mode::Diff) && !self.newcomers.contains(&key) {
+            self.newcomers.push(key);
+        }
+    }
+
+    /// A socket is gone.
+    pub fn unfollow(&mut self, key: &K) {
+        let Some(follower) = self.followers.remove(key) else { return };
+        if follower.mode == Mode::Full {
+            self.full_count -= 1;
+        }
+        for user in follower.watched.keys() {
+            Self::forget_watcher(&mut self.watchers, user, key);
+        }
+        self.newcomers.retain(|newcomer| newcomer != key);
+    }
+
+    /// How many users a socket watches.
+    #[must_use]
+    pub fn watched_count(&self, key: &K) -> usize {
+        self.followers.get(key).map_or(0, |follower| follower.watched.len())
+    }
+
+    /// A socket follows these users from now on. Their states as of now are the caller's to answer with, from
+    /// [`Feed::get`], before anything else is pushed; changes gathered so far are in those states already and do not
+    /// come again.
+    pub fn watch(&mut self, key: &K, users: impl IntoIterator<Item = UserId>) {
+        let follower = self.followers.entry(key.clone()).or_insert_with(|| Follower {
+            mode: Mode::None,
+            listed_at: Moment(0),
+            listed_version: 0,
+            watched: HashMap::new(),
+        });
+        for user in users {
+            let gathered = self.pending_watched.iter().rfind(|change| *change.user() == user);
+            follower.watched.insert(user.clone(), gathered.map_or(0, Change::version));
+            self.watchers.entry(user).or_default().insert(key.clone());
+        }
+    }
+
+    /// A socket follows these users no longer.
+    pub fn unwatch<'a>(&mut self, key: &K, users: impl IntoIterator<Item = &'a UserId>) {
+        let Some(follower) = self.followers.get_mut(key) else { return };
+        for user in users {
+            if follower.watched.remove(user).is_some() {
+                Self::forget_watcher(&mut self.watchers, user, key);
+            }
+        }
+        if follower.mode == Mode::None && follower.watched.is_empty() {
+            self.followers.remove(key);
+        }
+    }
+
+    fn forget_watcher(watchers: &mut HashMap<UserId, HashSet<K>>, user: &UserId, key: &K) {
+        if let Some(keys) = watchers.get_mut(user) {
+            keys.remove(key);
+            if keys.is_empty() {
+                watchers.remove(user);
+            }
+        }
+    }
+
+    /// A change happened. A change that is not newer than what is known of its user is dropped: a bus may repeat and
+    /// reorder.
+    pub fn push(&mut self, change: Change) {
+        let user = change.user().clone();
+        let version = change.version();
+        let known = self.get(user.as_str()).map(|presence| presence.version);
+        if known.is_some_and(|known| known >= version) {
+            return;
+        }
+        self.version = self.version.max(version);
+        if self.watchers.contains_key(&user) {
+            Self::gather(&mut self.pending_watched, change.clone());
+        }
+        match change {
+            Change::Online(presence) | Change::Updated(presence) => {
+                let known_since = self.since.get(&user).copied();
+                if let Some(since) = known_since.filter(|since| *since != presence.since) {
+                    // A leave was missed; the newer stay takes the older one's place.
+                    self.remove(since);
+                }
+                self.since.insert(user, presence.since);
+                let is_new = known_since != Some(presence.since);
+                let since = presence.since;
+                let listed = if is_new { self.listed.len() < self.limit } else { self.listed.contains_key(&since) };
+                if listed {
+                    self.listed.insert(since, Arc::clone(&presence));
+                    let change = if is_new { Change::Online(presence) } else { Change::Updated(presence) };
+                    Self::gather(&mut self.pending, change);
+                } else {
+                    self.beyond.insert(since, presence);
+                }
+            }
+            Change::Offline(absence) => {
+                let Some(since) = self.since.remove(&user) else { return };
+                if self.remove(since) {
+                    Self::gather(&mut self.pending, Change::Offline(absence));
+                    // The list has room: who waited longest past its end moves in, and is news to those who follow it.
+                    if let Some((since, presence)) = self.beyond.pop_first() {
+                        self.listed.insert(since, Arc::clone(&presence));
+                        Self::gather(&mut self.pending, Change::Online(presence));
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, since: u64) -> bool {
+        self.beyond.remove(&since);
+        self.listed.remove(&since).is_some()
+    }
+
+    /// Adds a change to a batch; a newer look of someone takes the place of the older one, so that no user can make a
+    /// batch long.
+    fn gather(batch: &mut Vec<Change>, change: Change) {
+        if let Change::Updated(newer) = &change
+            && let Some(at) = batch.iter().rposition(|held| held.user() == &newer.profile.id)
+        {
+            match &batch[at] {
+                Change::Online(_) => {
+                    batch[at] = Change::Online(Arc::clone(newer));
+                    return;
+                }
+                Change::Updated(_) => {
+                    batch[at] = change;
+                    return;
+                }
+                Change::Offline(_) => {}
+            }
+        }
+        batch.push(change);
+    }
+
+    /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when enough was gathered.
+    #[must_use]
+    pub fn next_flush(&self) -> Option<Moment> {
+        let gathered = !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty();
+        let soon = gathered.then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(GATHER)));
+        let lists = (self.full_count > 0 && self.lists_version < self.version).then_some(self.lists_at);
+        [soon, lists].into_iter().flatten().min()
+    }
+
+    /// Sends what is due at `now`.
+    pub fn flush(&mut self, now: Moment) -> Vec<Delivery<K>> {
+        let gathered = !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty();
+        let mut out = Vec::new();
+        if gathered && self.flushed_at.is_none_or(|at| at.plus(GATHER) <= now) {
+            self.flush_gathered(now, &mut out);
+        }
+        if self.full_count > 0 && self.lists_version < self.version && self.lists_at <= now {
+            self.flush_lists(now, &mut out);
+        }
+        out
+    }
+
+    fn flush_gathered(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
+        self.flushed_at = Some(now);
+        let newcomers = std::mem::take(&mut self.newcomers);
+        let pending = std::mem::take(&mut self.pending);
+        let watched = std::mem::take(&mut self.pending_watched);
+
+        if !pending.is_empty() {
+            let fresh: HashSet<&K> = newcomers.iter().collect();
+            let of = |mode: Mode| -> Vec<K> {
+                self.followers
+                    .iter()
+                    .filter(|(key, follower)| follower.mode == mode && !fresh.contains(key))
+                    .map(|(key, _)| key.clone())
+                    .collect()
+            };
+            let (full, diff) = (of(Mode::Full), of(Mode::Diff));
+            if !full.is_empty() {
+                out.push(Delivery::Events(full, pending.clone()));
+            }
+            if !diff.is_empty() {
+                out.push(Delivery::Changes(diff, pending.clone()));
+            }
+        }
+        if !watched.is_empty() {
+            self.flush_watched(&pending, watched, out);
+        }
+        if !newcomers.is_empty() {
+            for key in &newcomers {
+                if let Some(follower) = self.followers.get_mut(key) {
+                    follower.listed_at = now;
+                    follower.listed_version = self.version;
+                }
+            }
+            out.push(Delivery::Snapshot(newcomers));
+        }
+    }
+
+    /// Hands each watcher the changes of those it watches. Watchers who watch the same users share one delivery.
+    fn flush_watched(&self, pending: &[Change], watched: Vec<Change>, out: &mut Vec<Delivery<K>>) {
+        let in_pending: HashSet<(&UserId, u64)> = pending.iter().map(|change| (change.user(), change.version())).collect();
+        let mut by_key: HashMap<&K, Vec<usize>> = HashMap::new();
+        for (index, change) in watched.iter().enumerate() {
+            for key in self.watchers.get(change.user()).into_iter().flatten() {
+                let Some(follower) = self.followers.get(key) else { continue };
+                // Who follows the list has this change from there already.
+                let from_list = matches!(follower.mode, Mode::Full | Mode::Diff) && in_pending.contains(&(change.user(), change.version()));
+                let told = follower.watched.get(change.user()).is_some_and(|told| *told >= change.version());
+                if !from_list && !told {
+                    by_key.entry(key).or_default().push(index);
+                }
+            }
+        }
+        let mut by_set: HashMap<Vec<usize>, Vec<K>> = HashMap::new();
+        for (key, indexes) in by_key {
+            by_set.entry(indexes).or_default().push(key.clone());
+        }
+        for (indexes, keys) in by_set {
+            let changes = indexes.into_iter().map(|index| watched[index].clone()).collect();
+            out.push(Delivery::Changes(keys, changes));
+        }
+    }
+
+    fn flush_lists(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
+        let pause = LIST_EVERY.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
+        self.lists_at = now.plus(pause);
+        let version = self.version;
+        let mut left_out = false;
+        let mut due = Vec::new();
+        for (key, follower) in &mut self.followers {
+            if follower.mode != Mode::Full || follower.listed_version >= version || self.newcomers.contains(key) {
+                continue;
+            }
+            if follower.listed_at.plus(pause) > now {
+                left_out = true;
+                continue;
+            }
+            follower.listed_at = now;
+            follower.listed_version = version;
+            due.push(key.clone());
+        }
+        if !left_out {
+            self.lists_version = version;
+        }
+        if !due.is_empty() {
+            out.push(Delivery::Snapshot(due));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

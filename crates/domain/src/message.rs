@@ -1,0 +1,125 @@
+//! What may be sent, and what was.
+
+use crate::identity::{ConversationId, MessageId, UserId};
+use crate::time::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+
+/// The most characters (Unicode scalar values) a message may have.
+pub const MAX_CONTENT_CHARS: usize = 8_000;
+
+/// A text that may be sent, exactly as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content(Arc<str>);
+
+/// Why a text may not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidContent {
+    /// Nothing, or only white space.
+    Empty,
+    /// More than [`MAX_CONTENT_CHARS`] characters; how many it has.
+    TooLong(usize),
+}
+
+impl fmt::Display for InvalidContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("The message is empty."),
+            Self::TooLong(count) => write!(f, "The message has {count} characters; at most 8000 can be sent."),
+        }
+    }
+}
+
+impl Content {
+    /// Checks a text and keeps it as typed.
+    ///
+    /// # Errors
+    /// When it is only white space or too long.
+    pub fn parse(text: &str) -> Result<Self, InvalidContent> {
+        if text.trim().is_empty() {
+            return Err(InvalidContent::Empty);
+        }
+        if text.len() > MAX_CONTENT_CHARS {
+            let count = text.chars().count();
+            if count > MAX_CONTENT_CHARS {
+                return Err(InvalidContent::TooLong(count));
+            }
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Takes a text that was checked before, such as one read back from the store.
+    #[must_use]
+    pub fn trusted(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What makes a send repeatable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendKey {
+    /// The client promises that this id stands for this message alone; the same id with other content is a conflict.
+    ClientMessageId(Arc<str>),
+    /// A `temp-<milliseconds>` of the original pages. Two tabs can make the same one, so other content under it is
+    /// another message.
+    TempId(Arc<str>),
+}
+
+/// A message that may be appended to a log.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The id it will have, if it is not a repetition.
+    pub id: MessageId,
+    /// Where it goes.
+    pub conversation: ConversationId,
+    /// Who says it.
+    pub sender: UserId,
+    /// What is said.
+    pub content: Content,
+    /// What makes it repeatable, if the client gave anything.
+    pub key: Option<SendKey>,
+    /// When the server took it.
+    pub created_at: Timestamp,
+}
+
+/// An entry of a log: today always a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Unique over all conversations.
+    pub id: MessageId,
+    /// The log it is in.
+    pub conversation: ConversationId,
+    /// Its place in the log: 1, 2, 3 … without gaps.
+    pub seq: u64,
+    /// Who said it.
+    pub sender: UserId,
+    /// What was said.
+    pub content: Content,
+    /// The client's own id for it, shown to all so that every device of the sender can tell its own.
+    pub client_message_id: Option<Arc<str>>,
+    /// When the server took it.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_kept_as_typed() {
+        assert_eq!(Content::parse("  hi\n ").unwrap().as_str(), "  hi\n ");
+        assert_eq!(Content::parse(" \n\u{a0}\u{2003}"), Err(InvalidContent::Empty));
+    }
+
+    #[test]
+    fn length_counts_characters_not_bytes() {
+        assert!(Content::parse(&"😀".repeat(8_000)).is_ok());
+        assert_eq!(Content::parse(&"x".repeat(8_001)), Err(InvalidContent::TooLong(8_001)));
+    }
+}

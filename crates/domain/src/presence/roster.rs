@@ -1,0 +1,422 @@
+//! The roster of one node: who is in, decided from the set of live sessions.
+
+use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
+use crate::identity::{Profile, SessionId, UserId};
+use crate::time::{Moment, Now, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How long a session that closed still counts, so that a reload is no event.
+    pub grace: Duration,
+    /// How long a session lives without activity.
+    pub time_to_live: Duration,
+    /// After how long without activity on any device someone is away by themselves.
+    pub away_after: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(5), time_to_live: Duration::from_secs(3_600), away_after: Duration::from_secs(300) }
+    }
+}
+
+/// Whether a session counts, and until when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Life {
+    /// Its socket is open.
+    Live,
+    /// Its socket is gone; it counts until then.
+    Ending { at: Moment, reason: OfflineReason },
+    /// Its socket is open, but no activity came for the time to live; activity revives it.
+    Dormant,
+}
+
+#[derive(Debug)]
+struct Session {
+    id: SessionId,
+    life: Life,
+    last_active: Moment,
+    /// The person said that they are not at this device.
+    idle: bool,
+    activity: Option<Activity>,
+}
+
+#[derive(Debug)]
+struct User {
+    profile: Profile,
+    chosen: Chosen,
+    sessions: Vec<Session>,
+    /// What everyone has been told; `None` while they are told "offline".
+    shown: Option<Arc<Presence>>,
+    last_seen: Option<Timestamp>,
+    last_active_wall: Timestamp,
+    /// Why the latest session that ended did so, and when, for the leave that may follow.
+    last_end: Option<(OfflineReason, Timestamp)>,
+    /// When this user has to be looked at again, if a tick is due.
+    wake: Option<Moment>,
+}
+
+/// Who is in.
+#[derive(Debug)]
+pub struct Roster {
+    rules: Rules,
+    /// The latest version given out: the persisted epoch times 2^32 and a counter. One counter for all users makes
+    /// a list's version comparable with a change's; only what is *visible* takes a number.
+    version: u64,
+    users: HashMap<UserId, User>,
+    sessions: HashMap<SessionId, UserId>,
+    /// Everyone who is shown as in, by when they came.
+    visible: BTreeMap<u64, Arc<Presence>>,
+    wakes: BTreeSet<(Moment, UserId)>,
+}
+
+impl Roster {
+    /// An empty roster. `epoch` must be greater than in every earlier life of this roster, and below 2^21 so that
+    /// versions stay below 2^53.
+    #[must_use]
+    pub fn new(rules: Rules, epoch: u32) -> Self {
+        Self {
+            rules,
+            version: u64::from(epoch) << 32,
+            users: HashMap::new(),
+            sessions: HashMap::new(),
+            visible: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+        }
+    }
+
+    /// The version of the latest visible change.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many are shown as in.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.visible.len()
+    }
+
+    /// How many sessions there are, those in their grace period and the invisible included. For metrics.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Everyone who is shown as in and came after the version `after`, in the order in which they came.
+    pub fn list(&self, after: u64) -> impl Iterator<Item = &Arc<Presence>> {
+        self.visible.range(after.saturating_add(1)..).map(|(_, presence)| presence)
+    }
+
+    /// How `user` is shown, `None` if as offline.
+    #[must_use]
+    pub fn get(&self, user: &str) -> Option<&Arc<Presence>> {
+        self.users.get(user)?.shown.as_ref()
+    }
+
+    /// Whose session this is, if it is still held.
+    #[must_use]
+    pub fn user_of(&self, session: &SessionId) -> Option<&UserId> {
+        self.sessions.get(session)
+    }
+
+    /// When `user` was last seen, if they are held here and were.
+    #[must_use]
+    pub fn last_seen(&self, user: &str) -> Option<Timestamp> {
+        self.users.get(user)?.last_seen
+    }
+
+    /// What `user` chose, if they are held here.
+    #[must_use]
+    pub fn chosen(&self, user: &str) -> Option<&Chosen> {
+        Some(&self.users.get(user)?.chosen)
+    }
+
+    /// Whether `user` has a session and is to look offline all the same.
+    #[must_use]
+    pub fn is_invisible(&self, user: &str) -> bool {
+        self.users.get(user).is_some_and(|user| user.chosen.status == Manual::Invisible)
+    }
+
+    /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what the store knows.
+    pub fn join(&mut self, now: Now, session: SessionId, profile: Profile, chosen: Chosen, last_seen: Option<Timestamp>) -> Vec<Change> {
+        let id = profile.id.clone();
+        if self.sessions.get(&session).is_some_and(|owner| *owner != id) {
+            return Vec::new(); // One socket is one user's; the use case has refused this already.
+        }
+        let user = self.users.entry(id.clone()).or_insert_with(|| User {
+            profile: profile.clone(),
+            chosen: Chosen::default(),
+            sessions: Vec::with_capacity(1),
+            shown: None,
+            last_seen: None,
+            last_active_wall: now.wall,
+            last_end: None,
+            wake: None,
+        });
+        user.profile = profile;
+        user.chosen = chosen.at(now.wall);
+        user.last_seen = user.last_seen.max(last_seen);
+        user.last_active_wall = user.last_active_wall.max(now.wall);
+        match user.sessions.iter_mut().find(|held| held.id == session) {
+            Some(held) => {
+                held.life = Life::Live;
+                held.last_active = now.moment;
+                held.idle = false;
+            }
+            None => {
+                user.sessions.push(Session { id: session.clone(), life: Life::Live, last_active: now.moment, idle: false, activity: None })
+            }
+        }
+        self.sessions.insert(session, id.clone());
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no event for others,
+    /// unless it ends or begins an absence.
+    pub fn activity(&mut self, now: Now, session: &SessionId, active: bool) -> Vec<Change> {
+        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        let Some(held) = user.sessions.iter_mut().find(|held| held.id == *session) else { return Vec::new() };
+        if matches!(held.life, Life::Ending { .. }) {
+            return Vec::new(); // A late heartbeat of a socket that is gone.
+        }
+        held.life = Life::Live;
+        held.idle = !active;
+        // A heartbeat that says "idle" still proves that the device is there; it just is no sign of the person. The
+        // life of a session is therefore measured from any heartbeat, being away from `active` ones.
+        held.last_active = now.moment;
+        if active {
+            user.last_active_wall = user.last_active_wall.max(now.wall);
+        }
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// A session's socket is gone. It counts through the grace period.
+    pub fn close(&mut self, now: Now, session: &SessionId, reason: OfflineReason) -> Vec<Change> {
+        let at = now.moment.plus(self.rules.grace);
+        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        if let Some(index) = user.sessions.iter().position(|held| held.id == *session) {
+            match user.sessions[index].life {
+                Life::Live => {
+                    user.sessions[index].life = Life::Ending { at, reason };
+                    user.last_end = Some((reason, now.wall));
+                }
+                Life::Ending { .. } => {} // Told twice; the first one counts.
+                Life::Dormant => {
+                    user.sessions.swap_remove(index);
+                    self.sessions.remove(session);
+                }
+            }
+        }
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// A session is over at once: its user signed out.
+    pub fn sign_out(&mut self, now: Now, session: &SessionId) -> Vec<Change> {
+        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        user.sessions.retain(|held| held.id != *session);
+        user.last_end = Some((OfflineReason::SignedOut, now.wall));
+        // Whoever signs out leaves no ghost of an earlier tab behind.
+        let ended: Vec<SessionId> =
+            user.sessions.iter().filter(|held| matches!(held.life, Life::Ending { .. })).map(|held| held.id.clone()).collect();
+        if user.sessions.len() == ended.len() {
+            user.sessions.clear();
+            for ghost in ended {
+                self.sessions.remove(&ghost);
+            }
+        }
+        self.sessions.remove(session);
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// The user's manual status, for all their devices.
+    pub fn set_status(&mut self, now: Now, user: &UserId, chosen: Chosen) -> Vec<Change> {
+        let Some(held) = self.users.get_mut(user) else { return Vec::new() };
+        held.chosen = chosen.at(now.wall);
+        self.settle(now, user).into_iter().collect()
+    }
+
+    /// What the person is doing, held by one session and gone with it.
+    pub fn set_activity(&mut self, now: Now, session: &SessionId, activity: Option<Activity>) -> Vec<Change> {
+        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        if let Some(held) = user.sessions.iter_mut().find(|held| held.id == *session) {
+            held.activity = activity;
+        }
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// A profile changed.
+    pub fn set_profile(&mut self, now: Now, profile: Profile) -> Vec<Change> {
+        let id = profile.id.clone();
+        let Some(user) = self.users.get_mut(&id) else { return Vec::new() };
+        user.profile = profile;
+        self.settle(now, &id).into_iter().collect()
+    }
+
+    /// When [`Roster::tick`] has something to do. (A status with an `until` follows
+    /// the wall clock, which may jump, so its user is looked at every half minute.)
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.wakes.first().map(|(moment, _)| *moment)
+    }
+
+    /// Ends grace periods, lives and statuses that are over, and lets people be away.
+    pub fn tick(&mut self, now: Now) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Some((moment, id)) = self.wakes.first().cloned() {
+            // Strictly later: a refresh at the very moment of expiry wins, even if the tick comes first.
+            if moment >= now.moment {
+                break;
+            }
+            self.wakes.pop_first();
+            if let Some(user) = self.users.get_mut(&id) {
+                user.wake = None;
+                changes.extend(self.settle(now, &id));
+            }
+        }
+        changes
+    }
+
+    fn user_mut(&mut self, session: &SessionId) -> Option<(UserId, &mut User)> {
+        let id = self.sessions.get(session)?.clone();
+        let user = self.users.get_mut(&id)?;
+        Some((id, user))
+    }
+
+    /// Brings what is shown of a user in line with the facts: the only place that makes a [`Change`].
+    fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
+        let rules = self.rules;
+        let user = self.users.get_mut(id)?;
+
+        let mut ran_out = None;
+        let sessions = &mut self.sessions;
+        user.sessions.retain_mut(|held| match held.life {
+            Life::Ending { at, .. } if at < now.moment => {
+                sessions.remove(&held.id);
+                false
+            }
+            Life::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
+                held.life = Life::Dormant;
+                held.activity = None;
+                ran_out = Some(OfflineReason::Timeout);
+                true
+            }
+            _ => true,
+        });
+        if let Some(reason) = ran_out {
+            user.last_end = Some((reason, user.last_active_wall));
+        }
+        user.chosen = std::mem::take(&mut user.chosen).at(now.wall);
+
+        let counts = |held: &&Session| held.life != Life::Dormant;
+        let present = user.sessions.iter().any(|held| counts(&held));
+        let visible = present && user.chosen.status != Manual::Invisible;
+
+        let change = if visible {
+            let status = match user.chosen.status {
+                Manual::Away => Status::Away,
+                Manual::Busy => Status::Busy,
+                Manual::Online | Manual::Invisible => {
+                    let at_a_device =
+                        user.sessions.iter().filter(counts).any(|held| !held.idle && held.last_active.plus(rules.away_after) >= now.moment);
+                    if at_a_device { Status::Online } else { Status::Away }
+                }
+            };
+            let activities: Vec<Activity> =
+                user.sessions.iter().filter_map(|held| held.activity.clone()).fold(Vec::new(), |mut all, one| {
+                    if !all.contains(&one) {
+                        all.push(one);
+                    }
+                    all
+                });
+            let before = user.shown.as_ref();
+            let same = before.is_some_and(|shown| {
+                shown.status == status && shown.text == user.chosen.text && shown.activities == activities && shown.profile == user.profile
+            });
+            if same {
+                None
+            } else {
+                self.version += 1;
+                let since = before.map_or(self.version, |shown| shown.since);
+                let presence = Arc::new(Presence {
+                    profile: user.profile.clone(),
+                    status,
+                    text: user.chosen.text.clone(),
+                    last_active_at: user.last_active_wall,
+                    activities,
+                    version: self.version,
+                    since,
+                });
+                self.visible.insert(since, Arc::clone(&presence));
+                let change = if before.is_none() { Change::Online(Arc::clone(&presence)) } else { Change::Updated(Arc::clone(&presence)) };
+                user.shown = Some(presence);
+                Some(change)
+            }
+        } else if let Some(shown) = user.shown.take() {
+            self.visible.remove(&shown.since);
+            // Going invisible looks like any close: nothing in the answer may tell one from the other.
+            let (reason, seen) =
+                if present { (OfflineReason::Closed, now.wall) } else { user.last_end.unwrap_or((OfflineReason::Closed, now.wall)) };
+            user.last_seen = user.last_seen.max(Some(seen));
+            self.version += 1;
+            Some(Change::Offline(Absence { user: id.clone(), last_seen_at: user.last_seen, reason, version: self.version }))
+        } else {
+            None
+        };
+
+        self.plan(now, id);
+        change
+    }
+
+    /// Notes when the user has to be looked at again. A wake that is too early does no harm and is left where it is, so
+    /// that a heartbeat costs no work here.
+    fn plan(&mut self, now: Now, id: &UserId) {
+        let rules = self.rules;
+        let Some(user) = self.users.get_mut(id) else { return };
+        if user.sessions.is_empty() {
+            if let Some(wake) = user.wake.take() {
+                self.wakes.remove(&(wake, id.clone()));
+            }
+            self.users.remove(id);
+            return;
+        }
+        let shown_online = user.shown.as_ref().is_some_and(|shown| shown.status == Status::Online);
+        let until = user.chosen.until.map(|until| {
+            let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
+            // The wall clock may jump meanwhile, so look again at least every half minute.
+            now.moment.plus(Duration::from_millis(left.min(30_000)))
+        });
+        let due = user
+            .sessions
+            .iter()
+            .filter_map(|held| match held.life {
+                Life::Ending { at, .. } => Some(at),
+                Life::Live if shown_online && !held.idle && held.last_active.plus(rules.away_after) >= now.moment => {
+                    Some(held.last_active.plus(rules.away_after.min(rules.time_to_live)))
+                }
+                Life::Live => Some(held.last_active.plus(rules.time_to_live)),
+                Life::Dormant => None,
+            })
+            .chain(until)
+            .min();
+        match (due, user.wake) {
+            (Some(due), Some(wake)) if wake <= due => {}
+            (Some(due), wake) => {
+                if let Some(wake) = wake {
+                    self.wakes.remove(&(wake, id.clone()));
+                }
+                user.wake = Some(due);
+                self.wakes.insert((due, id.clone()));
+            }
+            (None, Some(wake)) => {
+                self.wakes.remove(&(wake, id.clone()));
+                user.wake = None;
+            }
+            (None, None) => {}
+        }
+    }
+}

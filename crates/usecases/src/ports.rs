@@ -1,0 +1,324 @@
+//! What the use cases need of the world. Each port has a twin in every mode, and every twin passes the same suite in
+//! `crates/conformance`.
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::event::Event;
+use lamplight_domain::feed::Mode;
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::message::{Message, NewMessage};
+use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence as Shown};
+use lamplight_domain::time::{Now, Timestamp};
+use std::sync::Arc;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is out of reach, full or too slow: try again. The outcome is unknown.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// It answered with something that should not be.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// What a store answers with.
+pub type Stored<T> = Result<T, StoreError>;
+
+/// Both clocks.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Now;
+}
+
+/// Ids and secrets.
+pub trait Ids: Send + Sync + 'static {
+    /// An id for a message taken at `at`; later ones sort after earlier ones.
+    fn message(&self, at: Timestamp) -> MessageId;
+    /// An id for a new conversation.
+    fn conversation(&self, at: Timestamp) -> ConversationId;
+    /// An id for a new local account.
+    fn user(&self, at: Timestamp) -> UserId;
+    /// A secret of 256 bits from the system's random source, in URL-safe characters.
+    fn secret(&self) -> String;
+}
+
+/// What an append came to.
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// The entry in the log: the new one, or the one that was there.
+    pub message: Arc<Message>,
+    /// It was there already.
+    pub duplicate: bool,
+}
+
+/// Why an append was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no such conversation, or the sender is not in it.
+    #[error("no such conversation for the sender")]
+    NotFound,
+    /// The same client message id stands for other content.
+    #[error("the client message id stands for other content")]
+    Conflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which part of a log is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The newest entries.
+    Newest,
+    /// The newest of those before a `seq`.
+    Before(u64),
+    /// The oldest of those after a `seq`.
+    After(u64),
+}
+
+/// A part of a log, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The entries.
+    pub entries: Vec<Message>,
+    /// There is more in the direction asked.
+    pub has_more: bool,
+}
+
+/// What a client that was away needs of one conversation.
+#[derive(Clone, Debug)]
+pub struct SyncPage {
+    /// The entries after what the client has, oldest first.
+    pub entries: Vec<Message>,
+    /// The newest `seq` there is.
+    pub head_seq: u64,
+    /// How far the caller has read.
+    pub read_seq: u64,
+    /// How far everyone has got.
+    pub receipts: Vec<Receipt>,
+    /// The oldest `seq` that is still kept.
+    pub first_seq: u64,
+    /// There are more entries after these.
+    pub has_more: bool,
+}
+
+/// A page of something, with the key after which the next begins.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is one. Opaque to clients.
+    pub next: Option<String>,
+}
+
+/// What moving a mark came to.
+#[derive(Clone, Debug)]
+pub struct Marked {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The marks as they are now.
+    pub receipt: Receipt,
+    /// Whether they moved.
+    pub moved: bool,
+    /// Everyone in the conversation.
+    pub members: Members,
+}
+
+/// Conversations and their logs. The truth of Lamplight.
+#[async_trait]
+pub trait Messages: Send + Sync + 'static {
+    /// Appends a message. Its place among this process' other appends is settled when this is *called*, not when the
+    /// future is first polled, so that one sender's messages keep their order. Resolves once the entry is durable.
+    ///
+    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own read mark. After the
+    /// commit, and in its order, an [`Event::Appended`] that leaves out the socket `except` goes to the fan-out;
+    /// a duplicate is not published again.
+    ///
+    /// A sender that the store does not know fails with [`AppendError::NotFound`].
+    fn append(&self, message: NewMessage, except: Option<SessionId>) -> BoxFuture<'static, Result<Appended, AppendError>>;
+
+    /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
+    async fn history(&self, caller: &UserId, conversation: &ConversationId, range: Range, limit: usize) -> Stored<Option<History>>;
+
+    /// What the caller missed in each of these conversations, in the order asked, at most `limit` entries each; `None`
+    /// where there is no such conversation for them.
+    async fn sync(&self, caller: &UserId, have: &[(ConversationId, u64)], limit: usize) -> Stored<Vec<Option<SyncPage>>>;
+
+    /// Conversations of the caller that are not among `known`, newest entry first.
+    async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>>;
+
+    /// The caller's conversations, newest entry first (one without entries counts from when it was made).
+    async fn conversations(&self, caller: &UserId, cursor: Option<&str>, limit: usize) -> Stored<Page<Conversation>>;
+
+    /// One conversation as the caller sees it.
+    async fn conversation(&self, caller: &UserId, conversation: &ConversationId) -> Stored<Option<Conversation>>;
+
+    /// Who is in a conversation, `None` if it does not exist.
+    async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>>;
+
+    /// Finds or makes the one conversation of two people, both known to the directory; `new` is its id if it is made.
+    /// `true` if it was made. Safe to call at once from both sides.
+    async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)>;
+
+    /// Makes a conversation under the host application's id, or changes who is in it. Who is added starts with
+    /// everything read; who is removed has no conversation from then on. Answers with everyone who is, or was until now, in
+    /// it, and whether anything changed.
+    async fn put_conversation(&self, conversation: &ConversationId, members: &[UserId], at: Timestamp) -> Stored<(Members, bool)>;
+
+    /// Moves the caller's read mark, never back and never past the head. `None` if there is no such conversation for
+    /// them.
+    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64) -> Stored<Option<Marked>>;
+
+    /// Moves delivered marks, never back and never past the head; answers with those that moved.
+    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>) -> Stored<Vec<Marked>>;
+
+    /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a new profile.
+    async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>>;
+}
+
+/// Where a profile comes from. A later one takes the place of an earlier one unless that came from a better source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProfileSource {
+    /// Nobody: only the id is known. Never replaces anything.
+    Nobody,
+    /// The user's own word, or a token's claims.
+    Claims,
+    /// The host application, with the server key.
+    Host,
+}
+
+/// What the directory knows of a person.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The profile.
+    pub profile: Profile,
+    /// The manual status.
+    pub chosen: Chosen,
+    /// When they were last seen.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// People: profiles, manual statuses, when they were last seen.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// What is known of someone.
+    async fn person(&self, user: &UserId) -> Stored<Option<Person>>;
+
+    /// Writes a profile unless a better source wrote it before; answers with the person as they are now, and whether
+    /// the profile changed. With [`ProfileSource::Nobody`], makes a bare profile where there is none.
+    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;
+
+    /// Keeps a manual status. The person is known.
+    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()>;
+
+    /// Moves when people were last seen; never back.
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()>;
+
+    /// When each of these was last seen.
+    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>>;
+
+    /// People whose name or id contains `query`, case left aside, by name; all of them for an empty query.
+    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>>;
+}
+
+/// A local account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Whose it is.
+    pub user: UserId,
+    /// The password's hash, in PHC string format.
+    pub password_hash: String,
+}
+
+/// Local accounts and their sessions.
+#[async_trait]
+pub trait Accounts: Send + Sync + 'static {
+    /// Makes an account and its profile. `false` if the name is taken, case left aside.
+    async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool>;
+
+    /// The account of that name, case left aside.
+    async fn find(&self, username: &str) -> Stored<Option<Account>>;
+
+    /// Keeps a session under the digest of its token.
+    async fn open_session(&self, digest: &str, user: &UserId, at: Timestamp, expires: Timestamp) -> Stored<()>;
+
+    /// Whose session this is, and when it ends, unless it has ended before `at`.
+    async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>>;
+
+    /// Ends a session; whose it was, if it was.
+    async fn end_session(&self, digest: &str) -> Stored<Option<UserId>>;
+}
+
+/// Password hashing, slow on purpose.
+#[async_trait]
+pub trait Passwords: Send + Sync + 'static {
+    /// A hash in PHC string format.
+    async fn hash(&self, password: String) -> Stored<String>;
+    /// Whether the password is the hash's. With no hash, takes as long and says no, so that nobody learns from the
+    /// time which accounts there are.
+    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool>;
+    /// The digest under which a secret token is kept.
+    fn digest(&self, token: &str) -> String;
+}
+
+/// Who is in. Changes leave through the [`Fanout`] in order.
+#[async_trait]
+pub trait Presence: Send + Sync + 'static {
+    /// A session begins, or announces itself again.
+    async fn join(&self, session: &SessionId, person: Person) -> Stored<()>;
+    /// The heartbeat of a session.
+    async fn activity(&self, session: &SessionId, active: bool) -> Stored<()>;
+    /// A session's socket is gone.
+    async fn close(&self, session: &SessionId, reason: OfflineReason) -> Stored<()>;
+    /// A session is over at once.
+    async fn sign_out(&self, session: &SessionId) -> Stored<()>;
+    /// A manual status, for all of a user's sessions.
+    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()>;
+    /// What a session's user is doing.
+    async fn set_activity(&self, session: &SessionId, activity: Option<Activity>) -> Stored<()>;
+    /// A profile changed.
+    async fn set_profile(&self, profile: Profile) -> Stored<()>;
+    /// How someone is shown, `None` if as offline.
+    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Shown>>>;
+    /// Those who came in after the version `after`, in the order in which they came.
+    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Shown>>>;
+    /// How many are shown as in.
+    async fn count(&self) -> Stored<usize>;
+    /// Whether someone has a session and is to look offline all the same.
+    async fn is_invisible(&self, user: &UserId) -> Stored<bool>;
+    /// Whether what is answered is this node's own view only, because the shared store is out of reach.
+    fn is_degraded(&self) -> bool;
+}
+
+/// Tells every node what happened.
+pub trait Fanout: Send + Sync + 'static {
+    /// Publishes. Best effort: what is lost is healed from the log. Never blocks for long, and keeps the order of one
+    /// publisher's events.
+    fn publish(&self, event: Event);
+}
+
+/// How someone is shown to a watcher, and since which version.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Who.
+    pub user: UserId,
+    /// How, `None` if as offline.
+    pub shown: Option<Arc<Shown>>,
+    /// The version that this state is known to hold at.
+    pub version: u64,
+}
+
+/// The sockets of this node, as far as the use cases steer them.
+pub trait Audience: Send + Sync + 'static {
+    /// A socket is a user's from now on and gets what is theirs.
+    fn admit(&self, session: &SessionId, user: &UserId);
+    /// A socket follows the roster in this mode and gets a fresh snapshot.
+    fn follow(&self, session: &SessionId, mode: Mode);
+    /// A socket follows these users, whose states as of now are the answer. `None`, and nothing done, if it would follow
+    /// more than it may.
+    fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>>;
+    /// A socket follows these users no longer.
+    fn unwatch(&self, session: &SessionId, users: &[UserId]);
+}
