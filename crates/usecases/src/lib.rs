@@ -1,7 +1,30 @@
-//! The one door. Every wire turns what it hears into a `Command` by a known `Caller` and gives it to
-//! `Handler::handle`; the same validation, authorisation, storage, fan-out and answer serve the socket and HTTP.
+//! The one door. Every wire turns what it hears into a [`Command`] by a known [`Caller`] and gives it to
+//! [`Handler::handle`]; the same validation, authorisation, storage, fan-out and answer serve the socket and HTTP.
 //!
 //! One command, one file. A wire only proves who is calling; whether they may is decided here.
 
+pub mod command;
+pub mod handler;
+pub mod limits;
 pub mod ports;
 pub mod refusal;
+
+mod accounts;
+mod delivered;
+mod history;
+mod join;
+mod list_conversations;
+mod list_online;
+mod mark_read;
+mod open_conversation;
+mod profiles;
+mod send_message;
+mod status;
+mod sync;
+mod typing;
+mod view_conversation;
+mod watch;
+
+pub use command::{Caller, Command, Reply};
+pub use handler::{Handler, Ports, Settings};
+pub use refusal::{Code, Refusal};

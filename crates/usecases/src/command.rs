@@ -1,0 +1,285 @@
+//! What can be asked, by whom, and what is answered.
+
+use crate::ports::{History, Page, Seen, SyncPage};
+use crate::refusal::Refusal;
+use lamplight_domain::conversation::Conversation;
+use lamplight_domain::feed::Mode;
+use lamplight_domain::identity::{ConversationId, Profile, SessionId, UserId};
+use lamplight_domain::message::{Message, SendKey};
+use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence};
+use lamplight_domain::time::Timestamp;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who is calling, as the wire proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Nobody has said, or what they said was not proved.
+    Nobody,
+    /// A user whose token or cookie was checked.
+    Proven(UserId),
+    /// A user whose word is taken for it, in `AUTH=open`.
+    Claimed(UserId),
+    /// The host application, by its server key.
+    Host,
+}
+
+/// Who is calling, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub who: Who,
+    /// The socket: the one it came by, or over HTTP the one that the caller names as their own.
+    pub session: Option<SessionId>,
+    /// The address it came from.
+    pub address: Option<IpAddr>,
+    /// The digest of the local session's token, if that is what proved it.
+    pub credential: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// The user, if it is one.
+    ///
+    /// # Errors
+    /// `unauthenticated` for nobody, `forbidden` for the host application, which has no conversations.
+    pub fn user(&self) -> Result<&UserId, Refusal> {
+        match &self.who {
+            Who::Proven(user) | Who::Claimed(user) => Ok(user),
+            Who::Nobody => Err(Refusal::unauthenticated()),
+            Who::Host => Err(Refusal::new(crate::Code::Forbidden, "The server key is not a user.")),
+        }
+    }
+
+    /// The user and the socket, for what only a socket can ask.
+    ///
+    /// # Errors
+    /// As [`Caller::user`], and `invalid` where there is no socket.
+    pub fn on_socket(&self) -> Result<(&UserId, &SessionId), Refusal> {
+        let user = self.user()?;
+        let session = self.session.as_ref().ok_or_else(|| Refusal::invalid("This can be asked over a socket only."))?;
+        Ok((user, session))
+    }
+}
+
+/// Something a caller wants done.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Announces the user of a socket.
+    Join {
+        /// Who they say they are.
+        user: UserId,
+        /// How much of the roster they want.
+        mode: Mode,
+        /// What they say of themselves; taken for it only where their word is.
+        name: Option<Arc<str>>,
+        /// The same.
+        avatar_url: Option<Arc<str>>,
+    },
+    /// The heartbeat.
+    Activity {
+        /// The person is at the device.
+        active: bool,
+    },
+    /// The socket is gone.
+    Leave {
+        /// How.
+        reason: OfflineReason,
+    },
+    /// The person signed out on this socket's device.
+    SignOut,
+    /// The manual status.
+    SetStatus(Chosen),
+    /// What the person is doing.
+    SetActivity(Option<Activity>),
+    /// Follow these users.
+    Watch(Vec<UserId>),
+    /// Follow them no longer.
+    Unwatch(Vec<UserId>),
+    /// The user is looking at a conversation.
+    View(ConversationId),
+    /// The user looks away from it.
+    Unview(ConversationId),
+    /// Send a message.
+    Send {
+        /// Where.
+        conversation: ConversationId,
+        /// What, unchecked.
+        content: String,
+        /// What makes it repeatable.
+        key: Option<SendKey>,
+        /// What is echoed to the sender alone.
+        temp_id: Option<Arc<str>>,
+    },
+    /// Began or stopped typing.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Which of the two.
+        is_typing: bool,
+    },
+    /// Moves the read mark.
+    MarkRead {
+        /// Where.
+        conversation: ConversationId,
+        /// To where.
+        seq: u64,
+    },
+    /// What did I miss?
+    Sync(Vec<(ConversationId, u64)>),
+    /// Who is in?
+    ListOnline {
+        /// Leave this one out.
+        exclude: Option<UserId>,
+        /// Only how many.
+        count_only: bool,
+        /// The page.
+        cursor: Option<String>,
+        /// Its length.
+        limit: usize,
+    },
+    /// The caller's conversations.
+    ListConversations {
+        /// The page.
+        cursor: Option<String>,
+        /// Its length.
+        limit: usize,
+    },
+    /// The conversation with someone, made if there is none.
+    OpenConversation(UserId),
+    /// The host application brings a conversation in.
+    PutConversation {
+        /// Under its own id.
+        conversation: ConversationId,
+        /// With these in it.
+        members: Vec<UserId>,
+    },
+    /// A part of a log.
+    History {
+        /// Which log.
+        conversation: ConversationId,
+        /// Which part.
+        range: crate::ports::Range,
+        /// Its length.
+        limit: usize,
+    },
+    /// The directory.
+    ListUsers {
+        /// Part of a name or an id.
+        query: String,
+        /// The page.
+        cursor: Option<String>,
+        /// Its length.
+        limit: usize,
+    },
+    /// The host application writes a profile.
+    PutProfile(Profile),
+    /// Makes a local account.
+    Register {
+        /// The name to sign in with.
+        username: String,
+        /// The password.
+        password: String,
+        /// The display name; the username where none is given.
+        name: Option<String>,
+    },
+    /// Signs in to a local account.
+    Login {
+        /// The name to sign in with.
+        username: String,
+        /// The password.
+        password: String,
+    },
+    /// Ends the session that the caller's credential stands for.
+    Logout,
+    /// Who am I?
+    WhoAmI,
+}
+
+/// What a caller is answered.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Done; there is nothing to say.
+    Done,
+    /// Announced.
+    Joined {
+        /// The user.
+        user: Profile,
+        /// The socket's session.
+        session: SessionId,
+        /// The roster mode in force.
+        mode: Mode,
+        /// The manual status in force, which the user's other devices may have set.
+        chosen: Chosen,
+    },
+    /// The manual status in force.
+    Status(Chosen),
+    /// The states of the users watched, with when those who are out were last seen.
+    Watching(Vec<(Seen, Option<Timestamp>)>),
+    /// Sent.
+    Sent {
+        /// The entry in the log.
+        message: Arc<Message>,
+        /// It was there already.
+        duplicate: bool,
+        /// The sender's own id for it.
+        temp_id: Option<Arc<str>>,
+    },
+    /// The read mark in force.
+    Read {
+        /// Where.
+        conversation: ConversationId,
+        /// The mark.
+        read_seq: u64,
+    },
+    /// What was missed.
+    Synced {
+        /// By conversation, in the order asked; `None` where there is none for the caller.
+        conversations: Vec<(ConversationId, Option<SyncPage>)>,
+        /// Conversations the caller did not name.
+        added: Vec<Conversation>,
+    },
+    /// Who is in.
+    Online {
+        /// This page of them.
+        users: Vec<Arc<Presence>>,
+        /// How many in all.
+        count: usize,
+        /// Where the next page begins.
+        next: Option<String>,
+        /// This node's own view only.
+        degraded: bool,
+    },
+    /// How many are in.
+    OnlineCount {
+        /// How many.
+        count: usize,
+        /// This node's own view only.
+        degraded: bool,
+    },
+    /// The caller's conversations.
+    Conversations(Page<Conversation>),
+    /// One conversation.
+    Conversation {
+        /// As the caller sees it.
+        conversation: Conversation,
+        /// It was made just now.
+        created: bool,
+    },
+    /// A conversation was brought in.
+    Put,
+    /// A part of a log.
+    History(History),
+    /// A page of the directory.
+    Users(Page<Profile>),
+    /// A profile.
+    User(Profile),
+    /// Signed in.
+    SignedIn {
+        /// As whom.
+        user: Profile,
+        /// The session's token.
+        token: String,
+        /// When it ends.
+        expires: Timestamp,
+    },
+}

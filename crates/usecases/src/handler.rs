@@ -1,0 +1,222 @@
+//! The door itself.
+
+use crate::command::{Caller, Command, Reply, Who};
+use crate::delivered::Delivered;
+use crate::limits::{Limits, Quotas};
+use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, Stored};
+use crate::refusal::{Code, Refusal};
+use crate::typing::TypingTable;
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::time::Timestamp;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A store that has not answered by then is unavailable.
+pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
+/// How many profiles are remembered as introduced already, so that a request does not write what it wrote before.
+const INTRODUCED_AT_MOST: usize = 10_000;
+
+/// What the use cases stand on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Conversations and their logs.
+    pub messages: Arc<dyn Messages>,
+    /// People.
+    pub directory: Arc<dyn Directory>,
+    /// Local accounts.
+    pub accounts: Arc<dyn Accounts>,
+    /// Password hashing.
+    pub passwords: Arc<dyn Passwords>,
+    /// Who is in.
+    pub presence: Arc<dyn Presence>,
+    /// Telling every node.
+    pub fanout: Arc<dyn Fanout>,
+    /// This node's sockets.
+    pub audience: Arc<dyn Audience>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// How identity works here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Accounts of Lamplight's own.
+    Local,
+    /// The host application's tokens.
+    Jwt,
+    /// Everyone's word is taken for it.
+    Open,
+}
+
+/// What can be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How identity works.
+    pub identity: Identity,
+    /// The limits.
+    pub quotas: Quotas,
+    /// How long a local session lasts.
+    pub session_life: Duration,
+    /// The most users one socket may watch; 0 for no limit.
+    pub watch_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            identity: Identity::Local,
+            quotas: Quotas::default(),
+            session_life: Duration::from_secs(30 * 24 * 3_600),
+            watch_limit: 1_000,
+        }
+    }
+}
+
+/// The use cases.
+pub struct Handler {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
+    pub(crate) typing: TypingTable,
+    pub(crate) delivered: Delivered,
+    introduced: Mutex<HashMap<UserId, Profile>>,
+}
+
+impl Handler {
+    /// A handler over these ports.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        Self {
+            limits: Limits::new(settings.quotas, &ports.clock),
+            typing: TypingTable::default(),
+            delivered: Delivered::default(),
+            introduced: Mutex::default(),
+            ports,
+            settings,
+        }
+    }
+
+    /// How identity works here.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.settings.identity
+    }
+
+    /// Does what a caller wants.
+    ///
+    /// A message takes its place in the log when the returned future is *first polled*: a wire that polls its
+    /// requests once in the order in which they came keeps that order, and may let them finish on their own.
+    ///
+    /// # Errors
+    /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is unknown.
+    pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
+        match command {
+            Command::Join { user, mode, name, avatar_url } => self.join(caller, user, mode, name, avatar_url).await,
+            Command::Activity { active } => self.activity(caller, active).await,
+            Command::Leave { reason } => self.leave(caller, reason).await,
+            Command::SignOut => self.sign_out(caller).await,
+            Command::SetStatus(chosen) => self.set_status(caller, chosen).await,
+            Command::SetActivity(activity) => self.set_activity(caller, activity).await,
+            Command::Watch(users) => self.watch(caller, users).await,
+            Command::Unwatch(users) => self.unwatch(caller, &users),
+            Command::View(conversation) => self.view_conversation(caller, &conversation).await,
+            Command::Unview(_) => caller.on_socket().map(|_| Reply::Done),
+            Command::Send { conversation, content, key, temp_id } => self.send_message(caller, conversation, &content, key, temp_id).await,
+            Command::Typing { conversation, is_typing } => self.set_typing(caller, conversation, is_typing).await,
+            Command::MarkRead { conversation, seq } => self.mark_read(caller, &conversation, seq).await,
+            Command::Sync(have) => self.sync(caller, have).await,
+            Command::ListOnline { exclude, count_only, cursor, limit } => {
+                self.list_online(caller, exclude, count_only, cursor.as_deref(), limit).await
+            }
+            Command::ListConversations { cursor, limit } => self.list_conversations(caller, cursor.as_deref(), limit).await,
+            Command::OpenConversation(other) => self.open_conversation(caller, &other).await,
+            Command::PutConversation { conversation, members } => self.put_conversation(caller, &conversation, members).await,
+            Command::History { conversation, range, limit } => self.history(caller, &conversation, range, limit).await,
+            Command::ListUsers { query, cursor, limit } => self.list_users(caller, &query, cursor.as_deref(), limit).await,
+            Command::PutProfile(profile) => self.put_profile(caller, profile).await,
+            Command::Register { username, password, name } => self.register(caller, &username, password, name.as_deref()).await,
+            Command::Login { username, password } => self.login(caller, &username, password).await,
+            Command::Logout => self.logout(caller).await,
+            Command::WhoAmI => self.who_am_i(caller).await,
+        }
+    }
+
+    /// Whose local session a token's digest stands for, and until when.
+    ///
+    /// # Errors
+    /// When the store fails; the log has the cause.
+    pub async fn session(&self, digest: &str) -> Result<Option<(UserId, Timestamp)>, Refusal> {
+        self.store(self.ports.accounts.session(digest, self.wall())).await
+    }
+
+    /// The digest under which a local session's token is kept.
+    #[must_use]
+    pub fn digest(&self, token: &str) -> String {
+        self.ports.passwords.digest(token)
+    }
+
+    /// Counts a token that was refused, against guessing.
+    ///
+    /// # Errors
+    /// `rate_limited` when the address has had too many.
+    pub fn refused_token(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.limits.refused_token(address)
+    }
+
+    /// Forgets limiters' keys that are no longer needed. Call it now and then.
+    pub fn forget_idle(&self) {
+        self.limits.forget_idle();
+    }
+
+    /// Whether no limiter holds anything, for tests of memory.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.limits.is_idle()
+    }
+
+    /// Waits for a store, but no longer than [`STORE_DEADLINE`].
+    pub(crate) async fn store<T>(&self, answer: impl Future<Output = Stored<T>>) -> Result<T, Refusal> {
+        match tokio::time::timeout(STORE_DEADLINE, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                tracing::warn!("the store did not answer within {STORE_DEADLINE:?}");
+                Err(Refusal::unavailable())
+            }
+        }
+    }
+
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.ports.clock.now().wall
+    }
+
+    pub(crate) fn host_only(caller: &Caller) -> Result<(), Refusal> {
+        match caller.who {
+            Who::Host => Ok(()),
+            Who::Nobody => Err(Refusal::new(Code::Unauthenticated, "This needs the server key.")),
+            _ => Err(Refusal::new(Code::Forbidden, "This needs the server key.")),
+        }
+    }
+
+    /// Whether this very profile was written not long ago.
+    pub(crate) fn is_introduced(&self, profile: &Profile) -> bool {
+        self.introduced.lock().get(&profile.id) == Some(profile)
+    }
+
+    pub(crate) fn set_introduced(&self, profile: Profile) {
+        let mut introduced = self.introduced.lock();
+        if introduced.len() >= INTRODUCED_AT_MOST {
+            introduced.clear();
+        }
+        introduced.insert(profile.id.clone(), profile);
+    }
+
+    pub(crate) fn forget_introduced(&self, user: &UserId) {
+        self.introduced.lock().remove(user);
+    }
+}

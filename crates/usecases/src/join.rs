@@ -1,0 +1,72 @@
+//! `join_user`, `user_activity`, and going.
+
+use crate::command::{Caller, Reply, Who};
+use crate::handler::{Handler, Identity};
+use crate::ports::ProfileSource;
+use crate::refusal::{Code, Refusal};
+use lamplight_domain::feed::Mode;
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::presence::OfflineReason;
+use std::sync::Arc;
+
+impl Handler {
+    /// Announces the user of a socket. Calling it again gives a fresh snapshot, and another mode if asked.
+    pub(crate) async fn join(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        mode: Mode,
+        name: Option<Arc<str>>,
+        avatar_url: Option<Arc<str>>,
+    ) -> Result<Reply, Refusal> {
+        let open = self.settings.identity == Identity::Open;
+        match &caller.who {
+            Who::Nobody if !open => return Err(Refusal::unauthenticated()),
+            Who::Host => return Err(Refusal::new(Code::Forbidden, "The server key is not a user.")),
+            Who::Proven(proven) if *proven != user => {
+                return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
+            }
+            Who::Claimed(claimed) if *claimed != user => {
+                return Err(Refusal::new(Code::Conflict, "This connection announced another user before."));
+            }
+            _ => {}
+        }
+        let session = caller.session.clone().ok_or_else(|| Refusal::invalid("Only a socket can announce a user."))?;
+        self.limits.join(&session)?;
+
+        let bare = Profile::bare(user.clone());
+        let (profile, source) = if open && (name.is_some() || avatar_url.is_some()) {
+            (Profile { name: name.unwrap_or(bare.name), avatar_url, ..bare }, ProfileSource::Claims)
+        } else {
+            (bare, ProfileSource::Nobody)
+        };
+        let person = self.remember(profile, source).await?;
+        let reply =
+            Reply::Joined { user: person.profile.clone(), session: session.clone(), mode, chosen: person.chosen.clone().at(self.wall()) };
+        self.ports.audience.admit(&session, &user);
+        self.store(self.ports.presence.join(&session, person)).await?;
+        self.ports.audience.follow(&session, mode);
+        self.release_held(&user).await;
+        Ok(reply)
+    }
+
+    pub(crate) async fn activity(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {
+        let (_, session) = caller.on_socket()?;
+        self.store(self.ports.presence.activity(session, active)).await?;
+        Ok(Reply::Done)
+    }
+
+    pub(crate) async fn leave(&self, caller: &Caller, reason: OfflineReason) -> Result<Reply, Refusal> {
+        let (user, session) = caller.on_socket()?;
+        self.stop_typing_of(user);
+        self.store(self.ports.presence.close(session, reason)).await?;
+        Ok(Reply::Done)
+    }
+
+    pub(crate) async fn sign_out(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        let (user, session) = caller.on_socket()?;
+        self.stop_typing_of(user);
+        self.store(self.ports.presence.sign_out(session)).await?;
+        Ok(Reply::Done)
+    }
+}

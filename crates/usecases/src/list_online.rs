@@ -1,0 +1,62 @@
+//! Who is in, page by page.
+
+use crate::command::{Caller, Reply, Who};
+use crate::handler::{Handler, Identity};
+use crate::refusal::Refusal;
+use lamplight_domain::identity::UserId;
+
+impl Handler {
+    /// In `open` anyone may ask; elsewhere a user or the host application.
+    pub(crate) async fn list_online(
+        &self,
+        caller: &Caller,
+        exclude: Option<UserId>,
+        count_only: bool,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        if caller.who == Who::Nobody && self.settings.identity != Identity::Open {
+            return Err(Refusal::unauthenticated());
+        }
+        let degraded = self.ports.presence.is_degraded();
+        let excluded = match &exclude {
+            Some(user) => self.store(self.ports.presence.get(user)).await?.is_some(),
+            None => false,
+        };
+        let count = self.store(self.ports.presence.count()).await? - usize::from(excluded);
+        if count_only {
+            return Ok(Reply::OnlineCount { count, degraded });
+        }
+        let after = match cursor {
+            Some(cursor) => u64::from_str_radix(cursor, 36).map_err(|_| Refusal::invalid("The cursor is not one of ours."))?,
+            None => 0,
+        };
+        // One more tells whether there is a next page, and another makes up for the one left out.
+        let mut users = self.store(self.ports.presence.list(after, limit + 2)).await?;
+        users.retain(|shown| exclude.as_ref() != Some(&shown.profile.id));
+        let next = (users.len() > limit).then(|| base36(users[limit - 1].since));
+        users.truncate(limit);
+        Ok(Reply::Online { users, count, next, degraded })
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cursor_reads_back() {
+        for number in [0, 35, 36, u64::MAX] {
+            assert_eq!(u64::from_str_radix(&super::base36(number), 36), Ok(number));
+        }
+    }
+}

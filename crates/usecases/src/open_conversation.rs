@@ -1,0 +1,65 @@
+//! The conversation of two people, and conversations the host application brings in.
+
+use crate::command::{Caller, Reply};
+use crate::handler::{Handler, Identity};
+use crate::ports::ProfileSource;
+use crate::refusal::{Code, Refusal};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
+
+/// The most members a conversation may have.
+pub(crate) const MAX_MEMBERS: usize = 1_000;
+
+impl Handler {
+    pub(crate) async fn open_conversation(&self, caller: &Caller, other: &UserId) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        if user == other {
+            return Err(Refusal::invalid("You cannot start a conversation with yourself."));
+        }
+        self.known(other).await?;
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
+        let at = self.wall();
+        let new = self.ports.ids.conversation(at);
+        let (conversation, created) = self.store(self.ports.messages.ensure_direct(user, other, new, at)).await?;
+        if created {
+            let to = [user.clone(), other.clone()].into();
+            self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.id.clone(), to });
+        }
+        Ok(Reply::Conversation { conversation, created })
+    }
+
+    pub(crate) async fn put_conversation(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        mut members: Vec<UserId>,
+    ) -> Result<Reply, Refusal> {
+        Self::host_only(caller)?;
+        members.sort();
+        members.dedup();
+        if members.is_empty() {
+            return Err(Refusal::invalid("A conversation has at least one member: memberIds is empty."));
+        }
+        if members.len() > MAX_MEMBERS {
+            return Err(Refusal::new(Code::TooLong, "A conversation has at most 1,000 members."));
+        }
+        for member in &members {
+            self.known(member).await?;
+        }
+        let (to, changed) = self.store(self.ports.messages.put_conversation(conversation, &members, self.wall())).await?;
+        if changed {
+            self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.clone(), to });
+        }
+        Ok(Reply::Put)
+    }
+
+    /// Where accounts are ours, someone unknown does not exist; elsewhere the host application knows them, and we make
+    /// a bare profile.
+    async fn known(&self, user: &UserId) -> Result<(), Refusal> {
+        if self.settings.identity == Identity::Local {
+            let person = self.store(self.ports.directory.person(user)).await?;
+            return person.map(drop).ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
+        }
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody).await
+    }
+}

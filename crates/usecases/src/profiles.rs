@@ -1,0 +1,55 @@
+//! Profiles: the directory, and writing to it.
+
+use crate::command::{Caller, Reply};
+use crate::handler::Handler;
+use crate::ports::{Person, ProfileSource};
+use crate::refusal::Refusal;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{Profile, UserId};
+
+impl Handler {
+    /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn introduce(&self, profile: Profile, source: ProfileSource) -> Result<(), Refusal> {
+        if self.is_introduced(&profile) {
+            return Ok(());
+        }
+        self.remember(profile.clone(), source).await?;
+        self.set_introduced(profile);
+        Ok(())
+    }
+
+    /// Writes a profile and tells everyone who can see it, if it changed.
+    pub(crate) async fn remember(&self, profile: Profile, source: ProfileSource) -> Result<Person, Refusal> {
+        let (person, changed) = self.store(self.ports.directory.remember(profile, source, self.wall())).await?;
+        if changed {
+            self.forget_introduced(&person.profile.id);
+            self.store(self.ports.presence.set_profile(person.profile.clone())).await?;
+            for (conversation, to) in self.store(self.ports.messages.shared_with(&person.profile.id)).await? {
+                self.ports.fanout.publish(Event::ConversationChanged { conversation, to });
+            }
+        }
+        Ok(person)
+    }
+
+    pub(crate) async fn put_profile(&self, caller: &Caller, profile: Profile) -> Result<Reply, Refusal> {
+        Self::host_only(caller)?;
+        Ok(Reply::User(self.remember(profile, ProfileSource::Host).await?.profile))
+    }
+
+    pub(crate) async fn list_users(&self, caller: &Caller, query: &str, cursor: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
+        caller.user()?;
+        if query.chars().count() > 200 {
+            return Err(Refusal::invalid("A query has at most 200 characters."));
+        }
+        Ok(Reply::Users(self.store(self.ports.directory.search(query, cursor, limit)).await?))
+    }
+
+    /// The profile of someone who signed in.
+    pub(crate) async fn profile_of(&self, user: &UserId) -> Result<Profile, Refusal> {
+        let person = self.store(self.ports.directory.person(user)).await?;
+        Ok(person.map_or_else(|| Profile::bare(user.clone()), |person| person.profile))
+    }
+}

@@ -1,0 +1,53 @@
+//! `send_private_message`: check, append, answer. Delivery follows from the commit.
+
+use crate::command::{Caller, Reply};
+use crate::handler::{Handler, STORE_DEADLINE};
+use crate::ports::AppendError;
+use crate::refusal::{Code, Refusal};
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::message::{Content, InvalidContent, NewMessage, SendKey};
+use std::sync::Arc;
+
+impl Handler {
+    pub(crate) async fn send_message(
+        &self,
+        caller: &Caller,
+        conversation: ConversationId,
+        content: &str,
+        key: Option<SendKey>,
+        temp_id: Option<Arc<str>>,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        let content = Content::parse(content).map_err(|error| {
+            let code = match error {
+                InvalidContent::Empty => Code::EmptyMessage,
+                InvalidContent::TooLong(_) => Code::TooLong,
+            };
+            Refusal::new(code, error.to_string())
+        })?;
+        self.limits.send(user)?;
+        let created_at = self.wall();
+        let message = NewMessage {
+            id: self.ports.ids.message(created_at),
+            conversation: conversation.clone(),
+            sender: user.clone(),
+            content,
+            key,
+            created_at,
+        };
+        // No await stands before this line: the message takes its place in the log in the order of the calls.
+        let appended = self.ports.messages.append(message, caller.session.clone());
+        match tokio::time::timeout(STORE_DEADLINE, appended).await {
+            Ok(Ok(appended)) => {
+                self.sent_instead_of_typing(user, &conversation);
+                Ok(Reply::Sent { message: appended.message, duplicate: appended.duplicate, temp_id })
+            }
+            Ok(Err(AppendError::NotFound)) => Err(Refusal::no_conversation()),
+            Ok(Err(AppendError::Conflict)) => {
+                Err(Refusal::new(Code::Conflict, "This clientMessageId was used for another message. Send it under a new one."))
+            }
+            Ok(Err(AppendError::Store(error))) => Err(error.into()),
+            Err(_) => Err(Refusal::unavailable()),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `set_status` and `set_activity`.
+
+use crate::command::{Caller, Reply};
+use crate::handler::Handler;
+use crate::refusal::Refusal;
+use lamplight_domain::presence::{Activity, Chosen, Manual};
+
+impl Handler {
+    /// The manual status, for all of the user's devices, kept over restarts.
+    pub(crate) async fn set_status(&self, caller: &Caller, chosen: Chosen) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        if chosen.until.is_some_and(|until| until <= self.wall()) {
+            return Err(Refusal::invalid("The status would be over already: until is in the past."));
+        }
+        self.store(self.ports.directory.set_status(user, chosen.clone())).await?;
+        let hides = chosen.status == Manual::Invisible;
+        if hides {
+            // Someone who goes offline stops typing.
+            self.stop_typing_of(user);
+        }
+        self.store(self.ports.presence.set_status(user, chosen.clone())).await?;
+        if !hides {
+            self.release_held(user).await;
+        }
+        Ok(Reply::Status(chosen))
+    }
+
+    /// What the person is doing, held by this session and gone with it.
+    pub(crate) async fn set_activity(&self, caller: &Caller, activity: Option<Activity>) -> Result<Reply, Refusal> {
+        let (user, session) = caller.on_socket()?;
+        if let Some(conversation) = activity.as_ref().and_then(|activity| activity.conversation.as_ref()) {
+            // The activity is shown to everyone, so it may not name what the caller themselves may not see.
+            self.members_for(user, conversation).await?;
+        }
+        self.store(self.ports.presence.set_activity(session, activity)).await?;
+        Ok(Reply::Done)
+    }
+}

@@ -1,0 +1,21 @@
+//! `join_conversation`: the user is looking at it. Delivery never depends on it.
+
+use crate::command::{Caller, Reply};
+use crate::handler::Handler;
+use crate::refusal::Refusal;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::identity::{ConversationId, UserId};
+
+impl Handler {
+    pub(crate) async fn view_conversation(&self, caller: &Caller, conversation: &ConversationId) -> Result<Reply, Refusal> {
+        let (user, _) = caller.on_socket()?;
+        self.members_for(user, conversation).await?;
+        Ok(Reply::Done)
+    }
+
+    /// Who is in a conversation, if `user` is.
+    pub(crate) async fn members_for(&self, user: &UserId, conversation: &ConversationId) -> Result<Members, Refusal> {
+        let members = self.store(self.ports.messages.members(conversation)).await?;
+        members.filter(|members| members.contains(user)).ok_or_else(Refusal::no_conversation)
+    }
+}

@@ -1,0 +1,37 @@
+//! `watch_presence` and `unwatch_presence`.
+
+use crate::command::{Caller, Reply};
+use crate::handler::Handler;
+use crate::ports::Seen;
+use crate::refusal::{Code, Refusal};
+use lamplight_domain::identity::UserId;
+
+impl Handler {
+    /// Follows these users; the answer is how each is shown now.
+    pub(crate) async fn watch(&self, caller: &Caller, users: Vec<UserId>) -> Result<Reply, Refusal> {
+        let (_, session) = caller.on_socket()?;
+        let limit = self.settings.watch_limit;
+        if limit > 0 && users.len() > limit {
+            return Err(Refusal::new(Code::TooLong, format!("At most {limit} users can be watched.")));
+        }
+        // Follow first, then read who is out: a change in between comes as an event with a newer version.
+        let seen = self
+            .ports
+            .audience
+            .watch(session, &users)
+            .ok_or_else(|| Refusal::new(Code::TooLong, format!("At most {limit} users can be watched by one connection.")))?;
+        let out: Vec<UserId> = seen.iter().filter(|seen| seen.shown.is_none()).map(|seen| seen.user.clone()).collect();
+        let mut last_seen = if out.is_empty() { Vec::new() } else { self.store(self.ports.directory.last_seen(&out)).await? }.into_iter();
+        let answer = seen.into_iter().map(|seen: Seen| {
+            let last_seen_at = if seen.shown.is_none() { last_seen.next().flatten() } else { None };
+            (seen, last_seen_at)
+        });
+        Ok(Reply::Watching(answer.collect()))
+    }
+
+    pub(crate) fn unwatch(&self, caller: &Caller, users: &[UserId]) -> Result<Reply, Refusal> {
+        let (_, session) = caller.on_socket()?;
+        self.ports.audience.unwatch(session, users);
+        Ok(Reply::Done)
+    }
+}
