@@ -44,8 +44,15 @@ export interface ClientStorage {
   close?(): void
 }
 
-/** Runs `work` while holding the lock of that name in all of a browser's tabs. */
-export type WithLock = <T>(name: string, work: () => Promise<T>) => Promise<T>
+/**
+ * Runs `work` while holding the lock of that name in all of a browser's tabs. With `ifAvailable` it does not wait for it,
+ * and resolves to undefined when another holds it.
+ */
+export type WithLock = <T>(
+  name: string,
+  work: () => Promise<T>,
+  ifAvailable?: boolean,
+) => Promise<T | undefined>
 
 /** The other tabs. */
 export interface Channel {

@@ -1,0 +1,145 @@
+/**
+ * The roster as a pure reducer: what the server said goes in, the roster comes out.
+ *
+ * Two rules make any order of arrival end in the truth. By user, what is older than what is known is dropped, and leaves
+ * are remembered so that they too can be newer. And changes that come before the snapshot of a join wait for it.
+ */
+import type { Absence, OnlineUsers, Presence, PresenceChange } from "./wire.js"
+
+/** What is known of one user. */
+export interface Person {
+  /** The newest version seen. */
+  version: number
+  /** Null when they are not there. */
+  presence: Presence | null
+  lastSeenAt: string | null
+  /** Gone by not being listed, which carries no version: the same version again brings them back. */
+  unlisted: boolean
+  /** The number of snapshots when this was learned. */
+  learned: number
+}
+
+/** What is known of everybody. */
+export interface RosterModel {
+  people: ReadonlyMap<string, Person>
+  /** How many are online; more than are known when truncated. */
+  count: number
+  truncated: boolean
+  /** Whether a snapshot has come since the last join. */
+  settled: boolean
+  /** Changes that wait for the snapshot. */
+  queue: readonly PresenceChange[]
+  snapshots: number
+}
+
+/** What can happen to a roster. */
+export type RosterEvent =
+  /** A socket joined: a snapshot is on its way, unless `listed` is false. */
+  | { type: "joined"; listed: boolean }
+  | { type: "snapshot"; list: OnlineUsers }
+  | { type: "changes"; changes: readonly PresenceChange[] }
+  /** The answer to `watch_presence`. */
+  | { type: "states"; states: readonly (Presence | Absence)[] }
+
+/** Nobody is known. */
+export const emptyRoster: RosterModel = {
+  people: new Map(),
+  count: 0,
+  truncated: false,
+  settled: false,
+  queue: [],
+  snapshots: 0,
+}
+
+/** The roster after an event. The same object if nothing changed. */
+export function reduceRoster(model: RosterModel, event: RosterEvent): RosterModel {
+  switch (event.type) {
+    case "joined":
+      return { ...model, settled: !event.listed, queue: [] }
+    case "snapshot":
+      return apply(takeList(model, event.list), model.queue)
+    case "changes":
+      return model.settled ? apply(model, event.changes) : { ...model, queue: [...model.queue, ...event.changes] }
+    case "states":
+      return apply(
+        model,
+        event.states.map((state) =>
+          state.status === "offline"
+            ? { type: "offline", reason: "closed", ...state }
+            : { type: "updated", ...state },
+        ),
+        true,
+      )
+  }
+}
+
+function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
+  const people = new Map(model.people)
+  const snapshots = model.snapshots + 1
+  const listed = new Set<string>()
+  for (const presence of list.users) {
+    const { userId } = presence
+    listed.add(userId)
+    const known = people.get(userId)
+    if (known && isOld(known, presence.version)) continue
+    people.set(userId, { ...came(presence, known), learned: snapshots })
+  }
+  for (const [userId, person] of people) {
+    if (!person.presence || listed.has(userId)) continue
+    // They may have come after the list was taken, if their coming was told during this join and is newer than it.
+    const newer = model.settled && person.version > list.version && person.learned === model.snapshots
+    // Past the limit a user may be there without being listed; then what is known of them stays.
+    if (newer || list.truncated) continue
+    people.set(userId, { ...person, presence: null, unlisted: true })
+  }
+  return {
+    people,
+    snapshots,
+    count: list.truncated ? list.count : present(people),
+    truncated: list.truncated,
+    settled: true,
+    queue: [],
+  }
+}
+
+/** `quiet`: it says nothing about how many there are. */
+function apply(model: RosterModel, changes: readonly PresenceChange[], quiet = false): RosterModel {
+  let people: Map<string, Person> | null = null
+  let { count } = model
+  for (const change of changes) {
+    const known = (people ?? model.people).get(change.userId)
+    if (known && isOld(known, change.version)) continue
+    people ??= new Map(model.people)
+    if (change.type === "offline") {
+      if (!quiet && (known?.presence || (!known && model.truncated))) count--
+      people.set(change.userId, {
+        version: change.version,
+        presence: null,
+        lastSeenAt: change.lastSeenAt ?? known?.lastSeenAt ?? null,
+        unlisted: false,
+        learned: model.snapshots,
+      })
+    } else {
+      const { type, ...presence } = change
+      if (!quiet && !known?.presence && type === "online") count++
+      people.set(change.userId, { ...came(presence, known), learned: model.snapshots })
+    }
+  }
+  if (!people) return model
+  return { ...model, people, count: Math.max(0, model.truncated ? count : present(people)) }
+}
+
+/** Whether what carries this version is not news. */
+function isOld(known: Person, version: number): boolean {
+  return known.unlisted ? version < known.version : version <= known.version
+}
+
+function came(presence: Presence, known: Person | undefined): Omit<Person, "learned"> {
+  return { version: presence.version, presence, lastSeenAt: known?.lastSeenAt ?? null, unlisted: false }
+}
+
+function present(people: ReadonlyMap<string, Person>): number {
+  let count = 0
+  for (const person of people.values()) if (person.presence) count++
+  return count
+}
