@@ -21,6 +21,9 @@ pub enum StoreError {
     /// It answered with something that should not be.
     #[error("internal: {0}")]
     Internal(String),
+    /// The cursor is none that this store gave out. Nothing was done.
+    #[error("the cursor is not one of ours")]
+    BadCursor,
 }
 
 /// What a store answers with.

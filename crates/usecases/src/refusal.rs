@@ -147,6 +147,7 @@ impl From<StoreError> for Refusal {
                 tracing::error!(%cause, "store fault");
                 Self::new(Code::Internal, "Something went wrong on the server.")
             }
+            StoreError::BadCursor => Self::new(Code::Invalid, "The cursor is not one that an earlier page gave."),
         }
     }
 }
