@@ -1,0 +1,260 @@
+//! From replies, refusals and events to bytes.
+
+use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
+use crate::{Json, time};
+use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::message::Message;
+use lamplight_domain::presence::{Change, Presence};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::{Refusal, Reply};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use std::sync::Arc;
+
+/// Writes a shape. Shapes are plain: nothing in them can fail to be written.
+fn write<T: Serialize>(shape: &T) -> Json {
+    serde_json::to_vec(shape).unwrap_or_else(|_| b"null".to_vec())
+}
+
+/// `{ "success": true, … }`
+#[derive(Serialize)]
+struct Success<T: Serialize> {
+    success: bool,
+    #[serde(flatten)]
+    rest: T,
+}
+
+fn success<T: Serialize>(rest: T) -> Json {
+    write(&Success { success: true, rest })
+}
+
+/// A refusal.
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> Json {
+    write(&shape::Refusal::from(refusal))
+}
+
+/// A reply, the same over a socket's acknowledgement and over HTTP.
+#[must_use]
+pub fn reply(reply: &Reply) -> Json {
+    #[derive(Serialize)]
+    struct Nothing {}
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Joined<'a> {
+        user: User<'a>,
+        session_id: &'a str,
+        roster: &'static str,
+        status: shape::ChosenStatus<'a>,
+    }
+    #[derive(Serialize)]
+    struct Status<'a> {
+        status: shape::ChosenStatus<'a>,
+    }
+    #[derive(Serialize)]
+    struct Watching<'a> {
+        users: Vec<shape::WatchedState<'a>>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Sent<'a> {
+        message: shape::Message<'a>,
+        duplicate: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        temp_id: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Read<'a> {
+        conversation_id: &'a str,
+        read_seq: u64,
+    }
+    #[derive(Serialize)]
+    struct Synced<'a> {
+        conversations: SyncedConversations<'a>,
+        added: Vec<shape::Conversation<'a>>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Paged<T: Serialize> {
+        data: Vec<T>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_cursor: Option<String>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        degraded: bool,
+    }
+    #[derive(Serialize)]
+    struct Count {
+        count: usize,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        degraded: bool,
+    }
+    #[derive(Serialize)]
+    struct OneConversation<'a> {
+        conversation: shape::Conversation<'a>,
+        created: bool,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct HistoryPage<'a> {
+        data: Vec<shape::Message<'a>>,
+        has_more: bool,
+    }
+    #[derive(Serialize)]
+    struct OneUser<'a> {
+        user: User<'a>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct SignedIn<'a> {
+        user: User<'a>,
+        token: &'a str,
+        expires_at: String,
+    }
+
+    match reply {
+        Reply::Done | Reply::Put => success(Nothing {}),
+        Reply::Joined { user, session, mode, chosen } => {
+            success(Joined { user: user.into(), session_id: session.as_str(), roster: shape::mode(*mode), status: chosen.into() })
+        }
+        Reply::Status(chosen) => success(Status { status: chosen.into() }),
+        Reply::Watching(seen) => success(Watching {
+            users: seen
+                .iter()
+                .map(|(seen, last_seen)| match &seen.shown {
+                    Some(shown) => shape::WatchedState::In(shown.as_ref().into()),
+                    None => shape::WatchedState::Out(shape::WatchedOffline {
+                        user_id: seen.user.as_str(),
+                        status: "offline",
+                        last_seen_at: last_seen.map(time::format),
+                        version: seen.version,
+                    }),
+                })
+                .collect(),
+        }),
+        Reply::Sent { message, duplicate, temp_id } => {
+            success(Sent { message: message.as_ref().into(), duplicate: *duplicate, temp_id: temp_id.as_deref() })
+        }
+        Reply::Read { conversation, read_seq } => success(Read { conversation_id: conversation.as_str(), read_seq: *read_seq }),
+        Reply::Synced { conversations, added } => {
+            success(Synced { conversations: SyncedConversations(conversations), added: added.iter().map(Into::into).collect() })
+        }
+        Reply::Online { users, count, next, degraded } => success(Paged {
+            data: users.iter().map(|shown| shape::Presence::from(shown.as_ref())).collect(),
+            count: Some(*count),
+            next_cursor: next.clone(),
+            degraded: *degraded,
+        }),
+        Reply::OnlineCount { count, degraded } => success(Count { count: *count, degraded: *degraded }),
+        Reply::Conversations(page) => success(Paged {
+            data: page.items.iter().map(shape::Conversation::from).collect(),
+            count: None,
+            next_cursor: page.next.clone(),
+            degraded: false,
+        }),
+        Reply::Conversation { conversation, created } => success(OneConversation { conversation: conversation.into(), created: *created }),
+        Reply::History(history) => {
+            success(HistoryPage { data: history.entries.iter().map(Into::into).collect(), has_more: history.has_more })
+        }
+        Reply::Users(page) => success(Paged {
+            data: page.items.iter().map(User::from).collect(),
+            count: None,
+            next_cursor: page.next.clone(),
+            degraded: false,
+        }),
+        Reply::User(user) => success(OneUser { user: user.into() }),
+        Reply::SignedIn { user, token, expires } => success(SignedIn { user: user.into(), token, expires_at: time::format(*expires) }),
+    }
+}
+
+/// What `authenticate` is answered with.
+#[must_use]
+pub fn authenticated(expires_at: Option<Timestamp>) -> Json {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Authenticated {
+        expires_at: Option<String>,
+    }
+    success(Authenticated { expires_at: expires_at.map(time::format) })
+}
+
+struct SyncedConversations<'a>(&'a [(ConversationId, Option<lamplight_usecases::ports::SyncPage>)]);
+
+impl Serialize for SyncedConversations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let missing = Refusal::no_conversation();
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (conversation, page) in self.0 {
+            match page {
+                Some(page) => map.serialize_entry(conversation.as_str(), &shape::SyncPage::from(page))?,
+                None => map.serialize_entry(conversation.as_str(), &shape::Refusal::from(&missing))?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// `online_users`.
+#[must_use]
+pub fn online_users<'a>(users: impl Iterator<Item = &'a Arc<Presence>>, count: usize, truncated: bool, version: u64) -> Json {
+    write(&OnlineUsers { users: users.map(|shown| shown.as_ref().into()).collect(), count, truncated, version })
+}
+
+/// `presence_changes`.
+#[must_use]
+pub fn presence_changes(changes: &[Change], version: u64, count: Option<usize>) -> Json {
+    write(&PresenceChanges { changes: changes.iter().map(Into::into).collect(), version, count })
+}
+
+/// A change as an event of its own: its name and payload.
+#[must_use]
+pub fn presence_event(change: &Change) -> (&'static str, Json) {
+    match change {
+        Change::Online(shown) => ("user_online", write(&shape::Presence::from(shown.as_ref()))),
+        Change::Updated(shown) => ("user_updated", write(&shape::Presence::from(shown.as_ref()))),
+        Change::Offline(absence) => ("user_offline", write(&shape::UserOffline::from(absence))),
+    }
+}
+
+/// `new_private_message`.
+#[must_use]
+pub fn message(message: &Message) -> Json {
+    write(&shape::Message::from(message))
+}
+
+/// `conversation_updated`.
+#[must_use]
+pub fn conversation(conversation: &Conversation) -> Json {
+    write(&shape::Conversation::from(conversation))
+}
+
+/// `receipt`.
+#[must_use]
+pub fn receipt(conversation: &ConversationId, receipt: &Receipt) -> Json {
+    write(&shape::Receipt { conversation_id: conversation.as_str(), marks: Marks::from(receipt) })
+}
+
+/// `typing`.
+#[must_use]
+pub fn typing(conversation: &ConversationId, user: &UserId, is_typing: bool, expires_at: Timestamp) -> Json {
+    write(&shape::Typing {
+        conversation_id: conversation.as_str(),
+        user_id: user.as_str(),
+        is_typing,
+        expires_at: time::format(expires_at),
+    })
+}
+
+/// `token_expired`.
+#[must_use]
+pub fn token_expired(grace_ms: u64) -> Json {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct TokenExpired {
+        grace_ms: u64,
+    }
+    write(&TokenExpired { grace_ms })
+}

@@ -1,0 +1,425 @@
+//! What is sent. Each shape borrows what it says and is written once.
+
+use crate::time;
+use lamplight_domain::conversation as model;
+use lamplight_domain::feed::Mode;
+use lamplight_domain::identity::Profile;
+use lamplight_domain::message::Message as Entry;
+use lamplight_domain::presence::{self, Absence, Chosen, Manual, OfflineReason, Status};
+use lamplight_usecases::Refusal as Refused;
+use serde::Serialize;
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// A person.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User<'a> {
+    /// Their id.
+    pub id: &'a str,
+    /// Their display name.
+    pub name: &'a str,
+    /// Where their picture is, if there is one.
+    pub avatar_url: Option<&'a str>,
+}
+
+impl<'a> From<&'a Profile> for User<'a> {
+    fn from(profile: &'a Profile) -> Self {
+        Self { id: profile.id.as_str(), name: &profile.name, avatar_url: profile.avatar_url.as_deref() }
+    }
+}
+
+/// What a person is doing.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Activity<'a> {
+    /// `in_call`, `sharing_file`, or a word of the application's.
+    pub kind: &'a str,
+    /// A line about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub label: Option<&'a str>,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub conversation_id: Option<&'a str>,
+}
+
+impl<'a> From<&'a presence::Activity> for Activity<'a> {
+    fn from(activity: &'a presence::Activity) -> Self {
+        Self {
+            kind: &activity.kind,
+            label: activity.label.as_deref(),
+            conversation_id: activity.conversation.as_ref().map(|conversation| conversation.as_str()),
+        }
+    }
+}
+
+/// Someone who is in.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Presence<'a> {
+    /// Who.
+    pub user_id: &'a str,
+    /// Their profile.
+    pub user: User<'a>,
+    /// How they are shown.
+    #[ts(type = "\"online\" | \"away\" | \"busy\"")]
+    pub status: &'static str,
+    /// Their own line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub text: Option<&'a str>,
+    /// When they were last active on any device.
+    pub last_active_at: String,
+    /// What they are doing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Activity<'a>>>")]
+    pub activities: Vec<Activity<'a>>,
+    /// Grows with every change of this user.
+    pub version: u64,
+}
+
+impl<'a> From<&'a presence::Presence> for Presence<'a> {
+    fn from(shown: &'a presence::Presence) -> Self {
+        Self {
+            user_id: shown.profile.id.as_str(),
+            user: (&shown.profile).into(),
+            status: match shown.status {
+                Status::Online => "online",
+                Status::Away => "away",
+                Status::Busy => "busy",
+            },
+            text: shown.text.as_deref(),
+            last_active_at: time::format(shown.last_active_at),
+            activities: shown.activities.iter().map(Into::into).collect(),
+            version: shown.version,
+        }
+    }
+}
+
+/// `user_offline`.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserOffline<'a> {
+    /// Who.
+    pub user_id: &'a str,
+    /// When they were last seen.
+    pub last_seen_at: Option<String>,
+    /// Why.
+    #[ts(type = "\"closed\" | \"timeout\" | \"node_lost\" | \"signed_out\"")]
+    pub reason: &'static str,
+    /// Newer than any version before.
+    pub version: u64,
+}
+
+impl<'a> From<&'a Absence> for UserOffline<'a> {
+    fn from(absence: &'a Absence) -> Self {
+        Self {
+            user_id: absence.user.as_str(),
+            last_seen_at: absence.last_seen_at.map(time::format),
+            reason: match absence.reason {
+                OfflineReason::Closed => "closed",
+                OfflineReason::Timeout => "timeout",
+                OfflineReason::NodeLost => "node_lost",
+                OfflineReason::SignedOut => "signed_out",
+            },
+            version: absence.version,
+        }
+    }
+}
+
+/// One of `presence_changes`.
+#[derive(Serialize, TS)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum PresenceChange<'a> {
+    /// They came in.
+    Online(Presence<'a>),
+    /// They look different.
+    Updated(Presence<'a>),
+    /// They went out.
+    Offline(UserOffline<'a>),
+}
+
+impl<'a> From<&'a presence::Change> for PresenceChange<'a> {
+    fn from(change: &'a presence::Change) -> Self {
+        match change {
+            presence::Change::Online(shown) => Self::Online(shown.as_ref().into()),
+            presence::Change::Updated(shown) => Self::Updated(shown.as_ref().into()),
+            presence::Change::Offline(absence) => Self::Offline(absence.into()),
+        }
+    }
+}
+
+/// `presence_changes`.
+#[derive(Serialize, TS)]
+pub struct PresenceChanges<'a> {
+    /// In the order in which they happened.
+    pub changes: Vec<PresenceChange<'a>>,
+    /// The version of the newest change of the roster.
+    pub version: u64,
+    /// How many are in, where the list is shorter than that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub count: Option<usize>,
+}
+
+/// `online_users`.
+#[derive(Serialize, TS)]
+pub struct OnlineUsers<'a> {
+    /// Those in the list, in the order in which they came.
+    pub users: Vec<Presence<'a>>,
+    /// How many are in.
+    pub count: usize,
+    /// Whether the list is shorter than that.
+    pub truncated: bool,
+    /// The version of the newest change that the list holds.
+    pub version: u64,
+}
+
+/// How someone watched is shown now.
+#[derive(Serialize, TS)]
+#[serde(untagged)]
+pub enum WatchedState<'a> {
+    /// In.
+    In(Presence<'a>),
+    /// Out.
+    Out(WatchedOffline<'a>),
+}
+
+/// Someone watched who is out.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchedOffline<'a> {
+    /// Who.
+    pub user_id: &'a str,
+    /// Always `offline`.
+    #[ts(type = "\"offline\"")]
+    pub status: &'static str,
+    /// When they were last seen.
+    pub last_seen_at: Option<String>,
+    /// The version that this holds at.
+    pub version: u64,
+}
+
+/// An entry of a log.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Message<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `message`, today.
+    #[ts(type = "\"message\"")]
+    pub kind: &'static str,
+    /// The log it is in.
+    pub conversation_id: &'a str,
+    /// Its place in the log.
+    pub seq: u64,
+    /// Who said it.
+    pub sender_id: &'a str,
+    /// What was said.
+    pub content: &'a str,
+    /// The sender's own id for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub client_message_id: Option<&'a str>,
+    /// When the server took it.
+    pub created_at: String,
+}
+
+impl<'a> From<&'a Entry> for Message<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            id: entry.id.as_str(),
+            kind: "message",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.sender.as_str(),
+            content: entry.content.as_str(),
+            client_message_id: entry.client_message_id.as_deref(),
+            created_at: time::format(entry.created_at),
+        }
+    }
+}
+
+/// A conversation as its receiver sees it.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversation<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Everyone in it.
+    pub members: Vec<User<'a>>,
+    /// The newest entry.
+    pub last_message: Option<Message<'a>>,
+    /// Messages by others past the read mark.
+    pub unread: u64,
+    /// The `seq` of the newest entry.
+    pub head_seq: u64,
+    /// The read mark.
+    pub read_seq: u64,
+    /// When it was made.
+    pub created_at: String,
+}
+
+impl<'a> From<&'a model::Conversation> for Conversation<'a> {
+    fn from(conversation: &'a model::Conversation) -> Self {
+        Self {
+            id: conversation.id.as_str(),
+            members: conversation.members.iter().map(Into::into).collect(),
+            last_message: conversation.last_message.as_ref().map(Into::into),
+            unread: conversation.unread,
+            head_seq: conversation.head_seq,
+            read_seq: conversation.read_seq,
+            created_at: time::format(conversation.created_at),
+        }
+    }
+}
+
+/// How far someone has got, in a conversation that is named around it.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Marks<'a> {
+    /// Whose marks.
+    pub user_id: &'a str,
+    /// Written to one socket of theirs, or fetched. Read implies delivered.
+    pub delivered_seq: u64,
+    /// Read.
+    pub read_seq: u64,
+}
+
+impl<'a> From<&'a model::Receipt> for Marks<'a> {
+    fn from(receipt: &'a model::Receipt) -> Self {
+        Self { user_id: receipt.user.as_str(), delivered_seq: receipt.delivered_seq.max(receipt.read_seq), read_seq: receipt.read_seq }
+    }
+}
+
+/// `receipt`.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt<'a> {
+    /// Where.
+    pub conversation_id: &'a str,
+    /// The marks.
+    #[serde(flatten)]
+    pub marks: Marks<'a>,
+}
+
+/// `typing`.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Typing<'a> {
+    /// Where.
+    pub conversation_id: &'a str,
+    /// Who.
+    pub user_id: &'a str,
+    /// Began, or stopped.
+    pub is_typing: bool,
+    /// When it is over if nothing more is heard.
+    pub expires_at: String,
+}
+
+/// A manual status.
+#[derive(Serialize, TS)]
+pub struct ChosenStatus<'a> {
+    /// The status.
+    #[ts(type = "\"online\" | \"away\" | \"busy\" | \"invisible\"")]
+    pub status: &'static str,
+    /// The person's own line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub text: Option<&'a str>,
+    /// When it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub until: Option<String>,
+}
+
+impl<'a> From<&'a Chosen> for ChosenStatus<'a> {
+    fn from(chosen: &'a Chosen) -> Self {
+        Self {
+            status: match chosen.status {
+                Manual::Online => "online",
+                Manual::Away => "away",
+                Manual::Busy => "busy",
+                Manual::Invisible => "invisible",
+            },
+            text: chosen.text.as_deref(),
+            until: chosen.until.map(time::format),
+        }
+    }
+}
+
+/// What is told to someone whose request was not done.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal<'a> {
+    /// Always `false`.
+    #[ts(type = "false")]
+    pub success: bool,
+    /// A sentence a person can read.
+    pub error: &'a str,
+    /// A stable code.
+    #[ts(type = "RefusalCode")]
+    pub code: &'static str,
+    /// Whether the same request can succeed later.
+    pub retryable: bool,
+    /// How long to wait, where waiting helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl<'a> From<&'a Refused> for Refusal<'a> {
+    fn from(refused: &'a Refused) -> Self {
+        Self {
+            success: false,
+            error: &refused.message,
+            code: refused.code.as_str(),
+            retryable: refused.code.is_retryable(),
+            retry_after_ms: refused.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// What `sync` answers for one conversation.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncPage<'a> {
+    /// The entries after what the client has, oldest first.
+    pub entries: Vec<Message<'a>>,
+    /// The newest `seq`.
+    pub head_seq: u64,
+    /// The read mark.
+    pub read_seq: u64,
+    /// How far everyone has got.
+    pub receipts: Vec<Marks<'a>>,
+    /// The oldest `seq` still kept.
+    pub first_seq: u64,
+    /// There are more after these.
+    pub has_more: bool,
+}
+
+impl<'a> From<&'a lamplight_usecases::ports::SyncPage> for SyncPage<'a> {
+    fn from(page: &'a lamplight_usecases::ports::SyncPage) -> Self {
+        Self {
+            entries: page.entries.iter().map(Into::into).collect(),
+            head_seq: page.head_seq,
+            read_seq: page.read_seq,
+            receipts: page.receipts.iter().map(Into::into).collect(),
+            first_seq: page.first_seq,
+            has_more: page.has_more,
+        }
+    }
+}
+
+/// The word for a roster mode.
+#[must_use]
+pub fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Full => "full",
+        Mode::Diff => "diff",
+        Mode::Watch => "watch",
+        Mode::None => "none",
+    }
+}

@@ -1,0 +1,30 @@
+//! Times as they travel: RFC 3339 in UTC with milliseconds.
+
+use lamplight_domain::time::Timestamp;
+
+/// `2026-11-24T03:34:51.000Z`. A time that no calendar has is written as the nearest one that it has.
+#[must_use]
+pub fn format(at: Timestamp) -> String {
+    let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or(if at.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX });
+    format!("{instant:.3}")
+}
+
+/// Reads an RFC 3339 time with any offset.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_and_z() {
+        assert_eq!(format(Timestamp(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(format(Timestamp(1_764_000_000_120)), "2025-11-24T16:00:00.120Z");
+        assert_eq!(parse("2025-11-24T17:00:00.12+01:00"), Some(Timestamp(1_764_000_000_120)));
+        assert_eq!(parse("tomorrow"), None);
+        assert!(!format(Timestamp(i64::MAX)).is_empty());
+    }
+}
