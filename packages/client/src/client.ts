@@ -1,9 +1,375 @@
-import type { LamplightOptions } from "./options.js"
+import { chosenStatus, createAccount } from "./account.js"
+import { createCatchUp } from "./catch-up.js"
+import { createConnection } from "./connection.js"
+import { type Core, keepSafely, type TabMessage } from "./core.js"
+import {
+  browserChannel,
+  browserLock,
+  browserSurroundings,
+  openSocket,
+  randomId,
+  systemClock,
+} from "./defaults.js"
+import { createDrafts } from "./drafts.js"
+import { LamplightError, toError } from "./errors.js"
+import { createHttp, query } from "./http.js"
+import { createIdentity } from "./identity.js"
+import { createList } from "./list.js"
+import { createMarks } from "./marks.js"
+import type { Channel, ClientStorage, LamplightOptions } from "./options.js"
+import { createOutbox } from "./outbox.js"
+import { asChange, createPeople } from "./people.js"
+import { createPoll } from "./poll.js"
+import { indexedDbStorage, memoryStorage } from "./storage.js"
+import { createThread, type Thread } from "./thread.js"
 import type { Lamplight } from "./types.js"
+import type {
+  ClientEvents,
+  Conversation,
+  JoinAnswer,
+  Message,
+  PageAnswer,
+  ServerEvents,
+  User,
+} from "./wire.js"
 
 /**
- * Makes a client. Nothing is connected until it is retained, so it may be made while rendering on a server.
+ * Makes a client. Nothing is connected, opened or listened to until it is retained, so it may be made while rendering on
+ * a server.
  */
-export function createLamplight(_options: LamplightOptions = {}): Lamplight {
-  throw new Error("Not built yet.")
+export function createLamplight(options: LamplightOptions = {}): Lamplight {
+  const url = (options.url ?? "").replace(/\/$/, "")
+  const path = options.path ?? "/api/socketio"
+  const roster = options.roster ?? "diff"
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? Math.random
+  const surroundings = options.surroundings ?? browserSurroundings(clock)
+  const scope = url || "own"
+  const identity = createIdentity(options, clock.now)
+  const http = createHttp({
+    url,
+    clock,
+    fetch: options.fetch ?? ((...request) => fetch(...request)),
+    credentials: identity.cookies ? "include" : "same-origin",
+    headers: identity.headers,
+  })
+  const account = createAccount(() => http, identity, userChanged)
+
+  const connection = createConnection({
+    clock,
+    random,
+    surroundings,
+    async dial(turn) {
+      const auth = await identity.handshake()
+      await account.whoami()
+      const wires = options.transports ?? ["websocket", "polling"]
+      // What hangs behind a proxy is not tried first twice.
+      const transports = turn % 2 ? wires : [...wires].reverse()
+      return (options.openSocket ?? openSocket)({ url, path, transports, auth, withCredentials: identity.cookies })
+    },
+    async join() {
+      const { id } = await account.whoami()
+      people.joined()
+      const { name, avatarUrl } = options
+      const answer = await connection.ask<JoinAnswer>("join_user", {
+        userId: id,
+        roster,
+        ...(name ? { name } : {}),
+        ...(avatarUrl ? { avatarUrl } : {}),
+      })
+      account.become(answer.user)
+      if (answer.chosen) account.chose(answer.chosen)
+    },
+    async catchUp(isCurrent) {
+      people.watchAgain()
+      for (const one of threads.values()) one.joined()
+      const { activity } = account.state.get()
+      if (activity) connection.emit("set_activity", { activity })
+      outbox.kick(true)
+      if (!list.loaded()) await list.refresh().catch(() => list.refreshSoon())
+      if (!isCurrent()) return
+      await catchUp.everything(isCurrent)
+      marks.flush()
+    },
+    receive,
+    async unknownCaller() {
+      identity.reject("refused")
+      account.forget()
+      // A token can be asked for again; a session that is not there any more is not.
+      return identity.cookies ? (await account.session()) !== null : !!options.getToken
+    },
+    down: () => people.down(),
+    activity() {},
+    hide: () => drafts.flush(),
+  })
+
+  let channel: Channel | null = null
+  let storage: ClientStorage | null = null
+  /** Opened when first used, which is never while rendering on a server. */
+  const store = () => {
+    storage ??= options.storage ?? (typeof indexedDB === "undefined" ? memoryStorage() : indexedDbStorage())
+    return storage
+  }
+
+  const core: Core = {
+    clock,
+    random,
+    newId: options.newId ?? randomId,
+    surroundings,
+    http,
+    connection,
+    kept: keepSafely(
+      {
+        outbox: (userId) => store().outbox(userId),
+        putOutbox: (record) => store().putOutbox(record),
+        deleteOutbox: (id) => store().deleteOutbox(id),
+        get: (key) => store().get(key),
+        set: (key, value) => store().set(key, value),
+      },
+      clock,
+    ),
+    withLock: options.withLock ?? browserLock(),
+    scope,
+    me: account.id,
+    isStill: (userId) => account.id() === userId,
+    post: (message) => channel?.post(message),
+  }
+
+  const threads = new Map<string, Thread>()
+  const listeners = new Set<(message: Message, alone: boolean) => void>()
+  const touchThread = (id: string) => threads.get(id)?.touch()
+
+  const drafts = createDrafts(core, (id) => {
+    threads.get(id)?.touchDraft()
+    list.touch()
+  })
+  const outbox = createOutbox(core, {
+    delivered: (message) => thread(message.conversationId).accept(message),
+    changed(id) {
+      touchThread(id)
+      list.touch()
+    },
+    barred: (id) => threads.get(id)?.barred() ?? null,
+  })
+  const list = createList(core, {
+    count: (id, readSeq) => threads.get(id)?.count(readSeq) ?? null,
+    draft: drafts.get,
+    unsent(id) {
+      const items = outbox.of(id)
+      const failed = items.filter((item) => item.state === "failed").length
+      return { waiting: items.length - failed, failed }
+    },
+    changed: touchThread,
+  })
+  const marks = createMarks(core)
+  const people = createPeople(roster, clock, connection)
+  const catchUp = createCatchUp(core, list, threads, thread)
+  const poll = createPoll(core, list, threads)
+
+  function thread(id: string): Thread {
+    let one = threads.get(id)
+    if (!one) {
+      one = createThread(
+        core,
+        {
+          list,
+          items: outbox.of,
+          draft: drafts.get,
+          setDraft: drafts.set,
+          async send(conversationId, content) {
+            const result = await outbox.add(conversationId, content)
+            // Only now, and only if nothing newer has been written since.
+            if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
+            return result
+          },
+          mark: marks.mark,
+          sync: (conversationId) => void catchUp.one(conversationId),
+          settled: outbox.settled,
+        },
+        id,
+      )
+      threads.set(id, one)
+    }
+    return one
+  }
+
+  function receive<K extends keyof ServerEvents>(event: K, payload: ServerEvents[K]): void {
+    const take: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void } = {
+      online_users: (said) => people.happened({ type: "snapshot", list: said }),
+      user_online: (said) => people.happened({ type: "changes", changes: [asChange("online", said)] }),
+      user_updated: (said) => people.happened({ type: "changes", changes: [asChange("updated", said)] }),
+      user_offline: (said) => people.happened({ type: "changes", changes: [asChange("offline", said)] }),
+      presence_changes: (said) => people.happened({ type: "changes", changes: said.changes }),
+      new_private_message(said) {
+        const isNew = said.seq > (list.get(said.conversationId)?.headSeq ?? 0)
+        thread(said.conversationId).accept(said)
+        if (isNew && said.senderId !== account.id()) void announce(said)
+      },
+      typing: (said) => thread(said.conversationId).typed(said),
+      receipt: (said) => thread(said.conversationId).receipt(said),
+      conversation_updated: list.upsert,
+      token_expired: () => void renew(),
+      error_message() {},
+    }
+    take[event](payload)
+  }
+
+  /** Tells the page, and whether it is the one of this person's tabs that should make a sound. */
+  async function announce(message: Message): Promise<void> {
+    if (!listeners.size) return
+    let alone = false
+    // Held for a moment, so that the tabs that hear of it a little later find it taken.
+    const claim = core.withLock(
+      `lamplight:told:${scope}:${message.id}`,
+      () => {
+        alone = true
+        tell()
+        return new Promise<void>((resolve) => clock.after(5_000, resolve))
+      },
+      true,
+    )
+    const tell = () => {
+      for (const listener of [...listeners]) listener(message, alone)
+    }
+    await claim.catch(() => {})
+    if (!alone) tell()
+  }
+
+  async function renew(): Promise<void> {
+    try {
+      if (!options.getToken) {
+        // A session that ran out: the server closes the socket, and the next try says who is signed in.
+        account.forget()
+        return
+      }
+      const token = await identity.freshToken("expired")
+      await connection.ask("authenticate", { token })
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (!error.retryable && error.code !== "conflict") connection.refuse(error)
+    }
+  }
+
+  /** Another user: nothing of the last one's is kept in memory. */
+  function userChanged(): void {
+    for (const part of [outbox, drafts, marks, list, people, poll.stop]) {
+      if (typeof part === "function") part()
+      else part.reset()
+    }
+    for (const one of threads.values()) one.reset()
+    if (!account.id()) return
+    void outbox.load()
+    void drafts.load()
+    void marks.load((id, seq) => list.read(id, seq))
+    list.refresh().catch(() => list.refreshSoon())
+    for (const one of threads.values()) if (one.isOpen()) one.follow().catch(() => {})
+  }
+
+  function heard(message: unknown): void {
+    const said = message as TabMessage
+    if (said.type === "account") {
+      account.forget()
+      if (identity.cookies) connection.restart()
+      return
+    }
+    if (said.userId !== account.id()) return
+    if (said.type === "read") list.read(said.conversationId, said.seq)
+    else if (said.type === "draft") drafts.heard(said.conversationId, said.text)
+    else outbox.changedElsewhere()
+  }
+
+  let last = connection.state.get()
+  connection.state.subscribe(() => {
+    const now = connection.state.get()
+    if (now.status === last.status && now.overHttp === last.overHttp) return
+    if (now.status === "connected" || (now.overHttp && !last.overHttp)) outbox.kick()
+    if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies) account.become(null)
+    last = now
+    poll.line()
+    for (const one of threads.values()) one.touch()
+  })
+
+  /** Over the socket, waiting for it a little if it is on its way. */
+  const ask = <T>(event: keyof ClientEvents, payload: unknown) => connection.ask<T>(event, payload)
+
+  async function enter(way: "register" | "login", body: object): Promise<User> {
+    const user = await account.enter(way, body)
+    core.post({ type: "account" })
+    connection.restart()
+    return user
+  }
+
+  return {
+    connection: connection.state,
+    me: account.state,
+    conversations: list.store,
+    unread: list.unread,
+    outbox: outbox.outbox,
+    roster: ((ids?: readonly string[]) => (ids ? people.some(ids) : people.all)) as Lamplight["roster"],
+    presence: people.one,
+    conversation: thread,
+    retain() {
+      channel ??= (options.openChannel ?? browserChannel)(`lamplight:${scope}`, heard)
+      const unwatch = surroundings.watch((what) => {
+        if (what === "wake") outbox.kick()
+      })
+      const release = connection.retain()
+      return () => {
+        unwatch()
+        release()
+      }
+    },
+    connect: connection.connect,
+    close() {
+      connection.close()
+      poll.stop()
+      drafts.flush()
+      identity.abort()
+      channel?.close()
+      channel = null
+      listeners.clear()
+    },
+    register: (body) => enter("register", body),
+    login: (body) => enter("login", body),
+    async logout() {
+      drafts.flush()
+      await account.leave()
+      core.post({ type: "account" })
+      connection.refuse(
+        new LamplightError({ code: "unauthenticated", message: "You are signed out.", retryable: false }),
+      )
+    },
+    session: account.session,
+    users: (text, { cursor, signal } = {}) =>
+      http<PageAnswer<User>>("GET", `/api/users${query({ query: text || undefined, cursor })}`, {
+        ...(signal ? { signal } : {}),
+      }),
+    async openConversation(userId) {
+      const { conversation } = await http<{ conversation: Conversation }>("POST", "/api/privatechat/conversations", {
+        body: { userId },
+      })
+      list.upsert(conversation)
+      return conversation
+    },
+    loadMoreConversations: list.loadMore,
+    reloadConversations: list.refresh,
+    async setStatus(status, { text, until } = {}) {
+      const chosen = chosenStatus(status, { text, until })
+      await ask("set_status", chosen)
+      account.chose(chosen)
+    },
+    async setActivity(activity) {
+      account.does(activity)
+      if (connection.joined()) await ask("set_activity", { activity })
+    },
+    onMessage(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async doctor() {
+      // Fetched when asked for: it is no part of what every page carries.
+      const { diagnose } = await import("./doctor.js")
+      return diagnose({ options, url, path, core, identity })
+    },
+  }
 }

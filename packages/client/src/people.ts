@@ -16,8 +16,10 @@ export interface People {
   one(id: string): Store<PresenceView>
   /** What the server said of it. */
   happened(event: RosterEvent): void
-  /** The socket is joined: says again who is watched. */
+  /** The socket is about to be joined: what comes from now on is of this join. */
   joined(): void
+  /** Says again, after a join, who is watched. */
+  watchAgain(): void
   down(): void
   reset(): void
 }
@@ -27,12 +29,7 @@ export function asChange(type: "online" | "updated" | "offline", payload: object
   return { type, ...payload } as PresenceChange
 }
 
-export function createPeople(
-  mode: RosterMode,
-  clock: Clock,
-  connection: () => Connection,
-  changed: () => void,
-): People {
+export function createPeople(mode: RosterMode, clock: Clock, connection: Connection): People {
   let model: RosterModel = emptyRoster
   let lost = true
   let everListed = false
@@ -83,13 +80,12 @@ export function createPeople(
 
   function touch(): void {
     for (const one of views) one.touch()
-    changed()
   }
 
   function watch(ids: readonly string[]): () => void {
     const fresh = ids.filter((id) => !watched.has(id))
     for (const id of ids) watched.set(id, (watched.get(id) ?? 0) + 1)
-    if (fresh.length && connection().joined()) void ask(fresh)
+    if (fresh.length && connection.joined()) void ask(fresh)
     return () => {
       const gone: string[] = []
       for (const id of ids) {
@@ -100,13 +96,13 @@ export function createPeople(
           gone.push(id)
         }
       }
-      if (gone.length) connection().emit("unwatch_presence", { userIds: gone })
+      if (gone.length) connection.emit("unwatch_presence", { userIds: gone })
     }
   }
 
   async function ask(userIds: string[]): Promise<void> {
     try {
-      const answer = await connection().ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
+      const answer = await connection.ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
       happened({ type: "states", states: answer.users ?? [] })
     } catch {
       // Asked again with the next join.
@@ -164,6 +160,8 @@ export function createPeople(
     joined() {
       happened({ type: "joined", listed: mode === "full" || mode === "diff" })
       if (model.settled) touch()
+    },
+    watchAgain() {
       if (watched.size) void ask([...watched.keys()])
     },
     down() {

@@ -142,6 +142,8 @@ export interface JoinAnswer {
   user: User
   sessionId: string
   roster: RosterMode
+  /** The manual status in force, which another device may have chosen. */
+  chosen?: { status: ChosenStatus; text?: string; until?: string }
 }
 
 /** The answer to a send, over either wire. */

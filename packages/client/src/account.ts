@@ -1,0 +1,98 @@
+/** Who is signed in, and coming and going (`AUTH=local`). */
+import { type LamplightError, toError, Unauthorized } from "./errors.js"
+import type { Http } from "./http.js"
+import type { Identity } from "./identity.js"
+import { type Cell, cell } from "./store.js"
+import type { MeState } from "./types.js"
+import type { Activity, ChosenStatus, SessionAnswer, User } from "./wire.js"
+
+export interface Account {
+  state: Cell<MeState>
+  id(): string | null
+  /** Somebody, or nobody, is signed in from now on. */
+  become(user: User | null): void
+  /** What is known of the user without asking, else what the session says. Throws `Unauthorized`. */
+  whoami(): Promise<User>
+  /** The session may be another one now: ask again next time. */
+  forget(): void
+  session(): Promise<User | null>
+  enter(way: "register" | "login", body: object): Promise<User>
+  leave(): Promise<void>
+  chose(chosen: MeState["chosen"]): void
+  does(activity: Activity | null): void
+}
+
+/** `changed` is called when another user, or nobody, takes the place of the last one. */
+export function createAccount(http: () => Http, identity: Identity, changed: () => void): Account {
+  const initial: MeState = { status: "unknown", user: null, chosen: { status: "online" }, activity: null }
+  const state = cell(initial)
+  let asked = false
+
+  function become(user: User | null): void {
+    const last = state.get()
+    const isOther = last.user?.id !== user?.id
+    state.set({
+      ...(isOther ? initial : last),
+      status: user ? "signed-in" : "signed-out",
+      user,
+    })
+    if (isOther) changed()
+  }
+
+  async function session(): Promise<User | null> {
+    try {
+      const { user } = await http()<SessionAnswer>("GET", "/api/auth/session")
+      asked = true
+      become(user)
+      return user
+    } catch (thrown) {
+      const error: LamplightError = toError(thrown)
+      if (error.code !== "unauthenticated") throw error
+      asked = false
+      become(null)
+      return null
+    }
+  }
+
+  return {
+    state,
+    id: () => state.get().user?.id ?? null,
+    become,
+    async whoami() {
+      const known = identity.known()
+      if (known) {
+        // The name of before is better than none.
+        if (known.id !== state.get().user?.id) become(known)
+        return known
+      }
+      const user = asked ? state.get().user : await session()
+      if (!user) throw new Unauthorized()
+      return user
+    },
+    forget() {
+      asked = false
+    },
+    session,
+    async enter(way, body) {
+      const { user } = await http()<SessionAnswer>("POST", `/api/auth/${way}`, { body })
+      asked = true
+      become(user)
+      return user
+    },
+    async leave() {
+      await http()("POST", "/api/auth/logout", { body: {} })
+      asked = false
+      become(null)
+    },
+    chose: (chosen) => state.set({ ...state.get(), chosen }),
+    does: (activity) => state.set({ ...state.get(), activity }),
+  }
+}
+
+/** A status as it is chosen, without what is undefined. */
+export function chosenStatus(
+  status: ChosenStatus,
+  { text, until }: { text?: string | undefined; until?: string | undefined } = {},
+): MeState["chosen"] {
+  return { status, ...(text ? { text } : {}), ...(until ? { until } : {}) }
+}

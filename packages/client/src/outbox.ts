@@ -1,0 +1,424 @@
+/**
+ * What is unsent. A message is written down, then shown, then sent: in order within a conversation, one in flight, by
+ * the socket or else over HTTP with the same id, until the server has it or refuses it for good.
+ */
+import { backoff, type Core } from "./core.js"
+import { deliver } from "./delivery.js"
+import { LamplightError, toError } from "./errors.js"
+import type { OutboxRecord } from "./outbox-record.js"
+import { sameList, sameShape, view } from "./store.js"
+import type { Outbox, OutboxItem, OutboxState, SendResult, WaitingFor } from "./types.js"
+import type { Message } from "./wire.js"
+
+/** The most characters that a message may have. */
+export const MAX_MESSAGE_LENGTH = 8_000
+
+/** How many characters a text has, as the server counts them: Unicode scalar values, so that an emoji of one is one. */
+export function messageLength(content: string): number {
+  let length = 0
+  for (const _ of content) length++
+  return length
+}
+
+/** The outbox, as the rest of the client uses it. */
+export interface OutboxRoom {
+  outbox: Outbox
+  add(conversationId: string, content: string): Promise<SendResult>
+  /** The unsent messages of a conversation, in order. */
+  of(conversationId: string): readonly OutboxItem[]
+  /** The server has this one. */
+  settled(message: Message): void
+  /** Something changed for the better: what waits is tried now. `fresh`: and the delays start small again. */
+  kick(fresh?: boolean): void
+  /** Another tab changed what is written down. */
+  changedElsewhere(): void
+  /** Takes up what an earlier page left. */
+  load(): Promise<void>
+  reset(): void
+}
+
+/** What the outbox tells the rest. */
+export interface OutboxParts {
+  /** It is stored; its optimistic row is gone already, so that its place is taken in one step. */
+  delivered(message: Message): void
+  /** What the conversation shows as unsent has changed. */
+  changed(conversationId: string): void
+  /** Why nothing may be sent to a conversation; null if it may. */
+  barred(conversationId: string): LamplightError | null
+}
+
+interface Entry {
+  record: OutboxRecord
+  /** Whether it is written down: then what is written down is the truth, also of other tabs' doing. */
+  saved: boolean
+  inFlight: boolean
+  attempts: number
+  nextTryAt: number | null
+  /** Not before this, even when kicked: the server said so. */
+  notBefore: number
+  signIn: boolean
+  item: OutboxItem | null
+}
+
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 30_000
+const LOCK_LIMIT_MS = 20_000
+
+const refusal = (code: string, message: string, fix: string) =>
+  new LamplightError({ code, message, retryable: false, fix })
+
+export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
+  const entries = new Map<string, Entry>()
+  /** Delivered or discarded here: not taken up again from a storage that is slow to forget. */
+  const done = new Set<string>()
+  const lanes = new Map<string, Promise<void>>()
+  let lastOrder = 0
+  let durable = true
+  let draining = false
+  let passing = false
+  let again = false
+  let written: Promise<unknown> = Promise.resolve()
+  let cancelTimer = () => {}
+
+  const inOrder = () =>
+    [...entries.values()].sort(
+      ({ record: one }, { record: other }) =>
+        one.order - other.order || (one.clientMessageId < other.clientMessageId ? -1 : 1),
+    )
+  const laneOf = (id: string) => inOrder().filter(({ record }) => record.conversationId === id)
+
+  /** The items of a conversation, each saying what it waits for. */
+  function itemsOf(lane: readonly Entry[]): OutboxItem[] {
+    let before: WaitingFor | null = null
+    return lane.map((entry) => {
+      const { record, inFlight, attempts, nextTryAt, signIn } = entry
+      const { clientMessageId, conversationId, content, createdAt, dispatched, failed } = record
+      const own: WaitingFor = inFlight ? "server" : signIn ? "sign-in" : (before ?? "connection")
+      const item = sameShape<OutboxItem>(entry.item, {
+        clientMessageId,
+        conversationId,
+        content,
+        createdAt,
+        state: failed ? "failed" : "sending",
+        dispatched,
+        attempts,
+        waitingFor: failed ? null : own,
+        nextTryAt: failed || before ? null : nextTryAt,
+        error: failed ? errorOf(entry, failed) : null,
+      })
+      if (before !== "earlier-failed") before = failed ? "earlier-failed" : "earlier"
+      entry.item = item
+      return item
+    })
+  }
+
+  function errorOf(entry: Entry, failed: { code: string; message: string }): LamplightError {
+    const last = entry.item?.error
+    if (last?.code === failed.code && last.message === failed.message) return last
+    return new LamplightError({ ...failed, retryable: false, fix: "Edit it, try again, or discard it." })
+  }
+
+  const store = view<OutboxState>({ items: [], waiting: 0, failed: 0, durable: true }, (last) => {
+    const byLane = new Map<string, Entry[]>()
+    for (const entry of inOrder()) {
+      const lane = byLane.get(entry.record.conversationId)
+      if (lane) lane.push(entry)
+      else byLane.set(entry.record.conversationId, [entry])
+    }
+    const items = [...byLane.values()].flatMap(itemsOf)
+    const failed = items.filter((item) => item.state === "failed").length
+    return sameShape(last, {
+      items: sameList(last.items, items),
+      failed,
+      waiting: items.length - failed,
+      durable,
+    })
+  })
+
+  function touch(conversationId: string): void {
+    parts.changed(conversationId)
+    store.touch()
+  }
+
+  function take(record: OutboxRecord, saved: boolean): void {
+    lastOrder = Math.max(lastOrder, record.order)
+    const known = entries.get(record.clientMessageId)
+    if (known) Object.assign(known, { record, saved })
+    else {
+      const fresh = { inFlight: false, attempts: 0, nextTryAt: null, notBefore: 0, signIn: false, item: null }
+      entries.set(record.clientMessageId, { record, saved, ...fresh })
+    }
+    touch(record.conversationId)
+  }
+
+  async function put(entry: Entry, change: Partial<OutboxRecord>): Promise<void> {
+    entry.record = { ...entry.record, ...change }
+    entry.saved = await core.kept.putOutbox(entry.record)
+    core.post({ type: "outbox", userId: entry.record.userId })
+  }
+
+  function remove(entry: Entry): void {
+    const { clientMessageId, userId } = entry.record
+    entries.delete(clientMessageId)
+    done.add(clientMessageId)
+    void core.kept.deleteOutbox(clientMessageId).then(() => core.post({ type: "outbox", userId }))
+  }
+
+  function check(conversationId: string, content: string): LamplightError | null {
+    if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
+    if (!conversationId) return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
+    // The same white space as the server's: Unicode's.
+    if (/^\p{White_Space}*$/u.test(content)) {
+      return refusal("empty_message", "There is nothing to send.", "Write something first.")
+    }
+    const length = messageLength(content)
+    if (length > MAX_MESSAGE_LENGTH) {
+      return new LamplightError({
+        code: "too_long",
+        message: `A message may have ${MAX_MESSAGE_LENGTH} characters; this one has ${length}.`,
+        retryable: false,
+        saw: `${length} characters`,
+        expected: `at most ${MAX_MESSAGE_LENGTH}`,
+        fix: "Shorten it, or send it in parts.",
+      })
+    }
+    return parts.barred(conversationId)
+  }
+
+  async function add(conversationId: string, content: string): Promise<SendResult> {
+    const error = check(conversationId, content)
+    if (error) return { ok: false, error, content }
+    const userId = core.me() as string
+    const now = core.clock.now()
+    lastOrder = Math.max(now, lastOrder + 1)
+    const record: OutboxRecord = {
+      clientMessageId: core.newId(),
+      userId,
+      conversationId,
+      content,
+      createdAt: new Date(now).toISOString(),
+      order: lastOrder,
+      dispatched: false,
+      failed: null,
+    }
+    // Written down before it is shown, and shown in the order in which it was sent.
+    const saving = Promise.all([core.kept.putOutbox(record), written])
+    written = saving
+    const [saved] = await saving
+    durable = saved
+    if (core.isStill(userId)) {
+      take(record, saved)
+      core.post({ type: "outbox", userId })
+      void drain()
+    }
+    return { ok: true, clientMessageId: record.clientMessageId }
+  }
+
+  /** Sends what can be sent, while holding the lock: two tabs do not send the same item. */
+  async function drain(): Promise<void> {
+    const me = core.me()
+    if (!me || !entries.size) return
+    again = true
+    if (passing) startLanes(me)
+    if (draining) return
+    draining = true
+    while (again && core.isStill(me)) {
+      again = false
+      await locked(`lamplight:outbox:${core.scope}:${me}`, async () => {
+        await reload(me)
+        passing = true
+        startLanes(me)
+        while (lanes.size) await Promise.race(lanes.values())
+        passing = false
+      })
+    }
+    draining = false
+    schedule()
+  }
+
+  /**
+   * Holds the lock if it can be had. A tab that is frozen while holding it must not keep the others from sending: they go on
+   * without it after a while, which is safe, since every tab sends in order and with the same ids.
+   */
+  function locked(name: string, work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      let started = false
+      const run = async () => {
+        if (started) return
+        started = true
+        cancel()
+        await work().catch(() => {})
+        resolve()
+      }
+      const cancel = core.clock.after(LOCK_LIMIT_MS, run)
+      core.withLock(name, run).catch(run)
+    })
+  }
+
+  function startLanes(me: string): void {
+    for (const { record } of entries.values()) {
+      const id = record.conversationId
+      if (lanes.has(id)) continue
+      const lane = runLane(id, me).finally(() => lanes.delete(id))
+      lanes.set(id, lane)
+    }
+  }
+
+  async function runLane(id: string, me: string): Promise<void> {
+    // Not within `startLanes`: the lane is to be known before it ends.
+    await null
+    while (core.isStill(me)) {
+      const entry = laneOf(id)[0]
+      if (!entry || entry.record.failed || entry.signIn) return
+      if ((entry.nextTryAt ?? 0) > core.clock.now()) return
+      if (!(await attempt(entry, me))) return
+    }
+  }
+
+  /** Tries once. Whether the next in line may go. */
+  async function attempt(entry: Entry, me: string): Promise<boolean> {
+    const { clientMessageId, conversationId } = entry.record
+    entry.inFlight = true
+    entry.nextTryAt = null
+    entry.attempts++
+    // From here on it may have arrived, also if this page ends now.
+    if (!entry.record.dispatched) await put(entry, { dispatched: true })
+    touch(conversationId)
+    const isCurrent = () => core.isStill(me) && entries.get(clientMessageId) === entry
+    try {
+      const { message } = await deliver(core, entry.record)
+      entry.inFlight = false
+      if (!core.isStill(me)) return false
+      if (isCurrent()) remove(entry)
+      // Also what was discarded on its way: it is there now, and no event will tell.
+      parts.delivered(message)
+      touch(conversationId)
+      return true
+    } catch (thrown) {
+      entry.inFlight = false
+      if (!isCurrent()) return true
+      const error = toError(thrown)
+      if (error.code === "unauthenticated") entry.signIn = true
+      else if (error.retryable) wait(entry, error)
+      else await put(entry, { failed: { code: error.code, message: error.message } })
+      touch(conversationId)
+      return false
+    }
+  }
+
+  function wait(entry: Entry, error: LamplightError): void {
+    const now = core.clock.now()
+    const delay = backoff(entry.attempts - 1, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
+    if (error.retryAfterMs) entry.notBefore = now + error.retryAfterMs
+    entry.nextTryAt = Math.max(now + delay, entry.notBefore)
+    schedule()
+  }
+
+  /** Wakes for the earliest next try. */
+  function schedule(): void {
+    cancelTimer()
+    const times = [...entries.values()].flatMap(({ nextTryAt }) => (nextTryAt === null ? [] : [nextTryAt]))
+    if (!times.length) return
+    cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - core.clock.now()), () => void drain())
+  }
+
+  /** Takes in what is written down: what an earlier page or another tab left, changed or finished. */
+  async function reload(me: string): Promise<void> {
+    const saved = new Set([...entries].filter(([, entry]) => entry.saved).map(([id]) => id))
+    const records = await core.kept.outbox(me)
+    if (!records || !core.isStill(me)) return
+    for (const record of records) {
+      const known = entries.get(record.clientMessageId)
+      saved.delete(record.clientMessageId)
+      if (done.has(record.clientMessageId)) void core.kept.deleteOutbox(record.clientMessageId)
+      else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record)) take(record, true)
+    }
+    for (const id of saved) {
+      const entry = entries.get(id)
+      if (!entry || entry.inFlight) continue
+      entries.delete(id)
+      touch(entry.record.conversationId)
+    }
+  }
+
+  function kick(fresh = false): void {
+    for (const entry of entries.values()) {
+      entry.signIn = false
+      if (fresh) entry.attempts = 0
+      if (entry.nextTryAt !== null) entry.nextTryAt = entry.notBefore || null
+    }
+    store.touch()
+    void drain()
+  }
+
+  return {
+    outbox: {
+      ...store,
+      retry(id) {
+        for (const entry of entries.values()) {
+          if (id !== undefined && entry.record.clientMessageId !== id) continue
+          Object.assign(entry, { attempts: 0, nextTryAt: null, signIn: false })
+          if (entry.record.failed) void put(entry, { failed: null }).then(drain)
+          touch(entry.record.conversationId)
+        }
+        void drain()
+      },
+      async edit(id, content) {
+        const entry = entries.get(id)
+        const refuse = (error: LamplightError): SendResult => ({ ok: false, error, content })
+        if (!entry) return refuse(refusal("not_found", "That message was sent already.", "Write a new one."))
+        const { record } = entry
+        const error = check(record.conversationId, content)
+        if (error) return refuse(error)
+        if (entry.inFlight || (record.dispatched && !record.failed)) {
+          return refuse(refusal("conflict", "That message may have arrived already.", "Wait until it is clear."))
+        }
+        // What was refused was not stored, so its id is free; but after a conflict it belongs to another text.
+        const clientMessageId = record.failed?.code === "conflict" ? core.newId() : id
+        if (clientMessageId !== id) remove(entry)
+        take({ ...record, clientMessageId, content, dispatched: false, failed: null }, entry.saved)
+        const edited = entries.get(clientMessageId) as Entry
+        Object.assign(edited, { attempts: 0, nextTryAt: null })
+        await put(edited, {})
+        touch(record.conversationId)
+        void drain()
+        return { ok: true, clientMessageId }
+      },
+      async discard(id) {
+        const entry = entries.get(id)
+        if (!entry) return null
+        remove(entry)
+        touch(entry.record.conversationId)
+        void drain()
+        return entry.record.content
+      },
+    },
+    add,
+    of: (id) => (entries.size ? itemsOf(laneOf(id)) : []),
+    settled({ clientMessageId, senderId, conversationId }) {
+      const entry = clientMessageId && senderId === core.me() ? entries.get(clientMessageId) : undefined
+      if (!entry || entry.record.conversationId !== conversationId) return
+      remove(entry)
+      touch(conversationId)
+      void drain()
+    },
+    kick,
+    changedElsewhere() {
+      const me = core.me()
+      if (me && !passing) void reload(me).then(drain)
+    },
+    async load() {
+      const me = core.me()
+      if (!me) return
+      await reload(me)
+      void drain()
+    },
+    reset() {
+      cancelTimer()
+      entries.clear()
+      done.clear()
+      durable = true
+      store.touch()
+    },
+  }
+}

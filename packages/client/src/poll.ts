@@ -1,0 +1,63 @@
+/** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
+import { backoff, type Core } from "./core.js"
+import { toError } from "./errors.js"
+import type { List } from "./list.js"
+import type { Thread } from "./thread.js"
+
+export interface Poll {
+  /** The line's state changed. */
+  line(): void
+  stop(): void
+}
+
+/** A short loss is not worth a request. */
+const EVERY_MS = 4_000
+const MOST_MS = 30_000
+
+export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, Thread>): Poll {
+  let cancel: (() => void) | null = null
+  let failures = 0
+
+  const isAway = () => {
+    const { status } = core.connection.state.get()
+    return core.me() !== null && (status === "offline" || status === "connecting")
+  }
+
+  function next(): void {
+    // Between three quarters and one and a quarter of it, so that clients do not ask in step.
+    const delay = failures ? backoff(failures, EVERY_MS, MOST_MS, core.random) : EVERY_MS * (0.75 + core.random() / 2)
+    cancel = core.clock.after(delay, () => void once())
+  }
+
+  async function once(): Promise<void> {
+    if (isAway() && core.surroundings.isVisible()) {
+      try {
+        await list.refresh()
+        await Promise.all([...threads.values()].filter((one) => one.isOpen()).map((one) => one.follow(true)))
+        failures = 0
+        core.connection.sawHttp(true)
+      } catch (thrown) {
+        // What was refused was answered.
+        const answered = !["offline", "timeout", "bad_answer"].includes(toError(thrown).code)
+        failures++
+        core.connection.sawHttp(answered)
+      }
+    }
+    if (isAway() && cancel) next()
+    else stop()
+  }
+
+  function stop(): void {
+    cancel?.()
+    cancel = null
+    failures = 0
+  }
+
+  return {
+    line() {
+      if (!isAway()) stop()
+      else if (!cancel) next()
+    },
+    stop,
+  }
+}

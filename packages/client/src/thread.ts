@@ -1,0 +1,357 @@
+/** One conversation: its log, who types in it, how far the others got. */
+import { backoff, type Core } from "./core.js"
+import { type LamplightError, toError } from "./errors.js"
+import { query } from "./http.js"
+import type { List } from "./list.js"
+import {
+  addEntry,
+  addPage,
+  countUnread,
+  emptyLog,
+  firstSeq,
+  hasGap,
+  knowHead,
+  type Log,
+  lastSeq,
+  type Page,
+} from "./log.js"
+import { createRows } from "./rows.js"
+import { cell, sameList, sameShape, view } from "./store.js"
+import type {
+  ConversationHandle,
+  ConversationItem,
+  MessagesState,
+  OutboxItem,
+  ReadersState,
+  SendResult,
+  TypingState,
+} from "./types.js"
+import type { HistoryAnswer, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
+
+/** What a thread needs beside the core. */
+export interface ThreadParts {
+  list: List
+  items(id: string): readonly OutboxItem[]
+  draft(id: string): string
+  setDraft(id: string, text: string): void
+  send(id: string, content: string): Promise<SendResult>
+  mark(id: string, seq: number): void
+  /** Fetches what only `sync` tells: how far the others got. */
+  sync(id: string): void
+  /** A message of the user's own has turned up: it is not unsent any more. */
+  settled(message: Message): void
+}
+
+/** A conversation, as the rest of the client uses it. */
+export interface Thread extends ConversationHandle {
+  log(): Log
+  /** How many entries past the mark are by others, if the log here can tell. */
+  count(readSeq: number): number | null
+  isOpen(): boolean
+  /** An entry, from wherever. */
+  accept(entry: Message): void
+  synced(answer: SyncedConversation): void
+  receipt(receipt: Receipt): void
+  typed(event: TypingEvent): void
+  /** Told again after a rejoin that it is being looked at. */
+  joined(): void
+  /** Fetches what follows, if something is known to, or always. */
+  follow(always?: boolean): Promise<void>
+  /** The list, the line or the outbox changed. */
+  touch(): void
+  touchDraft(): void
+  /** Why nothing may be sent to it, if so. */
+  barred(): LamplightError | null
+  /** It is not there, or not for this user. */
+  gone(error: LamplightError): void
+  reset(): void
+}
+
+const PAGE = 50
+const LONG_PAGE = 200
+/** A gap longer than this many pages is not walked: the newest page takes the place of what is here. */
+const MOST_PAGES = 5
+const TYPING_EVERY_MS = 3_000
+const TYPING_MOST_MS = 6_000
+const TYPING_LEAST_MS = 1_000
+
+const nothing: MessagesState = {
+  status: "loading",
+  rows: [],
+  isEmpty: false,
+  hasOlder: false,
+  loadingOlder: false,
+  catchingUp: false,
+  headSeq: 0,
+  readSeq: 0,
+  error: null,
+}
+
+export function createThread(core: Core, parts: ThreadParts, id: string): Thread {
+  let log = emptyLog
+  let error: LamplightError | null = null
+  let loading: Promise<void> | null = null
+  let older: Promise<void> | null = null
+  let following: Promise<void> | null = null
+  let failures = 0
+  let holders = 0
+  let typedAt = Number.NEGATIVE_INFINITY
+  let cancelAgain = () => {}
+  let rows = createRows(core.me)
+  const typists = new Map<string, () => void>()
+  const typing = cell<TypingState>({ userIds: [] })
+  const readers = cell<ReadersState>({})
+  const draft = view("", () => parts.draft(id))
+  const item = view<ConversationItem | null>(null, () => parts.list.item(id))
+  const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
+
+  const messages = view<MessagesState>(nothing, (last) => {
+    const shown = rows(log, parts.items(id))
+    const line = core.connection.state.get()
+    const catchingUp = hasGap(log) || line.status === "catching-up"
+    const current = line.status === "connected" || line.overHttp
+    return sameShape(last, {
+      status: log.loaded ? "ready" : error ? "error" : "loading",
+      rows: sameList(last.rows, shown),
+      isEmpty: log.loaded && log.head === 0 && !shown.length && !catchingUp && current,
+      hasOlder: log.loaded && log.hasOlder,
+      loadingOlder: older !== null,
+      catchingUp,
+      headSeq: log.head,
+      readSeq: parts.list.get(id)?.readSeq ?? 0,
+      error,
+    })
+  })
+
+  function change(next: Log): void {
+    if (next === log) return
+    const before = log
+    log = next
+    for (const entry of fresh(before, next)) {
+      if (entry.senderId === core.me() && entry.clientMessageId) parts.settled(entry)
+    }
+    parts.list.recount(id)
+    messages.touch()
+  }
+
+  async function fetchPage(direction: Page["direction"], at: number | undefined, limit: number): Promise<Page> {
+    const asked = direction === "newest" ? {} : { [direction]: at }
+    const answer = await core.http<HistoryAnswer>("GET", path + query({ ...asked, limit }))
+    return { direction, entries: answer.data, hasMore: answer.hasMore }
+  }
+
+  /** Runs one fetch; what it brings is dropped if another user has come. Rejects with what went wrong. */
+  async function fetching(work: (isStill: () => boolean) => Promise<void>): Promise<void> {
+    const me = core.me()
+    if (!me) return
+    const isStill = () => core.isStill(me)
+    try {
+      await work(isStill)
+      if (!isStill()) return
+      failures = 0
+      error = null
+    } catch (thrown) {
+      if (!isStill()) return
+      error = toError(thrown)
+      failures++
+      throw error
+    }
+  }
+
+  function load(): Promise<void> {
+    loading ??= fetching(async (isStill) => {
+      const page = await fetchPage("newest", undefined, PAGE)
+      if (isStill()) change(addPage(log, page))
+    }).finally(() => {
+      loading = null
+      messages.touch()
+      if (!log.loaded) again()
+      else if (hasGap(log)) void follow().catch(() => {})
+    })
+    return loading
+  }
+
+  function follow(always = false): Promise<void> {
+    if (!log.loaded) return load()
+    if (!hasGap(log) && !always) return Promise.resolve()
+    following ??= fetching(async (isStill) => {
+      for (let pages = 1; ; pages++) {
+        const page = await fetchPage("after", lastSeq(log), LONG_PAGE)
+        if (!isStill()) return
+        const before = lastSeq(log)
+        change(addPage(log, page))
+        if (!page.hasMore && (!hasGap(log) || lastSeq(log) === before)) return
+        if (pages === MOST_PAGES) {
+          const newest = await fetchPage("newest", undefined, LONG_PAGE)
+          if (isStill()) change(addPage(log, newest))
+          return
+        }
+      }
+    }).finally(() => {
+      following = null
+      messages.touch()
+      if (hasGap(log)) again()
+    })
+    return following
+  }
+
+  /** What could not be fetched is tried again, later and later. */
+  function again(): void {
+    cancelAgain()
+    if ((error && !error.retryable) || !core.me()) return
+    cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () => follow().catch(() => {}))
+  }
+
+  function stopTyping(userId: string): void {
+    typists.get(userId)?.()
+    if (typists.delete(userId)) typing.set({ userIds: [...typists.keys()] })
+  }
+
+  function accept(entry: Message): void {
+    stopTyping(entry.senderId)
+    change(addEntry(log, entry))
+    parts.list.arrived(entry)
+    fill()
+  }
+
+  /** Fetches what is missing. While catching up, `sync` brings it. */
+  function fill(): void {
+    if (hasGap(log) && core.connection.state.get().status !== "catching-up") void follow().catch(() => {})
+  }
+
+  return {
+    id,
+    messages,
+    typing,
+    draft,
+    readers,
+    item,
+    open() {
+      let mine = true
+      if (++holders === 1) {
+        core.connection.emit("join_conversation", { conversationId: id })
+        // What `sync` tells is told from the last entry on.
+        void (log.loaded ? Promise.resolve() : load()).then(() => parts.sync(id)).catch(() => {})
+      }
+      return () => {
+        if (!mine) return
+        mine = false
+        if (--holders === 0) core.connection.emit("leave_conversation", { conversationId: id })
+      }
+    },
+    loadOlder() {
+      if (!log.loaded || !log.hasOlder) return Promise.resolve()
+      if (!older) {
+        older = fetching(async (isStill) => {
+          const page = await fetchPage("before", firstSeq(log), PAGE)
+          if (isStill()) change(addPage(log, page))
+        }).finally(() => {
+          older = null
+          messages.touch()
+        })
+        messages.touch()
+      }
+      return older
+    },
+    async reload() {
+      error = null
+      messages.touch()
+      await (log.loaded ? follow(true) : load())
+    },
+    send(content) {
+      typedAt = Number.NEGATIVE_INFINITY
+      return parts.send(id, content)
+    },
+    setTyping(isTyping) {
+      const since = core.clock.now() - typedAt
+      // The others forget it by themselves after a while: it is only said again in time, or taken back.
+      if (isTyping ? since < TYPING_EVERY_MS : since >= TYPING_MOST_MS) return
+      if (core.connection.emit("typing", { conversationId: id, isTyping })) {
+        typedAt = isTyping ? core.clock.now() : Number.NEGATIVE_INFINITY
+      }
+    },
+    setDraft: (text) => parts.setDraft(id, text),
+    markRead(seq = lastSeq(log)) {
+      if (seq > 0 && parts.list.read(id, seq)) parts.mark(id, seq)
+    },
+
+    log: () => log,
+    count: (readSeq) => countUnread(log, readSeq, core.me() ?? ""),
+    isOpen: () => holders > 0,
+    accept,
+    synced(answer) {
+      for (const entry of answer.entries) {
+        if (log.loaded) change(addEntry(log, entry))
+        parts.list.arrived(entry)
+      }
+      if (log.loaded) change(knowHead(log, answer.headSeq))
+      for (const receipt of answer.receipts) this.receipt(receipt)
+      parts.list.read(id, answer.readSeq)
+    },
+    receipt({ userId, deliveredSeq, readSeq }) {
+      if (userId === core.me()) parts.list.read(id, readSeq)
+      const last = readers.get()[userId]
+      const next = sameShape(last, {
+        userId,
+        deliveredSeq: Math.max(deliveredSeq, readSeq, last?.deliveredSeq ?? 0),
+        readSeq: Math.max(readSeq, last?.readSeq ?? 0),
+      })
+      if (next !== last) readers.set({ ...readers.get(), [userId]: next })
+    },
+    typed({ userId, isTyping, expiresAt }) {
+      if (userId === core.me()) return
+      typists.get(userId)?.()
+      if (!isTyping) return stopTyping(userId)
+      // The clocks of two machines differ: never longer than the contract says, never too short to be seen.
+      const left = Date.parse(expiresAt) - core.clock.now()
+      const ms = Math.min(TYPING_MOST_MS, Math.max(TYPING_LEAST_MS, left || 0))
+      const isNew = !typists.has(userId)
+      typists.set(userId, core.clock.after(ms, () => stopTyping(userId)))
+      if (isNew) typing.set({ userIds: [...typists.keys()] })
+    },
+    joined() {
+      if (holders) core.connection.emit("join_conversation", { conversationId: id })
+    },
+    follow,
+    touch() {
+      const next = log.loaded ? knowHead(log, parts.list.get(id)?.headSeq ?? 0) : log
+      const more = next !== log
+      log = next
+      item.touch()
+      messages.touch()
+      if (more) fill()
+    },
+    barred: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
+    touchDraft() {
+      draft.touch()
+      item.touch()
+    },
+    gone(refusal) {
+      error = refusal
+      messages.touch()
+    },
+    reset() {
+      cancelAgain()
+      log = emptyLog
+      error = null
+      loading = older = following = null
+      failures = 0
+      rows = createRows(core.me)
+      for (const userId of [...typists.keys()]) stopTyping(userId)
+      readers.set({})
+      draft.touch()
+      item.touch()
+      messages.touch()
+    },
+  }
+}
+
+/** What the second log has that the first had not. */
+function* fresh(before: Log, after: Log): Iterable<Message> {
+  const first = firstSeq(before)
+  const last = lastSeq(before)
+  for (const entry of after.entries) {
+    if (!before.loaded || entry.seq < first || entry.seq > last) yield entry
+  }
+  for (const [seq, entry] of after.held) if (!before.held.has(seq)) yield entry
+}
