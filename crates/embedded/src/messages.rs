@@ -1,0 +1,117 @@
+//! Conversations and their logs in SQLite. This is the door; its rooms are in `sqlite/`.
+
+pub use crate::sqlite::{OpenError, SqliteOptions, SqliteStore};
+
+use crate::sqlite::{self, ConversationKey, Mark};
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use lamplight_domain::conversation::{Conversation, Members, direct_key};
+use lamplight_domain::identity::{ConversationId, SessionId, UserId};
+use lamplight_domain::message::NewMessage;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{AppendError, Appended, History, Marked, Messages, Page, Range, StoreError, Stored, SyncPage};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Marks are moved in parts of this many, so that sends find room between them.
+const MARKS_AT_ONCE: usize = 256;
+
+#[async_trait]
+impl Messages for SqliteStore {
+    fn append(&self, message: NewMessage, except: Option<SessionId>) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        // Queued here and now: the caller's order is the log's.
+        let waiting = self.write(move |batch| sqlite::append(batch, &message, except.as_ref()));
+        async move { waiting.answer().await? }.boxed()
+    }
+
+    async fn history(&self, caller: &UserId, conversation: &ConversationId, range: Range, limit: usize) -> Stored<Option<History>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit)).await
+    }
+
+    async fn sync(&self, caller: &UserId, have: &[(ConversationId, u64)], limit: usize) -> Stored<Vec<Option<SyncPage>>> {
+        let (caller, have) = (caller.clone(), have.to_vec());
+        self.read(move |conn| have.iter().map(|(id, after)| sqlite::sync_page(conn, &caller, id, *after, limit)).collect()).await
+    }
+
+    async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>> {
+        let caller = caller.clone();
+        let known: HashSet<ConversationId> = known.iter().cloned().collect();
+        self.read(move |conn| sqlite::others(conn, &caller, &known, limit)).await
+    }
+
+    async fn conversations(&self, caller: &UserId, cursor: Option<&str>, limit: usize) -> Stored<Page<Conversation>> {
+        let caller = caller.clone();
+        let after = cursor.map(ConversationKey::read).transpose()?;
+        self.read(move |conn| sqlite::conversations(conn, &caller, after, limit)).await
+    }
+
+    async fn conversation(&self, caller: &UserId, conversation: &ConversationId) -> Stored<Option<Conversation>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::conversation(conn, &caller, &conversation)).await
+    }
+
+    async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>> {
+        let cache = self.members_cache();
+        if let Some(members) = cache.get(conversation) {
+            return Ok(Some(members));
+        }
+        let changes = cache.changes();
+        let asked = conversation.clone();
+        let members = self.read(move |conn| sqlite::members(conn, &asked)).await?;
+        if let Some(members) = &members {
+            cache.keep(conversation.clone(), Arc::clone(members), changes);
+        }
+        Ok(members)
+    }
+
+    async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)> {
+        let Some(key) = direct_key(caller, other) else {
+            return Err(StoreError::Internal("a conversation of someone with themselves was asked for".into()));
+        };
+        let (caller, other) = (caller.clone(), other.clone());
+        // Nearly always it is there, and then the writer need not hear of it.
+        let (reader, asked) = (caller.clone(), key.clone());
+        if let Some(there) = self.read(move |conn| sqlite::direct(conn, &reader, &asked)).await? {
+            return Ok((there, false));
+        }
+        let made = self.write(move |batch| sqlite::ensure_direct(batch, &caller, &other, &key, &new, at));
+        made.answer().await?.ok_or_else(|| StoreError::Internal("a conversation of two does not have the caller in it".into()))
+    }
+
+    async fn put_conversation(&self, conversation: &ConversationId, members: &[UserId], at: Timestamp) -> Stored<(Members, bool)> {
+        let conversation = conversation.clone();
+        let mut members = members.to_vec();
+        members.sort();
+        members.dedup();
+        let members: Members = members.into();
+        self.write(move |batch| sqlite::put(batch, &conversation, &members, at)).answer().await
+    }
+
+    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64) -> Stored<Option<Marked>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq)).answer().await
+    }
+
+    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>) -> Stored<Vec<Marked>> {
+        let mut all = Vec::new();
+        for part in marks.chunks(MARKS_AT_ONCE) {
+            let part = part.to_vec();
+            let marked = self.write(move |batch| {
+                let mut moved = Vec::new();
+                for (conversation, user, seq) in &part {
+                    moved.extend(sqlite::mark(batch, Mark::Delivered, user, conversation, *seq)?.filter(|marked| marked.moved));
+                }
+                Ok(moved)
+            });
+            all.extend(marked.answer().await?);
+        }
+        Ok(all)
+    }
+
+    async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>> {
+        let user = user.clone();
+        self.read(move |conn| sqlite::shared_with(conn, &user)).await
+    }
+}

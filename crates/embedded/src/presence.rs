@@ -1,0 +1,141 @@
+//! Who is in, in memory.
+
+use async_trait::async_trait;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{Profile, SessionId, UserId};
+use lamplight_domain::presence::{Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules};
+use lamplight_domain::time::Now;
+use lamplight_usecases::ports::{Clock, Fanout, Person, Presence, Stored};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The roster of a single node.
+pub struct EmbeddedPresence {
+    roster: Mutex<Roster>,
+    clock: Arc<dyn Clock>,
+    fanout: Arc<dyn Fanout>,
+    /// Something may have to be done earlier than was known.
+    replan: Notify,
+}
+
+impl EmbeddedPresence {
+    /// An empty roster. `epoch` is greater than in every earlier life, so that versions grow over restarts.
+    #[must_use]
+    pub fn new(rules: Rules, epoch: u32, clock: Arc<dyn Clock>, fanout: Arc<dyn Fanout>) -> Self {
+        Self { roster: Mutex::new(Roster::new(rules, epoch)), clock, fanout, replan: Notify::new() }
+    }
+
+    /// Ends what is over by itself, for as long as it is polled.
+    pub async fn run(&self) {
+        loop {
+            let wake = self.roster.lock().next_wake();
+            match wake {
+                Some(moment) => {
+                    // A deadline has passed only when it is *over*: a refresh at that very moment wins.
+                    let left = moment.0.saturating_add(1).saturating_sub(self.clock.now().moment.0);
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(left)) => {}
+                        () = self.replan.notified() => {}
+                    }
+                }
+                None => self.replan.notified().await,
+            }
+            self.tick();
+        }
+    }
+
+    /// Ends what is over by now.
+    pub fn tick(&self) {
+        self.with(|roster, now| roster.tick(now));
+    }
+
+    /// How many sessions there are, those in their grace period and the invisible included.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.roster.lock().session_count()
+    }
+
+    /// Everyone who is shown as in has been seen until now: for a shutdown, after which nobody is in any more.
+    pub fn everyone(&self) -> Vec<UserId> {
+        self.roster.lock().list(0).map(|shown| shown.profile.id.clone()).collect()
+    }
+
+    fn with(&self, step: impl FnOnce(&mut Roster, Now) -> Vec<Change>) {
+        let mut roster = self.roster.lock();
+        let before = roster.next_wake();
+        let changes = step(&mut roster, self.clock.now());
+        let sooner = match (roster.next_wake(), before) {
+            (Some(now), Some(before)) => now < before,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        // Published under the lock, so that everyone hears the changes in the order of their versions.
+        for change in changes {
+            self.fanout.publish(Event::Presence(change));
+        }
+        drop(roster);
+        if sooner {
+            self.replan.notify_one();
+        }
+    }
+}
+
+#[async_trait]
+impl Presence for EmbeddedPresence {
+    async fn join(&self, session: &SessionId, person: Person) -> Stored<()> {
+        self.with(|roster, now| roster.join(now, session.clone(), person.profile, person.chosen, person.last_seen));
+        Ok(())
+    }
+
+    async fn activity(&self, session: &SessionId, active: bool) -> Stored<()> {
+        self.with(|roster, now| roster.activity(now, session, active));
+        Ok(())
+    }
+
+    async fn close(&self, session: &SessionId, reason: OfflineReason) -> Stored<()> {
+        self.with(|roster, now| roster.close(now, session, reason));
+        Ok(())
+    }
+
+    async fn sign_out(&self, session: &SessionId) -> Stored<()> {
+        self.with(|roster, now| roster.sign_out(now, session));
+        Ok(())
+    }
+
+    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()> {
+        self.with(|roster, now| roster.set_status(now, user, chosen));
+        Ok(())
+    }
+
+    async fn set_activity(&self, session: &SessionId, activity: Option<Activity>) -> Stored<()> {
+        self.with(|roster, now| roster.set_activity(now, session, activity));
+        Ok(())
+    }
+
+    async fn set_profile(&self, profile: Profile) -> Stored<()> {
+        self.with(|roster, now| roster.set_profile(now, profile));
+        Ok(())
+    }
+
+    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Shown>>> {
+        Ok(self.roster.lock().get(user.as_str()).cloned())
+    }
+
+    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Shown>>> {
+        Ok(self.roster.lock().list(after).take(limit).cloned().collect())
+    }
+
+    async fn count(&self) -> Stored<usize> {
+        Ok(self.roster.lock().count())
+    }
+
+    async fn is_invisible(&self, user: &UserId) -> Stored<bool> {
+        Ok(self.roster.lock().is_invisible(user.as_str()))
+    }
+
+    fn is_degraded(&self) -> bool {
+        false
+    }
+}

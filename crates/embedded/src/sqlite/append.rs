@@ -1,0 +1,64 @@
+//! Appending to a log: deduplicate, take the next `seq`, insert, move the sender's own marks.
+
+use super::batch::{Batch, to_db};
+use super::queries::{entries, entry};
+use super::text::dedupe_key;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::SessionId;
+use lamplight_domain::message::{Message, NewMessage, SendKey};
+use lamplight_usecases::ports::{AppendError, Appended};
+use rusqlite::{OptionalExtension as _, params};
+use std::sync::Arc;
+
+/// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the inner one is an
+/// answer.
+pub(crate) fn append(
+    batch: &mut Batch<'_>,
+    message: &NewMessage,
+    except: Option<&SessionId>,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    let Some((conn, known)) = batch.known(&message.conversation)? else { return Ok(Err(AppendError::NotFound)) };
+    let Some(sender) = known.member(&message.sender) else { return Ok(Err(AppendError::NotFound)) };
+    let key = message.key.as_ref().map(|key| dedupe_key(key, &message.content));
+    if let Some(key) = &key {
+        let there = conn
+            .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.sender = ?2 AND e.dedupe_key = ?3"))?
+            .query_row(params![known.row, sender, key], |row| entry(row, &message.conversation))
+            .optional()?;
+        if let Some(there) = there {
+            return Ok(if there.content == message.content {
+                Ok(Appended { message: Arc::new(there), duplicate: true })
+            } else {
+                Err(AppendError::Conflict)
+            });
+        }
+    }
+    let seq = known.head_seq + 1;
+    conn.prepare_cached(
+        "INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![known.row, to_db(seq), message.id.as_str(), sender, message.content.as_str(), key, message.created_at.0])?;
+    conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?.execute(params![
+        known.row,
+        to_db(seq),
+        message.created_at.0
+    ])?;
+    conn.prepare_cached("UPDATE members SET read_seq = ?3, delivered_seq = ?3 WHERE conversation = ?1 AND person = ?2")?
+        .execute(params![known.row, sender, to_db(seq)])?;
+    known.head_seq = seq;
+    let to = known.members.clone();
+    let message = Arc::new(Message {
+        id: message.id.clone(),
+        conversation: message.conversation.clone(),
+        seq,
+        sender: message.sender.clone(),
+        content: message.content.clone(),
+        client_message_id: match &message.key {
+            Some(SendKey::ClientMessageId(id)) => Some(Arc::clone(id)),
+            _ => None,
+        },
+        created_at: message.created_at,
+    });
+    batch.publish(Event::Appended { message: Arc::clone(&message), to, except: except.cloned() });
+    Ok(Ok(Appended { message, duplicate: false }))
+}

@@ -1,0 +1,130 @@
+//! One transaction as its items see it, and what the writer knows by heart.
+
+use super::text::fold;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
+
+/// Past this many, all are forgotten and read again.
+const KNOWN_AT_MOST: usize = 10_000;
+
+/// A conversation as an append needs it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Its row.
+    pub(crate) row: i64,
+    /// Everyone in it, by id.
+    pub(crate) members: Members,
+    /// Their rows, in the same order.
+    pub(crate) rows: Box<[i64]>,
+    /// The `seq` of its newest entry, counting what this transaction has appended.
+    pub(crate) head_seq: u64,
+}
+
+impl Known {
+    /// The row of a member.
+    pub(crate) fn member(&self, user: &UserId) -> Option<i64> {
+        self.members.binary_search(user).ok().map(|at| self.rows[at])
+    }
+}
+
+/// The conversations lately written to. Only the writer changes them, so what it knows is the truth as long as its
+/// transaction is committed; after one that was not, everything is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct KnownConversations(HashMap<ConversationId, Known>);
+
+impl KnownConversations {
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn load(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Known>> {
+        let found = conn
+            .prepare_cached("SELECT id, head_seq FROM conversations WHERE conversation_id = ?1")?
+            .query_row([conversation.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .optional()?;
+        let Some((row, head_seq)) = found else { return Ok(None) };
+        let mut members = Vec::new();
+        let mut rows = Vec::new();
+        let mut statement = conn.prepare_cached(
+            "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
+        )?;
+        let mut found = statement.query([row])?;
+        while let Some(member) = found.next()? {
+            members.push(UserId::trusted(member.get_ref(0)?.as_str()?));
+            rows.push(member.get(1)?);
+        }
+        Ok(Some(Known { row, members: members.into(), rows: rows.into(), head_seq: from_db(head_seq) }))
+    }
+}
+
+/// What the items of a transaction share.
+pub(crate) struct Batch<'a> {
+    pub(crate) conn: &'a Connection,
+    known: &'a mut KnownConversations,
+    events: Vec<Event>,
+    changed: Vec<(ConversationId, Members)>,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(conn: &'a Connection, known: &'a mut KnownConversations) -> Self {
+        Self { conn, known, events: Vec::new(), changed: Vec::new() }
+    }
+
+    /// What is to be told once all this is committed: events, and memberships that were read or changed.
+    pub(crate) fn into_parts(self) -> (Vec<Event>, Vec<(ConversationId, Members)>) {
+        (self.events, self.changed)
+    }
+
+    /// A conversation, with the connection to go on with.
+    pub(crate) fn known(&mut self, conversation: &ConversationId) -> rusqlite::Result<Option<(&'a Connection, &mut Known)>> {
+        if !self.known.0.contains_key(conversation) {
+            let Some(loaded) = KnownConversations::load(self.conn, conversation)? else { return Ok(None) };
+            self.changed.push((conversation.clone(), loaded.members.clone()));
+            if self.known.0.len() >= KNOWN_AT_MOST {
+                self.known.0.clear();
+            }
+            self.known.0.insert(conversation.clone(), loaded);
+        }
+        let conn = self.conn;
+        Ok(self.known.0.get_mut(conversation).map(|known| (conn, known)))
+    }
+
+    /// Forgets a conversation that was changed, and tells everyone who is in it now.
+    pub(crate) fn membership_changed(&mut self, conversation: &ConversationId, members: Members) {
+        self.known.0.remove(conversation);
+        self.changed.push((conversation.clone(), members));
+    }
+
+    pub(crate) fn publish(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+/// The row of someone, `None` if nobody knows them.
+pub(crate) fn person_row(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT id FROM people WHERE user_id = ?1")?.query_row([user.as_str()], |row| row.get(0)).optional()
+}
+
+/// The row of someone, made with a bare profile if there is none.
+pub(crate) fn ensure_person(conn: &Connection, user: &UserId, at: Timestamp) -> rusqlite::Result<i64> {
+    if let Some(row) = person_row(conn, user)? {
+        return Ok(row);
+    }
+    let folded = fold(user.as_str());
+    conn.prepare_cached("INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?1, ?2, 0, ?3)")?
+        .execute(params![user.as_str(), folded, at.0])?;
+    Ok(conn.last_insert_rowid())
+}
+
+/// SQLite's integers are signed; no log grows past them.
+pub(crate) fn to_db(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_db(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or(0)
+}

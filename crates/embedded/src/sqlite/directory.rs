@@ -1,0 +1,197 @@
+//! People: profiles, manual statuses, when they were last seen.
+
+use super::SqliteStore;
+use super::batch::{person_row, to_db};
+use super::queries::profile;
+use super::text::{PersonKey, fold};
+use super::writer::BATCH_AT_MOST;
+use async_trait::async_trait;
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Directory, Page, Person, ProfileSource, StoreError, Stored};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+#[async_trait]
+impl Directory for SqliteStore {
+    async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
+        let user = user.clone();
+        self.read(move |conn| Ok(find(conn, &user)?.map(|(person, _)| person))).await
+    }
+
+    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
+        // Nearly always nothing is new, and then the writer need not hear of it.
+        let asked = profile.clone();
+        let known = self.read(move |conn| find(conn, &asked.id)).await?;
+        if let Some((person, held)) = known
+            && !is_news(&profile, source, &person, held)
+        {
+            return Ok((person, false));
+        }
+        let written = self.write(move |batch| {
+            let conn = batch.conn;
+            let before = find(conn, &profile.id)?;
+            if let Some((person, held)) = &before
+                && !is_news(&profile, source, person, *held)
+            {
+                return Ok(Some((person.clone(), false)));
+            }
+            write_profile(conn, &profile, source, at)?;
+            let changed = before.is_none_or(|(person, _)| person.profile != profile);
+            Ok(find(conn, &profile.id)?.map(|(person, _)| (person, changed)))
+        });
+        written.answer().await?.ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
+    }
+
+    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()> {
+        let asked = user.clone();
+        let written = self.write(move |batch| {
+            batch
+                .conn
+                .prepare_cached("UPDATE people SET status = ?2, status_text = ?3, status_until = ?4 WHERE user_id = ?1")?
+                .execute(params![asked.as_str(), manual_to_db(chosen.status), chosen.text.as_deref(), chosen.until.map(|until| until.0)])
+        });
+        match written.answer().await? {
+            0 => Err(StoreError::Internal("a status is to be kept for someone who is not in the directory".into())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
+        // In parts, so that sends find room between them.
+        for part in users.chunks(BATCH_AT_MOST) {
+            let part = part.to_vec();
+            let written = self.write(move |batch| {
+                let mut statement = batch
+                    .conn
+                    .prepare_cached("UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND (last_seen IS NULL OR last_seen < ?2)")?;
+                for (user, at) in &part {
+                    statement.execute(params![user.as_str(), at.0])?;
+                }
+                Ok(())
+            });
+            written.answer().await?;
+        }
+        Ok(())
+    }
+
+    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
+        let users = users.to_vec();
+        self.read(move |conn| {
+            let mut statement = conn.prepare_cached("SELECT last_seen FROM people WHERE user_id = ?1")?;
+            let mut seen = |user: &UserId| statement.query_row([user.as_str()], |row| row.get::<_, Option<i64>>(0)).optional();
+            users.iter().map(|user| Ok(seen(user)?.flatten().map(Timestamp))).collect()
+        })
+        .await
+    }
+
+    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
+        let after = cursor.map(PersonKey::read).transpose()?;
+        let query = fold(query);
+        self.read(move |conn| search(conn, &query, after, limit)).await
+    }
+}
+
+/// Whether a profile from this source would change anything, if only who wrote it.
+fn is_news(profile: &Profile, source: ProfileSource, person: &Person, held: ProfileSource) -> bool {
+    source != ProfileSource::Nobody && source >= held && (source > held || *profile != person.profile)
+}
+
+/// Writes a profile, whatever is there.
+pub(super) fn write_profile(conn: &Connection, profile: &Profile, source: ProfileSource, at: Timestamp) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO people (user_id, user_folded, name, name_folded, avatar_url, source, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (user_id) DO UPDATE SET
+             name = excluded.name, name_folded = excluded.name_folded, avatar_url = excluded.avatar_url, source = excluded.source",
+    )?
+    .execute(params![
+        profile.id.as_str(),
+        fold(profile.id.as_str()),
+        &*profile.name,
+        fold(&profile.name),
+        profile.avatar_url.as_deref(),
+        source_to_db(source),
+        at.0
+    ])?;
+    Ok(())
+}
+
+fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<(Person, ProfileSource)>> {
+    conn.prepare_cached(
+        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source FROM people WHERE user_id = ?1",
+    )?
+    .query_row([user.as_str()], person)
+    .optional()
+}
+
+fn person(row: &Row<'_>) -> rusqlite::Result<(Person, ProfileSource)> {
+    let chosen = Chosen {
+        status: manual_from_db(row.get(3)?),
+        text: row.get_ref(4)?.as_str_or_null()?.map(Into::into),
+        until: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+    };
+    let last_seen = row.get::<_, Option<i64>>(6)?.map(Timestamp);
+    Ok((Person { profile: profile(row, 0)?, chosen, last_seen }, source_from_db(row.get(7)?)))
+}
+
+/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included.
+fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usize) -> rusqlite::Result<Page<Profile>> {
+    let after = after.unwrap_or(PersonKey { name_folded: String::new(), user: String::new() });
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let mut statement = conn.prepare_cached(
+        "SELECT user_id, name, avatar_url, name_folded FROM people
+         WHERE (name_folded, user_id) > (?2, ?3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0)
+         ORDER BY name_folded, user_id LIMIT ?4",
+    )?;
+    let found = statement.query_map(params![folded, after.name_folded, after.user, wanted], |row| {
+        let profile = profile(row, 0)?;
+        let key = PersonKey { name_folded: row.get(3)?, user: profile.id.as_str().to_owned() };
+        Ok((profile, key))
+    })?;
+    let mut found = found.collect::<rusqlite::Result<Vec<(Profile, PersonKey)>>>()?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(_, key)| key.write());
+    Ok(Page { items: found.into_iter().map(|(profile, _)| profile).collect(), next })
+}
+
+/// Makes a profile where there is none and takes over an older one, for a new account.
+pub(super) fn profile_of_account(conn: &Connection, profile: &Profile, at: Timestamp) -> rusqlite::Result<Option<i64>> {
+    write_profile(conn, profile, ProfileSource::Claims, at)?;
+    person_row(conn, &profile.id)
+}
+
+fn manual_to_db(status: Manual) -> i64 {
+    match status {
+        Manual::Online => 0,
+        Manual::Away => 1,
+        Manual::Busy => 2,
+        Manual::Invisible => 3,
+    }
+}
+
+fn manual_from_db(status: i64) -> Manual {
+    match status {
+        1 => Manual::Away,
+        2 => Manual::Busy,
+        3 => Manual::Invisible,
+        _ => Manual::Online,
+    }
+}
+
+fn source_to_db(source: ProfileSource) -> i64 {
+    match source {
+        ProfileSource::Nobody => 0,
+        ProfileSource::Claims => 1,
+        ProfileSource::Host => 2,
+    }
+}
+
+fn source_from_db(source: i64) -> ProfileSource {
+    match source {
+        0 => ProfileSource::Nobody,
+        1 => ProfileSource::Claims,
+        _ => ProfileSource::Host,
+    }
+}

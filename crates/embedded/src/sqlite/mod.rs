@@ -1,0 +1,160 @@
+//! One SQLite file: a writer, a few readers, and what lies between them and the ports.
+
+mod accounts;
+mod append;
+mod batch;
+mod conversations;
+mod directory;
+mod error;
+mod members;
+mod open;
+mod queries;
+mod readers;
+mod schema;
+mod text;
+mod writer;
+
+pub(crate) use append::append;
+pub(crate) use conversations::{Mark, ensure_direct, mark, put};
+pub use error::OpenError;
+pub(crate) use open::connect;
+pub(crate) use queries::{conversation, conversations, direct, history, members, others, shared_with, sync_page};
+pub(crate) use text::ConversationKey;
+
+use batch::Batch;
+use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use members::MembersCache;
+use parking_lot::Mutex;
+use readers::Readers;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use writer::{Call, Job};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database file. Its directory is made if it is not there.
+    pub path: PathBuf,
+    /// How many reads may run at once.
+    pub readers: usize,
+    /// How many writes may wait, and how many reads; what comes on top is refused as unavailable.
+    pub queue: usize,
+    /// The most pages of 4 KiB that the file may have.
+    pub max_pages: Option<u32>,
+}
+
+impl SqliteOptions {
+    /// The usual options for a file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers: 2, queue: 4_096, max_pages: None }
+    }
+}
+
+/// `Messages`, `Directory` and `Accounts` in one SQLite file.
+pub struct SqliteStore {
+    jobs: SyncSender<Job>,
+    depth: Arc<AtomicUsize>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Readers,
+    members: Arc<MembersCache>,
+    epoch: u32,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database, brings it to this version's schema, and starts the threads. What is appended goes
+    /// to `fanout` after its commit.
+    ///
+    /// # Errors
+    /// When the file cannot be used, with a sentence that says why and what to do.
+    pub fn open(options: SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<Arc<Self>, OpenError> {
+        open::open(&options, fanout).map(Arc::new)
+    }
+
+    /// A number that is greater at each start. It was durable before this store was there to be asked.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// How many writes are waiting, for the metrics.
+    #[must_use]
+    pub fn queue_depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// Whether the writer answers, and the database with it.
+    ///
+    /// # Errors
+    /// When there is no answer within the deadline, or a bad one.
+    pub async fn ping(&self, deadline: Duration) -> Stored<()> {
+        let answer = self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(())));
+        let late = || Err(StoreError::Unavailable(format!("the writer did not answer within {} ms", deadline.as_millis())));
+        tokio::time::timeout(deadline, answer.answer()).await.unwrap_or_else(|_| late())
+    }
+
+    /// Finishes what is queued, folds the write-ahead log into the file, and stops. What is asked later is unavailable.
+    pub async fn close(self: &Arc<Self>) {
+        let store = Arc::clone(self);
+        // Waits for threads, so not on the runtime's own.
+        drop(tokio::task::spawn_blocking(move || store.close_blocking()).await);
+    }
+
+    fn close_blocking(&self) {
+        let writer = self.writer.lock().take();
+        self.readers.stop();
+        drop(self.jobs.send(Job::Stop));
+        if let Some(writer) = writer {
+            drop(writer.join());
+        }
+    }
+
+    /// Gives the writer something to do. Its place among all writes is settled when this returns.
+    pub(crate) fn write<T, F>(&self, work: F) -> Waiting<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (call, answer) = Call::new(work);
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        match self.jobs.try_send(Job::Work(Box::new(call))) {
+            Ok(()) => Waiting(Ok(answer)),
+            Err(error) => {
+                self.depth.fetch_sub(1, Ordering::Relaxed);
+                Waiting(Err(StoreError::Unavailable(match error {
+                    TrySendError::Full(_) => "too many writes are waiting".into(),
+                    TrySendError::Disconnected(_) => CLOSED.into(),
+                })))
+            }
+        }
+    }
+
+    pub(crate) async fn read<T, F>(&self, read: F) -> Stored<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.readers.read(read).await
+    }
+
+    pub(crate) fn members_cache(&self) -> &MembersCache {
+        &self.members
+    }
+}
+
+const CLOSED: &str = "the store is closed";
+
+/// The writer's answer, on its way.
+pub(crate) struct Waiting<T>(Result<oneshot::Receiver<Stored<T>>, StoreError>);
+
+impl<T> Waiting<T> {
+    pub(crate) async fn answer(self) -> Stored<T> {
+        self.0?.await.unwrap_or_else(|_| Err(StoreError::Unavailable(CLOSED.into())))
+    }
+}

@@ -1,0 +1,276 @@
+//! What is read of conversations and their logs. Each function wants one snapshot: a reader's, or the writer's own
+//! transaction.
+
+use super::batch::{from_db, to_db};
+use super::text::{ConversationKey, client_message_id};
+use lamplight_domain::conversation::{Conversation, Members, Receipt, unread};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::message::{Content, Message};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{History, Page, Range, SyncPage};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::HashSet;
+
+/// A query for entries, in the columns that [`entry`] reads.
+macro_rules! entries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at ",
+            "FROM entries e JOIN people p ON p.id = e.sender ",
+            $rest
+        )
+    };
+}
+pub(crate) use entries;
+
+pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: MessageId::trusted(row.get_ref(0)?.as_str()?),
+        conversation: conversation.clone(),
+        seq: from_db(row.get(1)?),
+        sender: UserId::trusted(row.get_ref(2)?.as_str()?),
+        content: Content::trusted(row.get_ref(3)?.as_str()?),
+        client_message_id: client_message_id(row.get_ref(4)?.as_str_or_null()?),
+        created_at: Timestamp(row.get(5)?),
+    })
+}
+
+/// A conversation as far as a caller's membership reaches.
+struct Seat {
+    row: i64,
+    head_seq: u64,
+    read_seq: u64,
+}
+
+fn seat(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> rusqlite::Result<Option<Seat>> {
+    conn.prepare_cached(
+        "SELECT c.id, c.head_seq, m.read_seq FROM conversations c
+         JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
+         WHERE c.conversation_id = ?1",
+    )?
+    .query_row([conversation.as_str(), caller.as_str()], |row| {
+        Ok(Seat { row: row.get(0)?, head_seq: from_db(row.get(1)?), read_seq: from_db(row.get(2)?) })
+    })
+    .optional()
+}
+
+/// At most `limit` entries, and whether there are more.
+fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range, limit: usize) -> rusqlite::Result<History> {
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let (sql, edge) = match range {
+        Range::Newest => (entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3"), i64::MAX),
+        Range::Before(seq) => (entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3"), to_db(seq)),
+        Range::After(seq) => (entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"), to_db(seq)),
+    };
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
+    let mut entries = found.collect::<rusqlite::Result<Vec<Message>>>()?;
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    if !matches!(range, Range::After(_)) {
+        entries.reverse();
+    }
+    Ok(History { entries, has_more })
+}
+
+pub(crate) fn history(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> rusqlite::Result<Option<History>> {
+    let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
+    page(conn, seat.row, conversation, range, limit).map(Some)
+}
+
+pub(crate) fn sync_page(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Option<SyncPage>> {
+    let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
+    let History { entries, has_more } = page(conn, seat.row, conversation, Range::After(after), limit)?;
+    let first_seq = conn
+        .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
+        .query_row([seat.row], |row| row.get(0))
+        .optional()?
+        .map_or(seat.head_seq + 1, from_db);
+    let receipts = conn
+        .prepare_cached(
+            "SELECT p.user_id, m.delivered_seq, m.read_seq FROM members m JOIN people p ON p.id = m.person
+             WHERE m.conversation = ?1 ORDER BY p.user_id",
+        )?
+        .query_map([seat.row], |row| {
+            Ok(Receipt {
+                user: UserId::trusted(row.get_ref(0)?.as_str()?),
+                delivered_seq: from_db(row.get(1)?),
+                read_seq: from_db(row.get(2)?),
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<Receipt>>>()?;
+    Ok(Some(SyncPage { entries, head_seq: seat.head_seq, read_seq: seat.read_seq, receipts, first_seq, has_more }))
+}
+
+/// A row of `conversations`, to be filled up for a caller.
+struct Outline {
+    row: i64,
+    id: ConversationId,
+    head_seq: i64,
+    created_at: i64,
+    last_at: i64,
+}
+
+fn outline(row: &Row<'_>) -> rusqlite::Result<Outline> {
+    Ok(Outline {
+        row: row.get(0)?,
+        id: ConversationId::trusted(row.get_ref(1)?.as_str()?),
+        head_seq: row.get(2)?,
+        created_at: row.get(3)?,
+        last_at: row.get(4)?,
+    })
+}
+
+fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<Conversation> {
+    let members = conn
+        .prepare_cached(
+            "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
+             WHERE m.conversation = ?1 ORDER BY p.user_id",
+        )?
+        .query_map([outline.row], |row| profile(row, 0))?
+        .collect::<rusqlite::Result<Vec<Profile>>>()?;
+    let last_message = conn
+        .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
+        .query_row(params![outline.row, outline.head_seq], |row| entry(row, &outline.id))
+        .optional()?;
+    let read_seq = conn
+        .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
+        .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
+    let head_seq = from_db(outline.head_seq);
+    Ok(Conversation {
+        id: outline.id.clone(),
+        members,
+        last_message,
+        unread: unread(head_seq, read_seq),
+        head_seq,
+        read_seq,
+        created_at: Timestamp(outline.created_at),
+    })
+}
+
+/// A profile from three columns, the first of them at `at`.
+pub(crate) fn profile(row: &Row<'_>, at: usize) -> rusqlite::Result<Profile> {
+    Ok(Profile {
+        id: UserId::trusted(row.get_ref(at)?.as_str()?),
+        name: row.get_ref(at + 1)?.as_str()?.into(),
+        avatar_url: row.get_ref(at + 2)?.as_str_or_null()?.map(Into::into),
+    })
+}
+
+fn person(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
+    super::batch::person_row(conn, user)
+}
+
+pub(crate) fn conversation(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> rusqlite::Result<Option<Conversation>> {
+    let Some(person) = person(conn, caller)? else { return Ok(None) };
+    let found = conn
+        .prepare_cached(
+            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.last_at FROM conversations c
+             JOIN members m ON m.conversation = c.id AND m.person = ?2 WHERE c.conversation_id = ?1",
+        )?
+        .query_row(params![conversation.as_str(), person], outline)
+        .optional()?;
+    found.map(|found| fill(conn, person, &found)).transpose()
+}
+
+/// The conversation under a direct key, as one of the two sees it.
+pub(crate) fn direct(conn: &Connection, caller: &UserId, key: &str) -> rusqlite::Result<Option<Conversation>> {
+    let found = conn
+        .prepare_cached("SELECT conversation_id FROM conversations WHERE direct_key = ?1")?
+        .query_row([key], |row| Ok(ConversationId::trusted(row.get_ref(0)?.as_str()?)))
+        .optional()?;
+    found.map_or(Ok(None), |id| conversation(conn, caller, &id))
+}
+
+const BY_NEWEST: &str = "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.last_at
+     FROM members m JOIN conversations c ON c.id = m.conversation
+     WHERE m.person = ?1 AND (c.last_at, c.conversation_id) < (?2, ?3)
+     ORDER BY c.last_at DESC, c.conversation_id DESC LIMIT ?4";
+
+pub(crate) fn conversations(
+    conn: &Connection,
+    caller: &UserId,
+    after: Option<ConversationKey>,
+    limit: usize,
+) -> rusqlite::Result<Page<Conversation>> {
+    let Some(person) = person(conn, caller)? else { return Ok(Page { items: Vec::new(), next: None }) };
+    let after = after.unwrap_or(ConversationKey { last_at: i64::MAX, conversation: String::new() });
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let mut found = conn
+        .prepare_cached(BY_NEWEST)?
+        .query_map(params![person, after.last_at, after.conversation, wanted], outline)?
+        .collect::<rusqlite::Result<Vec<Outline>>>()?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more);
+    let next = next.map(|last| ConversationKey { last_at: last.last_at, conversation: last.id.as_str().to_owned() }.write());
+    let items = found.iter().map(|found| fill(conn, person, found)).collect::<rusqlite::Result<_>>()?;
+    Ok(Page { items, next })
+}
+
+pub(crate) fn others(
+    conn: &Connection,
+    caller: &UserId,
+    known: &HashSet<ConversationId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Conversation>> {
+    let Some(person) = person(conn, caller)? else { return Ok(Vec::new()) };
+    // Among this many there are `limit` that are not known, if there are so many at all.
+    let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
+    let mut statement = conn.prepare_cached(BY_NEWEST)?;
+    let found = statement.query_map(params![person, i64::MAX, "", wanted], outline)?;
+    let mut items = Vec::new();
+    for found in found {
+        let found = found?;
+        if items.len() < limit && !known.contains(&found.id) {
+            items.push(fill(conn, person, &found)?);
+        }
+    }
+    Ok(items)
+}
+
+pub(crate) fn members(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Members>> {
+    let row = conn
+        .prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
+        .query_row([conversation.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let mut statement = conn
+        .prepare_cached("SELECT p.user_id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id")?;
+    let found = statement.query_map([row], |row| Ok(UserId::trusted(row.get_ref(0)?.as_str()?)))?;
+    Ok(Some(found.collect::<rusqlite::Result<Vec<UserId>>>()?.into()))
+}
+
+pub(crate) fn shared_with(conn: &Connection, user: &UserId) -> rusqlite::Result<Vec<(ConversationId, Members)>> {
+    let Some(person) = person(conn, user)? else { return Ok(Vec::new()) };
+    let mut statement = conn.prepare_cached(
+        "SELECT c.conversation_id, p.user_id FROM members mine
+         JOIN conversations c ON c.id = mine.conversation
+         JOIN members m ON m.conversation = mine.conversation
+         JOIN people p ON p.id = m.person
+         WHERE mine.person = ?1 ORDER BY mine.conversation, p.user_id",
+    )?;
+    let mut found = statement.query([person])?;
+    let mut shared: Vec<(ConversationId, Vec<UserId>)> = Vec::new();
+    while let Some(row) = found.next()? {
+        let conversation = row.get_ref(0)?.as_str()?;
+        let user = UserId::trusted(row.get_ref(1)?.as_str()?);
+        match shared.last_mut() {
+            Some((id, members)) if id.as_str() == conversation => members.push(user),
+            _ => shared.push((ConversationId::trusted(conversation), vec![user])),
+        }
+    }
+    Ok(shared.into_iter().map(|(id, members)| (id, members.into())).collect())
+}

@@ -1,0 +1,43 @@
+//! Migrations: embedded, run at the start, each in a transaction of its own together with the number that says it was
+//! run. They only ever add; a database from a newer version is left alone.
+
+use super::error::OpenError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// The schemas in their order; the number of one is its place, from 1.
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_conversations.sql"), include_str!("../../migrations/0002_accounts.sql")];
+
+/// Says in the file's header whose it is ("Lamp").
+const APPLICATION_ID: i32 = 0x4c61_6d70;
+
+/// Brings the database to the newest of `migrations`.
+pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let number = |conn: &Connection, sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(database);
+    let found = u32::try_from(number(conn, "PRAGMA user_version")?).unwrap_or(u32::MAX);
+    let application = number(conn, "PRAGMA application_id")?;
+    let is_empty = number(conn, "SELECT count(*) FROM sqlite_schema")? == 0;
+    if application != i64::from(APPLICATION_ID) && !(is_empty && found == 0 && application == 0) {
+        return Err(OpenError::NotOurs { path: path.to_owned() });
+    }
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    for (version, sql) in (1..).zip(migrations).skip(found as usize) {
+        let step = |conn: &mut Connection| {
+            let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()
+        };
+        step(conn).map_err(|source| OpenError::Migration { path: path.to_owned(), version, source })?;
+        if found > 0 {
+            tracing::info!(version, "database migrated");
+        }
+    }
+    Ok(())
+}

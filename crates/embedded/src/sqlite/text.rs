@@ -1,0 +1,98 @@
+//! Texts as the database orders and compares them: folded names, cursors, dedupe keys.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lamplight_domain::message::{Content, SendKey};
+use lamplight_usecases::ports::StoreError;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// A text with case left aside. Up and then down, one character at a time, so that `ß` meets `SS` and `ς` meets `Σ`
+/// wherever they stand.
+pub(crate) fn fold(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// Where a page of conversations ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConversationKey {
+    pub(crate) last_at: i64,
+    pub(crate) conversation: String,
+}
+
+/// Where a page of people ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PersonKey {
+    pub(crate) name_folded: String,
+    pub(crate) user: String,
+}
+
+fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StoreError::BadCursor)?;
+    let text = String::from_utf8(bytes).map_err(|_| StoreError::BadCursor)?;
+    text.strip_prefix(kind).map(str::to_owned).ok_or(StoreError::BadCursor)
+}
+
+impl ConversationKey {
+    pub(crate) fn write(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("c{}:{}", self.last_at, self.conversation))
+    }
+
+    pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
+        let text = open(cursor, 'c')?;
+        let (last_at, conversation) = text.split_once(':').ok_or(StoreError::BadCursor)?;
+        let last_at = last_at.parse().map_err(|_| StoreError::BadCursor)?;
+        Ok(Self { last_at, conversation: conversation.to_owned() })
+    }
+}
+
+impl PersonKey {
+    pub(crate) fn write(&self) -> String {
+        // Neither a name nor an id has control characters, so the separator is in neither.
+        URL_SAFE_NO_PAD.encode(format!("p{}\0{}", self.name_folded, self.user))
+    }
+
+    pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
+        let text = open(cursor, 'p')?;
+        let (name_folded, user) = text.split_once('\0').ok_or(StoreError::BadCursor)?;
+        Ok(Self { name_folded: name_folded.to_owned(), user: user.to_owned() })
+    }
+}
+
+/// What a repetition is recognised by. A temporary id stands for its content only, so the content's digest is part of
+/// the key.
+pub(crate) fn dedupe_key(key: &SendKey, content: &Content) -> String {
+    match key {
+        SendKey::ClientMessageId(id) => format!("c{id}"),
+        SendKey::TempId(id) => format!("t{id}:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(content.as_str().as_bytes()))),
+    }
+}
+
+/// The client's own message id in a dedupe key, if it holds one.
+pub(crate) fn client_message_id(key: Option<&str>) -> Option<Arc<str>> {
+    key?.strip_prefix('c').map(Arc::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_leaves_case_aside_in_every_script() {
+        for (one, other) in [("Zoë", "ZOË"), ("ΟΔΟΣ", "οδος"), ("Straße", "STRASSE"), ("ЖАННА", "жанна")] {
+            assert_eq!(fold(one), fold(other));
+        }
+    }
+
+    #[test]
+    fn cursors_come_back_as_they_went_out_and_nothing_else_passes() {
+        let key = ConversationKey { last_at: -5, conversation: "a:b".into() };
+        assert_eq!(ConversationKey::read(&key.write()).unwrap(), key);
+        let person = PersonKey { name_folded: "zoë".into(), user: "42".into() };
+        assert_eq!(PersonKey::read(&person.write()).unwrap(), person);
+        for bad in ["", "%%%", "7", &person.write(), "YzE", "Y3g6MQ"] {
+            assert!(matches!(ConversationKey::read(bad), Err(StoreError::BadCursor)), "{bad}");
+        }
+        assert!(matches!(PersonKey::read(&key.write()), Err(StoreError::BadCursor)));
+    }
+}

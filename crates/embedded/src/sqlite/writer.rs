@@ -1,0 +1,241 @@
+//! The one writer. What comes while a commit runs is the next commit; answers go out after it, and what was appended
+//! goes to the fan-out in the order in which it was committed.
+
+use super::batch::{Batch, KnownConversations};
+use super::error::{is_environmental, store_error};
+use super::members::MembersCache;
+use lamplight_domain::event::Event;
+use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use rusqlite::Connection;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tokio::sync::oneshot;
+
+/// The most items one commit takes.
+pub(crate) const BATCH_AT_MOST: usize = 256;
+/// Commits that may wait for the fan-out before the writer does.
+const UNPUBLISHED_COMMITS: usize = 64;
+
+/// Something to be done in a transaction, possibly more than once: a batch that fails is run again item by item.
+pub(crate) trait Work: Send {
+    fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
+    /// Answers, after the commit or after the failure.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// A closure with someone waiting for what it returns.
+pub(crate) struct Call<T, F> {
+    work: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Stored<T>>,
+}
+
+impl<T, F> Call<T, F> {
+    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Stored<T>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { work, result: None, reply }, answer)
+    }
+}
+
+impl<T: Send, F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send> Work for Call<T, F> {
+    fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
+        self.result = Some((self.work)(batch)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let answer = match (outcome, self.result) {
+            (Ok(()), Some(result)) => Ok(result),
+            (Ok(()), None) => Err(StoreError::Internal("the writer left something undone".into())),
+            (Err(error), _) => Err(error),
+        };
+        // Whoever asked may have stopped waiting; the work is done all the same.
+        drop(self.reply.send(answer));
+    }
+}
+
+pub(crate) enum Job {
+    Work(Box<dyn Work>),
+    Stop,
+}
+
+/// Why a transaction came to nothing.
+struct Failure {
+    error: StoreError,
+    environmental: bool,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self { environmental: is_environmental(&error), error: store_error(&error) }
+    }
+}
+
+pub(crate) struct Writer<O> {
+    pub(crate) conn: Connection,
+    /// Opens the existing database anew, should the connection be beyond repair.
+    pub(crate) reopen: O,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) depth: Arc<AtomicUsize>,
+    pub(crate) members: Arc<MembersCache>,
+    pub(crate) known: KnownConversations,
+    pub(crate) fanout: Arc<dyn Fanout>,
+    /// Held as long as anything may still be written.
+    pub(crate) lock: File,
+}
+
+impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
+    /// Works until told to stop, or until the store is dropped; either way what was queued before is finished.
+    pub(crate) fn run(mut self) {
+        let (events, unpublished) = sync_channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
+        let fanout = Arc::clone(&self.fanout);
+        let publisher = std::thread::Builder::new().name("sqlite-publish".into()).spawn(move || publish(&unpublished, &*fanout));
+        if let Err(error) = &publisher {
+            tracing::error!(%error, "no thread for publishing; clients will heal by the log");
+        }
+        let mut stopping = false;
+        while !stopping {
+            let Ok(Job::Work(first)) = self.jobs.recv() else { break };
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+            let mut items = vec![first];
+            let outcome = self.transact(&mut items, true, &mut stopping);
+            match outcome {
+                Ok(committed) => Self::settle(items, committed, &events),
+                Err(failure) if items.len() == 1 || failure.environmental => fail(items, &failure.error),
+                Err(failure) => self.one_by_one(items, &failure.error, &events),
+            }
+        }
+        drop(events);
+        if let Ok(publisher) = publisher {
+            drop(publisher.join());
+        }
+        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log stays as it is; the next start takes it up");
+        }
+        drop(self.conn);
+        drop(self.lock);
+    }
+
+    /// One bad item fails alone: each gets a transaction of its own.
+    fn one_by_one(&mut self, items: Vec<Box<dyn Work>>, cause: &StoreError, events: &SyncSender<Vec<Event>>) {
+        tracing::warn!(%cause, items = items.len(), "a batch failed and is run item by item");
+        let mut items = items.into_iter();
+        while let Some(item) = items.next() {
+            let mut one = vec![item];
+            match self.transact(&mut one, false, &mut false) {
+                Ok(committed) => Self::settle(one, committed, events),
+                Err(failure) => {
+                    fail(one, &failure.error);
+                    if failure.environmental {
+                        return fail(items.collect(), &failure.error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the items, and with `gather` those that come meanwhile, in one transaction.
+    fn transact(&mut self, items: &mut Vec<Box<dyn Work>>, gather: bool, stopping: &mut bool) -> Result<Vec<Event>, Failure> {
+        let result = self.attempt(items, gather, stopping);
+        if result.is_err() {
+            self.recover();
+        }
+        result
+    }
+
+    fn attempt(&mut self, items: &mut Vec<Box<dyn Work>>, gather: bool, stopping: &mut bool) -> Result<Vec<Event>, Failure> {
+        if gather {
+            gather_more(&self.jobs, &self.depth, items, stopping);
+        }
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut batch = Batch::new(&self.conn, &mut self.known);
+        let mut done = 0;
+        while done < items.len() {
+            let item = &mut items[done];
+            match catch_unwind(AssertUnwindSafe(|| item.run(&mut batch))) {
+                Ok(result) => result?,
+                Err(_) => {
+                    return Err(Failure {
+                        error: StoreError::Internal("a write panicked; the log says where".into()),
+                        environmental: false,
+                    });
+                }
+            }
+            done += 1;
+            if gather && done == items.len() && !*stopping {
+                gather_more(&self.jobs, &self.depth, items, stopping);
+            }
+        }
+        let (events, changed) = batch.into_parts();
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        for (conversation, members) in changed {
+            self.members.committed(conversation, members);
+        }
+        Ok(events)
+    }
+
+    /// After a failure: nothing of the transaction may stay, neither in the database nor in memory.
+    fn recover(&mut self) {
+        self.known.clear();
+        if self.conn.is_autocommit() {
+            // SQLite has rolled back by itself, as it does when the disk is full.
+            return;
+        }
+        let rolled_back = self.conn.execute_batch("ROLLBACK");
+        if rolled_back.is_ok() && self.conn.is_autocommit() {
+            return;
+        }
+        tracing::error!(?rolled_back, "a transaction could not be rolled back; the connection is opened anew");
+        match (self.reopen)() {
+            // Closing the old connection is what undoes its transaction.
+            Ok(conn) => self.conn = conn,
+            Err(error) => tracing::error!(%error, "the database could not be opened anew; trying again with the next write"),
+        }
+    }
+
+    /// After the commit: answers first, for they are what someone waits for, then the fan-out, which may make us wait.
+    fn settle(items: Vec<Box<dyn Work>>, committed: Vec<Event>, events: &SyncSender<Vec<Event>>) {
+        for item in items {
+            item.finish(Ok(()));
+        }
+        if !committed.is_empty() {
+            // Fails only if there is no publisher, which was logged; clients heal by the log.
+            drop(events.send(committed));
+        }
+    }
+}
+
+fn gather_more(jobs: &Receiver<Job>, depth: &AtomicUsize, items: &mut Vec<Box<dyn Work>>, stopping: &mut bool) {
+    while items.len() < BATCH_AT_MOST {
+        match jobs.try_recv() {
+            Ok(Job::Work(item)) => {
+                depth.fetch_sub(1, Ordering::Relaxed);
+                items.push(item);
+            }
+            Ok(Job::Stop) => {
+                *stopping = true;
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn fail(items: Vec<Box<dyn Work>>, error: &StoreError) {
+    for item in items {
+        item.finish(Err(error.clone()));
+    }
+}
+
+fn publish(unpublished: &Receiver<Vec<Event>>, fanout: &dyn Fanout) {
+    while let Ok(events) = unpublished.recv() {
+        for event in events {
+            if catch_unwind(AssertUnwindSafe(|| fanout.publish(event))).is_err() {
+                tracing::error!("the fan-out panicked on an event; clients heal by the log");
+            }
+        }
+    }
+}
