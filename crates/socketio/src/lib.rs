@@ -1,1 +1,74 @@
-//! An Engine.IO 4 and Socket.IO 5 server that holds many quiet connections.
+//! An [Engine.IO 4](https://socket.io/docs/v4/engine-io-protocol/) and
+//! [Socket.IO 5](https://socket.io/docs/v4/socket-io-protocol/) server that holds many quiet connections: an idle
+//! WebSocket owns its socket, a small task and no buffer.
+//!
+//! The application serves HTTP with hyper and hands over the requests whose path [`SocketIo::matches`]; [`serve`] is a
+//! small loop that does so for a server that has nothing else to serve.
+//!
+//! ```no_run
+//! use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Socket, SocketIo};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     type Data = ();
+//!
+//!     async fn connect(&self, _: ConnectRequest) -> Result<(), ConnectError> {
+//!         Ok(())
+//!     }
+//!
+//!     fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+//!         if let Some(ack) = event.take_ack() {
+//!             let _ = ack.send(event.args());
+//!         }
+//!         let _ = socket.emit("seen", event.name());
+//!         None
+//!     }
+//! }
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let io = SocketIo::builder(Config::default()).namespace("/", Echo).build();
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//! socketio::serve(listener, io).await
+//! # }
+//! ```
+//!
+//! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
+//! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
+//! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
+//! connections on the path of a message.
+
+mod body;
+pub mod codec;
+mod config;
+mod dispatch;
+mod driver;
+mod engine;
+mod event;
+mod handler;
+mod id;
+mod namespace;
+mod packet;
+mod query;
+mod reason;
+mod registry;
+mod request;
+mod serve;
+mod server;
+mod session;
+mod socket;
+mod stream;
+mod sweep;
+mod upgrade;
+mod websocket;
+
+pub use body::Body;
+pub use config::{Config, Transports};
+pub use engine::{EngineConnection, EngineHandler, EngineMessage};
+pub use event::{Ack, AckReply, Event};
+pub use handler::{BoxFuture, ConnectError, ConnectRequest, Handler, Handshake, Refusal, Secure};
+pub use packet::{Packet, Placeholder};
+pub use reason::{DisconnectReason, TransportKind};
+pub use serve::serve;
+pub use server::{Builder, Connections, SocketIo};
+pub use socket::{AckError, EmitError, Socket};

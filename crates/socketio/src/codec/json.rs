@@ -1,0 +1,358 @@
+//! Just enough JSON to know that a packet is well-formed and where its arguments stand, without building anything.
+//! Nesting is kept in the bits of one number, so that no input can exhaust the stack or the memory.
+
+use std::{fmt, ops::Range};
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The most levels of nesting that can be asked for.
+pub const MAX_NESTING: usize = 127;
+
+/// Where the parts of an event stand in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventParts {
+    /// The name, without its quotes.
+    pub name: Range<usize>,
+    /// The name as it reads, if there is an escape in it.
+    pub escaped_name: Option<String>,
+    /// The arguments after the name, without brackets.
+    pub args: Range<usize>,
+}
+
+/// Takes `["name", ...]` apart. `None` if it is not well-formed, nests deeper than `max_nesting`, or the first element is
+/// no string.
+pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
+    let bytes = text.as_bytes();
+    let inner = array(text, max_nesting)?;
+    let quote = space(bytes, inner.start);
+    if bytes.get(quote) != Some(&b'"') {
+        return None;
+    }
+    let end = string(bytes, quote)?;
+    let name = quote + 1..end - 1;
+    let escaped_name = match memchr::memchr(b'\\', &bytes[name.clone()]) {
+        Some(_) => Some(serde_json::from_str(&text[quote..end]).ok()?),
+        None => None,
+    };
+    let after = space(bytes, end);
+    let args = if bytes[after] == b',' { space(bytes, after + 1)..inner.end } else { inner.end..inner.end };
+    Some(EventParts { name, escaped_name, args })
+}
+
+/// Where the elements of an array stand, without its brackets. `None` if `text` is anything but one well-formed array.
+pub fn array(text: &str, max_nesting: usize) -> Option<Range<usize>> {
+    container(text, b'[', max_nesting)
+}
+
+/// Whether `text` is one well-formed object and nothing else.
+pub fn is_object(text: &str, max_nesting: usize) -> bool {
+    container(text, b'{', max_nesting).is_some()
+}
+
+fn container(text: &str, open: u8, max_nesting: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let start = space(bytes, 0);
+    if bytes.get(start) != Some(&open) {
+        return None;
+    }
+    let end = value(bytes, start, max_nesting.min(MAX_NESTING))?;
+    (space(bytes, end) == bytes.len()).then(|| start + 1..end - 1)
+}
+
+/// Element `index` of well-formed values separated by commas.
+pub fn element(list: &str, index: usize) -> Option<&str> {
+    let bytes = list.as_bytes();
+    let mut at = space(bytes, 0);
+    for _ in 0..index {
+        at = space(bytes, value(bytes, at, MAX_NESTING)?);
+        if bytes.get(at) != Some(&b',') {
+            return None;
+        }
+        at = space(bytes, at + 1);
+    }
+    let end = value(bytes, at, MAX_NESTING)?;
+    Some(&list[at..end])
+}
+
+fn space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+/// Walks over one value that starts right at `at`; gives where it ends.
+fn value(bytes: &[u8], mut at: usize, max_nesting: usize) -> Option<usize> {
+    // One bit for each open container, the innermost lowest: 1 for an object.
+    let mut open: u128 = 0;
+    let mut depth = 0;
+    loop {
+        match *bytes.get(at)? {
+            kind @ (b'{' | b'[') => {
+                if depth == max_nesting {
+                    return None;
+                }
+                depth += 1;
+                let object = kind == b'{';
+                open = open << 1 | u128::from(object);
+                at = space(bytes, at + 1);
+                if *bytes.get(at)? == if object { b'}' } else { b']' } {
+                    at += 1;
+                    depth -= 1;
+                    open >>= 1;
+                } else {
+                    if object {
+                        at = key(bytes, at)?;
+                    }
+                    continue;
+                }
+            }
+            b'"' => at = string(bytes, at)?,
+            b't' => at = literal(bytes, at, b"true")?,
+            b'f' => at = literal(bytes, at, b"false")?,
+            b'n' => at = literal(bytes, at, b"null")?,
+            _ => at = number(bytes, at)?,
+        }
+        // A value is over: close what closes after it.
+        loop {
+            if depth == 0 {
+                return Some(at);
+            }
+            at = space(bytes, at);
+            let object = open & 1 == 1;
+            match *bytes.get(at)? {
+                b',' => {
+                    at = space(bytes, at + 1);
+                    if object {
+                        at = key(bytes, at)?;
+                    }
+                    break;
+                }
+                b'}' if object => {}
+                b']' if !object => {}
+                _ => return None,
+            }
+            at += 1;
+            depth -= 1;
+            open >>= 1;
+        }
+    }
+}
+
+/// Walks over `"key":` and the space after it.
+fn key(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes.get(at) != Some(&b'"') {
+        return None;
+    }
+    let colon = space(bytes, string(bytes, at)?);
+    (bytes.get(colon) == Some(&b':')).then(|| space(bytes, colon + 1))
+}
+
+fn string(bytes: &[u8], quote: usize) -> Option<usize> {
+    let mut at = quote + 1;
+    loop {
+        match *bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => match *bytes.get(at + 1)? {
+                b'u' => {
+                    let digits = bytes.get(at + 2..at + 6)?;
+                    if !digits.iter().all(u8::is_ascii_hexdigit) {
+                        return None;
+                    }
+                    at += 6;
+                }
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                _ => return None,
+            },
+            0..=0x1F => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    bytes[at..].starts_with(word).then(|| at + word.len())
+}
+
+fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let digits = |from: usize| {
+        let count = bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
+    };
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    at = if bytes.get(at) == Some(&b'0') { at + 1 } else { digits(at)? };
+    if bytes.get(at) == Some(&b'.') {
+        at = digits(at + 1)?;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        if matches!(bytes.get(at), Some(b'+' | b'-')) {
+            at += 1;
+        }
+        at = digits(at)?;
+    }
+    Some(at)
+}
+
+/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a whole number.
+pub fn placeholders_in_range(text: &str, attachments: usize) -> bool {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Placeholders(attachments).deserialize(&mut reader).is_ok()
+}
+
+/// Walks over a value and fails at the first placeholder that names no attachment. `serde_json` bounds its depth.
+#[derive(Clone, Copy)]
+struct Placeholders(usize);
+
+impl<'de> DeserializeSeed<'de> for Placeholders {
+    type Value = Seen;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// What of a value matters to the object around it.
+enum Seen {
+    True,
+    Whole(u64),
+    Other,
+}
+
+impl<'de> Visitor<'de> for Placeholders {
+    type Value = Seen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON whose placeholders are in range")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Seen, E> {
+        Ok(if value { Seen::True } else { Seen::Other })
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Seen, E> {
+        Ok(Seen::Whole(value))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Seen, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Seen, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Seen, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Seen, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Seen, A::Error> {
+        while seq.next_element_seed(self)?.is_some() {}
+        Ok(Seen::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
+        let (mut is_placeholder, mut num) = (false, None);
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            let seen = map.next_value_seed(self)?;
+            match &*key {
+                "_placeholder" => is_placeholder = matches!(seen, Seen::True),
+                "num" => num = if let Seen::Whole(num) = seen { Some(num) } else { None },
+                _ => {}
+            }
+        }
+        if is_placeholder && num.is_none_or(|num| num >= self.0 as u64) {
+            return Err(serde::de::Error::custom("a placeholder that names no attachment"));
+        }
+        Ok(Seen::Other)
+    }
+}
+
+/// Whether `serde_json` takes it, for tests to compare with.
+#[doc(hidden)]
+pub fn reference_accepts(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        value(bytes, space(bytes, 0), MAX_NESTING).is_some_and(|end| space(bytes, end) == bytes.len())
+    }
+
+    #[test]
+    fn takes_events_apart() {
+        let text = " [ \"na me\" , 1 , {\"a\":[2]} ] ";
+        let parts = event(text, 127).unwrap();
+        assert_eq!((&text[parts.name], &text[parts.args.clone()]), ("na me", "1 , {\"a\":[2]} "));
+        assert_eq!(element(&text[parts.args.clone()], 0), Some("1"));
+        assert_eq!(element(&text[parts.args.clone()], 1), Some("{\"a\":[2]}"));
+        assert_eq!(element(&text[parts.args], 2), None);
+        let parts = event("[\"x\"]", 127).unwrap();
+        assert_eq!(parts.args, 4..4);
+        assert_eq!(event("[\"\\u0061b\"]", 127).unwrap().escaped_name.as_deref(), Some("ab"));
+        for bad in ["", "[]", "[1]", "[null]", "{}", "[\"a\"", "[\"a\",]", "[\"a\"]]", "[\"a\" 1]", "[\"\\ud800\"]", "x"] {
+            assert_eq!(event(bad, 127), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted() {
+        let nested = |depth: usize| format!("[\"a\",{}{}]", "[".repeat(depth), "]".repeat(depth));
+        assert!(event(&nested(126), 127).is_some());
+        assert!(event(&nested(127), 127).is_none());
+        assert!(event(&nested(127), 1000).is_none(), "never more than the bits hold");
+        assert!(event(&"[\"a\",".repeat(500_000), 127).is_none());
+        assert!(event(&format!("[\"a\",{}", "{\"a\":".repeat(500_000)), 127).is_none());
+    }
+
+    #[test]
+    fn placeholders_must_name_an_attachment() {
+        let fits = |text: &str| placeholders_in_range(text, 2);
+        assert!(fits("[{\"_placeholder\":true,\"num\":1},{\"num\":9},{\"_placeholder\":false,\"num\":9}]"));
+        assert!(fits("[{\"a\":[{\"_placeholder\":true,\"num\":0}]}]"));
+        for num in ["2", "-1", "0.5", "1e0", "\"0\"", "null", "[0]", "99999999999999999999"] {
+            assert!(!fits(&format!("[{{\"_placeholder\":true,\"num\":{num}}}]")), "{num}");
+        }
+        assert!(!fits("[{\"_placeholder\":true}]"));
+        assert!(!fits("[{\"x\":{\"_placeholder\":true,\"num\":2}}]"));
+        assert!(!fits("[{\"_pl\\u0061ceholder\":true,\"num\":2}]"), "an escaped key is the same key");
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(text in "[\\[\\]{}\",:0-9eE+.\\- \\\\untrfalsedx\u{1}é]{0,24}") {
+            prop_assert_eq!(whole(&text), reference_accepts(&text), "{}", text);
+        }
+
+        #[test]
+        fn takes_whatever_serde_json_writes(name: String, args in proptest::collection::vec(any::<(String, Option<f64>, bool)>(), 0..5)) {
+            let mut array = vec![serde_json::json!(name)];
+            array.extend(args.iter().map(|arg| serde_json::json!({ &arg.0: [arg.1, arg.2] })));
+            let text = serde_json::to_string(&array).unwrap();
+            let parts = event(&text, 127).unwrap();
+            prop_assert_eq!(parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]), name);
+            for (index, arg) in array[1..].iter().enumerate() {
+                let read: serde_json::Value = serde_json::from_str(element(&text[parts.args.clone()], index).unwrap()).unwrap();
+                prop_assert_eq!(&read, arg);
+            }
+        }
+
+        #[test]
+        fn never_panics(text: String, count in 0usize..4) {
+            let _ = event(&text, 127);
+            let _ = element(&text, count);
+            let _ = placeholders_in_range(&text, count);
+        }
+    }
+}

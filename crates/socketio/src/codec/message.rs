@@ -1,0 +1,274 @@
+//! WebSocket messages out of whatever pieces of frames come in (RFC 6455, section 5.4), with what may have to be kept in
+//! between bounded by the limits.
+
+use std::ops::ControlFlow;
+
+use super::frame::{self, ClientHeader, FrameError, OpCode};
+
+/// What a client may send at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes in one message.
+    pub max_payload: usize,
+    /// Fragments in one message.
+    pub max_fragments: usize,
+}
+
+/// What a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+    /// A ping, to be answered with a pong of the same bytes.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong,
+    /// A close frame and its status; 1005 stands for none.
+    Close(u16),
+}
+
+/// Puts messages together. Empty, as it is between messages that came in whole, it owns nothing on the heap.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// The start of a frame that is not whole yet, or frames left over when the receiver said to stop.
+    carry: Vec<u8>,
+    partial: Option<Box<Partial>>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    opcode: OpCode,
+    data: Vec<u8>,
+    fragments: usize,
+}
+
+impl Reader {
+    /// Takes what was read, which it unmasks in place, and gives each message to `each`. When `each` breaks, the rest is
+    /// kept for the next call, and `Break` comes back; that call may bring no bytes at all.
+    ///
+    /// # Errors
+    /// The first breach of the protocol or the limits. Nothing may be fed after it.
+    pub fn feed(
+        &mut self,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        if self.carry.is_empty() {
+            let (used, flow) = self.parse(bytes, limits, each)?;
+            self.carry.extend_from_slice(&bytes[used..]);
+            return Ok(flow);
+        }
+        let mut carry = std::mem::take(&mut self.carry);
+        carry.extend_from_slice(bytes);
+        let (used, flow) = self.parse(&mut carry, limits, each)?;
+        if used < carry.len() {
+            carry.drain(..used);
+            self.carry = carry;
+        }
+        Ok(flow)
+    }
+
+    /// Gives it bytes to start with, which the next [`Self::feed`] looks at.
+    pub fn prime(&mut self, bytes: &[u8]) {
+        self.carry.extend_from_slice(bytes);
+    }
+
+    /// Bytes kept at the moment.
+    pub fn kept(&self) -> usize {
+        self.carry.capacity() + self.partial.as_ref().map_or(0, |partial| partial.data.capacity())
+    }
+
+    fn parse(
+        &mut self,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<(usize, ControlFlow<()>), FrameError> {
+        let mut used = 0;
+        while let Some(header) = frame::client_header(&bytes[used..], limits.max_payload)? {
+            let start = used + header.header_len;
+            let Some(payload) = bytes.get_mut(start..start + header.payload_len) else { break };
+            used = start + header.payload_len;
+            frame::unmask(payload, header.mask);
+            let flow = self.frame(header, payload, limits, each)?;
+            if flow.is_break() {
+                return Ok((used, flow));
+            }
+        }
+        Ok((used, ControlFlow::Continue(())))
+    }
+
+    fn frame(
+        &mut self,
+        header: ClientHeader,
+        payload: &[u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        match header.opcode {
+            OpCode::Ping => return Ok(each(Message::Ping(payload))),
+            OpCode::Pong => return Ok(each(Message::Pong)),
+            OpCode::Close => return Ok(each(Message::Close(close_code(payload)?))),
+            OpCode::Continuation => {
+                let partial = self.partial.as_mut().ok_or(FrameError::Protocol)?;
+                partial.fragments += 1;
+                if partial.fragments > limits.max_fragments || partial.data.len() + payload.len() > limits.max_payload {
+                    return Err(FrameError::TooBig);
+                }
+                partial.data.extend_from_slice(payload);
+            }
+            opcode => {
+                if self.partial.is_some() {
+                    return Err(FrameError::Protocol);
+                }
+                if header.fin {
+                    return Ok(each(message(opcode, payload)?));
+                }
+                self.partial = Some(Box::new(Partial { opcode, data: payload.to_vec(), fragments: 1 }));
+            }
+        }
+        match self.partial.take_if(|_| header.fin) {
+            Some(whole) => Ok(each(message(whole.opcode, &whole.data)?)),
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+}
+
+fn message(opcode: OpCode, data: &[u8]) -> Result<Message<'_>, FrameError> {
+    if opcode == OpCode::Text {
+        Ok(Message::Text(simdutf8::basic::from_utf8(data).map_err(|_| FrameError::Utf8)?))
+    } else {
+        Ok(Message::Binary(data))
+    }
+}
+
+fn close_code(payload: &[u8]) -> Result<u16, FrameError> {
+    let (code, reason) = match payload {
+        [] => return Ok(1005),
+        [_] => return Err(FrameError::Protocol),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(FrameError::Protocol);
+    }
+    simdutf8::basic::from_utf8(reason).map_err(|_| FrameError::Utf8)?;
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { max_payload: 1000, max_fragments: 8 };
+
+    fn client(frames: &[(bool, OpCode, &[u8])]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        for (fin, opcode, payload) in frames {
+            frame::encode_client(&mut out, *fin, *opcode, payload, [1, 2, 3, 4]);
+        }
+        out.to_vec()
+    }
+
+    fn read(frames: &[(bool, OpCode, &[u8])]) -> Result<Vec<String>, FrameError> {
+        let mut seen = Vec::new();
+        let mut bytes = client(frames);
+        let mut each = |message: Message<'_>| {
+            seen.push(format!("{message:?}"));
+            ControlFlow::Continue(())
+        };
+        Reader::default().feed(&mut bytes, LIMITS, &mut each)?;
+        Ok(seen)
+    }
+
+    #[test]
+    fn puts_fragments_together_around_control_frames() {
+        let seen = read(&[
+            (false, OpCode::Text, b"a"),
+            (true, OpCode::Ping, b"p"),
+            (false, OpCode::Continuation, b""),
+            (true, OpCode::Continuation, b"b"),
+            (true, OpCode::Binary, &[7]),
+            (true, OpCode::Close, &[0x03, 0xE8]),
+        ]);
+        assert_eq!(seen.unwrap(), ["Text(\"ab\")", "Ping([112])", "Binary([7])", "Close(1000)"].map(String::from));
+    }
+
+    #[test]
+    fn refuses_what_breaks_the_rules() {
+        let refused = |frames: &[(bool, OpCode, &[u8])]| read(frames).unwrap_err();
+        assert_eq!(refused(&[(true, OpCode::Continuation, b"a")]), FrameError::Protocol);
+        assert_eq!(refused(&[(false, OpCode::Text, b"a"), (true, OpCode::Text, b"a")]), FrameError::Protocol);
+        assert_eq!(refused(&[(true, OpCode::Text, b"\xFF")]), FrameError::Utf8);
+        assert_eq!(refused(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"x")]), FrameError::Utf8);
+        assert_eq!(refused(&[(true, OpCode::Close, b"\x03")]), FrameError::Protocol);
+        assert_eq!(refused(&[(true, OpCode::Close, &[0x03, 0xED])]), FrameError::Protocol, "1005 is never sent");
+        assert_eq!(refused(&[(true, OpCode::Close, &[0x03, 0xE8, 0xFF])]), FrameError::Utf8);
+        let flood = vec![(false, OpCode::Continuation, &b""[..]); 8];
+        assert_eq!(refused(&[&[(false, OpCode::Text, &b""[..])], &flood[..]].concat()), FrameError::TooBig);
+        let long = [1; 600];
+        assert_eq!(refused(&[(false, OpCode::Binary, &long), (false, OpCode::Continuation, &long)]), FrameError::TooBig);
+        assert!(read(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"\xA9")]).is_ok());
+    }
+
+    #[test]
+    fn a_long_frame_announced_takes_no_memory_before_it_comes() {
+        let mut reader = Reader::default();
+        let limits = Limits { max_payload: 1 << 30, max_fragments: 8 };
+        let mut start = *b"\x82\xFF\x00\x00\x00\x00\x3F\xFF\xFF\xFF\0\0\0\0abc";
+        assert!(reader.feed(&mut start, limits, &mut |_| ControlFlow::Continue(())).is_ok());
+        assert!(reader.kept() < 100, "{}", reader.kept());
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(
+            messages in proptest::collection::vec((any::<bool>(), "[ -~é]{0,200}"), 1..6),
+            cuts in proptest::collection::vec(1usize..40, 1..40),
+            stop: bool,
+        ) {
+            let frames: Vec<_> = messages.iter().map(|(binary, text)| {
+                (true, if *binary { OpCode::Binary } else { OpCode::Text }, text.as_bytes())
+            }).collect();
+            let mut bytes = client(&frames);
+            let mut reader = Reader::default();
+            let mut seen = Vec::new();
+            let mut each = |message: Message<'_>| {
+                seen.push(match message {
+                    Message::Text(text) => (false, text.to_owned()),
+                    Message::Binary(data) => (true, String::from_utf8(data.to_vec()).unwrap()),
+                    other => panic!("{other:?}"),
+                });
+                if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let mut rest = &mut bytes[..];
+            let mut cuts = cuts.iter().cycle();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at_mut((*cuts.next().unwrap()).min(rest.len()));
+                let mut flow = reader.feed(piece, LIMITS, &mut each).unwrap();
+                while flow.is_break() {
+                    flow = reader.feed(&mut [], LIMITS, &mut each).unwrap();
+                }
+                rest = after;
+            }
+            prop_assert_eq!(seen, messages);
+            prop_assert_eq!(reader.kept(), 0);
+        }
+
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..200) {
+            let mut bytes = bytes;
+            let cut = cut.min(bytes.len());
+            let (one, two) = bytes.split_at_mut(cut);
+            let mut reader = Reader::default();
+            let mut each = |_: Message<'_>| ControlFlow::Continue(());
+            if reader.feed(one, LIMITS, &mut each).is_ok() {
+                let _ = reader.feed(two, LIMITS, &mut each);
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The wire formats, without any I/O: bytes in, values out. Each may be fuzzed by itself.
+
+pub mod engine;
+pub mod frame;
+pub mod json;
+pub mod message;
+pub mod packet;
+pub mod payload;

@@ -1,0 +1,78 @@
+//! What a server may be told.
+
+use std::time::Duration;
+
+/// Limits and timings of a server. `Default` is what the reference server uses, and for what the reference leaves
+/// without a limit, a limit that no well-meaning client meets.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The path requests come in on, with or without a slash at its end (both are answered). Default `/socket.io/`.
+    pub path: String,
+    /// From the opening, and from each pong, to the next ping. Default 25 s.
+    pub ping_interval: Duration,
+    /// How long a pong may take before the connection counts as dead. Default 20 s.
+    pub ping_timeout: Duration,
+    /// How long a connection may go without being let into a namespace, and how long [`crate::Handler::connect`] may
+    /// take. Default 45 s.
+    pub connect_timeout: Duration,
+    /// How long an upgrade from polling to WebSocket may take; past it the connection stays on polling. Default 10 s.
+    pub upgrade_timeout: Duration,
+    /// How long the body of a polling POST may take to arrive. Default 20 s.
+    pub body_timeout: Duration,
+    /// Bytes in one WebSocket message or one polling payload, counted while reading. Default 1,000,000.
+    pub max_payload: usize,
+    /// Bytes that may wait for one client. What would pass it cuts the client off with
+    /// [`crate::DisconnectReason::SlowReader`]; nothing is ever skipped. One packet is always taken by an empty queue,
+    /// however large. Default 1,000,000.
+    pub max_queue_bytes: usize,
+    /// Binary attachments in one packet. Default 10.
+    pub max_attachments: usize,
+    /// Fragments in one WebSocket message. Default 1,024.
+    pub max_fragments: usize,
+    /// Packets in one polling payload. Default 10,000.
+    pub max_packets_per_payload: usize,
+    /// Arrays and objects inside one another in the JSON of one packet. Default 127, which is what `serde_json` reads.
+    pub max_nesting: usize,
+    /// Which transports are offered. Default both.
+    pub transports: Transports,
+    /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go
+    /// once the client is in a namespace, and a later CONNECT (a second namespace, or coming back to one) sees a
+    /// [`crate::Handshake`] with its peer only.
+    pub retain_handshake: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(45),
+            upgrade_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(20),
+            max_payload: 1_000_000,
+            max_queue_bytes: 1_000_000,
+            max_attachments: 10,
+            max_fragments: 1024,
+            max_packets_per_payload: 10_000,
+            max_nesting: 127,
+            transports: Transports::default(),
+            retain_handshake: false,
+        }
+    }
+}
+
+/// Which transports a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transports {
+    /// HTTP long-polling.
+    pub polling: bool,
+    /// WebSocket, directly or as an upgrade from polling.
+    pub websocket: bool,
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self { polling: true, websocket: true }
+    }
+}

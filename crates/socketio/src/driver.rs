@@ -1,0 +1,316 @@
+//! A connection's task. On polling it has no stream, and requests bring it what the client sent; on WebSocket it reads and
+//! writes by itself. It stays the same task over an upgrade, which is what keeps everything in order.
+
+use std::{
+    ops::ControlFlow,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use crate::{
+    DisconnectReason, EngineConnection, EngineHandler, EngineMessage, TransportKind,
+    codec::{
+        engine::{self, EngineType},
+        frame::{self, OpCode},
+        message::{Limits, Message},
+        payload,
+    },
+    dispatch::Dispatch,
+    session::Session,
+    sweep::Lane,
+    websocket::{ReadEnd, WebSocket},
+};
+
+/// Messages taken in one turn before other tasks get theirs.
+const BUDGET: usize = 64;
+
+/// What an upgrade hands over.
+pub(crate) type Handover = WebSocket;
+
+pub(crate) enum Link {
+    Polling,
+    WebSocket(WebSocket),
+}
+
+impl Link {
+    pub(crate) fn kind(&self) -> TransportKind {
+        match self {
+            Self::Polling => TransportKind::Polling,
+            Self::WebSocket(_) => TransportKind::WebSocket,
+        }
+    }
+}
+
+/// What is spoken on top of Engine.IO.
+enum Protocol {
+    SocketIo(Dispatch),
+    Engine(Arc<dyn EngineHandler>),
+}
+
+/// A polling payload that is being taken, one packet at a time.
+struct Inbox {
+    payload: Bytes,
+    at: usize,
+}
+
+pub(crate) struct Driver {
+    session: Arc<Session>,
+    link: Link,
+    protocol: Protocol,
+    inbox: Option<Box<Inbox>>,
+    backlogged: bool,
+    close_code: u16,
+    ended: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(session: Arc<Session>, link: Link) -> Self {
+        let protocol = match &session.server.engine {
+            Some(handler) => {
+                handler.opened(&EngineConnection { session: session.clone() });
+                Protocol::Engine(handler.clone())
+            }
+            None => Protocol::SocketIo(Dispatch::default()),
+        };
+        Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut budget = BUDGET;
+        loop {
+            let turn = self.session.begin_turn(cx.waker());
+            if let Some(websocket) = turn.handover {
+                self.switch(*websocket);
+            }
+            if let (true, Protocol::SocketIo(dispatch)) = (turn.socket_left, &mut self.protocol) {
+                dispatch.drop_left();
+            }
+            if let Some(reason) = turn.closing {
+                self.end(reason);
+                return Poll::Ready(());
+            }
+            if let Protocol::SocketIo(dispatch) = &mut self.protocol
+                && let Err(reason) = dispatch.advance(&self.session, cx, &mut budget)
+            {
+                self.session.close(reason);
+                continue;
+            }
+            if let Err(reason) = self.receive(cx, &mut budget) {
+                self.session.close(reason);
+            }
+            let mut can_write = false;
+            if let Link::WebSocket(websocket) = &mut self.link {
+                match websocket.flush(&self.session, cx) {
+                    Ok(all) => can_write = all,
+                    Err(_) => self.session.close(DisconnectReason::TransportClose),
+                }
+            }
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let fresh = matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_fresh());
+            if !fresh && self.session.end_turn(can_write, self.can_receive()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn switch(&mut self, websocket: WebSocket) {
+        self.link = Link::WebSocket(websocket);
+        let server = &self.session.server;
+        server.counter(TransportKind::Polling).fetch_sub(1, Ordering::Relaxed);
+        server.counter(TransportKind::WebSocket).fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn can_receive(&self) -> bool {
+        !matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_backlogged(&self.session))
+    }
+
+    /// Takes what the client sent. `Err` says why the connection must end.
+    fn receive(&mut self, cx: &mut Context<'_>, budget: &mut usize) -> Result<(), DisconnectReason> {
+        let can_receive = self.can_receive();
+        if self.backlogged == can_receive {
+            self.backlogged = !can_receive;
+            self.session.set_backlogged(self.backlogged);
+        }
+        if !can_receive {
+            return Ok(());
+        }
+        // What came by polling came before anything that comes by WebSocket.
+        if self.inbox.is_none() {
+            self.inbox = self.session.take_inbox().map(|payload| Box::new(Inbox { payload, at: 0 }));
+        }
+        while self.inbox.is_some() {
+            if *budget == 0 || !self.can_receive() {
+                return Ok(());
+            }
+            *budget -= 1;
+            self.take_from_inbox()?;
+        }
+        let Link::WebSocket(websocket) = &mut self.link else { return Ok(()) };
+        let config = &self.session.server.config;
+        let limits = Limits { max_payload: config.max_payload, max_fragments: config.max_fragments };
+        let mut outcome = Ok(());
+        let (session, protocol, close_code) = (&self.session, &mut self.protocol, &mut self.close_code);
+        let end = websocket.read(cx, limits, &mut |message| {
+            *budget = budget.saturating_sub(1);
+            outcome = take_message(session, protocol, close_code, message);
+            let backlogged = matches!(protocol, Protocol::SocketIo(dispatch) if dispatch.is_backlogged(session));
+            if outcome.is_err() || *budget == 0 || backlogged { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        outcome?;
+        match end {
+            ReadEnd::Pending | ReadEnd::Stopped => Ok(()),
+            ReadEnd::Closed => Err(DisconnectReason::TransportClose),
+            ReadEnd::Refused(error) => {
+                tracing::debug!(?error, "a frame that is refused");
+                self.close_code = error.close_code();
+                Err(DisconnectReason::TransportError)
+            }
+        }
+    }
+
+    fn take_from_inbox(&mut self) -> Result<(), DisconnectReason> {
+        let Some(inbox) = &mut self.inbox else { return Ok(()) };
+        let rest = &inbox.payload[inbox.at..];
+        let length = memchr::memchr(payload::SEPARATOR, rest).unwrap_or(rest.len());
+        let range = inbox.at..inbox.at + length;
+        let data = inbox.payload.slice(range);
+        inbox.at += length + 1;
+        if inbox.at > inbox.payload.len() {
+            self.inbox = None;
+        }
+        // The whole payload was checked when it came.
+        let packet = std::str::from_utf8(&data).map_err(|_| DisconnectReason::ParseError)?;
+        if let Some(base64) = packet.strip_prefix('b') {
+            let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
+            return take_binary(&self.session, &mut self.protocol, data.into());
+        }
+        // Its pongs were taken at once when it came: they must not wait for anything held back.
+        if packet == "3" {
+            return Ok(());
+        }
+        take_text(&self.session, &mut self.protocol, packet)
+    }
+
+    /// Ends the connection: tells the application, and the client as far as it can be told.
+    fn end(&mut self, reason: DisconnectReason) {
+        self.ended = true;
+        let server = self.session.server.clone();
+        server.counter(self.link.kind()).fetch_sub(1, Ordering::Relaxed);
+        match &mut self.protocol {
+            Protocol::SocketIo(dispatch) => dispatch.end(reason),
+            Protocol::Engine(handler) => {
+                handler.closed(&EngineConnection { session: self.session.clone() }, reason);
+            }
+        }
+        self.inbox = None;
+        let key = self.session.sid.key();
+        match std::mem::replace(&mut self.link, Link::Polling) {
+            Link::WebSocket(websocket) => {
+                let rest = reason.is_graceful().then(|| self.session.take_queue(0));
+                self.session.end(reason, false);
+                server.registry.remove(key);
+                if tokio::runtime::Handle::try_current().is_ok() {
+                    tokio::spawn(websocket.close(rest, self.close_code));
+                }
+            }
+            Link::Polling => {
+                let told_by_open_poll = self.session.end(reason, reason.is_graceful());
+                // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up.
+                if reason.is_graceful() && !told_by_open_poll {
+                    server.timers.push(Lane::Linger, Instant::now() + server.config.ping_timeout, key);
+                } else {
+                    server.registry.remove(key);
+                }
+            }
+        }
+    }
+}
+
+fn take_message(
+    session: &Arc<Session>,
+    protocol: &mut Protocol,
+    close_code: &mut u16,
+    message: Message<'_>,
+) -> Result<(), DisconnectReason> {
+    match message {
+        Message::Text(text) => take_text(session, protocol, text),
+        Message::Binary(data) => take_binary(session, protocol, Bytes::copy_from_slice(data)),
+        Message::Ping(data) => {
+            let mut pong = BytesMut::new();
+            frame::encode(&mut pong, OpCode::Pong, data);
+            let _ = session.push(pong.freeze(), None);
+            Ok(())
+        }
+        Message::Pong => Ok(()),
+        Message::Close(code) => {
+            *close_code = if code == 1005 { 1000 } else { code };
+            Err(DisconnectReason::TransportClose)
+        }
+    }
+}
+
+fn take_text(session: &Arc<Session>, protocol: &mut Protocol, text: &str) -> Result<(), DisconnectReason> {
+    let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
+    match (kind, protocol) {
+        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch.text(session, data),
+        (EngineType::Message, Protocol::Engine(handler)) => {
+            let connection = EngineConnection { session: session.clone() };
+            handler.message(&connection, EngineMessage::Text(data.to_owned()));
+            Ok(())
+        }
+        (EngineType::Pong, _) => {
+            pong(session);
+            Ok(())
+        }
+        (EngineType::Close, _) => Err(DisconnectReason::TransportClose),
+        (EngineType::Upgrade | EngineType::Noop, _) => Ok(()),
+        // In protocol 4 it is the server that pings.
+        (EngineType::Ping | EngineType::Open, _) => Err(DisconnectReason::ParseError),
+    }
+}
+
+fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, data: Bytes) -> Result<(), DisconnectReason> {
+    match protocol {
+        Protocol::SocketIo(dispatch) => dispatch.binary(session, data),
+        Protocol::Engine(handler) => {
+            let connection = EngineConnection { session: session.clone() };
+            handler.message(&connection, EngineMessage::Binary(data));
+            Ok(())
+        }
+    }
+}
+
+/// The client is alive: the next ping is due one interval from now.
+pub(crate) fn pong(session: &Session) {
+    if session.pong() {
+        let server = &session.server;
+        server.timers.push(Lane::Ping, Instant::now() + server.config.ping_interval, session.sid.key());
+        session.forget_polling();
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.turn(cx)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.ended {
+            // A handler panicked, or the runtime is going down. Handlers and counts must not be left with a connection
+            // that is not there; a second panic is of no more use to anyone.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.end(DisconnectReason::TransportClose)));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the application supplies.
+
+use std::{borrow::Cow, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+
+use http::{Extensions, HeaderMap, StatusCode, Uri};
+use serde_json::value::RawValue;
+
+use crate::{DisconnectReason, Event, Socket};
+
+/// A future on the heap, as [`Handler::event`] gives it back.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the application does in one namespace.
+pub trait Handler: Send + Sync + 'static {
+    /// Belongs to each socket, decided when it connects; [`Socket::data`] gives it back.
+    type Data: Send + Sync + 'static;
+
+    /// Decides whether a CONNECT is let in: Node's namespace middleware. Past [`crate::Config::connect_timeout`] it is
+    /// dropped and the client refused; it is dropped too when the client goes away meanwhile.
+    ///
+    /// # Errors
+    /// What the client gets as its CONNECT_ERROR.
+    fn connect(&self, request: ConnectRequest) -> impl Future<Output = Result<Self::Data, ConnectError>> + Send;
+
+    /// The socket is in: the answer to its CONNECT is queued, and what is emitted here comes after it.
+    fn connected(&self, socket: &Socket<Self::Data>) {
+        let _ = socket;
+    }
+
+    /// An event of this socket. Called in the order of arrival, one at a time for a connection, on the connection's own
+    /// task, so it must not block. `Some(future)` holds back the next events of this connection until it completes;
+    /// meanwhile the connection goes on writing, answers pings and notices that it is closed (which drops the future).
+    fn event(&self, socket: &Socket<Self::Data>, event: Event) -> Option<BoxFuture<'static, ()>>;
+
+    /// The socket is gone. Called once for each socket that [`Self::connected`] was called for, on the connection's own
+    /// task.
+    fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
+        let _ = (socket, reason);
+    }
+}
+
+/// A client asking to be let into a namespace.
+#[derive(Debug)]
+pub struct ConnectRequest {
+    /// The id the socket will have, if it is let in.
+    pub socket_id: String,
+    /// What the client gave as `auth`: a JSON object.
+    pub auth: Option<Box<RawValue>>,
+    /// The HTTP request that opened the connection.
+    pub handshake: Arc<Handshake>,
+}
+
+/// The HTTP request that opened a connection. See [`crate::Config::retain_handshake`] for how long it is kept.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its path and query.
+    pub uri: Uri,
+    /// Who the application said was asking.
+    pub peer: SocketAddr,
+    /// Whether the application said that the request came in encrypted, by a [`Secure`] among the request's extensions.
+    pub secure: bool,
+    /// What the application put into the request's extensions before it handed the request over.
+    pub extensions: Extensions,
+}
+
+impl Handshake {
+    pub(crate) fn bare(peer: SocketAddr) -> Self {
+        Self { headers: HeaderMap::new(), uri: Uri::default(), peer, secure: false, extensions: Extensions::new() }
+    }
+
+    /// The first parameter of this name in the query, percent-decoded; bytes that are no UTF-8 become U+FFFD.
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        crate::query::find(self.uri.query().unwrap_or(""), name)
+    }
+}
+
+/// Put into a request's extensions by the application that knows whether it came in over TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Secure(
+    /// True for `https` and `wss`.
+    pub bool,
+);
+
+/// Why a CONNECT is refused: becomes the CONNECT_ERROR's `message` and `data`.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// A sentence; `err.message` in the client.
+    pub message: String,
+    /// Anything; `err.data` in the client.
+    pub data: Option<Box<RawValue>>,
+}
+
+impl ConnectError {
+    /// A refusal without data.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+
+    /// A refusal with data. Data that cannot be written as JSON is left out.
+    pub fn with_data<T: serde::Serialize + ?Sized>(message: impl Into<String>, data: &T) -> Self {
+        Self { message: message.into(), data: serde_json::value::to_raw_value(data).ok() }
+    }
+}
+
+/// Why a request is refused before it reaches a session: see [`crate::Builder::allow_request`].
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The status to answer with; 403 where in doubt.
+    pub status: StatusCode,
+    /// A sentence for whoever reads the answer.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with status 403.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, message: message.into() }
+    }
+}

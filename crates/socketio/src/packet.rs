@@ -1,0 +1,266 @@
+//! Packets on their way out: encoded once, shared by every receiver.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::{Bytes, BytesMut};
+use serde::{Serialize, ser::SerializeStruct};
+
+use crate::codec::frame::{self, OpCode};
+
+/// One or more Socket.IO packets, encoded and ready to be sent. Cloning costs a reference count, so that one packet may
+/// go to any number of sockets of its namespace without being encoded again.
+///
+/// Inside are whole WebSocket frames, one after another; what goes out by polling is cut from the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    frames: Bytes,
+}
+
+impl Packet {
+    /// An EVENT. `args` is the JSON text of the arguments as they stand between the brackets of an array, which means
+    /// separated by commas, and empty for none; it is not checked.
+    pub fn event(namespace: &str, name: &str, args: &str) -> Self {
+        Self::encode_event(namespace, None, name, args, &[])
+    }
+
+    /// An EVENT with one argument.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn event_of<T: Serialize + ?Sized>(namespace: &str, name: &str, arg: &T) -> Result<Self, serde_json::Error> {
+        Ok(Self::event(namespace, name, &serde_json::to_string(arg)?))
+    }
+
+    /// A BINARY_EVENT. Where an attachment belongs, `args` has a [`Placeholder`].
+    pub fn binary_event(namespace: &str, name: &str, args: &str, attachments: &[Bytes]) -> Self {
+        Self::encode_event(namespace, None, name, args, attachments)
+    }
+
+    /// Several packets as one: queued, counted and written together, in this order.
+    pub fn batch<I: IntoIterator<Item = Packet>>(packets: I) -> Self {
+        let mut packets = packets.into_iter();
+        let Some(first) = packets.next() else { return Self { frames: Bytes::new() } };
+        let Some(second) = packets.next() else { return first };
+        let mut all = BytesMut::from(&first.frames[..]);
+        all.extend_from_slice(&second.frames);
+        packets.for_each(|packet| all.extend_from_slice(&packet.frames));
+        Self { frames: all.freeze() }
+    }
+
+    /// How many bytes this takes on a WebSocket, and in a queue.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether there is nothing to send: a batch of nothing.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(crate) fn encode_event(namespace: &str, ack: Option<u64>, name: &str, args: &str, attachments: &[Bytes]) -> Self {
+        let kind = if attachments.is_empty() { '2' } else { '5' };
+        let mut text = Writer::new(name.len() + args.len() + namespace.len() + 32);
+        text.head(kind, attachments.len(), namespace, ack);
+        text.push("[");
+        text.push_string(name);
+        if !args.is_empty() {
+            text.push(",");
+            text.push(args);
+        }
+        text.push("]");
+        text.finish(attachments)
+    }
+
+    pub(crate) fn ack(namespace: &str, id: u64, args: &str, attachments: &[Bytes]) -> Self {
+        let kind = if attachments.is_empty() { '3' } else { '6' };
+        let mut text = Writer::new(args.len() + namespace.len() + 48);
+        text.head(kind, attachments.len(), namespace, Some(id));
+        text.push("[");
+        text.push(args);
+        text.push("]");
+        text.finish(attachments)
+    }
+
+    pub(crate) fn connected(namespace: &str, id: &str) -> Self {
+        let mut text = Writer::new(64);
+        text.head('0', 0, namespace, None);
+        text.push("{\"sid\":");
+        text.push_string(id);
+        text.push("}");
+        text.finish(&[])
+    }
+
+    pub(crate) fn disconnect(namespace: &str) -> Self {
+        let mut text = Writer::new(namespace.len() + 16);
+        text.head('1', 0, namespace, None);
+        text.finish(&[])
+    }
+
+    pub(crate) fn connect_error(namespace: &str, message: &str, data: Option<&str>) -> Self {
+        let mut text = Writer::new(128);
+        text.head('4', 0, namespace, None);
+        text.push("{\"message\":");
+        text.push_string(message);
+        if let Some(data) = data {
+            text.push(",\"data\":");
+            text.push(data);
+        }
+        text.push("}");
+        text.finish(&[])
+    }
+
+    /// A bare Engine.IO packet.
+    pub(crate) fn engine(text: &str) -> Self {
+        let mut bytes = BytesMut::with_capacity(text.len() + 10);
+        frame::encode(&mut bytes, OpCode::Text, text.as_bytes());
+        Self { frames: bytes.freeze() }
+    }
+
+    /// A bare Engine.IO binary message.
+    pub(crate) fn engine_binary(data: &[u8]) -> Self {
+        let mut bytes = BytesMut::with_capacity(data.len() + 10);
+        frame::encode(&mut bytes, OpCode::Binary, data);
+        Self { frames: bytes.freeze() }
+    }
+
+    pub(crate) fn into_frames(self) -> Bytes {
+        self.frames
+    }
+}
+
+/// Writes the queued frames as one polling payload (protocol 4, "Packet encoding": packets parted by U+001E, binary as
+/// `b` and base64).
+pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
+    for (opcode, data) in frame::server_frames(frames) {
+        // What belongs to WebSocket alone has no place in a payload.
+        if opcode == OpCode::Text || opcode == OpCode::Binary {
+            if !payload.is_empty() {
+                payload.push(crate::codec::payload::SEPARATOR);
+            }
+            if opcode == OpCode::Binary {
+                payload.push(b'b');
+                payload.extend_from_slice(STANDARD.encode(data).as_bytes());
+            } else {
+                payload.extend_from_slice(data);
+            }
+        }
+    }
+}
+
+/// Stands in the JSON of a binary packet where an attachment belongs: serialises as `{"_placeholder":true,"num":n}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placeholder(
+    /// Which attachment, counted from 0.
+    pub usize,
+);
+
+impl Serialize for Placeholder {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Placeholder", 2)?;
+        object.serialize_field("_placeholder", &true)?;
+        object.serialize_field("num", &self.0)?;
+        object.end()
+    }
+}
+
+/// Writes a packet's text behind room for the largest frame header, so that nothing has to move once its length is
+/// known.
+struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn new(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(frame::MAX_SERVER_HEADER + capacity);
+        bytes.resize(frame::MAX_SERVER_HEADER, 0);
+        Self { bytes }
+    }
+
+    fn head(&mut self, kind: char, attachments: usize, namespace: &str, ack: Option<u64>) {
+        self.bytes.extend_from_slice(&[b'4', kind as u8]);
+        if attachments > 0 {
+            self.push(&attachments.to_string());
+            self.push("-");
+        }
+        if namespace != "/" {
+            self.push(namespace);
+            self.push(",");
+        }
+        if let Some(id) = ack {
+            self.push(&id.to_string());
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn push_string(&mut self, text: &str) {
+        // A string can always be written as JSON, and a Vec takes everything.
+        let _ = serde_json::to_writer(&mut self.bytes, text);
+    }
+
+    fn finish(mut self, attachments: &[Bytes]) -> Packet {
+        let body = self.bytes.len() - frame::MAX_SERVER_HEADER;
+        let (header, length) = frame::server_header(OpCode::Text, body);
+        let start = frame::MAX_SERVER_HEADER - length;
+        self.bytes[start..frame::MAX_SERVER_HEADER].copy_from_slice(&header[..length]);
+        if attachments.is_empty() {
+            return Packet { frames: Bytes::from(self.bytes).slice(start..) };
+        }
+        let mut all = BytesMut::from(&self.bytes[start..]);
+        for attachment in attachments {
+            frame::encode(&mut all, OpCode::Binary, attachment);
+        }
+        Packet { frames: all.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(packet: &Packet) -> String {
+        let mut bytes = Vec::new();
+        append_payload(&mut bytes, &packet.frames);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn writes_what_the_protocol_document_shows() {
+        assert_eq!(payload(&Packet::event("/", "foo", "")), "42[\"foo\"]");
+        assert_eq!(payload(&Packet::event("/admin", "foo", "1,{}")), "42/admin,[\"foo\",1,{}]");
+        assert_eq!(payload(&Packet::event("/", "a\"b", "")), "42[\"a\\\"b\"]");
+        assert_eq!(payload(&Packet::ack("/admin", 13, "", &[])), "43/admin,13[]");
+        assert_eq!(payload(&Packet::connected("/", "x")), "40{\"sid\":\"x\"}");
+        assert_eq!(payload(&Packet::disconnect("/admin")), "41/admin,");
+        assert_eq!(payload(&Packet::connect_error("/", "no", Some("[1]"))), "44{\"message\":\"no\",\"data\":[1]}");
+        let binary = Packet::binary_event("/", "baz", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1, 2, 3])]);
+        assert_eq!(payload(&binary), "451-[\"baz\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID");
+        let ack = Packet::ack("/", 7, "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
+        assert_eq!(payload(&ack), "461-7[{\"_placeholder\":true,\"num\":0}]\u{1e}bAQ==");
+    }
+
+    #[test]
+    fn frame_headers_of_every_size_stand_right_before_the_text() {
+        for size in [0, 100, 118, 119, 120, 65_000, 65_527, 65_528, 70_000] {
+            let text = "x".repeat(size);
+            let packet = Packet::event("/", "e", &format!("\"{text}\""));
+            assert_eq!(payload(&packet), format!("42[\"e\",\"{text}\"]"));
+        }
+    }
+
+    #[test]
+    fn a_batch_is_its_packets_in_order() {
+        let one = Packet::event("/", "a", "");
+        let two = Packet::event("/", "b", "1");
+        let three = Packet::event("/", "c", "");
+        assert_eq!(payload(&Packet::batch([one.clone(), two, three])), "42[\"a\"]\u{1e}42[\"b\",1]\u{1e}42[\"c\"]");
+        assert_eq!(Packet::batch([one.clone()]), one);
+        assert!(Packet::batch([]).is_empty());
+    }
+
+    #[test]
+    fn a_placeholder_is_what_clients_look_for() {
+        assert_eq!(serde_json::to_string(&Placeholder(1)).unwrap(), "{\"_placeholder\":true,\"num\":1}");
+    }
+}

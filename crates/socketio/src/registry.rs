@@ -1,0 +1,78 @@
+//! The sessions that are there, found by the number in their id. In shards, so that threads seldom meet.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+
+use crate::session::Session;
+
+const SHARDS: usize = 16;
+
+/// Keys come from the system's random source already: hashing them again would add nothing.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+type Shard = HashMap<u64, Arc<Session>, BuildHasherDefault<AsIs>>;
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+impl Registry {
+    fn shard(&self, key: u64) -> &Mutex<Shard> {
+        // The map takes its buckets from the low bits and its tags from the high ones; this takes from between.
+        &self.shards[(key >> 32) as usize % SHARDS]
+    }
+
+    /// False, and nothing done, if the key is taken.
+    pub(crate) fn insert(&self, session: &Arc<Session>) -> bool {
+        let key = session.sid.key();
+        let mut shard = self.shard(key).lock();
+        if shard.contains_key(&key) {
+            return false;
+        }
+        shard.insert(key, session.clone());
+        true
+    }
+
+    pub(crate) fn get(&self, key: u64) -> Option<Arc<Session>> {
+        self.shard(key).lock().get(&key).cloned()
+    }
+
+    pub(crate) fn remove(&self, key: u64) {
+        let mut shard = self.shard(key).lock();
+        let removed = shard.remove(&key);
+        if shard.capacity() > 256 && shard.len() < shard.capacity() / 4 {
+            let room = shard.len() * 2;
+            shard.shrink_to(room);
+        }
+        drop(shard);
+        drop(removed);
+    }
+
+    /// Everything that is there now.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.shards.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect()
+    }
+}

@@ -1,0 +1,298 @@
+//! Requests: what each is for, and whether it may.
+
+use std::{future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY,
+    },
+    request::Parts,
+};
+
+use crate::{
+    Body, DisconnectReason, Handshake, Secure, TransportKind,
+    codec::payload,
+    driver::{self, Link},
+    id::Id,
+    packet, query,
+    server::Server,
+    session::{Item, Polled, Session},
+    upgrade,
+};
+
+/// How long a poll that comes during an upgrade waits before it is let go, as the reference has it.
+const UPGRADE_POLL: Duration = Duration::from_millis(100);
+
+/// Why a request is refused: the reference's codes (`engine.io`, `Server.errors`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadRequest {
+    UnknownTransport = 0,
+    UnknownSid = 1,
+    BadHandshakeMethod = 2,
+    BadRequest = 3,
+    UnsupportedVersion = 5,
+}
+
+impl BadRequest {
+    pub(crate) fn response(self) -> Response<Body> {
+        let message = match self {
+            Self::UnknownTransport => "Transport unknown",
+            Self::UnknownSid => "Session ID unknown",
+            Self::BadHandshakeMethod => "Bad handshake method",
+            Self::BadRequest => "Bad request",
+            Self::UnsupportedVersion => "Unsupported protocol version",
+        };
+        error(StatusCode::BAD_REQUEST, self as u8, message)
+    }
+}
+
+fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
+    let message = serde_json::to_string(message).unwrap_or_else(|_| "\"\"".to_owned());
+    respond(status, "application/json", Body::new(format!("{{\"code\":{code},\"message\":{message}}}")))
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn text(status: StatusCode, body: Body) -> Response<Body> {
+    respond(status, "text/plain; charset=UTF-8", body)
+}
+
+pub(crate) async fn handle<B>(server: &Arc<Server>, request: Request<B>, peer: SocketAddr) -> Response<Body>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    let (parts, body) = request.into_parts();
+    let allowed_origin = allowed_origin(server, &parts);
+    let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let is_preflight = parts.method == Method::OPTIONS;
+    let mut response = if is_preflight {
+        let mut response = Response::new(Body::default());
+        *response.status_mut() = if allowed_origin.is_some() { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
+        response
+    } else {
+        match server.allow_request.as_ref().map_or(Ok(()), |allow| allow(&parts, peer)) {
+            Ok(()) => route(server, parts, body, peer).await,
+            Err(refusal) => error(refusal.status, 4, &refusal.message),
+        }
+    };
+    if server.cors.is_some() {
+        add_cors(response.headers_mut(), allowed_origin, is_preflight, asked_headers);
+    }
+    response
+}
+
+fn allowed_origin(server: &Server, parts: &Parts) -> Option<HeaderValue> {
+    let origin = parts.headers.get(ORIGIN)?;
+    let allow = server.cors.as_ref()?;
+    allow(origin.to_str().ok()?, parts).then(|| origin.clone())
+}
+
+/// Answers are for one origin and said to be so: never a wildcard, which browsers refuse with credentials.
+fn add_cors(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool, asked_headers: Option<HeaderValue>) {
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    if is_preflight {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST,OPTIONS"));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        headers.append(VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
+        if let Some(asked) = asked_headers {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        }
+    }
+}
+
+async fn route<B>(server: &Arc<Server>, parts: Parts, body: B, peer: SocketAddr) -> Response<Body>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    let asked = parts.uri.query().unwrap_or("");
+    let offered = server.config.transports;
+    let transport = match query::find(asked, "transport").as_deref() {
+        Some("polling") if offered.polling => TransportKind::Polling,
+        Some("websocket") if offered.websocket => TransportKind::WebSocket,
+        _ => return BadRequest::UnknownTransport.response(),
+    };
+    let Some(sid) = query::find(asked, "sid") else {
+        if parts.method != Method::GET {
+            return BadRequest::BadHandshakeMethod.response();
+        }
+        if query::find(asked, "EIO").as_deref() != Some("4") {
+            return BadRequest::UnsupportedVersion.response();
+        }
+        if server.is_draining() {
+            return error(StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down");
+        }
+        return match transport {
+            TransportKind::WebSocket => upgrade::open(server, parts, peer),
+            TransportKind::Polling => open_polling(server, parts, peer),
+        };
+    };
+    let found = Id::key_of(&sid).and_then(|key| server.registry.get(key));
+    let Some(session) = found.filter(|session| session.sid.as_str() == sid) else {
+        return BadRequest::UnknownSid.response();
+    };
+    if transport == TransportKind::WebSocket {
+        return upgrade::upgrade(session, parts);
+    }
+    if session.transport() != TransportKind::Polling {
+        return BadRequest::BadRequest.response();
+    }
+    match parts.method {
+        Method::GET => poll(session).await,
+        Method::POST => post(session, &parts, body).await,
+        _ => BadRequest::BadRequest.response(),
+    }
+}
+
+/// The handshake as the application may see it.
+pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Handshake {
+    let secure = parts.extensions.get::<Secure>().is_some_and(|secure| secure.0);
+    let Parts { mut headers, mut uri, extensions, .. } = parts;
+    if server.config.retain_handshake {
+        // As they come they hold on to the whole buffer that hyper read them into.
+        for value in headers.values_mut() {
+            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = copy;
+            }
+        }
+        uri = uri.to_string().parse().unwrap_or(uri);
+    }
+    Handshake { headers, uri, peer, secure, extensions }
+}
+
+fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
+    let handshake = handshake(server, parts, peer);
+    match server.open(Link::Polling, handshake) {
+        Some(session) => text(StatusCode::OK, Body::new(server.open_packet(&session.sid, TransportKind::Polling))),
+        None => error(StatusCode::SERVICE_UNAVAILABLE, 3, "No session can be opened"),
+    }
+}
+
+/// Ends the session if a request is cut off in the middle: what it carried is lost, and both sides must know.
+struct CutOff<'a> {
+    session: &'a Arc<Session>,
+    close_request: fn(&Session),
+    is_done: bool,
+}
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        (self.close_request)(self.session);
+        if !self.is_done {
+            self.session.close(DisconnectReason::TransportError);
+        }
+    }
+}
+
+async fn poll(session: Arc<Session>) -> Response<Body> {
+    if !session.open_poll() {
+        // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
+        session.close(DisconnectReason::TransportError);
+        return BadRequest::BadRequest.response();
+    }
+    let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
+    let items = poll_fn(|cx| session.poll_items(cx));
+    let polled = if session.is_upgrading() { tokio::time::timeout(UPGRADE_POLL, items).await.unwrap_or(Polled::Noop) } else { items.await };
+    cut_off.is_done = true;
+    drop(cut_off);
+    let (items, is_last) = match polled {
+        Polled::Noop => return text(StatusCode::OK, Body::new("6")),
+        Polled::Items(items) => (items, false),
+        Polled::Last(items) => (items, true),
+    };
+    let (mut payload, mut callbacks) = (Vec::new(), Vec::new());
+    for item in items {
+        match item {
+            Item::Frames(frames) => packet::append_payload(&mut payload, &frames),
+            Item::Written(callback) => callbacks.push(callback),
+        }
+    }
+    if is_last {
+        session.server.registry.remove(session.sid.key());
+        if !payload.is_empty() {
+            payload.push(payload::SEPARATOR);
+        }
+        payload.push(b'1');
+    } else if payload.is_empty() {
+        payload.push(b'6');
+    }
+    text(StatusCode::OK, Body::of_poll(payload, session, callbacks))
+}
+
+async fn post<B>(session: Arc<Session>, parts: &Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    if !session.open_post() {
+        // Which of the two came first is anyone's guess.
+        session.close(DisconnectReason::TransportError);
+        return BadRequest::BadRequest.response();
+    }
+    let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
+    let config = &session.server.config;
+    let read = tokio::time::timeout(config.body_timeout, read_body(&parts.headers, body, config.max_payload));
+    let payload = match read.await {
+        Ok(Ok(payload)) => payload,
+        Ok(Err(status)) => return error(status, 3, "The payload cannot be taken"),
+        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, 3, "The payload took too long"),
+    };
+    let Ok(packets) = simdutf8::basic::from_utf8(&payload) else {
+        session.close(DisconnectReason::ParseError);
+        return BadRequest::BadRequest.response();
+    };
+    if payload::count(packets) > config.max_packets_per_payload {
+        session.close(DisconnectReason::ParseError);
+        return BadRequest::BadRequest.response();
+    }
+    // A pong must not wait behind events that the application holds back.
+    if payload::packets(packets).any(|packet| packet == "3") {
+        driver::pong(&session);
+    }
+    let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
+    cut_off.is_done = true;
+    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { BadRequest::UnknownSid.response() }
+}
+
+/// Reads a body, and stops at the first byte too many.
+async fn read_body<B>(headers: &HeaderMap, mut body: B, max: usize) -> Result<Bytes, StatusCode>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    // Binary packets are base64 in this protocol; a body that says it is bytes is of an older one.
+    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > max as u64) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let mut whole = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(mut data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
+        if whole.len() + data.remaining() > max {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            whole.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
+        }
+    }
+    Ok(whole.into())
+}

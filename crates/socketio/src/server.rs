@@ -1,0 +1,252 @@
+//! A server: its parts, how it is built, and what can be asked of it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use http::{Request, Response, request::Parts};
+use tokio::time::Instant;
+
+use crate::{
+    Body, Config, DisconnectReason, EngineHandler, Handler, Handshake, Refusal, TransportKind,
+    driver::{Driver, Link},
+    id::Id,
+    namespace::{AnyNamespace, Namespace},
+    registry::Registry,
+    request,
+    session::{Session, engine_frames},
+    sweep::{self, Lane, Timers},
+};
+
+pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
+pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
+
+/// A Socket.IO server. Cheap to clone; all clones are the same server.
+#[derive(Clone)]
+pub struct SocketIo {
+    pub(crate) server: Arc<Server>,
+}
+
+/// What all connections of a server share.
+pub(crate) struct Server {
+    pub(crate) config: Config,
+    pub(crate) path: Box<str>,
+    pub(crate) namespaces: Vec<Arc<dyn AnyNamespace>>,
+    pub(crate) engine: Option<Arc<dyn EngineHandler>>,
+    pub(crate) allow_request: Option<Box<AllowRequest>>,
+    pub(crate) cors: Option<Box<AllowOrigin>>,
+    pub(crate) registry: Registry,
+    pub(crate) timers: Timers,
+    pub(crate) ping_frames: Bytes,
+    draining: AtomicBool,
+    socket_keys: AtomicU64,
+    polling: AtomicUsize,
+    websocket: AtomicUsize,
+}
+
+/// How many connections there are, by transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Connections {
+    /// On long-polling.
+    pub polling: usize,
+    /// On WebSocket.
+    pub websocket: usize,
+}
+
+/// Puts a server together.
+pub struct Builder {
+    config: Config,
+    namespaces: Vec<Arc<dyn AnyNamespace>>,
+    engine: Option<Arc<dyn EngineHandler>>,
+    allow_request: Option<Box<AllowRequest>>,
+    cors: Option<Box<AllowOrigin>>,
+}
+
+impl Builder {
+    /// Adds a namespace. A slash is put before a name that has none, as Node does; a name given twice means the later one.
+    #[must_use]
+    pub fn namespace<H: Handler>(mut self, name: &str, handler: H) -> Self {
+        let name: Box<str> = if name.starts_with('/') { name.into() } else { format!("/{name}").into_boxed_str() };
+        self.namespaces.retain(|namespace| namespace.name() != &*name);
+        self.namespaces.push(Arc::new(Namespace { name, handler }));
+        self
+    }
+
+    /// Speaks bare Engine.IO with this handler in place of Socket.IO. Namespaces are then without meaning, and so is the
+    /// connect timeout.
+    #[must_use]
+    pub fn engine<H: EngineHandler>(mut self, handler: H) -> Self {
+        self.engine = Some(Arc::new(handler));
+        self
+    }
+
+    /// Decides which requests are let in: asked for every request of every transport before anything else is done with it, the
+    /// WebSocket's included. This is the place to check origins.
+    #[must_use]
+    pub fn allow_request<F>(mut self, allow: F) -> Self
+    where
+        F: Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync + 'static,
+    {
+        self.allow_request = Some(Box::new(allow));
+        self
+    }
+
+    /// Decides which origins (given as the header says) get answers that a browser lets them read, with credentials: it answers
+    /// preflights and adds the headers to polling. By itself it keeps nobody out; that is [`Self::allow_request`]'s.
+    #[must_use]
+    pub fn cors<F>(mut self, allow: F) -> Self
+    where
+        F: Fn(&str, &Parts) -> bool + Send + Sync + 'static,
+    {
+        self.cors = Some(Box::new(allow));
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> SocketIo {
+        let path = self.config.path.trim_end_matches('/').into();
+        SocketIo {
+            server: Arc::new(Server {
+                config: self.config,
+                path,
+                namespaces: self.namespaces,
+                engine: self.engine,
+                allow_request: self.allow_request,
+                cors: self.cors,
+                registry: Registry::default(),
+                timers: Timers::default(),
+                ping_frames: engine_frames("2"),
+                draining: AtomicBool::new(false),
+                socket_keys: AtomicU64::new(1),
+                polling: AtomicUsize::new(0),
+                websocket: AtomicUsize::new(0),
+            }),
+        }
+    }
+}
+
+impl SocketIo {
+    /// Starts to put a server together.
+    pub fn builder(config: Config) -> Builder {
+        Builder { config, namespaces: Vec::new(), engine: None, allow_request: None, cors: None }
+    }
+
+    /// Whether a request for this path is for [`Self::handle`].
+    pub fn matches(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.server.path).is_some_and(|rest| rest.is_empty() || rest == "/")
+    }
+
+    /// Answers a request, of any transport. `peer` is who is asking, as the application sees it.
+    ///
+    /// A WebSocket takes its connection over after the answer, so the connection must be served by hyper's
+    /// `http1::Builder::serve_connection(..).with_upgrades()`. Over a `TokioIo<TcpStream>` the stream itself is taken, which is
+    /// the lean way; any other kind of stream (TLS) works too. To be called within a tokio runtime with its timers on.
+    pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
+    where
+        B: http_body::Body + Unpin,
+        B::Data: Buf,
+    {
+        request::handle(&self.server, request, peer).await
+    }
+
+    /// How many connections are open now.
+    pub fn connections(&self) -> Connections {
+        Connections { polling: self.server.polling.load(Ordering::Relaxed), websocket: self.server.websocket.load(Ordering::Relaxed) }
+    }
+
+    /// Bytes that wait to be sent, over all connections. Walks over all of them: for metrics, not for each message.
+    pub fn queued_bytes(&self) -> usize {
+        self.server.registry.all().iter().map(|session| session.queued_bytes()).sum()
+    }
+
+    /// From now on opens no session (new ones are answered with 503), and closes the transport of every one there is, after
+    /// what is queued for it has been sent. Clients see a closed transport and come back by themselves, elsewhere.
+    pub fn drain(&self) {
+        self.server.draining.store(true, Ordering::SeqCst);
+        self.close_all();
+    }
+
+    /// Closes the transport of every session, after what is queued for it has been sent. Clients may come back at once.
+    pub fn close_all(&self) {
+        for session in self.server.registry.all() {
+            session.close(DisconnectReason::ServerShuttingDown);
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn next_socket_key(&self) -> u64 {
+        self.socket_keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn sweep_pause(&self) -> Duration {
+        let config = &self.config;
+        sweep::pause(config.ping_interval.min(config.ping_timeout).min(config.connect_timeout))
+    }
+
+    pub(crate) fn counter(&self, transport: TransportKind) -> &AtomicUsize {
+        match transport {
+            TransportKind::Polling => &self.polling,
+            TransportKind::WebSocket => &self.websocket,
+        }
+    }
+
+    /// Opens a session and starts its driver. `None` when there is no randomness to be had, or the server is draining.
+    pub(crate) fn open(self: &Arc<Self>, link: Link, handshake: Handshake) -> Option<Arc<Session>> {
+        let transport = link.kind();
+        let handshake = Arc::new(handshake);
+        let session = loop {
+            let sid = Id::random().inspect_err(|error| tracing::error!(%error, "no random bytes")).ok()?;
+            let session = Session::new(self.clone(), sid, transport, handshake.clone());
+            if self.registry.insert(&session) {
+                break session;
+            }
+        };
+        self.counter(transport).fetch_add(1, Ordering::Relaxed);
+        self.timers.start(self);
+        let (now, key) = (Instant::now(), session.sid.key());
+        self.timers.push(Lane::Ping, now + self.config.ping_interval, key);
+        if self.engine.is_none() {
+            self.timers.push(Lane::Connect, now + self.config.connect_timeout, key);
+        }
+        if transport == TransportKind::WebSocket {
+            let _ = session.push(engine_frames(&self.open_packet(&session.sid, transport)), None);
+        }
+        // A drain that began meanwhile may have missed this one.
+        if self.is_draining() {
+            session.close(DisconnectReason::ServerShuttingDown);
+        }
+        tokio::spawn(Driver::new(session.clone(), link));
+        Some(session)
+    }
+
+    /// The OPEN packet (Engine.IO protocol 4, "Handshake").
+    pub(crate) fn open_packet(&self, sid: &Id, transport: TransportKind) -> String {
+        let config = &self.config;
+        let can_upgrade = transport == TransportKind::Polling && config.transports.websocket;
+        format!(
+            "0{{\"sid\":\"{sid}\",\"upgrades\":[{}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
+            if can_upgrade { "\"websocket\"" } else { "" },
+            config.ping_interval.as_millis(),
+            config.ping_timeout.as_millis(),
+            config.max_payload,
+        )
+    }
+}
+
+impl std::fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SocketIo").field("path", &self.server.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,453 @@
+//! What a connection and the rest of the world share about it: what waits to be sent, and why it is to close. The lock is
+//! the connection's own, is held for a few instructions at a time, and no foreign code runs under it.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server};
+
+/// One thing to send, or to do once what came before it has been sent.
+pub(crate) enum Item {
+    Frames(Bytes),
+    Written(Box<dyn FnOnce() + Send>),
+}
+
+pub(crate) struct Session {
+    pub(crate) sid: Id,
+    pub(crate) peer: SocketAddr,
+    pub(crate) server: Arc<Server>,
+    shared: Mutex<Shared>,
+}
+
+struct Shared {
+    queue: VecDeque<Item>,
+    /// Bytes of frames that are queued, or taken by the driver and not written yet.
+    queued: usize,
+    driver: Option<Waker>,
+    /// The driver is in its turn and will look again before it sleeps, so it need not be woken.
+    running: bool,
+    transport: TransportKind,
+    closing: Option<DisconnectReason>,
+    ended: bool,
+    joined: bool,
+    upgrading: bool,
+    socket_left: bool,
+    /// Not reading because the application holds events back: then a missing pong is no fault of the client's.
+    backlogged: bool,
+    pong_due: Option<Instant>,
+    handshake: Option<Arc<Handshake>>,
+    polling: Option<Box<Polling>>,
+}
+
+/// What only a session on polling needs.
+#[derive(Default)]
+struct Polling {
+    poll_open: bool,
+    poll: Option<Waker>,
+    /// The open poll is to be let go, for an upgrade.
+    release: bool,
+    post_open: bool,
+    post: Option<Waker>,
+    inbox: Option<Bytes>,
+    handover: Option<Box<Handover>>,
+}
+
+/// What a turn of the driver starts with.
+#[derive(Default)]
+pub(crate) struct Turn {
+    pub(crate) closing: Option<DisconnectReason>,
+    pub(crate) socket_left: bool,
+    pub(crate) handover: Option<Box<Handover>>,
+}
+
+/// What a poll is answered with.
+pub(crate) enum Polled {
+    /// Send this.
+    Items(VecDeque<Item>),
+    /// Send this, and that the transport is closed.
+    Last(VecDeque<Item>),
+    /// There is nothing, but the poll must be let go.
+    Noop,
+}
+
+impl Shared {
+    fn wake_driver(&self) {
+        if !self.running
+            && let Some(driver) = &self.driver
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    fn wake_receiver(&self) {
+        match (&self.polling, self.transport) {
+            (Some(polling), TransportKind::Polling) => {
+                if let Some(poll) = &polling.poll {
+                    poll.wake_by_ref();
+                }
+            }
+            _ => self.wake_driver(),
+        }
+    }
+
+    fn close(&mut self, reason: DisconnectReason) {
+        if self.closing.is_none() {
+            self.closing = Some(reason);
+            self.wake_driver();
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(server: Arc<Server>, sid: Id, transport: TransportKind, handshake: Arc<Handshake>) -> Arc<Self> {
+        Arc::new(Self {
+            sid,
+            peer: handshake.peer,
+            server,
+            shared: Mutex::new(Shared {
+                queue: VecDeque::new(),
+                queued: 0,
+                driver: None,
+                running: false,
+                transport,
+                closing: None,
+                ended: false,
+                joined: false,
+                upgrading: false,
+                socket_left: false,
+                backlogged: false,
+                pong_due: None,
+                handshake: Some(handshake),
+                polling: (transport == TransportKind::Polling).then(Box::default),
+            }),
+        })
+    }
+
+    pub(crate) fn transport(&self) -> TransportKind {
+        self.shared.lock().transport
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.lock().closing.is_none()
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.shared.lock().queued
+    }
+
+    /// Queues frames, and what is to follow their being written.
+    pub(crate) fn push(&self, frames: Bytes, then: Option<Item>) -> Result<(), EmitError> {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return Err(EmitError::Closed);
+        }
+        if shared.queued > 0 && shared.queued + frames.len() > self.server.config.max_queue_bytes {
+            shared.close(DisconnectReason::SlowReader);
+            return Err(EmitError::Full);
+        }
+        let was_empty = shared.queue.is_empty();
+        shared.queued += frames.len();
+        shared.queue.push_back(Item::Frames(frames));
+        shared.queue.extend(then);
+        if was_empty {
+            shared.wake_receiver();
+        }
+        Ok(())
+    }
+
+    /// Asks the driver to end the connection.
+    pub(crate) fn close(&self, reason: DisconnectReason) {
+        self.shared.lock().close(reason);
+    }
+
+    /// Asks the driver to look for sockets that the application has taken out of their namespaces.
+    pub(crate) fn socket_left(&self) {
+        let mut shared = self.shared.lock();
+        shared.socket_left = true;
+        shared.wake_driver();
+    }
+
+    pub(crate) fn handshake(&self) -> Arc<Handshake> {
+        let kept = self.shared.lock().handshake.clone();
+        kept.unwrap_or_else(|| Arc::new(Handshake::bare(self.peer)))
+    }
+
+    pub(crate) fn forget_handshake(&self) {
+        let forgotten = self.shared.lock().handshake.take();
+        drop(forgotten);
+    }
+
+    pub(crate) fn set_joined(&self) {
+        self.shared.lock().joined = true;
+    }
+
+    /// Past the connect timeout: closes the connection if it is in no namespace yet.
+    pub(crate) fn connect_due(&self) {
+        let mut shared = self.shared.lock();
+        if !shared.joined {
+            shared.close(DisconnectReason::ConnectTimeout);
+        }
+    }
+
+    /// Sends a ping. False if the connection is over.
+    pub(crate) fn ping(&self, pong_due: Instant) -> bool {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return false;
+        }
+        let frames = self.server.ping_frames.clone();
+        shared.pong_due = Some(pong_due);
+        shared.queued += frames.len();
+        shared.queue.push_back(Item::Frames(frames));
+        shared.wake_receiver();
+        true
+    }
+
+    /// The client answered. False if nothing had been asked.
+    pub(crate) fn pong(&self) -> bool {
+        self.shared.lock().pong_due.take().is_some()
+    }
+
+    /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look again.
+    pub(crate) fn check_pong(&self, now: Instant) -> Option<Instant> {
+        let mut shared = self.shared.lock();
+        let due = shared.pong_due?;
+        if due > now || shared.closing.is_some() {
+            return None;
+        }
+        let waiting_for_us = shared.backlogged || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some());
+        if waiting_for_us {
+            let again = now + self.server.config.ping_timeout;
+            shared.pong_due = Some(again);
+            return Some(again);
+        }
+        shared.close(DisconnectReason::PingTimeout);
+        None
+    }
+}
+
+/// For the driver.
+impl Session {
+    pub(crate) fn begin_turn(&self, waker: &Waker) -> Turn {
+        let mut shared = self.shared.lock();
+        shared.running = true;
+        if !shared.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            shared.driver = Some(waker.clone());
+        }
+        Turn {
+            closing: shared.closing,
+            socket_left: std::mem::take(&mut shared.socket_left),
+            handover: shared.polling.as_mut().and_then(|polling| polling.handover.take()),
+        }
+    }
+
+    /// Ends the turn, if nothing came up meanwhile that wants another. What is queued counts only if the driver could write it.
+    pub(crate) fn end_turn(&self, can_write: bool, can_receive: bool) -> bool {
+        let mut shared = self.shared.lock();
+        let queue_waits = can_write && shared.transport == TransportKind::WebSocket && !shared.queue.is_empty();
+        let polling_waits =
+            shared.polling.as_ref().is_some_and(|polling| polling.handover.is_some() || can_receive && polling.inbox.is_some());
+        if queue_waits || polling_waits || shared.closing.is_some() || shared.socket_left {
+            return false;
+        }
+        shared.running = false;
+        true
+    }
+
+    /// Accounts for what was written, and takes what is queued.
+    pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
+        let mut shared = self.shared.lock();
+        shared.queued = shared.queued.saturating_sub(written);
+        std::mem::take(&mut shared.queue)
+    }
+
+    /// Accounts for what was written.
+    pub(crate) fn count_written(&self, written: usize) {
+        let mut shared = self.shared.lock();
+        shared.queued = shared.queued.saturating_sub(written);
+    }
+
+    pub(crate) fn take_inbox(&self) -> Option<Bytes> {
+        let mut shared = self.shared.lock();
+        let polling = shared.polling.as_mut()?;
+        let inbox = polling.inbox.take()?;
+        if let Some(post) = polling.post.take() {
+            post.wake();
+        }
+        Some(inbox)
+    }
+
+    pub(crate) fn set_backlogged(&self, backlogged: bool) {
+        self.shared.lock().backlogged = backlogged;
+    }
+
+    /// The driver is done. `keep_queue` leaves what is queued for one more poll. True if a poll is there to take it.
+    pub(crate) fn end(&self, reason: DisconnectReason, keep_queue: bool) -> bool {
+        let mut shared = self.shared.lock();
+        shared.closing.get_or_insert(reason);
+        shared.ended = true;
+        shared.driver = None;
+        shared.handshake = None;
+        let dropped = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
+        if !keep_queue {
+            shared.queued = 0;
+        }
+        let mut poll_open = false;
+        let mut left = None;
+        if let Some(polling) = &mut shared.polling {
+            poll_open = polling.poll_open;
+            left = polling.handover.take();
+            polling.inbox = None;
+            for waiting in [polling.poll.take(), polling.post.take()].into_iter().flatten() {
+                waiting.wake();
+            }
+        }
+        drop(shared);
+        // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
+        drop((dropped, left));
+        poll_open
+    }
+}
+
+/// For requests on polling.
+impl Session {
+    /// Opens a poll; false if one is open already.
+    pub(crate) fn open_poll(&self) -> bool {
+        let mut shared = self.shared.lock();
+        match &mut shared.polling {
+            Some(polling) => !std::mem::replace(&mut polling.poll_open, true),
+            None => false,
+        }
+    }
+
+    pub(crate) fn close_poll(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.poll_open = false;
+            polling.poll = None;
+        }
+    }
+
+    pub(crate) fn is_upgrading(&self) -> bool {
+        self.shared.lock().upgrading
+    }
+
+    /// Waits for something to answer the open poll with.
+    pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
+        let mut shared = self.shared.lock();
+        let shared = &mut *shared;
+        if shared.ended {
+            shared.queued = 0;
+            return Poll::Ready(Polled::Last(std::mem::take(&mut shared.queue)));
+        }
+        let Some(polling) = shared.polling.as_mut().filter(|_| shared.transport == TransportKind::Polling) else {
+            return Poll::Ready(Polled::Noop);
+        };
+        if !shared.queue.is_empty() {
+            shared.queued = 0;
+            polling.release = false;
+            return Poll::Ready(Polled::Items(std::mem::take(&mut shared.queue)));
+        }
+        if std::mem::take(&mut polling.release) {
+            return Poll::Ready(Polled::Noop);
+        }
+        polling.poll = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Opens a POST; false if one is open already.
+    pub(crate) fn open_post(&self) -> bool {
+        let mut shared = self.shared.lock();
+        match &mut shared.polling {
+            Some(polling) => !std::mem::replace(&mut polling.post_open, true),
+            None => false,
+        }
+    }
+
+    pub(crate) fn close_post(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.post_open = false;
+            polling.post = None;
+        }
+    }
+
+    /// Waits for room, and hands a payload to the driver. False if the session is over.
+    pub(crate) fn poll_deliver(&self, payload: &Bytes, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return Poll::Ready(false);
+        }
+        let Some(polling) = &mut shared.polling else { return Poll::Ready(false) };
+        if polling.inbox.is_some() {
+            polling.post = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        polling.post = None;
+        polling.inbox = Some(payload.clone());
+        shared.wake_driver();
+        Poll::Ready(true)
+    }
+}
+
+/// For an upgrade.
+impl Session {
+    /// Starts an upgrade; false if it cannot be, or one is under way.
+    pub(crate) fn start_upgrade(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let can = shared.closing.is_none() && shared.transport == TransportKind::Polling && !shared.upgrading;
+        shared.upgrading |= can;
+        can
+    }
+
+    /// Lets go of the open poll, so that the client can stop polling.
+    pub(crate) fn release_poll(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling
+            && polling.poll_open
+        {
+            polling.release = true;
+            if let Some(poll) = polling.poll.take() {
+                poll.wake();
+            }
+        }
+    }
+
+    pub(crate) fn cancel_upgrade(&self) {
+        self.shared.lock().upgrading = false;
+    }
+
+    /// Goes on over a WebSocket. Gives it back if the session is over.
+    pub(crate) fn finish_upgrade(&self, handover: Box<Handover>) -> Result<(), Box<Handover>> {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return Err(handover);
+        }
+        shared.upgrading = false;
+        shared.transport = TransportKind::WebSocket;
+        if let Some(polling) = &mut shared.polling {
+            polling.handover = Some(handover);
+            if let Some(poll) = polling.poll.take() {
+                poll.wake();
+            }
+        }
+        shared.wake_driver();
+        Ok(())
+    }
+
+    /// Lets go of what only polling needs, once nothing of it is under way.
+    pub(crate) fn forget_polling(&self) {
+        let mut shared = self.shared.lock();
+        shared.polling.take_if(|polling| !polling.poll_open && !polling.post_open && polling.inbox.is_none() && polling.handover.is_none());
+    }
+}
+
+/// A bare Engine.IO packet as frames.
+pub(crate) fn engine_frames(text: &str) -> Bytes {
+    Packet::engine(text).into_frames()
+}

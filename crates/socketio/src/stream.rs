@@ -1,0 +1,71 @@
+//! The byte stream under a WebSocket.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of an idle connection.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Other(Box<dyn Io>),
+}
+
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+impl Stream {
+    /// Waits for hyper to let go of the connection; gives its stream and what had been read of it too early.
+    pub(crate) async fn take(on_upgrade: OnUpgrade) -> Result<(Self, Bytes), hyper::Error> {
+        Ok(match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
+            Ok(Parts { io, read_buf, .. }) => {
+                let tcp = io.into_inner();
+                // Packets are small and gathered already; waiting to gather more would only delay them.
+                let _ = tcp.set_nodelay(true);
+                (Self::Tcp(tcp), read_buf)
+            }
+            Err(upgraded) => (Self::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
+        })
+    }
+
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp),
+            Self::Other(other) => Pin::new(&mut **other),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.io().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.io().poll_write_vectored(cx, bufs)
+    }
+}

@@ -1,0 +1,136 @@
+//! One task for all the timers of all the connections. Every timer of a kind runs for the same time, so that each kind is
+//! a queue whose front is due first: starting one costs a push, and a connection owns no timer of its own.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::server::Server;
+
+/// What is to be done when a timer is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lane {
+    /// Send a ping.
+    Ping,
+    /// See whether its pong has come.
+    Pong,
+    /// See whether a namespace has been joined.
+    Connect,
+    /// Forget a session that has ended.
+    Linger,
+}
+
+const LANES: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct Timers {
+    /// When, and the key of the session. A session that is gone by then is not kept alive by it.
+    lanes: Mutex<[VecDeque<(Instant, u64)>; LANES]>,
+    changed: Arc<Notify>,
+    started: AtomicBool,
+}
+
+impl Timers {
+    /// Starts a timer. `due` must not be earlier than that of the lane's last one by more than the clock's own doing.
+    pub(crate) fn push(&self, lane: Lane, due: Instant, key: u64) {
+        let was_empty = {
+            let mut lanes = self.lanes.lock();
+            let lane = &mut lanes[lane as usize];
+            lane.push_back((due, key));
+            lane.len() == 1
+        };
+        if was_empty {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Starts the task, once. To be called within a runtime.
+    pub(crate) fn start(&self, server: &Arc<Server>) {
+        if !self.started.swap(true, Ordering::Relaxed) {
+            tokio::spawn(run(Arc::downgrade(server), self.changed.clone()));
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.lanes.lock().iter().filter_map(|lane| Some(lane.front()?.0)).min()
+    }
+
+    /// Takes what is due out of a lane.
+    fn due(&self, lane: Lane, now: Instant) -> Vec<u64> {
+        let mut lanes = self.lanes.lock();
+        let lane = &mut lanes[lane as usize];
+        let count = lane.iter().take_while(|(due, _)| *due <= now).count();
+        let due = lane.drain(..count).map(|(_, key)| key).collect();
+        // After a storm has passed, its room is given back.
+        if lane.capacity() > 1024 && lane.len() < lane.capacity() / 4 {
+            lane.shrink_to(lane.len() * 2);
+        }
+        due
+    }
+}
+
+impl Drop for Timers {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+async fn run(server: Weak<Server>, changed: Arc<Notify>) {
+    let mut last = Instant::now();
+    loop {
+        let (next, pause) = match server.upgrade() {
+            Some(server) => (server.timers.next(), server.sweep_pause()),
+            None => return,
+        };
+        match next {
+            // What is due close together is done together.
+            Some(next) => tokio::select! {
+                () = tokio::time::sleep_until(next.max(last + pause)) => {}
+                () = changed.notified() => {}
+            },
+            None => changed.notified().await,
+        }
+        let Some(server) = server.upgrade() else { return };
+        last = Instant::now();
+        sweep(&server, last);
+    }
+}
+
+fn sweep(server: &Arc<Server>, now: Instant) {
+    let timers = &server.timers;
+    for key in timers.due(Lane::Ping, now) {
+        let due = now + server.config.ping_timeout;
+        if server.registry.get(key).is_some_and(|session| session.ping(due)) {
+            timers.push(Lane::Pong, due, key);
+        }
+    }
+    for key in timers.due(Lane::Pong, now) {
+        if let Some(again) = server.registry.get(key).and_then(|session| session.check_pong(now)) {
+            timers.push(Lane::Pong, again, key);
+        }
+    }
+    for key in timers.due(Lane::Connect, now) {
+        if let Some(session) = server.registry.get(key) {
+            session.connect_due();
+            if !server.config.retain_handshake {
+                session.forget_handshake();
+            }
+        }
+    }
+    for key in timers.due(Lane::Linger, now) {
+        server.registry.remove(key);
+    }
+}
+
+/// How long sweeps may be apart, so that timers are off by a few percent at most.
+pub(crate) fn pause(shortest: Duration) -> Duration {
+    (shortest / 50).clamp(Duration::from_millis(1), Duration::from_millis(50))
+}

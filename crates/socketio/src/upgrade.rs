@@ -1,0 +1,147 @@
+//! How a WebSocket comes to be: at once, or after polling by way of a probe (Engine.IO protocol 4, "Upgrade").
+
+use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    request::Parts,
+};
+use hyper::upgrade::OnUpgrade;
+use sha1::{Digest, Sha1};
+
+use crate::{
+    Body,
+    codec::message::{Limits, Message},
+    driver::Link,
+    request::{self, BadRequest},
+    server::Server,
+    session::{Session, engine_frames},
+    stream::Stream,
+    websocket::{ReadEnd, WebSocket},
+};
+
+/// What every key is hashed with (RFC 6455, section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A probe is a few bytes; nothing else may come before the upgrade.
+const PROBE_LIMITS: Limits = Limits { max_payload: 125, max_fragments: 1 };
+
+/// The answer to an opening handshake (RFC 6455, section 4.2.2), and what gives the stream once it has been sent. `None` if the
+/// request is no such handshake.
+pub(crate) fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
+    let headers = &parts.headers;
+    let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
+    let is_handshake = parts.method == Method::GET
+        && has_token(headers, UPGRADE, "websocket")
+        && has_token(headers, CONNECTION, "upgrade")
+        && headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+        && STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
+    if !is_handshake {
+        return None;
+    }
+    let accepted = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>()?;
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).ok()?);
+    Some((response, on_upgrade))
+}
+
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// Opens a session on a WebSocket.
+pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return BadRequest::BadRequest.response() };
+    let server = server.clone();
+    tokio::spawn(async move {
+        match Stream::take(on_upgrade).await {
+            Ok((stream, early)) => {
+                let handshake = request::handshake(&server, parts, peer);
+                server.open(Link::WebSocket(WebSocket::new(stream, early)), handshake);
+            }
+            Err(error) => tracing::debug!(%error, "a WebSocket was never opened"),
+        }
+    });
+    response
+}
+
+/// Starts to take a session from polling to WebSocket.
+pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return BadRequest::BadRequest.response() };
+    if !session.start_upgrade() {
+        return BadRequest::BadRequest.response();
+    }
+    tokio::spawn(async move {
+        let limit = session.server.config.upgrade_timeout;
+        let probing = async {
+            let (stream, early) = Stream::take(on_upgrade).await.ok()?;
+            Some(probe(&session, WebSocket::new(stream, early)).await)
+        };
+        match tokio::time::timeout(limit, Box::pin(probing)).await {
+            Ok(Some(Ok(websocket))) => {
+                if let Err(websocket) = session.finish_upgrade(Box::new(websocket)) {
+                    websocket.close(None, 1000).await;
+                }
+            }
+            // The session goes on by polling, as if nothing had been tried.
+            Ok(Some(Err(websocket))) => {
+                session.cancel_upgrade();
+                websocket.close(None, 1002).await;
+            }
+            Ok(None) | Err(_) => session.cancel_upgrade(),
+        }
+    });
+    response
+}
+
+/// Goes through the probe. `Err` if the client does not keep to it.
+async fn probe(session: &Session, mut websocket: WebSocket) -> Result<WebSocket, WebSocket> {
+    if !expect(&mut websocket, "2probe").await {
+        return Err(websocket);
+    }
+    let mut answer: Bytes = engine_frames("3probe");
+    if poll_fn(|cx| websocket.poll_write_now(&mut answer, cx)).await.is_err() {
+        return Err(websocket);
+    }
+    // The client stops polling once its open poll is answered, and only then says that it is done.
+    session.release_poll();
+    if expect(&mut websocket, "5").await { Ok(websocket) } else { Err(websocket) }
+}
+
+/// Reads one message, which must be this one.
+async fn expect(websocket: &mut WebSocket, text: &str) -> bool {
+    let mut is_right = false;
+    poll_fn(|cx| {
+        let end = websocket.read(cx, PROBE_LIMITS, &mut |message| {
+            is_right = matches!(message, Message::Text(got) if got == text);
+            // A browser may ping whenever it likes; anything else is the message, right or wrong.
+            match message {
+                Message::Ping(_) | Message::Pong => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        });
+        match end {
+            ReadEnd::Pending => std::task::Poll::Pending,
+            ReadEnd::Stopped => std::task::Poll::Ready(()),
+            ReadEnd::Closed | ReadEnd::Refused(_) => {
+                is_right = false;
+                std::task::Poll::Ready(())
+            }
+        }
+    })
+    .await;
+    is_right
+}

@@ -1,0 +1,213 @@
+//! A WebSocket at work: reading without a buffer of its own, writing what has gathered in one go.
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    io::{self, IoSlice},
+    ops::ControlFlow,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use crate::{
+    codec::{
+        frame::{self, FrameError, OpCode},
+        message::{Limits, Message, Reader},
+    },
+    session::{Item, Session},
+    stream::Stream,
+};
+
+/// Read into by whichever connection of the thread is having its turn.
+const READ_BUFFER: usize = 32 * 1024;
+/// Pieces in one system call; more than this is written in several.
+const GATHER: usize = 64;
+/// How long a close frame may take to be sent and answered.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+pub(crate) struct WebSocket {
+    stream: Stream,
+    reader: Reader,
+    /// The reader may hold whole messages: it was stopped, or was given bytes that hyper had read.
+    resume: bool,
+    /// Taken from the session's queue and not written yet; the first one may have been written in part.
+    unsent: VecDeque<Item>,
+    unsent_is_partial: bool,
+}
+
+/// Why reading came to an end.
+pub(crate) enum ReadEnd {
+    /// Nothing more to read now; the task is woken when there is.
+    Pending,
+    /// The receiver has had enough for now.
+    Stopped,
+    /// The client has closed its side, or the network did.
+    Closed,
+    /// The client broke the protocol.
+    Refused(FrameError),
+}
+
+impl WebSocket {
+    pub(crate) fn new(stream: Stream, early: Bytes) -> Self {
+        let mut reader = Reader::default();
+        let resume = !early.is_empty();
+        reader.prime(&early);
+        Self { stream, reader, resume, unsent: VecDeque::new(), unsent_is_partial: false }
+    }
+
+    /// Reads and gives messages to `each` until there is no more, or `each` breaks.
+    pub(crate) fn read(&mut self, cx: &mut Context<'_>, limits: Limits, each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>) -> ReadEnd {
+        // Taken out, not borrowed, in case a handler drives another connection within its turn.
+        let mut buffer = BUFFER.take();
+        buffer.resize(READ_BUFFER, 0);
+        let end = self.read_into(&mut buffer, cx, limits, each);
+        BUFFER.set(buffer);
+        end
+    }
+
+    fn read_into(
+        &mut self,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> ReadEnd {
+        loop {
+            let fed = if std::mem::take(&mut self.resume) {
+                self.reader.feed(&mut [], limits, each)
+            } else {
+                let mut read = ReadBuf::new(buffer);
+                match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                    Poll::Pending => return ReadEnd::Pending,
+                    Poll::Ready(Err(_)) => return ReadEnd::Closed,
+                    Poll::Ready(Ok(())) if read.filled().is_empty() => return ReadEnd::Closed,
+                    Poll::Ready(Ok(())) => self.reader.feed(read.filled_mut(), limits, each),
+                }
+            };
+            match fed {
+                Err(error) => return ReadEnd::Refused(error),
+                Ok(ControlFlow::Break(())) => {
+                    self.resume = true;
+                    return ReadEnd::Stopped;
+                }
+                Ok(ControlFlow::Continue(())) => {}
+            }
+        }
+    }
+
+    /// Writes what is queued, as far as it goes. True if all of it went.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub(crate) fn flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut written = 0;
+        loop {
+            if self.unsent.is_empty() {
+                self.unsent = session.take_queue(written);
+                written = 0;
+                if self.unsent.is_empty() {
+                    return Ok(true);
+                }
+            }
+            match self.write(cx) {
+                Poll::Ready(count) => written += count?,
+                Poll::Pending => {
+                    // What comes meanwhile stays in the session's queue, in order behind this.
+                    session.count_written(written);
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Writes once. Gives how many bytes went.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); GATHER];
+        let mut count = 0;
+        let frames = self.unsent.iter().filter_map(|item| match item {
+            Item::Frames(frames) => Some(frames),
+            Item::Written(_) => None,
+        });
+        for (slice, frames) in slices.iter_mut().zip(frames) {
+            *slice = IoSlice::new(frames);
+            count += 1;
+        }
+        let written = if count == 0 {
+            0
+        } else {
+            match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(result) => result?,
+            }
+        };
+        self.advance(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(front) = self.unsent.front_mut() {
+            if let Item::Frames(frames) = front {
+                if written < frames.len() {
+                    frames.advance(written);
+                    self.unsent_is_partial |= written > 0;
+                    return;
+                }
+                written -= frames.len();
+                self.unsent_is_partial = false;
+            }
+            if let Some(Item::Written(callback)) = self.unsent.pop_front() {
+                callback();
+            }
+        }
+        // An idle connection keeps no room for a queue.
+        self.unsent = VecDeque::new();
+    }
+
+    /// Sends what is left if `rest` is given, then a close frame, and waits a moment for the other side to close too, so
+    /// that what was sent is not lost to a reset.
+    pub(crate) async fn close(mut self, rest: Option<VecDeque<Item>>, code: u16) {
+        let mut last = BytesMut::new();
+        if let Some(rest) = rest {
+            for item in self.unsent.drain(..).chain(rest) {
+                if let Item::Frames(frames) = item {
+                    last.extend_from_slice(&frames);
+                }
+            }
+            self.unsent_is_partial = false;
+        }
+        // Behind half a frame a close frame would not be one.
+        if !self.unsent_is_partial {
+            frame::encode(&mut last, OpCode::Close, &code.to_be_bytes());
+        }
+        let goodbye = async {
+            self.stream.write_all(&last).await?;
+            drop(last);
+            self.stream.shutdown().await?;
+            let mut ignored = [0; 512];
+            while self.stream.read(&mut ignored).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    /// For the handshake of an upgrade, before there is a session to write from.
+    pub(crate) fn poll_write_now(&mut self, bytes: &mut Bytes, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !bytes.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(count) => bytes.advance(count?),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
