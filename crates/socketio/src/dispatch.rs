@@ -52,8 +52,11 @@ enum State {
 
 struct Connecting {
     namespace: usize,
-    future: BoxFuture<'static, Result<(Id, Arc<dyn AnySocket>), ConnectError>>,
+    future: BoxFuture<'static, Decision>,
 }
+
+/// What a handler made of a CONNECT.
+type Decision = Result<(Id, Arc<dyn AnySocket>), ConnectError>;
 
 struct Partial {
     namespace: Box<str>,
@@ -260,7 +263,7 @@ impl Dispatch {
         }
     }
 
-    fn decided(&mut self, session: &Arc<Session>, namespace: usize, decision: Result<(Id, Arc<dyn AnySocket>), ConnectError>) {
+    fn decided(&mut self, session: &Arc<Session>, namespace: usize, decision: Decision) {
         let Some(at) = self.entries.iter().position(|entry| entry.namespace == namespace) else { return };
         let server = &session.server;
         let name = server.namespaces[namespace].name();

@@ -28,21 +28,21 @@ const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
 /// Why a request is refused: the reference's codes (`engine.io`, `Server.errors`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BadRequest {
+pub(crate) enum Refused {
     UnknownTransport = 0,
     UnknownSid = 1,
     BadHandshakeMethod = 2,
-    BadRequest = 3,
+    Malformed = 3,
     UnsupportedVersion = 5,
 }
 
-impl BadRequest {
+impl Refused {
     pub(crate) fn response(self) -> Response<Body> {
         let message = match self {
             Self::UnknownTransport => "Transport unknown",
             Self::UnknownSid => "Session ID unknown",
             Self::BadHandshakeMethod => "Bad handshake method",
-            Self::BadRequest => "Bad request",
+            Self::Malformed => "Bad request",
             Self::UnsupportedVersion => "Unsupported protocol version",
         };
         error(StatusCode::BAD_REQUEST, self as u8, message)
@@ -123,14 +123,14 @@ where
     let transport = match query::find(asked, "transport").as_deref() {
         Some("polling") if offered.polling => TransportKind::Polling,
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
-        _ => return BadRequest::UnknownTransport.response(),
+        _ => return Refused::UnknownTransport.response(),
     };
     let Some(sid) = query::find(asked, "sid") else {
         if parts.method != Method::GET {
-            return BadRequest::BadHandshakeMethod.response();
+            return Refused::BadHandshakeMethod.response();
         }
         if query::find(asked, "EIO").as_deref() != Some("4") {
-            return BadRequest::UnsupportedVersion.response();
+            return Refused::UnsupportedVersion.response();
         }
         if server.is_draining() {
             return error(StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down");
@@ -142,18 +142,18 @@ where
     };
     let found = Id::key_of(&sid).and_then(|key| server.registry.get(key));
     let Some(session) = found.filter(|session| session.sid.as_str() == sid) else {
-        return BadRequest::UnknownSid.response();
+        return Refused::UnknownSid.response();
     };
     if transport == TransportKind::WebSocket {
         return upgrade::upgrade(session, parts);
     }
     if session.transport() != TransportKind::Polling {
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     }
     match parts.method {
         Method::GET => poll(session).await,
         Method::POST => post(session, &parts, body).await,
-        _ => BadRequest::BadRequest.response(),
+        _ => Refused::Malformed.response(),
     }
 }
 
@@ -201,7 +201,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     if !session.open_poll() {
         // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
         session.close(DisconnectReason::TransportError);
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
     let items = poll_fn(|cx| session.poll_items(cx));
@@ -240,7 +240,7 @@ where
     if !session.open_post() {
         // Which of the two came first is anyone's guess.
         session.close(DisconnectReason::TransportError);
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
     let config = &session.server.config;
@@ -252,11 +252,11 @@ where
     };
     let Ok(packets) = simdutf8::basic::from_utf8(&payload) else {
         session.close(DisconnectReason::ParseError);
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     };
     if payload::count(packets) > config.max_packets_per_payload {
         session.close(DisconnectReason::ParseError);
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     }
     // A pong must not wait behind events that the application holds back.
     if payload::packets(packets).any(|packet| packet == "3") {
@@ -264,7 +264,7 @@ where
     }
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
     cut_off.is_done = true;
-    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { BadRequest::UnknownSid.response() }
+    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { Refused::UnknownSid.response() }
 }
 
 /// Reads a body, and stops at the first byte too many.

@@ -16,7 +16,7 @@ use crate::{
     Body,
     codec::message::{Limits, Message},
     driver::Link,
-    request::{self, BadRequest},
+    request::{self, Refused},
     server::Server,
     session::{Session, engine_frames},
     stream::Stream,
@@ -64,7 +64,7 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return BadRequest::BadRequest.response() };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
     let server = server.clone();
     tokio::spawn(async move {
         match Stream::take(on_upgrade).await {
@@ -80,9 +80,9 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 
 /// Starts to take a session from polling to WebSocket.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return BadRequest::BadRequest.response() };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
     if !session.start_upgrade() {
-        return BadRequest::BadRequest.response();
+        return Refused::Malformed.response();
     }
     tokio::spawn(async move {
         let limit = session.server.config.upgrade_timeout;

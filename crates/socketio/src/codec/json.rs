@@ -336,7 +336,7 @@ mod tests {
         }
 
         #[test]
-        fn takes_whatever_serde_json_writes(name: String, args in proptest::collection::vec(any::<(String, Option<f64>, bool)>(), 0..5)) {
+        fn takes_whatever_serde_json_writes(name: String, args in proptest::collection::vec(any::<(String, Option<i64>, bool)>(), 0..5)) {
             let mut array = vec![serde_json::json!(name)];
             array.extend(args.iter().map(|arg| serde_json::json!({ &arg.0: [arg.1, arg.2] })));
             let text = serde_json::to_string(&array).unwrap();

@@ -195,7 +195,7 @@ mod tests {
             (true, OpCode::Binary, &[7]),
             (true, OpCode::Close, &[0x03, 0xE8]),
         ]);
-        assert_eq!(seen.unwrap(), ["Text(\"ab\")", "Ping([112])", "Binary([7])", "Close(1000)"].map(String::from));
+        assert_eq!(seen.unwrap(), ["Ping([112])", "Text(\"ab\")", "Binary([7])", "Close(1000)"].map(String::from));
     }
 
     #[test]
