@@ -1,0 +1,122 @@
+import type { Lamplight, User } from "@lamplight/client"
+import { LamplightProvider } from "@lamplight/react"
+import { useCallback, useEffect, useState } from "react"
+import { Accounts } from "../session/Accounts"
+import {
+  type Door,
+  findDoor,
+  givenToken,
+  type Identity,
+  openClient,
+  rememberedIdentity,
+  rememberIdentity,
+  rememberToken,
+  tokenClient,
+} from "../session/door"
+import { Entry, Gone } from "../session/Entry"
+import { OpenDoor } from "../session/OpenDoor"
+import { TokenDoor } from "../session/TokenDoor"
+import { words } from "../strings"
+import { Toasts } from "../ui/Toasts"
+import { Inside } from "./Inside"
+
+/** Who is in: a client that may be used, and what is to happen when they leave. */
+interface Session {
+  client: Lamplight
+  /** What is known of the person before the client has looked. */
+  user: User | null
+  mode: "local" | "open" | "token"
+}
+
+export function App() {
+  const [door, setDoor] = useState<Door | null>(null)
+  const [session, setSession] = useState<Session | null>(null)
+  const [tokenRefused, setTokenRefused] = useState(false)
+  const [visit, setVisit] = useState(0)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new visit asks again
+  useEffect(() => {
+    const abort = new AbortController()
+    void findDoor(abort.signal).then((found) => {
+      // StrictMode and a quick "try again" ask twice; only the last one to ask gets in.
+      if (abort.signal.aborted) {
+        if (found.kind === "local") found.client.close()
+        return
+      }
+      setDoor(found)
+      if (found.kind === "local" && found.user) {
+        setSession({ client: found.client, user: found.user, mode: "local" })
+      }
+      const identity = found.kind === "open" ? rememberedIdentity() : null
+      if (identity) setSession(openSession(identity))
+      const token = found.kind === "token" ? givenToken() : null
+      if (token) setSession({ client: tokenClient(token), user: null, mode: "token" })
+    })
+    return () => abort.abort()
+  }, [visit])
+
+  /** Out, and back to the door with a fresh client: nothing of one person stays in memory for the next. */
+  const leave = useCallback(
+    (why: "left" | "refused") => {
+      session?.client.close()
+      rememberIdentity(null)
+      if (session?.mode === "token") {
+        rememberToken(null)
+        setTokenRefused(why === "refused")
+      }
+      history.replaceState(null, "", "#/")
+      setSession(null)
+      if (session?.mode === "local") {
+        setDoor(null)
+        setVisit((n) => n + 1)
+      }
+    },
+    [session],
+  )
+
+  return (
+    <>
+      {session ? (
+        <LamplightProvider client={session.client}>
+          <Inside user={session.user} mode={session.mode} onLeave={leave} />
+        </LamplightProvider>
+      ) : door === null ? (
+        <Entry lit={false} title={words.product} />
+      ) : door.kind === "local" ? (
+        <Accounts
+          client={door.client}
+          onIn={(user) => setSession({ client: door.client, user, mode: "local" })}
+        />
+      ) : door.kind === "open" ? (
+        <OpenDoor
+          onIn={(identity) => {
+            rememberIdentity(identity)
+            setSession(openSession(identity))
+          }}
+        />
+      ) : door.kind === "token" ? (
+        <TokenDoor
+          refused={tokenRefused}
+          onToken={(token) => {
+            rememberToken(token)
+            setTokenRefused(false)
+            setSession({ client: tokenClient(token), user: null, mode: "token" })
+          }}
+        />
+      ) : (
+        <Gone
+          onRetry={() => {
+            setDoor(null)
+            setVisit((n) => n + 1)
+          }}
+        />
+      )}
+      <Toasts />
+    </>
+  )
+}
+
+function openSession(identity: Identity): Session {
+  const user = { id: identity.userId, name: identity.name ?? identity.userId, avatarUrl: null }
+  return { client: openClient(identity), user, mode: "open" }
+}

@@ -1,0 +1,56 @@
+import { useConnection, useLamplight, useOutbox } from "@lamplight/react"
+import { words } from "../strings"
+import { useNow } from "./hooks"
+
+/** A shorter loss is nobody's concern: most are over before one could read about them. */
+const SILENT_MS = 5_000
+
+/** What is wrong with the line, when the next try comes, and how much waits on this device. */
+export function Banner() {
+  const client = useLamplight()
+  const connection = useConnection()
+  const outbox = useOutbox()
+  const down = connection.downSince !== null && connection.status !== "idle" && connection.status !== "closed"
+  const now = useNow(1_000, down).getTime()
+  const visible = down && now - (connection.downSince ?? now) >= SILENT_MS
+
+  const seconds = connection.nextTryAt === null ? 0 : Math.ceil((connection.nextTryAt - now) / 1_000)
+  const trying = connection.status === "connecting" || connection.status === "catching-up" || seconds <= 0
+  const noNetwork = navigator.onLine === false
+  const first = !connection.stale && connection.status === "connecting"
+  const what = noNetwork
+    ? words.banner.offline
+    : first
+      ? words.banner.connecting
+      : connection.overHttp
+        ? words.banner.overHttp
+        : words.banner.lost
+  return (
+    // The countdown is left out of what is spoken: a second's tick is not news.
+    <div>
+      <div role="status" className="sr-only">
+        {visible ? `${what} ${outbox.waiting > 0 ? words.banner.waiting(outbox.waiting) : ""}` : ""}
+      </div>
+      {visible && (
+        <section className="banner" data-testid="connection-banner" aria-label={words.banner.region}>
+          <strong>{what}</strong>
+          {!noNetwork && !first && (
+            <span aria-live="off">{trying ? words.banner.trying : words.banner.retryIn(seconds)}</span>
+          )}
+          {!trying && (
+            <button type="button" onClick={() => client.connect()}>
+              {words.banner.tryNow}
+            </button>
+          )}
+          <span data-testid="outbox-count" data-waiting={outbox.waiting}>
+            {outbox.waiting > 0
+              ? words.banner.waiting(outbox.waiting)
+              : connection.overHttp
+                ? null
+                : words.banner.keepWriting}
+          </span>
+        </section>
+      )}
+    </div>
+  )
+}

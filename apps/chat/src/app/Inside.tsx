@@ -1,0 +1,47 @@
+import type { User } from "@lamplight/client"
+import { useConnection, useMe } from "@lamplight/react"
+import { useEffect } from "react"
+import { Entry } from "../session/Entry"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { State } from "../ui/State"
+import { Shell } from "./Shell"
+
+/** Past the door: the rooms, or why they are closed. */
+export function Inside(props: {
+  user: User | null
+  mode: "local" | "open" | "token"
+  onLeave: (why: "left" | "refused") => void
+}) {
+  const { user, mode, onLeave } = props
+  const me = useMe()
+  const connection = useConnection()
+
+  // Signed out in another tab is signed out here.
+  const out = me.status === "signed-out" && mode === "local"
+  useEffect(() => {
+    if (out) onLeave("left")
+  }, [out, onLeave])
+
+  const self = me.user ?? user
+  if (connection.status === "refused") {
+    return (
+      <main className="h-dvh">
+        <h1 className="sr-only">{words.product}</h1>
+        <State
+          kind="denied"
+          size="page"
+          title={words.refused.title}
+          lead={words.refused.lead}
+          action={
+            <Button look="lamp" onClick={() => onLeave("refused")}>
+              {words.refused.action}
+            </Button>
+          }
+        />
+      </main>
+    )
+  }
+  if (!self) return <Entry lit={false} title={words.product} />
+  return <Shell self={self} mode={mode} onLeave={() => onLeave("left")} />
+}

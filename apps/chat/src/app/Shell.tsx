@@ -1,0 +1,159 @@
+import type { User } from "@lamplight/client"
+import { useRoster, useUnread } from "@lamplight/react"
+import { MessageCircle, UserRound } from "lucide-react"
+import { useCallback, useEffect, useRef, useState } from "react"
+import { FailureWatch } from "../composer/FailureWatch"
+import { Conversations } from "../conversations/Conversations"
+import { badge } from "../logic/title"
+import { People } from "../people/People"
+import { StatusMenu } from "../presence/StatusMenu"
+import { words } from "../strings"
+import { NoThread } from "../thread/NoThread"
+import { Thread } from "../thread/Thread"
+import { Banner } from "./Banner"
+import { useMedia } from "./hooks"
+import { cycleRegions, focusComposer, focusList, focusPeople } from "./regions"
+import { go, useRoute } from "./route"
+import { Title } from "./Title"
+
+/** The three rooms: conversations, the thread, and people. How many are seen at once depends on the width. */
+export function Shell(props: { self: User; mode: "local" | "open" | "token"; onLeave: () => void }) {
+  const { self, mode, onLeave } = props
+  const route = useRoute()
+  const wide = useMedia("(min-width: 1100px)")
+  const phone = useMedia("(max-width: 759px)")
+  const [sheet, setSheet] = useState(false)
+  const peopleOpen = wide || sheet
+  const selected = route.room === "thread" ? route.conversationId : null
+  const openedBy = useRef<HTMLElement | null>(null)
+
+  const select = useCallback((conversationId: string, focus: boolean) => {
+    go({ room: "thread", conversationId })
+    setSheet(false)
+    if (focus) focusComposer()
+  }, [])
+
+  const openPeople = useCallback(() => {
+    openedBy.current = document.activeElement as HTMLElement | null
+    if (phone) go({ room: "people" })
+    else setSheet(true)
+    focusPeople()
+  }, [phone])
+
+  const closePeople = useCallback(() => {
+    setSheet(false)
+    openedBy.current?.focus()
+  }, [])
+
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "F6") {
+        event.preventDefault()
+        cycleRegions(event.shiftKey)
+      } else if (event.key === "Escape" && sheet && !event.defaultPrevented) {
+        closePeople()
+      }
+    }
+    addEventListener("keydown", onKey)
+    return () => removeEventListener("keydown", onKey)
+  }, [sheet, closePeople])
+
+  return (
+    <div className="shell">
+      {selected !== null && (
+        <button type="button" className="skip" onClick={focusComposer}>
+          {words.regions.skip}
+        </button>
+      )}
+      <Title selected={selected} self={self} />
+      <FailureWatch self={self} onShow={(id) => select(id, false)} />
+      <Banner />
+      <div className="rooms">
+        <Conversations
+          self={self}
+          mode={mode}
+          selected={selected}
+          shown={route.room === "conversations"}
+          onSelect={select}
+          onFind={wide ? focusPeople : openPeople}
+          onLeave={onLeave}
+        />
+        <main
+          className="room room-thread"
+          data-region="thread"
+          data-shown={route.room === "thread"}
+          data-testid="thread"
+          aria-label={words.regions.thread}
+          tabIndex={-1}
+        >
+          {selected === null ? (
+            <NoThread onFind={wide ? focusPeople : openPeople} />
+          ) : (
+            <Thread
+              key={selected}
+              id={selected}
+              self={self}
+              wide={wide}
+              onPeople={openPeople}
+              onOut={focusList}
+            />
+          )}
+        </main>
+        <People
+          self={self}
+          open={peopleOpen}
+          sheet={!wide && !phone}
+          shown={route.room === "people"}
+          onSelect={select}
+          onClose={closePeople}
+        />
+      </div>
+      {route.room !== "thread" && <Tabs self={self} mode={mode} room={route.room} onLeave={onLeave} />}
+    </div>
+  )
+}
+
+/** A phone's way between the rooms. In a thread there is only the way back. */
+function Tabs(props: {
+  self: User
+  mode: "local" | "open" | "token"
+  room: "conversations" | "people"
+  onLeave: () => void
+}) {
+  const unread = useUnread().total
+  const roster = useRoster()
+  return (
+    <nav className="tabs" aria-label={words.regions.tabs}>
+      <button
+        type="button"
+        className="tab"
+        aria-current={props.room === "conversations" ? "page" : undefined}
+        onClick={() => go({ room: "conversations" })}
+      >
+        <span className="tab-icon">
+          <MessageCircle size={20} aria-hidden="true" />
+          {unread > 0 && (
+            <span className="unread-badge tab-badge">
+              <span aria-hidden="true">{badge(unread)}</span>
+              <span className="sr-only">{words.list.unread(unread)}</span>
+            </span>
+          )}
+        </span>
+        {words.regions.messagesTab}
+      </button>
+      <button
+        type="button"
+        className="tab"
+        aria-current={props.room === "people" ? "page" : undefined}
+        onClick={() => go({ room: "people" })}
+      >
+        <span className="tab-icon">
+          <UserRound size={20} aria-hidden="true" />
+        </span>
+        {words.regions.peopleTab}
+        {roster.status === "live" && <span className="sr-only">{words.people.count(roster.count)}</span>}
+      </button>
+      <StatusMenu self={props.self} mode={props.mode} onLeave={props.onLeave} look="tab" />
+    </nav>
+  )
+}

@@ -1,0 +1,20 @@
+import { describe, expect, it } from "vitest"
+import { hashOf, parseRoute } from "./route"
+
+describe("routes", () => {
+  it("go there and back, whatever an id is made of", () => {
+    for (const id of ["7", "a/b c", "ü#?%"]) {
+      expect(parseRoute(hashOf({ room: "thread", conversationId: id }))).toEqual({
+        room: "thread",
+        conversationId: id,
+      })
+    }
+    expect(parseRoute(hashOf({ room: "people" }))).toEqual({ room: "people" })
+  })
+
+  it("lead to the list when they make no sense", () => {
+    for (const hash of ["", "#", "#/c/", "#/c/%E0%A4%A", "#token=x"]) {
+      expect(parseRoute(hash)).toEqual({ room: "conversations" })
+    }
+  })
+})

@@ -1,0 +1,73 @@
+import { useSyncExternalStore } from "react"
+
+/** Where one is: the hash of the address, so that the phone's back button and a reload both do what one expects. */
+export type Route =
+  | { room: "conversations" }
+  | { room: "people" }
+  | { room: "thread"; conversationId: string }
+
+export function parseRoute(hash: string): Route {
+  const thread = /^#\/c\/(.+)$/.exec(hash)
+  if (thread?.[1]) {
+    try {
+      return { room: "thread", conversationId: decodeURIComponent(thread[1]) }
+    } catch {
+      // A broken escape in a hand-typed address.
+      return { room: "conversations" }
+    }
+  }
+  return hash === "#/people" ? { room: "people" } : { room: "conversations" }
+}
+
+export function hashOf(route: Route): string {
+  if (route.room === "thread") return `#/c/${encodeURIComponent(route.conversationId)}`
+  return route.room === "people" ? "#/people" : "#/"
+}
+
+let seen = ""
+let current: Route = { room: "conversations" }
+
+function read(): Route {
+  if (location.hash !== seen) {
+    seen = location.hash
+    current = parseRoute(seen)
+  }
+  return current
+}
+
+const listeners = new Set<() => void>()
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  addEventListener("popstate", listener)
+  addEventListener("hashchange", listener)
+  return () => {
+    listeners.delete(listener)
+    removeEventListener("popstate", listener)
+    removeEventListener("hashchange", listener)
+  }
+}
+
+/** Goes somewhere. From one conversation to the next the entry is replaced, so that "back" leads to the list. */
+export function go(route: Route): void {
+  const from = read()
+  const hash = hashOf(route)
+  if (hash === location.hash) return
+  if (from.room === "thread" && route.room === "thread") history.replaceState(history.state, "", hash)
+  else history.pushState({ within: true }, "", hash)
+  for (const listener of listeners) listener()
+}
+
+/** Back to the list: by the history where we came from it, so that entries do not pile up. */
+export function goBack(): void {
+  if ((history.state as { within?: boolean } | null)?.within) {
+    history.back()
+    return
+  }
+  history.replaceState(null, "", "#/")
+  for (const listener of listeners) listener()
+}
+
+export function useRoute(): Route {
+  return useSyncExternalStore(subscribe, read)
+}

@@ -1,0 +1,96 @@
+import { ArrowUp } from "lucide-react"
+import { type KeyboardEvent, useId, useLayoutEffect, useRef } from "react"
+import { useTouch } from "../app/hooks"
+import { sends } from "../logic/keys"
+import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
+import { words } from "../strings"
+import { press } from "./press"
+import { useComposer } from "./useComposer"
+
+/** Where one writes. Never disabled: what cannot leave yet waits in the outbox. */
+export function Composer(props: { id: string; name: string; onSent: () => void; onOut: () => void }) {
+  const { id, name, onSent, onOut } = props
+  const { text, write, send, leave } = useComposer(id, onSent)
+  const touch = useTouch()
+  const field = useRef<HTMLTextAreaElement>(null)
+  const composedAt = useRef(Number.NEGATIVE_INFINITY)
+  const hint = useId()
+  const length = lengthOf(text)
+  const over = length - MAX_LENGTH
+  const ready = text.trim() !== "" && over <= 0
+
+  // Browsers that cannot size a field by its content get it done here.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the text is what changes the height
+  useLayoutEffect(() => {
+    const element = field.current
+    if (!element || CSS.supports("field-sizing", "content")) return
+    element.style.height = "auto"
+    element.style.height = `${element.scrollHeight}px`
+  }, [text])
+
+  function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
+    if (event.key === "Escape" && !event.nativeEvent.isComposing) {
+      event.preventDefault()
+      onOut()
+    } else if (sends(press(event), touch, composedAt.current)) {
+      event.preventDefault()
+      void send()
+    }
+  }
+
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault()
+        void send()
+        // The button took the focus; on a phone that would close the keyboard.
+        field.current?.focus()
+      }}
+    >
+      <div className="composer-field">
+        <textarea
+          ref={field}
+          rows={1}
+          dir="auto"
+          data-testid="composer"
+          data-region-entry=""
+          aria-label={words.composer.label(name)}
+          aria-describedby={hint}
+          aria-invalid={over > 0}
+          placeholder={words.composer.placeholder(name)}
+          value={text}
+          enterKeyHint={touch ? "enter" : "send"}
+          autoCapitalize="sentences"
+          onChange={(event) => write(event.target.value)}
+          onKeyDown={onKeyDown}
+          onCompositionEnd={(event) => {
+            composedAt.current = event.timeStamp
+          }}
+          onBlur={leave}
+        />
+        {length >= TELL_FROM && (
+          <span className="composer-count" data-over={over > 0} data-testid="length">
+            {over > 0 ? words.composer.over(over) : words.composer.left(MAX_LENGTH - length)}
+          </span>
+        )}
+        <button
+          type="submit"
+          className="composer-send"
+          data-testid="send"
+          data-ready={ready}
+          aria-disabled={!ready}
+          aria-label={words.composer.send}
+          title={touch ? words.composer.send : words.composer.keyHint}
+          // Pressing must not take the focus out of the field, nor end a composition half-way.
+          onPointerDown={(event) => event.preventDefault()}
+        >
+          <ArrowUp size={20} strokeWidth={2.25} aria-hidden="true" />
+        </button>
+      </div>
+      <span id={hint} className="sr-only">
+        {touch ? words.composer.touchHint : words.composer.keyHint}
+      </span>
+    </form>
+  )
+}

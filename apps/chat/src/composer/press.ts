@@ -1,0 +1,16 @@
+import type { KeyboardEvent } from "react"
+import type { KeyPress } from "../logic/keys"
+
+/** A React key event's own fields are getters on its prototype, which a spread would lose. */
+export function press(event: KeyboardEvent): KeyPress {
+  return {
+    key: event.key,
+    shiftKey: event.shiftKey,
+    ctrlKey: event.ctrlKey,
+    metaKey: event.metaKey,
+    altKey: event.altKey,
+    keyCode: event.keyCode,
+    timeStamp: event.timeStamp,
+    isComposing: event.nativeEvent.isComposing,
+  }
+}

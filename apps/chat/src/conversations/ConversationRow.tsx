@@ -1,0 +1,109 @@
+import type { ConversationItem, PresenceView } from "@lamplight/client"
+import { useTyping } from "@lamplight/react"
+import { memo } from "react"
+import { listTime } from "../logic/time"
+import { badge } from "../logic/title"
+import type { LampState } from "../presence/Lamp"
+import { stateWord } from "../presence/view"
+import { words } from "../strings"
+import { Avatar } from "../ui/Avatar"
+
+/** One conversation: who, whether they are in, what was said last or waits to be said, and how much is unread. */
+export const ConversationRow = memo(function ConversationRow(props: {
+  item: ConversationItem
+  presence: PresenceView | undefined
+  unsent: string
+  selfId: string
+  selected: boolean
+  tabIndex: 0 | -1
+  entry: boolean
+  today: Date
+  onOpen: (id: string) => void
+}) {
+  const { item, presence, unsent, selfId, selected, tabIndex, entry, today, onOpen } = props
+  const other = presence?.user ?? item.other
+  const name = other?.name || other?.id || item.id
+  const state: LampState = presence?.status ?? "unknown"
+  const at = item.lastMessage?.createdAt ?? item.createdAt
+  return (
+    <li>
+      <button
+        type="button"
+        className="row"
+        data-testid="conversation-item"
+        data-conversation-id={item.id}
+        data-user-id={item.other?.id}
+        data-unread={item.unread > 0 ? item.unread : undefined}
+        data-roving={item.id}
+        data-region-entry={entry ? "" : undefined}
+        aria-current={selected ? "true" : undefined}
+        tabIndex={tabIndex}
+        onClick={() => onOpen(item.id)}
+      >
+        <Avatar
+          id={other?.id ?? item.id}
+          name={name}
+          avatarUrl={other?.avatarUrl}
+          presence={state}
+          size="lg"
+        />
+        <span className="row-text">
+          <span className="row-line">
+            <span className="row-name" dir="auto">
+              {name}
+            </span>
+            <span className="sr-only">, {stateWord(state).toLocaleLowerCase()}. </span>
+            <time className="row-time" dateTime={at}>
+              {listTime(new Date(at), today, words.time)}
+            </time>
+          </span>
+          <span className="row-line">
+            <Preview item={item} unsent={unsent} selfId={selfId} />
+            {item.unread > 0 && (
+              <span className="unread-badge" data-testid="unread">
+                <span aria-hidden="true">{badge(item.unread)}</span>
+                <span className="sr-only">, {words.list.unread(item.unread)}</span>
+              </span>
+            )}
+          </span>
+        </span>
+      </button>
+    </li>
+  )
+})
+
+/** The second line. What needs the person comes first: a failed message, then a draft, then who is writing. */
+function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: string; selfId: string }) {
+  const typing = useTyping(item.id).userIds.length > 0
+  if (item.failed > 0) return <Line kind="failed" mark={words.list.unsent} text={unsent} />
+  if (item.draft.trim()) return <Line kind="draft" mark={words.list.draft} text={item.draft} />
+  if (typing) return <Line kind="typing" mark={words.list.typing} text="" />
+  if (item.waiting > 0) return <Line kind="plain" mark={words.list.sending} text={unsent} />
+  if (!item.lastMessage) return <Line kind="plain" mark={words.list.nothing} text="" />
+  const own = item.lastMessage.senderId === selfId
+  return <Line kind="plain" mark={own ? words.list.you : ""} text={lastText(item)} />
+}
+
+function Line({ kind, mark, text }: { kind: string; mark: string; text: string }) {
+  return (
+    <span className="row-preview">
+      {mark && (
+        <>
+          <span className="row-mark" data-kind={kind}>
+            {mark}
+          </span>{" "}
+        </>
+      )}
+      <bdi>{oneLine(text)}</bdi>
+    </span>
+  )
+}
+
+function lastText(item: ConversationItem): string {
+  return item.lastMessage?.content ?? ""
+}
+
+/** A preview is one line and short: a message of 8,000 characters need not be laid out to be cut off. */
+function oneLine(text: string): string {
+  return text.slice(0, 160).replace(/\s+/g, " ").trim()
+}

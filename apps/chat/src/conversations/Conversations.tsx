@@ -1,0 +1,155 @@
+import type { ConversationItem, User } from "@lamplight/client"
+import { useConversations, useOutbox, usePresences } from "@lamplight/react"
+import { type PointerEvent, useCallback, useMemo, useRef, useState } from "react"
+import { useToday } from "../app/hooks"
+import { heldOrder } from "../logic/order"
+import { Lamp } from "../presence/Lamp"
+import { StatusMenu } from "../presence/StatusMenu"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { useRoving } from "../ui/roving"
+import { Skeleton, State } from "../ui/State"
+import { ConversationRow } from "./ConversationRow"
+
+/** The list of conversations: newest on top, except while somebody points at it or moves through it. */
+export function Conversations(props: {
+  self: User
+  mode: "local" | "open" | "token"
+  selected: string | null
+  shown: boolean
+  onSelect: (conversationId: string, focus: boolean) => void
+  onFind: () => void
+  onLeave: () => void
+}) {
+  const { self, mode, selected, shown, onSelect, onFind, onLeave } = props
+  return (
+    <nav
+      className="room"
+      data-region="conversations"
+      data-shown={shown}
+      aria-label={words.regions.conversations}
+      tabIndex={-1}
+    >
+      <header className="room-head">
+        <h1 className="wordmark">
+          <Lamp state="online" size={20} />
+          {words.product}
+        </h1>
+      </header>
+      <div className="scroller" data-testid="conversations">
+        <List selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />
+      </div>
+      <StatusMenu self={self} mode={mode} onLeave={onLeave} look="card" />
+    </nav>
+  )
+}
+
+function List(props: {
+  selected: string | null
+  selfId: string
+  onSelect: (conversationId: string, focus: boolean) => void
+  onFind: () => void
+}) {
+  const { selected, selfId, onSelect, onFind } = props
+  const list = useConversations()
+  const byId = useMemo(() => new Map(list.items.map((item) => [item.id, item])), [list.items])
+  const { ids, hold } = useHeldOrder(list.items)
+  const others = useMemo(
+    () => [...new Set(list.items.flatMap((item) => (item.other ? [item.other.id] : [])))].sort(),
+    [list.items],
+  )
+  const presences = usePresences(others)
+  const roving = useRoving(ids, selected)
+  const today = useToday()
+  const { items: unsent } = useOutbox()
+  // What waits or failed last, by conversation: the list's second line shows it before it shows what was sent.
+  const unsentText = useMemo(() => new Map(unsent.map((it) => [it.conversationId, it.content])), [unsent])
+  const open = useCallback((id: string) => onSelect(id, true), [onSelect])
+
+  if (list.status === "loading") return <Skeleton rows={6} kind="list" label={words.list.loading} />
+  if (list.status === "error") {
+    return (
+      <State
+        kind="error"
+        title={words.list.failed}
+        action={
+          <Button look="line" onClick={() => void list.reload()}>
+            {words.list.retry}
+          </Button>
+        }
+      />
+    )
+  }
+  if (list.items.length === 0) {
+    return (
+      <State
+        kind="empty"
+        title={words.list.empty}
+        lead={words.list.emptyLead}
+        action={
+          <Button look="line" onClick={onFind}>
+            {words.list.emptyAction}
+          </Button>
+        }
+      />
+    )
+  }
+  return (
+    <div className="rows" {...hold} {...roving.handlers}>
+      <ul>
+        {ids.map((id) => {
+          const item = byId.get(id)
+          if (!item) return null
+          return (
+            <ConversationRow
+              key={id}
+              item={item}
+              presence={item.other ? presences[item.other.id] : undefined}
+              unsent={unsentText.get(id) ?? ""}
+              selfId={selfId}
+              selected={id === selected}
+              tabIndex={roving.tabStop(id)}
+              entry={id === roving.current}
+              today={today}
+              onOpen={open}
+            />
+          )
+        })}
+      </ul>
+      {list.hasMore && (
+        <p className="pt-2 text-center">
+          <Button look="text" disabled={list.loadingMore} onClick={() => void list.loadMore()}>
+            {words.list.more}
+          </Button>
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** The ids in the order to show, and the handlers that hold it still while it is pointed at or moved through. */
+function useHeldOrder(items: readonly ConversationItem[]) {
+  const [pointed, setPointed] = useState(false)
+  const [focused, setFocused] = useState(false)
+  const shown = useRef<readonly string[]>([])
+  const wanted = items.map((item) => item.id)
+  shown.current = heldOrder(shown.current, wanted, pointed || focused)
+  return {
+    ids: shown.current,
+    hold: {
+      // A finger only points while it touches; a mouse for as long as it rests here.
+      onPointerEnter: () => setPointed(true),
+      onPointerLeave: () => setPointed(false),
+      onPointerCancel: () => setPointed(false),
+      onPointerUp: (event: PointerEvent) => {
+        if (event.pointerType === "touch") setPointed(false)
+      },
+      onFocusCapture: (event: React.FocusEvent<HTMLElement>) => {
+        if (event.target.matches(":focus-visible")) setFocused(true)
+      },
+      onBlurCapture: (event: React.FocusEvent<HTMLElement>) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) setFocused(false)
+      },
+    },
+  }
+}

@@ -1,0 +1,25 @@
+/** Up to this many emoji alone are shown large; more of them are a sentence of their own. */
+const LARGE = 3
+
+// `\p{RGI_Emoji}` knows flags, families and skin tones, but needs the `v` flag, which an older engine refuses to parse:
+// hence no literal. What stands in for it there comes close enough for a matter of size.
+const exact = "^\\p{RGI_Emoji}$"
+const close =
+  "^\\p{Extended_Pictographic}(?:\\p{Emoji_Modifier}|\\u{FE0F}|\\u{200D}\\p{Extended_Pictographic})*$"
+const single = (() => {
+  try {
+    return new RegExp(exact, "v")
+  } catch {
+    return new RegExp(close, "u")
+  }
+})()
+
+/** Whether a message is nothing but one to three emoji. */
+export function isLoneEmoji(content: string): boolean {
+  const text = content.trim()
+  if (!text || text.length > 60) return false
+  const segments = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)]
+    .map((part) => part.segment)
+    .filter((part) => part.trim() !== "")
+  return segments.length <= LARGE && segments.every((part) => single.test(part))
+}

@@ -1,0 +1,10 @@
+/** The document's title: who it is about, and how much waits unread. */
+export function documentTitle(name: string | null, unread: number): string {
+  const base = name ?? "Lamplight"
+  return unread > 0 ? `(${unread > 999 ? "999+" : unread}) ${base}` : base
+}
+
+/** How a number of unread messages is written in a badge. */
+export function badge(unread: number): string {
+  return unread > 999 ? "999+" : String(unread)
+}

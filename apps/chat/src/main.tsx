@@ -1,0 +1,18 @@
+import "@fontsource-variable/atkinson-hyperlegible-next/wght.css"
+import "@fontsource-variable/newsreader/wght.css"
+import "./styles/base.css"
+import { StrictMode } from "react"
+import { createRoot } from "react-dom/client"
+import { App } from "./app/App"
+import { startTheme } from "./app/theme"
+
+startTheme()
+
+const root = document.getElementById("root")
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  )
+}

@@ -1,0 +1,222 @@
+import type { PresenceView, User } from "@lamplight/client"
+import { useLamplight, usePresences, useRoster } from "@lamplight/react"
+import { Search, X } from "lucide-react"
+import { useMemo, useRef, useState } from "react"
+import { useNow } from "../app/hooks"
+import { fold } from "../logic/names"
+import { words } from "../strings"
+import { Button, IconButton } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
+import { useRoving } from "../ui/roving"
+import { Skeleton, State } from "../ui/State"
+import { PersonRow } from "./PersonRow"
+import { useDirectory } from "./useDirectory"
+
+/** Rows beyond this are left to the search; nobody scrolls through a thousand people. */
+const SHOWN = 300
+
+/** Who is in, and a search that reaches everyone else too. A click opens the conversation. */
+export function People(props: {
+  self: User
+  open: boolean
+  sheet: boolean
+  shown: boolean
+  onSelect: (conversationId: string, focus: boolean) => void
+  onClose: () => void
+}) {
+  const { self, open, sheet, shown, onSelect, onClose } = props
+  const client = useLamplight()
+  const roster = useRoster()
+  const [query, setQuery] = useState("")
+  const [opening, setOpening] = useState<string | null>(null)
+  const latest = useRef<string | null>(null)
+  const now = useNow(30_000, open || shown)
+  const wanted = fold(query.trim())
+
+  const present = useMemo(() => {
+    const others = roster.users.filter((person) => person.userId !== self.id)
+    if (!wanted) return others
+    return others.filter((person) => fold(`${person.user?.name ?? ""} ${person.userId}`).includes(wanted))
+  }, [roster.users, self.id, wanted])
+  const listed = present.slice(0, SHOWN)
+  const directory = useDirectory(query.trim())
+  const absent = useMemo(() => {
+    const seen = new Set(roster.users.map((person) => person.userId))
+    return directory.users.filter((user) => user.id !== self.id && !seen.has(user.id))
+  }, [directory.users, roster.users, self.id])
+  // Not on the list is not the same as not in: the list may be cut short, so those found are watched.
+  const watched = usePresences(useMemo(() => absent.map((user) => user.id), [absent]))
+  const ids = useMemo(
+    () => [...listed.map((person) => person.userId), ...absent.map((user) => user.id)],
+    [listed, absent],
+  )
+  const roving = useRoving(ids, null)
+  // The server counts oneself; "who is in" is about the others.
+  const selfListed = roster.users.some((person) => person.userId === self.id)
+  const count = Math.max(0, roster.count - (selfListed ? 1 : 0))
+
+  async function start(userId: string) {
+    latest.current = userId
+    setOpening(userId)
+    try {
+      const conversation = await client.openConversation(userId)
+      // A second click means somebody else by now.
+      if (latest.current === userId) onSelect(conversation.id, true)
+    } catch (thrown) {
+      tellFailure(words.people.startFailed, thrown)
+    } finally {
+      setOpening((id) => (id === userId ? null : id))
+    }
+  }
+
+  const row = (person: PresenceView) => (
+    <PersonRow
+      key={person.userId}
+      person={person}
+      now={now}
+      busy={opening === person.userId}
+      tabIndex={roving.tabStop(person.userId)}
+      onOpen={() => void start(person.userId)}
+    />
+  )
+
+  return (
+    <aside
+      className="room room-people"
+      data-region={open || shown ? "people" : undefined}
+      data-open={open}
+      data-shown={shown}
+      aria-label={words.regions.people}
+      tabIndex={-1}
+    >
+      <header className="room-head">
+        <div className="min-w-0 flex-1">
+          <h2 className="room-title">{words.people.title}</h2>
+          <p className="text-xs text-ink-faint" data-testid="online-count" role="status">
+            {roster.status === "unknown"
+              ? words.people.countUnknown
+              : roster.status === "live" && words.people.count(count)}
+          </p>
+        </div>
+        {sheet && (
+          <IconButton label={words.regions.closePeople} onClick={onClose}>
+            <X size={20} aria-hidden="true" />
+          </IconButton>
+        )}
+      </header>
+      <search className="search">
+        <Search size={16} className="search-icon" aria-hidden="true" />
+        <input
+          className="field"
+          type="text"
+          inputMode="search"
+          enterKeyHint="search"
+          data-testid="people-search"
+          data-region-entry=""
+          aria-label={words.people.search}
+          placeholder={words.people.search}
+          autoComplete="off"
+          spellCheck={false}
+          dir="auto"
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && query) {
+              event.preventDefault()
+              setQuery("")
+            } else if (
+              event.key === "ArrowDown" ||
+              (event.key === "Enter" && !event.nativeEvent.isComposing)
+            ) {
+              const first = event.currentTarget.closest("aside")?.querySelector<HTMLElement>("[data-roving]")
+              if (!first) return
+              event.preventDefault()
+              if (event.key === "Enter") first.click()
+              else first.focus()
+            }
+          }}
+        />
+        {query && (
+          <IconButton label={words.people.clear} className="search-clear" onClick={() => setQuery("")}>
+            <X size={16} aria-hidden="true" />
+          </IconButton>
+        )}
+      </search>
+      <div className="scroller" data-testid="people">
+        {roster.status === "loading" && <Skeleton rows={5} kind="list" label={words.people.loading} />}
+        <div className="rows" {...roving.handlers}>
+          {listed.length > 0 && (
+            <>
+              {wanted && <h3 className="rows-title">{words.people.inNow}</h3>}
+              <ul>{listed.map(row)}</ul>
+              {(present.length > listed.length || (roster.truncated && !wanted)) && (
+                <p className="px-2.5 py-2 text-xs text-ink-faint">
+                  {words.people.truncated(listed.length, wanted ? present.length : count)}
+                </p>
+              )}
+            </>
+          )}
+          {wanted && absent.length > 0 && (
+            <>
+              <h3 className="rows-title">{words.people.everyone}</h3>
+              <ul>{absent.map((user) => row({ ...(watched[user.id] ?? unseen(user)), user }))}</ul>
+              {directory.more && (
+                <p className="pt-1 text-center">
+                  <Button look="text" onClick={directory.loadMore}>
+                    {words.people.more}
+                  </Button>
+                </p>
+              )}
+            </>
+          )}
+        </div>
+        {!wanted && roster.status !== "loading" && listed.length === 0 && (
+          <State kind="empty" title={words.people.emptyTitle} lead={words.people.emptyLead} />
+        )}
+        {wanted && directory.status === "loading" && absent.length === 0 && (
+          <p className="px-5 py-3 text-sm text-ink-faint" role="status">
+            {words.people.loading}
+          </p>
+        )}
+        {wanted && directory.status === "error" && (
+          <State
+            kind="error"
+            title={words.people.failed}
+            action={
+              <Button look="line" onClick={directory.retry}>
+                {words.list.retry}
+              </Button>
+            }
+          />
+        )}
+        {wanted && directory.status === "ready" && ids.length === 0 && (
+          <State
+            kind="empty"
+            title={words.people.none(query.trim())}
+            lead={words.people.noneLead}
+            action={
+              directory.anyone && (
+                <Button look="line" onClick={() => void start(query.trim())}>
+                  {words.people.writeId(query.trim())}
+                </Button>
+              )
+            }
+          />
+        )}
+      </div>
+    </aside>
+  )
+}
+
+/** Somebody from the directory of whom nothing else is known yet. */
+function unseen(user: User): PresenceView {
+  return {
+    userId: user.id,
+    user,
+    status: "unknown",
+    text: null,
+    lastActiveAt: null,
+    lastSeenAt: null,
+    activities: [],
+  }
+}

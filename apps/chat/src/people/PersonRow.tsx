@@ -1,0 +1,57 @@
+import type { PresenceView } from "@lamplight/client"
+import { memo } from "react"
+import { presenceDetail, stateWord } from "../presence/view"
+import { words } from "../strings"
+import { Avatar } from "../ui/Avatar"
+
+/** One person in the sidebar. The accessible name is "Asha, online". */
+export const PersonRow = memo(
+  function PersonRow(props: {
+    person: PresenceView
+    now: Date
+    busy: boolean
+    tabIndex: 0 | -1
+    onOpen: () => void
+  }) {
+    const { person, now, busy, tabIndex, onOpen } = props
+    const name = person.user?.name || person.userId
+    const detail = presenceDetail(person, now)
+    return (
+      <li className="person">
+        <button
+          type="button"
+          className="row row-person"
+          data-testid="online-user"
+          data-user-id={person.userId}
+          data-roving={person.userId}
+          aria-label={words.presence.named(name, stateWord(person.status))}
+          aria-description={detail}
+          aria-busy={busy}
+          tabIndex={tabIndex}
+          onClick={onOpen}
+        >
+          <Avatar
+            id={person.userId}
+            name={name}
+            avatarUrl={person.user?.avatarUrl}
+            presence={person.status}
+          />
+          <span className="row-text">
+            <span className="row-name block" dir="auto">
+              {name}
+            </span>
+            <span className="row-preview block text-xs" dir="auto">
+              {detail}
+            </span>
+          </span>
+        </button>
+      </li>
+    )
+  },
+  // The handler is made anew with each rendering and does the same thing each time.
+  (before, after) =>
+    before.person === after.person &&
+    before.busy === after.busy &&
+    before.tabIndex === after.tabIndex &&
+    (before.now === after.now || after.person.status === "online"),
+)

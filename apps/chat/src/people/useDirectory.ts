@@ -1,0 +1,79 @@
+import { LamplightError, type User } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { useEffect, useState } from "react"
+
+/** Long enough that a word typed at once is one question. */
+const PAUSE_MS = 200
+
+interface DirectoryState {
+  query: string
+  status: "idle" | "loading" | "ready" | "error"
+  users: readonly User[]
+  cursor: string | null
+  /** Whether this server lets one write to an id it has never heard of. */
+  anyone: boolean
+}
+
+const idle: DirectoryState = { query: "", status: "idle", users: [], cursor: null, anyone: false }
+
+/** The people directory, asked as one types. Old results stay on screen while the next are on their way. */
+export function useDirectory(query: string) {
+  const client = useLamplight()
+  const [state, setState] = useState<DirectoryState>(idle)
+  const [attempt, setAttempt] = useState(0)
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt asks the same again
+  useEffect(() => {
+    if (!query) {
+      setState(idle)
+      return
+    }
+    const abort = new AbortController()
+    setState((before) => ({ ...before, query, status: "loading" }))
+    const timer = setTimeout(() => {
+      client.users(query, { signal: abort.signal }).then(
+        (page) => {
+          if (abort.signal.aborted) return
+          setState({
+            query,
+            status: "ready",
+            users: page.data,
+            cursor: page.nextCursor ?? null,
+            anyone: false,
+          })
+        },
+        (thrown: unknown) => {
+          if (abort.signal.aborted) return
+          // A server without a directory of its own: those who are in can still be found, and anyone written to.
+          const none = thrown instanceof LamplightError && thrown.code === "not_found"
+          setState({ query, status: none ? "ready" : "error", users: [], cursor: null, anyone: none })
+        },
+      )
+    }, PAUSE_MS)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+    }
+  }, [client, query, attempt])
+
+  return {
+    status: state.status,
+    users: state.users,
+    more: state.cursor !== null,
+    anyone: state.anyone,
+    retry: () => setAttempt((n) => n + 1),
+    loadMore() {
+      const { cursor } = state
+      if (cursor === null) return
+      client.users(query, { cursor }).then(
+        (page) =>
+          setState((before) =>
+            before.query === query && before.cursor === cursor
+              ? { ...before, users: [...before.users, ...page.data], cursor: page.nextCursor ?? null }
+              : before,
+          ),
+        () => setState((before) => ({ ...before, status: "error" })),
+      )
+    },
+  }
+}

@@ -1,0 +1,192 @@
+import type { ChosenStatus, User } from "@lamplight/client"
+import { useConnection, useLamplight, useMe, usePresence } from "@lamplight/react"
+import { Check, LogOut } from "lucide-react"
+import { Popover } from "radix-ui"
+import { type FormEvent, useState } from "react"
+import { setTheme, type ThemeChoice, useThemeChoice } from "../app/theme"
+import { words } from "../strings"
+import { Avatar } from "../ui/Avatar"
+import { Button } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
+import { Lamp, type LampState } from "./Lamp"
+import { stateWord } from "./view"
+
+const statuses: { status: ChosenStatus; hint: string }[] = [
+  { status: "online", hint: words.status.onlineHint },
+  { status: "away", hint: words.status.awayHint },
+  { status: "busy", hint: words.status.busyHint },
+  { status: "invisible", hint: words.status.invisibleHint },
+]
+
+const themes: { choice: ThemeChoice; label: string }[] = [
+  { choice: "system", label: words.status.themeSystem },
+  { choice: "light", label: words.status.themeLight },
+  { choice: "dark", label: words.status.themeDark },
+]
+
+/** Oneself: how one appears to others, a few words about it, the theme, and the way out. */
+export function StatusMenu(props: {
+  self: User
+  mode: "local" | "open" | "token"
+  onLeave: () => void
+  look: "card" | "tab"
+}) {
+  const { self, mode, onLeave, look } = props
+  const client = useLamplight()
+  const me = useMe()
+  const connected = useConnection().status === "connected"
+  const seen = usePresence(self.id)
+  const chosen = me.chosen.status
+  // Others may see "away" because nothing was touched for a while; one's own lamp should say what they see.
+  const state: LampState = !connected
+    ? "unknown"
+    : chosen === "online" && (seen.status === "away" || seen.status === "busy")
+      ? seen.status
+      : chosen
+  const name = self.name || self.id
+
+  const change = (status: ChosenStatus, text: string) => {
+    client
+      .setStatus(status, text ? { text } : {})
+      .catch((thrown: unknown) => tellFailure(words.errors.status, thrown))
+  }
+
+  async function leave() {
+    if (mode === "local") {
+      try {
+        await client.logout()
+      } catch (thrown) {
+        tellFailure(words.errors.signOut, thrown)
+        return
+      }
+    }
+    onLeave()
+  }
+
+  return (
+    <Popover.Root>
+      <Popover.Trigger asChild>
+        <button
+          type="button"
+          className={look === "card" ? "self-card" : "tab"}
+          data-testid="status-menu"
+          aria-label={words.status.menu(name, stateWord(state))}
+        >
+          {look === "card" ? (
+            <>
+              <Avatar id={self.id} name={name} avatarUrl={self.avatarUrl} presence={state} />
+              <span className="row-text">
+                <span className="row-name block" dir="auto">
+                  {name}
+                </span>
+                <span className="row-preview block" dir="auto">
+                  {connected ? me.chosen.text || stateWord(state) : words.status.notConnected}
+                </span>
+              </span>
+            </>
+          ) : (
+            <>
+              <span className="tab-icon">
+                <Lamp state={state} size={20} />
+              </span>
+              {words.regions.youTab}
+            </>
+          )}
+        </button>
+      </Popover.Trigger>
+      <Popover.Portal>
+        <Popover.Content
+          className="menu"
+          align="start"
+          side="top"
+          sideOffset={6}
+          collisionPadding={12}
+          aria-label={words.status.choose}
+        >
+          <StatusText text={me.chosen.text ?? ""} onSave={(text) => change(chosen, text)} />
+          <fieldset>
+            <legend className="menu-label">{words.status.choose}</legend>
+            {statuses.map(({ status, hint }) => (
+              <button
+                key={status}
+                type="button"
+                className="menu-item"
+                data-testid={`status-${status}`}
+                aria-pressed={status === chosen}
+                onClick={() => change(status, me.chosen.text ?? "")}
+              >
+                <Lamp state={status} size={18} />
+                <span>
+                  <span className="block font-semibold">{words.presence[status]}</span>
+                  <span className="menu-hint block">{hint}</span>
+                </span>
+                {status === chosen && <Check size={16} className="menu-check" aria-hidden="true" />}
+              </button>
+            ))}
+          </fieldset>
+          <hr className="menu-line" />
+          <ThemeChoices />
+          <hr className="menu-line" />
+          <button type="button" className="menu-item" data-testid="sign-out" onClick={() => void leave()}>
+            <LogOut size={18} aria-hidden="true" />
+            {mode === "local" ? words.status.signOut : words.status.switchUser}
+          </button>
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
+  )
+}
+
+function ThemeChoices() {
+  const choice = useThemeChoice()
+  return (
+    <fieldset data-testid="theme-toggle">
+      <legend className="menu-label">{words.status.theme}</legend>
+      <div className="theme-choices">
+        {themes.map(({ choice: value, label }) => (
+          <button
+            key={value}
+            type="button"
+            className="theme-choice"
+            data-testid={`theme-${value}`}
+            aria-pressed={value === choice}
+            onClick={() => setTheme(value)}
+          >
+            {label}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  )
+}
+
+/** A few words that others see beside the name. */
+function StatusText({ text, onSave }: { text: string; onSave: (text: string) => void }) {
+  const [value, setValue] = useState(text)
+
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    onSave(value.trim())
+  }
+
+  return (
+    <form className="flex gap-2 p-1.5" onSubmit={submit}>
+      <input
+        className="field min-w-0 flex-1"
+        aria-label={words.status.text}
+        placeholder={words.status.text}
+        data-testid="status-text"
+        value={value}
+        dir="auto"
+        maxLength={100}
+        autoComplete="off"
+        onChange={(event) => setValue(event.target.value)}
+      />
+      {value.trim() !== text && (
+        <Button look="line" type="submit">
+          {value.trim() ? words.status.textSave : words.status.textClear}
+        </Button>
+      )}
+    </form>
+  )
+}

@@ -1,0 +1,136 @@
+import type { Lamplight, User } from "@lamplight/client"
+import { type FormEvent, useRef, useState } from "react"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { reason } from "../ui/failure"
+import { Entry, Field } from "./Entry"
+
+const text = words.signIn
+const MIN_PASSWORD = 8
+
+/** Sign in and sign up, for a server that keeps its own accounts. */
+export function Accounts({ client, onIn }: { client: Lamplight; onIn: (user: User) => void }) {
+  const [fresh, setFresh] = useState(false)
+  const [busy, setBusy] = useState(false)
+  const [shown, setShown] = useState(false)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [errors, setErrors] = useState<{ username?: string; password?: string }>({})
+  const form = useRef<HTMLFormElement>(null)
+
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    if (busy) return
+    const data = new FormData(event.currentTarget)
+    const username = String(data.get("username") ?? "").trim()
+    const password = String(data.get("password") ?? "")
+    const name = String(data.get("name") ?? "").trim()
+    const found: typeof errors = {}
+    if (!username) found.username = text.required
+    if (!password) found.password = text.required
+    else if (fresh && [...password].length < MIN_PASSWORD) found.password = text.passwordShort
+    setErrors(found)
+    setProblem(null)
+    const first = found.username ? "username" : found.password ? "password" : null
+    if (first) {
+      form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus()
+      return
+    }
+    setBusy(true)
+    try {
+      const user = fresh
+        ? await client.register(name ? { username, password, name } : { username, password })
+        : await client.login({ username, password })
+      onIn(user)
+    } catch (thrown) {
+      setProblem(signInReason(thrown))
+      setBusy(false)
+    }
+  }
+
+  return (
+    <Entry title={words.product} lead={words.motto}>
+      <form ref={form} className="entry-form" data-testid="signin-form" noValidate onSubmit={submit}>
+        <div>
+          <h2 className="entry-heading">{fresh ? text.titleNew : text.title}</h2>
+          {fresh && <p className="entry-hint">{text.leadNew}</p>}
+        </div>
+        <div role="alert" className={problem ? "entry-problem" : "sr-only"}>
+          {problem}
+        </div>
+        <Field label={text.username} error={errors.username} {...(fresh ? { hint: text.usernameHint } : {})}>
+          {(ids) => (
+            <input
+              {...ids}
+              className="field"
+              name="username"
+              autoComplete="username"
+              autoCapitalize="none"
+              autoCorrect="off"
+              spellCheck={false}
+              maxLength={128}
+              required
+            />
+          )}
+        </Field>
+        {fresh && (
+          <Field label={text.name} hint={text.nameHint}>
+            {(ids) => (
+              <input {...ids} className="field" name="name" autoComplete="name" dir="auto" maxLength={128} />
+            )}
+          </Field>
+        )}
+        <Field label={text.password} error={errors.password} {...(fresh ? { hint: text.passwordHint } : {})}>
+          {(ids) => (
+            <div className="relative">
+              <input
+                {...ids}
+                className="field pr-16"
+                name="password"
+                type={shown ? "text" : "password"}
+                autoComplete={fresh ? "new-password" : "current-password"}
+                required
+              />
+              <button
+                type="button"
+                className="button button-text absolute inset-y-0 right-1.5 my-auto"
+                aria-pressed={shown}
+                aria-label={`${shown ? text.hide : text.show}: ${text.password}`}
+                onClick={() => setShown(!shown)}
+              >
+                {shown ? text.hide : text.show}
+              </button>
+            </div>
+          )}
+        </Field>
+        <Button look="lamp" type="submit" disabled={busy} data-testid="signin-submit">
+          {busy ? text.busy : fresh ? text.submitNew : text.submit}
+        </Button>
+      </form>
+      <p className="entry-switch">
+        <Button
+          look="text"
+          data-testid="signin-switch"
+          onClick={() => {
+            setFresh(!fresh)
+            setErrors({})
+            setProblem(null)
+          }}
+        >
+          {fresh ? text.toOld : text.toNew}
+        </Button>
+      </p>
+    </Entry>
+  )
+}
+
+/** At the door "unauthenticated" means a wrong password, and the server says it best. */
+function signInReason(thrown: unknown): string {
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : null
+  if (
+    thrown instanceof Error &&
+    (code === "unauthenticated" || code === "conflict" || code === "rate_limited")
+  ) {
+    return thrown.message || reason(thrown)
+  }
+  return reason(thrown)
+}

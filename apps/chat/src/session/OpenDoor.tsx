@@ -1,0 +1,57 @@
+import { type FormEvent, useState } from "react"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import type { Identity } from "./door"
+import { Entry, Field } from "./Entry"
+
+/** "Who are you?", for a server that believes the answer. */
+export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
+  const [error, setError] = useState<string>()
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    const data = new FormData(event.currentTarget)
+    const userId = String(data.get("userId") ?? "").trim()
+    const name = String(data.get("name") ?? "").trim()
+    if (!userId) {
+      setError(words.signIn.required)
+      event.currentTarget.querySelector("input")?.focus()
+      return
+    }
+    onIn(name ? { userId, name } : { userId })
+  }
+
+  return (
+    <Entry title={words.product} lead={words.motto}>
+      <form className="entry-form" data-testid="open-form" noValidate onSubmit={submit}>
+        <div>
+          <h2 className="entry-heading">{words.open.title}</h2>
+          <p className="entry-hint">{words.open.lead}</p>
+        </div>
+        <Field label={words.open.id} hint={words.open.idHint} error={error}>
+          {(ids) => (
+            <input
+              {...ids}
+              className="field"
+              name="userId"
+              autoComplete="off"
+              autoCapitalize="none"
+              autoCorrect="off"
+              spellCheck={false}
+              maxLength={128}
+              required
+            />
+          )}
+        </Field>
+        <Field label={words.open.name} hint={words.open.nameHint}>
+          {(ids) => (
+            <input {...ids} className="field" name="name" autoComplete="name" dir="auto" maxLength={128} />
+          )}
+        </Field>
+        <Button look="lamp" type="submit">
+          {words.open.submit}
+        </Button>
+      </form>
+    </Entry>
+  )
+}

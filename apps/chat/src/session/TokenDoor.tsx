@@ -1,0 +1,43 @@
+import type { FormEvent } from "react"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { Entry, Field } from "./Entry"
+
+/** For a server that belongs to another application and takes that application's tokens. */
+export function TokenDoor({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    const token = String(new FormData(event.currentTarget).get("token") ?? "").trim()
+    if (token) onToken(token)
+  }
+
+  return (
+    <Entry title={words.product} lead={words.motto}>
+      <form className="entry-form" data-testid="token-form" noValidate onSubmit={submit}>
+        <div>
+          <h2 className="entry-heading">{words.token.title}</h2>
+          <p className="entry-hint">{words.token.lead}</p>
+        </div>
+        <div role="alert" className={refused ? "entry-problem" : "sr-only"}>
+          {refused ? words.token.refused : null}
+        </div>
+        <Field label={words.token.field} hint={words.token.trial}>
+          {(ids) => (
+            <input
+              {...ids}
+              className="field font-mono"
+              name="token"
+              autoComplete="off"
+              spellCheck={false}
+              dir="ltr"
+              required
+            />
+          )}
+        </Field>
+        <Button look="line" type="submit">
+          {words.token.submit}
+        </Button>
+      </form>
+    </Entry>
+  )
+}

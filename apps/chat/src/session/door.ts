@@ -1,0 +1,106 @@
+import { createLamplight, type Lamplight, LamplightError, Unauthorized, type User } from "@lamplight/client"
+
+/** How this server lets people in, found out by asking it. */
+export type Door =
+  | { kind: "local"; client: Lamplight; user: User | null }
+  | { kind: "open" }
+  | { kind: "token" }
+  | { kind: "gone"; error: unknown }
+
+/**
+ * Asks for the session. Only a server with accounts of its own has one; elsewhere, an open server tells anyone how many
+ * are online, and one that wants tokens does not.
+ */
+export async function findDoor(signal: AbortSignal): Promise<Door> {
+  const client = createLamplight()
+  try {
+    return { kind: "local", client, user: await client.session() }
+  } catch (thrown) {
+    client.close()
+    if (!(thrown instanceof LamplightError) || thrown.code !== "not_found")
+      return { kind: "gone", error: thrown }
+  }
+  try {
+    const answer = await fetch("/api/online-users?countOnly=true", {
+      signal,
+      headers: { accept: "application/json" },
+    })
+    return answer.ok
+      ? { kind: "open" }
+      : answer.status === 401
+        ? { kind: "token" }
+        : { kind: "gone", error: answer.status }
+  } catch (error) {
+    return { kind: "gone", error }
+  }
+}
+
+/** Who one is on an open server. Kept for this tab, so that two tabs can be two people. */
+export interface Identity {
+  userId: string
+  name?: string
+}
+
+const IDENTITY = "lamplight:identity"
+const TOKEN = "lamplight:token"
+
+function stored(key: string): string | null {
+  try {
+    return sessionStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+function store(key: string, value: string | null): void {
+  try {
+    if (value === null) sessionStorage.removeItem(key)
+    else sessionStorage.setItem(key, value)
+  } catch {
+    // Then it lasts until the page is left.
+  }
+}
+
+export function rememberedIdentity(): Identity | null {
+  try {
+    const value: unknown = JSON.parse(stored(IDENTITY) ?? "null")
+    if (value && typeof value === "object" && "userId" in value && typeof value.userId === "string") {
+      return value as Identity
+    }
+  } catch {
+    // Something else wrote there; ask again.
+  }
+  return null
+}
+
+export function rememberIdentity(identity: Identity | null): void {
+  store(IDENTITY, identity ? JSON.stringify(identity) : null)
+}
+
+/** A token given in the address, for trials: taken out of the address at once, so that it is not shared with it. */
+export function givenToken(): string | null {
+  const given = /^#token=(.+)$/.exec(location.hash)?.[1]
+  if (!given) return stored(TOKEN)
+  history.replaceState(null, "", "#/")
+  const token = decodeURIComponent(given)
+  store(TOKEN, token)
+  return token
+}
+
+export function rememberToken(token: string | null): void {
+  store(TOKEN, token)
+}
+
+export function openClient(identity: Identity): Lamplight {
+  return createLamplight(identity)
+}
+
+/** A client for one pasted token. There is no second one to be had here, so a refusal is final. */
+export function tokenClient(token: string): Lamplight {
+  return createLamplight({
+    getToken: ({ reason }) => {
+      if (reason !== "connect") throw new Unauthorized()
+      return token
+    },
+  })
+}

@@ -1,0 +1,61 @@
+import type { MessageRow } from "@lamplight/client"
+import { useEffect, useRef, useState } from "react"
+import { words } from "../strings"
+
+/** More than this at once is told as a number. */
+const SPOKEN = 3
+
+/**
+ * Speaks each new message once. The log itself keeps silent: rows come and go there as one scrolls, and a screen reader
+ * would read history out again and again.
+ */
+export function Announcer({
+  rows,
+  ready,
+  name,
+}: {
+  rows: readonly MessageRow[]
+  ready: boolean
+  name: string
+}) {
+  const spokenTo = useRef<number | null>(null)
+  const [said, setSaid] = useState<{ key: string; text: string }[]>([])
+
+  useEffect(() => {
+    if (!ready) return
+    const head = newestSeq(rows)
+    const from = spokenTo.current
+    spokenTo.current = Math.max(head, from ?? 0)
+    // What was there on opening is history.
+    if (from === null || head <= from) return
+    const fresh: MessageRow[] = []
+    for (let i = rows.length - 1; i >= 0; i -= 1) {
+      const row = rows[i]
+      if (!row || row.seq === null) continue
+      if (row.seq <= from) break
+      if (!row.mine) fresh.unshift(row)
+    }
+    if (fresh.length === 0) return
+    setSaid(
+      fresh.length > SPOKEN
+        ? [{ key: `${from}-${head}`, text: words.thread.newer(fresh.length) }]
+        : fresh.map((row) => ({ key: row.key, text: words.thread.spoken(name, row.content.slice(0, 500)) })),
+    )
+  }, [rows, ready, name])
+
+  return (
+    <div className="sr-only" aria-live="polite" data-testid="announcer">
+      {said.map(({ key, text }) => (
+        <p key={key}>{text}</p>
+      ))}
+    </div>
+  )
+}
+
+function newestSeq(rows: readonly MessageRow[]): number {
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    const seq = rows[i]?.seq
+    if (seq != null) return seq
+  }
+  return 0
+}

@@ -1,0 +1,66 @@
+import { Check, Copy } from "lucide-react"
+import { memo, useEffect, useState } from "react"
+import { tokenise } from "../logic/tokens"
+import { words } from "../strings"
+import { IconButton } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
+
+/** A message's words: text as typed, links that can be followed safely, code that keeps its shape. */
+export const Content = memo(function Content({ text }: { text: string }) {
+  return tokenise(text).map((token, i) => {
+    // The tokens of a text never change their order, so their place is their identity.
+    const key = `${i}`
+    switch (token.kind) {
+      case "text":
+        return <span key={key}>{token.text}</span>
+      case "link":
+        return (
+          <a key={key} href={token.href} target="_blank" rel="noopener noreferrer nofollow">
+            {token.text}
+          </a>
+        )
+      case "code":
+        return (
+          <code key={key} dir="ltr">
+            {token.text}
+          </code>
+        )
+      default:
+        return <CodeBlock key={key} text={token.text} />
+    }
+  })
+})
+
+function CodeBlock({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false)
+  useEffect(() => {
+    if (!copied) return
+    const timer = setTimeout(() => setCopied(false), 2_000)
+    return () => clearTimeout(timer)
+  }, [copied])
+
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(text)
+      setCopied(true)
+    } catch (thrown) {
+      tellFailure(words.message.copyFailed, thrown)
+    }
+  }
+
+  return (
+    <div className="code-block">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, and must do so with the keyboard too */}
+      <pre dir="ltr" tabIndex={0}>
+        <code>{text}</code>
+      </pre>
+      <IconButton
+        label={copied ? words.thread.copied : words.thread.copyCode}
+        className="code-copy"
+        onClick={() => void copy()}
+      >
+        {copied ? <Check size={16} aria-hidden="true" /> : <Copy size={16} aria-hidden="true" />}
+      </IconButton>
+    </div>
+  )
+}

@@ -1,0 +1,64 @@
+import { useLamplight } from "@lamplight/react"
+import { type KeyboardEvent, useRef, useState } from "react"
+import { useTouch } from "../app/hooks"
+import { press } from "../composer/press"
+import { sends } from "../logic/keys"
+import { lengthOf, MAX_LENGTH } from "../logic/length"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
+
+/** Mends a message that was refused, where it stands: its place in the order is kept, and the composer is left alone. */
+export function EditFailed(props: { id: string; content: string; onDone: () => void }) {
+  const { id, content, onDone } = props
+  const { outbox } = useLamplight()
+  const [text, setText] = useState(content)
+  const touch = useTouch()
+  const composedAt = useRef(Number.NEGATIVE_INFINITY)
+  const over = lengthOf(text) - MAX_LENGTH
+
+  async function save() {
+    if (over > 0 || !text.trim()) return
+    const result = await outbox.edit(id, text)
+    if (result.ok) onDone()
+    else tellFailure(words.message.failed, result.error)
+  }
+
+  function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
+    if (event.key === "Escape") {
+      event.preventDefault()
+      event.stopPropagation()
+      onDone()
+    } else if (sends(press(event), touch, composedAt.current)) {
+      event.preventDefault()
+      void save()
+    }
+  }
+
+  return (
+    <div className="edit-failed">
+      <textarea
+        // biome-ignore lint/a11y/noAutofocus: it was asked for by the button that this takes the place of
+        autoFocus
+        className="field"
+        aria-label={words.message.edit}
+        dir="auto"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onKeyDown}
+        onCompositionEnd={(event) => {
+          composedAt.current = event.timeStamp
+        }}
+      />
+      <div className="flex items-center justify-end gap-2 pt-1.5">
+        {over > 0 && <span className="text-xs text-brick">{words.composer.over(over)}</span>}
+        <Button look="quiet" onClick={onDone}>
+          {words.message.cancel}
+        </Button>
+        <Button look="lamp" disabled={over > 0 || !text.trim()} onClick={() => void save()}>
+          {words.composer.send}
+        </Button>
+      </div>
+    </div>
+  )
+}

@@ -1,0 +1,328 @@
+import type { MessageRow, User } from "@lamplight/client"
+import { type ConversationView, useReaders } from "@lamplight/react"
+import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
+import { ArrowDown } from "lucide-react"
+import {
+  type Ref,
+  useCallback,
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react"
+import { useToday } from "../app/hooks"
+import { createRowBuilder, type Row } from "../logic/rows"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
+import { copyMessages } from "./copy"
+import { LogRow } from "./LogRow"
+
+/** This near to the end still counts as being there. */
+const END_PX = 64
+/** Older messages are fetched this far before one gets to see the first. */
+const AHEAD_ROWS = 25
+
+/** What the composer may ask of the log. */
+export interface LogControl {
+  toEnd(): void
+  /** How many messages by the other have not been scrolled into view. */
+  unseen(): number
+  /** The newest message that has been in view. */
+  seenSeq(): number | null
+}
+
+/**
+ * The messages. Only the rows near the window are in the document. The virtualiser holds what is read in its place while
+ * older pages come above it, and stays at the end while one is there.
+ */
+export function Log(props: {
+  ref: Ref<LogControl>
+  conversation: ConversationView
+  self: User
+  other: User | null
+  name: string
+  unreadAfter: number | null
+  reading: boolean
+  onOut: () => void
+}) {
+  const { ref, conversation, self, other, name, unreadAfter, reading, onOut } = props
+  const { messages, loadOlder, markRead } = conversation
+  const [build] = useState(() => createRowBuilder<MessageRow>())
+  const rows = build(messages.rows, { hasOlder: messages.hasOlder, unreadAfter, selfId: self.id })
+  const today = useToday()
+  const reader = useReaders(conversation.id)[other?.id ?? ""]
+  const frame = useRef<HTMLDivElement>(null)
+  const pinned = useRef(true)
+  const [current, setCurrent] = useState<string | null>(null)
+  const [seen, setSeen] = useState<number | null>(null)
+  const [atEnd, setAtEnd] = useState(true)
+
+  const keys = useMemo(() => new Map(rows.map((row, i) => [row.key, i])), [rows])
+  const newestOwn = useMemo(
+    () => messages.rows.findLast((message) => message.mine && message.seq !== null)?.key,
+    [messages.rows],
+  )
+  const currentIndex = current === null ? undefined : keys.get(current)
+
+  const virtualizer = useVirtualizer<HTMLDivElement, HTMLDivElement>({
+    count: rows.length,
+    getScrollElement: () => frame.current,
+    estimateSize: (index) => estimate(rows[index]),
+    getItemKey: (index) => rows[index]?.key ?? index,
+    overscan: 12,
+    paddingStart: 24,
+    paddingEnd: 10,
+    anchorTo: "end",
+    followOnAppend: true,
+    scrollEndThreshold: END_PX,
+    // Begin where the person will look, so that nothing is painted at the wrong place first.
+    initialOffset: () => startOffset(rows),
+    rangeExtractor: (range) => {
+      const indexes = defaultRangeExtractor(range)
+      // The row that has the focus stays in the document, or the focus would be lost with it.
+      if (
+        currentIndex !== undefined &&
+        (currentIndex < (indexes[0] ?? 0) || currentIndex > (indexes.at(-1) ?? 0))
+      ) {
+        indexes.push(currentIndex)
+        indexes.sort((a, b) => a - b)
+      }
+      return indexes
+    },
+    onChange: (instance) => look(instance),
+  })
+
+  // A state read in handlers and in the virtualiser's own callbacks, which must not wait for the next rendering.
+  const rowsNow = useRef(rows)
+  rowsNow.current = rows
+
+  const look = useCallback((instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
+    if (instance.isScrolling) pinned.current = instance.isAtEnd(END_PX)
+    setAtEnd(instance.isAtEnd(END_PX))
+    const end = instance.range?.endIndex
+    if (end === undefined) return
+    for (let i = Math.min(end, rowsNow.current.length - 1); i >= 0; i -= 1) {
+      const row = rowsNow.current[i]
+      if (row?.kind === "message" && row.message.seq !== null) {
+        const { seq } = row.message
+        setSeen((before) => (before === null || seq > before ? seq : before))
+        break
+      }
+    }
+  }, [])
+
+  // Land on the divider, or at the end, once the rows around it have been measured.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, on opening
+  useLayoutEffect(() => {
+    const divider = rows.findIndex((row) => row.kind === "unread")
+    if (divider >= 0) {
+      virtualizer.scrollToIndex(Math.max(0, divider - 1), { align: "start" })
+      pinned.current = false
+    } else virtualizer.scrollToEnd()
+    look(virtualizer)
+  }, [])
+
+  // The window changes its height (a keyboard, a growing composer, a banner): who was at the end stays there.
+  useEffect(() => {
+    const element = frame.current
+    if (!element) return
+    const observer = new ResizeObserver(() => {
+      if (pinned.current) virtualizer.scrollToEnd()
+      look(virtualizer)
+    })
+    observer.observe(element)
+    return () => observer.disconnect()
+  }, [virtualizer, look])
+
+  const lastKey = rows.at(-1)?.key
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new row at the end is looked at where it landed
+  useEffect(() => look(virtualizer), [virtualizer, look, lastKey])
+
+  const items = virtualizer.getVirtualItems()
+  const firstIndex = items[0]?.index ?? 0
+  const [olderFailed, setOlderFailed] = useState(false)
+  const older = useCallback(() => {
+    setOlderFailed(false)
+    loadOlder().catch((thrown: unknown) => {
+      setOlderFailed(true)
+      tellFailure(words.thread.olderFailed, thrown)
+    })
+  }, [loadOlder])
+  const wantsOlder = messages.hasOlder && !messages.loadingOlder && !olderFailed && firstIndex < AHEAD_ROWS
+  useEffect(() => {
+    if (wantsOlder) older()
+  }, [wantsOlder, older])
+
+  // Read means: it was in view, and somebody was there to read it.
+  useEffect(() => {
+    if (reading && seen !== null && seen > messages.readSeq) markRead(seen)
+  }, [reading, seen, messages.readSeq, markRead])
+
+  const unseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
+  const toEnd = useCallback(() => {
+    pinned.current = true
+    // The row that was just added is laid out first.
+    requestAnimationFrame(() => virtualizer.scrollToEnd())
+  }, [virtualizer])
+  useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen }), [
+    toEnd,
+    unseen,
+    seen,
+  ])
+
+  /** Moves the focus from message to message; the rows in between are not stopped at. */
+  function onKeyDown(event: React.KeyboardEvent<HTMLDivElement>) {
+    if (event.target instanceof HTMLTextAreaElement) return
+    if (event.key === "Escape") {
+      event.preventDefault()
+      onOut()
+      return
+    }
+    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    event.preventDefault()
+    const from = currentIndex ?? rows.length
+    const step = event.key === "ArrowUp" ? -1 : 1
+    for (let i = from + step; i >= 0 && i < rows.length; i += step) {
+      const row = rows[i]
+      if (row?.kind !== "message") continue
+      setCurrent(row.key)
+      virtualizer.scrollToIndex(i, { align: "auto" })
+      requestAnimationFrame(() =>
+        frame.current?.querySelector<HTMLElement>(`[data-index="${i}"] .message`)?.focus(),
+      )
+      return
+    }
+  }
+
+  return (
+    <>
+      <div
+        ref={frame}
+        className="log"
+        role="log"
+        // New messages are spoken by the announcer, once; see there.
+        aria-live="off"
+        aria-label={words.regions.log(name)}
+        data-testid="log"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onCopy={copyMessages}
+        onBlur={(event) => {
+          if (!event.currentTarget.contains(event.relatedTarget)) setCurrent(null)
+        }}
+      >
+        <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
+          {items.map((item) => {
+            const row = rows[item.index]
+            if (!row) return null
+            return (
+              <div
+                key={item.key}
+                ref={virtualizer.measureElement}
+                data-index={item.index}
+                className="log-row"
+                style={{ transform: `translateY(${item.start}px)` }}
+              >
+                <LogRow
+                  row={row}
+                  name={name}
+                  today={today}
+                  reach={reachOf(row, reader)}
+                  newest={row.key === newestOwn}
+                />
+              </div>
+            )
+          })}
+        </div>
+      </div>
+      {messages.loadingOlder && (
+        <div className="log-overlay top-2" role="status">
+          <span className="pill older">{words.thread.older}</span>
+        </div>
+      )}
+      {olderFailed && (
+        <div className="log-overlay top-2">
+          <Button look="line" onClick={older}>
+            {words.thread.olderFailed} {words.thread.retry}
+          </Button>
+        </div>
+      )}
+      {!atEnd && (
+        <div className="log-overlay bottom-2">
+          <button
+            type="button"
+            className="pill"
+            data-new={unseen > 0 ? "" : undefined}
+            data-testid="to-end"
+            aria-label={unseen > 0 ? words.thread.newer(unseen) : words.thread.toEnd}
+            onClick={() => {
+              toEnd()
+              frame.current?.focus({ preventScroll: true })
+            }}
+          >
+            {unseen > 0 && <span aria-hidden="true">{words.thread.newer(unseen)}</span>}
+            <ArrowDown size={16} aria-hidden="true" />
+          </button>
+        </div>
+      )}
+    </>
+  )
+}
+
+export type Reach = "sent" | "delivered" | "read" | null
+
+/** How far one's own message got. */
+function reachOf(row: Row<MessageRow>, reader: { deliveredSeq: number; readSeq: number } | undefined): Reach {
+  if (row.kind !== "message" || !row.message.mine || row.message.seq === null) return null
+  const { seq } = row.message
+  if (reader && seq <= reader.readSeq) return "read"
+  return reader && seq <= reader.deliveredSeq ? "delivered" : "sent"
+}
+
+function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
+  if (seen === null) return 0
+  let count = 0
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    const row = rows[i]
+    if (!row || row.seq === null) continue
+    if (row.seq <= seen) break
+    if (!row.mine) count += 1
+  }
+  return count
+}
+
+/** How high a row will be, as well as one can tell without laying it out. */
+function estimate(row: Row<MessageRow> | undefined): number {
+  switch (row?.kind) {
+    case "day":
+      return 52
+    case "unread":
+      return 32
+    case "head":
+      return 38
+    case "start":
+      return 60
+    case "message": {
+      const { content } = row.message
+      const lines = content.length < 60 ? 1 : Math.ceil(content.length / 62)
+      return 18 + lines * 23
+    }
+    default:
+      return 41
+  }
+}
+
+/** Near the divider if there is one, else near the end; the exact place follows when the rows are measured. */
+function startOffset(rows: readonly Row<MessageRow>[]): number {
+  let offset = 0
+  for (const row of rows) {
+    if (row.kind === "unread") return Math.max(0, offset - 60)
+    offset += estimate(row)
+  }
+  return offset
+}

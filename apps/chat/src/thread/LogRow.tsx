@@ -1,0 +1,58 @@
+import type { MessageRow } from "@lamplight/client"
+import { memo } from "react"
+import type { Row } from "../logic/rows"
+import { clock, dayTitle, moment } from "../logic/time"
+import { words } from "../strings"
+import type { Reach } from "./Log"
+import { MessageLine } from "./MessageLine"
+
+/** One row of the log, whatever it is. Drawn again only when it changes itself. */
+export const LogRow = memo(function LogRow(props: {
+  row: Row<MessageRow>
+  name: string
+  today: Date
+  reach: Reach
+  newest: boolean
+}) {
+  const { row, name, today, reach, newest } = props
+  switch (row.kind) {
+    case "start":
+      return <p className="beginning">{words.thread.start(name)}</p>
+    case "day":
+      return (
+        <h3 className="day" data-testid="day">
+          {dayTitle(row.date, today, words.time)}
+        </h3>
+      )
+    case "unread":
+      return (
+        <p className="unread-line" data-testid="unread-divider">
+          {words.thread.unread}
+        </p>
+      )
+    case "head": {
+      const at = new Date(row.message.createdAt)
+      return (
+        <p className="group-head" data-own={row.message.mine ? "" : undefined}>
+          <span className={row.message.mine ? "sr-only" : "group-name"} dir="auto">
+            {row.message.mine ? words.thread.you : name}
+          </span>
+          <time className="group-time" dateTime={row.message.createdAt} title={moment(at)}>
+            {clock(at)}
+          </time>
+        </p>
+      )
+    }
+    case "message":
+      return (
+        <MessageLine
+          message={row.message}
+          first={row.first}
+          last={row.last}
+          newest={newest}
+          name={name}
+          reach={reach}
+        />
+      )
+  }
+})

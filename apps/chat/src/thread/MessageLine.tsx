@@ -1,0 +1,118 @@
+import type { MessageRow } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { CircleDashed } from "lucide-react"
+import { useState } from "react"
+import { toast } from "sonner"
+import { isLoneEmoji } from "../logic/emoji"
+import { clock, moment } from "../logic/time"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { reason, tellFailure } from "../ui/failure"
+import { Content } from "./Content"
+import { EditFailed } from "./EditFailed"
+import type { Reach } from "./Log"
+import { Receipt } from "./Receipt"
+
+/** One message: the words, when they were said, and how far they got. */
+export function MessageLine(props: {
+  message: MessageRow
+  first: boolean
+  last: boolean
+  /** The last of one's own: the only one whose reach is told without being asked. */
+  newest: boolean
+  name: string
+  reach: Reach
+}) {
+  const { message, first, last, newest, name, reach } = props
+  const [editing, setEditing] = useState(false)
+  const at = new Date(message.createdAt)
+  const emoji = isLoneEmoji(message.content)
+  const waits = message.state === "sending" && message.waitingFor !== null && message.waitingFor !== "server"
+  const author = message.mine ? words.thread.you : name
+  return (
+    <div
+      className="message"
+      data-testid="message"
+      data-state={message.state}
+      data-seq={message.seq ?? undefined}
+      data-key={message.key}
+      data-own={message.mine ? "" : undefined}
+      data-first={first ? "" : undefined}
+      data-last={last ? "" : undefined}
+      data-newest={newest ? "" : undefined}
+      data-author={author}
+      data-time={moment(at)}
+      tabIndex={-1}
+    >
+      {editing && message.clientMessageId !== null ? (
+        <EditFailed id={message.clientMessageId} content={message.content} onDone={() => setEditing(false)} />
+      ) : (
+        <div className="bubble-line">
+          <span className="sr-only">{author}: </span>
+          <div className="bubble" dir="auto" data-content="" data-emoji={emoji ? "" : undefined}>
+            <Content text={message.content} />
+          </div>
+          <span className="message-side">
+            <time dateTime={message.createdAt} title={moment(at)}>
+              {clock(at)}
+            </time>
+            {message.mine && message.state === "sent" && reach !== null && <Receipt reach={reach} />}
+            {message.state === "sending" && !waits && (
+              <span className="inline-flex items-center gap-1" data-receipt="sending">
+                <CircleDashed size={12} aria-hidden="true" />
+                <span className="side-word">{words.message.sending}</span>
+              </span>
+            )}
+          </span>
+        </div>
+      )}
+      {waits && message.waitingFor !== null && message.waitingFor !== "server" && (
+        <p className="message-note" data-testid="waiting">
+          {words.message.waiting[message.waitingFor]}
+        </p>
+      )}
+      {message.state === "failed" && !editing && <Failed message={message} onEdit={() => setEditing(true)} />}
+    </div>
+  )
+}
+
+/** What can be done about a message that was refused for good. It stays until one of these is chosen. */
+function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }) {
+  const { outbox } = useLamplight()
+  const id = message.clientMessageId
+  if (id === null) return null
+
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(message.content)
+      toast(words.message.copied)
+    } catch (thrown) {
+      tellFailure(words.message.copyFailed, thrown)
+    }
+  }
+
+  function remove() {
+    if (id === null) return
+    outbox.discard(id).catch((thrown: unknown) => tellFailure(words.errors.generic, thrown))
+  }
+
+  return (
+    <fieldset className="message-note" aria-label={words.message.actions}>
+      <span>
+        <strong>{words.message.failed}.</strong> {message.error && reason(message.error)}
+      </span>
+      <Button look="text" data-testid="retry" onClick={() => outbox.retry(id)}>
+        {words.message.retry}
+      </Button>
+      <Button look="text" data-testid="edit" onClick={onEdit}>
+        {words.message.edit}
+      </Button>
+      <Button look="text" data-testid="copy" onClick={() => void copy()}>
+        {words.message.copy}
+      </Button>
+      <Button look="text" data-testid="delete" onClick={remove}>
+        {words.message.remove}
+      </Button>
+    </fieldset>
+  )
+}

@@ -1,0 +1,124 @@
+import type { User } from "@lamplight/client"
+import { useConversation } from "@lamplight/react"
+import { useEffect, useRef, useState } from "react"
+import { useReading } from "../app/hooks"
+import { goBack } from "../app/route"
+import { Composer } from "../composer/Composer"
+import { firstUnreadIsKnown } from "../logic/rows"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { Skeleton, State } from "../ui/State"
+import { Announcer } from "./Announcer"
+import { Log, type LogControl } from "./Log"
+import { ThreadHead } from "./ThreadHead"
+import { TypingStrip } from "./TypingStrip"
+import { useDivider } from "./useDivider"
+
+/** Pages fetched on opening to find the first unread message; further up than that, one starts at the end. */
+const PAGES_TO_FIRST_UNREAD = 4
+
+/** One conversation: its head, its messages, and where one writes. Mounted anew for each, so nothing leaks across. */
+export function Thread(props: {
+  id: string
+  self: User
+  wide: boolean
+  onPeople: () => void
+  onOut: () => void
+}) {
+  const { id, self, wide, onPeople, onOut } = props
+  const conversation = useConversation(id)
+  const { messages, item } = conversation
+  const reading = useReading()
+  const divider = useDivider(messages, self.id, reading)
+  const log = useRef<LogControl>(null)
+  const other = item?.other ?? null
+  const name = other?.name || other?.id || ""
+
+  // What was being typed elsewhere is not being typed any more.
+  const { setTyping } = conversation
+  useEffect(() => () => setTyping(false), [setTyping])
+
+  const options = { hasOlder: messages.hasOlder, unreadAfter: divider.unreadAfter, selfId: self.id }
+  const [pages, setPages] = useState(0)
+  const placed =
+    divider.unreadAfter === null ||
+    firstUnreadIsKnown(messages.rows, options) ||
+    pages >= PAGES_TO_FIRST_UNREAD
+  const [started, setStarted] = useState(false)
+  const { loadOlder } = conversation
+  const ready = messages.status === "ready"
+  useEffect(() => {
+    if (!ready || started) return
+    if (placed) setStarted(true)
+    else if (!messages.loadingOlder) void loadOlder().then(() => setPages((n) => n + 1))
+  }, [ready, started, placed, messages.loadingOlder, loadOlder])
+
+  const denied = messages.status === "error" && messages.error?.code === "not_found"
+  if (denied) {
+    return (
+      <State
+        kind="denied"
+        size="page"
+        title={words.thread.missing}
+        lead={words.thread.missingLead}
+        action={
+          <Button look="line" onClick={goBack}>
+            {words.thread.missingAction}
+          </Button>
+        }
+      />
+    )
+  }
+
+  return (
+    <>
+      <ThreadHead other={other} name={name} wide={wide} onPeople={onPeople} />
+      <div className="log-frame">
+        {messages.rows.length > 0 && (started || placed) && messages.status !== "loading" ? (
+          <Log
+            ref={log}
+            conversation={conversation}
+            self={self}
+            other={other}
+            name={name}
+            unreadAfter={divider.unreadAfter}
+            reading={reading}
+            onOut={onOut}
+          />
+        ) : messages.status === "error" ? (
+          <State
+            kind="error"
+            size="page"
+            title={words.thread.failed}
+            lead={words.errors.network}
+            action={
+              <Button look="line" onClick={() => void conversation.reload()}>
+                {words.thread.retry}
+              </Button>
+            }
+          />
+        ) : messages.isEmpty && !messages.catchingUp ? (
+          <State
+            kind="empty"
+            size="page"
+            title={words.thread.emptyTitle(name)}
+            lead={words.thread.emptyLead}
+          />
+        ) : (
+          <Skeleton kind="thread" rows={7} label={words.thread.loading} />
+        )}
+      </div>
+      <TypingStrip id={id} name={name} />
+      <Composer
+        id={id}
+        name={name}
+        onOut={onOut}
+        onSent={() => {
+          divider.sent(log.current?.unseen() ?? 0, log.current?.seenSeq() ?? null)
+          log.current?.toEnd()
+        }}
+      />
+      <Announcer rows={messages.rows} ready={ready} name={name} />
+    </>
+  )
+}

@@ -1,0 +1,19 @@
+import { Toaster } from "sonner"
+import { useShownTheme } from "../app/theme"
+
+/** Where failures are told. Sonner announces them politely and pauses them while they are read. */
+export function Toasts() {
+  const theme = useShownTheme()
+  return (
+    <Toaster
+      theme={theme}
+      position="top-center"
+      duration={7_000}
+      visibleToasts={3}
+      closeButton
+      offset={16}
+      mobileOffset={{ top: "calc(env(safe-area-inset-top) + 0.75rem)", left: 12, right: 12 }}
+      toastOptions={{ classNames: { toast: "toast", error: "toast-error", actionButton: "toast-action" } }}
+    />
+  )
+}

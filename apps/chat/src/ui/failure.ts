@@ -1,0 +1,30 @@
+import { LamplightError } from "@lamplight/client"
+import { toast } from "sonner"
+import { words } from "../strings"
+
+const byCode: Record<string, string> = {
+  offline: words.errors.network,
+  timeout: words.errors.network,
+  rate_limited: words.errors.rate_limited,
+  unavailable: words.errors.unavailable,
+  unauthenticated: words.errors.unauthenticated,
+  forbidden: words.errors.forbidden,
+  not_found: words.errors.not_found,
+  too_long: words.errors.too_long,
+  empty_message: words.errors.empty_message,
+}
+
+/** Why something failed, in a sentence for the person in front of the page. */
+export function reason(thrown: unknown): string {
+  if (thrown instanceof LamplightError) {
+    // The server's own sentence is the most exact one where we have none of our own.
+    return byCode[thrown.code] ?? (thrown.message || words.errors.generic)
+  }
+  return words.errors.generic
+}
+
+/** Says that something failed; the same failure again replaces its toast rather than piling up. */
+export function tellFailure(what: string, thrown: unknown): void {
+  const why = reason(thrown)
+  toast.error(what, { id: `${what}|${why}`, description: why })
+}
