@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Writes a shape. Shapes are plain: nothing in them can fail to be written.
 fn write<T: Serialize>(shape: &T) -> Json {
-    serde_json::to_vec(shape).unwrap_or_else(|_| b"null".to_vec())
+    serde_json::to_string(shape).unwrap_or_else(|_| "null".to_owned())
 }
 
 /// `{ "success": true, … }`

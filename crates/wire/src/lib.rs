@@ -11,5 +11,5 @@ pub mod shape;
 pub mod time;
 pub mod typescript;
 
-/// The crate's JSON text, ready to be sent.
-pub type Json = Vec<u8>;
+/// JSON text, ready to be sent.
+pub type Json = String;
