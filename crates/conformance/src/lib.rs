@@ -1,1 +1,114 @@
-//! Suites every adapter of a port must pass.
+//! Suites every adapter of a port must pass, written once.
+//!
+//! An adapter joins with one line for each suite, in a test file of its own:
+//!
+//! ```ignore
+//! async fn fresh() -> lamplight_conformance::Subject<MyStore> { /* an empty store, and what keeps it alive */ }
+//! lamplight_conformance::messages_suite!(fresh);
+//! lamplight_conformance::directory_suite!(fresh);
+//! lamplight_conformance::accounts_suite!(fresh);
+//! ```
+//!
+//! A test's name begins with the number of the invariant it holds.
+
+pub mod accounts;
+pub mod directory;
+pub mod messages;
+mod recorder;
+
+pub use recorder::{Published, Recorder};
+
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::time::Timestamp;
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An adapter under test: empty at first.
+pub struct Subject<S> {
+    /// The adapter.
+    pub store: Arc<S>,
+    /// What the adapter was given as its fan-out.
+    pub events: Arc<Recorder>,
+    /// What has to live as long: a directory, a container.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Runs a test on several threads, as the server does.
+///
+/// # Panics
+/// When the test does, or the system gives no threads.
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(test)
+}
+
+/// Makes a `#[test]` of each named function of a suite.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! suite {
+    ($factory:path, $module:path, [$($name:ident),* $(,)?]) => {
+        $(
+            #[test]
+            fn $name() {
+                use $module as suite;
+                $crate::run(async { suite::$name($factory().await).await });
+            }
+        )*
+    };
+}
+
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::trusted(id)
+}
+
+pub(crate) fn conversation(id: &str) -> ConversationId {
+    ConversationId::trusted(id)
+}
+
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp(1_700_000_000_000 + millis)
+}
+
+pub(crate) fn named(id: &str, name: &str) -> Profile {
+    Profile { id: user(id), name: name.into(), avatar_url: None }
+}
+
+/// A message with an id of its own.
+pub(crate) fn message(conversation_id: &str, sender: &str, content: &str) -> NewMessage {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    NewMessage {
+        id: MessageId::trusted(format!("m{number}")),
+        conversation: conversation(conversation_id),
+        sender: user(sender),
+        content: Content::trusted(content),
+        key: None,
+        created_at: at(i64::try_from(number).unwrap_or(0)),
+    }
+}
+
+pub(crate) fn client_id(id: &str) -> Option<SendKey> {
+    Some(SendKey::ClientMessageId(id.into()))
+}
+
+pub(crate) fn temp_id(id: &str) -> Option<SendKey> {
+    Some(SendKey::TempId(id.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    /// A test that is written and not listed would never run.
+    #[test]
+    fn every_test_of_a_suite_is_in_its_list() {
+        let rooms = [include_str!("messages/appending.rs"), include_str!("messages/reading.rs"), include_str!("messages/membership.rs")];
+        let rooms = rooms.into_iter().chain([include_str!("messages/marks.rs"), include_str!("directory.rs"), include_str!("accounts.rs")]);
+        let lists = [include_str!("messages/mod.rs"), include_str!("directory.rs"), include_str!("accounts.rs")].concat();
+        for test in rooms.flat_map(str::lines).filter_map(|line| line.strip_prefix("pub async fn ")) {
+            let name = test.split('<').next().unwrap();
+            assert!(lists.contains(&format!("    {name},\n")), "{name} is in no list");
+        }
+    }
+}

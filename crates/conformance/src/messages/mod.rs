@@ -1,0 +1,85 @@
+//! The suite for `Messages`.
+
+mod appending;
+mod marks;
+mod membership;
+mod model;
+mod reading;
+
+pub use appending::*;
+pub use marks::*;
+pub use membership::*;
+pub use model::model;
+pub use reading::*;
+
+use crate::{at, conversation, user};
+use lamplight_domain::identity::UserId;
+use lamplight_usecases::ports::{AppendError, Appended, Messages};
+
+/// Joins the suite: `messages_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
+#[macro_export]
+macro_rules! messages_suite {
+    ($factory:path) => {
+        $crate::suite!(
+            $factory,
+            $crate::messages,
+            [
+                m1_a_client_message_id_is_stored_once_and_answered_the_same_each_time,
+                m1_the_same_client_message_id_with_other_content_is_a_conflict,
+                m1_client_message_ids_are_the_senders_own_in_each_conversation,
+                m1_a_temp_id_stands_for_its_content_only,
+                m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once,
+                m2_a_repetition_is_recognised_after_much_else,
+                m4_two_hundred_at_once_are_numbered_without_a_gap_and_published_in_order,
+                m4_conversations_are_numbered_each_on_its_own,
+                m5_the_call_and_not_the_poll_settles_the_order,
+                m5_a_future_that_is_dropped_was_appended_all_the_same,
+                m9_ones_own_send_is_read_and_delivered,
+                m10_a_refused_append_is_not_published_and_leaves_no_trace,
+                m10_an_event_names_every_member_and_the_socket_to_leave_out,
+                m14_refused_items_among_many_fail_alone,
+                content_comes_back_as_it_was_typed,
+                history_pages_in_both_directions,
+                history_is_private,
+                m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes,
+                sync_answers_in_the_order_asked,
+                others_are_those_not_named,
+                conversations_come_newest_entry_first_and_page_stably,
+                a_cursor_of_no_page_is_refused,
+                a_conversation_looks_different_to_each_member,
+                members_are_known_to_all_who_ask,
+                two_people_have_one_conversation_from_both_sides,
+                two_people_who_ask_at_once_get_one_conversation,
+                a_host_brings_a_conversation_and_changes_who_is_in_it,
+                a_conversation_brought_for_two_is_the_one_they_find,
+                a_conversation_of_two_that_grew_is_not_theirs_alone_any_more,
+                m15_who_is_removed_gets_nothing_more,
+                who_is_added_has_read_everything,
+                those_who_share_a_conversation_are_found,
+                m9_read_marks_only_grow_and_stop_at_the_head,
+                m9_marks_raced_at_once_end_at_the_highest,
+                delivered_marks_only_grow_and_tell_those_that_moved,
+                what_is_read_was_delivered,
+                m9_unread_counts_what_others_said_past_the_mark,
+            ]
+        );
+
+        /// Random operations do what a simple model in memory does.
+        #[test]
+        fn m4_and_m9_random_operations_agree_with_a_simple_model() {
+            $crate::messages::model(|| Box::pin($factory()));
+        }
+    };
+}
+
+/// Makes a conversation of these people.
+async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
+    let members: Vec<UserId> = members.iter().map(|member| user(member)).collect();
+    store.put_conversation(&conversation(id), &members, at(0)).await.expect("a conversation");
+}
+
+fn fresh(appended: Result<Appended, AppendError>) -> u64 {
+    let appended = appended.expect("an append");
+    assert!(!appended.duplicate, "a new message is no duplicate");
+    appended.message.seq
+}

@@ -1,0 +1,186 @@
+//! Histories, catching up, and the list of conversations.
+
+use super::{fresh, put};
+use crate::{Subject, at, conversation, message, named, user};
+use futures_util::future::join_all;
+use lamplight_domain::identity::ConversationId;
+use lamplight_usecases::ports::{Directory, History, Messages, ProfileSource, Range, StoreError};
+
+async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
+    put(store, id, &["a", "b"]).await;
+    let sends = (1..=entries).map(|number| store.append(message(id, "a", &number.to_string()), None));
+    for sent in join_all(sends).await {
+        fresh(sent);
+    }
+}
+
+fn seqs(history: &History) -> (Vec<u64>, bool) {
+    (history.entries.iter().map(|entry| entry.seq).collect(), history.has_more)
+}
+
+/// Oldest first, whichever way one reads, and `has_more` looks in the direction asked.
+pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    filled(&**store, "c", 10).await;
+    put(&**store, "empty", &["a", "b"]).await;
+    let expected: [(Range, usize, Vec<u64>, bool); 13] = [
+        (Range::Newest, 3, vec![8, 9, 10], true),
+        (Range::Newest, 10, (1..=10).collect(), false),
+        (Range::Newest, 200, (1..=10).collect(), false),
+        (Range::Before(8), 3, vec![5, 6, 7], true),
+        (Range::Before(4), 3, vec![1, 2, 3], false),
+        (Range::Before(1), 3, vec![], false),
+        (Range::Before(0), 3, vec![], false),
+        (Range::Before(u64::MAX), 2, vec![9, 10], true),
+        (Range::After(0), 3, vec![1, 2, 3], true),
+        (Range::After(7), 3, vec![8, 9, 10], false),
+        (Range::After(10), 3, vec![], false),
+        (Range::After(99), 3, vec![], false),
+        (Range::After(u64::MAX), 3, vec![], false),
+    ];
+    for (range, limit, entries, has_more) in expected {
+        let history = store.history(&user("b"), &conversation("c"), range, limit).await.expect("a log").expect("a member");
+        assert_eq!(seqs(&history), (entries, has_more), "{range:?}, {limit}");
+    }
+    let empty = store.history(&user("b"), &conversation("empty"), Range::Newest, 3).await.expect("a log").expect("a member");
+    assert_eq!(seqs(&empty), (vec![], false));
+}
+
+/// Someone else's conversation is the same as none.
+pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    filled(&**store, "c", 1).await;
+    put(&**store, "d", &["x", "y"]).await;
+    for (caller, place) in [("x", "c"), ("nobody", "c"), ("a", "nowhere")] {
+        let (caller, place) = (user(caller), conversation(place));
+        assert!(store.history(&caller, &place, Range::Newest, 10).await.expect("an answer").is_none());
+        assert!(store.conversation(&caller, &place).await.expect("an answer").is_none());
+        assert!(store.mark_read(&caller, &place, 1).await.expect("an answer").is_none());
+        assert!(store.sync(&caller, &[(place.clone(), 0)], 10).await.expect("an answer")[0].is_none());
+        assert!(store.mark_delivered(vec![(place, caller, 1)]).await.expect("an answer").is_empty());
+    }
+}
+
+/// One answer heals everything: entries, marks, and where the log begins.
+pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    filled(&**store, "c", 10).await;
+    put(&**store, "empty", &["a", "b"]).await;
+    store.mark_read(&user("b"), &conversation("c"), 4).await.expect("a mark");
+    let have = [(conversation("c"), 7), (conversation("c"), 2), (conversation("c"), 10), (conversation("empty"), 0)];
+    let pages = store.sync(&user("b"), &have, 5).await.expect("pages");
+    let pages: Vec<_> = pages.into_iter().map(|page| page.expect("a member")).collect();
+    let entries: Vec<Vec<u64>> = pages.iter().map(|page| page.entries.iter().map(|entry| entry.seq).collect()).collect();
+    assert_eq!(entries, [vec![8, 9, 10], vec![3, 4, 5, 6, 7], vec![], vec![]]);
+    assert_eq!(pages.iter().map(|page| page.has_more).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(pages.iter().map(|page| page.first_seq).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    assert_eq!(pages.iter().map(|page| (page.head_seq, page.read_seq)).collect::<Vec<_>>(), [(10, 4), (10, 4), (10, 4), (0, 0)]);
+    let marks: Vec<_> = pages[0].receipts.iter().map(|mark| (mark.user.as_str(), mark.delivered_seq, mark.read_seq)).collect();
+    assert_eq!(marks, [("a", 10, 10), ("b", 4, 4)]);
+}
+
+/// An answer for each question, in its place.
+pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    filled(&**store, "c", 1).await;
+    filled(&**store, "d", 2).await;
+    put(&**store, "private", &["x", "y"]).await;
+    let have = ["d", "nowhere", "c", "private"].map(|id| (conversation(id), 0));
+    let pages = store.sync(&user("b"), &have, 10).await.expect("pages");
+    let heads: Vec<_> = pages.iter().map(|page| page.as_ref().map(|page| page.head_seq)).collect();
+    assert_eq!(heads, [Some(2), None, Some(1), None]);
+}
+
+/// Conversations that began while a client was away.
+pub async fn others_are_those_not_named<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    for id in ["c", "d", "e", "f"] {
+        filled(&**store, id, 1).await;
+    }
+    put(&**store, "private", &["x", "y"]).await;
+    let ids = |found: Vec<lamplight_domain::conversation::Conversation>| {
+        found.iter().map(|conversation| conversation.id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let known = [conversation("d"), conversation("private"), conversation("nowhere")];
+    assert_eq!(ids(store.others(&user("b"), &known, 10).await.expect("others")), ["f", "e", "c"]);
+    assert_eq!(ids(store.others(&user("b"), &known, 2).await.expect("others")), ["f", "e"]);
+    assert_eq!(ids(store.others(&user("nobody"), &[], 10).await.expect("others")), Vec::<String>::new());
+}
+
+/// Each once, whatever arrives between the pages.
+pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    let id = |number: i64| format!("{number:02}");
+    for number in 0..25 {
+        store.put_conversation(&conversation(&id(number)), &[user("a"), user("b")], at(number)).await.expect("a conversation");
+    }
+    // Ten of them are spoken in later, all in one millisecond.
+    for number in (0..20).step_by(2) {
+        let mut sent = message(&id(number), "a", "hello");
+        sent.created_at = at(1_000);
+        store.append(sent, None).await.expect("an append");
+    }
+    let mut found: Vec<ConversationId> = Vec::new();
+    let mut cursor = None;
+    let mut pages = 0;
+    loop {
+        let page = store.conversations(&user("b"), cursor.as_deref(), 4).await.expect("a page");
+        assert!(page.items.len() <= 4);
+        found.extend(page.items.into_iter().map(|conversation| conversation.id));
+        // Something new between the pages neither repeats nor hides what is yet to come.
+        let mut sent = message(found[0].as_str(), "a", "again");
+        sent.created_at = at(2_000 + pages);
+        store.append(sent, None).await.expect("an append");
+        pages += 1;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, 7);
+    let mut spoken: Vec<_> = found[..10].iter().map(|id| id.as_str().to_owned()).collect();
+    spoken.sort();
+    assert_eq!(spoken, (0..20).step_by(2).map(id).collect::<Vec<_>>());
+    let silent: Vec<_> = found[10..].iter().map(|id| id.as_str().to_owned()).collect();
+    let mut expected: Vec<_> = (0..25).filter(|number| *number >= 20 || number % 2 == 1).map(id).collect();
+    expected.reverse();
+    assert_eq!(silent, expected, "those without an entry count from when they were made");
+    let whole = store.conversations(&user("b"), None, 25).await.expect("a page");
+    assert_eq!((whole.items.len(), whole.next), (25, None), "a full last page has no next");
+}
+
+/// A cursor from elsewhere is no first page.
+pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for bad in ["", "7", "!", "AAAA", "..", "Y29udmVyc2F0aW9u"] {
+        assert!(matches!(store.conversations(&user("a"), Some(bad), 4).await, Err(StoreError::BadCursor)), "{bad:?}");
+        assert!(matches!(store.search("", Some(bad), 4).await, Err(StoreError::BadCursor)), "{bad:?}");
+    }
+}
+
+/// Profiles, the newest entry, and the viewer's own marks.
+pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    store.remember(named("b", "Berta"), ProfileSource::Claims, at(0)).await.expect("a profile");
+    store.put_conversation(&conversation("c"), &[user("b"), user("a")], at(7)).await.expect("a conversation");
+    let sent = store.append(message("c", "a", "hello"), None).await.expect("an append");
+    let theirs = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
+    assert_eq!(theirs.members, [named("a", "a"), named("b", "Berta")], "in the order of their ids, whoever is unknown with a bare profile");
+    assert_eq!(theirs.last_message.as_ref(), Some(&*sent.message));
+    assert_eq!((theirs.head_seq, theirs.read_seq, theirs.unread, theirs.created_at), (1, 0, 1, at(7)));
+    let mine = store.conversation(&user("a"), &conversation("c")).await.expect("a view").expect("a member");
+    assert_eq!((mine.head_seq, mine.read_seq, mine.unread), (1, 1, 0));
+    let listed = store.conversations(&user("b"), None, 10).await.expect("a page");
+    assert_eq!(listed.items, [theirs], "the list shows the same");
+}
+
+/// Asked for delivery, so whoever asks.
+pub async fn members_are_known_to_all_who_ask<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    put(&**store, "c", &["b", "a", "b"]).await;
+    for _ in 0..2 {
+        let members = store.members(&conversation("c")).await.expect("members").expect("a conversation");
+        assert_eq!(*members, [user("a"), user("b")]);
+        assert!(store.members(&conversation("nowhere")).await.expect("an answer").is_none());
+    }
+}

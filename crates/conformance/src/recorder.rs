@@ -1,0 +1,53 @@
+//! A fan-out that keeps what it is told.
+
+use lamplight_domain::conversation::Members;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::SessionId;
+use lamplight_domain::message::Message;
+use lamplight_usecases::ports::Fanout;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An appended entry as it was published: the message, who is told, and the socket left out.
+pub type Published = (Arc<Message>, Members, Option<SessionId>);
+
+/// Keeps every event, in the order in which they came.
+#[derive(Debug, Default)]
+pub struct Recorder(Mutex<Vec<Event>>);
+
+impl Fanout for Recorder {
+    fn publish(&self, event: Event) {
+        self.0.lock().push(event);
+    }
+}
+
+impl Recorder {
+    /// The entries published so far.
+    #[must_use]
+    pub fn appended(&self) -> Vec<Published> {
+        let events = self.0.lock();
+        let appended = events.iter().filter_map(|event| match event {
+            Event::Appended { message, to, except } => Some((Arc::clone(message), Arc::clone(to), except.clone())),
+            _ => None,
+        });
+        appended.collect()
+    }
+
+    /// Waits until so many entries were published, and a little longer for one too many.
+    ///
+    /// # Panics
+    /// When they do not come, or more do.
+    pub async fn exactly(&self, count: usize) -> Vec<Published> {
+        for _ in 0..500 {
+            if self.appended().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let appended = self.appended();
+        assert_eq!(appended.len(), count, "entries published");
+        appended
+    }
+}
