@@ -3,7 +3,7 @@ import type { Core } from "./core.js"
 import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
 import { lastSeq } from "./log.js"
-import type { Thread } from "./thread.js"
+import { isFar, type Thread } from "./thread.js"
 import type { SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
@@ -15,8 +15,6 @@ export interface CatchUp {
 
 /** The most conversations in one call. */
 const MOST_IDS = 100
-/** Walking further than this many answers would take longer than fetching the newest page. */
-const MOST_ROUNDS = 5
 const SYNC_LIMIT_MS = 10_000
 
 export function createCatchUp(
@@ -44,7 +42,8 @@ export function createCatchUp(
       const known = list.get(id)
       if (here?.log().loaded) {
         here.synced(synced)
-        if (synced.hasMore) more.push([id, synced.entries.at(-1)?.seq ?? lastSeq(here.log())])
+        // Walking too far would take longer than fetching the newest page.
+        if (synced.hasMore && !isFar(here.log())) more.push([id, synced.entries.at(-1)?.seq ?? lastSeq(here.log())])
         continue
       }
       if (here) here.synced(synced)
@@ -63,17 +62,12 @@ export function createCatchUp(
       const from = new Map<string, number>()
       for (const conversation of list.all()) from.set(conversation.id, conversation.headSeq)
       for (const [id, here] of threads) if (here.log().loaded) from.set(id, lastSeq(here.log()))
-      let left = [...from]
-      for (let round = 0; round === 0 || (left.length && round < MOST_ROUNDS); round++) {
-        const more: [string, number][] = []
-        do {
-          const some = left.splice(0, MOST_IDS)
-          const answer = await ask(Object.fromEntries(some))
-          if (!isCurrent()) return
-          more.push(...take(answer))
-        } while (left.length)
-        left = more
-      }
+      const left = [...from]
+      do {
+        const answer = await ask(Object.fromEntries(left.splice(0, MOST_IDS)))
+        if (!isCurrent()) return
+        left.push(...take(answer))
+      } while (left.length)
     },
     async one(id) {
       if (!core.connection.joined()) return

@@ -15,6 +15,7 @@ import { LamplightError, toError } from "./errors.js"
 import { createHttp, query } from "./http.js"
 import { createIdentity } from "./identity.js"
 import { createList } from "./list.js"
+import { hasGap } from "./log.js"
 import { createMarks } from "./marks.js"
 import type { Channel, ClientStorage, LamplightOptions } from "./options.js"
 import { createOutbox } from "./outbox.js"
@@ -286,7 +287,11 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies) account.become(null)
     last = now
     poll.line()
-    for (const one of threads.values()) one.touch()
+    for (const one of threads.values()) {
+      one.touch()
+      // What the catch-up left out for being too far.
+      if (now.status === "connected" && hasGap(one.log())) one.follow().catch(() => {})
+    }
   })
 
   /** Over the socket, waiting for it a little if it is on its way. */

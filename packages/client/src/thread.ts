@@ -69,7 +69,6 @@ export interface Thread extends ConversationHandle {
 
 const PAGE = 50
 const LONG_PAGE = 200
-/** A gap longer than this many pages is not walked: the newest page takes the place of what is here. */
 const MOST_PAGES = 5
 const TYPING_EVERY_MS = 3_000
 const TYPING_MOST_MS = 6_000
@@ -86,6 +85,9 @@ const nothing: MessagesState = {
   readSeq: 0,
   error: null,
 }
+
+/** Whether a gap is too long to be walked through: then the newest page takes the place of what is here. */
+export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MOST_PAGES * LONG_PAGE
 
 export function createThread(core: Core, parts: ThreadParts, id: string): Thread {
   let log = emptyLog
@@ -127,9 +129,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     if (next === log) return
     const before = log
     log = next
-    for (const entry of fresh(before, next)) {
-      if (entry.senderId === core.me() && entry.clientMessageId) parts.settled(entry)
-    }
+    for (const entry of fresh(before, next)) parts.settled(entry)
     parts.list.recount(id)
     messages.touch()
   }
@@ -175,18 +175,19 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     if (!log.loaded) return load()
     if (!hasGap(log) && !always) return Promise.resolve()
     following ??= fetching(async (isStill) => {
-      for (let pages = 1; ; pages++) {
+      for (let pages = 1; !isFar(log); pages++) {
         const page = await fetchPage("after", lastSeq(log), LONG_PAGE)
         if (!isStill()) return
         const before = lastSeq(log)
         change(addPage(log, page))
         if (!page.hasMore && (!hasGap(log) || lastSeq(log) === before)) return
-        if (pages === MOST_PAGES) {
-          const newest = await fetchPage("newest", undefined, LONG_PAGE)
-          if (isStill()) change(addPage(log, newest))
-          return
-        }
+        if (pages === MOST_PAGES) break
       }
+      const newest = await fetchPage("newest", undefined, PAGE)
+      if (!isStill()) return
+      change(addPage(log, newest))
+      // How many of those that were left out are unread only the list can say.
+      parts.list.refreshSoon()
     }).finally(() => {
       following = null
       messages.touch()
@@ -209,7 +210,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
 
   function accept(entry: Message): void {
     stopTyping(entry.senderId)
-    change(addEntry(log, entry))
+    // What nobody looks at, nor is fetching, will be in the first page.
+    if (log.loaded || loading || holders) change(addEntry(log, entry))
+    parts.settled(entry)
     parts.list.arrived(entry)
     fill()
   }

@@ -1,0 +1,288 @@
+import { describe, expect, test, vi } from "vitest"
+import { LamplightError, Unauthorized } from "../src/errors.js"
+import type { TokenRequest } from "../src/options.js"
+import { makeTab, makeWorld } from "./support/harness.js"
+import { refusal } from "./support/server.js"
+
+const token = (claims: object, name = "sig") => `e30.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.${name}`
+
+describe("the connection", () => {
+  test("making a client does nothing", async () => {
+    const world = makeWorld()
+    const { client, sockets } = makeTab(world)
+    await world.clock.advance(60_000)
+    expect(sockets).toHaveLength(0)
+    expect(world.server.seen).toEqual([])
+    expect(world.clock.pending).toBe(0)
+    expect(client.connection.get().status).toBe("idle")
+    expect(client.connection.getServer().status).toBe("idle")
+  })
+
+  test("retain, release, retain: one socket; a release that stays ends it after a while", async () => {
+    const world = makeWorld()
+    const { client, sockets } = makeTab(world)
+    const first = client.retain()
+    first()
+    first()
+    const second = client.retain()
+    const third = client.retain()
+    await world.clock.advance(10_000)
+    expect(sockets).toHaveLength(1)
+    second()
+    await world.clock.advance(10_000)
+    expect(client.connection.get().status).toBe("connected")
+    third()
+    await world.clock.advance(500)
+    expect(client.connection.get().status).toBe("connected")
+    await world.clock.advance(1_000)
+    expect(client.connection.get()).toMatchObject({ status: "idle", stale: false, downSince: null })
+    expect(world.server.peers.size).toBe(0)
+    await world.clock.advance(10_000)
+    expect(world.clock.pending).toBe(0)
+  })
+
+  test("goes from connecting over catching-up to connected", async () => {
+    const world = makeWorld()
+    const { client, wires } = makeTab(world)
+    const seen: string[] = []
+    client.connection.subscribe(() => {
+      const { status } = client.connection.get()
+      if (seen.at(-1) !== status) seen.push(status)
+    })
+    wires.loseAck.add("sync")
+    client.retain()
+    await world.clock.advance(100)
+    expect(seen).toEqual(["connecting", "catching-up"])
+    wires.loseAck.clear()
+    // The answer never came: the line is given up and taken up again.
+    await world.clock.advance(20_000)
+    expect(seen).toEqual(["connecting", "catching-up", "offline", "connecting", "catching-up", "connected"])
+  })
+
+  test("a loss says since when, that it is stale, and when the next try comes; the delays grow", async () => {
+    const world = makeWorld()
+    const { client, wires, cut, sockets } = makeTab(world)
+    client.retain()
+    await world.clock.advance(10_000)
+    wires.socketDown = wires.httpDown = true
+    cut()
+    const lost = world.clock.now()
+    const waits: number[] = []
+    for (let tries = 0; tries < 8; tries++) {
+      const { status, nextTryAt, stale, downSince } = client.connection.get()
+      expect({ status, stale, downSince }).toEqual({ status: "offline", stale: true, downSince: lost })
+      waits.push((nextTryAt as number) - world.clock.now())
+      await world.clock.advance(waits.at(-1) as number)
+    }
+    expect(waits).toEqual([375, 750, 1500, 3000, 6000, 7500, 7500, 7500])
+    expect(sockets).toHaveLength(9)
+    wires.socketDown = wires.httpDown = false
+    await world.clock.advance(8_000)
+    expect(client.connection.get()).toMatchObject({ status: "connected", stale: false, downSince: null, error: null })
+  })
+
+  test("the network coming back, or the page, is worth a try now", async () => {
+    const world = makeWorld()
+    const { client, wires, cut, surroundings } = makeTab(world)
+    client.retain()
+    await world.clock.advance(10_000)
+    wires.socketDown = true
+    cut()
+    await world.clock.advance(60_000)
+    wires.socketDown = false
+    surroundings.tell("wake")
+    await world.clock.advance(1)
+    expect(client.connection.get().status).toBe("connected")
+  })
+
+  test("waking up to a line that died unnoticed is noticed", async () => {
+    const world = makeWorld()
+    const { client, wires, surroundings, sockets } = makeTab(world)
+    client.retain()
+    await world.clock.advance(10_000)
+    wires.swallow.add("user_activity")
+    surroundings.tell("wake")
+    await world.clock.advance(5_100)
+    expect(client.connection.get().status).toBe("offline")
+    await world.clock.advance(1_000)
+    expect(sockets).toHaveLength(2)
+  })
+
+  test("the heartbeat comes every 30 s and says whether the person is there", async () => {
+    const world = makeWorld()
+    const { client, surroundings } = makeTab(world)
+    client.retain()
+    await world.clock.advance(1_000)
+    const beats = () => world.server.seen.filter(({ what }) => what === "user_activity").map(({ body }) => body.active)
+    await world.clock.advance(60_000)
+    expect(beats()).toEqual([true, true])
+    surroundings.active = false
+    await world.clock.advance(30_000)
+    surroundings.active = true
+    surroundings.tell("active")
+    await world.clock.advance(1)
+    expect(beats()).toEqual([true, true, false, true])
+  })
+
+  test("close is for good", async () => {
+    const world = makeWorld()
+    const { client, surroundings } = makeTab(world)
+    client.retain()
+    await world.clock.advance(1_000)
+    client.close()
+    client.retain()
+    client.connect()
+    surroundings.tell("wake")
+    await world.clock.advance(60_000)
+    expect(client.connection.get().status).toBe("closed")
+    expect(world.server.peers.size).toBe(0)
+    expect(world.clock.pending).toBe(0)
+  })
+
+  test("getToken: throwing Unauthorized stops the tries, until connect() is called", async () => {
+    const world = makeWorld()
+    let known = false
+    const getToken = vi.fn((_request: TokenRequest) => {
+      if (!known) throw new Unauthorized()
+      return token({ sub: "me" })
+    })
+    world.server.tokens.set(`Bearer ${token({ sub: "me" })}`, "me")
+    const { client, sockets } = makeTab(world, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(120_000)
+    expect(client.connection.get()).toMatchObject({ status: "refused", nextTryAt: null, error: { code: "unauthenticated" } })
+    const asked = getToken.mock.calls.length
+    expect(asked).toBeLessThanOrEqual(2)
+    expect(sockets).toHaveLength(0)
+    known = true
+    client.connect()
+    await world.clock.advance(100)
+    expect(client.connection.get().status).toBe("connected")
+    expect(client.me.get()).toMatchObject({ status: "signed-in", user: { id: "me" } })
+  })
+
+  test("getToken: anything else that is thrown is tried again", async () => {
+    const world = makeWorld()
+    let calls = 0
+    const getToken = () => {
+      if (++calls < 3) throw new Error("the host is down")
+      return token({ sub: "me" })
+    }
+    const { client } = makeTab(world, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(10_000)
+    expect(client.connection.get().status).toBe("connected")
+  })
+
+  test("getToken: a refused token is asked for once more, then it is refused", async () => {
+    const world = makeWorld()
+    world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
+    const reasons: string[] = []
+    let serial = 0
+    const getToken = ({ reason }: TokenRequest) => {
+      reasons.push(reason)
+      return token({ sub: "me" }, `sig${++serial}`)
+    }
+    const { client, sockets } = makeTab(world, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(60_000)
+    expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "unauthenticated" } })
+    expect(sockets).toHaveLength(2)
+    expect(reasons.slice(0, 2)).toEqual(["connect", "refused"])
+  })
+
+  test("getToken: the same refused token again is told as what it is (LL-107)", async () => {
+    const world = makeWorld()
+    world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
+    const { client } = makeTab(world, { userId: undefined as never, getToken: () => token({ sub: "me" }) })
+    client.retain()
+    await world.clock.advance(60_000)
+    const { status, error } = client.connection.get()
+    expect(status).toBe("refused")
+    expect(error).toBeInstanceOf(LamplightError)
+    expect(error).toMatchObject({ code: "LL-107", retryable: false })
+    for (const part of [error?.saw, error?.expected, error?.fix]) expect(part).toBeTruthy()
+  })
+
+  test("getToken: an expired token is never used again", async () => {
+    const world = makeWorld()
+    let serial = 0
+    const reasons: string[] = []
+    const getToken = ({ reason }: TokenRequest) => {
+      reasons.push(reason)
+      const fresh = token({ sub: "me", exp: world.clock.now() / 1000 + 60 }, `sig${++serial}`)
+      world.server.tokens.set(`Bearer ${fresh}`, "me")
+      return fresh
+    }
+    const { client, cut } = makeTab(world, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(1_000)
+    cut()
+    await world.clock.advance(10_000)
+    expect(reasons).toEqual(["connect"])
+    await world.clock.advance(60_000)
+    cut()
+    await world.clock.advance(10_000)
+    expect(reasons).toEqual(["connect", "expired"])
+  })
+
+  test("token_expired is answered with a fresh token over the same socket", async () => {
+    const world = makeWorld()
+    let serial = 0
+    const getToken = () => {
+      const fresh = token({ sub: "me" }, `sig${++serial}`)
+      world.server.tokens.set(`Bearer ${fresh}`, "me")
+      return fresh
+    }
+    const { client, sockets } = makeTab(world, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(1_000)
+    for (const peer of world.server.peers) peer.send("token_expired", { graceMs: 30_000 })
+    await world.clock.advance(1_000)
+    const sent = world.server.seen.find(({ what }) => what === "authenticate")
+    expect(sent?.body.token).toBe(token({ sub: "me" }, "sig2"))
+    expect(sockets).toHaveLength(1)
+  })
+
+  test("without a session it is refused as signed out; signing in connects, signing out forgets everything", async () => {
+    const world = makeWorld()
+    world.server.addRoom("7", "me", "asha")
+    world.server.store("7", "asha", "hello")
+    const { client } = makeTab(world, { userId: undefined as never })
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "unauthenticated" } })
+    expect(client.me.get().status).toBe("signed-out")
+    await expect(client.login({ username: "me", password: "wrong" })).rejects.toMatchObject({ code: "unauthenticated" })
+    await client.login({ username: "me", password: "right" })
+    await world.clock.advance(1_000)
+    expect(client.connection.get().status).toBe("connected")
+    const seven = client.conversation("7")
+    seven.open()
+    await world.clock.advance(100)
+    expect(seven.messages.get().rows).toHaveLength(1)
+    await client.logout()
+    await world.clock.advance(1_000)
+    expect(client.me.get()).toMatchObject({ status: "signed-out", user: null })
+    expect(client.connection.get().status).toBe("refused")
+    expect(client.conversations.get().items).toEqual([])
+    expect(seven.messages.get()).toMatchObject({ status: "loading", rows: [] })
+    expect(client.roster().get().users).toEqual([])
+    expect(world.server.peers.size).toBe(0)
+  })
+
+  test("the session is asked for once, not with every reconnect", async () => {
+    const world = makeWorld()
+    world.server.addUser("me")
+    world.server.session = "me"
+    const { client, cut } = makeTab(world, { userId: undefined as never })
+    client.retain()
+    await world.clock.advance(1_000)
+    for (let round = 0; round < 3; round++) {
+      cut()
+      await world.clock.advance(10_000)
+    }
+    expect(client.connection.get().status).toBe("connected")
+    expect(world.server.seen.filter(({ what }) => what.includes("session"))).toHaveLength(1)
+  })
+})

@@ -1,0 +1,220 @@
+import { describe, expect, test } from "vitest"
+import { Browser, makeTab, makeWorld } from "./support/harness.js"
+
+async function ready(browser = new Browser(), world = makeWorld()) {
+  if (!world.server.rooms.size) {
+    world.server.addRoom("7", "me", "asha")
+    for (let at = 1; at <= 5; at++) world.server.store("7", "asha", `text ${at}`)
+  }
+  const tab = makeTab(world, {}, browser)
+  tab.client.retain()
+  const seven = tab.client.conversation("7")
+  seven.open()
+  await world.clock.advance(1_000)
+  const room = world.server.rooms.get("7")
+  return { world, ...world, ...tab, seven, room, unread: () => tab.client.unread.get().total }
+}
+
+describe("read marks", () => {
+  test("M9 the count follows the mark, which never goes back, and is told once for many", async () => {
+    const { seven, clock, server, unread, room } = await ready()
+    expect(unread()).toBe(5)
+    seven.markRead(2)
+    seven.markRead(3)
+    seven.markRead(1)
+    expect(unread()).toBe(2)
+    await clock.advance(1_000)
+    expect(room?.read.get("me")).toBe(3)
+    expect(server.seen.filter(({ what }) => what === "mark_read")).toHaveLength(1)
+    server.say("7", "asha", "text 6")
+    await clock.advance(10)
+    expect(unread()).toBe(3)
+    seven.markRead()
+    expect(unread()).toBe(0)
+    expect(seven.messages.get().readSeq).toBe(6)
+  })
+
+  test("M9 one's own messages are never unread, and sending moves the mark", async () => {
+    const { seven, clock, server, unread } = await ready()
+    await seven.send("mine")
+    await clock.advance(100)
+    expect(unread()).toBe(0)
+    server.say("7", "asha", "reply")
+    server.say("7", "me", "from my phone")
+    await clock.advance(100)
+    expect(unread()).toBe(0)
+  })
+
+  test("M9 a badge clears in every tab, and on every device", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    const two = await ready(browser, one.world)
+    const device = await ready(new Browser(), one.world)
+    expect([one.unread(), two.unread(), device.unread()]).toEqual([5, 5, 5])
+    one.seven.markRead()
+    await one.clock.advance(1)
+    expect([one.unread(), two.unread()]).toEqual([0, 0])
+    await one.clock.advance(1_000)
+    expect(device.unread()).toBe(0)
+  })
+
+  test("M9 a mark made while everything is cut stays over a reload and arrives later", async () => {
+    const browser = new Browser()
+    const before = await ready(browser)
+    before.wires.socketDown = before.wires.httpDown = true
+    before.cut()
+    before.seven.markRead()
+    await before.clock.advance(2_000)
+    before.client.close()
+    const after = await ready(browser, before.world)
+    expect(after.unread()).toBe(0)
+    await after.clock.advance(6_000)
+    expect(after.room?.read.get("me")).toBe(5)
+    expect(after.unread()).toBe(0)
+  })
+
+  test("M9 a stale answer does not bring a badge back", async () => {
+    const { seven, clock, server, client, unread, wires } = await ready()
+    wires.swallow.add("mark_read")
+    seven.markRead()
+    await clock.advance(100)
+    for (const peer of server.peers) peer.send("conversation_updated", server.view(server.rooms.get("7") as never, "me"))
+    await client.reloadConversations()
+    expect(unread()).toBe(0)
+  })
+
+  test("conversation_updated heals a badge", async () => {
+    const { clock, server, unread } = await ready()
+    const room = server.rooms.get("7") as NonNullable<ReturnType<typeof server.rooms.get>>
+    room.read.set("me", 4)
+    for (const peer of server.peers) peer.send("conversation_updated", server.view(room, "me"))
+    await clock.advance(10)
+    expect(unread()).toBe(1)
+  })
+
+  test("how far the others got only grows", async () => {
+    const { clock, server, seven } = await ready()
+    expect(seven.readers.get().asha).toMatchObject({ readSeq: 5 })
+    await seven.send("mine")
+    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 5 })
+    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 6 })
+    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 2, readSeq: 2 })
+    await clock.advance(10)
+    expect(seven.readers.get().asha).toEqual({ userId: "asha", deliveredSeq: 6, readSeq: 6 })
+  })
+})
+
+describe("typing", () => {
+  test("is told at most every 3 s, and taken back", async () => {
+    const { clock, server, seven } = await ready()
+    const told = () => server.seen.filter(({ what }) => what === "typing").map(({ body }) => body.isTyping)
+    for (let at = 0; at < 40; at++) {
+      seven.setTyping(true)
+      await clock.advance(100)
+    }
+    expect(told()).toEqual([true, true])
+    seven.setTyping(false)
+    seven.setTyping(false)
+    await clock.advance(100)
+    expect(told()).toEqual([true, true, false])
+    await seven.send("done")
+    seven.setTyping(false)
+    await clock.advance(100)
+    expect(told()).toHaveLength(3)
+  })
+
+  test("ends by itself, by being taken back, or with that sender's message", async () => {
+    const { clock, server, seven } = await ready()
+    const expiresAt = () => new Date(clock.now() + 6_000).toISOString()
+    const type = (isTyping: boolean) =>
+      server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping, expiresAt: expiresAt() })
+    type(true)
+    await clock.advance(5_900)
+    expect(seven.typing.get().userIds).toEqual(["asha"])
+    await clock.advance(200)
+    expect(seven.typing.get().userIds).toEqual([])
+    type(true)
+    await clock.advance(10)
+    type(false)
+    await clock.advance(10)
+    expect(seven.typing.get().userIds).toEqual([])
+    type(true)
+    await clock.advance(10)
+    server.say("7", "asha", "there")
+    await clock.advance(10)
+    expect(seven.typing.get().userIds).toEqual([])
+  })
+
+  test("a server whose clock is an hour off changes nothing", async () => {
+    const { clock, server, seven } = await ready()
+    const expiresAt = new Date(clock.now() + 3_600_000).toISOString()
+    server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping: true, expiresAt })
+    await clock.advance(10)
+    expect(seven.typing.get().userIds).toEqual(["asha"])
+    await clock.advance(6_000)
+    expect(seven.typing.get().userIds).toEqual([])
+  })
+})
+
+describe("drafts", () => {
+  test("survive a reload, are shared by tabs and shown in the list", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    const two = await ready(browser, one.world)
+    one.seven.setDraft("half a thought")
+    await one.clock.advance(1)
+    expect(two.seven.draft.get()).toBe("half a thought")
+    expect(two.client.conversations.get().items[0]?.draft).toBe("half a thought")
+    await one.clock.advance(500)
+    one.client.close()
+    two.client.close()
+    const after = await ready(browser, one.world)
+    expect(after.seven.draft.get()).toBe("half a thought")
+  })
+
+  test("a page that is about to go writes them down", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    one.seven.setDraft("quick")
+    one.surroundings.tell("hide")
+    await one.clock.advance(1)
+    const after = await ready(browser, one.world)
+    expect(after.seven.draft.get()).toBe("quick")
+  })
+
+  test("are cleared when the outbox has the text, and only then", async () => {
+    const { seven } = await ready()
+    seven.setDraft("hello")
+    const sending = seven.send("hello")
+    expect(seven.draft.get()).toBe("hello")
+    await sending
+    expect(seven.draft.get()).toBe("")
+    seven.setDraft("hello again")
+    const second = seven.send("hello again")
+    seven.setDraft("newer text")
+    await second
+    expect(seven.draft.get()).toBe("newer text")
+    seven.setDraft("  ")
+    await seven.send("  ")
+    expect(seven.draft.get()).toBe("  ")
+  })
+})
+
+describe("notifications", () => {
+  test("ten tabs hear of a message, one of them alone", async () => {
+    const browser = new Browser()
+    const first = await ready(browser)
+    const tabs = [first]
+    for (let at = 1; at < 10; at++) tabs.push(await ready(browser, first.world))
+    const heard: boolean[] = []
+    for (const tab of tabs) tab.client.onMessage((_, alone) => heard.push(alone))
+    first.server.say("7", "asha", "ping")
+    await first.clock.advance(10)
+    expect(heard).toHaveLength(10)
+    expect(heard.filter(Boolean)).toHaveLength(1)
+    // What is one's own makes no sound.
+    first.server.say("7", "me", "mine")
+    await first.clock.advance(10)
+    expect(heard).toHaveLength(10)
+  })
+})

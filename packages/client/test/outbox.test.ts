@@ -1,0 +1,378 @@
+import { describe, expect, test } from "vitest"
+import { Browser, makeTab, makeWorld, type Tab } from "./support/harness.js"
+import { refusal } from "./support/server.js"
+
+async function ready(options: Parameters<typeof makeTab>[1] = {}) {
+  const world = makeWorld()
+  const room = world.server.addRoom("7", "me", "asha")
+  const browser = new Browser()
+  const tab = makeTab(world, options, browser)
+  tab.client.retain()
+  const seven = tab.client.conversation("7")
+  seven.open()
+  await world.clock.advance(500)
+  const texts = () => room.log.map((entry) => entry.content)
+  return { world, ...world, room, ...tab, seven, texts }
+}
+
+const rows = (tab: Pick<Tab, "client">, id = "7") =>
+  tab.client
+    .conversation(id)
+    .messages.get()
+    .rows.map((row) => [row.content, row.state])
+
+describe("the outbox", () => {
+  test("shows a message at once, and puts the real one in its place under the same key", async () => {
+    const { clock, seven, wires } = await ready()
+    wires.loseAck.add("send_private_message")
+    const seen: string[][] = []
+    seven.messages.subscribe(() => seen.push(seven.messages.get().rows.map((row) => `${row.key} ${row.state}`)))
+    await seven.send("hello")
+    const [optimistic] = seven.messages.get().rows
+    expect(optimistic).toMatchObject({ content: "hello", state: "sending", message: null, mine: true })
+    await clock.advance(6_000)
+    const [real] = seven.messages.get().rows
+    expect(real).toMatchObject({ key: optimistic?.key, state: "sent", seq: 1 })
+    // No moment without it, none with two of it.
+    for (const moment of seen) expect(moment).toHaveLength(1)
+  })
+
+  test("M1 a lost acknowledgement: after 5 s over HTTP with the same id, stored once", async () => {
+    const { clock, server, room, seven, wires, client } = await ready()
+    wires.loseAck.add("send_private_message")
+    await seven.send("hello")
+    await clock.advance(4_900)
+    expect(rows({ client })).toEqual([["hello", "sending"]])
+    await clock.advance(200)
+    expect(rows({ client })).toEqual([["hello", "sent"]])
+    expect(room.log).toHaveLength(1)
+    const sends = server.seen.filter(({ what }) => what === "send_private_message" || what.includes("/message"))
+    const [socket, http] = sends.filter(({ body }) => body.clientMessageId)
+    expect(socket?.wire).toBe("socket")
+    expect(http).toMatchObject({ wire: "http", body: { clientMessageId: socket?.body.clientMessageId } })
+    expect(client.outbox.get().items).toEqual([])
+  })
+
+  test("M1 both wires lose the answer: it is tried again with the same id until it is clear, stored once", async () => {
+    const { clock, room, seven, wires, client } = await ready()
+    wires.loseAck.add("send_private_message")
+    wires.loseAnswer.add("POST /api/privatechat/message")
+    await seven.send("hello")
+    await clock.advance(5_500)
+    expect(client.outbox.get()).toMatchObject({ waiting: 1, failed: 0 })
+    expect(client.outbox.get().items[0]).toMatchObject({ dispatched: true, waitingFor: "connection" })
+    wires.loseAnswer.clear()
+    await clock.advance(10_000)
+    expect(rows({ client })).toEqual([["hello", "sent"]])
+    expect(room.log).toHaveLength(1)
+  })
+
+  test("M5 the order stays when the socket fails in the middle and HTTP takes over", async () => {
+    const { clock, seven, wires, cut, texts, client } = await ready()
+    wires.swallow.add("send_private_message")
+    await Promise.all(["one", "two", "three"].map((text) => seven.send(text)))
+    await clock.advance(1_000)
+    wires.socketDown = true
+    cut()
+    await clock.advance(1_000)
+    await seven.send("four")
+    await clock.advance(1_000)
+    expect(texts()).toEqual(["one", "two", "three", "four"])
+    expect(client.connection.get().overHttp).toBe(true)
+    wires.socketDown = false
+    wires.swallow.clear()
+    await clock.advance(15_000)
+    expect(client.connection.get().status).toBe("connected")
+    await seven.send("five")
+    await clock.advance(100)
+    expect(texts()).toEqual(["one", "two", "three", "four", "five"])
+    expect(rows({ client }).map(([text]) => text)).toEqual(["one", "two", "three", "four", "five"])
+  })
+
+  test("M5 one is in flight in a conversation; another conversation does not wait for it", async () => {
+    const { clock, server, seven, wires, client, texts } = await ready()
+    server.addRoom("8", "me", "ben")
+    wires.swallow.add("send_private_message")
+    wires.gate = new Promise(() => {})
+    await seven.send("stuck")
+    await seven.send("behind")
+    await clock.advance(100)
+    wires.swallow.clear()
+    await client.conversation("8").send("free")
+    await clock.advance(100)
+    expect(server.rooms.get("8")?.log.map((entry) => entry.content)).toEqual(["free"])
+    expect(texts()).toEqual([])
+    expect(client.outbox.get().items.map((item) => item.waitingFor)).toEqual(["server", "earlier"])
+  })
+
+  test("with everything cut it is kept, and arrives once and in order when the server is back", async () => {
+    const { clock, seven, wires, cut, texts, client } = await ready()
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.send("one")
+    await seven.send("two")
+    await clock.advance(60_000)
+    expect(rows({ client })).toEqual([
+      ["one", "sending"],
+      ["two", "sending"],
+    ])
+    expect(client.outbox.get().items.map((item) => item.waitingFor)).toEqual(["connection", "earlier"])
+    expect(client.outbox.get().items[0]?.nextTryAt).toBeGreaterThan(clock.now())
+    wires.socketDown = wires.httpDown = false
+    await clock.advance(31_000)
+    expect(texts()).toEqual(["one", "two"])
+  })
+
+  test("coming back wakes what waits", async () => {
+    const { clock, seven, wires, cut, texts, surroundings } = await ready()
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.send("one")
+    await clock.advance(120_000)
+    wires.socketDown = wires.httpDown = false
+    surroundings.tell("wake")
+    await clock.advance(10)
+    expect(texts()).toEqual(["one"])
+  })
+
+  test("a permanent refusal fails the row; what waits behind says so until it is retried, edited or discarded", async () => {
+    const { clock, seven, server, texts, client, surroundings } = await ready()
+    server.refuse = (what, body) =>
+      what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined
+    await seven.send("bad")
+    await seven.send("good")
+    await clock.advance(100)
+    expect(seven.messages.get().rows.map((row) => [row.content, row.state, row.waitingFor])).toEqual([
+      ["bad", "failed", null],
+      ["good", "sending", "earlier-failed"],
+    ])
+    expect(seven.messages.get().rows[0]?.error?.code).toBe("invalid")
+    expect(client.conversations.get().items[0]).toMatchObject({ waiting: 1, failed: 1 })
+    const id = client.outbox.get().items[0]?.clientMessageId as string
+    const tries = () => server.seen.filter(({ body }) => body.content === "bad").length
+    surroundings.tell("wake")
+    await clock.advance(60_000)
+    expect(tries()).toBe(1)
+    client.outbox.retry(id)
+    await clock.advance(100)
+    expect(tries()).toBe(2)
+    expect(client.outbox.get().failed).toBe(1)
+    await client.outbox.edit(id, "better")
+    await clock.advance(100)
+    expect(texts()).toEqual(["better", "good"])
+    expect(client.outbox.get().items).toEqual([])
+  })
+
+  test("discarding gives the text back and lets the next one go", async () => {
+    const { clock, seven, server, texts, client } = await ready()
+    server.refuse = (what, body) => (what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined)
+    await seven.send("bad")
+    await seven.send("good")
+    await clock.advance(100)
+    const id = client.outbox.get().items[0]?.clientMessageId as string
+    expect(await client.outbox.discard(id)).toBe("bad")
+    await clock.advance(100)
+    expect(texts()).toEqual(["good"])
+  })
+
+  test("what may have arrived cannot be edited; what never left can", async () => {
+    const { clock, seven, wires, client, cut } = await ready()
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.send("dispatched")
+    await seven.send("prepared")
+    await clock.advance(100)
+    const [first, second] = client.outbox.get().items
+    expect([first?.dispatched, second?.dispatched]).toEqual([true, false])
+    const refused = await client.outbox.edit(first?.clientMessageId as string, "other")
+    expect(refused).toMatchObject({ ok: false, content: "other", error: { code: "conflict" } })
+    expect(await client.outbox.edit(second?.clientMessageId as string, "changed")).toMatchObject({ ok: true })
+    expect(client.outbox.get().items.map((item) => item.content)).toEqual(["dispatched", "changed"])
+  })
+
+  test("waiting is told: rate limits wait as long as the server says", async () => {
+    const { clock, seven, server, texts, surroundings } = await ready()
+    let limited = true
+    server.refuse = (what) =>
+      limited && what === "send_private_message" ? refusal("rate_limited", true, { retryAfterMs: 8_000 }) : undefined
+    await seven.send("hello")
+    await clock.advance(1_000)
+    limited = false
+    surroundings.tell("wake")
+    await clock.advance(5_000)
+    expect(texts()).toEqual([])
+    await clock.advance(3_000)
+    expect(texts()).toEqual(["hello"])
+  })
+
+  test.each(["unavailable", "internal"] as const)("M1 after %s it is tried again with the same id", async (code) => {
+    const { clock, seven, server, room } = await ready()
+    let ill = true
+    server.refuse = (what, body) => {
+      if (!ill || what !== "send_private_message") return
+      // The outcome is unknown: here it was stored.
+      server.send("me", body)
+      return refusal(code, true)
+    }
+    await seven.send("hello")
+    await clock.advance(500)
+    ill = false
+    await clock.advance(5_000)
+    expect(room.log).toHaveLength(1)
+  })
+
+  test.each([
+    ["", "empty_message"],
+    [" \n\t\u2003\u3000", "empty_message"],
+    ["😀".repeat(8_001), "too_long"],
+  ])("what is refused before it enters gives its text back (%#)", async (text, code) => {
+    const { seven, client } = await ready()
+    expect(await seven.send(text)).toMatchObject({ ok: false, content: text, error: { code, retryable: false } })
+    expect(client.outbox.get().items).toEqual([])
+  })
+
+  test("8,000 characters outside of the basic plane are not too long", async () => {
+    const { seven } = await ready()
+    expect(await seven.send("😀".repeat(8_000))).toMatchObject({ ok: true })
+  })
+
+  test("a conversation that is not there gives the text back", async () => {
+    const { client, clock } = await ready()
+    const nowhere = client.conversation("404")
+    nowhere.open()
+    await clock.advance(100)
+    expect(nowhere.messages.get()).toMatchObject({ status: "error", error: { code: "not_found" } })
+    expect(await nowhere.send("hello?")).toMatchObject({ ok: false, content: "hello?", error: { code: "not_found" } })
+  })
+
+  test("M1 M5 what survives a reload is sent again with the same ids, in order", async () => {
+    const before = await ready()
+    before.wires.loseAck.add("send_private_message")
+    before.wires.httpDown = true
+    await before.seven.send("one")
+    await before.seven.send("two")
+    await before.clock.advance(100)
+    expect(before.texts()).toEqual(["one"])
+    before.client.close()
+    // The page is loaded again.
+    const after = makeTab(before.world, {}, before.browser)
+    after.client.retain()
+    await before.clock.advance(1_000)
+    expect(before.texts()).toEqual(["one", "two"])
+    expect(before.room.log).toHaveLength(2)
+    expect(after.client.outbox.get().items).toEqual([])
+    expect(await before.browser.storage.outbox("me")).toEqual([])
+  })
+
+  test("a failed row survives a reload", async () => {
+    const before = await ready()
+    before.server.refuse = (what) => (what === "send_private_message" ? refusal("forbidden") : undefined)
+    await before.seven.send("one")
+    await before.clock.advance(100)
+    before.client.close()
+    const after = makeTab(before.world, {}, before.browser)
+    after.client.retain()
+    after.client.conversation("7").open()
+    await before.clock.advance(1_000)
+    expect(after.client.conversation("7").messages.get().rows[0]).toMatchObject({
+      state: "failed",
+      error: { code: "forbidden" },
+    })
+  })
+
+  test("M1 two tabs show the same message once, and it is sent once", async () => {
+    const one = await ready()
+    const other = makeTab(one.world, {}, one.browser)
+    other.client.retain()
+    other.client.conversation("7").open()
+    await one.clock.advance(500)
+    one.server.seen.length = 0
+    await one.seven.send("hello")
+    await other.client.conversation("7").send("there")
+    await one.clock.advance(500)
+    expect(one.texts()).toEqual(["hello", "there"])
+    expect(one.server.seen.filter(({ what }) => what === "send_private_message")).toHaveLength(2)
+    for (const tab of [one, other]) {
+      expect(rows(tab)).toEqual([
+        ["hello", "sent"],
+        ["there", "sent"],
+      ])
+      expect(tab.client.outbox.get().items).toEqual([])
+    }
+  })
+
+  test("M5 what a closed tab left is taken up by the other one", async () => {
+    const one = await ready()
+    const other = makeTab(one.world, {}, one.browser)
+    other.client.retain()
+    await one.clock.advance(500)
+    for (const tab of [one, other]) {
+      tab.wires.socketDown = tab.wires.httpDown = true
+      tab.cut()
+    }
+    await one.seven.send("one")
+    await one.seven.send("two")
+    await one.clock.advance(1_000)
+    expect(other.client.outbox.get().waiting).toBe(2)
+    one.client.close()
+    other.wires.socketDown = other.wires.httpDown = false
+    await one.clock.advance(40_000)
+    expect(one.texts()).toEqual(["one", "two"])
+  })
+
+  test("a lock that is never given back does not keep the others from sending", async () => {
+    const { clock, seven, texts } = await ready({ withLock: () => new Promise(() => {}) })
+    await seven.send("hello")
+    await clock.advance(21_000)
+    expect(texts()).toEqual(["hello"])
+  })
+
+  test("without storage it goes on in memory, and says so", async () => {
+    const broken = () => Promise.reject(new Error("no storage here"))
+    const { clock, seven, texts, client } = await ready({
+      storage: { outbox: broken, putOutbox: broken, deleteOutbox: broken, get: broken, set: broken },
+    })
+    await seven.send("hello")
+    expect(client.outbox.get().durable).toBe(false)
+    await clock.advance(100)
+    expect(texts()).toEqual(["hello"])
+    expect(rows({ client })).toEqual([["hello", "sent"]])
+  })
+
+  test("M11 the real message that comes by another way takes the place of the optimistic one", async () => {
+    const { clock, seven, wires, server, client } = await ready()
+    wires.loseAck.add("send_private_message")
+    wires.httpDown = true
+    await seven.send("hello")
+    await clock.advance(100)
+    expect(client.outbox.get().waiting).toBe(1)
+    server.say("7", "asha", "I read that")
+    wires.httpDown = false
+    await clock.advance(1_000)
+    expect(rows({ client })).toEqual([
+      ["hello", "sent"],
+      ["I read that", "sent"],
+    ])
+    expect(client.outbox.get().items).toEqual([])
+  })
+
+  test("M6 an own message after a gap is shown as sent, at the end, while the gap is fetched", async () => {
+    const { clock, seven, server, wires, client } = await ready()
+    wires.loseEvent.add("new_private_message")
+    server.say("7", "asha", "lost on the way")
+    let open = () => {}
+    wires.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    await seven.send("mine")
+    await clock.advance(100)
+    expect(rows({ client })).toEqual([["mine", "sent"]])
+    expect(seven.messages.get().catchingUp).toBe(true)
+    open()
+    await clock.advance(100)
+    expect(rows({ client })).toEqual([
+      ["lost on the way", "sent"],
+      ["mine", "sent"],
+    ])
+  })
+})

@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest"
+import { makeTab, makeWorld } from "./support/harness.js"
+
+async function ready(roster: "full" | "diff" | "watch" | "none" = "diff") {
+  const world = makeWorld()
+  world.server.come("asha")
+  world.server.come("ben")
+  const tab = makeTab(world, { roster })
+  tab.client.retain()
+  await world.clock.advance(500)
+  const all = () => tab.client.roster().get()
+  return { world, ...world, ...tab, all, names: () => all().users.map((one) => one.userId) }
+}
+
+describe("the people around", () => {
+  test.each(["full", "diff"] as const)("P5 P6 in %s mode come and go as the server tells", async (mode) => {
+    const { server, clock, names, all, client } = await ready(mode)
+    expect(names()).toEqual(["asha", "ben", "me"])
+    server.come("cleo")
+    server.go("ben")
+    server.come("asha", { status: "busy", text: "In a meeting" })
+    await clock.advance(200)
+    expect(names()).toEqual(["asha", "cleo", "me"])
+    expect(all()).toMatchObject({ status: "live", count: 3, truncated: false })
+    expect(client.presence("asha").get()).toMatchObject({ status: "busy", text: "In a meeting" })
+    expect(client.presence("ben").get()).toMatchObject({ status: "offline", user: { name: "ben" } })
+    expect(client.presence("ben").get().lastSeenAt).toBeTruthy()
+  })
+
+  test("watched people are followed while somebody looks, and asked for again after a reconnect", async () => {
+    const { server, clock, client, cut } = await ready("watch")
+    const store = client.roster(["asha", "zoe"])
+    expect(client.roster(["asha", "zoe"])).toBe(store)
+    expect(store.get().asha?.status).toBe("unknown")
+    const stop = store.subscribe(() => {})
+    await clock.advance(100)
+    expect(store.get()).toMatchObject({ asha: { status: "online" }, zoe: { status: "offline" } })
+    server.go("asha")
+    await clock.advance(100)
+    expect(store.get().asha?.status).toBe("offline")
+    cut()
+    server.come("asha")
+    await clock.advance(3_000)
+    expect(store.get().asha?.status).toBe("online")
+    stop()
+    await clock.advance(100)
+    expect(server.seen.at(-1)).toMatchObject({ what: "unwatch_presence", body: { userIds: ["asha", "zoe"] } })
+  })
+
+  test("somebody who is not in the complete list is offline, with when they were last seen", async () => {
+    const { clock, client, server } = await ready("diff")
+    server.lastSeen.set("zoe", "2026-02-28T09:00:00.000Z")
+    const zoe = client.presence("zoe")
+    zoe.subscribe(() => {})
+    await clock.advance(100)
+    expect(zoe.get()).toMatchObject({ status: "offline", lastSeenAt: "2026-02-28T09:00:00.000Z" })
+  })
+
+  test("a short loss shows nothing; after 5 s presence is unknown, until the list is there again", async () => {
+    const { clock, client, wires, cut, all, names } = await ready()
+    const seen: string[] = []
+    const asha = client.presence("asha")
+    asha.subscribe(() => {
+      if (seen.at(-1) !== asha.get().status) seen.push(asha.get().status)
+    })
+    cut()
+    await clock.advance(2_000)
+    expect(seen.filter((status) => status !== "online")).toEqual([])
+    expect(client.connection.get().status).toBe("connected")
+    wires.socketDown = true
+    cut()
+    await clock.advance(4_900)
+    expect(asha.get().status).toBe("online")
+    await clock.advance(200)
+    expect(asha.get().status).toBe("unknown")
+    expect(all().status).toBe("unknown")
+    expect(names()).toContain("asha")
+    wires.socketDown = false
+    await clock.advance(15_000)
+    expect(asha.get().status).toBe("online")
+    expect(all().status).toBe("live")
+  })
+
+  test("who left meanwhile is gone after the reconnect", async () => {
+    const { server, clock, cut, names } = await ready()
+    cut()
+    server.go("asha")
+    server.come("cleo")
+    await clock.advance(3_000)
+    expect(names()).toEqual(["ben", "cleo", "me"])
+  })
+
+  test("a view that did not change is the same object", async () => {
+    const { server, clock, client, all } = await ready()
+    const before = { all: all(), ben: client.presence("ben").get() }
+    server.come("asha", { status: "away" })
+    await clock.advance(100)
+    expect(all()).not.toBe(before.all)
+    expect(client.presence("ben").get()).toBe(before.ben)
+    expect(all().users.find((one) => one.userId === "ben")).toBe(
+      before.all.users.find((one) => one.userId === "ben"),
+    )
+  })
+
+  test("one's own status is chosen for all devices; what one does is said again after a reconnect", async () => {
+    const { server, clock, client, cut } = await ready()
+    await client.setStatus("busy", { text: "Writing" })
+    expect(client.me.get().chosen).toEqual({ status: "busy", text: "Writing" })
+    await client.setActivity({ kind: "in_call" })
+    cut()
+    await clock.advance(3_000)
+    expect(server.seen.filter(({ what }) => what === "set_activity")).toHaveLength(2)
+  })
+})

@@ -1,0 +1,199 @@
+/** A client with everything around it in the test's hand: time, wires that can fail, storage, tabs. */
+import { createLamplight } from "../../src/client.js"
+import type { Channel, ClientStorage, LamplightOptions, SocketLike, Surroundings, WithLock } from "../../src/options.js"
+import { memoryStorage } from "../../src/storage.js"
+import { TestClock } from "./clock.js"
+import { type Peer, TestServer } from "./server.js"
+
+/** What the wires do to what passes over them. */
+export interface Wires {
+  /** The socket cannot connect. */
+  socketDown: boolean
+  /** No HTTP request arrives. */
+  httpDown: boolean
+  /** Events that are handled without their acknowledgement ever arriving. */
+  loseAck: Set<string>
+  /** Events that never arrive. */
+  swallow: Set<string>
+  /** HTTP requests whose answer is lost, by `METHOD /path`. */
+  loseAnswer: Set<string>
+  /** Server events that are lost on their way. */
+  loseEvent: Set<string>
+  /** Takes an event with its acknowledgement into the test's hand, if it returns true. */
+  take: (event: string, ack: (answer: unknown) => void) => boolean
+  /** HTTP answers wait for this. */
+  gate: Promise<void> | null
+}
+
+/** One browser: what its tabs share. */
+export class Browser {
+  storage: ClientStorage = memoryStorage()
+  tabs = new Set<(message: unknown) => void>()
+  #tails = new Map<string, Promise<unknown>>()
+
+  openChannel = (_name: string, receive: (message: unknown) => void): Channel => {
+    this.tabs.add(receive)
+    return {
+      post: (message) => {
+        for (const tab of this.tabs) if (tab !== receive) queueMicrotask(() => tab(structuredClone(message)))
+      },
+      close: () => void this.tabs.delete(receive),
+    }
+  }
+
+  withLock: WithLock = (name, work, ifAvailable) => {
+    const tail = this.#tails.get(name)
+    if (tail && ifAvailable) return Promise.resolve(undefined)
+    const run = (tail ?? Promise.resolve()).then(work)
+    const end: Promise<unknown> = run
+      .catch(() => {})
+      .then(() => {
+        if (this.#tails.get(name) === end) this.#tails.delete(name)
+      })
+    this.#tails.set(name, end)
+    return run
+  }
+}
+
+export interface World {
+  clock: TestClock
+  server: TestServer
+}
+
+export function makeWorld(): World {
+  const clock = new TestClock()
+  return { clock, server: new TestServer(clock.now) }
+}
+
+let serial = 0
+
+/** One tab. */
+export function makeTab(world: World, options: LamplightOptions = {}, browser = new Browser()) {
+  const { clock, server } = world
+  const wires: Wires = {
+    socketDown: false,
+    httpDown: false,
+    loseAck: new Set(),
+    swallow: new Set(),
+    loseAnswer: new Set(),
+    loseEvent: new Set(),
+    take: () => false,
+    gate: null,
+  }
+  const sockets: FakeSocket[] = []
+  const surroundings = new TestSurroundings()
+
+  class FakeSocket implements SocketLike {
+    connected = false
+    id: string | undefined
+    #listeners = new Map<string, ((...args: unknown[]) => void)[]>()
+    #peer: Peer | null = null
+
+    on(event: string, listener: (...args: never[]) => void) {
+      const list = this.#listeners.get(event) ?? []
+      this.#listeners.set(event, [...list, listener as (...args: unknown[]) => void])
+    }
+
+    #fire(event: string, ...args: unknown[]) {
+      for (const listener of this.#listeners.get(event) ?? []) listener(...args)
+    }
+
+    connect() {
+      queueMicrotask(() => {
+        if (wires.socketDown) return this.#fire("connect_error", new Error("websocket error"))
+        this.connected = true
+        this.id = `socket-${++serial}`
+        this.#peer = {
+          id: this.id,
+          userId: null,
+          roster: "none",
+          watches: new Set(),
+          send: (event, payload) => {
+            const copy = structuredClone(payload)
+            if (!wires.loseEvent.has(event)) queueMicrotask(() => this.connected && this.#fire(event, copy))
+          },
+          cut: () => this.#lose("transport close"),
+        }
+        server.connect(this.#peer)
+        this.#fire("connect")
+      })
+    }
+
+    #lose(reason: string) {
+      if (!this.connected) return
+      this.connected = false
+      if (this.#peer) server.disconnect(this.#peer)
+      this.#fire("disconnect", reason)
+    }
+
+    cut() {
+      this.#lose("transport close")
+    }
+
+    emit(event: string, payload: unknown, ack?: (answer: unknown) => void) {
+      const peer = this.#peer as Peer
+      if (ack && wires.take(event, ack)) return
+      const copy = structuredClone(payload) as Record<string, unknown>
+      queueMicrotask(() => {
+        if (!this.connected || wires.swallow.has(event)) return
+        const reply = structuredClone(server.onSocket(peer, event, copy))
+        if (!wires.loseAck.has(event)) queueMicrotask(() => this.connected && ack?.(reply))
+      })
+    }
+
+    disconnect() {
+      this.#lose("io client disconnect")
+    }
+  }
+
+  const fakeFetch = async (input: unknown, init: RequestInit = {}) => {
+    await wires.gate
+    const path = String(input)
+    const method = init.method ?? "GET"
+    if (wires.httpDown) throw new TypeError("Failed to fetch")
+    const headers = init.headers as Record<string, string>
+    const body = init.body ? JSON.parse(String(init.body)) : {}
+    const { status, reply } = server.onHttp(method, path, body, headers)
+    if (wires.loseAnswer.has(`${method} ${path}`)) throw new TypeError("Failed to fetch")
+    return new Response(JSON.stringify(reply), { status })
+  }
+
+  const client = createLamplight({
+    userId: "me",
+    clock,
+    random: () => 0.5,
+    newId: () => `id-${++serial}`,
+    surroundings,
+    fetch: fakeFetch as typeof fetch,
+    openSocket: () => {
+      const socket = new FakeSocket()
+      sockets.push(socket)
+      return socket
+    },
+    storage: browser.storage,
+    openChannel: browser.openChannel,
+    withLock: browser.withLock,
+    ...options,
+  })
+
+  return { client, wires, sockets, surroundings, browser, cut: () => sockets.at(-1)?.cut() }
+}
+
+export type Tab = ReturnType<typeof makeTab>
+
+export class TestSurroundings implements Surroundings {
+  active = true
+  visible = true
+  online = true
+  #listeners = new Set<(what: "wake" | "active" | "hide") => void>()
+  isActive = () => this.active
+  isVisible = () => this.visible
+  isOnline = () => this.online
+  watch = (listener: (what: "wake" | "active" | "hide") => void) => {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+  tell(what: "wake" | "active" | "hide") {
+    for (const listener of [...this.#listeners]) listener(what)
+  }
+}

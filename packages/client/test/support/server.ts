@@ -1,0 +1,344 @@
+/** A server that keeps the contract in a few pages, for tests: the store and the use cases, without any transport. */
+import type { Conversation, Message, Presence, PresenceChange, Refusal, User } from "../../src/wire.js"
+
+/** A socket as the server sees it. */
+export interface Peer {
+  id: string
+  userId: string | null
+  roster: string
+  watches: Set<string>
+  send(event: string, payload: unknown): void
+  /** Cuts the transport. */
+  cut(): void
+}
+
+interface Room {
+  id: string
+  members: string[]
+  log: Message[]
+  keys: Map<string, Message>
+  read: Map<string, number>
+  delivered: Map<string, number>
+  createdAt: string
+  firstSeq: number
+}
+
+type Body = Record<string, unknown>
+type Reply = { success: true; [key: string]: unknown } | Refusal
+
+export const refusal = (code: Refusal["code"], retryable = false, extra: Partial<Refusal> = {}): Refusal => ({
+  success: false,
+  error: `Refused: ${code}.`,
+  code,
+  retryable,
+  ...extra,
+})
+
+export class TestServer {
+  users = new Map<string, User>()
+  rooms = new Map<string, Room>()
+  peers = new Set<Peer>()
+  presence = new Map<string, Presence>()
+  lastSeen = new Map<string, string>()
+  version = 0
+  snapshotDelay = 0
+  /** `local`: the user of the session's cookie. */
+  session: string | null = null
+  tokens = new Map<string, string>()
+  now: () => number
+  /** What each event and request was, for looking at. */
+  seen: { wire: "socket" | "http"; what: string; body: Body; user: string | null }[] = []
+  /** Answers a refusal instead, when it returns one. */
+  refuse: (what: string, body: Body) => Refusal | undefined = () => undefined
+
+  constructor(now: () => number = Date.now) {
+    this.now = now
+  }
+
+  addUser(id: string, name = id): User {
+    const user = { id, name, avatarUrl: null }
+    this.users.set(id, user)
+    return user
+  }
+
+  addRoom(id: string, ...members: string[]): Room {
+    for (const member of members) if (!this.users.has(member)) this.addUser(member)
+    const room: Room = {
+      id,
+      members,
+      log: [],
+      keys: new Map(),
+      read: new Map(),
+      delivered: new Map(),
+      createdAt: this.time(),
+      firstSeq: 1,
+    }
+    this.rooms.set(id, room)
+    return room
+  }
+
+  time = () => new Date(this.now()).toISOString()
+
+  /** Stores without telling anybody: what happens while a client is away. */
+  store(roomId: string, senderId: string, content: string, clientMessageId?: string): Message {
+    const room = this.rooms.get(roomId) as Room
+    const seq = room.log.length + 1
+    const message: Message = {
+      id: `${roomId}.${seq}`,
+      kind: "message",
+      conversationId: roomId,
+      seq,
+      senderId,
+      content,
+      createdAt: this.time(),
+      ...(clientMessageId ? { clientMessageId } : {}),
+    }
+    room.log.push(message)
+    if (clientMessageId) room.keys.set(`${senderId}/${clientMessageId}`, message)
+    room.read.set(senderId, seq)
+    return message
+  }
+
+  /** Stores and delivers, as if sent by somebody. */
+  say(roomId: string, senderId: string, content: string): Message {
+    const message = this.store(roomId, senderId, content)
+    this.deliver(message)
+    return message
+  }
+
+  deliver(message: Message, exceptSocket?: string): void {
+    const room = this.rooms.get(message.conversationId) as Room
+    for (const peer of this.peers) {
+      if (peer.userId && room.members.includes(peer.userId) && peer.id !== exceptSocket) {
+        peer.send("new_private_message", message)
+      }
+    }
+  }
+
+  toRoom(roomId: string, event: string, payload: unknown, exceptUser?: string): void {
+    const room = this.rooms.get(roomId) as Room
+    for (const peer of this.peers) {
+      if (peer.userId && peer.userId !== exceptUser && room.members.includes(peer.userId)) peer.send(event, payload)
+    }
+  }
+
+  view(room: Room, me: string): Conversation {
+    const readSeq = room.read.get(me) ?? 0
+    return {
+      id: room.id,
+      members: room.members.map((id) => this.users.get(id) as User),
+      lastMessage: room.log.at(-1) ?? null,
+      unread: room.log.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
+      headSeq: room.log.length,
+      readSeq,
+      createdAt: room.createdAt,
+    }
+  }
+
+  // Presence
+
+  come(userId: string, change: Partial<Presence> = {}): void {
+    const isNew = !this.presence.has(userId)
+    const presence: Presence = {
+      userId,
+      user: this.users.get(userId) ?? this.addUser(userId),
+      status: "online",
+      lastActiveAt: this.time(),
+      ...change,
+      version: ++this.version,
+    }
+    this.presence.set(userId, presence)
+    this.tell({ type: isNew ? "online" : "updated", ...presence })
+  }
+
+  go(userId: string): void {
+    if (!this.presence.delete(userId)) return
+    const lastSeenAt = this.time()
+    this.lastSeen.set(userId, lastSeenAt)
+    this.tell({ type: "offline", userId, lastSeenAt, reason: "closed", version: ++this.version })
+  }
+
+  tell(change: PresenceChange): void {
+    const { type, ...payload } = change
+    for (const peer of this.peers) {
+      if (!peer.userId) continue
+      if (peer.roster === "full") peer.send(`user_${type}`, payload)
+      else if (peer.roster === "diff" || peer.watches.has(change.userId)) {
+        peer.send("presence_changes", { changes: [change], version: this.version })
+      }
+    }
+  }
+
+  snapshot() {
+    const users = [...this.presence.values()]
+    return { users, count: users.length, truncated: false, version: this.version }
+  }
+
+  // The two wires
+
+  connect(peer: Peer): void {
+    this.peers.add(peer)
+  }
+
+  disconnect(peer: Peer): void {
+    this.peers.delete(peer)
+    if (peer.userId && ![...this.peers].some((other) => other.userId === peer.userId)) this.go(peer.userId)
+  }
+
+  onSocket(peer: Peer, event: string, body: Body): Reply {
+    this.seen.push({ wire: "socket", what: event, body, user: peer.userId })
+    const refused = this.refuse(event, body)
+    if (refused) return refused
+    if (event === "join_user") {
+      const userId = String(body.userId)
+      if (this.session !== null && this.session !== userId) return refusal("unauthenticated")
+      if (!this.users.has(userId)) this.addUser(userId, String(body.name ?? userId))
+      peer.userId = userId
+      peer.roster = String(body.roster ?? "full")
+      this.come(userId)
+      if (peer.roster === "full" || peer.roster === "diff") peer.send("online_users", this.snapshot())
+      return { success: true, user: this.users.get(userId), sessionId: peer.id, roster: peer.roster }
+    }
+    if (!peer.userId) return refusal("unauthenticated")
+    switch (event) {
+      case "watch_presence": {
+        const ids = body.userIds as string[]
+        for (const id of ids) peer.watches.add(id)
+        return { success: true, users: ids.map((id) => this.presence.get(id) ?? this.absence(id)) }
+      }
+      case "unwatch_presence":
+        for (const id of body.userIds as string[]) peer.watches.delete(id)
+        return { success: true }
+      case "typing": {
+        const payload = { ...body, userId: peer.userId, expiresAt: new Date(this.now() + 6_000).toISOString() }
+        this.toRoom(String(body.conversationId), "typing", payload, peer.userId)
+        return { success: true }
+      }
+      case "set_status":
+        this.come(peer.userId, { status: body.status as Presence["status"] })
+        return { success: true }
+      case "sync":
+        return this.sync(peer.userId, body.conversations as Record<string, number>)
+      case "mark_read":
+        return this.mark(peer.userId, String(body.conversationId), Number(body.seq))
+      case "send_private_message":
+        return this.send(peer.userId, body, peer.id)
+      case "authenticate":
+        return { success: true, expiresAt: this.time() }
+      default:
+        return { success: true }
+    }
+  }
+
+  onHttp(method: string, path: string, body: Body, headers: Record<string, string>): { status: number; reply: Reply } {
+    const url = new URL(path, "http://test")
+    const user = this.session ?? headers["x-user-id"] ?? this.tokens.get(headers.authorization ?? "") ?? null
+    this.seen.push({ wire: "http", what: `${method} ${path}`, body, user })
+    const reply = this.refuse(`${method} ${url.pathname}`, body) ?? this.route(method, url, body, user, headers)
+    const statuses: Record<string, number> = { unauthenticated: 401, not_found: 404, unavailable: 503, rate_limited: 429 }
+    return { status: reply.success ? 200 : (statuses[reply.code] ?? 400), reply }
+  }
+
+  route(method: string, url: URL, body: Body, user: string | null, headers: Record<string, string>): Reply {
+    const at = `${method} ${url.pathname}`
+    if (at === "POST /api/auth/login" || at === "POST /api/auth/register") {
+      if (body.password === "wrong") return refusal("unauthenticated")
+      this.session = String(body.username)
+      if (!this.users.has(this.session)) this.addUser(this.session)
+      return { success: true, user: this.users.get(this.session), token: "t" }
+    }
+    if (at === "POST /api/auth/logout") {
+      this.session = null
+      return { success: true }
+    }
+    if (!user) return refusal("unauthenticated")
+    if (at === "GET /api/auth/session") return { success: true, user: this.users.get(user), token: "t" }
+    if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
+    if (at === "GET /api/privatechat/conversations") {
+      const mine = [...this.rooms.values()].filter((room) => room.members.includes(user))
+      return { success: true, data: mine.map((room) => this.view(room, user)) }
+    }
+    if (at === "POST /api/privatechat/conversations") {
+      const other = String(body.userId)
+      const found = [...this.rooms.values()].find((room) => room.members.includes(user) && room.members.includes(other))
+      return { success: true, conversation: this.view(found ?? this.addRoom(`${user}+${other}`, user, other), user) }
+    }
+    if (at === "POST /api/privatechat/message") return this.send(user, body, headers["x-socket-id"])
+    const read = /^POST \/api\/privatechat\/conversations\/(.+)\/read$/.exec(at)
+    if (read) return this.mark(user, decodeURIComponent(read[1] as string), Number(body.seq))
+    const history = /^GET \/api\/privatechat\/messages\/(.+)$/.exec(at)
+    if (history) return this.history(user, decodeURIComponent(history[1] as string), url.searchParams)
+    return refusal("not_found")
+  }
+
+  absence(userId: string) {
+    return { userId, status: "offline", lastSeenAt: this.lastSeen.get(userId) ?? null, version: this.version }
+  }
+
+  room(user: string, id: string): Room | null {
+    const room = this.rooms.get(id)
+    return room?.members.includes(user) ? room : null
+  }
+
+  send(user: string, body: Body, socketId?: string): Reply {
+    const room = this.room(user, String(body.conversationId))
+    if (!room) return refusal("not_found")
+    const content = String(body.content)
+    const id = body.clientMessageId as string | undefined
+    const known = id && room.keys.get(`${user}/${id}`)
+    if (known) return known.content === content ? { success: true, message: known, duplicate: true } : refusal("conflict")
+    const message = this.store(room.id, user, content, id)
+    this.deliver(message, socketId)
+    return { success: true, message, duplicate: false }
+  }
+
+  mark(user: string, id: string, seq: number): Reply {
+    const room = this.room(user, id)
+    if (!room) return refusal("not_found")
+    room.read.set(user, Math.max(seq, room.read.get(user) ?? 0))
+    const readSeq = room.read.get(user) as number
+    this.toRoom(id, "receipt", { conversationId: id, userId: user, deliveredSeq: readSeq, readSeq })
+    for (const peer of this.peers) if (peer.userId === user) peer.send("conversation_updated", this.view(room, user))
+    return { success: true, conversationId: id, readSeq }
+  }
+
+  history(user: string, id: string, query: URLSearchParams): Reply {
+    const room = this.room(user, id)
+    if (!room) return refusal("not_found")
+    const limit = Number(query.get("limit") ?? 50)
+    const before = query.get("before")
+    const after = query.get("after")
+    const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
+    if (after !== null) {
+      const rest = there.filter((entry) => entry.seq > Number(after))
+      return { success: true, data: rest.slice(0, limit), hasMore: rest.length > limit }
+    }
+    const rest = there.filter((entry) => before === null || entry.seq < Number(before))
+    return { success: true, data: rest.slice(-limit), hasMore: rest.length > limit }
+  }
+
+  sync(user: string, known: Record<string, number>): Reply {
+    const conversations: Record<string, unknown> = {}
+    for (const [id, last] of Object.entries(known)) {
+      const room = this.room(user, id)
+      if (!room) {
+        conversations[id] = refusal("not_found")
+        continue
+      }
+      const rest = room.log.filter((entry) => entry.seq > last && entry.seq >= room.firstSeq)
+      conversations[id] = {
+        entries: rest.slice(0, 200),
+        headSeq: room.log.length,
+        readSeq: room.read.get(user) ?? 0,
+        receipts: room.members.map((userId) => {
+          const readSeq = room.read.get(userId) ?? 0
+          return { userId, readSeq, deliveredSeq: readSeq }
+        }),
+        firstSeq: room.firstSeq,
+        hasMore: rest.length > 200,
+      }
+    }
+    const added = [...this.rooms.values()].filter((room) => room.members.includes(user) && !(room.id in known))
+    return { success: true, conversations, added: added.map((room) => this.view(room, user)) }
+  }
+}
