@@ -1,0 +1,386 @@
+//! A server to try things on, and clients that say exactly what a test wants said.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use serde_json::Value;
+use socketio::{
+    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Placeholder, Socket, SocketIo,
+    codec::frame::{self, OpCode},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+/// Nothing in these tests takes longer, unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+pub const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+
+/// Timings short enough for tests that wait for them, and long enough for those that do not.
+pub fn config() -> Config {
+    Config {
+        ping_interval: Duration::from_secs(10),
+        ping_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
+        ..Config::default()
+    }
+}
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn add(&self, line: impl Into<String>) {
+        self.0.lock().push(line.into());
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().clone()
+    }
+
+    pub async fn wait_for(&self, line: &str) {
+        let seen = timeout(PATIENCE, async {
+            while !self.0.lock().iter().any(|seen| seen == line) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(seen.await.is_ok(), "{line:?} never came, but {:?}", self.lines());
+    }
+}
+
+/// Answers what the tests send.
+#[derive(Clone, Default)]
+pub struct Echo {
+    pub log: Log,
+    pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
+}
+
+impl Handler for Echo {
+    type Data = Value;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Value, ConnectError> {
+        let auth: Value = request.auth.map_or(Value::Null, |auth| serde_json::from_str(auth.get()).unwrap());
+        if auth["slow"] == true {
+            std::future::pending::<()>().await;
+        }
+        if auth["refuse"] == true {
+            return Err(ConnectError::with_data("not you", &serde_json::json!({ "code": 7 })));
+        }
+        self.log.add(format!("connect {}", request.handshake.query("name").unwrap_or_default()));
+        Ok(auth)
+    }
+
+    fn connected(&self, socket: &Socket<Value>) {
+        self.sockets.lock().push(socket.clone());
+        if !socket.data().is_null() {
+            let _ = socket.emit("auth", socket.data());
+        }
+        self.log.add("connected");
+    }
+
+    fn event(&self, socket: &Socket<Value>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        self.log.add(format!("event {} {}", event.name(), event.args()));
+        match event.name() {
+            "message" => {
+                let _ = socket.emit_packet(&Packet::binary_event(socket.namespace(), "message-back", event.args(), &event.attachments));
+            }
+            "message-with-ack" => {
+                let ack = event.take_ack().expect("the client asks for one");
+                ack.send_binary(event.args(), &event.attachments).unwrap();
+            }
+            "hold" => {
+                let (socket, log) = (socket.clone(), self.log.clone());
+                return Some(Box::pin(async move {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let _ = socket.emit("held", "");
+                    log.add("let go");
+                }));
+            }
+            "hold for ever" => return Some(Box::pin(std::future::pending())),
+            "ask" => {
+                let reply = socket.emit_with_ack(
+                    "question",
+                    &serde_json::to_string(&Placeholder(0)).unwrap(),
+                    &[Bytes::from_static(&[9, 8])],
+                    Duration::from_millis(event.parse::<Option<u64>>(0).unwrap().unwrap_or(5000)),
+                );
+                let log = self.log.clone();
+                tokio::spawn(async move {
+                    match reply.await {
+                        Ok(reply) => log.add(format!("answer {} {:?}", reply.args(), reply.attachments)),
+                        Err(error) => log.add(format!("no answer: {error}")),
+                    }
+                });
+            }
+            "leave" => socket.disconnect(),
+            "drop" => socket.close_transport(),
+            "panic" => panic!("as the test asked"),
+            _ => {}
+        }
+        None
+    }
+
+    fn disconnected(&self, _: &Socket<Value>, reason: DisconnectReason) {
+        self.log.add(format!("disconnected: {reason}"));
+    }
+}
+
+pub struct Fixture {
+    pub addr: SocketAddr,
+    pub io: SocketIo,
+    pub log: Log,
+    pub echo: Echo,
+}
+
+/// A server with the namespaces `/` and `/custom`.
+pub async fn start(config: Config) -> Fixture {
+    let echo = Echo::default();
+    let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone()).build();
+    serve(io, echo).await
+}
+
+pub async fn serve(io: SocketIo, echo: Echo) -> Fixture {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(socketio::serve(listener, io.clone()));
+    Fixture { addr, io, log: echo.log.clone(), echo }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+/// One request on a connection of its own.
+pub async fn request(addr: SocketAddr, head: &str, body: &[u8]) -> Answer {
+    let mut stream = send_request(addr, head, body).await;
+    read_answer(&mut stream).await
+}
+
+pub async fn send_request(addr: SocketAddr, head: &str, body: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let length = if head.starts_with("POST") && !head.to_ascii_lowercase().contains("content-length") {
+        format!("Content-Length: {}\r\n", body.len())
+    } else {
+        String::new()
+    };
+    let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+    let text = format!("{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{length}{headers}\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    stream
+}
+
+pub async fn read_answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer in time").unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A client on polling.
+pub struct Poller {
+    pub addr: SocketAddr,
+    pub sid: String,
+}
+
+impl Poller {
+    pub async fn open(addr: SocketAddr) -> Self {
+        let answer = request(addr, &format!("GET {POLLING}"), b"").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let open: Value = serde_json::from_str(answer.body.strip_prefix('0').unwrap()).unwrap();
+        Self { addr, sid: open["sid"].as_str().unwrap().to_owned() }
+    }
+
+    /// Opened, and in the main namespace.
+    pub async fn join(addr: SocketAddr) -> Self {
+        let poller = Self::open(addr).await;
+        assert_eq!(poller.post("40").await.body, "ok");
+        assert!(poller.poll().await.body.starts_with("40{\"sid\":"));
+        poller
+    }
+
+    pub fn url(&self) -> String {
+        format!("{POLLING}&sid={}", self.sid)
+    }
+
+    pub async fn poll(&self) -> Answer {
+        request(self.addr, &format!("GET {}", self.url()), b"").await
+    }
+
+    pub async fn start_poll(&self) -> TcpStream {
+        let stream = send_request(self.addr, &format!("GET {}", self.url()), b"").await;
+        // Nothing tells when a poll has been opened.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        stream
+    }
+
+    pub async fn post(&self, payload: &str) -> Answer {
+        self.post_bytes(payload.as_bytes()).await
+    }
+
+    pub async fn post_bytes(&self, payload: &[u8]) -> Answer {
+        request(self.addr, &format!("POST {}", self.url()), payload).await
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Got {
+    Text(String),
+    Binary(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16),
+    Eof,
+}
+
+/// A client on WebSocket.
+pub struct Ws {
+    pub stream: TcpStream,
+    buffer: BytesMut,
+}
+
+impl Ws {
+    pub async fn try_connect(addr: SocketAddr, url: &str, headers: &str) -> Result<Self, String> {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let head = format!(
+            "GET {url} HTTP/1.1\r\nHost: test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut buffer = BytesMut::new();
+        let end = loop {
+            if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            let read = timeout(PATIENCE, stream.read_buf(&mut buffer)).await.expect("an answer in time").unwrap();
+            assert_ne!(read, 0, "no answer");
+        };
+        let head = String::from_utf8(buffer.split_to(end).to_vec()).unwrap();
+        if !head.starts_with("HTTP/1.1 101") {
+            return Err(head);
+        }
+        assert!(head.to_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+        Ok(Self { stream, buffer })
+    }
+
+    pub async fn connect(addr: SocketAddr, url: &str) -> Self {
+        Self::try_connect(addr, url, "").await.unwrap()
+    }
+
+    /// Opened, its OPEN packet read.
+    pub async fn open(addr: SocketAddr) -> Self {
+        let mut ws = Self::connect(addr, WEBSOCKET).await;
+        assert!(ws.text().await.starts_with("0{\"sid\":"));
+        ws
+    }
+
+    /// Opened, and in the main namespace.
+    pub async fn join(addr: SocketAddr) -> Self {
+        let mut ws = Self::open(addr).await;
+        ws.send("40").await;
+        assert!(ws.text().await.starts_with("40{\"sid\":"));
+        ws
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.frame(true, OpCode::Text, text.as_bytes()).await;
+    }
+
+    pub async fn send_binary(&mut self, data: &[u8]) {
+        self.frame(true, OpCode::Binary, data).await;
+    }
+
+    pub async fn frame(&mut self, fin: bool, opcode: OpCode, data: &[u8]) {
+        let mut out = BytesMut::new();
+        frame::encode_client(&mut out, fin, opcode, data, [5, 6, 7, 8]);
+        self.raw(&out).await;
+    }
+
+    pub async fn raw(&mut self, bytes: &[u8]) {
+        // A server that has closed already is for the test to find by reading.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    pub async fn next(&mut self) -> Got {
+        loop {
+            let whole = frame::server_frames(&self.buffer).next().map(|(opcode, data)| (opcode, data.to_vec()));
+            if let Some((opcode, data)) = whole {
+                let header = frame::server_header(opcode, data.len()).1;
+                let _ = self.buffer.split_to(header + data.len());
+                return match opcode {
+                    OpCode::Text => Got::Text(String::from_utf8(data).unwrap()),
+                    OpCode::Binary => Got::Binary(data),
+                    OpCode::Pong => Got::Pong(data),
+                    OpCode::Close => Got::Close(u16::from_be_bytes([data[0], data[1]])),
+                    other => panic!("a server does not send {other:?}"),
+                };
+            }
+            match timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.expect("a frame in time") {
+                Ok(0) | Err(_) => return Got::Eof,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub async fn text(&mut self) -> String {
+        match self.next().await {
+            Got::Text(text) => text,
+            other => panic!("{other:?} and no text"),
+        }
+    }
+
+    /// Everything up to the end; gives the close code, if there was one.
+    pub async fn end(&mut self) -> Option<u16> {
+        let mut code = None;
+        loop {
+            match self.next().await {
+                Got::Close(closed) => code = Some(closed),
+                Got::Eof => return code,
+                _ => {}
+            }
+        }
+    }
+
+    /// That nothing comes for a while.
+    pub async fn quiet(&mut self) {
+        assert!(self.buffer.is_empty(), "{:?}", self.buffer);
+        let read = timeout(Duration::from_millis(60), self.stream.read_buf(&mut self.buffer)).await;
+        assert!(read.is_err(), "{:?}", self.buffer);
+    }
+}
+
+/// That the server is as good as new for somebody else.
+pub async fn still_serves(fixture: &Fixture) {
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"message\",1]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]");
+}
+
+/// That every connection is forgotten.
+pub async fn all_gone(fixture: &Fixture) {
+    let gone = timeout(PATIENCE, async {
+        while fixture.io.connections() != socketio::Connections::default() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    assert!(gone.await.is_ok(), "{:?}", fixture.io.connections());
+}

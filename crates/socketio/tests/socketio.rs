@@ -1,0 +1,245 @@
+//! Socket.IO protocol 5, over WebSocket.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Got, Ws, all_gone, config, start, still_serves};
+use socketio::codec::frame::OpCode;
+
+#[tokio::test]
+async fn events_and_acknowledgements_both_ways() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"message\",1,\"2\",{\"3\":[true]}]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1,\"2\",{\"3\":[true]}]");
+    ws.send("42456[\"message-with-ack\",1,\"2\"]").await;
+    assert_eq!(ws.text().await, "43456[1,\"2\"]");
+    ws.send("420[\"message-with-ack\"]").await;
+    assert_eq!(ws.text().await, "430[]");
+}
+
+#[tokio::test]
+async fn binary_events_and_acknowledgements_both_ways() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("452-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]").await;
+    ws.send_binary(&[1, 2, 3]).await;
+    ws.send_binary(&[]).await;
+    assert_eq!(ws.text().await, "452-[\"message-back\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    assert_eq!(ws.next().await, Got::Binary(vec![1, 2, 3]));
+    assert_eq!(ws.next().await, Got::Binary(vec![]));
+
+    ws.send("451-789[\"message-with-ack\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send_binary(&[4]).await;
+    assert_eq!(ws.text().await, "461-789[{\"_placeholder\":true,\"num\":0}]");
+    assert_eq!(ws.next().await, Got::Binary(vec![4]));
+
+    ws.send("42[\"ask\"]").await;
+    assert_eq!(ws.text().await, "451-0[\"question\",{\"_placeholder\":true,\"num\":0}]");
+    assert_eq!(ws.next().await, Got::Binary(vec![9, 8]));
+    ws.send("461-0[7,{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send_binary(&[5]).await;
+    fixture.log.wait_for("answer 7,{\"_placeholder\":true,\"num\":0} [b\"\\x05\"]").await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_never_comes_times_out_or_ends_with_the_socket() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"ask\",20]").await;
+    fixture.log.wait_for("no answer: the client did not acknowledge in time").await;
+    ws.send("42[\"ask\"]").await;
+    assert!(ws.text().await.starts_with("451-0"));
+    assert_eq!(ws.next().await, Got::Binary(vec![9, 8]));
+    assert!(ws.text().await.starts_with("451-1"));
+    drop(ws);
+    fixture.log.wait_for("no answer: the socket is closed").await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_nobody_waits_for_is_no_fault() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("4399[1]").await;
+    ws.send("420[\"message-with-ack\"]").await;
+    assert_eq!(ws.text().await, "430[]");
+}
+
+#[tokio::test]
+async fn namespaces_are_apart() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    ws.send("40/custom,{\"token\":\"x\"}").await;
+    let connected = ws.text().await;
+    assert!(connected.starts_with("40/custom,{\"sid\":\""), "{connected}");
+    assert_eq!(ws.text().await, "42/custom,[\"auth\",{\"token\":\"x\"}]");
+    ws.send("40").await;
+    let connected_main = ws.text().await;
+    assert_ne!(connected_main[2..], connected[10..], "each socket has an id of its own");
+    ws.send("42/custom,1[\"message-with-ack\",5]").await;
+    assert_eq!(ws.text().await, "43/custom,1[5]");
+    ws.send("41/custom,").await;
+    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]", "the other namespace goes on");
+}
+
+#[tokio::test]
+async fn the_public_id_is_not_the_transports() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::connect(fixture.addr, common::WEBSOCKET).await;
+    let open = ws.text().await;
+    ws.send("40").await;
+    let connected = ws.text().await;
+    let id = |text: &str| text.split('"').nth(3).unwrap().to_owned();
+    assert_ne!(id(&open), id(&connected));
+    assert_eq!(fixture.echo.sockets.lock()[0].id(), id(&connected));
+    assert_eq!(id(&open).len(), 20);
+}
+
+#[tokio::test]
+async fn a_refused_connect_says_why() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    ws.send("40{\"refuse\":true}").await;
+    assert_eq!(ws.text().await, "44{\"message\":\"not you\",\"data\":{\"code\":7}}");
+    ws.send("40/nowhere,").await;
+    assert_eq!(ws.text().await, "44/nowhere,{\"message\":\"Invalid namespace\"}");
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{\"sid\":"), "it may ask again");
+    assert_eq!(fixture.log.lines(), ["connect ", "connected"]);
+}
+
+#[tokio::test]
+async fn a_namespace_can_be_left_and_joined_again() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("41").await;
+    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{\"sid\":"));
+    ws.send("42[\"leave\"]").await;
+    assert_eq!(ws.text().await, "41");
+    fixture.log.wait_for("disconnected: server namespace disconnect").await;
+    // What the client had sent before it knew is ignored, and it may come back.
+    ws.send("42[\"message\"]").await;
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{\"sid\":"));
+    let old = fixture.echo.sockets.lock()[1].clone();
+    assert!(!old.is_connected());
+    assert_eq!(old.emit("x", &1), Err(socketio::EmitError::Closed), "the old socket stays gone");
+    ws.quiet().await;
+}
+
+#[tokio::test]
+async fn events_are_admitted_in_order_and_held_back_on_request() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"hold\"]").await;
+    for number in 0..200 {
+        ws.send(&format!("42[\"message\",{number}]")).await;
+    }
+    ws.frame(true, OpCode::Ping, b"still there?").await;
+    assert_eq!(ws.next().await, Got::Pong(b"still there?".to_vec()), "held events hold nothing else back");
+    assert_eq!(ws.text().await, "42[\"held\",\"\"]");
+    for number in 0..200 {
+        assert_eq!(ws.text().await, format!("42[\"message-back\",{number}]"));
+    }
+    let lines = fixture.log.lines();
+    let let_go = lines.iter().position(|line| line == "let go").unwrap();
+    assert_eq!(lines[let_go + 1], "event message 0");
+}
+
+#[tokio::test]
+async fn closing_is_noticed_while_events_are_held_back() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"hold for ever\"]").await;
+    ws.send("42[\"message\"]").await;
+    fixture.log.wait_for("event hold for ever ").await;
+    drop(ws);
+    fixture.log.wait_for("disconnected: transport close").await;
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn what_is_held_back_is_bounded_and_read_later() {
+    let fixture = start(socketio::Config { max_payload: 10_000, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"hold\"]").await;
+    let filler = "x".repeat(5_000);
+    for number in 0..100 {
+        ws.send(&format!("42[\"other\",{number},\"{filler}\"]")).await;
+    }
+    ws.send("42[\"message\",\"end\"]").await;
+    assert_eq!(ws.text().await, "42[\"held\",\"\"]");
+    assert_eq!(ws.text().await, "42[\"message-back\",\"end\"]");
+    let others = fixture.log.lines().into_iter().filter(|line| line.starts_with("event other"));
+    for (at, line) in others.enumerate() {
+        assert!(line.starts_with(&format!("event other {at},")), "{line:.40}");
+    }
+}
+
+#[tokio::test]
+async fn a_transport_closed_by_the_server_has_sent_what_was_queued() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"message\",1]").await;
+    ws.send("42[\"drop\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]");
+    assert_eq!(ws.next().await, Got::Close(1000), "and no DISCONNECT, so that the client comes back");
+    fixture.log.wait_for("disconnected: forced close").await;
+}
+
+#[tokio::test]
+async fn a_slow_connect_is_cut_short() {
+    let fixture = start(socketio::Config { connect_timeout: Duration::from_millis(80), ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("40/custom,{\"slow\":true}").await;
+    assert_eq!(ws.text().await, "44/custom,{\"message\":\"the server took too long\"}");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_takes_only_its_own_connection_along() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let mut other = Ws::join(fixture.addr).await;
+    ws.send("42[\"panic\"]").await;
+    ws.end().await;
+    fixture.log.wait_for("disconnected: transport close").await;
+    other.send("42[\"message\"]").await;
+    assert_eq!(other.text().await, "42[\"message-back\"]");
+    assert_eq!(fixture.io.connections().websocket, 1);
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn on_written_is_called_once_the_bytes_are_out_and_never_after_a_close() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let packet = socketio::Packet::event("/", "x", "1");
+    let log = fixture.log.clone();
+    socket.emit_then(&packet, move || log.add("written")).unwrap();
+    fixture.log.wait_for("written").await;
+    assert_eq!(ws.text().await, "42[\"x\",1]");
+    drop(ws);
+    fixture.log.wait_for("disconnected: transport close").await;
+    let log = fixture.log.clone();
+    assert_eq!(socket.emit_then(&packet, move || log.add("never")), Err(socketio::EmitError::Closed));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!fixture.log.lines().contains(&"never".to_owned()));
+}
+
+#[tokio::test]
+async fn a_batch_arrives_as_its_packets() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let packets = (0..3).map(|number| socketio::Packet::event("/", "n", &number.to_string()));
+    socket.emit_packet(&socketio::Packet::batch(packets)).unwrap();
+    for number in 0..3 {
+        assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));
+    }
+}
