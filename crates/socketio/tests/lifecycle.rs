@@ -1,0 +1,191 @@
+//! How connections live and end: heartbeats, time limits, slow readers, draining.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, start, still_serves};
+use socketio::{Config, Connections, EmitError, Packet};
+use tokio::time::Instant;
+
+fn short() -> Config {
+    Config { ping_interval: Duration::from_millis(120), ping_timeout: Duration::from_millis(80), ..config() }
+}
+
+#[tokio::test]
+async fn the_first_ping_comes_after_one_interval_and_the_next_after_the_pong() {
+    let fixture = start(short()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    for _ in 0..3 {
+        let asked = Instant::now();
+        assert_eq!(ws.text().await, "2");
+        let waited = asked.elapsed();
+        assert!(waited > Duration::from_millis(90) && waited < Duration::from_millis(400), "{waited:?}");
+        ws.send("3").await;
+        // One that was not asked for changes nothing.
+        ws.send("3").await;
+    }
+}
+
+#[tokio::test]
+async fn no_pong_ends_the_connection_on_either_transport() {
+    let fixture = start(short()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    assert_eq!(ws.text().await, "2");
+    ws.end().await;
+    fixture.log.wait_for("disconnected: ping timeout").await;
+
+    let fixture = start(short()).await;
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.poll().await.body, "2");
+    fixture.log.wait_for("disconnected: ping timeout").await;
+    let late = poller.post("42[\"message\"]").await;
+    assert_eq!((late.status, late.body.as_str()), (400, "{\"code\":1,\"message\":\"Session ID unknown\"}"));
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_ping_longer_than_its_timeout_away_is_judged_by_its_own_pong() {
+    // With the interval shorter than the timeout, several pings are on their way within one timeout.
+    let fixture = start(Config { ping_interval: Duration::from_millis(40), ping_timeout: Duration::from_millis(150), ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    for _ in 0..6 {
+        assert_eq!(ws.text().await, "2");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        ws.send("3").await;
+    }
+    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("disconnected")));
+}
+
+#[tokio::test]
+async fn a_connect_that_never_comes_ends_the_connection() {
+    let fixture = start(Config { connect_timeout: Duration::from_millis(80), ..config() }).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    let mut refused = Ws::open(fixture.addr).await;
+    refused.send("40{\"refuse\":true}").await;
+    let mut joined = Ws::join(fixture.addr).await;
+    let poller = Poller::open(fixture.addr).await;
+    assert_eq!(ws.end().await, Some(1000));
+    refused.end().await;
+    assert_eq!(poller.poll().await.body, "1");
+    joined.send("42[\"message\"]").await;
+    assert_eq!(joined.text().await, "42[\"message-back\"]");
+    assert_eq!(fixture.io.connections(), Connections { polling: 0, websocket: 1 });
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_cut_off_and_told_apart() {
+    let fixture = start(Config { max_queue_bytes: 50_000, ..config() }).await;
+    let mut other = Ws::join(fixture.addr).await;
+    let mut slow = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[1].clone();
+    let packet = Packet::event("/", "x", &format!("\"{}\"", "y".repeat(10_000)));
+    let mut sent = 0;
+    let full = loop {
+        match socket.emit_packet(&packet) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(fixture.io.queued_bytes() <= 60_000);
+        // The kernel takes some megabytes before it says no.
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(full, EmitError::Full);
+    assert_eq!(socket.emit_packet(&packet), Err(EmitError::Closed));
+    fixture.log.wait_for("disconnected: slow reader").await;
+    let mut received = 0;
+    while let Got::Text(_) = slow.next().await {
+        received += 1;
+    }
+    assert!(received <= sent, "what arrives is a beginning without gaps");
+    other.send("42[\"message\"]").await;
+    assert_eq!(other.text().await, "42[\"message-back\"]");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_poll_is_cut_off_too() {
+    let fixture = start(Config { max_queue_bytes: 1_000, ..config() }).await;
+    let _poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let packet = Packet::event("/", "x", &format!("\"{}\"", "y".repeat(400)));
+    assert_eq!([(); 3].map(|()| socket.emit_packet(&packet)), [Ok(()), Ok(()), Err(EmitError::Full)]);
+    fixture.log.wait_for("disconnected: slow reader").await;
+    all_gone(&fixture).await;
+    assert_eq!(fixture.io.queued_bytes(), 0);
+}
+
+#[tokio::test]
+async fn one_packet_larger_than_the_queue_goes_through() {
+    let fixture = start(Config { max_queue_bytes: 1_000, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    socket.emit("big", &"y".repeat(5_000)).unwrap();
+    assert_eq!(ws.text().await.len(), 5_000 + 12);
+}
+
+#[tokio::test]
+async fn a_drain_closes_transports_and_lets_nobody_in() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut poll = poller.start_poll().await;
+    let late = Poller::join(fixture.addr).await;
+    let sockets = fixture.echo.sockets.lock().clone();
+    for socket in &sockets {
+        socket.emit("last", &1).unwrap();
+    }
+    fixture.io.drain();
+    assert_eq!(ws.text().await, "42[\"last\",1]");
+    assert_eq!(ws.next().await, Got::Close(1000));
+    let polled = read_answer(&mut poll).await.body;
+    assert!(polled == "42[\"last\",1]" || polled == "42[\"last\",1]\u{1e}1", "{polled}");
+    assert_eq!(late.poll().await.body, "42[\"last\",1]\u{1e}1");
+    all_gone(&fixture).await;
+    let closed = fixture.log.lines().iter().filter(|line| *line == "disconnected: server shutting down").count();
+    assert_eq!(closed, 3);
+    assert_eq!(request(fixture.addr, &format!("GET {POLLING}"), b"").await.status, 503);
+    let refused = Ws::try_connect(fixture.addr, WEBSOCKET, "").await.err().unwrap();
+    assert!(refused.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn a_closed_websocket_is_noticed_with_and_without_a_goodbye() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.frame(true, socketio::codec::frame::OpCode::Close, &4000u16.to_be_bytes()).await;
+    assert_eq!(ws.next().await, Got::Close(4000));
+    assert_eq!(ws.next().await, Got::Eof);
+    fixture.log.wait_for("disconnected: transport close").await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("1").await;
+    assert_eq!(ws.end().await, Some(1000));
+    all_gone(&fixture).await;
+    still_serves(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_come_and_go_and_nothing_is_left() {
+    let fixture = start(config()).await;
+    let addr = fixture.addr;
+    let clients = (0..100).map(|number| {
+        tokio::spawn(async move {
+            if number % 2 == 0 {
+                let mut ws = Ws::join(addr).await;
+                ws.send("42[\"message\",1]").await;
+                ws.text().await;
+            } else {
+                let poller = Poller::join(addr).await;
+                poller.post("42[\"message\",1]").await;
+                poller.poll().await;
+                poller.post("1").await;
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    all_gone(&fixture).await;
+    let lines = fixture.log.lines();
+    let count = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
+    assert_eq!((count("connected"), count("disconnected: transport close")), (100, 100));
+}

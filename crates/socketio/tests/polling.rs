@@ -1,0 +1,255 @@
+//! Engine.IO protocol 4 by long-polling, and its upgrade to WebSocket.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, start, still_serves};
+use socketio::Config;
+use tokio::io::AsyncWriteExt;
+
+const UNKNOWN_SID: &str = "{\"code\":1,\"message\":\"Session ID unknown\"}";
+
+#[tokio::test]
+async fn the_handshake_tells_everything_a_client_needs() {
+    let fixture = start(Config { max_payload: 1234, ..config() }).await;
+    let answer = request(fixture.addr, &format!("GET {POLLING}"), b"").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=UTF-8"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let open: serde_json::Value = serde_json::from_str(&answer.body[1..]).unwrap();
+    assert_eq!(open["upgrades"], serde_json::json!(["websocket"]));
+    assert_eq!((&open["pingInterval"], &open["pingTimeout"]), (&10_000.into(), &10_000.into()));
+    assert_eq!(open["maxPayload"], 1234);
+    assert_eq!(fixture.io.connections().polling, 1);
+}
+
+#[tokio::test]
+async fn the_path_is_taken_with_and_without_its_slash() {
+    let fixture = start(config()).await;
+    for path in ["/socket.io", "/socket.io/"] {
+        let answer = request(fixture.addr, &format!("GET {path}?EIO=4&transport=polling"), b"").await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    for path in ["/socket.io//", "/socket.iox", "/", "/socket.io/x"] {
+        let answer = request(fixture.addr, &format!("GET {path}?EIO=4&transport=polling"), b"").await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let mut ws = Ws::connect(fixture.addr, "/socket.io?EIO=4&transport=websocket").await;
+    assert!(ws.text().await.starts_with('0'));
+}
+
+#[tokio::test]
+async fn several_packets_in_one_payload_both_ways() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let payload =
+        "42[\"message\",1]\u{1e}451-[\"message\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID\u{1e}427[\"message-with-ack\",\"é\"]";
+    assert_eq!(poller.post(payload).await.body, "ok");
+    let mut got = Vec::new();
+    while got.len() < 4 {
+        let body = poller.poll().await.body;
+        got.extend(body.split('\u{1e}').map(str::to_owned));
+    }
+    assert_eq!(got, ["42[\"message-back\",1]", "451-[\"message-back\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "437[\"é\"]"]);
+}
+
+#[tokio::test]
+async fn a_poll_waits_for_something_to_say() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut poll = poller.start_poll().await;
+    poller.post("42[\"message\",1]").await;
+    assert_eq!(read_answer(&mut poll).await.body, "42[\"message-back\",1]");
+}
+
+#[tokio::test]
+async fn on_written_is_called_when_a_poll_takes_the_bytes() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let log = fixture.log.clone();
+    socket.emit_then(&socketio::Packet::event("/", "x", ""), move || log.add("taken")).unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!fixture.log.lines().contains(&"taken".to_owned()));
+    assert_eq!(poller.poll().await.body, "42[\"x\"]");
+    fixture.log.wait_for("taken").await;
+}
+
+#[tokio::test]
+async fn a_second_poll_ends_the_session_and_both_ends_learn_it() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut first = poller.start_poll().await;
+    let second = poller.poll().await;
+    assert_eq!((second.status, second.body.as_str()), (400, "{\"code\":3,\"message\":\"Bad request\"}"));
+    assert_eq!(read_answer(&mut first).await.body, "1");
+    fixture.log.wait_for("disconnected: transport error").await;
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_poll_cut_off_ends_the_session() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    drop(poller.start_poll().await);
+    fixture.log.wait_for("disconnected: transport error").await;
+    assert_eq!(poller.post("42[\"message\"]").await.body, UNKNOWN_SID);
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_second_post_ends_the_session() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
+    let _first = send_request(fixture.addr, &head, b"4").await;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(poller.post("42[\"message\"]").await.status, 400);
+    fixture.log.wait_for("disconnected: transport error").await;
+}
+
+#[tokio::test]
+async fn a_post_cut_off_ends_the_session() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
+    let mut post = send_request(fixture.addr, &head, b"42[\"mess").await;
+    post.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    drop(post);
+    fixture.log.wait_for("disconnected: transport error").await;
+}
+
+#[tokio::test]
+async fn a_close_packet_closes() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut poll = poller.start_poll().await;
+    assert_eq!(poller.post("1").await.body, "ok");
+    assert_eq!(read_answer(&mut poll).await.body, "1");
+    fixture.log.wait_for("disconnected: transport close").await;
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_closes_says_so_to_the_next_poll() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    poller.post("42[\"message\",1]\u{1e}42[\"drop\"]").await;
+    fixture.log.wait_for("disconnected: forced close").await;
+    assert_eq!(poller.poll().await.body, "42[\"message-back\",1]\u{1e}1");
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+}
+
+#[tokio::test]
+async fn held_events_let_pongs_through_and_posts_wait() {
+    let fixture = start(Config { ping_interval: Duration::from_millis(50), ping_timeout: Duration::from_millis(60), ..config() }).await;
+    let poller = Poller::join(fixture.addr).await;
+    poller.post("42[\"hold\"]\u{1e}42[\"message\",1]").await;
+    let mut got = String::new();
+    while !got.contains("message-back") {
+        let body = poller.poll().await.body;
+        if body.contains('2') && !body.contains('[') {
+            assert_eq!(poller.post("3").await.body, "ok");
+        }
+        got.push_str(&body);
+    }
+    assert!(got.find("held").unwrap() < got.find("message-back").unwrap(), "{got}");
+}
+
+async fn probe(poller: &Poller) -> Ws {
+    let mut ws = Ws::connect(poller.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+    ws.send("2probe").await;
+    assert_eq!(ws.text().await, "3probe");
+    ws
+}
+
+#[tokio::test]
+async fn an_upgrade_lets_go_of_the_open_poll_with_a_noop() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut poll = poller.start_poll().await;
+    let mut ws = probe(&poller).await;
+    assert_eq!(read_answer(&mut poll).await.body, "6");
+    // A poll that comes nevertheless is let go too.
+    assert_eq!(poller.poll().await.body, "6");
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    assert_eq!(socket.transport(), socketio::TransportKind::Polling);
+    socket.emit("between", &1).unwrap();
+    ws.send("5").await;
+    assert_eq!(ws.text().await, "42[\"between\",1]", "what came up meanwhile follows");
+    ws.send("42[\"message\",2]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",2]");
+    assert_eq!(socket.transport(), socketio::TransportKind::WebSocket);
+    assert_eq!(fixture.io.connections(), socketio::Connections { polling: 0, websocket: 1 });
+    let late = poller.poll().await;
+    assert_eq!((late.status, late.body.as_str()), (400, "{\"code\":3,\"message\":\"Bad request\"}"));
+    assert_eq!(poller.post("42[\"message\"]").await.status, 400);
+    drop(ws);
+    fixture.log.wait_for("disconnected: transport close").await;
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn events_keep_their_order_over_an_upgrade() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    poller.post("42[\"hold\"]\u{1e}42[\"message\",1]").await;
+    let mut ws = probe(&poller).await;
+    ws.send("5").await;
+    ws.send("42[\"message\",2]").await;
+    for expected in ["42[\"held\",\"\"]", "42[\"message-back\",1]", "42[\"message-back\",2]"] {
+        assert_eq!(ws.text().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_none_leaves_the_session_on_polling() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    for wrong in ["2", "2prob", "5", "42[\"message\"]", "3probe"] {
+        let mut ws = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+        ws.send(wrong).await;
+        assert_eq!(ws.end().await, Some(1002), "{wrong}");
+    }
+    let mut ws = probe(&poller).await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.end().await, Some(1002), "only the upgrade may follow");
+    let ws = probe(&poller).await;
+    drop(ws);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    poller.post("42[\"message\",1]").await;
+    assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
+}
+
+#[tokio::test]
+async fn an_upgrade_that_stalls_leaves_the_session_on_polling() {
+    let fixture = start(Config { upgrade_timeout: Duration::from_millis(60), ..config() }).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut ws = probe(&poller).await;
+    assert_eq!(ws.next().await, Got::Eof);
+    let mut poll = poller.start_poll().await;
+    poller.post("42[\"message\",1]").await;
+    assert_eq!(read_answer(&mut poll).await.body, "42[\"message-back\",1]");
+    let mut again = probe(&poller).await;
+    again.send("5").await;
+    again.send("42[\"message\",2]").await;
+    assert_eq!(again.text().await, "42[\"message-back\",2]", "another try may succeed");
+}
+
+#[tokio::test]
+async fn one_upgrade_at_a_time_and_only_once() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let url = format!("{WEBSOCKET}&sid={}", poller.sid);
+    let mut ws = probe(&poller).await;
+    assert!(Ws::try_connect(fixture.addr, &url, "").await.is_err());
+    ws.send("5").await;
+    ws.send("42[\"message\"]").await;
+    ws.text().await;
+    assert!(Ws::try_connect(fixture.addr, &url, "").await.is_err());
+    let refused = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid=nobody"), "").await.err().unwrap();
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+}
