@@ -11,6 +11,8 @@ mod open;
 mod queries;
 mod readers;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod text;
 mod writer;
 

@@ -1,0 +1,120 @@
+//! What can only be tested from inside: panics in the threads, and migrations one by one.
+
+use super::schema::{MIGRATIONS, migrate};
+use super::{OpenError, SqliteOptions, SqliteStore};
+use lamplight_conformance::Recorder;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_usecases::ports::{Accounts as _, Messages as _, Range, StoreError};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::Arc;
+
+fn open(path: &Path) -> Arc<SqliteStore> {
+    SqliteStore::open(SqliteOptions::new(path), Arc::new(Recorder::default())).unwrap()
+}
+
+#[tokio::test]
+async fn m14_a_write_that_panics_fails_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("lamplight.db"));
+    let write = |name: &'static str| {
+        store.write(move |batch| {
+            batch.conn.execute("INSERT INTO counters (name, value) VALUES (?1, 1)", [name])?;
+            assert_ne!(name, "bad", "on purpose");
+            Ok(())
+        })
+    };
+    let waiting = [write("one"), write("bad"), write("two")];
+    let mut outcomes = Vec::new();
+    for waiting in waiting {
+        outcomes.push(waiting.answer().await);
+    }
+    assert!(matches!(outcomes[..], [Ok(()), Err(StoreError::Internal(_)), Ok(())]), "{outcomes:?}");
+    let names: Vec<String> = store
+        .read(|conn| conn.prepare("SELECT name FROM counters ORDER BY name")?.query_map([], |row| row.get(0))?.collect())
+        .await
+        .unwrap();
+    assert_eq!(names, ["epoch", "one", "two"]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_read_that_panics_leaves_the_readers_at_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("lamplight.db"));
+    for _ in 0..5 {
+        let outcome = store
+            .read(|conn| {
+                let mut statement = conn.prepare_cached("SELECT name FROM counters")?;
+                let mut rows = statement.query([])?;
+                assert!(rows.next()?.is_none(), "on purpose");
+                Ok(())
+            })
+            .await;
+        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
+    }
+    let names: i64 = store.read(|conn| conn.query_row("SELECT count(*) FROM counters", [], |row| row.get(0))).await.unwrap();
+    assert_eq!(names, 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory.path().join("lamplight.db"));
+    let outcome = store.read(|conn| conn.execute("DELETE FROM counters", [])).await;
+    assert!(outcome.is_err());
+    store.close().await;
+}
+
+fn schema(conn: &Connection) -> (u32, Vec<String>) {
+    let version = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+    (version, names)
+}
+
+#[test]
+fn migrations_run_once_each_from_an_empty_file() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
+    let first = schema(&conn);
+    assert_eq!(first.0 as usize, MIGRATIONS.len());
+    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
+    assert_eq!(schema(&conn), first);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
+    for version in 1..MIGRATIONS.len() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lamplight.db");
+        let mut older = Connection::open(&path).unwrap();
+        migrate(&mut older, &path, &MIGRATIONS[..version]).unwrap();
+        older
+            .execute_batch(
+                "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
+                 INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES (1, 'c', 1, 5, 5);
+                 INSERT INTO members (conversation, person, read_seq) VALUES (1, 1, 1);
+                 INSERT INTO entries (conversation, seq, message_id, sender, content, created_at) VALUES (1, 1, 'm', 1, 'hello', 5);",
+            )
+            .unwrap();
+        drop(older);
+        let store = open(&path);
+        let log = store.history(&UserId::trusted("a"), &ConversationId::trusted("c"), Range::Newest, 10).await.unwrap().unwrap();
+        assert_eq!(log.entries[0].content.as_str(), "hello");
+        assert!(store.find("nobody").await.unwrap().is_none(), "what is newer is there too");
+        store.close().await;
+    }
+}
+
+#[test]
+fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    let steps = ["CREATE TABLE one (x)", "CREATE TABLE two (x); INSERT INTO one VALUES (1); CREATE TABLE one (x)"];
+    let error = migrate(&mut conn, Path::new("x"), &steps).unwrap_err();
+    assert!(matches!(error, OpenError::Migration { version: 2, .. }), "{error}");
+    assert_eq!(schema(&conn), (1, vec!["one".into()]));
+    migrate(&mut conn, Path::new("x"), &["CREATE TABLE one (x)", "CREATE TABLE two (x)"]).unwrap();
+    assert_eq!(schema(&conn), (2, vec!["one".into(), "two".into()]));
+}
