@@ -23,11 +23,16 @@ export async function measure(entry, external = []) {
     metafile: true,
   })
   const sizes = new Map(
-    outputFiles.map(({ path, contents }) => [path.split("/").at(-1), gzipSync(contents, { level: 9 }).length]),
+    outputFiles.map(({ path, contents }) => [
+      path.split("/").at(-1),
+      gzipSync(contents, { level: 9 }).length,
+    ]),
   )
   const at = (path) => path.split("/").at(-1)
   const outputs = Object.entries(metafile.outputs)
-  const [main] = outputs.find(([, { entryPoint }]) => entryPoint && entry.endsWith(entryPoint.split("/").at(-1)))
+  const [main] = outputs.find(
+    ([, { entryPoint }]) => entryPoint && entry.endsWith(entryPoint.split("/").at(-1)),
+  )
   const needed = new Set()
   const visit = (path) => {
     if (needed.has(path)) return
@@ -54,7 +59,9 @@ export const measureReact = () =>
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const say = (name, { atOnce, later }) =>
-    console.log(`${name}: ${(atOnce / 1024).toFixed(2)} KiB gzipped, and ${(later / 1024).toFixed(2)} KiB later`)
+    console.log(
+      `${name}: ${(atOnce / 1024).toFixed(2)} KiB gzipped, and ${(later / 1024).toFixed(2)} KiB later`,
+    )
   say("@lamplight/client with socket.io-client", await measureClient())
   say("@lamplight/react", await measureReact())
 }

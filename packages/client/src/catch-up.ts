@@ -43,7 +43,8 @@ export function createCatchUp(
       if (here?.log().loaded) {
         here.synced(synced)
         // Walking too far would take longer than fetching the newest page.
-        if (synced.hasMore && !isFar(here.log())) more.push([id, synced.entries.at(-1)?.seq ?? lastSeq(here.log())])
+        if (synced.hasMore && !isFar(here.log()))
+          more.push([id, synced.entries.at(-1)?.seq ?? lastSeq(here.log())])
         continue
       }
       if (here) here.synced(synced)

@@ -66,7 +66,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const wires = options.transports ?? ["websocket", "polling"]
       // What hangs behind a proxy is not tried first twice.
       const transports = turn % 2 ? wires : [...wires].reverse()
-      return (options.openSocket ?? openSocket)({ url, path, transports, auth, withCredentials: identity.cookies })
+      return (options.openSocket ?? openSocket)({
+        url,
+        path,
+        transports,
+        auth,
+        withCredentials: identity.cookies,
+      })
     },
     async join() {
       const { id } = await account.whoami()
@@ -284,7 +290,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     const now = connection.state.get()
     if (now.status === last.status && now.overHttp === last.overHttp) return
     if (now.status === "connected" || (now.overHttp && !last.overHttp)) outbox.kick()
-    if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies) account.become(null)
+    if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies)
+      account.become(null)
     last = now
     poll.line()
     for (const one of threads.values()) {
@@ -350,9 +357,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         ...(signal ? { signal } : {}),
       }),
     async openConversation(userId) {
-      const { conversation } = await http<{ conversation: Conversation }>("POST", "/api/privatechat/conversations", {
-        body: { userId },
-      })
+      const { conversation } = await http<{ conversation: Conversation }>(
+        "POST",
+        "/api/privatechat/conversations",
+        {
+          body: { userId },
+        },
+      )
       list.upsert(conversation)
       return conversation
     },

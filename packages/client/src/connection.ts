@@ -79,7 +79,12 @@ const EVENTS: (keyof ServerEvents)[] = [
 ]
 
 const offline = (saw: string) =>
-  new LamplightError({ code: "offline", message: "There is no connection to the server.", retryable: true, saw })
+  new LamplightError({
+    code: "offline",
+    message: "There is no connection to the server.",
+    retryable: true,
+    saw,
+  })
 
 /** Errors after which trying again by itself is of no use. */
 const isFinal = (error: LamplightError) =>
@@ -351,7 +356,8 @@ export function createConnection(parts: ConnectionParts): Connection {
     wake,
     sawHttp(alive) {
       const { overHttp, status } = state.get()
-      if (alive !== overHttp && (!alive || status === "offline" || status === "connecting")) set({ overHttp: alive })
+      if (alive !== overHttp && (!alive || status === "offline" || status === "connecting"))
+        set({ overHttp: alive })
     },
   }
 }

@@ -57,7 +57,8 @@ export function keepSafely(storage: ClientStorage, clock: Clock): Kept {
         .then(end, () => end())
     })
   }
-  const done = (work: () => Promise<void>) => safely(() => work().then(() => true)).then((did) => did === true)
+  const done = (work: () => Promise<void>) =>
+    safely(() => work().then(() => true)).then((did) => did === true)
   return {
     outbox: (userId) => safely(() => storage.outbox(userId)).then((records) => records ?? null),
     putOutbox: (record) => done(() => storage.putOutbox(record)),

@@ -115,7 +115,9 @@ export function createIdentity(options: LamplightOptions, now: () => number): Id
     reject,
     known() {
       const id = userId ?? (token && tokenPart(token, 1)?.sub)
-      return id ? { id: String(id), name: options.name ?? String(id), avatarUrl: options.avatarUrl ?? null } : null
+      return id
+        ? { id: String(id), name: options.name ?? String(id), avatarUrl: options.avatarUrl ?? null }
+        : null
     },
     lastToken: () => token,
     abort() {

@@ -118,17 +118,19 @@ export function createList(core: Core, parts: ListParts): List {
     const headSeq = Math.max(said.headSeq, last?.headSeq ?? 0)
     const behind = said.headSeq < headSeq
     let count = said.unread
-    if (readSeq >= headSeq) count = 0
-    else if (behind || said.readSeq < readSeq) {
+    if (behind || said.readSeq < readSeq) {
       // It speaks of an earlier moment than what is known here, or does not know yet what was read here.
       const counted = parts.count(said.id, readSeq)
       if (counted === null && behind && last && said.readSeq > last.readSeq) refreshSoon()
       count = counted ?? (behind ? (last?.unread ?? count) : Math.min(count, headSeq - readSeq))
     }
     const lastMessage =
-      last?.lastMessage && last.lastMessage.seq >= (said.lastMessage?.seq ?? 0) ? last.lastMessage : said.lastMessage
+      last?.lastMessage && last.lastMessage.seq >= (said.lastMessage?.seq ?? 0)
+        ? last.lastMessage
+        : said.lastMessage
     // Fresh objects that say the same would render every row again.
-    const members = JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
+    const members =
+      JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
     put({ ...said, members, readSeq, headSeq, lastMessage, unread: count })
   }
 

@@ -166,7 +166,8 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
 
   function check(conversationId: string, content: string): LamplightError | null {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
-    if (!conversationId) return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
+    if (!conversationId)
+      return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
     // The same white space as the server's: Unicode's.
     if (/^\p{White_Space}*$/u.test(content)) {
       return refusal("empty_message", "There is nothing to send.", "Write something first.")
@@ -331,7 +332,8 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       const known = entries.get(record.clientMessageId)
       saved.delete(record.clientMessageId)
       if (done.has(record.clientMessageId)) void core.kept.deleteOutbox(record.clientMessageId)
-      else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record)) take(record, true)
+      else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record))
+        take(record, true)
     }
     for (const id of saved) {
       const entry = entries.get(id)
@@ -371,7 +373,9 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
         const error = check(record.conversationId, content)
         if (error) return refuse(error)
         if (entry.inFlight || (record.dispatched && !record.failed)) {
-          return refuse(refusal("conflict", "That message may have arrived already.", "Wait until it is clear."))
+          return refuse(
+            refusal("conflict", "That message may have arrived already.", "Wait until it is clear."),
+          )
         }
         // What was refused was not stored, so its id is free; but after a conflict it belongs to another text.
         const clientMessageId = record.failed?.code === "conflict" ? core.newId() : id

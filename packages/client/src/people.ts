@@ -122,7 +122,12 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
   }
 
   /** Views are remembered by what they show, so that asking again in each render gives the same store. */
-  function remember<T>(kept: Map<string, Store<T>>, key: string, ids: readonly string[], made: () => View<T>) {
+  function remember<T>(
+    kept: Map<string, Store<T>>,
+    key: string,
+    ids: readonly string[],
+    made: () => View<T>,
+  ) {
     let store = kept.get(key)
     if (!store) {
       if (kept.size > 500) kept.clear()

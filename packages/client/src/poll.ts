@@ -25,7 +25,9 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
 
   function next(): void {
     // Between three quarters and one and a quarter of it, so that clients do not ask in step.
-    const delay = failures ? backoff(failures, EVERY_MS, MOST_MS, core.random) : EVERY_MS * (0.75 + core.random() / 2)
+    const delay = failures
+      ? backoff(failures, EVERY_MS, MOST_MS, core.random)
+      : EVERY_MS * (0.75 + core.random() / 2)
     cancel = core.clock.after(delay, () => void once())
   }
 

@@ -59,7 +59,9 @@ export function reduceRoster(model: RosterModel, event: RosterEvent): RosterMode
     case "snapshot":
       return apply(takeList(model, event.list), model.queue)
     case "changes":
-      return model.settled ? apply(model, event.changes) : { ...model, queue: [...model.queue, ...event.changes] }
+      return model.settled
+        ? apply(model, event.changes)
+        : { ...model, queue: [...model.queue, ...event.changes] }
     case "states":
       return apply(
         model,

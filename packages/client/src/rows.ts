@@ -36,7 +36,8 @@ export function createRows(me: () => string | null) {
   function rowOfItem(item: OutboxItem): MessageRow {
     let row = unsent.get(item)
     if (!row) {
-      const { clientMessageId, conversationId, content, createdAt, state, waitingFor, nextTryAt, error } = item
+      const { clientMessageId, conversationId, content, createdAt, state, waitingFor, nextTryAt, error } =
+        item
       row = {
         key: `c:${clientMessageId}`,
         conversationId,
@@ -68,7 +69,9 @@ export function createRows(me: () => string | null) {
     }
     for (const message of log.entries) add(rowOf(message))
     if (log.held.size) {
-      const own = [...log.held.values()].filter((message) => message.senderId === me() && message.clientMessageId)
+      const own = [...log.held.values()].filter(
+        (message) => message.senderId === me() && message.clientMessageId,
+      )
       for (const message of own.sort((one, other) => one.seq - other.seq)) add(rowOf(message))
     }
     for (const item of items) if (!keys.has(`c:${item.clientMessageId}`)) add(rowOfItem(item))

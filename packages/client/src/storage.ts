@@ -28,7 +28,9 @@ export function indexedDbStorage(name = "lamplight"): ClientStorage {
     opening ??= new Promise<IDBDatabase>((resolve, reject) => {
       const request = indexedDB.open(name, 1)
       request.onupgradeneeded = () => {
-        request.result.createObjectStore("outbox", { keyPath: "clientMessageId" }).createIndex("user", "userId")
+        request.result
+          .createObjectStore("outbox", { keyPath: "clientMessageId" })
+          .createIndex("user", "userId")
         request.result.createObjectStore("values")
       }
       request.onsuccess = () => {

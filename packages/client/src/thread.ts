@@ -134,7 +134,11 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     messages.touch()
   }
 
-  async function fetchPage(direction: Page["direction"], at: number | undefined, limit: number): Promise<Page> {
+  async function fetchPage(
+    direction: Page["direction"],
+    at: number | undefined,
+    limit: number,
+  ): Promise<Page> {
     const asked = direction === "newest" ? {} : { [direction]: at }
     const answer = await core.http<HistoryAnswer>("GET", path + query({ ...asked, limit }))
     return { direction, entries: answer.data, hasMore: answer.hasMore }
@@ -200,7 +204,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me()) return
-    cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () => follow().catch(() => {}))
+    cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () =>
+      follow().catch(() => {}),
+    )
   }
 
   function stopTyping(userId: string): void {
@@ -309,7 +315,10 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       const left = Date.parse(expiresAt) - core.clock.now()
       const ms = Math.min(TYPING_MOST_MS, Math.max(TYPING_LEAST_MS, left || 0))
       const isNew = !typists.has(userId)
-      typists.set(userId, core.clock.after(ms, () => stopTyping(userId)))
+      typists.set(
+        userId,
+        core.clock.after(ms, () => stopTyping(userId)),
+      )
       if (isNew) typing.set({ userIds: [...typists.keys()] })
     },
     joined() {

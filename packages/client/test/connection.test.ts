@@ -4,7 +4,8 @@ import type { TokenRequest } from "../src/options.js"
 import { makeTab, makeWorld } from "./support/harness.js"
 import { refusal } from "./support/server.js"
 
-const token = (claims: object, name = "sig") => `e30.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.${name}`
+const token = (claims: object, name = "sig") =>
+  `e30.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.${name}`
 
 describe("the connection", () => {
   test("making a client does nothing", async () => {
@@ -78,7 +79,12 @@ describe("the connection", () => {
     expect(sockets).toHaveLength(9)
     wires.socketDown = wires.httpDown = false
     await world.clock.advance(8_000)
-    expect(client.connection.get()).toMatchObject({ status: "connected", stale: false, downSince: null, error: null })
+    expect(client.connection.get()).toMatchObject({
+      status: "connected",
+      stale: false,
+      downSince: null,
+      error: null,
+    })
   })
 
   test("the network coming back, or the page, is worth a try now", async () => {
@@ -113,7 +119,8 @@ describe("the connection", () => {
     const { client, surroundings } = makeTab(world)
     client.retain()
     await world.clock.advance(1_000)
-    const beats = () => world.server.seen.filter(({ what }) => what === "user_activity").map(({ body }) => body.active)
+    const beats = () =>
+      world.server.seen.filter(({ what }) => what === "user_activity").map(({ body }) => body.active)
     await world.clock.advance(60_000)
     expect(beats()).toEqual([true, true])
     surroundings.active = false
@@ -150,7 +157,11 @@ describe("the connection", () => {
     const { client, sockets } = makeTab(world, { userId: undefined as never, getToken })
     client.retain()
     await world.clock.advance(120_000)
-    expect(client.connection.get()).toMatchObject({ status: "refused", nextTryAt: null, error: { code: "unauthenticated" } })
+    expect(client.connection.get()).toMatchObject({
+      status: "refused",
+      nextTryAt: null,
+      error: { code: "unauthenticated" },
+    })
     const asked = getToken.mock.calls.length
     expect(asked).toBeLessThanOrEqual(2)
     expect(sockets).toHaveLength(0)
@@ -226,6 +237,20 @@ describe("the connection", () => {
     expect(reasons).toEqual(["connect", "expired"])
   })
 
+  test("an HTTP request whose token was not taken is made again with a fresh one, once", async () => {
+    const world = makeWorld()
+    world.server.addUser("me")
+    let serial = 0
+    const getToken = () => {
+      const fresh = token({ sub: "me" }, `sig${++serial}`)
+      if (serial !== 1) world.server.tokens.set(`Bearer ${fresh}`, "me")
+      return fresh
+    }
+    const { client } = makeTab(world, { userId: undefined as never, getToken })
+    await expect(client.users()).resolves.toMatchObject({ success: true })
+    expect(serial).toBe(2)
+  })
+
   test("token_expired is answered with a fresh token over the same socket", async () => {
     const world = makeWorld()
     let serial = 0
@@ -253,7 +278,9 @@ describe("the connection", () => {
     await world.clock.advance(1_000)
     expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "unauthenticated" } })
     expect(client.me.get().status).toBe("signed-out")
-    await expect(client.login({ username: "me", password: "wrong" })).rejects.toMatchObject({ code: "unauthenticated" })
+    await expect(client.login({ username: "me", password: "wrong" })).rejects.toMatchObject({
+      code: "unauthenticated",
+    })
     await client.login({ username: "me", password: "right" })
     await world.clock.advance(1_000)
     expect(client.connection.get().status).toBe("connected")

@@ -14,11 +14,14 @@ const message = (seq: number, senderId = "asha"): Message => ({
 })
 const all = (count: number) => Array.from({ length: count }, (_, index) => message(index + 1))
 const seqs = (log: Log) => log.entries.map((entry) => entry.seq)
-const newest = (entries: Message[], hasMore = false) => addPage(emptyLog, { direction: "newest", entries, hasMore })
+const newest = (entries: Message[], hasMore = false) =>
+  addPage(emptyLog, { direction: "newest", entries, hasMore })
 
 /** Whether the entries of a log follow each other without a gap. */
 const isContiguous = (log: Log) =>
-  log.entries.every((entry, index) => index === 0 || entry.seq === (log.entries[index - 1] as Message).seq + 1)
+  log.entries.every(
+    (entry, index) => index === 0 || entry.seq === (log.entries[index - 1] as Message).seq + 1,
+  )
 
 describe("a conversation's log", () => {
   test("M6 M11 is contiguous and holds each entry once, whatever comes in whatever order", () => {
@@ -54,7 +57,11 @@ describe("a conversation's log", () => {
         // Fetching what is missing always ends with everything there is.
         for (let round = 0; log.loaded && hasGap(log) && round < 50; round++) {
           const rest = server.filter((entry) => entry.seq > lastSeq(log))
-          log = addPage(log, { direction: "after", entries: rest.slice(0, limit), hasMore: rest.length > limit })
+          log = addPage(log, {
+            direction: "after",
+            entries: rest.slice(0, limit),
+            hasMore: rest.length > limit,
+          })
         }
         if (log.loaded) expect(hasGap(log)).toBe(false)
       }),
@@ -82,7 +89,11 @@ describe("a conversation's log", () => {
   test("M7 where the past is gone it begins anew, and says that there is nothing older", () => {
     let log = newest(all(3))
     log = addEntry(log, message(20))
-    log = addPage(log, { direction: "after", entries: [message(18), message(19), message(20)], hasMore: false })
+    log = addPage(log, {
+      direction: "after",
+      entries: [message(18), message(19), message(20)],
+      hasMore: false,
+    })
     expect(seqs(log)).toEqual([18, 19, 20])
     expect(log.hasOlder).toBe(false)
   })

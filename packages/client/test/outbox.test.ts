@@ -26,7 +26,9 @@ describe("the outbox", () => {
     const { clock, seven, wires } = await ready()
     wires.loseAck.add("send_private_message")
     const seen: string[][] = []
-    seven.messages.subscribe(() => seen.push(seven.messages.get().rows.map((row) => `${row.key} ${row.state}`)))
+    seven.messages.subscribe(() =>
+      seen.push(seven.messages.get().rows.map((row) => `${row.key} ${row.state}`)),
+    )
     await seven.send("hello")
     const [optimistic] = seven.messages.get().rows
     expect(optimistic).toMatchObject({ content: "hello", state: "sending", message: null, mine: true })
@@ -46,7 +48,9 @@ describe("the outbox", () => {
     await clock.advance(200)
     expect(rows({ client })).toEqual([["hello", "sent"]])
     expect(room.log).toHaveLength(1)
-    const sends = server.seen.filter(({ what }) => what === "send_private_message" || what.includes("/message"))
+    const sends = server.seen.filter(
+      ({ what }) => what === "send_private_message" || what.includes("/message"),
+    )
     const [socket, http] = sends.filter(({ body }) => body.clientMessageId)
     expect(socket?.wire).toBe("socket")
     expect(http).toMatchObject({ wire: "http", body: { clientMessageId: socket?.body.clientMessageId } })
@@ -165,7 +169,8 @@ describe("the outbox", () => {
 
   test("discarding gives the text back and lets the next one go", async () => {
     const { clock, seven, server, texts, client } = await ready()
-    server.refuse = (what, body) => (what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined)
+    server.refuse = (what, body) =>
+      what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined
     await seven.send("bad")
     await seven.send("good")
     await clock.advance(100)
@@ -194,7 +199,9 @@ describe("the outbox", () => {
     const { clock, seven, server, texts, surroundings } = await ready()
     let limited = true
     server.refuse = (what) =>
-      limited && what === "send_private_message" ? refusal("rate_limited", true, { retryAfterMs: 8_000 }) : undefined
+      limited && what === "send_private_message"
+        ? refusal("rate_limited", true, { retryAfterMs: 8_000 })
+        : undefined
     await seven.send("hello")
     await clock.advance(1_000)
     limited = false
@@ -205,21 +212,24 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["hello"])
   })
 
-  test.each(["unavailable", "internal"] as const)("M1 after %s it is tried again with the same id", async (code) => {
-    const { clock, seven, server, room } = await ready()
-    let ill = true
-    server.refuse = (what, body) => {
-      if (!ill || what !== "send_private_message") return
-      // The outcome is unknown: here it was stored.
-      server.send("me", body)
-      return refusal(code, true)
-    }
-    await seven.send("hello")
-    await clock.advance(500)
-    ill = false
-    await clock.advance(5_000)
-    expect(room.log).toHaveLength(1)
-  })
+  test.each(["unavailable", "internal"] as const)(
+    "M1 after %s it is tried again with the same id",
+    async (code) => {
+      const { clock, seven, server, room } = await ready()
+      let ill = true
+      server.refuse = (what, body) => {
+        if (!ill || what !== "send_private_message") return
+        // The outcome is unknown: here it was stored.
+        server.send("me", body)
+        return refusal(code, true)
+      }
+      await seven.send("hello")
+      await clock.advance(500)
+      ill = false
+      await clock.advance(5_000)
+      expect(room.log).toHaveLength(1)
+    },
+  )
 
   test.each([
     ["", "empty_message"],
@@ -227,7 +237,11 @@ describe("the outbox", () => {
     ["😀".repeat(8_001), "too_long"],
   ])("what is refused before it enters gives its text back (%#)", async (text, code) => {
     const { seven, client } = await ready()
-    expect(await seven.send(text)).toMatchObject({ ok: false, content: text, error: { code, retryable: false } })
+    expect(await seven.send(text)).toMatchObject({
+      ok: false,
+      content: text,
+      error: { code, retryable: false },
+    })
     expect(client.outbox.get().items).toEqual([])
   })
 
@@ -242,7 +256,11 @@ describe("the outbox", () => {
     nowhere.open()
     await clock.advance(100)
     expect(nowhere.messages.get()).toMatchObject({ status: "error", error: { code: "not_found" } })
-    expect(await nowhere.send("hello?")).toMatchObject({ ok: false, content: "hello?", error: { code: "not_found" } })
+    expect(await nowhere.send("hello?")).toMatchObject({
+      ok: false,
+      content: "hello?",
+      error: { code: "not_found" },
+    })
   })
 
   test("M1 M5 what survives a reload is sent again with the same ids, in order", async () => {

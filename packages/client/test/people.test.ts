@@ -81,6 +81,21 @@ describe("the people around", () => {
     expect(all().status).toBe("live")
   })
 
+  test("unknown stays unknown until the list is there, whatever comes before it", async () => {
+    const { server, clock, client, wires, cut } = await ready()
+    const asha = client.presence("asha")
+    wires.socketDown = true
+    cut()
+    await clock.advance(6_000)
+    wires.socketDown = false
+    wires.loseEvent.add("online_users")
+    await clock.advance(10_000)
+    server.come("cleo")
+    await clock.advance(100)
+    expect(client.connection.get().status).toBe("connected")
+    expect(asha.get().status).toBe("unknown")
+  })
+
   test("who left meanwhile is gone after the reconnect", async () => {
     const { server, clock, cut, names } = await ready()
     cut()

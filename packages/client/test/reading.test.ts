@@ -17,7 +17,8 @@ async function ready(messages = 3, options: Parameters<typeof makeTab>[1] = {}) 
   return { world, ...world, room, ...tab, seven, look, texts, historyCalls }
 }
 
-const numbered = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => `text ${from + at}`)
+const numbered = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, at) => `text ${from + at}`)
 
 describe("a thread", () => {
   test("loads the newest page, then older ones, once each", async () => {
@@ -208,7 +209,8 @@ describe("a thread", () => {
 
   test("looking at it is told to the server, on each connection", async () => {
     const { clock, cut, look, server } = await ready()
-    const looks = () => server.seen.filter(({ what }) => /^(join|leave)_conversation$/.test(what)).map(({ what }) => what)
+    const looks = () =>
+      server.seen.filter(({ what }) => /^(join|leave)_conversation$/.test(what)).map(({ what }) => what)
     cut()
     await clock.advance(3_000)
     look()

@@ -86,7 +86,10 @@ describe("the roster", () => {
             events[other] = kept
           }
           const end = run([{ type: "joined", listed: true }, ...events])
-          const fresh = run([{ type: "joined", listed: true }, { type: "snapshot", list: lists.at(-1) as OnlineUsers }])
+          const fresh = run([
+            { type: "joined", listed: true },
+            { type: "snapshot", list: lists.at(-1) as OnlineUsers },
+          ])
           expect(shown(end)).toEqual(shown(fresh))
           expect(end.count).toBe(fresh.count)
         },
@@ -97,41 +100,58 @@ describe("the roster", () => {
 
   test("P5 the versions of a user only grow, over rejoins too", () => {
     fc.assert(
-      fc.property(histories, fc.array(fc.nat(), { minLength: 1, maxLength: 60 }), ({ changes, lists }, picks) => {
-        let model = emptyRoster
-        for (const pick of picks) {
-          const before = model
-          const kind = pick % 5
-          if (kind === 0) model = reduceRoster(model, { type: "joined", listed: true })
-          else if (kind === 1) {
-            model = reduceRoster(model, { type: "snapshot", list: lists[pick % lists.length] as OnlineUsers })
-          } else if (changes.length) {
-            const change = changes[pick % changes.length] as PresenceChange
-            model = reduceRoster(model, { type: "changes", changes: [change] })
+      fc.property(
+        histories,
+        fc.array(fc.nat(), { minLength: 1, maxLength: 60 }),
+        ({ changes, lists }, picks) => {
+          let model = emptyRoster
+          for (const pick of picks) {
+            const before = model
+            const kind = pick % 5
+            if (kind === 0) model = reduceRoster(model, { type: "joined", listed: true })
+            else if (kind === 1) {
+              model = reduceRoster(model, {
+                type: "snapshot",
+                list: lists[pick % lists.length] as OnlineUsers,
+              })
+            } else if (changes.length) {
+              const change = changes[pick % changes.length] as PresenceChange
+              model = reduceRoster(model, { type: "changes", changes: [change] })
+            }
+            for (const [id, person] of before.people) {
+              expect(model.people.get(id)?.version).toBeGreaterThanOrEqual(person.version)
+            }
           }
-          for (const [id, person] of before.people) {
-            expect(model.people.get(id)?.version).toBeGreaterThanOrEqual(person.version)
-          }
-        }
-      }),
+        },
+      ),
     )
   })
 
   test("P6 changes that come before the snapshot wait for it", () => {
-    const before = run([{ type: "joined", listed: true }, { type: "changes", changes: [online("a", 5)] }])
+    const before = run([
+      { type: "joined", listed: true },
+      { type: "changes", changes: [online("a", 5)] },
+    ])
     expect(shown(before)).toEqual([])
-    expect(shown(reduceRoster(before, { type: "snapshot", list: list([], 3) }))).toEqual([["a", 5, undefined]])
+    expect(shown(reduceRoster(before, { type: "snapshot", list: list([], 3) }))).toEqual([
+      ["a", 5, undefined],
+    ])
   })
 
   test("who left while nobody listened is gone after the next join", () => {
     const first = run([{ type: "snapshot", list: list([presence("a", 1), presence("b", 2)], 2) }])
-    const second = run([{ type: "joined", listed: true }, { type: "snapshot", list: list([presence("b", 2)], 3) }], first)
+    const second = run(
+      [
+        { type: "joined", listed: true },
+        { type: "snapshot", list: list([presence("b", 2)], 3) },
+      ],
+      first,
+    )
     expect(shown(second).map(([id]) => id)).toEqual(["b"])
     // It is the list that said so, without a version: the same version brings them back.
-    expect(shown(reduceRoster(second, { type: "changes", changes: [online("a", 1)] })).map(([id]) => id)).toEqual([
-      "a",
-      "b",
-    ])
+    expect(
+      shown(reduceRoster(second, { type: "changes", changes: [online("a", 1)] })).map(([id]) => id),
+    ).toEqual(["a", "b"])
   })
 
   test("what is shown stays until the snapshot of a rejoin", () => {

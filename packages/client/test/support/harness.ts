@@ -1,6 +1,13 @@
 /** A client with everything around it in the test's hand: time, wires that can fail, storage, tabs. */
 import { createLamplight } from "../../src/client.js"
-import type { Channel, ClientStorage, LamplightOptions, SocketLike, Surroundings, WithLock } from "../../src/options.js"
+import type {
+  Channel,
+  ClientStorage,
+  LamplightOptions,
+  SocketLike,
+  Surroundings,
+  WithLock,
+} from "../../src/options.js"
 import { memoryStorage } from "../../src/storage.js"
 import { TestClock } from "./clock.js"
 import { type Peer, TestServer } from "./server.js"

@@ -118,7 +118,8 @@ export class TestServer {
   toRoom(roomId: string, event: string, payload: unknown, exceptUser?: string): void {
     const room = this.rooms.get(roomId) as Room
     for (const peer of this.peers) {
-      if (peer.userId && peer.userId !== exceptUser && room.members.includes(peer.userId)) peer.send(event, payload)
+      if (peer.userId && peer.userId !== exceptUser && room.members.includes(peer.userId))
+        peer.send(event, payload)
     }
   }
 
@@ -210,7 +211,11 @@ export class TestServer {
         for (const id of body.userIds as string[]) peer.watches.delete(id)
         return { success: true }
       case "typing": {
-        const payload = { ...body, userId: peer.userId, expiresAt: new Date(this.now() + 6_000).toISOString() }
+        const payload = {
+          ...body,
+          userId: peer.userId,
+          expiresAt: new Date(this.now() + 6_000).toISOString(),
+        }
         this.toRoom(String(body.conversationId), "typing", payload, peer.userId)
         return { success: true }
       }
@@ -230,12 +235,23 @@ export class TestServer {
     }
   }
 
-  onHttp(method: string, path: string, body: Body, headers: Record<string, string>): { status: number; reply: Reply } {
+  onHttp(
+    method: string,
+    path: string,
+    body: Body,
+    headers: Record<string, string>,
+  ): { status: number; reply: Reply } {
     const url = new URL(path, "http://test")
     const user = this.session ?? headers["x-user-id"] ?? this.tokens.get(headers.authorization ?? "") ?? null
     this.seen.push({ wire: "http", what: `${method} ${path}`, body, user })
-    const reply = this.refuse(`${method} ${url.pathname}`, body) ?? this.route(method, url, body, user, headers)
-    const statuses: Record<string, number> = { unauthenticated: 401, not_found: 404, unavailable: 503, rate_limited: 429 }
+    const reply =
+      this.refuse(`${method} ${url.pathname}`, body) ?? this.route(method, url, body, user, headers)
+    const statuses: Record<string, number> = {
+      unauthenticated: 401,
+      not_found: 404,
+      unavailable: 503,
+      rate_limited: 429,
+    }
     return { status: reply.success ? 200 : (statuses[reply.code] ?? 400), reply }
   }
 
@@ -260,8 +276,13 @@ export class TestServer {
     }
     if (at === "POST /api/privatechat/conversations") {
       const other = String(body.userId)
-      const found = [...this.rooms.values()].find((room) => room.members.includes(user) && room.members.includes(other))
-      return { success: true, conversation: this.view(found ?? this.addRoom(`${user}+${other}`, user, other), user) }
+      const found = [...this.rooms.values()].find(
+        (room) => room.members.includes(user) && room.members.includes(other),
+      )
+      return {
+        success: true,
+        conversation: this.view(found ?? this.addRoom(`${user}+${other}`, user, other), user),
+      }
     }
     if (at === "POST /api/privatechat/message") return this.send(user, body, headers["x-socket-id"])
     const read = /^POST \/api\/privatechat\/conversations\/(.+)\/read$/.exec(at)
@@ -286,7 +307,10 @@ export class TestServer {
     const content = String(body.content)
     const id = body.clientMessageId as string | undefined
     const known = id && room.keys.get(`${user}/${id}`)
-    if (known) return known.content === content ? { success: true, message: known, duplicate: true } : refusal("conflict")
+    if (known)
+      return known.content === content
+        ? { success: true, message: known, duplicate: true }
+        : refusal("conflict")
     const message = this.store(room.id, user, content, id)
     this.deliver(message, socketId)
     return { success: true, message, duplicate: false }
@@ -298,7 +322,8 @@ export class TestServer {
     room.read.set(user, Math.max(seq, room.read.get(user) ?? 0))
     const readSeq = room.read.get(user) as number
     this.toRoom(id, "receipt", { conversationId: id, userId: user, deliveredSeq: readSeq, readSeq })
-    for (const peer of this.peers) if (peer.userId === user) peer.send("conversation_updated", this.view(room, user))
+    for (const peer of this.peers)
+      if (peer.userId === user) peer.send("conversation_updated", this.view(room, user))
     return { success: true, conversationId: id, readSeq }
   }
 
@@ -338,7 +363,9 @@ export class TestServer {
         hasMore: rest.length > 200,
       }
     }
-    const added = [...this.rooms.values()].filter((room) => room.members.includes(user) && !(room.id in known))
+    const added = [...this.rooms.values()].filter(
+      (room) => room.members.includes(user) && !(room.id in known),
+    )
     return { success: true, conversations, added: added.map((room) => this.view(room, user)) }
   }
 }

@@ -1,0 +1,193 @@
+/** The client with the real socket.io-client against the real socket.io, over real transports. */
+import { createServer, type Server as HttpServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Server } from "socket.io"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import { createLamplight } from "../src/client.js"
+import type { LamplightOptions } from "../src/options.js"
+import { memoryStorage } from "../src/storage.js"
+import type { Lamplight } from "../src/types.js"
+import { type Peer, TestServer } from "./support/server.js"
+
+let contract: TestServer
+let http: HttpServer
+let sockets: Server
+let url: string
+let port: number
+const clients: Lamplight[] = []
+
+async function listen(at = 0): Promise<void> {
+  http = createServer((request, response) => {
+    let text = ""
+    request.on("data", (chunk) => {
+      text += chunk
+    })
+    request.on("end", () => {
+      const body = text ? JSON.parse(text) : {}
+      const headers = request.headers as Record<string, string>
+      const { status, reply } = contract.onHttp(request.method ?? "", request.url ?? "", body, headers)
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(reply))
+    })
+  })
+  sockets = new Server(http, { path: "/api/socketio", serveClient: false })
+  sockets.on("connection", (socket) => {
+    const peer: Peer = {
+      id: socket.id,
+      userId: null,
+      roster: "none",
+      watches: new Set(),
+      send: (event, payload) => void socket.emit(event, payload),
+      cut: () => socket.conn.close(),
+    }
+    contract.connect(peer)
+    socket.on("disconnect", () => contract.disconnect(peer))
+    socket.onAny((event, payload, ack) => {
+      const reply = contract.onSocket(peer, event, payload)
+      if (typeof ack === "function" && !lostAcks.has(event)) ack(reply)
+    })
+  })
+  await new Promise<void>((resolve) => http.listen(at, "127.0.0.1", resolve))
+  port = (http.address() as AddressInfo).port
+  url = `http://127.0.0.1:${port}`
+}
+
+/** As `kill -9` does it: every connection is cut, nothing is finished. */
+async function kill(): Promise<void> {
+  http.closeAllConnections()
+  sockets.disconnectSockets(true)
+  await new Promise((resolve) => sockets.close(() => resolve(undefined)))
+  for (const peer of [...contract.peers]) contract.disconnect(peer)
+}
+
+const lostAcks = new Set<string>()
+
+beforeEach(async () => {
+  contract = new TestServer()
+  lostAcks.clear()
+  await listen()
+})
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close()
+  await kill()
+})
+
+function start(userId: string, options: LamplightOptions = {}): Lamplight {
+  const client = createLamplight({ url, userId, storage: memoryStorage(), random: () => 0, ...options })
+  clients.push(client)
+  client.retain()
+  return client
+}
+const connected = (client: Lamplight) =>
+  vi.waitFor(() => expect(client.connection.get().status).toBe("connected"), { timeout: 8_000, interval: 5 })
+const texts = (client: Lamplight) =>
+  client
+    .conversation("7")
+    .messages.get()
+    .rows.map((row) => [row.content, row.state])
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 5 })
+
+describe.each([["websocket"], ["polling"]] as const)("over %s", (transport) => {
+  const transports = [transport]
+
+  test("two people see each other come and go, and talk", async () => {
+    contract.addRoom("7", "asha", "ben")
+    const asha = start("asha", { transports })
+    await connected(asha)
+    asha.conversation("7").open()
+    const ben = start("ben", { transports, roster: "full" })
+    await connected(ben)
+    ben.conversation("7").open()
+    const names = (client: Lamplight) =>
+      client
+        .roster()
+        .get()
+        .users.map((one) => one.userId)
+    await eventually(() => {
+      expect(names(asha)).toEqual(["asha", "ben"])
+      expect(names(ben)).toEqual(["asha", "ben"])
+    })
+    ben.conversation("7").setTyping(true)
+    await eventually(() => expect(asha.conversation("7").typing.get().userIds).toEqual(["ben"]))
+    await ben.conversation("7").send("hello")
+    await eventually(() => {
+      expect(texts(asha)).toEqual([["hello", "sent"]])
+      expect(texts(ben)).toEqual([["hello", "sent"]])
+      expect(asha.conversation("7").typing.get().userIds).toEqual([])
+      expect(asha.unread.get().total).toBe(1)
+    })
+    asha.conversation("7").markRead()
+    await eventually(() => expect(ben.conversation("7").readers.get().asha?.readSeq).toBe(1))
+    ben.close()
+    await eventually(() => expect(names(asha)).toEqual(["asha"]))
+    expect(asha.presence("ben").get()).toMatchObject({ status: "offline" })
+  })
+
+  test("M1 M5 a server killed in mid-send loses and doubles nothing, and the order stays", async () => {
+    const room = contract.addRoom("7", "asha", "ben")
+    const asha = start("asha", { transports })
+    const ben = start("ben", { transports })
+    await connected(asha)
+    await connected(ben)
+    for (const client of [asha, ben]) client.conversation("7").open()
+    const said = Array.from({ length: 40 }, (_, at) => `${at}`)
+    lostAcks.add("send_private_message")
+    const sending = (async () => {
+      for (const text of said) await asha.conversation("7").send(text)
+    })()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    await kill()
+    await sending
+    expect(asha.outbox.get().waiting).toBeGreaterThan(0)
+    lostAcks.clear()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await listen(port)
+    await eventually(() => {
+      expect(room.log.map((entry) => entry.content)).toEqual(said)
+      expect(texts(ben)).toEqual(said.map((text) => [text, "sent"]))
+      expect(texts(asha)).toEqual(said.map((text) => [text, "sent"]))
+      expect(asha.outbox.get().items).toEqual([])
+    })
+  })
+})
+
+test("the other transport is tried when the first one cannot be had", async () => {
+  sockets.engine.opts.transports = ["polling"]
+  const asha = start("asha")
+  await connected(asha)
+})
+
+test("with the socket refused and HTTP alive, messages go both ways over HTTP", async () => {
+  contract.addRoom("7", "asha", "ben")
+  const ben = start("ben")
+  await connected(ben)
+  ben.conversation("7").open()
+  const asha = start("asha", { path: "/not/there" })
+  asha.conversation("7").open()
+  await eventually(() => expect(asha.conversations.get().status).toBe("ready"))
+  await asha.conversation("7").send("by HTTP")
+  await eventually(() => expect(texts(ben)).toEqual([["by HTTP", "sent"]]))
+  await ben.conversation("7").send("by socket")
+  await eventually(() =>
+    expect(texts(asha)).toEqual([
+      ["by HTTP", "sent"],
+      ["by socket", "sent"],
+    ]),
+  )
+  expect(asha.connection.get().overHttp).toBe(true)
+}, 12_000)
+
+test("a closed transport is come back from by itself; a refused namespace with a reason is not", async () => {
+  const asha = start("asha")
+  await connected(asha)
+  for (const peer of contract.peers) peer.cut()
+  await eventually(() => expect(asha.connection.get().status).not.toBe("connected"))
+  await connected(asha)
+  sockets.use((_socket, next) => {
+    const error: Error & { data?: unknown } = new Error("unauthenticated")
+    error.data = { success: false, code: "unauthenticated", error: "No.", retryable: false }
+    next(error)
+  })
+  const ben = start("ben")
+  await eventually(() => expect(ben.connection.get().status).toBe("refused"))
+  expect(ben.connection.get().error).toMatchObject({ code: "unauthenticated", message: "No." })
+})

@@ -1,0 +1,11 @@
+import { expect, test } from "vitest"
+// @ts-expect-error a script without types
+import { measureClient, measureReact } from "../size.mjs"
+
+test("the client with socket.io-client is at most 24 KiB gzipped", async () => {
+  expect((await measureClient()).atOnce / 1024).toBeLessThanOrEqual(24)
+})
+
+test("the hooks are at most 4 KiB gzipped", async () => {
+  expect((await measureReact()).atOnce / 1024).toBeLessThanOrEqual(4)
+})
