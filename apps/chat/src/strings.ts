@@ -94,14 +94,13 @@ export const words = {
     offline: "Offline",
     invisible: "Invisible",
     unknown: "Not known",
-    named: (name: string, state: string) => `${name}, ${state.toLocaleLowerCase()}`,
     activeAgo: (ago: string) => `Away, active ${ago}`,
     lastSeen: (ago: string) => `Last seen ${ago}`,
     unknownNow: "Presence not known right now",
   },
 
   status: {
-    menu: (name: string, state: string) => `${name}, ${state.toLocaleLowerCase()}. Change your status`,
+    menu: (state: string) => `${state.toLocaleLowerCase()}. Change your status`,
     choose: "Your status",
     notConnected: "Not connected",
     onlineHint: "The lamp is lit",

@@ -68,7 +68,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       <Title selected={selected} self={self} />
       <FailureWatch self={self} onShow={(id) => select(id, false)} />
       <Banner />
-      <div className="rooms">
+      <main className="rooms">
+        <h1 className="sr-only">{words.product}</h1>
         <Conversations
           self={self}
           mode={mode}
@@ -78,7 +79,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           onFind={wide ? focusPeople : openPeople}
           onLeave={onLeave}
         />
-        <main
+        <section
           className="room room-thread"
           data-region="thread"
           data-shown={route.room === "thread"}
@@ -98,7 +99,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
               onOut={focusList}
             />
           )}
-        </main>
+        </section>
         <People
           self={self}
           open={peopleOpen}
@@ -107,7 +108,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           onSelect={select}
           onClose={closePeople}
         />
-      </div>
+      </main>
       {route.room !== "thread" && <Tabs self={self} mode={mode} room={route.room} onLeave={onLeave} />}
     </div>
   )

@@ -31,10 +31,10 @@ export function Conversations(props: {
       tabIndex={-1}
     >
       <header className="room-head">
-        <h1 className="wordmark">
+        <p className="wordmark" aria-hidden="true">
           <Lamp state="online" size={20} />
           {words.product}
-        </h1>
+        </p>
       </header>
       <div className="scroller" data-testid="conversations">
         <List selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />

@@ -81,7 +81,7 @@ export function People(props: {
   )
 
   return (
-    <aside
+    <section
       className="room room-people"
       data-region={open || shown ? "people" : undefined}
       data-open={open}
@@ -128,7 +128,9 @@ export function People(props: {
               event.key === "ArrowDown" ||
               (event.key === "Enter" && !event.nativeEvent.isComposing)
             ) {
-              const first = event.currentTarget.closest("aside")?.querySelector<HTMLElement>("[data-roving]")
+              const first = event.currentTarget
+                .closest("section")
+                ?.querySelector<HTMLElement>("[data-roving]")
               if (!first) return
               event.preventDefault()
               if (event.key === "Enter") first.click()
@@ -204,7 +206,7 @@ export function People(props: {
           />
         )}
       </div>
-    </aside>
+    </section>
   )
 }
 

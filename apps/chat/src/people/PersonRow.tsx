@@ -1,10 +1,9 @@
 import type { PresenceView } from "@lamplight/client"
 import { memo } from "react"
 import { presenceDetail, stateWord } from "../presence/view"
-import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 
-/** One person in the sidebar. The accessible name is "Asha, online". */
+/** One person in the sidebar. The accessible name is "Asha, online"; the line below it is the description. */
 export const PersonRow = memo(
   function PersonRow(props: {
     person: PresenceView
@@ -24,7 +23,6 @@ export const PersonRow = memo(
           data-testid="online-user"
           data-user-id={person.userId}
           data-roving={person.userId}
-          aria-label={words.presence.named(name, stateWord(person.status))}
           aria-description={detail}
           aria-busy={busy}
           tabIndex={tabIndex}
@@ -39,8 +37,9 @@ export const PersonRow = memo(
           <span className="row-text">
             <span className="row-name block" dir="auto">
               {name}
+              <span className="sr-only">, {stateWord(person.status).toLocaleLowerCase()}</span>
             </span>
-            <span className="row-preview block text-xs" dir="auto">
+            <span className="row-preview block text-xs" dir="auto" aria-hidden="true">
               {detail}
             </span>
           </span>

@@ -66,20 +66,16 @@ export function StatusMenu(props: {
   return (
     <Popover.Root>
       <Popover.Trigger asChild>
-        <button
-          type="button"
-          className={look === "card" ? "self-card" : "tab"}
-          data-testid="status-menu"
-          aria-label={words.status.menu(name, stateWord(state))}
-        >
+        <button type="button" className={look === "card" ? "self-card" : "tab"} data-testid="status-menu">
           {look === "card" ? (
             <>
               <Avatar id={self.id} name={name} avatarUrl={self.avatarUrl} presence={state} />
               <span className="row-text">
                 <span className="row-name block" dir="auto">
                   {name}
+                  <span className="sr-only">, {words.status.menu(stateWord(state))}</span>
                 </span>
-                <span className="row-preview block" dir="auto">
+                <span className="row-preview block" dir="auto" aria-hidden="true">
                   {connected ? me.chosen.text || stateWord(state) : words.status.notConnected}
                 </span>
               </span>
@@ -90,6 +86,9 @@ export function StatusMenu(props: {
                 <Lamp state={state} size={20} />
               </span>
               {words.regions.youTab}
+              <span className="sr-only">
+                : {name}, {words.status.menu(stateWord(state))}
+              </span>
             </>
           )}
         </button>

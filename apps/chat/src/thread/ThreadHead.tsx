@@ -16,12 +16,16 @@ export function ThreadHead(props: { other: User | null; name: string; wide: bool
   const unread = useUnread().total
   return (
     <header className="room-head thread-head">
-      <IconButton label={words.regions.back} className="only-phone back" onClick={goBack} data-testid="back">
+      <IconButton
+        label={unread > 0 ? `${words.regions.back}, ${words.list.unread(unread)}` : words.regions.back}
+        className="only-phone back"
+        onClick={goBack}
+        data-testid="back"
+      >
         <ChevronLeft size={24} aria-hidden="true" />
         {unread > 0 && (
-          <span className="unread-badge">
-            <span aria-hidden="true">{badge(unread)}</span>
-            <span className="sr-only">{words.list.unread(unread)}</span>
+          <span className="unread-badge" aria-hidden="true">
+            {badge(unread)}
           </span>
         )}
       </IconButton>
