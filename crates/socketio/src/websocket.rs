@@ -29,6 +29,9 @@ const GATHER: usize = 64;
 /// How long a close frame may take to be sent and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How much a client may still send meanwhile.
+const CLOSE_IGNORED: usize = 1 << 20;
+
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
@@ -193,8 +196,13 @@ impl WebSocket {
             drop(last);
             self.stream.shutdown().await?;
             let mut ignored = [0; 512];
-            while self.stream.read(&mut ignored).await? > 0 {}
-            io::Result::Ok(())
+            let mut left = CLOSE_IGNORED;
+            loop {
+                match self.stream.read(&mut ignored).await? {
+                    read if read == 0 || read > left => return io::Result::Ok(()),
+                    read => left -= read,
+                }
+            }
         };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }

@@ -44,6 +44,10 @@ impl Log {
         self.0.lock().clone()
     }
 
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+
     pub async fn wait_for(&self, line: &str) {
         let seen = timeout(PATIENCE, async {
             while !self.0.lock().iter().any(|seen| seen == line) {
