@@ -136,8 +136,8 @@ export function createList(core: Core, parts: ListParts): List {
 
   function arrived(entry: Message): void {
     const last = known.get(entry.conversationId)
-    if (!last) return refreshSoon()
-    if (entry.seq <= last.headSeq) return
+    if (!last) refreshSoon()
+    if (!last || entry.seq <= last.headSeq) return
     const jumped = entry.seq > last.headSeq + 1
     const own = entry.senderId === core.me()
     const readSeq = own ? entry.seq : last.readSeq
