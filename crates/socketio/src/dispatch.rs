@@ -220,8 +220,8 @@ impl Dispatch {
             Some(at) if matches!(self.entries[at].state, State::Left) => {
                 self.entries[at].state = State::Connecting;
             }
-            // In it, or on the way in: no client asks twice.
-            Some(_) => return Err(DisconnectReason::ParseError),
+            // In it, or on the way in. A client whose user says `connect()` twice asks twice, and is content with one answer.
+            Some(_) => return Ok(()),
             None => {
                 self.entries.reserve_exact(1);
                 self.entries.push(Entry { namespace, state: State::Connecting });

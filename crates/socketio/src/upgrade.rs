@@ -2,19 +2,20 @@
 
 use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    HeaderValue, Response, StatusCode,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE},
     request::Parts,
 };
 use hyper::upgrade::OnUpgrade;
-use sha1::{Digest, Sha1};
 
 use crate::{
     Body,
-    codec::message::{Limits, Message},
+    codec::{
+        handshake,
+        message::{Limits, Message},
+    },
     driver::Link,
     request::{self, Refused},
     server::Server,
@@ -23,26 +24,12 @@ use crate::{
     websocket::{ReadEnd, WebSocket},
 };
 
-/// What every key is hashed with (RFC 6455, section 1.3).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
 /// A probe is a few bytes; nothing else may come before the upgrade.
 const PROBE_LIMITS: Limits = Limits { max_payload: 125, max_fragments: 1 };
 
-/// The answer to an opening handshake (RFC 6455, section 4.2.2), and what gives the stream once it has been sent. `None` if the
-/// request is no such handshake.
-pub(crate) fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
-    let headers = &parts.headers;
-    let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
-    let is_handshake = parts.method == Method::GET
-        && has_token(headers, UPGRADE, "websocket")
-        && has_token(headers, CONNECTION, "upgrade")
-        && headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
-        && STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
-    if !is_handshake {
-        return None;
-    }
-    let accepted = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
+/// The answer to an opening handshake, and what gives the stream once it has been sent. `None` if the request is no such handshake.
+fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
+    let accepted = handshake::accept(&parts.method, &parts.headers)?;
     let on_upgrade = parts.extensions.remove::<OnUpgrade>()?;
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -51,15 +38,6 @@ pub(crate) fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).ok()?);
     Some((response, on_upgrade))
-}
-
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// Opens a session on a WebSocket.

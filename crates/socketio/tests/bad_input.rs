@@ -259,7 +259,6 @@ async fn socketio_packets_that_no_client_sends() {
     let mut wrong = vec![
         "4".to_owned(),
         "47".to_owned(),
-        "40".to_owned(),
         "40/custom,[]".to_owned(),
         "42".to_owned(),
         "42[]".to_owned(),

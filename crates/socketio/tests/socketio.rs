@@ -133,6 +133,18 @@ async fn a_namespace_can_be_left_and_joined_again() {
 }
 
 #[tokio::test]
+async fn a_connect_sent_twice_is_answered_once() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    ws.send("40").await;
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{\"sid\":"));
+    ws.send("40").await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
+}
+
+#[tokio::test]
 async fn events_are_admitted_in_order_and_held_back_on_request() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;

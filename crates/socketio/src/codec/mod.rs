@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod frame;
+pub mod handshake;
 pub mod json;
 pub mod message;
 pub mod packet;

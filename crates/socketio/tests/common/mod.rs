@@ -1,5 +1,5 @@
 //! A server to try things on, and clients that say exactly what a test wants said.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,0 +1,181 @@
+//! What the protocol suites of the Socket.IO project, and WebSocket suites, connect to. Listens on 127.0.0.1:3000, or on
+//! the address given as the first argument, and prints where.
+//!
+//! - `/engine.io/`: Engine.IO that echoes text and binary;
+//! - `/socket.io/`: namespaces `/` and `/custom` emit `auth` with what the client gave; `/` answers `message` with
+//!   `message-back` and acknowledges `message-with-ack`;
+//! - `/echo`: WebSocket that echoes.
+
+use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+
+use bytes::BytesMut;
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, value::RawValue};
+use socketio::{
+    Body, BoxFuture, Config, ConnectError, ConnectRequest, EngineConnection, EngineHandler, EngineMessage, Event, Handler, Packet, Socket,
+    SocketIo,
+    codec::{
+        frame::{self, OpCode},
+        handshake,
+        message::{Limits, Message, Reader},
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+struct EngineEcho;
+
+impl EngineHandler for EngineEcho {
+    fn message(&self, connection: &EngineConnection, message: EngineMessage) {
+        let _ = connection.send(&message);
+    }
+}
+
+struct Main;
+
+impl Handler for Main {
+    type Data = Option<Box<RawValue>>;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Self::Data, ConnectError> {
+        Ok(request.auth)
+    }
+
+    fn connected(&self, socket: &Socket<Self::Data>) {
+        let _ = match socket.data() {
+            Some(auth) => socket.emit("auth", auth),
+            None => socket.emit("auth", &serde_json::json!({})),
+        };
+    }
+
+    fn event(&self, socket: &Socket<Self::Data>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        match event.name() {
+            "message" => {
+                let back = Packet::binary_event("/", "message-back", event.args(), &event.attachments);
+                let _ = socket.emit_packet(&back);
+            }
+            "message-with-ack" => {
+                if let Some(ack) = event.take_ack() {
+                    let _ = ack.send_binary(event.args(), &event.attachments);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+struct Custom;
+
+impl Handler for Custom {
+    type Data = Option<Box<RawValue>>;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Self::Data, ConnectError> {
+        Ok(request.auth)
+    }
+
+    fn connected(&self, socket: &Socket<Self::Data>) {
+        let auth = socket.data().as_deref().map_or(Value::Null, |auth| serde_json::from_str(auth.get()).unwrap_or_default());
+        let _ = socket.emit("auth", &if auth.is_null() { serde_json::json!({}) } else { auth });
+    }
+
+    fn event(&self, _: &Socket<Self::Data>, _: Event) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+}
+
+fn config(path: &str) -> Config {
+    Config {
+        path: path.to_owned(),
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        connect_timeout: Duration::from_secs(1),
+        max_payload: 1_000_000,
+        ..Config::default()
+    }
+}
+
+/// A bare WebSocket, by the codecs alone.
+fn echo(request: &mut Request<Incoming>) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    let Some(accept) = handshake::accept(request.method(), request.headers()) else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    };
+    tokio::spawn(echo_on(hyper::upgrade::on(request)));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", &accept)] {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+async fn echo_on(upgrade: hyper::upgrade::OnUpgrade) -> Option<()> {
+    let mut stream = TokioIo::new(upgrade.await.ok()?);
+    let limits = Limits { max_payload: 64 << 20, max_fragments: usize::MAX };
+    let (mut reader, mut buffer) = (Reader::default(), vec![0; 64 * 1024]);
+    loop {
+        let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
+        let mut out = BytesMut::new();
+        let mut closed = false;
+        let fed = reader.feed(&mut buffer[..read], limits, &mut |message| {
+            match message {
+                Message::Text(text) => frame::encode(&mut out, OpCode::Text, text.as_bytes()),
+                Message::Binary(data) => frame::encode(&mut out, OpCode::Binary, data),
+                Message::Ping(data) => frame::encode(&mut out, OpCode::Pong, data),
+                Message::Pong => {}
+                Message::Close(code) => {
+                    let code = if code == 1005 { 1000 } else { code };
+                    frame::encode(&mut out, OpCode::Close, &code.to_be_bytes());
+                    closed = true;
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = fed {
+            frame::encode(&mut out, OpCode::Close, &error.close_code().to_be_bytes());
+            closed = true;
+        }
+        stream.write_all(&out).await.ok()?;
+        if closed {
+            return stream.shutdown().await.ok();
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let engine = SocketIo::builder(config("/engine.io/")).engine(EngineEcho).build();
+    let socket = SocketIo::builder(config("/socket.io/")).namespace("/", Main).namespace("/custom", Custom).build();
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (stream, peer) = listener.accept().await?;
+        let (engine, socket) = (engine.clone(), socket.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (engine, socket) = (engine.clone(), socket.clone());
+            async move {
+                let path = request.uri().path();
+                Ok::<_, Infallible>(if engine.matches(path) {
+                    engine.handle(request, peer).await
+                } else if socket.matches(path) {
+                    socket.handle(request, peer).await
+                } else if path == "/echo" {
+                    echo(&mut request)
+                } else {
+                    let mut response = Response::new(Body::default());
+                    *response.status_mut() = StatusCode::NOT_FOUND;
+                    response
+                })
+            }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+    }
+}
