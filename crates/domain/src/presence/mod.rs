@@ -7,6 +7,7 @@
 mod roster;
 #[cfg(test)]
 mod tests;
+mod user;
 
 pub use roster::{Roster, Rules};
 

@@ -1,6 +1,7 @@
 //! The roster of one node: who is in, decided from the set of live sessions.
 
-use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
+use super::user::{Life, Look, Session, User};
+use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence};
 use crate::identity::{Profile, SessionId, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,42 +23,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { grace: Duration::from_secs(5), time_to_live: Duration::from_secs(3_600), away_after: Duration::from_secs(300) }
     }
-}
-
-/// Whether a session counts, and until when.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Life {
-    /// Its socket is open.
-    Live,
-    /// Its socket is gone; it counts until then.
-    Ending { at: Moment, reason: OfflineReason },
-    /// Its socket is open, but no activity came for the time to live; activity revives it.
-    Dormant,
-}
-
-#[derive(Debug)]
-struct Session {
-    id: SessionId,
-    life: Life,
-    last_active: Moment,
-    /// The person said that they are not at this device.
-    idle: bool,
-    activity: Option<Activity>,
-}
-
-#[derive(Debug)]
-struct User {
-    profile: Profile,
-    chosen: Chosen,
-    sessions: Vec<Session>,
-    /// What everyone has been told; `None` while they are told "offline".
-    shown: Option<Arc<Presence>>,
-    last_seen: Option<Timestamp>,
-    last_active_wall: Timestamp,
-    /// Why the latest session that ended did so, and when, for the leave that may follow.
-    last_end: Option<(OfflineReason, Timestamp)>,
-    /// When this user has to be looked at again, if a tick is due.
-    wake: Option<Moment>,
 }
 
 /// Who is in.
@@ -143,34 +108,25 @@ impl Roster {
     }
 
     /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what the store knows.
+    ///
+    /// `chosen` counts for someone who is not held yet. For whoever is, the roster was told of every later choice, and
+    /// the store's answer may have been read before the latest: taking it could show someone who has just gone invisible.
     pub fn join(&mut self, now: Now, session: SessionId, profile: Profile, chosen: Chosen, last_seen: Option<Timestamp>) -> Vec<Change> {
         let id = profile.id.clone();
         if self.sessions.get(&session).is_some_and(|owner| *owner != id) {
             return Vec::new(); // One socket is one user's; the use case has refused this already.
         }
-        let user = self.users.entry(id.clone()).or_insert_with(|| User {
-            profile: profile.clone(),
-            chosen: Chosen::default(),
-            sessions: Vec::with_capacity(1),
-            shown: None,
-            last_seen: None,
-            last_active_wall: now.wall,
-            last_end: None,
-            wake: None,
-        });
+        let user = self.users.entry(id.clone()).or_insert_with(|| User::new(profile.clone(), chosen, now));
         user.profile = profile;
-        user.chosen = chosen.at(now.wall);
         user.last_seen = user.last_seen.max(last_seen);
         user.last_active_wall = user.last_active_wall.max(now.wall);
-        match user.sessions.iter_mut().find(|held| held.id == session) {
+        match user.session(&session) {
             Some(held) => {
                 held.life = Life::Live;
                 held.last_active = now.moment;
                 held.idle = false;
             }
-            None => {
-                user.sessions.push(Session { id: session.clone(), life: Life::Live, last_active: now.moment, idle: false, activity: None })
-            }
+            None => user.sessions.push(Session::new(session.clone(), now)),
         }
         self.sessions.insert(session, id.clone());
         self.settle(now, &id).into_iter().collect()
@@ -180,7 +136,7 @@ impl Roster {
     /// unless it ends or begins an absence.
     pub fn activity(&mut self, now: Now, session: &SessionId, active: bool) -> Vec<Change> {
         let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
-        let Some(held) = user.sessions.iter_mut().find(|held| held.id == *session) else { return Vec::new() };
+        let Some(held) = user.session(session) else { return Vec::new() };
         if matches!(held.life, Life::Ending { .. }) {
             return Vec::new(); // A late heartbeat of a socket that is gone.
         }
@@ -202,12 +158,13 @@ impl Roster {
         if let Some(index) = user.sessions.iter().position(|held| held.id == *session) {
             match user.sessions[index].life {
                 Life::Live => {
-                    user.sessions[index].life = Life::Ending { at, reason };
+                    user.sessions[index].life = Life::Ending { at };
                     user.last_end = Some((reason, now.wall));
                 }
                 Life::Ending { .. } => {} // Told twice; the first one counts.
                 Life::Dormant => {
-                    user.sessions.swap_remove(index);
+                    // In order, for the order of the sessions is the order in which activities are shown.
+                    user.sessions.remove(index);
                     self.sessions.remove(session);
                 }
             }
@@ -220,16 +177,14 @@ impl Roster {
         let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
         user.sessions.retain(|held| held.id != *session);
         user.last_end = Some((OfflineReason::SignedOut, now.wall));
-        // Whoever signs out leaves no ghost of an earlier tab behind.
-        let ended: Vec<SessionId> =
-            user.sessions.iter().filter(|held| matches!(held.life, Life::Ending { .. })).map(|held| held.id.clone()).collect();
-        if user.sessions.len() == ended.len() {
-            user.sessions.clear();
-            for ghost in ended {
-                self.sessions.remove(&ghost);
-            }
+        let mut ended = vec![session.clone()];
+        if !user.is_in() {
+            // Whoever signs out leaves no ghost of an earlier tab behind.
+            ended.extend(user.sessions.extract_if(.., |held| matches!(held.life, Life::Ending { .. })).map(|held| held.id));
         }
-        self.sessions.remove(session);
+        for session in &ended {
+            self.sessions.remove(session);
+        }
         self.settle(now, &id).into_iter().collect()
     }
 
@@ -243,8 +198,10 @@ impl Roster {
     /// What the person is doing, held by one session and gone with it.
     pub fn set_activity(&mut self, now: Now, session: &SessionId, activity: Option<Activity>) -> Vec<Change> {
         let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
-        if let Some(held) = user.sessions.iter_mut().find(|held| held.id == *session) {
-            held.activity = activity;
+        if let Some(held) = user.session(session)
+            && !matches!(held.life, Life::Ending { .. })
+        {
+            held.activity = activity; // (Else a late word of a socket that is gone.)
         }
         self.settle(now, &id).into_iter().collect()
     }
@@ -289,85 +246,49 @@ impl Roster {
 
     /// Brings what is shown of a user in line with the facts: the only place that makes a [`Change`].
     fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
-        let rules = self.rules;
         let user = self.users.get_mut(id)?;
-
-        let mut ran_out = None;
         let sessions = &mut self.sessions;
-        user.sessions.retain_mut(|held| match held.life {
-            Life::Ending { at, .. } if at < now.moment => {
-                sessions.remove(&held.id);
-                false
-            }
-            Life::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
-                held.life = Life::Dormant;
-                held.activity = None;
-                ran_out = Some(OfflineReason::Timeout);
-                true
-            }
-            _ => true,
+        user.pass_time(now, self.rules, |session| {
+            sessions.remove(session);
         });
-        if let Some(reason) = ran_out {
-            user.last_end = Some((reason, user.last_active_wall));
-        }
-        user.chosen = std::mem::take(&mut user.chosen).at(now.wall);
-
-        let counts = |held: &&Session| held.life != Life::Dormant;
-        let present = user.sessions.iter().any(|held| counts(&held));
-        let visible = present && user.chosen.status != Manual::Invisible;
-
-        let change = if visible {
-            let status = match user.chosen.status {
-                Manual::Away => Status::Away,
-                Manual::Busy => Status::Busy,
-                Manual::Online | Manual::Invisible => {
-                    let at_a_device =
-                        user.sessions.iter().filter(counts).any(|held| !held.idle && held.last_active.plus(rules.away_after) >= now.moment);
-                    if at_a_device { Status::Online } else { Status::Away }
+        let change = match user.look(now, self.rules) {
+            Look::AsBefore => None,
+            Look::In { status, activities } => {
+                let before = user.shown.as_ref();
+                let same = before.is_some_and(|shown| {
+                    shown.status == status
+                        && shown.text == user.chosen.text
+                        && shown.activities == activities
+                        && shown.profile == user.profile
+                });
+                if same {
+                    None
+                } else {
+                    self.version += 1;
+                    let since = before.map_or(self.version, |shown| shown.since);
+                    let is_new = before.is_none();
+                    let presence = Arc::new(Presence {
+                        profile: user.profile.clone(),
+                        status,
+                        text: user.chosen.text.clone(),
+                        last_active_at: user.last_active_wall,
+                        activities,
+                        version: self.version,
+                        since,
+                    });
+                    self.visible.insert(since, Arc::clone(&presence));
+                    user.shown = Some(Arc::clone(&presence));
+                    Some(if is_new { Change::Online(presence) } else { Change::Updated(presence) })
                 }
-            };
-            let activities: Vec<Activity> =
-                user.sessions.iter().filter_map(|held| held.activity.clone()).fold(Vec::new(), |mut all, one| {
-                    if !all.contains(&one) {
-                        all.push(one);
-                    }
-                    all
-                });
-            let before = user.shown.as_ref();
-            let same = before.is_some_and(|shown| {
-                shown.status == status && shown.text == user.chosen.text && shown.activities == activities && shown.profile == user.profile
-            });
-            if same {
-                None
-            } else {
-                self.version += 1;
-                let since = before.map_or(self.version, |shown| shown.since);
-                let presence = Arc::new(Presence {
-                    profile: user.profile.clone(),
-                    status,
-                    text: user.chosen.text.clone(),
-                    last_active_at: user.last_active_wall,
-                    activities,
-                    version: self.version,
-                    since,
-                });
-                self.visible.insert(since, Arc::clone(&presence));
-                let change = if before.is_none() { Change::Online(Arc::clone(&presence)) } else { Change::Updated(Arc::clone(&presence)) };
-                user.shown = Some(presence);
-                Some(change)
             }
-        } else if let Some(shown) = user.shown.take() {
-            self.visible.remove(&shown.since);
-            // Going invisible looks like any close: nothing in the answer may tell one from the other.
-            let (reason, seen) =
-                if present { (OfflineReason::Closed, now.wall) } else { user.last_end.unwrap_or((OfflineReason::Closed, now.wall)) };
-            user.last_seen = user.last_seen.max(Some(seen));
-            self.version += 1;
-            Some(Change::Offline(Absence { user: id.clone(), last_seen_at: user.last_seen, reason, version: self.version }))
-        } else {
-            None
+            Look::Out { reason, seen } => user.shown.take().map(|shown| {
+                user.hiding = None;
+                user.last_seen = user.last_seen.max(Some(seen));
+                self.visible.remove(&shown.since);
+                self.version += 1;
+                Change::Offline(Absence { user: id.clone(), last_seen_at: user.last_seen, reason, version: self.version })
+            }),
         };
-
         self.plan(now, id);
         change
     }
@@ -375,48 +296,22 @@ impl Roster {
     /// Notes when the user has to be looked at again. A wake that is too early does no harm and is left where it is, so
     /// that a heartbeat costs no work here.
     fn plan(&mut self, now: Now, id: &UserId) {
-        let rules = self.rules;
         let Some(user) = self.users.get_mut(id) else { return };
-        if user.sessions.is_empty() {
-            if let Some(wake) = user.wake.take() {
-                self.wakes.remove(&(wake, id.clone()));
-            }
-            self.users.remove(id);
-            return;
+        let due = if user.is_over() { None } else { user.due(now, self.rules) };
+        if let Some(wake) = user.wake
+            && due.is_none_or(|due| due < wake)
+        {
+            self.wakes.remove(&(wake, id.clone()));
+            user.wake = None;
         }
-        let shown_online = user.shown.as_ref().is_some_and(|shown| shown.status == Status::Online);
-        let until = user.chosen.until.map(|until| {
-            let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
-            // The wall clock may jump meanwhile, so look again at least every half minute.
-            now.moment.plus(Duration::from_millis(left.min(30_000)))
-        });
-        let due = user
-            .sessions
-            .iter()
-            .filter_map(|held| match held.life {
-                Life::Ending { at, .. } => Some(at),
-                Life::Live if shown_online && !held.idle && held.last_active.plus(rules.away_after) >= now.moment => {
-                    Some(held.last_active.plus(rules.away_after.min(rules.time_to_live)))
-                }
-                Life::Live => Some(held.last_active.plus(rules.time_to_live)),
-                Life::Dormant => None,
-            })
-            .chain(until)
-            .min();
-        match (due, user.wake) {
-            (Some(due), Some(wake)) if wake <= due => {}
-            (Some(due), wake) => {
-                if let Some(wake) = wake {
-                    self.wakes.remove(&(wake, id.clone()));
-                }
-                user.wake = Some(due);
-                self.wakes.insert((due, id.clone()));
-            }
-            (None, Some(wake)) => {
-                self.wakes.remove(&(wake, id.clone()));
-                user.wake = None;
-            }
-            (None, None) => {}
+        if let Some(due) = due
+            && user.wake.is_none()
+        {
+            user.wake = Some(due);
+            self.wakes.insert((due, id.clone()));
+        }
+        if user.is_over() {
+            self.users.remove(id);
         }
     }
 }

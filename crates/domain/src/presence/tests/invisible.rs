@@ -1,0 +1,221 @@
+//! Invisible cannot be told from offline: two worlds run side by side, in one of which someone goes invisible while in
+//! the other they close everything, and whatever anyone could see is compared all the time.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn p11_going_invisible_looks_like_closing_every_tab() {
+    let mut hides = World::new();
+    let mut closes = World::new();
+    for world in [&mut hides, &mut closes] {
+        world.join("b", "b1");
+        world.join("a", "a1");
+        world.join("a", "a2");
+        world.pass(SECOND);
+    }
+    hides.set_status("a", chose(Manual::Invisible));
+    closes.close("a1");
+    closes.close("a2");
+    for world in [&mut hides, &mut closes] {
+        world.pass(MINUTE);
+    }
+    assert_eq!(hides.told, closes.told);
+    assert_eq!(hides.heard(), ["b in: online", "a in: online", "a out: closed"]);
+}
+
+#[test]
+fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.set_status("a", chose(Manual::Invisible));
+    let hid = world.now;
+    world.pass(MINUTE);
+    let (told, _) = world.latest();
+    assert!(told.since(hid.moment) > Duration::from_millis(GRACE), "a close is told after the grace period, and so is this");
+    assert_eq!(world.latest_absence().last_seen_at, Some(hid.wall));
+}
+
+#[test]
+fn p11_invisible_for_a_moment_is_no_event() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.set_status("a", chose(Manual::Invisible));
+    world.pass(GRACE - 1);
+    world.set_status("a", chose(Manual::Online));
+    world.pass(MINUTE);
+    assert_eq!(world.heard(), ["a in: online"]);
+}
+
+#[test]
+fn p11_who_comes_as_invisible_was_never_there() {
+    let mut world = World::new();
+    let version = world.roster.version();
+    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.pass(MINUTE);
+    world.close("a1");
+    world.pass(MINUTE);
+    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.roster.version(), version, "not even a number is missing");
+    assert!(world.is_empty());
+}
+
+#[test]
+fn p11_visible_again_is_coming_in() {
+    let mut world = World::new();
+    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.pass(MINUTE);
+    world.set_status("a", Chosen::default());
+    assert_eq!(world.heard(), ["a in: online"]);
+}
+
+#[test]
+fn p11_visible_again_after_closing_shows_no_ghost() {
+    let mut world = World::new();
+    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.close("a1");
+    world.set_status("a", Chosen::default());
+    world.pass(MINUTE);
+    assert_eq!(world.heard(), [""; 0]);
+}
+
+#[test]
+fn p11_an_invisible_until_ends_by_itself() {
+    let mut world = World::new();
+    let until = Timestamp(world.now.wall.0 + 60_000);
+    world.join_as("a", "a1", Chosen { status: Manual::Invisible, text: Some("shh".into()), until: Some(until) }, None);
+    world.pass(59_999);
+    assert_eq!(world.heard(), [""; 0]);
+    world.pass(SECOND);
+    assert_eq!(world.heard(), ["a in: online"], "and nothing is left of its text");
+}
+
+#[test]
+fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    let read_before = Chosen::default();
+    world.set_status("a", chose(Manual::Invisible));
+    world.join_as("a", "a2", read_before, None);
+    world.pass(MINUTE);
+    assert!(world.roster.is_invisible("a"));
+    assert_eq!(world.heard(), ["a in: online", "a out: closed"]);
+}
+
+#[test]
+fn p11_signing_out_while_hiding_tells_nothing_more() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.set_status("a", chose(Manual::Invisible));
+    world.pass(SECOND);
+    world.sign_out("a1");
+    assert_eq!(world.heard(), ["a in: online"]);
+    world.pass(GRACE);
+    assert_eq!(world.heard(), ["a out: closed"]);
+    assert!(world.is_empty());
+}
+
+#[derive(Clone, Debug)]
+enum Life {
+    Join(u8),
+    Active(u8, bool),
+    Close(u8, bool),
+    SignOut(u8),
+    Doing(u8, u8),
+    Status(Manual),
+    Text(u8),
+    Pass(u64),
+}
+
+fn lives(with_sign_out: bool) -> impl Strategy<Value = Vec<Life>> {
+    let step = prop_oneof![
+        4 => (0..4_u8).prop_map(Life::Join),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, active)| Life::Active(tab, active)),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, timeout)| Life::Close(tab, timeout)),
+        u32::from(with_sign_out) => (0..4_u8).prop_map(Life::SignOut),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(tab, kind)| Life::Doing(tab, kind)),
+        1 => prop_oneof![Just(Manual::Online), Just(Manual::Away), Just(Manual::Busy)].prop_map(Life::Status),
+        1 => (0..4_u8).prop_map(Life::Text),
+        4 => prop_oneof![0..3 * SECOND, 0..4 * MINUTE, HOUR - 10..HOUR + 10].prop_map(Life::Pass),
+    ];
+    proptest::collection::vec(step, 0..25)
+}
+
+/// One step of `a`. While `hidden`, a chosen status stays invisible; the text and the end of it may change.
+fn live(world: &mut World, step: &Life, hidden: bool) {
+    let tab = |n: &u8| format!("a{n}");
+    match step {
+        Life::Join(n) => world.join_as("a", &tab(n), chose(if hidden { Manual::Invisible } else { Manual::Online }), None),
+        Life::Active(n, true) => world.active(&tab(n)),
+        Life::Active(n, false) => world.idle(&tab(n)),
+        Life::Close(n, timeout) => world.close_for(&tab(n), if *timeout { OfflineReason::Timeout } else { OfflineReason::Closed }),
+        Life::SignOut(n) => world.sign_out(&tab(n)),
+        Life::Doing(n, kind) => world.set_activity(&tab(n), Some(doing(&kind.to_string()))),
+        Life::Status(status) => world.set_status("a", chose(if hidden { Manual::Invisible } else { *status })),
+        Life::Text(n) => {
+            let status = if hidden { Manual::Invisible } else { Manual::Busy };
+            world.set_status("a", Chosen { status, text: Some(n.to_string().into()), until: None });
+        }
+        Life::Pass(by) => world.pass(*by),
+    }
+}
+
+fn same_for_everyone(hides: &World, closes: &World) -> Result<(), TestCaseError> {
+    prop_assert_eq!(&hides.told, &closes.told);
+    prop_assert_eq!(hides.roster.version(), closes.roster.version());
+    prop_assert_eq!(hides.roster.count(), closes.roster.count());
+    prop_assert!(hides.roster.list(0).eq(closes.roster.list(0)));
+    prop_assert_eq!(hides.roster.get("a"), closes.roster.get("a"));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn p11_nothing_tells_an_invisible_life_from_none(
+        before in lives(true),
+        secret in lives(true),
+        others in proptest::collection::vec((0..3_u8, 0..3_u8), 25),
+        restart in proptest::option::of(0..25_usize),
+    ) {
+        let mut hides = World::new();
+        let mut closes = World::new();
+        for step in &before {
+            live(&mut hides, step, false);
+            live(&mut closes, step, false);
+        }
+        same_for_everyone(&hides, &closes)?;
+
+        hides.set_status("a", chose(Manual::Invisible));
+        for n in 0..4 {
+            closes.close(&format!("a{n}"));
+        }
+        same_for_everyone(&hides, &closes)?;
+
+        for (n, step) in secret.iter().enumerate() {
+            if restart == Some(n) {
+                hides.restart(Rules::default(), 2);
+                closes.restart(Rules::default(), 2);
+            }
+            match step {
+                // In the other world only time passes.
+                Life::Pass(by) => closes.pass(*by),
+                _ => closes.pass(0),
+            }
+            live(&mut hides, step, true);
+            // Everyone else lives on in both, and learns nothing from their own changes either.
+            for world in [&mut hides, &mut closes] {
+                let (who, what) = others[n];
+                let (who, tab) = (format!("o{who}"), format!("o{who}"));
+                match what {
+                    0 => world.join(&who, &tab),
+                    1 => world.close(&tab),
+                    _ => world.idle(&tab),
+                }
+            }
+            same_for_everyone(&hides, &closes)?;
+        }
+        hides.pass(2 * HOUR);
+        closes.pass(2 * HOUR);
+        same_for_everyone(&hides, &closes)?;
+    }
+}

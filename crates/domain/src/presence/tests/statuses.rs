@@ -1,0 +1,206 @@
+//! What is shown of someone who is in.
+
+use super::*;
+
+#[test]
+fn a_manual_status_is_for_all_devices_and_outlives_them() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.set_status("a", Chosen { status: Manual::Busy, text: Some("in a talk".into()), until: None });
+    world.join("a", "a2");
+    world.close("a1");
+    world.pass(MINUTE);
+    assert_eq!(world.heard(), ["a in: online", "a now: busy \"in a talk\""]);
+    world.pass(30 * MINUTE);
+    world.idle("a2");
+    assert_eq!(world.heard(), [""; 0], "busy is busy, at the keyboard or not");
+}
+
+#[test]
+fn the_stores_status_counts_when_they_come() {
+    let mut world = World::new();
+    world.join_as("a", "a1", chose(Manual::Away), None);
+    assert_eq!(world.heard(), ["a in: away"]);
+    world.active("a1");
+    assert_eq!(world.heard(), [""; 0], "away until they say otherwise");
+    world.set_status("a", Chosen::default());
+    assert_eq!(world.heard(), ["a now: online"]);
+}
+
+#[test]
+fn a_status_ends_at_its_until() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    let until = Timestamp(world.now.wall.0 + 70_000);
+    world.set_status("a", Chosen { status: Manual::Busy, text: Some("back soon".into()), until: Some(until) });
+    world.heard();
+    world.pass(69_999);
+    assert_eq!(world.heard(), [""; 0]);
+    world.pass(SECOND);
+    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.latest().0, Moment(1_070_000));
+    assert_eq!(world.roster.chosen("a"), Some(&Chosen::default()));
+}
+
+#[test]
+fn a_status_that_is_over_already_is_none() {
+    let mut world = World::new();
+    let over = Chosen { status: Manual::Invisible, text: None, until: Some(world.now.wall) };
+    world.join_as("a", "a1", over.clone(), None);
+    assert_eq!(world.heard(), ["a in: online"]);
+    world.set_status("a", over);
+    world.pass(MINUTE);
+    assert_eq!(world.heard(), [""; 0]);
+}
+
+#[test]
+fn away_by_itself_five_minutes_after_the_last_activity() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.pass(MINUTE);
+    world.active("a1");
+    world.pass(5 * MINUTE);
+    assert_eq!(world.heard(), ["a in: online"]);
+    world.pass(1 + SECOND);
+    assert_eq!(world.heard(), ["a now: away"]);
+    world.active("a1");
+    assert_eq!(world.heard(), ["a now: online"]);
+}
+
+#[test]
+fn heartbeats_are_no_event() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    let version = world.roster.version();
+    for _ in 0..100 {
+        world.pass(30 * SECOND);
+        world.active("a1");
+    }
+    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.roster.version(), version);
+}
+
+#[test]
+fn an_idle_device_does_not_override_an_active_one() {
+    let mut world = World::new();
+    world.join("a", "desk");
+    world.join("a", "phone");
+    world.idle("phone");
+    for _ in 0..40 {
+        world.pass(30 * SECOND);
+        world.active("desk");
+        world.idle("phone");
+    }
+    assert_eq!(world.heard(), ["a in: online"]);
+    world.idle("desk");
+    assert_eq!(world.heard(), ["a now: away"], "away when no device has anyone at it");
+    world.active("phone");
+    assert_eq!(world.heard(), ["a now: online"]);
+}
+
+#[test]
+fn an_idle_device_is_alive() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    for _ in 0..300 {
+        world.idle("a1");
+        world.pass(30 * SECOND);
+    }
+    assert_eq!(world.heard(), ["a in: online", "a now: away"]);
+}
+
+#[test]
+fn a_closing_device_does_not_keep_anyone_active_past_five_minutes() {
+    let mut world = World::new();
+    world.join("a", "desk");
+    world.join("a", "phone");
+    world.idle("phone");
+    world.pass(5 * MINUTE - SECOND);
+    world.idle("phone");
+    world.close("desk");
+    world.pass(SECOND + 1);
+    world.heard();
+    assert_eq!(world.roster.get("a").map(|shown| shown.status), Some(Status::Away));
+}
+
+#[test]
+fn activities_are_held_by_the_session_and_gone_with_it() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.join("a", "a2");
+    world.set_activity("a1", Some(doing("in_call")));
+    world.set_activity("a2", Some(doing("in_call")));
+    world.set_activity("a2", Some(doing("sharing_file")));
+    assert_eq!(world.heard(), ["a in: online", "a now: online +in_call", "a now: online +in_call +sharing_file"]);
+    world.close("a1");
+    world.pass(GRACE);
+    assert_eq!(world.heard(), [""; 0], "a reload does not end a call for anyone");
+    world.pass(SECOND);
+    assert_eq!(world.heard(), ["a now: online +sharing_file"]);
+    world.set_activity("a2", None);
+    assert_eq!(world.heard(), ["a now: online"]);
+}
+
+#[test]
+fn a_sleeping_session_shows_no_activity() {
+    let mut world = World::new();
+    world.join("a", "asleep");
+    world.pass(HOUR + SECOND);
+    world.join("a", "a1");
+    world.heard();
+    world.set_activity("asleep", Some(doing("in_call")));
+    assert_eq!(world.heard(), [""; 0]);
+    world.active("asleep");
+    assert_eq!(world.heard(), ["a now: online +in_call"]);
+}
+
+#[test]
+fn a_sleeping_tab_that_closes_does_not_reorder_what_is_shown() {
+    let mut world = World::new();
+    world.join("a", "asleep");
+    world.pass(HOUR + SECOND);
+    for (tab, kind) in [("a1", "one"), ("a2", "two"), ("a3", "three")] {
+        world.join("a", tab);
+        world.set_activity(tab, Some(doing(kind)));
+    }
+    world.heard();
+    world.close("asleep");
+    assert_eq!(world.heard(), [""; 0]);
+}
+
+#[test]
+fn nobody_can_make_everyones_list_long() {
+    let mut world = World::new();
+    for n in 0..100 {
+        let tab = format!("tab{n}");
+        world.join("a", &tab);
+        world.set_activity(&tab, Some(doing(&format!("kind{n}"))));
+    }
+    assert!(world.roster.get("a").is_some_and(|shown| shown.activities.len() <= 16));
+}
+
+#[test]
+fn a_profile_change_is_an_update() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.set_name("a", "Ada");
+    world.set_name("a", "Ada");
+    assert_eq!(world.heard(), ["a in: online", "a now: online"]);
+    assert_eq!(world.roster.get("a").map(|shown| &*shown.profile.name), Some("Ada"));
+    world.set_name("nobody", "Nobody");
+    assert_eq!(world.heard(), [""; 0]);
+}
+
+#[test]
+fn a_page_begins_after_the_version_of_the_last_one() {
+    let mut world = World::new();
+    for who in ["a", "b", "c"] {
+        world.join(who, who);
+    }
+    world.set_name("a", "Ada"); // Does not move them in the list.
+    let all: Vec<_> = world.roster.list(0).cloned().collect();
+    assert_eq!(all.iter().map(|shown| shown.profile.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    let rest: Vec<_> = world.roster.list(all[0].since).cloned().collect();
+    assert_eq!(rest, all[1..]);
+    assert_eq!(world.roster.list(u64::MAX).count(), 0);
+}

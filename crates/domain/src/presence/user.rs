@@ -1,0 +1,219 @@
+//! One user of a roster: what is known of them, how they look from it, and when to look again.
+
+use super::{Activity, Chosen, Manual, OfflineReason, Presence, Rules, Status};
+use crate::identity::{Profile, SessionId};
+use crate::time::{Moment, Now, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most activities that are shown of one user, so that nobody can make everyone's list long.
+const MAX_ACTIVITIES: usize = 16;
+/// A status with an `until` follows the wall clock, which may jump, so its user is looked at this often.
+const UNTIL_LOOK: u64 = 30_000;
+
+/// Whether a session counts, and until when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Life {
+    /// Its socket is open.
+    Live,
+    /// Its socket is gone; it counts until then.
+    Ending {
+        /// When it is over.
+        at: Moment,
+    },
+    /// Its socket is open, but no activity came for the time to live; activity revives it.
+    Dormant,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) life: Life,
+    pub(super) last_active: Moment,
+    /// The person said that they are not at this device.
+    pub(super) idle: bool,
+    pub(super) activity: Option<Activity>,
+}
+
+impl Session {
+    pub(super) fn new(id: SessionId, now: Now) -> Self {
+        Self { id, life: Life::Live, last_active: now.moment, idle: false, activity: None }
+    }
+
+    fn is_live(&self) -> bool {
+        self.life == Life::Live
+    }
+
+    fn counts(&self) -> bool {
+        self.life != Life::Dormant
+    }
+}
+
+/// A leave that will be told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leave {
+    at: Moment,
+    pub(super) reason: OfflineReason,
+    pub(super) seen: Timestamp,
+}
+
+#[derive(Debug)]
+pub(super) struct User {
+    pub(super) profile: Profile,
+    pub(super) chosen: Chosen,
+    pub(super) sessions: Vec<Session>,
+    /// What everyone has been told; `None` while they are told "offline".
+    pub(super) shown: Option<Arc<Presence>>,
+    pub(super) last_seen: Option<Timestamp>,
+    pub(super) last_active_wall: Timestamp,
+    /// Why the latest session that ended did so, and when, for the leave that may follow.
+    pub(super) last_end: Option<(OfflineReason, Timestamp)>,
+    /// They have gone invisible and are still shown, exactly as long as someone who closed everything at that moment.
+    pub(super) hiding: Option<Leave>,
+    /// When this user has to be looked at again, if a tick is due.
+    pub(super) wake: Option<Moment>,
+}
+
+/// What is to be shown of a user.
+pub(super) enum Look {
+    /// Whatever is shown stays: they are out, or on their way out and may be back before anyone is told.
+    AsBefore,
+    /// They are in, and look like this.
+    In {
+        /// The status.
+        status: Status,
+        /// What they are doing, over all devices.
+        activities: Vec<Activity>,
+    },
+    /// They are out.
+    Out {
+        /// Why.
+        reason: OfflineReason,
+        /// When they were last seen.
+        seen: Timestamp,
+    },
+}
+
+impl User {
+    pub(super) fn new(profile: Profile, chosen: Chosen, now: Now) -> Self {
+        Self {
+            profile,
+            chosen,
+            sessions: Vec::with_capacity(1),
+            shown: None,
+            last_seen: None,
+            last_active_wall: now.wall,
+            last_end: None,
+            hiding: None,
+            wake: None,
+        }
+    }
+
+    pub(super) fn session(&mut self, id: &SessionId) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|held| held.id == *id)
+    }
+
+    pub(super) fn is_in(&self) -> bool {
+        self.sessions.iter().any(Session::is_live)
+    }
+
+    /// Takes note of what time has ended; `gone` hears of each session that is no longer held.
+    pub(super) fn pass_time(&mut self, now: Now, rules: Rules, mut gone: impl FnMut(&SessionId)) {
+        let mut ran_out = false;
+        self.sessions.retain_mut(|held| match held.life {
+            Life::Ending { at } if at < now.moment => {
+                gone(&held.id);
+                false
+            }
+            Life::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
+                held.life = Life::Dormant;
+                held.activity = None;
+                ran_out = true;
+                true
+            }
+            _ => true,
+        });
+        if ran_out {
+            self.last_end = Some((OfflineReason::Timeout, self.last_active_wall));
+        }
+        self.chosen = std::mem::take(&mut self.chosen).at(now.wall);
+        self.hide_or_not(now, rules);
+    }
+
+    /// Going invisible must look like closing every tab at that moment, to the millisecond and in every answer: told
+    /// at once it would stand out, for a leave that is told at the very time of its `lastSeenAt` is no close.
+    fn hide_or_not(&mut self, now: Now, rules: Rules) {
+        if self.shown.is_none() || self.chosen.status != Manual::Invisible {
+            self.hiding = None;
+        } else if self.hiding.is_none() {
+            let ending = self.sessions.iter().filter_map(|held| if let Life::Ending { at } = held.life { Some(at) } else { None }).max();
+            self.hiding = Some(match (self.is_in(), ending, self.last_end) {
+                // They had closed everything already.
+                (false, Some(at), Some((reason, seen))) => Leave { at, reason, seen },
+                _ => Leave { at: now.moment.plus(rules.grace), reason: OfflineReason::Closed, seen: now.wall },
+            });
+        }
+    }
+
+    /// How they look, after [`User::pass_time`].
+    pub(super) fn look(&self, now: Now, rules: Rules) -> Look {
+        if let Some(Leave { at, reason, seen }) = self.hiding {
+            return if at < now.moment { Look::Out { reason, seen } } else { Look::AsBefore };
+        }
+        if self.chosen.status == Manual::Invisible {
+            return Look::AsBefore;
+        }
+        if !self.is_in() {
+            if self.sessions.iter().any(Session::counts) {
+                return Look::AsBefore;
+            }
+            let (reason, seen) = self.last_end.unwrap_or((OfflineReason::Closed, now.wall));
+            return Look::Out { reason, seen };
+        }
+        let counting = || self.sessions.iter().filter(|held| held.counts());
+        let status = match self.chosen.status {
+            Manual::Away => Status::Away,
+            Manual::Busy => Status::Busy,
+            Manual::Online | Manual::Invisible => {
+                let at_a_device = counting().any(|held| !held.idle && held.last_active.plus(rules.away_after) >= now.moment);
+                if at_a_device { Status::Online } else { Status::Away }
+            }
+        };
+        let mut activities = Vec::new();
+        for one in counting().filter_map(|held| held.activity.as_ref()) {
+            if activities.len() < MAX_ACTIVITIES && !activities.contains(one) {
+                activities.push(one.clone());
+            }
+        }
+        Look::In { status, activities }
+    }
+
+    /// Whether there is nothing left to hold.
+    pub(super) fn is_over(&self) -> bool {
+        self.sessions.is_empty() && self.shown.is_none()
+    }
+
+    /// When they have to be looked at again.
+    pub(super) fn due(&self, now: Now, rules: Rules) -> Option<Moment> {
+        let can_be_away = self.shown.as_ref().is_some_and(|shown| shown.status == Status::Online);
+        let until = self.chosen.until.map(|until| {
+            let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
+            // A tick comes after the moment it was asked for, so this is one early.
+            now.moment.plus(Duration::from_millis(left.saturating_sub(1).min(UNTIL_LOOK)))
+        });
+        self.sessions
+            .iter()
+            .filter_map(|held| {
+                let end = match held.life {
+                    Life::Ending { at } => at,
+                    Life::Live => held.last_active.plus(rules.time_to_live),
+                    Life::Dormant => return None,
+                };
+                let away = held.last_active.plus(rules.away_after);
+                Some(if can_be_away && !held.idle && away >= now.moment { end.min(away) } else { end })
+            })
+            .chain(until)
+            .chain(self.hiding.map(|leave| leave.at))
+            .min()
+    }
+}
