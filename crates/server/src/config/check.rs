@@ -1,0 +1,219 @@
+//! From what was found to a [`Config`], with a sentence for everything that is wrong.
+
+use super::*;
+
+/// Reads values one by one and keeps what is wrong with them.
+struct Reader {
+    gathered: Gathered,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    fn found(&self, key: &'static str) -> Option<&Found> {
+        self.gathered.found.get(key)
+    }
+
+    fn is_given(&self, key: &'static str) -> bool {
+        self.found(key).is_some()
+    }
+
+    /// A setting's value, or its default; `None` if it has neither or is wrong.
+    fn value<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
+        let found = match self.gathered.found.get(key) {
+            Some(found) => found.clone(),
+            None if setting.default.is_empty() => return None,
+            None => Found { text: setting.default.to_owned(), source: Source::Default },
+        };
+        match read(&found.text) {
+            Ok(value) => Some(value),
+            Err(expected) => {
+                // A URL may have a password in it, even where none belongs.
+                let is_secret = setting.is_secret || (found.text.contains("://") && found.text.contains('@'));
+                let shown = if is_secret { "a value that is not shown".to_owned() } else { format!("{:?}", found.text) };
+                self.problem(format!("{} is {shown}, from {}; expected {expected}.", setting.env, found.source));
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<String> {
+        self.value(key, |text| Ok(text.to_owned()))
+    }
+
+    fn problem(&mut self, sentence: String) {
+        self.gathered.problems.push(sentence);
+    }
+
+    fn warn(&mut self, sentence: impl Into<String>) {
+        self.warnings.push(sentence.into());
+    }
+
+    /// Names a part that is not built yet, if a setting asks for it.
+    fn not_built(&mut self, key: &'static str, env: &str, part: &str, without: &str) {
+        if let Some(source) = self.found(key).map(|found| found.source.to_string()) {
+            self.problem(format!("{env} is set, from {source}, but {part} is not built yet (LL-114). {without}"));
+        }
+    }
+}
+
+pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
+    let mut reader = Reader { gathered, warnings: Vec::new() };
+    reader.not_built(
+        "redis-url",
+        "REDIS_URL",
+        "running on several nodes with Redis",
+        "Take it away: one node needs no Redis and keeps presence in its own memory.",
+    );
+    let is_postgres = |found: &Found| found.text.starts_with("postgres:") || found.text.starts_with("postgresql:");
+    if reader.found("database-url").is_some_and(is_postgres) {
+        let without = "Take it away, or give it as sqlite:PATH: messages are then kept in a SQLite file.";
+        reader.not_built("database-url", "DATABASE_URL", "keeping messages in PostgreSQL", without);
+        reader.gathered.found.remove("database-url");
+    }
+
+    let listen = reader.value("listen", values::address);
+    let identity = reader.value("auth", values::identity);
+    let is_open_on_purpose = reader.value(OPEN_FLAG, values::yes_or_no).unwrap_or(false);
+    let data_dir = PathBuf::from(reader.text("data-dir").unwrap_or_default());
+    let database = reader.value("database-url", values::sqlite_path).unwrap_or_else(|| data_dir.join("lamplight.db"));
+    let jwt = JwtSettings {
+        secret: reader.text("jwt-secret").map(Secret::new),
+        jwks: reader.value("jwt-jwks", values::jwks),
+        issuer: reader.text("jwt-issuer"),
+        audience: reader.text("jwt-audience"),
+    };
+    let server_key = reader.value("server-key", values::bearer).map(Secret::new);
+    let allowed_origins = reader.value("allowed-origins", values::origins).unwrap_or_default();
+    let trusted_proxies = reader.value("trusted-proxies", values::networks).unwrap_or_default();
+    let socket_path = reader.value("socket-path", values::socket_path);
+    let presence_ttl = reader.value("presence-ttl", |text| match values::duration(text)? {
+        // The page's heartbeat comes every 30 s; less would throw out people who are there.
+        ttl if ttl < Duration::from_secs(1) => Err("a duration of at least 1s".to_owned()),
+        ttl => Ok(ttl),
+    });
+    let presence_grace = reader.value("presence-grace", values::duration);
+    let roster_limit = reader.value("roster-limit", values::roster);
+    let log = reader.value("log", values::log_filter);
+    let log_format = reader.value("log-format", |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json".to_owned()),
+    });
+    let sends = reader.value("limit-sends", values::number);
+    let typing = reader.value("limit-typing", values::number);
+    let joins = reader.value("limit-joins", values::number);
+    let logins = reader.value("limit-logins", values::number);
+    let limit_connections = reader.value("limit-connections", values::number);
+    let max_payload = reader.value("max-payload", values::payload);
+
+    if let (Some(listen), Some(identity)) = (listen, identity) {
+        check_open(&mut reader, identity, listen, is_open_on_purpose);
+        check_jwt(&mut reader, identity, &jwt);
+    }
+    advise(&mut reader, server_key.as_ref(), &trusted_proxies, presence_ttl, max_payload);
+
+    let whole = (|| {
+        Some(Config {
+            listen: listen?,
+            data_dir,
+            database,
+            identity: identity?,
+            jwt,
+            server_key,
+            allowed_origins,
+            trusted_proxies,
+            socket_path: socket_path?,
+            presence_ttl: presence_ttl?,
+            presence_grace: presence_grace?,
+            roster_limit: roster_limit?,
+            log: log?,
+            log_format: log_format?,
+            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins? },
+            limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
+            max_payload: max_payload?,
+            warnings: std::mem::take(&mut reader.warnings),
+        })
+    })();
+    match whole {
+        Some(config) if reader.gathered.problems.is_empty() => Ok(config),
+        _ => Err(ConfigError { sentences: reader.gathered.problems }),
+    }
+}
+
+fn check_open(reader: &mut Reader, identity: Identity, listen: SocketAddr, is_open_on_purpose: bool) {
+    let is_loopback = listen.ip().to_canonical().is_loopback();
+    match (identity, is_loopback, is_open_on_purpose) {
+        (Identity::Open, false, false) => reader.problem(format!(
+            "AUTH=open believes everyone, so it does not listen on {listen}, where others reach it: anyone could read and write as \
+             anyone. Listen on 127.0.0.1, use AUTH=local or AUTH=jwt, or, in a network that you trust, say --{OPEN_FLAG}."
+        )),
+        (Identity::Open, false, true) => {
+            reader.warn(format!("AUTH=open on {listen}: EVERYONE WHO REACHES THIS ADDRESS CAN READ AND WRITE AS ANYONE."));
+        }
+        (Identity::Open, true, _) => reader.warn("AUTH=open: everyone on this machine can read and write as anyone."),
+        (_, _, true) => reader.warn(format!("--{OPEN_FLAG} has no effect without AUTH=open.")),
+        _ => {}
+    }
+}
+
+fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
+    if identity != Identity::Jwt {
+        for (key, env) in
+            [("jwt-secret", "JWT_SECRET"), ("jwt-jwks", "JWT_JWKS"), ("jwt-issuer", "JWT_ISSUER"), ("jwt-audience", "JWT_AUDIENCE")]
+        {
+            if reader.is_given(key) {
+                reader.warn(format!("{env} has no effect without AUTH=jwt."));
+            }
+        }
+        return;
+    }
+    if !reader.is_given("jwt-secret") && !reader.is_given("jwt-jwks") {
+        reader.problem(
+            "AUTH=jwt needs JWT_SECRET (HS256, at least 32 bytes, shared with the host application) or JWT_JWKS (a file or an address \
+             with its public keys); neither is set."
+                .to_owned(),
+        );
+    }
+    if let Some(secret) = jwt.secret.as_ref().filter(|secret| secret.expose().len() < MIN_JWT_SECRET_BYTES) {
+        let source = reader.found("jwt-secret").map_or_else(String::new, |found| found.source.to_string());
+        reader.problem(format!(
+            "JWT_SECRET, from {source}, has {} bytes; expected at least {MIN_JWT_SECRET_BYTES}, since a shorter one can be guessed from a \
+             single token. `openssl rand -base64 48` makes one.",
+            secret.expose().len()
+        ));
+    }
+    if jwt.audience.is_none() {
+        reader.warn("JWT_AUDIENCE is not set: a token that was made for another application is believed here too.");
+    }
+    if let Some(JwkSource::Url(url)) = &jwt.jwks {
+        let is_near = url.host().is_some_and(|host| {
+            host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        });
+        if url.scheme_str() == Some("http") && !is_near {
+            reader.warn(format!("JWT_JWKS is fetched from {url} without TLS: whoever is on the way can put keys of their own in it."));
+        }
+    }
+}
+
+fn advise(
+    reader: &mut Reader,
+    server_key: Option<&Secret>,
+    trusted_proxies: &[IpNet],
+    presence_ttl: Option<Duration>,
+    max_payload: Option<usize>,
+) {
+    if server_key.is_some_and(|key| key.expose().len() < 16) {
+        reader.warn("SERVER_KEY has fewer than 16 characters and can be guessed.");
+    }
+    if trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        reader.warn("TRUSTED_PROXIES trusts every address: any client can claim to be at any other.");
+    }
+    if presence_ttl.is_some_and(|ttl| ttl < Duration::from_secs(60)) {
+        reader.warn("PRESENCE_TTL is under 60s, but pages give a sign of life every 30s: people will look offline while they are there.");
+    }
+    // 8,000 characters of twelve bytes each, as JSON may escape them.
+    if max_payload.is_some_and(|bytes| bytes < 100_000) {
+        reader.warn("MAX_PAYLOAD is under 100000: a message of 8,000 characters may not fit.");
+    }
+}

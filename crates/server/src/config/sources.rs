@@ -1,0 +1,174 @@
+//! Where settings come from, gathered into one value for each with a word on where it was found.
+
+use super::settings::{Flags, SETTINGS, Setting};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a value was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Flag(&'static str),
+    Environment(&'static str),
+    DotEnv(&'static str, PathBuf),
+    File(&'static str, PathBuf),
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(key) => write!(f, "the flag --{key}"),
+            Self::Environment(env) => write!(f, "the environment variable {env}"),
+            Self::DotEnv(env, path) => write!(f, "{env} in {}", path.display()),
+            Self::File(key, path) => write!(f, "the key {key} in {}", path.display()),
+            Self::Default => f.write_str("its default"),
+        }
+    }
+}
+
+/// The value that counts for one setting.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) text: String,
+    pub(super) source: Source,
+}
+
+/// Everything that was found, and what was wrong with where it was looked for.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) found: BTreeMap<&'static str, Found>,
+    pub(super) problems: Vec<String>,
+}
+
+impl Gathered {
+    /// Only the first word on a setting counts, so callers add in the order of precedence.
+    fn add(&mut self, setting: &Setting, text: &str, source: Source) {
+        // Compose files and CI pass `REDIS_URL=` for what is not set.
+        if !text.trim().is_empty() {
+            self.found.entry(setting.key).or_insert_with(|| Found { text: text.trim().to_owned(), source });
+        }
+    }
+}
+
+/// The surroundings of a start: handed in, so that tests need not touch the process' own.
+pub(super) struct Surroundings<'a> {
+    /// The environment.
+    pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Where `.env` and `lamplight.toml` are looked for.
+    pub(super) directory: &'a Path,
+}
+
+/// Gathers flags, environment, `.env` and `lamplight.toml`.
+pub(super) fn gather(flags: &Flags, around: &Surroundings<'_>) -> Gathered {
+    let mut gathered = Gathered::default();
+    for setting in SETTINGS {
+        if let Some(text) = flags.values.get(setting.key) {
+            gathered.add(setting, text, Source::Flag(setting.key));
+        }
+    }
+    for setting in SETTINGS {
+        if let Some(text) = (around.environment)(setting.env) {
+            gathered.add(setting, &text, Source::Environment(setting.env));
+        }
+    }
+    read_dot_env(&around.directory.join(".env"), &mut gathered);
+    match &flags.file {
+        Some(path) => read_file(&around.directory.join(path), true, &mut gathered),
+        None => read_file(&around.directory.join("lamplight.toml"), false, &mut gathered),
+    }
+    gathered
+}
+
+fn read(path: &Path, must_exist: bool, gathered: &mut Gathered) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => None,
+        Err(error) => {
+            gathered.problems.push(format!("{} cannot be read: {error}.", path.display()));
+            None
+        }
+    }
+}
+
+fn read_dot_env(path: &Path, gathered: &mut Gathered) {
+    let Some(text) = read(path, false, gathered) else { return };
+    for entry in dotenvy::from_read_iter(text.as_bytes()) {
+        match entry {
+            Ok((name, text)) => {
+                if let Some(setting) = SETTINGS.iter().find(|setting| setting.env == name) {
+                    gathered.add(setting, &text, Source::DotEnv(setting.env, path.to_owned()));
+                }
+            }
+            // The line may hold a secret: at most the name before its `=` is shown.
+            Err(dotenvy::Error::LineParse(line, _)) => {
+                let name = line.split_once('=').map_or("a line without =", |(name, _)| name.trim());
+                gathered.problems.push(format!("{} has a line that cannot be read: {name:?}. Expected NAME=value, with quotes around a value that has spaces or # in it.", path.display()));
+            }
+            Err(error) => gathered.problems.push(format!("{} cannot be read: {error}.", path.display())),
+        }
+    }
+}
+
+fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {
+    let Some(text) = read(path, must_exist, gathered) else { return };
+    let table = match text.parse::<toml::Table>() {
+        Ok(table) => table,
+        Err(error) => {
+            // The error's own display quotes the line, which may hold a secret.
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            gathered.problems.push(format!("{} is not TOML: line {line}: {}.", path.display(), error.message()));
+            return;
+        }
+    };
+    for (key, value) in &table {
+        let wanted = key.replace('_', "-");
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == wanted) else {
+            gathered.problems.push(unknown_key(key, path));
+            continue;
+        };
+        match as_text(value) {
+            Some(text) => gathered.add(setting, &text, Source::File(setting.key, path.to_owned())),
+            None => gathered.problems.push(format!(
+                "{key} in {} is a {}; expected a text, a number, true or false, or a list of texts.",
+                path.display(),
+                value.type_str()
+            )),
+        }
+    }
+}
+
+fn as_text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(yes) => Some(yes.to_string()),
+        toml::Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+            Some(texts?.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn unknown_key(key: &str, path: &Path) -> String {
+    let wanted = key.replace('_', "-").to_lowercase();
+    let near = SETTINGS.iter().map(|setting| (distance(&wanted, setting.key), setting.key)).min().filter(|(distance, _)| *distance <= 3);
+    let hint = near.map_or_else(|| "`lamplight serve --help` lists the settings.".to_owned(), |(_, near)| format!("Was {near} meant?"));
+    format!("{key:?} in {} is no setting of Lamplight. {hint}", path.display())
+}
+
+/// Levenshtein's distance, for telling a slip from a stranger.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

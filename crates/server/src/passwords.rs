@@ -1,0 +1,135 @@
+//! Password hashing with argon2id.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lamplight_usecases::ports::{Passwords, StoreError, Stored};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How many passwords are hashed at a time; the rest wait. Each takes 19 MiB and a core for a while, and neither may
+/// be taken from everyone who is signed in already.
+const AT_A_TIME: usize = 2;
+
+/// What OWASP asks for at least: 19 MiB, two passes, one lane.
+const PARAMS: Params = Params::DEFAULT;
+const _: () = assert!(Params::DEFAULT_M_COST == 19 * 1_024 && Params::DEFAULT_T_COST == 2 && Params::DEFAULT_P_COST == 1);
+
+/// The hash of a random text that nobody kept, with [`PARAMS`]: what an unknown account's password is held against.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$7G/Hbv8+nsIZoa4bUwQU/A$FgEQ1pyQ6Omw7IKGNPgNidHCLzhw+wMPaiO3ifvYlS0";
+
+/// argon2id on blocking threads, two at a time.
+#[derive(Clone, Debug)]
+pub struct Argon2Passwords {
+    permits: Arc<Semaphore>,
+}
+
+impl Argon2Passwords {
+    /// A hasher.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+
+    /// Waits for a place and runs `work` on a blocking thread. The place goes with the work, so that a caller who gave
+    /// up waiting does not let a third one in.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Stored<T> {
+        let permit =
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Internal("the hasher is closed".to_owned()))?;
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS))
+        })
+        .await
+        .map_err(|error| StoreError::Internal(format!("the hasher failed: {error}")))
+    }
+}
+
+impl Default for Argon2Passwords {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Passwords for Argon2Passwords {
+    async fn hash(&self, password: String) -> Stored<String> {
+        self.run(move |argon2| argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()))
+            .await?
+            .map_err(|error| StoreError::Internal(format!("the password could not be hashed: {error}")))
+    }
+
+    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool> {
+        self.run(move |argon2| {
+            let text = hash.as_deref().unwrap_or(NOBODY);
+            let parsed =
+                PasswordHash::new(text).map_err(|error| StoreError::Internal(format!("a stored password hash is broken: {error}")))?;
+            let is_right = argon2.verify_password(password.as_bytes(), &parsed).is_ok();
+            Ok(is_right && hash.is_some())
+        })
+        .await?
+    }
+
+    fn digest(&self, token: &str) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_password_is_verified_by_its_hash_alone() {
+        let passwords = Argon2Passwords::new();
+        let hash = passwords.hash("correct horse".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(hash, passwords.hash("correct horse".to_owned()).await.unwrap(), "a salt of its own");
+        assert!(passwords.verify("correct horse".to_owned(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("correct house".to_owned(), Some(hash)).await.unwrap());
+        assert!(!passwords.verify("correct horse".to_owned(), None).await.unwrap());
+        assert!(matches!(passwords.verify("x".to_owned(), Some("md5".to_owned())).await, Err(StoreError::Internal(_))));
+    }
+
+    #[test]
+    fn nobodys_hash_costs_what_a_real_one_costs() {
+        let hash = PasswordHash::new(NOBODY).unwrap();
+        let params = Params::try_from(&hash).unwrap();
+        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (PARAMS.m_cost(), PARAMS.t_cost(), PARAMS.p_cost()));
+        assert_eq!(hash.hash.map(|hash| hash.len()), Some(32));
+    }
+
+    #[tokio::test]
+    async fn two_at_a_time_even_when_the_waiting_give_up() {
+        let passwords = Argon2Passwords::new();
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let work = |running: Arc<AtomicUsize>, most: Arc<AtomicUsize>| {
+            move |_: &Argon2<'_>| {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(20));
+                running.fetch_sub(1, Ordering::SeqCst);
+            }
+        };
+        let tasks = (0..8).map(|index| {
+            let (passwords, work) = (passwords.clone(), work(Arc::clone(&running), Arc::clone(&most)));
+            async move {
+                let patience = Duration::from_millis(if index % 2 == 0 { 5 } else { 5_000 });
+                let _ = tokio::time::timeout(patience, passwords.run(work)).await;
+            }
+        });
+        futures_util::future::join_all(tasks).await;
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_digest_is_sha_256() {
+        assert_eq!(Argon2Passwords::new().digest("abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+    }
+}
