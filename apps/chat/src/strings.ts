@@ -138,7 +138,7 @@ export const words = {
 
   people: {
     title: "Who’s in",
-    count: (n: number) => count(n, "person is in", "people are in"),
+    count: (n: number) => (n === 0 ? "No one else right now" : count(n, "person is in", "people are in")),
     countUnknown: "Presence is not known right now",
     search: "Find a person",
     clear: "Clear the search",

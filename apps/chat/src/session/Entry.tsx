@@ -1,28 +1,15 @@
 import { type ReactNode, useId } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { Pendant } from "../ui/Pendant"
 import { State } from "../ui/State"
 
 /** The way in: a lamp over the table, and whatever lies in its light. Unlit while the server is still being asked. */
 export function Entry(props: { lit?: boolean; title: string; lead?: string; children?: ReactNode }) {
   const { lit = true, title, lead, children } = props
   return (
-    <main className="entry" data-lit={lit}>
-      {lit && (
-        <div className="entry-light" aria-hidden="true">
-          <span />
-        </div>
-      )}
-      <div className="entry-lamp" aria-hidden="true">
-        <svg viewBox="0 0 144 120" aria-hidden="true">
-          <path className="entry-cord" d="M72 0v46" />
-          {lit && <ellipse className="entry-bulb" cx="72" cy="110" rx="20" ry="8" />}
-          <path
-            className="entry-shade"
-            d="M67 44h10v7c22 3 37 22 42 54a5 5 0 0 1-5 6H30a5 5 0 0 1-5-6c5-32 20-51 42-54z"
-          />
-        </svg>
-      </div>
+    <main className="entry">
+      <Pendant lit={lit} />
       <div className="entry-sheet" aria-busy={!lit}>
         <h1 className="entry-title">{title}</h1>
         {lead && <p className="entry-lead">{lead}</p>}

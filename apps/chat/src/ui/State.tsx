@@ -1,10 +1,11 @@
 import type { ReactNode } from "react"
 import { Lamp } from "../presence/Lamp"
+import { Pendant } from "./Pendant"
 
 /**
- * What a region shows when it has nothing to list. The four kinds differ in picture, tone and role, and each
- * offers what can be done: a skeleton while loading, a lit lamp over an empty place, a brick mark for a
- * failure, a struck-out lamp where one is not allowed.
+ * What a region shows when it has nothing to list. The kinds differ in picture, tone and role, and each offers what can be
+ * done: a skeleton while loading, the hanging lamp over an empty room (in a side room, a lamp that is out), a brick mark
+ * for a failure, a struck-out lamp where one is not allowed.
  */
 export function State(props: {
   kind: "empty" | "error" | "denied"
@@ -16,18 +17,21 @@ export function State(props: {
   const { kind, title, lead, action, size = "panel" } = props
   return (
     <div className="state" data-kind={kind} data-size={size} role={kind === "empty" ? undefined : "alert"}>
-      <span className="state-mark" aria-hidden="true">
-        <Lamp
-          state={kind === "empty" ? "online" : kind === "error" ? "busy" : "invisible"}
-          size={size === "page" ? 44 : 30}
-        />
-      </span>
+      {kind === "empty" && size === "page" ? (
+        <Pendant />
+      ) : (
+        <span className="state-mark">
+          <Lamp state={marks[kind]} size={size === "page" ? 40 : 28} />
+        </span>
+      )}
       <p className="state-title">{title}</p>
       {lead && <p className="state-lead">{lead}</p>}
       {action && <div className="state-action">{action}</div>}
     </div>
   )
 }
+
+const marks = { empty: "offline", error: "busy", denied: "invisible" } as const
 
 /** Rows that will be there in a moment. Their shape is that of what they stand in for, so nothing jumps. */
 export function Skeleton({ rows, label, kind }: { rows: number; label: string; kind: "list" | "thread" }) {
