@@ -5,8 +5,10 @@ import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { App } from "./app/App"
 import { startTheme } from "./app/theme"
+import { startViewport } from "./app/viewport"
 
 startTheme()
+startViewport()
 
 const root = document.getElementById("root")
 if (root) {

@@ -12,6 +12,7 @@ import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
 import { Banner } from "./Banner"
 import { useMedia } from "./hooks"
+import { Notify } from "./Notify"
 import { cycleRegions, focusComposer, focusList, focusPeople } from "./regions"
 import { go, useRoute } from "./route"
 import { Title } from "./Title"
@@ -32,6 +33,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
     setSheet(false)
     if (focus) focusComposer()
   }, [])
+
+  const show = useCallback((conversationId: string) => select(conversationId, false), [select])
 
   const openPeople = useCallback(() => {
     openedBy.current = document.activeElement as HTMLElement | null
@@ -66,7 +69,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         </button>
       )}
       <Title selected={selected} self={self} />
-      <FailureWatch self={self} onShow={(id) => select(id, false)} />
+      <Notify selected={selected} onShow={show} />
+      <FailureWatch self={self} onShow={show} />
       <Banner />
       <main className="rooms">
         <h1 className="sr-only">{words.product}</h1>

@@ -3,6 +3,8 @@ import { useConnection, useLamplight, useMe, usePresence } from "@lamplight/reac
 import { Check, LogOut } from "lucide-react"
 import { Popover } from "radix-ui"
 import { type FormEvent, useState } from "react"
+import { toast } from "sonner"
+import { chime, notificationsWanted, soundWanted, wantNotifications, wantSound } from "../app/attention"
 import { setTheme, type ThemeChoice, useThemeChoice } from "../app/theme"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -124,6 +126,7 @@ export function StatusMenu(props: {
             ))}
           </fieldset>
           <hr className="menu-line" />
+          <AttentionChoices />
           <ThemeChoices />
           <hr className="menu-line" />
           <button type="button" className="menu-item" data-testid="sign-out" onClick={() => void leave()}>
@@ -133,6 +136,43 @@ export function StatusMenu(props: {
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>
+  )
+}
+
+/** Whether a new message may make a sound, and whether it may show outside this page. */
+function AttentionChoices() {
+  const [sound, setSound] = useState(soundWanted)
+  const [notify, setNotify] = useState(notificationsWanted)
+  return (
+    <>
+      <label className="menu-item">
+        {words.status.sound}
+        <input
+          type="checkbox"
+          className="switch"
+          checked={sound}
+          onChange={(event) => {
+            wantSound(event.target.checked)
+            setSound(event.target.checked)
+            if (event.target.checked) chime()
+          }}
+        />
+      </label>
+      <label className="menu-item">
+        {words.status.notifications}
+        <input
+          type="checkbox"
+          className="switch"
+          checked={notify}
+          onChange={async (event) => {
+            const wanted = event.target.checked
+            const given = await wantNotifications(wanted)
+            setNotify(given)
+            if (wanted && !given) toast.error(words.status.notificationsClosed)
+          }}
+        />
+      </label>
+    </>
   )
 }
 

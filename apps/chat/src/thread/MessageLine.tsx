@@ -101,18 +101,20 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
       <span>
         <strong>{words.message.failed}.</strong> {message.error && reason(message.error)}
       </span>
-      <Button look="text" data-testid="retry" onClick={() => outbox.retry(id)}>
-        {words.message.retry}
-      </Button>
-      <Button look="text" data-testid="edit" onClick={onEdit}>
-        {words.message.edit}
-      </Button>
-      <Button look="text" data-testid="copy" onClick={() => void copy()}>
-        {words.message.copy}
-      </Button>
-      <Button look="text" data-testid="delete" onClick={remove}>
-        {words.message.remove}
-      </Button>
+      <span className="message-actions">
+        <Button look="text" data-testid="retry" onClick={() => outbox.retry(id)}>
+          {words.message.retry}
+        </Button>
+        <Button look="text" data-testid="edit" onClick={onEdit}>
+          {words.message.edit}
+        </Button>
+        <Button look="text" data-testid="copy" onClick={() => void copy()}>
+          {words.message.copy}
+        </Button>
+        <Button look="text" data-testid="delete" onClick={remove}>
+          {words.message.remove}
+        </Button>
+      </span>
     </fieldset>
   )
 }

@@ -1,0 +1,51 @@
+import { useLamplight } from "@lamplight/react"
+import { useEffect } from "react"
+import { words } from "../strings"
+import { chime, isLookedAt, lookAt, notificationsWanted, soundWanted } from "./attention"
+import { useReading } from "./hooks"
+
+/**
+ * One sound and one notification for a message, however many tabs are open, and none at all for a conversation that is
+ * before somebody's eyes.
+ */
+export function Notify({
+  selected,
+  onShow,
+}: {
+  selected: string | null
+  onShow: (conversationId: string) => void
+}) {
+  const client = useLamplight()
+  const reading = useReading()
+
+  useEffect(() => {
+    if (!reading) return
+    lookAt(selected)
+    return () => lookAt(null)
+  }, [reading, selected])
+
+  useEffect(
+    () =>
+      client.onMessage((message, alone) => {
+        if (!alone || isLookedAt(message.conversationId)) return
+        if (soundWanted()) chime()
+        if (!notificationsWanted()) return
+        const sender = client.conversations
+          .get()
+          .items.find((item) => item.id === message.conversationId)
+          ?.members.find((member) => member.id === message.senderId)
+        const notification = new Notification(sender?.name || words.product, {
+          body: message.content.slice(0, 140),
+          // The next one from the same conversation takes this one's place.
+          tag: message.conversationId,
+        })
+        notification.onclick = () => {
+          focus()
+          onShow(message.conversationId)
+          notification.close()
+        }
+      }),
+    [client, onShow],
+  )
+  return null
+}

@@ -1,0 +1,87 @@
+/** Asking for attention: who is looking where in this browser, a soft sound, and what the person has allowed. */
+
+const LOOKING = "lamplight:looking"
+const SOUND = "lamplight:sound"
+const NOTIFY = "lamplight:notify"
+
+function get(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+function put(key: string, value: string | null): void {
+  try {
+    if (value === null) localStorage.removeItem(key)
+    else localStorage.setItem(key, value)
+  } catch {
+    // Without storage each tab decides for itself.
+  }
+}
+
+/** Tells the other tabs which conversation is being looked at here; null when one turns away. */
+export function lookAt(conversationId: string | null): void {
+  put(LOOKING, conversationId)
+}
+
+/** Whether some tab of this browser has that conversation before a person's eyes. */
+export function isLookedAt(conversationId: string): boolean {
+  return get(LOOKING) === conversationId
+}
+
+export function soundWanted(): boolean {
+  return get(SOUND) !== "off"
+}
+
+export function wantSound(wanted: boolean): void {
+  put(SOUND, wanted ? null : "off")
+}
+
+export function notificationsWanted(): boolean {
+  return "Notification" in window && Notification.permission === "granted" && get(NOTIFY) === "on"
+}
+
+/** Asks the browser where it has not been asked yet. Answers whether notifications will come from now on. */
+export async function wantNotifications(wanted: boolean): Promise<boolean> {
+  if (!wanted) {
+    put(NOTIFY, null)
+    return false
+  }
+  if (!("Notification" in window)) return false
+  const permission =
+    Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission
+  put(NOTIFY, permission === "granted" ? "on" : null)
+  return permission === "granted"
+}
+
+let audio: AudioContext | null = null
+
+/**
+ * Two soft notes. A browser keeps sound suspended until the page has been used; then this one is dropped, not saved up:
+ * a sound that comes minutes late tells nobody anything.
+ */
+export function chime(): void {
+  audio ??= typeof AudioContext === "undefined" ? null : new AudioContext()
+  if (!audio) return
+  if (audio.state !== "running") {
+    void audio.resume().catch(() => {})
+    return
+  }
+  const start = audio.currentTime
+  for (const [at, pitch] of [
+    [0, 587.33],
+    [0.11, 880],
+  ] as const) {
+    const tone = audio.createOscillator()
+    const volume = audio.createGain()
+    tone.frequency.value = pitch
+    volume.gain.setValueAtTime(0.0001, start + at)
+    volume.gain.exponentialRampToValueAtTime(0.06, start + at + 0.015)
+    volume.gain.exponentialRampToValueAtTime(0.0001, start + at + 0.5)
+    tone.connect(volume).connect(audio.destination)
+    tone.start(start + at)
+    tone.stop(start + at + 0.55)
+  }
+}
