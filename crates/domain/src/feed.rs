@@ -7,6 +7,10 @@
 //! The rule that keeps snapshots and streams together (nothing lost, nothing twice): a newcomer's snapshot is taken
 //! at a flush, *after* the changes gathered until then went to those who were there before, and holds them all.
 
+mod batch;
+#[cfg(test)]
+mod tests;
+
 use crate::identity::UserId;
 use crate::presence::{Change, Presence};
 use crate::time::Moment;
@@ -14,6 +18,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
+
+use batch::{Batch, Gone};
 
 /// How much of the roster a socket wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,24 +64,31 @@ struct Follower {
     watched: HashMap<UserId, u64>,
 }
 
+impl Follower {
+    fn new(mode: Mode) -> Self {
+        Self { mode, listed_at: Moment(0), listed_version: 0, watched: HashMap::new() }
+    }
+}
+
 /// The feed of one node. `K` names a socket.
 #[derive(Debug)]
 pub struct Feed<K> {
     limit: usize,
     followers: HashMap<K, Follower>,
     watchers: HashMap<UserId, HashSet<K>>,
-    /// Those in the list, by when they came.
-    listed: BTreeMap<u64, Arc<Presence>>,
+    /// Those in the list, by when they came. The user is part of the key, for two nodes may give out the same version.
+    listed: BTreeMap<(u64, UserId), Arc<Presence>>,
     /// Those past the limit.
-    beyond: BTreeMap<u64, Arc<Presence>>,
+    beyond: BTreeMap<(u64, UserId), Arc<Presence>>,
     /// When each came, for both.
     since: HashMap<UserId, u64>,
+    gone: Gone,
     version: u64,
     /// Gathered for `full` and `diff`.
-    pending: Vec<Change>,
+    pending: Batch,
     /// Gathered for those who watch, whichever their mode.
-    pending_watched: Vec<Change>,
-    newcomers: Vec<K>,
+    pending_watched: Batch,
+    newcomers: HashSet<K>,
     flushed_at: Option<Moment>,
     /// The earliest next round of whole lists.
     lists_at: Moment,
@@ -94,10 +107,11 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             listed: BTreeMap::new(),
             beyond: BTreeMap::new(),
             since: HashMap::new(),
+            gone: Gone::default(),
             version: 0,
-            pending: Vec::new(),
-            pending_watched: Vec::new(),
-            newcomers: Vec::new(),
+            pending: Batch::default(),
+            pending_watched: Batch::default(),
+            newcomers: HashSet::new(),
             flushed_at: None,
             lists_at: Moment(0),
             lists_version: 0,
@@ -137,8 +151,9 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// How a user is shown, `None` if as offline.
     #[must_use]
     pub fn get(&self, user: &str) -> Option<&Arc<Presence>> {
-        let since = self.since.get(user)?;
-        self.listed.get(since).or_else(|| self.beyond.get(since))
+        let (user, since) = self.since.get_key_value(user)?;
+        let key = (*since, user.clone());
+        self.listed.get(&key).or_else(|| self.beyond.get(&key))
     }
 
     /// A socket begins to follow, or changes its mode; it gets a fresh snapshot at the next flush. Following with
@@ -150,18 +165,22 @@ impl<K: Clone + Eq + Hash> Feed<K> {
                     self.full_count -= 1;
                 }
                 follower.mode = mode;
+                if mode == Mode::None && follower.watched.is_empty() {
+                    self.followers.remove(&key);
+                }
             }
             None if mode == Mode::None => return,
             None => {
-                let follower = Follower { mode, listed_at: Moment(0), listed_version: 0, watched: HashMap::new() };
-                self.followers.insert(key.clone(), follower);
+                self.followers.insert(key.clone(), Follower::new(mode));
             }
         }
         if mode == Mode::Full {
             self.full_count += 1;
         }
-        if matches!(mode, Mode::Full | Mode::Diff) && !self.newcomers.contains(&key) {
-            self.newcomers.push(key);
+        if matches!(mode, Mode::Full | Mode::Diff) {
+            self.newcomers.insert(key);
+        } else {
+            self.newcomers.remove(&key);
         }
     }
 
@@ -174,7 +193,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         for user in follower.watched.keys() {
             Self::forget_watcher(&mut self.watchers, user, key);
         }
-        self.newcomers.retain(|newcomer| newcomer != key);
+        self.newcomers.remove(key);
     }
 
     /// How many users a socket watches.
@@ -187,15 +206,13 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// [`Feed::get`], before anything else is pushed; changes gathered so far are in those states already and do not
     /// come again.
     pub fn watch(&mut self, key: &K, users: impl IntoIterator<Item = UserId>) {
-        let follower = self.followers.entry(key.clone()).or_insert_with(|| Follower {
-            mode: Mode::None,
-            listed_at: Moment(0),
-            listed_version: 0,
-            watched: HashMap::new(),
-        });
+        let mut users = users.into_iter().peekable();
+        if users.peek().is_none() {
+            return; // Or there would be a follower of nothing.
+        }
+        let follower = self.followers.entry(key.clone()).or_insert_with(|| Follower::new(Mode::None));
         for user in users {
-            let gathered = self.pending_watched.iter().rfind(|change| *change.user() == user);
-            follower.watched.insert(user.clone(), gathered.map_or(0, Change::version));
+            follower.watched.insert(user.clone(), self.pending_watched.version_of(&user));
             self.watchers.entry(user).or_default().insert(key.clone());
         }
     }
@@ -227,107 +244,105 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     pub fn push(&mut self, change: Change) {
         let user = change.user().clone();
         let version = change.version();
-        let known = self.get(user.as_str()).map(|presence| presence.version);
+        let known = self.get(user.as_str()).map(|presence| presence.version).or_else(|| self.gone.version_of(&user));
         if known.is_some_and(|known| known >= version) {
             return;
         }
         self.version = self.version.max(version);
-        if self.watchers.contains_key(&user) {
-            Self::gather(&mut self.pending_watched, change.clone());
-        }
         match change {
-            Change::Online(presence) | Change::Updated(presence) => {
-                let known_since = self.since.get(&user).copied();
-                if let Some(since) = known_since.filter(|since| *since != presence.since) {
-                    // A leave was missed; the newer stay takes the older one's place.
-                    self.remove(since);
-                }
-                self.since.insert(user, presence.since);
-                let is_new = known_since != Some(presence.since);
-                let since = presence.since;
-                let listed = if is_new { self.listed.len() < self.limit } else { self.listed.contains_key(&since) };
-                if listed {
-                    self.listed.insert(since, Arc::clone(&presence));
-                    let change = if is_new { Change::Online(presence) } else { Change::Updated(presence) };
-                    Self::gather(&mut self.pending, change);
-                } else {
-                    self.beyond.insert(since, presence);
-                }
-            }
-            Change::Offline(absence) => {
-                let Some(since) = self.since.remove(&user) else { return };
-                if self.remove(since) {
-                    Self::gather(&mut self.pending, Change::Offline(absence));
-                    // The list has room: who waited longest past its end moves in, and is news to those who follow it.
-                    if let Some((since, presence)) = self.beyond.pop_first() {
-                        self.listed.insert(since, Arc::clone(&presence));
-                        Self::gather(&mut self.pending, Change::Online(presence));
-                    }
-                }
+            Change::Online(presence) | Change::Updated(presence) => self.come_or_change(user, presence),
+            Change::Offline(_) => self.go(user, change),
+        }
+    }
+
+    fn come_or_change(&mut self, user: UserId, presence: Arc<Presence>) {
+        self.gone.forget(&user);
+        let since = presence.since;
+        let known_since = self.since.insert(user.clone(), since);
+        let is_new = known_since != Some(since);
+        if let Some(known_since) = known_since.filter(|_| is_new) {
+            // A leave was missed; the newer stay takes the older one's place.
+            self.remove(&(known_since, user.clone()));
+        }
+        // Whatever it was sent as: an update of someone whose coming was missed, or is late, is their coming.
+        let change = if is_new { Change::Online(Arc::clone(&presence)) } else { Change::Updated(Arc::clone(&presence)) };
+        if self.watchers.contains_key(&user) {
+            self.pending_watched.add(change.clone());
+        }
+        let key = (since, user);
+        let listed = if is_new { self.listed.len() < self.limit } else { self.listed.contains_key(&key) };
+        if listed {
+            self.listed.insert(key, presence);
+            self.pending.add(change);
+        } else {
+            self.beyond.insert(key, presence);
+        }
+    }
+
+    fn go(&mut self, user: UserId, change: Change) {
+        self.gone.note(user.clone(), change.version());
+        if self.watchers.contains_key(&user) {
+            self.pending_watched.add(change.clone());
+        }
+        let Some(since) = self.since.remove(&user) else { return };
+        if self.remove(&(since, user)) {
+            self.pending.add(change);
+            // The list has room: who waited longest past its end moves in, and is news to those who follow it.
+            if let Some((key, presence)) = self.beyond.pop_first() {
+                self.listed.insert(key, Arc::clone(&presence));
+                self.pending.add(Change::Online(presence));
             }
         }
     }
 
-    fn remove(&mut self, since: u64) -> bool {
-        self.beyond.remove(&since);
-        self.listed.remove(&since).is_some()
-    }
-
-    /// Adds a change to a batch; a newer look of someone takes the place of the older one, so that no user can make a
-    /// batch long.
-    fn gather(batch: &mut Vec<Change>, change: Change) {
-        if let Change::Updated(newer) = &change
-            && let Some(at) = batch.iter().rposition(|held| held.user() == &newer.profile.id)
-        {
-            match &batch[at] {
-                Change::Online(_) => {
-                    batch[at] = Change::Online(Arc::clone(newer));
-                    return;
-                }
-                Change::Updated(_) => {
-                    batch[at] = change;
-                    return;
-                }
-                Change::Offline(_) => {}
-            }
-        }
-        batch.push(change);
+    /// Whether they were listed.
+    fn remove(&mut self, key: &(u64, UserId)) -> bool {
+        self.beyond.remove(key);
+        self.listed.remove(key).is_some()
     }
 
     /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when enough was gathered.
     #[must_use]
     pub fn next_flush(&self) -> Option<Moment> {
-        let gathered = !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty();
-        let soon = gathered.then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(GATHER)));
-        let lists = (self.full_count > 0 && self.lists_version < self.version).then_some(self.lists_at);
+        let soon = self.has_gathered().then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(GATHER)));
+        let lists = self.lists_may_go().then_some(self.lists_at);
         [soon, lists].into_iter().flatten().min()
     }
 
     /// Sends what is due at `now`.
     pub fn flush(&mut self, now: Moment) -> Vec<Delivery<K>> {
-        let gathered = !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty();
+        self.gone.pass_time(now);
         let mut out = Vec::new();
-        if gathered && self.flushed_at.is_none_or(|at| at.plus(GATHER) <= now) {
+        if self.has_gathered() && self.flushed_at.is_none_or(|at| at.plus(GATHER) <= now) {
             self.flush_gathered(now, &mut out);
         }
-        if self.full_count > 0 && self.lists_version < self.version && self.lists_at <= now {
+        if self.lists_may_go() && self.lists_at <= now {
             self.flush_lists(now, &mut out);
         }
         out
     }
 
+    fn has_gathered(&self) -> bool {
+        !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty()
+    }
+
+    /// A list holds every change up to now, so it goes out after those that are gathered: before them, they would come
+    /// to its receivers a second time.
+    fn lists_may_go(&self) -> bool {
+        self.full_count > 0 && self.lists_version < self.version && self.pending.is_empty()
+    }
+
     fn flush_gathered(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
         self.flushed_at = Some(now);
         let newcomers = std::mem::take(&mut self.newcomers);
-        let pending = std::mem::take(&mut self.pending);
-        let watched = std::mem::take(&mut self.pending_watched);
+        let pending = self.pending.take();
+        let watched = self.pending_watched.take();
 
         if !pending.is_empty() {
-            let fresh: HashSet<&K> = newcomers.iter().collect();
             let of = |mode: Mode| -> Vec<K> {
                 self.followers
                     .iter()
-                    .filter(|(key, follower)| follower.mode == mode && !fresh.contains(key))
+                    .filter(|(key, follower)| follower.mode == mode && !newcomers.contains(key))
                     .map(|(key, _)| key.clone())
                     .collect()
             };
@@ -340,7 +355,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             }
         }
         if !watched.is_empty() {
-            self.flush_watched(&pending, watched, out);
+            self.flush_watched(&pending, watched, &newcomers, out);
         }
         if !newcomers.is_empty() {
             for key in &newcomers {
@@ -349,19 +364,23 @@ impl<K: Clone + Eq + Hash> Feed<K> {
                     follower.listed_version = self.version;
                 }
             }
-            out.push(Delivery::Snapshot(newcomers));
+            out.push(Delivery::Snapshot(newcomers.into_iter().collect()));
         }
     }
 
     /// Hands each watcher the changes of those it watches. Watchers who watch the same users share one delivery.
-    fn flush_watched(&self, pending: &[Change], watched: Vec<Change>, out: &mut Vec<Delivery<K>>) {
-        let in_pending: HashSet<(&UserId, u64)> = pending.iter().map(|change| (change.user(), change.version())).collect();
+    fn flush_watched(&self, pending: &[Change], watched: Vec<Change>, newcomers: &HashSet<K>, out: &mut Vec<Delivery<K>>) {
+        // Two changes of one user stand in order, so the newer one counts.
+        let in_pending: HashMap<&UserId, u64> = pending.iter().map(|change| (change.user(), change.version())).collect();
         let mut by_key: HashMap<&K, Vec<usize>> = HashMap::new();
         for (index, change) in watched.iter().enumerate() {
             for key in self.watchers.get(change.user()).into_iter().flatten() {
                 let Some(follower) = self.followers.get(key) else { continue };
-                // Who follows the list has this change from there already.
-                let from_list = matches!(follower.mode, Mode::Full | Mode::Diff) && in_pending.contains(&(change.user(), change.version()));
+                // Who follows the list has this change, or a newer one, from there already. (Not so who has just begun to:
+                // a list that is cut off says nothing of those it leaves out.)
+                let from_list = matches!(follower.mode, Mode::Full | Mode::Diff)
+                    && !newcomers.contains(key)
+                    && in_pending.get(change.user()).is_some_and(|version| *version >= change.version());
                 let told = follower.watched.get(change.user()).is_some_and(|told| *told >= change.version());
                 if !from_list && !told {
                     by_key.entry(key).or_default().push(index);
@@ -404,6 +423,3 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,94 @@
+//! How soon, and how often.
+
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn a_change_after_a_quiet_time_is_told_at_once_and_the_next_ones_together() {
+    let mut world = World::new(0);
+    world.follow(0, Mode::Diff);
+    world.pass(1_000);
+    world.show(&user(1));
+    assert!(world.feed.next_flush().is_some_and(|due| due <= world.now));
+    world.pass(0);
+    assert_eq!(world.clients[&0].list.len(), 1);
+    for n in 2..50 {
+        world.pass(1);
+        world.show(&user(n));
+    }
+    assert_eq!(world.clients[&0].list.len(), 1, "gathered");
+    world.pass(100 - 48 - 1);
+    assert_eq!(world.clients[&0].list.len(), 1);
+    world.pass(1);
+    assert_eq!(world.clients[&0].list.len(), 49);
+}
+
+#[test]
+fn a_snapshot_after_a_quiet_time_is_sent_at_once() {
+    let mut world = World::new(0);
+    world.show(&user(1));
+    world.pass(1_000);
+    world.follow(0, Mode::Full);
+    world.pass(0);
+    assert_eq!(world.clients[&0].list.len(), 1);
+}
+
+#[test]
+fn nobody_is_woken_when_there_is_nothing_to_tell() {
+    let mut world = World::new(0);
+    assert_eq!(world.feed.next_flush(), None);
+    world.follow(0, Mode::Full);
+    world.settle();
+    world.show(&user(1));
+    world.settle();
+    assert_eq!(world.feed.next_flush(), None, "the whole list went out once more, and that is it");
+    assert_eq!(world.clients[&0].lists.len(), 2);
+}
+
+#[test]
+fn the_whole_list_comes_less_often_the_longer_it_is() {
+    let mut pauses = Vec::new();
+    for length in [1_u16, 100, 500, 1_000] {
+        let mut world = World::new(0);
+        (0..length).for_each(|n| world.show(&user(n)));
+        world.follow(0, Mode::Full);
+        // Someone flickers all the time.
+        for _ in 0..600 {
+            world.pass(100);
+            world.show(&user(0));
+        }
+        let lists = &world.clients[&0].lists;
+        assert!(lists.len() >= 3, "but it comes");
+        let closest = lists.windows(2).map(|pair| pair[1].since(pair[0])).min().unwrap();
+        assert!(closest >= Duration::from_secs(1));
+        pauses.push(closest);
+    }
+    assert!(pauses.is_sorted() && pauses[0] < pauses[2], "{pauses:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_client_gets_the_whole_list_more_often_than_once_a_second_and_in_the_end_it_is_the_truth(
+        steps in proptest::collection::vec((0..6_u16, any::<bool>(), 0..700_u64, proptest::option::weighted(0.1, 0..4_u8)), 1..120),
+    ) {
+        let mut world = World::new(0);
+        for (n, show, pause, joins) in steps {
+            if let Some(key) = joins.filter(|key| !world.clients.contains_key(key)) {
+                world.follow(key, Mode::Full);
+            }
+            if show { world.show(&user(n)) } else { world.hide(&user(n)) }
+            world.pass(pause);
+        }
+        world.settle();
+        for client in world.clients.values() {
+            for pair in client.lists.windows(2) {
+                prop_assert!(pair[1].since(pair[0]) >= Duration::from_secs(1), "{:?}", pair);
+            }
+        }
+        for (key, follower) in &world.feed.followers {
+            // Every change is in the last list this client got, or was told before it had its first.
+            prop_assert_eq!(follower.listed_version, world.feed.version(), "client {}", key);
+        }
+        world.check();
+    }
+}
