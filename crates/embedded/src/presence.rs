@@ -57,6 +57,12 @@ impl EmbeddedPresence {
         self.roster.lock().session_count()
     }
 
+    /// How many users are shown as in.
+    #[must_use]
+    pub fn online_count(&self) -> usize {
+        self.roster.lock().count()
+    }
+
     /// Everyone who is shown as in has been seen until now: for a shutdown, after which nobody is in any more.
     pub fn everyone(&self) -> Vec<UserId> {
         self.roster.lock().list(0).map(|shown| shown.profile.id.clone()).collect()

@@ -1,2 +1,110 @@
-//! Lamplight: who is in, and a private word with them.
-fn main() {}
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use lamplight::config::{Config, Flags, LogFormat};
+use lamplight::wiring::Lamplight;
+//TMP use lamplight::{doctor, token};
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// Gives memory back readily, which matters to a process that holds many small things for a long time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Who is in, and a private word with them.
+#[derive(Parser)]
+#[command(name = "lamplight", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves presence, messages and the chat page.
+    Serve {
+        #[command(flatten)]
+        settings: Flags,
+    },
+    //TMP /// Goes through what can be wrong, and says what to do.
+    //TMP Doctor(doctor::Options),
+    //TMP /// Mints a token for trials of AUTH=jwt.
+    //TMP Token(token::Options),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve { settings } => serve(&settings),
+        //TMP Command::Doctor(options) => run(doctor::run(options)),
+        //TMP Command::Token(options) => token::run(&options),
+    }
+}
+
+fn run(future: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => fail(&format!("The runtime cannot be started: {error}.")),
+    }
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    eprintln!("lamplight: {sentence}");
+    ExitCode::FAILURE
+}
+
+fn serve(settings: &Flags) -> ExitCode {
+    let config = match Config::load(settings) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.to_string()),
+    };
+    start_log(&config);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // A connection is a file. What the system allows is taken whole.
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files allowed"),
+        Err(error) => tracing::warn!(%error, code = "LL-115", "the limit on open files could not be raised"),
+    }
+    run(async move {
+        let listener = match TcpListener::bind(config.listen).await {
+            Ok(listener) => listener,
+            Err(error) => return fail(&format!("Cannot listen on {}: {error}. Set LISTEN to another address or port.", config.listen)),
+        };
+        let lamplight = match Lamplight::build(&config).await {
+            Ok(lamplight) => lamplight,
+            Err(error) => return fail(&error.to_string()),
+        };
+        let address = listener.local_addr().unwrap_or(config.listen);
+        println!("Lamplight is ready. Open http://{address}/chat");
+        lamplight.serve(listener, stop_signal()).await;
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    })
+}
+
+/// Logs go to standard error; standard output says where to go.
+fn start_log(config: &Config) {
+    let filter: Targets = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let lines = match config.log_format {
+        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Json => fmt::layer().with_writer(std::io::stderr).json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be heard; only SIGKILL stops this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

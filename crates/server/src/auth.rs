@@ -1,0 +1,175 @@
+//! Proving who is calling. Whether they may is the use cases' to say.
+
+use crate::jwt::TokenVerifier;
+use crate::origin::{Origins, Provenance};
+use ::http::HeaderMap;
+use ::http::header::{AUTHORIZATION, COOKIE};
+use ipnet::IpNet;
+use lamplight_domain::identity::UserId;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::command::Who;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::{Clock, ProfileSource};
+use lamplight_usecases::{Code, Handler, Refusal};
+use lamplight_wire::decode;
+use std::net::IpAddr;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The cookie of a local session.
+pub const SESSION_COOKIE: &str = "lamplight_session";
+
+/// Someone whose word was checked.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// Who.
+    pub who: Who,
+    /// The digest of the local session's token.
+    pub credential: Option<Arc<str>>,
+    /// When the proof ends.
+    pub expires: Option<Timestamp>,
+}
+
+impl Proved {
+    fn nobody() -> Self {
+        Self { who: Who::Nobody, credential: None, expires: None }
+    }
+}
+
+/// Checks tokens, cookies and keys.
+pub struct Gate {
+    /// The use cases, which know local sessions and remember people.
+    pub handler: Arc<Handler>,
+    /// For `AUTH=jwt`.
+    pub verifier: Option<Arc<TokenVerifier>>,
+    /// The host application's key.
+    pub server_key: Option<String>,
+    /// Which pages may speak to us.
+    pub origins: Origins,
+    /// Whose forwarded addresses are believed.
+    pub proxies: Vec<IpNet>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Gate {
+    /// Who a request is from, by its bearer token or its cookie. Nobody, where it has neither.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a token that is not good, `rate_limited` for too many of them.
+    pub async fn request(&self, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
+        match bearer(headers) {
+            Some(token) if self.is_server_key(token) => Ok(Proved { who: Who::Host, credential: None, expires: None }),
+            Some(token) => self.token(token, address).await,
+            None => match self.cookie(headers) {
+                // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
+                Some(token) => Ok(self.session(token).await?.unwrap_or_else(Proved::nobody)),
+                None => Ok(Proved::nobody()),
+            },
+        }
+    }
+
+    /// Who a socket is from, by the token in its `auth`, the header or the cookie.
+    ///
+    /// # Errors
+    /// As [`Gate::request`], and `unauthenticated` where there is none of them and one is needed.
+    pub async fn socket(&self, auth_token: Option<&str>, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
+        let proved = match auth_token {
+            Some(token) => self.token(token, address).await?,
+            None => self.request(headers, address).await?,
+        };
+        match proved.who {
+            Who::Nobody if self.handler.identity() != Identity::Open => Err(Refusal::unauthenticated()),
+            // The server key is no user's, and a socket is always a user's.
+            Who::Host => Err(Refusal::new(Code::Forbidden, "The server key is not a user.")),
+            _ => Ok(proved),
+        }
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// `unauthenticated` for one that is not good, `rate_limited` for too many of them.
+    pub async fn token(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
+        let proved = match self.handler.identity() {
+            // There are no tokens in `open`; one that comes is left aside, as a page moving between modes may send it.
+            Identity::Open => return Ok(Proved::nobody()),
+            Identity::Local => self.session(token).await?,
+            Identity::Jwt => return self.jwt(token, address).await,
+        };
+        match proved {
+            Some(proved) => Ok(proved),
+            None => {
+                self.handler.refused_token(address)?;
+                Err(Refusal::new(Code::Unauthenticated, "The session is over or was never there. Sign in again."))
+            }
+        }
+    }
+
+    async fn jwt(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
+        let Some(verifier) = &self.verifier else { return Err(Refusal::unauthenticated()) };
+        match verifier.verify(token, self.clock.now().wall).await {
+            Ok(verified) => {
+                let user = verified.user;
+                let has_claims = verified.name.is_some() || verified.picture.is_some();
+                let source = if has_claims { ProfileSource::Claims } else { ProfileSource::Nobody };
+                // A claim that breaks our rules for profiles is left aside; it does not keep its user out.
+                let profile = decode::profile(user.clone(), verified.name.as_deref(), verified.picture.as_deref())
+                    .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
+                    .or_else(|_| decode::profile(user.clone(), None, None))?;
+                self.handler.introduce(profile, source).await?;
+                Ok(Proved { who: Who::Proven(user), credential: None, expires: Some(verified.expires_at) })
+            }
+            Err(error) => {
+                tracing::info!(%error, "token refused");
+                self.handler.refused_token(address)?;
+                Err(Refusal::new(Code::Unauthenticated, error.to_string()))
+            }
+        }
+    }
+
+    async fn session(&self, token: &str) -> Result<Option<Proved>, Refusal> {
+        if self.handler.identity() != Identity::Local || token.len() > 128 {
+            return Ok(None);
+        }
+        let digest = self.handler.digest(token);
+        let session = self.handler.session(&digest).await?;
+        Ok(session.map(|(user, expires)| Proved { who: Who::Proven(user), credential: Some(digest.into()), expires: Some(expires) }))
+    }
+
+    /// The session cookie, if it may be honoured.
+    fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        if self.origins.judge(headers) != Provenance::Trusted {
+            return None;
+        }
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| {
+            let (name, value) = cookie.split_once('=')?;
+            (name.trim() == SESSION_COOKIE).then(|| value.trim()).filter(|value| !value.is_empty())
+        })
+    }
+
+    /// Whether this is the host application's key, in constant time.
+    #[must_use]
+    pub fn is_server_key(&self, key: &str) -> bool {
+        self.server_key.as_ref().is_some_and(|expected| expected.as_bytes().ct_eq(key.as_bytes()).into())
+    }
+}
+
+/// In `AUTH=open`, whoever the request says it is from.
+///
+/// # Errors
+/// `invalid`, where the id is none.
+pub fn claimed(headers: &HeaderMap) -> Result<Option<UserId>, Refusal> {
+    let Some(value) = headers.get("x-user-id") else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::invalid("X-User-Id is not UTF-8."))?;
+    UserId::parse(text.trim()).map(Some).map_err(|error| Refusal::invalid(format!("X-User-Id {error}.")))
+}
+
+/// The bearer token of a request.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim()).filter(|token| !token.is_empty())
+}

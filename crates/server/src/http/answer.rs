@@ -1,0 +1,129 @@
+//! From replies and refusals to responses, and from requests to what the use cases take.
+
+use super::{Address, BODY_TIMEOUT, Site};
+use crate::auth::{Proved, claimed};
+use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_usecases::command::Who;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
+use lamplight_wire::{body, decode, encode};
+use serde::de::DeserializeOwned;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+pub(super) fn json(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, JSON)], text).into_response()
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    crate::metrics::refused(refusal.code.as_str());
+    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, encode::refusal(refusal));
+    if let Some(wait) = refusal.retry_after {
+        // Whole seconds, and never a second too few.
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
+    }
+    if refusal.code == Code::Unauthenticated {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+pub(super) fn answer(result: Result<Reply, Refusal>) -> Response {
+    match result {
+        Ok(reply) => {
+            let status = match &reply {
+                Reply::Conversation { created: true, .. } => StatusCode::CREATED,
+                Reply::Sent { duplicate: false, .. } => StatusCode::CREATED,
+                _ => StatusCode::OK,
+            };
+            json(status, encode::reply(&reply))
+        }
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+/// A request taken apart: its headers, where it is from, and its body's bytes.
+pub(super) struct Asked {
+    pub(super) headers: HeaderMap,
+    pub(super) address: std::net::IpAddr,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Asked {
+    /// Reads a request whose body, if it has one, is JSON.
+    pub(super) async fn read(site: &Site, request: Request) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
+        let bytes = read_body(body, site.max_payload).await?;
+        if !bytes.is_empty() || parts.method != ::http::Method::GET {
+            // A page of another site can send a form or plain text without asking first, but not JSON.
+            let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+            let essence = kind.split(';').next().unwrap_or("").trim();
+            if !essence.eq_ignore_ascii_case("application/json") {
+                return Err(Refusal::invalid("The body is JSON: send Content-Type: application/json."));
+            }
+        }
+        Ok(Self { headers: parts.headers, address, bytes })
+    }
+
+    /// The body, read.
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        decode::json(&self.bytes)
+    }
+
+    /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says` reads it.
+    pub(super) async fn caller(
+        &self,
+        site: &Site,
+        body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>,
+    ) -> Result<Caller, Refusal> {
+        let Proved { who, credential, .. } = site.gate.request(&self.headers, self.address).await?;
+        let who = match who {
+            Who::Nobody if site.handler.identity() == Identity::Open => self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed),
+            who => who,
+        };
+        let session = self.headers.get("x-socket-id").and_then(|id| id.to_str().ok()).and_then(|id| SessionId::parse(id).ok());
+        Ok(Caller { who, session, address: Some(self.address), credential })
+    }
+
+    fn claimed(&self, body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>) -> Result<Option<UserId>, Refusal> {
+        if let Some(user) = claimed(&self.headers)? {
+            return Ok(Some(user));
+        }
+        // A body that cannot be read says nothing here; reading it for its own sake says what is wrong with it.
+        let identity: body::OpenIdentity = decode::json(&self.bytes).unwrap_or_default();
+        body_says(identity).map(|id| id.user("The user id")).transpose()
+    }
+}
+
+async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
+    // 0 turns the limit off.
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(_)) => Err(Refusal::new(Code::TooLong, format!("The body has more than {limit} bytes, or was cut off."))),
+        Err(_) => Err(Refusal::invalid("The body took too long to arrive.")),
+    }
+}
+
+/// Reads the request, finds out who asks, and does what `command` makes of it.
+pub(super) async fn run(
+    site: &Site,
+    request: Request,
+    body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>,
+    command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
+) -> Result<Reply, Refusal> {
+    let asked = Asked::read(site, request).await?;
+    let caller = asked.caller(site, body_says).await?;
+    site.handler.handle(&caller, command(&asked)?).await
+}
+
+/// The body says nothing of who asks.
+pub(super) fn nobody(_: body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId> {
+    None
+}

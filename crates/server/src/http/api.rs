@@ -1,0 +1,212 @@
+//! Presence, conversations, messages and people.
+
+use super::Site;
+use super::answer::{answer, nobody, run};
+use super::openapi::{self as docs};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::response::Response;
+use lamplight_usecases::ports::Range;
+use lamplight_usecases::{Command, Refusal};
+use lamplight_wire::loose::LooseId;
+use lamplight_wire::{body, decode};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// The most entries of a page.
+const PAGE_AT_MOST: usize = 200;
+/// The entries of a page where nobody says.
+const PAGE: usize = 50;
+
+type Params<T> = Result<Query<T>, QueryRejection>;
+type Id = Result<Path<String>, PathRejection>;
+
+fn params<T>(params: Params<T>) -> Result<T, Refusal> {
+    params.map(|Query(params)| params).map_err(|error| Refusal::invalid(format!("The query was not understood: {}.", error.body_text())))
+}
+
+fn id(id: Id) -> Result<String, Refusal> {
+    id.map(|Path(id)| id).map_err(|_| Refusal::invalid("The id in the address is not UTF-8."))
+}
+
+fn page_length(limit: Option<u64>) -> Result<usize, Refusal> {
+    match limit {
+        None => Ok(PAGE),
+        Some(limit @ 1..=200) => Ok(usize::try_from(limit).unwrap_or(PAGE_AT_MOST)),
+        Some(_) => Err(Refusal::invalid("limit is 1 to 200.")),
+    }
+}
+
+/// `GET /api/online-users`
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OnlineParams {
+    /// Leave this user out.
+    exclude_user_id: Option<String>,
+    /// `true`: only how many.
+    count_only: Option<String>,
+    /// From an earlier answer's `nextCursor`.
+    cursor: Option<String>,
+    /// 1 to 200, or the roster limit where left out.
+    limit: Option<u64>,
+}
+
+/// Who is in.
+#[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams),
+    responses((status = 200, description = "Who is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
+pub(crate) async fn online_users(State(site): State<Arc<Site>>, query: Params<OnlineParams>, request: Request) -> Response {
+    answer(
+        run(&site, request, nobody, |_| {
+            let query = params(query)?;
+            let exclude =
+                query.exclude_user_id.filter(|user| !user.is_empty()).map(|user| LooseId(user).user("excludeUserId")).transpose()?;
+            // The original pages ask without a limit and expect everyone, as far as a list goes.
+            let limit = if query.limit.is_none() { 1_000 } else { page_length(query.limit)? };
+            let count_only = matches!(query.count_only.as_deref(), Some("true" | "1"));
+            Ok(Command::ListOnline { exclude, count_only, cursor: query.cursor, limit })
+        })
+        .await,
+    )
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageParams {
+    /// From an earlier answer's `nextCursor`.
+    cursor: Option<String>,
+    /// 1 to 200, 50 where left out.
+    limit: Option<u64>,
+}
+
+/// The caller's conversations, newest entry first.
+#[utoipa::path(get, path = "/api/privatechat/conversations", tag = "messages", params(PageParams), security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The caller's conversations", body = docs::ConversationsAnswer), docs::Refusals))]
+pub(crate) async fn list_conversations(State(site): State<Arc<Site>>, query: Params<PageParams>, request: Request) -> Response {
+    answer(
+        run(&site, request, nobody, |_| {
+            let query = params(query)?;
+            Ok(Command::ListConversations { cursor: query.cursor, limit: page_length(query.limit)? })
+        })
+        .await,
+    )
+}
+
+/// Finds or makes the one conversation of two people.
+#[utoipa::path(post, path = "/api/privatechat/conversations", tag = "messages", request_body = body::OpenConversation,
+    security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "It was there", body = docs::ConversationAnswer),
+        (status = 201, description = "It was made", body = docs::ConversationAnswer), docs::Refusals))]
+pub(crate) async fn open_conversation(State(site): State<Arc<Site>>, request: Request) -> Response {
+    // The body's userId is the other one's here.
+    let sender = |identity: body::OpenIdentity| identity.sender_id;
+    answer(
+        run(&site, request, sender, |asked| Ok(Command::OpenConversation(asked.body::<body::OpenConversation>()?.user_id.user("userId")?)))
+            .await,
+    )
+}
+
+/// Brings in a conversation of the host application, under its own id, or changes who is in it.
+#[utoipa::path(put, path = "/api/privatechat/conversations/{id}", tag = "host", params(("id" = String, Path, description = "The conversation")),
+    request_body = body::PutConversation, security(("serverKey" = [])),
+    responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
+pub(crate) async fn put_conversation(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
+    answer(run(&site, request, nobody, |asked| decode::put_conversation(&id(path)?, &asked.body()?)).await)
+}
+
+/// Moves the caller's read mark; it never moves back.
+#[utoipa::path(post, path = "/api/privatechat/conversations/{id}/read", tag = "messages",
+    params(("id" = String, Path, description = "The conversation")), request_body = body::ReadBody, security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The mark in force", body = docs::ReadAnswer), docs::Refusals))]
+pub(crate) async fn mark_read(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
+    let says = |identity: body::OpenIdentity| identity.user_id;
+    answer(
+        run(&site, request, says, |asked| {
+            let conversation = LooseId(id(path)?).conversation()?;
+            Ok(Command::MarkRead { conversation, seq: asked.body::<body::ReadBody>()?.seq })
+        })
+        .await,
+    )
+}
+
+/// A part of a log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MessagesParams {
+    /// Only entries with a smaller `seq`: the newest of them.
+    before: Option<u64>,
+    /// Only entries with a larger `seq`: the oldest of them.
+    after: Option<u64>,
+    /// 1 to 200, 50 where left out.
+    limit: Option<u64>,
+}
+
+/// A part of a conversation's log, oldest first.
+#[utoipa::path(get, path = "/api/privatechat/messages/{conversationId}", tag = "messages",
+    params(("conversationId" = String, Path, description = "The conversation"), MessagesParams), security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The entries", body = docs::MessagesAnswer), docs::Refusals))]
+pub(crate) async fn messages(State(site): State<Arc<Site>>, path: Id, query: Params<MessagesParams>, request: Request) -> Response {
+    answer(
+        run(&site, request, nobody, |_| {
+            let query = params(query)?;
+            let range = match (query.before, query.after) {
+                (Some(_), Some(_)) => return Err(Refusal::invalid("Give before or after, not both.")),
+                (Some(before), None) => Range::Before(before),
+                (None, Some(after)) => Range::After(after),
+                (None, None) => Range::Newest,
+            };
+            let conversation = LooseId(id(path)?).conversation()?;
+            Ok(Command::History { conversation, range, limit: page_length(query.limit)? })
+        })
+        .await,
+    )
+}
+
+/// Sends a message: the way through when the socket fails. The same answer as the socket's acknowledgement.
+#[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
+    responses((status = 201, description = "Stored", body = docs::SentAnswer),
+        (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
+pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let began = tokio::time::Instant::now();
+    let says = |identity: body::OpenIdentity| identity.sender_id.or(identity.user_id);
+    let result = run(&site, request, says, |asked| decode::send(asked.body()?)).await;
+    if let Ok(lamplight_usecases::Reply::Sent { duplicate, .. }) = &result {
+        crate::metrics::sent("http", *duplicate, began.elapsed());
+    }
+    answer(result)
+}
+
+/// The directory.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UsersParams {
+    /// Part of a name or an id, case left aside.
+    query: Option<String>,
+    /// From an earlier answer's `nextCursor`.
+    cursor: Option<String>,
+    /// 1 to 200, 50 where left out.
+    limit: Option<u64>,
+}
+
+/// People, by name.
+#[utoipa::path(get, path = "/api/users", tag = "people", params(UsersParams), security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "People", body = docs::UsersAnswer), docs::Refusals))]
+pub(crate) async fn users(State(site): State<Arc<Site>>, query: Params<UsersParams>, request: Request) -> Response {
+    answer(
+        run(&site, request, nobody, |_| {
+            let query = params(query)?;
+            let limit = page_length(query.limit)?;
+            Ok(Command::ListUsers { query: query.query.unwrap_or_default(), cursor: query.cursor, limit })
+        })
+        .await,
+    )
+}
+
+/// Writes a profile, which beats a token's claims.
+#[utoipa::path(put, path = "/api/users/{id}", tag = "host", params(("id" = String, Path, description = "The user")), request_body = body::PutUser,
+    security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
+pub(crate) async fn put_user(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
+    answer(run(&site, request, nobody, |asked| decode::put_user(&id(path)?, &asked.body()?)).await)
+}

@@ -1,0 +1,176 @@
+//! HTTP: the same use cases as the socket, page by page.
+
+mod accounts;
+mod answer;
+mod api;
+mod openapi;
+mod ops;
+mod pages;
+
+use crate::auth::Gate;
+use crate::deliver::Deliver;
+use crate::origin::{Provenance, client_address, is_secure};
+use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use answer::refused;
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::{Code, Handler, Refusal};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::compression::CompressionLayer;
+use tracing::Instrument;
+
+/// How long a body may take to arrive.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the routes need.
+pub struct Site {
+    /// The use cases.
+    pub handler: Arc<Handler>,
+    /// Who is calling.
+    pub gate: Arc<Gate>,
+    /// This node's sockets.
+    pub deliver: Arc<Deliver>,
+    /// Is the store there?
+    pub ready: Arc<dyn Ready>,
+    /// What is counted.
+    pub metrics: PrometheusHandle,
+    /// The most bytes in a body.
+    pub max_payload: usize,
+}
+
+/// What readiness and the gauges are read from.
+#[async_trait::async_trait]
+pub trait Ready: Send + Sync + 'static {
+    /// Whether everything that a request needs answers; a sentence where something does not.
+    async fn check(&self) -> Result<(), String>;
+    /// The gauges now.
+    fn gauges(&self) -> crate::metrics::Gauges;
+}
+
+/// The address a request comes from, as far as it is believed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(pub(crate) IpAddr);
+
+/// Whether the browser spoke TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tls(pub(crate) bool);
+
+/// Every route but the socket's.
+pub fn router(site: Arc<Site>) -> Router {
+    let api = Router::new()
+        .route("/api/online-users", get(api::online_users))
+        .route("/api/privatechat/conversations", get(api::list_conversations).post(api::open_conversation))
+        .route("/api/privatechat/conversations/{id}", put(api::put_conversation))
+        .route("/api/privatechat/conversations/{id}/read", post(api::mark_read))
+        .route("/api/privatechat/messages/{id}", get(api::messages))
+        .route("/api/privatechat/message", post(api::send))
+        .route("/api/users", get(api::users))
+        .route("/api/users/{id}", put(api::put_user))
+        .route("/api/auth/register", post(accounts::register))
+        .route("/api/auth/login", post(accounts::login))
+        .route("/api/auth/logout", post(accounts::logout))
+        .route("/api/auth/session", get(accounts::session))
+        .layer(DefaultBodyLimit::max(site.max_payload))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), check_origin));
+    let pages = pages::routes().layer(CompressionLayer::new());
+    Router::new()
+        .merge(api)
+        .merge(pages)
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(ops::openapi))
+        .fallback(async || refused(&Refusal::new(Code::NotFound, "There is nothing at this address.")))
+        .method_not_allowed_fallback(async || {
+            let mut response = refused(&Refusal::invalid("This address does not take that method."));
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response
+        })
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), around))
+        .with_state(site)
+}
+
+/// Around every request: who it is from, an id for the log, the time it took, headers that keep browsers in line.
+async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    let began = tokio::time::Instant::now();
+    let address = client_address(request.headers(), peer, &site.gate.proxies);
+    let tls = is_secure(request.headers(), peer, &site.gate.proxies);
+    request.extensions_mut().insert(Address(address));
+    request.extensions_mut().insert(Tls(tls));
+    let id = request_id(&request);
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", id = %id, %method, route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
+    let took = began.elapsed();
+    span.in_scope(|| tracing::debug!(status, took_ms = took.as_secs_f64() * 1e3, "answered"));
+    crate::metrics::http(route, status, took);
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    response
+}
+
+/// The caller's own id for a request if it is a plain one, else one of ours.
+fn request_id(request: &Request) -> String {
+    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let plain = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    given.filter(plain).map_or_else(fresh_id, str::to_owned)
+}
+
+/// Tells requests apart in the log; nothing depends on its being hard to guess.
+fn fresh_id() -> String {
+    getrandom::u64().map_or_else(|_| "unknown".to_owned(), |number| format!("{number:016x}"))
+}
+
+/// Cross-site requests: a page of an origin that is not allowed is refused, one that is gets answers it can read.
+async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let open = site.handler.identity() == Identity::Open;
+    match site.gate.origins.judge(request.headers()) {
+        Provenance::Trusted => {}
+        // In `open` there is no proof of anything, so where a request comes from is all there is to go by.
+        Provenance::CrossSite if open => return foreign("another site"),
+        Provenance::CrossSite => {}
+        Provenance::Foreign => {
+            let shown = origin.as_ref().and_then(|origin| origin.to_str().ok()).unwrap_or("this origin").to_owned();
+            return foreign(&shown);
+        }
+    }
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        if preflight {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT"));
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("authorization, content-type, x-request-id, x-socket-id, x-user-id"),
+            );
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+    }
+    response
+}
+
+fn foreign(origin: &str) -> Response {
+    let shown: String = origin.chars().take(200).collect();
+    refused(&Refusal::new(Code::Forbidden, format!("Pages of {shown} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")))
+}

@@ -1,0 +1,179 @@
+//! The API in OpenAPI's words.
+
+use lamplight_wire::{body, shape};
+use serde::Serialize;
+use std::sync::OnceLock;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct $name {
+            /// Always `true`.
+            success: bool,
+            $($(#[$field_doc])* $field: $kind,)*
+        }
+    )*};
+}
+
+answers! {
+    /// Done.
+    Done {}
+    /// Who is in. With `countOnly`, without `data`.
+    OnlineAnswer {
+        /// This page of them.
+        data: Vec<shape::Presence<'static>>,
+        /// How many in all.
+        count: u64,
+        /// Where the next page begins.
+        next_cursor: Option<String>,
+        /// This node's own view only: the shared store is out of reach.
+        degraded: Option<bool>,
+    }
+    /// Conversations.
+    ConversationsAnswer {
+        /// This page of them.
+        data: Vec<shape::Conversation<'static>>,
+        /// Where the next page begins.
+        next_cursor: Option<String>,
+    }
+    /// A conversation.
+    ConversationAnswer {
+        /// As the caller sees it.
+        conversation: shape::Conversation<'static>,
+        /// It was made just now.
+        created: bool,
+    }
+    /// A read mark.
+    ReadAnswer {
+        /// Where.
+        conversation_id: String,
+        /// The mark in force.
+        read_seq: u64,
+    }
+    /// A part of a log.
+    MessagesAnswer {
+        /// The entries, oldest first.
+        data: Vec<shape::Message<'static>>,
+        /// There is more in the direction asked.
+        has_more: bool,
+    }
+    /// A message that was sent.
+    SentAnswer {
+        /// The entry in the log.
+        message: shape::Message<'static>,
+        /// It was stored before.
+        duplicate: bool,
+        /// The sender's own id for it, as it came.
+        temp_id: Option<String>,
+    }
+    /// People.
+    UsersAnswer {
+        /// This page of them.
+        data: Vec<shape::User<'static>>,
+        /// Where the next page begins.
+        next_cursor: Option<String>,
+    }
+    /// A person.
+    UserAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+    }
+    /// A session of a local account.
+    SignedInAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+        /// The session's token, for those who do not use the cookie.
+        token: String,
+        /// When the session ends.
+        expires_at: String,
+    }
+}
+
+/// What a request may be refused with.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "read by the derive only")]
+pub(crate) enum Refusals {
+    /// `invalid` or `empty_message`: the request makes no sense.
+    #[response(status = 400)]
+    Invalid(#[to_schema] shape::Refusal<'static>),
+    /// `unauthenticated`: nobody knows who is calling.
+    #[response(status = 401)]
+    Unauthenticated(#[to_schema] shape::Refusal<'static>),
+    /// `forbidden`: the caller is known and may not.
+    #[response(status = 403)]
+    Forbidden(#[to_schema] shape::Refusal<'static>),
+    /// `not_found`: it is not there, or the caller may not know that it is.
+    #[response(status = 404)]
+    NotFound(#[to_schema] shape::Refusal<'static>),
+    /// `conflict`: it contradicts what is there.
+    #[response(status = 409)]
+    Conflict(#[to_schema] shape::Refusal<'static>),
+    /// `too_long`: past its limit.
+    #[response(status = 413)]
+    TooLong(#[to_schema] shape::Refusal<'static>),
+    /// `rate_limited`: too often; `retryAfterMs` and `Retry-After` say how long to wait.
+    #[response(status = 429)]
+    RateLimited(#[to_schema] shape::Refusal<'static>),
+    /// `internal`: a fault of the server's; the outcome is unknown.
+    #[response(status = 500)]
+    Internal(#[to_schema] shape::Refusal<'static>),
+    /// `unavailable`: the store does not answer; the outcome is unknown.
+    #[response(status = 503)]
+    Unavailable(#[to_schema] shape::Refusal<'static>),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Lamplight", description = "Who is in, and a private word with them.", license(name = "MIT OR Apache-2.0")),
+    paths(
+        super::api::online_users,
+        super::api::list_conversations,
+        super::api::open_conversation,
+        super::api::put_conversation,
+        super::api::mark_read,
+        super::api::messages,
+        super::api::send,
+        super::api::users,
+        super::api::put_user,
+        super::accounts::register,
+        super::accounts::login,
+        super::accounts::logout,
+        super::accounts::session,
+    ),
+    components(schemas(body::SendMessage)),
+    tags(
+        (name = "presence", description = "Who is in"),
+        (name = "messages", description = "Conversations and their logs"),
+        (name = "people", description = "The directory"),
+        (name = "accounts", description = "Local accounts, with AUTH=local"),
+        (name = "host", description = "For the host application, with the server key"),
+    ),
+    modifiers(&Security)
+)]
+struct Api;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let bearer = |what: &str| {
+            let mut http = Http::new(HttpAuthScheme::Bearer);
+            http.description = Some(what.to_owned());
+            SecurityScheme::Http(http)
+        };
+        components.add_security_scheme("bearer", bearer("A token of the host application, or of a local session."));
+        components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::SESSION_COOKIE))));
+    }
+}
+
+/// The document as JSON, made once.
+pub(crate) fn document() -> String {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    DOCUMENT.get_or_init(|| Api::openapi().to_json().unwrap_or_default()).clone()
+}

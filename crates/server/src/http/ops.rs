@@ -1,0 +1,46 @@
+//! For those who run it: liveness, readiness, metrics, the API described.
+
+use super::answer::{json, refused};
+use super::{Site, openapi};
+use crate::auth::bearer;
+use ::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse, Response};
+use lamplight_usecases::{Code, Refusal};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Is the process alive?
+pub(crate) async fn healthz() -> Response {
+    json(StatusCode::OK, r#"{"success":true,"status":"ok"}"#.to_owned())
+}
+
+/// Can it do its work?
+pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
+    match site.ready.check().await {
+        Ok(()) => json(StatusCode::OK, r#"{"success":true,"status":"ready"}"#.to_owned()),
+        Err(sentence) => {
+            tracing::warn!(cause = sentence, "not ready");
+            refused(&Refusal::unavailable())
+        }
+    }
+}
+
+/// What is counted, for Prometheus: for this machine, or with the server key. A request that a proxy on this machine
+/// passes on is not from this machine.
+pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+    let here = peer.ip().to_canonical().is_loopback() && !forwarded;
+    let keyed = bearer(&headers).is_some_and(|key| site.gate.is_server_key(key));
+    if !here && !keyed {
+        return refused(&Refusal::new(Code::Unauthenticated, "Metrics answer this machine, or the server key."));
+    }
+    site.ready.gauges().set();
+    site.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], site.metrics.render()).into_response()
+}
+
+/// The API, described.
+pub(crate) async fn openapi() -> Response {
+    json(StatusCode::OK, openapi::document())
+}

@@ -1,0 +1,19 @@
+//! Lamplight's binary, as a library so that tests can run it in process.
+
+pub mod auth;
+pub mod config;
+pub mod connections;
+pub mod deliver;
+//TMP pub mod doctor;
+pub mod expiry;
+pub mod http;
+pub mod jwt;
+pub mod metrics;
+pub mod origin;
+pub mod outgoing;
+pub mod passwords;
+pub mod serve;
+pub mod socket;
+pub mod system;
+//TMP pub mod token;
+pub mod wiring;

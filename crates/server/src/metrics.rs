@@ -1,0 +1,110 @@
+//! What is counted. Names and labels are stable; durations are in seconds.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Durations from a tenth of a millisecond to ten seconds.
+const BUCKETS: [f64; 15] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 4.0, 10.0];
+
+/// The process' recorder, installed once; tests that run several servers in one process share it.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            // The only error is an empty list of buckets; without them there would be summaries in place of histograms.
+            let builder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
+                .unwrap_or_else(|_| PrometheusBuilder::new());
+            let recorder = builder.build_recorder();
+            let handle = recorder.handle();
+            let _ = metrics::set_global_recorder(recorder);
+            describe();
+            handle
+        })
+        .clone()
+}
+
+fn describe() {
+    describe_gauge!("lamplight_connections", "Open Socket.IO connections, by transport.");
+    describe_gauge!("lamplight_online_users", "Users shown as online.");
+    describe_gauge!("lamplight_sessions", "Presence sessions held, those in their grace period included.");
+    describe_gauge!("lamplight_sockets", "Sockets that belong to a known user.");
+    describe_gauge!("lamplight_roster_followers", "Sockets that follow the roster or single users.");
+    describe_gauge!("lamplight_store_queue_depth", "Writes that wait for the store.");
+    describe_gauge!("lamplight_socket_queue_bytes", "Bytes that wait for clients to read them.");
+    describe_counter!("lamplight_messages_total", "Messages stored, by the wire they came by.");
+    describe_counter!("lamplight_duplicates_total", "Sends that were stored already.");
+    describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
+    describe_counter!("lamplight_disconnects_total", "Sockets that went away, by reason.");
+    describe_histogram!("lamplight_ack_seconds", "From a send's arrival to its acknowledgement.");
+    describe_histogram!("lamplight_delivery_seconds", "From a message's acceptance to its being written to a receiver's socket.");
+    describe_histogram!("lamplight_http_request_seconds", "HTTP requests, by route and status.");
+}
+
+/// A message was stored and acknowledged.
+pub fn sent(wire: &'static str, duplicate: bool, took: Duration) {
+    if duplicate {
+        counter!("lamplight_duplicates_total").increment(1);
+    } else {
+        counter!("lamplight_messages_total", "wire" => wire).increment(1);
+    }
+    histogram!("lamplight_ack_seconds").record(took.as_secs_f64());
+}
+
+/// A message was written to a receiver's socket.
+pub fn delivered(took: Duration) {
+    histogram!("lamplight_delivery_seconds").record(took.as_secs_f64());
+}
+
+/// A request was refused.
+pub fn refused(code: &'static str) {
+    counter!("lamplight_refusals_total", "code" => code).increment(1);
+}
+
+/// A socket went away.
+pub fn disconnected(reason: &'static str) {
+    counter!("lamplight_disconnects_total", "reason" => reason).increment(1);
+}
+
+/// An HTTP request was answered.
+pub fn http(route: String, status: u16, took: Duration) {
+    histogram!("lamplight_http_request_seconds", "route" => route, "status" => status.to_string()).record(took.as_secs_f64());
+}
+
+/// What is read off when someone asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Connections on WebSocket.
+    pub websocket: usize,
+    /// Connections on long-polling.
+    pub polling: usize,
+    /// Users shown as online.
+    pub online: usize,
+    /// Presence sessions.
+    pub sessions: usize,
+    /// Sockets of known users.
+    pub sockets: usize,
+    /// Sockets that follow anything.
+    pub followers: usize,
+    /// Writes that wait.
+    pub store_queue: usize,
+    /// Bytes that wait for clients.
+    pub socket_bytes: usize,
+}
+
+impl Gauges {
+    /// Sets the gauges.
+    pub fn set(self) {
+        let set = |name: &'static str, value: usize| gauge!(name).set(value as f64);
+        gauge!("lamplight_connections", "transport" => "websocket").set(self.websocket as f64);
+        gauge!("lamplight_connections", "transport" => "polling").set(self.polling as f64);
+        set("lamplight_online_users", self.online);
+        set("lamplight_sessions", self.sessions);
+        set("lamplight_sockets", self.sockets);
+        set("lamplight_roster_followers", self.followers);
+        set("lamplight_store_queue_depth", self.store_queue);
+        set("lamplight_socket_queue_bytes", self.socket_bytes);
+    }
+}

@@ -1,0 +1,153 @@
+//! Which pages may speak to this server, and whose word about an address is taken.
+
+use ::http::HeaderMap;
+use ::http::header::{HOST, ORIGIN};
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+
+/// What a request says of where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// From this server's own pages, from an allowed origin, or from something that is no browser.
+    Trusted,
+    /// From a browser, on another site's behalf, without an `Origin`: a link or an image. Cookies are not honoured.
+    CrossSite,
+    /// From a page of an origin that is not allowed.
+    Foreign,
+}
+
+/// The rules for origins.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// Origins allowed by name, as `scheme://host[:port]` in lower case.
+    pub allowed: Vec<String>,
+    /// Pages served from this machine are allowed on any port: for `AUTH=open`.
+    pub allow_loopback: bool,
+    /// The server's own origin counts only if it is a loopback name. For `AUTH=open` on loopback, where a page could
+    /// otherwise come in by pointing its own name at 127.0.0.1 (DNS rebinding).
+    pub own_must_be_loopback: bool,
+}
+
+impl Origins {
+    /// Where a request comes from.
+    #[must_use]
+    pub fn judge(&self, headers: &HeaderMap) -> Provenance {
+        let Some(origin) = headers.get(ORIGIN) else {
+            let cross = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+            return if cross { Provenance::CrossSite } else { Provenance::Trusted };
+        };
+        match origin.to_str() {
+            Ok(origin) if self.allows(origin, headers) => Provenance::Trusted,
+            _ => Provenance::Foreign,
+        }
+    }
+
+    /// Whether this origin may speak to us.
+    #[must_use]
+    pub fn allows(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        if self.allowed.contains(&origin) {
+            return true;
+        }
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return false,
+        };
+        let (host, port) = split_authority(authority);
+        if self.allow_loopback && is_loopback(host) {
+            return true;
+        }
+        let Some(own) = headers.get(HOST).and_then(|own| own.to_str().ok()) else { return false };
+        let own = own.to_ascii_lowercase();
+        let (own_host, own_port) = split_authority(&own);
+        // Behind a proxy that ends TLS we do not know our own scheme, so a missing port is the default one of the
+        // origin's scheme.
+        let same = host == own_host && port.unwrap_or(default_port) == own_port.unwrap_or(default_port);
+        same && (!self.own_must_be_loopback || is_loopback(host))
+    }
+}
+
+fn split_authority(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port.parse().ok()),
+        _ => (authority, None),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The address a request comes from: the peer's, or where the peer is a trusted proxy, the last one in
+/// `X-Forwarded-For` that is not.
+#[must_use]
+pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> IpAddr {
+    let trusted = |ip: &IpAddr| proxies.iter().any(|net| net.contains(ip));
+    let mut address = peer.ip().to_canonical();
+    if !trusted(&address) {
+        return address;
+    }
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in hops.into_iter().rev() {
+        let parsed = hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+        let Ok(hop) = parsed.map(|ip| ip.to_canonical()) else { break };
+        address = hop;
+        if !trusted(&hop) {
+            break;
+        }
+    }
+    address
+}
+
+/// Whether the browser spoke TLS, as far as a trusted proxy says.
+#[must_use]
+pub fn is_secure(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> bool {
+    let trusted = proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
+    trusted && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (::http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn own_and_allowed_origins_are_trusted_and_others_are_not() {
+        let origins = Origins { allowed: vec!["https://app.example".into()], ..Origins::default() };
+        let judge = |pairs: &[(&'static str, &str)]| origins.judge(&headers(pairs));
+        assert_eq!(judge(&[("host", "chat.example:3000")]), Provenance::Trusted);
+        assert_eq!(judge(&[("host", "chat.example:3000"), ("origin", "http://chat.example:3000")]), Provenance::Trusted);
+        assert_eq!(judge(&[("host", "chat.example"), ("origin", "https://chat.example")]), Provenance::Trusted);
+        assert_eq!(judge(&[("host", "chat.example:3000"), ("origin", "http://chat.example:3001")]), Provenance::Foreign);
+        assert_eq!(judge(&[("host", "x"), ("origin", "https://APP.example")]), Provenance::Trusted);
+        assert_eq!(judge(&[("host", "x"), ("origin", "https://app.example.evil")]), Provenance::Foreign);
+        assert_eq!(judge(&[("host", "x"), ("origin", "null")]), Provenance::Foreign);
+        assert_eq!(judge(&[("host", "x"), ("sec-fetch-site", "cross-site")]), Provenance::CrossSite);
+        assert_eq!(judge(&[("host", "x"), ("origin", "http://localhost:5173")]), Provenance::Foreign);
+    }
+
+    #[test]
+    fn open_allows_loopback_pages_and_no_rebound_name() {
+        let origins = Origins { allow_loopback: true, own_must_be_loopback: true, ..Origins::default() };
+        let judge = |origin: &str, host: &str| origins.judge(&headers(&[("host", host), ("origin", origin)]));
+        assert_eq!(judge("http://localhost:5173", "127.0.0.1:3000"), Provenance::Trusted);
+        assert_eq!(judge("http://[::1]:5173", "127.0.0.1:3000"), Provenance::Trusted);
+        assert_eq!(judge("http://evil.example:3000", "evil.example:3000"), Provenance::Foreign);
+    }
+
+    #[test]
+    fn a_forwarded_address_is_believed_from_a_trusted_proxy_only() {
+        let forged = headers(&[("x-forwarded-for", "1.2.3.4, 5.6.7.8, 10.0.0.2")]);
+        let peer = "10.0.0.1:5".parse().unwrap();
+        let proxies = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(client_address(&forged, peer, &[]), "10.0.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(client_address(&forged, peer, &proxies), "5.6.7.8".parse::<IpAddr>().unwrap());
+    }
+}

@@ -1,0 +1,151 @@
+//! The accept loop. It is ours because the transport needs the bare TCP stream after an upgrade.
+
+use crate::connections::{ConnectionCounts, Counted};
+use ::http::{Request, Response, StatusCode};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
+use socketio::SocketIo;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// How long a request's head may take to arrive, and how long an idle connection is kept for another request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes in a request's head.
+const HEAD_BYTES: usize = 32 * 1024;
+/// The most header lines in a request.
+const HEADERS: usize = 100;
+/// After the signal to stop, what is in flight has this long to finish.
+pub const DRAIN: Duration = Duration::from_secs(7);
+
+/// What connections are served with.
+#[derive(Clone)]
+pub struct Service {
+    /// Every route but the socket's.
+    pub router: Router,
+    /// The socket's.
+    pub io: SocketIo,
+    /// Connections by address.
+    pub counts: ConnectionCounts,
+    /// Proxies pass on the connections of many, so theirs are not counted as one address'.
+    pub proxies: Vec<IpNet>,
+}
+
+/// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and closes transports.
+pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
+    // Each connection holds a receiver: it hears of the stop by it, and when the last one is dropped all have finished.
+    let (stopping, hears_stop) = watch::channel(());
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        let is_proxy = service.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
+        let counted = if is_proxy { Ok(None) } else { service.counts.add(peer.ip()) };
+        match counted {
+            Ok(counted) => serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted),
+            Err(()) => drop(tokio::spawn(turn_away(stream))),
+        }
+    }
+    drop(listener);
+    drop(hears_stop);
+    tracing::info!("stopping: no new connections; what is in flight is finished");
+    service.io.drain();
+    let _ = stopping.send(());
+    if tokio::time::timeout(DRAIN, stopping.closed()).await.is_err() {
+        tracing::warn!("some requests were still in flight after {DRAIN:?}");
+    }
+}
+
+fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut hears_stop: watch::Receiver<()>, counted: Option<Counted>) {
+    // Small frames must not wait for one another's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(answer(service, request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
+    tokio::spawn(async move {
+        // After an upgrade this ends and the socket counts for itself.
+        let _counted = counted;
+        let mut connection = std::pin::pin!(connection);
+        let result = tokio::select! {
+            result = &mut connection => result,
+            _ = hears_stop.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%peer, %error, "connection ended badly");
+        }
+    });
+}
+
+async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    if service.io.matches(request.uri().path()) {
+        return service.io.handle(request, peer).await.map(Body::new);
+    }
+    request.extensions_mut().insert(ConnectInfo(peer));
+    match service.router.oneshot(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// An address with too many connections is told so, and its connection is closed.
+async fn turn_away(stream: TcpStream) {
+    let refuse = service_fn(|_: Request<Incoming>| async {
+        let text = r#"{"success":false,"error":"Too many connections from your address.","code":"rate_limited","retryable":true,"retryAfterMs":10000}"#;
+        let response = Response::builder()
+            .status(StatusCode::TOO_MANY_REQUESTS)
+            .header("content-type", "application/json")
+            .header("retry-after", "10")
+            .header("connection", "close")
+            .body(Body::from(text));
+        Ok::<_, Infallible>(response.unwrap_or_default())
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), refuse);
+    // Whoever has too many connections does not get to hold one more open.
+    let _ = tokio::time::timeout(Duration::from_secs(2), connection).await;
+}
+
+/// One connection that failed is its own matter; running out of files is ours, and goes by itself.
+async fn pause_after(error: &io::Error) {
+    let theirs = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    );
+    if !theirs {
+        tracing::error!(%error, "cannot accept connections (LL-115 where it is too many open files: raise `ulimit -n`)");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,302 @@
+//! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
+
+use crate::auth::{Gate, Proved};
+use crate::connections::{ConnectionCounts, Counted};
+use crate::deliver::Deliver;
+use crate::expiry::Expiries;
+use crate::metrics;
+use crate::origin::client_address;
+use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::presence::OfflineReason;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::command::Who;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::Audience;
+use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
+use lamplight_wire::decode::{self, Asked};
+use lamplight_wire::{body::ConnectAuth, encode};
+use parking_lot::Mutex;
+use socketio::{Ack, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler as SocketHandler, Packet, Socket};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use tracing::Instrument;
+
+/// Requests of one socket that may be under way at once; what comes then waits its turn on the wire.
+const IN_FLIGHT: usize = 64;
+
+/// What belongs to one socket.
+pub struct Member {
+    session: SessionId,
+    address: IpAddr,
+    /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
+    who: OnceLock<Who>,
+    credential: Option<Arc<str>>,
+    expires: Mutex<Option<Timestamp>>,
+    /// The user announced themselves, so presence has to hear of the end.
+    announced: AtomicBool,
+    signed_out: AtomicBool,
+    in_flight: AtomicUsize,
+    /// Counts this connection for its address.
+    _counted: Option<Counted>,
+}
+
+impl Member {
+    /// The user whose socket this is.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserId> {
+        match self.who.get()? {
+            Who::Proven(user) | Who::Claimed(user) => Some(user),
+            Who::Nobody | Who::Host => None,
+        }
+    }
+
+    /// The digest of the local session's token that proved it.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Arc<str>> {
+        self.credential.as_ref()
+    }
+
+    /// Its user signed out: the end of this socket is told at once.
+    pub fn set_signed_out(&self) {
+        self.signed_out.store(true, Ordering::Release);
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            who: self.who.get().cloned().unwrap_or(Who::Nobody),
+            session: Some(self.session.clone()),
+            address: Some(self.address),
+            credential: self.credential.clone(),
+        }
+    }
+}
+
+/// The `/` namespace.
+#[derive(Clone)]
+pub struct Door {
+    /// The use cases.
+    pub handler: Arc<Handler>,
+    /// Who is calling.
+    pub gate: Arc<Gate>,
+    /// This node's sockets.
+    pub deliver: Arc<Deliver>,
+    /// Tokens that run out.
+    pub expiries: Arc<Expiries>,
+    /// Connections by address.
+    pub counts: ConnectionCounts,
+}
+
+impl SocketHandler for Door {
+    type Data = Member;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Member, ConnectError> {
+        let handshake = &request.handshake;
+        let address = client_address(&handshake.headers, handshake.peer, &self.gate.proxies);
+        let auth: ConnectAuth = match &request.auth {
+            Some(auth) => serde_json::from_str(auth.get()).map_err(|_| refuse(&Refusal::invalid("auth.token is a string.")))?,
+            None => ConnectAuth::default(),
+        };
+        let counted = self
+            .counts
+            .add(address)
+            .map_err(|()| refuse(&Refusal::rate_limited("Too many connections from your address.", std::time::Duration::from_secs(10))))?;
+        let proved = self.gate.socket(auth.token.as_deref(), &handshake.headers, address).await.map_err(|refusal| {
+            metrics::refused(refusal.code.as_str());
+            refuse(&refusal)
+        })?;
+        let who = OnceLock::new();
+        if proved.who != Who::Nobody {
+            let _ = who.set(proved.who);
+        }
+        Ok(Member {
+            session: SessionId::trusted(request.socket_id),
+            address,
+            who,
+            credential: proved.credential,
+            expires: Mutex::new(proved.expires),
+            announced: AtomicBool::new(false),
+            signed_out: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            _counted: counted,
+        })
+    }
+
+    fn connected(&self, socket: &Socket<Member>) {
+        let member = socket.data();
+        self.deliver.connected(member.session.clone(), socket);
+        // With a token the caller is known from the connect on, and gets what is theirs.
+        if let Some(user) = member.user() {
+            self.deliver.admit(&member.session, user);
+        }
+        if let Some(at) = *member.expires.lock() {
+            self.expiries.mind(socket, at);
+        }
+    }
+
+    fn event(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        let answer = Answer { ack: event.take_ack(), socket: socket.clone() };
+        let asked = if event.attachments.is_empty() {
+            decode::event(event.name(), event.arg(0).unwrap_or("null"))
+        } else {
+            Err(Refusal::invalid("This event has no binary part."))
+        };
+        let command = match asked {
+            Ok(Asked::Command(command)) => command,
+            Ok(Asked::Authenticate(token)) => return Some(Box::pin(self.clone().authenticate(token, answer))),
+            Err(refusal) => {
+                answer.give(Err(refusal), None);
+                return None;
+            }
+        };
+        let member = socket.data();
+        let caller = member.caller();
+        let joins = matches!(command, Command::Join { .. });
+        let sends = matches!(command, Command::Send { .. });
+        if let Command::Join { user, .. } = &command {
+            self.claim(member, user);
+        }
+        let began = tokio::time::Instant::now();
+        let handler = Arc::clone(&self.handler);
+        let span = tracing::info_span!("event", socket = %member.session, name = event.name());
+        let finish = async move {
+            let reply = handler.handle(&caller, command).await;
+            answer.give(reply, sends.then(|| began.elapsed()));
+        };
+        let mut finish: BoxFuture<'static, ()> = Box::pin(finish.instrument(span));
+        // The first poll admits the request: a message takes its place in the log now, in the order in which it came.
+        // Most requests that need no store are done by it; the others finish on their own.
+        if let Poll::Ready(()) = finish.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return None;
+        }
+        // What follows a join may need what it brings; and a socket that asks faster than it can be answered waits.
+        if joins || member.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT {
+            let socket = (!joins).then(|| socket.clone());
+            return Some(Box::pin(async move {
+                finish.await;
+                if let Some(socket) = socket {
+                    socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
+                }
+            }));
+        }
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            finish.await;
+            socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
+        });
+        None
+    }
+
+    fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
+        metrics::disconnected(reason.as_str());
+        let member = socket.data();
+        tracing::debug!(socket = %member.session, %reason, "socket gone");
+        self.deliver.disconnected(&member.session, socket);
+        if let Some(at) = *member.expires.lock() {
+            self.expiries.forget(socket, at);
+        }
+        if !member.announced.load(Ordering::Acquire) {
+            return;
+        }
+        let command = if member.signed_out.load(Ordering::Acquire) {
+            Command::SignOut
+        } else {
+            let reason = if reason == DisconnectReason::PingTimeout { OfflineReason::Timeout } else { OfflineReason::Closed };
+            Command::Leave { reason }
+        };
+        let (handler, caller) = (Arc::clone(&self.handler), member.caller());
+        let mut leave: BoxFuture<'static, ()> = Box::pin(async move {
+            if let Err(refusal) = handler.handle(&caller, command).await {
+                tracing::warn!(code = refusal.code.as_str(), "a leave could not be told");
+            }
+        });
+        if leave.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::spawn(leave);
+        }
+    }
+}
+
+impl Door {
+    /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last word.
+    fn claim(&self, member: &Member, user: &UserId) {
+        if self.handler.identity() == Identity::Open {
+            let _ = member.who.set(Who::Claimed(user.clone()));
+        }
+        if member.user() == Some(user) {
+            member.announced.store(true, Ordering::Release);
+        }
+    }
+
+    async fn authenticate(self, token: String, answer: Answer) {
+        let member = answer.socket.data();
+        let result = match self.gate.token(&token, member.address).await {
+            Ok(proved) => self.renew(&answer.socket, proved),
+            Err(refusal) => Err(refusal),
+        };
+        answer.give_json(match result {
+            Ok(expires) => Ok(encode::authenticated(expires)),
+            Err(refusal) => Err(refusal),
+        });
+    }
+
+    fn renew(&self, socket: &Socket<Member>, proved: Proved) -> Result<Option<Timestamp>, Refusal> {
+        let member = socket.data();
+        let user = match &proved.who {
+            Who::Proven(user) => user,
+            _ => return Err(Refusal::invalid("There are no tokens here: the server runs with AUTH=open.")),
+        };
+        if member.user() != Some(user) {
+            return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
+        }
+        let mut expires = member.expires.lock();
+        if let Some(before) = *expires {
+            self.expiries.forget(socket, before);
+        }
+        *expires = proved.expires;
+        if let Some(at) = proved.expires {
+            self.expiries.mind(socket, at);
+        }
+        Ok(proved.expires)
+    }
+}
+
+/// Where the answer to one event goes.
+struct Answer {
+    ack: Option<Ack>,
+    socket: Socket<Member>,
+}
+
+impl Answer {
+    fn give(self, result: Result<Reply, Refusal>, send_took: Option<std::time::Duration>) {
+        if let (Ok(Reply::Sent { duplicate, .. }), Some(took)) = (&result, send_took) {
+            metrics::sent("socket", *duplicate, took);
+        }
+        // Without an acknowledgement asked for, a success says nothing: it need not be encoded.
+        if self.ack.is_some() || result.is_err() {
+            self.give_json(result.map(|reply| encode::reply(&reply)));
+        }
+    }
+
+    fn give_json(self, result: Result<String, Refusal>) {
+        let (json, refused) = match result {
+            Ok(json) => (json, false),
+            Err(refusal) => {
+                metrics::refused(refusal.code.as_str());
+                (encode::refusal(&refusal), true)
+            }
+        };
+        let _ = match self.ack {
+            Some(ack) => ack.send(&json),
+            None if refused => self.socket.emit_packet(&Packet::event("/", "error_message", &json)),
+            None => Ok(()),
+        };
+    }
+}
+
+fn refuse(refusal: &Refusal) -> ConnectError {
+    ConnectError {
+        message: refusal.message.clone().into_owned(),
+        data: serde_json::value::RawValue::from_string(encode::refusal(refusal)).ok(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Puts the parts together for the embedded default. The only place that knows which adapter stands behind which port.
+
+use crate::auth::Gate;
+use crate::config::Config;
+use crate::connections::ConnectionCounts;
+use crate::deliver::Deliver;
+use crate::expiry::Expiries;
+use crate::http::{self, Ready, Site};
+use crate::jwt::TokenVerifier;
+use crate::metrics::{self, Gauges};
+use crate::origin::{Origins, Provenance};
+use crate::passwords::Argon2Passwords;
+use crate::serve::{self, Service};
+use crate::socket::Door;
+use crate::system::{SystemClock, SystemIds};
+use lamplight_domain::presence::Rules;
+use lamplight_embedded::fanout::EmbeddedFanout;
+use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
+use lamplight_embedded::presence::EmbeddedPresence;
+use lamplight_usecases::handler::{Identity, Ports, Settings};
+use lamplight_usecases::ports::{Audience, Clock, Fanout};
+use lamplight_usecases::{Code, Handler};
+use socketio::{Refusal, SocketIo};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long a socket may take to say what it wants.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A store that has not answered by then is not ready.
+const READY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Why Lamplight did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The tokens' keys cannot be used.
+    #[error("{0}")]
+    Jwt(String),
+}
+
+/// A Lamplight, ready to serve.
+pub struct Lamplight {
+    service: Service,
+    handler: Arc<Handler>,
+    presence: Arc<EmbeddedPresence>,
+    deliver: Arc<Deliver>,
+    expiries: Arc<Expiries>,
+    store: Arc<SqliteStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Lamplight {
+    /// Opens the store and puts the parts together. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the store or the tokens' keys cannot be used.
+    pub async fn build(config: &Config) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let fanout = EmbeddedFanout::new();
+        let shared_fanout: Arc<dyn Fanout> = Arc::new(fanout.clone());
+        let store = SqliteStore::open(SqliteOptions::new(&config.database), Arc::clone(&shared_fanout))?;
+        let rules = Rules { grace: config.presence_grace, time_to_live: config.presence_ttl, ..Rules::default() };
+        let presence = Arc::new(EmbeddedPresence::new(rules, store.epoch(), Arc::clone(&clock), Arc::clone(&shared_fanout)));
+        let deliver = Arc::new(Deliver::new(config.roster_limit, Arc::clone(&clock)));
+        let audience: Arc<dyn Audience> = Arc::clone(&deliver) as Arc<dyn Audience>;
+
+        let ports = Ports {
+            messages: Arc::clone(&store) as _,
+            directory: Arc::clone(&store) as _,
+            accounts: Arc::clone(&store) as _,
+            passwords: Arc::new(Argon2Passwords::new()),
+            presence: Arc::clone(&presence) as _,
+            fanout: shared_fanout,
+            audience,
+            clock: Arc::clone(&clock),
+            ids: Arc::new(SystemIds::new()),
+        };
+        let settings =
+            Settings { identity: config.identity, quotas: config.quotas, watch_limit: config.roster_limit, ..Settings::default() };
+        let handler = Arc::new(Handler::new(ports, settings));
+        deliver.set_handler(&handler);
+        let subscriber = Arc::clone(&deliver);
+        fanout.subscribe(move |event| subscriber.event(event));
+
+        let verifier = match config.identity {
+            Identity::Jwt => Some(TokenVerifier::new(&config.jwt).await.map_err(|error| StartError::Jwt(error.to_string()))?),
+            _ => None,
+        };
+        let open = config.identity == Identity::Open;
+        let origins = Origins {
+            allowed: config.allowed_origins.clone(),
+            allow_loopback: open,
+            own_must_be_loopback: open && config.listen.ip().is_loopback(),
+        };
+        let gate = Arc::new(Gate {
+            handler: Arc::clone(&handler),
+            verifier: verifier.map(Arc::new),
+            server_key: config.server_key.as_ref().map(|key| key.expose().to_owned()),
+            origins,
+            proxies: config.trusted_proxies.clone(),
+            clock: Arc::clone(&clock),
+        });
+        let counts = ConnectionCounts::new(config.limit_connections);
+        let expiries = Arc::new(Expiries::default());
+        let door = Door {
+            handler: Arc::clone(&handler),
+            gate: Arc::clone(&gate),
+            deliver: Arc::clone(&deliver),
+            expiries: Arc::clone(&expiries),
+            counts: counts.clone(),
+        };
+        let io = transport(config, door, &gate);
+        let ready =
+            Arc::new(Parts { store: Arc::clone(&store), presence: Arc::clone(&presence), deliver: Arc::clone(&deliver), io: io.clone() });
+        let site = Arc::new(Site {
+            handler: Arc::clone(&handler),
+            gate,
+            deliver: Arc::clone(&deliver),
+            ready,
+            metrics: metrics::install(),
+            max_payload: config.max_payload,
+        });
+        let service = Service { router: http::router(site), io, counts, proxies: config.trusted_proxies.clone() };
+        Ok(Self { service, handler, presence, deliver, expiries, store, clock })
+    }
+
+    /// Serves until `stop` resolves, then winds down: what is in flight is finished, what is noted is written.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let background = {
+            let (presence, handler, deliver) = (Arc::clone(&self.presence), Arc::clone(&self.handler), Arc::clone(&self.deliver));
+            let (expiries, clock) = (Arc::clone(&self.expiries), Arc::clone(&self.clock));
+            [
+                tokio::spawn(async move { presence.run().await }),
+                tokio::spawn(async move { handler.run_background().await }),
+                tokio::spawn(async move { deliver.run().await }),
+                tokio::spawn(async move { expiries.run(clock).await }),
+            ]
+        };
+        serve::serve(listener, self.service, stop).await;
+        for task in background {
+            task.abort();
+        }
+        // Whoever is in is in until now.
+        let now = self.clock.now().wall;
+        for user in self.presence.everyone() {
+            self.handler.note_seen(&user, now);
+        }
+        self.handler.flush_noted().await;
+        self.store.close().await;
+    }
+}
+
+fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
+    let settings = socketio::Config {
+        path: config.socket_path.clone(),
+        max_payload: config.max_payload,
+        connect_timeout: CONNECT_TIMEOUT,
+        ..socketio::Config::default()
+    };
+    let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));
+    SocketIo::builder(settings)
+        .namespace("/", door)
+        .allow_request(move |parts, _| match refusing.origins.judge(&parts.headers) {
+            Provenance::Trusted => Ok(()),
+            // Without an Origin it is no page's script; without its cookies and outside `open` it is nobody's word.
+            Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
+            Provenance::CrossSite | Provenance::Foreign => {
+                let origin = parts.headers.get("origin").and_then(|origin| origin.to_str().ok()).unwrap_or("another site");
+                let shown: String = origin.chars().take(200).collect();
+                tracing::info!(code = "LL-104", origin = shown, "origin refused; add it to ALLOWED_ORIGINS to let it in");
+                metrics::refused(Code::Forbidden.as_str());
+                Err(Refusal::forbidden(format!("Pages of {shown} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")))
+            }
+        })
+        .cors(move |origin, parts| reading.origins.allows(origin, &parts.headers))
+        .build()
+}
+
+/// What readiness and the gauges are read from.
+struct Parts {
+    store: Arc<SqliteStore>,
+    presence: Arc<EmbeddedPresence>,
+    deliver: Arc<Deliver>,
+    io: SocketIo,
+}
+
+#[async_trait::async_trait]
+impl Ready for Parts {
+    async fn check(&self) -> Result<(), String> {
+        self.store.ping(READY_DEADLINE).await.map_err(|error| error.to_string())
+    }
+
+    fn gauges(&self) -> Gauges {
+        let connections = self.io.connections();
+        let (sockets, followers) = self.deliver.counts();
+        Gauges {
+            websocket: connections.websocket,
+            polling: connections.polling,
+            online: self.presence.online_count(),
+            sessions: self.presence.session_count(),
+            sockets,
+            followers,
+            store_queue: self.store.queue_depth(),
+            socket_bytes: self.io.queued_bytes(),
+        }
+    }
+}
