@@ -47,7 +47,7 @@ impl DisconnectReason {
 
     /// Whether what is still queued should reach the client before the transport closes.
     pub(crate) const fn is_graceful(self) -> bool {
-        matches!(self, Self::ForcedClose | Self::ServerShuttingDown | Self::ParseError | Self::ConnectTimeout)
+        matches!(self, Self::ForcedClose | Self::ServerShuttingDown | Self::ConnectTimeout)
     }
 }
 

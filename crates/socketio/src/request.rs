@@ -254,7 +254,7 @@ where
         session.close(DisconnectReason::ParseError);
         return Refused::Malformed.response();
     };
-    if payload::count(packets) > config.max_packets_per_payload {
+    if payload::count(packets) > config.max_packets_per_payload || !payload::packets(packets).all(payload::is_packet) {
         session.close(DisconnectReason::ParseError);
         return Refused::Malformed.response();
     }

@@ -345,7 +345,11 @@ impl Session {
         let shared = &mut *shared;
         if shared.ended {
             shared.queued = 0;
-            return Poll::Ready(Polled::Last(std::mem::take(&mut shared.queue)));
+            // A client that has closed by itself has no need to be told.
+            return Poll::Ready(match shared.closing {
+                Some(DisconnectReason::TransportClose) => Polled::Noop,
+                _ => Polled::Last(std::mem::take(&mut shared.queue)),
+            });
         }
         let Some(polling) = shared.polling.as_mut().filter(|_| shared.transport == TransportKind::Polling) else {
             return Poll::Ready(Polled::Noop);

@@ -64,11 +64,11 @@ impl Timers {
     }
 
     /// Takes what is due out of a lane.
-    fn due(&self, lane: Lane, now: Instant) -> Vec<u64> {
+    fn due(&self, lane: Lane, now: Instant) -> Vec<(Instant, u64)> {
         let mut lanes = self.lanes.lock();
         let lane = &mut lanes[lane as usize];
         let count = lane.iter().take_while(|(due, _)| *due <= now).count();
-        let due = lane.drain(..count).map(|(_, key)| key).collect();
+        let due = lane.drain(..count).collect();
         // After a storm has passed, its room is given back.
         if lane.capacity() > 1024 && lane.len() < lane.capacity() / 4 {
             lane.shrink_to(lane.len() * 2);
@@ -106,18 +106,19 @@ async fn run(server: Weak<Server>, changed: Arc<Notify>) {
 
 fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
-    for key in timers.due(Lane::Ping, now) {
-        let due = now + server.config.ping_timeout;
+    for (ping_due, key) in timers.due(Lane::Ping, now) {
+        // Counted from when the ping was due, so that small delays do not add up; but a client is not made to pay for a large one.
+        let due = ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) + server.config.ping_timeout;
         if server.registry.get(key).is_some_and(|session| session.ping(due)) {
             timers.push(Lane::Pong, due, key);
         }
     }
-    for key in timers.due(Lane::Pong, now) {
+    for (_, key) in timers.due(Lane::Pong, now) {
         if let Some(again) = server.registry.get(key).and_then(|session| session.check_pong(now)) {
             timers.push(Lane::Pong, again, key);
         }
     }
-    for key in timers.due(Lane::Connect, now) {
+    for (_, key) in timers.due(Lane::Connect, now) {
         if let Some(session) = server.registry.get(key) {
             session.connect_due();
             if !server.config.retain_handshake {
@@ -125,7 +126,7 @@ fn sweep(server: &Arc<Server>, now: Instant) {
             }
         }
     }
-    for key in timers.due(Lane::Linger, now) {
+    for (_, key) in timers.due(Lane::Linger, now) {
         server.registry.remove(key);
     }
 }

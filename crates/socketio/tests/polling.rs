@@ -128,9 +128,18 @@ async fn a_close_packet_closes() {
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;
     assert_eq!(poller.post("1").await.body, "ok");
-    assert_eq!(read_answer(&mut poll).await.body, "1");
+    assert_eq!(read_answer(&mut poll).await.body, "6", "it knows already");
     fixture.log.wait_for("disconnected: transport close").await;
     all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_payload_of_no_packets_is_refused_and_ends_the_session() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.post("abc").await.status, 400);
+    fixture.log.wait_for("disconnected: parse error").await;
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
 }
 
 #[tokio::test]

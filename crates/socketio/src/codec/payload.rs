@@ -20,6 +20,12 @@ pub fn binary(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// Whether this looks like a packet that a client sends: what needs no more than a look at its start.
+pub fn is_packet(packet: &str) -> bool {
+    // A close, a pong, a message, an upgrade, a noop, or binary. It is the server that opens and pings.
+    matches!(packet.as_bytes().first(), Some(b'1' | b'3' | b'4' | b'5' | b'6' | b'b'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
