@@ -62,6 +62,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.log(
       `${name}: ${(atOnce / 1024).toFixed(2)} KiB gzipped, and ${(later / 1024).toFixed(2)} KiB later`,
     )
-  say("@lamplight/client with socket.io-client", await measureClient())
+  say("@lamplight/client with its Socket.IO transport", await measureClient())
   say("@lamplight/react", await measureReact())
 }

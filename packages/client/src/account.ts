@@ -1,10 +1,10 @@
 /** Who is signed in, and coming and going (`AUTH=local`). */
-import { type LamplightError, toError, Unauthorized } from "./errors.js"
+import { toError, Unauthorized } from "./errors.js"
 import type { Http } from "./http.js"
 import type { Identity } from "./identity.js"
 import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
-import type { Activity, ChosenStatus, SessionAnswer, User } from "./wire.js"
+import type { Activity, Chosen, SessionAnswer, User } from "./wire.js"
 
 export interface Account {
   state: Cell<MeState>
@@ -18,7 +18,7 @@ export interface Account {
   session(): Promise<User | null>
   enter(way: "register" | "login", body: object): Promise<User>
   leave(): Promise<void>
-  chose(chosen: MeState["chosen"]): void
+  chose(chosen: Chosen): void
   does(activity: Activity | null): void
 }
 
@@ -41,13 +41,12 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
 
   async function session(): Promise<User | null> {
     try {
-      const { user } = await http()<SessionAnswer>("GET", "/api/auth/session")
+      const { user } = await http()<SessionAnswer>("/api/auth/session")
       asked = true
       become(user)
       return user
     } catch (thrown) {
-      const error: LamplightError = toError(thrown)
-      if (error.code !== "unauthenticated") throw error
+      if (toError(thrown).code !== "unauthenticated") throw thrown
       asked = false
       become(null)
       return null
@@ -74,25 +73,17 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
     },
     session,
     async enter(way, body) {
-      const { user } = await http()<SessionAnswer>("POST", `/api/auth/${way}`, { body })
+      const { user } = await http()<SessionAnswer>(`/api/auth/${way}`, body)
       asked = true
       become(user)
       return user
     },
     async leave() {
-      await http()("POST", "/api/auth/logout", { body: {} })
+      await http()("/api/auth/logout", {})
       asked = false
       become(null)
     },
     chose: (chosen) => state.set({ ...state.get(), chosen }),
     does: (activity) => state.set({ ...state.get(), activity }),
   }
-}
-
-/** A status as it is chosen, without what is undefined. */
-export function chosenStatus(
-  status: ChosenStatus,
-  { text, until }: { text?: string | undefined; until?: string | undefined } = {},
-): MeState["chosen"] {
-  return { status, ...(text ? { text } : {}), ...(until ? { until } : {}) }
 }

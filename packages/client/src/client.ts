@@ -1,15 +1,8 @@
-import { chosenStatus, createAccount } from "./account.js"
+import { createAccount } from "./account.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
 import { type Core, keepSafely, type TabMessage } from "./core.js"
-import {
-  browserChannel,
-  browserLock,
-  browserSurroundings,
-  openSocket,
-  randomId,
-  systemClock,
-} from "./defaults.js"
+import { browserChannel, browserLock, browserSurroundings, randomId, systemClock } from "./defaults.js"
 import { createDrafts } from "./drafts.js"
 import { LamplightError, toError } from "./errors.js"
 import { createHttp, query } from "./http.js"
@@ -19,20 +12,17 @@ import { hasGap } from "./log.js"
 import { createMarks } from "./marks.js"
 import type { Channel, ClientStorage, LamplightOptions } from "./options.js"
 import { createOutbox } from "./outbox.js"
-import { asChange, createPeople } from "./people.js"
+import { createPeople } from "./people.js"
 import { createPoll } from "./poll.js"
+import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
+import { inBackground } from "./store.js"
 import { createThread, type Thread } from "./thread.js"
 import type { Lamplight } from "./types.js"
-import type {
-  ClientEvents,
-  Conversation,
-  JoinAnswer,
-  Message,
-  PageAnswer,
-  ServerEvents,
-  User,
-} from "./wire.js"
+import type { Chosen, Conversation, JoinAnswer, Message, PageAnswer, PresenceChange, User } from "./wire.js"
+
+/** How many clients of this page are in use, by server: for the doctor, since more than one is most often a mistake. */
+const openClients = new Map<string, number>()
 
 /**
  * Makes a client. Nothing is connected, opened or listened to until it is retained, so it may be made while rendering on
@@ -46,11 +36,12 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const random = options.random ?? Math.random
   const surroundings = options.surroundings ?? browserSurroundings(clock)
   const scope = url || "own"
+  const fetcher: typeof fetch = options.fetch ?? ((...request) => fetch(...request))
   const identity = createIdentity(options, clock.now)
   const http = createHttp({
     url,
     clock,
-    fetch: options.fetch ?? ((...request) => fetch(...request)),
+    fetch: fetcher,
     credentials: identity.cookies ? "include" : "same-origin",
     headers: identity.headers,
   })
@@ -85,7 +76,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         ...(avatarUrl ? { avatarUrl } : {}),
       })
       account.become(answer.user)
-      if (answer.chosen) account.chose(answer.chosen)
+      if (answer.status) account.chose(answer.status)
     },
     async catchUp(isCurrent) {
       people.watchAgain()
@@ -93,12 +84,28 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const { activity } = account.state.get()
       if (activity) connection.emit("set_activity", { activity })
       outbox.kick(true)
-      if (!list.loaded()) await list.refresh().catch(() => list.refreshSoon())
+      if (!list.loaded()) await list.refresh().catch(list.refreshSoon)
       if (!isCurrent()) return
       await catchUp.everything(isCurrent)
       marks.flush()
     },
-    receive,
+    hear: {
+      online_users: (list) => people.happened({ type: "snapshot", list }),
+      user_online: (said) => happened("online", said),
+      user_updated: (said) => happened("updated", said),
+      user_offline: (said) => happened("offline", said),
+      presence_changes: (said) => people.happened({ type: "changes", ...said }),
+      new_private_message(said) {
+        const isNew = said.seq > (list.get(said.conversationId)?.headSeq ?? 0)
+        thread(said.conversationId).accept(said)
+        if (isNew && said.senderId !== account.id()) void announce(said)
+      },
+      typing: (said) => thread(said.conversationId).typed(said),
+      receipt: (said) => thread(said.conversationId).receipt(said),
+      conversation_updated: (said) => list.upsert(said),
+      token_expired: () => void renew(),
+      error_message() {},
+    },
     async unknownCaller() {
       identity.reject("refused")
       account.forget()
@@ -106,8 +113,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       return identity.cookies ? (await account.session()) !== null : !!options.getToken
     },
     down: () => people.down(),
-    activity() {},
-    hide: () => drafts.flush(),
+    surrounded(what) {
+      if (what === "wake") outbox.kick()
+      if (what === "hide") drafts.flush()
+    },
   })
 
   let channel: Channel | null = null
@@ -125,16 +134,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     surroundings,
     http,
     connection,
-    kept: keepSafely(
-      {
-        outbox: (userId) => store().outbox(userId),
-        putOutbox: (record) => store().putOutbox(record),
-        deleteOutbox: (id) => store().deleteOutbox(id),
-        get: (key) => store().get(key),
-        set: (key, value) => store().set(key, value),
-      },
-      clock,
-    ),
+    kept: keepSafely(store, clock),
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,
@@ -200,25 +200,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     return one
   }
 
-  function receive<K extends keyof ServerEvents>(event: K, payload: ServerEvents[K]): void {
-    const take: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void } = {
-      online_users: (said) => people.happened({ type: "snapshot", list: said }),
-      user_online: (said) => people.happened({ type: "changes", changes: [asChange("online", said)] }),
-      user_updated: (said) => people.happened({ type: "changes", changes: [asChange("updated", said)] }),
-      user_offline: (said) => people.happened({ type: "changes", changes: [asChange("offline", said)] }),
-      presence_changes: (said) => people.happened({ type: "changes", changes: said.changes }),
-      new_private_message(said) {
-        const isNew = said.seq > (list.get(said.conversationId)?.headSeq ?? 0)
-        thread(said.conversationId).accept(said)
-        if (isNew && said.senderId !== account.id()) void announce(said)
-      },
-      typing: (said) => thread(said.conversationId).typed(said),
-      receipt: (said) => thread(said.conversationId).receipt(said),
-      conversation_updated: list.upsert,
-      token_expired: () => void renew(),
-      error_message() {},
-    }
-    take[event](payload)
+  /** `full` mode tells each change as an event of its own. */
+  function happened(type: "online" | "updated" | "offline", said: object): void {
+    people.happened({ type: "changes", changes: [{ type, ...said } as PresenceChange] })
   }
 
   /** Tells the page, and whether it is the one of this person's tabs that should make a sound. */
@@ -259,17 +243,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   /** Another user: nothing of the last one's is kept in memory. */
   function userChanged(): void {
-    for (const part of [outbox, drafts, marks, list, people, poll.stop]) {
-      if (typeof part === "function") part()
-      else part.reset()
-    }
-    for (const one of threads.values()) one.reset()
+    for (const part of [outbox, drafts, marks, list, people, ...threads.values()]) part.reset()
+    poll.stop()
     if (!account.id()) return
-    void outbox.load()
-    void drafts.load()
-    void marks.load((id, seq) => list.read(id, seq))
-    list.refresh().catch(() => list.refreshSoon())
-    for (const one of threads.values()) if (one.isOpen()) one.follow().catch(() => {})
+    outbox.load()
+    drafts.load()
+    marks.load(list.read)
+    list.refresh().catch(list.refreshSoon)
+    for (const one of threads.values()) if (one.isOpen()) inBackground(one.follow())
   }
 
   function heard(message: unknown): void {
@@ -282,7 +263,15 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     if (said.userId !== account.id()) return
     if (said.type === "read") list.read(said.conversationId, said.seq)
     else if (said.type === "draft") drafts.heard(said.conversationId, said.text)
-    else outbox.changedElsewhere()
+    else outbox.load()
+  }
+
+  let counted = 0
+  /** Keeps the page's count of clients in use. */
+  function count(): void {
+    const now = connection.retained() ? 1 : 0
+    openClients.set(scope, (openClients.get(scope) ?? 0) + now - counted)
+    counted = now
   }
 
   let last = connection.state.get()
@@ -293,16 +282,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies)
       account.become(null)
     last = now
+    count()
     poll.line()
     for (const one of threads.values()) {
       one.touch()
       // What the catch-up left out for being too far.
-      if (now.status === "connected" && hasGap(one.log())) one.follow().catch(() => {})
+      if (now.status === "connected" && hasGap(one.log())) inBackground(one.follow())
     }
   })
-
-  /** Over the socket, waiting for it a little if it is on its way. */
-  const ask = <T>(event: keyof ClientEvents, payload: unknown) => connection.ask<T>(event, payload)
 
   async function enter(way: "register" | "login", body: object): Promise<User> {
     const user = await account.enter(way, body)
@@ -322,14 +309,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     conversation: thread,
     retain() {
       channel ??= (options.openChannel ?? browserChannel)(`lamplight:${scope}`, heard)
-      const unwatch = surroundings.watch((what) => {
-        if (what === "wake") outbox.kick()
-      })
-      const release = connection.retain()
-      return () => {
-        unwatch()
-        release()
-      }
+      return connection.retain()
     },
     connect: connection.connect,
     close() {
@@ -353,30 +333,25 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
     session: account.session,
     users: (text, { cursor, signal } = {}) =>
-      http<PageAnswer<User>>("GET", `/api/users${query({ query: text || undefined, cursor })}`, {
-        ...(signal ? { signal } : {}),
+      http<PageAnswer<User>>(`/api/users${query({ query: text || undefined, cursor })}`, undefined, {
+        signal,
       }),
     async openConversation(userId) {
-      const { conversation } = await http<{ conversation: Conversation }>(
-        "POST",
-        "/api/privatechat/conversations",
-        {
-          body: { userId },
-        },
-      )
+      const path = "/api/privatechat/conversations"
+      const { conversation } = await http<{ conversation: Conversation }>(path, { userId })
       list.upsert(conversation)
       return conversation
     },
     loadMoreConversations: list.loadMore,
     reloadConversations: list.refresh,
     async setStatus(status, { text, until } = {}) {
-      const chosen = chosenStatus(status, { text, until })
-      await ask("set_status", chosen)
-      account.chose(chosen)
+      const chosen = { status, ...(text ? { text } : {}), ...(until ? { until } : {}) }
+      // The server may have trimmed the text.
+      account.chose((await connection.ask<{ status?: Chosen }>("set_status", chosen)).status ?? chosen)
     },
     async setActivity(activity) {
       account.does(activity)
-      if (connection.joined()) await ask("set_activity", { activity })
+      if (connection.joined()) await connection.ask("set_activity", { activity })
     },
     onMessage(listener) {
       listeners.add(listener)
@@ -385,7 +360,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     async doctor() {
       // Fetched when asked for: it is no part of what every page carries.
       const { diagnose } = await import("./doctor.js")
-      return diagnose({ options, url, path, core, identity })
+      return diagnose({ url, path, core, identity, fetch: fetcher, sockets: openClients.get(scope) ?? 0 })
     },
   }
 }

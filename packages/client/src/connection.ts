@@ -1,7 +1,8 @@
-import { LamplightError, toError } from "./errors.js"
+import { backoff } from "./core.js"
+import { type LamplightError, toError, wireFailure } from "./errors.js"
 import { checkAnswer } from "./http.js"
 import type { Clock, SocketLike, Surroundings } from "./options.js"
-import { type Cell, cell } from "./store.js"
+import { type Cell, cell, same } from "./store.js"
 import type { ConnectionState } from "./types.js"
 import type { ClientEvents, ServerEvents } from "./wire.js"
 
@@ -16,16 +17,14 @@ export interface ConnectionParts {
   join(): Promise<void>
   /** Fetches what was missed. */
   catchUp(isCurrent: () => boolean): Promise<void>
-  /** Something the server said. */
-  receive<K extends keyof ServerEvents>(event: K, payload: ServerEvents[K]): void
+  /** What is done with what the server says. */
+  hear: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void }
   /** The server does not know the caller. True: something changed, try once more. */
   unknownCaller(): Promise<boolean>
   /** A socket was there and is gone. */
   down(): void
-  /** The person may have come back or gone. */
-  activity(): void
-  /** The page may be about to go. */
-  hide(): void
+  /** The surroundings changed; the line has seen to its own part. */
+  surrounded(what: "wake" | "active" | "hide"): void
 }
 
 /** The line to the server. */
@@ -49,6 +48,8 @@ export interface Connection {
   joined(): boolean
   /** Tries now if it waits, and makes sure that the line is alive if it seems to be. */
   wake(): void
+  /** How long the last connections held, in milliseconds, for the doctor. */
+  lifetimes(): readonly number[]
   /** HTTP answered, or did not, while the socket was away. */
   sawHttp(alive: boolean): void
 }
@@ -64,27 +65,7 @@ const LAST_RETRY_MS = 10_000
 /** A connection that held this long was a good one: the delays start small again. */
 const SETTLED_MS = 5_000
 
-const EVENTS: (keyof ServerEvents)[] = [
-  "online_users",
-  "user_online",
-  "user_updated",
-  "user_offline",
-  "presence_changes",
-  "new_private_message",
-  "typing",
-  "receipt",
-  "conversation_updated",
-  "token_expired",
-  "error_message",
-]
-
-const offline = (saw: string) =>
-  new LamplightError({
-    code: "offline",
-    message: "There is no connection to the server.",
-    retryable: true,
-    saw,
-  })
+const offline = (saw: string) => wireFailure("offline", saw)
 
 /** Errors after which trying again by itself is of no use. */
 const isFinal = (error: LamplightError) =>
@@ -110,6 +91,7 @@ export function createConnection(parts: ConnectionParts): Connection {
   let closed = false
   let everConnected = false
   let connectedAt = 0
+  let lifetimes: number[] = []
   let askedAgain = false
   let socket: SocketLike | null = null
   let joined = false
@@ -129,7 +111,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     else next.downSince ??= clock.now()
     next.stale = everConnected && !up
     if (up) next.overHttp = false
-    state.set(next)
+    state.set(same(last, next))
   }
 
   function drop(): void {
@@ -171,10 +153,13 @@ export function createConnection(parts: ConnectionParts): Connection {
     }
   }
 
-  /** Waits for the connect; from then on a loss starts the next try. */
-  function opened(made: SocketLike, isCurrent: () => boolean): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      let open = false
+  /** A wait that ends by what it waits for, by its limit, or with the socket. */
+  function wait<T>(
+    limitMs: number,
+    late: () => LamplightError,
+    begin: (resolve: (value: T) => void, reject: (error: LamplightError) => void) => void,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
       const end = () => {
         cancel()
         waiting.delete(fail)
@@ -183,24 +168,36 @@ export function createConnection(parts: ConnectionParts): Connection {
         end()
         reject(error)
       }
-      const cancel = clock.after(CONNECT_LIMIT_MS, () => fail(offline("connecting took too long")))
+      const cancel = clock.after(limitMs, () => fail(late()))
       waiting.add(fail)
-      made.on("connect", () => {
-        open = true
+      begin((value) => {
         end()
-        resolve()
-      })
-      made.on("connect_error", (error: Error & { data?: unknown }) => fail(refusalIn(error)))
-      made.on("disconnect", (reason: string) => {
-        if (open && isCurrent()) lost(offline(`the socket was lost: ${reason}`))
-      })
-      for (const event of EVENTS) {
-        made.on(event, (payload) => {
-          if (isCurrent()) parts.receive(event, payload)
-        })
-      }
-      made.connect()
+        resolve(value)
+      }, fail)
     })
+  }
+
+  /** Waits for the connect; from then on a loss starts the next try. */
+  function opened(made: SocketLike, isCurrent: () => boolean): Promise<void> {
+    return wait<void>(
+      CONNECT_LIMIT_MS,
+      () => offline("connecting took too long"),
+      (resolve, reject) => {
+        let open = false
+        made.on("connect", () => {
+          open = true
+          resolve()
+        })
+        made.on("connect_error", (error: Error & { data?: unknown }) => reject(refusalIn(error)))
+        made.on("disconnect", (reason: string) => {
+          if (open && isCurrent()) lost(offline(`the socket was lost: ${reason}`))
+        })
+        for (const [event, take] of Object.entries(parts.hear)) {
+          made.on(event, (said) => isCurrent() && take(said as never))
+        }
+        made.connect()
+      },
+    )
   }
 
   async function failed(error: LamplightError, isCurrent: () => boolean): Promise<void> {
@@ -225,11 +222,15 @@ export function createConnection(parts: ConnectionParts): Connection {
 
   function lost(error: LamplightError): void {
     const { status, attempt: tries } = state.get()
-    const wasSettled = status === "connected" && clock.now() - connectedAt >= SETTLED_MS
+    const held = status === "connected" ? clock.now() - connectedAt : 0
+    if (held) lifetimes = [...lifetimes.slice(-9), held]
+    const wasSettled = held >= SETTLED_MS
     const count = wasSettled ? 0 : tries
     drop()
-    const most = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count, 10))
-    const delay = Math.max(error.retryAfterMs ?? 0, most * (0.5 + parts.random() / 2))
+    const delay = Math.max(
+      error.retryAfterMs ?? 0,
+      backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, parts.random),
+    )
     set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error })
     cancelRetry = clock.after(delay, () => void attempt())
   }
@@ -260,11 +261,8 @@ export function createConnection(parts: ConnectionParts): Connection {
     running = true
     unwatch = surroundings.watch((what) => {
       if (what === "wake") wake()
-      else if (what === "hide") parts.hide()
-      else {
-        parts.activity()
-        emit("user_activity", { active: surroundings.isActive() })
-      }
+      else if (what === "active") emit("user_activity", { active: surroundings.isActive() })
+      parts.surrounded(what)
     })
     void attempt()
   }
@@ -285,37 +283,14 @@ export function createConnection(parts: ConnectionParts): Connection {
   }
 
   function ask<T>(event: keyof ClientEvents, payload: unknown, limitMs = ACK_LIMIT_MS): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      // Never into socket.io's own buffer: what is sent later is decided here.
-      if (!socket?.connected) return reject(offline("the socket is not connected"))
-      const end = () => {
-        cancel()
-        waiting.delete(fail)
-      }
-      const fail = (error: LamplightError) => {
-        end()
-        reject(error)
-      }
-      const cancel = clock.after(limitMs, () =>
-        fail(
-          new LamplightError({
-            code: "timeout",
-            message: "The server took too long to answer.",
-            retryable: true,
-            saw: `no acknowledgement of ${event} within ${limitMs / 1000} s`,
-          }),
-        ),
-      )
-      waiting.add(fail)
-      socket.emit(event, payload, (answer: unknown) => {
-        end()
-        try {
-          resolve(checkAnswer<T>(answer, `${event}: ${JSON.stringify(answer)}`))
-        } catch (refusal) {
-          reject(refusal)
-        }
-      })
-    })
+    const now = socket
+    // Never into socket.io's own buffer: what is sent later is decided here.
+    if (!now?.connected) return Promise.reject(offline("the socket is not connected"))
+    return wait<unknown>(
+      limitMs,
+      () => wireFailure("timeout", `no acknowledgement of ${event} within ${limitMs / 1000} s`),
+      (resolve) => now.emit(event, payload, resolve),
+    ).then((answer) => checkAnswer<T>(() => answer, `the answer to ${event}`))
   }
 
   return {
@@ -354,6 +329,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     socketId: () => (joined && socket?.connected ? socket.id : undefined),
     joined: () => joined && !!socket?.connected,
     wake,
+    lifetimes: () => lifetimes,
     sawHttp(alive) {
       const { overHttp, status } = state.get()
       if (alive !== overHttp && (!alive || status === "offline" || status === "connecting"))
@@ -365,9 +341,9 @@ export function createConnection(parts: ConnectionParts): Connection {
 /** What a refused connect says: Lamplight puts its refusal into `data`. */
 function refusalIn(error: Error & { data?: unknown }): LamplightError {
   try {
-    checkAnswer(error.data, error.message)
+    checkAnswer(() => error.data, "")
   } catch (thrown) {
-    if (thrown instanceof LamplightError && thrown.code !== "bad_answer") return thrown
+    if (toError(thrown).code !== "bad_answer") return toError(thrown)
   }
   return offline(error.message)
 }

@@ -1,7 +1,6 @@
 import type { Connection } from "./connection.js"
 import type { Http } from "./http.js"
 import type { ClientStorage, Clock, Surroundings, WithLock } from "./options.js"
-import type { OutboxRecord } from "./outbox-record.js"
 
 /** What the tabs of one person tell each other. */
 export type TabMessage =
@@ -20,51 +19,59 @@ export interface Core {
   connection: Connection
   kept: Kept
   withLock: WithLock
-  /** The namespace of locks: one for each server. */
+  /** The namespace of locks and of what is kept: one for each server. */
   scope: string
   /** The user's id; null while nobody is signed in. */
   me(): string | null
   /** Whether the user is still the one of then: what was asked for under another one is dropped. */
-  isStill(userId: string): boolean
+  isStill(userId: string | null): boolean
   post(message: TabMessage): void
 }
 
-/** A storage that never rejects and never hangs: the client goes on in memory. */
-export interface Kept {
-  outbox(userId: string): Promise<OutboxRecord[] | null>
-  /** Whether it is written down. */
-  putOutbox(record: OutboxRecord): Promise<boolean>
-  deleteOutbox(clientMessageId: string): Promise<boolean>
-  get(key: string): Promise<unknown>
-  set(key: string, value: unknown): Promise<boolean>
-}
+type Method = "outbox" | "putOutbox" | "deleteOutbox" | "get" | "set"
+
+/** Asks the storage for something. Null if it failed or did not answer in time: the client goes on in memory. */
+export type Kept = <M extends Method>(
+  method: M,
+  ...given: Parameters<ClientStorage[M]>
+) => Promise<{ value: Awaited<ReturnType<ClientStorage[M]>> } | null>
 
 /** A storage that does not answer within this is gone on without. */
 const STORAGE_LIMIT_MS = 2_000
 
-/** Wraps a storage so that its failures do no harm. */
-export function keepSafely(storage: ClientStorage, clock: Clock): Kept {
-  function safely<T>(work: () => Promise<T>): Promise<T | undefined> {
-    return new Promise((resolve) => {
-      const cancel = clock.after(STORAGE_LIMIT_MS, () => resolve(undefined))
-      const end = (value?: T) => {
+/** Wraps a storage so that its failures do no harm. It is opened when first used. */
+export function keepSafely(storage: () => ClientStorage, clock: Clock): Kept {
+  return (method, ...given) =>
+    new Promise((resolve) => {
+      const end = (result: { value: never } | null) => {
         cancel()
-        resolve(value)
+        resolve(result)
       }
+      const cancel = clock.after(STORAGE_LIMIT_MS, () => resolve(null))
       // In a promise, since a storage may also throw at once.
       Promise.resolve()
-        .then(work)
-        .then(end, () => end())
+        .then(() => (storage()[method] as (...all: unknown[]) => Promise<never>)(...given))
+        .then(
+          (value) => end({ value }),
+          () => end(null),
+        )
     })
-  }
-  const done = (work: () => Promise<void>) =>
-    safely(() => work().then(() => true)).then((did) => did === true)
+}
+
+/** A map by conversation that survives a reload. */
+export function createNotes<T>(core: Core, name: string) {
+  const notes = new Map<string, T>()
+  const key = () => `${name}:${core.scope}:${core.me()}`
   return {
-    outbox: (userId) => safely(() => storage.outbox(userId)).then((records) => records ?? null),
-    putOutbox: (record) => done(() => storage.putOutbox(record)),
-    deleteOutbox: (id) => done(() => storage.deleteOutbox(id)),
-    get: (key) => safely(() => storage.get(key)),
-    set: (key, value) => done(() => storage.set(key, value)),
+    notes,
+    save: () => void core.kept("set", key(), notes.size ? Object.fromEntries(notes) : undefined),
+    /** Hands over what an earlier page left. */
+    async load(take: (conversationId: string, note: T) => void): Promise<void> {
+      const me = core.me()
+      const kept = await core.kept("get", key())
+      if (!core.isStill(me)) return
+      for (const [id, note] of Object.entries(kept?.value ?? {})) take(id, note as T)
+    },
   }
 }
 

@@ -1,6 +1,5 @@
 /** What a browser offers, in the shapes the client asks for. Nothing here runs before it is called. */
-import { io } from "socket.io-client"
-import type { Channel, Clock, SocketLike, SocketRequest, Surroundings, WithLock } from "./options.js"
+import type { Channel, Clock, Surroundings, WithLock } from "./options.js"
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -10,50 +9,18 @@ export const systemClock: Clock = {
   },
 }
 
-/** A random UUID, also on pages without TLS, where `crypto.randomUUID` is missing. */
-export function randomId(): string {
-  if (crypto.randomUUID) return crypto.randomUUID()
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  bytes[6] = ((bytes[6] as number) & 15) | 64
-  bytes[8] = ((bytes[8] as number) & 63) | 128
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
-}
+/** A random id, also on pages without TLS, where `crypto.randomUUID` is missing. */
+export const randomId = (): string =>
+  crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-")
 
-/** One socket, once: when it is lost it is lost, for the client owns the tries. */
-export function openSocket({ url, ...rest }: SocketRequest): SocketLike {
-  const options = {
-    ...rest,
-    autoConnect: false,
-    reconnection: false,
-    forceNew: true,
-    timeout: 10_000,
-    tryAllTransports: true,
-  }
-  return url ? io(url, options) : io(options)
-}
-
-/** A lock of all tabs of this browser, or of this tab where Web Locks are missing (pages without TLS). */
+/**
+ * A lock of all tabs of this browser; none where Web Locks are missing (pages without TLS). Two tabs may then send the same
+ * item: with the same id, and each in order, so that the server stores it once.
+ */
 export function browserLock(): WithLock {
   const locks = globalThis.navigator?.locks
-  if (locks) {
-    return (name, work, ifAvailable) =>
-      locks.request(name, { ifAvailable: !!ifAvailable }, (lock) => (lock ? work() : undefined))
-  }
-  // Two tabs may then send the same item: with the same id, and each in order, so that the server stores it once.
-  const tails = new Map<string, Promise<unknown>>()
-  return (name, work, ifAvailable) => {
-    const tail = tails.get(name)
-    if (tail && ifAvailable) return Promise.resolve(undefined)
-    const run = (tail ?? Promise.resolve()).then(work)
-    const end: Promise<unknown> = run
-      .catch(() => {})
-      .then(() => {
-        if (tails.get(name) === end) tails.delete(name)
-      })
-    tails.set(name, end)
-    return run
-  }
+  return (name, work, ifAvailable = false) =>
+    locks ? locks.request(name, { ifAvailable }, (lock) => (lock ? work() : undefined)) : work()
 }
 
 /** The other tabs of this browser. */

@@ -1,16 +1,227 @@
+/**
+ * Looks for what is wrong with a set-up, as far as a browser can tell. Fetched only when asked for.
+ * A token is never shown: what it says of itself is.
+ */
 import type { Core } from "./core.js"
-import type { Identity } from "./identity.js"
-import type { LamplightOptions } from "./options.js"
-import type { Diagnosis } from "./types.js"
+import { type Identity, tokenPart } from "./identity.js"
+import type { Diagnosis, Finding } from "./types.js"
 
+/** What is looked at. */
 export interface Patient {
-  options: LamplightOptions
   url: string
   path: string
   core: Core
   identity: Identity
+  fetch: typeof fetch
+  /** How many sockets this page has open to the same server. */
+  sockets: number
 }
 
-export async function diagnose(_patient: Patient): Promise<Diagnosis> {
-  return { ok: true, findings: [], facts: {} }
+const LIMIT_MS = 8_000
+const SKEW_MS = 60_000
+
+/** What a probe saw: an answer, a redirect, or nothing. */
+interface Probe {
+  status: number
+  text: string
+  redirected: boolean
+}
+
+/** Goes through what can be wrong. */
+export async function diagnose(patient: Patient): Promise<Diagnosis> {
+  const findings: Finding[] = []
+  const { core, path } = patient
+  const origin = globalThis.location?.origin ?? "none"
+  const { status, error } = core.connection.state.get()
+  const facts: Record<string, string> = {
+    server: patient.url || origin,
+    path,
+    origin,
+    status,
+    error: error ? `${error.code}: ${error.message}${error.saw ? ` (${error.saw})` : ""}` : "none",
+    sockets: String(patient.sockets),
+  }
+  const find = (code: string, saw: string, expected: string, fix: string) =>
+    findings.push({ code, saw, expected, fix })
+
+  lookAtToken(patient, facts, find)
+  if (error?.code === "LL-107") find(error.code, error.saw ?? "", error.expected ?? "", error.fix ?? "")
+  if (patient.sockets > 1) {
+    find(
+      "LL-112",
+      `${patient.sockets} sockets from this page to the same server`,
+      "one",
+      "Make one client with createLamplight, outside of components, and share it.",
+    )
+  }
+  lookAtLosses(core.connection.lifetimes(), facts, find)
+  if (await lookAtPolling(patient, origin, facts, find)) await lookAtWebSocket(patient, facts, find)
+  return { ok: findings.length === 0, findings, facts }
+}
+
+type Find = (code: string, saw: string, expected: string, fix: string) => void
+
+function lookAtToken({ identity, core }: Patient, facts: Record<string, string>, find: Find): void {
+  const token = identity.lastToken()
+  if (token === null) return
+  const parts = token.split(".").length
+  const header = tokenPart(token, 0)
+  const claims = tokenPart(token, 1)
+  if (parts !== 3 || !header || !claims) {
+    find(
+      "LL-106",
+      parts === 5 ? "a token of five parts: an encrypted one (JWE)" : `an opaque token, of ${parts} part(s)`,
+      "a signed token (JWS) of three parts",
+      "Let the host application sign a token for Lamplight: sub, name, iat, exp, aud. `lamplight token` mints one for trials.",
+    )
+    return
+  }
+  const { alg, kid } = header
+  const { iss, aud, exp, iat, nbf } = claims
+  facts.token = JSON.stringify({ alg, kid, iss, aud, exp })
+  const ahead = Math.max(iat ?? 0, nbf ?? 0) * 1000 - core.clock.now()
+  if (ahead > SKEW_MS) {
+    find(
+      "LL-109",
+      `a token from ${Math.round(ahead / 1000)} s in the future`,
+      `at most ${SKEW_MS / 1000} s`,
+      "Set the clock of the machine that signs the tokens, or of this one.",
+    )
+  }
+}
+
+/** Connections that all end after the same time were ended by somebody's timeout. */
+function lookAtLosses(lifetimes: readonly number[], facts: Record<string, string>, find: Find): void {
+  const last = lifetimes.slice(-3)
+  facts.lifetimes = lifetimes.map((ms) => `${Math.round(ms / 1000)} s`).join(", ") || "no losses"
+  const least = Math.min(...last)
+  if (last.length < 3 || least < 10_000 || Math.max(...last) - least > least * 0.1) return
+  find(
+    "LL-103",
+    `the last connections were cut after ${last.map((ms) => Math.round(ms / 1000)).join(", ")} s`,
+    "connections that last",
+    "Raise the proxy's idle timeout above 75 s (nginx: proxy_read_timeout).",
+  )
+}
+
+async function probe({ core, fetch }: Patient, url: string, init: RequestInit = {}): Promise<Probe | null> {
+  const abort = new AbortController()
+  const cancel = core.clock.after(LIMIT_MS, () => abort.abort())
+  try {
+    const response = await fetch(url, { redirect: "manual", signal: abort.signal, ...init })
+    const { status, type } = response
+    return {
+      status,
+      redirected: type === "opaqueredirect" || (status >= 300 && status < 400),
+      text: type === "opaque" || type === "opaqueredirect" ? "" : await response.text(),
+    }
+  } catch {
+    return null
+  } finally {
+    cancel()
+  }
+}
+
+/** Whether the handshake works, so that the next thing is worth looking at. */
+async function lookAtPolling(
+  patient: Patient,
+  origin: string,
+  facts: Record<string, string>,
+  find: Find,
+): Promise<boolean> {
+  const { url, path } = patient
+  const handshake = `${url}${path}/?EIO=4&transport=polling`
+  const seen = await probe(patient, handshake)
+  if (!seen) {
+    // An answer that may not be read is an answer.
+    const there = await probe(patient, `${url}/healthz`, { mode: "no-cors", redirect: "follow" })
+    facts.polling = there ? "answered, but this page may not read it" : "no answer"
+    if (there && url) notAllowed(origin, find)
+    else if (!there) {
+      find(
+        "offline",
+        "no answer",
+        `Lamplight at ${url || origin}`,
+        "Start the server, or set the client's `url`.",
+      )
+    }
+    return false
+  }
+  facts.polling = seen.redirected ? "redirected" : String(seen.status)
+  if (seen.redirected) {
+    find(
+      "LL-105",
+      "a redirect that moves the trailing slash: the URL is served by Next.js or the like",
+      "Lamplight's handshake",
+      "Point the client's `url` at Lamplight itself, not at a rewrite of the web framework.",
+    )
+    return false
+  }
+  if (seen.status === 403) {
+    notAllowed(origin, find)
+    return false
+  }
+  const opened = /^0(\{.*\})/.exec(seen.text)
+  if (!opened) {
+    find(
+      "bad_answer",
+      `${seen.status} ${seen.text.slice(0, 60)}`,
+      "Lamplight's handshake",
+      "Check `url` and `path`.",
+    )
+    return false
+  }
+  const { sid } = JSON.parse(opened[1] as string) as { sid: string }
+  const second = `${handshake}&sid=${encodeURIComponent(sid)}`
+  // A ping's answer: harmless, and whoever opened the session takes it. Then the session is closed.
+  for (const body of ["3", "1"]) {
+    const answer = await probe(patient, second, { method: "POST", body })
+    if (answer?.status === 400 && body === "3") {
+      find(
+        "LL-101",
+        "the session that one request opened is unknown to the next one",
+        "both requests at the same node, or nodes that forward to each other",
+        "Let the balancer keep a client at one node (sticky sessions), or use WebSocket only.",
+      )
+      break
+    }
+  }
+  return true
+}
+
+function notAllowed(origin: string, find: Find): void {
+  find(
+    "LL-104",
+    `the origin ${origin} is refused`,
+    "an allowed origin",
+    `Set ALLOWED_ORIGINS=${origin} on the server.`,
+  )
+}
+
+async function lookAtWebSocket(
+  { url, path, core }: Patient,
+  facts: Record<string, string>,
+  find: Find,
+): Promise<void> {
+  if (typeof WebSocket === "undefined") return
+  const base = (url || globalThis.location?.origin || "").replace(/^http/, "ws")
+  const opened = await new Promise<boolean>((resolve) => {
+    const socket = new WebSocket(`${base}${path}/?EIO=4&transport=websocket`)
+    const end = (did: boolean) => {
+      cancel()
+      socket.close()
+      resolve(did)
+    }
+    const cancel = core.clock.after(LIMIT_MS, () => end(false))
+    socket.onmessage = () => end(true)
+    socket.onerror = socket.onclose = () => end(false)
+  })
+  facts.websocket = opened ? "works" : "does not open"
+  if (opened) return
+  find(
+    "LL-102",
+    "long-polling works and WebSocket does not open: a proxy strips the upgrade",
+    "101 Switching Protocols",
+    'nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
+  )
 }

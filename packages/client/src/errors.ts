@@ -2,7 +2,7 @@ import type { Refusal } from "./wire.js"
 
 /** What an error says. */
 export interface ErrorDetails {
-  /** A stable code: one of the server's, or `offline`, `timeout`, `bad_answer`, `storage`, `LL-…`. */
+  /** A stable code: one of the server's, or `offline`, `timeout`, `bad_answer`, `LL-…`. */
   code: string
   /** A sentence a person can read. */
   message: string
@@ -19,51 +19,51 @@ export interface ErrorDetails {
 
 /** Everything this client throws, or shows as an `error`. */
 export class LamplightError extends Error {
-  override readonly name: string = "LamplightError"
-  readonly code: string
-  readonly retryable: boolean
-  readonly retryAfterMs: number | null
-  readonly saw: string | null
-  readonly expected: string | null
-  readonly fix: string | null
+  declare readonly code: string
+  declare readonly retryable: boolean
+  declare readonly retryAfterMs: number | null
+  declare readonly saw: string | null
+  declare readonly expected: string | null
+  declare readonly fix: string | null
 
   constructor(details: ErrorDetails) {
     super(details.message)
-    this.code = details.code
-    this.retryable = details.retryable
-    this.retryAfterMs = details.retryAfterMs ?? null
-    this.saw = details.saw ?? null
-    this.expected = details.expected ?? null
-    this.fix = details.fix ?? null
+    const blank = { retryAfterMs: null, saw: null, expected: null, fix: null }
+    Object.assign(this, blank, details, { name: "LamplightError" })
   }
 }
 
 /** Throw it from `getToken` when the person is not signed in: the client then stops trying. */
 export class Unauthorized extends LamplightError {
-  override readonly name = "Unauthorized"
   constructor(message = "You are not signed in.") {
     super({ code: "unauthenticated", message, retryable: false, fix: "Sign in, then connect again." })
   }
 }
 
 /** A refusal of the server's as an error. */
-export function fromRefusal(refusal: Refusal): LamplightError {
-  return new LamplightError({
-    code: refusal.code,
-    message: refusal.error,
-    retryable: refusal.retryable,
-    ...(refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs }),
-  })
+export function fromRefusal({ error, ...rest }: Refusal): LamplightError {
+  return new LamplightError({ ...rest, message: error })
 }
+
+/** The wire failed: it is not known whether anything arrived. */
+export function wireFailure(
+  code: "offline" | "timeout" | "bad_answer",
+  saw: string,
+  more?: Partial<ErrorDetails>,
+) {
+  const messages = {
+    offline: "The server cannot be reached.",
+    timeout: "The server took too long to answer.",
+    bad_answer: "The answer cannot be understood.",
+  }
+  return new LamplightError({ code, message: messages[code], retryable: true, saw, ...more })
+}
+
+/** Whether it was the wire that failed, so that the other wire may do. */
+export const isWireFailure = (thrown: unknown): boolean =>
+  ["offline", "timeout", "bad_answer"].includes(toError(thrown).code)
 
 /** Whatever was thrown, as one of ours. */
 export function toError(thrown: unknown): LamplightError {
-  if (thrown instanceof LamplightError) return thrown
-  const saw = thrown instanceof Error ? thrown.message : String(thrown)
-  return new LamplightError({
-    code: "offline",
-    message: "The server cannot be reached.",
-    retryable: true,
-    saw,
-  })
+  return thrown instanceof LamplightError ? thrown : wireFailure("offline", String(thrown))
 }

@@ -1,16 +1,15 @@
-import { fromRefusal, LamplightError, toError } from "./errors.js"
+import { fromRefusal, toError, wireFailure } from "./errors.js"
 import type { Clock } from "./options.js"
 import type { Refusal } from "./wire.js"
 
 /** What a request may carry. */
 export interface RequestExtras {
-  body?: unknown
   headers?: Record<string, string>
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
-/** Speaks to the server's HTTP side; throws `LamplightError`s. */
-export type Http = <T>(method: "GET" | "POST", path: string, extras?: RequestExtras) => Promise<T>
+/** Speaks to the server's HTTP side: posts a body, else gets. Throws `LamplightError`s. */
+export type Http = <T>(path: string, body?: object, extras?: RequestExtras) => Promise<T>
 
 /** An answer is waited for this long. */
 const HTTP_LIMIT_MS = 10_000
@@ -26,81 +25,60 @@ interface HttpParts {
 
 /** Makes the HTTP side. */
 export function createHttp({ url, fetch, clock, credentials, headers }: HttpParts): Http {
-  async function once<T>(
-    method: string,
+  async function request<T>(
     path: string,
+    body: object | undefined,
     extras: RequestExtras,
-    who: Record<string, string>,
+    again: boolean,
   ): Promise<T> {
+    const who = await headers(again)
+    if (!who) throw null
     const abort = new AbortController()
     const stop = () => abort.abort()
     extras.signal?.addEventListener("abort", stop)
-    if (extras.signal?.aborted) stop()
-    let late = false
+    let saw = ""
     const cancel = clock.after(HTTP_LIMIT_MS, () => {
-      late = true
+      saw = `no answer within ${HTTP_LIMIT_MS / 1000} s`
       stop()
     })
     try {
       const response = await fetch(url + path, {
-        method,
+        method: body ? "POST" : "GET",
         credentials,
         signal: abort.signal,
-        headers: {
-          ...(extras.body === undefined ? {} : { "content-type": "application/json" }),
-          ...who,
-          ...extras.headers,
-        },
-        ...(extras.body === undefined ? {} : { body: JSON.stringify(extras.body) }),
+        headers: { ...(body && { "content-type": "application/json" }), ...who, ...extras.headers },
+        ...(body && { body: JSON.stringify(body) }),
       })
-      return readAnswer<T>(await response.text(), `${method} ${path}: ${response.status}`)
+      const text = await response.text()
+      return checkAnswer<T>(() => JSON.parse(text), `${path}: ${response.status} ${text.slice(0, 80)}`)
     } catch (thrown) {
-      if (late) {
-        throw new LamplightError({
-          code: "timeout",
-          message: "The server took too long to answer.",
-          retryable: true,
-          saw: `no answer within ${HTTP_LIMIT_MS / 1000} s`,
-        })
-      }
-      throw toError(thrown)
+      throw saw ? wireFailure("timeout", saw) : toError(thrown)
     } finally {
       cancel()
       extras.signal?.removeEventListener("abort", stop)
     }
   }
 
-  return async <T>(method: "GET" | "POST", path: string, extras: RequestExtras = {}) => {
-    try {
-      return await once<T>(method, path, extras, (await headers(false)) ?? {})
-    } catch (thrown) {
-      if (!(thrown instanceof LamplightError) || thrown.code !== "unauthenticated") throw thrown
-      const fresh = await headers(true)
-      if (!fresh) throw thrown
-      return once<T>(method, path, extras, fresh)
-    }
-  }
+  return <T>(path: string, body?: object, extras: RequestExtras = {}) =>
+    request<T>(path, body, extras, false).catch((thrown) => {
+      const error = toError(thrown)
+      if (error.code !== "unauthenticated") throw error
+      return request<T>(path, body, extras, true).catch((second) => {
+        throw second ?? error
+      })
+    })
 }
 
-/** Reads the one shape of answer. Anything else did not come from Lamplight: a proxy, a wrong URL. */
-function readAnswer<T>(text: string, saw: string): T {
+/** Reads the one shape of answer; throws what it refuses with. Anything else did not come from Lamplight. */
+export function checkAnswer<T>(read: () => unknown, saw: string): T {
   let answer: unknown
   try {
-    answer = JSON.parse(text)
+    answer = read()
   } catch {}
-  return checkAnswer<T>(answer, saw)
-}
-
-/** An answer's content; throws what it refuses with. */
-export function checkAnswer<T>(answer: unknown, saw: string): T {
   const { success } = (answer ?? {}) as { success?: unknown }
   if (success === true) return answer as T
   if (success === false) throw fromRefusal(answer as Refusal)
-  throw new LamplightError({
-    code: "bad_answer",
-    message: "The server gave an answer that cannot be understood.",
-    retryable: true,
-    saw,
+  throw wireFailure("bad_answer", saw, {
     expected: "a JSON object with `success`",
     fix: "Check that the URL leads to Lamplight, and what stands between.",
   })
@@ -109,5 +87,5 @@ export function checkAnswer<T>(answer: unknown, saw: string): T {
 /** A path's query, without what is undefined. */
 export function query(parts: Record<string, string | number | undefined>): string {
   const given = Object.entries(parts).filter(([, value]) => value !== undefined)
-  return given.length ? `?${new URLSearchParams(given as [string, string][])}` : ""
+  return `?${new URLSearchParams(given as [string, string][])}`
 }

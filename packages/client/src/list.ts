@@ -2,8 +2,8 @@
 import { backoff, type Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
-import { sameList, sameShape, view } from "./store.js"
-import type { ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
+import { same, single, view } from "./store.js"
+import type { ConversationInfo, ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
 import type { Conversation, Message, PageAnswer } from "./wire.js"
 
 /** What the list asks about a conversation. */
@@ -19,7 +19,7 @@ export interface ListParts {
 export interface List {
   store: Store<ConversationsState>
   unread: Store<UnreadState>
-  item(id: string): ConversationItem | null
+  info(id: string): ConversationInfo | null
   get(id: string): Conversation | undefined
   all(): Iterable<Conversation>
   loaded(): boolean
@@ -47,27 +47,31 @@ export function createList(core: Core, parts: ListParts): List {
   const known = new Map<string, Conversation>()
   /** Own marks for conversations that the list does not know yet. */
   const marks = new Map<string, number>()
+  const infos = new Map<string, ConversationInfo>()
   const items = new Map<string, ConversationItem>()
   let loaded = false
   let cursor: string | undefined
-  let loadingMore = false
   let error: LamplightError | null = null
-  let refreshing: Promise<void> | null = null
   let failures = 0
   let cancelSoon: (() => void) | null = null
 
-  function item(id: string): ConversationItem | null {
+  function info(id: string): ConversationInfo | null {
     const conversation = known.get(id)
     if (!conversation) return null
     const others = conversation.members.filter((member) => member.id !== core.me())
-    const next = sameShape<ConversationItem>(items.get(id), {
-      ...conversation,
-      other: others.length === 1 ? (others[0] ?? null) : null,
-      draft: parts.draft(id),
-      ...parts.unsent(id),
-    })
-    items.set(id, next)
-    return next
+    const other = others.length === 1 ? (others[0] ?? null) : null
+    return remember(infos, { ...conversation, other })
+  }
+
+  function item(id: string): ConversationItem {
+    return remember(items, { ...(info(id) as ConversationInfo), draft: parts.draft(id), ...parts.unsent(id) })
+  }
+
+  /** The same object until it says something else. */
+  function remember<T extends Conversation>(kept: Map<string, T>, next: T): T {
+    const made = same(kept.get(next.id), next)
+    kept.set(next.id, made)
+    return made
   }
 
   const newest = (conversation: Conversation) => conversation.lastMessage?.createdAt ?? conversation.createdAt
@@ -77,12 +81,12 @@ export function createList(core: Core, parts: ListParts): List {
     (last) => {
       const sorted = [...known.values()]
         .sort((one, other) => (newest(one) < newest(other) ? 1 : newest(one) > newest(other) ? -1 : 0))
-        .map((conversation) => item(conversation.id) as ConversationItem)
-      return sameShape(last, {
+        .map((conversation) => item(conversation.id))
+      return same(last, {
         status: loaded ? "ready" : error ? "error" : "loading",
-        items: sameList(last.items, sorted),
+        items: same(last.items, sorted),
         hasMore: cursor !== undefined,
-        loadingMore,
+        loadingMore: more.busy(),
         error,
       })
     },
@@ -95,7 +99,7 @@ export function createList(core: Core, parts: ListParts): List {
       if (count) by[id] = count
       total += count
     }
-    return sameShape(last, { total, byConversation: sameShape(last.byConversation, by) })
+    return same(last, { total, byConversation: same(last.byConversation, by) })
   })
 
   function touch(): void {
@@ -105,9 +109,8 @@ export function createList(core: Core, parts: ListParts): List {
 
   function put(next: Conversation): void {
     const last = known.get(next.id)
-    const same = sameShape(last, next)
-    if (same === last) return
-    known.set(next.id, same)
+    if (same(last, next) === last) return
+    known.set(next.id, next)
     touch()
     parts.changed(next.id)
   }
@@ -153,44 +156,38 @@ export function createList(core: Core, parts: ListParts): List {
     if (last && typeof counted === "number") put({ ...last, unread: counted })
   }
 
-  async function fetchPage(after?: string): Promise<PageAnswer<Conversation>> {
-    return core.http<PageAnswer<Conversation>>(
-      "GET",
-      `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`,
-    )
+  /** Takes in a page of the list, unless another user has come. */
+  async function take(after?: string): Promise<void> {
+    const me = core.me()
+    if (!me) return
+    try {
+      const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
+      const page = await core.http<PageAnswer<Conversation>>(path)
+      if (!core.isStill(me)) return
+      for (const conversation of page.data) upsert(conversation)
+      if (!loaded || after) cursor = page.nextCursor
+      loaded = true
+      failures = 0
+      error = null
+    } catch (thrown) {
+      if (!core.isStill(me)) return
+      error = toError(thrown)
+      failures++
+      throw error
+    }
   }
+
+  const more = single(() => take(cursor), touch)
+  const first = single(() => take(), touch)
 
   function refresh(): Promise<void> {
     cancelSoon?.()
     cancelSoon = null
-    const me = core.me()
-    if (!me) return Promise.resolve()
-    refreshing ??= (async () => {
-      try {
-        const page = await fetchPage()
-        if (!core.isStill(me)) return
-        for (const conversation of page.data) upsert(conversation)
-        if (!loaded) cursor = page.nextCursor
-        loaded = true
-        failures = 0
-        error = null
-      } catch (thrown) {
-        if (!core.isStill(me)) return
-        error = toError(thrown)
-        failures++
-        throw error
-      } finally {
-        if (core.isStill(me)) {
-          refreshing = null
-          touch()
-        }
-      }
-    })()
-    return refreshing
+    return first()
   }
 
   function refreshSoon(): void {
-    const delay = Math.max(REFRESH_SOON_MS, failures && backoff(failures, 1_000, 30_000, core.random))
+    const delay = failures ? backoff(failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
       refresh().catch(() => core.me() && refreshSoon())
     })
@@ -199,7 +196,7 @@ export function createList(core: Core, parts: ListParts): List {
   return {
     store,
     unread,
-    item,
+    info,
     get: (id) => known.get(id),
     all: () => known.values(),
     loaded: () => loaded,
@@ -221,19 +218,10 @@ export function createList(core: Core, parts: ListParts): List {
     refresh,
     refreshSoon,
     async loadMore() {
-      const me = core.me()
-      if (cursor === undefined || loadingMore || !me) return
-      loadingMore = true
+      if (cursor === undefined) return
+      const done = more()
       touch()
-      try {
-        const page = await fetchPage(cursor)
-        if (!core.isStill(me)) return
-        cursor = page.nextCursor
-        for (const conversation of page.data) upsert(conversation)
-      } finally {
-        loadingMore = false
-        touch()
-      }
+      await done
     },
     touch,
     reset() {
@@ -241,11 +229,13 @@ export function createList(core: Core, parts: ListParts): List {
       cancelSoon = null
       known.clear()
       marks.clear()
+      infos.clear()
       items.clear()
-      loaded = loadingMore = false
+      loaded = false
+      first.drop()
+      more.drop()
       cursor = undefined
       error = null
-      refreshing = null
       failures = 0
       touch()
     },

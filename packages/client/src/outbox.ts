@@ -6,7 +6,7 @@ import { backoff, type Core } from "./core.js"
 import { deliver } from "./delivery.js"
 import { LamplightError, toError } from "./errors.js"
 import type { OutboxRecord } from "./outbox-record.js"
-import { sameList, sameShape, view } from "./store.js"
+import { same, view } from "./store.js"
 import type { Outbox, OutboxItem, OutboxState, SendResult, WaitingFor } from "./types.js"
 import type { Message } from "./wire.js"
 
@@ -30,10 +30,8 @@ export interface OutboxRoom {
   settled(message: Message): void
   /** Something changed for the better: what waits is tried now. `fresh`: and the delays start small again. */
   kick(fresh?: boolean): void
-  /** Another tab changed what is written down. */
-  changedElsewhere(): void
-  /** Takes up what an earlier page left. */
-  load(): Promise<void>
+  /** Takes up what an earlier page left, or another tab changed. */
+  load(): void
   reset(): void
 }
 
@@ -91,44 +89,34 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   function itemsOf(lane: readonly Entry[]): OutboxItem[] {
     let before: WaitingFor | null = null
     return lane.map((entry) => {
-      const { record, inFlight, attempts, nextTryAt, signIn } = entry
-      const { clientMessageId, conversationId, content, createdAt, dispatched, failed } = record
-      const own: WaitingFor = inFlight ? "server" : signIn ? "sign-in" : (before ?? "connection")
-      const item = sameShape<OutboxItem>(entry.item, {
-        clientMessageId,
-        conversationId,
-        content,
-        createdAt,
+      const { record, attempts, nextTryAt } = entry
+      const { failed } = record
+      const own: WaitingFor = entry.inFlight ? "server" : entry.signIn ? "sign-in" : (before ?? "connection")
+      entry.item = same<OutboxItem>(entry.item, {
+        ...record,
         state: failed ? "failed" : "sending",
-        dispatched,
         attempts,
         waitingFor: failed ? null : own,
         nextTryAt: failed || before ? null : nextTryAt,
         error: failed ? errorOf(entry, failed) : null,
       })
       if (before !== "earlier-failed") before = failed ? "earlier-failed" : "earlier"
-      entry.item = item
-      return item
+      return entry.item
     })
   }
 
   function errorOf(entry: Entry, failed: { code: string; message: string }): LamplightError {
     const last = entry.item?.error
-    if (last?.code === failed.code && last.message === failed.message) return last
+    if (last?.code === failed.code) return last
     return new LamplightError({ ...failed, retryable: false, fix: "Edit it, try again, or discard it." })
   }
 
   const store = view<OutboxState>({ items: [], waiting: 0, failed: 0, durable: true }, (last) => {
-    const byLane = new Map<string, Entry[]>()
-    for (const entry of inOrder()) {
-      const lane = byLane.get(entry.record.conversationId)
-      if (lane) lane.push(entry)
-      else byLane.set(entry.record.conversationId, [entry])
-    }
-    const items = [...byLane.values()].flatMap(itemsOf)
+    const ids = new Set([...entries.values()].map(({ record }) => record.conversationId))
+    const items = [...ids].flatMap((id) => itemsOf(laneOf(id)))
     const failed = items.filter((item) => item.state === "failed").length
-    return sameShape(last, {
-      items: sameList(last.items, items),
+    return same(last, {
+      items: same(last.items, items),
       failed,
       waiting: items.length - failed,
       durable,
@@ -153,7 +141,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
 
   async function put(entry: Entry, change: Partial<OutboxRecord>): Promise<void> {
     entry.record = { ...entry.record, ...change }
-    entry.saved = await core.kept.putOutbox(entry.record)
+    entry.saved = !!(await core.kept("putOutbox", entry.record))
     core.post({ type: "outbox", userId: entry.record.userId })
   }
 
@@ -161,7 +149,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     const { clientMessageId, userId } = entry.record
     entries.delete(clientMessageId)
     done.add(clientMessageId)
-    void core.kept.deleteOutbox(clientMessageId).then(() => core.post({ type: "outbox", userId }))
+    void core.kept("deleteOutbox", clientMessageId).then(() => core.post({ type: "outbox", userId }))
   }
 
   function check(conversationId: string, content: string): LamplightError | null {
@@ -174,14 +162,8 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     }
     const length = messageLength(content)
     if (length > MAX_MESSAGE_LENGTH) {
-      return new LamplightError({
-        code: "too_long",
-        message: `A message may have ${MAX_MESSAGE_LENGTH} characters; this one has ${length}.`,
-        retryable: false,
-        saw: `${length} characters`,
-        expected: `at most ${MAX_MESSAGE_LENGTH}`,
-        fix: "Shorten it, or send it in parts.",
-      })
+      const message = `A message may have ${MAX_MESSAGE_LENGTH} characters; this one has ${length}.`
+      return refusal("too_long", message, "Shorten it, or send it in parts.")
     }
     return parts.barred(conversationId)
   }
@@ -203,12 +185,11 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       failed: null,
     }
     // Written down before it is shown, and shown in the order in which it was sent.
-    const saving = Promise.all([core.kept.putOutbox(record), written])
+    const saving = Promise.all([core.kept("putOutbox", record), written])
     written = saving
-    const [saved] = await saving
-    durable = saved
+    durable = !!(await saving)[0]
     if (core.isStill(userId)) {
-      take(record, saved)
+      take(record, durable)
       core.post({ type: "outbox", userId })
       void drain()
     }
@@ -326,12 +307,13 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Takes in what is written down: what an earlier page or another tab left, changed or finished. */
   async function reload(me: string): Promise<void> {
     const saved = new Set([...entries].filter(([, entry]) => entry.saved).map(([id]) => id))
-    const records = await core.kept.outbox(me)
-    if (!records || !core.isStill(me)) return
-    for (const record of records) {
-      const known = entries.get(record.clientMessageId)
-      saved.delete(record.clientMessageId)
-      if (done.has(record.clientMessageId)) void core.kept.deleteOutbox(record.clientMessageId)
+    const kept = await core.kept("outbox", me)
+    if (!kept || !core.isStill(me)) return
+    for (const record of kept.value) {
+      const id = record.clientMessageId
+      const known = entries.get(id)
+      saved.delete(id)
+      if (done.has(id)) void core.kept("deleteOutbox", id)
       else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record))
         take(record, true)
     }
@@ -407,15 +389,9 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       void drain()
     },
     kick,
-    changedElsewhere() {
+    load() {
       const me = core.me()
       if (me && !passing) void reload(me).then(drain)
-    },
-    async load() {
-      const me = core.me()
-      if (!me) return
-      await reload(me)
-      void drain()
     },
     reset() {
       cancelTimer()

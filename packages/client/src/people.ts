@@ -2,9 +2,9 @@
 import type { Connection } from "./connection.js"
 import type { Clock } from "./options.js"
 import { emptyRoster, type Person, type RosterEvent, type RosterModel, reduceRoster } from "./roster.js"
-import { sameList, sameShape, type View, view } from "./store.js"
+import { same, type View, view } from "./store.js"
 import type { PresenceView, RosterState, Store } from "./types.js"
-import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
+import type { Absence, Presence, RosterMode } from "./wire.js"
 
 /** After this long without a feed, what was known of it is no longer shown as true. */
 const FEED_LOST_MS = 5_000
@@ -24,20 +24,15 @@ export interface People {
   reset(): void
 }
 
-/** Changes as the single events of `full` mode tell them. */
-export function asChange(type: "online" | "updated" | "offline", payload: object): PresenceChange {
-  return { type, ...payload } as PresenceChange
-}
-
 export function createPeople(mode: RosterMode, clock: Clock, connection: Connection): People {
   let model: RosterModel = emptyRoster
   let lost = true
   let everListed = false
   let cancelLost = () => {}
   const watched = new Map<string, number>()
-  const views = new Set<View<unknown>>()
-  const some = new Map<string, Store<Readonly<Record<string, PresenceView>>>>()
-  const singles = new Map<string, Store<PresenceView>>()
+  /** Those that somebody listens to. */
+  const live = new Set<View<unknown>>()
+  const stores = new Map<string, Store<unknown>>()
   const shown = new Map<string, { person: Person | undefined; lost: boolean; view: PresenceView }>()
   const byName = new Intl.Collator().compare
 
@@ -46,7 +41,7 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     const last = shown.get(userId)
     if (last && person && last.person === person && last.lost === lost) return last.view
     const presence = person?.presence
-    const next = sameShape<PresenceView>(last?.view, {
+    const next = same<PresenceView>(last?.view, {
       userId,
       user: presence?.user ?? last?.view.user ?? null,
       status: lost || !person ? missing(person) : (presence?.status ?? "offline"),
@@ -69,17 +64,17 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     const users: PresenceView[] = []
     for (const [id, person] of model.people) if (person.presence) users.push(show(id))
     users.sort((one, other) => byName(one.user?.name ?? "", other.user?.name ?? ""))
-    return sameShape(last, {
+    return same(last, {
       status: !everListed ? "loading" : lost ? "unknown" : "live",
-      users: sameList(last.users, users),
+      users: same(last.users, users),
       count: model.count,
       truncated: model.truncated,
     })
   })
-  views.add(all as View<unknown>)
 
   function touch(): void {
-    for (const one of views) one.touch()
+    all.touch()
+    for (const one of live) one.touch()
   }
 
   function watch(ids: readonly string[]): () => void {
@@ -121,46 +116,32 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     if (event.type !== "joined") touch()
   }
 
-  /** Views are remembered by what they show, so that asking again in each render gives the same store. */
-  function remember<T>(
-    kept: Map<string, Store<T>>,
-    key: string,
-    ids: readonly string[],
-    made: () => View<T>,
-  ) {
-    let store = kept.get(key)
-    if (!store) {
-      if (kept.size > 500) kept.clear()
-      const fresh = made()
-      const { subscribe } = fresh
-      fresh.subscribe = (listener) => {
-        views.add(fresh as View<unknown>)
-        const off = subscribe(listener)
-        const unwatch = watch(ids)
-        return () => {
-          off()
-          unwatch()
-        }
+  /** Stores are remembered by what they show, so that asking again in each render gives the same one. */
+  function remember<T>(key: string, ids: readonly string[], first: T, compute: (last: T) => T): Store<T> {
+    const known = stores.get(key)
+    if (known) return known as Store<T>
+    const made: View<T> = view(first, compute, () => {
+      live.add(made as View<unknown>)
+      const unwatch = watch(ids)
+      return () => {
+        live.delete(made as View<unknown>)
+        unwatch()
       }
-      views.add(fresh as View<unknown>)
-      kept.set(key, fresh)
-      store = fresh
-    }
-    return store
+    })
+    if (stores.size > 500) stores.clear()
+    stores.set(key, made)
+    return made
   }
 
   return {
     all,
     some(ids) {
       const list = [...ids]
-      return remember(some, JSON.stringify(list), list, () =>
-        view({}, (last) => sameShape(last, Object.fromEntries(list.map((id) => [id, show(id)])))),
+      return remember<Readonly<Record<string, PresenceView>>>(JSON.stringify(list), list, {}, (last) =>
+        same(last, Object.fromEntries(list.map((id) => [id, show(id)]))),
       )
     },
-    one(id) {
-      const nobody: PresenceView = { ...NOBODY, userId: id }
-      return remember(singles, id, [id], () => view(nobody, () => show(id)))
-    },
+    one: (id) => remember(JSON.stringify(id), [id], { ...NOBODY, userId: id }, () => show(id)),
     happened,
     joined() {
       happened({ type: "joined", listed: mode === "full" || mode === "diff" })

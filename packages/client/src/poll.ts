@@ -1,6 +1,6 @@
 /** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
 import { backoff, type Core } from "./core.js"
-import { toError } from "./errors.js"
+import { isWireFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
 
@@ -39,10 +39,8 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
         failures = 0
         core.connection.sawHttp(true)
       } catch (thrown) {
-        // What was refused was answered.
-        const answered = !["offline", "timeout", "bad_answer"].includes(toError(thrown).code)
         failures++
-        core.connection.sawHttp(answered)
+        core.connection.sawHttp(!isWireFailure(thrown))
       }
     }
     if (isAway() && cancel) next()

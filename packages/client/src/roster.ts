@@ -37,7 +37,7 @@ export type RosterEvent =
   /** A socket joined: a snapshot is on its way, unless `listed` is false. */
   | { type: "joined"; listed: boolean }
   | { type: "snapshot"; list: OnlineUsers }
-  | { type: "changes"; changes: readonly PresenceChange[] }
+  | { type: "changes"; changes: readonly PresenceChange[]; count?: number }
   /** The answer to `watch_presence`. */
   | { type: "states"; states: readonly (Presence | Absence)[] }
 
@@ -129,6 +129,11 @@ function apply(model: RosterModel, changes: readonly PresenceChange[], quiet = f
   }
   if (!people) return model
   return { ...model, people, count: Math.max(0, model.truncated ? count : present(people)) }
+}
+
+/** Past the limit only the server knows how many there are. */
+function counted(model: RosterModel, count: number | undefined): RosterModel {
+  return model.truncated && count !== undefined && count !== model.count ? { ...model, count } : model
 }
 
 /** Whether what carries this version is not news. */

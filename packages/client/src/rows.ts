@@ -8,55 +8,49 @@ export function createRows(me: () => string | null) {
   const sent = new WeakMap<Message, MessageRow>()
   const unsent = new WeakMap<OutboxItem, MessageRow>()
 
-  function rowOf(message: Message): MessageRow {
-    let row = sent.get(message)
-    if (!row) {
-      const mine = message.senderId === me()
-      row = {
-        // One's own messages go by the id that their optimistic rows had, wherever they come from.
-        key: mine && message.clientMessageId ? `c:${message.clientMessageId}` : `m:${message.id}`,
-        conversationId: message.conversationId,
-        senderId: message.senderId,
-        content: message.content,
-        createdAt: message.createdAt,
-        mine,
-        state: "sent",
-        message,
-        seq: message.seq,
-        clientMessageId: message.clientMessageId ?? null,
-        waitingFor: null,
-        nextTryAt: null,
-        error: null,
-      }
-      sent.set(message, row)
-    }
+  /** What a row says while there is nothing to say. */
+  const plain = {
+    message: null,
+    seq: null,
+    clientMessageId: null,
+    waitingFor: null,
+    nextTryAt: null,
+    error: null,
+  }
+
+  function remember<K extends object>(
+    rows: WeakMap<K, MessageRow>,
+    of: K,
+    make: () => MessageRow,
+  ): MessageRow {
+    const row = rows.get(of) ?? make()
+    rows.set(of, row)
     return row
   }
 
-  function rowOfItem(item: OutboxItem): MessageRow {
-    let row = unsent.get(item)
-    if (!row) {
-      const { clientMessageId, conversationId, content, createdAt, state, waitingFor, nextTryAt, error } =
-        item
-      row = {
-        key: `c:${clientMessageId}`,
-        conversationId,
-        senderId: me() ?? "",
-        content,
-        createdAt,
-        mine: true,
-        state,
-        message: null,
-        seq: null,
-        clientMessageId,
-        waitingFor,
-        nextTryAt,
-        error,
+  const rowOf = (message: Message) =>
+    remember(sent, message, () => {
+      const mine = message.senderId === me()
+      const id = message.clientMessageId
+      // One's own messages go by the id that their optimistic rows had, wherever they come from.
+      return {
+        ...plain,
+        ...message,
+        key: mine && id ? `c:${id}` : `m:${message.id}`,
+        mine,
+        state: "sent",
+        message,
       }
-      unsent.set(item, row)
-    }
-    return row
-  }
+    })
+
+  const rowOfItem = (item: OutboxItem) =>
+    remember(unsent, item, () => ({
+      ...plain,
+      ...item,
+      key: `c:${item.clientMessageId}`,
+      senderId: me() ?? "",
+      mine: true,
+    }))
 
   return (log: Log, items: readonly OutboxItem[]): MessageRow[] => {
     const rows: MessageRow[] = []

@@ -12,76 +12,97 @@ export interface View<T> extends Store<T> {
   touch(): void
 }
 
-function listeners(watched?: () => () => void) {
-  const all = new Set<() => void>()
-  let unwatched: (() => void) | undefined
-  return {
-    subscribe(listener: () => void) {
-      // A function of its own for each subscription, so that the same listener may be given twice.
-      const entry = () => listener()
-      if (all.size === 0) unwatched = watched?.()
-      all.add(entry)
-      return () => {
-        if (all.delete(entry) && all.size === 0) unwatched?.()
-      }
-    },
-    notify() {
-      for (const listener of [...all]) listener()
-    },
-  }
-}
-
 /** Makes a store that is set. */
 export function cell<T>(initial: T): Cell<T> {
   let state = initial
-  const { subscribe, notify } = listeners()
+  const { touch, ...store } = view(initial, () => state)
   return {
-    get: () => state,
-    getServer: () => initial,
-    subscribe,
+    ...store,
     set(next) {
-      if (Object.is(next, state)) return
+      if (next === state) return
       state = next
-      notify()
+      touch()
     },
   }
 }
 
 /**
  * Makes a store that is worked out lazily. `compute` is handed what it gave last, and gives it back if nothing changed.
- * `watched` is called with the first listener, and what it returns with the last one's end.
+ * `watched` is called with the first listener, and what it returns with the last one's end. While nobody listens, each
+ * reading works it out anew, so that nothing need be told.
  */
 export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () => void): View<T> {
   let state = initial
   let dirty = true
-  const { subscribe, notify } = listeners(watched)
+  let unwatched: (() => void) | undefined
+  const listeners = new Set<() => void>()
   return {
     get() {
-      if (dirty) {
+      if (dirty || !listeners.size) {
         dirty = false
         state = compute(state)
       }
       return state
     },
     getServer: () => initial,
-    subscribe,
+    subscribe(listener) {
+      // A function of its own for each subscription, so that the same listener may be given twice.
+      const entry = () => listener()
+      if (!listeners.size) {
+        dirty = true
+        unwatched = watched?.()
+      }
+      listeners.add(entry)
+      return () => {
+        if (listeners.delete(entry) && !listeners.size) unwatched?.()
+      }
+    },
     touch() {
       dirty = true
-      notify()
+      for (const listener of [...listeners]) listener()
     },
   }
 }
 
-/** `next`, or `last` if both hold the same things in the same order. */
-export function sameList<T>(last: readonly T[], next: readonly T[]): readonly T[] {
-  return last.length === next.length && next.every((entry, index) => entry === last[index]) ? last : next
-}
-
-/** `next`, or `last` if every property of both is the same. */
-export function sameShape<T extends object>(last: T | null | undefined, next: T): T {
-  if (!last) return next
+/** `next`, or `last` if both hold the same things under the same names, or in the same order. */
+export function same<T extends object>(last: T | null | undefined, next: T): T {
   const keys = Object.keys(next) as (keyof T)[]
-  return keys.length === Object.keys(last).length && keys.every((key) => Object.is(last[key], next[key]))
+  return last &&
+    keys.length === Object.keys(last).length &&
+    keys.every((key) => Object.is(last[key], next[key]))
     ? last
     : next
 }
+
+/** Work of which one runs at a time: who asks while it runs gets the same promise. */
+export interface Single {
+  (): Promise<void>
+  busy(): boolean
+  /** Forgets the one that runs: its result is of no use any more. */
+  drop(): void
+}
+
+/** Makes such a work. `ended` is called after each. */
+export function single(work: () => Promise<void>, ended?: () => void): Single {
+  let running: Promise<void> | null = null
+  const run = () => {
+    if (!running) {
+      const mine: Promise<void> = work().finally(() => {
+        if (running !== mine) return
+        running = null
+        ended?.()
+      })
+      running = mine
+    }
+    return running
+  }
+  return Object.assign(run, {
+    busy: () => !!running,
+    drop() {
+      running = null
+    },
+  })
+}
+
+/** Lets work run without anybody waiting for it; its failure shows in a state. */
+export const inBackground = (work: Promise<unknown>): void => void work.catch(() => {})

@@ -16,10 +16,10 @@ import {
   type Page,
 } from "./log.js"
 import { createRows } from "./rows.js"
-import { cell, sameList, sameShape, view } from "./store.js"
+import { cell, inBackground, same, single, view } from "./store.js"
 import type {
   ConversationHandle,
-  ConversationItem,
+  ConversationInfo,
   MessagesState,
   OutboxItem,
   ReadersState,
@@ -92,9 +92,6 @@ export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MOST_PAGES
 export function createThread(core: Core, parts: ThreadParts, id: string): Thread {
   let log = emptyLog
   let error: LamplightError | null = null
-  let loading: Promise<void> | null = null
-  let older: Promise<void> | null = null
-  let following: Promise<void> | null = null
   let failures = 0
   let holders = 0
   let typedAt = Number.NEGATIVE_INFINITY
@@ -104,7 +101,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   const typing = cell<TypingState>({ userIds: [] })
   const readers = cell<ReadersState>({})
   const draft = view("", () => parts.draft(id))
-  const item = view<ConversationItem | null>(null, () => parts.list.item(id))
+  const item = view<ConversationInfo | null>(null, () => parts.list.info(id))
   const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
 
   const messages = view<MessagesState>(nothing, (last) => {
@@ -112,12 +109,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     const line = core.connection.state.get()
     const catchingUp = hasGap(log) || line.status === "catching-up"
     const current = line.status === "connected" || line.overHttp
-    return sameShape(last, {
+    return same(last, {
       status: log.loaded ? "ready" : error ? "error" : "loading",
-      rows: sameList(last.rows, shown),
+      rows: same(last.rows, shown),
       isEmpty: log.loaded && log.head === 0 && !shown.length && !catchingUp && current,
       hasOlder: log.loaded && log.hasOlder,
-      loadingOlder: older !== null,
+      loadingOlder: older.busy(),
       catchingUp,
       headSeq: log.head,
       readSeq: parts.list.get(id)?.readSeq ?? 0,
@@ -134,70 +131,68 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     messages.touch()
   }
 
-  async function fetchPage(
-    direction: Page["direction"],
-    at: number | undefined,
-    limit: number,
-  ): Promise<Page> {
-    const asked = direction === "newest" ? {} : { [direction]: at }
-    const answer = await core.http<HistoryAnswer>("GET", path + query({ ...asked, limit }))
-    return { direction, entries: answer.data, hasMore: answer.hasMore }
-  }
-
-  /** Runs one fetch; what it brings is dropped if another user has come. Rejects with what went wrong. */
-  async function fetching(work: (isStill: () => boolean) => Promise<void>): Promise<void> {
+  async function take(direction: Page["direction"], at: number | undefined, limit: number): Promise<Page> {
     const me = core.me()
-    if (!me) return
-    const isStill = () => core.isStill(me)
-    try {
-      await work(isStill)
-      if (!isStill()) return
-      failures = 0
-      error = null
-    } catch (thrown) {
-      if (!isStill()) return
-      error = toError(thrown)
-      failures++
-      throw error
-    }
+    const asked = at === undefined ? {} : { [direction]: at }
+    const answer = await core.http<HistoryAnswer>(path + query({ ...asked, limit }))
+    const page: Page = { direction, entries: answer.data, hasMore: answer.hasMore }
+    // What another user asked for is dropped.
+    if (core.isStill(me)) change(addPage(log, page))
+    return page
   }
 
-  function load(): Promise<void> {
-    loading ??= fetching(async (isStill) => {
-      const page = await fetchPage("newest", undefined, PAGE)
-      if (isStill()) change(addPage(log, page))
-    }).finally(() => {
-      loading = null
-      messages.touch()
-      if (!log.loaded) again()
-      else if (hasGap(log)) void follow().catch(() => {})
-    })
-    return loading
-  }
+  /** A fetch of which one runs at a time, and whose failure is shown. */
+  const fetching = (work: () => Promise<unknown>, ended: () => void) =>
+    single(
+      async () => {
+        const me = core.me()
+        if (!me) return
+        try {
+          await work()
+          if (!core.isStill(me)) return
+          failures = 0
+          error = null
+        } catch (thrown) {
+          if (!core.isStill(me)) return
+          error = toError(thrown)
+          failures++
+          throw error
+        }
+      },
+      () => {
+        ended()
+        messages.touch()
+      },
+    )
+
+  const load = fetching(
+    () => take("newest", undefined, PAGE),
+    () => (log.loaded ? fill() : again()),
+  )
+  const older = fetching(
+    () => take("before", firstSeq(log), PAGE),
+    () => {},
+  )
+  const newer = fetching(
+    async () => {
+      const me = core.me()
+      for (let pages = 0; !isFar(log) && pages < MOST_PAGES; pages++) {
+        const before = lastSeq(log)
+        const page = await take("after", before, LONG_PAGE)
+        if (!core.isStill(me) || (!page.hasMore && (!hasGap(log) || lastSeq(log) === before))) return
+      }
+      await take("newest", undefined, PAGE)
+      // How many of those that were left out are unread only the list can say.
+      parts.list.refreshSoon()
+    },
+    () => {
+      if (hasGap(log)) again()
+    },
+  )
 
   function follow(always = false): Promise<void> {
     if (!log.loaded) return load()
-    if (!hasGap(log) && !always) return Promise.resolve()
-    following ??= fetching(async (isStill) => {
-      for (let pages = 1; !isFar(log); pages++) {
-        const page = await fetchPage("after", lastSeq(log), LONG_PAGE)
-        if (!isStill()) return
-        const before = lastSeq(log)
-        change(addPage(log, page))
-        if (!page.hasMore && (!hasGap(log) || lastSeq(log) === before)) return
-        if (pages === MOST_PAGES) break
-      }
-      const newest = await fetchPage("newest", undefined, PAGE)
-      if (!isStill()) return
-      change(addPage(log, newest))
-      // How many of those that were left out are unread only the list can say.
-      parts.list.refreshSoon()
-    }).finally(() => {
-      following = null
-      messages.touch()
-      if (hasGap(log)) again()
-    })
-    return following
+    return hasGap(log) || always ? newer() : Promise.resolve()
   }
 
   /** What could not be fetched is tried again, later and later. */
@@ -217,7 +212,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   function accept(entry: Message): void {
     stopTyping(entry.senderId)
     // What nobody looks at, nor is fetching, will be in the first page.
-    if (log.loaded || loading || holders) change(addEntry(log, entry))
+    if (log.loaded || load.busy() || holders) change(addEntry(log, entry))
     parts.settled(entry)
     parts.list.arrived(entry)
     fill()
@@ -225,7 +220,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
 
   /** Fetches what is missing. While catching up, `sync` brings it. */
   function fill(): void {
-    if (hasGap(log) && core.connection.state.get().status !== "catching-up") void follow().catch(() => {})
+    if (hasGap(log) && core.connection.state.get().status !== "catching-up") inBackground(follow())
   }
 
   return {
@@ -240,7 +235,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       if (++holders === 1) {
         core.connection.emit("join_conversation", { conversationId: id })
         // What `sync` tells is told from the last entry on.
-        void (log.loaded ? Promise.resolve() : load()).then(() => parts.sync(id)).catch(() => {})
+        inBackground(follow().then(() => parts.sync(id)))
       }
       return () => {
         if (!mine) return
@@ -250,22 +245,14 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     },
     loadOlder() {
       if (!log.loaded || !log.hasOlder) return Promise.resolve()
-      if (!older) {
-        older = fetching(async (isStill) => {
-          const page = await fetchPage("before", firstSeq(log), PAGE)
-          if (isStill()) change(addPage(log, page))
-        }).finally(() => {
-          older = null
-          messages.touch()
-        })
-        messages.touch()
-      }
-      return older
+      const done = older()
+      messages.touch()
+      return done
     },
     async reload() {
       error = null
       messages.touch()
-      await (log.loaded ? follow(true) : load())
+      await follow(true)
     },
     send(content) {
       typedAt = Number.NEGATIVE_INFINITY
@@ -300,7 +287,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     receipt({ userId, deliveredSeq, readSeq }) {
       if (userId === core.me()) parts.list.read(id, readSeq)
       const last = readers.get()[userId]
-      const next = sameShape(last, {
+      const next = same(last, {
         userId,
         deliveredSeq: Math.max(deliveredSeq, readSeq, last?.deliveredSeq ?? 0),
         readSeq: Math.max(readSeq, last?.readSeq ?? 0),
@@ -334,10 +321,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       if (more) fill()
     },
     barred: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
-    touchDraft() {
-      draft.touch()
-      item.touch()
-    },
+    touchDraft: draft.touch,
     gone(refusal) {
       error = refusal
       messages.touch()
@@ -346,7 +330,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       cancelAgain()
       log = emptyLog
       error = null
-      loading = older = following = null
+      for (const fetch of [load, older, newer]) fetch.drop()
       failures = 0
       rows = createRows(core.me)
       for (const userId of [...typists.keys()]) stopTyping(userId)

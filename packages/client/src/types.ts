@@ -1,8 +1,10 @@
 /** The public surface of `@lamplight/client`: what an application holds and reads. */
 import type { LamplightError, Unauthorized } from "./errors.js"
 import type { LamplightOptions } from "./options.js"
+import type { OutboxRecord } from "./outbox-record.js"
 import type {
   Activity,
+  Chosen,
   ChosenStatus,
   Conversation,
   Message,
@@ -71,7 +73,7 @@ export interface MeState {
   status: "unknown" | "signed-out" | "signed-in"
   user: User | null
   /** The status chosen by hand, as far as this client knows. */
-  chosen: { status: ChosenStatus; text?: string; until?: string }
+  chosen: Chosen
   /** What this session says the person is doing. */
   activity: Activity | null
 }
@@ -100,10 +102,14 @@ export interface RosterState {
   truncated: boolean
 }
 
-/** A conversation in the list. */
-export interface ConversationItem extends Conversation {
+/** A conversation, and who it is with. */
+export interface ConversationInfo extends Conversation {
   /** The other member of a conversation of two; null if it cannot be told. */
   other: User | null
+}
+
+/** A conversation in the list. */
+export interface ConversationItem extends ConversationInfo {
   /** The unsent text in its composer. */
   draft: string
   /** How many messages wait to be sent. */
@@ -201,8 +207,8 @@ export interface ConversationHandle {
   readonly typing: Store<TypingState>
   readonly draft: Store<string>
   readonly readers: Store<ReadersState>
-  /** The row of the list; null while the list does not know it. */
-  readonly item: Store<ConversationItem | null>
+  /** What the list knows of it; null while it knows nothing. Typing does not change it. */
+  readonly item: Store<ConversationInfo | null>
   /**
    * The person is looking at it: loads the newest messages, tells the server, keeps it live and, while the socket is
    * away, fetched over HTTP. Counted; call what it returns when they look away.
@@ -225,18 +231,12 @@ export interface ConversationHandle {
   markRead(seq?: number): void
 }
 
-/** A message in the outbox. */
-export interface OutboxItem {
-  clientMessageId: string
-  conversationId: string
-  content: string
-  createdAt: string
+/**
+ * A message in the outbox. A prepared one can be edited and discarded without a trace; one that was `dispatched` without
+ * an answer may have arrived.
+ */
+export interface OutboxItem extends OutboxRecord {
   state: "sending" | "failed"
-  /**
-   * Whether it has ever left this client. A prepared message can be edited and discarded without a trace; one that was
-   * dispatched without an answer may have arrived.
-   */
-  dispatched: boolean
   attempts: number
   waitingFor: WaitingFor | null
   nextTryAt: number | null

@@ -25,6 +25,13 @@ export type VisibleStatus = "online" | "away" | "busy"
 /** The statuses a person may choose. */
 export type ChosenStatus = VisibleStatus | "invisible"
 
+/** A status chosen by hand, with the person's own line and when it is over. */
+export interface Chosen {
+  status: ChosenStatus
+  text?: string
+  until?: string
+}
+
 /** Somebody who is there. */
 export interface Presence {
   userId: string
@@ -67,6 +74,8 @@ export type PresenceChange = ({ type: "online" | "updated" } & Presence) | ({ ty
 export interface PresenceChanges {
   changes: PresenceChange[]
   version: number
+  /** How many are in, where the list is shorter than that. */
+  count?: number
 }
 
 /** One entry of a conversation's log. Every entry is a message today. */
@@ -143,7 +152,7 @@ export interface JoinAnswer {
   sessionId: string
   roster: RosterMode
   /** The manual status in force, which another device may have chosen. */
-  chosen?: { status: ChosenStatus; text?: string; until?: string }
+  status?: Chosen
 }
 
 /** The answer to a send, over either wire. */
@@ -184,7 +193,8 @@ export interface PageAnswer<T> {
 /** The answer to `register`, `login` and `session`. */
 export interface SessionAnswer {
   user: User
-  token: string
+  /** For those who cannot use the cookie. */
+  token?: string
 }
 
 /** How much of the roster a socket asks for. */
@@ -209,7 +219,7 @@ export interface ServerEvents {
 export interface ClientEvents {
   join_user: { userId: string; roster?: RosterMode; name?: string; avatarUrl?: string }
   user_activity: { active: boolean }
-  set_status: { status: ChosenStatus; text?: string; until?: string }
+  set_status: Chosen
   set_activity: { activity: Activity | null }
   watch_presence: { userIds: string[] }
   unwatch_presence: { userIds: string[] }

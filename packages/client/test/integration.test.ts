@@ -1,10 +1,12 @@
-/** The client with the real socket.io-client against the real socket.io, over real transports. */
+/** The client against the real socket.io, over real transports. */
 import { createServer, type Server as HttpServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { Server } from "socket.io"
+import { io } from "socket.io-client"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { createLamplight } from "../src/client.js"
-import type { LamplightOptions } from "../src/options.js"
+import type { LamplightOptions, SocketLike, SocketRequest } from "../src/options.js"
+import { openSocket } from "../src/socket.js"
 import { memoryStorage } from "../src/storage.js"
 import type { Lamplight } from "../src/types.js"
 import { type Peer, TestServer } from "./support/server.js"
@@ -71,7 +73,7 @@ afterEach(async () => {
   await kill()
 })
 
-function start(userId: string, options: LamplightOptions = {}): Lamplight {
+function startClient(userId: string, options: LamplightOptions = {}): Lamplight {
   const client = createLamplight({ url, userId, storage: memoryStorage(), random: () => 0, ...options })
   clients.push(client)
   client.retain()
@@ -86,8 +88,19 @@ const texts = (client: Lamplight) =>
     .rows.map((row) => [row.content, row.state])
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 5 })
 
-describe.each([["websocket"], ["polling"]] as const)("over %s", (transport) => {
+/** The client's own socket, and the unmodified socket.io-client in its place. */
+const originalSocket = ({ url, ...options }: SocketRequest): SocketLike =>
+  io(url, { ...options, autoConnect: false, reconnection: false, forceNew: true, tryAllTransports: true })
+
+describe.each([
+  ["its own socket", "websocket", openSocket],
+  ["its own socket", "polling", openSocket],
+  ["socket.io-client", "websocket", originalSocket],
+  ["socket.io-client", "polling", originalSocket],
+] as const)("by %s over %s", (_name, transport, open) => {
   const transports = [transport]
+  const start = (userId: string, options: LamplightOptions = {}) =>
+    startClient(userId, { openSocket: open, ...options })
 
   test("two people see each other come and go, and talk", async () => {
     contract.addRoom("7", "asha", "ben")
@@ -149,6 +162,8 @@ describe.each([["websocket"], ["polling"]] as const)("over %s", (transport) => {
     })
   })
 })
+
+const start = startClient
 
 test("the other transport is tried when the first one cannot be had", async () => {
   sockets.engine.opts.transports = ["polling"]

@@ -2,7 +2,7 @@ import { expect, test } from "vitest"
 // @ts-expect-error a script without types
 import { measureClient, measureReact } from "../size.mjs"
 
-test("the client with socket.io-client is at most 24 KiB gzipped", async () => {
+test("the client with its Socket.IO transport is at most 24 KiB gzipped", async () => {
   expect((await measureClient()).atOnce / 1024).toBeLessThanOrEqual(24)
 })
 

@@ -1,6 +1,6 @@
 import type {
   ConversationHandle,
-  ConversationItem,
+  ConversationInfo,
   MessagesState,
   ReadersState,
   TypingState,
@@ -14,8 +14,8 @@ export interface ConversationView
     ConversationHandle,
     "id" | "send" | "loadOlder" | "reload" | "setTyping" | "setDraft" | "markRead"
   > {
-  /** The row of the list; null while the list does not know it. */
-  item: ConversationItem | null
+  /** What the list knows of it; null while it knows nothing. */
+  item: ConversationInfo | null
   messages: MessagesState
 }
 

@@ -76,7 +76,12 @@ class FakeSocket implements SocketLike {
     }
     queueMicrotask(() => {
       if (event === "join_user") {
-        this.say("online_users", { users: [presence("asha", 1), presence("me", 2)], count: 2, truncated: false, version: 2 })
+        this.say("online_users", {
+          users: [presence("asha", 1), presence("me", 2)],
+          count: 2,
+          truncated: false,
+          version: 2,
+        })
       }
       ack?.({ success: true, ...answers[event] })
     })
@@ -160,6 +165,18 @@ function Thread({ id }: { id: string }) {
         Send
       </button>
     </main>
+  )
+}
+
+function Chooser() {
+  const [id, setId] = useState("7")
+  return (
+    <>
+      <button type="button" onClick={() => setId("8")}>
+        Other
+      </button>
+      <Thread id={id} />
+    </>
   )
 }
 
@@ -252,24 +269,21 @@ describe("the hooks", () => {
       socket.say("receipt", { conversationId: "7", userId: "asha", deliveredSeq: 1, readSeq: 1 })
     })
     expect(screen.getByText("asha 1")).toBeTruthy()
+    act(() => client.conversation("7").setDraft("half a thought"))
+    expect(screen.getByRole("textbox")).toHaveProperty("value", "half a thought")
+    expect(client.conversations.get().items[0]?.draft).toBe("half a thought")
     expect(renders).toBe(before)
   })
 
   test("another conversation is another thread", async () => {
     const client = makeClient()
-    let choose = (_: string) => {}
-    function App() {
-      const [id, setId] = useState("7")
-      choose = setId
-      return <Thread id={id} />
-    }
     render(
       <LamplightProvider client={client}>
-        <App />
+        <Chooser />
       </LamplightProvider>,
     )
     await wait(100)
-    act(() => choose("8"))
+    act(() => screen.getByText("Other").click())
     expect(screen.getByRole("heading").textContent).toBe("loading")
     await wait(100)
     expect(FakeSocket.all[0]?.sent.filter((event) => event.endsWith("_conversation"))).toEqual([

@@ -221,7 +221,7 @@ export class TestServer {
       }
       case "set_status":
         this.come(peer.userId, { status: body.status as Presence["status"] })
-        return { success: true }
+        return { success: true, status: body }
       case "sync":
         return this.sync(peer.userId, body.conversations as Record<string, number>)
       case "mark_read":
