@@ -60,7 +60,7 @@ export function reduceRoster(model: RosterModel, event: RosterEvent): RosterMode
       return apply(takeList(model, event.list), model.queue)
     case "changes":
       return model.settled
-        ? apply(model, event.changes)
+        ? counted(apply(model, event.changes), event.count)
         : { ...model, queue: [...model.queue, ...event.changes] }
     case "states":
       return apply(

@@ -177,6 +177,7 @@ describe("the roster", () => {
       { type: "changes", changes: [online("z", 10), offline("never-listed", 11)] },
     ])
     expect(model.count).toBe(1000)
+    expect(reduceRoster(model, { type: "changes", changes: [], count: 1003 }).count).toBe(1003)
     expect(reduceRoster(model, { type: "changes", changes: [offline("a", 12)] }).count).toBe(999)
   })
 

@@ -1,0 +1,60 @@
+/**
+ * Makes `dist`, a folder that can be published as it is: ESM with source maps, types, and a `package.json` whose exports
+ * lead to them. Within the workspace nothing is built: `exports` in the folder's own `package.json` lead to `src`.
+ */
+import { execFileSync } from "node:child_process"
+import { readFile, rm, writeFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import { dirname, join } from "node:path"
+import { build } from "esbuild"
+
+/** What is bundled in, each under the MIT licence, which asks to be handed on. */
+const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
+
+/** Builds the package in `folder`. `external` stays an import; everything else is bundled in. */
+export async function buildPackage(folder, { external = [], bundled = [] } = {}) {
+  const at = (path) => join(folder, path)
+  await rm(at("dist"), { recursive: true, force: true })
+  await build({
+    absWorkingDir: folder,
+    entryPoints: ["src/index.ts"],
+    outdir: "dist",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    sourcemap: true,
+    external,
+  })
+  const require = createRequire(at("package.json"))
+  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc")
+  const flags = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--declarationMap", "false"]
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", ...flags, "--outDir", "dist"], {
+    cwd: folder,
+    stdio: "inherit",
+  })
+  const own = JSON.parse(await readFile(at("package.json"), "utf8"))
+  const { private: _private, scripts: _scripts, devDependencies: _dev, ...rest } = own
+  const published = { ...rest, exports: { ".": { types: "./index.d.ts", default: "./index.js" } } }
+  await writeFile(at("dist/package.json"), `${JSON.stringify(published, null, 2)}\n`)
+  if (bundled.length === 0) return
+  const licences = await Promise.all(
+    bundled.map(async (name) => `${name}\n\n${await readFile(join(packageFolder(require, name), "LICENSE"), "utf8")}`),
+  )
+  await writeFile(at("dist/THIRD-PARTY-LICENSES"), licences.join("\n\n"))
+}
+
+/** Where a package lies, which its exports may not tell. */
+function packageFolder(require, name) {
+  for (const folder of require.resolve.paths(name) ?? []) {
+    try {
+      return dirname(require.resolve(join(folder, name, "package.json")))
+    } catch {}
+  }
+  throw new Error(`${name} is not installed.`)
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await buildPackage(import.meta.dirname, { bundled: BUNDLED })
+}
