@@ -35,9 +35,9 @@ pub struct Config {
     pub max_nesting: usize,
     /// Which transports are offered. Default both.
     pub transports: Transports,
-    /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go
-    /// once the client is in a namespace, and a later CONNECT (a second namespace, or coming back to one) sees a
-    /// [`crate::Handshake`] with its peer only.
+    /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go once
+    /// the client is in every namespace there is, or the connect timeout has passed, and a CONNECT after that (coming back to
+    /// a namespace) sees a [`crate::Handshake`] with its peer only.
     pub retain_handshake: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What the application supplies.
 
-use std::{borrow::Cow, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{any::Any, borrow::Cow, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
 use http::{Extensions, HeaderMap, StatusCode, Uri};
 use serde_json::value::RawValue;
@@ -81,6 +81,14 @@ impl Handshake {
 pub struct Secure(
     /// True for `https` and `wss`.
     pub bool,
+);
+
+/// Put into the extensions of a request that opens a connection, it is kept for as long as the connection lives and dropped
+/// when it ends, whether or not a namespace was ever joined. For counting connections of an address, say.
+#[derive(Clone)]
+pub struct ConnectionGuard(
+    /// What is kept.
+    pub Arc<dyn Any + Send + Sync>,
 );
 
 /// Why a CONNECT is refused: becomes the CONNECT_ERROR's `message` and `data`.

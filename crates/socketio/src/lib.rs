@@ -66,7 +66,7 @@ pub use body::Body;
 pub use config::{Config, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
-pub use handler::{BoxFuture, ConnectError, ConnectRequest, Handler, Handshake, Refusal, Secure};
+pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, TransportKind};
 pub use serve::serve;

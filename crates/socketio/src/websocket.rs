@@ -187,6 +187,7 @@ impl WebSocket {
             }
             self.unsent_is_partial = false;
         }
+        self.unsent = VecDeque::new();
         // Behind half a frame a close frame would not be one.
         if !self.unsent_is_partial {
             frame::encode(&mut last, OpCode::Close, &code.to_be_bytes());

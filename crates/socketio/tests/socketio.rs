@@ -5,7 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{Got, Ws, all_gone, config, start, still_serves};
-use socketio::codec::frame::OpCode;
+use socketio::codec::frame::{self, OpCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn events_and_acknowledgements_both_ways() {
@@ -254,4 +255,74 @@ async fn a_batch_arrives_as_its_packets() {
     for number in 0..3 {
         assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));
     }
+}
+
+#[tokio::test]
+async fn frames_that_come_along_with_the_handshake_are_not_lost() {
+    let fixture = start(config()).await;
+    let mut stream = tokio::net::TcpStream::connect(fixture.addr).await.unwrap();
+    let mut all = bytes::BytesMut::from(
+        format!(
+            "GET {} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            common::WEBSOCKET
+        )
+        .as_bytes(),
+    );
+    frame::encode_client(&mut all, true, OpCode::Text, b"40", [1, 2, 3, 4]);
+    stream.write_all(&all).await.unwrap();
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains("40{\"sid\":") {
+        let read = tokio::time::timeout(common::PATIENCE, stream.read_buf(&mut got)).await.expect("an answer in time").unwrap();
+        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&got));
+    }
+}
+
+#[tokio::test]
+async fn any_stream_that_hyper_serves_will_do() {
+    let fixture = start(config()).await;
+    let (mut client, server) = tokio::io::duplex(4096);
+    let io = fixture.io.clone();
+    let service = hyper::service::service_fn(move |request| {
+        let io = io.clone();
+        async move { Ok::<_, std::convert::Infallible>(io.handle(request, ([127, 0, 0, 1], 1).into()).await) }
+    });
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(server), service).with_upgrades();
+    tokio::spawn(connection);
+    let head = format!(
+        "GET {} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        common::WEBSOCKET
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut all = bytes::BytesMut::new();
+    frame::encode_client(&mut all, true, OpCode::Text, b"40", [1, 2, 3, 4]);
+    client.write_all(&all).await.unwrap();
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains("40{\"sid\":") {
+        let read = tokio::time::timeout(common::PATIENCE, client.read_buf(&mut got)).await.expect("an answer in time").unwrap();
+        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&got));
+    }
+    drop(client);
+    fixture.log.wait_for("disconnected: transport close").await;
+}
+
+#[tokio::test]
+async fn a_guard_lives_as_long_as_its_connection() {
+    let fixture = start(config()).await;
+    let guard = std::sync::Arc::new(());
+    let request = |headers: &[(&str, &str)], url: &str, guard: &std::sync::Arc<()>| {
+        let mut request = http::Request::get(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.extension(socketio::ConnectionGuard(guard.clone())).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap()
+    };
+    let peer = ([127, 0, 0, 1], 1).into();
+    let answer = fixture.io.handle(request(&[], common::POLLING, &guard), peer).await;
+    assert_eq!((answer.status(), std::sync::Arc::strong_count(&guard) > 1), (http::StatusCode::OK, true));
+    fixture.io.close_all();
+    all_gone(&fixture).await;
+    assert_eq!(std::sync::Arc::strong_count(&guard), 1);
 }

@@ -1,0 +1,142 @@
+//! The side of a session that requests see: polls, POSTs, upgrades.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::{Polled, Session};
+use crate::{DisconnectReason, TransportKind, driver::Handover};
+
+/// For requests on polling.
+impl Session {
+    /// Opens a poll; false if one is open already.
+    pub(crate) fn open_poll(&self) -> bool {
+        let mut shared = self.shared.lock();
+        match &mut shared.polling {
+            Some(polling) => !std::mem::replace(&mut polling.poll_open, true),
+            None => false,
+        }
+    }
+
+    pub(crate) fn close_poll(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.poll_open = false;
+            polling.poll = None;
+        }
+    }
+
+    pub(crate) fn is_upgrading(&self) -> bool {
+        self.shared.lock().upgrading
+    }
+
+    /// Waits for something to answer the open poll with.
+    pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
+        let mut shared = self.shared.lock();
+        let shared = &mut *shared;
+        if shared.ended {
+            shared.queued = 0;
+            // A client that has closed by itself has no need to be told.
+            return Poll::Ready(match shared.closing {
+                Some(DisconnectReason::TransportClose) => Polled::Noop,
+                _ => Polled::Last(std::mem::take(&mut shared.queue)),
+            });
+        }
+        let Some(polling) = shared.polling.as_mut().filter(|_| shared.transport == TransportKind::Polling) else {
+            return Poll::Ready(Polled::Noop);
+        };
+        if !shared.queue.is_empty() {
+            shared.queued = 0;
+            polling.release = false;
+            return Poll::Ready(Polled::Items(std::mem::take(&mut shared.queue)));
+        }
+        if std::mem::take(&mut polling.release) {
+            return Poll::Ready(Polled::Noop);
+        }
+        polling.poll = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Opens a POST; false if one is open already.
+    pub(crate) fn open_post(&self) -> bool {
+        let mut shared = self.shared.lock();
+        match &mut shared.polling {
+            Some(polling) => !std::mem::replace(&mut polling.post_open, true),
+            None => false,
+        }
+    }
+
+    pub(crate) fn close_post(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.post_open = false;
+            polling.post = None;
+        }
+    }
+
+    /// Waits for room, and hands a payload to the driver. False if the session is over.
+    pub(crate) fn poll_deliver(&self, payload: &Bytes, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return Poll::Ready(false);
+        }
+        let Some(polling) = &mut shared.polling else { return Poll::Ready(false) };
+        if polling.inbox.is_some() {
+            polling.post = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        polling.post = None;
+        polling.inbox = Some(payload.clone());
+        shared.wake_driver();
+        Poll::Ready(true)
+    }
+}
+
+/// For an upgrade.
+impl Session {
+    /// Starts an upgrade; false if it cannot be, or one is under way.
+    pub(crate) fn start_upgrade(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let can = shared.closing.is_none() && shared.transport == TransportKind::Polling && !shared.upgrading;
+        shared.upgrading |= can;
+        can
+    }
+
+    /// Lets go of the open poll, so that the client can stop polling.
+    pub(crate) fn release_poll(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling
+            && polling.poll_open
+        {
+            polling.release = true;
+            if let Some(poll) = polling.poll.take() {
+                poll.wake();
+            }
+        }
+    }
+
+    pub(crate) fn cancel_upgrade(&self) {
+        self.shared.lock().upgrading = false;
+    }
+
+    /// Goes on over a WebSocket. Gives it back if the session is over.
+    pub(crate) fn finish_upgrade(&self, handover: Box<Handover>) -> Result<(), Box<Handover>> {
+        let mut shared = self.shared.lock();
+        if shared.closing.is_some() {
+            return Err(handover);
+        }
+        shared.upgrading = false;
+        shared.transport = TransportKind::WebSocket;
+        if let Some(polling) = &mut shared.polling {
+            polling.handover = Some(handover);
+            if let Some(poll) = polling.poll.take() {
+                poll.wake();
+            }
+        }
+        shared.wake_driver();
+        Ok(())
+    }
+
+    /// Lets go of what only polling needs, once nothing of it is under way.
+    pub(crate) fn forget_polling(&self) {
+        let mut shared = self.shared.lock();
+        shared.polling.take_if(|polling| !polling.poll_open && !polling.post_open && polling.inbox.is_none() && polling.handover.is_none());
+    }
+}
