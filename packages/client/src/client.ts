@@ -119,6 +119,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
   })
 
+  let closed = false
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
@@ -138,7 +139,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,
-    isStill: (userId) => account.id() === userId,
+    isStill: (userId) => !closed && account.id() === userId,
     post: (message) => channel?.post(message),
   }
 
@@ -313,9 +314,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
     connect: connection.connect,
     close() {
+      drafts.flush()
+      closed = true
       connection.close()
       poll.stop()
-      drafts.flush()
       identity.abort()
       channel?.close()
       channel = null

@@ -67,10 +67,6 @@ const SETTLED_MS = 5_000
 
 const offline = (saw: string) => wireFailure("offline", saw)
 
-/** Errors after which trying again by itself is of no use. */
-const isFinal = (error: LamplightError) =>
-  ["unauthenticated", "forbidden", "LL-106", "LL-107"].includes(error.code)
-
 /** Makes the line. It is `idle` until retained. */
 export function createConnection(parts: ConnectionParts): Connection {
   const { clock, surroundings } = parts
@@ -210,7 +206,8 @@ export function createConnection(parts: ConnectionParts): Connection {
         if (changed) return void attempt()
       }
     }
-    if (isFinal(error)) refuse(error)
+    // What is no use repeating is not repeated.
+    if (!error.retryable) refuse(error)
     else lost(error)
   }
 

@@ -159,7 +159,7 @@ export function createList(core: Core, parts: ListParts): List {
   /** Takes in a page of the list, unless another user has come. */
   async function take(after?: string): Promise<void> {
     const me = core.me()
-    if (!me) return
+    if (!me || !core.isStill(me)) return
     try {
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)

@@ -28,7 +28,7 @@ export function createMarks(core: Core): Marks {
 
   async function flush(): Promise<void> {
     const me = core.me()
-    if (!me || sending) return
+    if (!me || sending || !core.isStill(me)) return
     sending = true
     for (const [conversationId, seq] of [...unsent]) {
       const arrived = await send(conversationId, seq)

@@ -199,7 +199,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Sends what can be sent, while holding the lock: two tabs do not send the same item. */
   async function drain(): Promise<void> {
     const me = core.me()
-    if (!me || !entries.size) return
+    if (!me || !core.isStill(me) || !entries.size) return
     again = true
     if (passing) startLanes(me)
     if (draining) return
@@ -299,6 +299,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Wakes for the earliest next try. */
   function schedule(): void {
     cancelTimer()
+    if (!core.isStill(core.me())) return
     const times = [...entries.values()].flatMap(({ nextTryAt }) => (nextTryAt === null ? [] : [nextTryAt]))
     if (!times.length) return
     cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - core.clock.now()), () => void drain())

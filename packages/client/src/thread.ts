@@ -146,7 +146,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     single(
       async () => {
         const me = core.me()
-        if (!me) return
+        if (!me || !core.isStill(me)) return
         try {
           await work()
           if (!core.isStill(me)) return
@@ -198,7 +198,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   /** What could not be fetched is tried again, later and later. */
   function again(): void {
     cancelAgain()
-    if ((error && !error.retryable) || !core.me()) return
+    if ((error && !error.retryable) || !core.me() || !core.isStill(core.me())) return
     cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )

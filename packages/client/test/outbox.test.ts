@@ -338,6 +338,21 @@ describe("the outbox", () => {
     expect(one.texts()).toEqual(["one", "two"])
   })
 
+  test("a closed client sends nothing more", async () => {
+    const { clock, seven, wires, cut, server, client } = await ready()
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.send("one")
+    seven.markRead(1)
+    await clock.advance(1_000)
+    client.close()
+    wires.socketDown = wires.httpDown = false
+    server.seen.length = 0
+    await clock.advance(120_000)
+    expect(server.seen).toEqual([])
+    expect(clock.pending).toBe(0)
+  })
+
   test("a lock that is never given back does not keep the others from sending", async () => {
     const { clock, seven, texts } = await ready({ withLock: () => new Promise(() => {}) })
     await seven.send("hello")
