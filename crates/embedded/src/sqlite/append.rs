@@ -22,7 +22,7 @@ pub(crate) fn append(
     let key = message.key.as_ref().map(|key| dedupe_key(key, &message.content));
     if let Some(key) = &key {
         let there = conn
-            .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.sender = ?2 AND e.dedupe_key = ?3"))?
+            .prepare_cached(entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"))?
             .query_row(params![known.row, sender, key], |row| entry(row, &message.conversation))
             .optional()?;
         if let Some(there) = there {

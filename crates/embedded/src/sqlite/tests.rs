@@ -118,3 +118,14 @@ fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
     migrate(&mut conn, Path::new("x"), &["CREATE TABLE one (x)", "CREATE TABLE two (x)"]).unwrap();
     assert_eq!(schema(&conn), (2, vec!["one".into(), "two".into()]));
 }
+
+#[test]
+fn what_every_append_looks_up_is_found_by_index() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
+    let lookup = super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2");
+    let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {lookup}")).unwrap();
+    let steps: Vec<String> = plan.query_map([0, 0, 0], |row| row.get("detail")).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+    assert!(steps.iter().any(|step| step.contains("entries_by_key (dedupe_key=? AND conversation=? AND sender=?)")), "{steps:?}");
+    assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
+}
