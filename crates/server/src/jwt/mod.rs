@@ -1,0 +1,145 @@
+//! Tokens of the host application: HS256 by a shared secret, and RS256, ES256 or EdDSA by a JWK set.
+//!
+//! The signature is jsonwebtoken's to check; which key may check which algorithm, and every claim, is decided here,
+//! since time comes in as an argument. A token must have an `exp`. It counts for [`EXPIRY_LEEWAY`] longer, for clocks
+//! are never quite alike, and may seem to begin up to [`FUTURE_LEEWAY`] from now.
+
+mod claims;
+mod error;
+mod jwks;
+mod keys;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Explained, TokenError};
+
+use crate::config::{JwkSource, JwtSettings};
+use crate::outgoing::Bounds;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jwks::{Jwks, Signed, Timing};
+use keys::Algorithm;
+use lamplight_domain::identity::UserId;
+use lamplight_domain::time::Timestamp;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long past its `exp` a token still counts.
+pub const EXPIRY_LEEWAY: Duration = Duration::from_secs(5);
+/// How far in the future a token's `iat` and `nbf` may be.
+pub const FUTURE_LEEWAY: Duration = Duration::from_secs(30);
+/// The longest token that is looked at.
+const MOST_BYTES: usize = 16 * 1_024;
+
+/// What a good token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// `sub`: whose it is.
+    pub user: UserId,
+    /// `name`, where it can be one.
+    pub name: Option<String>,
+    /// `picture`, where it can be an avatar's address.
+    pub picture: Option<String>,
+    /// `exp`: when it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Checks tokens.
+pub struct TokenVerifier {
+    secret: Option<DecodingKey>,
+    jwks: Option<Arc<Jwks>>,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+/// A token's header, as far as it matters.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    crit: Option<serde_json::Value>,
+}
+
+impl TokenVerifier {
+    /// A verifier for these settings. Keys at an address are fetched in the background, so that a start does not wait
+    /// for someone else's server.
+    ///
+    /// # Errors
+    /// With a sentence, when the file with the keys cannot be read.
+    pub async fn new(settings: &JwtSettings) -> Result<Self, String> {
+        Self::with_timing(settings, Timing::default()).await
+    }
+
+    async fn with_timing(settings: &JwtSettings, timing: Timing) -> Result<Self, String> {
+        let jwks = match &settings.jwks {
+            Some(source) => Some(Jwks::open(source.clone(), timing).await?),
+            None => None,
+        };
+        Ok(Self {
+            secret: settings.secret.as_ref().map(|secret| DecodingKey::from_secret(secret.expose().as_bytes())),
+            jwks,
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+        })
+    }
+
+    /// What a token says, if it can be believed at `now`. Waits only where the token names a key that is not known yet.
+    ///
+    /// # Errors
+    /// With the reason why it cannot be believed.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
+        let (header, message, signature) = take_apart(token)?;
+        let Some(algorithm) = Algorithm::parse(&header.alg) else {
+            return Err(TokenError::Algorithm { came: header.alg, have: self.algorithms() });
+        };
+        let signed = Signed { algorithm, kid: header.kid.as_deref(), message, signature };
+        match (algorithm, &self.secret, &self.jwks) {
+            (Algorithm::Hs256, Some(secret), _) if algorithm.verify(signature, message, secret) => {}
+            (Algorithm::Hs256, Some(_), _) => return Err(signed.bad_signature()),
+            (Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa, _, Some(jwks)) => jwks.verify(&signed).await?,
+            _ => return Err(TokenError::Algorithm { came: header.alg, have: self.algorithms() }),
+        }
+        let claims = message.split_once('.').map_or("", |(_, claims)| claims);
+        let claims = decode(claims).ok_or(TokenError::Malformed("its claims are not base64url"))?;
+        claims::check(&claims, self.issuer.as_deref(), self.audience.as_deref(), now)
+    }
+
+    fn algorithms(&self) -> Vec<&'static str> {
+        let shared = self.secret.iter().map(|_| "HS256");
+        let public = self.jwks.iter().flat_map(|_| ["RS256", "ES256", "EdDSA"]);
+        shared.chain(public).collect()
+    }
+}
+
+fn take_apart(token: &str) -> Result<(Header, &str, &str), TokenError> {
+    if token.len() > MOST_BYTES {
+        return Err(TokenError::Malformed("it is longer than 16 KiB"));
+    }
+    match token.split('.').count() {
+        3 => {}
+        5 => return Err(TokenError::Encrypted),
+        parts => return Err(TokenError::Opaque { parts }),
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Opaque { parts: 1 })?;
+    let header = message.split_once('.').map_or("", |(header, _)| header);
+    let header = decode(header).ok_or(TokenError::Malformed("its header is not base64url"))?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed("its header is not JSON with an alg"))?;
+    // Extensions that must be understood (RFC 7515, 4.1.11), and none is.
+    if header.crit.is_some() {
+        return Err(TokenError::Malformed("its header has crit, which asks for something that this server does not know"));
+    }
+    Ok((header, message, signature))
+}
+
+fn decode(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+/// Reads or fetches a JWK set once, for the doctor: how many keys can be used, and what is wrong with the others.
+pub(crate) async fn try_keys(source: &JwkSource, bounds: Bounds) -> Result<(usize, Vec<String>), String> {
+    let json = jwks::load(source, bounds).await?;
+    let (keys, left_out) = keys::read(&json)?;
+    Ok((keys.len(), left_out))
+}
