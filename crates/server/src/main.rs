@@ -91,7 +91,10 @@ fn serve(settings: &Flags) -> ExitCode {
 fn start_log(config: &Config) {
     let filter: Targets = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
     let lines = match config.log_format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).boxed()
+        }
         LogFormat::Json => fmt::layer().with_writer(std::io::stderr).json().boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();

@@ -1,0 +1,61 @@
+# make run · make test · make check · make bench
+#
+# On a fresh machine with Rust, Node and make these do all set-up themselves.
+
+.PHONY: run build page test test-rust test-packages test-e2e check generate bench clean tools
+SHELL := /bin/bash
+
+# Everything, then the chat page on the embedded default.
+run: build
+	@exec target/release/lamplight serve
+
+# target/release/lamplight, with the page inside.
+build: page
+	cargo build --release --locked -p lamplight
+
+page: node_modules/.installed
+	npm run --silent build -w apps/chat
+
+node_modules/.installed: package.json package-lock.json $(wildcard packages/*/package.json apps/*/package.json tests/*/package.json examples/*/package.json)
+	npm ci --no-fund --no-audit
+	@touch $@
+
+# What the tests need of the system, from Debian's packages where it is missing.
+tools:
+	@scripts/tools.sh
+
+test: tools page
+	cargo test --locked --workspace --quiet
+	npm run --silent test:packages
+	cargo build --locked -p lamplight
+	npm run --silent test:e2e
+
+test-rust: page
+	cargo test --locked --workspace --quiet
+
+test-packages: node_modules/.installed
+	npm run --silent test:packages
+
+test-e2e: tools page
+	cargo build --locked -p lamplight
+	npm run --silent test:e2e
+
+# Format, lints with warnings denied, types, dependency rules.
+check: node_modules/.installed
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo test --locked --quiet -p lamplight --test architecture
+	npx --no-install biome ci --error-on-warnings .
+	npm run --silent types
+
+# What two languages share: TypeScript types and golden frames.
+generate:
+	GENERATE=1 cargo test --quiet -p lamplight-wire --test generated
+
+# Figures, as ratios to peers in the same run, into bench/results/.
+bench: build
+	scripts/bench.sh
+
+clean:
+	cargo clean
+	rm -rf node_modules apps/*/dist packages/*/dist

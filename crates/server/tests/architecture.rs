@@ -1,0 +1,105 @@
+//! Arrows run one way. This holds them in place.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// What each crate of the workspace depends on, within the workspace. Development dependencies are left aside.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let names: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let used = dependencies
+                .filter(|dependency| dependency["kind"].is_null())
+                .map(|dependency| dependency["name"].as_str().unwrap())
+                .filter(|name| names.contains(name));
+            (package["name"].as_str().unwrap().to_owned(), used.map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn crates_depend_one_way() {
+    let allowed = BTreeMap::from([
+        ("lamplight-domain", vec![]),
+        ("lamplight-usecases", vec!["lamplight-domain"]),
+        ("lamplight-wire", vec!["lamplight-domain", "lamplight-usecases"]),
+        ("lamplight-embedded", vec!["lamplight-domain", "lamplight-usecases"]),
+        ("lamplight-conformance", vec!["lamplight-domain", "lamplight-usecases"]),
+        ("socketio", vec![]),
+        ("lamplight-loadgen", vec![]),
+        ("lamplight", vec!["lamplight-domain", "lamplight-usecases", "lamplight-wire", "lamplight-embedded", "socketio"]),
+    ]);
+    for (package, used) in arrows() {
+        let allowed = allowed.get(package.as_str()).unwrap_or_else(|| panic!("{package} has no place in the house yet: give it one here"));
+        for dependency in used {
+            assert!(allowed.contains(&dependency.as_str()), "{package} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let manifest = std::fs::read_to_string(root().join("crates/domain/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    assert_eq!(dependencies.trim(), "", "the domain knows no async, no clock, no serde, no I/O");
+}
+
+/// Files of the server that may name the transport or the embedded adapters.
+#[test]
+fn the_transport_and_the_adapters_are_met_in_few_places() {
+    let source = root().join("crates/server/src");
+    let mut meeting = BTreeSet::new();
+    let mut adapting = BTreeSet::new();
+    let mut folders = vec![source.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
+            let uses = |what: &str| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(what));
+            if uses("socketio::") {
+                meeting.insert(name.clone());
+            }
+            if uses("lamplight_embedded::") {
+                adapting.insert(name);
+            }
+        }
+    }
+    let expected: BTreeSet<String> = ["deliver.rs", "expiry.rs", "serve.rs", "socket.rs", "wiring.rs"].map(str::to_owned).into();
+    assert_eq!(meeting, expected, "Socket.IO and Lamplight meet in few places");
+    let strangers: Vec<_> = adapting.iter().filter(|name| !name.starts_with("wiring") && !name.starts_with("doctor")).collect();
+    assert!(strangers.is_empty(), "only the wiring knows the adapters: {strangers:?}");
+}
+
+#[test]
+fn packages_depend_one_way() {
+    let used = |package: &str| -> BTreeSet<String> {
+        let text = std::fs::read_to_string(root().join(package).join("package.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let names = ["dependencies", "peerDependencies"].iter().filter_map(|kind| json[kind].as_object()).flat_map(|all| all.keys());
+        names.filter(|name| name.starts_with("@lamplight/")).cloned().collect()
+    };
+    assert_eq!(used("packages/client"), BTreeSet::new());
+    assert_eq!(used("packages/react"), BTreeSet::from(["@lamplight/client".to_owned()]));
+    assert!(used("apps/chat").is_subset(&BTreeSet::from(["@lamplight/client".to_owned(), "@lamplight/react".to_owned()])));
+}

@@ -1,0 +1,256 @@
+//! What two languages share is generated, committed, and proved to be clean here. `make generate` writes it anew.
+
+use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::message::{Content, Message};
+use lamplight_domain::presence::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{History, Page, Seen, SyncPage};
+use lamplight_usecases::{Code, Refusal, Reply};
+use lamplight_wire::decode::{self, Asked};
+use lamplight_wire::{encode, typescript};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Compares a generated text with the committed one, or writes it when asked to by `GENERATE=1`.
+fn check(path: &str, text: &str) {
+    let file = root().join(path);
+    if std::env::var_os("GENERATE").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(committed == text, "{path} is not what the shapes say: run `make generate` and look at the difference");
+}
+
+#[test]
+fn typescript_types_are_clean() {
+    check("packages/client/src/generated/wire.ts", &typescript::declarations());
+}
+
+fn asha() -> Profile {
+    Profile { id: UserId::trusted("42"), name: "Asha".into(), avatar_url: Some("https://example.org/asha.png".into()) }
+}
+
+fn ben() -> Profile {
+    Profile { name: "Ben <b>".into(), ..Profile::bare(UserId::trusted("7")) }
+}
+
+const AT: Timestamp = Timestamp(1_764_000_000_120);
+const EPOCH: u64 = 3 << 32;
+
+fn presence(version: u64) -> Arc<Presence> {
+    Arc::new(Presence {
+        profile: asha(),
+        status: Status::Busy,
+        text: Some("Lunch".into()),
+        last_active_at: AT,
+        activities: vec![Activity { kind: "in_call".into(), label: None, conversation: Some(ConversationId::trusted("c1")) }],
+        version,
+        since: EPOCH + 1,
+    })
+}
+
+fn plain_presence(version: u64) -> Arc<Presence> {
+    let plain = Presence { profile: ben(), status: Status::Online, text: None, last_active_at: AT, activities: vec![], version, since: version };
+    Arc::new(plain)
+}
+
+fn absence(version: u64) -> Absence {
+    Absence { user: UserId::trusted("42"), last_seen_at: Some(AT), reason: OfflineReason::Closed, version }
+}
+
+fn message(seq: u64) -> Message {
+    Message {
+        id: MessageId::trusted(format!("m{seq}")),
+        conversation: ConversationId::trusted("c1"),
+        seq,
+        sender: UserId::trusted("42"),
+        content: Content::trusted("Hi <script>\n\u{1F44B}"),
+        client_message_id: (seq == 2).then(|| "0190e0a0-0000-7000-8000-000000000001".into()),
+        created_at: AT,
+    }
+}
+
+fn conversation() -> Conversation {
+    Conversation {
+        id: ConversationId::trusted("c1"),
+        members: vec![asha(), ben()],
+        last_message: Some(message(2)),
+        unread: 1,
+        head_seq: 2,
+        read_seq: 1,
+        created_at: AT,
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt { user: UserId::trusted("7"), delivered_seq: 2, read_seq: 1 }
+}
+
+fn frames() -> Value {
+    let c1 = ConversationId::trusted("c1");
+    let mut all = Map::new();
+    let mut add = |name: &str, text: String| {
+        all.insert(name.to_owned(), serde_json::from_str(&text).unwrap());
+    };
+    let changes = [
+        Change::Online(presence(EPOCH + 1)),
+        Change::Updated(presence(EPOCH + 2)),
+        Change::Offline(absence(EPOCH + 3)),
+    ];
+    let list = [presence(EPOCH + 2), plain_presence(EPOCH + 4)];
+    add("event online_users", encode::online_users(list.iter(), 2, false, EPOCH + 4));
+    for change in &changes {
+        let (name, json) = encode::presence_event(change);
+        add(&format!("event {name}"), json);
+    }
+    add("event presence_changes", encode::presence_changes(&changes, EPOCH + 3, None));
+    add("event new_private_message", encode::message(&message(2)));
+    add("event typing", encode::typing(&c1, &UserId::trusted("7"), true, AT));
+    add("event receipt", encode::receipt(&c1, &receipt()));
+    add("event conversation_updated", encode::conversation(&conversation()));
+    add("event token_expired", encode::token_expired(30_000));
+
+    let chosen = Chosen { status: Manual::Invisible, text: Some("Lunch".into()), until: Some(AT) };
+    let page = SyncPage {
+        entries: vec![message(1), message(2)],
+        head_seq: 2,
+        read_seq: 1,
+        receipts: vec![receipt()],
+        first_seq: 1,
+        has_more: false,
+    };
+    let replies = [
+        ("done", Reply::Done),
+        (
+            "join_user",
+            Reply::Joined {
+                user: asha(),
+                session: SessionId::trusted("socket"),
+                mode: lamplight_domain::feed::Mode::Diff,
+                chosen: Chosen::default(),
+            },
+        ),
+        ("set_status", Reply::Status(chosen)),
+        (
+            "watch_presence",
+            Reply::Watching(vec![
+                (Seen { user: UserId::trusted("42"), shown: Some(presence(EPOCH + 2)), version: EPOCH + 2 }, None),
+                (Seen { user: UserId::trusted("9"), shown: None, version: EPOCH + 4 }, Some(AT)),
+            ]),
+        ),
+        ("send_private_message", Reply::Sent { message: Arc::new(message(2)), duplicate: false, temp_id: Some("temp-1".into()) }),
+        ("mark_read", Reply::Read { conversation: c1.clone(), read_seq: 2 }),
+        (
+            "sync",
+            Reply::Synced {
+                conversations: vec![(c1.clone(), Some(page)), (ConversationId::trusted("gone"), None)],
+                added: vec![conversation()],
+            },
+        ),
+        ("online-users", Reply::Online { users: list.to_vec(), count: 2, next: Some("cursor".into()), degraded: false }),
+        ("online-users countOnly", Reply::OnlineCount { count: 2, degraded: true }),
+        ("conversations", Reply::Conversations(Page { items: vec![conversation()], next: None })),
+        ("conversation", Reply::Conversation { conversation: conversation(), created: true }),
+        ("messages", Reply::History(History { entries: vec![message(1)], has_more: true })),
+        ("users", Reply::Users(Page { items: vec![asha(), ben()], next: None })),
+        ("session", Reply::User(asha())),
+        ("login", Reply::SignedIn { user: asha(), token: "secret".into(), expires: AT }),
+    ];
+    for (name, reply) in replies {
+        add(&format!("reply {name}"), encode::reply(&reply));
+    }
+    add("reply authenticate", encode::authenticated(Some(AT)));
+    for code in Code::ALL {
+        let refusal = Refusal { code, message: "A sentence.".into(), retry_after: code.is_retryable().then_some(Duration::from_millis(250)) };
+        add(&format!("refusal {}", code.as_str()), encode::refusal(&refusal));
+    }
+    Value::Object(all)
+}
+
+#[test]
+fn golden_frames_are_clean() {
+    check("fixtures/wire/frames.json", &(serde_json::to_string_pretty(&frames()).unwrap() + "\n"));
+}
+
+/// What a client may send, good and bad, and what is understood.
+fn received() -> Vec<(&'static str, Value)> {
+    vec![
+        ("join_user", json!("42")),
+        ("join_user", json!(42)),
+        ("join_user", json!({ "userId": 42, "roster": "diff", "name": " Asha ", "avatarUrl": "https://example.org/a.png", "more": 1 })),
+        ("join_user", json!({ "userId": "42", "roster": "everything" })),
+        ("join_user", json!({ "userId": "42", "avatarUrl": "javascript:alert(1)" })),
+        ("join_user", json!(4.5)),
+        ("join_user", json!("")),
+        ("join_user", json!("a\u{0}b")),
+        ("join_user", json!("x".repeat(129))),
+        ("join_user", Value::Null),
+        ("user_activity", Value::Null),
+        ("user_activity", json!({})),
+        ("user_activity", json!({ "active": false })),
+        ("user_activity", json!({ "active": "no" })),
+        ("set_status", json!({ "status": "busy", "text": "Lunch", "until": "2026-01-31T12:00:00Z" })),
+        ("set_status", json!({ "status": "asleep" })),
+        ("set_status", json!({ "status": "away", "until": "noon" })),
+        ("set_status", json!({ "status": "away", "text": "x".repeat(201) })),
+        ("set_activity", json!({ "activity": { "kind": "in_call", "conversationId": 7 } })),
+        ("set_activity", json!({ "activity": null })),
+        ("set_activity", json!({})),
+        ("watch_presence", json!({ "userIds": ["1", 2] })),
+        ("unwatch_presence", json!({ "userIds": [] })),
+        ("watch_presence", json!({ "userIds": [null] })),
+        ("join_conversation", json!("7")),
+        ("join_conversation", json!(7)),
+        ("leave_conversation", json!({ "conversationId": 7 })),
+        ("send_private_message", json!({ "conversationId": 7, "content": " hi ", "clientMessageId": "id-1", "tempId": "temp-1" })),
+        ("send_private_message", json!({ "conversationId": "7", "content": "hi", "tempId": "temp-1", "senderId": 42 })),
+        ("send_private_message", json!({ "conversationId": "7", "content": "hi" })),
+        ("send_private_message", json!({ "conversationId": "7" })),
+        ("send_private_message", json!({ "conversationId": "7", "content": 5 })),
+        ("send_private_message", json!({ "conversationId": "7", "content": "hi", "clientMessageId": "" })),
+        ("send_private_message", json!([1, 2])),
+        ("typing", json!({ "conversationId": "7", "isTyping": true })),
+        ("typing", json!({ "conversationId": "7", "isTyping": 1 })),
+        ("mark_read", json!({ "conversationId": "7", "seq": 5 })),
+        ("mark_read", json!({ "conversationId": "7", "seq": -1 })),
+        ("mark_read", json!({ "conversationId": "7", "seq": 1.5 })),
+        ("sync", json!({ "conversations": { "7": 5, "8": 0 } })),
+        ("sync", json!({ "conversations": [] })),
+        ("authenticate", json!({ "token": "t" })),
+        ("authenticate", json!({})),
+        ("drop_tables", Value::Null),
+    ]
+}
+
+#[test]
+fn golden_commands_are_clean() {
+    let understood: Vec<Value> = received()
+        .into_iter()
+        .map(|(event, payload)| {
+            let asked = decode::event(event, &payload.to_string());
+            let said = match asked {
+                Ok(Asked::Command(command)) => format!("{command:?}"),
+                Ok(Asked::Authenticate(token)) => format!("Authenticate({token:?})"),
+                Err(refusal) => format!("refused: {}: {}", refusal.code.as_str(), refusal.message),
+            };
+            json!({ "event": event, "payload": payload, "understood": said })
+        })
+        .collect();
+    check("fixtures/wire/commands.json", &(serde_json::to_string_pretty(&understood).unwrap() + "\n"));
+}
+
+#[test]
+fn nesting_exhausts_nobody() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(decode::event("join_user", &deep).is_err());
+    assert!(decode::event("send_private_message", &format!("{{\"content\":{deep}}}")).is_err());
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the machine lacks, from Debian's packages.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium fonts-liberation fonts-noto-color-emoji)
+command -v strace >/dev/null || missing+=(strace)
+command -v prlimit >/dev/null || missing+=(util-linux)
+command -v python3 >/dev/null || missing+=(python3)
+# A Python without its ensurepip cannot make the environment of its own that the Python client is tried in.
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+if ! command -v apt-get >/dev/null; then
+  echo "The tests need: ${missing[*]}. Install them and run make test again." >&2
+  exit 1
+fi
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo="sudo"
+echo "Installing ${missing[*]} …"
+$sudo apt-get update -qq
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
