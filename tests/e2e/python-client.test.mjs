@@ -1,0 +1,26 @@
+// PyPI's python-socketio against the binary.
+import assert from "node:assert/strict"
+import { execFile } from "node:child_process"
+import { before, test } from "node:test"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { put } from "./support/person.mjs"
+import { OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+
+const run = promisify(execFile)
+const here = (name) => fileURLToPath(new URL(name, import.meta.url))
+
+before(() => run(here("setup-python.sh")))
+
+for (const transport of ["polling", "websocket"]) {
+  test(`python-socketio joins, sends and receives over ${transport}`, async (t) => {
+    const server = await serve(t, { ...OPEN, SERVER_KEY })
+    await put(server, "/api/privatechat/conversations/7", { memberIds: [42, 57] }, { token: SERVER_KEY })
+    const { stdout } = await run(
+      here(".venv/bin/python"),
+      [here("python_client.py"), server.url, transport, "7"],
+      { timeout: 60_000 },
+    )
+    assert.match(stdout, /ok/)
+  })
+}

@@ -1,0 +1,183 @@
+// People: their sockets and what came to them, and their HTTP.
+import { io } from "socket.io-client"
+import { until, within } from "./wait.mjs"
+
+/** A socket that keeps everything that comes. */
+export class Client {
+  /** Every event in the order in which it came: `{ name, data, at }`. */
+  events = []
+
+  /** @param {string} url @param {import("socket.io-client").ManagerOptions & { auth?: object }} options */
+  constructor(url, options = {}) {
+    this.socket = io(url, {
+      path: "/api/socketio",
+      transports: ["websocket"],
+      forceNew: true,
+      reconnection: false,
+      ...options,
+    })
+    this.socket.onAny((name, data) => this.events.push({ name, data, at: performance.now() }))
+    this.socket.on("disconnect", (reason) =>
+      this.events.push({ name: "(disconnect)", data: reason, at: performance.now() }),
+    )
+  }
+
+  get id() {
+    return this.socket.id
+  }
+
+  /** Resolves when connected, rejects with the server's refusal. */
+  async connected() {
+    if (this.socket.connected) return this
+    await within(
+      new Promise((resolve, reject) => {
+        this.socket.once("connect", resolve)
+        this.socket.once("connect_error", reject)
+      }),
+      8_000,
+      "connecting",
+    )
+    return this
+  }
+
+  /** Emits and gives the acknowledgement. */
+  ask(name, ...data) {
+    return this.socket.timeout(8_000).emitWithAck(name, ...data)
+  }
+
+  /** Emits, and throws if it is refused. */
+  async must(name, ...data) {
+    const answer = await this.ask(name, ...data)
+    if (answer?.success !== true) throw new Error(`${name} was refused: ${JSON.stringify(answer)}`)
+    return answer
+  }
+
+  send(conversationId, content, more = {}) {
+    return this.ask("send_private_message", { conversationId, content, ...more })
+  }
+
+  /** Where the record is now, to look at what comes after. */
+  mark() {
+    return this.events.length
+  }
+
+  all(name, since = 0) {
+    return this.events
+      .slice(since)
+      .filter((event) => event.name === name)
+      .map((event) => event.data)
+  }
+
+  /** Waits for an event that fits. */
+  async sees(name, fits = () => true, { since = 0, within: limit = 8_000 } = {}) {
+    const what = `${name} fitting ${fits}; there came ${JSON.stringify(this.events.slice(since))?.slice(0, 2_000)}`
+    let found
+    await until(
+      () => {
+        found = this.events.slice(since).find((event) => event.name === name && fits(event.data))
+        return found !== undefined
+      },
+      what,
+      limit,
+    ).catch((error) => {
+      error.message = `${error.message} … at the end ${JSON.stringify(this.events.slice(since)).slice(0, 2_000)}`
+      throw error
+    })
+    return found.data
+  }
+
+  messages(since = 0) {
+    return this.all("new_private_message", since)
+  }
+
+  close() {
+    this.socket.disconnect()
+  }
+
+  /** Cuts the transport without a word, as a lost network does. */
+  cut() {
+    const { transport } = this.socket.io.engine
+    if (transport.ws) transport.ws.terminate()
+    else this.socket.io.engine.close()
+  }
+}
+
+/**
+ * Makes people for one test, and ends their sockets with it.
+ * @param {{ after(end: () => unknown): void }} t
+ * @param {import("./server.mjs").Server} server
+ */
+export function crowd(t, server) {
+  const clients = []
+  t.after(() => {
+    for (const client of clients) client.close()
+  })
+  const connect = async (options) => {
+    const client = new Client(server.url, options)
+    clients.push(client)
+    return client.connected()
+  }
+  /** In `open`: a socket that joined. */
+  const join = async (userId, { roster = "none", options, ...more } = {}) => {
+    const client = await connect(options)
+    client.joined = await client.must("join_user", { userId, roster, ...more })
+    return client
+  }
+  /** With a token. */
+  const enter = async (account, { roster = "none", options } = {}) => {
+    const client = await connect({ auth: { token: account.token }, ...options })
+    client.joined = await client.must("join_user", { userId: account.user.id, roster })
+    return client
+  }
+  return { connect, join, enter }
+}
+
+/**
+ * One request.
+ * @returns {Promise<{ status: number, headers: Headers, body: any, text: string }>}
+ */
+export async function request(server, method, path, { as, token, body, headers = {}, raw } = {}) {
+  const all = { ...headers }
+  if (as !== undefined) all["x-user-id"] = String(as)
+  if (token !== undefined) all.authorization = `Bearer ${token}`
+  if (body !== undefined) all["content-type"] ??= "application/json"
+  const response = await fetch(server.url + path, {
+    method,
+    headers: all,
+    body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+    redirect: "manual",
+  })
+  const text = await response.text()
+  let json
+  try {
+    json = JSON.parse(text)
+  } catch {
+    json = undefined
+  }
+  return { status: response.status, headers: response.headers, body: json, text }
+}
+
+export const get = (server, path, options) => request(server, "GET", path, options)
+export const post = (server, path, body, options) => request(server, "POST", path, { body, ...options })
+export const put = (server, path, body, options) => request(server, "PUT", path, { body, ...options })
+
+/** The conversation of two, in `open`. */
+export async function conversationOf(server, one, other) {
+  const { body } = await post(server, "/api/privatechat/conversations", { userId: other }, { as: one })
+  if (!body?.success) throw new Error(`no conversation: ${JSON.stringify(body)}`)
+  return body.conversation.id
+}
+
+let serial = 0
+
+/** Somebody that no other test knows. */
+export const somebody = (name = "user") => `${name}-${process.pid}-${serial++}`
+
+/** Makes an account: `{ user, token }`. */
+export async function register(server, name = "Asha") {
+  const username = `${name.toLowerCase()}.${process.pid}.${serial++}`.slice(0, 32)
+  const password = "a lamp in the window"
+  const { body } = await post(server, "/api/auth/register", { username, password, name })
+  if (!body?.success) throw new Error(`no account: ${JSON.stringify(body)}`)
+  return { ...body, username, password }
+}

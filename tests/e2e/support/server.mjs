@@ -1,0 +1,175 @@
+// Starts the real binary with a data directory of its own, and ends it.
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url))
+
+/** The binary under test. */
+export const BINARY = process.env.LAMPLIGHT_BIN ?? join(ROOT, "target/debug/lamplight")
+
+/** Only what is given here is a setting: none of the shell's. */
+const SHELL = Object.fromEntries(
+  ["PATH", "HOME", "TMPDIR", "LANG"]
+    .filter((name) => process.env[name])
+    .map((name) => [name, process.env[name]]),
+)
+
+/** Ends every server that a test left behind, also when the test was stopped. */
+const running = new Set()
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+})
+
+export class Server {
+  /** @type {import("node:child_process").ChildProcess | null} */
+  #child = null
+  #settings
+  #port = 0
+  /** What was logged, all starts together. */
+  log = ""
+
+  /** @param {string} home @param {Record<string, string>} settings @param {string[]} wrapper */
+  constructor(home, settings, wrapper) {
+    this.home = home
+    this.wrapper = wrapper
+    this.#settings = settings
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  get port() {
+    return this.#port
+  }
+
+  get pid() {
+    return this.#child?.pid
+  }
+
+  /** Starts it, on the port that it had before if it had one. Resolves when it says that it is ready. */
+  async start(settings = this.#settings) {
+    this.#settings = settings
+    if (!existsSync(BINARY)) throw new Error(`There is no ${BINARY}: build it, or set LAMPLIGHT_BIN.`)
+    const [program, ...before] = [...this.wrapper, BINARY]
+    const host = settings.LISTEN ?? "127.0.0.1"
+    const child = spawn(program, [...before, "serve"], {
+      cwd: this.home,
+      env: { ...SHELL, DATA_DIR: join(this.home, "data"), ...settings, LISTEN: `${host}:${this.#port}` },
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+    this.#child = child
+    running.add(child)
+    child.stderr.setEncoding("utf8")
+    child.stderr.on("data", (text) => {
+      this.log += text
+    })
+    this.exited = new Promise((resolve) =>
+      child.on("exit", (code, signal) => {
+        running.delete(child)
+        resolve({ code, signal })
+      }),
+    )
+    const ready = new Promise((resolve, reject) => {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const port = /https?:\/\/[^/]*:(\d+)/.exec(line)?.[1]
+        if (port) resolve(Number(port))
+      })
+      this.exited.then(({ code, signal }) => {
+        // Whatever it had to say is read by then.
+        setImmediate(() => reject(new Error(`It did not start (${code ?? signal}): ${this.log}`)))
+      })
+      setTimeout(() => reject(new Error(`It was not ready in time: ${this.log}`)), 20_000).unref()
+    })
+    this.#port = await ready
+    return this
+  }
+
+  /** Stops it in the way that the system asks for, and says how it went. */
+  async stop(signal = "SIGTERM") {
+    this.#child?.kill(signal)
+    const end = await this.exited
+    this.#child = null
+    return end
+  }
+
+  /** `kill -9`. */
+  kill() {
+    return this.stop("SIGKILL")
+  }
+
+  /** Resident memory in bytes. */
+  async memory() {
+    const { readFile } = await import("node:fs/promises")
+    const status = await readFile(`/proc/${this.pid}/status`, "utf8")
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024
+  }
+}
+
+/**
+ * A server for one test file; `t.after` ends it.
+ * @param {{ after(end: () => unknown): void }} t
+ * @param {Record<string, string>} [settings]
+ * @param {string[]} [wrapper] a program that runs it, such as `prlimit`
+ */
+export async function serve(t, settings = {}, wrapper = []) {
+  const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
+  const server = new Server(home, settings, wrapper)
+  t.after(async () => {
+    if (server.pid) await server.kill()
+    await rm(home, { recursive: true, force: true })
+  })
+  return server.start()
+}
+
+/** In `open`, with times short enough to wait for and no limits but those a test sets. */
+export const OPEN = {
+  AUTH: "open",
+  PRESENCE_GRACE: "1s",
+  LIMIT_SENDS: "0",
+  LIMIT_TYPING: "0",
+  LIMIT_JOINS: "0",
+}
+
+/** With accounts. */
+export const LOCAL = { ...OPEN, AUTH: "local", LIMIT_LOGINS: "0" }
+
+/** The host application's key. */
+export const SERVER_KEY = "the-key-of-the-host-application"
+
+/** The least a token's secret may have. */
+export const JWT_SECRET = "a secret of two and thirty bytes"
+
+/** With the host application's tokens. */
+export const JWT = { ...OPEN, AUTH: "jwt", JWT_SECRET }
+
+/**
+ * Starts the binary with settings that it ought to refuse.
+ * @returns {Promise<{ code: number | null, stdout: string, stderr: string }>}
+ */
+export async function refuses(t, settings, flags = []) {
+  const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
+  t.after(() => rm(home, { recursive: true, force: true }))
+  const child = spawn(BINARY, ["serve", ...flags], {
+    cwd: home,
+    env: { ...SHELL, LISTEN: "127.0.0.1:0", DATA_DIR: join(home, "data"), ...settings },
+  })
+  running.add(child)
+  const ended = { code: null, stdout: "", stderr: "" }
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    ended.stdout += text
+    if (text.includes("ready")) child.kill("SIGKILL")
+  })
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    ended.stderr += text
+  })
+  await new Promise((resolve) => child.on("close", resolve))
+  running.delete(child)
+  ended.code = child.exitCode
+  return ended
+}

@@ -1,0 +1,32 @@
+// Waiting for what is to come, with a deadline, and never for a fixed time.
+
+/**
+ * Waits until `look` gives something true, and gives that.
+ * @template T
+ * @param {() => T | Promise<T>} look
+ */
+export async function until(look, what = String(look), within = 8_000) {
+  const end = performance.now() + within
+  for (;;) {
+    const found = await look()
+    if (found) return found
+    if (performance.now() > end) throw new Error(`This did not come true within ${within} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** Lets time pass, for what must *not* happen in it. */
+export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** @param {Promise<unknown>} promise */
+export async function within(promise, ms, what = "this") {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
