@@ -40,7 +40,9 @@ export async function buildPackage(folder, { external = [], bundled = [] } = {})
   await writeFile(at("dist/package.json"), `${JSON.stringify(published, null, 2)}\n`)
   if (bundled.length === 0) return
   const licences = await Promise.all(
-    bundled.map(async (name) => `${name}\n\n${await readFile(join(packageFolder(require, name), "LICENSE"), "utf8")}`),
+    bundled.map(
+      async (name) => `${name}\n\n${await readFile(join(packageFolder(require, name), "LICENSE"), "utf8")}`,
+    ),
   )
   await writeFile(at("dist/THIRD-PARTY-LICENSES"), licences.join("\n\n"))
 }

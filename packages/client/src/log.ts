@@ -16,10 +16,19 @@ export interface Log {
   readonly head: number
   /** Whether there are entries before the first one here. */
   readonly hasOlder: boolean
+  /** Grows when an entry that was here already changes. */
+  readonly edits: number
 }
 
 /** Nothing is here. */
-export const emptyLog: Log = { loaded: false, entries: [], held: new Map(), head: 0, hasOlder: true }
+export const emptyLog: Log = {
+  loaded: false,
+  entries: [],
+  held: new Map(),
+  head: 0,
+  hasOlder: true,
+  edits: 0,
+}
 
 /** The `seq` of the last entry of the contiguous stretch; 0 if there is none. */
 export const lastSeq = (log: Log): number => log.entries.at(-1)?.seq ?? 0
@@ -89,6 +98,18 @@ export function knowHead(log: Log, seq: number): Log {
   return seq > log.head ? { ...log, head: seq } : log
 }
 
+/** The entries that the second log has and the first had not. */
+export function freshIn(before: Log, after: Log): Message[] {
+  const { entries } = after
+  const first = firstSeq(before)
+  const last = lastSeq(before)
+  const apart = !before.entries.length || firstSeq(after) > last
+  const settled = apart
+    ? entries
+    : [...entries.slice(0, first - firstSeq(after)), ...entries.slice(last + 1 - firstSeq(after))]
+  return [...settled, ...[...after.held.values()].filter((entry) => !before.held.has(entry.seq))]
+}
+
 /** How many entries past `readSeq` are by others; null if the stretch here does not say. */
 export function countUnread(log: Log, readSeq: number, me: string): number | null {
   if (!log.loaded || hasGap(log)) return null
@@ -127,5 +148,5 @@ function replace(log: Log, entry: Message): Log {
   if (!known || (known.id === entry.id && known.content === entry.content)) return log
   const entries = [...log.entries]
   entries[at] = entry
-  return { ...log, entries }
+  return { ...log, entries, edits: log.edits + 1 }
 }

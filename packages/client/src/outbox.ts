@@ -2,6 +2,8 @@
  * What is unsent. A message is written down, then shown, then sent: in order within a conversation, one in flight, by
  * the socket or else over HTTP with the same id, until the server has it or refuses it for good.
  */
+
+import { refusal, refuseContent } from "./content.js"
 import { backoff, type Core } from "./core.js"
 import { deliver } from "./delivery.js"
 import { LamplightError, toError } from "./errors.js"
@@ -9,16 +11,6 @@ import type { OutboxRecord } from "./outbox-record.js"
 import { same, view } from "./store.js"
 import type { Outbox, OutboxItem, OutboxState, SendResult, WaitingFor } from "./types.js"
 import type { Message } from "./wire.js"
-
-/** The most characters that a message may have. */
-export const MAX_MESSAGE_LENGTH = 8_000
-
-/** How many characters a text has, as the server counts them: Unicode scalar values, so that an emoji of one is one. */
-export function messageLength(content: string): number {
-  let length = 0
-  for (const _ of content) length++
-  return length
-}
 
 /** The outbox, as the rest of the client uses it. */
 export interface OutboxRoom {
@@ -61,9 +53,6 @@ interface Entry {
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
 const LOCK_LIMIT_MS = 20_000
-
-const refusal = (code: string, message: string, fix: string) =>
-  new LamplightError({ code, message, retryable: false, fix })
 
 export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   const entries = new Map<string, Entry>()
@@ -156,16 +145,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
     if (!conversationId)
       return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
-    // The same white space as the server's: Unicode's.
-    if (/^\p{White_Space}*$/u.test(content)) {
-      return refusal("empty_message", "There is nothing to send.", "Write something first.")
-    }
-    const length = messageLength(content)
-    if (length > MAX_MESSAGE_LENGTH) {
-      const message = `A message may have ${MAX_MESSAGE_LENGTH} characters; this one has ${length}.`
-      return refusal("too_long", message, "Shorten it, or send it in parts.")
-    }
-    return parts.barred(conversationId)
+    return refuseContent(content) ?? parts.barred(conversationId)
   }
 
   async function add(conversationId: string, content: string): Promise<SendResult> {

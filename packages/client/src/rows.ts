@@ -1,5 +1,5 @@
 /** The rows of a thread: what is settled, then what has been sent but is not settled yet, then what is unsent. */
-import type { Log } from "./log.js"
+import { emptyLog, type Log } from "./log.js"
 import type { MessageRow, OutboxItem } from "./types.js"
 import type { Message } from "./wire.js"
 
@@ -52,23 +52,50 @@ export function createRows(me: () => string | null) {
       mine: true,
     }))
 
+  // Threads are long, and most often one entry is appended: what was settled is not gone through again.
+  let done = emptyLog
+  let settled: MessageRow[] = []
+  let keys = new Set<string>()
+
+  function add(rows: MessageRow[], taken: Set<string>, row: MessageRow): void {
+    // Original pages may have used one `tempId` twice: a key is never used twice.
+    const own = row.message && taken.has(row.key) ? { ...row, key: `m:${row.message.id}` } : row
+    taken.add(own.key)
+    rows.push(own)
+  }
+
+  function settle(log: Log): void {
+    const { entries } = done
+    const isAppended =
+      log.edits === done.edits &&
+      entries.length > 0 &&
+      entries[0] === log.entries[0] &&
+      entries.at(-1) === log.entries[entries.length - 1]
+    if (!isAppended) {
+      settled = []
+      keys = new Set()
+    }
+    for (let at = settled.length; at < log.entries.length; at++)
+      add(settled, keys, rowOf(log.entries[at] as Message))
+    done = log
+  }
+
   return (log: Log, items: readonly OutboxItem[]): MessageRow[] => {
-    const rows: MessageRow[] = []
-    const keys = new Set<string>()
-    const add = (row: MessageRow) => {
-      // Original pages may have used one `tempId` twice: a key is never used twice.
-      const own = row.message && keys.has(row.key) ? { ...row, key: `m:${row.message.id}` } : row
-      keys.add(own.key)
-      rows.push(own)
+    settle(log)
+    const rows = [...settled]
+    const own = [...log.held.values()].filter(
+      (message) => message.senderId === me() && message.clientMessageId,
+    )
+    const unsettled = new Set<string>()
+    for (const message of own.sort((one, other) => one.seq - other.seq)) {
+      const row = rowOf(message)
+      unsettled.add(row.key)
+      rows.push(row)
     }
-    for (const message of log.entries) add(rowOf(message))
-    if (log.held.size) {
-      const own = [...log.held.values()].filter(
-        (message) => message.senderId === me() && message.clientMessageId,
-      )
-      for (const message of own.sort((one, other) => one.seq - other.seq)) add(rowOf(message))
+    for (const item of items) {
+      const key = `c:${item.clientMessageId}`
+      if (!keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))
     }
-    for (const item of items) if (!keys.has(`c:${item.clientMessageId}`)) add(rowOfItem(item))
     return rows
   }
 }

@@ -66,12 +66,16 @@ export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () 
 
 /** `next`, or `last` if both hold the same things under the same names, or in the same order. */
 export function same<T extends object>(last: T | null | undefined, next: T): T {
+  if (!last) return next
+  if (Array.isArray(next)) {
+    // Threads are long: no list of keys is made.
+    const before = last as unknown as unknown[]
+    return before.length === next.length && next.every((entry, at) => entry === before[at]) ? last : next
+  }
   const keys = Object.keys(next) as (keyof T)[]
-  return last &&
-    keys.length === Object.keys(last).length &&
-    keys.every((key) => Object.is(last[key], next[key]))
-    ? last
-    : next
+  const isSame =
+    keys.length === Object.keys(last).length && keys.every((key) => Object.is(last[key], next[key]))
+  return isSame ? last : next
 }
 
 /** Work of which one runs at a time: who asks while it runs gets the same promise. */

@@ -9,6 +9,7 @@ import {
   countUnread,
   emptyLog,
   firstSeq,
+  freshIn,
   hasGap,
   knowHead,
   type Log,
@@ -126,7 +127,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     if (next === log) return
     const before = log
     log = next
-    for (const entry of fresh(before, next)) parts.settled(entry)
+    for (const entry of freshIn(before, next)) parts.settled(entry)
     parts.list.recount(id)
     messages.touch()
   }
@@ -340,14 +341,4 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       messages.touch()
     },
   }
-}
-
-/** What the second log has that the first had not. */
-function* fresh(before: Log, after: Log): Iterable<Message> {
-  const first = firstSeq(before)
-  const last = lastSeq(before)
-  for (const entry of after.entries) {
-    if (!before.loaded || entry.seq < first || entry.seq > last) yield entry
-  }
-  for (const [seq, entry] of after.held) if (!before.held.has(seq)) yield entry
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { addEntry, addPage, countUnread, emptyLog, hasGap, type Log, lastSeq } from "../src/log.js"
+import { addEntry, addPage, countUnread, emptyLog, freshIn, hasGap, type Log, lastSeq } from "../src/log.js"
+import { createRows } from "../src/rows.js"
 import type { Message } from "../src/wire.js"
 
 const message = (seq: number, senderId = "asha"): Message => ({
@@ -34,7 +35,9 @@ describe("a conversation's log", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (steps, limit) => {
         const server = all(40)
+        const rows = createRows(() => "me")
         let log = emptyLog
+        let last = log
         for (const { kind, at } of steps) {
           if (kind === "live") log = addEntry(log, server[at - 1] as Message)
           else {
@@ -52,6 +55,16 @@ describe("a conversation's log", () => {
             log = addPage(log, { direction: kind, entries, hasMore: rest.length > limit })
           }
           expect(isContiguous(log)).toBe(true)
+          // What is fresh is told, once.
+          const before = new Set([...last.entries, ...last.held.values()].map((entry) => entry.seq))
+          const fresh = freshIn(last, log).map((entry) => entry.seq)
+          const expected = [...log.entries, ...log.held.values()].map((entry) => entry.seq)
+          for (const seq of expected) if (!before.has(seq)) expect(fresh).toContain(seq)
+          // The rows made step by step are those made at once.
+          expect(rows(log, []).map((row) => row.key)).toEqual(
+            createRows(() => "me")(log, []).map((row) => row.key),
+          )
+          last = log
           for (const seq of log.held.keys()) expect(seq > lastSeq(log) || !log.loaded).toBe(true)
         }
         // Fetching what is missing always ends with everything there is.
@@ -96,6 +109,22 @@ describe("a conversation's log", () => {
     })
     expect(seqs(log)).toEqual([18, 19, 20])
     expect(log.hasOlder).toBe(false)
+  })
+
+  test("an entry that changed is another row, and the others stay", () => {
+    const rows = createRows(() => "me")
+    const log = newest(all(3))
+    const before = rows(log, [])
+    const after = rows(addEntry(addEntry(log, { ...message(2), content: "edited" }), message(4)), [])
+    expect(after.map((row) => row.content)).toEqual(["text 1", "edited", "text 3", "text 4"])
+    expect([after[0], after[2]]).toEqual([before[0], before[2]])
+    expect(after[0]).toBe(before[0])
+  })
+
+  test("two messages under one client id have two keys", () => {
+    const twin = (seq: number) => ({ ...message(seq, "me"), clientMessageId: "temp-1" })
+    const keys = createRows(() => "me")(newest([twin(1), twin(2)]), []).map((row) => row.key)
+    expect(new Set(keys).size).toBe(2)
   })
 
   test("M11 the same entry twice is the same log", () => {
