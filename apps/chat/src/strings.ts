@@ -94,6 +94,7 @@ export const words = {
     offline: "Offline",
     invisible: "Invisible",
     unknown: "Not known",
+    named: (name: string, state: string) => `${name}, ${state.toLocaleLowerCase()}`,
     activeAgo: (ago: string) => `Away, active ${ago}`,
     lastSeen: (ago: string) => `Last seen ${ago}`,
     unknownNow: "Presence not known right now",

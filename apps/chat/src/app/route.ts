@@ -54,13 +54,13 @@ export function go(route: Route): void {
   const hash = hashOf(route)
   if (hash === location.hash) return
   if (from.room === "thread" && route.room === "thread") history.replaceState(history.state, "", hash)
-  else history.pushState({ within: true }, "", hash)
+  else history.pushState({ from: from.room }, "", hash)
   for (const listener of listeners) listener()
 }
 
-/** Back to the list: by the history where we came from it, so that entries do not pile up. */
+/** To the list of conversations: by the history where one came from it, so that entries do not pile up. */
 export function goBack(): void {
-  if ((history.state as { within?: boolean } | null)?.within) {
+  if ((history.state as { from?: Route["room"] } | null)?.from === "conversations") {
     history.back()
     return
   }

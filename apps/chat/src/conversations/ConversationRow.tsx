@@ -49,10 +49,10 @@ export const ConversationRow = memo(function ConversationRow(props: {
         />
         <span className="row-text">
           <span className="row-line">
-            <span className="row-name" dir="auto">
+            <span className="sr-only">{words.presence.named(name, stateWord(state))}</span>
+            <span className="row-name" dir="auto" aria-hidden="true">
               {name}
             </span>
-            <span className="sr-only">, {stateWord(state).toLocaleLowerCase()}. </span>
             <time className="row-time" dateTime={at}>
               {listTime(new Date(at), today, words.time)}
             </time>

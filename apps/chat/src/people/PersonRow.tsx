@@ -1,6 +1,7 @@
 import type { PresenceView } from "@lamplight/client"
 import { memo } from "react"
 import { presenceDetail, stateWord } from "../presence/view"
+import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 
 /** One person in the sidebar. The accessible name is "Asha, online"; the line below it is the description. */
@@ -35,9 +36,9 @@ export const PersonRow = memo(
             presence={person.status}
           />
           <span className="row-text">
-            <span className="row-name block" dir="auto">
+            <span className="sr-only">{words.presence.named(name, stateWord(person.status))}</span>
+            <span className="row-name block" dir="auto" aria-hidden="true">
               {name}
-              <span className="sr-only">, {stateWord(person.status).toLocaleLowerCase()}</span>
             </span>
             <span className="row-preview block text-xs" dir="auto" aria-hidden="true">
               {detail}

@@ -23,7 +23,7 @@ import { LogRow } from "./LogRow"
 /** This near to the end still counts as being there. */
 const END_PX = 64
 /** Older messages are fetched this far before one gets to see the first. */
-const AHEAD_ROWS = 25
+const AHEAD_ROWS = 12
 
 /** What the composer may ask of the log. */
 export interface LogControl {
@@ -100,7 +100,6 @@ export function Log(props: {
   rowsNow.current = rows
 
   const look = useCallback((instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
-    if (instance.isScrolling) pinned.current = instance.isAtEnd(END_PX)
     setAtEnd(instance.isAtEnd(END_PX))
     const end = instance.range?.endIndex
     if (end === undefined) return
@@ -211,6 +210,10 @@ export function Log(props: {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
         tabIndex={0}
         onKeyDown={onKeyDown}
+        // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
+        onScroll={({ currentTarget: log }) => {
+          pinned.current = log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
+        }}
         onCopy={copyMessages}
         onBlur={(event) => {
           if (!event.currentTarget.contains(event.relatedTarget)) setCurrent(null)

@@ -1,0 +1,213 @@
+import type { Browser } from "playwright-core"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { canRun, launch, Person, phone, Server, until } from "./world"
+
+describe.skipIf(!canRun)("two people and the page", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+  beforeEach(async () => {
+    asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+  })
+  afterEach(async () => {
+    const complaints = [...asha.complaints, ...ben.complaints]
+    await asha.close()
+    await ben.close()
+    expect(complaints).toEqual([])
+  })
+
+  it("4 5 8 50: see each other come, write, and are told how much is unread", async () => {
+    const row = asha.page.getByRole("button", { name: "Ben, online" }).first()
+    await row.waitFor()
+    await asha.open(ben)
+    expect(await asha.focused()).toBe("composer")
+    await asha.say("Are you there?")
+    await asha.say("It is about the lamp.")
+    await ben.on("unread").first().waitFor()
+    await until(async () => (await ben.page.title()).startsWith("(2)"))
+    expect(await ben.on("conversation-item").first().getAttribute("data-unread")).toBe("2")
+    expect(await ben.page.locator('link[rel="icon"]').getAttribute("href")).toMatch(/^data:image\/png/)
+
+    await ben.on("conversation-item").first().click()
+    await ben.message("about the lamp").waitFor()
+    await until(async () => (await ben.page.title()) === "Asha")
+    expect(await ben.on("unread").count()).toBe(0)
+    await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
+
+    await ben.on("composer").pressSequentially("I am")
+    await asha.on("typing").waitFor()
+    await ben.on("composer").press("Enter")
+    await asha.message("I am").waitFor()
+    await until(async () => (await asha.on("typing").count()) === 0)
+    // 51: spoken once, and only what is new.
+    expect(await asha.on("announcer").textContent()).toBe("Ben: I am")
+    expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
+  })
+
+  it("32: a message that comes, and one that is acknowledged, mounts no row anew", async () => {
+    await asha.open(ben)
+    await asha.say("first")
+    await asha.message("first").waitFor()
+    await asha.page.evaluate(() => {
+      const row = document.querySelector('[data-testid="message"]') as HTMLElement & { mark?: boolean }
+      row.mark = true
+    })
+    await until(async () => (await asha.message("first").getAttribute("data-state")) === "sent")
+    await ben.on("conversation-item").first().click()
+    await ben.say("second")
+    await asha.message("second").waitFor()
+    const kept = await asha.page.evaluate(
+      () => (document.querySelector('[data-testid="message"]') as HTMLElement & { mark?: boolean }).mark,
+    )
+    expect(kept).toBe(true)
+  })
+
+  it("6 29 43 46: without a connection one keeps writing; it says what waits, and it arrives once and in order", async () => {
+    await asha.open(ben)
+    await asha.say("before")
+    await until(async () => (await asha.message("before").getAttribute("data-state")) === "sent")
+    await asha.context.setOffline(true)
+    await asha.say("one")
+    await asha.say("two")
+    await asha.message("two").waitFor()
+    expect(await asha.on("connection-banner").count()).toBe(0)
+    await asha.on("connection-banner").waitFor({ timeout: 12_000 })
+    expect(await asha.on("outbox-count").getAttribute("data-waiting")).toBe("2")
+    expect(await asha.on("waiting").allInnerTexts()).toEqual([
+      "Waits for the connection",
+      "Waits for the message before it",
+    ])
+    // 9: what is not known is not shown as known.
+    await asha.page.locator('[data-testid="thread-presence"] [data-presence="unknown"]').waitFor()
+    await asha.context.setOffline(false)
+    await ben.on("conversation-item").first().click()
+    await ben.message("two").waitFor({ timeout: 15_000 })
+    const got = await ben.on("message").evaluateAll((rows) => rows.map((row) => row.dataset.seq))
+    expect(got).toEqual(["1", "2", "3"])
+    await until(async () => (await asha.on("connection-banner").count()) === 0)
+  })
+
+  it("sends over HTTP while the socket is refused", async () => {
+    await asha.open(ben)
+    await asha.page.route("**/api/socketio/**", (route) => route.abort())
+    await asha.page.routeWebSocket("**/api/socketio/**", (socket) => socket.close())
+    await asha.page.reload()
+    await asha.on("composer").waitFor()
+    await asha.say("by the other door")
+    await ben.on("conversation-item").first().click()
+    await ben.message("by the other door").waitFor({ timeout: 15_000 })
+    await until(
+      async () => (await asha.message("by the other door").getAttribute("data-state")) === "sent",
+      15_000,
+    )
+  })
+
+  it("28: a refused message stays, survives a reload, and can be mended", async () => {
+    await asha.open(ben)
+    await asha.page.route("**/api/socketio/**", (route) => route.abort())
+    await asha.page.routeWebSocket("**/api/socketio/**", (socket) => socket.close())
+    await asha.page.route("**/api/privatechat/message", (route) =>
+      route.fulfill({
+        status: 403,
+        json: { success: false, error: "You may not write here.", code: "forbidden", retryable: false },
+      }),
+    )
+    await asha.page.reload()
+    await asha.on("composer").waitFor()
+    await asha.say("refused")
+    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
+    await asha.page.locator("[data-sonner-toast]").first().waitFor()
+    expect(await asha.on("conversation-item").first().textContent()).toContain("Not sent:")
+    await asha.page.reload()
+    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed")
+    for (const action of ["retry", "edit", "copy", "delete"])
+      expect(await asha.on(action).isVisible()).toBe(true)
+    await asha.page.unroute("**/api/privatechat/message")
+    await asha.on("edit").click()
+    await asha.page.getByRole("textbox", { name: "Edit" }).fill("mended")
+    await asha.page.keyboard.press("Enter")
+    await until(async () => (await asha.message("mended").getAttribute("data-state")) === "sent", 15_000)
+  })
+
+  it("38: a draft survives a switch and a reload, shows in its row, and goes when it is sent", async () => {
+    await asha.open(ben)
+    await asha.on("composer").fill("half a thought")
+    await asha.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await asha.on("conversation-item").filter({ hasText: "Draft:" }).waitFor()
+    // What was typed is written down a moment later, not with every key.
+    await asha.page.waitForTimeout(400)
+    await asha.page.reload()
+    await asha.on("conversation-item").first().click()
+    await until(async () => (await asha.on("composer").inputValue()) === "half a thought")
+    await asha.on("composer").press("Enter")
+    await asha.message("half a thought").waitFor()
+    expect(await asha.on("composer").inputValue()).toBe("")
+    await asha.page.waitForTimeout(400)
+    await asha.page.reload()
+    await asha.message("half a thought").waitFor()
+    expect(await asha.on("composer").inputValue()).toBe("")
+  })
+
+  it("36 37: Enter chooses the word while one composes, and is a new line under a finger", async () => {
+    await asha.open(ben)
+    await asha.on("composer").fill("にほん")
+    await asha.on("composer").evaluate((field) => {
+      field.dispatchEvent(
+        new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }),
+      )
+      field.dispatchEvent(new CompositionEvent("compositionend", { bubbles: true }))
+      field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }))
+    })
+    expect(await asha.on("message").count()).toBe(0)
+    expect(await asha.on("composer").inputValue()).toBe("にほん")
+
+    const cleo = await (await Person.arrive(browser, server, "Cleo", phone)).signUp()
+    await cleo.open(ben)
+    await cleo.on("composer").fill("line")
+    await cleo.on("composer").press("Enter")
+    expect(await cleo.on("composer").inputValue()).toBe("line\n")
+    await cleo.on("send").tap()
+    await cleo.message("line").waitFor()
+    // One room at a time, and the way back.
+    expect(await cleo.on("conversations").isVisible()).toBe(false)
+    await cleo.on("back").tap()
+    await cleo.on("conversation-item").first().waitFor()
+    await cleo.close()
+  })
+
+  it("34 57: shows markup as text, and links only what is safe", async () => {
+    await asha.open(ben)
+    await asha.say("<img src=x onerror=alert(1)> javascript:alert(1) https://example.org/a")
+    const bubble = asha.on("message").first().locator("[data-content]")
+    await bubble.waitFor()
+    expect(await bubble.locator("img").count()).toBe(0)
+    expect(
+      await bubble.locator("a").evaluateAll((links) => links.map((a) => a.getAttribute("href"))),
+    ).toEqual(["https://example.org/a"])
+    expect(await bubble.locator("a").getAttribute("rel")).toContain("noopener")
+    expect(await bubble.getAttribute("dir")).toBe("auto")
+  })
+
+  it("signs out at once for everyone, and leaves no name in the title", async () => {
+    await asha.open(ben)
+    await ben.page.locator('[data-testid="status-menu"]:visible').click()
+    await ben.on("sign-out").click()
+    await ben.on("signin-form").waitFor()
+    expect(await ben.page.title()).toBe("Lamplight")
+    await asha.page
+      .locator('[data-testid="thread-presence"] [data-presence="offline"]')
+      .waitFor({ timeout: 2_000 })
+  })
+})

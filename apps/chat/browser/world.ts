@@ -1,0 +1,198 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core"
+
+/** The binary whose page is looked at: LAMPLIGHT_BIN, or what the workspace has built. */
+function binary(): string | null {
+  const built = ["release", "debug"].map((kind) =>
+    fileURLToPath(new URL(`../../../target/${kind}/lamplight`, import.meta.url)),
+  )
+  return [process.env.LAMPLIGHT_BIN, ...built].find((path) => path && existsSync(path)) ?? null
+}
+
+/** Whether there is anything to look at. LAMPLIGHT_URL names a server that runs already. */
+export const canRun = Boolean(process.env.LAMPLIGHT_URL) || binary() !== null
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
+    })
+  })
+}
+
+/** A server of one's own, with its data thrown away afterwards. */
+export class Server {
+  url = process.env.LAMPLIGHT_URL ?? ""
+  #process: ChildProcess | null = null
+  #data = ""
+
+  async start(settings: Record<string, string> = {}): Promise<this> {
+    if (this.url) return this
+    const program = binary()
+    if (!program) throw new Error("There is no lamplight binary; run `make build`, or set LAMPLIGHT_URL.")
+    const port = await freePort()
+    this.#data = await mkdtemp(join(tmpdir(), "lamplight-page-"))
+    this.#process = spawn(program, ["serve"], {
+      env: {
+        ...process.env,
+        LISTEN: `127.0.0.1:${port}`,
+        DATA_DIR: this.#data,
+        LIMIT_LOGINS: "0",
+        LIMIT_SENDS: "0",
+        ...settings,
+      },
+      stdio: "ignore",
+    })
+    this.url = `http://127.0.0.1:${port}`
+    await until(async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok ?? false, 10_000)
+    return this
+  }
+
+  async stop(): Promise<void> {
+    this.#process?.kill("SIGTERM")
+    if (this.#data) await rm(this.#data, { recursive: true, force: true })
+  }
+}
+
+/** Waits for something to become true, looking often. */
+export async function until(look: () => Promise<boolean> | boolean, within = 5_000): Promise<void> {
+  const end = Date.now() + within
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`This did not come true within ${within} ms: ${look}`)
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ),
+  })
+}
+
+export const phone: BrowserContextOptions = {
+  viewport: { width: 390, height: 844 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+}
+
+let serial = 0
+
+/** Somebody with an account and a browser of their own. */
+export class Person {
+  /** What the page complained about; the policy's violations end up here too. */
+  complaints: string[] = []
+  username: string
+
+  private constructor(
+    readonly context: BrowserContext,
+    readonly page: Page,
+    readonly name: string,
+  ) {
+    this.username = `${name.toLowerCase()}.${Date.now().toString(36)}${serial++}`
+    page.on("pageerror", (error) => this.complaints.push(error.message))
+    page.on("console", (message) => {
+      // A refused request is an answer, not a fault of the page.
+      if (
+        message.type() === "error" &&
+        !/Failed to load resource|WebSocket connection/.test(message.text())
+      ) {
+        this.complaints.push(message.text())
+      }
+    })
+  }
+
+  static async arrive(browser: Browser, server: Server, name: string, options: BrowserContextOptions = {}) {
+    const context = await browser.newContext({
+      locale: "en-GB",
+      viewport: { width: 1360, height: 860 },
+      ...options,
+    })
+    const page = await context.newPage()
+    const person = new Person(context, page, name)
+    await page.goto(`${server.url}/chat`)
+    return person
+  }
+
+  /** Through the form, as anyone would. */
+  async signUp(): Promise<this> {
+    await this.on("signin-switch").click()
+    await this.page.locator("[name=username]").fill(this.username)
+    await this.page.locator("[name=name]").fill(this.name)
+    await this.page.locator("[name=password]").fill("a lamp in the window")
+    await this.on("signin-submit").click()
+    await this.page.locator('[data-testid="status-menu"]:visible').waitFor()
+    return this
+  }
+
+  on(testId: string) {
+    return this.page.locator(`[data-testid="${testId}"]`)
+  }
+
+  message(text: string) {
+    return this.on("message").filter({ hasText: text })
+  }
+
+  /** Opens the conversation with somebody who is in. */
+  async open(other: Person): Promise<void> {
+    if (!(await this.on("people-search").isVisible()))
+      await this.page.getByRole("button", { name: "People" }).click()
+    await this.on("online-user").filter({ hasText: other.name }).first().click()
+    await this.on("composer").waitFor()
+  }
+
+  async say(text: string): Promise<void> {
+    await this.on("composer").fill(text)
+    await this.on("composer").press("Enter")
+  }
+
+  /** Many messages at once, by the other door, in order. */
+  async pour(count: number, text: (n: number) => string): Promise<void> {
+    await this.page.evaluate(
+      async ([id, words]) => {
+        for (const content of words) {
+          await fetch("/api/privatechat/message", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ conversationId: id, content, clientMessageId: crypto.randomUUID() }),
+          })
+        }
+      },
+      [await this.conversationId(), Array.from({ length: count }, (_, n) => text(n))] as const,
+    )
+  }
+
+  async conversationId(): Promise<string> {
+    return this.page.evaluate(() => decodeURIComponent(location.hash.replace("#/c/", "")))
+  }
+
+  focused(): Promise<string> {
+    return this.page.evaluate(() => {
+      const element = document.activeElement as HTMLElement | null
+      return element?.dataset.testid ?? element?.tagName ?? ""
+    })
+  }
+
+  close(): Promise<void> {
+    return this.context.close()
+  }
+}
