@@ -1,7 +1,9 @@
 //! The accept loop. It is ours because the transport needs the bare TCP stream after an upgrade.
 
 use crate::connections::{ConnectionCounts, Counted};
-use ::http::{Request, Response, StatusCode};
+use crate::origin::client_address;
+use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use ::http::{Request, Response, StatusCode, Uri};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -10,11 +12,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
-use socketio::SocketIo;
+use lamplight_usecases::Refusal;
+use socketio::{ConnectionGuard, SocketIo};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -36,9 +40,11 @@ pub struct Service {
     pub router: Router,
     /// The socket's.
     pub io: SocketIo,
-    /// Connections by address.
-    pub counts: ConnectionCounts,
-    /// Proxies pass on the connections of many, so theirs are not counted as one address'.
+    /// TCP connections that still speak HTTP, by address.
+    pub connections: ConnectionCounts,
+    /// Socket.IO connections, on either transport, by the address they come from as far as that is believed.
+    pub sessions: ConnectionCounts,
+    /// Proxies pass on the connections of many, so their own are not counted.
     pub proxies: Vec<IpNet>,
 }
 
@@ -59,7 +65,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
             () = &mut stop => break,
         };
         let is_proxy = service.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
-        let counted = if is_proxy { Ok(None) } else { service.counts.add(peer.ip()) };
+        let counted = if is_proxy { Ok(None) } else { service.connections.add(peer.ip()) };
         match counted {
             Ok(counted) => serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted),
             Err(()) => drop(tokio::spawn(turn_away(stream))),
@@ -108,6 +114,13 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
 
 async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
     if service.io.matches(request.uri().path()) {
+        if opens_a_session(request.uri()) {
+            match service.sessions.add(client_address(request.headers(), peer, &service.proxies)) {
+                Ok(Some(counted)) => drop(request.extensions_mut().insert(ConnectionGuard(Arc::new(counted)))),
+                Ok(None) => {}
+                Err(()) => return too_many_connections(),
+            }
+        }
         return service.io.handle(request, peer).await.map(Body::new);
     }
     request.extensions_mut().insert(ConnectInfo(peer));
@@ -117,18 +130,26 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
     }
 }
 
+/// A request that names no session is about to open one (Engine.IO protocol, "Handshake").
+fn opens_a_session(uri: &Uri) -> bool {
+    !uri.query().unwrap_or("").split('&').any(|pair| pair.starts_with("sid="))
+}
+
+fn too_many_connections() -> Response<Body> {
+    let refusal = Refusal::rate_limited("Too many connections from your address.", Duration::from_secs(10));
+    crate::metrics::refused(refusal.code.as_str());
+    let response = Response::builder()
+        .status(StatusCode::TOO_MANY_REQUESTS)
+        .header(CONTENT_TYPE, "application/json")
+        .header(RETRY_AFTER, "10")
+        .header(CONNECTION, "close")
+        .body(Body::from(lamplight_wire::encode::refusal(&refusal)));
+    response.unwrap_or_default()
+}
+
 /// An address with too many connections is told so, and its connection is closed.
 async fn turn_away(stream: TcpStream) {
-    let refuse = service_fn(|_: Request<Incoming>| async {
-        let text = r#"{"success":false,"error":"Too many connections from your address.","code":"rate_limited","retryable":true,"retryAfterMs":10000}"#;
-        let response = Response::builder()
-            .status(StatusCode::TOO_MANY_REQUESTS)
-            .header("content-type", "application/json")
-            .header("retry-after", "10")
-            .header("connection", "close")
-            .body(Body::from(text));
-        Ok::<_, Infallible>(response.unwrap_or_default())
-    });
+    let refuse = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(too_many_connections()) });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_headers(HEADERS)

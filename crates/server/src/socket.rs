@@ -1,7 +1,6 @@
 //! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
 
 use crate::auth::{Gate, Proved};
-use crate::connections::{ConnectionCounts, Counted};
 use crate::deliver::Deliver;
 use crate::expiry::Expiries;
 use crate::metrics;
@@ -38,8 +37,6 @@ pub struct Member {
     announced: AtomicBool,
     signed_out: AtomicBool,
     in_flight: AtomicUsize,
-    /// Counts this connection for its address.
-    _counted: Option<Counted>,
 }
 
 impl Member {
@@ -84,8 +81,6 @@ pub struct Door {
     pub deliver: Arc<Deliver>,
     /// Tokens that run out.
     pub expiries: Arc<Expiries>,
-    /// Connections by address.
-    pub counts: ConnectionCounts,
 }
 
 impl SocketHandler for Door {
@@ -98,10 +93,6 @@ impl SocketHandler for Door {
             Some(auth) => serde_json::from_str(auth.get()).map_err(|_| refuse(&Refusal::invalid("auth.token is a string.")))?,
             None => ConnectAuth::default(),
         };
-        let counted = self
-            .counts
-            .add(address)
-            .map_err(|()| refuse(&Refusal::rate_limited("Too many connections from your address.", std::time::Duration::from_secs(10))))?;
         let proved = self.gate.socket(auth.token.as_deref(), &handshake.headers, address).await.map_err(|refusal| {
             metrics::refused(refusal.code.as_str());
             refuse(&refusal)
@@ -119,7 +110,6 @@ impl SocketHandler for Door {
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            _counted: counted,
         })
     }
 

@@ -104,15 +104,9 @@ impl Lamplight {
             proxies: config.trusted_proxies.clone(),
             clock: Arc::clone(&clock),
         });
-        let counts = ConnectionCounts::new(config.limit_connections);
         let expiries = Arc::new(Expiries::default());
-        let door = Door {
-            handler: Arc::clone(&handler),
-            gate: Arc::clone(&gate),
-            deliver: Arc::clone(&deliver),
-            expiries: Arc::clone(&expiries),
-            counts: counts.clone(),
-        };
+        let door =
+            Door { handler: Arc::clone(&handler), gate: Arc::clone(&gate), deliver: Arc::clone(&deliver), expiries: Arc::clone(&expiries) };
         let io = transport(config, door, &gate);
         let ready =
             Arc::new(Parts { store: Arc::clone(&store), presence: Arc::clone(&presence), deliver: Arc::clone(&deliver), io: io.clone() });
@@ -124,7 +118,13 @@ impl Lamplight {
             metrics: metrics::install(),
             max_payload: config.max_payload,
         });
-        let service = Service { router: http::router(site), io, counts, proxies: config.trusted_proxies.clone() };
+        let service = Service {
+            router: http::router(site),
+            io,
+            connections: ConnectionCounts::new(config.limit_connections),
+            sessions: ConnectionCounts::new(config.limit_connections),
+            proxies: config.trusted_proxies.clone(),
+        };
         Ok(Self { service, handler, presence, deliver, expiries, store, clock })
     }
 
