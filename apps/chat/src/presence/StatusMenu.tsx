@@ -103,6 +103,11 @@ export function StatusMenu(props: {
           sideOffset={6}
           collisionPadding={12}
           aria-label={words.status.choose}
+          onOpenAutoFocus={(event) => {
+            // The text field comes first, but on a phone the focus there would bring up the keyboard.
+            event.preventDefault()
+            ;(event.target as HTMLElement).querySelector<HTMLElement>('[aria-pressed="true"]')?.focus()
+          }}
         >
           <StatusText text={me.chosen.text ?? ""} onSave={(text) => change(chosen, text)} />
           <fieldset>
