@@ -77,12 +77,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let is_open_on_purpose = reader.value(OPEN_FLAG, values::yes_or_no).unwrap_or(false);
     let data_dir = PathBuf::from(reader.text("data-dir").unwrap_or_default());
     let database = reader.value("database-url", values::sqlite_path).unwrap_or_else(|| data_dir.join("lamplight.db"));
-    let jwt = JwtSettings {
-        secret: reader.text("jwt-secret").map(Secret::new),
-        jwks: reader.value("jwt-jwks", values::jwks),
-        issuer: reader.text("jwt-issuer"),
-        audience: reader.text("jwt-audience"),
-    };
+    let jwt = read_jwt(&mut reader);
     let server_key = reader.value("server-key", values::bearer).map(Secret::new);
     let allowed_origins = reader.value("allowed-origins", values::origins).unwrap_or_default();
     let trusted_proxies = reader.value("trusted-proxies", values::networks).unwrap_or_default();
@@ -139,6 +134,22 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         Some(config) if reader.gathered.problems.is_empty() => Ok(config),
         _ => Err(ConfigError { sentences: reader.gathered.problems }),
     }
+}
+
+fn read_jwt(reader: &mut Reader) -> JwtSettings {
+    JwtSettings {
+        secret: reader.text("jwt-secret").map(Secret::new),
+        jwks: reader.value("jwt-jwks", values::jwks),
+        issuer: reader.text("jwt-issuer"),
+        audience: reader.text("jwt-audience"),
+    }
+}
+
+/// The settings for tokens alone, whatever the others are.
+pub(super) fn jwt(gathered: Gathered) -> Result<JwtSettings, ConfigError> {
+    let mut reader = Reader { gathered, warnings: Vec::new() };
+    let settings = read_jwt(&mut reader);
+    if reader.gathered.problems.is_empty() { Ok(settings) } else { Err(ConfigError { sentences: reader.gathered.problems }) }
 }
 
 fn check_open(reader: &mut Reader, identity: Identity, listen: SocketAddr, is_open_on_purpose: bool) {

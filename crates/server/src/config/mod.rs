@@ -1,6 +1,7 @@
 //! The settings: found as flags, in the environment, in `.env` and in `lamplight.toml`, checked once, and typed from
 //! then on. A wrong value stops the start with a sentence; a secret is never part of one.
 
+mod check;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -75,6 +76,16 @@ pub struct JwtSettings {
     pub issuer: Option<String>,
     /// The `aud` that a token must have.
     pub audience: Option<String>,
+}
+
+impl JwtSettings {
+    /// Reads the settings for tokens alone, from where [`Config::load`] reads them all.
+    ///
+    /// # Errors
+    /// With a sentence for everything that is wrong.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        check::jwt(gather(flags, &Surroundings { environment: &|name| std::env::var(name).ok(), directory: Some(Path::new(".")) }))
+    }
 }
 
 /// How the log is written.
@@ -156,7 +167,7 @@ impl Config {
     /// # Errors
     /// With a sentence for everything that is wrong, not only the first.
     pub fn read(flags: &Flags, environment: &dyn Fn(&str) -> Option<String>, directory: &Path) -> Result<Self, ConfigError> {
-        check::config(gather(flags, &Surroundings { environment, directory }))
+        check::config(gather(flags, &Surroundings { environment, directory: Some(directory) }))
     }
 
     /// The defaults with these settings on top, nothing read from the surroundings: for tests. Listens on a free port.
@@ -168,7 +179,7 @@ impl Config {
         let mut flags = Flags::of(settings);
         flags.values.entry("listen").or_insert_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
         flags.values.insert("data-dir", data_dir.display().to_string());
-        match check::config(gather(&flags, &Surroundings { environment: &|_| None, directory: data_dir })) {
+        match check::config(gather(&flags, &Surroundings { environment: &|_| None, directory: None })) {
             Ok(config) => config,
             Err(error) => panic!("{error}"),
         }
@@ -187,5 +198,3 @@ impl Config {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 }
-
-mod check;

@@ -69,7 +69,7 @@ flag's name without its dashes (listen = \"127.0.0.1:3000\"), and underscores do
 Durations are 30s, 5m, 1h, 500ms, or plain seconds.";
 
 /// The settings that came as flags. Flatten it into a command with clap: `#[command(flatten)] settings: Flags`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Flags {
     /// Values by key.
     pub(super) values: BTreeMap<&'static str, String>,

@@ -55,8 +55,8 @@ impl Gathered {
 pub(super) struct Surroundings<'a> {
     /// The environment.
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Where `.env` and `lamplight.toml` are looked for.
-    pub(super) directory: &'a Path,
+    /// Where `.env` and `lamplight.toml` are looked for, if anywhere.
+    pub(super) directory: Option<&'a Path>,
 }
 
 /// Gathers flags, environment, `.env` and `lamplight.toml`.
@@ -72,10 +72,12 @@ pub(super) fn gather(flags: &Flags, around: &Surroundings<'_>) -> Gathered {
             gathered.add(setting, &text, Source::Environment(setting.env));
         }
     }
-    read_dot_env(&around.directory.join(".env"), &mut gathered);
-    match &flags.file {
-        Some(path) => read_file(&around.directory.join(path), true, &mut gathered),
-        None => read_file(&around.directory.join("lamplight.toml"), false, &mut gathered),
+    if let Some(directory) = around.directory {
+        read_dot_env(&directory.join(".env"), &mut gathered);
+        match &flags.file {
+            Some(path) => read_file(&directory.join(path), true, &mut gathered),
+            None => read_file(&directory.join("lamplight.toml"), false, &mut gathered),
+        }
     }
     gathered
 }

@@ -123,7 +123,7 @@ impl Jwks {
     }
 
     async fn refresh(&self) {
-        match self.load().await.and_then(|json| keys::read(&json)) {
+        match load(&self.source, self.timing.bounds).await.and_then(|loaded| keys::read(&loaded.json)) {
             Ok((keys, left_out)) => {
                 for why in left_out {
                     tracing::debug!("a key of {} is left out: {why}", self.source);
@@ -142,37 +142,34 @@ impl Jwks {
             }
         }
     }
+}
 
-    async fn load(&self) -> Result<Vec<u8>, String> {
-        load(&self.source, self.timing.bounds).await
-    }
+/// A set as it came.
+pub(super) struct Loaded {
+    pub(super) json: Vec<u8>,
+    /// The `Date` of whoever sent it.
+    pub(super) date: Option<String>,
 }
 
 /// Reads or fetches a set, once.
-pub(super) async fn load(source: &JwkSource, bounds: Bounds) -> Result<Vec<u8>, String> {
-    match source {
-        JwkSource::File(path) => tokio::task::spawn_blocking({
+pub(super) async fn load(source: &JwkSource, bounds: Bounds) -> Result<Loaded, String> {
+    let url = match source {
+        JwkSource::Url(url) => url,
+        JwkSource::File(path) => {
             let path = path.clone();
-            move || std::fs::read(path)
-        })
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| format!("it cannot be read: {error}")),
-        JwkSource::Url(url) => {
-            let answer = outgoing::get(url, &[], bounds).await.map_err(|trouble| trouble.to_string())?;
-            if answer.status.is_redirection() {
-                return Err(format!(
-                    "it answers {} and leads to {}; give that address",
-                    answer.status,
-                    answer.header("location").unwrap_or("nowhere")
-                ));
-            }
-            if !answer.status.is_success() {
-                return Err(format!("it answers {}", answer.status));
-            }
-            Ok(answer.body.to_vec())
+            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await.map_err(|error| error.to_string())?;
+            return read.map(|json| Loaded { json, date: None }).map_err(|error| format!("it cannot be read: {error}"));
         }
+    };
+    let answer = outgoing::get(url, &[], bounds).await.map_err(|trouble| trouble.to_string())?;
+    if answer.status.is_redirection() {
+        let target = answer.header("location").unwrap_or("nowhere");
+        return Err(format!("it answers {} and leads to {target}; give that address", answer.status));
     }
+    if !answer.status.is_success() {
+        return Err(format!("it answers {}", answer.status));
+    }
+    Ok(Loaded { json: answer.body.to_vec(), date: answer.header("date").map(str::to_owned) })
 }
 
 /// What a token says of its signature, with the signature.

@@ -137,9 +137,19 @@ fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// Reads or fetches a JWK set once, for the doctor: how many keys can be used, and what is wrong with the others.
-pub(crate) async fn try_keys(source: &JwkSource, bounds: Bounds) -> Result<(usize, Vec<String>), String> {
-    let json = jwks::load(source, bounds).await?;
-    let (keys, left_out) = keys::read(&json)?;
-    Ok((keys.len(), left_out))
+/// What a look at a JWK set shows.
+pub(crate) struct Seen {
+    /// How many keys can be used.
+    pub(crate) usable: usize,
+    /// Why the others cannot.
+    pub(crate) left_out: Vec<String>,
+    /// The `Date` of whoever sent it.
+    pub(crate) date: Option<String>,
+}
+
+/// Reads or fetches a JWK set once, for the doctor.
+pub(crate) async fn look_at_keys(source: &JwkSource, bounds: Bounds) -> Result<Seen, String> {
+    let loaded = jwks::load(source, bounds).await?;
+    let (keys, left_out) = keys::read(&loaded.json)?;
+    Ok(Seen { usable: keys.len(), left_out, date: loaded.date })
 }

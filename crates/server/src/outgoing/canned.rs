@@ -15,7 +15,7 @@ pub(crate) struct Canned {
 
 impl Canned {
     /// Answers each request's head with these bytes, and closes.
-    pub(crate) async fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start<A: Into<Vec<u8>>>(answer: impl Fn(&str) -> A + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -31,7 +31,8 @@ impl Canned {
                         head.push(byte);
                     }
                     counter.fetch_add(1, Ordering::SeqCst);
-                    let _ = stream.write_all(answer(&String::from_utf8_lossy(&head)).as_bytes()).await;
+                    let answer: Vec<u8> = answer(&String::from_utf8_lossy(&head)).into();
+                    let _ = stream.write_all(&answer).await;
                     let _ = stream.shutdown().await;
                 });
             }

@@ -1,0 +1,120 @@
+//! What the doctor found, for people and for programs.
+
+use serde::Serialize;
+use std::fmt::Write;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Works, but asks for trouble.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// `LL-` and a number, where there is a story for it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub code: &'static str,
+    /// What was seen.
+    pub seen: String,
+    /// What was expected; empty where that is what was seen.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub expected: String,
+    /// One thing to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(check: &'static str, level: Level, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
+        Self { check, level, code, seen: seen.to_owned(), expected: expected.to_owned(), fix: fix.to_owned() }
+    }
+
+    pub(super) fn good(check: &'static str, seen: &str) -> Self {
+        Self::new(check, Level::Ok, "", seen, "", "")
+    }
+
+    pub(super) fn note(check: &'static str, seen: &str) -> Self {
+        Self::new(check, Level::Note, "", seen, "", "")
+    }
+
+    pub(super) fn warn(check: &'static str, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
+        Self::new(check, Level::Warn, code, seen, expected, fix)
+    }
+
+    pub(super) fn fail(check: &'static str, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
+        Self::new(check, Level::Fail, code, seen, expected, fix)
+    }
+}
+
+/// Everything that was found, in the order in which it was looked at.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) findings: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    success: bool,
+    findings: &'a [Finding],
+}
+
+impl Report {
+    pub(super) fn add(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Nothing failed.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.findings.iter().all(|finding| finding.level != Level::Fail)
+    }
+
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string_pretty(&Json { success: self.is_healthy(), findings: &self.findings }).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for finding in &self.findings {
+            let level = match finding.level {
+                Level::Ok => "ok  ",
+                Level::Note => "note",
+                Level::Warn => "WARN",
+                Level::Fail => "FAIL",
+            };
+            let code = if finding.code.is_empty() { String::new() } else { format!("{} ", finding.code) };
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{level}  {:<10} {code}{}", finding.check, finding.seen.trim_end_matches('.'));
+            for (label, words) in [("expected", &finding.expected), ("fix", &finding.fix)] {
+                for (index, line) in words.lines().enumerate() {
+                    let label = if index == 0 { label } else { "" };
+                    let _ = writeln!(text, "      {:<10} {label:<9}{line}", "");
+                }
+            }
+        }
+        let count = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let _ = write!(
+            text,
+            "{}",
+            match (count(Level::Fail), count(Level::Warn)) {
+                (0, 0) => "Nothing is wrong.".to_owned(),
+                (0, warnings) => format!("Nothing fails; {warnings} to think about."),
+                (1, _) => "One thing is wrong.".to_owned(),
+                (failures, _) => format!("{failures} things are wrong."),
+            }
+        );
+        text
+    }
+}

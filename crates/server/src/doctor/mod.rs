@@ -1,0 +1,163 @@
+//! `lamplight doctor`: goes through what can be wrong, and says what was seen, what was expected and one thing to do.
+//! It works with a server running and without one.
+
+mod finding;
+mod line;
+mod machine;
+mod server;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use finding::{Finding, Level};
+
+use crate::config::{Config, ConfigError, Flags};
+use crate::outgoing::Bounds;
+use clap::Args;
+use finding::Report;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::handler::Identity;
+use server::Target;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What the doctor may take for one question.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 1 << 20 };
+/// What the socket is asked for where the settings cannot be read.
+const USUAL_SOCKET_PATH: &str = "/api/socketio";
+
+/// What to look at.
+#[derive(Args, Clone)]
+pub struct Options {
+    /// The address under which browsers reach the server, proxies and all [default: LISTEN]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// An origin whose pages are to use the server, such as https://app.example; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// Prints the findings; success only if nothing failed.
+pub async fn run(options: Options) -> ExitCode {
+    let config = Config::load(&options.settings);
+    let report = examine(&options, &config, crate::system::wall()).await;
+    println!("{}", if options.json { report.json() } else { report.text() });
+    if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: Timestamp) -> Report {
+    let mut report = Report::default();
+    match config {
+        Ok(config) => {
+            settings(config, &mut report);
+            machine::files(config, &mut report);
+            machine::data_dir(config, now, &mut report);
+            store::check(config, &mut report).await;
+            machine::port(config, &mut report).await;
+            if config.identity == Identity::Jwt {
+                keys(config, now, &mut report).await;
+            }
+        }
+        Err(error) => {
+            for sentence in &error.sentences {
+                let code = if sentence.contains("LL-114") { "LL-114" } else { "" };
+                report.add(Finding::fail(
+                    "settings",
+                    code,
+                    sentence,
+                    "settings that are valid",
+                    "Change this setting; `lamplight serve --help` lists them all.",
+                ));
+            }
+        }
+    }
+    machine::clock(now, &mut report);
+    let target = match (&options.url, config) {
+        (Some(url), _) => Target::parse(url, true),
+        (None, Ok(config)) if config.listen.port() == 0 => {
+            report.add(Finding::note(
+                "server",
+                "LISTEN leaves the port to the system, so where a server runs is not known; name it with --url",
+            ));
+            return report;
+        }
+        (None, Ok(config)) => Target::parse(&format!("http://{}", reachable(config.listen)), false),
+        // Where the server would be is not known.
+        (None, Err(_)) => return report,
+    };
+    let socket_path = config.as_ref().map_or(USUAL_SOCKET_PATH, |config| &config.socket_path);
+    let allowed = config.as_ref().map_or(&[][..], |config| &config.allowed_origins);
+    match target {
+        Ok(target) => server::check(&target, socket_path, allowed, &options.origin, now, &mut report).await,
+        Err(why) => report.add(Finding::fail(
+            "server",
+            "",
+            &why,
+            "an address such as https://chat.example",
+            "Give --url the address that browsers use.",
+        )),
+    }
+    report
+}
+
+fn settings(config: &Config, report: &mut Report) {
+    let identity = match config.identity {
+        Identity::Local => "local",
+        Identity::Jwt => "jwt",
+        Identity::Open => "open",
+    };
+    report.add(Finding::good(
+        "settings",
+        &format!("valid: AUTH={identity}, LISTEN={}, data in {}", config.listen, config.data_dir.display()),
+    ));
+    for warning in config.warnings() {
+        report.add(Finding::warn(
+            "settings",
+            "",
+            warning,
+            "settings that are safe and have an effect",
+            "Change or remove the setting, unless this is meant.",
+        ));
+    }
+}
+
+async fn keys(config: &Config, now: Timestamp, report: &mut Report) {
+    let Some(source) = &config.jwt.jwks else {
+        report.add(Finding::good("keys", "tokens are checked with JWT_SECRET (HS256)"));
+        return;
+    };
+    match crate::jwt::look_at_keys(source, BOUNDS).await {
+        Ok(seen) => {
+            report.add(Finding::good("keys", &format!("{} usable at {source}", seen.usable)));
+            for why in &seen.left_out {
+                report.add(Finding::note("keys", &format!("one is left out, {why}")));
+            }
+            if let Some(date) = &seen.date {
+                machine::compare_clocks(date, &source.to_string(), now, report);
+            }
+        }
+        Err(why) => report.add(Finding::fail(
+            "keys",
+            "LL-113",
+            &format!("{source}: {why}"),
+            "a JWK set with a key for RS256, ES256 or EdDSA",
+            "Set JWT_JWKS to the address (or file) that your identity provider names as jwks_uri, and let this machine reach it.",
+        )),
+    }
+}
+
+/// Where a server that listens there is reached from this machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

@@ -1,0 +1,171 @@
+//! A running server, asked from outside, through whatever stands before it.
+
+use super::finding::{Finding, Report};
+use super::{BOUNDS, line, machine};
+use crate::config::values;
+use crate::outgoing::{self, Answer, Trouble};
+use http::{StatusCode, Uri};
+use lamplight_domain::time::Timestamp;
+
+/// Where the server is.
+pub(super) struct Target {
+    /// `scheme://host[:port]`, as a browser's origin of it.
+    pub(super) origin: String,
+    /// Somebody named it, so that something should be there.
+    is_named: bool,
+}
+
+impl Target {
+    pub(super) fn parse(url: &str, is_named: bool) -> Result<Self, String> {
+        let wrong = || format!("{url:?} is no http or https address");
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+        if authority.as_str().contains('@') {
+            return Err("the address has a user name in it".to_owned());
+        }
+        let origin = values::origin(&format!("{scheme}://{authority}")).map_err(|_| wrong())?;
+        Ok(Self { origin, is_named })
+    }
+
+    /// A GET of a path of the server.
+    pub(super) async fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Trouble> {
+        let url = format!("{}{path}", self.origin).parse().map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))?;
+        outgoing::get(&url, headers, BOUNDS).await
+    }
+}
+
+/// Whether this is how Lamplight answers to `/healthz`.
+pub(super) fn is_lamplight(answer: &Answer) -> bool {
+    let says_so =
+        serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body["success"] == true && body["status"] == "ok");
+    answer.status == StatusCode::OK && says_so
+}
+
+/// Whether Next.js answered: it moves every path with a slash at its end by 308, and names itself.
+pub(super) fn is_next(answer: &Answer) -> bool {
+    answer.status == StatusCode::PERMANENT_REDIRECT
+        || answer.header("x-powered-by").is_some_and(|by| by.contains("Next.js"))
+        || answer.headers.keys().any(|name| name.as_str().starts_with("x-nextjs-"))
+        || answer.text().contains("/_next/")
+}
+
+pub(super) fn next(check: &'static str, url: &str, answer: &Answer) -> Finding {
+    Finding::fail(
+        check,
+        "LL-105",
+        &format!("{url} is served by Next.js ({})", answer.status),
+        "Lamplight, which Next.js cannot stand before: its rewrites carry no WebSocket and move the path with a slash at its end",
+        "Point the client at Lamplight's own address (its own host name, or a path that the proxy before Next.js sends to Lamplight).",
+    )
+}
+
+pub(super) async fn check(target: &Target, socket_path: &str, allowed: &[String], origins: &[String], now: Timestamp, report: &mut Report) {
+    if !health(target, now, report).await {
+        return;
+    }
+    ready(target, report).await;
+    let is_line_up = line::check(target, socket_path, report).await;
+    if !is_line_up {
+        return;
+    }
+    if origins.is_empty() {
+        report.add(Finding::note("origin", "not looked at; name your pages' origin with --origin https://app.example"));
+    }
+    for origin in origins {
+        report.add(check_origin(target, socket_path, allowed, origin).await);
+    }
+}
+
+/// Whether it is worth asking on.
+async fn health(target: &Target, now: Timestamp, report: &mut Report) -> bool {
+    let url = format!("{}/healthz", target.origin);
+    let answer = match target.get("/healthz", &[]).await {
+        Ok(answer) => answer,
+        Err(Trouble::Refused(why)) if !target.is_named => {
+            report.add(Finding::note("server", &format!("none is running ({why}), so nothing is asked of one")));
+            return false;
+        }
+        Err(trouble) => {
+            let fix = match &trouble {
+                Trouble::Refused(_) => "Start it with `lamplight serve`, or look where LISTEN says it is.",
+                Trouble::Tls(_) => {
+                    "Give the host the certificate of that name, with its chain; SSL_CERT_FILE names a company's own authority."
+                }
+                Trouble::Other(_) => "Check the host name and the firewall; the server listens beyond this machine only if LISTEN says so.",
+            };
+            report.add(Finding::fail("server", "", &format!("{url}: {trouble}"), "an answer", fix));
+            return false;
+        }
+    };
+    if let Some(date) = answer.header("date") {
+        machine::compare_clocks(date, &target.origin, now, report);
+    }
+    if is_lamplight(&answer) {
+        report.add(Finding::good("server", &format!("Lamplight answers at {}", target.origin)));
+    } else if is_next(&answer) {
+        report.add(next("server", &url, &answer));
+    } else if answer.status.is_redirection() {
+        let to = answer.header("location").unwrap_or("nowhere");
+        report.add(Finding::fail(
+            "server",
+            "",
+            &format!("{url} leads to {to}"),
+            "an answer there and then",
+            "Give --url, and the client, the address that this leads to.",
+        ));
+        return false;
+    } else {
+        // A proxy that passes on the socket's path alone is a fair choice.
+        let fix = "Let the proxy pass on every path to Lamplight, or at least the socket's and /api.";
+        report.add(Finding::warn(
+            "server",
+            "",
+            &format!("{url} answers {}, and not as Lamplight does", answer.status),
+            "200 and {\"success\":true}",
+            fix,
+        ));
+    }
+    true
+}
+
+async fn ready(target: &Target, report: &mut Report) {
+    let Ok(answer) = target.get("/readyz", &[]).await else { return };
+    if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+        let fix = "Read the server's log: it has the cause (a database that does not answer, a disk that is full).";
+        report.add(Finding::fail("server", "", "it runs and is not ready (503)", "200 from /readyz", fix));
+    }
+}
+
+async fn check_origin(target: &Target, socket_path: &str, allowed: &[String], origin: &str) -> Finding {
+    let origin = match values::origin(origin) {
+        Ok(origin) => origin,
+        Err(expected) => {
+            return Finding::fail(
+                "origin",
+                "",
+                &format!("{origin:?} is no origin"),
+                &expected,
+                "Give it as the browser's address bar begins.",
+            );
+        }
+    };
+    let path = format!("{socket_path}/?EIO=4&transport=polling");
+    let answer = match target.get(&path, &[("origin", &origin)]).await {
+        Ok(answer) => answer,
+        Err(trouble) => return Finding::fail("origin", "", &trouble.to_string(), "an answer", "Try again."),
+    };
+    let readable = answer.header("access-control-allow-origin");
+    let may_read = origin == target.origin || readable == Some(origin.as_str()) || readable == Some("*");
+    if answer.status == StatusCode::OK && may_read {
+        return Finding::good("origin", &format!("pages of {origin} may connect"));
+    }
+    let seen = match (answer.status, readable) {
+        (StatusCode::OK, None) => format!("a page of {origin} gets an answer that its browser does not let it read"),
+        (StatusCode::OK, Some(other)) => format!("the answer to a page of {origin} is for {other} to read"),
+        (status, _) => format!("a page of {origin} is refused ({status})"),
+    };
+    let mut origins = allowed.to_vec();
+    origins.push(origin.clone());
+    let expected = format!("200 and Access-Control-Allow-Origin: {origin}");
+    Finding::fail("origin", "LL-104", &seen, &expected, &format!("Set ALLOWED_ORIGINS={}", origins.join(",")))
+}

@@ -1,0 +1,278 @@
+use super::*;
+use crate::outgoing::canned::{Canned, reply};
+use std::path::Path;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const OPENING: &str = r#"0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+const HEALTHY: &str = r#"{"success":true,"status":"ok"}"#;
+
+/// A date header at [`NOW`], so that the clocks agree.
+fn now_header() -> String {
+    format!("date: {}\r\n", httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_millis(NOW.0 as u64)))
+}
+
+/// What a Lamplight that works answers.
+fn lamplight(head: &str) -> Vec<u8> {
+    let path = head.split(' ').nth(1).unwrap();
+    let origin = head.lines().find_map(|line| line.strip_prefix("origin: "));
+    match path.split('?').next().unwrap() {
+        "/healthz" => reply("200 OK", &now_header(), HEALTHY).into(),
+        "/readyz" => reply("200 OK", "", r#"{"success":true,"status":"ready"}"#).into(),
+        "/api/socketio" | "/api/socketio/" if path.contains("transport=websocket") => {
+            let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+            let mut answer = head.as_bytes().to_vec();
+            answer.extend([0x81, u8::try_from(OPENING.len()).unwrap()]);
+            answer.extend(OPENING.as_bytes());
+            answer
+        }
+        "/api/socketio" | "/api/socketio/" => match origin {
+            None => reply("200 OK", "", OPENING).into(),
+            Some("https://app.example") => reply("200 OK", "access-control-allow-origin: https://app.example\r\n", OPENING).into(),
+            Some(_) => reply("403 Forbidden", "", "").into(),
+        },
+        _ => reply("404 Not Found", "", "").into(),
+    }
+}
+
+struct World {
+    directory: tempfile::TempDir,
+    origins: Vec<String>,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), origins: Vec::new(), settings: Vec::new() }
+    }
+
+    fn origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
+        self
+    }
+
+    fn set(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((key, value.into()));
+        self
+    }
+
+    async fn examine(&self, url: Option<String>) -> Report {
+        let config = Ok(Config::for_tests(&self.directory.path().join("data"), self.settings.clone()));
+        let options = Options { url, origin: self.origins.clone(), json: false, settings: Flags::default() };
+        examine(&options, &config, NOW).await
+    }
+
+    async fn against(&self, server: &Canned) -> Report {
+        self.examine(Some(server.url(""))).await
+    }
+}
+
+/// The findings that failed: code and what was seen.
+fn failures(report: &Report) -> Vec<(&'static str, &str)> {
+    report.findings.iter().filter(|finding| finding.level == Level::Fail).map(|finding| (finding.code, finding.seen.as_str())).collect()
+}
+
+fn finding<'a>(report: &'a Report, check: &str) -> &'a Finding {
+    report.findings.iter().find(|finding| finding.check == check).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_server_only_the_machine_is_looked_at() {
+    let gone = Canned::start(lamplight).await.port;
+    let world = World::new().set("listen", format!("127.0.0.1:{gone}"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let report = world.examine(None).await;
+    assert_eq!(failures(&report), []);
+    let server = finding(&report, "server");
+    assert!(server.level == Level::Note && server.seen.contains("none is running"), "{}", report.text());
+    assert!(finding(&report, "port").seen.contains("is free"));
+    assert!(finding(&report, "database").seen.contains("SQLite and its journal work"));
+    assert_eq!(std::fs::read_dir(world.directory.path()).unwrap().count(), 0, "it leaves nothing behind");
+    assert!(finding(&World::new().examine(None).await, "server").seen.contains("leaves the port to the system"));
+}
+
+#[tokio::test]
+async fn a_server_that_works_passes() {
+    let server = Canned::start(lamplight).await;
+    let report = World::new().origin("https://app.example").against(&server).await;
+    assert!(report.is_healthy(), "{}", report.text());
+    for check in ["server", "polling", "websocket", "origin"] {
+        assert_eq!(finding(&report, check).level, Level::Ok, "{check}");
+    }
+    let report = World::new().origin(&server.url("").to_uppercase()).against(&server).await;
+    assert_eq!(failures(&report)[0].0, "LL-104", "this one refuses even its own pages");
+}
+
+#[tokio::test]
+async fn a_server_that_was_named_and_is_not_there_is_a_failure() {
+    let server = Canned::start(lamplight).await;
+    let url = server.url("");
+    drop(server);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let report = World::new().examine(Some(url)).await;
+    assert!(failures(&report)[0].1.contains("nothing listens on 127.0.0.1:"), "{}", report.text());
+    let report = World::new().examine(Some("chat.example".to_owned())).await;
+    assert!(failures(&report)[0].1.contains("no http or https address"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn a_proxy_that_strips_the_upgrade_is_given_its_three_lines() {
+    let server = Canned::start(
+        |head: &str| {
+            if head.contains("transport=websocket") { reply("200 OK", "", OPENING).into() } else { lamplight(head) }
+        },
+    )
+    .await;
+    let report = World::new().against(&server).await;
+    let failures = failures(&report);
+    assert_eq!(failures.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["LL-102", "LL-102"]);
+    assert!(failures[0].1.contains("answers the upgrade with 200 OK"));
+    let fix = &report.findings.iter().find(|finding| finding.code == "LL-102").unwrap().fix;
+    for line in ["proxy_http_version 1.1;", "proxy_set_header Upgrade $http_upgrade;", "proxy_set_header Connection \"upgrade\";"] {
+        assert!(fix.contains(line));
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_opens_and_says_nothing_is_no_link() {
+    let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ";
+    for (accept, seen) in [("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "the link is cut"), ("wrong", "without the right Sec-WebSocket-Accept")] {
+        let answer = format!("{head}{accept}\r\n\r\n");
+        let server =
+            Canned::start(move |head: &str| if head.contains("transport=websocket") { answer.clone().into() } else { lamplight(head) })
+                .await;
+        let report = World::new().against(&server).await;
+        assert!(failures(&report)[0].1.contains(seen), "{}", report.text());
+    }
+}
+
+#[tokio::test]
+async fn next_js_is_recognised_by_its_redirect_and_by_its_name() {
+    let moved = Canned::start(|head: &str| {
+        let path = head.split(' ').nth(1).unwrap();
+        if path.contains("/?") { reply("308 Permanent Redirect", "location: /api/socketio\r\n", "").into() } else { lamplight(head) }
+    })
+    .await;
+    let report = World::new().against(&moved).await;
+    assert_eq!(failures(&report)[0].0, "LL-105", "{}", report.text());
+    let named = Canned::start(|_: &str| reply("404 Not Found", "x-powered-by: Next.js\r\n", "<html>")).await;
+    let report = World::new().against(&named).await;
+    assert!(failures(&report).iter().all(|(code, _)| *code == "LL-105"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_allowed_gets_the_setting_filled_in() {
+    let server = Canned::start(lamplight).await;
+    let world = World::new().set("allowed-origins", "https://app.example").origin("https://Shop.example:443");
+    let report = world.against(&server).await;
+    let origin = finding(&report, "origin");
+    assert_eq!((origin.code, origin.fix.as_str()), ("LL-104", "Set ALLOWED_ORIGINS=https://app.example,https://shop.example"));
+    let report = World::new().origin("shop.example").against(&server).await;
+    assert!(finding(&report, "origin").seen.contains("is no origin"));
+}
+
+#[tokio::test]
+async fn what_is_not_lamplight_is_told_by_how_it_answers() {
+    let other = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let report = World::new().against(&other).await;
+    assert_eq!(finding(&report, "server").level, Level::Warn);
+    assert!(failures(&report)[0].1.contains("answers 200 OK \"hello\""), "{}", report.text());
+    let not_found = Canned::start(|_: &str| reply("404 Not Found", "", "")).await;
+    let report = World::new().against(&not_found).await;
+    assert!(finding(&report, "polling").fix.contains("SOCKET_PATH"));
+    let elsewhere = Canned::start(|_: &str| reply("301 Moved Permanently", "location: https://chat.example/\r\n", "")).await;
+    assert!(failures(&World::new().against(&elsewhere).await)[0].1.contains("leads to https://chat.example/"));
+    let garbage = Canned::start(|_: &str| "SSH-2.0-OpenSSH\r\n".to_owned()).await;
+    assert!(!World::new().against(&garbage).await.is_healthy());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_is_a_failure() {
+    let server = Canned::start(
+        |head: &str| if head.contains("/readyz") { reply("503 Service Unavailable", "", "{}").into() } else { lamplight(head) },
+    )
+    .await;
+    assert!(failures(&World::new().against(&server).await)[0].1.contains("not ready"));
+}
+
+#[tokio::test]
+async fn the_port_may_be_lamplights_and_nobody_elses() {
+    let ours = Canned::start(lamplight).await;
+    let report = World::new().set("listen", format!("127.0.0.1:{}", ours.port)).examine(None).await;
+    assert!(finding(&report, "port").seen.contains("served by Lamplight already"), "{}", report.text());
+    assert!(report.is_healthy(), "{}", report.text());
+    let theirs = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let report = World::new().set("listen", format!("127.0.0.1:{}", theirs.port)).examine(None).await;
+    assert!(failures(&report)[0].1.contains("taken by another program"), "{}", report.text());
+    let report = World::new().set("listen", "192.0.2.1:3000").examine(None).await;
+    assert!(finding(&report, "port").fix.contains("127.0.0.1"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn keys_out_of_reach_and_clocks_apart_are_told() {
+    let jwt = |url: String| World::new().set("auth", "jwt").set("jwt-audience", "a").set("jwt-jwks", url);
+    let down = Canned::start(|_: &str| reply("502 Bad Gateway", "", "")).await;
+    let report = jwt(down.url("/jwks.json")).examine(None).await;
+    assert_eq!(failures(&report)[0].0, "LL-113", "{}", report.text());
+    let empty = Canned::start(|_: &str| reply("200 OK", "", r#"{"keys":[]}"#)).await;
+    assert!(failures(&jwt(empty.url("/")).examine(None).await)[0].1.contains("it is empty"));
+    let set = r#"{"keys":[{"kty":"oct","kid":"s","k":"AAAA"},{"kty":"OKP","crv":"Ed25519","kid":"e","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let late = Canned::start(move |_: &str| reply("200 OK", "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", set)).await;
+    let report = jwt(late.url("/")).examine(None).await;
+    assert!(finding(&report, "keys").seen.contains("1 usable"), "{}", report.text());
+    assert!(report.text().contains("one is left out, s: a shared secret"), "{}", report.text());
+    let clocks = report.findings.iter().find(|finding| finding.code == "LL-109" && finding.seen.contains("apart"));
+    assert_eq!(clocks.unwrap().level, Level::Warn);
+}
+
+#[tokio::test]
+async fn settings_that_are_wrong_are_findings_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = Flags::of([("redis-url", "redis://:hunter2@cache"), ("auth", "jwt")]);
+    let config = Config::read(&flags, &|_| None, directory.path());
+    let options = Options { url: None, origin: Vec::new(), json: true, settings: Flags::default() };
+    let report = examine(&options, &config, NOW).await;
+    assert_eq!(failures(&report).iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["LL-114", ""]);
+    let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["success"], false);
+    assert_eq!(json["findings"][0]["level"], "fail");
+    assert_eq!(json["findings"][0]["code"], "LL-114");
+    assert!(!report.text().contains("hunter2"));
+    assert!(report.text().ends_with("2 things are wrong."), "{}", report.text());
+}
+
+#[test]
+fn the_limit_on_files_is_held_against_what_is_configured() {
+    assert_eq!(machine::judge_files(256, 200).level, Level::Fail);
+    assert_eq!(machine::judge_files(1_024, 200).level, Level::Warn);
+    assert_eq!(machine::judge_files(65_536, 200).level, Level::Ok);
+    assert_eq!(machine::judge_files(u64::MAX, 0).seen, "open files are not limited");
+    assert_eq!(machine::judge_files(256, 200).code, "LL-115");
+}
+
+#[test]
+fn space_runs_out_by_steps() {
+    let here = Path::new("/data");
+    assert_eq!(machine::judge_space(50 << 20, here).level, Level::Fail);
+    assert_eq!(machine::judge_space(500 << 20, here).level, Level::Warn);
+    assert_eq!(machine::judge_space(5 << 30, here).level, Level::Ok);
+}
+
+#[tokio::test]
+async fn a_database_is_read_and_damage_is_seen() {
+    let world = World::new();
+    let data = world.directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let path = data.join("lamplight.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a TEXT);").unwrap();
+    let report = world.examine(None).await;
+    assert!(report.text().contains("in 1 tables and is sound"), "{}", report.text());
+    drop(connection);
+    std::fs::write(&path, "this is not a database, but it is long enough to be looked at as one").unwrap();
+    let report = world.examine(None).await;
+    assert!(failures(&report)[0].1.contains("cannot be read: file is not a database"), "{}", report.text());
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::write(&data, "a file").unwrap();
+    let report = world.examine(None).await;
+    assert!(failures(&report).iter().any(|(_, seen)| seen.contains("is not a directory")), "{}", report.text());
+}
