@@ -9,11 +9,14 @@
 //! lamplight_conformance::accounts_suite!(fresh);
 //! ```
 //!
+//! `Presence` joins in the same way, with a [`presence::PresenceSubject`].
+//!
 //! A test's name begins with the number of the invariant it holds.
 
 pub mod accounts;
 pub mod directory;
 pub mod messages;
+pub mod presence;
 mod recorder;
 
 pub use recorder::{Published, Recorder};
@@ -105,7 +108,9 @@ mod tests {
     fn every_test_of_a_suite_is_in_its_list() {
         let rooms = [include_str!("messages/appending.rs"), include_str!("messages/reading.rs"), include_str!("messages/membership.rs")];
         let rooms = rooms.into_iter().chain([include_str!("messages/marks.rs"), include_str!("directory.rs"), include_str!("accounts.rs")]);
+        let rooms = rooms.chain([include_str!("presence.rs"), include_str!("presence/together.rs")]);
         let lists = [include_str!("messages/mod.rs"), include_str!("directory.rs"), include_str!("accounts.rs")].concat();
+        let lists = lists + include_str!("presence.rs");
         for test in rooms.flat_map(str::lines).filter_map(|line| line.strip_prefix("pub async fn ")) {
             let name = test.split('<').next().unwrap();
             assert!(lists.contains(&format!("    {name},\n")), "{name} is in no list");

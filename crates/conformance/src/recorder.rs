@@ -23,6 +23,12 @@ impl Fanout for Recorder {
 }
 
 impl Recorder {
+    /// Everything published so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().clone()
+    }
+
     /// The entries published so far.
     #[must_use]
     pub fn appended(&self) -> Vec<Published> {
