@@ -1,0 +1,115 @@
+//! A Socket.IO client that does as little as it can, so that many fit on one core.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) server: SocketAddr,
+    pub(crate) path: String,
+}
+
+/// A connection in the namespace `/`.
+pub(crate) struct Client {
+    stream: WebSocketStream<TcpStream>,
+    /// Bytes received in WebSocket frames, their headers included.
+    pub(crate) received: u64,
+    next_ack: u64,
+}
+
+/// What a server said.
+pub(crate) enum Heard {
+    /// An event and its first argument.
+    Event(String, Value),
+    /// An acknowledgement by its number, and its first argument.
+    Ack(u64, Value),
+}
+
+impl Client {
+    /// Connects over WebSocket and enters `/`.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
+        let tcp = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        let url = format!("ws://{}{}?EIO=4&transport=websocket", target.server, target.path);
+        let (stream, _) = tokio_tungstenite::client_async(url, tcp).await.map_err(|error| error.to_string())?;
+        let mut client = Self { stream, received: 0, next_ack: 0 };
+        client.text().await?;
+        client.send("40".to_owned()).await?;
+        let answer = client.text().await?;
+        if !answer.starts_with("40") {
+            return Err(format!("not let in: {answer}"));
+        }
+        Ok(client)
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), String> {
+        self.stream.send(Message::text(text)).await.map_err(|error| error.to_string())
+    }
+
+    /// Sends an event and returns the number that its acknowledgement will have.
+    pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
+        let id = self.next_ack;
+        self.next_ack += 1;
+        self.send(format!("42{id}[\"{name}\",{payload}]")).await?;
+        Ok(id)
+    }
+
+    /// The next text that is no ping.
+    async fn text(&mut self) -> Result<String, String> {
+        loop {
+            let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
+            let Message::Text(text) = message else { continue };
+            let length = text.len() as u64;
+            self.received += length
+                + if length < 126 {
+                    2
+                } else if length < 65_536 {
+                    4
+                } else {
+                    10
+                };
+            if text == "2" {
+                self.send("3".to_owned()).await?;
+                continue;
+            }
+            return Ok(text.as_str().to_owned());
+        }
+    }
+
+    /// The next event or acknowledgement.
+    pub(crate) async fn heard(&mut self) -> Result<Heard, String> {
+        loop {
+            let text = self.text().await?;
+            let rest = &text[1..];
+            let digits = rest[1..].find('[').unwrap_or(0);
+            let id = rest[1..=digits].parse().unwrap_or(0);
+            let Ok(Value::Array(mut args)) = serde_json::from_str::<Value>(&rest[1 + digits..]) else { continue };
+            let mut args = args.drain(..);
+            match rest.as_bytes().first() {
+                Some(b'2') => {
+                    let name = args.next().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+                    return Ok(Heard::Event(name, args.next().unwrap_or(Value::Null)));
+                }
+                Some(b'3') => return Ok(Heard::Ack(id, args.next().unwrap_or(Value::Null))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends an event and waits for its acknowledgement, which has to say that it was done.
+    pub(crate) async fn ask(&mut self, name: &str, payload: &Value) -> Result<Value, String> {
+        let id = self.emit(name, payload).await?;
+        loop {
+            if let Heard::Ack(answered, reply) = self.heard().await?
+                && answered == id
+            {
+                return if reply["success"] == true { Ok(reply) } else { Err(format!("{name}: {reply}")) };
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Load for a server on this machine: many idle connections, a storm of arrivals, messages.
+//!
+//! Prints one JSON object with what was seen, and what the server's process (`--pid`) used for it.
+
+mod client;
+mod idle;
+mod messages;
+mod process;
+mod storm;
+
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+/// Load for a server on this machine.
+#[derive(Parser)]
+struct Cli {
+    /// Where the server listens: a loopback address.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    server: SocketAddr,
+    /// The server's process, to read its memory and CPU time.
+    #[arg(long)]
+    pid: u32,
+    /// The path of Socket.IO.
+    #[arg(long, default_value = "/api/socketio/")]
+    path: String,
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Subcommand)]
+enum Work {
+    /// Opens connections, joins each with `roster: "none"`, and leaves them alone.
+    Idle {
+        /// How many.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
+        count: u32,
+        /// Speak Socket.IO only: no `join_user`.
+        #[arg(long)]
+        bare: bool,
+    },
+    /// Users who join at once and want to know everyone.
+    Storm {
+        /// How many.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=5_000))]
+        users: u32,
+        /// The roster mode.
+        #[arg(long, default_value = "full", value_parser = ["full", "diff"])]
+        mode: String,
+        /// How long to go on counting bytes after everyone knows everyone.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=120))]
+        settle_seconds: u64,
+    },
+    /// Pairs of users, of whom one sends and both wait for it.
+    Messages {
+        /// How many pairs.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        pairs: u32,
+        /// Sends of one user that are under way at once.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+        in_flight: u32,
+        /// Messages each.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        each: u32,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if !cli.server.ip().is_loopback() {
+        eprintln!("loadgen: {} is not this machine; it loads nothing else.", cli.server);
+        return ExitCode::FAILURE;
+    }
+    let target = client::Target { server: cli.server, path: cli.path };
+    let result = match cli.work {
+        Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
+        Work::Storm { users, mode, settle_seconds } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
+        Work::Messages { pairs, in_flight, each } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
+    };
+    match result {
+        Ok(seen) => {
+            println!("{seen}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What a process uses, as Linux tells.
+
+use std::time::Duration;
+
+/// Memory and CPU time of a process at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Resident memory in bytes.
+    pub(crate) rss: u64,
+    /// User and system time since it began.
+    pub(crate) cpu: Duration,
+}
+
+/// Reads `/proc`.
+pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| format!("process {pid}: {error}"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| format!("process {pid}: {error}"))?;
+    // The second field is the name in parentheses and may hold spaces; 14 and 15 are ticks of a hundredth of a second.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    Ok(Usage { rss: kib.unwrap_or(0) * 1024, cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10) })
+}

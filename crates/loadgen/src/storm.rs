@@ -1,0 +1,87 @@
+//! Users who join at once: how long until everyone knows everyone, and what it takes to tell them.
+
+use crate::client::{Client, Heard, Target};
+use crate::process::usage;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Barrier;
+use tokio::time::Instant;
+
+/// Everyone has to know everyone by then.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run(target: &Target, pid: u32, users: u32, mode: &str, settle_seconds: u64) -> Result<Value, String> {
+    let mut clients = Vec::new();
+    for _ in 0..users {
+        clients.push(Client::connect(target).await?);
+    }
+    let barrier = Arc::new(Barrier::new(users as usize));
+    let before = usage(pid)?;
+    let began = Instant::now();
+    let tasks: Vec<_> = clients
+        .into_iter()
+        .enumerate()
+        .map(|(index, client)| {
+            let join = json!({ "userId": format!("user{index:06}"), "roster": mode });
+            tokio::spawn(one(client, join, users as usize, Arc::clone(&barrier), began, settle_seconds))
+        })
+        .collect();
+    let mut times = Vec::new();
+    let mut bytes = Vec::new();
+    for task in tasks {
+        let (took, received) = task.await.map_err(|error| error.to_string())??;
+        times.push(took);
+        bytes.push(received);
+    }
+    let cpu = usage(pid)?.cpu - before.cpu;
+    times.sort();
+    bytes.sort_unstable();
+    Ok(json!({
+        "work": "storm",
+        "users": users,
+        "mode": mode,
+        "all_known_ms": { "median": times[times.len() / 2].as_millis() as u64, "max": times[times.len() - 1].as_millis() as u64 },
+        "bytes_to_each": { "median": bytes[bytes.len() / 2], "max": bytes[bytes.len() - 1] },
+        "server_cpu_ms": cpu.as_millis() as u64,
+    }))
+}
+
+async fn one(
+    mut client: Client,
+    join: Value,
+    users: usize,
+    barrier: Arc<Barrier>,
+    began: Instant,
+    settle: u64,
+) -> Result<(Duration, u64), String> {
+    barrier.wait().await;
+    let start = client.received;
+    client.emit("join_user", &join).await?;
+    let mut known: HashSet<String> = HashSet::new();
+    let knows = |known: &mut HashSet<String>, presence: &Value| {
+        if let Some(user) = presence["userId"].as_str() {
+            known.insert(user.to_owned());
+        }
+    };
+    let all = async {
+        while known.len() < users {
+            match client.heard().await? {
+                Heard::Event(name, payload) => match name.as_str() {
+                    "online_users" => payload["users"].as_array().into_iter().flatten().for_each(|shown| knows(&mut known, shown)),
+                    "user_online" => knows(&mut known, &payload),
+                    "presence_changes" => payload["changes"].as_array().into_iter().flatten().for_each(|change| knows(&mut known, change)),
+                    _ => {}
+                },
+                Heard::Ack(_, reply) if reply["success"] != true => return Err(format!("join_user: {reply}")),
+                Heard::Ack(..) => {}
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(DEADLINE, all).await.map_err(|_| "not everyone was known in time".to_owned())??;
+    let took = began.elapsed();
+    let _ = tokio::time::timeout(Duration::from_secs(settle), async { while client.heard().await.is_ok() {} }).await;
+    Ok((took, client.received - start))
+}
