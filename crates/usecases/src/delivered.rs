@@ -74,17 +74,25 @@ impl Handler {
         self.flush_marks().await;
     }
 
+    /// When someone was last seen, if that is noted and not yet written.
+    pub(crate) fn noted_seen(&self, user: &UserId) -> Option<Timestamp> {
+        self.delivered.seen.lock().get(user).copied()
+    }
+
     async fn flush_seen(&self) {
-        let seen: Vec<(UserId, Timestamp)> = self.delivered.seen.lock().drain().collect();
+        let seen: Vec<(UserId, Timestamp)> = self.delivered.seen.lock().iter().map(|(user, at)| (user.clone(), *at)).collect();
         if seen.is_empty() {
             return;
         }
         if let Err(refusal) = self.store(self.ports.directory.seen(seen.clone())).await {
             tracing::warn!(code = refusal.code.as_str(), "last-seen times could not be written; trying again");
-            for (user, at) in seen {
-                let mut held = self.delivered.seen.lock();
-                let latest = held.entry(user).or_insert(at);
-                *latest = at.max(*latest);
+            return;
+        }
+        // Noted until it is written, so that whoever asks meanwhile is not told an older time, or none.
+        let mut noted = self.delivered.seen.lock();
+        for (user, at) in seen {
+            if noted.get(&user) == Some(&at) {
+                noted.remove(&user);
             }
         }
     }
