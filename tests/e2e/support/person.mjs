@@ -16,11 +16,46 @@ export class Client {
       reconnection: false,
       ...options,
     })
-    this.socket.onAny((name, data) => this.events.push({ name, data, at: performance.now() }))
+    this.socket.onAny((name, data) => {
+      this.events.push({ name, data, at: performance.now() })
+      this.#follow(name, data)
+    })
     this.socket.on("disconnect", (reason) =>
       this.events.push({ name: "(disconnect)", data: reason, at: performance.now() }),
     )
   }
+
+  /** How everyone looks to this socket, as a page would have it: what is older than what it has is dropped. */
+  roster = new Map()
+
+  #follow(name, data) {
+    if (name === "online_users") {
+      const listed = new Set(data.users.map((one) => one.userId))
+      for (const [userId, one] of this.roster) {
+        if (!listed.has(userId) && one.version <= data.version) this.roster.delete(userId)
+      }
+      for (const one of data.users) this.#know(one)
+    } else if (name === "presence_changes") for (const one of data.changes) this.#know(one)
+    else if (/^user_(online|updated|offline)$/.test(name)) this.#know(data)
+  }
+
+  #know(one) {
+    const known = this.roster.get(one.userId)
+    if (!known || known.version <= one.version) this.roster.set(one.userId, one)
+  }
+
+  /** Waits until somebody looks like that to this socket. */
+  async knows(userId, fits, limit = 8_000) {
+    const so = () => fits(this.roster.get(userId) ?? {})
+    await until(so, "", limit).catch(() => {
+      throw new Error(`${userId} does not look like ${fits} but ${JSON.stringify(this.roster.get(userId))}`)
+    })
+    return this.roster.get(userId)
+  }
+
+  /** Waits until somebody is online, or offline, to this socket. */
+  comes = (userId, limit) => this.knows(userId, (one) => Boolean(one.status), limit)
+  goes = (userId, limit) => this.knows(userId, (one) => !one.status, limit)
 
   get id() {
     return this.socket.id
@@ -70,20 +105,14 @@ export class Client {
 
   /** Waits for an event that fits. */
   async sees(name, fits = () => true, { since = 0, within: limit = 8_000 } = {}) {
-    const what = `${name} fitting ${fits}; there came ${JSON.stringify(this.events.slice(since))?.slice(0, 2_000)}`
-    let found
-    await until(
-      () => {
-        found = this.events.slice(since).find((event) => event.name === name && fits(event.data))
-        return found !== undefined
-      },
-      what,
-      limit,
-    ).catch((error) => {
-      error.message = `${error.message} … at the end ${JSON.stringify(this.events.slice(since)).slice(0, 2_000)}`
-      throw error
+    const find = () => this.events.slice(since).find((event) => event.name === name && fits(event.data))
+    await until(find, "", limit).catch(() => {
+      const came = this.events.slice(since).map((event) => `${event.name} ${JSON.stringify(event.data)}`)
+      throw new Error(
+        `Within ${limit} ms no ${name} came that fits ${fits}, but ${came.join("\n").slice(-1_500)}`,
+      )
     })
-    return found.data
+    return find().data
   }
 
   messages(since = 0) {
@@ -121,12 +150,14 @@ export function crowd(t, server) {
   const join = async (userId, { roster = "none", options, ...more } = {}) => {
     const client = await connect(options)
     client.joined = await client.must("join_user", { userId, roster, ...more })
+    if (roster === "full" || roster === "diff") await client.sees("online_users")
     return client
   }
   /** With a token. */
   const enter = async (account, { roster = "none", options } = {}) => {
     const client = await connect({ auth: { token: account.token }, ...options })
     client.joined = await client.must("join_user", { userId: account.user.id, roster })
+    if (roster === "full" || roster === "diff") await client.sees("online_users")
     return client
   }
   return { connect, join, enter }
