@@ -152,7 +152,8 @@ pub trait Messages: Send + Sync + 'static {
     /// Conversations of the caller that are not among `known`, newest entry first.
     async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>>;
 
-    /// The caller's conversations, newest entry first (one without entries counts from when it was made).
+    /// The caller's conversations, newest entry first (one without entries counts from when it was made). A cursor of
+    /// no earlier page is [`StoreError::BadCursor`].
     async fn conversations(&self, caller: &UserId, cursor: Option<&str>, limit: usize) -> Stored<Page<Conversation>>;
 
     /// One conversation as the caller sees it.
@@ -166,15 +167,19 @@ pub trait Messages: Send + Sync + 'static {
     async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)>;
 
     /// Makes a conversation under the host application's id, or changes who is in it. Who is added starts with
-    /// everything read; who is removed has no conversation from then on. Answers with everyone who is, or was until now, in
-    /// it, and whether anything changed.
+    /// everything read; who is removed has no conversation from then on; whoever the directory does not know gets a bare
+    /// profile. Answers with everyone who is, or was until now, in it, and whether anything changed.
+    ///
+    /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds. When the members of
+    /// that one change, it is no longer found: nobody is led into a conversation with a third in it.
     async fn put_conversation(&self, conversation: &ConversationId, members: &[UserId], at: Timestamp) -> Stored<(Members, bool)>;
 
-    /// Moves the caller's read mark, never back and never past the head. `None` if there is no such conversation for
-    /// them.
+    /// Moves the caller's read mark, never back and never past the head; what is read was delivered, so the delivered
+    /// mark is never behind it. `None` if there is no such conversation for them.
     async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64) -> Stored<Option<Marked>>;
 
-    /// Moves delivered marks, never back and never past the head; answers with those that moved.
+    /// Moves delivered marks, never back and never past the head; answers with those that moved. Long lists may be
+    /// written in parts.
     async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>) -> Stored<Vec<Marked>>;
 
     /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a new profile.
@@ -210,7 +215,7 @@ pub trait Directory: Send + Sync + 'static {
     async fn person(&self, user: &UserId) -> Stored<Option<Person>>;
 
     /// Writes a profile unless a better source wrote it before; answers with the person as they are now, and whether
-    /// the profile changed. With [`ProfileSource::Nobody`], makes a bare profile where there is none.
+    /// the profile changed (a new one has). With [`ProfileSource::Nobody`], makes a bare profile where there is none.
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;
 
     /// Keeps a manual status. The person is known.
