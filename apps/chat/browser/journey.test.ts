@@ -27,7 +27,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
   })
 
   it("4 5 8 50: see each other come, write, and are told how much is unread", async () => {
-    const row = asha.page.getByRole("button", { name: "Ben, online" }).first()
+    const row = asha.page.getByRole("button", { name: `${ben.name}, online` }).first()
     await row.waitFor()
     await asha.open(ben)
     expect(await asha.focused()).toBe("composer")
@@ -40,7 +40,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
 
     await ben.on("conversation-item").first().click()
     await ben.message("about the lamp").waitFor()
-    await until(async () => (await ben.page.title()) === "Asha")
+    await until(async () => (await ben.page.title()) === asha.name)
     expect(await ben.on("unread").count()).toBe(0)
     await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
 
@@ -50,7 +50,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.message("I am").waitFor()
     await until(async () => (await asha.on("typing").count()) === 0)
     // 51: spoken once, and only what is new.
-    expect(await asha.on("announcer").textContent()).toBe("Ben: I am")
+    expect(await asha.on("announcer").textContent()).toBe(`${ben.name}: I am`)
     expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
   })
 

@@ -162,7 +162,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     expect(order.every((at) => at >= 0)).toBe(true)
     expect([...order].sort((a, b) => a - b)).toEqual(order)
     expect(copied).toMatch(/You, .*:\n/)
-    expect(copied).toMatch(/Ben, .*:\n/)
+    expect(copied).toContain(`${ben.name}, `)
   })
 
   it("59: switching the conversation takes less than 150 ms", async () => {

@@ -102,13 +102,17 @@ export class Person {
   /** What the page complained about; the policy's violations end up here too. */
   complaints: string[] = []
   username: string
+  /** Nobody else's: who has just left is still in for the grace period, and must not be taken for the next one. */
+  name: string
 
   private constructor(
     readonly context: BrowserContext,
     readonly page: Page,
-    readonly name: string,
+    name: string,
   ) {
-    this.username = `${name.toLowerCase()}.${Date.now().toString(36)}${serial++}`
+    serial += 1
+    this.name = `${name} ${serial}`
+    this.username = `${name.toLowerCase()}.${Date.now().toString(36)}.${serial}`
     page.on("pageerror", (error) => this.complaints.push(error.message))
     page.on("console", (message) => {
       // A refused request is an answer, not a fault of the page.
