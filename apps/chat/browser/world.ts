@@ -24,6 +24,9 @@ function binary(): string | null {
 /** Whether there is anything to look at. LAMPLIGHT_URL names a server that runs already. */
 export const canRun = Boolean(process.env.LAMPLIGHT_URL) || binary() !== null
 
+/** Whether servers can be started here, with settings of their own. */
+export const canStart = !process.env.LAMPLIGHT_URL && binary() !== null
+
 async function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer()
@@ -39,27 +42,37 @@ export class Server {
   url = process.env.LAMPLIGHT_URL ?? ""
   #process: ChildProcess | null = null
   #data = ""
+  #settings: Record<string, string> = {}
 
   async start(settings: Record<string, string> = {}): Promise<this> {
     if (this.url) return this
-    const program = binary()
-    if (!program) throw new Error("There is no lamplight binary; run `make build`, or set LAMPLIGHT_URL.")
     const port = await freePort()
     this.#data = await mkdtemp(join(tmpdir(), "lamplight-page-"))
-    this.#process = spawn(program, ["serve"], {
-      env: {
-        ...process.env,
-        LISTEN: `127.0.0.1:${port}`,
-        DATA_DIR: this.#data,
-        LIMIT_LOGINS: "0",
-        LIMIT_SENDS: "0",
-        ...settings,
-      },
-      stdio: "ignore",
-    })
+    this.#settings = {
+      LISTEN: `127.0.0.1:${port}`,
+      DATA_DIR: this.#data,
+      LIMIT_LOGINS: "0",
+      LIMIT_SENDS: "0",
+      ...settings,
+    }
     this.url = `http://127.0.0.1:${port}`
-    await until(async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok ?? false, 10_000)
+    await this.again()
     return this
+  }
+
+  /** Starts on the same port, with the same data. */
+  async again(): Promise<void> {
+    const program = binary()
+    if (!program) throw new Error("There is no lamplight binary; run `make build`, or set LAMPLIGHT_URL.")
+    this.#process = spawn(program, ["serve"], { env: { ...process.env, ...this.#settings }, stdio: "ignore" })
+    await until(async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok ?? false, 10_000)
+  }
+
+  /** Without a word of farewell. */
+  async kill(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process?.once("exit", resolve))
+    this.#process?.kill("SIGKILL")
+    await gone
   }
 
   async stop(): Promise<void> {

@@ -1,10 +1,21 @@
-import type { FormEvent } from "react"
+import { type FormEvent, useEffect } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { givenToken } from "./door"
 import { Entry, Field } from "./Entry"
 
 /** For a server that belongs to another application and takes that application's tokens. */
 export function TokenDoor({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
+  // An address that gains its #token= while the page is open loads nothing anew.
+  useEffect(() => {
+    const look = () => {
+      const token = location.hash.startsWith("#token=") ? givenToken() : null
+      if (token) onToken(token)
+    }
+    addEventListener("hashchange", look)
+    return () => removeEventListener("hashchange", look)
+  }, [onToken])
+
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const token = String(new FormData(event.currentTarget).get("token") ?? "").trim()

@@ -1,0 +1,101 @@
+import { createHmac } from "node:crypto"
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canStart, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canStart)("the doors of the page", () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launch()
+  })
+  afterAll(() => browser?.close())
+
+  it("open: asks who one is, and two tabs can be two people", async () => {
+    const server = await new Server().start({ AUTH: "open" })
+    const noor = await Person.arrive(browser, server, "Noor")
+    await noor.on("open-form").waitFor()
+    await noor.page.locator("[name=userId]").fill("42")
+    await noor.page.locator("[name=name]").fill(noor.name)
+    await noor.page.keyboard.press("Enter")
+    await noor.page.locator('[data-testid="status-menu"]:visible').waitFor()
+
+    const tab = await noor.context.newPage()
+    await tab.goto(`${server.url}/chat`)
+    await tab.locator("[name=userId]").fill("43")
+    await tab.keyboard.press("Enter")
+    await tab.getByRole("button", { name: `${noor.name}, online` }).click()
+    await tab.locator('[data-testid="composer"]').fill("from one tab to the next")
+    await tab.locator('[data-testid="composer"]').press("Enter")
+    await noor.on("conversation-item").first().click()
+    await noor.message("from one tab to the next").waitFor()
+    // It is kept for the tab.
+    await noor.page.reload()
+    await noor.message("from one tab to the next").waitFor()
+    expect(noor.complaints).toEqual([])
+    await noor.close()
+    await server.stop()
+  })
+
+  it("jwt: says that a token is needed, takes one from the address and keeps it out of there", async () => {
+    const secret = "a secret that is long enough for HS256"
+    const server = await new Server().start({ AUTH: "jwt", JWT_SECRET: secret })
+    const stranger = await Person.arrive(browser, server, "Stranger")
+    await stranger.page.getByRole("heading", { name: "A token is needed" }).waitFor()
+
+    await stranger.page.goto(`${server.url}/chat#token=${token(secret, { sub: "7", name: "Mireille" })}`)
+    const menu = stranger.page.locator('[data-testid="status-menu"]:visible')
+    await until(async () => (await menu.textContent())?.includes("Mireille, online") ?? false)
+    expect(stranger.page.url()).not.toContain("token")
+    await stranger.close()
+
+    const liar = await Person.arrive(browser, server, "Liar")
+    await liar.page
+      .locator("[name=token]")
+      .fill(token("another secret, just as long as that one", { sub: "7" }))
+    await liar.page.keyboard.press("Enter")
+    await liar.page.getByRole("button", { name: "Sign in again" }).click()
+    await liar.page.getByText("The server did not accept this token").waitFor()
+    await liar.close()
+    await server.stop()
+  })
+
+  it("killed in mid-send, the server has each message once and in order when it is back", async () => {
+    const server = await new Server().start()
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    const said: string[] = []
+    for (let i = 0; i < 24; i += 1) {
+      const text = `number ${i}.`
+      said.push(text)
+      await asha.say(text)
+      if (i === 9) await server.kill()
+      if (i === 17) await server.again()
+    }
+    await until(
+      async () => (await asha.page.locator('[data-testid="message"]:not([data-state="sent"])').count()) === 0,
+      30_000,
+    )
+    await ben.on("conversation-item").first().click()
+    await ben.message("number 23.").waitFor({ timeout: 30_000 })
+    await ben.page.reload()
+    await ben.message("number 23.").waitFor()
+    const kept = await ben.page.evaluate(async () => {
+      const id = decodeURIComponent(location.hash.replace("#/c/", ""))
+      const answer = await fetch(`/api/privatechat/messages/${encodeURIComponent(id)}?limit=200`)
+      return (await answer.json()).data.map((message: { content: string }) => message.content)
+    })
+    expect(kept).toEqual(said)
+    await asha.close()
+    await ben.close()
+    await server.stop()
+  })
+})
+
+/** What the host application would sign. */
+function token(secret: string, claims: Record<string, unknown>): string {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+  const now = Math.floor(Date.now() / 1000)
+  const body = `${part({ alg: "HS256", typ: "JWT" })}.${part({ iat: now, exp: now + 300, ...claims })}`
+  return `${body}.${createHmac("sha256", secret).update(body).digest("base64url")}`
+}
