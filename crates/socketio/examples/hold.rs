@@ -1,4 +1,5 @@
-//! Measures what a connection costs: `cargo run --release -p socketio --example hold -- [connections]`.
+//! Measures what a connection costs: `cargo run --release -p socketio --example hold -- [connections [server command]]`. A server
+//! of another make can be measured by its command; it must print its address, and answer `message` and `broadcast` as this does.
 //!
 //! Starts itself once more as the server, pinned to the first core where `taskset` is there, loads it over loopback, and
 //! reads the server's memory and CPU from `/proc`. Figures are of the library with next to no application on top.
@@ -146,8 +147,12 @@ struct Server {
 impl Server {
     fn start() -> Fallible<Self> {
         let own = std::env::current_exe()?;
-        let spawn = |command: &mut Command| command.arg("serve").stdout(Stdio::piped()).spawn();
-        let mut child = spawn(Command::new("taskset").args(["-c", "0"]).arg(&own)).or_else(|_| spawn(&mut Command::new(&own)))?;
+        let mut words: Vec<_> = std::env::args_os().skip(2).collect();
+        if words.is_empty() {
+            words = vec![own.into(), "serve".into()];
+        }
+        let pinned = Command::new("taskset").args(["-c", "0"]).args(&words).stdout(Stdio::piped()).spawn();
+        let mut child = pinned.or_else(|_| Command::new(&words[0]).args(&words[1..]).stdout(Stdio::piped()).spawn())?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         Ok(Self { child, addr: line.trim().parse()? })

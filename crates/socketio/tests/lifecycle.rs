@@ -9,7 +9,7 @@ use socketio::{Config, Connections, EmitError, Packet};
 use tokio::time::Instant;
 
 fn short() -> Config {
-    Config { ping_interval: Duration::from_millis(120), ping_timeout: Duration::from_millis(80), ..config() }
+    Config { ping_interval: Duration::from_millis(120), ping_timeout: Duration::from_millis(400), ..config() }
 }
 
 #[tokio::test]
@@ -20,7 +20,8 @@ async fn the_first_ping_comes_after_one_interval_and_the_next_after_the_pong() {
         let asked = Instant::now();
         assert_eq!(ws.text().await, "2");
         let waited = asked.elapsed();
-        assert!(waited > Duration::from_millis(90) && waited < Duration::from_millis(400), "{waited:?}");
+        // How late it may be depends on the machine; that it is not early is what matters.
+        assert!(waited > Duration::from_millis(90) && waited < Duration::from_secs(3), "{waited:?}");
         ws.send("3").await;
         // One that was not asked for changes nothing.
         ws.send("3").await;
@@ -47,11 +48,11 @@ async fn no_pong_ends_the_connection_on_either_transport() {
 #[tokio::test]
 async fn a_ping_longer_than_its_timeout_away_is_judged_by_its_own_pong() {
     // With the interval shorter than the timeout, several pings are on their way within one timeout.
-    let fixture = start(Config { ping_interval: Duration::from_millis(40), ping_timeout: Duration::from_millis(150), ..config() }).await;
+    let fixture = start(Config { ping_interval: Duration::from_millis(40), ping_timeout: Duration::from_millis(400), ..config() }).await;
     let mut ws = Ws::join(fixture.addr).await;
     for _ in 0..6 {
         assert_eq!(ws.text().await, "2");
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         ws.send("3").await;
     }
     assert!(!fixture.log.lines().iter().any(|line| line.starts_with("disconnected")));
@@ -59,7 +60,7 @@ async fn a_ping_longer_than_its_timeout_away_is_judged_by_its_own_pong() {
 
 #[tokio::test]
 async fn a_connect_that_never_comes_ends_the_connection() {
-    let fixture = start(Config { connect_timeout: Duration::from_millis(80), ..config() }).await;
+    let fixture = start(Config { connect_timeout: Duration::from_millis(300), ..config() }).await;
     let mut ws = Ws::open(fixture.addr).await;
     let mut refused = Ws::open(fixture.addr).await;
     refused.send("40{\"refuse\":true}").await;
@@ -188,4 +189,45 @@ async fn many_come_and_go_and_nothing_is_left() {
     let lines = fixture.log.lines();
     let count = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
     assert_eq!((count("connected"), count("disconnected: transport close")), (100, 100));
+}
+
+#[tokio::test]
+async fn what_is_not_read_because_events_are_held_back_waits_in_the_network() {
+    let fixture = start(Config { max_payload: 10_000, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"hold for ever\"]").await;
+    let filler = format!("42[\"other\",\"{}\"]", "x".repeat(9_000));
+    let flood = async {
+        for _ in 0..5_000 {
+            ws.send(&filler).await;
+        }
+    };
+    // 45 MB are more than the system's buffers hold, so somebody has stopped taking them.
+    assert!(tokio::time::timeout(Duration::from_secs(1), flood).await.is_err());
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_pong_that_the_server_itself_does_not_read_is_not_missed() {
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(50),
+        ping_timeout: Duration::from_millis(200),
+        max_payload: 10_000,
+        ..config()
+    })
+    .await;
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"hold\",800]").await;
+    let filler = "x".repeat(5_000);
+    for _ in 0..10 {
+        ws.send(&format!("42[\"other\",\"{filler}\"]")).await;
+    }
+    ws.send("42[\"message\"]").await;
+    loop {
+        match ws.text().await.as_str() {
+            "2" => ws.send("3").await,
+            "42[\"message-back\"]" => break,
+            other => assert_eq!(other, "42[\"held\",\"\"]"),
+        }
+    }
 }

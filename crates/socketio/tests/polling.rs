@@ -105,7 +105,7 @@ async fn a_second_post_ends_the_session() {
     let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
     let _first = send_request(fixture.addr, &head, b"4").await;
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(poller.post("42[\"message\"]").await.status, 400);
     fixture.log.wait_for("disconnected: transport error").await;
 }
@@ -117,7 +117,7 @@ async fn a_post_cut_off_ends_the_session() {
     let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
     let mut post = send_request(fixture.addr, &head, b"42[\"mess").await;
     post.flush().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(30)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     drop(post);
     fixture.log.wait_for("disconnected: transport error").await;
 }
@@ -154,9 +154,9 @@ async fn a_session_that_the_server_closes_says_so_to_the_next_poll() {
 
 #[tokio::test]
 async fn held_events_let_pongs_through_and_posts_wait() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(50), ping_timeout: Duration::from_millis(60), ..config() }).await;
+    let fixture = start(Config { ping_interval: Duration::from_millis(50), ping_timeout: Duration::from_millis(300), ..config() }).await;
     let poller = Poller::join(fixture.addr).await;
-    poller.post("42[\"hold\"]\u{1e}42[\"message\",1]").await;
+    poller.post("42[\"hold\",800]\u{1e}42[\"message\",1]").await;
     let mut got = String::new();
     while !got.contains("message-back") {
         let body = poller.poll().await.body;
@@ -235,7 +235,7 @@ async fn a_probe_that_is_none_leaves_the_session_on_polling() {
 
 #[tokio::test]
 async fn an_upgrade_that_stalls_leaves_the_session_on_polling() {
-    let fixture = start(Config { upgrade_timeout: Duration::from_millis(60), ..config() }).await;
+    let fixture = start(Config { upgrade_timeout: Duration::from_millis(300), ..config() }).await;
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
     assert_eq!(ws.next().await, Got::Eof);

@@ -207,7 +207,7 @@ async fn a_transport_closed_by_the_server_has_sent_what_was_queued() {
 
 #[tokio::test]
 async fn a_slow_connect_is_cut_short() {
-    let fixture = start(socketio::Config { connect_timeout: Duration::from_millis(80), ..config() }).await;
+    let fixture = start(socketio::Config { connect_timeout: Duration::from_millis(400), ..config() }).await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("40/custom,{\"slow\":true}").await;
     assert_eq!(ws.text().await, "44/custom,{\"message\":\"the server took too long\"}");

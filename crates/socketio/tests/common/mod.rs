@@ -100,8 +100,9 @@ impl Handler for Echo {
             }
             "hold" => {
                 let (socket, log) = (socket.clone(), self.log.clone());
+                let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
                 return Some(Box::pin(async move {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(time)).await;
                     let _ = socket.emit("held", "");
                     log.add("let go");
                 }));
@@ -234,7 +235,7 @@ impl Poller {
     pub async fn start_poll(&self) -> TcpStream {
         let stream = send_request(self.addr, &format!("GET {}", self.url()), b"").await;
         // Nothing tells when a poll has been opened.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         stream
     }
 
