@@ -109,6 +109,11 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
     fixture.log.wait_for("disconnected: transport error").await;
 
     let poller = Poller::join(fixture.addr).await;
+    let head = format!("POST {}\r\nContent-Length: 1001\r\n", poller.url());
+    let mut post = send_request(fixture.addr, &head, b"").await;
+    assert_eq!(read_answer(&mut post).await.status, 413, "before any of it has come");
+
+    let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n", poller.url());
     let mut post = send_request(fixture.addr, &head, b"").await;
     // Endless: the answer must come without the end of the body.

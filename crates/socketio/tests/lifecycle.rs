@@ -99,6 +99,10 @@ async fn a_slow_reader_is_cut_off_and_told_apart() {
         received += 1;
     }
     assert!(received <= sent, "what arrives is a beginning without gaps");
+    let mut frame = bytes::BytesMut::new();
+    let text = format!("42[\"x\",\"{}\"]", "y".repeat(10_000));
+    socketio::codec::frame::encode(&mut frame, socketio::codec::frame::OpCode::Text, text.as_bytes());
+    assert!(frame.starts_with(&slow.buffer), "and ends within a packet, with nothing put behind it");
     other.send("42[\"message\"]").await;
     assert_eq!(other.text().await, "42[\"message-back\"]");
 }
@@ -230,4 +234,47 @@ async fn a_pong_that_the_server_itself_does_not_read_is_not_missed() {
             other => assert_eq!(other, "42[\"held\",\"\"]"),
         }
     }
+}
+
+#[tokio::test]
+async fn what_the_network_takes_in_pieces_arrives_whole_and_in_order() {
+    let fixture = start(Config { max_queue_bytes: 100_000_000, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let filler = "z".repeat(7_919);
+    for number in 0..3_000 {
+        socket.emit_packet(&Packet::event("/", "n", &format!("{number},\"{filler}\""))).unwrap();
+        if number % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(fixture.io.queued_bytes() > 1_000_000, "the network has not taken it all");
+    for number in 0..3_000 {
+        assert_eq!(ws.text().await, format!("42[\"n\",{number},\"{filler}\"]"));
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.io.queued_bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn an_emit_from_another_thread_is_never_left_lying() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let (asked, mut ask) = tokio::sync::mpsc::unbounded_channel::<u32>();
+    let emitter = std::thread::spawn(move || {
+        while let Some(number) = ask.blocking_recv() {
+            socket.emit("n", &number).unwrap();
+        }
+    });
+    for number in 0..3_000 {
+        // What the client sends keeps the connection's task awake, so that the emit falls into its turn.
+        asked.send(number).unwrap();
+        ws.send("42[\"other\"]").await;
+        assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));
+    }
+    drop(asked);
+    emitter.join().unwrap();
 }

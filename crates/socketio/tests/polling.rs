@@ -262,3 +262,25 @@ async fn one_upgrade_at_a_time_and_only_once() {
     let refused = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid=nobody"), "").await.err().unwrap();
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends_the_session() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    poller.post("42[\"message\",1]").await;
+    let poll = http::Request::get(poller.url()).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let answer = fixture.io.handle(poll, fixture.addr).await;
+    assert_eq!(answer.status(), 200);
+    drop(answer);
+    fixture.log.wait_for("disconnected: transport error").await;
+}
+
+#[tokio::test]
+async fn a_closed_session_that_nobody_asks_for_is_forgotten() {
+    let fixture = start(Config { ping_timeout: Duration::from_millis(200), ..config() }).await;
+    let poller = Poller::join(fixture.addr).await;
+    poller.post("42[\"drop\"]").await;
+    fixture.log.wait_for("disconnected: forced close").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+}

@@ -18,6 +18,8 @@ async fn events_and_acknowledgements_both_ways() {
     assert_eq!(ws.text().await, "43456[1,\"2\"]");
     ws.send("420[\"message-with-ack\"]").await;
     assert_eq!(ws.text().await, "430[]");
+    ws.send("42[\"m\\u0065ssage\",1]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]", "an escaped name is the same name");
 }
 
 #[tokio::test]

@@ -260,7 +260,7 @@ pub enum Got {
 /// A client on WebSocket.
 pub struct Ws {
     pub stream: TcpStream,
-    buffer: BytesMut,
+    pub buffer: BytesMut,
 }
 
 impl Ws {
