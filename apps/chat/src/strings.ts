@@ -197,6 +197,7 @@ export const words = {
     copy: "Copy",
     remove: "Delete",
     actions: "This message was not sent",
+    removed: "The message was deleted.",
     copied: "Copied to the clipboard.",
     copyFailed: "The clipboard is closed to this page.",
     cancel: "Cancel",

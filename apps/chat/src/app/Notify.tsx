@@ -1,7 +1,7 @@
 import { useLamplight } from "@lamplight/react"
 import { useEffect } from "react"
 import { words } from "../strings"
-import { chime, isLookedAt, lookAt, notificationsWanted, soundWanted } from "./attention"
+import { chime, isLookedAt, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
 import { useReading } from "./hooks"
 
 /**
@@ -21,7 +21,11 @@ export function Notify({
   useEffect(() => {
     if (!reading) return
     lookAt(selected)
-    return () => lookAt(null)
+    const again = setInterval(() => lookAt(selected), LOOK_AGAIN_MS)
+    return () => {
+      clearInterval(again)
+      lookAt(null)
+    }
   }, [reading, selected])
 
   useEffect(

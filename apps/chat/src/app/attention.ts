@@ -21,14 +21,19 @@ function put(key: string, value: string | null): void {
   }
 }
 
+/** A tab that crashed cannot say that nobody looks any more, so what it said is believed for this long only. */
+const LOOK_LASTS_MS = 45_000
+export const LOOK_AGAIN_MS = 20_000
+
 /** Tells the other tabs which conversation is being looked at here; null when one turns away. */
 export function lookAt(conversationId: string | null): void {
-  put(LOOKING, conversationId)
+  put(LOOKING, conversationId === null ? null : `${Date.now()} ${conversationId}`)
 }
 
 /** Whether some tab of this browser has that conversation before a person's eyes. */
 export function isLookedAt(conversationId: string): boolean {
-  return get(LOOKING) === conversationId
+  const [at, ...id] = (get(LOOKING) ?? "").split(" ")
+  return id.join(" ") === conversationId && Date.now() - Number(at) < LOOK_LASTS_MS
 }
 
 export function soundWanted(): boolean {

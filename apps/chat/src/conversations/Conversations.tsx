@@ -7,6 +7,7 @@ import { Lamp } from "../presence/Lamp"
 import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
@@ -73,7 +74,10 @@ function List(props: {
         kind="error"
         title={words.list.failed}
         action={
-          <Button look="line" onClick={() => void list.reload()}>
+          <Button
+            look="line"
+            onClick={() => list.reload().catch((thrown) => tellFailure(words.list.failed, thrown))}
+          >
             {words.list.retry}
           </Button>
         }
@@ -118,7 +122,11 @@ function List(props: {
       </ul>
       {list.hasMore && (
         <p className="pt-2 text-center">
-          <Button look="text" disabled={list.loadingMore} onClick={() => void list.loadMore()}>
+          <Button
+            look="text"
+            disabled={list.loadingMore}
+            onClick={() => list.loadMore().catch((thrown) => tellFailure(words.list.failed, thrown))}
+          >
             {words.list.more}
           </Button>
         </p>

@@ -61,7 +61,9 @@ export function People(props: {
     try {
       const conversation = await client.openConversation(userId)
       // A second click means somebody else by now.
-      if (latest.current === userId) onSelect(conversation.id, true)
+      if (latest.current !== userId) return
+      setQuery("")
+      onSelect(conversation.id, true)
     } catch (thrown) {
       tellFailure(words.people.startFailed, thrown)
     } finally {

@@ -3,6 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { CircleDashed } from "lucide-react"
 import { useState } from "react"
 import { toast } from "sonner"
+import { focusComposer } from "../app/regions"
 import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
@@ -45,7 +46,14 @@ export function MessageLine(props: {
       tabIndex={-1}
     >
       {editing && message.clientMessageId !== null ? (
-        <EditFailed id={message.clientMessageId} content={message.content} onDone={() => setEditing(false)} />
+        <EditFailed
+          id={message.clientMessageId}
+          content={message.content}
+          onDone={() => {
+            setEditing(false)
+            focusComposer()
+          }}
+        />
       ) : (
         <div className="bubble-line">
           <span className="sr-only">{author}: </span>
@@ -78,9 +86,16 @@ export function MessageLine(props: {
 
 /** What can be done about a message that was refused for good. It stays until one of these is chosen. */
 function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }) {
-  const { outbox } = useLamplight()
+  const { outbox, conversation } = useLamplight()
   const id = message.clientMessageId
   if (id === null) return null
+
+  function retry() {
+    if (id === null) return
+    outbox.retry(id)
+    // The button is gone in a moment, and the focus must not go with it.
+    focusComposer()
+  }
 
   async function copy() {
     try {
@@ -93,7 +108,20 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
 
   function remove() {
     if (id === null) return
-    outbox.discard(id).catch((thrown: unknown) => tellFailure(words.errors.generic, thrown))
+    outbox.discard(id).then(
+      (text) => {
+        const { draft, setDraft } = conversation(message.conversationId)
+        if (text === null) return
+        toast(words.message.removed, {
+          action: {
+            label: words.composer.restore,
+            onClick: () => setDraft([draft.get(), text].filter(Boolean).join("\n")),
+          },
+        })
+      },
+      (thrown: unknown) => tellFailure(words.errors.generic, thrown),
+    )
+    focusComposer()
   }
 
   return (
@@ -102,7 +130,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
         <strong>{words.message.failed}.</strong> {message.error && reason(message.error)}
       </span>
       <span className="message-actions">
-        <Button look="text" data-testid="retry" onClick={() => outbox.retry(id)}>
+        <Button look="text" data-testid="retry" onClick={retry}>
           {words.message.retry}
         </Button>
         <Button look="text" data-testid="edit" onClick={onEdit}>

@@ -7,6 +7,7 @@ import { Composer } from "../composer/Composer"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { tellFailure } from "../ui/failure"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { Log, type LogControl } from "./Log"
@@ -50,7 +51,12 @@ export function Thread(props: {
   useEffect(() => {
     if (!ready || started) return
     if (placed) setStarted(true)
-    else if (!messages.loadingOlder) void loadOlder().then(() => setPages((n) => n + 1))
+    else if (!messages.loadingOlder) {
+      // A page that does not come is no reason not to begin; the log asks again and says so.
+      void loadOlder()
+        .catch(() => {})
+        .then(() => setPages((n) => n + 1))
+    }
   }, [ready, started, placed, messages.loadingOlder, loadOlder])
 
   const denied = messages.status === "error" && messages.error?.code === "not_found"
@@ -92,7 +98,12 @@ export function Thread(props: {
             title={words.thread.failed}
             lead={words.errors.network}
             action={
-              <Button look="line" onClick={() => void conversation.reload()}>
+              <Button
+                look="line"
+                onClick={() =>
+                  conversation.reload().catch((thrown) => tellFailure(words.thread.failed, thrown))
+                }
+              >
                 {words.thread.retry}
               </Button>
             }
