@@ -77,6 +77,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/auth/login", post(accounts::login))
         .route("/api/auth/logout", post(accounts::logout))
         .route("/api/auth/session", get(accounts::session))
+        // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the check of origins.
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(site.max_payload))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), check_origin));
     let pages = pages::routes().layer(CompressionLayer::new());
@@ -88,13 +90,15 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/metrics", get(ops::metrics))
         .route("/openapi.json", get(ops::openapi))
         .fallback(async || refused(&Refusal::new(Code::NotFound, "There is nothing at this address.")))
-        .method_not_allowed_fallback(async || {
-            let mut response = refused(&Refusal::invalid("This address does not take that method."));
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response
-        })
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), around))
         .with_state(site)
+}
+
+async fn wrong_method() -> Response {
+    let mut response = refused(&Refusal::invalid("This address does not take that method."));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
 }
 
 /// Around every request: who it is from, an id for the log, the time it took, headers that keep browsers in line.
