@@ -1,0 +1,556 @@
+// Who is calling: open, local accounts, the host application's tokens; cookies and other sites' pages.
+import assert from "node:assert/strict"
+import { after, describe, test } from "node:test"
+import WebSocket from "ws"
+import { seconds, token } from "./support/jwt.mjs"
+import { conversationOf, crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
+import { JWT, LOCAL, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { until, within } from "./support/wait.mjs"
+
+const open = await serve({ after }, { ...OPEN, SERVER_KEY })
+const local = await serve({ after }, { ...LOCAL, SERVER_KEY, ALLOWED_ORIGINS: "https://app.example" })
+const jwt = await serve(
+  { after },
+  { ...JWT, SERVER_KEY, JWT_ISSUER: "https://host.example", JWT_AUDIENCE: "chat" },
+)
+const good = { iss: "https://host.example", aud: "chat" }
+
+const CHATS = "/api/privatechat/conversations"
+
+/** The refusal with which a connection is turned away. */
+async function turnedAway(connecting) {
+  const error = await connecting.then(
+    () => assert.fail("it connected"),
+    (error) => error,
+  )
+  return { ...error.data, message: error.message }
+}
+
+describe("AUTH=open", { concurrency: 4 }, () => {
+  test("everything before join_user is unauthenticated, and one socket is one user's", async (t) => {
+    const { connect } = crowd(t, open)
+    const client = await connect()
+    const payloads = {
+      user_activity: [],
+      set_status: [{ status: "busy" }],
+      set_activity: [{ activity: null }],
+      watch_presence: [{ userIds: ["a"] }],
+      unwatch_presence: [{ userIds: ["a"] }],
+      join_conversation: ["1"],
+      leave_conversation: ["1"],
+      send_private_message: [{ conversationId: "1", content: "x" }],
+      typing: [{ conversationId: "1", isTyping: true }],
+      mark_read: [{ conversationId: "1", seq: 1 }],
+      sync: [{ conversations: {} }],
+    }
+    for (const [name, args] of Object.entries(payloads)) {
+      const answer = await client.ask(name, ...args)
+      assert.equal(answer.code, "unauthenticated", name)
+      assert.deepEqual(Object.keys(answer).sort(), ["code", "error", "retryable", "success"])
+      assert.match(answer.error, /^[A-Z].*\.$/)
+    }
+    const a = somebody("a")
+    const joined = await client.must("join_user", { userId: a, name: "Asha" })
+    assert.equal(joined.sessionId, client.id)
+    assert.equal(joined.roster, "full")
+    assert.deepEqual(joined.user, { id: a, name: "Asha", avatarUrl: null })
+    assert.equal((await client.ask("join_user", somebody("b"))).code, "conflict")
+    await client.must("join_user", a)
+    assert.equal((await client.ask("authenticate", { token: "x" })).code, "invalid")
+  })
+
+  test("a refusal without an acknowledgement asked for is an error_message", async (t) => {
+    const { connect } = crowd(t, open)
+    const client = await connect()
+    client.socket.emit("send_private_message", { conversationId: "1", content: "x" })
+    const refusal = await client.sees("error_message")
+    assert.equal(refusal.code, "unauthenticated")
+    assert.equal(refusal.success, false)
+    client.socket.emit("no_such_event", 1, 2, 3)
+    await client.sees("error_message", (data) => data.code === "invalid")
+    client.socket.emit("join_user", somebody("a"))
+    client.socket.emit("send_private_message", { conversationId: "1", content: "x" })
+    await client.sees("error_message", (data) => data.code === "not_found")
+  })
+
+  test("over HTTP the header's word is taken, then the body's", async () => {
+    const [a, b, c] = ["a", "b", "c"].map(somebody)
+    const id = await conversationOf(open, a, b)
+    const body = { conversationId: id, content: "x" }
+    const send = (more, options) => post(open, "/api/privatechat/message", { ...body, ...more }, options)
+    assert.equal((await send({})).status, 401)
+    assert.equal((await send({ senderId: a })).body.message.senderId, a)
+    assert.equal((await send({ userId: a })).body.message.senderId, a)
+    assert.equal((await send({ senderId: b, userId: c }, {})).body.message.senderId, b)
+    assert.equal((await send({ senderId: c }, { as: a })).body.message.senderId, a, "the header counts first")
+    assert.equal((await send({ senderId: c })).body.code, "not_found")
+    assert.equal((await send({}, { as: "" })).status, 400)
+    assert.equal((await get(open, "/api/online-users")).status, 200, "asked by nobody")
+    assert.equal((await get(open, CHATS)).status, 401)
+    assert.equal((await get(open, "/api/users")).status, 401)
+    assert.equal((await post(open, `${CHATS}/${id}/read`, { seq: 1, userId: b })).status, 200)
+  })
+
+  test("accounts are not there", async () => {
+    for (const [method, path] of [
+      ["POST", "/api/auth/register"],
+      ["POST", "/api/auth/login"],
+      ["POST", "/api/auth/logout"],
+      ["GET", "/api/auth/session"],
+    ]) {
+      const body = method === "POST" ? { username: "asha", password: "long enough" } : undefined
+      const answer = await request(open, method, path, { body })
+      assert.equal(answer.status, 404, path)
+      assert.equal(answer.body.code, "not_found")
+    }
+  })
+})
+
+describe("AUTH=local", { concurrency: 4 }, () => {
+  test("register, sign in, who am I, sign out; the cookie is HttpOnly and SameSite=Lax", async () => {
+    const asha = await register(local)
+    const made = await post(local, "/api/auth/login", { username: asha.username, password: asha.password })
+    assert.equal(made.status, 200)
+    assert.equal(made.body.user.id, asha.user.id)
+    assert.notEqual(made.body.token, asha.token)
+    const cookie = made.headers.get("set-cookie")
+    assert.match(cookie, /; HttpOnly/i)
+    assert.match(cookie, /; SameSite=Lax/i)
+    assert.match(cookie, /; Path=\//i)
+    const headers = { cookie: cookie.split(";")[0] }
+    assert.equal((await get(local, "/api/auth/session", { headers })).body.user.id, asha.user.id)
+    assert.equal((await get(local, "/api/auth/session", { token: made.body.token })).status, 200)
+    assert.equal((await get(local, "/api/auth/session")).status, 401)
+    assert.equal((await post(local, "/api/auth/logout", {}, { headers })).status, 200)
+    assert.equal((await get(local, "/api/auth/session", { headers })).status, 401)
+    assert.equal(
+      (await get(local, "/api/auth/session", { token: asha.token })).status,
+      200,
+      "the other one stays",
+    )
+    for (const [username, password] of [
+      [asha.username, "wrong password"],
+      ["nobody-by-this-name", asha.password],
+      [asha.username.toUpperCase(), "x"],
+      ["", ""],
+    ]) {
+      const wrong = await post(local, "/api/auth/login", { username, password })
+      assert.equal(wrong.status, 401)
+      assert.equal(wrong.body.error, "The username or the password is wrong.")
+    }
+    const again = await post(local, "/api/auth/register", {
+      username: asha.username,
+      password: "long enough",
+    })
+    assert.equal(again.body.code, "conflict")
+    for (const bad of [
+      { username: "x", password: "long enough" },
+      { username: "asha b", password: "long enough" },
+      { username: "<b>", password: "long enough" },
+      { username: "someone", password: "short" },
+      { username: "someone", password: "x".repeat(257) },
+      { username: "someone" },
+      { username: "someone", password: "long enough", name: "x".repeat(201) },
+    ]) {
+      assert.equal((await post(local, "/api/auth/register", bad)).body.code, "invalid", JSON.stringify(bad))
+    }
+  })
+
+  test("a socket needs a token, which may come in auth, the header or the cookie", async (t) => {
+    const { connect } = crowd(t, local)
+    const asha = await register(local)
+    for (const options of [
+      { auth: { token: asha.token } },
+      { extraHeaders: { authorization: `Bearer ${asha.token}` } },
+      { extraHeaders: { cookie: `other=1; lamplight_session=${asha.token}` } },
+      { extraHeaders: { cookie: `lamplight_session=${asha.token}` }, transports: ["polling"] },
+    ]) {
+      const client = await connect(options)
+      assert.equal((await client.must("join_user", asha.user.id)).user.id, asha.user.id)
+      client.close()
+    }
+    for (const options of [{}, { auth: { token: "x".repeat(43) } }, { auth: { token: "" } }]) {
+      const refusal = await turnedAway(connect(options))
+      assert.equal(refusal.code, "unauthenticated")
+      assert.ok(refusal.error)
+    }
+    for (const options of [{ auth: { token: 5 } }, { auth: { token: { a: 1 } } }]) {
+      assert.equal((await turnedAway(connect(options))).code, "invalid")
+    }
+    const client = await connect({ auth: { token: asha.token } })
+    assert.equal((await client.ask("join_user", "somebody-else")).code, "forbidden")
+    const key = await turnedAway(connect({ auth: { token: SERVER_KEY } }))
+    assert.ok(["forbidden", "unauthenticated"].includes(key.code))
+  })
+
+  test("with a token, what is one's own comes from the connect on, before join_user", async (t) => {
+    const { connect, enter } = crowd(t, local)
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    const early = await connect({ auth: { token: ben.token } })
+    const sender = await enter(asha)
+    const made = await post(local, CHATS, { userId: ben.user.id }, { token: asha.token })
+    await sender.send(made.body.conversation.id, "early")
+    await early.sees("new_private_message")
+    const online = await get(local, `/api/online-users?excludeUserId=${asha.user.id}`, { token: asha.token })
+    assert.ok(!online.text.includes(ben.user.id), "announced without join_user")
+    await early.must("sync", { conversations: {} })
+  })
+
+  test("signing out is told at once, ends this session's sockets and no other's", async (t) => {
+    const { enter } = crowd(t, local)
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    const watcher = await enter(asha, { roster: "full" })
+    const tab = await enter(ben)
+    const second = await post(local, "/api/auth/login", { username: ben.username, password: ben.password })
+    const phone = await enter({ ...ben, token: second.body.token })
+    await watcher.comes(ben.user.id)
+    await post(local, "/api/auth/logout", {}, { token: ben.token })
+    await tab.sees("(disconnect)", (reason) => reason === "io server disconnect")
+    const since = watcher.mark()
+    assert.ok(phone.socket.connected)
+    await phone.must("user_activity")
+    assert.deepEqual(watcher.all("user_offline", since), [])
+    const began = performance.now()
+    await post(local, "/api/auth/logout", {}, { token: second.body.token })
+    const gone = await watcher.sees("user_offline", (data) => data.userId === ben.user.id)
+    const took = performance.now() - began
+    t.diagnostic(`signing out was seen after ${took.toFixed(0)} ms`)
+    assert.equal(gone.reason, "signed_out")
+    assert.ok(took < 900, `${took} ms: told at once, without the grace of a second`)
+  })
+
+  test("somebody unknown cannot be written to", async () => {
+    const asha = await register(local)
+    const answer = await post(local, CHATS, { userId: "nobody" }, { token: asha.token })
+    assert.equal(answer.status, 404)
+    assert.equal(answer.body.code, "not_found")
+  })
+
+  test("guessing is limited by account, and its owner's other account is not", async (t) => {
+    const strict = await serve(t, { ...LOCAL, LIMIT_LOGINS: "4" })
+    const asha = await register(strict)
+    const guess = (username) => post(strict, "/api/auth/login", { username, password: "a wrong guess" })
+    const statuses = []
+    for (let n = 0; n < 6; n++) statuses.push((await guess(asha.username)).status)
+    assert.deepEqual(statuses.slice(0, 4), [401, 401, 401, 401])
+    assert.equal(statuses[5], 429)
+    const refused = await guess(asha.username.toUpperCase())
+    assert.equal(refused.body.code, "rate_limited", "case is no way round")
+    assert.ok(refused.body.retryAfterMs > 0 && refused.body.retryAfterMs <= 60_000)
+    // And by address, three times that.
+    const more = []
+    for (let n = 0; n < 12; n++) more.push((await guess(`other-${n}`)).status)
+    assert.ok(more.includes(429), String(more))
+  })
+
+  test("the directory finds people by name, page by page", async () => {
+    const name = somebody("Zoë")
+    const people = [await register(local, name), await register(local, name), await register(local, name)]
+    const { token } = people[0]
+    const found = []
+    let query = `?query=${encodeURIComponent(name)}&limit=2`
+    for (;;) {
+      const { body } = await get(local, `/api/users${query}`, { token })
+      found.push(...body.data)
+      if (!body.nextCursor) break
+      query = `?query=${encodeURIComponent(name)}&limit=2&cursor=${encodeURIComponent(body.nextCursor)}`
+    }
+    assert.deepEqual(found.map((one) => one.id).sort(), people.map((one) => one.user.id).sort())
+    assert.deepEqual(Object.keys(found[0]).sort(), ["avatarUrl", "id", "name"])
+    for (const query of ["%", "_", "%25%25", "'", '"', "\\"]) {
+      const { status } = await get(local, `/api/users?query=${encodeURIComponent(query)}`, { token })
+      assert.equal(status, 200, query)
+    }
+  })
+})
+
+describe("AUTH=jwt", { concurrency: 4 }, () => {
+  test("a token's claims say who it is and fill the profile; HTTP takes it too", async (t) => {
+    const { connect } = crowd(t, jwt)
+    const a = somebody("a")
+    const picture = "https://example.org/a.png"
+    const held = token(a, { ...good, name: "Asha", picture })
+    const client = await connect({ auth: { token: held } })
+    const joined = await client.must("join_user", a)
+    assert.deepEqual(joined.user, { id: a, name: "Asha", avatarUrl: picture })
+    assert.equal((await client.ask("join_user", "else")).code, "forbidden")
+    assert.equal((await get(jwt, CHATS, { token: held })).status, 200)
+    assert.equal((await get(jwt, CHATS)).status, 401)
+    assert.equal((await get(jwt, "/api/online-users")).status, 401)
+    assert.equal((await get(jwt, CHATS, { as: a })).status, 401, "X-User-Id is no proof")
+    assert.equal((await get(jwt, "/api/auth/session", { token: held })).status, 404)
+  })
+
+  test("bad tokens are refused on both wires, with a sentence", async (t) => {
+    const roomy = await serve(t, {
+      ...JWT,
+      LIMIT_LOGINS: "0",
+      JWT_ISSUER: "https://host.example",
+      JWT_AUDIENCE: "chat",
+    })
+    const { connect } = crowd(t, roomy)
+    const fine = token("u", good)
+    const [head, body, signature] = fine.split(".")
+    const forged = Buffer.from(JSON.stringify({ sub: "admin", ...good, exp: seconds() + 99 })).toString(
+      "base64url",
+    )
+    const bad = {
+      expired: token("u", { ...good, exp: seconds() - 120 }),
+      "other secret": token("u", good, { secret: "x".repeat(32) }),
+      none: token("u", good, { alg: "none" }),
+      "other algorithm": token("u", good, { alg: "HS512" }),
+      "other issuer": token("u", { ...good, iss: "https://evil.example" }),
+      "other audience": token("u", { ...good, aud: "mail" }),
+      "no audience": token("u", { iss: good.iss }),
+      "not yet": token("u", { ...good, nbf: seconds() + 600 }),
+      "no sub": token(undefined, good),
+      "empty sub": token("", good),
+      "long sub": token("x".repeat(129), good),
+      "no exp": token("u", { ...good, exp: undefined }),
+      "exp a string": token("u", { ...good, exp: "never" }),
+      forged: `${head}.${forged}.${signature}`,
+      cut: `${head}.${body}`,
+      "no token": "hello",
+      dots: "..",
+      huge: `${head}.${"A".repeat(20_000)}.${signature}`,
+    }
+    for (const [why, held] of Object.entries(bad)) {
+      const http = await get(roomy, CHATS, { token: held })
+      assert.equal(http.status, 401, `${why}: ${http.text}`)
+      assert.equal(http.body.code, "unauthenticated", why)
+      assert.match(http.body.error, /^[A-Z].*\.( \([\w-]+\))?$/, why)
+      const refusal = await turnedAway(connect({ auth: { token: held } }))
+      assert.equal(refusal.code, "unauthenticated", why)
+    }
+    assert.equal((await get(roomy, CHATS, { token: fine })).status, 200)
+    const list = token("u", { ...good, aud: ["mail", "chat"] })
+    assert.equal((await get(roomy, CHATS, { token: list })).status, 200)
+  })
+
+  test("token attempts are limited by address", async (t) => {
+    const strict = await serve(t, { ...JWT, LIMIT_LOGINS: "2" })
+    const codes = []
+    for (let n = 0; n < 10; n++) codes.push((await get(strict, CHATS, { token: `guess-${n}` })).status)
+    assert.equal(codes[0], 401)
+    assert.equal(codes.at(-1), 429)
+    assert.equal((await get(strict, CHATS, { token: token("u") })).status, 200, "a good one passes still")
+  })
+
+  test("token_expired, and a fresh one for the same user keeps the socket", async (t) => {
+    const { connect } = crowd(t, jwt)
+    const a = somebody("a")
+    const client = await connect({ auth: { token: token(a, { ...good, exp: seconds() + 2 }) } })
+    await client.must("join_user", a)
+    const told = await client.sees("token_expired")
+    assert.deepEqual(told, { graceMs: 30_000 })
+    const other = await client.ask("authenticate", { token: token("else", good) })
+    assert.equal(other.code, "forbidden")
+    assert.equal((await client.ask("authenticate", { token: "x" })).code, "unauthenticated")
+    assert.equal((await client.ask("authenticate", {})).code, "invalid")
+    const exp = seconds() + 3_600
+    const fresh = await client.must("authenticate", { token: token(a, { ...good, exp }) })
+    assert.equal(fresh.expiresAt, new Date(exp * 1_000).toISOString())
+    await client.must("user_activity")
+  })
+
+  test("a profile that the host application writes beats the token's claims", async (t) => {
+    const { connect } = crowd(t, jwt)
+    const a = somebody("a")
+    const path = `/api/users/${a}`
+    const profile = { name: "By the host", avatarUrl: "https://example.org/host.png" }
+    assert.equal((await put(jwt, path, profile, { token: token(a, good) })).status, 403)
+    assert.equal((await put(jwt, path, profile)).status, 401)
+    const written = await put(jwt, path, profile, { token: SERVER_KEY })
+    assert.deepEqual(written.body, { success: true, user: { id: a, ...profile } })
+    const client = await connect({ auth: { token: token(a, { ...good, name: "By the token" }) } })
+    assert.equal((await client.must("join_user", a)).user.name, "By the host")
+    const watcher = await connect({ auth: { token: token("w", good) } })
+    await watcher.must("join_user", "w")
+    await watcher.comes(a)
+    await put(jwt, path, { name: "Renamed" }, { token: SERVER_KEY })
+    await watcher.knows(a, (one) => one.user?.name === "Renamed")
+    for (const bad of [{ name: "" }, { name: " " }, { name: "x", avatarUrl: "javascript:alert(1)" }, {}]) {
+      assert.equal((await put(jwt, path, bad, { token: SERVER_KEY })).status, 400, JSON.stringify(bad))
+    }
+  })
+
+  test("the host application's own conversations, under its own ids", async (t) => {
+    const { connect } = crowd(t, jwt)
+    const [a, b, c] = ["a", "b", "c"].map(somebody)
+    const id = somebody("host/conversation ü")
+    const path = `${CHATS}/${encodeURIComponent(id)}`
+    const asha = await connect({ auth: { token: token(a, good) } })
+    assert.equal((await put(jwt, path, { memberIds: [a, b] }, { token: token(a, good) })).status, 403)
+    assert.equal((await put(jwt, path, { memberIds: [a, b] })).status, 401)
+    const made = await put(jwt, path, { memberIds: [a, b] }, { token: SERVER_KEY })
+    assert.equal(made.status, 200, made.text)
+    await asha.sees("conversation_updated", (data) => data.id === id)
+    assert.equal((await asha.send(id, "hello")).message.seq, 1)
+    assert.equal(
+      (await get(jwt, `/api/privatechat/messages/${encodeURIComponent(id)}`, { token: token(b, good) })).body
+        .data.length,
+      1,
+    )
+    const before = await get(jwt, `/api/privatechat/messages/${encodeURIComponent(id)}`, {
+      token: token(c, good),
+    })
+    assert.equal(before.status, 404)
+    await put(jwt, path, { memberIds: [a, c] }, { token: SERVER_KEY })
+    assert.equal(
+      (await get(jwt, `/api/privatechat/messages/${encodeURIComponent(id)}`, { token: token(b, good) }))
+        .status,
+      404,
+    )
+    for (const bad of [
+      { memberIds: [] },
+      { memberIds: "x" },
+      {},
+      { memberIds: [null] },
+      { memberIds: [""] },
+    ]) {
+      assert.equal((await put(jwt, path, bad, { token: SERVER_KEY })).status, 400, JSON.stringify(bad))
+    }
+    assert.equal((await post(jwt, CHATS, { userId: a }, { token: SERVER_KEY })).body.success, false)
+  })
+})
+
+describe("pages of other sites", { concurrency: 4 }, () => {
+  /** How a WebSocket handshake ends: "open" or a status. */
+  const handshake = (server, headers, path = "/api/socketio/?EIO=4&transport=websocket") =>
+    within(
+      new Promise((resolve) => {
+        const socket = new WebSocket(`ws://127.0.0.1:${server.port}${path}`, { headers })
+        socket.on("open", () => {
+          socket.close()
+          resolve("open")
+        })
+        socket.on("unexpected-response", (_, response) => resolve(response.statusCode))
+        socket.on("error", () => resolve("error"))
+      }),
+      5_000,
+      "a handshake",
+    )
+  const poll = (server, headers) => get(server, "/api/socketio/?EIO=4&transport=polling", { headers })
+
+  test("an origin that is not allowed is refused on every transport, where it could do harm", async () => {
+    for (const server of [open, local, jwt]) {
+      for (const origin of [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "file://",
+        "x",
+      ]) {
+        const headers = { origin }
+        assert.equal((await poll(server, headers)).status, 403, origin)
+        assert.equal(await handshake(server, headers), 403, origin)
+        const http = await get(server, "/api/online-users", { headers })
+        assert.equal(http.status, 403)
+        assert.equal(http.body.code, "forbidden")
+        assert.equal(http.headers.get("access-control-allow-origin"), null)
+      }
+      const own = { origin: server.url }
+      assert.equal((await poll(server, own)).status, 200)
+      assert.equal(await handshake(server, own), "open")
+      assert.equal(
+        (await get(server, "/healthz", { headers: { origin: "https://evil.example" } })).status,
+        200,
+      )
+    }
+  })
+
+  test("open also takes pages of this machine, and no name that was pointed at it", async () => {
+    for (const origin of ["http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:1"]) {
+      assert.equal((await get(open, "/api/online-users", { headers: { origin } })).status, 200, origin)
+      assert.equal(await handshake(open, { origin }), "open")
+      assert.equal((await get(local, "/api/online-users", { headers: { origin } })).status, 403, origin)
+    }
+    const rebound = { origin: "http://evil.example:3000", host: "evil.example:3000" }
+    assert.equal(await handshake(open, rebound), 403)
+    assert.equal(await handshake(open, { "sec-fetch-site": "cross-site" }), 403)
+    assert.equal(
+      (await get(open, "/api/online-users", { headers: { "sec-fetch-site": "cross-site" } })).status,
+      403,
+    )
+  })
+
+  test("a cookie counts only from one's own pages and the allowed ones", async () => {
+    const asha = await register(local)
+    const cookie = `lamplight_session=${asha.token}`
+    const status = async (headers) =>
+      (await get(local, "/api/auth/session", { headers: { cookie, ...headers } })).status
+    assert.equal(await status({}), 200)
+    assert.equal(await status({ "sec-fetch-site": "same-origin" }), 200)
+    assert.equal(await status({ "sec-fetch-site": "none" }), 200)
+    assert.equal(await status({ origin: local.url }), 200)
+    assert.equal(await status({ origin: "https://app.example" }), 200)
+    assert.equal(await status({ origin: "https://evil.example" }), 403)
+    assert.equal(await status({ origin: "null" }), 403)
+    assert.equal(await status({ "sec-fetch-site": "cross-site" }), 401)
+    // Another site's page that opens a socket with the browser's cookie.
+    const write = await post(
+      local,
+      "/api/auth/logout",
+      {},
+      { headers: { cookie, origin: "https://evil.example" } },
+    )
+    assert.equal(write.status, 403)
+    assert.equal(await status({}), 200)
+    assert.equal(await handshake(local, { cookie, origin: "https://evil.example" }), 403)
+    // Without an Origin but from another site: the transport opens, the cookie does not count.
+    const socket = new WebSocket(`ws://127.0.0.1:${local.port}/api/socketio/?EIO=4&transport=websocket`, {
+      headers: { cookie, "sec-fetch-site": "cross-site" },
+    })
+    const said = []
+    socket.on("message", (data) => said.push(String(data)))
+    socket.on("open", () => socket.send("40"))
+    await until(() => said.some((text) => text.startsWith("44")))
+    socket.close()
+  })
+
+  test("writes take JSON only", async () => {
+    const asha = await register(local)
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]) {
+      const raw = JSON.stringify({ userId: "x" })
+      const answer = await request(local, "POST", CHATS, {
+        token: asha.token,
+        raw,
+        headers: { "content-type": type },
+      })
+      assert.equal(answer.status, 400, type)
+      assert.equal(answer.body.code, "invalid")
+    }
+    const login = await request(local, "POST", "/api/auth/login", {
+      raw: JSON.stringify({ username: asha.username, password: asha.password }),
+      headers: { "content-type": "text/plain" },
+    })
+    assert.equal(login.status, 400)
+    assert.equal(login.headers.get("set-cookie"), null)
+  })
+
+  test("CORS: a preflight names the origin and never a wildcard", async () => {
+    const ask = (server, origin, path) =>
+      request(server, "OPTIONS", path, {
+        headers: {
+          origin,
+          "access-control-request-method": "POST",
+          "access-control-request-headers": "content-type,authorization",
+        },
+      })
+    for (const path of ["/api/privatechat/message", "/api/socketio/?EIO=4&transport=polling"]) {
+      const allowed = await ask(local, "https://app.example", path)
+      assert.ok([200, 204].includes(allowed.status), `${path}: ${allowed.status}`)
+      assert.equal(allowed.headers.get("access-control-allow-origin"), "https://app.example", path)
+      assert.equal(allowed.headers.get("access-control-allow-credentials"), "true", path)
+      assert.match(allowed.headers.get("access-control-allow-headers"), /content-type/i, path)
+      assert.match(allowed.headers.get("access-control-allow-methods"), /POST/, path)
+      assert.match(allowed.headers.get("vary") ?? "", /origin/i, path)
+      const refused = await ask(local, "https://evil.example", path)
+      assert.equal(refused.headers.get("access-control-allow-origin"), null, path)
+      assert.ok(refused.status >= 400, `${path}: ${refused.status}`)
+    }
+    const answer = await poll(local, { origin: "https://app.example" })
+    assert.equal(answer.headers.get("access-control-allow-origin"), "https://app.example")
+    assert.equal(answer.headers.get("access-control-allow-credentials"), "true")
+  })
+})

@@ -1,0 +1,399 @@
+// HTTP: refusals and their statuses, online users, limits, the pages of those who run it.
+import assert from "node:assert/strict"
+import { after, describe, test } from "node:test"
+import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
+import { OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { until } from "./support/wait.mjs"
+
+const server = await serve({ after }, { ...OPEN, SERVER_KEY })
+const CHATS = "/api/privatechat/conversations"
+const SEND = "/api/privatechat/message"
+
+/** @param {any} answer */
+function refused(answer, status, code) {
+  assert.equal(answer.status, status, answer.text)
+  assert.match(answer.headers.get("content-type"), /^application\/json/)
+  const { success, error, retryable, ...rest } = answer.body
+  assert.equal(answer.body.code, code)
+  assert.equal(success, false)
+  assert.equal(typeof error, "string")
+  assert.equal(typeof retryable, "boolean")
+  assert.deepEqual(
+    Object.keys(rest).filter((key) => !["code", "retryAfterMs"].includes(key)),
+    [],
+  )
+}
+
+describe("refusals", { concurrency: 8 }, () => {
+  test("each code has its status", async () => {
+    const [a, b] = [somebody("a"), somebody("b")]
+    const id = await conversationOf(server, a, b)
+    const body = { conversationId: id, content: "x", clientMessageId: somebody("id") }
+    refused(await post(server, SEND, body), 401, "unauthenticated")
+    refused(await put(server, "/api/users/x", { name: "x" }, { as: a }), 403, "forbidden")
+    refused(await post(server, SEND, body, { as: somebody("c") }), 404, "not_found")
+    refused(await post(server, SEND, { ...body, content: 5 }, { as: a }), 400, "invalid")
+    refused(await post(server, SEND, { ...body, content: " " }, { as: a }), 400, "empty_message")
+    refused(await post(server, SEND, { ...body, content: "x".repeat(8_001) }, { as: a }), 413, "too_long")
+    await post(server, SEND, body, { as: a })
+    refused(await post(server, SEND, { ...body, content: "y" }, { as: a }), 409, "conflict")
+    refused(await get(server, "/api/nothing"), 404, "not_found")
+    refused(await get(server, "/nothing"), 404, "not_found")
+    assert.equal((await request(server, "DELETE", CHATS, { as: a })).status, 405)
+  })
+
+  test("what is not yours cannot be told from what is not there, on either wire", async (t) => {
+    const { join } = crowd(t, server)
+    const foreign = await conversationOf(server, somebody("a"), somebody("b"))
+    const c = somebody("c")
+    const carl = await join(c)
+    const asked = {
+      join_conversation: (id) => id,
+      send_private_message: (conversationId) => ({ conversationId, content: "x" }),
+      typing: (conversationId) => ({ conversationId, isTyping: true }),
+      mark_read: (conversationId) => ({ conversationId, seq: 1 }),
+      set_activity: (conversationId) => ({ activity: { kind: "in_call", conversationId } }),
+    }
+    for (const [name, payload] of Object.entries(asked)) {
+      const answers = [await carl.ask(name, payload(foreign)), await carl.ask(name, payload("no such"))]
+      assert.deepEqual(answers[0], answers[1], name)
+      assert.equal(answers[0].code, "not_found", name)
+    }
+    for (const [method, path, body] of [
+      ["GET", (id) => `/api/privatechat/messages/${id}`],
+      ["POST", (id) => `${CHATS}/${id}/read`, () => ({ seq: 1 })],
+      ["POST", () => SEND, (conversationId) => ({ conversationId, content: "x" })],
+    ]) {
+      const answers = []
+      for (const id of [foreign, "no-such"]) {
+        answers.push(await request(server, method, path(id), { as: c, body: body?.(id) }))
+      }
+      refused(answers[0], 404, "not_found")
+      assert.equal(answers[0].text, answers[1].text)
+    }
+  })
+
+  test("bodies and ids of the wrong form, tricks with paths and SQL", async () => {
+    const a = somebody("a")
+    const id = await conversationOf(server, a, somebody("b"))
+    for (const raw of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '"x"',
+      "5",
+      "{}",
+      '{"conversationId":',
+      "\u0000",
+      "[".repeat(100_000),
+    ]) {
+      const answer = await request(server, "POST", SEND, {
+        as: a,
+        raw,
+        headers: { "content-type": "application/json" },
+      })
+      refused(answer, 400, "invalid")
+      assert.ok(answer.text.length < 2_000)
+    }
+    const latin = await request(server, "POST", SEND, {
+      as: a,
+      raw: Buffer.from(`{"conversationId":"${id}","content":"\xe9\xff"}`, "latin1"),
+      headers: { "content-type": "application/json" },
+    })
+    refused(latin, 400, "invalid")
+    for (const bad of [
+      "..%2f..%2fetc%2fpasswd",
+      "%00",
+      "%0a",
+      "%ff%fe",
+      "'%20OR%20'1'='1",
+      "x".repeat(129),
+      "%F0%9F%98%80".repeat(129),
+    ]) {
+      const answer = await get(server, `/api/privatechat/messages/${bad}`, { as: a })
+      assert.ok([400, 404].includes(answer.status), `${bad}: ${answer.status}`)
+      assert.ok(answer.body.code)
+    }
+    for (const path of [
+      "/chat/../Cargo.toml",
+      "/chat/..%2f..%2fCargo.toml",
+      "/chat/%2e%2e/%2e%2e/README.md",
+      "/docs/..%2fx",
+    ]) {
+      const answer = await get(server, path)
+      assert.ok([400, 404].includes(answer.status), `${path}: ${answer.status} ${answer.text.slice(0, 80)}`)
+    }
+    for (const header of ["a\tb", "x".repeat(129), "\xff\xfe"]) {
+      const answer = await get(server, CHATS, { as: header })
+      refused(answer, 400, "invalid")
+    }
+  })
+
+  test("a body over the limit is 413 and not read to its end", async (t) => {
+    const small = await serve(t, { ...OPEN, MAX_PAYLOAD: "20000" })
+    const { join } = crowd(t, small)
+    const id = await conversationOf(small, "a", "b")
+    refused(
+      await post(small, SEND, { conversationId: id, content: "x".repeat(30_000) }, { as: "a" }),
+      413,
+      "too_long",
+    )
+    // On the socket it is the connection's end, on both transports.
+    for (const transports of [["websocket"], ["polling"]]) {
+      const client = await join("a", { options: { transports } })
+      client.socket.emit("send_private_message", { conversationId: id, content: "x".repeat(30_000) })
+      await client.sees("(disconnect)")
+    }
+    assert.equal((await get(small, `/api/privatechat/messages/${id}`, { as: "a" })).body.data.length, 0)
+  })
+})
+
+describe("who is online", { concurrency: 4 }, () => {
+  test("the list, without oneself, the count, pages", async (t) => {
+    const alone = await serve(t, OPEN)
+    const { join } = crowd(t, alone)
+    for (let n = 1; n <= 5; n++) await join(`u${n}`, { name: `User ${n}` })
+    const ask = async (query) => (await get(alone, `/api/online-users${query}`)).body
+    const all = await ask("")
+    assert.deepEqual(Object.keys(all).sort(), ["count", "data", "success"])
+    assert.equal(all.count, 5)
+    assert.deepEqual(
+      all.data.map((one) => one.userId),
+      ["u1", "u2", "u3", "u4", "u5"],
+    )
+    assert.deepEqual(all.data[0].user, { id: "u1", name: "User 1", avatarUrl: null })
+    const others = await ask("?excludeUserId=u2")
+    assert.equal(others.count, 4)
+    assert.ok(!others.data.some((one) => one.userId === "u2"))
+    assert.deepEqual(await ask("?countOnly=true"), { success: true, count: 5 })
+    assert.deepEqual(await ask("?countOnly=true&excludeUserId=u1"), { success: true, count: 4 })
+    assert.equal((await ask("?excludeUserId=nobody")).count, 5)
+    assert.equal((await ask("?excludeUserId=")).count, 5)
+    assert.equal((await ask("?countOnly=false")).data.length, 5)
+    for (const exclude of [
+      "",
+      "&excludeUserId=u1",
+      "&excludeUserId=u2",
+      "&excludeUserId=u4",
+      "&excludeUserId=u5",
+    ]) {
+      const found = []
+      let cursor = ""
+      for (;;) {
+        const page = await ask(`?limit=2${exclude}${cursor}`)
+        assert.ok(page.data.length <= 2)
+        found.push(...page.data.map((one) => one.userId))
+        if (!page.nextCursor) break
+        cursor = `&cursor=${encodeURIComponent(page.nextCursor)}`
+      }
+      const expected = ["u1", "u2", "u3", "u4", "u5"].filter((user) => !exclude.endsWith(user))
+      assert.deepEqual(found, expected, exclude)
+    }
+    for (const query of ["?limit=0", "?limit=x", "?limit=201", "?cursor=!", "?limit=-1"]) {
+      refused(await get(alone, `/api/online-users${query}`), 400, "invalid")
+    }
+    refused(await get(alone, `/api/online-users?excludeUserId=${"x".repeat(129)}`), 400, "invalid")
+  })
+})
+
+describe("limits by address", { concurrency: 4 }, () => {
+  const forwarded = (address) => ({ extraHeaders: { "x-forwarded-for": address } })
+
+  test("loopback is exempt, and a forwarded address is believed from a trusted proxy only", async (t) => {
+    const plain = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2" })
+    const { connect } = crowd(t, plain)
+    for (let n = 0; n < 4; n++) await connect(forwarded("203.0.113.9"))
+
+    const proxied = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" })
+    const behind = crowd(t, proxied)
+    const first = await behind.connect(forwarded("203.0.113.9"))
+    await behind.connect(forwarded("198.51.100.7, 203.0.113.9"))
+    const error = await behind.connect(forwarded("203.0.113.9")).then(
+      () => assert.fail("a third"),
+      (error) => error,
+    )
+    assert.match(error.description.message, /429/)
+    const refusal = await get(proxied, "/api/socketio/?EIO=4&transport=polling", {
+      headers: { "x-forwarded-for": "203.0.113.9" },
+    })
+    refused(refusal, 429, "rate_limited")
+    assert.ok(refusal.body.retryAfterMs > 0)
+    await behind.connect(forwarded("203.0.113.10"))
+    // An address that the client put before the proxy's own word is nobody's word.
+    await behind.connect(forwarded("203.0.113.9, 203.0.113.11"))
+    for (let n = 0; n < 4; n++) await behind.connect()
+    first.close()
+    await until(() =>
+      behind.connect(forwarded("203.0.113.9")).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+
+  test("joins are limited by socket", async (t) => {
+    const strict = await serve(t, { ...OPEN, LIMIT_JOINS: "3" })
+    const { connect } = crowd(t, strict)
+    const client = await connect()
+    const codes = []
+    for (let n = 0; n < 5; n++) codes.push((await client.ask("join_user", "a")).code ?? "ok")
+    assert.deepEqual(codes, ["ok", "ok", "ok", "rate_limited", "rate_limited"])
+    assert.equal((await (await connect()).ask("join_user", "a")).success, true)
+  })
+
+  test("typing is limited by user", async (t) => {
+    const strict = await serve(t, { ...OPEN, LIMIT_TYPING: "3" })
+    const { join } = crowd(t, strict)
+    const id = await conversationOf(strict, "a", "b")
+    const tabs = [await join("a"), await join("a")]
+    const codes = []
+    for (let n = 0; n < 6; n++) {
+      codes.push((await tabs[n % 2].ask("typing", { conversationId: id, isTyping: true })).code ?? "ok")
+    }
+    assert.equal(codes.filter((code) => code === "rate_limited").length >= 2, true, String(codes))
+  })
+})
+
+describe("for those who run it", { concurrency: 4 }, () => {
+  test("liveness, readiness and metrics, which answer this machine or the server key", async () => {
+    assert.equal((await get(server, "/healthz")).status, 200)
+    assert.equal((await get(server, "/readyz")).status, 200)
+    const here = await get(server, "/metrics")
+    assert.equal(here.status, 200)
+    assert.match(here.headers.get("content-type"), /^text\/plain/)
+    assert.match(here.text, /^# TYPE /m)
+    for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
+      const elsewhere = await get(server, "/metrics", { headers: { [name]: "203.0.113.9" } })
+      assert.equal(elsewhere.status, 401, name)
+      const keyed = await get(server, "/metrics", { headers: { [name]: "203.0.113.9" }, token: SERVER_KEY })
+      assert.equal(keyed.status, 200, name)
+      const wrong = await get(server, "/metrics", {
+        headers: { [name]: "203.0.113.9" },
+        token: `${SERVER_KEY}x`,
+      })
+      assert.equal(wrong.status, 401)
+    }
+  })
+
+  test("metrics count connections, people, messages, refusals", async (t) => {
+    const alone = await serve(t, OPEN)
+    const { join } = crowd(t, alone)
+    const id = await conversationOf(alone, "a", "b")
+    const asha = await join("a")
+    await join("b", { options: { transports: ["polling"] } })
+    await asha.send(id, "one")
+    await asha.send(id, " ")
+    const { text } = await get(alone, "/metrics")
+    const value = (name) => Number(new RegExp(`^${name} ([0-9.e+]+)$`, "m").exec(text)?.[1])
+    const names = [...new Set([...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map((found) => found[1]))]
+    for (const part of ["connections", "online", "messages", "ack", "deliver", "refus", "queue"]) {
+      assert.ok(
+        names.some((name) => name.includes(part)),
+        `nothing about ${part} in ${names}`,
+      )
+    }
+    assert.equal(value("lamplight_online_users"), 2, text.slice(0, 3_000))
+    assert.ok(!/asha|"a"|user="/.test(text), "a user in a label")
+  })
+
+  test("the API is described, wholly and in itself consistent", async () => {
+    const { status, body, headers } = await get(server, "/openapi.json")
+    assert.equal(status, 200)
+    assert.match(headers.get("content-type"), /^application\/json/)
+    assert.match(body.openapi, /^3\.1\./)
+    assert.ok(body.info.title && body.info.version)
+    for (const [path, method] of [
+      ["/api/online-users", "get"],
+      [CHATS, "get"],
+      [CHATS, "post"],
+      [`${CHATS}/{id}`, "put"],
+      [`${CHATS}/{id}/read`, "post"],
+      ["/api/privatechat/messages/{conversationId}", "get"],
+      [SEND, "post"],
+      ["/api/users", "get"],
+      ["/api/users/{id}", "put"],
+      ["/api/auth/register", "post"],
+      ["/api/auth/login", "post"],
+      ["/api/auth/logout", "post"],
+      ["/api/auth/session", "get"],
+    ]) {
+      const operation = body.paths[path]?.[method]
+      assert.ok(operation, `${method} ${path} is not described`)
+      assert.ok(operation.operationId)
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1])
+      const given = (operation.parameters ?? []).filter((one) => one.in === "path").map((one) => one.name)
+      assert.deepEqual(given, named, path)
+      for (const [code, response] of Object.entries(operation.responses)) {
+        assert.ok(response.description !== undefined, `${path} ${code}`)
+      }
+    }
+    const operations = Object.values(body.paths).flatMap((item) => Object.values(item))
+    const names = operations.map((operation) => operation.operationId)
+    assert.equal(new Set(names).size, names.length, "operationIds are not unique")
+    const look = (part, where) => {
+      if (Array.isArray(part)) for (const [index, one] of part.entries()) look(one, `${where}/${index}`)
+      else if (part && typeof part === "object") {
+        if (typeof part.$ref === "string") {
+          const found = part.$ref
+            .replace("#/", "")
+            .split("/")
+            .reduce((at, key) => at?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], body)
+          assert.ok(found, `${where}: ${part.$ref} is nowhere`)
+        }
+        for (const [key, one] of Object.entries(part)) look(one, `${where}/${key}`)
+      }
+    }
+    look(body, "#")
+    const schemes = Object.keys(body.components.securitySchemes)
+    for (const operation of operations) {
+      for (const needs of operation.security ?? []) {
+        for (const name of Object.keys(needs)) assert.ok(schemes.includes(name), name)
+      }
+    }
+  })
+
+  test("its page is served from the binary, with everything that it loads", async () => {
+    const redirect = await get(server, "/docs")
+    const page = await get(server, redirect.status === 200 ? "/docs" : redirect.headers.get("location"))
+    assert.equal(page.status, 200)
+    const links = [...page.text.matchAll(/(?:src|href)="([^"#]+)"/g)].map((found) => found[1])
+    assert.ok(links.length > 2)
+    for (const link of links) {
+      assert.ok(!/^(https?:)?\/\//.test(link), `${link} is loaded from elsewhere`)
+      const asset = await get(server, new URL(link, `${server.url}/docs/`).pathname)
+      assert.equal(asset.status, 200, link)
+    }
+    const start = await get(server, "/docs/swagger-initializer.js")
+    assert.match(start.text, /\/openapi\.json/)
+  })
+
+  test("the chat page: / leads there, its assets last, its policy lets in nothing foreign", async () => {
+    const root = await get(server, "/")
+    assert.ok([302, 303, 307].includes(root.status))
+    assert.equal(root.headers.get("location"), "/chat")
+    const page = await get(server, "/chat")
+    assert.equal(page.status, 200, "is the page built? npm run build -w apps/chat")
+    assert.match(page.headers.get("content-security-policy"), /default-src 'self'/)
+    assert.match(page.headers.get("content-security-policy"), /frame-ancestors 'none'/)
+    assert.equal(page.headers.get("x-content-type-options"), "nosniff")
+    const links = [...page.text.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map((found) => found[1])
+    for (const link of links) {
+      const asset = await get(server, link)
+      assert.equal(asset.status, 200, link)
+      if (link.includes("/assets/")) assert.match(asset.headers.get("cache-control"), /immutable/)
+      const again = await get(server, link, { headers: { "if-none-match": asset.headers.get("etag") } })
+      assert.equal(again.status, 304, link)
+    }
+    assert.ok(!/<script(?![^>]*src=)[^>]*>[^<]/.test(page.text), "an inline script")
+  })
+
+  test("every answer carries an id, and takes a plain one that is given", async () => {
+    const plain = await get(server, "/healthz")
+    assert.match(plain.headers.get("x-request-id"), /^[\w-]{8,}$/)
+    const given = await get(server, "/healthz", { headers: { "x-request-id": "my-id.1" } })
+    assert.equal(given.headers.get("x-request-id"), "my-id.1")
+    const odd = await get(server, "/healthz", { headers: { "x-request-id": "x".repeat(500) } })
+    assert.ok(odd.headers.get("x-request-id").length <= 64)
+  })
+})
