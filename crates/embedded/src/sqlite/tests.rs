@@ -5,7 +5,7 @@ use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::Recorder;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::ports::{Accounts as _, Messages as _, Range, StoreError};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -128,4 +128,38 @@ fn what_every_append_looks_up_is_found_by_index() {
     let steps: Vec<String> = plan.query_map([0, 0, 0], |row| row.get("detail")).unwrap().collect::<rusqlite::Result<_>>().unwrap();
     assert!(steps.iter().any(|step| step.contains("entries_by_key (dedupe_key=? AND conversation=? AND sender=?)")), "{steps:?}");
     assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
+}
+
+#[test]
+fn what_every_append_runs_is_planned_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplight.db");
+    let mut conn = super::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+    migrate(&mut conn, &path, MIGRATIONS).unwrap();
+    conn.execute_batch(
+        "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
+         INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES (1, 'c', 1, 5, 5);
+         INSERT INTO members (conversation, person, read_seq) VALUES (1, 1, 1);",
+    )
+    .unwrap();
+    let statements = [
+        super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"),
+        super::queries::entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"),
+        "SELECT id, head_seq FROM conversations WHERE conversation_id = ?1",
+        "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
+        "UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1",
+        "UPDATE members SET read_seq = ?3, delivered_seq = ?3 WHERE conversation = ?1 AND person = ?2",
+        "SELECT id FROM people WHERE user_id = ?1",
+    ];
+    for sql in statements {
+        let mut statement = conn.prepare(sql).unwrap();
+        for value in 0..5 {
+            for parameter in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(parameter, value).unwrap();
+            }
+            let mut rows = statement.raw_query();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
 }
