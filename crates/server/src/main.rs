@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-//TMP use lamplight::{doctor, token};
+use lamplight::{doctor, token};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
@@ -30,17 +30,17 @@ enum Command {
         #[command(flatten)]
         settings: Flags,
     },
-    //TMP /// Goes through what can be wrong, and says what to do.
-    //TMP Doctor(doctor::Options),
-    //TMP /// Mints a token for trials of AUTH=jwt.
-    //TMP Token(token::Options),
+    /// Goes through what can be wrong, and says what to do.
+    Doctor(doctor::Options),
+    /// Mints a token for trials of AUTH=jwt.
+    Token(token::Options),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { settings } => serve(&settings),
-        //TMP Command::Doctor(options) => run(doctor::run(options)),
-        //TMP Command::Token(options) => token::run(&options),
+        Command::Doctor(options) => run(doctor::run(options)),
+        Command::Token(options) => token::run(&options),
     }
 }
 
