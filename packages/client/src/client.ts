@@ -279,7 +279,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   connection.state.subscribe(() => {
     const now = connection.state.get()
     if (now.status === last.status && now.overHttp === last.overHttp) return
-    if (now.status === "connected" || (now.overHttp && !last.overHttp)) outbox.kick()
+    if (now.overHttp && !last.overHttp) outbox.kick()
     if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies)
       account.become(null)
     last = now
@@ -296,6 +296,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     const user = await account.enter(way, body)
     core.post({ type: "account" })
     connection.restart()
+    // What waited for it.
+    outbox.kick()
     return user
   }
 

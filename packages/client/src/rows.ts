@@ -5,64 +5,58 @@ import type { Message } from "./wire.js"
 
 /** Makes rows, and gives the same row for the same message or item. */
 export function createRows(me: () => string | null) {
-  const sent = new WeakMap<Message, MessageRow>()
-  const unsent = new WeakMap<OutboxItem, MessageRow>()
+  /** The rows made last, each with what it was made of. */
+  const made = new Map<string, { of: object; row: MessageRow }>()
 
-  /** What a row says while there is nothing to say. */
-  const plain = {
-    message: null,
-    seq: null,
-    clientMessageId: null,
-    waitingFor: null,
-    nextTryAt: null,
-    error: null,
-  }
-
-  function remember<K extends object>(
-    rows: WeakMap<K, MessageRow>,
-    of: K,
-    make: () => MessageRow,
-  ): MessageRow {
-    const row = rows.get(of) ?? make()
-    rows.set(of, row)
+  function remember(key: string, of: object, make: () => MessageRow): MessageRow {
+    const known = made.get(key)
+    if (known?.of === of) return known.row
+    const row = make()
+    made.set(key, { of, row })
     return row
   }
 
-  const rowOf = (message: Message) =>
-    remember(sent, message, () => {
-      const mine = message.senderId === me()
-      const id = message.clientMessageId
-      // One's own messages go by the id that their optimistic rows had, wherever they come from.
-      return {
-        ...plain,
-        ...message,
-        key: mine && id ? `c:${id}` : `m:${message.id}`,
-        mine,
-        state: "sent",
-        message,
-      }
-    })
+  function rowOf(message: Message, taken: Set<string>): MessageRow {
+    const mine = message.senderId === me()
+    // One's own messages go by the id that their optimistic rows had, wherever they come from. Original pages may have
+    // used one `tempId` twice: a key is never used twice.
+    const own = `c:${message.clientMessageId}`
+    const key = mine && message.clientMessageId && !taken.has(own) ? own : `m:${message.id}`
+    taken.add(key)
+    // Written out: there are many of these, and objects of one shape are made fast.
+    return remember(key, message, () => ({
+      key,
+      conversationId: message.conversationId,
+      senderId: message.senderId,
+      content: message.content,
+      createdAt: message.createdAt,
+      mine,
+      state: "sent",
+      message,
+      seq: message.seq,
+      clientMessageId: message.clientMessageId ?? null,
+      waitingFor: null,
+      nextTryAt: null,
+      error: null,
+    }))
+  }
 
-  const rowOfItem = (item: OutboxItem) =>
-    remember(unsent, item, () => ({
-      ...plain,
+  function rowOfItem(item: OutboxItem): MessageRow {
+    const key = `c:${item.clientMessageId}`
+    return remember(key, item, () => ({
       ...item,
-      key: `c:${item.clientMessageId}`,
+      key,
       senderId: me() ?? "",
       mine: true,
+      message: null,
+      seq: null,
     }))
+  }
 
   // Threads are long, and most often one entry is appended: what was settled is not gone through again.
   let done = emptyLog
   let settled: MessageRow[] = []
   let keys = new Set<string>()
-
-  function add(rows: MessageRow[], taken: Set<string>, row: MessageRow): void {
-    // Original pages may have used one `tempId` twice: a key is never used twice.
-    const own = row.message && taken.has(row.key) ? { ...row, key: `m:${row.message.id}` } : row
-    taken.add(own.key)
-    rows.push(own)
-  }
 
   function settle(log: Log): void {
     const { entries } = done
@@ -75,8 +69,9 @@ export function createRows(me: () => string | null) {
       settled = []
       keys = new Set()
     }
-    for (let at = settled.length; at < log.entries.length; at++)
-      add(settled, keys, rowOf(log.entries[at] as Message))
+    for (let at = settled.length; at < log.entries.length; at++) {
+      settled.push(rowOf(log.entries[at] as Message, keys))
+    }
     done = log
   }
 
@@ -87,11 +82,7 @@ export function createRows(me: () => string | null) {
       (message) => message.senderId === me() && message.clientMessageId,
     )
     const unsettled = new Set<string>()
-    for (const message of own.sort((one, other) => one.seq - other.seq)) {
-      const row = rowOf(message)
-      unsettled.add(row.key)
-      rows.push(row)
-    }
+    for (const message of own.sort((one, other) => one.seq - other.seq)) rows.push(rowOf(message, unsettled))
     for (const item of items) {
       const key = `c:${item.clientMessageId}`
       if (!keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))

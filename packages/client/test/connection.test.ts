@@ -251,6 +251,16 @@ describe("the connection", () => {
     expect(serial).toBe(2)
   })
 
+  test("getToken: however many wait for a token, it is asked for once", async () => {
+    const world = makeWorld()
+    world.server.addUser("me")
+    world.server.tokens.set(`Bearer ${token({ sub: "me" })}`, "me")
+    const getToken = vi.fn(async () => token({ sub: "me" }))
+    const { client } = makeTab(world, { userId: undefined as never, getToken })
+    await Promise.all([client.users(), client.users("a"), client.users("b")])
+    expect(getToken).toHaveBeenCalledTimes(1)
+  })
+
   test("token_expired is answered with a fresh token over the same socket", async () => {
     const world = makeWorld()
     let serial = 0

@@ -169,6 +169,7 @@ test("the other transport is tried when the first one cannot be had", async () =
   sockets.engine.opts.transports = ["polling"]
   const asha = start("asha")
   await connected(asha)
+  expect(asha.connection.get().attempt).toBe(1)
 })
 
 test("with the socket refused and HTTP alive, messages go both ways over HTTP", async () => {

@@ -94,6 +94,45 @@ describe("read marks", () => {
     expect(after.unread()).toBe(0)
   })
 
+  test("M9 a mark of before the reload holds for a list that comes later", async () => {
+    const browser = new Browser()
+    const before = await ready(browser)
+    before.wires.socketDown = before.wires.httpDown = true
+    before.seven.markRead()
+    before.client.close()
+    const after = makeTab(before.world, {}, browser)
+    after.wires.socketDown = true
+    let open = () => {}
+    after.wires.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const counts: number[] = []
+    after.client.unread.subscribe(() => counts.push(after.client.unread.get().total))
+    after.client.retain()
+    await before.clock.advance(100)
+    open()
+    await before.clock.advance(100)
+    expect(after.client.conversations.get().items).toHaveLength(1)
+    expect(Math.max(...counts)).toBe(0)
+  })
+
+  test("M9 a mark moved while an earlier one is on its way arrives too", async () => {
+    const { seven, clock, wires, room } = await ready()
+    let answer = () => {}
+    wires.take = (event, ack) => {
+      if (event !== "mark_read") return false
+      answer = () => ack({ success: true })
+      return true
+    }
+    seven.markRead(2)
+    await clock.advance(300)
+    wires.take = () => false
+    seven.markRead(4)
+    answer()
+    await clock.advance(6_000)
+    expect(room?.read.get("me")).toBe(4)
+  })
+
   test("M9 a stale answer does not bring a badge back", async () => {
     const { seven, clock, server, client, unread, wires } = await ready()
     wires.swallow.add("mark_read")

@@ -319,6 +319,40 @@ describe("the outbox", () => {
     }
   })
 
+  test("M1 tabs that cannot hear each other still do not send the same message twice", async () => {
+    const deaf = { openChannel: () => ({ post() {}, close() {} }) }
+    const one = await ready(deaf)
+    one.wires.socketDown = one.wires.httpDown = true
+    one.cut()
+    await one.seven.send("one")
+    await one.clock.advance(1_000)
+    const other = makeTab(one.world, deaf, one.browser)
+    other.client.retain()
+    await one.clock.advance(500)
+    expect(one.texts()).toEqual(["one"])
+    one.wires.socketDown = one.wires.httpDown = false
+    await one.clock.advance(60_000)
+    const sends = one.server.seen.filter(({ body }) => body.content === "one")
+    expect(sends).toHaveLength(1)
+    expect(one.client.outbox.get().items).toEqual([])
+  })
+
+  test("a message whose sender was signed out waits for signing in", async () => {
+    const { clock, seven, server, texts, client, wires, cut } = await ready({ userId: undefined as never })
+    expect(client.me.get().status).toBe("signed-out")
+    await client.login({ username: "me", password: "right" })
+    await clock.advance(500)
+    wires.socketDown = true
+    cut()
+    server.session = null
+    await seven.send("hello")
+    await clock.advance(100)
+    expect(client.outbox.get().items[0]).toMatchObject({ state: "sending", waitingFor: "sign-in" })
+    await client.login({ username: "me", password: "right" })
+    await clock.advance(5_000)
+    expect(texts()).toEqual(["hello"])
+  })
+
   test("M5 what a closed tab left is taken up by the other one", async () => {
     const one = await ready()
     const other = makeTab(one.world, {}, one.browser)

@@ -74,6 +74,7 @@ describe("the people around", () => {
     await clock.advance(200)
     expect(asha.get().status).toBe("unknown")
     expect(all().status).toBe("unknown")
+    expect(client.presence("nobody").get().status).toBe("unknown")
     expect(names()).toContain("asha")
     wires.socketDown = false
     await clock.advance(15_000)
