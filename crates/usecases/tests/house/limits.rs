@@ -1,0 +1,132 @@
+//! How often is too often, and how long to wait.
+
+use crate::support::*;
+use lamplight_domain::feed::Mode;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::limits::Quotas;
+use lamplight_usecases::{Caller, Code, Command, Refusal, Settings};
+use std::net::IpAddr;
+use std::time::Duration;
+
+fn from(address: &str) -> Caller {
+    Caller { address: Some(address.parse::<IpAddr>().expect("an address")), ..nobody() }
+}
+
+fn guess(username: &str) -> Command {
+    Command::Login { username: username.into(), password: "a guess or two".into() }
+}
+
+fn too_often(answer: Answer) -> Duration {
+    let refusal: Refusal = answer.expect_err("a refusal");
+    assert_eq!(refusal.code, Code::RateLimited);
+    assert!(refusal.code.is_retryable());
+    refusal.retry_after.expect("how long to wait")
+}
+
+house_tests! {
+    async fn twenty_sends_a_second_and_waiting_helps() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = house.open_with(&a, "b").await;
+        for n in 0..20 {
+            house.send(&a, &place, &n.to_string()).await;
+        }
+        let wait = too_often(house.ask(&a, send(&place, "one too many")).await);
+        assert!(wait > Duration::ZERO && wait <= Duration::from_millis(50), "{wait:?}");
+        house.send(&b, &place, "another user's allowance is their own").await;
+        house.clock.jump(3_600_000);
+        too_often(house.ask(&a, send(&place, "p9: the wall clock is no help")).await);
+        house.clock.pass(wait);
+        let message = house.send(&a, &place, "the wait that was told is enough").await;
+        assert_eq!(message.seq, 22, "a refusal took no place in the log");
+        house.clock.pass(Duration::from_secs(1));
+        for n in 0..20 {
+            house.send(&a, &place, &n.to_string()).await;
+        }
+    }
+
+    async fn five_typing_notices_a_second() {
+        let house = House::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = house.open_with(&a, "b").await;
+        let typing = || Command::Typing { conversation: place.clone(), is_typing: true };
+        for _ in 0..5 {
+            house.ask(&a, typing()).await.expect("told");
+        }
+        let wait = too_often(house.ask(&a, typing()).await);
+        assert_eq!(house.typing().len(), 5);
+        house.clock.pass(wait);
+        house.ask(&a, typing()).await.expect("told");
+    }
+
+    async fn ten_joins_a_minute_by_socket() {
+        let house = House::new(Identity::Jwt);
+        let join = || Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None };
+        for _ in 0..10 {
+            house.ask(&on_socket("a", "s1"), join()).await.expect("joined");
+        }
+        let wait = too_often(house.ask(&on_socket("a", "s1"), join()).await);
+        assert!(wait <= Duration::from_secs(6), "{wait:?}");
+        assert_eq!(house.street.followed.lock().len(), 10);
+        house.ask(&on_socket("a", "s2"), join()).await.expect("another socket is another");
+    }
+
+    async fn guessing_at_one_account_is_limited_from_wherever_it_comes() {
+        let house = House::new(Identity::Local);
+        for n in 0..10 {
+            assert_eq!(code(house.ask(&from(&format!("192.0.2.{n}")), guess("Ada")).await), Code::Unauthenticated);
+        }
+        let wait = too_often(house.ask(&from("192.0.2.99"), guess(" aDA ")).await);
+        assert!(wait <= Duration::from_secs(6));
+        assert_eq!(code(house.ask(&from("192.0.2.99"), guess("grace")).await), Code::Unauthenticated);
+        house.clock.pass(wait);
+        assert_eq!(code(house.ask(&from("192.0.2.99"), guess("ada")).await), Code::Unauthenticated);
+    }
+
+    async fn guessing_from_one_address_is_limited_whichever_account_it_is_at() {
+        for addresses in [["192.0.2.1"; 2], ["2001:db8::1", "2001:db8::ffff:1"], ["192.0.2.1", "::ffff:192.0.2.1"]] {
+            let house = House::new(Identity::Local);
+            for n in 0..30 {
+                assert_eq!(code(house.ask(&from(addresses[0]), guess(&format!("user{n}"))).await), Code::Unauthenticated);
+            }
+            too_often(house.ask(&from(addresses[1]), guess("ada")).await);
+            let register = Command::Register { username: "ada".into(), password: "lovelace1".into(), name: None };
+            too_often(house.ask(&from(addresses[1]), register).await);
+            // Whoever guesses from there locks nobody out elsewhere.
+            for _ in 0..10 {
+                assert_eq!(code(house.ask(&from("198.51.100.7"), guess("ada")).await), Code::Unauthenticated);
+            }
+        }
+    }
+
+    async fn refused_tokens_are_limited_by_address() {
+        let house = House::new(Identity::Jwt);
+        let address: IpAddr = "192.0.2.1".parse().expect("an address");
+        for _ in 0..30 {
+            house.handler.refused_token(address).expect("counted");
+        }
+        assert_eq!(house.handler.refused_token(address).expect_err("too often").code, Code::RateLimited);
+        house.handler.refused_token("192.0.2.2".parse().expect("an address")).expect("another address");
+    }
+
+    async fn zero_turns_a_limit_off() {
+        let quotas = Quotas { sends: 0, typing: 0, joins: 0, logins: 0 };
+        let house = House::with(Settings { identity: Identity::Local, quotas, ..Settings::default() });
+        for _ in 0..100 {
+            assert_eq!(code(house.ask(&from("192.0.2.1"), guess("ada")).await), Code::Unauthenticated);
+            assert_eq!(code(house.ask(&by_http("a"), send(&conversation("7"), "hello")).await), Code::NotFound);
+        }
+    }
+
+    async fn memory_follows_who_is_busy_now() {
+        let house = House::new(Identity::Local);
+        for n in 0..200 {
+            let _ = house.ask(&by_http(&format!("u{n}")), send(&conversation("7"), "hello")).await;
+            let _ = house.ask(&from(&format!("192.0.2.{n}")), guess(&format!("user{n}"))).await;
+        }
+        assert!(!house.handler.is_idle());
+        house.clock.pass(Duration::from_secs(120));
+        house.handler.forget_idle();
+        assert!(house.handler.is_idle());
+    }
+}

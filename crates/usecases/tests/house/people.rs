@@ -1,0 +1,143 @@
+//! Who is in, as others may know it.
+
+use crate::support::*;
+use lamplight_domain::presence::{Change, Chosen, Manual, OfflineReason};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::{Caller, Code, Command, Reply, Settings};
+use std::time::Duration;
+
+fn list(exclude: Option<&str>, count_only: bool, cursor: Option<String>, limit: usize) -> Command {
+    Command::ListOnline { exclude: exclude.map(user), count_only, cursor, limit }
+}
+
+const GONE: Duration = Duration::from_secs(7);
+
+/// Everything someone can ask about others.
+async fn all_answers(house: &House, caller: &Caller, about: &str) -> String {
+    let online = house.ask(caller, list(None, false, None, 10)).await.expect("a list");
+    let count = house.ask(caller, list(Some(about), true, None, 10)).await.expect("a count");
+    let watched = house.ask(caller, Command::Watch(vec![user(about)])).await.expect("states");
+    let found = house.ask(caller, Command::ListUsers { query: about.into(), cursor: None, limit: 10 }).await.expect("people");
+    format!("{online:?}\n{count:?}\n{watched:?}\n{found:?}")
+}
+
+house_tests! {
+    async fn p11_no_answer_tells_invisible_from_offline() {
+        let mut answers = Vec::new();
+        for hides in [true, false] {
+            let house = House::new(Identity::Jwt);
+            let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
+            house.join(&a).await;
+            house.join(&b).await;
+            house.pass(GONE);
+            if hides {
+                house.set_status(&b, Manual::Invisible).await;
+            } else {
+                house.ask(&b, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+            }
+            let mut seen = vec![all_answers(&house, &a, "b").await];
+            house.pass(GONE);
+            house.write_down().await;
+            if hides {
+                // A whole life behind closed curtains.
+                house.join(&on_socket("b", "sb2")).await;
+                house.ask(&b, Command::Activity { active: true }).await.expect("alive");
+                house.ask(&on_socket("b", "sb2"), Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+                house.set_status(&b, Manual::Invisible).await;
+            }
+            house.pass(GONE);
+            house.write_down().await;
+            seen.push(all_answers(&house, &a, "b").await);
+            seen.push(format!("{:?}", house.presence_changes()));
+            let house = house.restart().await;
+            if hides {
+                house.join(&b).await;
+            }
+            house.join(&a).await;
+            seen.push(all_answers(&house, &a, "b").await);
+            answers.push(seen);
+        }
+        for (hides, closes) in answers[0].iter().zip(&answers[1]) {
+            assert_eq!(hides, closes);
+        }
+        assert!(answers[0][1].contains("Some(Timestamp("), "and it says when they were last seen");
+    }
+
+    async fn a_status_is_kept_over_restarts_and_told_to_the_persons_own_devices() {
+        let house = House::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        house.join(&a).await;
+        let until = Timestamp(house.now().0 + 3_600_000);
+        let chosen = Chosen { status: Manual::Busy, text: Some("in a talk".into()), until: Some(until) };
+        house.ask(&a, Command::SetStatus(chosen.clone())).await.expect("set");
+        let house = house.restart().await;
+        let Reply::Joined { chosen: kept, .. } = house.join(&on_socket("a", "phone")).await else { panic!("joined") };
+        assert_eq!(kept, chosen);
+        let house = house.restart().await;
+        house.clock.jump(3_600_000);
+        let Reply::Joined { chosen: kept, .. } = house.join(&a).await else { panic!("joined") };
+        assert_eq!(kept, Chosen::default(), "what is over is over");
+    }
+
+    async fn a_status_that_would_be_over_already_is_invalid() {
+        let house = House::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        house.join(&a).await;
+        let over = Chosen { status: Manual::Busy, text: None, until: Some(house.now()) };
+        assert_eq!(code(house.ask(&a, Command::SetStatus(over)).await), Code::Invalid);
+        assert_eq!(house.presence_changes().len(), 1);
+    }
+
+    async fn watching_answers_with_how_each_is_now() {
+        let house = House::new(Identity::Jwt);
+        let (a, b, c) = (on_socket("a", "sa"), on_socket("b", "sb"), on_socket("c", "sc"));
+        for who in [&a, &b, &c] {
+            house.join(who).await;
+        }
+        let closed = house.now();
+        house.ask(&c, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+        house.pass(GONE);
+        house.write_down().await;
+        let Ok(Reply::Watching(seen)) = house.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
+        let states: Vec<_> = seen.iter().map(|(seen, last)| (seen.user.as_str(), seen.shown.is_some(), *last)).collect();
+        assert_eq!(states, [("never", false, None), ("c", false, Some(closed)), ("b", true, None)]);
+        let newest = house.presence_changes().iter().map(Change::version).max();
+        assert!(seen.iter().all(|(seen, _)| Some(seen.version) <= newest));
+    }
+
+    async fn watching_too_many_is_too_long() {
+        let house = House::with(Settings { identity: Identity::Jwt, watch_limit: 3, ..Settings::default() });
+        let many = ["b", "c", "d", "e"].map(user);
+        assert_eq!(code(house.ask(&on_socket("a", "sa"), Command::Watch(many.to_vec())).await), Code::TooLong);
+        assert!(house.ask(&on_socket("a", "sa"), Command::Watch(many[..3].to_vec())).await.is_ok());
+    }
+
+    async fn the_list_pages_through_everyone_once_and_leaves_one_out() {
+        let house = House::new(Identity::Jwt);
+        for n in 0..7 {
+            house.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
+        }
+        for exclude in [None, Some("u0"), Some("u3"), Some("u6"), Some("nobody")] {
+            for limit in 1..9 {
+                let (mut seen, mut cursor) = (Vec::new(), None);
+                loop {
+                    let answer = house.ask(&by_http("u0"), list(exclude, false, cursor, limit)).await;
+                    let Ok(Reply::Online { users, count, next, degraded: false }) = answer else { panic!("{answer:?}") };
+                    let out = usize::from(exclude.is_some_and(|who| who != "nobody"));
+                    assert_eq!(count, 7 - out);
+                    assert!(!users.is_empty() && users.len() <= limit);
+                    seen.extend(users.iter().map(|shown| shown.profile.id.to_string()));
+                    cursor = next;
+                    if cursor.is_none() {
+                        break;
+                    }
+                }
+                let expected: Vec<_> = (0..7).map(|n| format!("u{n}")).filter(|id| Some(id.as_str()) != exclude).collect();
+                assert_eq!(seen, expected, "without {exclude:?}, {limit} at a time");
+            }
+        }
+        let Ok(Reply::OnlineCount { count, .. }) = house.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
+        assert_eq!(count, 6);
+    }
+}

@@ -1,0 +1,320 @@
+//! A house to live in: every port, a clock moved by hand, and a record of what happened.
+
+use async_trait::async_trait;
+use lamplight_conformance::Recorder;
+use lamplight_conformance::presence::ManualClock;
+use lamplight_domain::conversation::Receipt;
+use lamplight_domain::event::Event;
+use lamplight_domain::feed::{Feed, Mode};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::message::{Message, SendKey};
+use lamplight_domain::presence::{Change, Chosen, Manual, Rules};
+use lamplight_domain::time::Timestamp;
+use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
+use lamplight_embedded::presence::EmbeddedPresence;
+use lamplight_usecases::command::Who;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::{Audience, Clock, Fanout, Ids, Passwords, Seen, Stored};
+use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub(crate) type Answer = Result<Reply, Refusal>;
+
+/// Everything that happens, and the sockets of this node as far as the use cases know of them.
+#[derive(Default)]
+pub(crate) struct Street {
+    recorder: Recorder,
+    feed: Mutex<Option<Feed<SessionId>>>,
+    pub(crate) admitted: Mutex<Vec<(SessionId, UserId)>>,
+    pub(crate) followed: Mutex<Vec<(SessionId, Mode)>>,
+}
+
+impl Fanout for Street {
+    fn publish(&self, event: Event) {
+        if let Event::Presence(change) = &event {
+            self.feed.lock().get_or_insert_with(|| Feed::new(0)).push(change.clone());
+        }
+        self.recorder.publish(event);
+    }
+}
+
+impl Audience for Street {
+    fn admit(&self, session: &SessionId, user: &UserId) {
+        self.admitted.lock().push((session.clone(), user.clone()));
+    }
+
+    fn follow(&self, session: &SessionId, mode: Mode) {
+        self.followed.lock().push((session.clone(), mode));
+    }
+
+    fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
+        let mut feed = self.feed.lock();
+        let feed = feed.get_or_insert_with(|| Feed::new(0));
+        feed.watch(session, users.iter().cloned());
+        let seen = users.iter().map(|user| {
+            let shown = feed.get(user.as_str()).cloned();
+            let version = shown.as_ref().map_or(feed.version(), |shown| shown.version);
+            Seen { user: user.clone(), shown, version }
+        });
+        Some(seen.collect())
+    }
+
+    fn unwatch(&self, session: &SessionId, users: &[UserId]) {
+        if let Some(feed) = &mut *self.feed.lock() {
+            feed.unwatch(session, users);
+        }
+    }
+}
+
+/// 1, 2, 3 …
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+impl Counted {
+    fn next(&self, what: &str) -> String {
+        format!("{what}{:06}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Ids for Counted {
+    fn message(&self, _: Timestamp) -> MessageId {
+        MessageId::trusted(self.next("m"))
+    }
+    fn conversation(&self, _: Timestamp) -> ConversationId {
+        ConversationId::trusted(self.next("c"))
+    }
+    fn user(&self, _: Timestamp) -> UserId {
+        UserId::trusted(self.next("u"))
+    }
+    fn secret(&self) -> String {
+        self.next("secret")
+    }
+}
+
+/// Passwords as they are: what hashing is worth is tested where it is done.
+struct Plain;
+
+#[async_trait]
+impl Passwords for Plain {
+    async fn hash(&self, password: String) -> Stored<String> {
+        Ok(format!("hash of {password}"))
+    }
+    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool> {
+        Ok(hash == Some(format!("hash of {password}")))
+    }
+    fn digest(&self, token: &str) -> String {
+        format!("digest of {token}")
+    }
+}
+
+/// Everything a node has, but its wires.
+pub(crate) struct House {
+    pub(crate) handler: Handler,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) street: Arc<Street>,
+    presence: Arc<EmbeddedPresence>,
+    store: Arc<SqliteStore>,
+    settings: Settings,
+    directory: Arc<tempfile::TempDir>,
+}
+
+impl House {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self::with(Settings { identity, ..Settings::default() })
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self::open(settings, directory, Arc::new(ManualClock::default()))
+    }
+
+    fn open(settings: Settings, directory: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
+        let street = Arc::new(Street::default());
+        let store = SqliteStore::open(SqliteOptions::new(directory.path().join("lamplight.db")), street.clone()).expect("a store");
+        let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.epoch(), clock.clone(), street.clone()));
+        let ports = Ports {
+            messages: store.clone(),
+            directory: store.clone(),
+            accounts: store.clone(),
+            passwords: Arc::new(Plain),
+            presence: presence.clone(),
+            fanout: street.clone(),
+            audience: street.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(Counted::default()),
+        };
+        Self { handler: Handler::new(ports, settings), clock, street, presence, store, settings, directory }
+    }
+
+    /// The process begins anew on what it left on disk.
+    pub(crate) async fn restart(self) -> Self {
+        self.store.close().await;
+        let (settings, directory, clock) = (self.settings, Arc::clone(&self.directory), Arc::clone(&self.clock));
+        drop(self);
+        Self::open(settings, directory, clock)
+    }
+
+    pub(crate) async fn ask(&self, caller: &Caller, command: Command) -> Answer {
+        self.handler.handle(caller, command).await
+    }
+
+    pub(crate) async fn join(&self, caller: &Caller) -> Reply {
+        let user = caller.user().expect("a user").clone();
+        self.ask(caller, Command::Join { user, mode: Mode::Full, name: None, avatar_url: None }).await.expect("joined")
+    }
+
+    pub(crate) async fn open_with(&self, caller: &Caller, other: &str) -> ConversationId {
+        match self.ask(caller, Command::OpenConversation(user(other))).await.expect("a conversation") {
+            Reply::Conversation { conversation, .. } => conversation.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn send(&self, caller: &Caller, conversation: &ConversationId, content: &str) -> Arc<Message> {
+        sent(self.ask(caller, send(conversation, content)).await).0
+    }
+
+    pub(crate) async fn set_status(&self, caller: &Caller, status: Manual) {
+        let chosen = Chosen { status, text: None, until: None };
+        self.ask(caller, Command::SetStatus(chosen)).await.expect("set");
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+
+    /// Time passes, and what is over by itself is ended.
+    pub(crate) fn pass(&self, by: Duration) {
+        for _ in 0..by.as_millis() / 250 {
+            self.clock.pass(Duration::from_millis(250));
+            self.presence.tick();
+            self.handler.expire_typing();
+        }
+        self.clock.pass(Duration::from_millis(u64::try_from(by.as_millis() % 250).unwrap_or(0)));
+    }
+
+    /// Writes what is noted, as the node's deliverer and background do.
+    pub(crate) async fn write_down(&self) {
+        for event in self.events() {
+            if let Event::Presence(Change::Offline(absence)) = event
+                && let Some(at) = absence.last_seen_at
+            {
+                self.handler.note_seen(&absence.user, at);
+            }
+        }
+        self.handler.flush_noted().await;
+    }
+
+    /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at it.
+    pub(crate) async fn appended(&self, count: usize) -> Vec<(Vec<String>, Option<SessionId>)> {
+        let told = self.street.recorder.exactly(count).await;
+        told.into_iter().map(|(_, to, except)| (to.iter().map(ToString::to_string).collect(), except)).collect()
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.street.recorder.events()
+    }
+
+    /// Every typing notice: who, to whom, began or stopped.
+    pub(crate) fn typing(&self) -> Vec<(String, Vec<String>, bool)> {
+        let notices = self.events().into_iter().filter_map(|event| match event {
+            Event::Typing { user, to, is_typing, .. } => Some((user.to_string(), to.iter().map(ToString::to_string).collect(), is_typing)),
+            _ => None,
+        });
+        notices.collect()
+    }
+
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        let receipts = self.events().into_iter().filter_map(|event| match event {
+            Event::Receipt { receipt, .. } => Some(receipt),
+            _ => None,
+        });
+        receipts.collect()
+    }
+
+    /// How often each conversation changed, and for whom.
+    pub(crate) fn conversation_changes(&self) -> Vec<(ConversationId, Vec<String>)> {
+        let changes = self.events().into_iter().filter_map(|event| match event {
+            Event::ConversationChanged { conversation, to } => Some((conversation, to.iter().map(ToString::to_string).collect())),
+            _ => None,
+        });
+        changes.collect()
+    }
+
+    pub(crate) fn presence_changes(&self) -> Vec<Change> {
+        let changes = self.events().into_iter().filter_map(|event| match event {
+            Event::Presence(change) => Some(change),
+            _ => None,
+        });
+        changes.collect()
+    }
+}
+
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::trusted(id)
+}
+
+pub(crate) fn conversation(id: &str) -> ConversationId {
+    ConversationId::trusted(id)
+}
+
+fn caller(who: Who, session: Option<&str>) -> Caller {
+    Caller { who, session: session.map(SessionId::trusted), address: None, credential: None }
+}
+
+/// A user on a socket whose token was checked.
+pub(crate) fn on_socket(id: &str, session: &str) -> Caller {
+    caller(Who::Proven(user(id)), Some(session))
+}
+
+/// A user by HTTP.
+pub(crate) fn by_http(id: &str) -> Caller {
+    caller(Who::Proven(user(id)), None)
+}
+
+pub(crate) fn claimed(id: &str, session: &str) -> Caller {
+    caller(Who::Claimed(user(id)), Some(session))
+}
+
+pub(crate) fn nobody() -> Caller {
+    caller(Who::Nobody, Some("nobody"))
+}
+
+pub(crate) fn host() -> Caller {
+    caller(Who::Host, None)
+}
+
+pub(crate) fn send(conversation: &ConversationId, content: &str) -> Command {
+    Command::Send { conversation: conversation.clone(), content: content.to_owned(), key: None, temp_id: None }
+}
+
+pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) -> Command {
+    let key = Some(SendKey::ClientMessageId(id.into()));
+    Command::Send { conversation: conversation.clone(), content: content.to_owned(), key, temp_id: None }
+}
+
+pub(crate) fn sent(answer: Answer) -> (Arc<Message>, bool) {
+    match answer.expect("sent") {
+        Reply::Sent { message, duplicate, .. } => (message, duplicate),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn code(answer: Answer) -> Code {
+    answer.expect_err("a refusal").code
+}
+
+pub(crate) fn named(id: &str, name: &str) -> Profile {
+    Profile { name: name.into(), ..Profile::bare(user(id)) }
+}
+
+/// Makes a `#[test]` of an async body, on several threads.
+macro_rules! house_tests {
+    ($($(#[$doc:meta])* async fn $name:ident() $body:block)*) => {
+        $($(#[$doc])* #[test] fn $name() { lamplight_conformance::run(async $body) })*
+    };
+}
+pub(crate) use house_tests;
