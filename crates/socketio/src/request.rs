@@ -191,7 +191,8 @@ struct CutOff<'a> {
 impl Drop for CutOff<'_> {
     fn drop(&mut self) {
         (self.close_request)(self.session);
-        if !self.is_done {
+        // A poll left over from before an upgrade carries nothing any more.
+        if !self.is_done && self.session.transport() == TransportKind::Polling {
             self.session.close(DisconnectReason::TransportError);
         }
     }

@@ -257,6 +257,14 @@ async fn a_batch_arrives_as_its_packets() {
     for number in 0..3 {
         assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));
     }
+    // Of nothing, it is nothing, but what waits for it is told.
+    let nothing = socketio::Packet::batch([]);
+    socket.emit_packet(&nothing).unwrap();
+    let log = fixture.log.clone();
+    socket.emit_then(&nothing, move || log.add("nothing written")).unwrap();
+    fixture.log.wait_for("nothing written").await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
 }
 
 #[tokio::test]

@@ -154,7 +154,10 @@ impl Session {
         }
         let was_empty = shared.queue.is_empty();
         shared.queued += frames.len();
-        shared.queue.push_back(Item::Frames(frames));
+        // A batch of nothing is nothing to write.
+        if !frames.is_empty() {
+            shared.queue.push_back(Item::Frames(frames));
+        }
         shared.queue.extend(then);
         if was_empty {
             shared.wake_receiver();
