@@ -25,14 +25,17 @@ function put(key: string, value: string | null): void {
 const LOOK_LASTS_MS = 45_000
 export const LOOK_AGAIN_MS = 20_000
 
-/** Tells the other tabs which conversation is being looked at here; null when one turns away. */
+const tab = Math.random().toString(36).slice(2)
+
+/** Tells the other tabs which conversation is being looked at here; null when one turns away from this tab. */
 export function lookAt(conversationId: string | null): void {
-  put(LOOKING, conversationId === null ? null : `${Date.now()} ${conversationId}`)
+  if (conversationId !== null) put(LOOKING, [Date.now(), tab, conversationId].join(" "))
+  else if (get(LOOKING)?.split(" ")[1] === tab) put(LOOKING, null)
 }
 
 /** Whether some tab of this browser has that conversation before a person's eyes. */
 export function isLookedAt(conversationId: string): boolean {
-  const [at, ...id] = (get(LOOKING) ?? "").split(" ")
+  const [at, , ...id] = (get(LOOKING) ?? "").split(" ")
   return id.join(" ") === conversationId && Date.now() - Number(at) < LOOK_LASTS_MS
 }
 

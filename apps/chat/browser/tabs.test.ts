@@ -1,0 +1,83 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canRun, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canRun)("several tabs of one person", () => {
+  let browser: Browser
+  const server = new Server()
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  it("3 47: a badge clears in every tab and stays clear; one notification, however many tabs", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const ben = await Person.arrive(browser, server, "Ben")
+    await ben.context.grantPermissions(["notifications"])
+    // Counts notifications over all tabs, instead of showing them.
+    await ben.context.addInitScript(() => {
+      localStorage.setItem("lamplight:notify", "on")
+      class Counted extends EventTarget {
+        static permission = "granted"
+        constructor(title: string) {
+          super()
+          localStorage.setItem("told", `${localStorage.getItem("told") ?? ""}|${title}`)
+        }
+        close() {}
+      }
+      Object.assign(window, { Notification: Counted })
+    })
+    await ben.page.reload()
+    await ben.signUp()
+    const tabs = [ben.page]
+    for (let i = 0; i < 2; i += 1) {
+      const tab = await ben.context.newPage()
+      await tab.goto(`${server.url}/chat`)
+      await tab.locator('[data-testid="status-menu"]:visible').waitFor()
+      tabs.push(tab)
+    }
+    await asha.open(ben)
+    await asha.say("to all of them")
+    for (const tab of tabs) {
+      await tab.locator('[data-testid="unread"]').waitFor()
+      await until(async () => (await tab.title()).startsWith("(1)"))
+    }
+    await until(async () => (await tabs[1]?.evaluate(() => localStorage.getItem("told"))) === `|${asha.name}`)
+
+    await tabs[2]?.locator('[data-testid="conversation-item"]').first().click()
+    for (const tab of tabs) {
+      await until(async () => (await tab.locator('[data-testid="unread"]').count()) === 0)
+      expect((await tab.title()).startsWith("(")).toBe(false)
+    }
+    await tabs[0]?.reload()
+    await tabs[0]?.locator('[data-testid="conversation-item"]').waitFor()
+    expect(await tabs[0]?.locator('[data-testid="unread"]').count()).toBe(0)
+
+    // Somebody looks at it now, in one tab: nothing more is told.
+    await tabs[2]?.bringToFront()
+    await tabs[2]?.mouse.move(400, 400)
+    await asha.say("and again")
+    await tabs[2]?.locator('[data-testid="message"]').filter({ hasText: "and again" }).waitFor()
+    await tabs[2]?.waitForTimeout(500)
+    expect(await tabs[2]?.evaluate(() => localStorage.getItem("told"))).toBe(`|${asha.name}`)
+
+    // A draft written in one tab stands in the other that shows the same conversation.
+    await tabs[0]?.locator('[data-testid="conversation-item"]').first().click()
+    await tabs[2]?.locator('[data-testid="composer"]').fill("shared thought")
+    await until(
+      async () => (await tabs[0]?.locator('[data-testid="composer"]').inputValue()) === "shared thought",
+    )
+
+    // Closing one of three leaves one in.
+    await tabs[0]?.close()
+    await asha.page.waitForTimeout(6_500)
+    expect(await asha.page.locator('[data-testid="thread-presence"] [data-presence="online"]').count()).toBe(
+      1,
+    )
+    await asha.close()
+    await ben.close()
+  })
+})
