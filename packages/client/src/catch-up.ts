@@ -29,7 +29,7 @@ export function createCatchUp(
   /** Takes in an answer. Returns what there is more of, and from where. */
   function take(answer: SyncAnswer): [string, number][] {
     const more: [string, number][] = []
-    for (const conversation of answer.added) list.upsert(conversation)
+    for (const conversation of answer.added) list.added(conversation)
     for (const [id, synced] of Object.entries(answer.conversations)) {
       if ("code" in synced) {
         if (synced.code === "not_found") {

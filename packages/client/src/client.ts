@@ -124,7 +124,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
   const store = () => {
-    storage ??= options.storage ?? (typeof indexedDB === "undefined" ? memoryStorage() : indexedDbStorage())
+    storage ??=
+      options.storage ??
+      (typeof indexedDB === "undefined" ? memoryStorage() : indexedDbStorage(`lamplight:${scope}`))
     return storage
   }
 

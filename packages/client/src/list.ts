@@ -25,6 +25,8 @@ export interface List {
   loaded(): boolean
   /** What the server says of a conversation. */
   upsert(conversation: Conversation): void
+  /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
+  added(conversation: Conversation): void
   /** An entry that may be newer than what the list knows. */
   arrived(entry: Message): void
   /** The log of a conversation can tell more about what is unread. */
@@ -201,6 +203,10 @@ export function createList(core: Core, parts: ListParts): List {
     all: () => known.values(),
     loaded: () => loaded,
     upsert,
+    added(conversation) {
+      const isFurtherDown = [...known.values()].every((one) => newest(one) > newest(conversation))
+      if (cursor === undefined || !isFurtherDown) upsert(conversation)
+    },
     arrived,
     recount,
     read(id, seq) {

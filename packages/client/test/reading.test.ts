@@ -181,6 +181,30 @@ describe("a thread", () => {
     expect(client.conversations.get().items.map((item) => [item.id, item.unread])).toContainEqual(["9", 1])
   })
 
+  test("the list comes in pages, newest first, and a catch-up does not bring the rest of it", async () => {
+    const world = makeWorld()
+    world.server.listPage = 2
+    for (let at = 1; at <= 5; at++) {
+      await world.clock.advance(1_000)
+      world.server.addRoom(`c${at}`, "me", `u${at}`)
+    }
+    const { client, cut } = makeTab(world)
+    client.retain()
+    await world.clock.advance(500)
+    const ids = () => client.conversations.get().items.map((item) => item.id)
+    expect(ids()).toEqual(["c5", "c4"])
+    expect(client.conversations.get().hasMore).toBe(true)
+    await Promise.all([client.loadMoreConversations(), client.loadMoreConversations()])
+    expect(ids()).toEqual(["c5", "c4", "c3", "c2"])
+    cut()
+    world.server.addRoom("c6", "me", "u6")
+    await world.clock.advance(3_000)
+    expect(ids()).toEqual(["c6", "c5", "c4", "c3", "c2"])
+    await client.loadMoreConversations()
+    expect(ids()).toEqual(["c6", "c5", "c4", "c3", "c2", "c1"])
+    expect(client.conversations.get()).toMatchObject({ hasMore: false, loadingMore: false })
+  })
+
   test("300 conversations are asked for in hundreds", async () => {
     const world = makeWorld()
     for (let at = 0; at < 300; at++) world.server.addRoom(`c${at}`, "me", `u${at}`)

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { createLamplight, memoryStorage, type SocketLike } from "@lamplight/client"
 import { act, cleanup, render, screen } from "@testing-library/react"
 import { StrictMode, useState } from "react"

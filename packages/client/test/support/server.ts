@@ -41,7 +41,8 @@ export class TestServer {
   presence = new Map<string, Presence>()
   lastSeen = new Map<string, string>()
   version = 0
-  snapshotDelay = 0
+  /** How many conversations a page of the list has. */
+  listPage = 1_000
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   tokens = new Map<string, string>()
@@ -272,7 +273,12 @@ export class TestServer {
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
       const mine = [...this.rooms.values()].filter((room) => room.members.includes(user))
-      return { success: true, data: mine.map((room) => this.view(room, user)) }
+      const newest = (room: Room) => room.log.at(-1)?.createdAt ?? room.createdAt
+      mine.sort((one, other) => newest(other).localeCompare(newest(one)))
+      const from = Number(url.searchParams.get("cursor") ?? 0)
+      const page = mine.slice(from, from + this.listPage)
+      const next = from + page.length < mine.length ? { nextCursor: String(from + page.length) } : {}
+      return { success: true, data: page.map((room) => this.view(room, user)), ...next }
     }
     if (at === "POST /api/privatechat/conversations") {
       const other = String(body.userId)
