@@ -94,9 +94,10 @@ impl Report {
                 Level::Warn => "WARN",
                 Level::Fail => "FAIL",
             };
-            let code = if finding.code.is_empty() { String::new() } else { format!("{} ", finding.code) };
+            let is_said = finding.code.is_empty() || finding.seen.contains(finding.code);
+            let code = if is_said { String::new() } else { format!("{} ", finding.code) };
             // Writing to a text cannot fail.
-            let _ = writeln!(text, "{level}  {:<10} {code}{}", finding.check, finding.seen.trim_end_matches('.'));
+            let _ = writeln!(text, "{level}  {:<10} {code}{}", finding.check, finding.seen);
             for (label, words) in [("expected", &finding.expected), ("fix", &finding.fix)] {
                 for (index, line) in words.lines().enumerate() {
                     let label = if index == 0 { label } else { "" };

@@ -59,8 +59,8 @@ pub(super) fn judge_files(hard: u64, limit_connections: u64) -> Finding {
 
 /// The nearest directory that is there: the data directory itself, or where it would be made.
 pub(super) fn existing(data_dir: &Path) -> PathBuf {
-    let ancestors = data_dir.ancestors().find(|path| !path.as_os_str().is_empty() && path.exists());
-    ancestors.map_or_else(|| PathBuf::from("."), Path::to_owned)
+    let found = data_dir.ancestors().find(|path| !path.as_os_str().is_empty() && path.exists()).unwrap_or(Path::new("."));
+    std::path::absolute(found).unwrap_or_else(|_| found.to_owned())
 }
 
 /// Whether the data directory can be written to, how fast, and how much fits.
@@ -74,7 +74,7 @@ pub(super) fn data_dir(config: &Config, now: Timestamp, report: &mut Report) {
     }
     match write_there(&directory) {
         Ok((took, written)) => {
-            let not_yet = if directory == config.data_dir { "" } else { " (the data directory will be made in it)" };
+            let not_yet = if config.data_dir.exists() { "" } else { " (the data directory will be made in it)" };
             if took > SLOW_DISK {
                 let fix = "Put DATA_DIR on a local disk.";
                 report.add(Finding::warn(
@@ -106,7 +106,7 @@ pub(super) fn data_dir(config: &Config, now: Timestamp, report: &mut Report) {
                 "",
                 &format!("{shown} cannot be written to: {error}"),
                 "a directory that can be written to",
-                &fix,
+                fix,
             ));
         }
     }

@@ -18,6 +18,7 @@ use finding::Report;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
 use server::Target;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,7 +48,9 @@ pub struct Options {
 pub async fn run(options: Options) -> ExitCode {
     let config = Config::load(&options.settings);
     let report = examine(&options, &config, crate::system::wall()).await;
-    println!("{}", if options.json { report.json() } else { report.text() });
+    let text = if options.json { report.json() } else { report.text() };
+    // Whoever reads only the first lines closes the pipe, and is no reason to fail.
+    let _ = writeln!(std::io::stdout(), "{text}");
     if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -66,14 +69,7 @@ async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: T
         }
         Err(error) => {
             for sentence in &error.sentences {
-                let code = if sentence.contains("LL-114") { "LL-114" } else { "" };
-                report.add(Finding::fail(
-                    "settings",
-                    code,
-                    sentence,
-                    "settings that are valid",
-                    "Change this setting; `lamplight serve --help` lists them all.",
-                ));
+                report.add(wrong_setting(sentence));
             }
         }
     }
@@ -104,6 +100,18 @@ async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: T
         )),
     }
     report
+}
+
+/// A sentence about a setting, taken apart where it has parts.
+fn wrong_setting(sentence: &str) -> Finding {
+    let code = if sentence.contains("LL-114") { "LL-114" } else { "" };
+    let change = "Change it where it comes from; `lamplight serve --help` lists the settings.";
+    let sentence = sentence.trim_end_matches('.');
+    if let Some((seen, expected)) = sentence.split_once("; expected ") {
+        return Finding::fail("settings", code, seen, expected, change);
+    }
+    let (seen, fix) = sentence.split_once(". ").unwrap_or((sentence, change));
+    Finding::fail("settings", code, seen, "settings that the server can start with", fix)
 }
 
 fn settings(config: &Config, report: &mut Report) {
@@ -147,7 +155,11 @@ async fn keys(config: &Config, now: Timestamp, report: &mut Report) {
             "LL-113",
             &format!("{source}: {why}"),
             "a JWK set with a key for RS256, ES256 or EdDSA",
-            "Set JWT_JWKS to the address (or file) that your identity provider names as jwks_uri, and let this machine reach it.",
+            if why.starts_with("TLS") {
+                "Give that host a certificate that this machine trusts; SSL_CERT_FILE names a company's own authority."
+            } else {
+                "Set JWT_JWKS to the address (or file) that your identity provider names as jwks_uri, and let this machine reach it."
+            },
         )),
     }
 }
