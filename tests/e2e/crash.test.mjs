@@ -1,0 +1,231 @@
+// kill -9 in mid-send, and a disk that is full: nothing lost, nothing doubled.
+import assert from "node:assert/strict"
+import { execFile, spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { stat } from "node:fs/promises"
+import { join as path } from "node:path"
+import { test } from "node:test"
+import { promisify } from "node:util"
+import { conversationOf, crowd, get, post, put } from "./support/person.mjs"
+import { OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { pass, until } from "./support/wait.mjs"
+
+const run = promisify(execFile)
+const SENDERS = ["asha", "ben", "carl", "dora"]
+const EACH = 50
+
+async function whole(server, id, as) {
+  const all = []
+  for (;;) {
+    const after = all.at(-1)?.seq ?? 0
+    const { body } = await get(server, `/api/privatechat/messages/${id}?after=${after}&limit=200`, { as })
+    all.push(...body.data)
+    if (!body.hasMore) return all
+  }
+}
+
+test("M1, M3, M4, M10: kill -9 with 200 sends on their way loses and doubles nothing, three times", async (t) => {
+  const server = await serve(t, { ...OPEN, SERVER_KEY })
+  const id = "room"
+  const members = [...SENDERS, "listener"]
+  await put(server, `/api/privatechat/conversations/${id}`, { memberIds: members }, { token: SERVER_KEY })
+  let total = 0
+  let seenByListener = []
+  for (const round of [0, 1, 2]) {
+    const { join } = crowd(t, server)
+    const listener = await join("listener")
+    const people = await Promise.all(
+      SENDERS.map(async (user) => {
+        const items = Array.from({ length: EACH }, (_, n) => ({
+          conversationId: id,
+          content: `${user}, round ${round}, message ${n}`,
+          clientMessageId: randomUUID(),
+        }))
+        return { user, items, client: await join(user), acknowledged: new Map() }
+      }),
+    )
+    const acknowledged = () => people.reduce((sum, person) => sum + person.acknowledged.size, 0)
+    const pour = async ({ items, client, acknowledged: known }) => {
+      for (const [index, item] of items.entries()) {
+        client.socket.emit("send_private_message", item, (answer) => {
+          if (!answer.success) return
+          known.set(item.clientMessageId, answer.message)
+          // At another moment each time: before, at and amid the first acknowledgements, and not a moment later.
+          if (acknowledged() === [0, 1, 90][round]) process.kill(server.pid, "SIGKILL")
+        })
+        // Half of them at once, the others while those are answered, so that there is a middle to kill it in.
+        if (index >= EACH / 2 && index % 3 === 0) await pass(1)
+      }
+    }
+    const poured = Promise.all(people.map(pour))
+    if (round === 0) process.kill(server.pid, "SIGKILL")
+    await poured
+    await server.exited
+    await until(() => people.every(({ client }) => !client.socket.connected))
+    await server.kill()
+    const before = acknowledged()
+    seenByListener = listener.messages()
+    await server.start()
+
+    // What a client does when it is back: everything that was not answered, in order, under the same id.
+    const back = crowd(t, server)
+    await Promise.all(
+      people.map(async ({ user, items, acknowledged }) => {
+        const client = await back.join(user)
+        const open = items.filter((item) => !acknowledged.has(item.clientMessageId))
+        const answers = await Promise.all(open.map((item) => client.must("send_private_message", item)))
+        for (const { message } of answers) acknowledged.set(message.clientMessageId, message)
+      }),
+    )
+    total += SENDERS.length * EACH
+    const log = await whole(server, id, "listener")
+    t.diagnostic(
+      `round ${round}: killed after ${before} acknowledgements, ${seenByListener.length} seen by the listener`,
+    )
+    assert.deepEqual(
+      log.map((message) => message.seq),
+      Array.from({ length: total }, (_, n) => n + 1),
+      "M4: seq without gaps",
+    )
+    assert.equal(new Set(log.map((message) => message.clientMessageId)).size, total, "M1: nothing doubled")
+    const bySeq = new Map(log.map((message) => [message.seq, message]))
+    for (const { user, items, acknowledged } of people) {
+      const theirs = log.filter((message) => message.senderId === user).slice(-EACH)
+      assert.deepEqual(
+        theirs.map((message) => message.content),
+        items.map((item) => item.content),
+        "M5: their order",
+      )
+      for (const message of acknowledged.values()) {
+        assert.deepEqual(bySeq.get(message.seq), message, "M3: acknowledged is durable")
+      }
+    }
+    for (const message of seenByListener) {
+      assert.deepEqual(bySeq.get(message.seq), message, "M10: only what is committed is delivered")
+    }
+    // M10: what was committed and not delivered heals by sync.
+    const healed = await back.join("listener")
+    const from = seenByListener.at(-1)?.seq ?? total - SENDERS.length * EACH
+    const { conversations } = await healed.must("sync", { conversations: { [id]: from } })
+    assert.equal(conversations[id].headSeq, total)
+    assert.equal(conversations[id].entries[0]?.seq ?? total + 1, from + 1)
+  }
+})
+
+test("M13: disk full gives no acknowledgement but an error in time, and recovers by itself", async (t) => {
+  // The signal for a file past its limit would end the process; a full disk sends none.
+  const wrapper = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"']
+  const server = await serve(t, OPEN, wrapper)
+  const { join } = crowd(t, server)
+  const id = await conversationOf(server, "a", "b")
+  const asha = await join("a")
+  const ben = await join("b")
+  const limit = (bytes) => run("prlimit", ["--pid", String(server.pid), `--fsize=${bytes}:unlimited`])
+  const content = "x".repeat(8_000)
+  let stored = 0
+  const send = async (more = {}) => {
+    const clientMessageId = randomUUID()
+    const began = performance.now()
+    const answer = await asha.ask("send_private_message", {
+      conversationId: id,
+      content,
+      clientMessageId,
+      ...more,
+    })
+    return { answer, clientMessageId, took: performance.now() - began }
+  }
+  for (let n = 0; n < 5; n++) {
+    await send()
+    stored++
+  }
+  const sizes = await Promise.all(
+    ["lamplight.db", "lamplight.db-wal"].map((name) =>
+      stat(path(server.home, "data", name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  )
+  await limit(Math.max(...sizes) + 20_000)
+  const refused = []
+  let slowest = 0
+  for (let n = 0; n < 20 && refused.length < 4; n++) {
+    const { answer, clientMessageId, took } = await send()
+    slowest = Math.max(slowest, took)
+    if (answer.success) stored++
+    else {
+      assert.equal(answer.code, "unavailable", JSON.stringify(answer))
+      assert.equal(answer.retryable, true)
+      refused.push(clientMessageId)
+    }
+  }
+  assert.equal(refused.length, 4, "the disk was not full")
+  t.diagnostic(`the slowest answer on a full disk came after ${slowest.toFixed(0)} ms`)
+  assert.ok(slowest < 5_000, `${slowest} ms`)
+  const http = await post(
+    server,
+    "/api/privatechat/message",
+    { conversationId: id, content, clientMessageId: refused[0] },
+    { as: "a" },
+  )
+  assert.equal(http.status, 503, http.text)
+  assert.ok(http.headers.get("retry-after"))
+  // What is there can be read meanwhile, and presence goes on.
+  const { data } = (await get(server, `/api/privatechat/messages/${id}?limit=200`, { as: "b" })).body
+  assert.equal(data.length, stored)
+  assert.equal(ben.messages().length, stored, "M10: only what is committed is delivered")
+  assert.equal((await get(server, "/api/online-users?countOnly=true")).body.count, 2)
+
+  await limit("unlimited")
+  await until(
+    async () => (await send({ clientMessageId: refused[0] })).answer.success,
+    "it recovered",
+    10_000,
+  )
+  for (const clientMessageId of refused.slice(1)) {
+    assert.equal((await send({ clientMessageId })).answer.success, true)
+  }
+  await until(async () => (await get(server, "/readyz")).status === 200)
+  const log = await whole(server, id, "b")
+  assert.deepEqual(
+    log.map((message) => message.seq),
+    Array.from({ length: stored + 4 }, (_, n) => n + 1),
+  )
+  await server.kill()
+  await server.start()
+  assert.deepEqual(await whole(server, id, "b"), log)
+})
+
+test("M13: a database that is held by another is unavailable within 4 s, and is there again when let go", async (t) => {
+  const server = await serve(t, OPEN)
+  const { join } = crowd(t, server)
+  const id = await conversationOf(server, "a", "b")
+  const asha = await join("a")
+  await asha.send(id, "before")
+  const holder = spawn("python3", [
+    "-c",
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()",
+    path(server.home, "data", "lamplight.db"),
+  ])
+  t.after(() => holder.kill("SIGKILL"))
+  const held = await new Promise((resolve) => {
+    holder.stdout.once("data", () => resolve(true))
+    holder.once("exit", () => resolve(false))
+  })
+  if (!held) return t.skip("the server lets no other hold its database")
+  const clientMessageId = randomUUID()
+  const began = performance.now()
+  const answer = await asha.send(id, "meanwhile", { clientMessageId })
+  const took = performance.now() - began
+  t.diagnostic(`answered ${answer.code} after ${took.toFixed(0)} ms`)
+  assert.equal(answer.code, "unavailable")
+  assert.ok(took < 4_500, `${took} ms`)
+  assert.equal((await get(server, `/api/privatechat/messages/${id}`, { as: "b" })).body.data.length, 1)
+  holder.kill("SIGKILL")
+  await until(async () => (await asha.send(id, "meanwhile", { clientMessageId })).success)
+  const log = await whole(server, id, "b")
+  assert.deepEqual(
+    log.map((message) => message.content),
+    ["before", "meanwhile"],
+  )
+})

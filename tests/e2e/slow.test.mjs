@@ -1,0 +1,45 @@
+// What has to be waited for: an unanswered ping, a token's grace.
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import WebSocket from "ws"
+import { seconds, token } from "./support/jwt.mjs"
+import { crowd } from "./support/person.mjs"
+import { JWT, OPEN, serve } from "./support/server.mjs"
+import { until } from "./support/wait.mjs"
+
+describe("slow things", { concurrency: 4 }, () => {
+  test("a ping that goes unanswered is a timeout after 45 s", async (t) => {
+    const server = await serve(t, OPEN)
+    const { join } = crowd(t, server)
+    const asha = await join("a", { roster: "full" })
+    const raw = new WebSocket(`ws://127.0.0.1:${server.port}/api/socketio/?EIO=4&transport=websocket`)
+    t.after(() => raw.terminate())
+    raw.on("open", () => raw.send("40"))
+    const said = []
+    raw.on("message", (data) => said.push(String(data)))
+    await until(() => said.some((text) => text.startsWith("40")))
+    raw.send('42["join_user","silent"]')
+    await asha.comes("silent")
+    const began = performance.now()
+    const offline = await asha.sees("user_offline", (data) => data.userId === "silent", { within: 60_000 })
+    const took = performance.now() - began
+    t.diagnostic(`told after ${(took / 1_000).toFixed(1)} s`)
+    assert.equal(offline.reason, "timeout")
+    assert.ok(took > 44_000 && took < 49_000, `${took} ms`)
+  })
+
+  test("a socket that brings no fresh token is closed after the grace, and may come back with one", async (t) => {
+    const server = await serve(t, JWT)
+    const { connect } = crowd(t, server)
+    const client = await connect({ auth: { token: token("a", { exp: seconds() + 1 }) } })
+    await client.must("join_user", "a")
+    await client.sees("token_expired")
+    const began = performance.now()
+    const reason = await client.sees("(disconnect)", () => true, { within: 40_000 })
+    const took = performance.now() - began
+    assert.equal(reason, "transport close", "a transport, so that a client comes back by itself")
+    assert.ok(took > 28_000 && took < 33_000, `${took} ms`)
+    const again = await connect({ auth: { token: token("a") } })
+    await again.must("join_user", "a")
+  })
+})
