@@ -5,10 +5,12 @@ mod support;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use lamplight_domain::event::Event;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
-use lamplight_usecases::ports::{AppendError, Messages as _, Range, StoreError};
+use lamplight_usecases::ports::{AppendError, Fanout, Messages as _, Range, StoreError};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use support::{at, conversation, fresh, message, open, open_with, user};
 
@@ -227,4 +229,44 @@ async fn members_of_recent_conversations_are_known_without_the_disk() {
     // Nothing can be read any more, and this is still known.
     assert_eq!(store.members(&conversation("c")).await.expect("known").expect("there").len(), 2);
     assert!(store.members(&conversation("nowhere")).await.is_err());
+}
+
+/// Publishes nothing as long as the gate is shut.
+struct Gated {
+    gate: std::sync::Mutex<()>,
+    events: lamplight_conformance::Recorder,
+}
+
+impl Fanout for Gated {
+    fn publish(&self, event: Event) {
+        drop(self.gate.lock().expect("the gate"));
+        self.events.publish(event);
+    }
+}
+
+#[test]
+fn m10_a_slow_fan_out_slows_the_writer_and_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let fanout = Arc::new(Gated { gate: std::sync::Mutex::new(()), events: lamplight_conformance::Recorder::default() });
+    let shut = fanout.gate.lock().expect("the gate");
+    lamplight_conformance::run(async {
+        let options = SqliteOptions::new(directory.path().join(DATABASE));
+        let store = SqliteStore::open(options, fanout.clone()).expect("a store");
+        put(&store, "c").await;
+        // Each awaited, so each a commit of its own, until the writer waits for the fan-out.
+        let mut stored = 0;
+        let waiting = loop {
+            assert!(stored < 1_000, "the writer runs ahead of the fan-out without a bound");
+            let mut sent = store.append(message("c", "a", "hello", &stored.to_string()), None);
+            match tokio::time::timeout(Duration::from_millis(500), &mut sent).await {
+                Ok(appended) => stored = appended.expect("an append").message.seq,
+                Err(_) => break sent,
+            }
+        };
+        drop(shut);
+        assert_eq!(waiting.await.expect("an append").message.seq, stored + 1);
+        let published = fanout.events.exactly(usize::try_from(stored).expect("few") + 1).await;
+        assert!((1..).zip(&published).all(|(seq, (message, ..))| message.seq == seq));
+        store.close().await;
+    });
 }
