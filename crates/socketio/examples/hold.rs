@@ -120,6 +120,15 @@ async fn measure(server: &Server, connections: usize) -> Fallible<()> {
         client.await??;
     }
     println!("CPU per broadcast delivery, 100 queued {:.2} us (to {heard}, {readers} asked)", per(server.cpu()? - cpu, heard * 100));
+    drop(last);
+    for round in 1..=3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let empty = server.memory()?;
+        let held = open(server.addr, connections).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        println!("round {round} of coming and going: {empty} KiB empty, {} KiB full", server.memory()?);
+        drop(held);
+    }
     Ok(())
 }
 

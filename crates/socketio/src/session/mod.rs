@@ -323,3 +323,6 @@ impl Session {
 pub(crate) fn engine_frames(text: &str) -> Bytes {
     Packet::engine(text).into_frames()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll, Wake},
+};
+
+use super::*;
+use crate::{Config, SocketIo};
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn session(transport: TransportKind) -> (Arc<Session>, Arc<Count>, Waker) {
+    let server = SocketIo::builder(Config { max_queue_bytes: 10, ..Config::default() }).build().server;
+    let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
+    let wakes = Arc::new(Count::default());
+    (Session::new(server, Id::random().unwrap(), transport, handshake), wakes.clone(), wakes.into())
+}
+
+#[tokio::test]
+async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wakes() {
+    let (session, wakes, waker) = session(TransportKind::WebSocket);
+    let seen = || wakes.0.load(Ordering::Relaxed);
+    let something = || Bytes::from_static(b"\x81\x012");
+    session.begin_turn(&waker);
+    assert!(session.take_queue(0).is_empty());
+    session.push(something(), None).unwrap();
+    assert_eq!(seen(), 0, "a running driver is not woken");
+    assert!(!session.end_turn(true, true), "but has another turn");
+    assert!(session.end_turn(false, true), "unless it cannot write anyway");
+    session.take_queue(3);
+    session.push(something(), None).unwrap();
+    assert_eq!(seen(), 1);
+    session.push(something(), None).unwrap();
+    assert_eq!(seen(), 1, "one wake is enough for all that is queued");
+    session.begin_turn(&waker);
+    session.take_queue(0);
+    session.socket_left();
+    assert!(!session.end_turn(true, true));
+    assert!(session.begin_turn(&waker).socket_left);
+    session.close(DisconnectReason::ForcedClose);
+    assert!(!session.end_turn(true, true));
+    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::ForcedClose));
+    assert_eq!(session.push(something(), None), Err(EmitError::Closed));
+}
+
+#[tokio::test]
+async fn bytes_count_until_they_are_written() {
+    let (session, wakes, waker) = session(TransportKind::WebSocket);
+    session.begin_turn(&waker);
+    session.end_turn(true, true);
+    session.push(Bytes::from_static(&[0; 8]), None).unwrap();
+    session.begin_turn(&waker);
+    session.take_queue(0);
+    assert_eq!(session.queued_bytes(), 8, "taken is not written");
+    session.count_written(8);
+    assert!(session.end_turn(true, true));
+    session.push(Bytes::from_static(&[0; 8]), None).unwrap();
+    assert_eq!(session.push(Bytes::from_static(&[0; 3]), None), Err(EmitError::Full));
+    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::SlowReader));
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_payload_waits_for_room_in_the_inbox() {
+    let (session, wakes, waker) = session(TransportKind::Polling);
+    let mut cx = Context::from_waker(&waker);
+    session.begin_turn(&waker);
+    session.end_turn(false, true);
+    let payload = Bytes::from_static(b"4");
+    assert!(session.open_post() && !session.open_post());
+    assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(true));
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Pending);
+    session.begin_turn(&waker);
+    assert!(!session.end_turn(false, true), "there is something to receive");
+    assert!(session.end_turn(false, false), "unless it is not to be received yet");
+    assert!(session.take_inbox().is_some());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(true));
+    session.close(DisconnectReason::ForcedClose);
+    assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(false));
+}
