@@ -120,8 +120,13 @@ impl Gate {
                 self.handler.introduce(profile, source).await?;
                 Ok(Proved { who: Who::Proven(user), credential: None, expires: Some(verified.expires_at) })
             }
+            // The keys are out of reach: that says nothing of the token, and is no attempt at guessing one.
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(code = error.code(), %error, "tokens cannot be checked");
+                Err(Refusal::unavailable())
+            }
             Err(error) => {
-                tracing::info!(%error, "token refused");
+                tracing::info!(code = error.code(), %error, "token refused");
                 self.handler.refused_token(address)?;
                 Err(Refusal::new(Code::Unauthenticated, error.to_string()))
             }
