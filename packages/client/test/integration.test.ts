@@ -80,13 +80,13 @@ function startClient(userId: string, options: LamplightOptions = {}): Lamplight 
   return client
 }
 const connected = (client: Lamplight) =>
-  vi.waitFor(() => expect(client.connection.get().status).toBe("connected"), { timeout: 8_000, interval: 5 })
+  vi.waitFor(() => expect(client.connection.get().status).toBe("connected"), { timeout: 20_000, interval: 5 })
 const texts = (client: Lamplight) =>
   client
     .conversation("7")
     .messages.get()
     .rows.map((row) => [row.content, row.state])
-const eventually = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 5 })
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 /** The client's own socket, and the unmodified socket.io-client in its place. */
 const originalSocket = ({ url, ...options }: SocketRequest): SocketLike =>
@@ -190,7 +190,7 @@ test("with the socket refused and HTTP alive, messages go both ways over HTTP", 
     ]),
   )
   expect(asha.connection.get().overHttp).toBe(true)
-}, 12_000)
+})
 
 test("a closed transport is come back from by itself; a refused namespace with a reason is not", async () => {
   const asha = start("asha")
