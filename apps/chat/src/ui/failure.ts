@@ -8,7 +8,6 @@ const byCode: Record<string, string> = {
   rate_limited: words.errors.rate_limited,
   unavailable: words.errors.unavailable,
   unauthenticated: words.errors.unauthenticated,
-  forbidden: words.errors.forbidden,
   not_found: words.errors.not_found,
   too_long: words.errors.too_long,
   empty_message: words.errors.empty_message,
