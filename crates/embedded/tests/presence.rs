@@ -2,7 +2,12 @@
 
 use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::{ManualClock, PresenceSubject, RULES};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{Profile, SessionId, UserId};
+use lamplight_domain::presence::{Change, Chosen, Manual, OfflineReason};
+use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
+use lamplight_usecases::ports::{Clock, Fanout, Person, Presence};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,3 +36,80 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
 }
 
 lamplight_conformance::presence_suite!(fresh);
+
+/// tokio's own time, which the test pauses.
+struct Paused(tokio::time::Instant);
+
+impl Clock for Paused {
+    fn now(&self) -> Now {
+        Now { moment: Moment(self.0.elapsed().as_millis().try_into().unwrap_or(u64::MAX)), wall: Timestamp(0) }
+    }
+}
+
+/// The driver sleeps as long as there is nothing to do, and is up in time for what is due sooner than it knew.
+#[tokio::test(start_paused = true)]
+async fn p3_p4_the_driver_is_up_when_something_is_due() {
+    let (events, start) = (Arc::new(Recorder::default()), tokio::time::Instant::now());
+    let presence = Arc::new(EmbeddedPresence::new(RULES, 1, Arc::new(Paused(start)), events.clone()));
+    let driven = Arc::clone(&presence);
+    let driver = tokio::spawn(async move { driven.run().await });
+    let gone = || events.events().into_iter().find(|event| matches!(event, Event::Presence(Change::Offline(_))));
+    // It has slept through a while with nobody in; then it plans for the time to live; then a close is due sooner.
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let session = SessionId::trusted("a1");
+    let person = Person { profile: Profile::bare(UserId::trusted("a")), chosen: Chosen::default(), last_seen: None };
+    presence.join(&session, person).await.expect("joined");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    presence.close(&session, OfflineReason::Closed).await.expect("closed");
+    let closed = start.elapsed();
+    while gone().is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(start.elapsed() - closed < Duration::from_secs(10), "nobody looked");
+    }
+    let took = start.elapsed() - closed;
+    assert!(took > RULES.grace && took <= RULES.grace + Duration::from_millis(10), "{took:?}");
+    assert_eq!(presence.session_count(), 0);
+    driver.abort();
+}
+
+/// Takes its time, so that whoever publishes out of turn is overtaken.
+#[derive(Default)]
+struct Slow(Recorder);
+
+impl Fanout for Slow {
+    fn publish(&self, event: Event) {
+        for _ in 0..20 {
+            std::thread::yield_now();
+        }
+        self.0.publish(event);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn p5_changes_leave_in_the_order_of_their_versions() {
+    let events = Arc::new(Slow::default());
+    let presence = Arc::new(EmbeddedPresence::new(RULES, 1, Arc::new(ManualClock::default()), events.clone()));
+    let user = UserId::trusted("a");
+    let person = Person { profile: Profile::bare(user.clone()), chosen: Chosen::default(), last_seen: None };
+    presence.join(&SessionId::trusted("a1"), person).await.expect("joined");
+    let movers = (0..4).map(|mover| {
+        let (presence, user) = (Arc::clone(&presence), user.clone());
+        tokio::spawn(async move {
+            for step in 0..100 {
+                let text = Some(format!("{mover}-{step}").into());
+                presence.set_status(&user, Chosen { status: Manual::Busy, text, until: None }).await.expect("set");
+            }
+        })
+    });
+    for mover in movers.collect::<Vec<_>>() {
+        mover.await.expect("done");
+    }
+    let versions: Vec<_> = events
+        .0
+        .events()
+        .iter()
+        .filter_map(|event| if let Event::Presence(change) = event { Some(change.version()) } else { None })
+        .collect();
+    assert_eq!(versions.len(), 401);
+    assert!(versions.is_sorted());
+}
