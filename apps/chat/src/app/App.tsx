@@ -28,6 +28,9 @@ interface Session {
   mode: "local" | "open" | "token"
 }
 
+/** After this long a server that did not answer is asked again. */
+const ASK_AGAIN_MS = 3_000
+
 export function App() {
   const [door, setDoor] = useState<Door | null>(null)
   const [session, setSession] = useState<Session | null>(null)
@@ -54,6 +57,18 @@ export function App() {
     })
     return () => abort.abort()
   }, [visit])
+
+  // A page that came up while the server was away asks again by itself: what waits in it is to be sent once it is back.
+  useEffect(() => {
+    if (door?.kind !== "gone") return
+    const ask = () => setVisit((n) => n + 1)
+    const timer = setTimeout(ask, ASK_AGAIN_MS)
+    window.addEventListener("online", ask)
+    return () => {
+      clearTimeout(timer)
+      window.removeEventListener("online", ask)
+    }
+  }, [door])
 
   /** Out, and back to the door with a fresh client: nothing of one person stays in memory for the next. */
   const leave = useCallback(
