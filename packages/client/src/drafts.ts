@@ -40,6 +40,8 @@ export function createDrafts(core: Core, changed: (conversationId: string) => vo
       heard(conversationId, text)
       core.post({ type: "draft", userId, conversationId, text })
       cancel ??= core.clock.after(SAVE_AFTER_MS, flush)
+      // What was sent must not come back as a draft, however soon the page is reloaded.
+      if (!text) flush()
     },
     heard,
     flush,

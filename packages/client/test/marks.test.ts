@@ -243,6 +243,17 @@ describe("drafts", () => {
     expect(after.seven.draft.get()).toBe("quick")
   })
 
+  test("what was sent does not come back as a draft, however soon the page is reloaded", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    one.seven.setDraft("hello")
+    await one.clock.advance(500)
+    await one.seven.send("hello")
+    await one.clock.advance(1)
+    const after = await ready(browser, one.world)
+    expect(after.seven.draft.get()).toBe("")
+  })
+
   test("are cleared when the outbox has the text, and only then", async () => {
     const { seven } = await ready()
     seven.setDraft("hello")
