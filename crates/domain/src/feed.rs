@@ -202,6 +202,14 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         self.followers.get(key).map_or(0, |follower| follower.watched.len())
     }
 
+    /// How many it would watch with these besides; whom it watches already does not count again.
+    #[must_use]
+    pub fn watched_count_with(&self, key: &K, users: &[UserId]) -> usize {
+        let watched = self.followers.get(key).map(|follower| &follower.watched);
+        let fresh: HashSet<&UserId> = users.iter().filter(|user| !watched.is_some_and(|watched| watched.contains_key(*user))).collect();
+        self.watched_count(key) + fresh.len()
+    }
+
     /// A socket follows these users from now on. Their states as of now are the caller's to answer with, from
     /// [`Feed::get`], before anything else is pushed; changes gathered so far are in those states already and do not
     /// come again.

@@ -295,15 +295,18 @@ impl Audience for Deliver {
     }
 
     fn follow(&self, session: &SessionId, mode: Mode) {
+        let mut feed = self.feed.lock();
+        // Looked up under the feed's lock: a socket that is still here is unfollowed only after this, when it goes.
         let Some(socket) = self.socket(session) else { return };
-        self.feed.lock().follow(socket, mode);
+        feed.follow(socket, mode);
+        drop(feed);
         self.feed_wake.notify_one();
     }
 
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
-        let Some(socket) = self.socket(session) else { return Some(Vec::new()) };
         let mut feed = self.feed.lock();
-        if feed.watched_count(&socket).saturating_add(users.len()) > self.watch_limit {
+        let Some(socket) = self.socket(session) else { return Some(Vec::new()) };
+        if feed.watched_count_with(&socket, users) > self.watch_limit {
             return None;
         }
         feed.watch(&socket, users.iter().cloned());

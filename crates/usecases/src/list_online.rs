@@ -23,7 +23,8 @@ impl Handler {
             Some(user) => self.store(self.ports.presence.get(user)).await?.is_some(),
             None => false,
         };
-        let count = self.store(self.ports.presence.count()).await? - usize::from(excluded);
+        // They may have left between the two looks.
+        let count = self.store(self.ports.presence.count()).await?.saturating_sub(usize::from(excluded));
         if count_only {
             return Ok(Reply::OnlineCount { count, degraded });
         }

@@ -24,7 +24,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/", get(async || Redirect::temporary("/chat")))
-        .route("/favicon.ico", get(async |headers: HeaderMap| file("favicon.svg", &headers)))
         .route("/chat", get(async |headers: HeaderMap| file("index.html", &headers)))
         .route("/chat/", get(async || Redirect::permanent("/chat")))
         .route("/chat/{*path}", get(async |Path(path): Path<String>, headers: HeaderMap| file(&path, &headers)))
