@@ -59,7 +59,8 @@ fn presence(version: u64) -> Arc<Presence> {
 }
 
 fn plain_presence(version: u64) -> Arc<Presence> {
-    let plain = Presence { profile: ben(), status: Status::Online, text: None, last_active_at: AT, activities: vec![], version, since: version };
+    let plain =
+        Presence { profile: ben(), status: Status::Online, text: None, last_active_at: AT, activities: vec![], version, since: version };
     Arc::new(plain)
 }
 
@@ -101,11 +102,7 @@ fn frames() -> Value {
     let mut add = |name: &str, text: String| {
         all.insert(name.to_owned(), serde_json::from_str(&text).unwrap());
     };
-    let changes = [
-        Change::Online(presence(EPOCH + 1)),
-        Change::Updated(presence(EPOCH + 2)),
-        Change::Offline(absence(EPOCH + 3)),
-    ];
+    let changes = [Change::Online(presence(EPOCH + 1)), Change::Updated(presence(EPOCH + 2)), Change::Offline(absence(EPOCH + 3))];
     let list = [presence(EPOCH + 2), plain_presence(EPOCH + 4)];
     add("event online_users", encode::online_users(list.iter(), 2, false, EPOCH + 4));
     for change in &changes {
@@ -170,7 +167,8 @@ fn frames() -> Value {
     }
     add("reply authenticate", encode::authenticated(Some(AT)));
     for code in Code::ALL {
-        let refusal = Refusal { code, message: "A sentence.".into(), retry_after: code.is_retryable().then_some(Duration::from_millis(250)) };
+        let refusal =
+            Refusal { code, message: "A sentence.".into(), retry_after: code.is_retryable().then_some(Duration::from_millis(250)) };
         add(&format!("refusal {}", code.as_str()), encode::refusal(&refusal));
     }
     Value::Object(all)
