@@ -191,7 +191,7 @@ impl Roster {
     /// The user's manual status, for all their devices.
     pub fn set_status(&mut self, now: Now, user: &UserId, chosen: Chosen) -> Vec<Change> {
         let Some(held) = self.users.get_mut(user) else { return Vec::new() };
-        held.chosen = chosen.at(now.wall);
+        held.choose(now, chosen.at(now.wall));
         self.settle(now, user).into_iter().collect()
     }
 

@@ -117,6 +117,20 @@ impl User {
         self.sessions.iter().any(Session::is_live)
     }
 
+    /// Takes over a manual status. Who shows themselves again after being invisible comes in as a newcomer does: a time of
+    /// last activity before that moment, or coming in as away, would say that they had been there.
+    pub(super) fn choose(&mut self, now: Now, chosen: Chosen) {
+        let appears = self.chosen.status == Manual::Invisible && chosen.status != Manual::Invisible && self.shown.is_none();
+        self.chosen = chosen;
+        if appears && self.is_in() {
+            self.last_active_wall = self.last_active_wall.max(now.wall);
+            for held in self.sessions.iter_mut().filter(|held| held.is_live()) {
+                held.last_active = now.moment;
+                held.idle = false;
+            }
+        }
+    }
+
     /// Takes note of what time has ended; `gone` hears of each session that is no longer held.
     pub(super) fn pass_time(&mut self, now: Now, rules: Rules, mut gone: impl FnMut(&SessionId)) {
         let mut ran_out = false;
@@ -136,7 +150,8 @@ impl User {
         if ran_out {
             self.last_end = Some((OfflineReason::Timeout, self.last_active_wall));
         }
-        self.chosen = std::mem::take(&mut self.chosen).at(now.wall);
+        let chosen = self.chosen.clone().at(now.wall);
+        self.choose(now, chosen);
         self.hide_or_not(now, rules);
     }
 

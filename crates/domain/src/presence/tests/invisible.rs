@@ -219,3 +219,23 @@ proptest! {
         same_for_everyone(&hides, &closes)?;
     }
 }
+
+#[test]
+fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
+    let mut hides = World::new();
+    let mut comes = World::new();
+    hides.join_as("a", "a1", chose(Manual::Invisible), None);
+    for world in [&mut hides, &mut comes] {
+        world.pass(10 * MINUTE);
+    }
+    hides.set_status("a", chose(Manual::Online));
+    comes.join("a", "a1");
+    assert_eq!(hides.told, comes.told, "neither a time of activity before that moment nor being away gives them away");
+
+    let mut lapses = World::new();
+    lapses.join_as("a", "a1", Chosen { until: Some(Timestamp(lapses.now.wall.0 + 600_000)), ..chose(Manual::Invisible) }, None);
+    lapses.pass(11 * MINUTE);
+    let shown = lapses.roster.get("a").expect("shown again").clone();
+    assert_eq!(shown.status, Status::Online);
+    assert!(shown.last_active_at.0 >= lapses.now.wall.0 - 61_000);
+}

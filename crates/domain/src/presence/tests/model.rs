@@ -93,18 +93,32 @@ struct Person {
 impl Person {
     fn end_status(&mut self, t: u64) {
         if self.until.is_some_and(|until| until <= t) {
-            (self.status, self.until) = (Manual::Online, None);
+            self.fall_asleep(t);
+            self.choose(Manual::Online, None, t);
+        }
+    }
+
+    /// Who was hidden and shows themselves comes in as a newcomer does.
+    fn choose(&mut self, status: Manual, until: Option<u64>, t: u64) {
+        let appears = self.status == Manual::Invisible && status != Manual::Invisible && self.shown.is_none();
+        (self.status, self.until) = (status, until);
+        for (_, tab) in self.tabs.iter_mut().filter(|(_, tab)| appears && tab.closed.is_none() && !tab.asleep) {
+            (tab.active, tab.idle) = (t, false);
+        }
+    }
+
+    fn fall_asleep(&mut self, t: u64) {
+        for (_, tab) in &mut self.tabs {
+            if tab.closed.is_none() && !tab.asleep && t > tab.active + 40 {
+                (tab.asleep, tab.doing) = (true, None);
+            }
         }
     }
 
     /// What everyone is to see at `t`.
     fn look(&mut self, t: u64) {
         self.tabs.retain(|(_, tab)| tab.closed.is_none_or(|closed| t <= closed + 5));
-        for (_, tab) in &mut self.tabs {
-            if tab.closed.is_none() && !tab.asleep && t > tab.active + 40 {
-                (tab.asleep, tab.doing) = (true, None);
-            }
-        }
+        self.fall_asleep(t);
         let tabs = || self.tabs.iter().map(|(_, tab)| tab).filter(|tab| !tab.asleep);
         let someone = tabs().any(|tab| tab.closed.is_none());
         let invisible = self.status == Manual::Invisible;
@@ -183,7 +197,7 @@ impl Model {
                 }
             }
             Op::Status(_, status, until) if held => {
-                (person.status, person.until) = (*status, until.map(|after| t + u64::from(after)));
+                person.choose(*status, until.map(|after| t + u64::from(after)), t);
             }
             Op::Doing(id, kind) => {
                 for (_, tab) in person.tabs.iter_mut().filter(|(held, tab)| held == id && tab.closed.is_none()) {
