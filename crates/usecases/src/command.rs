@@ -195,6 +195,15 @@ pub enum Command {
     WhoAmI,
 }
 
+impl Command {
+    /// Whether it writes a little to the store and has no limit of its own: together these have one, so that nobody can keep
+    /// the store busy by themselves.
+    #[must_use]
+    pub fn is_a_small_write(&self) -> bool {
+        matches!(self, Self::SetStatus(_) | Self::SetActivity(_) | Self::MarkRead { .. } | Self::OpenConversation(_))
+    }
+}
+
 /// What a caller is answered.
 #[derive(Clone, Debug)]
 pub enum Reply {

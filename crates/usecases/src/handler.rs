@@ -11,6 +11,7 @@ use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use std::time::Duration;
 pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
 /// How many profiles are remembered as introduced already, so that a request does not write what it wrote before.
 const INTRODUCED_AT_MOST: usize = 10_000;
+
+/// In how many shares the users take turns.
+const TURNS: usize = 64;
 
 /// What the use cases stand on.
 #[derive(Clone)]
@@ -86,6 +90,8 @@ pub struct Handler {
     pub(crate) typing: TypingTable,
     pub(crate) delivered: Delivered,
     introduced: Mutex<HashMap<UserId, Profile>>,
+    /// One for a share of the users: see [`Handler::turn_of`].
+    turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
 impl Handler {
@@ -97,6 +103,7 @@ impl Handler {
             typing: TypingTable::default(),
             delivered: Delivered::default(),
             introduced: Mutex::default(),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             ports,
             settings,
         }
@@ -116,6 +123,11 @@ impl Handler {
     /// # Errors
     /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is unknown.
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
+        if command.is_a_small_write()
+            && let Ok(user) = caller.user()
+        {
+            self.limits.write(user)?;
+        }
         match command {
             Command::Join { user, mode, name, avatar_url } => self.join(caller, user, mode, name, avatar_url).await,
             Command::Activity { active } => self.activity(caller, active).await,
@@ -178,6 +190,14 @@ impl Handler {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.limits.is_idle()
+    }
+
+    /// Lets a user's devices do one after the other what writes to the store and to the roster: the two must end the same.
+    pub(crate) async fn turn_of(&self, user: &UserId) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        let share = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        self.turns[share].lock().await
     }
 
     /// Waits for a store, but no longer than [`STORE_DEADLINE`].

@@ -45,7 +45,10 @@ impl Handler {
             Reply::Joined { user: person.profile.clone(), session: session.clone(), mode, chosen: person.chosen.clone().at(self.wall()) };
         self.ports.audience.admit(&session, &user);
         self.store(self.ports.presence.join(&session, person)).await?;
-        self.ports.audience.follow(&session, mode);
+        if !self.ports.audience.follow(&session, mode) {
+            // It went while it was announced, and its leave came too early to find it.
+            self.store(self.ports.presence.close(&session, OfflineReason::Closed)).await?;
+        }
         self.release_held(&user).await;
         Ok(reply)
     }
@@ -58,14 +61,14 @@ impl Handler {
 
     pub(crate) async fn leave(&self, caller: &Caller, reason: OfflineReason) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        self.stop_typing_of(user);
+        self.stop_typing_on(user, session);
         self.store(self.ports.presence.close(session, reason)).await?;
         Ok(Reply::Done)
     }
 
     pub(crate) async fn sign_out(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        self.stop_typing_of(user);
+        self.stop_typing_on(user, session);
         self.store(self.ports.presence.sign_out(session)).await?;
         Ok(Reply::Done)
     }

@@ -83,6 +83,9 @@ impl Default for Quotas {
     }
 }
 
+/// Marks, statuses and the like that a user may write for each send that they may make: reading is faster than writing.
+const WRITES_PER_SEND: u32 = 5;
+
 /// Every limiter.
 pub(crate) struct Limits {
     sends: Limit<UserId>,
@@ -91,6 +94,7 @@ pub(crate) struct Limits {
     accounts: Limit<String>,
     addresses: Limit<IpAddr>,
     tokens: Limit<IpAddr>,
+    writes: Limit<UserId>,
 }
 
 impl Limits {
@@ -98,6 +102,12 @@ impl Limits {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
         Self {
+            writes: Limit::new(
+                "You are changing things too fast. Wait a moment.",
+                quotas.sends.saturating_mul(WRITES_PER_SEND),
+                second,
+                clock,
+            ),
             sends: Limit::new("You are sending too fast. Wait a moment.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
@@ -114,6 +124,10 @@ impl Limits {
 
     pub(crate) fn send(&self, user: &UserId) -> Result<(), Refusal> {
         self.sends.check(user)
+    }
+
+    pub(crate) fn write(&self, user: &UserId) -> Result<(), Refusal> {
+        self.writes.check(user)
     }
 
     pub(crate) fn typing(&self, user: &UserId) -> Result<(), Refusal> {
@@ -147,6 +161,7 @@ impl Limits {
         self.accounts.forget_idle();
         self.addresses.forget_idle();
         self.tokens.forget_idle();
+        self.writes.forget_idle();
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -322,8 +322,9 @@ pub struct Seen {
 pub trait Audience: Send + Sync + 'static {
     /// A socket is a user's from now on and gets what is theirs.
     fn admit(&self, session: &SessionId, user: &UserId);
-    /// A socket follows the roster in this mode and gets a fresh snapshot.
-    fn follow(&self, session: &SessionId, mode: Mode);
+    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where the socket has gone: whoever began
+    /// something for it has to end it.
+    fn follow(&self, session: &SessionId, mode: Mode) -> bool;
     /// A socket follows these users, whose states as of now are the answer. `None`, and nothing done, if it would follow
     /// more than it may.
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>>;

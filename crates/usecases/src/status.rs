@@ -12,6 +12,8 @@ impl Handler {
         if chosen.until.is_some_and(|until| until <= self.wall()) {
             return Err(Refusal::invalid("The status would be over already: until is in the past."));
         }
+        // What the store keeps last is what the roster hears last, whichever device was faster.
+        let _turn = self.turn_of(user).await;
         self.store(self.ports.directory.set_status(user, chosen.clone())).await?;
         let hides = chosen.status == Manual::Invisible;
         if hides {

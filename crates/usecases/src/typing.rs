@@ -5,7 +5,7 @@ use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::identity::{ConversationId, SessionId, UserId};
 use lamplight_domain::time::{Moment, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ pub(crate) const TYPING_LASTS: Duration = Duration::from_secs(6);
 struct Entry {
     until: Moment,
     to: Members,
+    /// The socket it is typed on, so that closing one tab does not end the typing in another.
+    session: Option<SessionId>,
 }
 
 /// Who is typing where.
@@ -33,7 +35,7 @@ impl Handler {
         }
         if is_typing {
             let now = self.ports.clock.now();
-            let entry = Entry { until: now.moment.plus(TYPING_LASTS), to: Members::clone(&to) };
+            let entry = Entry { until: now.moment.plus(TYPING_LASTS), to: Members::clone(&to), session: caller.session.clone() };
             self.typing.0.lock().entry(user.clone()).or_default().insert(conversation.clone(), entry);
             let expires_at = Timestamp(now.wall.0.saturating_add(i64::try_from(TYPING_LASTS.as_millis()).unwrap_or(0)));
             self.publish_typing(user, conversation, to, true, expires_at);
@@ -48,10 +50,25 @@ impl Handler {
         self.forget_typing(user, conversation);
     }
 
-    /// Someone is gone and types no more.
+    /// Someone is not to be seen typing any more.
     pub(crate) fn stop_typing_of(&self, user: &UserId) {
-        let stopped = self.typing.0.lock().remove(user);
-        for (conversation, entry) in stopped.into_iter().flatten() {
+        self.stop_typing_where(user, |_| true);
+    }
+
+    /// A socket is gone, and with it what was typed there.
+    pub(crate) fn stop_typing_on(&self, user: &UserId, session: &SessionId) {
+        self.stop_typing_where(user, |entry| entry.session.as_ref() == Some(session));
+    }
+
+    fn stop_typing_where(&self, user: &UserId, ends: impl Fn(&Entry) -> bool) {
+        let mut table = self.typing.0.lock();
+        let Some(conversations) = table.get_mut(user) else { return };
+        let stopped: Vec<_> = conversations.extract_if(|_, entry| ends(entry)).collect();
+        if conversations.is_empty() {
+            table.remove(user);
+        }
+        drop(table);
+        for (conversation, entry) in stopped {
             self.publish_typing(user, conversation, entry.to, false, self.wall());
         }
     }
