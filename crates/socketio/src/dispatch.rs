@@ -31,7 +31,7 @@ pub(crate) struct Dispatch {
     /// A binary packet some of whose attachments are still to come.
     partial: Option<Box<Partial>>,
     /// The application wants the next events held back until this is done.
-    hold: Option<BoxFuture<'static, ()>>,
+    hold: Option<Hold>,
     pending: Option<Box<Pending>>,
     /// There is a future that has not been polled yet.
     fresh: bool,
@@ -48,6 +48,12 @@ enum State {
     Open(Arc<dyn AnySocket>),
     /// The server has taken the client out; what the client had sent before it knew is ignored.
     Left,
+}
+
+/// It belongs to the socket whose event it came from, and is dropped with it.
+struct Hold {
+    namespace: usize,
+    future: BoxFuture<'static, ()>,
 }
 
 struct Connecting {
@@ -87,7 +93,9 @@ impl Dispatch {
     /// Takes a text message. `Err` ends the connection.
     pub(crate) fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
         if self.holds() {
-            self.put_off(Data::Text(text.into()), text.len());
+            if !self.leaves_at_once(session, text) {
+                self.put_off(Data::Text(text.into()), text.len());
+            }
             return Ok(());
         }
         self.take_text(session, text)
@@ -105,6 +113,31 @@ impl Dispatch {
 
     fn holds(&self) -> bool {
         self.hold.is_some() || self.pending.is_some()
+    }
+
+    /// A client that leaves a namespace waits for nothing that was to be done for it there. Its socket ends now; what it had sent
+    /// before is passed over when its turn comes.
+    fn leaves_at_once(&mut self, session: &Session, text: &str) -> bool {
+        let config = &session.server.config;
+        if !text.starts_with('1') {
+            return false;
+        }
+        let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
+        let Some(at) = self.find(session, namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
+        self.take_out(at, DisconnectReason::ClientNamespaceDisconnect);
+        // There may be nothing any more that holds back what waits.
+        self.fresh = true;
+        true
+    }
+
+    /// Ends an open socket, and leaves its namespace in a state in which what the client had sent to it is ignored.
+    fn take_out(&mut self, at: usize, reason: DisconnectReason) {
+        let entry = &mut self.entries[at];
+        if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left) {
+            let namespace = entry.namespace;
+            self.hold.take_if(|hold| hold.namespace == namespace);
+            end(socket, reason);
+        }
     }
 
     fn put_off(&mut self, data: Data, bytes: usize) {
@@ -129,7 +162,7 @@ impl Dispatch {
         self.advance_connecting(session, cx);
         loop {
             if let Some(hold) = &mut self.hold {
-                if hold.as_mut().poll(cx).is_pending() {
+                if hold.future.as_mut().poll(cx).is_pending() {
                     return Ok(());
                 }
                 self.hold = None;
@@ -306,37 +339,37 @@ impl Dispatch {
         attachments: Vec<Bytes>,
         ack: Option<u64>,
     ) -> Outcome {
-        if let Some(socket) = self.socket(session, name)? {
-            self.hold = socket.event(text, parts, attachments, ack);
+        if let Some((namespace, socket)) = self.socket(session, name)? {
+            let future = socket.event(text, parts, attachments, ack);
+            self.hold = future.map(|future| Hold { namespace, future });
             self.fresh |= self.hold.is_some();
         }
         Ok(())
     }
 
     fn acknowledged(&self, session: &Session, name: &str, id: u64, reply: AckReply) -> Outcome {
-        if let Some(socket) = self.socket(session, name)? {
+        if let Some((_, socket)) = self.socket(session, name)? {
             socket.acknowledged(id, reply);
         }
         Ok(())
     }
 
-    /// The socket that a packet is for. `None` if the server has taken it out and the client did not know yet.
-    fn socket(&self, session: &Session, name: &str) -> Result<Option<Arc<dyn AnySocket>>, DisconnectReason> {
+    /// The socket that a packet is for, and its namespace. `None` if the server has taken it out and the client did not know yet.
+    fn socket(&self, session: &Session, name: &str) -> Result<Option<(usize, Arc<dyn AnySocket>)>, DisconnectReason> {
         let at = self.find(session, name).ok_or(DisconnectReason::ParseError)?;
-        match &self.entries[at].state {
+        let entry = &self.entries[at];
+        match &entry.state {
             State::Connecting => Err(DisconnectReason::ParseError),
-            State::Open(socket) => Ok((!socket.has_left()).then(|| socket.clone())),
+            State::Open(socket) => Ok((!socket.has_left()).then(|| (entry.namespace, socket.clone()))),
             State::Left => Ok(None),
         }
     }
 
-    /// Tells the handlers of sockets that the application has taken out.
+    /// Ends the sockets that the application has taken out: drops what was held for them and tells their handlers.
     pub(crate) fn drop_left(&mut self) {
-        for entry in &mut self.entries {
-            if matches!(&entry.state, State::Open(socket) if socket.has_left())
-                && let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left)
-            {
-                end(socket, DisconnectReason::ServerNamespaceDisconnect);
+        for at in 0..self.entries.len() {
+            if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
+                self.take_out(at, DisconnectReason::ServerNamespaceDisconnect);
             }
         }
     }

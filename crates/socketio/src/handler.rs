@@ -29,7 +29,10 @@ pub trait Handler: Send + Sync + 'static {
 
     /// An event of this socket. Called in the order of arrival, one at a time for a connection, on the connection's own
     /// task, so it must not block. `Some(future)` holds back the next events of this connection until it completes;
-    /// meanwhile the connection goes on writing, answers pings and notices that it is closed (which drops the future).
+    /// meanwhile the connection goes on writing, answers pings and notices that it is closed. The future belongs to the socket: when
+    /// the socket is gone, by either side leaving the namespace or by the connection closing, it is dropped before
+    /// [`Self::disconnected`] is called, what the client had sent to that socket meanwhile is dropped too, and the connection's other
+    /// sockets go on. Work that must outlive its socket belongs in a task of its own.
     fn event(&self, socket: &Socket<Self::Data>, event: Event) -> Option<BoxFuture<'static, ()>>;
 
     /// The socket is gone. Called once for each socket that [`Self::connected`] was called for, on the connection's own

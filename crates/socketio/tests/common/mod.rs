@@ -98,7 +98,10 @@ impl Handler for Echo {
                 let ack = event.take_ack().expect("the client asks for one");
                 ack.send_binary(event.args(), &event.attachments).unwrap();
             }
-            "hold" => {
+            "hold" | "leave and hold" => {
+                if event.name() != "hold" {
+                    socket.disconnect();
+                }
                 let (socket, log) = (socket.clone(), self.log.clone());
                 let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
                 return Some(Box::pin(async move {
