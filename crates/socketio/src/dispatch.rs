@@ -87,6 +87,9 @@ enum Data {
     Binary(Bytes),
 }
 
+/// An open socket, and the place of its namespace in the server's list.
+type Found = (usize, Arc<dyn AnySocket>);
+
 type Outcome = Result<(), DisconnectReason>;
 
 impl Dispatch {
@@ -355,7 +358,7 @@ impl Dispatch {
     }
 
     /// The socket that a packet is for, and its namespace. `None` if the server has taken it out and the client did not know yet.
-    fn socket(&self, session: &Session, name: &str) -> Result<Option<(usize, Arc<dyn AnySocket>)>, DisconnectReason> {
+    fn socket(&self, session: &Session, name: &str) -> Result<Option<Found>, DisconnectReason> {
         let at = self.find(session, name).ok_or(DisconnectReason::ParseError)?;
         let entry = &self.entries[at];
         match &entry.state {
