@@ -179,9 +179,24 @@ pub fn parse_avatar_url(text: &str) -> Result<Arc<str>, InvalidProfile> {
     Ok(text.into())
 }
 
+/// A name with case left aside: two that fold to the same text are the same name, wherever they are compared. Up and then
+/// down, one character at a time, so that `ß` meets `SS`, `ſ` meets `s` and `ς` meets `Σ` wherever they stand.
+#[must_use]
+pub fn fold_name(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folding_leaves_case_aside_in_every_script() {
+        for (one, other) in [("Zoë", "ZOË"), ("ΟΔΟΣ", "οδος"), ("Straße", "STRASSE"), ("ЖАННА", "жанна"), ("\u{17f}issi", "Sissi")]
+        {
+            assert_eq!(fold_name(one), fold_name(other));
+        }
+    }
 
     #[test]
     fn ids_have_1_to_128_characters_and_no_control_characters() {

@@ -7,7 +7,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::identity::{SessionId, UserId, fold_name};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -138,10 +138,13 @@ impl Limits {
         self.joins.check(session)
     }
 
-    /// The address first: whoever guesses from one address must not be able to lock others out of their accounts.
+    /// The address first, so that one address uses up little of other people's accounts. All the same, an account's limit can
+    /// be used up by somebody else: whoever guesses at it from a few addresses keeps its owner from signing in for as long as
+    /// they go on. That is the price of a bound on guesses that come from many addresses; who is signed in stays so.
     pub(crate) fn login(&self, account: &str, address: Option<IpAddr>) -> Result<(), Refusal> {
         self.address(address)?;
-        self.accounts.check(&account.to_lowercase())
+        // Folded as the store folds it: every spelling that opens the account counts against it.
+        self.accounts.check(&fold_name(account))
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {

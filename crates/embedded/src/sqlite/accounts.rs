@@ -3,9 +3,8 @@
 use super::SqliteStore;
 use super::batch::person_row;
 use super::directory::profile_of_account;
-use super::text::fold;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{Profile, UserId, fold_name};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Account, Accounts, StoreError, Stored};
 use rusqlite::{OptionalExtension as _, params};
@@ -16,7 +15,7 @@ const EXPIRED_AT_ONCE: i64 = 16;
 #[async_trait]
 impl Accounts for SqliteStore {
     async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool> {
-        let (username, folded) = (username.to_owned(), fold(username));
+        let (username, folded) = (username.to_owned(), fold_name(username));
         let made = self.write(move |batch| {
             let conn = batch.conn;
             if conn.prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1")?.exists([&folded])? {
@@ -33,7 +32,7 @@ impl Accounts for SqliteStore {
     }
 
     async fn find(&self, username: &str) -> Stored<Option<Account>> {
-        let folded = fold(username);
+        let folded = fold_name(username);
         self.read(move |conn| {
             conn.prepare_cached(
                 "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person WHERE a.name_folded = ?1",

@@ -1,9 +1,8 @@
 //! One transaction as its items see it, and what the writer knows by heart.
 
-use super::text::fold;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::identity::{ConversationId, UserId, fold_name};
 use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
@@ -114,7 +113,7 @@ pub(crate) fn ensure_person(conn: &Connection, user: &UserId, at: Timestamp) -> 
     if let Some(row) = person_row(conn, user)? {
         return Ok(row);
     }
-    let folded = fold(user.as_str());
+    let folded = fold_name(user.as_str());
     conn.prepare_cached("INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?1, ?2, 0, ?3)")?
         .execute(params![user.as_str(), folded, at.0])?;
     Ok(conn.last_insert_rowid())

@@ -3,10 +3,10 @@
 use super::SqliteStore;
 use super::batch::{person_row, to_db};
 use super::queries::profile;
-use super::text::{PersonKey, fold};
+use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{Profile, UserId, fold_name};
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, Page, Person, ProfileSource, StoreError, Stored};
@@ -87,7 +87,7 @@ impl Directory for SqliteStore {
 
     async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
         let after = cursor.map(PersonKey::read).transpose()?;
-        let query = fold(query);
+        let query = fold_name(query);
         self.read(move |conn| search(conn, &query, after, limit)).await
     }
 }
@@ -107,9 +107,9 @@ pub(super) fn write_profile(conn: &Connection, profile: &Profile, source: Profil
     )?
     .execute(params![
         profile.id.as_str(),
-        fold(profile.id.as_str()),
+        fold_name(profile.id.as_str()),
         &*profile.name,
-        fold(&profile.name),
+        fold_name(&profile.name),
         profile.avatar_url.as_deref(),
         source_to_db(source),
         at.0

@@ -1,4 +1,4 @@
-//! Texts as the database orders and compares them: folded names, cursors, dedupe keys.
+//! Texts as the database orders and compares them: cursors, dedupe keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,12 +6,6 @@ use lamplight_domain::message::{Content, SendKey};
 use lamplight_usecases::ports::StoreError;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
-
-/// A text with case left aside. Up and then down, one character at a time, so that `ß` meets `SS` and `ς` meets `Σ`
-/// wherever they stand.
-pub(crate) fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
-}
 
 /// Where a page of conversations ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +70,6 @@ pub(crate) fn client_message_id(key: Option<&str>) -> Option<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folding_leaves_case_aside_in_every_script() {
-        for (one, other) in [("Zoë", "ZOË"), ("ΟΔΟΣ", "οδος"), ("Straße", "STRASSE"), ("ЖАННА", "жанна")] {
-            assert_eq!(fold(one), fold(other));
-        }
-    }
 
     #[test]
     fn cursors_come_back_as_they_went_out_and_nothing_else_passes() {

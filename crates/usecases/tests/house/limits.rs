@@ -71,6 +71,21 @@ house_tests! {
         house.ask(&on_socket("a", "s2"), join()).await.expect("another socket is another");
     }
 
+    async fn an_account_has_one_limit_in_every_spelling_that_opens_it() {
+        let house = House::new(Identity::Local);
+        let register = Command::Register { username: "sissi".into(), password: "a good password".into(), name: None };
+        house.ask(&nobody(), register).await.expect("registered");
+        // Each of these is that account: the long s and the capitals fold to the same name.
+        let spellings = ["sissi", "SISSI", "Sissi", "\u{17f}issi", "si\u{17f}si", "sis\u{17f}i", "\u{17f}i\u{17f}\u{17f}i"];
+        for n in 0..10 {
+            let answer = house.ask(&from(&format!("192.0.2.{n}")), guess(spellings[n % spellings.len()])).await;
+            assert_eq!(code(answer), Code::Unauthenticated);
+        }
+        for spelling in spellings {
+            too_often(house.ask(&from("192.0.2.99"), guess(spelling)).await);
+        }
+    }
+
     async fn guessing_at_one_account_is_limited_from_wherever_it_comes() {
         let house = House::new(Identity::Local);
         for n in 0..10 {
