@@ -117,7 +117,7 @@ impl Gate {
                 let profile = decode::profile(user.clone(), verified.name.as_deref(), verified.picture.as_deref())
                     .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
                     .or_else(|_| decode::profile(user.clone(), None, None))?;
-                self.handler.introduce(profile, source).await?;
+                self.handler.introduce(profile, source, verified.issued_at).await?;
                 Ok(Proved { who: Who::Proven(user), credential: None, expires: Some(verified.expires_at) })
             }
             // The keys are out of reach: that says nothing of the token, and is no attempt at guessing one.

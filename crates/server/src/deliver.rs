@@ -10,6 +10,7 @@ use lamplight_domain::feed::{Delivery, Feed, Mode};
 use lamplight_domain::identity::{ConversationId, SessionId, UserId};
 use lamplight_domain::message::Message;
 use lamplight_domain::presence::Change;
+use lamplight_domain::time::Moment;
 use lamplight_usecases::Handler;
 use lamplight_usecases::ports::{Audience, Clock, Seen};
 use lamplight_wire::encode;
@@ -39,7 +40,12 @@ pub struct Deliver {
     changed_wake: Notify,
     clock: Arc<dyn Clock>,
     handler: OnceLock<Weak<Handler>>,
+    /// Credentials that ended a moment ago: see [`Deliver::end_if_signed_out`].
+    ended: Mutex<HashMap<Arc<str>, Moment>>,
 }
+
+/// A token that was looked up before it ended is on a socket by then.
+const ENDED_FOR: Duration = Duration::from_secs(60);
 
 impl Deliver {
     /// No sockets yet. Lists have at most `roster_limit` entries, which is also how many users a socket may watch.
@@ -54,6 +60,7 @@ impl Deliver {
             changed_wake: Notify::new(),
             clock,
             handler: OnceLock::new(),
+            ended: Mutex::default(),
         }
     }
 
@@ -270,12 +277,24 @@ impl Deliver {
     }
 
     fn signed_out(&self, user: &UserId, credential: &Arc<str>) {
+        let now = self.clock.now().moment;
+        let mut ended = self.ended.lock();
+        ended.retain(|_, at| now.since(*at) < ENDED_FOR);
+        ended.insert(Arc::clone(credential), now);
+        drop(ended);
         for socket in self.sockets_of(user) {
-            if socket.data().credential() == Some(credential) {
-                socket.data().set_signed_out();
-                // The namespace, not the transport: who signed out does not come back by themselves.
-                socket.disconnect();
-            }
+            self.end_if_signed_out(&socket);
+        }
+    }
+
+    /// Ends a socket whose session is over. To be called when a socket has become somebody's, too: its session may have ended
+    /// after the look at its token, when this socket was not known here.
+    pub fn end_if_signed_out(&self, socket: &MemberSocket) {
+        let over = socket.data().credential().is_some_and(|credential| self.ended.lock().contains_key(&credential));
+        if over {
+            socket.data().set_signed_out();
+            // The namespace, not the transport: who signed out does not come back by themselves.
+            socket.disconnect();
         }
     }
 
@@ -294,13 +313,14 @@ impl Audience for Deliver {
         }
     }
 
-    fn follow(&self, session: &SessionId, mode: Mode) {
+    fn follow(&self, session: &SessionId, mode: Mode) -> bool {
         let mut feed = self.feed.lock();
         // Looked up under the feed's lock: a socket that is still here is unfollowed only after this, when it goes.
-        let Some(socket) = self.socket(session) else { return };
+        let Some(socket) = self.socket(session) else { return false };
         feed.follow(socket, mode);
         drop(feed);
         self.feed_wake.notify_one();
+        true
     }
 
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {

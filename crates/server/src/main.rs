@@ -5,6 +5,7 @@ use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
 use lamplight::{doctor, token};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -46,7 +47,12 @@ fn main() -> ExitCode {
 
 fn run(future: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(future),
+        Ok(runtime) => {
+            let code = runtime.block_on(future);
+            // A thread that hashes a password or waits for a disk does not hold up the end.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+            code
+        }
         Err(error) => fail(&format!("The runtime cannot be started: {error}.")),
     }
 }

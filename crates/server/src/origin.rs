@@ -32,6 +32,10 @@ impl Origins {
     /// Where a request comes from.
     #[must_use]
     pub fn judge(&self, headers: &HeaderMap) -> Provenance {
+        if self.own_must_be_loopback && !self.is_called_by_its_name(headers) {
+            // A browser sends no `Origin` with what it takes for its own page's reading, so the name has to be looked at too.
+            return Provenance::Foreign;
+        }
         let Some(origin) = headers.get(ORIGIN) else {
             let cross = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
             return if cross { Provenance::CrossSite } else { Provenance::Trusted };
@@ -39,6 +43,14 @@ impl Origins {
         match origin.to_str() {
             Ok(origin) if self.allows(origin, headers) => Provenance::Trusted,
             _ => Provenance::Foreign,
+        }
+    }
+
+    /// Whether the request names this machine, or a host that is allowed by name.
+    fn is_called_by_its_name(&self, headers: &HeaderMap) -> bool {
+        names_loopback(headers) || {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("").to_ascii_lowercase();
+            self.allowed.iter().any(|allowed| allowed.split_once("://").is_some_and(|(_, authority)| authority == host))
         }
     }
 
@@ -67,6 +79,13 @@ impl Origins {
         let same = host == own_host && port.unwrap_or(default_port) == own_port.unwrap_or(default_port);
         same && (!self.own_must_be_loopback || is_loopback(host))
     }
+}
+
+/// Whether a request's `Host` is a name of this machine. One without a `Host` comes from no browser.
+#[must_use]
+pub fn names_loopback(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    host.to_str().is_ok_and(|host| is_loopback(split_authority(&host.to_ascii_lowercase()).0))
 }
 
 fn split_authority(authority: &str) -> (&str, Option<u16>) {
@@ -140,6 +159,14 @@ mod tests {
         assert_eq!(judge("http://localhost:5173", "127.0.0.1:3000"), Provenance::Trusted);
         assert_eq!(judge("http://[::1]:5173", "127.0.0.1:3000"), Provenance::Trusted);
         assert_eq!(judge("http://evil.example:3000", "evil.example:3000"), Provenance::Foreign);
+        // What a rebound page reads comes without an Origin.
+        let read = |host: &str| origins.judge(&headers(&[("host", host), ("sec-fetch-site", "same-origin")]));
+        assert_eq!(read("evil.example:3000"), Provenance::Foreign);
+        assert_eq!(read("localhost:3000"), Provenance::Trusted);
+        assert_eq!(read("[::1]:3000"), Provenance::Trusted);
+        assert_eq!(origins.judge(&headers(&[])), Provenance::Trusted);
+        let named = Origins { allowed: vec!["https://chat.example".into()], ..origins.clone() };
+        assert_eq!(named.judge(&headers(&[("host", "chat.example")])), Provenance::Trusted);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 /// How long a request's head may take to arrive, and how long an idle connection is kept for another request.
@@ -30,8 +31,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines in a request.
 const HEADERS: usize = 100;
-/// After the signal to stop, what is in flight has this long to finish.
-pub const DRAIN: Duration = Duration::from_secs(7);
+/// After the signal to stop, what is in flight has this long to finish: a little more than a store may take to answer.
+pub const FINISH: Duration = Duration::from_millis(4_500);
+/// … and what is to be sent has this long to go out.
+pub const CLOSE: Duration = Duration::from_millis(2_500);
 
 /// What connections are served with.
 #[derive(Clone)]
@@ -46,6 +49,8 @@ pub struct Service {
     pub sessions: ConnectionCounts,
     /// Proxies pass on the connections of many, so their own are not counted.
     pub proxies: Vec<IpNet>,
+    /// What sockets asked for and is under way.
+    pub tasks: TaskTracker,
 }
 
 /// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and closes transports.
@@ -74,10 +79,15 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     drop(listener);
     drop(hears_stop);
     tracing::info!("stopping: no new connections; what is in flight is finished");
-    service.io.drain();
     let _ = stopping.send(());
-    if tokio::time::timeout(DRAIN, stopping.closed()).await.is_err() {
-        tracing::warn!("some requests were still in flight after {DRAIN:?}");
+    service.tasks.close();
+    if tokio::time::timeout(FINISH, service.tasks.wait()).await.is_err() {
+        tracing::warn!("some requests of sockets were still under way after {FINISH:?}");
+    }
+    // Only now, so that the answers to what was under way go out first. It ends the polls, too.
+    service.io.drain();
+    if tokio::time::timeout(CLOSE, stopping.closed()).await.is_err() {
+        tracing::warn!("some connections were still open after {CLOSE:?}");
     }
 }
 

@@ -20,10 +20,20 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 /// Requests of one socket that may be under way at once; what comes then waits its turn on the wire.
 const IN_FLIGHT: usize = 64;
+
+/// What proved whose a socket is; `authenticate` brings a fresh one.
+#[derive(Clone, Debug, Default)]
+struct Proof {
+    /// The digest of the local session's token.
+    credential: Option<Arc<str>>,
+    /// When it ends.
+    expires: Option<Timestamp>,
+}
 
 /// What belongs to one socket.
 pub struct Member {
@@ -31,8 +41,7 @@ pub struct Member {
     address: IpAddr,
     /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
     who: OnceLock<Who>,
-    credential: Option<Arc<str>>,
-    expires: Mutex<Option<Timestamp>>,
+    proof: Mutex<Proof>,
     /// The user announced themselves, so presence has to hear of the end.
     announced: AtomicBool,
     signed_out: AtomicBool,
@@ -49,10 +58,10 @@ impl Member {
         }
     }
 
-    /// The digest of the local session's token that proved it.
+    /// The digest of the local session's token that proves it.
     #[must_use]
-    pub fn credential(&self) -> Option<&Arc<str>> {
-        self.credential.as_ref()
+    pub fn credential(&self) -> Option<Arc<str>> {
+        self.proof.lock().credential.clone()
     }
 
     /// Its user signed out: the end of this socket is told at once.
@@ -65,7 +74,7 @@ impl Member {
             who: self.who.get().cloned().unwrap_or(Who::Nobody),
             session: Some(self.session.clone()),
             address: Some(self.address),
-            credential: self.credential.clone(),
+            credential: self.credential(),
         }
     }
 }
@@ -81,6 +90,29 @@ pub struct Door {
     pub deliver: Arc<Deliver>,
     /// Tokens that run out.
     pub expiries: Arc<Expiries>,
+    /// What is under way: a shutdown waits for it.
+    pub tasks: TaskTracker,
+}
+
+/// How a request stands to what its socket asks next.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// The next one need not wait for it.
+    Free,
+    /// The next one waits until it is done: it may need what this brings, or would overtake it.
+    Held,
+    /// The same; and if the socket goes, nobody wants its answer any more, which may be long.
+    HeldAndDropped,
+}
+
+impl Order {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Join { .. } | Command::SetStatus(_) | Command::SetActivity(_) | Command::Typing { .. } => Self::Held,
+            Command::Sync(_) => Self::HeldAndDropped,
+            _ => Self::Free,
+        }
+    }
 }
 
 impl SocketHandler for Door {
@@ -105,8 +137,7 @@ impl SocketHandler for Door {
             session: SessionId::trusted(request.socket_id),
             address,
             who,
-            credential: proved.credential,
-            expires: Mutex::new(proved.expires),
+            proof: Mutex::new(Proof { credential: proved.credential, expires: proved.expires }),
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -120,9 +151,11 @@ impl SocketHandler for Door {
         if let Some(user) = member.user() {
             self.deliver.admit(&member.session, user);
         }
-        if let Some(at) = *member.expires.lock() {
+        if let Some(at) = member.proof.lock().expires {
             self.expiries.mind(socket, at);
         }
+        // The session may have ended between the look at its token and now, when nobody knew of this socket yet.
+        self.deliver.end_if_signed_out(socket);
     }
 
     fn event(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
@@ -142,7 +175,7 @@ impl SocketHandler for Door {
         };
         let member = socket.data();
         let caller = member.caller();
-        let joins = matches!(command, Command::Join { .. });
+        let order = Order::of(&command);
         let sends = matches!(command, Command::Send { .. });
         if let Command::Join { user, .. } = &command {
             self.claim(member, user);
@@ -160,22 +193,22 @@ impl SocketHandler for Door {
         if let Poll::Ready(()) = finish.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return None;
         }
-        // What follows a join may need what it brings; and a socket that asks faster than it can be answered waits.
-        if joins || member.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT {
-            let socket = (!joins).then(|| socket.clone());
-            return Some(Box::pin(async move {
-                finish.await;
-                if let Some(socket) = socket {
-                    socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
-                }
-            }));
+        if order == Order::HeldAndDropped {
+            return Some(finish);
         }
+        // It finishes whether or not its socket lives to see it, and a shutdown waits for it.
+        let busy = member.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT;
         let socket = socket.clone();
-        tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             finish.await;
             socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
         });
-        None
+        // A socket that asks faster than it can be answered waits, too.
+        (order == Order::Held || busy).then(|| -> BoxFuture<'static, ()> {
+            Box::pin(async move {
+                let _ = task.await;
+            })
+        })
     }
 
     fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
@@ -183,7 +216,7 @@ impl SocketHandler for Door {
         let member = socket.data();
         tracing::debug!(socket = %member.session, %reason, "socket gone");
         self.deliver.disconnected(&member.session, socket);
-        if let Some(at) = *member.expires.lock() {
+        if let Some(at) = member.proof.lock().expires {
             self.expiries.forget(socket, at);
         }
         if !member.announced.load(Ordering::Acquire) {
@@ -202,7 +235,7 @@ impl SocketHandler for Door {
             }
         });
         if leave.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            tokio::spawn(leave);
+            self.tasks.spawn(leave);
         }
     }
 }
@@ -239,14 +272,22 @@ impl Door {
         if member.user() != Some(user) {
             return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
         }
-        let mut expires = member.expires.lock();
-        if let Some(before) = *expires {
+        let mut proof = member.proof.lock();
+        if let Some(before) = proof.expires {
             self.expiries.forget(socket, before);
         }
-        *expires = proved.expires;
+        *proof = Proof { credential: proved.credential, expires: proved.expires };
         if let Some(at) = proved.expires {
             self.expiries.mind(socket, at);
         }
+        drop(proof);
+        if !socket.is_connected()
+            && let Some(at) = proved.expires
+        {
+            // It went meanwhile, and what minds it would keep it.
+            self.expiries.forget(socket, at);
+        }
+        self.deliver.end_if_signed_out(socket);
         Ok(proved.expires)
     }
 }

@@ -25,11 +25,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 
 /// How long a socket may take to say what it wants.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// A store that has not answered by then is not ready.
 const READY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// After everything is closed, what is noted has this long to be written.
+const WIND_DOWN: Duration = Duration::from_millis(1_500);
 
 /// Why Lamplight did not start.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +109,14 @@ impl Lamplight {
             clock: Arc::clone(&clock),
         });
         let expiries = Arc::new(Expiries::default());
-        let door =
-            Door { handler: Arc::clone(&handler), gate: Arc::clone(&gate), deliver: Arc::clone(&deliver), expiries: Arc::clone(&expiries) };
+        let tasks = TaskTracker::new();
+        let door = Door {
+            handler: Arc::clone(&handler),
+            gate: Arc::clone(&gate),
+            deliver: Arc::clone(&deliver),
+            expiries: Arc::clone(&expiries),
+            tasks: tasks.clone(),
+        };
         let io = transport(config, door, &gate);
         let ready =
             Arc::new(Parts { store: Arc::clone(&store), presence: Arc::clone(&presence), deliver: Arc::clone(&deliver), io: io.clone() });
@@ -116,6 +126,7 @@ impl Lamplight {
             deliver: Arc::clone(&deliver),
             ready,
             metrics: metrics::install(),
+            roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
             max_payload: config.max_payload,
         });
         let service = Service {
@@ -124,6 +135,7 @@ impl Lamplight {
             connections: ConnectionCounts::new(config.limit_connections),
             sessions: ConnectionCounts::new(config.limit_connections),
             proxies: config.trusted_proxies.clone(),
+            tasks,
         };
         Ok(Self { service, handler, presence, deliver, expiries, store, clock })
     }
@@ -149,8 +161,13 @@ impl Lamplight {
         for user in self.presence.everyone() {
             self.handler.note_seen(&user, now);
         }
-        self.handler.flush_noted().await;
-        self.store.close().await;
+        let wind_down = async {
+            self.handler.flush_noted().await;
+            self.store.close().await;
+        };
+        if tokio::time::timeout(WIND_DOWN, wind_down).await.is_err() {
+            tracing::warn!("the store did not finish within {WIND_DOWN:?}; what was acknowledged is on the disk all the same");
+        }
     }
 }
 

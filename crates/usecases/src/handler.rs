@@ -3,7 +3,7 @@
 use crate::command::{Caller, Command, Reply, Who};
 use crate::delivered::Delivered;
 use crate::limits::{Limits, Quotas};
-use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, Stored};
+use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, ProfileSource, Stored};
 use crate::refusal::{Code, Refusal};
 use crate::typing::TypingTable;
 use lamplight_domain::identity::{Profile, UserId};
@@ -89,7 +89,7 @@ pub struct Handler {
     pub(crate) limits: Limits,
     pub(crate) typing: TypingTable,
     pub(crate) delivered: Delivered,
-    introduced: Mutex<HashMap<UserId, Profile>>,
+    introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
     /// One for a share of the users: see [`Handler::turn_of`].
     turns: [tokio::sync::Mutex<()>; TURNS],
 }
@@ -223,17 +223,20 @@ impl Handler {
         }
     }
 
-    /// Whether this very profile was written not long ago.
-    pub(crate) fn is_introduced(&self, profile: &Profile) -> bool {
-        self.introduced.lock().get(&profile.id) == Some(profile)
+    /// Whether there is nothing to be written: this very profile was written not long ago, or a later word than this.
+    pub(crate) fn is_introduced(&self, profile: &Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> bool {
+        match self.introduced.lock().get(&profile.id) {
+            Some((known, at)) => source == ProfileSource::Nobody || known == profile || *at > issued_at,
+            None => false,
+        }
     }
 
-    pub(crate) fn set_introduced(&self, profile: Profile) {
+    pub(crate) fn set_introduced(&self, profile: Profile, issued_at: Option<Timestamp>) {
         let mut introduced = self.introduced.lock();
         if introduced.len() >= INTRODUCED_AT_MOST {
             introduced.clear();
         }
-        introduced.insert(profile.id.clone(), profile);
+        introduced.insert(profile.id.clone(), (profile, issued_at));
     }
 
     pub(crate) fn forget_introduced(&self, user: &UserId) {

@@ -17,7 +17,7 @@ impl Handler {
             return Err(Refusal::invalid("You cannot start a conversation with yourself."));
         }
         self.known(other).await?;
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None).await?;
         let at = self.wall();
         let new = self.ports.ids.conversation(at);
         let (conversation, created) = self.store(self.ports.messages.ensure_direct(user, other, new, at)).await?;
@@ -60,6 +60,6 @@ impl Handler {
             let person = self.store(self.ports.directory.person(user)).await?;
             return person.map(drop).ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
         }
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody).await
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None).await
     }
 }

@@ -6,18 +6,21 @@ use crate::ports::{Person, ProfileSource};
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::time::Timestamp;
 
 impl Handler {
-    /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed.
+    /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed, and nothing for a token
+    /// that was issued before the one whose word stands: two devices with an older and a newer one would turn a profile
+    /// back and forth.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn introduce(&self, profile: Profile, source: ProfileSource) -> Result<(), Refusal> {
-        if self.is_introduced(&profile) {
+    pub async fn introduce(&self, profile: Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> Result<(), Refusal> {
+        if self.is_introduced(&profile, source, issued_at) {
             return Ok(());
         }
         self.remember(profile.clone(), source).await?;
-        self.set_introduced(profile);
+        self.set_introduced(profile, issued_at);
         Ok(())
     }
 

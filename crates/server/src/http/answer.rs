@@ -2,7 +2,7 @@
 
 use super::{Address, BODY_TIMEOUT, Site};
 use crate::auth::{Proved, claimed};
-use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -60,7 +60,8 @@ impl Asked {
         let (parts, body) = request.into_parts();
         let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
         let bytes = read_body(body, site.max_payload).await?;
-        if !bytes.is_empty() || parts.method != ::http::Method::GET {
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        if !bytes.is_empty() || !reads {
             // A page of another site can send a form or plain text without asking first, but not JSON.
             let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
             let essence = kind.split(';').next().unwrap_or("").trim();

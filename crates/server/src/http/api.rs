@@ -63,7 +63,7 @@ pub(crate) async fn online_users(State(site): State<Arc<Site>>, query: Params<On
             let exclude =
                 query.exclude_user_id.filter(|user| !user.is_empty()).map(|user| LooseId(user).user("excludeUserId")).transpose()?;
             // The original pages ask without a limit and expect everyone, as far as a list goes.
-            let limit = if query.limit.is_none() { 1_000 } else { page_length(query.limit)? };
+            let limit = if query.limit.is_none() { site.roster_limit } else { page_length(query.limit)? };
             let count_only = matches!(query.count_only.as_deref(), Some("true" | "1"));
             Ok(Command::ListOnline { exclude, count_only, cursor: query.cursor, limit })
         })
@@ -121,7 +121,7 @@ pub(crate) async fn put_conversation(State(site): State<Arc<Site>>, path: Id, re
     params(("id" = String, Path, description = "The conversation")), request_body = body::ReadBody, security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The mark in force", body = docs::ReadAnswer), docs::Refusals))]
 pub(crate) async fn mark_read(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
-    let says = |identity: body::OpenIdentity| identity.user_id;
+    let says = |identity: body::OpenIdentity| identity.user_id.or(identity.sender_id);
     answer(
         run(&site, request, says, |asked| {
             let conversation = LooseId(id(path)?).conversation()?;

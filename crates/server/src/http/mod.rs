@@ -41,6 +41,8 @@ pub struct Site {
     pub ready: Arc<dyn Ready>,
     /// What is counted.
     pub metrics: PrometheusHandle,
+    /// The most entries of the roster in one answer to who does not say how many.
+    pub roster_limit: usize,
     /// The most bytes in a body.
     pub max_payload: usize,
 }

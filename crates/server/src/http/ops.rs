@@ -3,6 +3,7 @@
 use super::answer::{json, refused};
 use super::{Site, openapi};
 use crate::auth::bearer;
+use crate::origin::names_loopback;
 use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
@@ -30,7 +31,8 @@ pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
 /// passes on is not from this machine.
 pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    let here = peer.ip().to_canonical().is_loopback() && !forwarded;
+    // A page whose name was pointed at this machine is not this machine either.
+    let here = peer.ip().to_canonical().is_loopback() && !forwarded && names_loopback(&headers);
     let keyed = bearer(&headers).is_some_and(|key| site.gate.is_server_key(key));
     if !here && !keyed {
         return refused(&Refusal::new(Code::Unauthenticated, "Metrics answer this machine, or the server key."));

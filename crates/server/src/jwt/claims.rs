@@ -41,6 +41,7 @@ pub(super) fn check(json: &[u8], issuer: Option<&str>, audience: Option<&str>, n
         user: subject(claims.get("sub"))?,
         name: text("name").and_then(|name| parse_name(name).ok()).map(|name| name.to_string()),
         picture: text("picture").and_then(|url| parse_avatar_url(url).ok()).map(|url| url.to_string()),
+        issued_at: claims.get("iat").and_then(date),
         expires_at,
     })
 }

@@ -42,6 +42,8 @@ pub struct Verified {
     pub name: Option<String>,
     /// `picture`, where it can be an avatar's address.
     pub picture: Option<String>,
+    /// `iat`: when it was made, if it says.
+    pub issued_at: Option<Timestamp>,
     /// `exp`: when it ends.
     pub expires_at: Timestamp,
 }

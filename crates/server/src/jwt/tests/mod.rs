@@ -106,6 +106,7 @@ async fn a_shared_secret_proves_who_it_is() {
         user: UserId::trusted("42"),
         name: Some("Ada".to_owned()),
         picture: Some("https://a.example/p.png".to_owned()),
+        issued_at: Some(Timestamp(NOW_SECONDS * 1_000)),
         expires_at: Timestamp((NOW_SECONDS + 300) * 1_000),
     };
     assert_eq!(verified, expected);
