@@ -5,11 +5,14 @@ use crate::handler::Handler;
 use crate::ports::Seen;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::identity::UserId;
+use std::collections::HashSet;
 
 impl Handler {
     /// Follows these users; the answer is how each is shown now.
-    pub(crate) async fn watch(&self, caller: &Caller, users: Vec<UserId>) -> Result<Reply, Refusal> {
+    pub(crate) async fn watch(&self, caller: &Caller, mut users: Vec<UserId>) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
+        let mut named = HashSet::new();
+        users.retain(|user| named.insert(user.clone()));
         let limit = self.settings.watch_limit;
         if limit > 0 && users.len() > limit {
             return Err(Refusal::new(Code::TooLong, format!("At most {limit} users can be watched.")));
