@@ -25,7 +25,22 @@ pub enum Asked {
 /// # Errors
 /// `invalid`, with what was not understood.
 pub fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(text).map_err(|error| Refusal::invalid(format!("The request was not understood: {error}.")))
+    serde_json::from_slice(text)
+        .map_err(|error| Refusal::invalid(format!("The request was not understood: {}.", brief(&error.to_string()))))
+}
+
+/// What is wrong with a value quotes the value, which may be as long as a request: its beginning and the end, which says
+/// what was expected and where, are enough.
+fn brief(error: &str) -> String {
+    const BEGINNING: usize = 120;
+    const END: usize = 120;
+    let count = error.chars().count();
+    if count <= BEGINNING + END {
+        return error.to_owned();
+    }
+    let beginning = error.chars().take(BEGINNING);
+    let end = error.chars().skip(count - END);
+    beginning.chain(" … ".chars()).chain(end).collect()
 }
 
 fn json_or<T: DeserializeOwned + Default>(text: &str) -> Result<T, Refusal> {
@@ -180,4 +195,17 @@ fn avatar(url: Option<&str>) -> Result<Option<Arc<str>>, Refusal> {
 
 fn invalid(error: impl std::fmt::Display) -> Refusal {
     Refusal::invalid(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_does_not_send_back_what_was_sent() {
+        let payload = format!("\"{}\"", "é".repeat(100_000));
+        let refusal = event("user_activity", &payload).unwrap_err();
+        assert!(refusal.message.chars().count() < 300, "{}", refusal.message.len());
+        assert!(refusal.message.contains("expected"), "{}", refusal.message);
+    }
 }
