@@ -171,7 +171,7 @@ impl Dispatch {
                 self.hold = None;
             }
             let Some(pending) = &mut self.pending else { return Ok(()) };
-            if *budget == 0 {
+            if *budget == 0 || session.server.stopping.is_paused() {
                 return Ok(());
             }
             let Some(data) = pending.messages.pop_front() else {

@@ -52,6 +52,14 @@ enum Protocol {
     Engine(Arc<dyn EngineHandler>),
 }
 
+impl Protocol {
+    /// Whether the application takes anything more for now.
+    fn can_receive(&self, session: &Session) -> bool {
+        let backlogged = matches!(self, Self::SocketIo(dispatch) if dispatch.is_backlogged(session));
+        !backlogged && !session.server.stopping.is_paused()
+    }
+}
+
 /// A polling payload that is being taken, one packet at a time.
 struct Inbox {
     payload: Bytes,
@@ -129,7 +137,7 @@ impl Driver {
     }
 
     fn can_receive(&self) -> bool {
-        !matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_backlogged(&self.session))
+        self.protocol.can_receive(&self.session)
     }
 
     /// Takes what the client sent. `Err` says why the connection must end.
@@ -161,8 +169,11 @@ impl Driver {
         let end = websocket.read(cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
             outcome = take_message(session, protocol, close_code, message);
-            let backlogged = matches!(protocol, Protocol::SocketIo(dispatch) if dispatch.is_backlogged(session));
-            if outcome.is_err() || *budget == 0 || backlogged { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if outcome.is_err() || *budget == 0 || !protocol.can_receive(session) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
         outcome?;
         match end {
@@ -214,20 +225,24 @@ impl Driver {
         let key = self.session.sid.key();
         match std::mem::replace(&mut self.link, Link::Polling) {
             Link::WebSocket(websocket) => {
-                let rest = reason.is_graceful().then(|| self.session.take_queue(0));
-                self.session.end(reason, false);
-                server.registry.remove(key);
+                let rest = self.session.end(reason, TransportKind::WebSocket).rest;
+                let alive = self.session.take_alive();
+                server.forget(key);
                 if tokio::runtime::Handle::try_current().is_ok() {
-                    tokio::spawn(websocket.close(rest, self.close_code));
+                    let goodbye = websocket.close(rest, self.close_code);
+                    tokio::spawn(async move {
+                        goodbye.await;
+                        drop(alive);
+                    });
                 }
             }
             Link::Polling => {
-                let told_by_open_poll = self.session.end(reason, reason.is_graceful());
+                let told_by_open_poll = self.session.end(reason, TransportKind::Polling).poll_open;
                 // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up.
                 if reason.is_graceful() && !told_by_open_poll {
                     server.timers.push(Lane::Linger, Instant::now() + server.config.ping_timeout, key);
                 } else {
-                    server.registry.remove(key);
+                    server.forget(key);
                 }
             }
         }

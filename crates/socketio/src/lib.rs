@@ -57,6 +57,7 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod stopping;
 mod stream;
 mod sweep;
 mod upgrade;

@@ -60,7 +60,7 @@ impl Registry {
         self.shard(key).lock().get(&key).cloned()
     }
 
-    pub(crate) fn remove(&self, key: u64) {
+    pub(crate) fn remove(&self, key: u64) -> Option<Arc<Session>> {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
         if shard.capacity() > 256 && shard.len() < shard.capacity() / 4 {
@@ -68,7 +68,7 @@ impl Registry {
             shard.shrink_to(room);
         }
         drop(shard);
-        drop(removed);
+        removed
     }
 
     /// Everything that is there now.

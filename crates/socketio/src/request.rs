@@ -132,7 +132,7 @@ where
         if query::find(asked, "EIO").as_deref() != Some("4") {
             return Refused::UnsupportedVersion.response();
         }
-        if server.is_draining() {
+        if server.stopping.has_begun() {
             return error(StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down");
         }
         return match transport {
@@ -222,7 +222,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
         }
     }
     if is_last {
-        session.server.registry.remove(session.sid.key());
+        session.server.forget(session.sid.key());
         if !payload.is_empty() {
             payload.push(payload::SEPARATOR);
         }

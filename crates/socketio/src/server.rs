@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::{
     registry::Registry,
     request,
     session::{Session, engine_frames},
+    stopping::Stopping,
     sweep::{self, Lane, Timers},
 };
 
@@ -44,7 +45,7 @@ pub(crate) struct Server {
     pub(crate) registry: Registry,
     pub(crate) timers: Timers,
     pub(crate) ping_frames: Bytes,
-    draining: AtomicBool,
+    pub(crate) stopping: Stopping,
     socket_keys: AtomicU64,
     polling: AtomicUsize,
     websocket: AtomicUsize,
@@ -123,7 +124,7 @@ impl Builder {
                 registry: Registry::default(),
                 timers: Timers::default(),
                 ping_frames: engine_frames("2"),
-                draining: AtomicBool::new(false),
+                stopping: Stopping::default(),
                 socket_keys: AtomicU64::new(1),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
@@ -165,20 +166,6 @@ impl SocketIo {
     pub fn queued_bytes(&self) -> usize {
         self.server.registry.all().iter().map(|session| session.queued_bytes()).sum()
     }
-
-    /// From now on opens no session (new ones are answered with 503), and closes the transport of every one there is, after
-    /// what is queued for it has been sent. Clients see a closed transport and come back by themselves, elsewhere.
-    pub fn drain(&self) {
-        self.server.draining.store(true, Ordering::SeqCst);
-        self.close_all();
-    }
-
-    /// Closes the transport of every session, after what is queued for it has been sent. Clients may come back at once.
-    pub fn close_all(&self) {
-        for session in self.server.registry.all() {
-            session.close(DisconnectReason::ServerShuttingDown);
-        }
-    }
 }
 
 impl Server {
@@ -186,8 +173,11 @@ impl Server {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+    /// Forgets a session, for which nothing is left to do.
+    pub(crate) fn forget(&self, key: u64) {
+        if let Some(session) = self.registry.remove(key) {
+            drop(session.take_alive());
+        }
     }
 
     pub(crate) fn sweep_pause(&self) -> Duration {
@@ -223,8 +213,8 @@ impl Server {
         if transport == TransportKind::WebSocket {
             let _ = session.push(engine_frames(&self.open_packet(&session.sid, transport)), None);
         }
-        // A drain that began meanwhile may have missed this one.
-        if self.is_draining() {
+        // A stop that began meanwhile may have missed this one.
+        if self.stopping.has_begun() {
             session.close(DisconnectReason::ServerShuttingDown);
         }
         tokio::spawn(Driver::new(session.clone(), link));

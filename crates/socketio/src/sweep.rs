@@ -127,7 +127,7 @@ fn sweep(server: &Arc<Server>, now: Instant) {
         }
     }
     for (_, key) in timers.due(Lane::Linger, now) {
-        server.registry.remove(key);
+        server.forget(key);
     }
 }
 

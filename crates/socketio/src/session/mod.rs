@@ -9,7 +9,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server};
+use crate::{
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server,
+    stopping::Alive,
+};
 
 /// One thing to send, or to do once what came before it has been sent.
 pub(crate) enum Item {
@@ -42,6 +45,7 @@ struct Shared {
     pong_due: Option<Instant>,
     handshake: Option<Arc<Handshake>>,
     guard: Option<Arc<dyn Any + Send + Sync>>,
+    alive: Option<Alive>,
     polling: Option<Box<Polling>>,
 }
 
@@ -64,6 +68,14 @@ pub(crate) struct Turn {
     pub(crate) closing: Option<DisconnectReason>,
     pub(crate) socket_left: bool,
     pub(crate) handover: Option<Box<Handover>>,
+}
+
+/// What is left of a session at its end.
+pub(crate) struct Ended {
+    /// A poll is there to take what is queued.
+    pub(crate) poll_open: bool,
+    /// To be sent before the close, on WebSocket.
+    pub(crate) rest: Option<VecDeque<Item>>,
 }
 
 /// What a poll is answered with.
@@ -106,6 +118,7 @@ impl Shared {
 
 impl Session {
     pub(crate) fn new(server: Arc<Server>, sid: Id, transport: TransportKind, handshake: Arc<Handshake>) -> Arc<Self> {
+        let alive = Some(Alive::new(server.clone()));
         Arc::new(Self {
             sid,
             peer: handshake.peer,
@@ -125,6 +138,7 @@ impl Session {
                 pong_due: None,
                 guard: handshake.extensions.get::<ConnectionGuard>().map(|guard| guard.0.clone()),
                 handshake: Some(handshake),
+                alive,
                 polling: (transport == TransportKind::Polling).then(Box::default),
             }),
         })
@@ -142,14 +156,17 @@ impl Session {
         self.shared.lock().queued
     }
 
-    /// Queues frames, and what is to follow their being written.
+    /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,
+    /// what comes still goes out.
     pub(crate) fn push(&self, frames: Bytes, then: Option<Item>) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
-        if shared.closing.is_some() {
+        if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
         if shared.queued > 0 && shared.queued + frames.len() > self.server.config.max_queue_bytes {
-            shared.close(DisconnectReason::SlowReader);
+            // Also in place of a graceful end: what follows a gap must not be sent.
+            shared.closing = Some(DisconnectReason::SlowReader);
+            shared.wake_driver();
             return Err(EmitError::Full);
         }
         let was_empty = shared.queue.is_empty();
@@ -225,7 +242,8 @@ impl Session {
         if due > now || shared.closing.is_some() {
             return None;
         }
-        let waiting_for_us = shared.backlogged || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some());
+        let waiting_for_us =
+            shared.backlogged || self.server.stopping.is_paused() || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some());
         if waiting_for_us {
             let again = now + self.server.config.ping_timeout;
             shared.pong_due = Some(again);
@@ -291,14 +309,26 @@ impl Session {
         self.shared.lock().backlogged = backlogged;
     }
 
-    /// The driver is done. `keep_queue` leaves what is queued for one more poll. True if a poll is there to take it.
-    pub(crate) fn end(&self, reason: DisconnectReason, keep_queue: bool) -> bool {
+    /// Whether the driver may be in the middle of something.
+    pub(crate) fn is_in_turn(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.running && !shared.ended
+    }
+
+    pub(crate) fn take_alive(&self) -> Option<Alive> {
+        self.shared.lock().alive.take()
+    }
+
+    /// The driver is done. What is still queued is sent along if the end is graceful: it is given back on WebSocket, and kept for one
+    /// more poll on polling.
+    pub(crate) fn end(&self, reason: DisconnectReason, transport: TransportKind) -> Ended {
         let mut shared = self.shared.lock();
-        shared.closing.get_or_insert(reason);
+        let reason = *shared.closing.get_or_insert(reason);
         shared.ended = true;
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
-        let dropped = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
+        let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
+        let queue = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
         if !keep_queue {
             shared.queued = 0;
         }
@@ -314,8 +344,8 @@ impl Session {
         }
         drop(shared);
         // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
-        drop((dropped, left, kept));
-        poll_open
+        drop((left, kept));
+        Ended { poll_open, rest: reason.is_graceful().then_some(queue) }
     }
 }
 

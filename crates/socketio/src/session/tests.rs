@@ -46,6 +46,8 @@ async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wak
     session.close(DisconnectReason::ForcedClose);
     assert!(!session.end_turn(true, true));
     assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::ForcedClose));
+    assert_eq!(session.push(something(), None), Ok(()), "a graceful end takes along what comes before it");
+    assert_eq!(session.end(DisconnectReason::ForcedClose, TransportKind::WebSocket).rest.map(|rest| rest.len()), Some(1));
     assert_eq!(session.push(something(), None), Err(EmitError::Closed));
 }
 
