@@ -91,6 +91,20 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     assert.equal((await post(open, `${CHATS}/${id}/read`, { seq: 1, userId: b })).status, 200)
   })
 
+  test("a name that was given stays when another tab gives none, and can be given anew", async (t) => {
+    const { join } = crowd(t, open)
+    const a = somebody("a")
+    const watcher = await join(somebody("w"), { roster: "full" })
+    await join(a, { name: "Asha" })
+    await watcher.knows(a, (one) => one.user?.name === "Asha")
+    const bare = await join(a)
+    assert.equal(bare.joined.user.name, "Asha")
+    await conversationOf(open, somebody("b"), a)
+    assert.equal((await join(a)).joined.user.name, "Asha")
+    await join(a, { name: "Asha B." })
+    await watcher.knows(a, (one) => one.user?.name === "Asha B.")
+  })
+
   test("accounts are not there", async () => {
     for (const [method, path] of [
       ["POST", "/api/auth/register"],
@@ -219,6 +233,37 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(took < 900, `${took} ms: told at once, without the grace of a second`)
   })
 
+  test("nobody names themselves anew by join_user; a fresh session of one's own keeps the socket", async (t) => {
+    const { connect } = crowd(t, local)
+    const asha = await register(local)
+    const client = await connect({ auth: { token: asha.token } })
+    const joined = await client.must("join_user", {
+      userId: asha.user.id,
+      name: "The administrator",
+      avatarUrl: "https://evil.example/a.png",
+    })
+    assert.deepEqual(joined.user, asha.user)
+    const fresh = await post(local, "/api/auth/login", { username: asha.username, password: asha.password })
+    const renewed = await client.must("authenticate", { token: fresh.body.token })
+    assert.ok(Date.parse(renewed.expiresAt) > Date.now())
+    // The socket is the fresh session's now: its end is the socket's, and the old one's is not.
+    await post(local, "/api/auth/logout", {}, { token: asha.token })
+    await client.must("user_activity")
+    await post(local, "/api/auth/logout", {}, { token: fresh.body.token })
+    await client.sees("(disconnect)", (reason) => reason === "io server disconnect")
+  })
+
+  test("the cookie is Secure where a trusted proxy says that the browser spoke TLS", async (t) => {
+    const proxied = await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
+    const signUp = async (server) => {
+      const body = { username: somebody("x").slice(0, 32), password: "a lamp in the window" }
+      const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
+      return (await post(server, "/api/auth/register", body, { headers })).headers.get("set-cookie")
+    }
+    assert.match(await signUp(proxied), /; Secure/)
+    assert.doesNotMatch(await signUp(local), /; Secure/)
+  })
+
   test("somebody unknown cannot be written to", async () => {
     const asha = await register(local)
     const answer = await post(local, CHATS, { userId: "nobody" }, { token: asha.token })
@@ -258,8 +303,9 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.deepEqual(found.map((one) => one.id).sort(), people.map((one) => one.user.id).sort())
     assert.deepEqual(Object.keys(found[0]).sort(), ["avatarUrl", "id", "name"])
     for (const query of ["%", "_", "%25%25", "'", '"', "\\"]) {
-      const { status } = await get(local, `/api/users?query=${encodeURIComponent(query)}`, { token })
+      const { status, body } = await get(local, `/api/users?query=${encodeURIComponent(query)}`, { token })
       assert.equal(status, 200, query)
+      assert.deepEqual(body.data, [], `${query} is taken for a pattern`)
     }
   })
 })
@@ -386,6 +432,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     assert.equal(made.status, 200, made.text)
     await asha.sees("conversation_updated", (data) => data.id === id)
     assert.equal((await asha.send(id, "hello")).message.seq, 1)
+    const ben = await connect({ auth: { token: token(b, good) } })
     assert.equal(
       (await get(jwt, `/api/privatechat/messages/${encodeURIComponent(id)}`, { token: token(b, good) })).body
         .data.length,
@@ -401,6 +448,10 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
         .status,
       404,
     )
+    await asha.send(id, "without Ben")
+    await asha.must("sync", { conversations: {} })
+    assert.equal(ben.messages().length, 0, "M15: past the removal")
+    assert.equal((await ben.send(id, "x")).code, "not_found")
     for (const bad of [
       { memberIds: [] },
       { memberIds: "x" },
