@@ -23,7 +23,7 @@ pub struct Config {
     pub max_payload: usize,
     /// Bytes that may wait for one client. What would pass it cuts the client off with
     /// [`crate::DisconnectReason::SlowReader`]; nothing is ever skipped. One packet is always taken by an empty queue,
-    /// however large. Default 1,000,000.
+    /// however large; while it is being written, this much may wait behind it. Default 1,000,000.
     pub max_queue_bytes: usize,
     /// Binary attachments in one packet. Default 10.
     pub max_attachments: usize,

@@ -125,7 +125,36 @@ async fn one_packet_larger_than_the_queue_goes_through() {
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.emit("big", &"y".repeat(5_000)).unwrap();
+    // Behind it there is room as ever.
+    socket.emit("small", &1).unwrap();
     assert_eq!(ws.text().await.len(), 5_000 + 12);
+    assert_eq!(ws.text().await, "42[\"small\",1]");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
+    let fixture = start(Config { max_queue_bytes: 50_000, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    for number in 0..20 {
+        // More than the network takes at once, and an update right behind it.
+        socket.emit("snapshot", &"y".repeat(4_000_000)).unwrap();
+        socket.emit("update", &number).unwrap();
+        tokio::task::yield_now().await;
+        socket.emit("update", &"z".repeat(40_000)).unwrap();
+        assert!(ws.text().await.starts_with("42[\"snapshot\""));
+        assert_eq!(ws.text().await, format!("42[\"update\",{number}]"));
+        assert_eq!(ws.text().await.len(), 40_000 + 15);
+    }
+    // One that does not read is cut off, with no more than the one and what the queue may hold.
+    socket.emit("snapshot", &"y".repeat(4_000_000)).unwrap();
+    let mut most = 0;
+    while socket.emit("update", &"z".repeat(10_000)).is_ok() {
+        most = most.max(fixture.io.queued_bytes());
+        tokio::task::yield_now().await;
+    }
+    assert!(most <= 4_060_000, "{most}");
+    fixture.log.wait_for("disconnected: slow reader").await;
 }
 
 #[tokio::test]

@@ -31,6 +31,9 @@ struct Shared {
     queue: VecDeque<Item>,
     /// Bytes of frames that are queued, or taken by the driver and not written yet.
     queued: usize,
+    /// What of that is left of a packet larger than the whole queue may be, which was taken while the queue was empty and is therefore
+    /// written first. It is counted apart, or whatever comes next would cut off a client that reads well.
+    oversized: usize,
     driver: Option<Waker>,
     /// The driver is in its turn and will look again before it sleeps, so it need not be woken.
     running: bool,
@@ -89,6 +92,12 @@ pub(crate) enum Polled {
 }
 
 impl Shared {
+    /// Accounts for what is queued no more, from the front.
+    fn written(&mut self, bytes: usize) {
+        self.queued = self.queued.saturating_sub(bytes);
+        self.oversized = self.oversized.saturating_sub(bytes);
+    }
+
     fn wake_driver(&self) {
         if !self.running
             && let Some(driver) = &self.driver
@@ -126,6 +135,7 @@ impl Session {
             shared: Mutex::new(Shared {
                 queue: VecDeque::new(),
                 queued: 0,
+                oversized: 0,
                 driver: None,
                 running: false,
                 transport,
@@ -163,7 +173,10 @@ impl Session {
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
-        if shared.queued > 0 && shared.queued + frames.len() > self.server.config.max_queue_bytes {
+        let max = self.server.config.max_queue_bytes;
+        if shared.queued == 0 && frames.len() > max {
+            shared.oversized = frames.len();
+        } else if shared.queued - shared.oversized + frames.len() > max {
             // Also in place of a graceful end: what follows a gap must not be sent.
             shared.closing = Some(DisconnectReason::SlowReader);
             shared.wake_driver();
@@ -285,14 +298,13 @@ impl Session {
     /// Accounts for what was written, and takes what is queued.
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
-        shared.queued = shared.queued.saturating_sub(written);
+        shared.written(written);
         std::mem::take(&mut shared.queue)
     }
 
     /// Accounts for what was written.
     pub(crate) fn count_written(&self, written: usize) {
-        let mut shared = self.shared.lock();
-        shared.queued = shared.queued.saturating_sub(written);
+        self.shared.lock().written(written);
     }
 
     pub(crate) fn take_inbox(&self) -> Option<Bytes> {
@@ -330,7 +342,7 @@ impl Session {
         let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
         let queue = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
         if !keep_queue {
-            shared.queued = 0;
+            shared.written(usize::MAX);
         }
         let mut poll_open = false;
         let mut left = None;

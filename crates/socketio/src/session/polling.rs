@@ -34,7 +34,7 @@ impl Session {
         let mut shared = self.shared.lock();
         let shared = &mut *shared;
         if shared.ended {
-            shared.queued = 0;
+            shared.written(usize::MAX);
             // A client that has closed by itself has no need to be told.
             return Poll::Ready(match shared.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Noop,
@@ -45,8 +45,8 @@ impl Session {
             return Poll::Ready(Polled::Noop);
         };
         if !shared.queue.is_empty() {
-            shared.queued = 0;
             polling.release = false;
+            shared.written(usize::MAX);
             return Poll::Ready(Polled::Items(std::mem::take(&mut shared.queue)));
         }
         if std::mem::take(&mut polling.release) {

@@ -88,3 +88,29 @@ async fn a_payload_waits_for_room_in_the_inbox() {
     session.close(DisconnectReason::ForcedClose);
     assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(false));
 }
+
+#[tokio::test]
+async fn a_packet_larger_than_the_queue_is_counted_apart_until_it_is_written() {
+    let (session, _, waker) = session(TransportKind::WebSocket);
+    let push = |bytes: usize| session.push(vec![0; bytes].into(), None);
+    session.begin_turn(&waker);
+    assert_eq!(push(50), Ok(()));
+    assert_eq!(push(6), Ok(()));
+    session.take_queue(0);
+    session.count_written(45);
+    assert_eq!(push(4), Ok(()));
+    assert_eq!(session.queued_bytes(), 15);
+    session.count_written(7);
+    assert_eq!(push(2), Ok(()), "of the small ones, 8 bytes are left");
+    assert_eq!(push(11), Err(EmitError::Full));
+}
+
+#[tokio::test]
+async fn there_is_never_more_than_one_packet_larger_than_the_queue() {
+    let (session, _, waker) = session(TransportKind::WebSocket);
+    session.begin_turn(&waker);
+    session.push(vec![0; 50].into(), None).unwrap();
+    session.take_queue(49);
+    assert_eq!(session.push(vec![0; 11].into(), None), Err(EmitError::Full));
+    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::SlowReader));
+}
