@@ -233,6 +233,34 @@ describe("sending", { concurrency: 8 }, () => {
     }
   })
 
+  test("over polling, and through the upgrade, order holds both ways", async (t) => {
+    for (const transports of [["polling"], ["polling", "websocket"]]) {
+      const { join } = crowd(t, server)
+      const [a, b] = [somebody("a"), somebody("b")]
+      const id = await conversationOf(server, a, b)
+      const [asha, ben] = await Promise.all([a, b].map((user) => join(user, { options: { transports } })))
+      const texts = Array.from({ length: 100 }, (_, n) => `${n} é😀\u001e`)
+      const [mine, theirs] = await Promise.all(
+        [asha, ben].map((one) => Promise.all(texts.map((content) => one.send(id, content)))),
+      )
+      for (const answers of [mine, theirs]) {
+        const seqs = answers.map((answer) => answer.message.seq)
+        assert.deepEqual(
+          seqs,
+          [...seqs].sort((x, y) => x - y),
+        )
+      }
+      for (const one of [asha, ben]) {
+        await until(() => one.messages().length === 100)
+        assert.deepEqual(
+          one.messages().map((message) => message.content),
+          texts,
+        )
+      }
+      await until(() => asha.socket.io.engine.transport.name === transports.at(-1))
+    }
+  })
+
   test("M14: in a batch, one bad item fails alone", async (t) => {
     const { b, id, asha } = await pair(t)
     const foreign = await conversationOf(server, somebody("x"), somebody("y"))
