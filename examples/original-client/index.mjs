@@ -19,6 +19,7 @@ class Page {
       this.socket.emit("join_user", this.userId)
       this.socket.emit("user_activity")
     })
+    this.socket.on("disconnect", () => this.online.clear())
     this.heartbeat = setInterval(() => this.socket.emit("user_activity"), HEARTBEAT)
 
     this.socket.on("online_users", ({ users }) => {
@@ -129,7 +130,7 @@ const fallback = await asha.send(conversationId, "My socket is gone.")
 expect("without a socket it goes by HTTP, with the same answer", fallback.success && fallback.message.id)
 await see("Ben gets that too", () => ben.messages.some((message) => message.id === fallback.message.id))
 asha.socket.connect()
-await see("Asha is back", () => asha.socket.connected)
+await see("Asha is back, and has the list again", () => asha.sees(BEN))
 
 const answer = await ben.send(conversationId, "I am.")
 await see("Asha gets the answer", () => asha.messages.some((message) => message.id === answer.message.id))

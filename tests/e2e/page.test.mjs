@@ -78,13 +78,15 @@ describe("the page", { concurrency: 2 }, () => {
       report("signing out, from pressing the button", leaving)
       assert.ok(leaving < 1_500, `${leaving} ms`)
       await ben.at("signin-form").waitFor()
-      // From the button that signs in to the row on the other side: the password's check is in it.
-      coming.push(await timed(asha.person(ben).waitFor(), () => ben.signIn()))
+      // From when Ben's own page is in; the check of the password, which takes its time on purpose, comes before.
+      let inside
+      await Promise.all([asha.person(ben).waitFor(), ben.signIn().then(() => (inside = performance.now()))])
+      coming.push(Math.max(0, performance.now() - inside))
       await ben.page.close()
       await asha.person(ben).waitFor({ state: "detached" })
     }
-    report("coming, from pressing the button", coming)
-    assert.ok(median(coming) < 1_500, String(coming))
+    report("coming, from when one is in", coming)
+    assert.ok(median(coming) < 1_000, String(coming))
   })
 
   test("a reload is no event, three tabs are one person", async (t) => {
