@@ -52,7 +52,7 @@ check: node_modules/.installed
 generate:
 	GENERATE=1 cargo test --quiet -p lamplight-wire --test generated
 
-# Figures, as ratios to peers in the same run, into bench/results/.
+# Figures of this machine, into bench/results/.
 bench: build
 	scripts/bench.sh
 
