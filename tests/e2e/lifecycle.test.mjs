@@ -1,7 +1,7 @@
 // Starting, stopping, coming back.
 import assert from "node:assert/strict"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join as path } from "node:path"
 import { describe, test } from "node:test"
@@ -48,6 +48,30 @@ describe("stopping", { concurrency: 4 }, () => {
     )
     const newest = stored.at(-1)
     for (const seq of acknowledged) assert.ok(seq <= newest, "acknowledged and not there")
+  })
+
+  test("SIGTERM with hundreds connected and a body that trickles: exit 0 within 10 s all the same", async (t) => {
+    const server = await serve(t, OPEN)
+    const { join } = crowd(t, server)
+    await Promise.all(
+      Array.from({ length: 300 }, (_, n) =>
+        join(`u${n}`, { options: { transports: [n % 6 ? "websocket" : "polling"] } }),
+      ),
+    )
+    const trickle = connect(server.port, "127.0.0.1")
+    t.after(() => trickle.destroy())
+    trickle.on("error", () => {})
+    const head = `POST /api/privatechat/message HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n`
+    trickle.write(`${head}Content-Type: application/json\r\n`)
+    trickle.write("Content-Length: 1000\r\n\r\n{")
+    const drip = setInterval(() => trickle.write(" "), 200)
+    t.after(() => clearInterval(drip))
+    await pass(300)
+    const began = performance.now()
+    const end = await within(server.stop(), 10_000, "stopping")
+    t.diagnostic(`stopped after ${(performance.now() - began).toFixed(0)} ms`)
+    assert.deepEqual(end, { code: 0, signal: null })
+    assert.ok(!/panicked/.test(server.log))
   })
 
   test("clients come back by themselves after a restart, on each transport, and join again", async (t) => {
