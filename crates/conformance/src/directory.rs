@@ -92,12 +92,12 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
     store.remember(named("a", "Ada"), ProfileSource::Claims, at(0)).await.expect("a person");
     for status in [Manual::Away, Manual::Busy, Manual::Invisible, Manual::Online] {
         let chosen = Chosen { status, text: Some("in a train".into()), until: Some(at(5)) };
-        store.set_status(&user("a"), chosen.clone()).await.expect("kept");
+        store.set_status(&user("a"), chosen.clone(), at(0)).await.expect("kept");
         assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").chosen, chosen);
         let (person, _) = store.remember(named("a", "Ada L."), ProfileSource::Claims, at(0)).await.expect("a person");
         assert_eq!(person.chosen, chosen);
     }
-    store.set_status(&user("a"), Chosen::default()).await.expect("kept");
+    store.set_status(&user("a"), Chosen::default(), at(0)).await.expect("kept");
     assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").chosen, Chosen::default());
 }
 

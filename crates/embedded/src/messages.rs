@@ -89,21 +89,21 @@ impl Messages for SqliteStore {
         self.write(move |batch| sqlite::put(batch, &conversation, &members, at)).answer().await
     }
 
-    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64) -> Stored<Option<Marked>> {
+    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64, at: Timestamp) -> Stored<Option<Marked>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq)).answer().await
+        self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq, at)).answer().await
     }
 
-    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>) -> Stored<Vec<Marked>> {
+    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>, at: Timestamp) -> Stored<Vec<Marked>> {
         let mut all = Vec::new();
         for part in marks.chunks(MARKS_AT_ONCE) {
             let part = part.to_vec();
             let marked = self.write(move |batch| {
-                let mut moved = Vec::new();
+                let mut told = Vec::new();
                 for (conversation, user, seq) in &part {
-                    moved.extend(sqlite::mark(batch, Mark::Delivered, user, conversation, *seq)?.filter(|marked| marked.moved));
+                    told.extend(sqlite::mark(batch, Mark::Delivered, user, conversation, *seq, at)?.filter(|marked| marked.told));
                 }
-                Ok(moved)
+                Ok(told)
             });
             all.extend(marked.answer().await?);
         }

@@ -1,6 +1,7 @@
 //! Delivered marks and last-seen times: noted as they happen, written a few times a second.
 
 use crate::handler::Handler;
+use crate::ports::Marked;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
@@ -11,16 +12,10 @@ use tokio::sync::Notify;
 
 /// Marks are gathered for this long, so that a burst of messages is one write.
 const GATHER: Duration = Duration::from_millis(200);
-/// Marks held back for people who are invisible; past this many the oldest news is dropped, which the next delivery heals.
-const HELD_AT_MOST: usize = 10_000;
-
-type Marks = HashMap<(UserId, ConversationId), u64>;
 
 #[derive(Default)]
 pub(crate) struct Delivered {
-    marks: Mutex<Marks>,
-    /// Marks of people who are to look offline: told when they no longer are.
-    held: Mutex<Marks>,
+    marks: Mutex<HashMap<(UserId, ConversationId), u64>>,
     seen: Mutex<HashMap<UserId, Timestamp>>,
     wake: Notify,
 }
@@ -99,49 +94,22 @@ impl Handler {
 
     async fn flush_marks(&self) {
         let noted = std::mem::take(&mut *self.delivered.marks.lock());
-        let mut marks = Vec::with_capacity(noted.len());
-        for ((user, conversation), seq) in noted {
-            match self.ports.presence.is_invisible(&user).await {
-                Ok(false) => marks.push((conversation, user, seq)),
-                Ok(true) => self.hold(user, conversation, seq),
-                Err(error) => tracing::debug!(%error, "a delivered mark is dropped; the next one heals it"),
-            }
-        }
-        if marks.is_empty() {
+        if noted.is_empty() {
             return;
         }
-        match self.store(self.ports.messages.mark_delivered(marks)).await {
-            Ok(moved) => {
-                for marked in moved.into_iter().filter(|marked| marked.moved) {
-                    self.ports.fanout.publish(Event::Receipt {
-                        conversation: marked.conversation,
-                        receipt: marked.receipt,
-                        to: marked.members,
-                    });
-                }
-            }
+        let marks = noted.into_iter().map(|((user, conversation), seq)| (conversation, user, seq)).collect();
+        match self.store(self.ports.messages.mark_delivered(marks, self.wall())).await {
+            Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
             // Best effort: the next delivery moves the mark past what was lost here.
             Err(refusal) => tracing::warn!(code = refusal.code.as_str(), "delivered marks could not be written"),
         }
     }
 
-    fn hold(&self, user: UserId, conversation: ConversationId, seq: u64) {
-        let mut held = self.delivered.held.lock();
-        if held.len() >= HELD_AT_MOST {
-            held.clear();
-        }
-        let mark = held.entry((user, conversation)).or_default();
-        *mark = seq.max(*mark);
-    }
-
-    /// Someone may look online again: what reached them meanwhile may be told.
-    pub(crate) async fn release_held(&self, user: &UserId) {
-        if self.delivered.held.lock().is_empty() || !matches!(self.ports.presence.is_invisible(user).await, Ok(false)) {
-            return;
-        }
-        let released: Vec<_> = self.delivered.held.lock().extract_if(|(holder, _), _| holder == user).collect();
-        for ((user, conversation), seq) in released {
-            self.note_delivered(&user, &conversation, seq);
+    /// Tells others of marks that moved, if they may know.
+    pub(crate) fn tell(&self, marked: Marked) {
+        if marked.told {
+            let Marked { conversation, receipt, members: to, .. } = marked;
+            self.ports.fanout.publish(Event::Receipt { conversation, receipt, to });
         }
     }
 }

@@ -49,7 +49,6 @@ impl Handler {
             // It went while it was announced, and its leave came too early to find it.
             self.store(self.ports.presence.close(&session, OfflineReason::Closed)).await?;
         }
-        self.release_held(&user).await;
         Ok(reply)
     }
 

@@ -9,12 +9,13 @@ use lamplight_domain::identity::ConversationId;
 impl Handler {
     pub(crate) async fn mark_read(&self, caller: &Caller, conversation: &ConversationId, seq: u64) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        let marked = self.store(self.ports.messages.mark_read(user, conversation, seq)).await?.ok_or_else(Refusal::no_conversation)?;
-        let read_seq = marked.receipt.read_seq;
+        let marked =
+            self.store(self.ports.messages.mark_read(user, conversation, seq, self.wall())).await?.ok_or_else(Refusal::no_conversation)?;
+        let read_seq = marked.read_seq;
         if marked.moved {
             self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.clone(), to: [user.clone()].into() });
-            self.ports.fanout.publish(Event::Receipt { conversation: marked.conversation, receipt: marked.receipt, to: marked.members });
         }
+        self.tell(marked);
         Ok(Reply::Read { conversation: conversation.clone(), read_seq })
     }
 }

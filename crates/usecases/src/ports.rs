@@ -99,7 +99,7 @@ pub struct SyncPage {
     pub head_seq: u64,
     /// How far the caller has read.
     pub read_seq: u64,
-    /// How far everyone has got.
+    /// How far everyone has got, as others may know it.
     pub receipts: Vec<Receipt>,
     /// The oldest `seq` that is still kept.
     pub first_seq: u64,
@@ -116,14 +116,21 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// What moving a mark came to.
+/// What moving a mark came to: for others, and for the member's own devices.
+///
+/// The two differ while someone is invisible: their marks move, and others see them stand still, as those of someone
+/// offline do.
 #[derive(Clone, Debug)]
 pub struct Marked {
     /// Where.
     pub conversation: ConversationId,
-    /// The marks as they are now.
+    /// The marks as others know them now.
     pub receipt: Receipt,
-    /// Whether they moved.
+    /// Whether these moved, and are to be told.
+    pub told: bool,
+    /// How far the member has truly read.
+    pub read_seq: u64,
+    /// Whether that moved, which their own devices are to know.
     pub moved: bool,
     /// Everyone in the conversation.
     pub members: Members,
@@ -135,7 +142,8 @@ pub trait Messages: Send + Sync + 'static {
     /// Appends a message. Its place among this process' other appends is settled when this is *called*, not when the
     /// future is first polled, so that one sender's messages keep their order. Resolves once the entry is durable.
     ///
-    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own read mark. After the
+    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own marks, which others are told
+    /// whatever the sender's status is: the message itself shows that they were there. After the
     /// commit, and in its order, an [`Event::Appended`] that leaves out the socket `except` goes to the fan-out;
     /// a duplicate is not published again.
     ///
@@ -176,11 +184,15 @@ pub trait Messages: Send + Sync + 'static {
 
     /// Moves the caller's read mark, never back and never past the head; what is read was delivered, so the delivered
     /// mark is never behind it. `None` if there is no such conversation for them.
-    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64) -> Stored<Option<Marked>>;
+    ///
+    /// Whether others are told is decided in the same transaction, by the status that the directory holds: not while it is
+    /// invisible and its `until` has not passed at `at`. Otherwise what is told is all that is true from then on, also
+    /// what moved untold before.
+    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64, at: Timestamp) -> Stored<Option<Marked>>;
 
-    /// Moves delivered marks, never back and never past the head; answers with those that moved. Long lists may be
-    /// written in parts.
-    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>) -> Stored<Vec<Marked>>;
+    /// Moves delivered marks, never back and never past the head; told or not as with [`Messages::mark_read`]. Answers
+    /// with those that others are to be told of. Long lists may be written in parts.
+    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>, at: Timestamp) -> Stored<Vec<Marked>>;
 
     /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a new profile.
     async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>>;
@@ -218,8 +230,9 @@ pub trait Directory: Send + Sync + 'static {
     /// the profile changed (a new one has). With [`ProfileSource::Nobody`], makes a bare profile where there is none.
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;
 
-    /// Keeps a manual status. The person is known.
-    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()>;
+    /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are told of the person's
+    /// marks comes up to what is true, in the same transaction; answers with those that moved.
+    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>>;
 
     /// Moves when people were last seen; never back.
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()>;

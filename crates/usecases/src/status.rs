@@ -14,15 +14,15 @@ impl Handler {
         }
         // What the store keeps last is what the roster hears last, whichever device was faster.
         let _turn = self.turn_of(user).await;
-        self.store(self.ports.directory.set_status(user, chosen.clone())).await?;
-        let hides = chosen.status == Manual::Invisible;
-        if hides {
+        let told = self.store(self.ports.directory.set_status(user, chosen.clone(), self.wall())).await?;
+        if chosen.status == Manual::Invisible {
             // Someone who goes offline stops typing.
             self.stop_typing_of(user);
         }
         self.store(self.ports.presence.set_status(user, chosen.clone())).await?;
-        if !hides {
-            self.release_held(user).await;
+        // What they read and got unseen is told once they are seen.
+        for marked in told {
+            self.tell(marked);
         }
         Ok(Reply::Status(chosen))
     }

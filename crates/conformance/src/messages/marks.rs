@@ -1,9 +1,11 @@
 //! How far each has got.
 
 use super::put;
-use crate::{Subject, conversation, message, user};
+use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
-use lamplight_usecases::ports::{Marked, Messages};
+use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Directory, Marked, Messages};
 
 async fn ten<S: Messages>(store: &S) {
     put(store, "c", &["a", "b"]).await;
@@ -12,8 +14,21 @@ async fn ten<S: Messages>(store: &S) {
     }
 }
 
+/// What others are told: delivered, read, and whether it is news.
 fn marks(marked: &Marked) -> (u64, u64, bool) {
-    (marked.receipt.delivered_seq, marked.receipt.read_seq, marked.moved)
+    (marked.receipt.delivered_seq, marked.receipt.read_seq, marked.told)
+}
+
+/// What `viewer` finds of b's marks in "c": delivered, read.
+async fn found<S: Messages>(store: &S, viewer: &str) -> (u64, u64) {
+    let pages = store.sync(&user(viewer), &[(conversation("c"), 0)], 10).await.expect("pages");
+    let receipts = pages[0].as_ref().expect("a member").receipts.clone();
+    let marks = receipts.into_iter().find(|receipt| receipt.user == user("b")).expect("b is in it");
+    (marks.delivered_seq, marks.read_seq)
+}
+
+fn chosen(status: Manual, until: Option<Timestamp>) -> Chosen {
+    Chosen { status, text: None, until }
 }
 
 /// Never back, and never past what there is.
@@ -23,8 +38,9 @@ pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: 
     for (seq, read_seq, moved) in
         [(3, 3, true), (2, 3, false), (3, 3, false), (0, 3, false), (7, 7, true), (u64::MAX, 10, true), (11, 10, false)]
     {
-        let marked = store.mark_read(&user("b"), &conversation("c"), seq).await.expect("a mark").expect("a member");
-        assert_eq!((marked.receipt.read_seq, marked.moved), (read_seq, moved), "{seq}");
+        let marked = store.mark_read(&user("b"), &conversation("c"), seq, at(0)).await.expect("a mark").expect("a member");
+        assert_eq!((marked.receipt.read_seq, marked.told), (read_seq, moved), "{seq}");
+        assert_eq!((marked.read_seq, marked.moved), (read_seq, moved), "their own devices see the same");
         assert_eq!((marked.conversation.as_str(), marked.receipt.user.as_str()), ("c", "b"));
         assert_eq!(*marked.members, [user("a"), user("b")]);
         let seen = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
@@ -38,7 +54,7 @@ pub async fn m9_marks_raced_at_once_end_at_the_highest<S: Messages>(subject: Sub
     ten(&**store).await;
     let moves = (1..=10).rev().map(|seq| {
         let store = store.clone();
-        tokio::spawn(async move { store.mark_read(&user("b"), &conversation("c"), seq).await })
+        tokio::spawn(async move { store.mark_read(&user("b"), &conversation("c"), seq, at(0)).await })
     });
     for moved in join_all(moves).await {
         let marked = moved.expect("a task").expect("a mark").expect("a member");
@@ -56,15 +72,15 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
     store.append(message("d", "x", "hello"), None).await.expect("an append");
     let mark = |id: &str, who: &str, seq| (conversation(id), user(who), seq);
     let moved = store
-        .mark_delivered(vec![mark("c", "b", 4), mark("d", "b", 99), mark("c", "a", 3), mark("c", "x", 3), mark("nowhere", "a", 1)])
+        .mark_delivered(vec![mark("c", "b", 4), mark("d", "b", 99), mark("c", "a", 3), mark("c", "x", 3), mark("nowhere", "a", 1)], at(0))
         .await
         .expect("marks");
     let told: Vec<_> = moved.iter().map(|moved| (moved.conversation.as_str(), moved.receipt.user.as_str(), marks(moved))).collect();
     assert_eq!(told, [("c", "b", (4, 0, true)), ("d", "b", (1, 0, true))]);
-    assert!(store.mark_delivered(vec![mark("c", "b", 4), mark("c", "b", 2)]).await.expect("marks").is_empty());
-    assert!(store.mark_delivered(Vec::new()).await.expect("marks").is_empty());
+    assert!(store.mark_delivered(vec![mark("c", "b", 4), mark("c", "b", 2)], at(0)).await.expect("marks").is_empty());
+    assert!(store.mark_delivered(Vec::new(), at(0)).await.expect("marks").is_empty());
     let many = (0..1_000).map(|number| mark("c", "b", number % 10)).collect();
-    let moved = store.mark_delivered(many).await.expect("marks");
+    let moved = store.mark_delivered(many, at(0)).await.expect("marks");
     assert_eq!(moved.iter().map(|moved| moved.receipt.delivered_seq).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
 }
 
@@ -72,10 +88,10 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
 pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
-    let marked = store.mark_read(&user("b"), &conversation("c"), 5).await.expect("a mark").expect("a member");
+    let marked = store.mark_read(&user("b"), &conversation("c"), 5, at(0)).await.expect("a mark").expect("a member");
     assert_eq!(marks(&marked), (5, 5, true));
-    store.mark_delivered(vec![(conversation("c"), user("b"), 8)]).await.expect("marks");
-    let marked = store.mark_read(&user("b"), &conversation("c"), 6).await.expect("a mark").expect("a member");
+    store.mark_delivered(vec![(conversation("c"), user("b"), 8)], at(0)).await.expect("marks");
+    let marked = store.mark_read(&user("b"), &conversation("c"), 6, at(0)).await.expect("a mark").expect("a member");
     assert_eq!(marks(&marked), (8, 6, true));
 }
 
@@ -90,4 +106,85 @@ pub async fn m9_unread_counts_what_others_said_past_the_mark<S: Messages>(subjec
             assert_eq!(seen.unread, unread, "{viewer} at {}", seen.head_seq);
         }
     }
+}
+
+/// Their marks move for themselves, and for others when they show themselves.
+pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    let (b, c) = (user("b"), conversation("c"));
+    ten(&**store).await;
+    store.mark_read(&b, &c, 2, at(0)).await.expect("a mark");
+    assert!(store.set_status(&b, chosen(Manual::Invisible, None), at(0)).await.expect("kept").is_empty());
+    let marked = store.mark_read(&b, &c, 4, at(1)).await.expect("a mark").expect("a member");
+    assert_eq!((marks(&marked), marked.read_seq, marked.moved), ((2, 2, false), 4, true));
+    assert!(store.mark_delivered(vec![(c.clone(), b.clone(), 7)], at(2)).await.expect("marks").is_empty());
+    for viewer in ["a", "b"] {
+        assert_eq!(found(&**store, viewer).await, (2, 2), "receipts are what others know, for {viewer} too");
+    }
+    let seen = store.conversation(&b, &c).await.expect("a view").expect("a member");
+    assert_eq!((seen.read_seq, seen.unread), (4, 6));
+    // Others' marks are told all the while.
+    let marked = store.mark_read(&user("a"), &c, 99, at(2)).await.expect("a mark").expect("a member");
+    assert_eq!(marks(&marked), (10, 10, false));
+
+    let told = store.set_status(&b, chosen(Manual::Busy, None), at(3)).await.expect("kept");
+    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(7, 4, true)]);
+    assert_eq!((told[0].conversation.as_str(), told[0].receipt.user.as_str()), ("c", "b"));
+    assert_eq!(*told[0].members, [user("a"), user("b")]);
+    assert!(!told[0].moved, "their own devices knew");
+    assert_eq!(found(&**store, "a").await, (7, 4));
+    assert!(store.set_status(&b, chosen(Manual::Online, None), at(4)).await.expect("kept").is_empty(), "told once");
+}
+
+/// The moment it is over is the first that is.
+pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    let (b, c) = (user("b"), conversation("c"));
+    ten(&**store).await;
+    store.set_status(&b, chosen(Manual::Invisible, Some(at(100))), at(0)).await.expect("kept");
+    let marked = store.mark_read(&b, &c, 2, at(99)).await.expect("a mark").expect("a member");
+    assert_eq!((marks(&marked), marked.moved), ((0, 0, false), true));
+    let told = store.mark_delivered(vec![(c.clone(), b.clone(), 3)], at(100)).await.expect("marks");
+    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(3, 2, true)], "with all that moved untold");
+    // Also by a status that is over as it is set.
+    store.set_status(&b, chosen(Manual::Invisible, None), at(200)).await.expect("kept");
+    store.mark_read(&b, &c, 5, at(200)).await.expect("a mark");
+    let told = store.set_status(&b, chosen(Manual::Invisible, Some(at(300))), at(300)).await.expect("kept");
+    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(5, 5, true)]);
+}
+
+/// It shows that they were there.
+pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    let (b, c) = (user("b"), conversation("c"));
+    ten(&**store).await;
+    store.set_status(&b, chosen(Manual::Invisible, None), at(0)).await.expect("kept");
+    store.append(message("c", "b", "hello"), None).await.expect("an append");
+    assert_eq!(found(&**store, "a").await, (11, 11));
+    store.append(message("c", "a", "hello"), None).await.expect("an append");
+    let marked = store.mark_read(&b, &c, 12, at(1)).await.expect("a mark").expect("a member");
+    assert_eq!((marks(&marked), marked.read_seq), ((11, 11, false), 12), "and nothing beyond it");
+}
+
+/// Whatever order they come in, what is told ends as what is true.
+pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    ten(&**store).await;
+    let races = (1..=40_u64).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let status = if number % 8 == 0 { Manual::Online } else { Manual::Invisible };
+            match number % 4 {
+                0 => drop(store.set_status(&user("b"), chosen(status, None), at(0)).await.expect("kept")),
+                1 => drop(store.set_status(&user("b"), chosen(Manual::Invisible, None), at(0)).await.expect("kept")),
+                2 => drop(store.mark_read(&user("b"), &conversation("c"), number / 4, at(0)).await.expect("a mark")),
+                _ => drop(store.mark_delivered(vec![(conversation("c"), user("b"), number / 4)], at(0)).await.expect("marks")),
+            }
+        })
+    });
+    for raced in join_all(races).await {
+        raced.expect("a task");
+    }
+    store.set_status(&user("b"), Chosen::default(), at(0)).await.expect("kept");
+    assert_eq!(found(&**store, "a").await, (9, 9));
 }

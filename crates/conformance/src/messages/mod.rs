@@ -61,6 +61,10 @@ macro_rules! messages_suite {
                 delivered_marks_only_grow_and_tell_those_that_moved,
                 what_is_read_was_delivered,
                 m9_unread_counts_what_others_said_past_the_mark,
+                p11_marks_of_the_invisible_move_untold_and_catch_up,
+                p11_marks_are_told_again_once_the_status_is_over,
+                p11_ones_own_send_tells_ones_marks,
+                p11_marks_and_statuses_raced_at_once_end_told,
             ]
         );
 

@@ -3,9 +3,10 @@
 use crate::{Subject, at, conversation, message, run, user};
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::direct_key;
-use lamplight_domain::identity::UserId;
+use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::message::SendKey;
-use lamplight_usecases::ports::{AppendError, Messages, Range};
+use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_usecases::ports::{AppendError, Directory, Messages, ProfileSource, Range};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +22,8 @@ enum Step {
     Send(usize, usize, u8, Option<(bool, u8)>),
     Read(usize, usize, u64),
     Delivered(usize, usize, u64),
+    /// Who, and for how many steps they are invisible: 0 for not at all, 9 until they say otherwise.
+    Hide(usize, u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,14 +35,40 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (place.clone(), who.clone(), 0..3_u8, proptest::option::of((any::<bool>(), 0..3_u8)))
             .prop_map(|(place, who, what, key)| Step::Send(place, who, what, key)),
         2 => (place.clone(), who.clone(), 0..12_u64).prop_map(|(place, who, seq)| Step::Read(place, who, seq)),
-        2 => (place, who, 0..12_u64).prop_map(|(place, who, seq)| Step::Delivered(place, who, seq)),
+        2 => (place, who.clone(), 0..12_u64).prop_map(|(place, who, seq)| Step::Delivered(place, who, seq)),
+        2 => (who, 0..10_u8).prop_map(|(who, steps)| Step::Hide(who, steps)),
     ]
+}
+
+/// Delivered and read.
+type Pair = (u64, u64);
+
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    own: Pair,
+    /// What others know.
+    told: Pair,
+}
+
+impl Marks {
+    fn all(seq: u64) -> Self {
+        Self { own: (seq, seq), told: (seq, seq) }
+    }
+
+    /// Moves the marks; whether there is something to tell.
+    fn mark(&mut self, delivered: u64, read: u64, hides: bool) -> bool {
+        self.own = (self.own.0.max(delivered), self.own.1.max(read));
+        let before = self.told;
+        if !hides {
+            self.told = self.own;
+        }
+        self.told != before
+    }
 }
 
 #[derive(Default)]
 struct Log {
-    /// Delivered and read, by member.
-    members: BTreeMap<UserId, (u64, u64)>,
+    members: BTreeMap<UserId, Marks>,
     /// Sender, content and key.
     entries: Vec<(UserId, String, Option<SendKey>)>,
 }
@@ -50,6 +79,10 @@ struct Model {
     direct: HashMap<String, String>,
     made: usize,
     published: usize,
+    /// How many steps were taken, which is the time.
+    now: i64,
+    /// Until when who is invisible.
+    hidden: HashMap<UserId, i64>,
 }
 
 impl Model {
@@ -66,7 +99,7 @@ impl Model {
             let head = log.entries.len() as u64;
             log.members.retain(|member, _| members.contains(member));
             for member in members {
-                log.members.entry(member).or_insert((head, head));
+                log.members.entry(member).or_insert(Marks::all(head));
             }
             self.direct.retain(|_, id| id != place);
             return true;
@@ -77,13 +110,16 @@ impl Model {
         {
             self.direct.entry(key).or_insert_with(|| place.to_owned());
         }
-        let members = members.into_iter().map(|member| (member, (0, 0))).collect();
+        let members = members.into_iter().map(|member| (member, Marks::all(0))).collect();
         self.logs.insert(place.to_owned(), Log { members, entries: Vec::new() });
         true
     }
 }
 
-async fn apply<S: Messages>(store: &S, model: &mut Model, step: Step) {
+async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step) {
+    model.now += 1;
+    let now = at(model.now);
+    let hides = |model: &Model, who: &UserId| model.hidden.get(who).is_some_and(|until| *until > model.now);
     match step {
         Step::Put(place, members) => {
             let place = model.place(place);
@@ -130,14 +166,15 @@ async fn apply<S: Messages>(store: &S, model: &mut Model, step: Step) {
             }
             log.entries.push((sender.clone(), content, key));
             let head = log.entries.len() as u64;
-            log.members.insert(sender, (head, head));
+            log.members.insert(sender, Marks::all(head));
             model.published += 1;
             let appended = outcome.expect("an append");
             assert_eq!((appended.duplicate, appended.message.seq), (false, head));
         }
         Step::Read(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
-            let marked = store.mark_read(&who, &conversation(&place), seq).await.expect("a mark");
+            let hides = hides(model, &who);
+            let marked = store.mark_read(&who, &conversation(&place), seq, now).await.expect("a mark");
             let log = model.logs.get_mut(&place);
             let Some((log, marked)) = log.filter(|log| log.members.contains_key(&who)).zip(marked.clone()) else {
                 assert!(marked.is_none());
@@ -145,21 +182,41 @@ async fn apply<S: Messages>(store: &S, model: &mut Model, step: Step) {
             };
             let seq = seq.min(log.entries.len() as u64);
             let marks = log.members.entry(who).or_default();
-            assert_eq!(marked.moved, seq > marks.1);
-            *marks = (marks.0.max(seq), marks.1.max(seq));
-            assert_eq!((marked.receipt.delivered_seq, marked.receipt.read_seq), *marks);
+            assert_eq!(marked.moved, seq > marks.own.1);
+            assert_eq!(marked.told, marks.mark(seq, seq, hides));
+            assert_eq!((marked.receipt.delivered_seq, marked.receipt.read_seq), marks.told);
+            assert_eq!(marked.read_seq, marks.own.1);
         }
         Step::Delivered(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
-            let moved = store.mark_delivered(vec![(conversation(&place), who.clone(), seq)]).await.expect("marks");
+            let hides = hides(model, &who);
+            let told = store.mark_delivered(vec![(conversation(&place), who.clone(), seq)], now).await.expect("marks");
             let Some(log) = model.logs.get_mut(&place).filter(|log| log.members.contains_key(&who)) else {
-                assert!(moved.is_empty());
+                assert!(told.is_empty());
                 return;
             };
             let seq = seq.min(log.entries.len() as u64);
             let marks = log.members.entry(who).or_default();
-            assert_eq!(moved.len(), usize::from(seq > marks.0));
-            marks.0 = marks.0.max(seq);
+            assert_eq!(told.len(), usize::from(marks.mark(seq, 0, hides)));
+        }
+        Step::Hide(who, steps) => {
+            let who = user(USERS[who]);
+            let status = if steps == 0 { Manual::Away } else { Manual::Invisible };
+            let until = (1..9).contains(&steps).then(|| model.now + i64::from(steps));
+            let chosen = Chosen { status, text: None, until: until.map(at) };
+            let told = store.set_status(&who, chosen, now).await.expect("kept");
+            model.hidden.insert(who.clone(), if steps == 0 { 0 } else { until.unwrap_or(i64::MAX) });
+            let mut expected = BTreeMap::new();
+            for (place, log) in model.logs.iter_mut().filter(|_| steps == 0) {
+                if let Some(marks) = log.members.get_mut(&who)
+                    && marks.mark(0, 0, false)
+                {
+                    expected.insert(place.clone(), marks.told);
+                }
+            }
+            let told =
+                told.into_iter().map(|one| (one.conversation.as_str().to_owned(), (one.receipt.delivered_seq, one.receipt.read_seq)));
+            assert_eq!(told.collect::<BTreeMap<_, _>>(), expected);
         }
     }
 }
@@ -175,7 +232,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
         for (place, log) in &model.logs {
             let id = conversation(place);
             let seen = store.conversation(&viewer, &id).await.expect("a view");
-            let Some(&(_, read)) = log.members.get(&viewer) else {
+            let Some(&Marks { own: (_, read), .. }) = log.members.get(&viewer) else {
                 assert!(seen.is_none());
                 continue;
             };
@@ -189,7 +246,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             assert!((1..).zip(&history.entries).all(|(seq, entry)| entry.seq == seq));
             let page = store.sync(&viewer, &[(id, 0)], 1_000).await.expect("pages").remove(0).expect("a member");
             let marks: Vec<_> = page.receipts.into_iter().map(|mark| (mark.user, (mark.delivered_seq, mark.read_seq))).collect();
-            assert_eq!(marks, log.members.clone().into_iter().collect::<Vec<_>>());
+            assert_eq!(marks, log.members.iter().map(|(member, marks)| (member.clone(), marks.told)).collect::<Vec<_>>());
         }
     }
 }
@@ -198,13 +255,16 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
 ///
 /// # Panics
 /// When an adapter and the model disagree, with the shortest steps that lead there.
-pub fn model<S: Messages>(factory: impl Fn() -> BoxFuture<'static, Subject<S>>) {
+pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, Subject<S>>) {
     let config = Config { cases: 24, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let steps = proptest::collection::vec(step(), 1..60);
     let outcome = runner.run(&steps, |steps| {
         run(async {
             let subject = factory().await;
+            for name in USERS {
+                subject.store.remember(Profile::bare(user(name)), ProfileSource::Nobody, at(0)).await.expect("a person");
+            }
             let mut model = Model::default();
             for step in steps {
                 apply(&*subject.store, &mut model, step).await;

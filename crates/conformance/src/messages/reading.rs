@@ -55,9 +55,9 @@ pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
         let (caller, place) = (user(caller), conversation(place));
         assert!(store.history(&caller, &place, Range::Newest, 10).await.expect("an answer").is_none());
         assert!(store.conversation(&caller, &place).await.expect("an answer").is_none());
-        assert!(store.mark_read(&caller, &place, 1).await.expect("an answer").is_none());
+        assert!(store.mark_read(&caller, &place, 1, at(0)).await.expect("an answer").is_none());
         assert!(store.sync(&caller, &[(place.clone(), 0)], 10).await.expect("an answer")[0].is_none());
-        assert!(store.mark_delivered(vec![(place, caller, 1)]).await.expect("an answer").is_empty());
+        assert!(store.mark_delivered(vec![(place, caller, 1)], at(0)).await.expect("an answer").is_empty());
     }
 }
 
@@ -66,7 +66,7 @@ pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<
     let store = &subject.store;
     filled(&**store, "c", 10).await;
     put(&**store, "empty", &["a", "b"]).await;
-    store.mark_read(&user("b"), &conversation("c"), 4).await.expect("a mark");
+    store.mark_read(&user("b"), &conversation("c"), 4, at(0)).await.expect("a mark");
     let have = [(conversation("c"), 7), (conversation("c"), 2), (conversation("c"), 10), (conversation("empty"), 0)];
     let pages = store.sync(&user("b"), &have, 5).await.expect("pages");
     let pages: Vec<_> = pages.into_iter().map(|page| page.expect("a member")).collect();

@@ -43,8 +43,12 @@ pub(crate) fn append(
         to_db(seq),
         message.created_at.0
     ])?;
-    conn.prepare_cached("UPDATE members SET read_seq = ?3, delivered_seq = ?3 WHERE conversation = ?1 AND person = ?2")?
-        .execute(params![known.row, sender, to_db(seq)])?;
+    // Told too, whatever the sender's status: the message itself shows that they were there.
+    conn.prepare_cached(
+        "UPDATE members SET read_seq = ?3, delivered_seq = ?3, told_read_seq = ?3, told_delivered_seq = ?3
+         WHERE conversation = ?1 AND person = ?2",
+    )?
+    .execute(params![known.row, sender, to_db(seq)])?;
     known.head_seq = seq;
     let to = known.members.clone();
     let message = Arc::new(Message {

@@ -1,12 +1,11 @@
-//! Making conversations, changing who is in them, and moving marks: what the writer does besides appending.
+//! Making conversations and changing who is in them.
 
-use super::batch::{Batch, ensure_person, from_db, to_db};
+use super::batch::{Batch, ensure_person, to_db};
 use super::queries;
-use lamplight_domain::conversation::{Conversation, Members, Receipt, direct_key};
+use lamplight_domain::conversation::{Conversation, Members, direct_key};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::Marked;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 fn insert(conn: &Connection, conversation: &ConversationId, key: Option<&str>, at: Timestamp) -> rusqlite::Result<i64> {
     conn.prepare_cached("INSERT INTO conversations (conversation_id, direct_key, last_at, created_at) VALUES (?1, ?2, ?3, ?3)")?
@@ -17,8 +16,11 @@ fn insert(conn: &Connection, conversation: &ConversationId, key: Option<&str>, a
 /// Seats someone who has read everything up to `head_seq`.
 fn seat(conn: &Connection, conversation: i64, user: &UserId, head_seq: u64, at: Timestamp) -> rusqlite::Result<()> {
     let person = ensure_person(conn, user, at)?;
-    conn.prepare_cached("INSERT INTO members (conversation, person, read_seq, delivered_seq) VALUES (?1, ?2, ?3, ?3)")?
-        .execute(params![conversation, person, to_db(head_seq)])?;
+    conn.prepare_cached(
+        "INSERT INTO members (conversation, person, read_seq, delivered_seq, told_read_seq, told_delivered_seq)
+         VALUES (?1, ?2, ?3, ?3, ?3, ?3)",
+    )?
+    .execute(params![conversation, person, to_db(head_seq)])?;
     Ok(())
 }
 
@@ -88,43 +90,4 @@ fn free_direct_key(conn: &Connection, members: &[UserId]) -> rusqlite::Result<Op
     let Some(key) = direct_key(one, other) else { return Ok(None) };
     let is_taken = conn.prepare_cached("SELECT 1 FROM conversations WHERE direct_key = ?1")?.exists([&key])?;
     Ok((!is_taken).then_some(key))
-}
-
-/// Which mark is to be moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
-    /// What is read was delivered too.
-    Read,
-    Delivered,
-}
-
-/// Moves a mark forward, at most to the head. `None` if there is no such conversation for the user.
-pub(crate) fn mark(
-    batch: &mut Batch<'_>,
-    mark: Mark,
-    user: &UserId,
-    conversation: &ConversationId,
-    seq: u64,
-) -> rusqlite::Result<Option<Marked>> {
-    let Some((conn, known)) = batch.known(conversation)? else { return Ok(None) };
-    let Some(person) = known.member(user) else { return Ok(None) };
-    let seq = to_db(seq.min(known.head_seq));
-    let sql = match mark {
-        Mark::Read => {
-            "UPDATE members SET read_seq = ?3, delivered_seq = max(delivered_seq, ?3)
-             WHERE conversation = ?1 AND person = ?2 AND read_seq < ?3"
-        }
-        Mark::Delivered => "UPDATE members SET delivered_seq = ?3 WHERE conversation = ?1 AND person = ?2 AND delivered_seq < ?3",
-    };
-    let moved = conn.prepare_cached(sql)?.execute(params![known.row, person, seq])? > 0;
-    let marks = conn
-        .prepare_cached("SELECT delivered_seq, read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
-        .query_row(params![known.row, person], |row| Ok((from_db(row.get(0)?), from_db(row.get(1)?))))
-        .optional()?;
-    Ok(marks.map(|(delivered_seq, read_seq)| Marked {
-        conversation: conversation.clone(),
-        receipt: Receipt { user: user.clone(), delivered_seq, read_seq },
-        moved,
-        members: known.members.clone(),
-    }))
 }

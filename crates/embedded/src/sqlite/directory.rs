@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::batch::{person_row, to_db};
+use super::marks::catch_up;
 use super::queries::profile;
 use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId, fold_name};
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Directory, Page, Person, ProfileSource, StoreError, Stored};
+use lamplight_usecases::ports::{Directory, Marked, Page, Person, ProfileSource, StoreError, Stored};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 #[async_trait]
@@ -43,18 +44,19 @@ impl Directory for SqliteStore {
         written.answer().await?.ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
     }
 
-    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()> {
-        let asked = user.clone();
+    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>> {
+        let user = user.clone();
+        let hides = chosen.clone().at(at).status == Manual::Invisible;
         let written = self.write(move |batch| {
+            let Some(person) = person_row(batch.conn, &user)? else { return Ok(None) };
             batch
                 .conn
-                .prepare_cached("UPDATE people SET status = ?2, status_text = ?3, status_until = ?4 WHERE user_id = ?1")?
-                .execute(params![asked.as_str(), manual_to_db(chosen.status), chosen.text.as_deref(), chosen.until.map(|until| until.0)])
+                .prepare_cached("UPDATE people SET status = ?2, status_text = ?3, status_until = ?4 WHERE id = ?1")?
+                .execute(params![person, manual_to_db(chosen.status), chosen.text.as_deref(), chosen.until.map(|until| until.0)])?;
+            if hides { Ok(Some(Vec::new())) } else { catch_up(batch, &user, person, at).map(Some) }
         });
-        match written.answer().await? {
-            0 => Err(StoreError::Internal("a status is to be kept for someone who is not in the directory".into())),
-            _ => Ok(()),
-        }
+        let told = written.answer().await?;
+        told.ok_or_else(|| StoreError::Internal("a status is to be kept for someone who is not in the directory".into()))
     }
 
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
@@ -162,7 +164,7 @@ pub(super) fn profile_of_account(conn: &Connection, profile: &Profile, at: Times
     person_row(conn, &profile.id)
 }
 
-fn manual_to_db(status: Manual) -> i64 {
+pub(super) fn manual_to_db(status: Manual) -> i64 {
     match status {
         Manual::Online => 0,
         Manual::Away => 1,

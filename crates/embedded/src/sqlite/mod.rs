@@ -6,6 +6,7 @@ mod batch;
 mod conversations;
 mod directory;
 mod error;
+mod marks;
 mod members;
 mod open;
 mod queries;
@@ -17,8 +18,9 @@ mod text;
 mod writer;
 
 pub(crate) use append::append;
-pub(crate) use conversations::{Mark, ensure_direct, mark, put};
+pub(crate) use conversations::{ensure_direct, put};
 pub use error::OpenError;
+pub(crate) use marks::{Mark, mark};
 pub(crate) use open::connect;
 pub(crate) use queries::{conversation, conversations, direct, history, members, others, shared_with, sync_page};
 pub(crate) use text::ConversationKey;

@@ -100,7 +100,7 @@ pub(crate) fn sync_page(
         .map_or(seat.head_seq + 1, from_db);
     let receipts = conn
         .prepare_cached(
-            "SELECT p.user_id, m.delivered_seq, m.read_seq FROM members m JOIN people p ON p.id = m.person
+            "SELECT p.user_id, m.told_delivered_seq, m.told_read_seq FROM members m JOIN people p ON p.id = m.person
              WHERE m.conversation = ?1 ORDER BY p.user_id",
         )?
         .query_map([seat.row], |row| {

@@ -6,8 +6,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// The schemas in their order; the number of one is its place, from 1.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_conversations.sql"), include_str!("../../migrations/0002_accounts.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_conversations.sql"),
+    include_str!("../../migrations/0002_accounts.sql"),
+    include_str!("../../migrations/0003_told_marks.sql"),
+];
 
 /// Says in the file's header whose it is ("Lamp").
 const APPLICATION_ID: i32 = 0x4c61_6d70;

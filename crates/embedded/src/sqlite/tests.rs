@@ -95,7 +95,7 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
             .execute_batch(
                 "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
                  INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES (1, 'c', 1, 5, 5);
-                 INSERT INTO members (conversation, person, read_seq) VALUES (1, 1, 1);
+                 INSERT INTO members (conversation, person, read_seq, delivered_seq) VALUES (1, 1, 1, 1);
                  INSERT INTO entries (conversation, seq, message_id, sender, content, created_at) VALUES (1, 1, 'm', 1, 'hello', 5);",
             )
             .unwrap();
@@ -104,6 +104,9 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
         let log = store.history(&UserId::trusted("a"), &ConversationId::trusted("c"), Range::Newest, 10).await.unwrap().unwrap();
         assert_eq!(log.entries[0].content.as_str(), "hello");
         assert!(store.find("nobody").await.unwrap().is_none(), "what is newer is there too");
+        let pages = store.sync(&UserId::trusted("a"), &[(ConversationId::trusted("c"), 0)], 10).await.unwrap();
+        let marks = &pages[0].as_ref().unwrap().receipts[0];
+        assert_eq!((marks.read_seq, marks.delivered_seq), (1, 1), "marks that were told stay told");
         store.close().await;
     }
 }
@@ -148,7 +151,8 @@ fn what_every_append_runs_is_planned_once() {
         "SELECT id, head_seq FROM conversations WHERE conversation_id = ?1",
         "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
         "UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1",
-        "UPDATE members SET read_seq = ?3, delivered_seq = ?3 WHERE conversation = ?1 AND person = ?2",
+        "UPDATE members SET read_seq = ?3, delivered_seq = ?3, told_read_seq = ?3, told_delivered_seq = ?3
+         WHERE conversation = ?1 AND person = ?2",
         "SELECT id FROM people WHERE user_id = ?1",
     ];
     for sql in statements {

@@ -8,4 +8,5 @@ mod limits;
 mod people;
 mod sending;
 mod support;
+mod told;
 mod typing;

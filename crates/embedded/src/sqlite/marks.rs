@@ -1,0 +1,110 @@
+//! How far each has got: what is true, which is what their own devices see, and what others are told of it.
+
+use super::batch::{Batch, from_db, to_db};
+use super::directory::manual_to_db;
+use lamplight_domain::conversation::Receipt;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::presence::Manual;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::Marked;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+/// A member's marks. What is told is never ahead of what is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Marks {
+    read: u64,
+    delivered: u64,
+    told_read: u64,
+    told_delivered: u64,
+}
+
+/// Which mark is to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// What is read was delivered too.
+    Read,
+    Delivered,
+}
+
+/// Moves a mark forward, at most to the head, and tells all there is to tell, unless the member hides. `None` if there
+/// is no such conversation for the user.
+pub(crate) fn mark(
+    batch: &mut Batch<'_>,
+    mark: Mark,
+    user: &UserId,
+    conversation: &ConversationId,
+    seq: u64,
+    at: Timestamp,
+) -> rusqlite::Result<Option<Marked>> {
+    let Some((conn, known)) = batch.known(conversation)? else { return Ok(None) };
+    let Some(person) = known.member(user) else { return Ok(None) };
+    let Some((before, hides)) = find(conn, known.row, person, at)? else { return Ok(None) };
+    let seq = seq.min(known.head_seq);
+    let mut after = Marks { delivered: before.delivered.max(seq), ..before };
+    if mark == Mark::Read {
+        after.read = before.read.max(seq);
+    }
+    if !hides {
+        (after.told_read, after.told_delivered) = (after.read, after.delivered);
+    }
+    if after != before {
+        write(conn, known.row, person, after)?;
+    }
+    Ok(Some(Marked {
+        conversation: conversation.clone(),
+        receipt: Receipt { user: user.clone(), delivered_seq: after.told_delivered, read_seq: after.told_read },
+        told: (after.told_read, after.told_delivered) != (before.told_read, before.told_delivered),
+        read_seq: after.read,
+        moved: after.read != before.read,
+        members: known.members.clone(),
+    }))
+}
+
+/// Someone shows themselves: brings what is told of their marks up to what is true, and answers with those that moved.
+pub(crate) fn catch_up(batch: &mut Batch<'_>, user: &UserId, person: i64, at: Timestamp) -> rusqlite::Result<Vec<Marked>> {
+    let behind = batch
+        .conn
+        .prepare_cached(
+            "SELECT c.conversation_id FROM members m JOIN conversations c ON c.id = m.conversation
+             WHERE m.person = ?1 AND (m.told_read_seq < m.read_seq OR m.told_delivered_seq < m.delivered_seq)",
+        )?
+        .query_map([person], |row| Ok(ConversationId::trusted(row.get_ref(0)?.as_str()?)))?
+        .collect::<rusqlite::Result<Vec<ConversationId>>>()?;
+    let mut told = Vec::with_capacity(behind.len());
+    for conversation in behind {
+        // To where it is already: only what is told moves.
+        told.extend(mark(batch, Mark::Delivered, user, &conversation, 0, at)?.filter(|marked| marked.told));
+    }
+    Ok(told)
+}
+
+/// A member's marks, and whether nobody else may see them move at `at`. The status is read in the transaction that moves
+/// the marks, so that the two keep the order in which they were asked for, whether or not the member has a session.
+fn find(conn: &Connection, conversation: i64, person: i64, at: Timestamp) -> rusqlite::Result<Option<(Marks, bool)>> {
+    conn.prepare_cached(
+        "SELECT m.read_seq, m.delivered_seq, m.told_read_seq, m.told_delivered_seq,
+                p.status = ?3 AND (p.status_until IS NULL OR p.status_until > ?4)
+         FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 AND m.person = ?2",
+    )?
+    .query_row(params![conversation, person, manual_to_db(Manual::Invisible), at.0], |row| {
+        let seq = |column| row.get(column).map(from_db);
+        Ok((Marks { read: seq(0)?, delivered: seq(1)?, told_read: seq(2)?, told_delivered: seq(3)? }, row.get(4)?))
+    })
+    .optional()
+}
+
+fn write(conn: &Connection, conversation: i64, person: i64, marks: Marks) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE members SET read_seq = ?3, delivered_seq = ?4, told_read_seq = ?5, told_delivered_seq = ?6
+         WHERE conversation = ?1 AND person = ?2",
+    )?
+    .execute(params![
+        conversation,
+        person,
+        to_db(marks.read),
+        to_db(marks.delivered),
+        to_db(marks.told_read),
+        to_db(marks.told_delivered)
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What others are told of how far someone has got, and when they are not.
+
+use crate::support::*;
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::{Caller, Command, Reply};
+
+fn mark(place: &ConversationId, seq: u64) -> Command {
+    Command::MarkRead { conversation: place.clone(), seq }
+}
+
+/// What `viewer` learns of b's marks by asking: delivered, read.
+async fn asked(house: &House, viewer: &Caller, place: &ConversationId) -> (u64, u64) {
+    let Ok(Reply::Synced { conversations, .. }) = house.ask(viewer, Command::Sync(vec![(place.clone(), 0)])).await else {
+        panic!("synced")
+    };
+    let page = conversations[0].1.as_ref().expect("a page");
+    let marks = page.receipts.iter().find(|one| one.user == user("b")).expect("b is in it");
+    (marks.delivered_seq, marks.read_seq)
+}
+
+/// What was told of b's marks so far.
+fn told(house: &House) -> Vec<(u64, u64)> {
+    house.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| (one.delivered_seq, one.read_seq)).collect()
+}
+
+/// Their own read mark and what is unread, as b's devices see them.
+async fn own(house: &House, b: &Caller) -> (u64, u64) {
+    let Ok(Reply::Conversations(page)) = house.ask(b, Command::ListConversations { cursor: None, limit: 10 }).await else {
+        panic!("listed")
+    };
+    (page.items[0].read_seq, page.items[0].unread)
+}
+
+/// How often b's own devices were shown the conversation anew.
+fn own_updates(house: &House) -> usize {
+    house.conversation_changes().iter().filter(|(_, to)| to == &["b"]).count()
+}
+
+async fn five(house: &House, a: &Caller) -> ConversationId {
+    let place = house.open_with(a, "b").await;
+    for n in 1..=5 {
+        house.send(a, &place, &n.to_string()).await;
+    }
+    place
+}
+
+house_tests! {
+    async fn p11_what_an_invisible_person_reads_is_told_when_they_show_themselves() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
+        house.join(&b).await;
+        let place = five(&house, &a).await;
+        house.ask(&b, mark(&place, 1)).await.expect("read");
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1)], (1, 1)));
+        house.set_status(&b, Manual::Invisible).await;
+        let before = own_updates(&house);
+        let Ok(Reply::Read { read_seq, .. }) = house.ask(&b, mark(&place, 3)).await else { panic!("read") };
+        house.handler.note_delivered(&user("b"), &place, 4);
+        house.write_down().await;
+        assert_eq!((read_seq, own(&house, &b).await, own_updates(&house) - before), (3, (3, 2), 1), "their own devices agree");
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1)], (1, 1)), "and nobody else learns of it");
+
+        house.set_status(&b, Manual::Busy).await;
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1), (4, 3)], (4, 3)));
+        house.set_status(&b, Manual::Away).await;
+        assert_eq!(told(&house).len(), 2, "told once");
+    }
+
+    async fn p11_the_stored_status_counts_where_there_is_no_session() {
+        let house = House::new(Identity::Jwt);
+        let a = by_http("a");
+        let place = five(&house, &a).await;
+        house.set_status(&by_http("b"), Manual::Invisible).await;
+        let house = house.restart().await;
+        // By HTTP only, or on a socket that never announces itself.
+        for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
+            house.ask(&b, mark(&place, seq)).await.expect("read");
+            house.ask(&b, Command::Sync(vec![(place.clone(), 0)])).await.expect("synced");
+            house.write_down().await;
+        }
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![], (0, 0)));
+        assert_eq!(own(&house, &by_http("b")).await, (3, 2));
+        house.join(&on_socket("b", "sb")).await;
+        house.write_down().await;
+        assert_eq!(told(&house), [], "nor does it come out by coming in");
+        house.set_status(&by_http("b"), Manual::Online).await;
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(5, 3)], (5, 3)));
+    }
+
+    async fn p11_a_status_that_is_over_hides_nothing() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = five(&house, &a).await;
+        let until = Some(Timestamp(house.now().0 + 60_000));
+        house.ask(&b, Command::SetStatus(Chosen { status: Manual::Invisible, text: None, until })).await.expect("set");
+        house.ask(&b, mark(&place, 2)).await.expect("read");
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![], (0, 0)));
+        house.clock.jump(60_000);
+        house.handler.note_delivered(&user("b"), &place, 4);
+        house.write_down().await;
+        assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
+    }
+
+    async fn p11_ones_own_message_shows_that_one_was_there() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = five(&house, &a).await;
+        house.set_status(&b, Manual::Invisible).await;
+        house.ask(&b, mark(&place, 2)).await.expect("read");
+        house.send(&b, &place, "here I am").await;
+        assert_eq!((own(&house, &b).await, asked(&house, &a, &place).await), ((6, 0), (6, 6)));
+        house.send(&a, &place, "there you are").await;
+        house.ask(&b, mark(&place, 7)).await.expect("read");
+        assert_eq!((own(&house, &b).await, asked(&house, &a, &place).await), ((7, 0), (6, 6)), "and hides again what comes after");
+    }
+}
