@@ -46,8 +46,9 @@ impl Audience for Street {
         self.admitted.lock().push((session.clone(), user.clone()));
     }
 
-    fn follow(&self, session: &SessionId, mode: Mode) {
+    fn follow(&self, session: &SessionId, mode: Mode) -> bool {
         self.followed.lock().push((session.clone(), mode));
+        true
     }
 
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
