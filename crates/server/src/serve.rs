@@ -49,7 +49,7 @@ pub struct Service {
     pub sessions: ConnectionCounts,
     /// Proxies pass on the connections of many, so their own are not counted.
     pub proxies: Vec<IpNet>,
-    /// What sockets asked for and is under way.
+    /// What was asked for, over either wire, and is under way.
     pub tasks: TaskTracker,
 }
 
@@ -82,7 +82,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     let _ = stopping.send(());
     service.tasks.close();
     if tokio::time::timeout(FINISH, service.tasks.wait()).await.is_err() {
-        tracing::warn!("some requests of sockets were still under way after {FINISH:?}");
+        tracing::warn!("some requests were still under way after {FINISH:?}");
     }
     // Only now, so that the answers to what was under way go out first. It ends the polls, too.
     service.io.drain();
@@ -134,7 +134,8 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
         return service.io.handle(request, peer).await.map(Body::new);
     }
     request.extensions_mut().insert(ConnectInfo(peer));
-    match service.router.oneshot(request.map(Body::new)).await {
+    // Minded like the requests of sockets: a stop waits as long for them.
+    match service.tasks.track_future(service.router.oneshot(request.map(Body::new))).await {
         Ok(response) => response,
         Err(never) => match never {},
     }
