@@ -74,6 +74,32 @@ describe("stopping", { concurrency: 4 }, () => {
     assert.ok(!/panicked/.test(server.log))
   })
 
+  test("SIGTERM: a request whose body ends 3 s later is answered, and what it sent is there", async (t) => {
+    const server = await serve(t, OPEN)
+    const id = await conversationOf(server, "a", "b")
+    const body = JSON.stringify({ conversationId: id, content: "slow", senderId: "a" })
+    const slow = connect(server.port, "127.0.0.1")
+    t.after(() => slow.destroy())
+    let answered = ""
+    slow.on("data", (data) => {
+      answered += data
+    })
+    slow.on("error", () => {})
+    slow.write(
+      `POST /api/privatechat/message HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`,
+    )
+    await pass(200)
+    const stopped = server.stop()
+    await pass(3_000)
+    slow.write(body.slice(10))
+    assert.deepEqual(await within(stopped, 7_000, "stopping"), { code: 0, signal: null })
+    assert.match(answered, /^HTTP\/1\.1 201/)
+    await server.start()
+    const { data } = (await get(server, `/api/privatechat/messages/${id}`, { as: "a" })).body
+    assert.equal(data.length, 1)
+  })
+
   test("clients come back by themselves after a restart, on each transport, and join again", async (t) => {
     const server = await serve(t, OPEN)
     const sockets = ["websocket", "polling"].map((transport) => {
