@@ -80,13 +80,19 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     drop(hears_stop);
     tracing::info!("stopping: no new connections; what is in flight is finished");
     let _ = stopping.send(());
-    service.tasks.close();
-    if tokio::time::timeout(FINISH, service.tasks.wait()).await.is_err() {
+    let finished = async {
+        // Nothing new is begun: what a socket asks from now on it will ask again elsewhere.
+        service.io.pause_events().await;
+        service.tasks.close();
+        service.tasks.wait().await;
+    };
+    if tokio::time::timeout(FINISH, finished).await.is_err() {
         tracing::warn!("some requests were still under way after {FINISH:?}");
     }
     // Only now, so that the answers to what was under way go out first. It ends the polls, too.
     service.io.drain();
-    if tokio::time::timeout(CLOSE, stopping.closed()).await.is_err() {
+    let closed = async { tokio::join!(stopping.closed(), service.io.closed()) };
+    if tokio::time::timeout(CLOSE, closed).await.is_err() {
         tracing::warn!("some connections were still open after {CLOSE:?}");
     }
 }
