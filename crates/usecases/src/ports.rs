@@ -146,6 +146,8 @@ pub trait Messages: Send + Sync + 'static {
     /// whatever the sender's status is: the message itself shows that they were there. After the
     /// commit, and in its order, an [`Event::Appended`] that leaves out the socket `except` goes to the fan-out;
     /// a duplicate is not published again.
+    /// Where the sender's marks pass entries by others, an [`Event::Receipt`] follows it, and an [`Event::ConversationChanged`]
+    /// for the sender's own devices: each only if it is news.
     ///
     /// A sender that the store does not know fails with [`AppendError::NotFound`].
     fn append(&self, message: NewMessage, except: Option<SessionId>) -> BoxFuture<'static, Result<Appended, AppendError>>;

@@ -3,6 +3,7 @@
 use super::put;
 use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
+use lamplight_domain::event::Event;
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, Marked, Messages};
@@ -187,4 +188,55 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
     }
     store.set_status(&user("b"), Chosen::default(), at(0)).await.expect("kept");
     assert_eq!(found(&**store, "a").await, (9, 9));
+}
+
+/// What was published, in its order, without the messages' words.
+async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
+    subject.events.exactly(appended).await;
+    let ids = |to: &[lamplight_domain::identity::UserId]| to.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let events = subject.events.events().into_iter().map(|event| match event {
+        Event::Appended { message, .. } => format!("{} sends {}", message.sender, message.seq),
+        Event::Receipt { receipt, to, .. } => {
+            format!("{} has read {} of {}, to {}", receipt.user, receipt.read_seq, receipt.delivered_seq, ids(&to))
+        }
+        Event::ConversationChanged { to, .. } => format!("changed, to {}", ids(&to)),
+        other => format!("{other:?}"),
+    });
+    events.collect()
+}
+
+/// Whoever answers has read what they answer: the others learn of it, and their own other devices. Where there was nothing
+/// unread, the message says it all.
+pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    put(&**store, "c", &["a", "b"]).await;
+    for sender in ["b", "b", "a", "a", "b"] {
+        store.append(message("c", sender, "hello"), None).await.expect("an append");
+    }
+    store.mark_read(&user("a"), &conversation("c"), 5, at(0)).await.expect("a mark");
+    store.append(message("c", "a", "hello"), None).await.expect("an append");
+    let expected = [
+        "b sends 1",
+        "b sends 2",
+        "a sends 3",
+        "a has read 3 of 3, to a,b",
+        "changed, to a",
+        "a sends 4",
+        "b sends 5",
+        "b has read 5 of 5, to a,b",
+        "changed, to b",
+        "a sends 6",
+    ];
+    assert_eq!(published(&subject, 6).await, expected);
+}
+
+/// What they had read untold is told by it; their own devices knew.
+pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<S: Messages + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    put(&**store, "c", &["a", "b"]).await;
+    store.set_status(&user("b"), chosen(Manual::Invisible, None), at(0)).await.expect("kept");
+    store.append(message("c", "a", "hello"), None).await.expect("an append");
+    store.mark_read(&user("b"), &conversation("c"), 1, at(0)).await.expect("a mark");
+    store.append(message("c", "b", "hello"), None).await.expect("an append");
+    assert_eq!(published(&subject, 2).await, ["a sends 1", "b sends 2", "b has read 2 of 2, to a,b"]);
 }

@@ -3,6 +3,7 @@
 use crate::{Subject, at, conversation, message, run, user};
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::direct_key;
+use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Chosen, Manual};
@@ -79,6 +80,8 @@ struct Model {
     direct: HashMap<String, String>,
     made: usize,
     published: usize,
+    /// Sends past something that the others did not know to be read.
+    receipts: usize,
     /// How many steps were taken, which is the time.
     now: i64,
     /// Until when who is invisible.
@@ -166,7 +169,8 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             }
             log.entries.push((sender.clone(), content, key));
             let head = log.entries.len() as u64;
-            log.members.insert(sender, Marks::all(head));
+            let before = log.members.insert(sender, Marks::all(head)).expect("a member");
+            model.receipts += usize::from(before.told.1 < head - 1);
             model.published += 1;
             let appended = outcome.expect("an append");
             assert_eq!((appended.duplicate, appended.message.seq), (false, head));
@@ -271,6 +275,8 @@ pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, S
             }
             compare(&*subject.store, &model).await;
             subject.events.exactly(model.published).await;
+            let receipts = subject.events.events().iter().filter(|event| matches!(event, Event::Receipt { .. })).count();
+            assert_eq!(receipts, model.receipts);
         });
         Ok(())
     });

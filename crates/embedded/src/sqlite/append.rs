@@ -1,6 +1,7 @@
 //! Appending to a log: deduplicate, take the next `seq`, insert, move the sender's own marks.
 
 use super::batch::{Batch, to_db};
+use super::marks::sent;
 use super::queries::{entries, entry};
 use super::text::dedupe_key;
 use lamplight_domain::event::Event;
@@ -43,12 +44,7 @@ pub(crate) fn append(
         to_db(seq),
         message.created_at.0
     ])?;
-    // Told too, whatever the sender's status: the message itself shows that they were there.
-    conn.prepare_cached(
-        "UPDATE members SET read_seq = ?3, delivered_seq = ?3, told_read_seq = ?3, told_delivered_seq = ?3
-         WHERE conversation = ?1 AND person = ?2",
-    )?
-    .execute(params![known.row, sender, to_db(seq)])?;
+    let news = sent(conn, known, &message.conversation, &message.sender, sender, seq)?;
     known.head_seq = seq;
     let to = known.members.clone();
     let message = Arc::new(Message {
@@ -64,5 +60,8 @@ pub(crate) fn append(
         created_at: message.created_at,
     });
     batch.publish(Event::Appended { message: Arc::clone(&message), to, except: except.cloned() });
+    for event in news.into_iter().flatten() {
+        batch.publish(event);
+    }
     Ok(Ok(Appended { message, duplicate: false }))
 }

@@ -1,8 +1,9 @@
 //! How far each has got: what is true, which is what their own devices see, and what others are told of it.
 
-use super::batch::{Batch, from_db, to_db};
+use super::batch::{Batch, Known, from_db, to_db};
 use super::directory::manual_to_db;
 use lamplight_domain::conversation::Receipt;
+use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::presence::Manual;
 use lamplight_domain::time::Timestamp;
@@ -58,6 +59,32 @@ pub(crate) fn mark(
         moved: after.read != before.read,
         members: known.members.clone(),
     }))
+}
+
+/// Moves all of a sender's marks to the entry they append, told whatever their status is: the message itself shows that
+/// they were there. Answers with what is to be published after it: nothing, unless the send passes entries that were not
+/// known to be read, so that an ordinary message is one event.
+pub(crate) fn sent(
+    conn: &Connection,
+    known: &Known,
+    conversation: &ConversationId,
+    user: &UserId,
+    person: i64,
+    seq: u64,
+) -> rusqlite::Result<[Option<Event>; 2]> {
+    let (read, told_read) = conn
+        .prepare_cached("SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
+        .query_row(params![known.row, person], |row| Ok((from_db(row.get(0)?), from_db(row.get(1)?))))?;
+    write(conn, known.row, person, Marks { read: seq, delivered: seq, told_read: seq, told_delivered: seq })?;
+    let receipt = (told_read < known.head_seq).then(|| Event::Receipt {
+        conversation: conversation.clone(),
+        receipt: Receipt { user: user.clone(), delivered_seq: seq, read_seq: seq },
+        to: known.members.clone(),
+    });
+    // Their other devices count as unread what this one has answered.
+    let changed =
+        (read < known.head_seq).then(|| Event::ConversationChanged { conversation: conversation.clone(), to: [user.clone()].into() });
+    Ok([receipt, changed])
 }
 
 /// Someone shows themselves: brings what is told of their marks up to what is true, and answers with those that moved.

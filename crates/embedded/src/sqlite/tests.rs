@@ -151,7 +151,8 @@ fn what_every_append_runs_is_planned_once() {
         "SELECT id, head_seq FROM conversations WHERE conversation_id = ?1",
         "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
         "UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1",
-        "UPDATE members SET read_seq = ?3, delivered_seq = ?3, told_read_seq = ?3, told_delivered_seq = ?3
+        "SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2",
+        "UPDATE members SET read_seq = ?3, delivered_seq = ?4, told_read_seq = ?5, told_delivered_seq = ?6
          WHERE conversation = ?1 AND person = ?2",
         "SELECT id FROM people WHERE user_id = ?1",
     ];
