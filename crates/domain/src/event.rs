@@ -38,7 +38,8 @@ pub enum Event {
         conversation: ConversationId,
         /// Whose, and to where.
         receipt: Receipt,
-        /// Everyone in it, the one whose marks moved included.
+        /// The one whose marks moved, and who is to know: everyone in it, or in a large one the authors of what is newly
+        /// covered.
         to: Members,
     },
     /// A conversation is new, or looks different, to these members; each is shown it as they see it.

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 /// Marks are gathered for this long, so that a burst of messages is one write.
 const GATHER: Duration = Duration::from_millis(200);
+/// The most marks that one call to the store moves.
+const MARKS_AT_ONCE: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Delivered {
@@ -94,21 +96,25 @@ impl Handler {
 
     async fn flush_marks(&self) {
         let noted = std::mem::take(&mut *self.delivered.marks.lock());
-        if noted.is_empty() {
-            return;
-        }
-        let marks = noted.into_iter().map(|((user, conversation), seq)| (conversation, user, seq)).collect();
-        match self.store(self.ports.messages.mark_delivered(marks, self.wall())).await {
-            Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
-            // Best effort: the next delivery moves the mark past what was lost here.
-            Err(refusal) => tracing::warn!(code = refusal.code.as_str(), "delivered marks could not be written"),
+        let mut marks: Vec<_> = noted.into_iter().map(|((user, conversation), seq)| (conversation, user, seq)).collect();
+        // Part by part, each told when it is written: a store that stalls takes only the part it stalls at.
+        while !marks.is_empty() {
+            let part = marks.split_off(marks.len().saturating_sub(MARKS_AT_ONCE));
+            match self.store(self.ports.messages.mark_delivered(part, self.wall())).await {
+                Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
+                Err(refusal) => {
+                    // Best effort: the next delivery moves the marks past what is lost here.
+                    tracing::warn!(code = refusal.code.as_str(), "delivered marks could not be written");
+                    return;
+                }
+            }
         }
     }
 
     /// Tells others of marks that moved, if they may know.
     pub(crate) fn tell(&self, marked: Marked) {
         if marked.told {
-            let Marked { conversation, receipt, members: to, .. } = marked;
+            let Marked { conversation, receipt, to, .. } = marked;
             self.ports.fanout.publish(Event::Receipt { conversation, receipt, to });
         }
     }

@@ -132,8 +132,10 @@ pub struct Marked {
     pub read_seq: u64,
     /// Whether that moved, which their own devices are to know.
     pub moved: bool,
-    /// Everyone in the conversation.
-    pub members: Members,
+    /// Who is to be told: the member, and everyone in the conversation, or where they are more than
+    /// [`RECEIPTS_FOR_ALL`](lamplight_domain::conversation::RECEIPTS_FOR_ALL) the authors of what the marks newly cover, of
+    /// the newest [`RECEIPT_REACH`](lamplight_domain::conversation::RECEIPT_REACH) entries.
+    pub to: Members,
 }
 
 /// Conversations and their logs. The truth of Lamplight.

@@ -3,6 +3,7 @@
 use super::put;
 use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
+use lamplight_domain::conversation::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
 use lamplight_domain::event::Event;
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
@@ -43,7 +44,7 @@ pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: 
         assert_eq!((marked.receipt.read_seq, marked.told), (read_seq, moved), "{seq}");
         assert_eq!((marked.read_seq, marked.moved), (read_seq, moved), "their own devices see the same");
         assert_eq!((marked.conversation.as_str(), marked.receipt.user.as_str()), ("c", "b"));
-        assert_eq!(*marked.members, [user("a"), user("b")]);
+        assert_eq!(*marked.to, [user("a"), user("b")]);
         let seen = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
         assert_eq!(seen.read_seq, read_seq);
     }
@@ -131,7 +132,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
     let told = store.set_status(&b, chosen(Manual::Busy, None), at(3)).await.expect("kept");
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(7, 4, true)]);
     assert_eq!((told[0].conversation.as_str(), told[0].receipt.user.as_str()), ("c", "b"));
-    assert_eq!(*told[0].members, [user("a"), user("b")]);
+    assert_eq!(*told[0].to, [user("a"), user("b")]);
     assert!(!told[0].moved, "their own devices knew");
     assert_eq!(found(&**store, "a").await, (7, 4));
     assert!(store.set_status(&b, chosen(Manual::Online, None), at(4)).await.expect("kept").is_empty(), "told once");
@@ -239,4 +240,48 @@ pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<S:
     store.mark_read(&user("b"), &conversation("c"), 1, at(0)).await.expect("a mark");
     store.append(message("c", "b", "hello"), None).await.expect("an append");
     assert_eq!(published(&subject, 2).await, ["a sends 1", "b sends 2", "b has read 2 of 2, to a,b"]);
+}
+
+/// In a large conversation a receipt is for its owner and for whoever wrote what it newly covers, so that a message costs as
+/// many receipts as there are members and not the square of that.
+pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    let crowd: Vec<String> = (0..=RECEIPTS_FOR_ALL).map(|number| format!("m{number:02}")).collect();
+    let mut members: Vec<&str> = crowd.iter().map(String::as_str).collect();
+    let c = conversation("c");
+    put(&**store, "c", &members).await;
+    for sender in ["m01", "m02", "m01", "m20"] {
+        store.append(message("c", sender, "hello"), None).await.expect("an append");
+    }
+    let to = |marked: &Marked| marked.to.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let read = async |who: &str, seq| to(&store.mark_read(&user(who), &c, seq, at(0)).await.expect("a mark").expect("a member"));
+    let got = store.mark_delivered(vec![(c.clone(), user("m03"), 2), (c.clone(), user("m05"), 4)], at(0)).await.expect("marks");
+    assert_eq!(got.iter().map(to).collect::<Vec<_>>(), [vec!["m01", "m02", "m03"], vec!["m01", "m02", "m05", "m20"]]);
+    assert_eq!(read("m03", 1).await, ["m01", "m03"], "read is news of what was delivered before");
+    assert_eq!(read("m03", 2).await, ["m02", "m03"]);
+    assert_eq!(read("m01", 2).await, ["m01"], "their own last word was read before");
+    // The sender's receipt: m02 had seen nothing since its own.
+    store.append(message("c", "m02", "hello"), None).await.expect("an append");
+    let told = published(&subject, 5).await;
+    assert_eq!(told[told.len() - 2..], ["m02 has read 5 of 5, to m01,m02,m20", "changed, to m02"]);
+    // Who has left is told nothing more.
+    members.remove(20);
+    put(&**store, "c", &members).await;
+    assert_eq!(
+        read("m07", 9).await,
+        ["m00", "m01", "m02", "m03", "m04", "m05", "m06", "m07", "m08", "m09"]
+            .iter()
+            .map(|id| (*id).to_owned())
+            .chain((10..20).map(|n| format!("m{n}")))
+            .collect::<Vec<_>>(),
+        "a small one tells all"
+    );
+    members.extend(["n1", "n2"]);
+    put(&**store, "c", &members).await;
+    assert_eq!(read("m08", 9).await, ["m01", "m02", "m08"]);
+    // Only the newest of what is covered is looked at.
+    for _ in 0..RECEIPT_REACH {
+        store.append(message("c", "n1", "hello"), None).await.expect("an append");
+    }
+    assert_eq!(read("m09", u64::MAX).await, ["m09", "n1"]);
 }

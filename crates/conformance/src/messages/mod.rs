@@ -67,6 +67,7 @@ macro_rules! messages_suite {
                 p11_marks_and_statuses_raced_at_once_end_told,
                 m9_a_send_past_what_was_unread_tells_the_senders_marks,
                 p11_a_send_of_the_invisible_tells_others_what_their_devices_knew,
+                receipts_of_large_conversations_go_to_the_authors_alone,
             ]
         );
 

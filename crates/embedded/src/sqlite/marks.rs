@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, Known, from_db, to_db};
 use super::directory::manual_to_db;
-use lamplight_domain::conversation::Receipt;
+use lamplight_domain::conversation::{Members, RECEIPT_REACH, RECEIPTS_FOR_ALL, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::presence::Manual;
@@ -57,7 +57,7 @@ pub(crate) fn mark(
         told: (after.told_read, after.told_delivered) != (before.told_read, before.told_delivered),
         read_seq: after.read,
         moved: after.read != before.read,
-        members: known.members.clone(),
+        to: audience(conn, known, user, person, newly_covered(before, after))?,
     }))
 }
 
@@ -76,11 +76,15 @@ pub(crate) fn sent(
         .prepare_cached("SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
         .query_row(params![known.row, person], |row| Ok((from_db(row.get(0)?), from_db(row.get(1)?))))?;
     write(conn, known.row, person, Marks { read: seq, delivered: seq, told_read: seq, told_delivered: seq })?;
-    let receipt = (told_read < known.head_seq).then(|| Event::Receipt {
-        conversation: conversation.clone(),
-        receipt: Receipt { user: user.clone(), delivered_seq: seq, read_seq: seq },
-        to: known.members.clone(),
-    });
+    let receipt = if told_read < known.head_seq {
+        Some(Event::Receipt {
+            conversation: conversation.clone(),
+            receipt: Receipt { user: user.clone(), delivered_seq: seq, read_seq: seq },
+            to: audience(conn, known, user, person, (told_read, known.head_seq))?,
+        })
+    } else {
+        None
+    };
     // Their other devices count as unread what this one has answered.
     let changed =
         (read < known.head_seq).then(|| Event::ConversationChanged { conversation: conversation.clone(), to: [user.clone()].into() });
@@ -103,6 +107,36 @@ pub(crate) fn catch_up(batch: &mut Batch<'_>, user: &UserId, person: i64, at: Ti
         told.extend(mark(batch, Mark::Delivered, user, &conversation, 0, at)?.filter(|marked| marked.told));
     }
     Ok(told)
+}
+
+/// The entries after the first and up to the second are those of which others learn something new.
+fn newly_covered(before: Marks, after: Marks) -> (u64, u64) {
+    let from = if after.told_read == before.told_read { before.told_delivered } else { before.told_read };
+    let to = if after.told_delivered == before.told_delivered { after.told_read } else { after.told_delivered };
+    (from, to)
+}
+
+/// Who is told of a member's marks: all, or where they are many the member and the authors of what is newly covered.
+fn audience(conn: &Connection, known: &Known, user: &UserId, person: i64, covered: (u64, u64)) -> rusqlite::Result<Members> {
+    if known.members.len() <= RECEIPTS_FOR_ALL {
+        return Ok(known.members.clone());
+    }
+    let (from, to) = covered;
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT p.user_id FROM entries e JOIN people p ON p.id = e.sender
+         WHERE e.conversation = ?1 AND e.seq > ?2 AND e.seq <= ?3 AND e.sender <> ?4",
+    )?;
+    let from = from.max(to.saturating_sub(RECEIPT_REACH));
+    let mut authors = statement.query(params![known.row, to_db(from), to_db(to), person])?;
+    let mut told = vec![user.clone()];
+    while let Some(author) = authors.next()? {
+        // Some who wrote may be members no longer.
+        let author = author.get_ref(0)?.as_str()?;
+        let author = known.members.binary_search_by(|member| member.as_str().cmp(author));
+        told.extend(author.ok().map(|place| known.members[place].clone()));
+    }
+    told.sort();
+    Ok(told.into())
 }
 
 /// A member's marks, and whether nobody else may see them move at `at`. The status is read in the transaction that moves

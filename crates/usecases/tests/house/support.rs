@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::ManualClock;
-use lamplight_domain::conversation::Receipt;
+use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::feed::{Feed, Mode};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
@@ -229,8 +229,13 @@ impl House {
     }
 
     pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        self.receipts_to().into_iter().map(|(receipt, _)| receipt).collect()
+    }
+
+    /// The same, with who was told.
+    pub(crate) fn receipts_to(&self) -> Vec<(Receipt, Members)> {
         let receipts = self.events().into_iter().filter_map(|event| match event {
-            Event::Receipt { receipt, .. } => Some(receipt),
+            Event::Receipt { receipt, to, .. } => Some((receipt, to)),
             _ => None,
         });
         receipts.collect()

@@ -104,6 +104,27 @@ house_tests! {
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
     }
 
+    async fn a_message_to_a_crowd_is_as_many_receipts_as_it_has_members() {
+        let house = House::new(Identity::Jwt);
+        let crowd: Vec<_> = (0..600).map(|n| user(&format!("m{n:03}"))).collect();
+        let place = conversation("7");
+        house.ask(&host(), Command::PutConversation { conversation: place.clone(), members: crowd.clone() }).await.expect("put");
+        for author in ["m000", "m001"] {
+            house.send(&by_http(author), &place, "hello").await;
+        }
+        for seq in 1..=2 {
+            for member in &crowd {
+                house.handler.note_delivered(member, &place, seq);
+            }
+        }
+        house.write_down().await;
+        let receipts = house.receipts_to();
+        let delivered: Vec<_> = receipts.iter().filter(|(receipt, _)| receipt.read_seq == 0).collect();
+        assert_eq!(delivered.len(), 598, "one each, for both messages, from those who wrote neither");
+        assert!(delivered.iter().all(|(_, to)| to.len() == 3), "to the two authors and to themselves");
+        assert!(receipts.len() <= 600);
+    }
+
     async fn p11_ones_own_message_shows_that_one_was_there() {
         let house = House::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
