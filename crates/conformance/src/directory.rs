@@ -22,6 +22,7 @@ macro_rules! directory_suite {
                 p13_last_seen_never_goes_back,
                 a_search_leaves_case_aside_and_takes_the_query_at_its_word,
                 the_directory_pages_by_name,
+                those_who_are_not_there_are_found_among_many,
             ]
         );
     };
@@ -162,4 +163,18 @@ pub async fn the_directory_pages_by_name<S: Directory>(subject: Subject<S>) {
     assert_eq!(found, ["1", "3", "4", "5", "2", "6", "7"]);
     let page = store.search("ann", None, 3).await.expect("a page");
     assert_eq!((page.items.len(), page.next), (3, None), "a full last page has no next");
+}
+
+/// In one look, in the order asked.
+pub async fn those_who_are_not_there_are_found_among_many<S: Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for id in ["a", "b"] {
+        store.remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0)).await.expect("a person");
+    }
+    let asked = ["z", "a", "A", "b", "y"].map(user);
+    assert_eq!(store.unknown(&asked).await.expect("an answer"), ["z", "A", "y"].map(user));
+    assert!(store.unknown(&asked[1..2]).await.expect("an answer").is_empty());
+    assert!(store.unknown(&[]).await.expect("an answer").is_empty());
+    let many: Vec<_> = (0..1_000).map(|number| user(&number.to_string())).collect();
+    assert_eq!(store.unknown(&many).await.expect("an answer"), many);
 }

@@ -230,6 +230,9 @@ pub trait Directory: Send + Sync + 'static {
     /// What is known of someone.
     async fn person(&self, user: &UserId) -> Stored<Option<Person>>;
 
+    /// Those of these whom the directory does not know, in the order asked.
+    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>>;
+
     /// Writes a profile unless a better source wrote it before; answers with the person as they are now, and whether
     /// the profile changed (a new one has). With [`ProfileSource::Nobody`], makes a bare profile where there is none.
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;

@@ -20,6 +20,20 @@ impl Directory for SqliteStore {
         self.read(move |conn| Ok(find(conn, &user)?.map(|(person, _)| person))).await
     }
 
+    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
+        let users = users.to_vec();
+        self.read(move |conn| {
+            let mut unknown = Vec::new();
+            for user in users {
+                if person_row(conn, &user)?.is_none() {
+                    unknown.push(user);
+                }
+            }
+            Ok(unknown)
+        })
+        .await
+    }
+
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
         // Nearly always nothing is new, and then the writer need not hear of it.
         let asked = profile.clone();

@@ -110,8 +110,25 @@ house_tests! {
 
     async fn in_local_the_host_brings_in_only_who_is_there() {
         let house = House::new(Identity::Local);
-        let put = Command::PutConversation { conversation: conversation("7"), members: vec![user("stranger")] };
-        assert_eq!(code(house.ask(&host(), put).await), Code::NotFound);
+        house.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+        let put = |members: &[&str]| Command::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
+        let refusal = house.ask(&host(), put(&["a", "stranger"])).await.expect_err("a refusal");
+        assert_eq!(refusal.code, Code::NotFound);
+        assert!(refusal.message.contains("stranger"), "it says who: {}", refusal.message);
+        assert_eq!(house.conversation_changes(), [], "and nothing was made");
+        house.ask(&host(), put(&["a"])).await.expect("put");
+    }
+
+    async fn outside_local_the_host_brings_in_a_thousand_nobody_knew() {
+        for identity in [Identity::Jwt, Identity::Open] {
+            let house = House::new(identity);
+            let members = (0..1_000).map(|n| user(&n.to_string())).collect();
+            house.ask(&host(), Command::PutConversation { conversation: conversation("7"), members }).await.expect("put");
+            let find = Command::ListUsers { query: "999".into(), cursor: None, limit: 10 };
+            let Ok(Reply::Users(page)) = house.ask(&by_http("0"), find).await else { panic!("people") };
+            assert_eq!(page.items, [named("999", "999")], "under bare profiles");
+            assert_eq!(house.conversation_changes().len(), 1);
+        }
     }
 
     async fn a_new_name_is_told_to_whoever_can_see_it() {
