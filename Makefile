@@ -29,6 +29,7 @@ test: tools page
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
+	npm run --silent test:browser
 
 test-rust: page
 	cargo test --locked --workspace --quiet
@@ -39,6 +40,7 @@ test-packages: node_modules/.installed
 test-e2e: tools page
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
+	npm run --silent test:browser
 
 # Format, lints with warnings denied, types, dependency rules.
 check: node_modules/.installed

@@ -173,6 +173,19 @@ test("SIGTERM: what reached the server is answered before its transport is close
   }
 })
 
+test("in open, whoever reads may be named in the address; nobody is, elsewhere", async (t) => {
+  const server = await serve(t, OPEN)
+  const id = await conversationOf(server, "asha", "ben")
+  assert.equal((await get(server, `/api/privatechat/messages/${id}?userId=asha`)).status, 200)
+  assert.equal((await get(server, `/api/privatechat/messages/${id}?userId=carl`)).status, 404)
+  assert.equal((await get(server, `/api/privatechat/messages/${id}?userId=carl`, { as: "asha" })).status, 200)
+  assert.equal((await get(server, `/api/privatechat/messages/${id}`)).status, 401)
+  const closed = await serve(t, LOCAL)
+  const asha = await register(closed)
+  const conversations = `/api/privatechat/conversations?userId=${asha.user.id}`
+  assert.equal((await get(closed, conversations)).status, 401)
+})
+
 test("a HEAD asks what a GET asks", async (t) => {
   const server = await serve(t, OPEN)
   assert.equal((await request(server, "HEAD", "/api/online-users")).status, 200)

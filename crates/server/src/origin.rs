@@ -46,6 +46,24 @@ impl Origins {
         }
     }
 
+    /// Why a request that is not trusted is refused, for whoever reads it.
+    #[must_use]
+    pub fn explain(&self, headers: &HeaderMap) -> String {
+        let shown =
+            |name| headers.get(name).and_then(|value| value.to_str().ok()).map(|value: &str| value.chars().take(200).collect::<String>());
+        match (shown(ORIGIN), shown(HOST)) {
+            (None, Some(host)) if self.own_must_be_loopback && !self.is_called_by_its_name(headers) => {
+                format!(
+                    "With AUTH=open this server answers to the names of its own machine, not to {host}. (LL-104: add http://{host} to ALLOWED_ORIGINS.)"
+                )
+            }
+            (origin, _) => {
+                let page = origin.as_deref().unwrap_or("another site").to_owned();
+                format!("Pages of {page} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")
+            }
+        }
+    }
+
     /// Whether the request names this machine, or a host that is allowed by name.
     fn is_called_by_its_name(&self, headers: &HeaderMap) -> bool {
         names_loopback(headers) || {

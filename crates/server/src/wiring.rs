@@ -186,11 +186,10 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
             // Without an Origin it is no page's script; without its cookies and outside `open` it is nobody's word.
             Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
             Provenance::CrossSite | Provenance::Foreign => {
-                let origin = parts.headers.get("origin").and_then(|origin| origin.to_str().ok()).unwrap_or("another site");
-                let shown: String = origin.chars().take(200).collect();
-                tracing::info!(code = "LL-104", origin = shown, "origin refused; add it to ALLOWED_ORIGINS to let it in");
+                let why = refusing.origins.explain(&parts.headers);
+                tracing::info!(code = "LL-104", why, "a socket was refused for where it comes from");
                 metrics::refused(Code::Forbidden.as_str());
-                Err(Refusal::forbidden(format!("Pages of {shown} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")))
+                Err(Refusal::forbidden(why))
             }
         })
         .cors(move |origin, parts| reading.origins.allows(origin, &parts.headers))

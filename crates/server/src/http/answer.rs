@@ -4,13 +4,15 @@ use super::{Address, BODY_TIMEOUT, Site};
 use crate::auth::{Proved, claimed};
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
 use lamplight_domain::identity::{SessionId, UserId};
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
+use lamplight_wire::loose::LooseId;
 use lamplight_wire::{body, decode, encode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -52,6 +54,14 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     pub(super) address: std::net::IpAddr,
     pub(super) bytes: Vec<u8>,
+    /// Whoever the query of a request that reads says it is from. Counts in `open` only.
+    named: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenQuery {
+    user_id: Option<String>,
 }
 
 impl Asked {
@@ -69,7 +79,9 @@ impl Asked {
                 return Err(Refusal::invalid("The body is JSON: send Content-Type: application/json."));
             }
         }
-        Ok(Self { headers: parts.headers, address, bytes })
+        // The original pages name nobody when they fetch; in `open` they can be given a name by the address they fetch from.
+        let named = Query::<OpenQuery>::try_from_uri(&parts.uri).ok().and_then(|Query(query)| query.user_id).filter(|_| reads);
+        Ok(Self { headers: parts.headers, address, bytes, named })
     }
 
     /// The body, read.
@@ -78,11 +90,7 @@ impl Asked {
     }
 
     /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says` reads it.
-    pub(super) async fn caller(
-        &self,
-        site: &Site,
-        body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>,
-    ) -> Result<Caller, Refusal> {
+    pub(super) async fn caller(&self, site: &Site, body_says: fn(body::OpenIdentity) -> Option<LooseId>) -> Result<Caller, Refusal> {
         let Proved { who, credential, .. } = site.gate.request(&self.headers, self.address).await?;
         let who = match who {
             Who::Nobody if site.handler.identity() == Identity::Open => self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed),
@@ -92,13 +100,14 @@ impl Asked {
         Ok(Caller { who, session, address: Some(self.address), credential })
     }
 
-    fn claimed(&self, body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>) -> Result<Option<UserId>, Refusal> {
+    fn claimed(&self, body_says: fn(body::OpenIdentity) -> Option<LooseId>) -> Result<Option<UserId>, Refusal> {
         if let Some(user) = claimed(&self.headers)? {
             return Ok(Some(user));
         }
         // A body that cannot be read says nothing here; reading it for its own sake says what is wrong with it.
         let identity: body::OpenIdentity = decode::json(&self.bytes).unwrap_or_default();
-        body_says(identity).map(|id| id.user("The user id")).transpose()
+        let said = body_says(identity).or_else(|| self.named.clone().map(LooseId));
+        said.map(|id| id.user("The user id")).transpose()
     }
 }
 
@@ -116,7 +125,7 @@ async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
 pub(super) async fn run(
     site: &Site,
     request: Request,
-    body_says: fn(body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId>,
+    body_says: fn(body::OpenIdentity) -> Option<LooseId>,
     command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
 ) -> Result<Reply, Refusal> {
     let asked = Asked::read(site, request).await?;
@@ -125,6 +134,6 @@ pub(super) async fn run(
 }
 
 /// The body says nothing of who asks.
-pub(super) fn nobody(_: body::OpenIdentity) -> Option<lamplight_wire::loose::LooseId> {
+pub(super) fn nobody(_: body::OpenIdentity) -> Option<LooseId> {
     None
 }

@@ -150,12 +150,9 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
     match site.gate.origins.judge(request.headers()) {
         Provenance::Trusted => {}
         // In `open` there is no proof of anything, so where a request comes from is all there is to go by.
-        Provenance::CrossSite if open => return foreign("another site"),
+        Provenance::CrossSite if open => return foreign(&site, &request),
         Provenance::CrossSite => {}
-        Provenance::Foreign => {
-            let shown = origin.as_ref().and_then(|origin| origin.to_str().ok()).unwrap_or("this origin").to_owned();
-            return foreign(&shown);
-        }
+        Provenance::Foreign => return foreign(&site, &request),
     }
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     if let Some(origin) = origin {
@@ -176,7 +173,6 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
     response
 }
 
-fn foreign(origin: &str) -> Response {
-    let shown: String = origin.chars().take(200).collect();
-    refused(&Refusal::new(Code::Forbidden, format!("Pages of {shown} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")))
+fn foreign(site: &Site, request: &Request) -> Response {
+    refused(&Refusal::new(Code::Forbidden, site.gate.origins.explain(request.headers())))
 }
