@@ -35,6 +35,8 @@ pub struct Config {
     pub max_nesting: usize,
     /// Which transports are offered. Default both.
     pub transports: Transports,
+    /// Lets clients that lose their connection come back to the socket they had, with what they missed. Off by default.
+    pub recovery: Option<Recovery>,
     /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go once
     /// the client is in every namespace there is, or the connect timeout has passed, and a CONNECT after that (coming back to
     /// a namespace) sees a [`crate::Handshake`] with its peer only.
@@ -57,8 +59,39 @@ impl Default for Config {
             max_packets_per_payload: 10_000,
             max_nesting: 127,
             transports: Transports::default(),
+            recovery: None,
             retain_handshake: false,
         }
+    }
+}
+
+/// Connection state recovery, as Node's has it since 4.6: `socket.recovered` in the client.
+///
+/// It is for clients that ask in the handshake, `io({ query: { recovery: 1 } })`, because it adds an argument to every event that they
+/// get: a string by which the client says where it stopped. All others cost and get nothing of it.
+///
+/// Such a socket outlives its connection. When the connection is lost (which neither side's DISCONNECT nor a parse error is),
+/// [`crate::Handler::suspended`] is called. What is emitted meanwhile is kept, and kept too is what the client has not shown to have
+/// received by answering a later ping. A client that comes back in time gets what it missed, in order and once, before the answer to its
+/// CONNECT, and [`crate::Handler::recovered`] is called; it is the same [`crate::Socket`], with the same id and data. If it does not,
+/// [`crate::Handler::disconnected`] is called when the time is over. [`crate::Handler::recover`] has a say in who may come back.
+///
+/// A connection that the server still takes for alive is closed when its client comes back over another. Events that ask for an
+/// acknowledgement are not kept: their sender learns that the socket was gone.
+#[derive(Debug, Clone)]
+pub struct Recovery {
+    /// How long a client may be away. Default 2 minutes.
+    pub window: Duration,
+    /// Bytes kept for one socket. Past it, the oldest are let go; a client that misses one of those comes back to a fresh socket.
+    /// Default 256 KiB.
+    pub max_bytes: usize,
+    /// Bytes kept for all sockets together. Default 64 MiB.
+    pub max_total_bytes: usize,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20 }
     }
 }
 

@@ -96,7 +96,7 @@ impl Driver {
                 self.switch(*websocket);
             }
             if let (true, Protocol::SocketIo(dispatch)) = (turn.socket_left, &mut self.protocol) {
-                dispatch.drop_left();
+                dispatch.drop_left(&self.session);
             }
             if let Some(reason) = turn.closing {
                 self.end(reason);
@@ -205,6 +205,9 @@ impl Driver {
         }
         // Its pongs were taken at once when it came: they must not wait for anything held back.
         if packet == "3" {
+            if let Protocol::SocketIo(dispatch) = &self.protocol {
+                dispatch.pong();
+            }
             return Ok(());
         }
         take_text(&self.session, &mut self.protocol, packet)
@@ -216,7 +219,7 @@ impl Driver {
         let server = self.session.server.clone();
         server.counter(self.link.kind()).fetch_sub(1, Ordering::Relaxed);
         match &mut self.protocol {
-            Protocol::SocketIo(dispatch) => dispatch.end(reason),
+            Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
                 handler.closed(&EngineConnection { session: self.session.clone() }, reason);
             }
@@ -281,8 +284,11 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, text: &str) -> Res
             handler.message(&connection, EngineMessage::Text(data.to_owned()));
             Ok(())
         }
-        (EngineType::Pong, _) => {
+        (EngineType::Pong, protocol) => {
             pong(session);
+            if let Protocol::SocketIo(dispatch) = protocol {
+                dispatch.pong();
+            }
             Ok(())
         }
         (EngineType::Close, _) => Err(DisconnectReason::TransportClose),

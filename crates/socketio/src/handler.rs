@@ -35,8 +35,32 @@ pub trait Handler: Send + Sync + 'static {
     /// sockets go on. Work that must outlive its socket belongs in a task of its own.
     fn event(&self, socket: &Socket<Self::Data>, event: Event) -> Option<BoxFuture<'static, ()>>;
 
-    /// The socket is gone. Called once for each socket that [`Self::connected`] was called for, on the connection's own
-    /// task.
+    /// The client of a socket that was suspended is back, was let in by [`Self::connect`] (`fresh` is what that decided on), and has
+    /// missed nothing that is not kept. To let it have the socket back, take what is newer out of `fresh` and give `Ok`; `Err(fresh)`
+    /// makes it a new socket. This is the place to see that both are the same user, which the secret that a client comes back with
+    /// does not say: a page may sign in as somebody else on its way.
+    ///
+    /// # Errors
+    /// `fresh`, for a new socket.
+    fn recover(&self, socket: &Socket<Self::Data>, fresh: Self::Data) -> Result<(), Self::Data> {
+        let _ = (socket, fresh);
+        Ok(())
+    }
+
+    /// The connection of a socket is lost, and its client may come back to it: see [`crate::Recovery`]. It goes on to take what is
+    /// emitted. Called on the connection's own task.
+    fn suspended(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
+        let _ = (socket, reason);
+    }
+
+    /// The client of a suspended socket is back on it: what it missed and the answer to its CONNECT are queued, and what is emitted here
+    /// comes after them. Called on the new connection's task, in place of [`Self::connected`].
+    fn recovered(&self, socket: &Socket<Self::Data>) {
+        let _ = socket;
+    }
+
+    /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called for, on the connection's own
+    /// task, or on a task of the server's if the socket was suspended.
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
@@ -45,9 +69,9 @@ pub trait Handler: Send + Sync + 'static {
 /// A client asking to be let into a namespace.
 #[derive(Debug)]
 pub struct ConnectRequest {
-    /// The id the socket will have, if it is let in.
+    /// The id the socket will have, if it is let in. (One that is recovered keeps its own.)
     pub socket_id: String,
-    /// What the client gave as `auth`: a JSON object.
+    /// What the client gave as `auth`: a JSON object. Clients that come back to a socket add `pid` and `offset`.
     pub auth: Option<Box<RawValue>>,
     /// The HTTP request that opened the connection.
     pub handshake: Arc<Handshake>,

@@ -36,7 +36,7 @@
 //! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
 //! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
 //! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
-//! connections on the path of a message.
+//! connections on the path of a message. **Recovery.** A client that asks for it comes back to the socket it had: [`Recovery`].
 
 mod body;
 pub mod codec;
@@ -51,6 +51,7 @@ mod namespace;
 mod packet;
 mod query;
 mod reason;
+mod recovery;
 mod registry;
 mod request;
 mod serve;
@@ -64,7 +65,7 @@ mod upgrade;
 mod websocket;
 
 pub use body::Body;
-pub use config::{Config, Transports};
+pub use config::{Config, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
 pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};

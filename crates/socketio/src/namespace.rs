@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
     id::Id,
+    recovery::Asked,
     session::Session,
-    socket::{AnySocket, SocketInner},
+    socket::{Admitted, SocketInner},
 };
 
 pub(crate) struct Namespace<H> {
@@ -22,15 +23,27 @@ pub(crate) trait AnyNamespace: Send + Sync {
         session: Arc<Session>,
         id: Id,
         request: ConnectRequest,
-    ) -> BoxFuture<'static, Result<Arc<dyn AnySocket>, ConnectError>>;
+    ) -> BoxFuture<'static, Result<Admitted, ConnectError>>;
 }
 
 /// What a socket sees of its namespace.
 pub(crate) trait NamespaceOf<D>: Send + Sync {
     fn name(&self) -> &str;
     fn connected(&self, socket: &Socket<D>);
+    fn suspended(&self, socket: &Socket<D>, reason: DisconnectReason);
+    fn recovered(&self, socket: &Socket<D>);
     fn event(&self, socket: &Socket<D>, event: Event) -> Option<BoxFuture<'static, ()>>;
     fn disconnected(&self, socket: &Socket<D>, reason: DisconnectReason);
+}
+
+impl<H: Handler> Namespace<H> {
+    /// The socket that a client wants back, if it can have it, and the last event of it that the client has.
+    async fn reclaim(&self, session: &Session, asked: &Asked) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+        let socket = session.server.recoverable.get(Id::key_of(&asked.pid)?)?;
+        let socket = socket.into_any().downcast::<SocketInner<H::Data>>().ok()?;
+        let after = socket.reclaim(&self.name, asked).await?;
+        Some((socket, after))
+    }
 }
 
 impl<H: Handler> AnyNamespace for Namespace<H> {
@@ -43,11 +56,19 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
         session: Arc<Session>,
         id: Id,
         request: ConnectRequest,
-    ) -> BoxFuture<'static, Result<Arc<dyn AnySocket>, ConnectError>> {
+    ) -> BoxFuture<'static, Result<Admitted, ConnectError>> {
         Box::pin(async move {
-            let data = self.handler.connect(request).await?;
-            let socket: Arc<dyn AnySocket> = SocketInner::new(session, self, id, data);
-            Ok(socket)
+            let asked = if session.recovers { Asked::read(&request) } else { None };
+            let mut data = self.handler.connect(request).await?;
+            if let Some(asked) = asked
+                && let Some((socket, after)) = self.reclaim(&session, &asked).await
+            {
+                match self.handler.recover(&Socket::of(socket.clone()), data) {
+                    Ok(()) => return Ok(Admitted { socket, resumes_after: Some(after) }),
+                    Err(fresh) => data = fresh,
+                }
+            }
+            Ok(Admitted { socket: SocketInner::new(session, self, id, data), resumes_after: None })
         })
     }
 }
@@ -59,6 +80,14 @@ impl<H: Handler> NamespaceOf<H::Data> for Namespace<H> {
 
     fn connected(&self, socket: &Socket<H::Data>) {
         self.handler.connected(socket);
+    }
+
+    fn suspended(&self, socket: &Socket<H::Data>, reason: DisconnectReason) {
+        self.handler.suspended(socket, reason);
+    }
+
+    fn recovered(&self, socket: &Socket<H::Data>) {
+        self.handler.recovered(socket);
     }
 
     fn event(&self, socket: &Socket<H::Data>, event: Event) -> Option<BoxFuture<'static, ()>> {

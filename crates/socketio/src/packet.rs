@@ -80,11 +80,15 @@ impl Packet {
         text.finish(attachments)
     }
 
-    pub(crate) fn connected(namespace: &str, id: &str) -> Self {
-        let mut text = Writer::new(64);
+    pub(crate) fn connected(namespace: &str, id: &str, pid: Option<&str>) -> Self {
+        let mut text = Writer::new(96);
         text.head('0', 0, namespace, None);
         text.push("{\"sid\":");
         text.push_string(id);
+        if let Some(pid) = pid {
+            text.push(",\"pid\":");
+            text.push_string(pid);
+        }
         text.push("}");
         text.finish(&[])
     }
@@ -231,13 +235,18 @@ mod tests {
         assert_eq!(payload(&Packet::event("/admin", "foo", "1,{}")), "42/admin,[\"foo\",1,{}]");
         assert_eq!(payload(&Packet::event("/", "a\"b", "")), "42[\"a\\\"b\"]");
         assert_eq!(payload(&Packet::ack("/admin", 13, "", &[])), "43/admin,13[]");
-        assert_eq!(payload(&Packet::connected("/", "x")), "40{\"sid\":\"x\"}");
+        assert_eq!(payload(&Packet::connected("/", "x", None)), "40{\"sid\":\"x\"}");
         assert_eq!(payload(&Packet::disconnect("/admin")), "41/admin,");
         assert_eq!(payload(&Packet::connect_error("/", "no", Some("[1]"))), "44{\"message\":\"no\",\"data\":[1]}");
         let binary = Packet::binary_event("/", "baz", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1, 2, 3])]);
         assert_eq!(payload(&binary), "451-[\"baz\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID");
         let ack = Packet::ack("/", 7, "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
         assert_eq!(payload(&ack), "461-7[{\"_placeholder\":true,\"num\":0}]\u{1e}bAQ==");
+    }
+
+    #[test]
+    fn a_session_that_can_be_recovered_says_so() {
+        assert_eq!(payload(&Packet::connected("/a", "x", Some("y"))), "40/a,{\"sid\":\"x\",\"pid\":\"y\"}");
     }
 
     #[test]

@@ -45,6 +45,19 @@ impl DisconnectReason {
         }
     }
 
+    /// Whether a socket may outlive this: nobody meant it to end.
+    pub(crate) const fn is_recoverable(self) -> bool {
+        matches!(
+            self,
+            Self::TransportClose
+                | Self::TransportError
+                | Self::PingTimeout
+                | Self::ForcedClose
+                | Self::ServerShuttingDown
+                | Self::SlowReader
+        )
+    }
+
     /// Whether what is still queued should reach the client before the transport closes.
     pub(crate) const fn is_graceful(self) -> bool {
         matches!(self, Self::ForcedClose | Self::ServerShuttingDown | Self::ConnectTimeout)

@@ -18,6 +18,7 @@ use crate::{
     driver::{Driver, Link},
     id::Id,
     namespace::{AnyNamespace, Namespace},
+    recovery::Recoverable,
     registry::Registry,
     request,
     session::{Session, engine_frames},
@@ -46,6 +47,7 @@ pub(crate) struct Server {
     pub(crate) timers: Timers,
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
+    pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
     polling: AtomicUsize,
     websocket: AtomicUsize,
@@ -125,6 +127,7 @@ impl Builder {
                 timers: Timers::default(),
                 ping_frames: engine_frames("2"),
                 stopping: Stopping::default(),
+                recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
@@ -165,6 +168,11 @@ impl SocketIo {
     /// Bytes that wait to be sent, over all connections. Walks over all of them: for metrics, not for each message.
     pub fn queued_bytes(&self) -> usize {
         self.server.registry.all().iter().map(|session| session.queued_bytes()).sum()
+    }
+
+    /// Bytes kept for clients who may come back: see [`crate::Recovery`].
+    pub fn kept_bytes(&self) -> usize {
+        self.server.recoverable.bytes()
     }
 }
 

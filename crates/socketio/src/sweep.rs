@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -26,9 +27,11 @@ pub(crate) enum Lane {
     Connect,
     /// Forget a session that has ended.
     Linger,
+    /// See whether the client of a suspended socket has come back.
+    Suspended,
 }
 
-const LANES: usize = 4;
+const LANES: usize = 5;
 
 #[derive(Default)]
 pub(crate) struct Timers {
@@ -128,6 +131,12 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     }
     for (_, key) in timers.due(Lane::Linger, now) {
         server.forget(key);
+    }
+    for (_, key) in timers.due(Lane::Suspended, now) {
+        if let Some(socket) = server.recoverable.get(key) {
+            // This calls a handler; one that panics must not take everybody's timers along.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| socket.expire(now)));
+        }
     }
 }
 

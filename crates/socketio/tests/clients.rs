@@ -4,16 +4,17 @@ mod common;
 
 use std::{path::Path, process::Stdio, time::Duration};
 
-use common::{all_gone, config, start};
-use socketio::Config;
+use common::{Fixture, all_gone, config, start};
+use socketio::{Config, Recovery};
 
-async fn run(mode: &str) {
+/// Runs one of the scripts against a server, to its end.
+async fn run_script(script: &str, mode: &str, config: Config) -> Fixture {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/socketio-clients");
     let installed = ["node_modules", "../../node_modules"].iter().any(|at| folder.join(at).join("socket.io-client").is_dir());
     assert!(installed, "socket.io-client is not installed: run `npm install` in the repository's root first");
-    let fixture = start(Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() }).await;
+    let fixture = start(config).await;
     let output = tokio::process::Command::new("node")
-        .arg("client.mjs")
+        .arg(script)
         .args([format!("http://{}", fixture.addr), mode.to_owned()])
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -27,6 +28,12 @@ async fn run(mode: &str) {
         "{said}\n{wrong}\n{:?}",
         &fixture.log.lines()[fixture.log.lines().len().saturating_sub(10)..]
     );
+    fixture
+}
+
+async fn run(mode: &str) {
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() };
+    let fixture = run_script("client.mjs", mode, timings).await;
     let lines = fixture.log.lines();
     assert!(lines.contains(&format!("connect é {mode}")), "the name in the query");
     assert!(
@@ -49,4 +56,33 @@ async fn socket_io_client_over_websocket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_over_an_upgrade() {
     run("upgrade").await;
+}
+
+async fn recover(mode: &str) {
+    let recovery = Some(Recovery { window: Duration::from_secs(2), ..Recovery::default() });
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config() };
+    let fixture = run_script("recovery.mjs", mode, timings).await;
+    all_gone(&fixture).await;
+    // The one that was left behind by a change of users, and nothing else, waits for its time to be over.
+    let over = async {
+        while fixture.io.kept_bytes() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(common::PATIENCE, over).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_is_recovered_over_polling() {
+    recover("polling").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_is_recovered_over_websocket() {
+    recover("websocket").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_is_recovered_over_an_upgrade() {
+    recover("upgrade").await;
 }

@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) sid: Id,
     pub(crate) peer: SocketAddr,
     pub(crate) server: Arc<Server>,
+    /// The client has asked for its sockets to be recovered, and may.
+    pub(crate) recovers: bool,
     shared: Mutex<Shared>,
 }
 
@@ -131,6 +133,7 @@ impl Session {
         Arc::new(Self {
             sid,
             peer: handshake.peer,
+            recovers: server.config.recovery.is_some() && handshake.query("recovery").as_deref() == Some("1"),
             server,
             shared: Mutex::new(Shared {
                 queue: VecDeque::new(),
@@ -168,7 +171,12 @@ impl Session {
 
     /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,
     /// what comes still goes out.
-    pub(crate) fn push(&self, frames: Bytes, then: Option<Item>) -> Result<(), EmitError> {
+    pub(crate) fn push(&self, frames: Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
+        self.try_push(frames, &mut then)
+    }
+
+    /// The same, for a caller with a lock of its own: what is to follow is left where it is if nothing is queued.
+    pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
@@ -188,7 +196,7 @@ impl Session {
         if !frames.is_empty() {
             shared.queue.push_back(Item::Frames(frames));
         }
-        shared.queue.extend(then);
+        shared.queue.extend(then.take());
         if was_empty {
             shared.wake_receiver();
         }

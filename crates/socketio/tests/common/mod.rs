@@ -1,13 +1,15 @@
 //! A server to try things on, and clients that say exactly what a test wants said.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
+mod echo;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use parking_lot::Mutex;
 use serde_json::Value;
 use socketio::{
-    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Placeholder, Socket, SocketIo,
+    Config, SocketIo,
     codec::frame::{self, OpCode},
 };
 use tokio::{
@@ -15,6 +17,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+
+pub use self::echo::Echo;
 
 /// Nothing in these tests takes longer, unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,87 +59,6 @@ impl Log {
             }
         });
         assert!(seen.await.is_ok(), "{line:?} never came, but {:?}", self.lines());
-    }
-}
-
-/// Answers what the tests send.
-#[derive(Clone, Default)]
-pub struct Echo {
-    pub log: Log,
-    pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
-}
-
-impl Handler for Echo {
-    type Data = Value;
-
-    async fn connect(&self, request: ConnectRequest) -> Result<Value, ConnectError> {
-        let auth: Value = request.auth.map_or(Value::Null, |auth| serde_json::from_str(auth.get()).unwrap());
-        if auth["slow"] == true {
-            std::future::pending::<()>().await;
-        }
-        if auth["refuse"] == true {
-            return Err(ConnectError::with_data("not you", &serde_json::json!({ "code": 7 })));
-        }
-        self.log.add(format!("connect {}", request.handshake.query("name").unwrap_or_default()));
-        Ok(auth)
-    }
-
-    fn connected(&self, socket: &Socket<Value>) {
-        self.sockets.lock().push(socket.clone());
-        if !socket.data().is_null() {
-            let _ = socket.emit("auth", socket.data());
-        }
-        self.log.add("connected");
-    }
-
-    fn event(&self, socket: &Socket<Value>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        self.log.add(format!("event {} {}", event.name(), event.args()));
-        match event.name() {
-            "message" => {
-                let _ = socket.emit_packet(&Packet::binary_event(socket.namespace(), "message-back", event.args(), &event.attachments));
-            }
-            "message-with-ack" => {
-                let ack = event.take_ack().expect("the client asks for one");
-                ack.send_binary(event.args(), &event.attachments).unwrap();
-            }
-            "hold" | "leave and hold" => {
-                if event.name() != "hold" {
-                    socket.disconnect();
-                }
-                let (socket, log) = (socket.clone(), self.log.clone());
-                let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
-                return Some(Box::pin(async move {
-                    tokio::time::sleep(Duration::from_millis(time)).await;
-                    let _ = socket.emit("held", "");
-                    log.add("let go");
-                }));
-            }
-            "hold for ever" => return Some(Box::pin(std::future::pending())),
-            "ask" => {
-                let reply = socket.emit_with_ack(
-                    "question",
-                    &serde_json::to_string(&Placeholder(0)).unwrap(),
-                    &[Bytes::from_static(&[9, 8])],
-                    Duration::from_millis(event.parse::<Option<u64>>(0).unwrap().unwrap_or(5000)),
-                );
-                let log = self.log.clone();
-                tokio::spawn(async move {
-                    match reply.await {
-                        Ok(reply) => log.add(format!("answer {} {:?}", reply.args(), reply.attachments)),
-                        Err(error) => log.add(format!("no answer: {error}")),
-                    }
-                });
-            }
-            "leave" => socket.disconnect(),
-            "drop" => socket.close_transport(),
-            "panic" => panic!("as the test asked"),
-            _ => {}
-        }
-        None
-    }
-
-    fn disconnected(&self, _: &Socket<Value>, reason: DisconnectReason) {
-        self.log.add(format!("disconnected: {reason}"));
     }
 }
 

@@ -1,31 +1,22 @@
 //! A client in a namespace.
 
+mod inner;
+
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     hash::{Hash, Hasher},
     net::SocketAddr,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::oneshot;
 
-use crate::{
-    Ack, AckReply, BoxFuture, DisconnectReason, Event, Packet, TransportKind,
-    codec::json::EventParts,
-    event::AckTarget,
-    id::Id,
-    namespace::NamespaceOf,
-    session::{Item, Session},
-};
+use self::inner::ForgetAck;
+pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
+use crate::{AckReply, DisconnectReason, Packet, TransportKind, session::Item};
 
 /// A handle to a client in a namespace: cheap to clone, usable from any thread, harmless after the client has gone. Two handles are
 /// equal if they mean the same socket.
@@ -108,17 +99,18 @@ impl<D: Send + Sync + 'static> Socket<D> {
 
     /// Who the application said was asking.
     pub fn peer(&self) -> SocketAddr {
-        self.inner.session.peer
+        self.inner.session().peer
     }
 
     /// What the client speaks over at the moment.
     pub fn transport(&self) -> TransportKind {
-        self.inner.session.transport()
+        self.inner.session().transport()
     }
 
-    /// Whether the client is still in, as far as is known here.
+    /// Whether the client is in at this moment, as far as is known here. One that may still come back
+    /// ([`crate::Config::recovery`]) is not.
     pub fn is_connected(&self) -> bool {
-        !self.inner.left.load(Ordering::Acquire) && self.inner.session.is_open()
+        self.inner.is_connected()
     }
 
     /// Queues an event with one argument.
@@ -135,7 +127,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_packet(&self, packet: &Packet) -> Result<(), EmitError> {
-        self.inner.push(packet.clone())
+        self.inner.push_event(packet.clone(), None)
     }
 
     /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket) or to the
@@ -145,10 +137,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_then(&self, packet: &Packet, on_written: impl FnOnce() + Send + 'static) -> Result<(), EmitError> {
-        if self.inner.left.load(Ordering::Acquire) {
-            return Err(EmitError::Closed);
-        }
-        self.inner.session.push(packet.clone().into_frames(), Some(Item::Written(Box::new(on_written))))
+        self.inner.push_event(packet.clone(), Some(Item::Written(Box::new(on_written))))
     }
 
     /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as for
@@ -163,7 +152,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
         let (id, reply) = self.inner.await_ack();
         let packet = Packet::encode_event(self.namespace(), Some(id), name, args, attachments);
         let queued = self.inner.push(packet);
-        let forget = ForgetAck { socket: Arc::downgrade(&self.inner), id };
+        let forget = ForgetAck::new(&self.inner, id);
         async move {
             let _forget = forget;
             queued?;
@@ -174,19 +163,27 @@ impl<D: Send + Sync + 'static> Socket<D> {
         }
     }
 
-    /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by themselves after it.
+    /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by themselves after it. One that is
+    /// away cannot be told, and finds a fresh socket when it comes back; [`crate::Handler::disconnected`] is called then, or when
+    /// its time is over.
     pub fn disconnect(&self) {
         self.inner.disconnect();
     }
 
     /// Closes the transport under this socket, after what is queued has been sent. Clients come back by themselves after it.
     pub fn close_transport(&self) {
-        self.inner.session.close(DisconnectReason::ForcedClose);
+        self.inner.session().close(DisconnectReason::ForcedClose);
     }
 
     /// Bytes that wait to be sent to this client, over all its namespaces.
     pub fn queued_bytes(&self) -> usize {
-        self.inner.session.queued_bytes()
+        self.inner.session().queued_bytes()
+    }
+}
+
+impl<D> Socket<D> {
+    pub(crate) fn of(inner: Arc<SocketInner<D>>) -> Self {
+        Self { inner }
     }
 }
 
@@ -213,133 +210,5 @@ impl<D> Hash for Socket<D> {
 impl<D> fmt::Debug for Socket<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("id", &self.inner.id.as_str()).finish_non_exhaustive()
-    }
-}
-
-pub(crate) struct SocketInner<D> {
-    session: Arc<Session>,
-    namespace: Arc<dyn NamespaceOf<D>>,
-    id: Id,
-    key: u64,
-    /// Set once, by whoever ends this socket's time in the namespace.
-    left: AtomicBool,
-    acks: Mutex<Option<Box<Acks>>>,
-    data: D,
-}
-
-#[derive(Default)]
-struct Acks {
-    last: u64,
-    waiting: HashMap<u64, oneshot::Sender<AckReply>>,
-}
-
-/// A socket whose data's type is of no concern.
-pub(crate) trait AnySocket: Send + Sync {
-    fn connected(self: Arc<Self>);
-    fn event(
-        self: Arc<Self>,
-        text: Box<str>,
-        parts: &EventParts,
-        attachments: Vec<Bytes>,
-        ack: Option<u64>,
-    ) -> Option<BoxFuture<'static, ()>>;
-    fn acknowledged(&self, id: u64, reply: AckReply);
-    fn has_left(&self) -> bool;
-    /// Ends it and tells the handler.
-    fn ended(self: Arc<Self>, reason: DisconnectReason);
-}
-
-impl<D: Send + Sync + 'static> SocketInner<D> {
-    pub(crate) fn new(session: Arc<Session>, namespace: Arc<dyn NamespaceOf<D>>, id: Id, data: D) -> Arc<Self> {
-        let key = session.server.next_socket_key();
-        Arc::new(Self { session, namespace, id, key, left: AtomicBool::new(false), acks: Mutex::new(None), data })
-    }
-
-    fn push(&self, packet: Packet) -> Result<(), EmitError> {
-        if self.left.load(Ordering::Acquire) {
-            return Err(EmitError::Closed);
-        }
-        self.session.push(packet.into_frames(), None)
-    }
-
-    fn disconnect(&self) {
-        if !self.left.swap(true, Ordering::AcqRel) {
-            let _ = self.session.push(Packet::disconnect(self.namespace.name()).into_frames(), None);
-            self.session.socket_left();
-        }
-    }
-
-    fn await_ack(&self) -> (u64, oneshot::Receiver<AckReply>) {
-        let (sender, receiver) = oneshot::channel();
-        let mut acks = self.acks.lock();
-        let acks = acks.get_or_insert_default();
-        let id = acks.last;
-        acks.last += 1;
-        // A socket that has left answers nothing: dropping the sender says so.
-        if !self.left.load(Ordering::Acquire) {
-            acks.waiting.insert(id, sender);
-        }
-        (id, receiver)
-    }
-}
-
-impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
-    fn connected(self: Arc<Self>) {
-        let namespace = self.namespace.clone();
-        namespace.connected(&Socket { inner: self });
-    }
-
-    fn event(
-        self: Arc<Self>,
-        text: Box<str>,
-        parts: &EventParts,
-        attachments: Vec<Bytes>,
-        ack: Option<u64>,
-    ) -> Option<BoxFuture<'static, ()>> {
-        let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
-        let event = Event::new(text, parts, attachments, ack);
-        let namespace = self.namespace.clone();
-        namespace.event(&Socket { inner: self }, event)
-    }
-
-    fn acknowledged(&self, id: u64, reply: AckReply) {
-        let waiting = self.acks.lock().as_mut().and_then(|acks| acks.waiting.remove(&id));
-        // An answer that nobody waits for any more is no fault of the client's.
-        if let Some(waiting) = waiting {
-            let _ = waiting.send(reply);
-        }
-    }
-
-    fn has_left(&self) -> bool {
-        self.left.load(Ordering::Acquire)
-    }
-
-    fn ended(self: Arc<Self>, reason: DisconnectReason) {
-        self.left.store(true, Ordering::Release);
-        self.acks.lock().take();
-        let namespace = self.namespace.clone();
-        namespace.disconnected(&Socket { inner: self }, reason);
-    }
-}
-
-impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
-    fn send_ack(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
-        self.push(Packet::ack(self.namespace.name(), id, args, attachments))
-    }
-}
-
-/// Takes a waiting acknowledgement out of the table when its future is over or dropped.
-struct ForgetAck<D: Send + Sync + 'static> {
-    socket: Weak<SocketInner<D>>,
-    id: u64,
-}
-
-impl<D: Send + Sync + 'static> Drop for ForgetAck<D> {
-    fn drop(&mut self) {
-        if let Some(socket) = self.socket.upgrade()
-            && let Some(acks) = socket.acks.lock().as_mut()
-        {
-            acks.waiting.remove(&self.id);
-        }
     }
 }

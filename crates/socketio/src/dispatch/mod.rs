@@ -1,22 +1,21 @@
 //! Socket.IO on one connection: which namespaces it is in, and what becomes of its packets. Owned by the connection's task,
 //! so that none of it needs a lock.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    task::{Context, Poll},
-};
+mod connecting;
+
+use std::{collections::VecDeque, sync::Arc, task::Context};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use self::connecting::Connecting;
 
 use crate::{
-    AckReply, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet,
+    AckReply, BoxFuture, DisconnectReason,
     codec::{
         json::EventParts,
         packet::{self, Incoming},
     },
-    id::Id,
     session::Session,
     socket::AnySocket,
 };
@@ -55,14 +54,6 @@ struct Hold {
     namespace: usize,
     future: BoxFuture<'static, ()>,
 }
-
-struct Connecting {
-    namespace: usize,
-    future: BoxFuture<'static, Decision>,
-}
-
-/// What a handler made of a CONNECT.
-type Decision = Result<(Id, Arc<dyn AnySocket>), ConnectError>;
 
 struct Partial {
     namespace: Box<str>,
@@ -127,19 +118,19 @@ impl Dispatch {
         }
         let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
         let Some(at) = self.find(session, namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
-        self.take_out(at, DisconnectReason::ClientNamespaceDisconnect);
+        self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // There may be nothing any more that holds back what waits.
         self.fresh = true;
         true
     }
 
     /// Ends an open socket, and leaves its namespace in a state in which what the client had sent to it is ignored.
-    fn take_out(&mut self, at: usize, reason: DisconnectReason) {
+    fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
         if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left) {
             let namespace = entry.namespace;
             self.hold.take_if(|hold| hold.namespace == namespace);
-            end(socket, reason);
+            end(session, socket, reason);
         }
     }
 
@@ -246,88 +237,12 @@ impl Dispatch {
         self.entries.iter().position(|entry| namespaces[entry.namespace].name() == name)
     }
 
-    fn connect(&mut self, session: &Arc<Session>, name: &str, auth: Option<&str>) -> Outcome {
-        let server = &session.server;
-        let Some(namespace) = server.namespaces.iter().position(|namespace| namespace.name() == name) else {
-            let _ = session.push(Packet::connect_error(name, "Invalid namespace", None).into_frames(), None);
-            return Ok(());
-        };
-        match self.find(session, name) {
-            Some(at) if matches!(self.entries[at].state, State::Left) => {
-                self.entries[at].state = State::Connecting;
-            }
-            // In it, or on the way in. A client whose user says `connect()` twice asks twice, and is content with one answer.
-            Some(_) => return Ok(()),
-            None => {
-                self.entries.reserve_exact(1);
-                self.entries.push(Entry { namespace, state: State::Connecting });
-            }
-        }
-        let Ok(id) = Id::random() else { return Err(DisconnectReason::TransportError) };
-        let request = ConnectRequest {
-            socket_id: id.as_str().to_owned(),
-            auth: auth.and_then(|auth| RawValue::from_string(auth.to_owned()).ok()),
-            handshake: session.handshake(),
-        };
-        let deciding = server.namespaces[namespace].clone().connect(session.clone(), id, request);
-        let limit = server.config.connect_timeout;
-        let future = Box::pin(async move {
-            match tokio::time::timeout(limit, deciding).await {
-                Ok(socket) => Ok((id, socket?)),
-                Err(_) => Err(ConnectError::new("the server took too long")),
-            }
-        });
-        self.connecting.push(Connecting { namespace, future });
-        self.fresh = true;
-        Ok(())
-    }
-
-    fn advance_connecting(&mut self, session: &Arc<Session>, cx: &mut Context<'_>) {
-        let mut at = 0;
-        while let Some(connecting) = self.connecting.get_mut(at) {
-            match connecting.future.as_mut().poll(cx) {
-                Poll::Pending => at += 1,
-                Poll::Ready(decision) => {
-                    let namespace = connecting.namespace;
-                    drop(self.connecting.remove(at));
-                    self.decided(session, namespace, decision);
-                }
-            }
-        }
-        if self.connecting.is_empty() {
-            self.connecting = Vec::new();
-        }
-    }
-
-    fn decided(&mut self, session: &Arc<Session>, namespace: usize, decision: Decision) {
-        let Some(at) = self.entries.iter().position(|entry| entry.namespace == namespace) else { return };
-        let server = &session.server;
-        let name = server.namespaces[namespace].name();
-        match decision {
-            Ok((id, socket)) => {
-                self.entries[at].state = State::Open(socket.clone());
-                session.set_joined();
-                let is_in = |entry: &Entry| matches!(entry.state, State::Open(_));
-                if !server.config.retain_handshake && self.entries.iter().filter(|entry| is_in(entry)).count() == server.namespaces.len() {
-                    session.forget_handshake();
-                }
-                let _ = session.push(Packet::connected(name, id.as_str()).into_frames(), None);
-                socket.connected();
-            }
-            Err(ConnectError { message, data }) => {
-                self.entries.swap_remove(at);
-                let data = data.as_deref().map(RawValue::get);
-                let _ = session.push(Packet::connect_error(name, &message, data).into_frames(), None);
-            }
-        }
-    }
-
     fn disconnect(&mut self, session: &Session, name: &str) -> Outcome {
         let at = self.find(session, name).ok_or(DisconnectReason::ParseError)?;
         let entry = self.entries.swap_remove(at);
         match entry.state {
             State::Connecting => self.connecting.retain(|connecting| connecting.namespace != entry.namespace),
-            State::Open(socket) => end(socket, DisconnectReason::ClientNamespaceDisconnect),
+            State::Open(socket) => end(session, socket, DisconnectReason::ClientNamespaceDisconnect),
             State::Left => {}
         }
         Ok(())
@@ -369,29 +284,38 @@ impl Dispatch {
     }
 
     /// Ends the sockets that the application has taken out: drops what was held for them and tells their handlers.
-    pub(crate) fn drop_left(&mut self) {
+    pub(crate) fn drop_left(&mut self, session: &Session) {
         for at in 0..self.entries.len() {
             if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
-                self.take_out(at, DisconnectReason::ServerNamespaceDisconnect);
+                self.take_out(session, at, DisconnectReason::ServerNamespaceDisconnect);
+            }
+        }
+    }
+
+    /// The client has answered a ping, so that it has what was sent before.
+    pub(crate) fn pong(&self) {
+        for entry in &self.entries {
+            if let State::Open(socket) = &entry.state {
+                socket.pong(Instant::now());
             }
         }
     }
 
     /// The connection is over.
-    pub(crate) fn end(&mut self, reason: DisconnectReason) {
+    pub(crate) fn end(&mut self, session: &Session, reason: DisconnectReason) {
         self.hold = None;
         self.pending = None;
         self.partial = None;
         self.connecting.clear();
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
-                end(socket, reason);
+                end(session, socket, reason);
             }
         }
     }
 }
 
-fn end(socket: Arc<dyn AnySocket>, reason: DisconnectReason) {
+fn end(session: &Session, socket: Arc<dyn AnySocket>, reason: DisconnectReason) {
     let reason = if socket.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
-    socket.ended(reason);
+    socket.ended(session, reason);
 }

@@ -1,0 +1,190 @@
+//! The events of one socket that its client may not have received.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use crate::{
+    Recovery,
+    codec::frame::{self, OpCode},
+};
+
+/// What an event is counted as on top of its bytes.
+const OVERHEAD: usize = 64;
+
+/// A run of events without a gap, up to the newest.
+#[derive(Default)]
+pub(super) struct Kept {
+    events: VecDeque<Event>,
+    bytes: usize,
+    /// The number of the newest event.
+    last: u64,
+    is_broken: bool,
+}
+
+struct Event {
+    frames: Bytes,
+    at: Instant,
+}
+
+impl Event {
+    fn bytes(&self) -> usize {
+        self.frames.len() + OVERHEAD
+    }
+}
+
+impl Kept {
+    /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing had to be let go for them. `total`
+    /// counts the bytes of all sockets.
+    pub(super) fn add(&mut self, frames: &[u8], suffix: &str, limits: &Recovery, total: &AtomicUsize) -> (Bytes, bool) {
+        let (tagged, starts) = tag(frames, self.last + 1, suffix);
+        let now = Instant::now();
+        for (at, &start) in starts.iter().enumerate() {
+            let end = starts.get(at + 1).copied().unwrap_or(tagged.len());
+            let event = Event { frames: tagged.slice(start..end), at: now };
+            self.last += 1;
+            self.bytes += event.bytes();
+            total.fetch_add(event.bytes(), Ordering::Relaxed);
+            self.events.push_back(event);
+        }
+        let mut complete = true;
+        while self.bytes > limits.max_bytes && self.drop_oldest(total) {
+            complete = false;
+        }
+        if total.load(Ordering::Relaxed) > limits.max_total_bytes {
+            complete &= self.events.is_empty();
+            while self.drop_oldest(total) {}
+        }
+        (tagged, complete)
+    }
+
+    fn drop_oldest(&mut self, total: &AtomicUsize) -> bool {
+        let Some(event) = self.events.pop_front() else { return false };
+        self.bytes -= event.bytes();
+        total.fetch_sub(event.bytes(), Ordering::Relaxed);
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        true
+    }
+
+    fn first(&self) -> u64 {
+        self.last + 1 - self.events.len() as u64
+    }
+
+    /// Whether nothing is missing after this number.
+    pub(super) fn reaches_back_to(&self, after: u64) -> bool {
+        !self.is_broken && after <= self.last && self.first() <= after + 1
+    }
+
+    /// Lets go of what the client has.
+    pub(super) fn drop_until(&mut self, after: u64, total: &AtomicUsize) {
+        while self.first() <= after && self.drop_oldest(total) {}
+    }
+
+    pub(super) fn drop_older(&mut self, than: Instant, total: &AtomicUsize) {
+        while self.events.front().is_some_and(|event| event.at < than) {
+            self.drop_oldest(total);
+        }
+    }
+
+    pub(super) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        self.events.iter().map(|event| &event.frames)
+    }
+
+    /// Lets go of everything, for good.
+    pub(super) fn break_off(&mut self, total: &AtomicUsize) {
+        self.is_broken = true;
+        while self.drop_oldest(total) {}
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+}
+
+/// Puts an offset behind the arguments of every event in these frames, numbered from `number`. Gives where each event starts.
+fn tag(frames: &[u8], mut number: u64, suffix: &str) -> (Bytes, Vec<usize>) {
+    let mut tagged = BytesMut::with_capacity(frames.len() + suffix.len() + 32);
+    let mut starts = Vec::new();
+    for (opcode, data) in frame::server_frames(frames) {
+        // Events are text that ends with the bracket of their array; their attachments follow as they are.
+        let Some(open) = data.strip_suffix(b"]").filter(|_| opcode == OpCode::Text) else {
+            frame::encode(&mut tagged, opcode, data);
+            continue;
+        };
+        starts.push(tagged.len());
+        let offset = format!(",\"{number}{suffix}\"]");
+        number += 1;
+        let (header, length) = frame::server_header(OpCode::Text, open.len() + offset.len());
+        tagged.extend_from_slice(&header[..length]);
+        tagged.extend_from_slice(open);
+        tagged.extend_from_slice(offset.as_bytes());
+    }
+    (tagged.freeze(), starts)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Packet, packet::append_payload};
+
+    fn payload(frames: &[u8]) -> String {
+        let mut payload = Vec::new();
+        append_payload(&mut payload, frames);
+        String::from_utf8(payload).unwrap()
+    }
+
+    fn limits(max_bytes: usize) -> Recovery {
+        Recovery { max_bytes, ..Recovery::default() }
+    }
+
+    #[test]
+    fn every_event_of_a_batch_gets_its_own_offset() {
+        let binary = Packet::binary_event("/a", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
+        let batch = Packet::batch([Packet::event("/a", "x", ""), binary, Packet::event("/a", "y", "1")]);
+        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let (tagged, complete) = kept.add(&batch.into_frames(), ".7", &limits(10_000), &total);
+        assert!(complete);
+        let whole =
+            "42/a,[\"x\",\"1.7\"]\u{1e}451-/a,[\"b\",{\"_placeholder\":true,\"num\":0},\"2.7\"]\u{1e}bAQ==\u{1e}42/a,[\"y\",1,\"3.7\"]";
+        assert_eq!(payload(&tagged), whole);
+        assert_eq!(kept.frames().map(|frames| payload(frames)).collect::<Vec<_>>().join("\u{1e}"), whole);
+        kept.drop_until(2, &total);
+        assert_eq!(kept.frames().map(|frames| payload(frames)).collect::<Vec<_>>(), ["42/a,[\"y\",1,\"3.7\"]"]);
+        assert_eq!((1..=4).map(|after| kept.reaches_back_to(after)).collect::<Vec<_>>(), [false, true, true, false]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_bounded_without_a_gap_and_counted(sizes in prop::collection::vec(0usize..400, 1..40), max in 0usize..1_000) {
+            let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+            let limits = limits(max);
+            for (number, size) in sizes.iter().enumerate() {
+                let packet = Packet::event("/", "e", &format!("\"{}\"", "x".repeat(*size)));
+                kept.add(&packet.into_frames(), ".1", &limits, &total);
+                prop_assert!(kept.bytes <= max);
+                prop_assert_eq!(kept.bytes, kept.events.iter().map(Event::bytes).sum::<usize>());
+                prop_assert_eq!(kept.bytes, total.load(Ordering::Relaxed));
+                prop_assert_eq!(kept.last, number as u64 + 1);
+                for (at, frames) in kept.frames().enumerate() {
+                    let end = format!("\"{}.1\"]", kept.first() + at as u64);
+                    prop_assert!(payload(frames).ends_with(&end));
+                }
+            }
+            kept.break_off(&total);
+            prop_assert_eq!(total.load(Ordering::Relaxed), 0);
+            prop_assert!(!kept.reaches_back_to(kept.last));
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a socket needs to outlive its connection: what its client may have missed, and who carries it now.
+//!
+//! Events are numbered for each socket from 1. A client says with the last offset it saw what it has; the offset names its socket too,
+//! since clients go on giving an old socket's offset until a new socket's first event comes.
+
+mod kept;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use self::kept::Kept;
+use crate::{
+    ConnectRequest, DisconnectReason, EmitError,
+    id::Id,
+    session::{Item, Session},
+    socket::AnySocket,
+};
+
+/// How soon it is looked again whether a connection that is being closed has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// All sockets that may outlive their connections, found by the number in their private id.
+#[derive(Default)]
+pub(crate) struct Recoverable {
+    sockets: Mutex<HashMap<u64, Arc<dyn AnySocket>>>,
+    /// Bytes kept for all of them.
+    bytes: AtomicUsize,
+}
+
+impl Recoverable {
+    pub(crate) fn insert(&self, key: u64, socket: Arc<dyn AnySocket>) {
+        // Two ids that share their first 64 bits are not to be expected; the second socket would go without recovery.
+        self.sockets.lock().entry(key).or_insert(socket);
+    }
+
+    pub(crate) fn get(&self, key: u64) -> Option<Arc<dyn AnySocket>> {
+        self.sockets.lock().get(&key).cloned()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn remove(&self, key: u64) {
+        let removed = self.sockets.lock().remove(&key);
+        drop(removed);
+    }
+}
+
+/// What a client that was there before puts into its `auth` by itself.
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) pid: String,
+    offset: Option<String>,
+}
+
+impl Asked {
+    /// `None` from a client that is new, and from one that makes no sense: an application may use these names for itself.
+    pub(crate) fn read(request: &ConnectRequest) -> Option<Self> {
+        serde_json::from_str(request.auth.as_deref().map(RawValue::get)?).ok()
+    }
+}
+
+pub(crate) struct Recovering {
+    /// The secret that a client comes back with.
+    pub(crate) pid: Id,
+    /// Behind the number in each offset.
+    suffix: Box<str>,
+    state: Mutex<State>,
+}
+
+struct State {
+    session: Arc<Session>,
+    carried: Carried,
+    kept: Kept,
+}
+
+enum Carried {
+    /// By the session.
+    Now,
+    /// By none, while it waits for its client.
+    Not { since: Instant, reason: DisconnectReason },
+    /// Never again.
+    Over,
+}
+
+/// What becomes of a socket when its connection ends.
+pub(crate) enum Suspend {
+    /// It ends too.
+    Over,
+    /// It was another connection's.
+    NotCarried,
+    /// It waits.
+    Until(Instant),
+}
+
+impl Recovering {
+    /// For a socket with this key. `None` when there is no randomness to be had.
+    pub(crate) fn new(session: Arc<Session>, key: u64) -> Option<Self> {
+        let pid = Id::random().ok()?;
+        let state = State { session, carried: Carried::Now, kept: Kept::default() };
+        Some(Self { pid, suffix: format!(".{key}").into(), state: Mutex::new(state) })
+    }
+
+    pub(crate) fn session(&self) -> Arc<Session> {
+        self.state.lock().session.clone()
+    }
+
+    /// The session, if it carries the socket now.
+    pub(crate) fn attached(&self) -> Option<Arc<Session>> {
+        let state = self.state.lock();
+        matches!(state.carried, Carried::Now).then(|| state.session.clone())
+    }
+
+    /// Queues what is not kept.
+    pub(crate) fn push(&self, frames: Bytes) -> Result<(), EmitError> {
+        self.attached().ok_or(EmitError::Closed)?.push(frames, None)
+    }
+
+    /// Gives each event its offset, keeps it, and queues it if there is a connection.
+    pub(crate) fn push_events(&self, frames: &Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
+        // What is not to be called after all is dropped outside of the lock: dropping may run foreign code.
+        self.try_push_events(frames, &mut then)
+    }
+
+    fn try_push_events(&self, frames: &Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
+        // The lock is held until they are queued, so that the numbers have the queue's order.
+        let mut state = self.state.lock();
+        let State { session, carried, kept } = &mut *state;
+        let server = &session.server;
+        let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
+        match carried {
+            Carried::Now => {
+                let (tagged, _) = kept.add(frames, &self.suffix, limits, &server.recoverable.bytes);
+                match session.try_push(tagged, then) {
+                    // The connection is going down with this event kept: its client gets it when it comes back.
+                    Err(_) if !kept.is_empty() => Ok(()),
+                    result => result,
+                }
+            }
+            Carried::Not { .. } if kept.is_broken() => Err(EmitError::Closed),
+            Carried::Not { .. } => {
+                let (_, complete) = kept.add(frames, &self.suffix, limits, &server.recoverable.bytes);
+                if complete {
+                    return Ok(());
+                }
+                // Whoever comes back now has missed too much; there is no use in keeping the rest.
+                kept.break_off(&server.recoverable.bytes);
+                Err(EmitError::Full)
+            }
+            Carried::Over => Err(EmitError::Closed),
+        }
+    }
+
+    /// Closes the connection that carries it, if there is one, and waits for its end.
+    pub(crate) async fn displace(&self) {
+        while let Some(session) = self.attached() {
+            session.close(DisconnectReason::TransportClose);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The last event that the client has, if everything after it is still there.
+    pub(crate) fn resumes_after(&self, asked: &Asked) -> Option<u64> {
+        let state = self.state.lock();
+        let after = match asked.offset.as_deref().and_then(|offset| offset.strip_suffix(&*self.suffix)) {
+            Some(number) => number.parse().ok()?,
+            // None, or another socket's: it has got nothing from this one yet.
+            None => 0,
+        };
+        (matches!(state.carried, Carried::Not { .. }) && state.kept.reaches_back_to(after)).then_some(after)
+    }
+
+    /// Goes on over another connection: what came after is queued, then the answer to the CONNECT. False if it cannot be any more.
+    pub(crate) fn resume(&self, session: &Arc<Session>, after: u64, answer: &[u8]) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.carried, Carried::Not { .. }) || !state.kept.reaches_back_to(after) {
+            return false;
+        }
+        state.kept.drop_until(after, &session.server.recoverable.bytes);
+        let mut all = BytesMut::new();
+        state.kept.frames().for_each(|frames| all.extend_from_slice(frames));
+        all.extend_from_slice(answer);
+        state.carried = Carried::Now;
+        let old = std::mem::replace(&mut state.session, session.clone());
+        // If it is not queued the connection is going down, and the socket waits again.
+        let _ = session.push(all.freeze(), None);
+        drop(state);
+        drop(old);
+        true
+    }
+
+    /// The connection ends.
+    pub(crate) fn suspend(&self, session: &Session, reason: DisconnectReason) -> Suspend {
+        let mut state = self.state.lock();
+        if !std::ptr::eq(Arc::as_ptr(&state.session), session) || !matches!(state.carried, Carried::Now) {
+            return Suspend::NotCarried;
+        }
+        let server = &session.server;
+        match &server.config.recovery {
+            // On a server that stops there is nothing to come back to.
+            Some(limits) if reason.is_recoverable() && !server.stopping.has_begun() => {
+                let since = Instant::now();
+                state.carried = Carried::Not { since, reason };
+                Suspend::Until(since + limits.window)
+            }
+            _ => Suspend::Over,
+        }
+    }
+
+    /// Ends the wait, if its time has run out by `now` or in any case. Gives why the connection had ended, if this ended it.
+    pub(crate) fn give_up(&self, now: Option<Instant>) -> Option<DisconnectReason> {
+        let mut state = self.state.lock();
+        let Carried::Not { since, reason } = state.carried else { return None };
+        let window = state.session.server.config.recovery.as_ref()?.window;
+        if now.is_some_and(|now| since + window > now) {
+            return None;
+        }
+        state.carried = Carried::Over;
+        Some(reason)
+    }
+
+    /// The socket is over: nothing is kept for it any more.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock();
+        state.carried = Carried::Over;
+        let session = state.session.clone();
+        state.kept.break_off(&session.server.recoverable.bytes);
+        drop(state);
+        session.server.recoverable.remove(self.pid.key());
+    }
+
+    /// The client has answered a ping, which it got at most one ping timeout ago: what was sent before that it has too.
+    pub(crate) fn pong(&self, now: Instant) {
+        let mut state = self.state.lock();
+        let State { session, kept, .. } = &mut *state;
+        let server = &session.server;
+        if let Some(sent_before) = now.checked_sub(server.config.ping_timeout) {
+            kept.drop_older(sent_before, &server.recoverable.bytes);
+        }
+    }
+}
+
+impl Drop for Recovering {
+    fn drop(&mut self) {
+        let State { session, kept, .. } = self.state.get_mut();
+        kept.break_off(&session.server.recoverable.bytes);
+    }
+}

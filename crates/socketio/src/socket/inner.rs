@@ -1,0 +1,313 @@
+//! What all handles to a socket share.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::Socket;
+use crate::{
+    Ack, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
+    codec::json::EventParts,
+    event::AckTarget,
+    id::Id,
+    namespace::NamespaceOf,
+    recovery::{Asked, Recovering, Suspend},
+    session::{Item, Session},
+    sweep::Lane,
+};
+
+pub(crate) struct SocketInner<D> {
+    link: Link,
+    pub(super) namespace: Arc<dyn NamespaceOf<D>>,
+    pub(super) id: Id,
+    pub(super) key: u64,
+    /// Set once, by whoever ends this socket's time in the namespace.
+    left: AtomicBool,
+    acks: Mutex<Option<Box<Acks>>>,
+    pub(super) data: D,
+}
+
+/// What carries a socket.
+enum Link {
+    /// One connection, for as long as the socket is there.
+    Fixed(Arc<Session>),
+    /// One connection after another: its client has asked for recovery.
+    Recovering(Box<Recovering>),
+}
+
+/// A socket that is let in, and where its client stopped hearing of it if it had been there before.
+pub(crate) struct Admitted {
+    pub(crate) socket: Arc<dyn AnySocket>,
+    pub(crate) resumes_after: Option<u64>,
+}
+
+#[derive(Default)]
+struct Acks {
+    last: u64,
+    waiting: HashMap<u64, oneshot::Sender<AckReply>>,
+}
+
+/// A socket whose data's type is of no concern.
+pub(crate) trait AnySocket: Send + Sync {
+    /// Answers the CONNECT. False if another connection has taken the socket meanwhile, or its time has run out.
+    fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
+    fn connected(self: Arc<Self>, recovered: bool);
+    fn event(
+        self: Arc<Self>,
+        text: Box<str>,
+        parts: &EventParts,
+        attachments: Vec<Bytes>,
+        ack: Option<u64>,
+    ) -> Option<BoxFuture<'static, ()>>;
+    fn acknowledged(&self, id: u64, reply: AckReply);
+    fn has_left(&self) -> bool;
+    /// This connection carries it no more. Ends it and tells the handler, or lets it wait for its client to come back.
+    fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason);
+    /// The client has answered a ping.
+    fn pong(&self, now: Instant);
+    /// Ends it if it has waited for its client for too long.
+    fn expire(self: Arc<Self>, now: Instant);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<D: Send + Sync + 'static> SocketInner<D> {
+    pub(crate) fn new(session: Arc<Session>, namespace: Arc<dyn NamespaceOf<D>>, id: Id, data: D) -> Arc<Self> {
+        let key = session.server.next_socket_key();
+        let link = if session.recovers {
+            match Recovering::new(session.clone(), key) {
+                Some(recovering) => Link::Recovering(Box::new(recovering)),
+                None => Link::Fixed(session),
+            }
+        } else {
+            Link::Fixed(session)
+        };
+        Arc::new(Self { link, namespace, id, key, left: AtomicBool::new(false), acks: Mutex::new(None), data })
+    }
+
+    /// The connection that carries it, or carried it last.
+    pub(super) fn session(&self) -> Arc<Session> {
+        match &self.link {
+            Link::Fixed(session) => session.clone(),
+            Link::Recovering(recovering) => recovering.session(),
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        let attached = match &self.link {
+            Link::Fixed(session) => session.is_open(),
+            Link::Recovering(recovering) => recovering.attached().is_some_and(|session| session.is_open()),
+        };
+        attached && !self.has_left()
+    }
+
+    /// Queues a packet that is not kept for a client who may come back.
+    pub(super) fn push(&self, packet: Packet) -> Result<(), EmitError> {
+        if self.left.load(Ordering::Acquire) {
+            return Err(EmitError::Closed);
+        }
+        match &self.link {
+            Link::Fixed(session) => session.push(packet.into_frames(), None),
+            Link::Recovering(recovering) => recovering.push(packet.into_frames()),
+        }
+    }
+
+    /// Queues events.
+    pub(super) fn push_event(&self, packet: Packet, then: Option<Item>) -> Result<(), EmitError> {
+        if self.left.load(Ordering::Acquire) {
+            return Err(EmitError::Closed);
+        }
+        match &self.link {
+            Link::Fixed(session) => session.push(packet.into_frames(), then),
+            Link::Recovering(recovering) => recovering.push_events(&packet.into_frames(), then),
+        }
+    }
+
+    pub(super) fn disconnect(&self) {
+        if !self.left.swap(true, Ordering::AcqRel) {
+            let session = self.session();
+            let _ = session.push(Packet::disconnect(self.namespace.name()).into_frames(), None);
+            session.socket_left();
+        }
+    }
+
+    /// Gets it ready to be given back to a client that asks for it: a connection that still carries it is closed first, since its
+    /// client knows better than the server that it is dead. Gives what the client missed last; `None` if it cannot be given back,
+    /// and then it is over.
+    pub(crate) async fn reclaim(self: &Arc<Self>, namespace: &str, asked: &Asked) -> Option<u64> {
+        let Link::Recovering(recovering) = &self.link else { return None };
+        if recovering.pid.as_str() != asked.pid || self.namespace.name() != namespace {
+            return None;
+        }
+        recovering.displace().await;
+        let after = recovering.resumes_after(asked).filter(|_| !self.has_left());
+        if after.is_none() {
+            self.clone().give_up(None);
+        }
+        after
+    }
+
+    /// Ends it if it waits for its client: whatever happens, or because its time has run out by `now`.
+    fn give_up(self: Arc<Self>, now: Option<Instant>) {
+        let Link::Recovering(recovering) = &self.link else { return };
+        if let Some(reason) = recovering.give_up(now) {
+            let reason = if self.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
+            self.over(reason);
+        }
+    }
+
+    fn over(self: Arc<Self>, reason: DisconnectReason) {
+        self.left.store(true, Ordering::Release);
+        self.acks.lock().take();
+        if let Link::Recovering(recovering) = &self.link {
+            recovering.forget();
+        }
+        let namespace = self.namespace.clone();
+        namespace.disconnected(&Socket { inner: self }, reason);
+    }
+
+    pub(super) fn await_ack(&self) -> (u64, oneshot::Receiver<AckReply>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut acks = self.acks.lock();
+        let acks = acks.get_or_insert_default();
+        let id = acks.last;
+        acks.last += 1;
+        // A socket that has left answers nothing: dropping the sender says so.
+        if !self.left.load(Ordering::Acquire) {
+            acks.waiting.insert(id, sender);
+        }
+        (id, receiver)
+    }
+}
+
+impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
+    fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool {
+        let (name, id) = (self.namespace.name(), self.id.as_str());
+        let (pid, recovering) = match &self.link {
+            Link::Fixed(_) => (None, None),
+            Link::Recovering(recovering) => (Some(recovering.pid.as_str()), Some(recovering)),
+        };
+        let answer = Packet::connected(name, id, pid).into_frames();
+        match (recovering, resumes_after) {
+            (Some(recovering), Some(after)) => {
+                let resumed = recovering.resume(session, after, &answer);
+                // The application has put it out at the last moment, and may have told the old connection.
+                if resumed && self.has_left() {
+                    let _ = session.push(Packet::disconnect(name).into_frames(), None);
+                    session.socket_left();
+                }
+                resumed
+            }
+            (recovering, _) => {
+                if let Some(recovering) = recovering {
+                    session.server.recoverable.insert(recovering.pid.key(), self.clone());
+                }
+                let _ = session.push(answer, None);
+                true
+            }
+        }
+    }
+
+    fn connected(self: Arc<Self>, recovered: bool) {
+        let namespace = self.namespace.clone();
+        let socket = Socket { inner: self };
+        if recovered {
+            namespace.recovered(&socket);
+        } else {
+            namespace.connected(&socket);
+        }
+    }
+
+    fn event(
+        self: Arc<Self>,
+        text: Box<str>,
+        parts: &EventParts,
+        attachments: Vec<Bytes>,
+        ack: Option<u64>,
+    ) -> Option<BoxFuture<'static, ()>> {
+        let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
+        let event = Event::new(text, parts, attachments, ack);
+        let namespace = self.namespace.clone();
+        namespace.event(&Socket { inner: self }, event)
+    }
+
+    fn acknowledged(&self, id: u64, reply: AckReply) {
+        let waiting = self.acks.lock().as_mut().and_then(|acks| acks.waiting.remove(&id));
+        // An answer that nobody waits for any more is no fault of the client's.
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(reply);
+        }
+    }
+
+    fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason) {
+        if let (Link::Recovering(recovering), false) = (&self.link, self.has_left()) {
+            match recovering.suspend(session, reason) {
+                Suspend::Over => {}
+                Suspend::NotCarried => return,
+                Suspend::Until(due) => {
+                    self.acks.lock().take();
+                    let key = recovering.pid.key();
+                    let namespace = self.namespace.clone();
+                    namespace.suspended(&Socket { inner: self }, reason);
+                    session.server.timers.push(Lane::Suspended, due, key);
+                    return;
+                }
+            }
+        }
+        self.over(reason);
+    }
+
+    fn pong(&self, now: Instant) {
+        if let Link::Recovering(recovering) = &self.link {
+            recovering.pong(now);
+        }
+    }
+
+    fn expire(self: Arc<Self>, now: Instant) {
+        self.give_up(Some(now));
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
+    fn send_ack(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
+        self.push(Packet::ack(self.namespace.name(), id, args, attachments))
+    }
+}
+
+/// Takes a waiting acknowledgement out of the table when its future is over or dropped.
+pub(super) struct ForgetAck<D: Send + Sync + 'static> {
+    socket: Weak<SocketInner<D>>,
+    id: u64,
+}
+
+impl<D: Send + Sync + 'static> ForgetAck<D> {
+    pub(super) fn new(socket: &Arc<SocketInner<D>>, id: u64) -> Self {
+        Self { socket: Arc::downgrade(socket), id }
+    }
+}
+
+impl<D: Send + Sync + 'static> Drop for ForgetAck<D> {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.upgrade()
+            && let Some(acks) = socket.acks.lock().as_mut()
+        {
+            acks.waiting.remove(&self.id);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The application that the tests talk to.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::Value;
+use socketio::{BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Placeholder, Socket};
+
+use super::Log;
+
+/// Answers what the tests send.
+#[derive(Clone, Default)]
+pub struct Echo {
+    pub log: Log,
+    pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
+}
+
+impl Handler for Echo {
+    type Data = Value;
+
+    async fn connect(&self, request: ConnectRequest) -> Result<Value, ConnectError> {
+        let auth: Value = request.auth.map_or(Value::Null, |auth| serde_json::from_str(auth.get()).unwrap());
+        if auth["slow"] == true {
+            std::future::pending::<()>().await;
+        }
+        if auth["refuse"] == true {
+            return Err(ConnectError::with_data("not you", &serde_json::json!({ "code": 7 })));
+        }
+        self.log.add(format!("connect {}", request.handshake.query("name").unwrap_or_default()));
+        Ok(auth)
+    }
+
+    fn connected(&self, socket: &Socket<Value>) {
+        self.sockets.lock().push(socket.clone());
+        if !socket.data().is_null() {
+            let _ = socket.emit("auth", socket.data());
+        }
+        self.log.add("connected");
+    }
+
+    fn event(&self, socket: &Socket<Value>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        self.log.add(format!("event {} {}", event.name(), event.args()));
+        match event.name() {
+            "message" => {
+                let _ = socket.emit_packet(&Packet::binary_event(socket.namespace(), "message-back", event.args(), &event.attachments));
+            }
+            "message-with-ack" => {
+                let ack = event.take_ack().expect("the client asks for one");
+                ack.send_binary(event.args(), &event.attachments).unwrap();
+            }
+            "hold" | "leave and hold" => {
+                if event.name() != "hold" {
+                    socket.disconnect();
+                }
+                let (socket, log) = (socket.clone(), self.log.clone());
+                let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
+                return Some(Box::pin(async move {
+                    tokio::time::sleep(Duration::from_millis(time)).await;
+                    let _ = socket.emit("held", "");
+                    log.add("let go");
+                }));
+            }
+            "hold for ever" => return Some(Box::pin(std::future::pending())),
+            "count" => {
+                let (socket, from, count) = (socket.clone(), event.parse::<u64>(0).unwrap(), event.parse::<u64>(1).unwrap());
+                tokio::spawn(async move {
+                    for number in from..from + count {
+                        tokio::time::sleep(Duration::from_millis(3)).await;
+                        socket.emit("n", &number).unwrap();
+                    }
+                });
+            }
+            "ask" => {
+                let reply = socket.emit_with_ack(
+                    "question",
+                    &serde_json::to_string(&Placeholder(0)).unwrap(),
+                    &[Bytes::from_static(&[9, 8])],
+                    Duration::from_millis(event.parse::<Option<u64>>(0).unwrap().unwrap_or(5000)),
+                );
+                let log = self.log.clone();
+                tokio::spawn(async move {
+                    match reply.await {
+                        Ok(reply) => log.add(format!("answer {} {:?}", reply.args(), reply.attachments)),
+                        Err(error) => log.add(format!("no answer: {error}")),
+                    }
+                });
+            }
+            "leave" => socket.disconnect(),
+            "drop" => socket.close_transport(),
+            "panic" => panic!("as the test asked"),
+            _ => {}
+        }
+        None
+    }
+
+    /// For the user who had it.
+    fn recover(&self, socket: &Socket<Value>, fresh: Value) -> Result<(), Value> {
+        if socket.data()["user"] == fresh["user"] { Ok(()) } else { Err(fresh) }
+    }
+
+    fn suspended(&self, _: &Socket<Value>, reason: DisconnectReason) {
+        self.log.add(format!("suspended: {reason}"));
+    }
+
+    fn recovered(&self, socket: &Socket<Value>) {
+        self.log.add(format!("recovered {}", socket.id()));
+        let _ = socket.emit("welcome back", &1);
+    }
+
+    fn disconnected(&self, _: &Socket<Value>, reason: DisconnectReason) {
+        self.log.add(format!("disconnected: {reason}"));
+    }
+}

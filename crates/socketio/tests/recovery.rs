@@ -1,0 +1,369 @@
+//! Connection state recovery: what a client that loses its connection finds when it comes back.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Fixture, Got, Poller, Ws, all_gone, config, start, still_serves};
+use serde_json::Value;
+use socketio::{Config, EmitError, Packet, Placeholder, Recovery, Socket};
+
+const ASKS: &str = "/socket.io/?EIO=4&transport=websocket&recovery=1";
+
+async fn server(recovery: Recovery) -> Fixture {
+    start(Config { recovery: Some(recovery), ..config() }).await
+}
+
+/// What a client remembers of its socket.
+#[derive(Clone, Debug, PartialEq)]
+struct Memory {
+    sid: String,
+    pid: String,
+    offset: Option<String>,
+}
+
+impl Memory {
+    fn of(connected: &str) -> Self {
+        let answer: Value = serde_json::from_str(&connected[connected.find('{').unwrap()..]).unwrap();
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned();
+        Self { sid: text("sid"), pid: text("pid"), offset: None }
+    }
+
+    fn auth(&self) -> String {
+        serde_json::json!({ "pid": self.pid, "offset": self.offset }).to_string()
+    }
+
+    /// Takes in an event, and gives it without its offset.
+    fn hear(&mut self, text: &str) -> String {
+        let mut event: Vec<Value> = serde_json::from_str(&text[text.find('[').unwrap()..]).unwrap();
+        self.offset = Some(event.pop().unwrap().as_str().expect("an offset").to_owned());
+        serde_json::to_string(&event).unwrap()
+    }
+}
+
+async fn open(fixture: &Fixture) -> Ws {
+    let mut ws = Ws::connect(fixture.addr, ASKS).await;
+    assert!(ws.text().await.starts_with("0{"));
+    ws
+}
+
+async fn join(fixture: &Fixture) -> (Ws, Memory, Socket<Value>) {
+    let mut ws = open(fixture).await;
+    ws.send("40").await;
+    let memory = Memory::of(&ws.text().await);
+    let socket = fixture.echo.sockets.lock().last().unwrap().clone();
+    assert_eq!(socket.id(), memory.sid);
+    (ws, memory, socket)
+}
+
+async fn lose(fixture: &Fixture, ws: Ws) {
+    drop(ws);
+    fixture.log.wait_for("suspended: transport close").await;
+    fixture.log.clear();
+}
+
+/// Comes back. Gives what was missed, and has read the greeting.
+async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) {
+    let mut ws = open(fixture).await;
+    ws.send(&format!("40{}", memory.auth())).await;
+    let mut missed = Vec::new();
+    loop {
+        let text = ws.text().await;
+        if text.starts_with("40") {
+            let again = Memory::of(&text);
+            assert_eq!((&again.sid, &again.pid), (&memory.sid, &memory.pid), "the same socket");
+            break;
+        }
+        missed.push(memory.hear(&text));
+    }
+    assert_eq!(memory.hear(&ws.text().await), "[\"welcome back\",1]");
+    (ws, missed)
+}
+
+/// Comes back in vain: to a socket of its own, which has nothing to do with the old one.
+async fn come_back_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
+    let mut ws = open(fixture).await;
+    ws.send(&format!("40{}", memory.auth())).await;
+    let fresh = Memory::of(&ws.text().await);
+    assert_ne!(fresh.sid, memory.sid);
+    assert_ne!(fresh.pid, memory.pid);
+    assert!(ws.text().await.starts_with("42[\"auth\","), "connected as anybody is");
+    (ws, fresh)
+}
+
+#[tokio::test]
+async fn only_who_asks_gets_an_argument_more() {
+    let fixture = server(Recovery::default()).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    ws.send("40").await;
+    assert!(!ws.text().await.contains("pid"));
+    ws.send("42[\"message\",1]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]");
+    drop(ws);
+    fixture.log.wait_for("disconnected: transport close").await;
+    // Nor anybody on a server that does not offer it.
+    let fixture = start(config()).await;
+    let mut ws = open(&fixture).await;
+    ws.send("40").await;
+    assert!(!ws.text().await.contains("pid"));
+    ws.send("42[\"message\",1]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]");
+}
+
+#[tokio::test]
+async fn a_client_that_has_received_nothing_yet_comes_back() {
+    let fixture = server(Recovery::default()).await;
+    let (ws, mut memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    assert!(!socket.is_connected());
+    for number in 0..3 {
+        socket.emit("n", &number).unwrap();
+    }
+    let (mut ws, missed) = come_back(&fixture, &mut memory).await;
+    assert_eq!(missed, ["[\"n\",0]", "[\"n\",1]", "[\"n\",2]"]);
+    assert!(socket.is_connected());
+    assert_eq!(fixture.log.lines(), ["connect ".to_owned(), format!("recovered {}", memory.sid)]);
+    ws.send("42[\"message\",7]").await;
+    assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
+    ws.send("420[\"message-with-ack\",8]").await;
+    assert_eq!(ws.text().await, "430[8]", "an acknowledgement is no event");
+    ws.quiet().await;
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
+    let fixture = server(Recovery::default()).await;
+    let (mut ws, mut memory, socket) = join(&fixture).await;
+    let mut seen = Vec::new();
+    let mut number = 0;
+    let mut emit = |count: u32| {
+        let batch: Vec<_> = (0..count).map(|more| Packet::event("/", "n", &(number + more).to_string())).collect();
+        number += count;
+        socket.emit_packet(&Packet::batch(batch)).unwrap();
+    };
+    for round in 0..6 {
+        emit(4);
+        // It takes in some of what comes, and loses the rest with the connection.
+        for _ in 0..round % 4 {
+            seen.push(memory.hear(&ws.text().await));
+        }
+        lose(&fixture, ws).await;
+        emit(round);
+        let missed;
+        (ws, missed) = come_back(&fixture, &mut memory).await;
+        seen.extend(missed);
+    }
+    seen.retain(|event| event.starts_with("[\"n\""));
+    assert_eq!(seen, (0..number).map(|number| format!("[\"n\",{number}]")).collect::<Vec<_>>());
+    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("disconnected")));
+}
+
+#[tokio::test]
+async fn attachments_come_along() {
+    let fixture = server(Recovery::default()).await;
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    let args = serde_json::to_string(&Placeholder(0)).unwrap();
+    socket.emit_packet(&Packet::binary_event("/", "b", &args, &[bytes::Bytes::from_static(&[1, 2])])).unwrap();
+    socket.emit("after", &1).unwrap();
+    let mut ws = open(&fixture).await;
+    ws.send(&format!("40{}", memory.auth())).await;
+    assert!(ws.text().await.starts_with("451-[\"b\",{\"_placeholder\":true,\"num\":0},\"1."));
+    assert_eq!(ws.next().await, Got::Binary(vec![1, 2]));
+    assert!(ws.text().await.starts_with("42[\"after\",1,\"2."));
+    assert_eq!(Memory::of(&ws.text().await).sid, memory.sid);
+}
+
+#[tokio::test]
+async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
+    let timings = Config { ping_interval: Duration::from_millis(60), ping_timeout: Duration::from_millis(100), ..config() };
+    let window = Duration::from_millis(300);
+    let fixture = start(Config { recovery: Some(Recovery { window, ..Recovery::default() }), ..timings }).await;
+    let (mut ws, mut memory, socket) = join(&fixture).await;
+    socket.emit("once", &"x".repeat(1_000)).unwrap();
+    memory.hear(&ws.text().await);
+    assert!(fixture.io.kept_bytes() > 1_000);
+    // Longer than the window: what the client has is not kept, and is not needed either.
+    for _ in 0..8 {
+        assert_eq!(ws.text().await, "2");
+        ws.send("3").await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(fixture.io.kept_bytes(), 0);
+    lose(&fixture, ws).await;
+    socket.emit("missed", &1).unwrap();
+    assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"missed\",1]"]);
+}
+
+#[tokio::test]
+async fn one_who_stays_away_too_long_starts_anew() {
+    let fixture = server(Recovery { window: Duration::from_millis(100), ..Recovery::default() }).await;
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    socket.emit("x", &1).unwrap();
+    fixture.log.wait_for("disconnected: transport close").await;
+    assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
+    assert_eq!(fixture.io.kept_bytes(), 0);
+    come_back_as_new(&fixture, &memory).await;
+    assert_eq!(fixture.log.lines()[..2], ["disconnected: transport close", "connect "]);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_bounded_by_socket_and_in_all() {
+    for (max_bytes, max_total_bytes) in [(3_000, 1 << 20), (1 << 20, 3_000)] {
+        let fixture = server(Recovery { max_bytes, max_total_bytes, ..Recovery::default() }).await;
+        let (mut ws, mut memory, socket) = join(&fixture).await;
+        // More than that, to a client that reads it.
+        for _ in 0..20 {
+            socket.emit("x", &"y".repeat(500)).unwrap();
+            memory.hear(&ws.text().await);
+            assert!(fixture.io.kept_bytes() <= 3_000);
+        }
+        lose(&fixture, ws).await;
+        let (ws, missed) = come_back(&fixture, &mut memory).await;
+        assert_eq!(missed, [""; 0], "it has everything");
+        lose(&fixture, ws).await;
+        let full = (0..20).find_map(|_| {
+            assert!(fixture.io.kept_bytes() <= 3_000);
+            socket.emit("x", &"y".repeat(500)).err()
+        });
+        assert_eq!(full, Some(EmitError::Full), "nothing is skipped in silence");
+        assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
+        assert_eq!(fixture.io.kept_bytes(), 0);
+        come_back_as_new(&fixture, &memory).await;
+        assert!(fixture.log.lines().contains(&"disconnected: transport close".to_owned()), "the old one is over at once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_taken_for_alive_is_displaced_first() {
+    let fixture = server(Recovery::default()).await;
+    let (mut old, mut memory, socket) = join(&fixture).await;
+    old.send("42[\"hold for ever\"]").await;
+    fixture.log.wait_for("event hold for ever ").await;
+    socket.emit("on the old one", &1).unwrap();
+    let (mut ws, missed) = come_back(&fixture, &mut memory).await;
+    assert_eq!(missed, ["[\"on the old one\",1]"]);
+    old.end().await;
+    let lines = fixture.log.lines();
+    assert_eq!(lines[lines.len() - 2..], ["suspended: transport close".to_owned(), format!("recovered {}", memory.sid)]);
+    ws.send("42[\"message\",7]").await;
+    assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
+    assert_eq!(fixture.io.connections().websocket, 1);
+}
+
+#[tokio::test]
+async fn what_was_once_acknowledged_cannot_be_asked_for_again() {
+    let fixture = server(Recovery::default()).await;
+    let (mut ws, mut memory, socket) = join(&fixture).await;
+    let first = memory.clone();
+    socket.emit("x", &1).unwrap();
+    memory.hear(&ws.text().await);
+    lose(&fixture, ws).await;
+    let (ws, _) = come_back(&fixture, &mut memory).await;
+    drop(ws);
+    fixture.log.wait_for("suspended: transport close").await;
+    // The CONNECT of before, said again: it has not got what this client has.
+    come_back_as_new(&fixture, &first).await;
+    // And with it the socket is nobody's.
+    come_back_as_new(&fixture, &memory).await;
+    for offset in ["99.1", "-1.1", "1e9.1", "18446744073709551616.1", "18446744073709551615.1"] {
+        let (ws, memory, _) = join(&fixture).await;
+        let suffix = format!(".{}", fixture.echo.sockets.lock().last().unwrap().key());
+        fixture.log.clear();
+        lose(&fixture, ws).await;
+        come_back_as_new(&fixture, &Memory { offset: Some(offset.replace(".1", &suffix)), ..memory }).await;
+    }
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn the_offset_of_another_socket_says_that_nothing_was_received() {
+    let fixture = server(Recovery::default()).await;
+    let (mut ws, mut memory, socket) = join(&fixture).await;
+    socket.emit("x", &1).unwrap();
+    memory.hear(&ws.text().await);
+    drop(ws);
+    // A client keeps its last offset when it is given a new socket.
+    let (ws, mut fresh, socket) = join(&fixture).await;
+    fresh.offset = memory.offset;
+    lose(&fixture, ws).await;
+    socket.emit("first", &1).unwrap();
+    assert_eq!(come_back(&fixture, &mut fresh).await.1, ["[\"first\",1]"]);
+}
+
+#[tokio::test]
+async fn who_left_has_nothing_to_come_back_to() {
+    let fixture = server(Recovery::default()).await;
+    let (mut ws, memory, _) = join(&fixture).await;
+    ws.send("41").await;
+    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    let _other = come_back_as_new(&fixture, &memory).await;
+    let (mut ws, memory, socket) = join(&fixture).await;
+    socket.disconnect();
+    assert_eq!(ws.text().await, "41");
+    let _another = come_back_as_new(&fixture, &memory).await;
+    drop(ws);
+    // Put out while away.
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    socket.disconnect();
+    assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
+    come_back_as_new(&fixture, &memory).await;
+    assert_eq!(fixture.log.lines()[1], "disconnected: server namespace disconnect");
+}
+
+#[tokio::test]
+async fn a_secret_is_good_for_its_own_namespace_and_user_only() {
+    let fixture = server(Recovery::default()).await;
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    let mut ws = open(&fixture).await;
+    ws.send(&format!("40/custom,{}", memory.auth())).await;
+    assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
+    let mut ws = open(&fixture).await;
+    ws.send(&format!("40{{\"pid\":\"{}\",\"user\":\"somebody else\"}}", memory.pid)).await;
+    assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
+    let mut ws = open(&fixture).await;
+    ws.send(&format!("40{{\"pid\":\"{}\",\"refuse\":true}}", memory.pid)).await;
+    assert!(ws.text().await.starts_with("44"), "who is not let in does not come back either");
+    for auth in ["{\"pid\":7}", "{\"pid\":\"\"}", "{\"pid\":\"x\",\"offset\":{}}", "{\"pid\":\"AAAAAAAAAAAAAAAAAAAA\"}"] {
+        let mut ws = open(&fixture).await;
+        ws.send(&format!("40{auth}")).await;
+        assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
+    }
+    // All that changed nothing for who it belongs to.
+    socket.emit("still", &1).unwrap();
+    let mut memory = memory;
+    assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"still\",1]"]);
+}
+
+#[tokio::test]
+async fn on_polling_too() {
+    let fixture = server(Recovery::default()).await;
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    socket.emit("missed", &1).unwrap();
+    let mut poller = Poller::open(fixture.addr).await;
+    let answer = common::request(fixture.addr, &format!("GET {}&recovery=1", common::POLLING), b"").await;
+    let sid: Value = serde_json::from_str(&answer.body[1..]).unwrap();
+    sid["sid"].as_str().unwrap().clone_into(&mut poller.sid);
+    poller.post(&format!("40{}", memory.auth())).await;
+    let body = poller.poll().await.body;
+    let packets: Vec<_> = body.split('\u{1e}').collect();
+    assert!(packets[0].starts_with("42[\"missed\",1,\"1."), "{body}");
+    assert_eq!(Memory::of(packets[1]).pid, memory.pid);
+    assert!(packets[2].starts_with("42[\"welcome back\",1,\"2."), "{body}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_keeps_nobody() {
+    let fixture = server(Recovery::default()).await;
+    let (mut ws, ..) = join(&fixture).await;
+    fixture.io.drain();
+    assert_eq!(ws.end().await, Some(1000));
+    fixture.log.wait_for("disconnected: server shutting down").await;
+    all_gone(&fixture).await;
+}

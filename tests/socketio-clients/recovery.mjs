@@ -1,0 +1,94 @@
+// Connection state recovery as a page has it from socket.io-client, against the server at argv[2] over the transports of argv[3]
+// ("polling", "websocket" or "upgrade"). Prints what failed and exits with 1, or prints "ok".
+import assert from "node:assert/strict"
+import { once } from "node:events"
+import { io } from "socket.io-client"
+
+const [url, mode] = process.argv.slice(2)
+const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
+const options = { transports, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 40 }
+const guard = setTimeout(() => fail(new Error("took too long")), 20_000)
+
+function fail(error) {
+  console.error(error)
+  process.exit(1)
+}
+process.on("uncaughtException", fail)
+process.on("unhandledRejection", fail)
+
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time))
+
+const socket = io(url, { ...options, query: { recovery: 1 }, auth: { user: "ann" } })
+const seen = []
+socket.on("n", (number) => seen.push(number))
+await once(socket, "connect")
+assert.equal(socket.recovered, false)
+const id = socket.id
+
+async function lose() {
+  const back = once(socket, "connect")
+  socket.io.engine.close()
+  await back
+}
+
+// Before anything was received, and again after a while in which nothing was.
+for (let round = 0; round < 2; round++) {
+  await lose()
+  assert.equal(socket.recovered, true)
+  assert.equal(socket.id, id)
+  await pause(round * 600)
+}
+
+// Over and over while events come: each of them, once, in order.
+let expected = 0
+for (let round = 0; round < 8; round++) {
+  socket.emit("count", expected, 60)
+  expected += 60
+  for (let cut = 0; cut < 2; cut++) {
+    await pause(10 + 17 * round)
+    await lose()
+    assert.equal(socket.recovered, true)
+    assert.equal(socket.id, id)
+  }
+  while (seen.length < expected) await once(socket, "n")
+}
+assert.deepEqual(
+  seen,
+  Array.from({ length: expected }, (_, number) => number),
+)
+
+// Acknowledgements both ways on a socket that was recovered.
+assert.deepEqual(await socket.timeout(2000).emitWithAck("message-with-ack", [1]), [1])
+socket.once("question", (data, answer) => answer(data.length))
+socket.emit("ask")
+await once(socket, "question")
+
+// Signed in as somebody else meanwhile: a new socket, which is recovered in its turn, though the client still names the old one's offset.
+socket.auth = { user: "ben" }
+await lose()
+assert.equal(socket.recovered, false)
+assert.notEqual(socket.id, id)
+await lose()
+assert.equal(socket.recovered, true)
+
+// One that leaves comes back as somebody new.
+socket.disconnect()
+socket.connect()
+await once(socket, "connect")
+assert.equal(socket.recovered, false)
+socket.disconnect()
+
+// Who does not ask is not recovered, and gets no argument more.
+const plain = io(url, options)
+await once(plain, "connect")
+const all = once(plain, "message-back")
+plain.emit("message", 1)
+assert.deepEqual(await all, [1])
+const back = once(plain, "connect")
+plain.io.engine.close()
+await back
+assert.ok(!plain.recovered)
+plain.disconnect()
+
+clearTimeout(guard)
+console.log("ok")
