@@ -217,13 +217,15 @@ impl Driver {
     fn end(&mut self, reason: DisconnectReason) {
         self.ended = true;
         let server = self.session.server.clone();
-        server.counter(self.link.kind()).fetch_sub(1, Ordering::Relaxed);
+        let kind = self.link.kind();
         match &mut self.protocol {
             Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
                 handler.closed(&EngineConnection { session: self.session.clone() }, reason);
             }
         }
+        // After the handler was told: whoever sees no connections left finds everything about them done.
+        server.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;
         let key = self.session.sid.key();
         match std::mem::replace(&mut self.link, Link::Polling) {
