@@ -33,12 +33,25 @@
 //! # }
 //! ```
 //!
+//! Rooms and broadcasts are the library's: a socket [joins](Socket::join) and speaks [to](Socket::to) the others, and the server
+//! speaks to all of a [namespace](SocketIo::of).
+//!
+//! ```no_run
+//! # fn example(io: &socketio::SocketIo, socket: &socketio::Socket<()>) -> Option<()> {
+//! socket.join("kitchen");
+//! socket.to("kitchen").emit("joined", socket.id());
+//! io.of("/")?.to("kitchen").except("cooks").emit("bell", &7);
+//! # Some(())
+//! # }
+//! ```
+//!
 //! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
 //! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
 //! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
 //! connections on the path of a message. **Recovery.** A client that asks for it comes back to the socket it had: [`Recovery`].
 
 mod body;
+mod broadcast;
 pub mod codec;
 mod config;
 mod dispatch;
@@ -54,6 +67,7 @@ mod reason;
 mod recovery;
 mod registry;
 mod request;
+mod rooms;
 mod serve;
 mod server;
 mod session;
@@ -65,6 +79,7 @@ mod upgrade;
 mod websocket;
 
 pub use body::Body;
+pub use broadcast::{Adapter, Broadcast, Target};
 pub use config::{Config, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
+    BoxFuture, Broadcast, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
     id::Id,
     recovery::Asked,
+    rooms::Rooms,
+    server::Server,
     session::Session,
     socket::{Admitted, SocketInner},
 };
@@ -13,11 +15,13 @@ use crate::{
 pub(crate) struct Namespace<H> {
     pub(crate) name: Box<str>,
     pub(crate) handler: H,
+    pub(crate) rooms: Rooms,
 }
 
 /// What a connection sees of a namespace.
 pub(crate) trait AnyNamespace: Send + Sync {
     fn name(&self) -> &str;
+    fn rooms(&self) -> &Rooms;
     fn connect(
         self: Arc<Self>,
         session: Arc<Session>,
@@ -29,6 +33,8 @@ pub(crate) trait AnyNamespace: Send + Sync {
 /// What a socket sees of its namespace.
 pub(crate) trait NamespaceOf<D>: Send + Sync {
     fn name(&self) -> &str;
+    fn rooms(&self) -> &Rooms;
+    fn broadcast(self: Arc<Self>, server: Arc<Server>) -> Broadcast;
     fn connected(&self, socket: &Socket<D>);
     fn suspended(&self, socket: &Socket<D>, reason: DisconnectReason);
     fn recovered(&self, socket: &Socket<D>);
@@ -49,6 +55,10 @@ impl<H: Handler> Namespace<H> {
 impl<H: Handler> AnyNamespace for Namespace<H> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     fn connect(
@@ -76,6 +86,14 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
 impl<H: Handler> NamespaceOf<H::Data> for Namespace<H> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    fn broadcast(self: Arc<Self>, server: Arc<Server>) -> Broadcast {
+        Broadcast::new(server, self)
     }
 
     fn connected(&self, socket: &Socket<H::Data>) {

@@ -46,6 +46,28 @@ impl Packet {
         Self { frames: all.freeze() }
     }
 
+    /// The bytes of it, to be carried to another node of the same version.
+    pub fn to_bytes(&self) -> Bytes {
+        self.frames.clone()
+    }
+
+    /// What [`Self::to_bytes`] gave. `None` if these bytes are anything else than whole events.
+    pub fn from_bytes(frames: Bytes) -> Option<Self> {
+        let mut length = 0;
+        for (opcode, data) in frame::server_frames(&frames) {
+            length += frame::server_header(opcode, data.len()).1 + data.len();
+            let fits = match opcode {
+                OpCode::Text => (data.starts_with(b"42") || data.starts_with(b"45")) && data.ends_with(b"]"),
+                OpCode::Binary => true,
+                _ => false,
+            };
+            if !fits {
+                return None;
+            }
+        }
+        (length == frames.len()).then_some(Self { frames })
+    }
+
     /// How many bytes this takes on a WebSocket, and in a queue.
     pub fn len(&self) -> usize {
         self.frames.len()
@@ -266,6 +288,22 @@ mod tests {
         assert_eq!(payload(&Packet::batch([one.clone(), two, three])), "42[\"a\"]\u{1e}42[\"b\",1]\u{1e}42[\"c\"]");
         assert_eq!(Packet::batch([one.clone()]), one);
         assert!(Packet::batch([]).is_empty());
+    }
+
+    #[test]
+    fn bytes_of_another_node_are_whole_events_or_nothing() {
+        let binary = Packet::binary_event("/a", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
+        let batch = Packet::batch([Packet::event("/", "a", ""), binary]);
+        let bytes = batch.to_bytes();
+        assert_eq!(Packet::from_bytes(bytes.clone()), Some(batch));
+        for end in 1..bytes.len() {
+            let cut = Packet::from_bytes(bytes.slice(..end));
+            assert!(cut.is_none_or(|cut| cut.len() == end), "{end}");
+        }
+        for other in [Packet::disconnect("/"), Packet::engine("2"), Packet::ack("/", 1, "", &[])] {
+            assert_eq!(Packet::from_bytes(other.to_bytes()), None);
+        }
+        assert_eq!(Packet::from_bytes(Bytes::from_static(b"anything else")), None);
     }
 
     #[test]

@@ -14,13 +14,15 @@ use http::{Request, Response, request::Parts};
 use tokio::time::Instant;
 
 use crate::{
-    Body, Config, DisconnectReason, EngineHandler, Handler, Handshake, Refusal, TransportKind,
+    Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake, Packet, Refusal, Target, TransportKind,
+    broadcast,
     driver::{Driver, Link},
     id::Id,
     namespace::{AnyNamespace, Namespace},
     recovery::Recoverable,
     registry::Registry,
     request,
+    rooms::Rooms,
     session::{Session, engine_frames},
     stopping::Stopping,
     sweep::{self, Lane, Timers},
@@ -28,6 +30,10 @@ use crate::{
 
 pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
 pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
+
+/// Ids of acknowledgements that a broadcast asks for are the same for all its receivers, and so apart from those that each socket counts
+/// for itself. JavaScript counts without loss up to 2^53.
+const FIRST_BROADCAST_ACK: u64 = 1 << 40;
 
 /// A Socket.IO server. Cheap to clone; all clones are the same server.
 #[derive(Clone)]
@@ -43,12 +49,14 @@ pub(crate) struct Server {
     pub(crate) engine: Option<Arc<dyn EngineHandler>>,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) cors: Option<Box<AllowOrigin>>,
+    pub(crate) adapter: Option<Box<dyn Adapter>>,
     pub(crate) registry: Registry,
     pub(crate) timers: Timers,
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
+    broadcast_acks: AtomicU64,
     polling: AtomicUsize,
     websocket: AtomicUsize,
 }
@@ -69,6 +77,7 @@ pub struct Builder {
     engine: Option<Arc<dyn EngineHandler>>,
     allow_request: Option<Box<AllowRequest>>,
     cors: Option<Box<AllowOrigin>>,
+    adapter: Option<Box<dyn Adapter>>,
 }
 
 impl Builder {
@@ -77,7 +86,7 @@ impl Builder {
     pub fn namespace<H: Handler>(mut self, name: &str, handler: H) -> Self {
         let name: Box<str> = if name.starts_with('/') { name.into() } else { format!("/{name}").into_boxed_str() };
         self.namespaces.retain(|namespace| namespace.name() != &*name);
-        self.namespaces.push(Arc::new(Namespace { name, handler }));
+        self.namespaces.push(Arc::new(Namespace { name, handler, rooms: Rooms::default() }));
         self
     }
 
@@ -111,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Carries broadcasts to other nodes.
+    #[must_use]
+    pub fn adapter<A: Adapter>(mut self, adapter: A) -> Self {
+        self.adapter = Some(Box::new(adapter));
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> SocketIo {
@@ -123,12 +139,14 @@ impl Builder {
                 engine: self.engine,
                 allow_request: self.allow_request,
                 cors: self.cors,
+                adapter: self.adapter,
                 registry: Registry::default(),
                 timers: Timers::default(),
                 ping_frames: engine_frames("2"),
                 stopping: Stopping::default(),
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
+                broadcast_acks: AtomicU64::new(FIRST_BROADCAST_ACK),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
             }),
@@ -139,7 +157,7 @@ impl Builder {
 impl SocketIo {
     /// Starts to put a server together.
     pub fn builder(config: Config) -> Builder {
-        Builder { config, namespaces: Vec::new(), engine: None, allow_request: None, cors: None }
+        Builder { config, namespaces: Vec::new(), engine: None, allow_request: None, cors: None, adapter: None }
     }
 
     /// Whether a request for this path is for [`Self::handle`].
@@ -160,9 +178,22 @@ impl SocketIo {
         request::handle(&self.server, request, peer).await
     }
 
+    /// All sockets of a namespace, to speak to or to choose from. `None` if there is no such namespace.
+    pub fn of(&self, namespace: &str) -> Option<Broadcast> {
+        let found = self.server.namespaces.iter().find(|found| found.name() == namespace)?;
+        Some(Broadcast::new(self.server.clone(), found.clone()))
+    }
+
+    /// Sends another node's broadcast to the sockets of this one: see [`Adapter`].
+    pub fn deliver(&self, target: &Target, packet: &Packet) {
+        if let Some(namespace) = self.server.namespaces.iter().find(|found| found.name() == &*target.namespace) {
+            broadcast::deliver(&**namespace, target, packet);
+        }
+    }
+
     /// How many connections are open now.
     pub fn connections(&self) -> Connections {
-        Connections { polling: self.server.polling.load(Ordering::Relaxed), websocket: self.server.websocket.load(Ordering::Relaxed) }
+        Connections { polling: self.server.polling.load(Ordering::Acquire), websocket: self.server.websocket.load(Ordering::Acquire) }
     }
 
     /// Bytes that wait to be sent, over all connections. Walks over all of them: for metrics, not for each message.
@@ -177,6 +208,10 @@ impl SocketIo {
 }
 
 impl Server {
+    pub(crate) fn next_broadcast_ack(&self) -> u64 {
+        self.broadcast_acks.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) fn next_socket_key(&self) -> u64 {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
     }

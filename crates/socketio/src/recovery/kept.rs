@@ -41,7 +41,7 @@ impl Kept {
     /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing had to be let go for them. `total`
     /// counts the bytes of all sockets.
     pub(super) fn add(&mut self, frames: &[u8], suffix: &str, limits: &Recovery, total: &AtomicUsize) -> (Bytes, bool) {
-        let (tagged, starts) = tag(frames, self.last + 1, suffix);
+        let (tagged, starts) = tag(frames, self.last + 1.., suffix);
         let now = Instant::now();
         for (at, &start) in starts.iter().enumerate() {
             let end = starts.get(at + 1).copied().unwrap_or(tagged.len());
@@ -60,6 +60,11 @@ impl Kept {
             while self.drop_oldest(total) {}
         }
         (tagged, complete)
+    }
+
+    /// Gives what these frames hold the offset of the newest event that is kept.
+    pub(super) fn pass(&self, frames: &[u8], suffix: &str) -> Bytes {
+        tag(frames, std::iter::repeat(self.last), suffix).0
     }
 
     fn drop_oldest(&mut self, total: &AtomicUsize) -> bool {
@@ -111,8 +116,8 @@ impl Kept {
     }
 }
 
-/// Puts an offset behind the arguments of every event in these frames, numbered from `number`. Gives where each event starts.
-fn tag(frames: &[u8], mut number: u64, suffix: &str) -> (Bytes, Vec<usize>) {
+/// Puts an offset behind the arguments of every event in these frames, numbered so. Gives where each event starts.
+fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, suffix: &str) -> (Bytes, Vec<usize>) {
     let mut tagged = BytesMut::with_capacity(frames.len() + suffix.len() + 32);
     let mut starts = Vec::new();
     for (opcode, data) in frame::server_frames(frames) {
@@ -122,8 +127,7 @@ fn tag(frames: &[u8], mut number: u64, suffix: &str) -> (Bytes, Vec<usize>) {
             continue;
         };
         starts.push(tagged.len());
-        let offset = format!(",\"{number}{suffix}\"]");
-        number += 1;
+        let offset = format!(",\"{}{suffix}\"]", numbers.next().unwrap_or_default());
         let (header, length) = frame::server_header(OpCode::Text, open.len() + offset.len());
         tagged.extend_from_slice(&header[..length]);
         tagged.extend_from_slice(open);

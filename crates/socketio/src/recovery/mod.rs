@@ -164,6 +164,15 @@ impl Recovering {
         }
     }
 
+    /// Queues events that are not kept. They have an offset too, or the client would take a last argument of theirs for one.
+    pub(crate) fn push_volatile(&self, frames: &[u8]) -> Result<(), EmitError> {
+        let state = self.state.lock();
+        match state.carried {
+            Carried::Now => state.session.push(state.kept.pass(frames, &self.suffix), None),
+            _ => Err(EmitError::Closed),
+        }
+    }
+
     /// Closes the connection that carries it, if there is one, and waits for its end.
     pub(crate) async fn displace(&self) {
         while let Some(session) = self.attached() {

@@ -25,6 +25,9 @@ use crate::{
     sweep::Lane,
 };
 
+/// With more than this waiting, a client gets nothing that may be left out.
+const VOLATILE_LIMIT: usize = 16 * 1024;
+
 pub(crate) struct SocketInner<D> {
     link: Link,
     pub(super) namespace: Arc<dyn NamespaceOf<D>>,
@@ -77,6 +80,12 @@ pub(crate) trait AnySocket: Send + Sync {
     /// Ends it if it has waited for its client for too long.
     fn expire(self: Arc<Self>, now: Instant);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn id(&self) -> &Id;
+    fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
+    /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError>;
+    fn forget_ack(&self, id: u64);
+    fn disconnect(&self);
 }
 
 impl<D: Send + Sync + 'static> SocketInner<D> {
@@ -131,6 +140,24 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
     }
 
+    /// Queues events for a client that has taken what came before.
+    pub(super) fn push_volatile(&self, packet: Packet) -> Result<(), EmitError> {
+        if self.left.load(Ordering::Acquire) {
+            return Err(EmitError::Closed);
+        }
+        let session = match &self.link {
+            Link::Fixed(session) => session.clone(),
+            Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
+        };
+        if session.queued_bytes() > VOLATILE_LIMIT {
+            return Err(EmitError::Full);
+        }
+        match &self.link {
+            Link::Fixed(session) => session.push(packet.into_frames(), None),
+            Link::Recovering(recovering) => recovering.push_volatile(&packet.into_frames()),
+        }
+    }
+
     pub(super) fn disconnect(&self) {
         if !self.left.swap(true, Ordering::AcqRel) {
             let session = self.session();
@@ -171,6 +198,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             recovering.forget();
         }
         let namespace = self.namespace.clone();
+        namespace.rooms().remove(self.id.key());
         namespace.disconnected(&Socket { inner: self }, reason);
     }
 
@@ -211,6 +239,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     session.server.recoverable.insert(recovering.pid.key(), self.clone());
                 }
                 let _ = session.push(answer, None);
+                // Only now: what is said to everybody comes behind the answer.
+                self.namespace.rooms().insert(self.id.key(), self.clone());
                 true
             }
         }
@@ -257,7 +287,9 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 Suspend::Over => {}
                 Suspend::NotCarried => return,
                 Suspend::Until(due) => {
-                    self.acks.lock().take();
+                    // Whoever waits learns that the socket was gone. The count goes on, so that a late answer is not taken for another's.
+                    let waiting = self.acks.lock().as_mut().map(|acks| std::mem::take(&mut acks.waiting));
+                    drop(waiting);
                     let key = recovering.pid.key();
                     let namespace = self.namespace.clone();
                     namespace.suspended(&Socket { inner: self }, reason);
@@ -282,6 +314,31 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
+
+    fn id(&self) -> &Id {
+        &self.id
+    }
+
+    fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError> {
+        if volatile { self.push_volatile(packet.clone()) } else { self.push_event(packet.clone(), None) }
+    }
+
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError> {
+        let (sender, receiver) = oneshot::channel();
+        self.acks.lock().get_or_insert_default().waiting.insert(id, sender);
+        self.push(packet.clone()).inspect_err(|_| self.forget_ack(id))?;
+        Ok(receiver)
+    }
+
+    fn forget_ack(&self, id: u64) {
+        if let Some(acks) = self.acks.lock().as_mut() {
+            acks.waiting.remove(&id);
+        }
+    }
+
+    fn disconnect(&self) {
+        SocketInner::disconnect(self);
+    }
 }
 
 impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
@@ -304,10 +361,8 @@ impl<D: Send + Sync + 'static> ForgetAck<D> {
 
 impl<D: Send + Sync + 'static> Drop for ForgetAck<D> {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.upgrade()
-            && let Some(acks) = socket.acks.lock().as_mut()
-        {
-            acks.waiting.remove(&self.id);
+        if let Some(socket) = self.socket.upgrade() {
+            socket.forget_ack(self.id);
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use self::inner::ForgetAck;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
-use crate::{AckReply, DisconnectReason, Packet, TransportKind, session::Item};
+use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
 
 /// A handle to a client in a namespace: cheap to clone, usable from any thread, harmless after the client has gone. Two handles are
 /// equal if they mean the same socket.
@@ -128,6 +128,40 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// When the socket is gone or its queue is full.
     pub fn emit_packet(&self, packet: &Packet) -> Result<(), EmitError> {
         self.inner.push_event(packet.clone(), None)
+    }
+
+    /// Queues a packet unless the client has not taken what came before: with more than 16 KiB waiting for it, the packet is left out.
+    /// For what is soon out of date.
+    ///
+    /// # Errors
+    /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when the socket is gone or away.
+    pub fn emit_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
+        self.inner.push_volatile(packet.clone())
+    }
+
+    /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It leaves by itself when it is gone.
+    pub fn join(&self, room: &str) {
+        self.inner.namespace.rooms().join(self.inner.id.key(), &(self.inner.clone() as Arc<dyn AnySocket>), room);
+    }
+
+    /// Takes the socket out of a room.
+    pub fn leave(&self, room: &str) {
+        self.inner.namespace.rooms().leave(self.inner.id.key(), room);
+    }
+
+    /// The rooms it is in, in the order it joined them.
+    pub fn rooms(&self) -> Vec<Arc<str>> {
+        self.inner.namespace.rooms().of(self.inner.id.key())
+    }
+
+    /// To the others in this room.
+    pub fn to(&self, room: &str) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// To everybody else in this namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        self.inner.namespace.clone().broadcast(self.inner.session().server.clone()).except(self.id())
     }
 
     /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket) or to the
