@@ -284,7 +284,11 @@ describe("for those who run it", { concurrency: 4 }, () => {
     await join("b", { options: { transports: ["polling"] } })
     await asha.send(id, "one")
     await asha.send(id, " ")
-    const { text } = await get(alone, "/metrics")
+    // A delivery is counted once it is written, which may be after the sender has their answer.
+    const text = await until(async () => {
+      const { text } = await get(alone, "/metrics")
+      return text.includes("lamplight_delivery_seconds_count 1") && text
+    })
     const value = (name) => Number(new RegExp(`^${name} ([0-9.e+]+)$`, "m").exec(text)?.[1])
     const names = [...new Set([...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map((found) => found[1]))]
     for (const part of ["connections", "online", "messages", "ack", "deliver", "refus", "queue"]) {
