@@ -33,6 +33,8 @@ pub struct Config {
     pub max_packets_per_payload: usize,
     /// Arrays and objects inside one another in the JSON of one packet. Default 127, which is what `serde_json` reads.
     pub max_nesting: usize,
+    /// Namespaces that one connection may be in. Default 100.
+    pub max_namespaces: usize,
     /// Which transports are offered. Default both.
     pub transports: Transports,
     /// Lets clients that lose their connection come back to the socket they had, with what they missed. Off by default.
@@ -58,6 +60,7 @@ impl Default for Config {
             max_fragments: 1024,
             max_packets_per_payload: 10_000,
             max_nesting: 127,
+            max_namespaces: 100,
             transports: Transports::default(),
             recovery: None,
             retain_handshake: false,

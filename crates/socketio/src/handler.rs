@@ -71,6 +71,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct ConnectRequest {
     /// The id the socket will have, if it is let in. (One that is recovered keeps its own.)
     pub socket_id: String,
+    /// The name of the namespace.
+    pub namespace: Box<str>,
     /// What the client gave as `auth`: a JSON object. Clients that come back to a socket add `pid` and `offset`.
     pub auth: Option<Box<RawValue>>,
     /// The HTTP request that opened the connection.

@@ -61,6 +61,7 @@ mod event;
 mod handler;
 mod id;
 mod namespace;
+mod namespaces;
 mod packet;
 mod query;
 mod reason;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     BoxFuture, Broadcast, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
     id::Id,
+    namespaces::Children,
     recovery::Asked,
     rooms::Rooms,
     server::Server,
@@ -14,8 +15,18 @@ use crate::{
 
 pub(crate) struct Namespace<H> {
     pub(crate) name: Box<str>,
-    pub(crate) handler: H,
+    pub(crate) handler: Arc<H>,
     pub(crate) rooms: Rooms,
+    /// What it takes itself out of when the last who was in it is gone.
+    pub(crate) among: Option<Arc<Children>>,
+}
+
+impl<H> Drop for Namespace<H> {
+    fn drop(&mut self) {
+        if let Some(among) = &self.among {
+            among.gone(&self.name);
+        }
+    }
 }
 
 /// What a connection sees of a namespace.

@@ -89,6 +89,10 @@ impl Rooms {
         self.joined.read().members.iter().map(|(room, members)| (room.clone(), members.len())).collect()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.iter().all(|shard| shard.lock().is_empty())
+    }
+
     /// Whom a broadcast is for, each once.
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
         let joined = self.joined.read();

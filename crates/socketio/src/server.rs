@@ -18,11 +18,10 @@ use crate::{
     broadcast,
     driver::{Driver, Link},
     id::Id,
-    namespace::{AnyNamespace, Namespace},
+    namespaces::Namespaces,
     recovery::Recoverable,
     registry::Registry,
     request,
-    rooms::Rooms,
     session::{Session, engine_frames},
     stopping::Stopping,
     sweep::{self, Lane, Timers},
@@ -45,7 +44,7 @@ pub struct SocketIo {
 pub(crate) struct Server {
     pub(crate) config: Config,
     pub(crate) path: Box<str>,
-    pub(crate) namespaces: Vec<Arc<dyn AnyNamespace>>,
+    pub(crate) namespaces: Namespaces,
     pub(crate) engine: Option<Arc<dyn EngineHandler>>,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) cors: Option<Box<AllowOrigin>>,
@@ -73,7 +72,7 @@ pub struct Connections {
 /// Puts a server together.
 pub struct Builder {
     config: Config,
-    namespaces: Vec<Arc<dyn AnyNamespace>>,
+    namespaces: Namespaces,
     engine: Option<Arc<dyn EngineHandler>>,
     allow_request: Option<Box<AllowRequest>>,
     cors: Option<Box<AllowOrigin>>,
@@ -85,8 +84,19 @@ impl Builder {
     #[must_use]
     pub fn namespace<H: Handler>(mut self, name: &str, handler: H) -> Self {
         let name: Box<str> = if name.starts_with('/') { name.into() } else { format!("/{name}").into_boxed_str() };
-        self.namespaces.retain(|namespace| namespace.name() != &*name);
-        self.namespaces.push(Arc::new(Namespace { name, handler, rooms: Rooms::default() }));
+        self.namespaces.add(name, handler);
+        self
+    }
+
+    /// Adds all namespaces whose names, with their slash, `has` says yes to: each is made when the first client asks for it, and is gone
+    /// with its last socket. They are apart from one another, each with rooms of its own, but share the handler, which finds the name
+    /// in [`crate::ConnectRequest::namespace`] and [`crate::Socket::namespace`]. Names given to [`Self::namespace`] come first, and dynamic
+    /// ones are asked in the order they were added.
+    ///
+    /// Any name may be asked for: `has` should know how long one can be.
+    #[must_use]
+    pub fn dynamic_namespace<H: Handler>(mut self, has: impl Fn(&str) -> bool + Send + Sync + 'static, handler: H) -> Self {
+        self.namespaces.add_dynamic(has, handler);
         self
     }
 
@@ -157,7 +167,7 @@ impl Builder {
 impl SocketIo {
     /// Starts to put a server together.
     pub fn builder(config: Config) -> Builder {
-        Builder { config, namespaces: Vec::new(), engine: None, allow_request: None, cors: None, adapter: None }
+        Builder { config, namespaces: Namespaces::default(), engine: None, allow_request: None, cors: None, adapter: None }
     }
 
     /// Whether a request for this path is for [`Self::handle`].
@@ -180,14 +190,19 @@ impl SocketIo {
 
     /// All sockets of a namespace, to speak to or to choose from. `None` if there is no such namespace.
     pub fn of(&self, namespace: &str) -> Option<Broadcast> {
-        let found = self.server.namespaces.iter().find(|found| found.name() == namespace)?;
-        Some(Broadcast::new(self.server.clone(), found.clone()))
+        let found = self.server.namespaces.find(namespace)?;
+        Some(Broadcast::new(self.server.clone(), found))
+    }
+
+    /// The names of all namespaces that are there now: of dynamic ones, those that somebody is in.
+    pub fn namespaces(&self) -> Vec<String> {
+        self.server.namespaces.names()
     }
 
     /// Sends another node's broadcast to the sockets of this one: see [`Adapter`].
     pub fn deliver(&self, target: &Target, packet: &Packet) {
-        if let Some(namespace) = self.server.namespaces.iter().find(|found| found.name() == &*target.namespace) {
-            broadcast::deliver(&**namespace, target, packet);
+        if let Some(namespace) = self.server.namespaces.find(&target.namespace) {
+            broadcast::deliver(&*namespace, target, packet);
         }
     }
 

@@ -8,41 +8,48 @@ use std::{
 use serde_json::value::RawValue;
 
 use super::{Dispatch, Entry, Outcome, State};
-use crate::{BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id, session::Session, socket::Admitted};
+use crate::{
+    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id, namespace::AnyNamespace, session::Session, socket::Admitted,
+};
 
 /// What a handler made of a CONNECT.
 type Decision = Result<Admitted, ConnectError>;
 
 pub(super) struct Connecting {
-    pub(super) namespace: usize,
+    pub(super) namespace: Arc<dyn AnyNamespace>,
     future: BoxFuture<'static, Decision>,
 }
 
 impl Dispatch {
     pub(super) fn connect(&mut self, session: &Arc<Session>, name: &str, auth: Option<&str>) -> Outcome {
         let server = &session.server;
-        let Some(namespace) = server.namespaces.iter().position(|namespace| namespace.name() == name) else {
-            let _ = session.push(Packet::connect_error(name, "Invalid namespace", None).into_frames(), None);
-            return Ok(());
-        };
-        match self.find(session, name) {
+        let namespace = match self.find(name) {
             Some(at) if matches!(self.entries[at].state, State::Left) => {
                 self.entries[at].state = State::Connecting;
+                self.entries[at].namespace.clone()
             }
             // In it, or on the way in. A client whose user says `connect()` twice asks twice, and is content with one answer.
             Some(_) => return Ok(()),
             None => {
+                let opened = (self.entries.len() < server.config.max_namespaces).then(|| server.namespaces.open(name));
+                let Some(Some(namespace)) = opened else {
+                    let why = if opened.is_none() { "Too many namespaces" } else { "Invalid namespace" };
+                    let _ = session.push(Packet::connect_error(name, why, None).into_frames(), None);
+                    return Ok(());
+                };
                 self.entries.reserve_exact(1);
-                self.entries.push(Entry { namespace, state: State::Connecting });
+                self.entries.push(Entry { namespace: namespace.clone(), state: State::Connecting });
+                namespace
             }
-        }
+        };
         let Ok(id) = Id::random() else { return Err(DisconnectReason::TransportError) };
         let request = ConnectRequest {
             socket_id: id.as_str().to_owned(),
+            namespace: name.into(),
             auth: auth.and_then(|auth| RawValue::from_string(auth.to_owned()).ok()),
             handshake: session.handshake(),
         };
-        let deciding = server.namespaces[namespace].clone().connect(session.clone(), id, request);
+        let deciding = namespace.clone().connect(session.clone(), id, request);
         let limit = server.config.connect_timeout;
         let future = Box::pin(async move {
             match tokio::time::timeout(limit, deciding).await {
@@ -61,9 +68,8 @@ impl Dispatch {
             match connecting.future.as_mut().poll(cx) {
                 Poll::Pending => at += 1,
                 Poll::Ready(decision) => {
-                    let namespace = connecting.namespace;
-                    drop(self.connecting.remove(at));
-                    self.decided(session, namespace, decision);
+                    let namespace = self.connecting.remove(at).namespace;
+                    self.decided(session, &namespace, decision);
                 }
             }
         }
@@ -72,10 +78,10 @@ impl Dispatch {
         }
     }
 
-    fn decided(&mut self, session: &Arc<Session>, namespace: usize, decision: Decision) {
-        let Some(at) = self.entries.iter().position(|entry| entry.namespace == namespace) else { return };
+    fn decided(&mut self, session: &Arc<Session>, namespace: &Arc<dyn AnyNamespace>, decision: Decision) {
+        let Some(at) = self.entries.iter().position(|entry| Arc::ptr_eq(&entry.namespace, namespace)) else { return };
         let server = &session.server;
-        let name = server.namespaces[namespace].name();
+        let name = namespace.name();
         match decision {
             Ok(Admitted { socket, resumes_after }) => {
                 if !socket.clone().admit(session, resumes_after) {
@@ -87,7 +93,8 @@ impl Dispatch {
                 self.entries[at].state = State::Open(socket.clone());
                 session.set_joined();
                 let is_in = |entry: &Entry| matches!(entry.state, State::Open(_));
-                if !server.config.retain_handshake && self.entries.iter().filter(|entry| is_in(entry)).count() == server.namespaces.len() {
+                let count = self.entries.iter().filter(|entry| is_in(entry)).count();
+                if !server.config.retain_handshake && server.namespaces.count() == Some(count) {
                     session.forget_handshake();
                 }
                 socket.connected(resumes_after.is_some());

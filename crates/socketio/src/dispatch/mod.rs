@@ -16,6 +16,7 @@ use crate::{
         json::EventParts,
         packet::{self, Incoming},
     },
+    namespace::AnyNamespace,
     session::Session,
     socket::AnySocket,
 };
@@ -36,9 +37,9 @@ pub(crate) struct Dispatch {
     fresh: bool,
 }
 
-/// A namespace this connection has to do with, by its place in the server's list.
+/// A namespace this connection has to do with.
 struct Entry {
-    namespace: usize,
+    namespace: Arc<dyn AnyNamespace>,
     state: State,
 }
 
@@ -51,7 +52,7 @@ enum State {
 
 /// It belongs to the socket whose event it came from, and is dropped with it.
 struct Hold {
-    namespace: usize,
+    namespace: Arc<dyn AnyNamespace>,
     future: BoxFuture<'static, ()>,
 }
 
@@ -78,7 +79,7 @@ enum Data {
     Binary(Bytes),
 }
 
-/// An open socket, and the place of its namespace in the server's list.
+/// An open socket, and where in `entries` it is.
 type Found = (usize, Arc<dyn AnySocket>);
 
 type Outcome = Result<(), DisconnectReason>;
@@ -96,13 +97,13 @@ impl Dispatch {
     }
 
     /// Takes a binary message. `Err` ends the connection.
-    pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+    pub(crate) fn binary(&mut self, data: Bytes) -> Outcome {
         if self.holds() {
             let bytes = data.len();
             self.put_off(Data::Binary(data), bytes);
             return Ok(());
         }
-        self.take_binary(session, data)
+        self.take_binary(data)
     }
 
     fn holds(&self) -> bool {
@@ -117,7 +118,7 @@ impl Dispatch {
             return false;
         }
         let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
-        let Some(at) = self.find(session, namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
+        let Some(at) = self.find(namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
         self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // There may be nothing any more that holds back what waits.
         self.fresh = true;
@@ -128,8 +129,8 @@ impl Dispatch {
     fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
         if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left) {
-            let namespace = entry.namespace;
-            self.hold.take_if(|hold| hold.namespace == namespace);
+            let namespace = &entry.namespace;
+            self.hold.take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
             end(session, socket, reason);
         }
     }
@@ -177,7 +178,7 @@ impl Dispatch {
                 }
                 Data::Binary(data) => {
                     pending.bytes -= data.len() + PENDING_OVERHEAD;
-                    self.take_binary(session, data)?;
+                    self.take_binary(data)?;
                 }
             }
         }
@@ -195,16 +196,14 @@ impl Dispatch {
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
-                self.event(session, namespace, text.into(), &parts, Vec::new(), ack)
-            }
+            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => self.event(namespace, text.into(), &parts, Vec::new(), ack),
             Incoming::Event { namespace, ack, text, parts, attachments } => {
                 let packet = PartialPacket::Event { text: text.into(), parts, ack };
                 self.start_partial(namespace, packet, attachments);
                 Ok(())
             }
             Incoming::Ack { namespace, id, args, attachments: 0 } => {
-                self.acknowledged(session, namespace, id, AckReply { args: args.into(), attachments: Vec::new() })
+                self.acknowledged(namespace, id, AckReply { args: args.into(), attachments: Vec::new() })
             }
             Incoming::Ack { namespace, id, args, attachments } => {
                 self.start_partial(namespace, PartialPacket::Ack { id, args: args.into() }, attachments);
@@ -218,7 +217,7 @@ impl Dispatch {
         self.partial = Some(Box::new(partial));
     }
 
-    fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+    fn take_binary(&mut self, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.attachments.push(data);
         let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
@@ -226,59 +225,50 @@ impl Dispatch {
         };
         let Partial { namespace, packet, attachments, .. } = *whole;
         match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(session, &namespace, text, &parts, attachments, ack),
-            PartialPacket::Ack { id, args } => self.acknowledged(session, &namespace, id, AckReply { args, attachments }),
+            PartialPacket::Event { text, parts, ack } => self.event(&namespace, text, &parts, attachments, ack),
+            PartialPacket::Ack { id, args } => self.acknowledged(&namespace, id, AckReply { args, attachments }),
         }
     }
 
     /// Where in `entries` a namespace is.
-    fn find(&self, session: &Session, name: &str) -> Option<usize> {
-        let namespaces = &session.server.namespaces;
-        self.entries.iter().position(|entry| namespaces[entry.namespace].name() == name)
+    fn find(&self, name: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.namespace.name() == name)
     }
 
     fn disconnect(&mut self, session: &Session, name: &str) -> Outcome {
-        let at = self.find(session, name).ok_or(DisconnectReason::ParseError)?;
+        let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = self.entries.swap_remove(at);
         match entry.state {
-            State::Connecting => self.connecting.retain(|connecting| connecting.namespace != entry.namespace),
+            State::Connecting => self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &entry.namespace)),
             State::Open(socket) => end(session, socket, DisconnectReason::ClientNamespaceDisconnect),
             State::Left => {}
         }
         Ok(())
     }
 
-    fn event(
-        &mut self,
-        session: &Session,
-        name: &str,
-        text: Box<str>,
-        parts: &EventParts,
-        attachments: Vec<Bytes>,
-        ack: Option<u64>,
-    ) -> Outcome {
-        if let Some((namespace, socket)) = self.socket(session, name)? {
+    fn event(&mut self, name: &str, text: Box<str>, parts: &EventParts, attachments: Vec<Bytes>, ack: Option<u64>) -> Outcome {
+        if let Some((at, socket)) = self.socket(name)? {
             let future = socket.event(text, parts, attachments, ack);
-            self.hold = future.map(|future| Hold { namespace, future });
+            self.hold = future.map(|future| Hold { namespace: self.entries[at].namespace.clone(), future });
             self.fresh |= self.hold.is_some();
         }
         Ok(())
     }
 
-    fn acknowledged(&self, session: &Session, name: &str, id: u64, reply: AckReply) -> Outcome {
-        if let Some((_, socket)) = self.socket(session, name)? {
+    fn acknowledged(&self, name: &str, id: u64, reply: AckReply) -> Outcome {
+        if let Some((_, socket)) = self.socket(name)? {
             socket.acknowledged(id, reply);
         }
         Ok(())
     }
 
-    /// The socket that a packet is for, and its namespace. `None` if the server has taken it out and the client did not know yet.
-    fn socket(&self, session: &Session, name: &str) -> Result<Option<Found>, DisconnectReason> {
-        let at = self.find(session, name).ok_or(DisconnectReason::ParseError)?;
+    /// The socket that a packet is for. `None` if the server has taken it out and the client did not know yet.
+    fn socket(&self, name: &str) -> Result<Option<Found>, DisconnectReason> {
+        let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = &self.entries[at];
         match &entry.state {
             State::Connecting => Err(DisconnectReason::ParseError),
-            State::Open(socket) => Ok((!socket.has_left()).then(|| (entry.namespace, socket.clone()))),
+            State::Open(socket) => Ok((!socket.has_left()).then(|| (at, socket.clone()))),
             State::Left => Ok(None),
         }
     }
