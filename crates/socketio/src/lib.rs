@@ -58,6 +58,9 @@ mod dispatch;
 mod driver;
 mod engine;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod id;
 mod namespace;

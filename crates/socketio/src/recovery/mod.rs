@@ -63,7 +63,7 @@ impl Recoverable {
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     pub(crate) pid: String,
-    offset: Option<String>,
+    pub(crate) offset: Option<String>,
 }
 
 impl Asked {

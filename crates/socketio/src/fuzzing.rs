@@ -1,0 +1,221 @@
+//! What must hold for any bytes at all. Each function is a fuzz target (`fuzz/`), and is tried on the kept corpus and on random bytes
+//! with every test run.
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used)]
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    Config, ConnectRequest, DisconnectReason, Handshake, Packet, Recovery, SocketIo, TransportKind,
+    codec::{
+        engine, frame, json,
+        message::{Limits, Message, Reader},
+        packet::{self, Incoming},
+        payload,
+    },
+    id::Id,
+    packet::append_payload,
+    query,
+    recovery::{Asked, Recovering, Suspend},
+    session::{Item, Session},
+};
+
+/// Engine.IO payloads, as a POST brings them; and whatever stands for frames, as a poll is answered.
+pub fn payload(data: &[u8]) {
+    let mut out = Vec::new();
+    append_payload(&mut out, data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    assert_eq!(payload::packets(text).count(), payload::count(text));
+    for packet in payload::packets(text).filter(|packet| payload::is_packet(packet)) {
+        match packet.strip_prefix('b') {
+            Some(base64) => drop(payload::binary(base64)),
+            None => assert!(engine::decode(packet).is_some(), "{packet}"),
+        }
+    }
+}
+
+/// Socket.IO packets: what is taken for an event is one to `serde_json` too, with the same parts, and is read again as it is written.
+pub fn packet(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match packet::decode(text, 10, 127) {
+        Ok(Incoming::Event { namespace, ack, text, parts, attachments }) => {
+            assert!(attachments <= 10);
+            // As raw values: a number out of range or half of a surrogate pair is well-formed all the same, for clients to make sense of.
+            let mut values: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap();
+            let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]).to_owned();
+            assert_eq!(serde_json::from_str::<String>(values.remove(0).get()).unwrap(), name);
+            let args = &text[parts.args];
+            check_elements(args, &values);
+            let again = Packet::encode_event(namespace, ack, &name, args, &[]);
+            let mut payload = Vec::new();
+            append_payload(&mut payload, &again.into_frames());
+            let payload = String::from_utf8(payload).unwrap();
+            let Ok(Incoming::Event { namespace: again_namespace, ack: again_ack, text, parts, .. }) =
+                packet::decode(&payload[1..], 10, 127)
+            else {
+                panic!("{payload}");
+            };
+            assert_eq!((again_namespace, again_ack, &text[parts.args]), (namespace, ack, args));
+        }
+        Ok(Incoming::Ack { args, attachments, .. }) => {
+            assert!(attachments <= 10);
+            check_elements(args, &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap());
+        }
+        Ok(Incoming::Connect { auth: Some(auth), .. }) => {
+            assert!(serde_json::from_str::<&RawValue>(auth).unwrap().get().starts_with('{'));
+        }
+        Ok(_) | Err(_) => {}
+    }
+}
+
+fn check_elements(args: &str, values: &[Box<RawValue>]) {
+    for (at, value) in values.iter().enumerate() {
+        assert_eq!(json::element(args, at), Some(value.get()));
+    }
+    assert_eq!(json::element(args, values.len()), None);
+}
+
+/// WebSocket frames: however the network cuts them up, the same messages come out, and no more is kept than the limits say. The first
+/// byte says where to cut.
+pub fn frames(data: &[u8]) {
+    let Some((&cut, data)) = data.split_first() else { return };
+    let limits = Limits { max_payload: 300, max_fragments: 4 };
+    let read = |piece: usize| {
+        let (mut reader, mut got) = (Reader::default(), Vec::new());
+        for piece in data.chunks(piece) {
+            let fed = reader.feed(&mut piece.to_vec(), limits, &mut |message| {
+                got.push(match message {
+                    Message::Text(text) => format!("text {text}"),
+                    other => format!("{other:?}"),
+                });
+                ControlFlow::Continue(())
+            });
+            if let Err(error) = fed {
+                got.push(format!("{error:?}"));
+                break;
+            }
+            // A frame and its header may be incomplete, and a message too; vectors grow by doubling.
+            assert!(reader.kept() <= 4 * (limits.max_payload + 14), "{}", reader.kept());
+        }
+        got
+    };
+    assert_eq!(read(usize::from(cut) + 1), read(data.len().max(1)));
+    let _ = frame::server_frames(data).count();
+}
+
+/// Query strings: what is written so that every byte is escaped is read as it was.
+pub fn query(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = query::find(&text, "transport");
+    let escaped: String = data.iter().map(|byte| format!("%{byte:02x}")).collect();
+    let found = query::find(&format!("{text}&b{escaped}={escaped}"), &format!("b{text}")).map(std::borrow::Cow::into_owned);
+    if !text.contains('&') && !text.starts_with('b') {
+        assert_eq!(found.as_deref(), Some(&*text));
+    }
+}
+
+/// The life of a socket that is recovered, as `data` has it: whatever is emitted, lost and asked for, a client that is let back in
+/// gets all that it missed, in order, and once. What stands behind the first line is an `auth`, or an offset.
+pub fn recovery(data: &[u8]) {
+    let (script, said) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len()));
+    let said = String::from_utf8_lossy(said).trim_start().to_owned();
+    let peer = ([127, 0, 0, 1], 1).into();
+    let handshake = Arc::new(Handshake::bare(peer));
+    let auth = RawValue::from_string(said.clone()).ok();
+    let request = ConnectRequest { socket_id: String::new(), namespace: "/".into(), auth, handshake: handshake.clone() };
+    let asked = Asked::read(&request);
+    let limits = Recovery { max_bytes: 2_000, max_total_bytes: 3_000, ..Recovery::default() };
+    let server = SocketIo::builder(Config { recovery: Some(limits), ..Config::default() }).build().server;
+    let session = || Session::new(server.clone(), Id::random().unwrap(), TransportKind::WebSocket, handshake.clone());
+    let mut current = session();
+    let recovering = Recovering::new(current.clone(), 7).unwrap();
+    // What the client has, and what was emitted, by number.
+    let (mut has, mut last, mut is_away, mut is_lost) = (0, 0, false, false);
+    for &op in script {
+        match op {
+            b'e'..=b'z' => {
+                let packet = Packet::event("/", "n", &format!("{},\"{}\"", last + 1, "x".repeat(usize::from(op - b'e') * 20)));
+                // One that does not fit is not for a client who is away, and then nothing more is.
+                match recovering.push_events(&packet.into_frames(), None) {
+                    Ok(()) => last += 1,
+                    Err(_) => is_lost = true,
+                }
+            }
+            b'L' if !is_away => {
+                is_away = matches!(recovering.suspend(&current, DisconnectReason::TransportClose), Suspend::Until(_));
+                assert!(is_away);
+            }
+            b'R' if !is_away => has = received(&current, has),
+            b'C' | b'W' => {
+                let offset = if op == b'C' { Some(format!("{has}.7")) } else { asked.as_ref().and_then(|asked| asked.offset.clone()) };
+                let asked = Asked { pid: recovering.pid.as_str().to_owned(), offset };
+                let Some(after) = recovering.resumes_after(&asked) else { continue };
+                assert!(is_away && !is_lost && after <= last);
+                current = session();
+                assert!(recovering.resume(&current, after, &Packet::connected("/", "x", None).into_frames()));
+                is_away = false;
+                has = received(&current, after);
+                assert_eq!(has, last, "nothing is missing");
+            }
+            _ => {}
+        }
+        assert!(server.recoverable.bytes() <= 2_000);
+    }
+    drop(recovering);
+    assert_eq!(server.recoverable.bytes(), 0);
+}
+
+/// Takes what is queued. Gives the last event's number, having seen that each follows on the one before.
+fn received(session: &Session, mut has: u64) -> u64 {
+    for item in session.take_queue(usize::MAX) {
+        let Item::Frames(frames) = item else { continue };
+        for (_, data) in frame::server_frames(&frames) {
+            let text = std::str::from_utf8(data).unwrap();
+            if let Some(event) = text.strip_prefix("42") {
+                has += 1;
+                let values: Vec<Value> = serde_json::from_str(event).unwrap();
+                assert_eq!((values[1].as_u64(), values[3].as_str()), (Some(has), Some(&*format!("{has}.7"))));
+            }
+        }
+    }
+    has
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Target = fn(&[u8]);
+    const TARGETS: [(&str, Target); 5] =
+        [("payload", payload), ("packet", packet), ("frames", frames), ("query", query), ("recovery", recovery)];
+
+    #[test]
+    fn the_kept_corpus() {
+        for (name, target) in TARGETS {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let mut count = 0;
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                target(&std::fs::read(entry.unwrap().path()).unwrap());
+                count += 1;
+            }
+            assert!(count > 0, "no corpus for {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(data in prop::collection::vec(any::<u8>(), 0..400)) {
+            TARGETS.iter().for_each(|(_, target)| target(&data));
+        }
+
+        #[test]
+        fn any_life(script in "[e-zLRCW]{0,80}", offset in "[0-9]{1,2}(\\.7)?") {
+            recovery(format!("{script}\n{{\"pid\":\"\",\"offset\":\"{offset}\"}}").as_bytes());
+        }
+    }
+}
