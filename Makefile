@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 # Everything, then the chat page on the embedded default.
 run: build
-	@exec target/release/lamplight serve
+	@exec $${CARGO_TARGET_DIR:-target}/release/lamplight serve
 
 # target/release/lamplight, with the page inside.
 build: page
