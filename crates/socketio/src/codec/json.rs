@@ -1,9 +1,9 @@
 //! Just enough JSON to know that a packet is well-formed and where its arguments stand, without building anything.
 //! Nesting is kept in the bits of one number, so that no input can exhaust the stack or the memory.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 
 /// The most levels of nesting that can be asked for.
 pub const MAX_NESTING: usize = 127;
@@ -196,81 +196,106 @@ fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a whole number.
+/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a whole number. Numbers out of range and
+/// halves of surrogate pairs are as good here as they are to [`event`].
 pub fn placeholders_in_range(text: &str, attachments: usize) -> bool {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    Placeholders(attachments).deserialize(&mut reader).is_ok()
+    walk_objects(text.as_bytes(), attachments).is_some()
 }
 
-/// Walks over a value and fails at the first placeholder that names no attachment. `serde_json` bounds its depth.
-#[derive(Clone, Copy)]
-struct Placeholders(usize);
-
-impl<'de> DeserializeSeed<'de> for Placeholders {
-    type Value = Seen;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
-        deserializer.deserialize_any(self)
-    }
+/// A container that is open, and what matters of an object so far.
+#[derive(Default)]
+struct Open {
+    is_object: bool,
+    wants_key: bool,
+    key: Key,
+    is_placeholder: bool,
+    num: Option<u64>,
 }
 
-/// What of a value matters to the object around it.
-enum Seen {
-    True,
-    Whole(u64),
+#[derive(Clone, Copy, Default)]
+enum Key {
+    Placeholder,
+    Num,
+    #[default]
     Other,
 }
 
-impl<'de> Visitor<'de> for Placeholders {
-    type Value = Seen;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON whose placeholders are in range")
+impl Open {
+    /// The value of the last key.
+    fn set(&mut self, is_true: bool, num: Option<u64>) {
+        match self.key {
+            Key::Placeholder => self.is_placeholder = is_true,
+            Key::Num => self.num = num,
+            Key::Other => {}
+        }
     }
+}
 
-    fn visit_bool<E>(self, value: bool) -> Result<Seen, E> {
-        Ok(if value { Seen::True } else { Seen::Other })
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Seen, E> {
-        Ok(Seen::Whole(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Seen, E> {
-        Ok(Seen::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Seen, E> {
-        Ok(Seen::Other)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Seen, E> {
-        Ok(Seen::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Seen, E> {
-        Ok(Seen::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Seen, A::Error> {
-        while seq.next_element_seed(self)?.is_some() {}
-        Ok(Seen::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
-        let (mut is_placeholder, mut num) = (false, None);
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            let seen = map.next_value_seed(self)?;
-            match &*key {
-                "_placeholder" => is_placeholder = matches!(seen, Seen::True),
-                "num" => num = if let Seen::Whole(num) = seen { Some(num) } else { None },
-                _ => {}
+/// Goes through all objects, and stops at the first placeholder that names no attachment.
+fn walk_objects(bytes: &[u8], attachments: usize) -> Option<()> {
+    let mut open: Vec<Open> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let (mut is_true, mut num) = (false, None);
+        match byte {
+            b',' | b':' => {
+                if let Some(top) = open.last_mut() {
+                    top.wants_key = top.is_object && byte == b',';
+                }
+                at += 1;
+                continue;
+            }
+            b'}' | b']' => {
+                let closed = open.pop()?;
+                if closed.is_placeholder && closed.num.is_none_or(|num| num >= attachments as u64) {
+                    return None;
+                }
+                at += 1;
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => {
+                at += 1;
+                continue;
+            }
+            b'"' => {
+                let end = string(bytes, at)?;
+                if let Some(top) = open.last_mut().filter(|top| top.wants_key) {
+                    top.key = key_of(&bytes[at..end]);
+                    at = end;
+                    continue;
+                }
+                at = end;
+            }
+            b'{' | b'[' => at += 1,
+            b't' => {
+                is_true = true;
+                at = literal(bytes, at, b"true")?;
+            }
+            b'f' => at = literal(bytes, at, b"false")?,
+            b'n' => at = literal(bytes, at, b"null")?,
+            _ => {
+                let end = number(bytes, at)?;
+                num = std::str::from_utf8(&bytes[at..end]).ok()?.parse().ok();
+                at = end;
             }
         }
-        if is_placeholder && num.is_none_or(|num| num >= self.0 as u64) {
-            return Err(serde::de::Error::custom("a placeholder that names no attachment"));
+        if let Some(top) = open.last_mut() {
+            top.set(is_true, num);
         }
-        Ok(Seen::Other)
+        if matches!(byte, b'{' | b'[') {
+            open.push(Open { is_object: byte == b'{', wants_key: byte == b'{', ..Open::default() });
+        }
+    }
+    Some(())
+}
+
+/// What a key, in its quotes, stands for.
+fn key_of(quoted: &[u8]) -> Key {
+    let escaped: Option<String> = memchr::memchr(b'\\', quoted).and_then(|_| serde_json::from_slice(quoted).ok());
+    match escaped.as_ref().map_or(&quoted[1..quoted.len() - 1], |key| key.as_bytes()) {
+        b"_placeholder" => Key::Placeholder,
+        b"num" => Key::Num,
+        _ => Key::Other,
     }
 }
 
@@ -327,6 +352,12 @@ mod tests {
         assert!(!fits("[{\"_placeholder\":true}]"));
         assert!(!fits("[{\"x\":{\"_placeholder\":true,\"num\":2}}]"));
         assert!(!fits("[{\"_pl\\u0061ceholder\":true,\"num\":2}]"), "an escaped key is the same key");
+        assert!(
+            fits("[1e400,\"\\ud83d\",{\"\\ud83d\":\"_placeholder\"},{\"a\":\"num\",\"_placeholder\":[true]}]"),
+            "what is no placeholder"
+        );
+        assert!(fits("[{\"_placeholder\":true,\"num\":{\"num\":7},\"num\":1}]"), "the last one counts");
+        assert!(!fits("[{\"_placeholder\":{},\"num\":[1,2],\"_placeholder\":true}]"));
     }
 
     proptest! {

@@ -78,7 +78,7 @@ pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<
         let (count, after) = digits(rest);
         attachments = count.parse().map_err(|_| PacketError::Attachments)?;
         rest = after.strip_prefix('-').ok_or(PacketError::Attachments)?;
-        if attachments > max_attachments {
+        if attachments == 0 || attachments > max_attachments {
             return Err(PacketError::Attachments);
         }
     }
@@ -187,7 +187,8 @@ mod tests {
             ("599999999999999999999999-[\"a\"]", Attachments),
             ("51-[\"a\",{\"_placeholder\":true,\"num\":1}]", Placeholder),
             ("51-[\"a\",{\"_placeholder\":true,\"num\":0.5}]", Placeholder),
-            ("50-[\"a\",{\"_placeholder\":true,\"num\":0}]", Placeholder),
+            ("50-[\"a\"]", Attachments),
+            ("60-1[]", Attachments),
             ("61-1[{\"_placeholder\":true,\"num\":-1}]", Placeholder),
         ] {
             assert_eq!(read(text), Err(error), "{text}");
