@@ -90,11 +90,13 @@ pub struct Recovery {
     pub max_bytes: usize,
     /// Bytes kept for all sockets together. Default 64 MiB.
     pub max_total_bytes: usize,
+    /// Sockets that may wait for their clients at the same time; what comes on top ends with its connection. Default 20,000.
+    pub max_waiting: usize,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20 }
+        Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20, max_waiting: 20_000 }
     }
 }
 

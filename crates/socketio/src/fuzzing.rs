@@ -161,9 +161,10 @@ pub fn recovery(data: &[u8]) {
             _ => {}
         }
         assert!(server.recoverable.bytes() <= 2_000);
+        assert_eq!(server.recoverable.waiting(), usize::from(is_away));
     }
     drop(recovering);
-    assert_eq!(server.recoverable.bytes(), 0);
+    assert_eq!((server.recoverable.bytes(), server.recoverable.waiting()), (0, 0));
 }
 
 /// Takes what is queued. Gives the last event's number, having seen that each follows on the one before.

@@ -90,7 +90,8 @@ impl SocketIo {
     ///
     /// A connection closes in its next turn. What is emitted or acknowledged before that goes out too; then its sockets'
     /// [`crate::Handler::disconnected`] is called, from which on they take nothing, and then the last bytes and the close are sent. Futures
-    /// that handlers gave back are dropped: see [`Self::pause_events`] for a stop that lets them finish.
+    /// that handlers gave back are dropped: see [`Self::pause_events`] for a stop that lets them finish. No socket waits for its client to
+    /// come back any more; those that do already are left to their time.
     pub fn drain(&self) {
         self.server.stopping.draining.store(true, Ordering::SeqCst);
         self.close_all();

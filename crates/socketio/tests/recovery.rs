@@ -237,6 +237,22 @@ async fn what_is_kept_is_bounded_by_socket_and_in_all() {
     }
 }
 
+#[tokio::test]
+async fn only_so_many_wait_at_once() {
+    let fixture = server(Recovery { max_waiting: 2, ..Recovery::default() }).await;
+    let (first, mut memory, _) = join(&fixture).await;
+    lose(&fixture, first).await;
+    let (second, ..) = join(&fixture).await;
+    lose(&fixture, second).await;
+    let (third, ..) = join(&fixture).await;
+    drop(third);
+    fixture.log.wait_for("disconnected: transport close").await;
+    // Once one is back there is room again.
+    let (first, _) = come_back(&fixture, &mut memory).await;
+    lose(&fixture, first).await;
+    come_back(&fixture, &mut memory).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_taken_for_alive_is_displaced_first() {
     let fixture = server(Recovery::default()).await;

@@ -37,6 +37,8 @@ pub(crate) struct Recoverable {
     sockets: Mutex<HashMap<u64, Arc<dyn AnySocket>>>,
     /// Bytes kept for all of them.
     bytes: AtomicUsize,
+    /// How many wait for their clients.
+    waiting: AtomicUsize,
 }
 
 impl Recoverable {
@@ -51,6 +53,11 @@ impl Recoverable {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     fn remove(&self, key: u64) {
@@ -104,6 +111,21 @@ pub(crate) enum Suspend {
     NotCarried,
     /// It waits.
     Until(Instant),
+}
+
+impl State {
+    /// Every change of this goes through here, so that the count of those who wait is right.
+    fn set(&mut self, carried: Carried) -> Carried {
+        let waiting = &self.session.server.recoverable.waiting;
+        if matches!(carried, Carried::Not { .. }) {
+            waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        let before = std::mem::replace(&mut self.carried, carried);
+        if matches!(before, Carried::Not { .. }) {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        before
+    }
 }
 
 impl Recovering {
@@ -202,7 +224,7 @@ impl Recovering {
         let mut all = BytesMut::new();
         state.kept.frames().for_each(|frames| all.extend_from_slice(frames));
         all.extend_from_slice(answer);
-        state.carried = Carried::Now;
+        state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
         // If it is not queued the connection is going down, and the socket waits again.
         let _ = session.push(all.freeze(), None);
@@ -220,9 +242,13 @@ impl Recovering {
         let server = &session.server;
         match &server.config.recovery {
             // On a server that stops there is nothing to come back to.
-            Some(limits) if reason.is_recoverable() && !server.stopping.has_begun() => {
+            Some(limits)
+                if reason.is_recoverable()
+                    && !server.stopping.has_begun()
+                    && server.recoverable.waiting.load(Ordering::Relaxed) < limits.max_waiting =>
+            {
                 let since = Instant::now();
-                state.carried = Carried::Not { since, reason };
+                state.set(Carried::Not { since, reason });
                 Suspend::Until(since + limits.window)
             }
             _ => Suspend::Over,
@@ -237,14 +263,14 @@ impl Recovering {
         if now.is_some_and(|now| since + window > now) {
             return None;
         }
-        state.carried = Carried::Over;
+        state.set(Carried::Over);
         Some(reason)
     }
 
     /// The socket is over: nothing is kept for it any more.
     pub(crate) fn forget(&self) {
         let mut state = self.state.lock();
-        state.carried = Carried::Over;
+        state.set(Carried::Over);
         let session = state.session.clone();
         state.kept.break_off(&session.server.recoverable.bytes);
         drop(state);
@@ -264,7 +290,9 @@ impl Recovering {
 
 impl Drop for Recovering {
     fn drop(&mut self) {
-        let State { session, kept, .. } = self.state.get_mut();
+        let state = self.state.get_mut();
+        state.set(Carried::Over);
+        let State { session, kept, .. } = state;
         kept.break_off(&session.server.recoverable.bytes);
     }
 }

@@ -292,8 +292,9 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     drop(waiting);
                     let key = recovering.pid.key();
                     let namespace = self.namespace.clone();
-                    namespace.suspended(&Socket { inner: self }, reason);
+                    // Before the handler is told, which may panic.
                     session.server.timers.push(Lane::Suspended, due, key);
+                    namespace.suspended(&Socket { inner: self }, reason);
                     return;
                 }
             }
