@@ -304,13 +304,14 @@ impl Deliver {
 }
 
 impl Audience for Deliver {
-    fn admit(&self, session: &SessionId, user: &UserId) {
+    fn admit(&self, session: &SessionId, user: &UserId) -> bool {
         let mut sockets = self.sockets.write();
-        let Some(socket) = sockets.by_session.get(session).cloned() else { return };
+        let Some(socket) = sockets.by_session.get(session).cloned() else { return false };
         let theirs = sockets.by_user.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1));
         if !theirs.contains(&socket) {
             theirs.push(socket);
         }
+        true
     }
 
     fn follow(&self, session: &SessionId, mode: Mode) -> bool {

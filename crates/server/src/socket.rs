@@ -1,6 +1,7 @@
 //! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
 
 use crate::auth::{Gate, Proved};
+use crate::connections::{ConnectionCounts, Counted};
 use crate::deliver::Deliver;
 use crate::expiry::Expiries;
 use crate::metrics;
@@ -46,6 +47,8 @@ pub struct Member {
     announced: AtomicBool,
     signed_out: AtomicBool,
     in_flight: AtomicUsize,
+    /// Counts for its address while nobody is connected to it.
+    kept: Mutex<Option<Counted>>,
 }
 
 impl Member {
@@ -92,6 +95,8 @@ pub struct Door {
     pub expiries: Arc<Expiries>,
     /// What is under way: a shutdown waits for it.
     pub tasks: TaskTracker,
+    /// Connections by address, those that may come back included.
+    pub counts: ConnectionCounts,
 }
 
 /// How a request stands to what its socket asks next.
@@ -141,6 +146,7 @@ impl SocketHandler for Door {
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            kept: Mutex::default(),
         })
     }
 
@@ -211,6 +217,39 @@ impl SocketHandler for Door {
         })
     }
 
+    fn recover(&self, socket: &Socket<Member>, fresh: Member) -> Result<(), Member> {
+        let member = socket.data();
+        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof there is.
+        let same = match fresh.who.get() {
+            None => self.handler.identity() == Identity::Open,
+            who => who == member.who.get(),
+        };
+        if !same || member.signed_out.load(Ordering::Acquire) {
+            return Err(fresh);
+        }
+        self.replace_proof(socket, std::mem::take(&mut *fresh.proof.lock()));
+        Ok(())
+    }
+
+    fn suspended(&self, socket: &Socket<Member>, reason: DisconnectReason) {
+        let member = socket.data();
+        match self.counts.add(member.address) {
+            Ok(counted) => *member.kept.lock() = counted,
+            // Nobody gets to leave more behind than they may have open.
+            Err(()) => socket.disconnect(),
+        }
+        self.leave(member, reason);
+    }
+
+    fn recovered(&self, socket: &Socket<Member>) {
+        let member = socket.data();
+        *member.kept.lock() = None;
+        self.deliver.end_if_signed_out(socket);
+        if member.announced.load(Ordering::Acquire) {
+            self.tell(member, Command::Resume);
+        }
+    }
+
     fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
         metrics::disconnected(reason.as_str());
         let member = socket.data();
@@ -219,28 +258,48 @@ impl SocketHandler for Door {
         if let Some(at) = member.proof.lock().expires {
             self.expiries.forget(socket, at);
         }
-        if !member.announced.load(Ordering::Acquire) {
-            return;
-        }
-        let command = if member.signed_out.load(Ordering::Acquire) {
-            Command::SignOut
-        } else {
-            let reason = if reason == DisconnectReason::PingTimeout { OfflineReason::Timeout } else { OfflineReason::Closed };
-            Command::Leave { reason }
-        };
-        let (handler, caller) = (Arc::clone(&self.handler), member.caller());
-        let mut leave: BoxFuture<'static, ()> = Box::pin(async move {
-            if let Err(refusal) = handler.handle(&caller, command).await {
-                tracing::warn!(code = refusal.code.as_str(), "a leave could not be told");
-            }
-        });
-        if leave.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            self.tasks.spawn(leave);
-        }
+        self.leave(member, reason);
     }
 }
 
 impl Door {
+    /// Nobody is connected to this socket any more.
+    fn leave(&self, member: &Member, reason: DisconnectReason) {
+        if !member.announced.load(Ordering::Acquire) {
+            return;
+        }
+        let reason = if reason == DisconnectReason::PingTimeout { OfflineReason::Timeout } else { OfflineReason::Closed };
+        let signed_out = member.signed_out.load(Ordering::Acquire);
+        self.tell(member, if signed_out { Command::SignOut } else { Command::Leave { reason } });
+    }
+
+    /// Does something for a socket that nobody asked for over it.
+    fn tell(&self, member: &Member, command: Command) {
+        let (handler, caller) = (Arc::clone(&self.handler), member.caller());
+        let span = tracing::info_span!("socket", socket = %member.session);
+        let work = async move {
+            if let Err(refusal) = handler.handle(&caller, command).await {
+                tracing::warn!(code = refusal.code.as_str(), "presence could not be told of a socket");
+            }
+        };
+        let mut work: BoxFuture<'static, ()> = Box::pin(work.instrument(span));
+        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.tasks.spawn(work);
+        }
+    }
+
+    /// A fresh proof takes the place of the one before.
+    fn replace_proof(&self, socket: &Socket<Member>, fresh: Proof) {
+        let mut proof = socket.data().proof.lock();
+        if let Some(before) = proof.expires {
+            self.expiries.forget(socket, before);
+        }
+        if let Some(at) = fresh.expires {
+            self.expiries.mind(socket, at);
+        }
+        *proof = fresh;
+    }
+
     /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last word.
     fn claim(&self, member: &Member, user: &UserId) {
         if self.handler.identity() == Identity::Open {
@@ -272,15 +331,7 @@ impl Door {
         if member.user() != Some(user) {
             return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
         }
-        let mut proof = member.proof.lock();
-        if let Some(before) = proof.expires {
-            self.expiries.forget(socket, before);
-        }
-        *proof = Proof { credential: proved.credential, expires: proved.expires };
-        if let Some(at) = proved.expires {
-            self.expiries.mind(socket, at);
-        }
-        drop(proof);
+        self.replace_proof(socket, Proof { credential: proved.credential, expires: proved.expires });
         if !socket.is_connected()
             && let Some(at) = proved.expires
         {

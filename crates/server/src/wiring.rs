@@ -110,12 +110,14 @@ impl Lamplight {
         });
         let expiries = Arc::new(Expiries::default());
         let tasks = TaskTracker::new();
+        let sessions = ConnectionCounts::new(config.limit_connections);
         let door = Door {
             handler: Arc::clone(&handler),
             gate: Arc::clone(&gate),
             deliver: Arc::clone(&deliver),
             expiries: Arc::clone(&expiries),
             tasks: tasks.clone(),
+            counts: sessions.clone(),
         };
         let io = transport(config, door, &gate);
         let ready =
@@ -133,7 +135,7 @@ impl Lamplight {
             router: http::router(site),
             io,
             connections: ConnectionCounts::new(config.limit_connections),
-            sessions: ConnectionCounts::new(config.limit_connections),
+            sessions,
             proxies: config.trusted_proxies.clone(),
             tasks,
         };
@@ -176,6 +178,7 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
         path: config.socket_path.clone(),
         max_payload: config.max_payload,
         connect_timeout: CONNECT_TIMEOUT,
+        recovery: Some(socketio::Recovery::default()),
         ..socketio::Config::default()
     };
     let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));

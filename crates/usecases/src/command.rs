@@ -80,6 +80,9 @@ pub enum Command {
         /// The person is at the device.
         active: bool,
     },
+    /// The socket's connection is back on a socket that announced its user before: nothing of it was lost but its place among
+    /// those who are in.
+    Resume,
     /// The socket is gone.
     Leave {
         /// How.

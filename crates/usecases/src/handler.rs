@@ -131,6 +131,7 @@ impl Handler {
         match command {
             Command::Join { user, mode, name, avatar_url } => self.join(caller, user, mode, name, avatar_url).await,
             Command::Activity { active } => self.activity(caller, active).await,
+            Command::Resume => self.resume(caller).await,
             Command::Leave { reason } => self.leave(caller, reason).await,
             Command::SignOut => self.sign_out(caller).await,
             Command::SetStatus(chosen) => self.set_status(caller, chosen).await,

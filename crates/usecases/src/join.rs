@@ -52,6 +52,17 @@ impl Handler {
         Ok(reply)
     }
 
+    /// Announces a user again whose socket was recovered: it kept its roster and what it watches.
+    pub(crate) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        let (user, session) = caller.on_socket()?;
+        let person = self.remember(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
+        self.store(self.ports.presence.join(session, person)).await?;
+        if !self.ports.audience.admit(session, user) {
+            self.store(self.ports.presence.close(session, OfflineReason::Closed)).await?;
+        }
+        Ok(Reply::Done)
+    }
+
     pub(crate) async fn activity(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
         self.store(self.ports.presence.activity(session, active)).await?;

@@ -340,8 +340,8 @@ pub struct Seen {
 
 /// The sockets of this node, as far as the use cases steer them.
 pub trait Audience: Send + Sync + 'static {
-    /// A socket is a user's from now on and gets what is theirs.
-    fn admit(&self, session: &SessionId, user: &UserId);
+    /// A socket is a user's from now on and gets what is theirs. `false` where the socket has gone.
+    fn admit(&self, session: &SessionId, user: &UserId) -> bool;
     /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where the socket has gone: whoever began
     /// something for it has to end it.
     fn follow(&self, session: &SessionId, mode: Mode) -> bool;

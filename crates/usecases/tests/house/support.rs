@@ -42,8 +42,9 @@ impl Fanout for Street {
 }
 
 impl Audience for Street {
-    fn admit(&self, session: &SessionId, user: &UserId) {
+    fn admit(&self, session: &SessionId, user: &UserId) -> bool {
         self.admitted.lock().push((session.clone(), user.clone()));
+        true
     }
 
     fn follow(&self, session: &SessionId, mode: Mode) -> bool {

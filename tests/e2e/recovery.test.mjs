@@ -1,0 +1,101 @@
+// Connection state recovery, for those who ask for it in the handshake.
+import assert from "node:assert/strict"
+import { describe, test } from "node:test"
+import { conversationOf, crowd, post, register } from "./support/person.mjs"
+import { LOCAL, OPEN, serve } from "./support/server.mjs"
+import { until } from "./support/wait.mjs"
+
+const RECOVERY = { query: { recovery: 1 } }
+
+/** The connection is lost, as a network loses it, and comes back. */
+async function back(client) {
+  const reconnected = client.connected.bind(client)
+  client.socket.connect()
+  await reconnected()
+  return Boolean(client.socket.recovered)
+}
+
+const lose = async (client) => {
+  client.cut()
+  await until(() => !client.socket.connected)
+}
+
+describe("a lost connection", { concurrency: 4 }, () => {
+  test("is given back with what was missed, in order and once, its roster and whom it watches", async (t) => {
+    const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "5s" })
+    const { join } = crowd(t, server)
+    const id = await conversationOf(server, "asha", "ben")
+    const asha = await join("asha", { roster: "diff", options: RECOVERY })
+    const ben = await join("ben", { roster: "diff" })
+    await asha.comes("ben")
+    for (let round = 0; round < 3; round++) {
+      const before = asha.id
+      const since = asha.mark()
+      await lose(asha)
+      for (let n = 0; n < 5; n++) await ben.send(id, `${round}.${n}`)
+      const guest = await join(`guest${round}`)
+      assert.equal(await back(asha), true, `round ${round}`)
+      assert.equal(asha.id, before)
+      await asha.comes(`guest${round}`)
+      await ben.send(id, `${round}.live`)
+      await asha.sees("new_private_message", (message) => message.content === `${round}.live`, { since })
+      const contents = asha.messages(since).map((message) => message.content)
+      assert.deepEqual(
+        contents,
+        [0, 1, 2, 3, 4, "live"].map((n) => `${round}.${n}`),
+      )
+      assert.equal(asha.all("online_users", since).length, 0, "no second snapshot: the stream went on")
+      guest.close()
+      await asha.goes(`guest${round}`)
+      assert.ok((await asha.ask("send_private_message", { conversationId: id, content: "mine" })).success)
+    }
+    assert.equal(
+      ben
+        .all("presence_changes")
+        .flatMap((all) => all.changes)
+        .filter((one) => one.userId === "asha" && one.type === "offline").length,
+      0,
+      "P4: gone and back within the grace period",
+    )
+  })
+
+  test("is a new one for who did not ask, and asks for a sync", async (t) => {
+    const server = await serve(t, OPEN)
+    const { join } = crowd(t, server)
+    const asha = await join("asha")
+    await lose(asha)
+    assert.equal(await back(asha), false)
+    assert.equal((await asha.ask("user_activity")).code, "unauthenticated")
+  })
+
+  test("after the grace period others are told of the leave and of the coming back", async (t) => {
+    const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
+    const { join } = crowd(t, server)
+    const asha = await join("asha", { options: RECOVERY })
+    const ben = await join("ben", { roster: "diff" })
+    await lose(asha)
+    await ben.goes("asha")
+    assert.equal(await back(asha), true)
+    await ben.comes("asha")
+    asha.close()
+    await ben.goes("asha")
+  })
+
+  test("is nobody else's, and not of a session that is over", async (t) => {
+    const server = await serve(t, LOCAL)
+    const { enter } = crowd(t, server)
+    const [asha, ben] = [await register(server), await register(server, "Ben")]
+    const socket = await enter(asha, { options: RECOVERY })
+    const before = socket.id
+    await lose(socket)
+    socket.socket.auth = { token: ben.token }
+    assert.equal(await back(socket), false, "a page that signed in as somebody else gets a socket of its own")
+    assert.notEqual(socket.id, before)
+
+    const again = await enter(asha, { options: RECOVERY })
+    await lose(again)
+    await post(server, "/api/auth/logout", {}, { token: asha.token })
+    again.socket.connect()
+    await assert.rejects(again.connected(), "the session is over")
+  })
+})
