@@ -19,7 +19,7 @@ for target in $targets; do
   run=$target_dir/$host/release/$target
   mkdir -p "new/$target"
   if [ "$seconds" = 0 ]; then
-    "$run" -merge=1 "corpus/$target" "new/$target" 2>&1 | tail -1
+    "$run" -set_cover_merge=1 "corpus/$target" "new/$target" 2>&1 | tail -1
   else
     echo "== $target, $seconds s"
     "$run" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
