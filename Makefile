@@ -1,8 +1,8 @@
-# make run · make test · make check · make bench
+# make run · make test · make check · make bench · make fuzz
 #
 # On a fresh machine with Rust, Node and make these do all set-up themselves.
 
-.PHONY: run build page test test-rust test-packages test-e2e check generate bench clean tools
+.PHONY: run build page test test-rust test-packages test-e2e check generate bench fuzz clean tools
 SHELL := /bin/bash
 
 # Everything, then the chat page on the embedded default.
@@ -57,6 +57,10 @@ generate:
 # Figures of this machine, into bench/results/.
 bench: build
 	scripts/bench.sh
+
+# What comes in from outside, 60 seconds for each of its shapes.
+fuzz:
+	crates/socketio/fuzz/run.sh 60
 
 clean:
 	cargo clean

@@ -35,6 +35,8 @@ describe("a lost connection", { concurrency: 4 }, () => {
       for (let n = 0; n < 5; n++) await ben.send(id, `${round}.${n}`)
       const guest = await join(`guest${round}`)
       assert.equal(await back(asha), true, `round ${round}`)
+      const { headSeq } = (await ben.must("sync", { conversations: { [id]: 0 } })).conversations[id]
+      await ben.sees("receipt", (one) => one.userId === "asha" && one.deliveredSeq >= headSeq)
       assert.equal(asha.id, before)
       await asha.comes(`guest${round}`)
       await ben.send(id, `${round}.live`)

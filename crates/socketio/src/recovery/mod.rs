@@ -92,6 +92,8 @@ struct State {
     session: Arc<Session>,
     carried: Carried,
     kept: Kept,
+    /// To be called once what was emitted while nobody carried it has been written. As many as there are events kept, at most.
+    written: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 enum Carried {
@@ -132,7 +134,7 @@ impl Recovering {
     /// For a socket with this key. `None` when there is no randomness to be had.
     pub(crate) fn new(session: Arc<Session>, key: u64) -> Option<Self> {
         let pid = Id::random().ok()?;
-        let state = State { session, carried: Carried::Now, kept: Kept::default() };
+        let state = State { session, carried: Carried::Now, kept: Kept::default(), written: Vec::new() };
         Some(Self { pid, suffix: format!(".{key}").into(), state: Mutex::new(state) })
     }
 
@@ -160,7 +162,7 @@ impl Recovering {
     fn try_push_events(&self, frames: &Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
         // The lock is held until they are queued, so that the numbers have the queue's order.
         let mut state = self.state.lock();
-        let State { session, carried, kept } = &mut *state;
+        let State { session, carried, kept, written } = &mut *state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
         match carried {
@@ -176,6 +178,9 @@ impl Recovering {
             Carried::Not { .. } => {
                 let (_, complete) = kept.add(frames, &self.suffix, limits, &server.recoverable.bytes);
                 if complete {
+                    if let Some(Item::Written(then)) = then.take() {
+                        written.push(then);
+                    }
                     return Ok(());
                 }
                 // Whoever comes back now has missed too much; there is no use in keeping the rest.
@@ -226,8 +231,10 @@ impl Recovering {
         all.extend_from_slice(answer);
         state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
+        let written = std::mem::take(&mut state.written);
+        let then = Item::Written(Box::new(move || written.into_iter().for_each(|then| then())));
         // If it is not queued the connection is going down, and the socket waits again.
-        let _ = session.push(all.freeze(), None);
+        let _ = session.push(all.freeze(), Some(then));
         drop(state);
         drop(old);
         true
@@ -273,7 +280,10 @@ impl Recovering {
         state.set(Carried::Over);
         let session = state.session.clone();
         state.kept.break_off(&session.server.recoverable.bytes);
+        // Dropped outside of the lock: dropping may run foreign code.
+        let unwritten = std::mem::take(&mut state.written);
         drop(state);
+        drop(unwritten);
         session.server.recoverable.remove(self.pid.key());
     }
 
