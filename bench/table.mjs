@@ -1,41 +1,168 @@
-// Turns what the load generator saw into a table: the median of the repetitions of each kind of work.
-import { readFileSync } from "node:fs"
+// Turns what the load generator saw into a table of medians and of ratios to Lamplight's, and a chart.
+import { readFileSync, writeFileSync } from "node:fs"
 
-const runs = readFileSync(process.argv[2], "utf8").trim().split("\n").map(JSON.parse)
+const [from, chart] = process.argv.slice(2)
+const runs = readFileSync(from, "utf8").trim().split("\n").map(JSON.parse)
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]
-const of = (fits, value) => median(runs.filter(fits).map(value))
-const rows = []
+const us = (value) => `${value.toFixed(value < 10 ? 2 : 1)} µs`
+const ms = (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`
+const kib = (value) => `${(value / 1024).toFixed(1)} KiB`
+const kb = (value) => `${(value / 1000).toFixed(0)} KB`
 
-const idle = (run) => run.work === "idle"
-rows.push([
-  "memory of an idle connection, joined",
-  `${(of(idle, (run) => run.rss_bytes_per_connection) / 1024).toFixed(1)} KiB`,
-])
-rows.push(["CPU to accept and join", `${of(idle, (run) => run.cpu_us_per_accept).toFixed(0)} µs`])
+const is = (work, more) => (run) =>
+  run.work === work && Object.entries(more).every(([key, value]) => run[key] === value)
+/** What is measured: whose figure the others are compared to comes first. A goal is the most it may be of that peer's. */
+const bare = ["socketio", "node", "socketioxide"]
+const lines = [
+  {
+    what: "memory of an idle connection",
+    fits: is("idle", {}),
+    of: ["lamplight", ...bare],
+    value: (run) => run.rss_bytes_per_connection,
+    as: kib,
+    goals: { node: 1 / 4, socketioxide: 1 / 8 },
+  },
+  {
+    what: "CPU to accept a connection",
+    fits: is("idle", {}),
+    of: [...bare, "lamplight"],
+    value: (run) => run.cpu_us_per_accept,
+    as: us,
+    goals: { node: 1 / 5 },
+  },
+  ...[
+    [1, { node: 1 / 4, socketioxide: 1 }],
+    [8, { node: 1 / 6, socketioxide: 0.75 }],
+  ].flatMap(([flight, goals]) => {
+    const fits = is("relay", { in_flight: flight })
+    const what = `message to one other, ${flight} in flight, not stored`
+    return [
+      { what: `${what}: CPU`, fits, of: bare, value: (run) => run.cpu_us_per_message, as: us, goals },
+      { what: `${what}: ack p50`, fits, of: bare, value: (run) => run.ack_ms.p50, as: ms, goals: {} },
+      { what: `${what}: ack p99`, fits, of: bare, value: (run) => run.ack_ms.p99, as: ms, goals: {} },
+    ]
+  }),
+  {
+    what: "broadcast, 100 queued: CPU per delivery",
+    fits: is("broadcast", {}),
+    of: bare,
+    value: (run) => run.cpu_us_per_delivery,
+    as: us,
+    goals: { node: 1 / 7, socketioxide: 0.65 },
+  },
+  ...[1, 8].flatMap((flight) => {
+    const fits = is("messages", { in_flight: flight })
+    const of = ["lamplight", "original"]
+    const what = `message, kept, ${flight} in flight`
+    return [
+      {
+        what: `${what}: CPU`,
+        fits,
+        of,
+        value: (run) => run.cpu_us_per_message,
+        as: us,
+        goals: { original: 1 / 4 },
+      },
+      { what: `${what}: ack p50`, fits, of, value: (run) => run.ack_ms.p50, as: ms, goals: {} },
+      { what: `${what}: ack p99`, fits, of, value: (run) => run.ack_ms.p99, as: ms, goals: {} },
+    ]
+  }),
+  ...[
+    ["full", 1 / 25],
+    ["diff", 1 / 80],
+  ].flatMap(([mode, goal]) => {
+    const fits = (run) => run.work === "storm" && (run.mode === mode || run.server === "original")
+    const of = ["lamplight", "original"]
+    const what = `all join at once, \`${mode}\``
+    return [
+      {
+        what: `${what}: bytes to each`,
+        fits,
+        of,
+        value: (run) => run.bytes_to_each.median,
+        as: kb,
+        goals: { original: goal },
+      },
+      {
+        what: `${what}: everyone knows everyone`,
+        fits,
+        of,
+        value: (run) => run.all_known_ms.max,
+        as: ms,
+        goals: {},
+      },
+      { what: `${what}: CPU in all`, fits, of, value: (run) => run.server_cpu_ms, as: ms, goals: {} },
+    ]
+  }),
+]
 
-for (const mode of ["full", "diff"]) {
-  const storm = (run) => run.work === "storm" && run.mode === mode
-  const users = of(storm, (run) => run.users)
-  rows.push([
-    `${users} join at once, \`${mode}\`: everyone knows everyone`,
-    `${of(storm, (run) => run.all_known_ms.max)} ms`,
-  ])
-  rows.push([
-    `${users} join at once, \`${mode}\`: most bytes to one`,
-    `${(of(storm, (run) => run.bytes_to_each.max) / 1000).toFixed(0)} KB`,
-  ])
+const names = {
+  lamplight: "Lamplight",
+  socketio: "crates/socketio",
+  node: "Node, socket.io",
+  socketioxide: "socketioxide",
+  original: "the original system",
 }
-for (const inFlight of [1, 8]) {
-  const messages = (run) => run.work === "messages" && run.in_flight === inFlight
-  rows.push([
-    `CPU per durable message, ${inFlight} in flight (50 pairs)`,
-    `${of(messages, (run) => run.cpu_us_per_message).toFixed(0)} µs`,
-  ])
-  rows.push([
-    `acknowledgement, ${inFlight} in flight: p50, p99`,
-    `${of(messages, (run) => run.ack_ms.p50).toFixed(1)}, ${of(messages, (run) => run.ack_ms.p99).toFixed(1)} ms`,
-  ])
-}
+const measured = lines.map((line) => {
+  const figures = line.of.flatMap((server) => {
+    const values = runs.filter((run) => run.server === server && line.fits(run)).map(line.value)
+    return values.length === 0 ? [] : [{ server, value: median(values), times: values.length }]
+  })
+  return { ...line, figures }
+})
 
-console.log("| what | median of three |\n|---|---|")
-for (const [what, figure] of rows) console.log(`| ${what} | ${figure} |`)
+const head = ["what", ...Object.values(names), "of the peers' (the most it should be)"]
+console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`)
+for (const { what, figures, as, goals } of measured) {
+  const [own, ...others] = figures
+  if (own === undefined) continue
+  const cells = Object.keys(names).map((name) => {
+    const found = figures.find((figure) => figure.server === name)
+    return found ? as(found.value) : ""
+  })
+  const ratios = others
+    .filter(({ server }) => goals[server] !== undefined)
+    .map(({ server, value }) => {
+      const ratio = own.value / value
+      const sign = ratio <= goals[server] ? "✓" : "✗"
+      return `${ratio.toPrecision(2)} of ${names[server]}'s (${goals[server].toPrecision(2)}) ${sign}`
+    })
+  console.log(`| ${[what, ...cells, ratios.join("; ")].join(" | ")} |`)
+}
+const times = new Set(measured.flatMap(({ figures }) => figures.map((figure) => figure.times)))
+console.log(`\nMedians of ${[...times].sort((a, b) => a - b).join(" to ")} interleaved runs.`)
+
+// A group of bars for each line, as shares of its longest.
+const colours = {
+  lamplight: "#b45309",
+  socketio: "#f59e0b",
+  node: "#4d7c0f",
+  socketioxide: "#475569",
+  original: "#9f1239",
+}
+const bar = 15
+let y = 34
+const parts = []
+for (const { what, figures, as } of measured) {
+  if (figures.length === 0) continue
+  const longest = Math.max(...figures.map((figure) => figure.value))
+  parts.push(`<text x="12" y="${y}" font-weight="600">${what.replaceAll("`", "")}</text>`)
+  for (const { server, value } of figures) {
+    const width = Math.max(1, (value / longest) * 460)
+    parts.push(
+      `<text x="150" y="${y + bar}" text-anchor="end">${names[server]}</text>`,
+      `<rect x="158" y="${y + 4}" width="${width.toFixed(1)}" height="${bar - 3}" fill="${colours[server]}"/>`,
+      `<text x="${(164 + width).toFixed(1)}" y="${y + bar}">${as(value)}</text>`,
+    )
+    y += bar
+  }
+  y += 28
+}
+writeFileSync(
+  chart,
+  `<svg xmlns="http://www.w3.org/2000/svg" width="720" height="${y}" font-family="sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="#fff"/>
+${parts.join("\n")}
+</svg>
+`,
+)

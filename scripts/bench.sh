@@ -1,40 +1,154 @@
 #!/usr/bin/env bash
-# Measures Lamplight on this machine: the server on one core, the load on the other, three repetitions, medians.
-# Loopback only; it stops by itself. Writes bench/results/lamplight.md.
+# Measures Lamplight and its peers on this machine: the server on one core, the load on the other, repetitions interleaved,
+# medians. Loopback only, bounded, and it stops by itself. Writes bench/results/table.md, chart.svg and runs.jsonl.
+#
+#   REPEAT=3        repetitions of each kind of work
+#   IDLE=5000       idle connections, at most 10000
+#   LISTENERS=4000  connections that a broadcast goes to
+#   STORM=800       users who join at once
+#   STORMS=REPEAT   repetitions of the storm: the original system's takes long
+#   ORIGINAL=1      0 leaves out the system that needs Redis and PostgreSQL
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --locked --quiet -p lamplight-loadgen
+REPEAT=${REPEAT:-3} IDLE=${IDLE:-5000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
+STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1}
+[ "$IDLE" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
+# Node's own limit of open files follows this one.
+ulimit -n 20000 2>/dev/null || true
+[ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
 
+target=${CARGO_TARGET_DIR:-target}
+lamplight=${LAMPLIGHT:-$target/release/lamplight}
 work=$(mktemp -d)
-server=""
+chmod 755 "$work"
+server="" redis="" postgres=""
+postgres_as=()
+# PostgreSQL does not run as root.
+[ "$(id -u)" -ne 0 ] || postgres_as=(setpriv --reuid postgres --regid postgres --init-groups)
+
+stop() {
+  [ -n "$1" ] || return 0
+  kill "$1" 2>/dev/null || return 0
+  wait "$1" 2>/dev/null || true
+}
 finish() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  stop "$server"
+  stop "$redis"
+  stop "$postgres"
   rm -rf "$work"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 
-# One run: a fresh server with a fresh store, and what the load generator saw of it.
+# What it takes.
+[ -x "$lamplight" ] || cargo build --release --locked --quiet -p lamplight
+cargo build --release --locked --quiet -p lamplight-loadgen --bins --examples
+cargo build --release --locked --quiet --manifest-path bench/peers/socketioxide/Cargo.toml \
+  --target-dir "${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}"
+for peer in node-socketio original; do
+  [ -e bench/peers/$peer/node_modules/.package-lock.json ] || npm ci --prefix bench/peers/$peer --ignore-scripts --no-fund --no-audit --silent
+done
+loadgen=$target/release/lamplight-loadgen
+oxide=${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}/release/peer-socketioxide
+
+free_port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
+
+# Redis and PostgreSQL of our own, on the load's core, in a directory that goes away.
+databases() {
+  local missing=()
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
+  if [ ${#missing[@]} -gt 0 ]; then
+    command -v apt-get >/dev/null || return 1
+    local sudo=""
+    [ "$(id -u)" -eq 0 ] || sudo="sudo -n"
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || return 1
+  fi
+  pg_bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+  redis_port=$(free_port) pg_port=$(free_port)
+  taskset -c 1 redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --appendonly no --dir "$work" >/dev/null &
+  redis=$!
+  mkdir -p "$work/postgres"
+  [ ${#postgres_as[@]} -eq 0 ] || chown postgres "$work/postgres"
+  "${postgres_as[@]}" "$pg_bin/initdb" -D "$work/postgres/data" -U bench -A trust --locale=C -E UTF8 >/dev/null
+  "${postgres_as[@]}" taskset -c 1 "$pg_bin/postgres" -D "$work/postgres/data" -p "$pg_port" -k "$work/postgres" \
+    -c listen_addresses=127.0.0.1 >/dev/null 2>"$work/postgres.log" &
+  postgres=$!
+  redis_url="redis://127.0.0.1:$redis_port" pg_url="postgres://bench@127.0.0.1:$pg_port/postgres"
+  for _ in $(seq 100); do
+    "$pg_bin/pg_isready" -q -d "$pg_url" && redis-cli -p "$redis_port" ping >/dev/null 2>&1 && return
+    sleep 0.1
+  done
+  return 1
+}
+
+# Fresh: nobody online, nothing said.
+emptied() {
+  redis-cli -p "$redis_port" flushall >/dev/null
+  "$pg_bin/psql" -q "$pg_url" -c 'DROP SCHEMA public CASCADE; CREATE SCHEMA public' 2>/dev/null
+  "$pg_bin/psql" -q "$pg_url" -v ON_ERROR_STOP=1 -f bench/peers/original/schema.sql >/dev/null
+}
+
+# One run: a fresh server, and what the load generator saw of it.
 run() {
-  rm -rf "$work/data" "$work/out"
-  LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_SENDS=0 LOG=error \
-    taskset -c 0 target/release/lamplight serve >"$work/out" &
+  local name=$1 path=/socket.io/ address=""
+  shift
+  rm -rf "$work/data"
+  : >"$work/out"
+  case $name in
+    lamplight)
+      path=/api/socketio/
+      LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_SENDS=0 LOG=error \
+        taskset -c 0 env -u REDIS_URL -u DATABASE_URL "$lamplight" serve >"$work/out" 2>"$work/err" &
+      ;;
+    socketio) taskset -c 0 "$target/release/examples/bare" >"$work/out" 2>"$work/err" & ;;
+    node) NODE_ENV=production taskset -c 0 node bench/peers/node-socketio/server.js >"$work/out" 2>"$work/err" & ;;
+    socketioxide) taskset -c 0 "$oxide" >"$work/out" 2>"$work/err" & ;;
+    original)
+      path=/api/socketio/
+      emptied
+      REDIS_URL=$redis_url DATABASE_URL=$pg_url NODE_ENV=production taskset -c 0 node bench/peers/original/server.js >"$work/out" 2>"$work/err" &
+      ;;
+  esac
   server=$!
-  until grep -q ready "$work/out" 2>/dev/null; do sleep 0.02; done
-  local address
-  address=$(sed -n 's#.*http://\([^/]*\)/.*#\1#p' "$work/out")
-  taskset -c 1 target/release/lamplight-loadgen --server "$address" --pid "$server" "$@" >>"$work/seen"
-  kill "$server"
-  wait "$server" || true
+  for _ in $(seq 500); do
+    address=$(grep -o '127\.0\.0\.1:[0-9]*' "$work/out" | head -1 || true)
+    [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break
+    sleep 0.02
+  done
+  if ! timeout 240 taskset -c 1 "$loadgen" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$work/seen" 2>"$work/why"; then
+    echo "bench: $name $*: $(cat "$work/why") $(tail -3 "$work/err")" >&2
+  fi
+  stop "$server"
   server=""
 }
 
-for _ in 1 2 3; do
-  run idle --count 5000
-  run storm --users 500 --mode full
-  run storm --users 500 --mode diff
-  run messages --pairs 50 --in-flight 1 --each 100
-  run messages --pairs 50 --in-flight 8 --each 200
+if [ "$ORIGINAL" != 0 ] && ! databases; then
+  echo "bench: no Redis or no PostgreSQL, so the original system is left out" >&2
+  ORIGINAL=0
+fi
+
+bare=(socketio node socketioxide)
+for round in $(seq "$REPEAT"); do
+  echo "round $round of $REPEAT, load $(cut -d' ' -f1 /proc/loadavg)" >&2
+  run lamplight idle --count "$IDLE"
+  for name in "${bare[@]}"; do run "$name" idle --bare --count "$IDLE"; done
+  for flight in 1 8; do
+    for name in "${bare[@]}"; do run "$name" relay --pairs 50 --in-flight $flight --each 400; done
+  done
+  for name in "${bare[@]}"; do run "$name" broadcast --count "$LISTENERS" --events 100; done
+  for flight in 1 8; do
+    run lamplight messages --pairs 50 --in-flight $flight --each 200
+    [ "$ORIGINAL" = 0 ] || run original messages --pairs 50 --in-flight $flight --each 200
+  done
+  if [ "$round" -le "$STORMS" ]; then
+    run lamplight storm --users "$STORM" --mode full --settle-seconds 3
+    run lamplight storm --users "$STORM" --mode diff --settle-seconds 3
+    [ "$ORIGINAL" = 0 ] || run original storm --users "$STORM" --mode original --settle-seconds 3
+  fi
 done
 
 mkdir -p bench/results
-node bench/table.mjs "$work/seen" | tee bench/results/lamplight.md
+cp "$work/seen" bench/results/runs.jsonl
+node bench/table.mjs bench/results/runs.jsonl bench/results/chart.svg | tee bench/results/table.md

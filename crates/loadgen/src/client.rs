@@ -3,9 +3,14 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+/// Bytes: many clients have to fit on the machine beside the server.
+const READ_BUFFER: usize = 16 * 1024;
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -36,7 +41,8 @@ impl Client {
         let tcp = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
         tcp.set_nodelay(true).map_err(|error| error.to_string())?;
         let url = format!("ws://{}{}?EIO=4&transport=websocket", target.server, target.path);
-        let (stream, _) = tokio_tungstenite::client_async(url, tcp).await.map_err(|error| error.to_string())?;
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+        let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await.map_err(|error| error.to_string())?;
         let mut client = Self { stream, received: 0, next_ack: 0 };
         client.text().await?;
         client.send("40".to_owned()).await?;
@@ -53,14 +59,31 @@ impl Client {
 
     /// Sends an event and returns the number that its acknowledgement will have.
     pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
+        self.emit_text(name, &payload.to_string()).await
+    }
+
+    /// The same for a payload that is JSON already.
+    pub(crate) async fn emit_text(&mut self, name: &str, payload: &str) -> Result<u64, String> {
         let id = self.next_ack;
         self.next_ack += 1;
         self.send(format!("42{id}[\"{name}\",{payload}]")).await?;
         Ok(id)
     }
 
+    /// The number of the next acknowledgement, which has to say that it was done.
+    pub(crate) async fn done(&mut self) -> Result<u64, String> {
+        loop {
+            let text = self.text().await?;
+            let Some((id, rest)) = text.strip_prefix("43").and_then(|rest| rest.split_once('[')) else { continue };
+            if !rest.contains("\"success\":true") {
+                return Err(format!("not done: {text}"));
+            }
+            return id.parse().map_err(|_| format!("not a number: {text}"));
+        }
+    }
+
     /// The next text that is no ping.
-    async fn text(&mut self) -> Result<String, String> {
+    pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
             let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
             let Message::Text(text) = message else { continue };
@@ -73,32 +96,34 @@ impl Client {
                 } else {
                     10
                 };
-            if text == "2" {
+            if text.as_str() == "2" {
                 self.send("3".to_owned()).await?;
                 continue;
             }
-            return Ok(text.as_str().to_owned());
+            return Ok(text);
         }
     }
 
     /// The next event or acknowledgement.
     pub(crate) async fn heard(&mut self) -> Result<Heard, String> {
         loop {
-            let text = self.text().await?;
-            let rest = &text[1..];
-            let digits = rest[1..].find('[').unwrap_or(0);
-            let id = rest[1..=digits].parse().unwrap_or(0);
-            let Ok(Value::Array(mut args)) = serde_json::from_str::<Value>(&rest[1 + digits..]) else { continue };
-            let mut args = args.drain(..);
-            match rest.as_bytes().first() {
-                Some(b'2') => {
-                    let name = args.next().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
-                    return Ok(Heard::Event(name, args.next().unwrap_or(Value::Null)));
-                }
-                Some(b'3') => return Ok(Heard::Ack(id, args.next().unwrap_or(Value::Null))),
-                _ => {}
+            if let Some(heard) = heard(&self.text().await?) {
+                return Ok(heard);
             }
         }
+    }
+
+    /// Waits for so many events, whatever they are.
+    pub(crate) async fn count(&mut self, events: u32) -> Result<(), String> {
+        for _ in 0..events {
+            while !self.text().await?.starts_with("42") {}
+        }
+        Ok(())
+    }
+
+    /// Reads what comes for so long and forgets it.
+    pub(crate) async fn drain(&mut self, time: Duration) {
+        let _ = tokio::time::timeout(time, async { while self.text().await.is_ok() {} }).await;
     }
 
     /// Sends an event and waits for its acknowledgement, which has to say that it was done.
@@ -111,5 +136,22 @@ impl Client {
                 return if reply["success"] == true { Ok(reply) } else { Err(format!("{name}: {reply}")) };
             }
         }
+    }
+}
+
+/// What a packet says.
+pub(crate) fn heard(text: &str) -> Option<Heard> {
+    let rest = text.get(1..)?;
+    let digits = rest.get(1..)?.find('[').unwrap_or(0);
+    let id = rest[1..=digits].parse().unwrap_or(0);
+    let Ok(Value::Array(mut args)) = serde_json::from_str::<Value>(&rest[1 + digits..]) else { return None };
+    let mut args = args.drain(..);
+    match rest.as_bytes().first() {
+        Some(b'2') => {
+            let name = args.next().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+            Some(Heard::Event(name, args.next().unwrap_or(Value::Null)))
+        }
+        Some(b'3') => Some(Heard::Ack(id, args.next().unwrap_or(Value::Null))),
+        _ => None,
     }
 }

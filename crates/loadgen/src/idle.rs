@@ -15,7 +15,7 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Re
     let before = usage(pid)?;
     held.extend(open(target, 50..count + 50, bare).await?);
     let opened = usage(pid)?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let settled = usage(pid)?;
     Ok(json!({
         "work": "idle",
@@ -28,7 +28,7 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Re
     }))
 }
 
-async fn open(target: &Target, range: std::ops::Range<u32>, bare: bool) -> Result<Vec<Client>, String> {
+pub(crate) async fn open(target: &Target, range: std::ops::Range<u32>, bare: bool) -> Result<Vec<Client>, String> {
     let mut all = Vec::with_capacity(range.len());
     let ids: Vec<u32> = range.collect();
     for batch in ids.chunks(OPENING) {

@@ -2,6 +2,7 @@
 //!
 //! Prints one JSON object with what was seen, and what the server's process (`--pid`) used for it.
 
+mod broadcast;
 mod client;
 mod idle;
 mod messages;
@@ -24,6 +25,9 @@ struct Cli {
     /// The path of Socket.IO.
     #[arg(long, default_value = "/api/socketio/")]
     path: String,
+    /// What to call the server in what is printed.
+    #[arg(long, default_value = "lamplight")]
+    name: String,
     #[command(subcommand)]
     work: Work,
 }
@@ -44,12 +48,33 @@ enum Work {
         /// How many.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=5_000))]
         users: u32,
-        /// The roster mode.
-        #[arg(long, default_value = "full", value_parser = ["full", "diff"])]
+        /// The roster mode; `original` is for the system that knows none.
+        #[arg(long, default_value = "full", value_parser = ["full", "diff", "original"])]
         mode: String,
         /// How long to go on counting bytes after everyone knows everyone.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=120))]
         settle_seconds: u64,
+    },
+    /// Pairs of whom one says something to the other by name, unstored: the peers' work, not Lamplight's.
+    Relay {
+        /// How many pairs.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        pairs: u32,
+        /// Messages of one that are under way at once.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
+        in_flight: u32,
+        /// Messages each.
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+        each: u32,
+    },
+    /// Events for everyone, queued at once: the peers' work, not Lamplight's.
+    Broadcast {
+        /// How many listen.
+        #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
+        count: u32,
+        /// How many events.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        events: u32,
     },
     /// Pairs of users, of whom one sends and both wait for it.
     Messages {
@@ -76,10 +101,13 @@ async fn main() -> ExitCode {
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
         Work::Storm { users, mode, settle_seconds } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
+        Work::Relay { pairs, in_flight, each } => messages::relay(&target, cli.pid, pairs, in_flight, each).await,
+        Work::Broadcast { count, events } => broadcast::run(&target, cli.pid, count, events).await,
         Work::Messages { pairs, in_flight, each } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
     };
     match result {
-        Ok(seen) => {
+        Ok(mut seen) => {
+            seen["server"] = cli.name.into();
             println!("{seen}");
             ExitCode::SUCCESS
         }

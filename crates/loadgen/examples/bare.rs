@@ -1,0 +1,72 @@
+//! The bare work of the bench on the library that Lamplight stands on, without Lamplight: what `bench/peers` do, in the same words.
+//! Prints its address when it listens.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
+use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Packet, Socket, SocketIo};
+use tokio::net::TcpListener;
+
+struct Bare;
+
+#[derive(Deserialize, Serialize)]
+struct Relay<'a> {
+    to: &'a str,
+    text: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Broadcast<'a> {
+    count: u32,
+    #[serde(borrow)]
+    text: &'a RawValue,
+}
+
+impl Handler for Bare {
+    type Data = ();
+
+    async fn connect(&self, _: ConnectRequest) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        let mut answer = Some(json!({ "success": true }));
+        match event.name() {
+            "register" => match event.parse::<String>(0) {
+                Ok(user) => socket.join(&user),
+                Err(_) => answer = None,
+            },
+            "echo" => {
+                if let Some(ack) = event.take_ack() {
+                    let _ = ack.send(event.args());
+                }
+            }
+            "relay" => match event.parse::<Relay<'_>>(0) {
+                Ok(payload) => socket.to(payload.to).emit("relayed", &payload),
+                Err(_) => answer = None,
+            },
+            "broadcast" => {
+                let Ok(wanted) = event.parse::<Broadcast<'_>>(0) else { return None };
+                for number in 0..wanted.count {
+                    let news = json!({ "number": number, "text": wanted.text });
+                    if let Ok(packet) = Packet::event_of("/", "news", &news) {
+                        let _ = socket.emit_packet(&packet);
+                        socket.broadcast().emit_packet(&packet);
+                    }
+                }
+            }
+            _ => answer = None,
+        }
+        if let (Some(answer), Some(ack)) = (answer, event.take_ack()) {
+            let _ = ack.reply(&answer);
+        }
+        None
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let io = SocketIo::builder(Config::default()).namespace("/", Bare).build();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    socketio::serve(listener, io).await
+}

@@ -1,0 +1,39 @@
+//! Events for everyone at once.
+
+use crate::client::Target;
+use crate::idle::open;
+use crate::process::usage;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+pub(crate) async fn run(target: &Target, pid: u32, count: u32, events: u32) -> Result<Value, String> {
+    let mut clients = open(target, 0..count, true).await?;
+    let mut spent = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+    // A few beforehand, so that a server that compiles as it goes has done so.
+    for events in [events.div_ceil(10), events] {
+        let before = usage(pid)?;
+        let began = Instant::now();
+        let asked = clients.first_mut().ok_or("nobody listens")?;
+        asked.emit("broadcast", &json!({ "count": events, "text": "x".repeat(100) })).await?;
+        let listening = clients.into_iter().map(|mut client| {
+            tokio::spawn(async move {
+                client.count(events).await?;
+                Ok::<_, String>(client)
+            })
+        });
+        let listening: Vec<_> = listening.collect();
+        clients = Vec::new();
+        for task in listening {
+            clients.push(task.await.map_err(|error| error.to_string())??);
+        }
+        spent = (usage(pid)?.cpu - before.cpu, began.elapsed());
+    }
+    let deliveries = f64::from(count) * f64::from(events);
+    Ok(json!({
+        "work": "broadcast",
+        "listeners": count,
+        "events": events,
+        "cpu_us_per_delivery": spent.0.as_secs_f64() * 1e6 / deliveries,
+        "took_ms": spent.1.as_millis() as u64,
+    }))
+}
