@@ -47,7 +47,7 @@ check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo test --locked --quiet -p lamplight --test architecture
-	npx --no-install biome ci --error-on-warnings .
+	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types
 
 # What two languages share: TypeScript types and golden frames.

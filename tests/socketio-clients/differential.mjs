@@ -31,7 +31,12 @@ function fill(value, count) {
   if (Array.isArray(value)) return value.map((item) => fill(item, count))
   const filled = {}
   for (const [key, item] of Object.entries(value)) {
-    Object.defineProperty(filled, key, { value: fill(item, count), enumerable: true, writable: true, configurable: true })
+    Object.defineProperty(filled, key, {
+      value: fill(item, count),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
   }
   return filled
 }
@@ -48,14 +53,16 @@ function wellFormed(text) {
 // Why the server is right to refuse what the reference takes.
 function stricter(text, packet) {
   if (packet.type === 4) return "a CONNECT_ERROR is not for clients to send"
-  if (!/^[0-6](?:(?<=[56])\d+-)?(?:\/[^,]*(?:,|$))?\d*(?:[[{]|$)/.test(text)) return "not the grammar of the protocol"
+  if (!/^[0-6](?:(?<=[56])\d+-)?(?:\/[^,]*(?:,|$))?\d*(?:[[{]|$)/.test(text))
+    return "not the grammar of the protocol"
   if (types[packet.type] === "event" && packet.data === undefined) return "an event without a name"
   if (types[packet.type] === "event" && typeof packet.data[0] === "number") return "a name that is a number"
   if (types[packet.type] === "event" && !wellFormed(packet.data[0])) return "a name that is no text"
   if (types[packet.type] === "ack" && packet.id === undefined) return "an acknowledgement of nothing"
   if (types[packet.type] === "ack" && packet.data === undefined) return "an acknowledgement without arguments"
   if (packet.id > Number.MAX_SAFE_INTEGER) return "an id that cannot be counted"
-  if ("56".includes(text[0]) && /"num":\s*(?!\d+\s*[,}])/.test(text)) return "a placeholder that is no whole number"
+  if ("56".includes(text[0]) && /"num":\s*(?!\d+\s*[,}])/.test(text))
+    return "a placeholder that is no whole number"
   return null
 }
 
@@ -89,7 +96,8 @@ function check({ text, got, written }) {
     { kind: got.kind, nsp: got.nsp, data },
   )
   // The others have no use for one.
-  if (got.kind === "event" || got.kind === "ack") assert.equal(packet.id, got.id === null ? undefined : Number(got.id))
+  if (got.kind === "event" || got.kind === "ack")
+    assert.equal(packet.id, got.id === null ? undefined : Number(got.id))
   counts.agreed++
 }
 
