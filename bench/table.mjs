@@ -30,6 +30,14 @@ const lines = [
     as: us,
     goals: { node: 1 / 5 },
   },
+  {
+    what: "CPU to accept a connection: of it in the kernel",
+    fits: is("idle", {}),
+    of: [...bare, "lamplight"],
+    value: (run) => run.kernel_us_per_accept,
+    as: us,
+    goals: {},
+  },
   ...[
     [1, { node: 1 / 4, socketioxide: 1 }],
     [8, { node: 1 / 6, socketioxide: 0.75 }],
@@ -38,6 +46,14 @@ const lines = [
     const what = `message to one other, ${flight} in flight, not stored`
     return [
       { what: `${what}: CPU`, fits, of: bare, value: (run) => run.cpu_us_per_message, as: us, goals },
+      {
+        what: `${what}: of it in the kernel`,
+        fits,
+        of: bare,
+        value: (run) => run.kernel_us_per_message,
+        as: us,
+        goals: {},
+      },
       { what: `${what}: ack p50`, fits, of: bare, value: (run) => run.ack_ms.p50, as: ms, goals: {} },
       { what: `${what}: ack p99`, fits, of: bare, value: (run) => run.ack_ms.p99, as: ms, goals: {} },
     ]

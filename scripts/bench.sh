@@ -17,6 +17,10 @@ STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1}
 ulimit -n 20000 2>/dev/null || true
 [ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
 
+mkdir -p bench/results
+seen=bench/results/runs.jsonl
+: >"$seen"
+
 target=${CARGO_TARGET_DIR:-target}
 lamplight=${LAMPLIGHT:-$target/release/lamplight}
 work=$(mktemp -d)
@@ -46,7 +50,7 @@ cargo build --release --locked --quiet -p lamplight-loadgen --bins --examples
 cargo build --release --locked --quiet --manifest-path bench/peers/socketioxide/Cargo.toml \
   --target-dir "${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}"
 for peer in node-socketio original; do
-  [ -e bench/peers/$peer/node_modules/.package-lock.json ] || npm ci --prefix bench/peers/$peer --ignore-scripts --no-fund --no-audit --silent
+  [ bench/peers/$peer/node_modules/.package-lock.json -nt bench/peers/$peer/package-lock.json ] || npm ci --prefix bench/peers/$peer --ignore-scripts --no-fund --no-audit --silent
 done
 loadgen=$target/release/lamplight-loadgen
 oxide=${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}/release/peer-socketioxide
@@ -117,7 +121,7 @@ run() {
     [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break
     sleep 0.02
   done
-  if ! timeout 240 taskset -c 1 "$loadgen" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$work/seen" 2>"$work/why"; then
+  if ! timeout 240 taskset -c 1 "$loadgen" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$seen" 2>"$work/why"; then
     echo "bench: $name $*: $(cat "$work/why") $(tail -3 "$work/err")" >&2
   fi
   stop "$server"
@@ -135,7 +139,7 @@ for round in $(seq "$REPEAT"); do
   run lamplight idle --count "$IDLE"
   for name in "${bare[@]}"; do run "$name" idle --bare --count "$IDLE"; done
   for flight in 1 8; do
-    for name in "${bare[@]}"; do run "$name" relay --pairs 50 --in-flight $flight --each 400; done
+    for name in "${bare[@]}"; do run "$name" relay --pairs 50 --in-flight $flight --each 1000; done
   done
   for name in "${bare[@]}"; do run "$name" broadcast --count "$LISTENERS" --events 100; done
   for flight in 1 8; do
@@ -149,6 +153,4 @@ for round in $(seq "$REPEAT"); do
   fi
 done
 
-mkdir -p bench/results
-cp "$work/seen" bench/results/runs.jsonl
-node bench/table.mjs bench/results/runs.jsonl bench/results/chart.svg | tee bench/results/table.md
+node bench/table.mjs "$seen" bench/results/chart.svg | tee bench/results/table.md

@@ -25,6 +25,7 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Re
         "rss_after": settled.rss,
         "rss_bytes_per_connection": settled.rss.saturating_sub(before.rss) / u64::from(count),
         "cpu_us_per_accept": (opened.cpu - before.cpu).as_secs_f64() * 1e6 / f64::from(count),
+        "kernel_us_per_accept": (opened.kernel - before.kernel).as_secs_f64() * 1e6 / f64::from(count),
     }))
 }
 

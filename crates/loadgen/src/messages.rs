@@ -1,7 +1,7 @@
 //! Pairs of users, of whom one sends.
 
 use crate::client::{Client, Heard, Target};
-use crate::process::usage;
+use crate::process::{Usage, usage};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -40,8 +40,8 @@ pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, e
         .collect();
     let acks = finished(tasks).await?;
     let took = began.elapsed();
-    let cpu = usage(pid)?.cpu - before.cpu;
-    Ok(seen("messages", pairs, in_flight, each, acks, took, cpu))
+    let after = usage(pid)?;
+    Ok(seen("messages", pairs, in_flight, each, acks, took, (before, after)))
 }
 
 /// The same without a store: one says something to another by name.
@@ -80,8 +80,8 @@ pub(crate) async fn relay(target: &Target, pid: u32, pairs: u32, in_flight: u32,
         .collect();
     let acks = finished(tasks).await?;
     let took = began.elapsed();
-    let cpu = usage(pid)?.cpu - before.cpu;
-    Ok(seen("relay", pairs, in_flight, each, acks, took, cpu))
+    let after = usage(pid)?;
+    Ok(seen("relay", pairs, in_flight, each, acks, took, (before, after)))
 }
 
 async fn count(mut client: Client, each: u32) -> Result<Client, String> {
@@ -107,7 +107,7 @@ async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Duration>, Str
     Ok(acks)
 }
 
-fn seen(work: &str, pairs: u32, in_flight: u32, each: u32, acks: Vec<Duration>, took: Duration, cpu: Duration) -> Value {
+fn seen(work: &str, pairs: u32, in_flight: u32, each: u32, acks: Vec<Duration>, took: Duration, (before, after): (Usage, Usage)) -> Value {
     let at = |share: f64| acks[((acks.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     let total = f64::from(pairs) * f64::from(each);
     json!({
@@ -116,7 +116,8 @@ fn seen(work: &str, pairs: u32, in_flight: u32, each: u32, acks: Vec<Duration>, 
         "in_flight": in_flight,
         "messages": total,
         "per_second": (total / took.as_secs_f64()).round(),
-        "cpu_us_per_message": cpu.as_secs_f64() * 1e6 / total,
+        "cpu_us_per_message": (after.cpu - before.cpu).as_secs_f64() * 1e6 / total,
+        "kernel_us_per_message": (after.kernel - before.kernel).as_secs_f64() * 1e6 / total,
         "ack_ms": { "p50": at(0.5), "p99": at(0.99) },
     })
 }

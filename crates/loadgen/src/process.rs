@@ -9,6 +9,8 @@ pub(crate) struct Usage {
     pub(crate) rss: u64,
     /// User and system time since it began.
     pub(crate) cpu: Duration,
+    /// What of it was spent in the kernel, in steps of 10 ms.
+    pub(crate) kernel: Duration,
 }
 
 /// Reads `/proc`.
@@ -24,7 +26,7 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     let counted = Duration::from_millis((ticks(11) + ticks(12)) * 10);
     // Ticks count threads that have ended too; what the scheduler says of those that run is finer. The larger one is nearer.
-    Ok(Usage { rss: kib.unwrap_or(0) * 1024, cpu: counted.max(scheduled(pid)) })
+    Ok(Usage { rss: kib.unwrap_or(0) * 1024, cpu: counted.max(scheduled(pid)), kernel: Duration::from_millis(ticks(12) * 10) })
 }
 
 /// Nanoseconds on a processor, of the threads that there are.
