@@ -32,8 +32,9 @@ pub enum Message<'a> {
 /// Puts messages together. Empty, as it is between messages that came in whole, it owns nothing on the heap.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// The start of a frame that is not whole yet, or frames left over when the receiver said to stop.
+    /// The start of a header or of a control frame that is not whole yet, or frames left over when the receiver said to stop.
     carry: Vec<u8>,
+    /// A message that is not whole yet.
     partial: Option<Box<Partial>>,
 }
 
@@ -42,6 +43,18 @@ struct Partial {
     opcode: OpCode,
     data: Vec<u8>,
     fragments: usize,
+    /// How much of a text has been seen to be UTF-8; behind it is at most the beginning of a character.
+    checked: usize,
+    /// The frame that is coming in.
+    coming: Coming,
+}
+
+/// A frame whose header has been read.
+#[derive(Debug)]
+struct Coming {
+    fin: bool,
+    mask: [u8; 4],
+    left: usize,
 }
 
 impl Reader {
@@ -88,12 +101,27 @@ impl Reader {
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<(usize, ControlFlow<()>), FrameError> {
         let mut used = 0;
-        while let Some(header) = frame::client_header(&bytes[used..], limits.max_payload)? {
+        loop {
+            if self.partial.as_ref().is_some_and(|partial| partial.coming.left > 0) {
+                let (taken, flow) = self.take(&mut bytes[used..], each)?;
+                used += taken;
+                if flow.is_break() || used == bytes.len() {
+                    return Ok((used, flow));
+                }
+            }
+            let Some(header) = frame::client_header(&bytes[used..], limits.max_payload)? else { break };
             let start = used + header.header_len;
-            let Some(payload) = bytes.get_mut(start..start + header.payload_len) else { break };
-            used = start + header.payload_len;
-            frame::unmask(payload, header.mask);
-            let flow = self.frame(header, payload, limits, each)?;
+            let flow = if let Some(payload) = bytes.get_mut(start..start + header.payload_len) {
+                used = start + header.payload_len;
+                self.frame(header, payload, limits, each)?
+            } else if header.opcode.is_control() {
+                break;
+            } else {
+                // What is there of it is looked at now: a text that is none must not be waited for.
+                used = start;
+                self.begin(header, limits)?;
+                ControlFlow::Continue(())
+            };
             if flow.is_break() {
                 return Ok((used, flow));
             }
@@ -101,39 +129,77 @@ impl Reader {
         Ok((used, ControlFlow::Continue(())))
     }
 
+    /// Takes a frame that is there as a whole.
     fn frame(
         &mut self,
         header: ClientHeader,
-        payload: &[u8],
+        payload: &mut [u8],
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
-        match header.opcode {
-            OpCode::Ping => return Ok(each(Message::Ping(payload))),
-            OpCode::Pong => return Ok(each(Message::Pong)),
-            OpCode::Close => return Ok(each(Message::Close(close_code(payload)?))),
-            OpCode::Continuation => {
-                let partial = self.partial.as_mut().ok_or(FrameError::Protocol)?;
+        let is_alone = header.opcode != OpCode::Continuation && header.fin && self.partial.is_none();
+        if !header.opcode.is_control() && !is_alone {
+            self.begin(header, limits)?;
+            return Ok(self.take(payload, each)?.1);
+        }
+        frame::unmask(payload, header.mask);
+        Ok(each(match header.opcode {
+            OpCode::Ping => Message::Ping(payload),
+            OpCode::Pong => Message::Pong,
+            OpCode::Close => Message::Close(close_code(payload)?),
+            opcode => message(opcode, payload)?,
+        }))
+    }
+
+    /// Starts on a frame of a message that is not there as a whole.
+    fn begin(&mut self, header: ClientHeader, limits: Limits) -> Result<(), FrameError> {
+        let coming = Coming { fin: header.fin, mask: header.mask, left: header.payload_len };
+        match (&mut self.partial, header.opcode) {
+            (Some(partial), OpCode::Continuation) => {
                 partial.fragments += 1;
-                if partial.fragments > limits.max_fragments || partial.data.len() + payload.len() > limits.max_payload {
+                if partial.fragments > limits.max_fragments || partial.data.len() + coming.left > limits.max_payload {
                     return Err(FrameError::TooBig);
                 }
-                partial.data.extend_from_slice(payload);
+                partial.coming = coming;
             }
-            opcode => {
-                if self.partial.is_some() {
-                    return Err(FrameError::Protocol);
-                }
-                if header.fin {
-                    return Ok(each(message(opcode, payload)?));
-                }
-                self.partial = Some(Box::new(Partial { opcode, data: payload.to_vec(), fragments: 1 }));
-            }
+            (None, OpCode::Continuation) | (Some(_), _) => return Err(FrameError::Protocol),
+            (None, opcode) => self.partial = Some(Box::new(Partial { opcode, data: Vec::new(), fragments: 1, checked: 0, coming })),
         }
-        match self.partial.take_if(|_| header.fin) {
-            Some(whole) => Ok(each(message(whole.opcode, &whole.data)?)),
-            None => Ok(ControlFlow::Continue(())),
+        Ok(())
+    }
+
+    /// Takes what is there of the frame that is coming in. Gives how many bytes that was.
+    fn take(
+        &mut self,
+        bytes: &mut [u8],
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<(usize, ControlFlow<()>), FrameError> {
+        let Some(partial) = &mut self.partial else { return Ok((0, ControlFlow::Continue(()))) };
+        let taken = partial.coming.left.min(bytes.len());
+        let part = &mut bytes[..taken];
+        frame::unmask(part, partial.coming.mask);
+        partial.coming.mask.rotate_left(taken % 4);
+        partial.coming.left -= taken;
+        partial.data.extend_from_slice(part);
+        if partial.opcode == OpCode::Text {
+            partial.check()?;
         }
+        match self.partial.take_if(|partial| partial.coming.left == 0 && partial.coming.fin) {
+            Some(whole) => Ok((taken, each(message(whole.opcode, &whole.data)?))),
+            None => Ok((taken, ControlFlow::Continue(()))),
+        }
+    }
+}
+
+impl Partial {
+    /// Looks at what came to a text since the last time.
+    fn check(&mut self) -> Result<(), FrameError> {
+        match simdutf8::compat::from_utf8(&self.data[self.checked..]) {
+            Ok(_) => self.checked = self.data.len(),
+            Err(error) if error.error_len().is_some() => return Err(FrameError::Utf8),
+            Err(error) => self.checked += error.valid_up_to(),
+        }
+        Ok(())
     }
 }
 
@@ -212,6 +278,19 @@ mod tests {
         let long = [1; 600];
         assert_eq!(refused(&[(false, OpCode::Binary, &long), (false, OpCode::Continuation, &long)]), FrameError::TooBig);
         assert!(read(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"\xA9")]).is_ok());
+    }
+
+    #[test]
+    fn a_text_that_is_none_is_refused_at_its_first_wrong_byte() {
+        // The code point after the last one: wrong at its second byte.
+        let text = b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80\x80edited";
+        let bytes = client(&[(false, OpCode::Text, &text[..3]), (true, OpCode::Continuation, &text[3..])]);
+        let mut reader = Reader::default();
+        let refused_at = bytes.iter().position(|byte| reader.feed(&mut [*byte], LIMITS, &mut |_| ControlFlow::Continue(())).is_err());
+        // Behind two headers of six bytes.
+        assert_eq!(refused_at, Some(12 + 6));
+        let cut = [(false, OpCode::Text, &text[..4]), (true, OpCode::Continuation, b"")];
+        assert_eq!(read(&cut), Err(FrameError::Utf8), "an end within a character");
     }
 
     #[test]
