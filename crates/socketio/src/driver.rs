@@ -243,8 +243,13 @@ impl Driver {
             }
             Link::Polling => {
                 let told_by_open_poll = self.session.end(reason, TransportKind::Polling).poll_open;
-                // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up.
-                if reason.is_graceful() && !told_by_open_poll {
+                let closed_by_client = reason == DisconnectReason::TransportClose;
+                if closed_by_client {
+                    drop(self.session.take_alive());
+                }
+                // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up. A client that
+                // closes may have sent a poll along, and which of the two comes first is anyone's guess.
+                if (reason.is_graceful() || closed_by_client) && !told_by_open_poll {
                     server.timers.push(Lane::Linger, Instant::now() + server.config.ping_timeout, key);
                 } else {
                     server.forget(key);

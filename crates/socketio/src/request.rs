@@ -11,6 +11,7 @@ use http::{
     },
     request::Parts,
 };
+use tokio::time::Instant;
 
 use crate::{
     Body, DisconnectReason, Handshake, Secure, TransportKind,
@@ -199,6 +200,10 @@ impl Drop for CutOff<'_> {
 }
 
 async fn poll(session: Arc<Session>) -> Response<Body> {
+    // Timers are checked a little late, and nobody is to be told by then that all is well.
+    if session.close_if_overdue(Instant::now()) {
+        return Refused::UnknownSid.response();
+    }
     if !session.open_poll() {
         // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
         session.close(DisconnectReason::TransportError);
@@ -211,6 +216,11 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     drop(cut_off);
     let (items, is_last) = match polled {
         Polled::Noop => return text(StatusCode::OK, Body::new("6")),
+        Polled::Over => {
+            session.server.forget(session.sid.key());
+            return text(StatusCode::OK, Body::new("6"));
+        }
+        Polled::Refused => return Refused::Malformed.response(),
         Polled::Items(items) => (items, false),
         Polled::Last(items) => (items, true),
     };

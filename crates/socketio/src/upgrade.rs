@@ -94,9 +94,17 @@ async fn probe(session: &Session, mut websocket: WebSocket) -> Result<WebSocket,
     if poll_fn(|cx| websocket.poll_write_now(&mut answer, cx)).await.is_err() {
         return Err(websocket);
     }
-    // The client stops polling once its open poll is answered, and only then says that it is done.
-    session.release_poll();
-    if expect(&mut websocket, "5").await { Ok(websocket) } else { Err(websocket) }
+    let is_done = tokio::select! {
+        biased;
+        is_done = expect(&mut websocket, "5") => is_done,
+        // The client stops polling once its open poll is answered, and only then says that it is done. (One that has said so already
+        // waits for no poll.)
+        () = std::future::ready(()) => {
+            session.release_poll();
+            expect(&mut websocket, "5").await
+        }
+    };
+    if is_done { Ok(websocket) } else { Err(websocket) }
 }
 
 /// Reads one message, which must be this one.

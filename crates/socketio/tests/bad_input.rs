@@ -261,7 +261,7 @@ async fn headers_by_the_hundred() {
 async fn socketio_packets_that_no_client_sends() {
     let fixture = start(config()).await;
     let placeholder = |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
-    let mut wrong = vec![
+    let wrong = vec![
         "4".to_owned(),
         "47".to_owned(),
         "40/custom,[]".to_owned(),
@@ -297,9 +297,6 @@ async fn socketio_packets_that_no_client_sends() {
         "0".to_owned(),
         "x".to_owned(),
     ];
-    wrong.extend(
-        ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"].map(|name| format!("42[\"{name}\"]")),
-    );
     for text in wrong {
         let mut ws = Ws::join(fixture.addr).await;
         ws.send(&text).await;
@@ -308,6 +305,27 @@ async fn socketio_packets_that_no_client_sends() {
     }
     all_gone(&fixture).await;
     still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn event_names_that_are_reserved() {
+    let fixture = start(config()).await;
+    for name in ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener", "disc\\u006fnnect"] {
+        for text in
+            [format!("42[\"{name}\"]"), format!("427[ \"{name}\", 1]"), format!("451-[\"{name}\",{{\"_placeholder\":true,\"num\":0}}]")]
+        {
+            let mut ws = Ws::join(fixture.addr).await;
+            ws.send(&text).await;
+            ws.end().await;
+            assert!(timeout_log(&fixture, "disconnected: parse error", 1).await, "{text}");
+        }
+    }
+    // Those that only look like it are the application's.
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send("42[\"Connect\"]").await;
+    ws.send("42[\"message\",\"disconnect\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",\"disconnect\"]");
+    assert!(fixture.log.lines().contains(&"event Connect ".to_owned()));
 }
 
 #[tokio::test]

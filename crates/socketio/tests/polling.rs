@@ -134,6 +134,75 @@ async fn a_close_packet_closes() {
 }
 
 #[tokio::test]
+async fn a_close_packet_that_comes_before_the_poll_sent_along_with_it_lets_the_poll_go() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.post("1").await.body, "ok");
+    fixture.log.wait_for("disconnected: transport close").await;
+    // Nobody who stops has to wait for a poll that may never come.
+    fixture.io.drain();
+    fixture.io.closed().await;
+    assert_eq!(poller.post("42[\"message\"]").await.body, UNKNOWN_SID);
+    let poll = poller.poll().await;
+    assert_eq!((poll.status, poll.body.as_str()), (200, "6"));
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+}
+
+#[tokio::test]
+async fn a_noop_or_an_upgrade_packet_from_the_client_means_nothing() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.post("6\u{1e}5\u{1e}42[\"message\",1]\u{1e}6").await.body, "ok");
+    assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
+    assert_eq!(fixture.log.lines().last().unwrap(), "event message 1");
+}
+
+#[tokio::test]
+async fn binary_is_base64_in_payloads_both_ways() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    // Some bytes, none at all, and the alphabet's last two characters.
+    let placeholders = "{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":2}";
+    let attachments = "bAQIDBA==\u{1e}b\u{1e}b+/8=";
+    poller.post(&format!("453-9[\"message-with-ack\",{placeholders}]\u{1e}{attachments}")).await;
+    assert_eq!(poller.poll().await.body, format!("463-9[{placeholders}]\u{1e}{attachments}"));
+}
+
+#[tokio::test]
+async fn the_first_ping_by_polling_waits_for_its_interval() {
+    let fixture = start(Config { ping_interval: Duration::from_millis(120), ..config() }).await;
+    let opened = tokio::time::Instant::now();
+    let poller = Poller::open(fixture.addr).await;
+    for pings in 1..3 {
+        assert_eq!(poller.poll().await.body, "2");
+        assert!(opened.elapsed() >= Duration::from_millis(120) * pings, "{:?}", opened.elapsed());
+        poller.post("3").await;
+    }
+}
+
+#[tokio::test]
+async fn a_post_after_the_ping_timeout_is_refused() {
+    let fixture = start(Config { ping_interval: Duration::from_millis(30), ping_timeout: Duration::from_millis(30), ..config() }).await;
+    let poller = Poller::join(fixture.addr).await;
+    fixture.log.wait_for("disconnected: ping timeout").await;
+    let late = poller.post("42[\"message\"]").await;
+    assert_eq!((late.status, late.body.as_str()), (400, UNKNOWN_SID));
+    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("event")));
+}
+
+#[tokio::test]
+async fn a_poll_after_the_ping_timeout_is_refused() {
+    let fixture = start(Config { ping_interval: Duration::from_millis(60), ping_timeout: Duration::from_millis(60), ..config() }).await;
+    for _ in 0..3 {
+        let poller = Poller::join(fixture.addr).await;
+        assert_eq!(poller.poll().await.body, "2");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+    }
+    all_gone(&fixture).await;
+}
+
+#[tokio::test]
 async fn a_payload_of_no_packets_is_refused_and_ends_the_session() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
@@ -199,6 +268,24 @@ async fn an_upgrade_lets_go_of_the_open_poll_with_a_noop() {
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
     all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_waits_for_no_answer_has_its_polls_refused() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let mut poll = poller.start_poll().await;
+    let mut ws = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+    let mut both = bytes::BytesMut::new();
+    for text in ["2probe", "5"] {
+        socketio::codec::frame::encode_client(&mut both, true, socketio::codec::frame::OpCode::Text, text.as_bytes(), [1, 2, 3, 4]);
+    }
+    ws.raw(&both).await;
+    assert_eq!(ws.text().await, "3probe");
+    assert_eq!(read_answer(&mut poll).await.status, 400, "a client that says it is done has no poll open");
+    assert_eq!(poller.poll().await.status, 400);
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
 }
 
 #[tokio::test]

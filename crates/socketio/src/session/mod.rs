@@ -91,6 +91,10 @@ pub(crate) enum Polled {
     Last(VecDeque<Item>),
     /// There is nothing, but the poll must be let go.
     Noop,
+    /// The same, and this is the end: the client has closed by itself and has no need to be told.
+    Over,
+    /// The session has gone on to a WebSocket, by a client that did not wait for its poll.
+    Refused,
 }
 
 impl Shared {
@@ -263,15 +267,28 @@ impl Session {
         if due > now || shared.closing.is_some() {
             return None;
         }
-        let waiting_for_us =
-            shared.backlogged || self.server.stopping.is_paused() || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some());
-        if waiting_for_us {
+        if self.keeps_waiting(&shared) {
             let again = now + self.server.config.ping_timeout;
             shared.pong_due = Some(again);
             return Some(again);
         }
         shared.close(DisconnectReason::PingTimeout);
         None
+    }
+
+    /// Closes the connection, and says so, if its pong is overdue: what [`Self::check_pong`] would find a moment later.
+    pub(crate) fn close_if_overdue(&self, now: Instant) -> bool {
+        let mut shared = self.shared.lock();
+        let is_overdue = shared.pong_due.is_some_and(|due| due <= now) && !self.keeps_waiting(&shared);
+        if is_overdue {
+            shared.close(DisconnectReason::PingTimeout);
+        }
+        is_overdue
+    }
+
+    /// Whether it is the server that does not take what the client may have sent.
+    fn keeps_waiting(&self, shared: &Shared) -> bool {
+        shared.backlogged || self.server.stopping.is_paused() || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some())
     }
 }
 

@@ -35,22 +35,23 @@ impl Session {
         let shared = &mut *shared;
         if shared.ended {
             shared.written(usize::MAX);
-            // A client that has closed by itself has no need to be told.
             return Poll::Ready(match shared.closing {
-                Some(DisconnectReason::TransportClose) => Polled::Noop,
+                Some(DisconnectReason::TransportClose) => Polled::Over,
                 _ => Polled::Last(std::mem::take(&mut shared.queue)),
             });
         }
-        let Some(polling) = shared.polling.as_mut().filter(|_| shared.transport == TransportKind::Polling) else {
-            return Poll::Ready(Polled::Noop);
-        };
-        if !shared.queue.is_empty() {
+        let Some(polling) = &mut shared.polling else { return Poll::Ready(Polled::Refused) };
+        let is_current = shared.transport == TransportKind::Polling;
+        if is_current && !shared.queue.is_empty() {
             polling.release = false;
             shared.written(usize::MAX);
             return Poll::Ready(Polled::Items(std::mem::take(&mut shared.queue)));
         }
         if std::mem::take(&mut polling.release) {
             return Poll::Ready(Polled::Noop);
+        }
+        if !is_current {
+            return Poll::Ready(Polled::Refused);
         }
         polling.poll = Some(cx.waker().clone());
         Poll::Pending
