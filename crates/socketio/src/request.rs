@@ -191,9 +191,12 @@ struct CutOff<'a> {
 
 impl Drop for CutOff<'_> {
     fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
         (self.close_request)(self.session);
         // A poll left over from before an upgrade carries nothing any more.
-        if !self.is_done && self.session.transport() == TransportKind::Polling {
+        if self.session.transport() == TransportKind::Polling {
             self.session.close(DisconnectReason::TransportError);
         }
     }
@@ -211,7 +214,14 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
     let items = poll_fn(|cx| session.poll_items(cx));
-    let polled = if session.is_upgrading() { tokio::time::timeout(UPGRADE_POLL, items).await.unwrap_or(Polled::Noop) } else { items.await };
+    let polled = if session.is_upgrading() {
+        tokio::time::timeout(UPGRADE_POLL, items).await.unwrap_or_else(|_| {
+            session.close_poll();
+            Polled::Noop
+        })
+    } else {
+        items.await
+    };
     cut_off.is_done = true;
     drop(cut_off);
     let (items, is_last) = match polled {
@@ -274,6 +284,7 @@ where
         driver::pong(&session);
     }
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
+    session.close_post();
     cut_off.is_done = true;
     if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { Refused::UnknownSid.response() }
 }

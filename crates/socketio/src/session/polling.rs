@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::{Polled, Session};
+use super::{Polled, Session, Shared};
 use crate::{DisconnectReason, TransportKind, driver::Handover};
 
 /// For requests on polling.
@@ -29,23 +29,33 @@ impl Session {
         self.shared.lock().upgrading
     }
 
-    /// Waits for something to answer the open poll with.
+    /// Waits for something to answer the open poll with. With that it is open no more: what is queued from then on is for the next.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
-        let shared = &mut *shared;
-        if shared.ended {
-            shared.written(usize::MAX);
-            return Poll::Ready(match shared.closing {
+        let polled = shared.poll_items(cx);
+        if let (Poll::Ready(_), Some(polling)) = (&polled, &mut shared.polling) {
+            polling.poll_open = false;
+            polling.poll = None;
+        }
+        polled
+    }
+}
+
+impl Shared {
+    fn poll_items(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+        if self.ended {
+            self.written(usize::MAX);
+            return Poll::Ready(match self.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Over,
-                _ => Polled::Last(std::mem::take(&mut shared.queue)),
+                _ => Polled::Last(std::mem::take(&mut self.queue)),
             });
         }
-        let Some(polling) = &mut shared.polling else { return Poll::Ready(Polled::Refused) };
-        let is_current = shared.transport == TransportKind::Polling;
-        if is_current && !shared.queue.is_empty() {
+        let Some(polling) = &mut self.polling else { return Poll::Ready(Polled::Refused) };
+        let is_current = self.transport == TransportKind::Polling;
+        if is_current && !self.queue.is_empty() {
             polling.release = false;
-            shared.written(usize::MAX);
-            return Poll::Ready(Polled::Items(std::mem::take(&mut shared.queue)));
+            self.written(usize::MAX);
+            return Poll::Ready(Polled::Items(std::mem::take(&mut self.queue)));
         }
         if std::mem::take(&mut polling.release) {
             return Poll::Ready(Polled::Noop);
@@ -56,7 +66,10 @@ impl Session {
         polling.poll = Some(cx.waker().clone());
         Poll::Pending
     }
+}
 
+/// For POSTs.
+impl Session {
     /// Opens a POST; false if one is open already.
     pub(crate) fn open_post(&self) -> bool {
         let mut shared = self.shared.lock();

@@ -90,6 +90,20 @@ async fn a_payload_waits_for_room_in_the_inbox() {
 }
 
 #[tokio::test]
+async fn a_poll_that_has_its_answer_is_not_there_for_what_is_queued_at_the_end() {
+    let (session, _, waker) = session(TransportKind::Polling);
+    let mut cx = Context::from_waker(&waker);
+    assert!(session.open_poll() && !session.open_poll());
+    assert!(session.poll_items(&mut cx).is_pending());
+    session.push(Bytes::from_static(b"\x81\x012"), None).unwrap();
+    assert!(matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Items(items)) if items.len() == 1));
+    session.push(Bytes::from_static(b"\x81\x012"), None).unwrap();
+    assert!(!session.end(DisconnectReason::ForcedClose, TransportKind::Polling).poll_open, "the next one is to be waited for");
+    assert!(session.open_poll());
+    assert!(matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Last(items)) if items.len() == 1));
+}
+
+#[tokio::test]
 async fn a_packet_larger_than_the_queue_is_counted_apart_until_it_is_written() {
     let (session, _, waker) = session(TransportKind::WebSocket);
     let push = |bytes: usize| session.push(vec![0; bytes].into(), None);
