@@ -63,6 +63,8 @@ mod event;
 pub mod fuzzing;
 mod handler;
 mod id;
+#[cfg(test)]
+mod models;
 mod namespace;
 mod namespaces;
 mod packet;
@@ -79,6 +81,7 @@ mod socket;
 mod stopping;
 mod stream;
 mod sweep;
+mod sync;
 mod upgrade;
 mod websocket;
 

@@ -5,12 +5,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use parking_lot::Mutex;
-
 use crate::{
     Handler,
     namespace::{AnyNamespace, Namespace},
     rooms::Rooms,
+    sync::Mutex,
 };
 
 #[derive(Default)]

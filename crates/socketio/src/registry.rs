@@ -6,9 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
-
-use crate::session::Session;
+use crate::{session::Session, sync::Mutex};
 
 const SHARDS: usize = 16;
 

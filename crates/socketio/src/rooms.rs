@@ -5,9 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::{Mutex, RwLock};
-
-use crate::{broadcast::Target, id::Id, socket::AnySocket};
+use crate::{
+    broadcast::Target,
+    id::Id,
+    socket::AnySocket,
+    sync::{Mutex, RwLock},
+};
 
 const SHARDS: usize = 8;
 

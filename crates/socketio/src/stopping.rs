@@ -4,14 +4,14 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use crate::{DisconnectReason, SocketIo, server::Server};
+use crate::{DisconnectReason, SocketIo, server::Server, sync::AtomicBool};
 
 /// How soon it is looked again whether a connection is still in the middle of an event. Only a stop ever waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);

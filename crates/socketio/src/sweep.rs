@@ -11,10 +11,9 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::server::Server;
+use crate::{server::Server, sync::Mutex};
 
 /// What is to be done when a timer is due.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -26,6 +25,7 @@ use crate::{
     id::Id,
     session::{Item, Session},
     socket::AnySocket,
+    sync::Mutex,
 };
 
 /// How soon it is looked again whether a connection that is being closed has ended.

@@ -6,12 +6,11 @@ mod polling;
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
     ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server,
-    stopping::Alive,
+    stopping::Alive, sync::Mutex,
 };
 
 /// One thing to send, or to do once what came before it has been sent.

@@ -3,14 +3,10 @@
 use std::{
     any::Any,
     collections::HashMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::Socket;
@@ -23,6 +19,7 @@ use crate::{
     recovery::{Asked, Recovering, Suspend},
     session::{Item, Session},
     sweep::Lane,
+    sync::{AtomicBool, Mutex},
 };
 
 /// With more than this waiting, a client gets nothing that may be left out.

@@ -1,0 +1,410 @@
+//! What threads may do to one another, tried in many orders: at every lock a model checker chooses who goes next (see `sync`). What is run
+//! is the real thing, down to the frames; a wake-up that is lost shows as a deadlock. `SHUTTLE_RUNS` is for more orders than the usual.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use shuttle::{
+    future::block_on,
+    scheduler::RandomScheduler,
+    thread::{self, JoinHandle},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::{
+    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Handshake, Packet, Socket, SocketIo, TransportKind,
+    broadcast::Target,
+    codec::frame::{self, OpCode},
+    driver::{Driver, Link},
+    id::Id,
+    namespace::Namespace,
+    rooms::Rooms,
+    session::{Item, Session},
+    socket::{AnySocket, SocketInner},
+    stream::Stream,
+    sync::AtomicBool,
+    websocket::WebSocket,
+};
+
+const RUNS: usize = 300;
+
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let runs = std::env::var("SHUTTLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
+    let mut config = shuttle::Config::new();
+    config.stack_size = 512 << 10;
+    shuttle::Runner::new(RandomScheduler::new(runs), config).run(move || {
+        // Time limits are set within a runtime; it stands still, so that none runs out.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _within = runtime.enter();
+        model();
+    });
+}
+
+/// Plain locks here: what the tests note down is not part of what they try.
+#[derive(Clone, Default)]
+struct App {
+    log: Arc<parking_lot::Mutex<Vec<String>>>,
+    sockets: Arc<parking_lot::Mutex<Vec<Socket<()>>>>,
+}
+
+impl App {
+    fn count(&self, line: &str) -> usize {
+        self.log.lock().iter().filter(|seen| *seen == line).count()
+    }
+}
+
+impl Handler for App {
+    type Data = ();
+
+    async fn connect(&self, _: ConnectRequest) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    fn connected(&self, socket: &Socket<()>) {
+        self.sockets.lock().push(socket.clone());
+        self.log.lock().push("connected".to_owned());
+    }
+
+    fn event(&self, socket: &Socket<()>, event: Event) -> Option<BoxFuture<'static, ()>> {
+        self.log.lock().push(format!("event {}", event.args()));
+        let _ = socket.emit_packet(&Packet::event("/", "back", event.args()));
+        None
+    }
+
+    fn disconnected(&self, _: &Socket<()>, _: DisconnectReason) {
+        self.log.lock().push("disconnected".to_owned());
+    }
+}
+
+fn server(app: &App) -> SocketIo {
+    SocketIo::builder(Config::default()).namespace("/", app.clone()).build()
+}
+
+fn session(io: &SocketIo, transport: TransportKind) -> Arc<Session> {
+    let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
+    let session = Session::new(io.server.clone(), Id::random().unwrap(), transport, handshake);
+    assert!(io.server.registry.insert(&session));
+    io.server.counter(transport).fetch_add(1, Ordering::Relaxed);
+    session
+}
+
+/// Runs a connection on a thread of its own.
+fn drive(session: &Arc<Session>, link: Link) -> JoinHandle<()> {
+    let driver = Driver::new(session.clone(), link);
+    thread::spawn(move || block_on(driver))
+}
+
+fn pipe(bytes: usize) -> (DuplexStream, WebSocket) {
+    let (client, server) = tokio::io::duplex(bytes);
+    (client, WebSocket::new(Stream::Other(Box::new(server)), Bytes::new()))
+}
+
+async fn send(client: &mut DuplexStream, text: &str) {
+    let mut out = BytesMut::new();
+    frame::encode_client(&mut out, true, OpCode::Text, text.as_bytes(), [1, 2, 3, 4]);
+    client.write_all(&out).await.unwrap();
+}
+
+/// Reads so many texts.
+async fn receive(client: &mut DuplexStream, buffer: &mut BytesMut, count: usize) -> Vec<String> {
+    let mut got = Vec::new();
+    while got.len() < count {
+        let whole = frame::server_frames(buffer).next().map(|(opcode, data)| (opcode, data.to_vec()));
+        if let Some((opcode, data)) = whole {
+            let _ = buffer.split_to(frame::server_header(opcode, data.len()).1 + data.len());
+            got.push(String::from_utf8(data).unwrap());
+        } else {
+            assert_ne!(client.read_buf(buffer).await.unwrap(), 0, "{got:?}");
+        }
+    }
+    got
+}
+
+/// Those of the texts that are this event, by their numbers.
+fn numbers(texts: &[String], event: &str) -> Vec<u32> {
+    let prefix = format!("42[\"{event}\",");
+    texts.iter().filter_map(|text| text.strip_prefix(&prefix)?.strip_suffix(']')?.parse().ok()).collect()
+}
+
+fn everything_is_gone(io: &SocketIo, app: &App) {
+    assert_eq!((app.count("connected"), app.count("disconnected")), (1, 1), "{:?}", app.log.lock());
+    assert_eq!(io.connections(), crate::Connections::default());
+    assert_eq!(io.queued_bytes(), 0);
+    let of = io.of("/").unwrap();
+    assert_eq!((of.count(), of.rooms().len()), (0, 0));
+}
+
+/// Two threads emit while the client sends, and reads through a pipe that is soon full.
+#[test]
+fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let session = session(&io, TransportKind::WebSocket);
+        let (mut client, websocket) = pipe(24);
+        let driver = drive(&session, Link::WebSocket(websocket));
+        let mut buffer = BytesMut::new();
+        block_on(send(&mut client, "40"));
+        block_on(receive(&mut client, &mut buffer, 1));
+        let socket = app.sockets.lock().first().cloned();
+        // The answer comes before the handler is told.
+        let socket = socket.unwrap_or_else(|| {
+            loop {
+                thread::yield_now();
+                if let Some(socket) = app.sockets.lock().first() {
+                    break socket.clone();
+                }
+            }
+        });
+        let emitters = ["a", "b"].map(|name| {
+            let socket = socket.clone();
+            thread::spawn(move || (0..3).for_each(|number| socket.emit(name, &number).unwrap()))
+        });
+        block_on(send(&mut client, "42[\"x\",0]"));
+        let got = block_on(receive(&mut client, &mut buffer, 7));
+        assert_eq!((numbers(&got, "a"), numbers(&got, "b"), numbers(&got, "back")), (vec![0, 1, 2], vec![0, 1, 2], vec![0]));
+        emitters.into_iter().for_each(|emitter| emitter.join().unwrap());
+        drop(client);
+        driver.join().unwrap();
+        assert_eq!(socket.emit("late", &1), Err(crate::EmitError::Closed));
+        everything_is_gone(&io, &app);
+        assert!(io.server.registry.all().is_empty());
+    });
+}
+
+/// The client leaves, the server puts it out, its transport is closed and it is cut off, all at once, while somebody emits.
+#[test]
+fn however_a_connection_ends_its_handler_is_told_once() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let session = session(&io, TransportKind::WebSocket);
+        let (mut client, websocket) = pipe(4096);
+        let driver = drive(&session, Link::WebSocket(websocket));
+        let mut buffer = BytesMut::new();
+        block_on(send(&mut client, "40"));
+        block_on(receive(&mut client, &mut buffer, 1));
+        block_on(send(&mut client, "42[\"x\",0]"));
+        block_on(receive(&mut client, &mut buffer, 1));
+        let socket = app.sockets.lock()[0].clone();
+        socket.join("kitchen");
+        let (putting_out, closing, emitting) = (socket.clone(), socket.clone(), socket.clone());
+        let others = [
+            thread::spawn(move || putting_out.disconnect()),
+            thread::spawn(move || closing.close_transport()),
+            thread::spawn(move || {
+                for number in 0..3 {
+                    let _ = emitting.emit("a", &number);
+                    emitting.join("hall");
+                }
+            }),
+        ];
+        block_on(send(&mut client, "41"));
+        drop(client);
+        others.into_iter().for_each(|other| other.join().unwrap());
+        driver.join().unwrap();
+        everything_is_gone(&io, &app);
+    });
+}
+
+fn member(io: &SocketIo, namespace: &Arc<Namespace<App>>) -> (Arc<Session>, Arc<SocketInner<()>>) {
+    let session = session(io, TransportKind::Polling);
+    let socket = SocketInner::new(session.clone(), namespace.clone(), Id::random().unwrap(), ());
+    assert!(AnySocket::admit(socket.clone(), &session, None));
+    (session, socket)
+}
+
+fn kitchen() -> Target {
+    Target { namespace: "/".into(), rooms: vec!["kitchen".into()], ..Target::default() }
+}
+
+fn namespace(app: &App) -> Arc<Namespace<App>> {
+    Arc::new(Namespace { name: "/".into(), handler: Arc::new(app.clone()), rooms: Rooms::default(), among: None })
+}
+
+/// One joins and leaves rooms, is put into one by others, and ends.
+#[test]
+fn nobody_who_is_gone_is_in_a_room() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let namespace = namespace(&app);
+        let (session, socket) = member(&io, &namespace);
+        let key = AnySocket::id(&*socket).key();
+        let any: Arc<dyn AnySocket> = socket.clone();
+        let spawn = |act: fn(&Rooms, u64, &Arc<dyn AnySocket>)| {
+            let (namespace, any) = (namespace.clone(), any.clone());
+            thread::spawn(move || act(&namespace.rooms, key, &any))
+        };
+        let joining = spawn(|rooms, key, any| {
+            rooms.join(key, any, "kitchen");
+            rooms.join(key, any, "hall");
+            rooms.leave(key, "kitchen");
+            rooms.join(key, any, "kitchen");
+        });
+        let joined_by_others = spawn(|rooms, key, any| {
+            for socket in rooms.find(&Target::default()) {
+                rooms.join(socket.id().key(), any, "hall");
+            }
+            rooms.leave(key, "hall");
+        });
+        any.clone().ended(&session, DisconnectReason::TransportClose);
+        joining.join().unwrap();
+        joined_by_others.join().unwrap();
+        let rooms = &namespace.rooms;
+        assert!(rooms.is_empty() && rooms.sizes().is_empty() && rooms.of(key).is_empty(), "{:?}", rooms.sizes());
+        assert!(rooms.find(&kitchen()).is_empty());
+        assert_eq!(app.count("disconnected"), 1);
+    });
+}
+
+/// What has begun when a broadcast begins counts for it: one who has joined gets it, one who is gone does not.
+#[test]
+fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let namespace = namespace(&app);
+        let ((staying_session, staying), (going_session, going)) = (member(&io, &namespace), member(&io, &namespace));
+        let (has_joined, is_gone) = (Arc::new(AtomicBool::default()), Arc::new(AtomicBool::default()));
+        let stay = thread::spawn({
+            let (namespace, has_joined) = (namespace.clone(), has_joined.clone());
+            move || {
+                let any: Arc<dyn AnySocket> = staying.clone();
+                namespace.rooms.join(AnySocket::id(&*staying).key(), &any, "kitchen");
+                has_joined.store(true, Ordering::SeqCst);
+            }
+        });
+        let go = thread::spawn({
+            let (namespace, is_gone, session) = (namespace.clone(), is_gone.clone(), going_session.clone());
+            move || {
+                let any: Arc<dyn AnySocket> = going.clone();
+                namespace.rooms.join(AnySocket::id(&*going).key(), &any, "kitchen");
+                any.ended(&session, DisconnectReason::TransportClose);
+                is_gone.store(true, Ordering::SeqCst);
+            }
+        });
+        let frames = Packet::event("/", "bell", "1");
+        let mut reached = 0;
+        for _ in 0..3 {
+            let (had_joined, was_gone) = (has_joined.load(Ordering::SeqCst), is_gone.load(Ordering::SeqCst));
+            let (before, gone_before) = (staying_session.queued_bytes(), going_session.queued_bytes());
+            crate::broadcast::deliver(&*namespace, &kitchen(), &frames);
+            let got = (staying_session.queued_bytes() - before) / frames.len();
+            assert!(got == 1 || got == 0 && !had_joined, "{got}");
+            assert!(!was_gone || going_session.queued_bytes() == gone_before);
+            reached += got;
+        }
+        stay.join().unwrap();
+        go.join().unwrap();
+        let queued: VecDeque<Item> = staying_session.take_queue(0);
+        assert_eq!(queued.len(), 1 + reached, "each once, behind the answer to the CONNECT");
+        assert_eq!(namespace.rooms.sizes(), [("kitchen".into(), 1)]);
+    });
+}
+
+/// A request as it comes from hyper. Gives status and body.
+fn request(io: &SocketIo, method: &str, sid: &Id, body: &str) -> (u16, String) {
+    let request = http::Request::builder().method(method).uri(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"));
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    block_on(async {
+        let answer = io.handle(request, ([127, 0, 0, 1], 1).into()).await;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    })
+}
+
+/// POSTs and polls at once, while the application emits and then closes.
+#[test]
+fn polling_loses_nothing_and_learns_of_the_end() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let session = session(&io, TransportKind::Polling);
+        let driver = drive(&session, Link::Polling);
+        assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
+        assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
+        let posting = thread::spawn({
+            let (io, session, app) = (io.clone(), session.clone(), app.clone());
+            move || {
+                for number in 0..3 {
+                    assert_eq!(request(&io, "POST", &session.sid, &format!("42[\"x\",{number}]")).0, 200);
+                }
+                while app.log.lock().len() < 4 {
+                    thread::yield_now();
+                }
+                let socket = app.sockets.lock()[0].clone();
+                socket.emit("last", &1).unwrap();
+                socket.close_transport();
+            }
+        });
+        let mut got = Vec::new();
+        while got.last().is_none_or(|last| last != "1") {
+            let (status, body) = request(&io, "GET", &session.sid, "");
+            assert_eq!(status, 200, "{got:?}");
+            got.extend(body.split('\u{1e}').map(str::to_owned));
+        }
+        posting.join().unwrap();
+        driver.join().unwrap();
+        assert_eq!((numbers(&got, "back"), numbers(&got, "last")), (vec![0, 1, 2], vec![1]), "{got:?}");
+        assert_eq!(request(&io, "GET", &session.sid, "").0, 400);
+        everything_is_gone(&io, &app);
+        assert!(session.take_alive().is_none(), "nothing is left to wait for");
+    });
+}
+
+/// From polling to WebSocket while the application emits and the client has a poll open.
+#[test]
+fn an_upgrade_loses_nothing_and_doubles_nothing() {
+    explore(|| {
+        let app = App::default();
+        let io = server(&app);
+        let session = session(&io, TransportKind::Polling);
+        let driver = drive(&session, Link::Polling);
+        assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
+        assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
+        while app.sockets.lock().is_empty() {
+            thread::yield_now();
+        }
+        let socket = app.sockets.lock()[0].clone();
+        let emitting = thread::spawn(move || (0..4).for_each(|number| socket.emit("a", &number).unwrap()));
+        let (is_probed, has_stopped) = (Arc::new(AtomicBool::default()), Arc::new(AtomicBool::default()));
+        let polling = thread::spawn({
+            let (io, session, is_probed, has_stopped) = (io.clone(), session.clone(), is_probed.clone(), has_stopped.clone());
+            move || {
+                let mut got = Vec::new();
+                // As a client does it: polls are opened until the probe is answered, and the last one is waited for.
+                while !is_probed.load(Ordering::SeqCst) {
+                    let (status, body) = request(&io, "GET", &session.sid, "");
+                    assert_eq!(status, 200);
+                    got.extend(body.split('\u{1e}').map(str::to_owned));
+                }
+                has_stopped.store(true, Ordering::SeqCst);
+                got
+            }
+        });
+        let (mut client, websocket) = pipe(40);
+        assert!(session.start_upgrade());
+        is_probed.store(true, Ordering::SeqCst);
+        // Over and over, in place of the time limit of a poll that is opened after it.
+        while !has_stopped.load(Ordering::SeqCst) {
+            session.release_poll();
+            thread::yield_now();
+        }
+        let mut got = polling.join().unwrap();
+        assert!(session.finish_upgrade(Box::new(websocket)).is_ok());
+        let rest = 4 - numbers(&got, "a").len();
+        block_on(send(&mut client, "42[\"x\",7]"));
+        got.extend(block_on(receive(&mut client, &mut BytesMut::new(), rest + 1)));
+        assert_eq!((numbers(&got, "a"), numbers(&got, "back")), (vec![0, 1, 2, 3], vec![7]), "{got:?}");
+        emitting.join().unwrap();
+        drop(client);
+        driver.join().unwrap();
+        everything_is_gone(&io, &app);
+    });
+}
