@@ -30,7 +30,7 @@ use crate::{
     websocket::WebSocket,
 };
 
-const RUNS: usize = 300;
+const RUNS: usize = 1_000;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
     let runs = std::env::var("SHUTTLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);

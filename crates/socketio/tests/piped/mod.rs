@@ -1,0 +1,264 @@
+//! A client over pipes, for tests in which time is paused: a real network would seem idle to the clock while bytes are on their way.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::BytesMut;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use socketio::{
+    SocketIo,
+    codec::frame::{self, OpCode},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    time::{sleep, timeout},
+};
+
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Paused time goes on only when all that can be done has been.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+pub struct Client {
+    io: SocketIo,
+    sid: String,
+    websocket: Option<WebSocket>,
+}
+
+pub struct WebSocket {
+    stream: DuplexStream,
+    buffer: BytesMut,
+}
+
+fn connect(io: &SocketIo) -> DuplexStream {
+    let (client, server) = tokio::io::duplex(256 << 10);
+    let io = io.clone();
+    let service = service_fn(move |request| {
+        let io = io.clone();
+        async move { Ok::<_, Infallible>(io.handle(request, ([127, 0, 0, 1], 1).into()).await) }
+    });
+    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades());
+    client
+}
+
+/// A packet as it is compared: ids are random.
+fn plain(packet: &str) -> String {
+    if packet.starts_with("40") { packet.split("{\"sid\"").next().unwrap().to_owned() } else { packet.to_owned() }
+}
+
+impl WebSocket {
+    async fn connect(io: &SocketIo, query: &str) -> Self {
+        let mut stream = connect(io);
+        let head = format!(
+            "GET /socket.io/?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut buffer = BytesMut::new();
+        loop {
+            if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                assert!(buffer.split_to(end + 4).starts_with(b"HTTP/1.1 101"));
+                return Self { stream, buffer };
+            }
+            assert_ne!(stream.read_buf(&mut buffer).await.unwrap(), 0);
+        }
+    }
+
+    async fn send(&mut self, opcode: OpCode, data: &[u8]) {
+        let mut out = BytesMut::new();
+        frame::encode_client(&mut out, true, opcode, data, [1, 2, 3, 4]);
+        self.stream.write_all(&out).await.unwrap();
+    }
+
+    /// What comes within a moment; a close as its code.
+    async fn receive(&mut self) -> Vec<String> {
+        while matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(1..))) {}
+        let (mut got, mut used) = (Vec::new(), 0);
+        for (opcode, data) in frame::server_frames(&self.buffer) {
+            used += frame::server_header(opcode, data.len()).1 + data.len();
+            got.push(match opcode {
+                OpCode::Text => plain(std::str::from_utf8(data).unwrap()),
+                OpCode::Close => format!("close {}", u16::from_be_bytes([data[0], data[1]])),
+                other => format!("{other:?}"),
+            });
+        }
+        let _ = self.buffer.split_to(used);
+        got
+    }
+
+    async fn is_over(&mut self) -> bool {
+        matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(0) | Err(_)))
+    }
+}
+
+impl Client {
+    pub async fn open(io: &SocketIo, by_websocket: bool) -> Self {
+        let mut client = Self { io: io.clone(), sid: String::new(), websocket: None };
+        let text = if by_websocket {
+            let mut websocket = WebSocket::connect(io, "").await;
+            let open = websocket.receive().await.remove(0);
+            client.websocket = Some(websocket);
+            open
+        } else {
+            client.request("GET", "").await.1
+        };
+        let open: Value = serde_json::from_str(text.strip_prefix('0').unwrap()).unwrap();
+        client.sid = open["sid"].as_str().unwrap().to_owned();
+        client
+    }
+
+    async fn start(&self, method: &str, body: &str) -> DuplexStream {
+        let mut stream = connect(&self.io);
+        let sid = if self.sid.is_empty() { String::new() } else { format!("&sid={}", self.sid) };
+        let text = format!(
+            "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn answer(mut stream: DuplexStream) -> (u16, String) {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    async fn request(&self, method: &str, body: &str) -> (u16, String) {
+        Self::answer(self.start(method, body).await).await
+    }
+
+    async fn poll(&self) -> Vec<String> {
+        let (status, body) = self.request("GET", "").await;
+        assert_eq!(status, 200, "{body}");
+        body.split('\u{1e}').map(plain).collect()
+    }
+
+    pub async fn send(&mut self, packets: &[String]) {
+        match &mut self.websocket {
+            Some(websocket) => {
+                for packet in packets {
+                    websocket.send(OpCode::Text, packet.as_bytes()).await;
+                }
+            }
+            None => assert_eq!(self.request("POST", &packets.join("\u{1e}")).await, (200, "ok".to_owned())),
+        }
+    }
+
+    /// What there is. A poll that finds nothing would wait, and so is not opened.
+    pub async fn receive(&mut self) -> Vec<String> {
+        match &mut self.websocket {
+            Some(websocket) => websocket.receive().await,
+            None if self.io.queued_bytes() > 0 => self.poll().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Waits for a ping, before which nothing else comes.
+    pub async fn ping(&mut self) {
+        match &mut self.websocket {
+            Some(websocket) => {
+                let read = websocket.stream.read_buf(&mut websocket.buffer).await.unwrap();
+                assert_ne!(read, 0);
+                assert_eq!(websocket.receive().await, ["2"]);
+            }
+            None => assert_eq!(self.poll().await, ["2"]),
+        }
+    }
+
+    async fn probe(&self) -> WebSocket {
+        let mut websocket = WebSocket::connect(&self.io, &format!("&sid={}", self.sid)).await;
+        websocket.send(OpCode::Text, b"2probe").await;
+        assert_eq!(websocket.receive().await, ["3probe"]);
+        websocket
+    }
+
+    /// Goes over to WebSocket. Gives what a poll got that was open before.
+    pub async fn upgrade(&mut self, with_poll: bool) -> Vec<String> {
+        let poll = if with_poll { Some(self.start("GET", "").await) } else { None };
+        sleep(A_MOMENT).await;
+        let mut websocket = self.probe().await;
+        let mut got = Vec::new();
+        if let Some(poll) = poll {
+            let (status, body) = Self::answer(poll).await;
+            assert_eq!(status, 200);
+            got = body.split('\u{1e}').map(plain).collect();
+        }
+        websocket.send(OpCode::Text, b"5").await;
+        self.websocket = Some(websocket);
+        got
+    }
+
+    pub async fn stall_upgrade(&self) {
+        let mut websocket = self.probe().await;
+        sleep(UPGRADE_TIMEOUT).await;
+        assert!(websocket.is_over().await);
+    }
+
+    pub async fn cut_upgrade(&self) {
+        drop(self.probe().await);
+    }
+
+    pub async fn close(mut self, by_frame: bool) -> Vec<String> {
+        match &mut self.websocket {
+            Some(websocket) if by_frame => websocket.send(OpCode::Close, &1000u16.to_be_bytes()).await,
+            Some(websocket) => websocket.send(OpCode::Text, b"1").await,
+            None => assert_eq!(self.request("POST", "1").await.0, 200),
+        }
+        Vec::new()
+    }
+
+    pub async fn cut(self) -> Vec<String> {
+        if self.websocket.is_none() {
+            // One that is answered is not cut off, and its packets are taken.
+            while self.io.queued_bytes() > 0 {
+                self.poll().await;
+            }
+            let poll = self.start("GET", "").await;
+            sleep(A_MOMENT).await;
+            drop(poll);
+        }
+        Vec::new()
+    }
+
+    pub async fn nonsense(mut self) -> Vec<String> {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.send(OpCode::Text, b"nonsense").await;
+            assert_eq!(websocket.receive().await.pop().unwrap(), "close 1000");
+        } else {
+            while self.io.queued_bytes() > 0 {
+                self.poll().await;
+            }
+            let first = self.start("GET", "").await;
+            sleep(A_MOMENT).await;
+            assert_eq!(self.request("GET", "").await.0, 400);
+            assert_eq!(Self::answer(first).await, (200, "1".to_owned()));
+        }
+        Vec::new()
+    }
+
+    /// What had been queued, and behind it the end.
+    pub async fn closed_by_server(mut self) -> Vec<String> {
+        sleep(A_MOMENT).await;
+        let (mut got, end) = match &mut self.websocket {
+            Some(websocket) => (websocket.receive().await, "close 1000"),
+            None => (self.poll().await, "1"),
+        };
+        assert_eq!(got.pop().unwrap(), end);
+        if self.websocket.is_none() {
+            assert_eq!(self.request("GET", "").await.0, 400, "it is forgotten then");
+        }
+        got
+    }
+
+    pub async fn no_pong(self, time: Duration) -> Vec<String> {
+        sleep(time + Duration::from_secs(1)).await;
+        if self.websocket.is_none() {
+            assert_eq!(self.request("GET", "").await.0, 400);
+            assert_eq!(self.request("POST", "3").await.0, 400);
+        }
+        Vec::new()
+    }
+}
