@@ -2,7 +2,7 @@
 #
 # On a fresh machine with Rust, Node and make these do all set-up themselves.
 
-.PHONY: run build page test test-rust test-packages test-e2e check generate bench fuzz clean tools
+.PHONY: run build page test test-rust test-clients test-packages test-e2e check generate bench fuzz clean tools
 SHELL := /bin/bash
 
 # Everything, then the chat page on the embedded default.
@@ -26,6 +26,7 @@ tools:
 
 test: tools page
 	cargo test --locked --workspace --quiet
+	$(MAKE) --no-print-directory test-clients
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
@@ -33,6 +34,10 @@ test: tools page
 
 test-rust: page
 	cargo test --locked --workspace --quiet
+
+# The Rust client, which is built apart.
+test-clients: node_modules/.installed
+	crates/socketio/clients/run.sh
 
 test-packages: node_modules/.installed
 	npm run --silent test:packages

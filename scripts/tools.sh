@@ -9,6 +9,8 @@ command -v prlimit >/dev/null || missing+=(util-linux)
 command -v python3 >/dev/null || missing+=(python3)
 # A Python without its ensurepip cannot make the environment of its own that the Python client is tried in.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+# The Rust client brings TLS along.
+[ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev pkg-config)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if ! command -v apt-get >/dev/null; then

@@ -1,12 +1,8 @@
-// Everything a page does with socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"). Prints what failed and exits with 1, or prints "ok".
-import assert from "node:assert/strict"
-import { once } from "node:events"
+// The scenario in Node, against the server at argv[2] over the transports of argv[3]. Prints what failed and exits with 1, or prints "ok".
 import { io } from "socket.io-client"
+import { scenario } from "./scenario.mjs"
 
 const [url, mode] = process.argv.slice(2)
-const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
-const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
 const guard = setTimeout(() => fail(new Error("took too long")), 15_000)
 
 function fail(error) {
@@ -16,106 +12,6 @@ function fail(error) {
 process.on("uncaughtException", fail)
 process.on("unhandledRejection", fail)
 
-async function event(socket, name) {
-  const [first] = await once(socket, name)
-  return first
-}
-
-async function all(socket, name) {
-  return once(socket, name)
-}
-
-const socket = io(url, { ...options, auth: { token: "t" } })
-const auth = event(socket, "auth")
-await event(socket, "connect")
-assert.deepEqual(await auth, { token: "t" })
-if (mode === "upgrade") {
-  if (socket.io.engine.transport.name !== "websocket") await once(socket.io.engine, "upgrade")
-}
-assert.equal(socket.io.engine.transport.name, mode === "polling" ? "polling" : "websocket")
-assert.notEqual(socket.id, socket.io.engine.id)
-
-// Text and binary, both ways, with and without acknowledgements.
-let back = all(socket, "message-back")
-socket.emit("message", 1, "é\u{1F600}\u{1e}", { a: [null, true] })
-assert.deepEqual(await back, [1, "é\u{1F600}\u{1e}", { a: [null, true] }])
-
-back = all(socket, "message-back")
-socket.emit("message", Buffer.from([1, 2, 3]), { deep: [Buffer.from([])] }, "end")
-assert.deepEqual(await back, [Buffer.from([1, 2, 3]), { deep: [Buffer.from([])] }, "end"])
-
-assert.deepEqual(await socket.timeout(2000).emitWithAck("message-with-ack", [1, { b: 2 }]), [1, { b: 2 }])
-assert.deepEqual(
-  await socket.timeout(2000).emitWithAck("message-with-ack", Buffer.from([7])),
-  Buffer.from([7]),
-)
-
-const asked = event(socket, "question")
-socket.once("question", (data, answer) => answer(data.length, Buffer.from([data[0]])))
-socket.emit("ask")
-assert.deepEqual(await asked, Buffer.from([9, 8]))
-
-// Order, through whatever the transport makes of it.
-const seen = []
-const done = new Promise((resolve) => {
-  socket.on("message-back", (number) => {
-    seen.push(number)
-    if (number === 499) resolve()
-  })
-})
-for (let number = 0; number < 500; number++) socket.emit("message", number)
-await done
-assert.deepEqual(
-  seen,
-  Array.from({ length: 500 }, (_, number) => number),
-)
-socket.off("message-back")
-
-// A large one each way.
-const large = Buffer.alloc(300_000, 5)
-assert.deepEqual(await socket.timeout(4000).emitWithAck("message-with-ack", large), large)
-
-// Pings go by without anyone noticing (the server's interval is shorter than this).
-await new Promise((resolve) => setTimeout(resolve, 700))
-assert.ok(socket.connected)
-
-// Another namespace on the same connection; one that refuses; one that is not there.
-const custom = socket.io.socket("/custom", { auth: { n: 1 } })
-custom.connect()
-assert.deepEqual(await event(custom, "auth"), { n: 1 })
-assert.deepEqual(await custom.timeout(2000).emitWithAck("message-with-ack", "x"), "x")
-const nowhere = socket.io.socket("/nowhere")
-nowhere.connect()
-assert.equal((await event(nowhere, "connect_error")).message, "Invalid namespace")
-const refused = io(url, { ...options, auth: { refuse: true } })
-const error = await event(refused, "connect_error")
-assert.equal(error.message, "not you")
-assert.deepEqual(error.data, { code: 7 })
-refused.disconnect()
-
-// Leaving a namespace and coming back.
-custom.disconnect()
-await new Promise((resolve) => setTimeout(resolve, 50))
-custom.connect()
-await event(custom, "auth")
-
-// Put out by the server: it stays out until it asks again.
-const leftBecause = event(custom, "disconnect")
-custom.emit("leave")
-assert.equal(await leftBecause, "io server disconnect")
-custom.connect()
-await event(custom, "connect")
-custom.disconnect()
-
-// A transport closed by the server is come back from without being told.
-const closed = event(socket, "disconnect")
-const first = socket.id
-socket.emit("drop")
-assert.match(await closed, /transport (close|error)/)
-await event(socket, "connect")
-assert.notEqual(socket.id, first)
-assert.deepEqual(await socket.timeout(2000).emitWithAck("message-with-ack", "again"), "again")
-
-socket.disconnect()
+await scenario(io, url, mode)
 clearTimeout(guard)
 console.log("ok")

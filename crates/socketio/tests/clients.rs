@@ -1,26 +1,39 @@
-//! The unmodified `socket.io-client`, over each way of connecting.
+//! The unmodified clients, over each way of connecting: `socket.io-client` in Node and in Chromium, and `python-socketio`. (Rust's is in
+//! `clients/`, since it brings TLS along: `make test-clients`.)
 
 mod common;
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
-use common::{Fixture, all_gone, config, start};
-use socketio::{Config, Recovery};
+use common::{Echo, Fixture, all_gone, config, serve};
+use socketio::{Config, Recovery, SocketIo};
+use tokio::{process::Command, sync::OnceCell};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
 /// Runs one of the scripts against a server, to its end.
-async fn run_script(script: &str, mode: &str, config: Config) -> Fixture {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/socketio-clients");
+async fn run_script(program: &Path, script: Option<&str>, mode: &str, config: Config) -> Fixture {
+    let folder = repository().join("tests/socketio-clients");
     let installed = ["node_modules", "../../node_modules"].iter().any(|at| folder.join(at).join("socket.io-client").is_dir());
     assert!(installed, "socket.io-client is not installed: run `npm install` in the repository's root first");
-    let fixture = start(config).await;
-    let output = tokio::process::Command::new("node")
-        .arg(script)
+    let echo = Echo::default();
+    let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone());
+    // The browser's page comes from a server of its own.
+    let fixture = serve(io.cors(|origin, _| origin.starts_with("http://127.0.0.1:")).build(), echo).await;
+    let output = Command::new(program)
+        .args(script)
         .args([format!("http://{}", fixture.addr), mode.to_owned()])
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = output.await.expect("node can be started");
+    let output = output.await.expect("the program can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -31,37 +44,111 @@ async fn run_script(script: &str, mode: &str, config: Config) -> Fixture {
     fixture
 }
 
-async fn run(mode: &str) {
+async fn run(program: &Path, script: Option<&str>, mode: &str) -> Fixture {
     let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() };
-    let fixture = run_script("client.mjs", mode, timings).await;
+    let fixture = run_script(program, script, mode, timings).await;
+    assert!(fixture.log.lines().contains(&format!("connect é {mode}")), "the name in the query");
+    all_gone(&fixture).await;
+    fixture
+}
+
+fn has_answered(fixture: &Fixture) {
     let lines = fixture.log.lines();
-    assert!(lines.contains(&format!("connect é {mode}")), "the name in the query");
     assert!(
         lines.iter().any(|line| line.starts_with("answer 2,{\"_placeholder\":true,\"num\":0} [b\"\\t\"]")),
         "the answer to the question"
     );
-    all_gone(&fixture).await;
+}
+
+async fn run_node(script: &str, mode: &str) {
+    has_answered(&run(Path::new("node"), Some(script), mode).await);
+}
+
+async fn run_python(mode: &str) {
+    static READY: OnceCell<()> = OnceCell::const_new();
+    let folder = repository().join("tests/e2e");
+    READY
+        .get_or_init(|| async {
+            let made = Command::new(folder.join("setup-python.sh")).output().await.expect("a shell");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        })
+        .await;
+    has_answered(&run(&folder.join(".venv/bin/python"), Some("client.py"), mode).await);
+}
+
+async fn run_rust(mode: &str) {
+    let program =
+        std::env::var_os("SOCKETIO_RUST_CLIENT").expect("run by `make test-clients`, which builds the client and says where it is");
+    run(Path::new(&program), None, mode).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_over_polling() {
-    run("polling").await;
+    run_node("client.mjs", "polling").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_over_websocket() {
-    run("websocket").await;
+    run_node("client.mjs", "websocket").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_over_an_upgrade() {
-    run("upgrade").await;
+    run_node("client.mjs", "upgrade").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_in_chromium_over_polling() {
+    run_node("browser.mjs", "polling").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_in_chromium_over_websocket() {
+    run_node("browser.mjs", "websocket").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn socket_io_client_in_chromium_over_an_upgrade() {
+    run_node("browser.mjs", "upgrade").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_socketio_over_polling() {
+    run_python("polling").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_socketio_over_websocket() {
+    run_python("websocket").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_socketio_over_an_upgrade() {
+    run_python("upgrade").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "by `make test-clients`, which builds the client"]
+async fn rust_socketio_over_polling() {
+    run_rust("polling").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "by `make test-clients`, which builds the client"]
+async fn rust_socketio_over_websocket() {
+    run_rust("websocket").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "by `make test-clients`, which builds the client"]
+async fn rust_socketio_over_an_upgrade() {
+    run_rust("upgrade").await;
 }
 
 async fn recover(mode: &str) {
     let recovery = Some(Recovery { window: Duration::from_secs(2), ..Recovery::default() });
     let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config() };
-    let fixture = run_script("recovery.mjs", mode, timings).await;
+    let fixture = run_script(Path::new("node"), Some("recovery.mjs"), mode, timings).await;
     all_gone(&fixture).await;
     // The one that was left behind by a change of users, and nothing else, waits for its time to be over.
     let over = async {
