@@ -1,0 +1,87 @@
+//! A socket that goes from one connection to the next, while the application emits and others want it too.
+
+use super::*;
+use crate::{
+    Recovery,
+    recovery::{Asked, Recovering, Suspend},
+    session::Item,
+};
+
+fn recoverable() -> (SocketIo, Arc<Session>, Arc<Recovering>) {
+    let config = Config { recovery: Some(Recovery::default()), ..Config::default() };
+    let io = SocketIo::builder(config).namespace("/", App::default()).build();
+    let first = session(&io, TransportKind::WebSocket);
+    let recovering = Arc::new(Recovering::new(first.clone(), 7).unwrap());
+    (io, first, recovering)
+}
+
+fn emit(recovering: &Recovering, number: u64) {
+    recovering.push_events(&Packet::event("/", "n", &number.to_string()).into_frames(), None).unwrap();
+}
+
+/// Takes what is queued, which must go on where the client stopped. Gives where it stops now.
+fn take(session: &Session, mut has: u64) -> u64 {
+    for item in session.take_queue(0) {
+        let Item::Frames(frames) = item else { continue };
+        for (_, data) in frame::server_frames(&frames) {
+            let text = std::str::from_utf8(data).unwrap();
+            if text.starts_with("42") {
+                has += 1;
+                assert_eq!(text, format!("42[\"n\",{has},\"{has}.7\"]"));
+            }
+        }
+    }
+    has
+}
+
+/// Loses the connection and comes back over another.
+fn come_back(io: &SocketIo, recovering: &Recovering, session: &Arc<Session>, has: u64) -> Arc<Session> {
+    assert!(matches!(recovering.suspend(session, DisconnectReason::TransportClose), Suspend::Until(_)));
+    let next = self::session(io, TransportKind::WebSocket);
+    let asked = Asked { pid: recovering.pid.as_str().to_owned(), offset: Some(format!("{has}.7")) };
+    let after = recovering.resumes_after(&asked).unwrap();
+    assert!(recovering.resume(&next, after, &Packet::connected("/", "x", None).into_frames()));
+    next
+}
+
+#[test]
+fn a_recovered_socket_misses_nothing_and_gets_nothing_twice() {
+    explore(|| {
+        let (io, first, recovering) = recoverable();
+        let emitting = thread::spawn({
+            let recovering = recovering.clone();
+            move || (1..=6).for_each(|number| emit(&recovering, number))
+        });
+        let (mut current, mut has) = (first, 0);
+        for _ in 0..2 {
+            has = take(&current, has);
+            current = come_back(&io, &recovering, &current, has);
+        }
+        emitting.join().unwrap();
+        assert_eq!(take(&current, has), 6);
+        assert_eq!(io.server.recoverable.waiting(), 0);
+        drop(recovering);
+        assert_eq!(io.kept_bytes(), 0);
+    });
+}
+
+/// Two connections and the end of its time want a socket that waits: one gets it, and what is emitted goes there.
+#[test]
+fn a_socket_that_waits_is_given_to_one_only() {
+    explore(|| {
+        let (io, first, recovering) = recoverable();
+        assert!(matches!(recovering.suspend(&first, DisconnectReason::TransportClose), Suspend::Until(_)));
+        emit(&recovering, 1);
+        let [one, other] = [0; 2].map(|_| {
+            let (recovering, session) = (recovering.clone(), session(&io, TransportKind::WebSocket));
+            thread::spawn(move || (recovering.resume(&session, 0, &Packet::connected("/", "x", None).into_frames()), session))
+        });
+        let gave_up = recovering.give_up(None).is_some();
+        let ((one, one_session), (other, other_session)) = (one.join().unwrap(), other.join().unwrap());
+        assert_eq!([gave_up, one, other].iter().filter(|has_it| **has_it).count(), 1);
+        let late = recovering.push_events(&Packet::event("/", "n", "2").into_frames(), None);
+        assert_eq!(late.is_err(), gave_up);
+        assert_eq!((take(&one_session, 0), take(&other_session, 0)), (if one { 2 } else { 0 }, if other { 2 } else { 0 }));
+        assert_eq!(io.server.recoverable.waiting(), 0);
+    });
+}
