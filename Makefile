@@ -26,6 +26,7 @@ tools:
 
 test: tools page
 	cargo test --locked --workspace --quiet
+	cargo test --locked --quiet -p socketio --all-features
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
@@ -33,6 +34,7 @@ test: tools page
 
 test-rust: page
 	cargo test --locked --workspace --quiet
+	cargo test --locked --quiet -p socketio --all-features
 
 test-packages: node_modules/.installed
 	npm run --silent test:packages
@@ -46,6 +48,7 @@ test-e2e: tools page
 check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked -p socketio --all-targets --all-features --quiet -- -D warnings
 	cargo test --locked --quiet -p lamplight --test architecture
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types

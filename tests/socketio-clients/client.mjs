@@ -1,12 +1,13 @@
 // Everything a page does with socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"). Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), with argv[4] being "deflate" for one that compresses. Prints what failed and exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { io } from "socket.io-client"
 
-const [url, mode] = process.argv.slice(2)
+const [url, mode, extra] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
+if (extra === "deflate") options.perMessageDeflate = { threshold: 0 }
 const guard = setTimeout(() => fail(new Error("took too long")), 15_000)
 
 function fail(error) {
@@ -34,6 +35,8 @@ if (mode === "upgrade") {
 }
 assert.equal(socket.io.engine.transport.name, mode === "polling" ? "polling" : "websocket")
 assert.notEqual(socket.id, socket.io.engine.id)
+if (mode !== "polling")
+  assert.equal(socket.io.engine.transport.ws.extensions, extra === "deflate" ? "permessage-deflate" : "")
 
 // Text and binary, both ways, with and without acknowledgements.
 let back = all(socket, "message-back")

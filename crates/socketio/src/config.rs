@@ -39,6 +39,9 @@ pub struct Config {
     pub transports: Transports,
     /// Lets clients that lose their connection come back to the socket they had, with what they missed. Off by default.
     pub recovery: Option<Recovery>,
+    /// Compresses messages on WebSocket for clients that offer it. Off by default.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
     /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go once
     /// the client is in every namespace there is, or the connect timeout has passed, and a CONNECT after that (coming back to
     /// a namespace) sees a [`crate::Handshake`] with its peer only.
@@ -63,6 +66,8 @@ impl Default for Config {
             max_namespaces: 100,
             transports: Transports::default(),
             recovery: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             retain_handshake: false,
         }
     }
@@ -97,6 +102,29 @@ pub struct Recovery {
 impl Default for Recovery {
     fn default() -> Self {
         Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20, max_waiting: 20_000 }
+    }
+}
+
+/// Compression of messages on WebSocket: permessage-deflate (RFC 7692), with the feature `deflate`.
+///
+/// It is always agreed that neither side keeps a window from one message to the next. A window would be 32 KiB and more for each connection
+/// on either side, and a packet for many would have to be compressed for each of them; so a connection costs what it costs without,
+/// and what is sent to many is compressed once. What a client sends is inflated up to [`Config::max_payload`] and no further.
+///
+/// Secrets do not belong into one message with what a stranger chose: from its length one may be guessed by the other.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone)]
+pub struct Deflate {
+    /// Bytes below which a message is sent as it is. Default 1,024.
+    pub threshold: usize,
+    /// From 0 for hardly any work to 9 for the shortest messages. Default 6.
+    pub level: u8,
+}
+
+#[cfg(feature = "deflate")]
+impl Default for Deflate {
+    fn default() -> Self {
+        Self { threshold: 1024, level: 6 }
     }
 }
 

@@ -48,7 +48,7 @@ impl EngineConnection {
             EngineMessage::Text(text) => Packet::engine(&format!("4{text}")),
             EngineMessage::Binary(data) => Packet::engine_binary(data),
         };
-        self.session.push(packet.into_frames(), None)
+        self.session.send(&packet, None)
     }
 
     /// Closes it, after what is queued has been sent.

@@ -49,6 +49,10 @@
 //! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
 //! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
 //! connections on the path of a message. **Recovery.** A client that asks for it comes back to the socket it had: [`Recovery`].
+//!
+//! # Features
+//! None is on by default, and what each adds is off until [`Config`] asks for it.
+//! - `deflate`: compressed messages on WebSocket (permessage-deflate, RFC 7692): `Config::deflate`.
 
 mod body;
 mod broadcast;
@@ -84,6 +88,8 @@ mod websocket;
 
 pub use body::Body;
 pub use broadcast::{Adapter, Broadcast, Target};
+#[cfg(feature = "deflate")]
+pub use config::Deflate;
 pub use config::{Config, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};

@@ -268,6 +268,10 @@ impl Server {
         if self.engine.is_none() {
             self.timers.push(Lane::Connect, now + self.config.connect_timeout, key);
         }
+        #[cfg(feature = "deflate")]
+        if let Link::WebSocket(websocket) = &link {
+            session.compress_on(websocket);
+        }
         if transport == TransportKind::WebSocket {
             let _ = session.push(engine_frames(&self.open_packet(&session.sid, transport)), None);
         }

@@ -44,6 +44,9 @@ pub(crate) struct WebSocket {
     /// Taken from the session's queue and not written yet; the first one may have been written in part.
     unsent: VecDeque<Item>,
     unsent_is_partial: bool,
+    /// Messages may be compressed, as was agreed in the handshake.
+    #[cfg(feature = "deflate")]
+    compresses: bool,
 }
 
 /// Why reading came to an end.
@@ -63,7 +66,39 @@ impl WebSocket {
         let mut reader = Reader::default();
         let resume = !early.is_empty();
         reader.prime(&early);
-        Self { stream, reader, resume, unsent: VecDeque::new(), unsent_is_partial: false }
+        Self {
+            stream,
+            reader,
+            resume,
+            unsent: VecDeque::new(),
+            unsent_is_partial: false,
+            #[cfg(feature = "deflate")]
+            compresses: false,
+        }
+    }
+
+    /// The same, whose messages may be compressed, or not.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressing(self, compresses: bool) -> Self {
+        Self { compresses, ..self }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compresses(&self) -> bool {
+        self.compresses
+    }
+
+    fn feed(
+        &mut self,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        #[cfg(feature = "deflate")]
+        if self.compresses {
+            return self.reader.feed_compressed(bytes, limits, each);
+        }
+        self.reader.feed(bytes, limits, each)
     }
 
     /// Reads and gives messages to `each` until there is no more, or `each` breaks.
@@ -85,14 +120,14 @@ impl WebSocket {
     ) -> ReadEnd {
         loop {
             let fed = if std::mem::take(&mut self.resume) {
-                self.reader.feed(&mut [], limits, each)
+                self.feed(&mut [], limits, each)
             } else {
                 let mut read = ReadBuf::new(buffer);
                 match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
                     Poll::Pending => return ReadEnd::Pending,
                     Poll::Ready(Err(_)) => return ReadEnd::Closed,
                     Poll::Ready(Ok(())) if read.filled().is_empty() => return ReadEnd::Closed,
-                    Poll::Ready(Ok(())) => self.reader.feed(read.filled_mut(), limits, each),
+                    Poll::Ready(Ok(())) => self.feed(read.filled_mut(), limits, each),
                 }
             };
             match fed {

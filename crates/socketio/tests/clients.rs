@@ -8,14 +8,15 @@ use common::{Fixture, all_gone, config, start};
 use socketio::{Config, Recovery};
 
 /// Runs one of the scripts against a server, to its end.
-async fn run_script(script: &str, mode: &str, config: Config) -> Fixture {
+async fn run_script(script: &str, args: &[&str], config: Config) -> Fixture {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/socketio-clients");
     let installed = ["node_modules", "../../node_modules"].iter().any(|at| folder.join(at).join("socket.io-client").is_dir());
     assert!(installed, "socket.io-client is not installed: run `npm install` in the repository's root first");
     let fixture = start(config).await;
     let output = tokio::process::Command::new("node")
         .arg(script)
-        .args([format!("http://{}", fixture.addr), mode.to_owned()])
+        .arg(format!("http://{}", fixture.addr))
+        .args(args)
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -32,8 +33,12 @@ async fn run_script(script: &str, mode: &str, config: Config) -> Fixture {
 }
 
 async fn run(mode: &str) {
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() };
-    let fixture = run_script("client.mjs", mode, timings).await;
+    run_with(mode, "", config()).await;
+}
+
+async fn run_with(mode: &str, extra: &str, config: Config) {
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config };
+    let fixture = run_script("client.mjs", &[mode, extra], timings).await;
     let lines = fixture.log.lines();
     assert!(lines.contains(&format!("connect é {mode}")), "the name in the query");
     assert!(
@@ -59,9 +64,13 @@ async fn socket_io_client_over_an_upgrade() {
 }
 
 async fn recover(mode: &str) {
+    recover_with(mode, "", config()).await;
+}
+
+async fn recover_with(mode: &str, extra: &str, config: Config) {
     let recovery = Some(Recovery { window: Duration::from_secs(2), ..Recovery::default() });
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config() };
-    let fixture = run_script("recovery.mjs", mode, timings).await;
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config };
+    let fixture = run_script("recovery.mjs", &[mode, extra], timings).await;
     all_gone(&fixture).await;
     // The one that was left behind by a change of users, and nothing else, waits for its time to be over.
     let over = async {
@@ -85,4 +94,35 @@ async fn socket_io_client_is_recovered_over_websocket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_is_recovered_over_an_upgrade() {
     recover("upgrade").await;
+}
+
+#[cfg(feature = "deflate")]
+mod compressing {
+    use socketio::Deflate;
+
+    use super::*;
+
+    fn compressing() -> Config {
+        Config { deflate: Some(Deflate::default()), ..config() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ws_over_websocket() {
+        all_gone(&run_script("deflate.mjs", &[], compressing()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_websocket() {
+        run_with("websocket", "deflate", compressing()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_an_upgrade() {
+        run_with("upgrade", "deflate", compressing()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_an_upgrade() {
+        recover_with("upgrade", "deflate", compressing()).await;
+    }
 }

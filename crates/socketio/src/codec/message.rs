@@ -40,9 +40,15 @@ pub struct Reader {
 #[derive(Debug)]
 struct Partial {
     opcode: OpCode,
+    compressed: bool,
     data: Vec<u8>,
     fragments: usize,
 }
+
+/// Reads a frame's header: whether messages may be compressed is the difference.
+trait ReadHeader: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy {}
+
+impl<T: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy> ReadHeader for T {}
 
 impl Reader {
     /// Takes what was read, which it unmasks in place, and gives each message to `each`. When `each` breaks, the rest is
@@ -56,14 +62,38 @@ impl Reader {
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
+        self.feed_by(frame::client_header, bytes, limits, each)
+    }
+
+    /// The same, of a client that may compress its messages. The limit is the message's that is inflated.
+    ///
+    /// # Errors
+    /// The same, and what is said to be compressed and is not.
+    #[cfg(feature = "deflate")]
+    pub fn feed_compressed(
+        &mut self,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        self.feed_by(frame::compressed_header, bytes, limits, each)
+    }
+
+    fn feed_by(
+        &mut self,
+        header: impl ReadHeader,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
         if self.carry.is_empty() {
-            let (used, flow) = self.parse(bytes, limits, each)?;
+            let (used, flow) = self.parse(header, bytes, limits, each)?;
             self.carry.extend_from_slice(&bytes[used..]);
             return Ok(flow);
         }
         let mut carry = std::mem::take(&mut self.carry);
         carry.extend_from_slice(bytes);
-        let (used, flow) = self.parse(&mut carry, limits, each)?;
+        let (used, flow) = self.parse(header, &mut carry, limits, each)?;
         if used < carry.len() {
             carry.drain(..used);
             self.carry = carry;
@@ -83,12 +113,13 @@ impl Reader {
 
     fn parse(
         &mut self,
+        header: impl ReadHeader,
         bytes: &mut [u8],
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<(usize, ControlFlow<()>), FrameError> {
         let mut used = 0;
-        while let Some(header) = frame::client_header(&bytes[used..], limits.max_payload)? {
+        while let Some(header) = header(&bytes[used..], limits.max_payload)? {
             let start = used + header.header_len;
             let Some(payload) = bytes.get_mut(start..start + header.payload_len) else { break };
             used = start + header.payload_len;
@@ -125,16 +156,33 @@ impl Reader {
                     return Err(FrameError::Protocol);
                 }
                 if header.fin {
-                    return Ok(each(message(opcode, payload)?));
+                    return deliver(opcode, header.compressed, payload, limits, each);
                 }
-                self.partial = Some(Box::new(Partial { opcode, data: payload.to_vec(), fragments: 1 }));
+                let compressed = header.compressed;
+                self.partial = Some(Box::new(Partial { opcode, compressed, data: payload.to_vec(), fragments: 1 }));
             }
         }
         match self.partial.take_if(|_| header.fin) {
-            Some(whole) => Ok(each(message(whole.opcode, &whole.data)?)),
+            Some(whole) => deliver(whole.opcode, whole.compressed, &whole.data, limits, each),
             None => Ok(ControlFlow::Continue(())),
         }
     }
+}
+
+/// Gives a message away that is whole.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no message is compressed"))]
+fn deliver(
+    opcode: OpCode,
+    compressed: bool,
+    data: &[u8],
+    limits: Limits,
+    each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, FrameError> {
+    #[cfg(feature = "deflate")]
+    if compressed {
+        return super::deflate::inflate(data, limits.max_payload, |data| Ok(each(message(opcode, data)?)));
+    }
+    Ok(each(message(opcode, data)?))
 }
 
 fn message(opcode: OpCode, data: &[u8]) -> Result<Message<'_>, FrameError> {
@@ -212,6 +260,46 @@ mod tests {
         let long = [1; 600];
         assert_eq!(refused(&[(false, OpCode::Binary, &long), (false, OpCode::Continuation, &long)]), FrameError::TooBig);
         assert!(read(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"\xA9")]).is_ok());
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn compressed_messages_are_read_like_others() {
+        use crate::codec::deflate;
+        let text = "é".repeat(400);
+        let message = deflate::message(OpCode::Text, text.as_bytes(), 6).unwrap();
+        let not_utf8 = deflate::message(OpCode::Text, &[0xC3; 300], 6).unwrap();
+        let bomb = deflate::message(OpCode::Binary, &[0; 1001], 6).unwrap();
+        let read = |frames: &[(u8, &[u8])]| {
+            let mut bytes = Vec::new();
+            for (first, payload) in frames {
+                let start = bytes.len();
+                bytes.extend_from_slice(&client(&[(true, OpCode::Text, payload)]));
+                bytes[start] = *first;
+            }
+            let mut seen = Vec::new();
+            let mut each = |message: Message<'_>| {
+                seen.push(match message {
+                    Message::Text(text) => text.to_owned(),
+                    other => format!("{other:?}"),
+                });
+                ControlFlow::Continue(())
+            };
+            Reader::default().feed_compressed(&mut bytes, LIMITS, &mut each).map(|_| seen)
+        };
+        let (start, end) = message.split_at(3);
+        assert_eq!(read(&[(0xC1, &message), (0x81, b"plain")]), Ok(vec![text.clone(), "plain".to_owned()]));
+        assert_eq!(
+            read(&[(0x41, start), (0x89, b"p"), (0x00, b""), (0x80, end), (0xC2, &[0])]),
+            Ok(vec!["Ping([112])".to_owned(), text, "Binary([])".to_owned()])
+        );
+        assert_eq!(read(&[(0xC1, &not_utf8)]), Err(FrameError::Utf8));
+        assert_eq!(read(&[(0xC2, &bomb)]), Err(FrameError::TooBig));
+        assert_eq!(read(&[(0xC1, b"")]), Err(FrameError::Deflate));
+        assert_eq!(read(&[(0x41, start), (0xC0, end)]), Err(FrameError::Protocol), "said again by a continuation");
+        assert_eq!(read(&[(0xC9, b"p")]), Err(FrameError::Protocol));
+        let plain = Reader::default().feed(&mut [0xC1, 0x81, 0, 0, 0, 0, 0], LIMITS, &mut |_| ControlFlow::Continue(()));
+        assert_eq!(plain, Err(FrameError::Protocol), "never agreed on");
     }
 
     #[test]

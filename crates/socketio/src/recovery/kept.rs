@@ -1,6 +1,7 @@
 //! The events of one socket that its client may not have received.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -8,6 +9,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+#[cfg(feature = "deflate")]
+use crate::codec::deflate;
 use crate::{
     Recovery,
     codec::frame::{self, OpCode},
@@ -60,6 +63,11 @@ impl Kept {
             while self.drop_oldest(total) {}
         }
         (tagged, complete)
+    }
+
+    /// Gives compressed frames the offsets that [`Self::add`] is about to give them.
+    pub(super) fn tag_next(&self, compressed: &[u8], suffix: &str) -> Bytes {
+        tag(compressed, self.last + 1.., suffix).0
     }
 
     /// Gives what these frames hold the offset of the newest event that is kept.
@@ -120,20 +128,27 @@ impl Kept {
 fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, suffix: &str) -> (Bytes, Vec<usize>) {
     let mut tagged = BytesMut::with_capacity(frames.len() + suffix.len() + 32);
     let mut starts = Vec::new();
-    for (opcode, data) in frame::server_frames(frames) {
+    for (opcode, compressed, data) in frame::written_frames(frames) {
         // Events are text that ends with the bracket of their array; their attachments follow as they are.
-        let Some(open) = data.strip_suffix(b"]").filter(|_| opcode == OpCode::Text) else {
-            frame::encode(&mut tagged, opcode, data);
+        let Some(open) = data.strip_suffix(&*ending("]", compressed)).filter(|_| opcode == OpCode::Text) else {
+            frame::encode_parts(&mut tagged, opcode, compressed, &[data]);
             continue;
         };
         starts.push(tagged.len());
         let offset = format!(",\"{}{suffix}\"]", numbers.next().unwrap_or_default());
-        let (header, length) = frame::server_header(OpCode::Text, open.len() + offset.len());
-        tagged.extend_from_slice(&header[..length]);
-        tagged.extend_from_slice(open);
-        tagged.extend_from_slice(offset.as_bytes());
+        frame::encode_parts(&mut tagged, OpCode::Text, compressed, &[open, &ending(&offset, compressed)]);
     }
     (tagged.freeze(), starts)
+}
+
+/// What a text ends with whose last characters are these.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no text is compressed"))]
+fn ending(last: &str, compressed: bool) -> Cow<'_, [u8]> {
+    #[cfg(feature = "deflate")]
+    if compressed {
+        return Cow::Owned(deflate::ending(last.as_bytes()));
+    }
+    Cow::Borrowed(last.as_bytes())
 }
 
 #[cfg(test)]
@@ -167,6 +182,33 @@ mod tests {
         kept.drop_until(2, &total);
         assert_eq!(kept.frames().map(|frames| payload(frames)).collect::<Vec<_>>(), ["42/a,[\"y\",1,\"3.7\"]"]);
         assert_eq!((1..=4).map(|after| kept.reaches_back_to(after)).collect::<Vec<_>>(), [false, true, true, false]);
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn compressed_events_get_the_offsets_that_are_kept() {
+        let long = format!("\"{}\"", "ab".repeat(300));
+        let binary = Packet::binary_event("/", "b", &format!("{long},{{\"_placeholder\":true,\"num\":0}}"), &[vec![1; 900].into()]);
+        let batch = Packet::batch([Packet::event("/", "x", &long), Packet::event("/", "y", "1"), binary]);
+        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let how = crate::Deflate { threshold: 100, ..crate::Deflate::default() };
+        let compressed = kept.tag_next(batch.compressed(&how).unwrap(), ".7");
+        let (tagged, _) = kept.add(batch.frames(), ".7", &limits(10_000), &total);
+        let mut inflated = BytesMut::new();
+        let mut count = 0;
+        for (opcode, compressed, data) in frame::written_frames(&compressed) {
+            if compressed {
+                count += 1;
+                let again = |data: &[u8]| {
+                    frame::encode(&mut inflated, opcode, data);
+                    Ok(())
+                };
+                deflate::inflate(data, 2_000, again).unwrap();
+            } else {
+                frame::encode(&mut inflated, opcode, data);
+            }
+        }
+        assert_eq!((count, inflated.freeze()), (3, tagged));
     }
 
     proptest! {

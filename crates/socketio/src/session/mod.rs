@@ -5,6 +5,9 @@ mod polling;
 
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
 
+#[cfg(feature = "deflate")]
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -26,6 +29,9 @@ pub(crate) struct Session {
     pub(crate) server: Arc<Server>,
     /// The client has asked for its sockets to be recovered, and may.
     pub(crate) recovers: bool,
+    /// It is on a WebSocket whose messages may be compressed. Never taken back, for there is no way back to polling.
+    #[cfg(feature = "deflate")]
+    compresses: AtomicBool,
     shared: Mutex<Shared>,
 }
 
@@ -135,6 +141,8 @@ impl Session {
             peer: handshake.peer,
             recovers: server.config.recovery.is_some() && handshake.query("recovery").as_deref() == Some("1"),
             server,
+            #[cfg(feature = "deflate")]
+            compresses: AtomicBool::new(false),
             shared: Mutex::new(Shared {
                 queue: VecDeque::new(),
                 queued: 0,
@@ -167,6 +175,29 @@ impl Session {
 
     pub(crate) fn queued_bytes(&self) -> usize {
         self.shared.lock().queued
+    }
+
+    /// From now on compresses what it sends, if this WebSocket may.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compress_on(&self, websocket: &Handover) {
+        self.compresses.store(websocket.compresses(), Ordering::Relaxed);
+    }
+
+    /// A packet's frames for this connection, if they are to be compressed.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
+        let how = self.server.config.deflate.as_ref().filter(|_| self.compresses.load(Ordering::Relaxed))?;
+        packet.compressed(how)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    pub(crate) fn compressed<'a>(&self, _: &'a Packet) -> Option<&'a Bytes> {
+        None
+    }
+
+    /// Queues a packet, and what is to follow its being written.
+    pub(crate) fn send(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+        self.push(self.compressed(packet).unwrap_or(packet.frames()).clone(), then)
     }
 
     /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,

@@ -123,6 +123,8 @@ impl Session {
             return Err(handover);
         }
         shared.upgrading = false;
+        #[cfg(feature = "deflate")]
+        self.compress_on(&handover);
         shared.transport = TransportKind::WebSocket;
         if let Some(polling) = &mut shared.polling {
             polling.handover = Some(handover);

@@ -119,29 +119,29 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     }
 
     /// Queues a packet that is not kept for a client who may come back.
-    pub(super) fn push(&self, packet: Packet) -> Result<(), EmitError> {
+    pub(super) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
         match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), None),
-            Link::Recovering(recovering) => recovering.push(packet.into_frames()),
+            Link::Fixed(session) => session.send(packet, None),
+            Link::Recovering(recovering) => recovering.push(packet),
         }
     }
 
     /// Queues events.
-    pub(super) fn push_event(&self, packet: Packet, then: Option<Item>) -> Result<(), EmitError> {
+    pub(super) fn push_event(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
         match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), then),
-            Link::Recovering(recovering) => recovering.push_events(&packet.into_frames(), then),
+            Link::Fixed(session) => session.send(packet, then),
+            Link::Recovering(recovering) => recovering.push_events(packet, then),
         }
     }
 
     /// Queues events for a client that has taken what came before.
-    pub(super) fn push_volatile(&self, packet: Packet) -> Result<(), EmitError> {
+    pub(super) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
@@ -153,15 +153,15 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             return Err(EmitError::Full);
         }
         match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), None),
-            Link::Recovering(recovering) => recovering.push_volatile(&packet.into_frames()),
+            Link::Fixed(session) => session.send(packet, None),
+            Link::Recovering(recovering) => recovering.push_volatile(packet),
         }
     }
 
     pub(super) fn disconnect(&self) {
         if !self.left.swap(true, Ordering::AcqRel) {
             let session = self.session();
-            let _ = session.push(Packet::disconnect(self.namespace.name()).into_frames(), None);
+            let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
             session.socket_left();
         }
     }
@@ -223,13 +223,13 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             Link::Fixed(_) => (None, None),
             Link::Recovering(recovering) => (Some(recovering.pid.as_str()), Some(recovering)),
         };
-        let answer = Packet::connected(name, id, pid).into_frames();
+        let answer = Packet::connected(name, id, pid);
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
                 let resumed = recovering.resume(session, after, &answer);
                 // The application has put it out at the last moment, and may have told the old connection.
                 if resumed && self.has_left() {
-                    let _ = session.push(Packet::disconnect(name).into_frames(), None);
+                    let _ = session.send(&Packet::disconnect(name), None);
                     session.socket_left();
                 }
                 resumed
@@ -238,7 +238,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 if let Some(recovering) = recovering {
                     session.server.recoverable.insert(recovering.pid.key(), self.clone());
                 }
-                let _ = session.push(answer, None);
+                let _ = session.send(&answer, None);
                 // Only now: what is said to everybody comes behind the answer.
                 self.namespace.rooms().insert(self.id.key(), self.clone());
                 true
@@ -321,13 +321,13 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError> {
-        if volatile { self.push_volatile(packet.clone()) } else { self.push_event(packet.clone(), None) }
+        if volatile { self.push_volatile(packet) } else { self.push_event(packet, None) }
     }
 
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError> {
         let (sender, receiver) = oneshot::channel();
         self.acks.lock().get_or_insert_default().waiting.insert(id, sender);
-        self.push(packet.clone()).inspect_err(|_| self.forget_ack(id))?;
+        self.push(packet).inspect_err(|_| self.forget_ack(id))?;
         Ok(receiver)
     }
 
@@ -344,7 +344,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
 
 impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
     fn send_ack(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
-        self.push(Packet::ack(self.namespace.name(), id, args, attachments))
+        self.push(&Packet::ack(self.namespace.name(), id, args, attachments))
     }
 }
 

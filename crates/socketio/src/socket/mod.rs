@@ -127,7 +127,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_packet(&self, packet: &Packet) -> Result<(), EmitError> {
-        self.inner.push_event(packet.clone(), None)
+        self.inner.push_event(packet, None)
     }
 
     /// Queues a packet unless the client has not taken what came before: with more than 16 KiB waiting for it, the packet is left out.
@@ -136,7 +136,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when the socket is gone or away.
     pub fn emit_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
-        self.inner.push_volatile(packet.clone())
+        self.inner.push_volatile(packet)
     }
 
     /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It leaves by itself when it is gone.
@@ -171,7 +171,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_then(&self, packet: &Packet, on_written: impl FnOnce() + Send + 'static) -> Result<(), EmitError> {
-        self.inner.push_event(packet.clone(), Some(Item::Written(Box::new(on_written))))
+        self.inner.push_event(packet, Some(Item::Written(Box::new(on_written))))
     }
 
     /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as for
@@ -185,7 +185,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     ) -> impl Future<Output = Result<AckReply, AckError>> + Send + use<D> {
         let (id, reply) = self.inner.await_ack();
         let packet = Packet::encode_event(self.namespace(), Some(id), name, args, attachments);
-        let queued = self.inner.push(packet);
+        let queued = self.inner.push(&packet);
         let forget = ForgetAck::new(&self.inner, id);
         async move {
             let _forget = forget;
