@@ -1,13 +1,15 @@
 // Everything a page does with socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"), with argv[4] being "deflate" for one that compresses. Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), with argv[4] naming what more it does: "deflate", "msgpack". Prints what failed and exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { io } from "socket.io-client"
+import msgpack from "socket.io-msgpack-parser"
 
 const [url, mode, extra] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
-if (extra === "deflate") options.perMessageDeflate = { threshold: 0 }
+if (extra?.includes("deflate")) options.perMessageDeflate = { threshold: 0 }
+if (extra?.includes("msgpack")) options.parser = msgpack
 const guard = setTimeout(() => fail(new Error("took too long")), 15_000)
 
 function fail(error) {
@@ -36,7 +38,10 @@ if (mode === "upgrade") {
 assert.equal(socket.io.engine.transport.name, mode === "polling" ? "polling" : "websocket")
 assert.notEqual(socket.id, socket.io.engine.id)
 if (mode !== "polling")
-  assert.equal(socket.io.engine.transport.ws.extensions, extra === "deflate" ? "permessage-deflate" : "")
+  assert.equal(
+    socket.io.engine.transport.ws.extensions,
+    extra?.includes("deflate") ? "permessage-deflate" : "",
+  )
 
 // Text and binary, both ways, with and without acknowledgements.
 let back = all(socket, "message-back")
@@ -52,6 +57,35 @@ assert.deepEqual(
   await socket.timeout(2000).emitWithAck("message-with-ack", Buffer.from([7])),
   Buffer.from([7]),
 )
+
+// Every kind of value comes back as JSON has it, whatever it was written as.
+const values = [
+  [null, true, false, undefined, [undefined], { gone: undefined, kept: 0 }, { null: null }],
+  [0, -0, 1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER],
+  [-1, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), -(2 ** 31) - 1, Number.MIN_SAFE_INTEGER],
+  // (notepack.io writes whole numbers beyond 64 bits wrong.)
+  [0.1, -2.5, 1e-7, 2 ** 63, 5e-324, Number.NaN, Number.POSITIVE_INFINITY],
+  [new Date(0), new Date(-1), new Date(Date.UTC(2024, 1, 29, 23, 59, 59, 7)), { at: new Date(8.64e15) }],
+  [
+    "",
+    'a"\\/b\n\r\t\b\f\u0000\u001f\u2028',
+    "é\u{1F600}",
+    "x".repeat(31),
+    "y".repeat(32),
+    "z".repeat(70_000),
+  ],
+  [Array(15).fill(1), Array(16).fill([]), Array(70_000).fill(2), { _placeholder: true, num: 3 }],
+  [Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`k${at}`, { at }])), { __proto__x: 1, "": {} }],
+]
+for (const value of values) {
+  const sent = socket.timeout(4000).emitWithAck("message-with-ack", value)
+  assert.deepEqual(await sent, JSON.parse(JSON.stringify(value)))
+}
+for (const bytes of [Uint8Array.of(1, 2), Uint8Array.of(3).buffer, new Uint16Array([258])]) {
+  const sent = Buffer.from(bytes.buffer ?? bytes)
+  const back = await socket.timeout(2000).emitWithAck("message-with-ack", { bytes })
+  assert.deepEqual(Buffer.from(back.bytes), sent)
+}
 
 const asked = event(socket, "question")
 socket.once("question", (data, answer) => answer(data.length, Buffer.from([data[0]])))

@@ -1,13 +1,15 @@
 // Connection state recovery as a page has it from socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"), with argv[4] being "deflate" for one that compresses. Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), with argv[4] naming what more it does: "deflate", "msgpack". Prints what failed and exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { io } from "socket.io-client"
+import msgpack from "socket.io-msgpack-parser"
 
 const [url, mode, extra] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 40 }
-if (extra === "deflate") options.perMessageDeflate = { threshold: 0 }
+if (extra?.includes("deflate")) options.perMessageDeflate = { threshold: 0 }
+if (extra?.includes("msgpack")) options.parser = msgpack
 const guard = setTimeout(() => fail(new Error("took too long")), 20_000)
 
 function fail(error) {

@@ -37,6 +37,8 @@ pub struct Config {
     pub max_namespaces: usize,
     /// Which transports are offered. Default both.
     pub transports: Transports,
+    /// How packets are written, by this server and by all its clients. Default JSON.
+    pub parser: Parser,
     /// Lets clients that lose their connection come back to the socket they had, with what they missed. Off by default.
     pub recovery: Option<Recovery>,
     /// Compresses messages on WebSocket for clients that offer it. Off by default.
@@ -65,6 +67,7 @@ impl Default for Config {
             max_nesting: 127,
             max_namespaces: 100,
             transports: Transports::default(),
+            parser: Parser::default(),
             recovery: None,
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -111,6 +114,9 @@ impl Default for Recovery {
 /// on either side, and a packet for many would have to be compressed for each of them; so a connection costs what it costs without,
 /// and what is sent to many is compressed once. What a client sends is inflated up to [`Config::max_payload`] and no further.
 ///
+/// With [`Config::parser`] being msgpack, events of sockets that may be recovered are sent as they are, since each has an offset in the midst
+/// of it.
+///
 /// Secrets do not belong into one message with what a stranger chose: from its length one may be guessed by the other.
 #[cfg(feature = "deflate")]
 #[derive(Debug, Clone)]
@@ -126,6 +132,23 @@ impl Default for Deflate {
     fn default() -> Self {
         Self { threshold: 1024, level: 6 }
     }
+}
+
+/// How Socket.IO packets are written. A client with another parser than its server's is refused for a parse error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Parser {
+    /// The protocol's own: JSON, with bytes behind it.
+    #[default]
+    Json,
+    /// That of npm's `socket.io-msgpack-parser`, with the feature `msgpack`: a packet is one binary message, with bytes in their places.
+    /// For the application nothing changes: arguments are JSON with [`crate::Placeholder`]s for bytes, on the way in and on the way out. A
+    /// packet for many is turned into msgpack once.
+    ///
+    /// A date comes as its ISO text, and what JSON has no word for (`undefined`, what is no number) as `null`, or not at all as the
+    /// value of a key.
+    #[cfg(feature = "msgpack")]
+    MsgPack,
 }
 
 /// Which transports a server offers.

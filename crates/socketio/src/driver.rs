@@ -302,7 +302,7 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, text: &str) -> Res
 
 fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, data: Bytes) -> Result<(), DisconnectReason> {
     match protocol {
-        Protocol::SocketIo(dispatch) => dispatch.binary(data),
+        Protocol::SocketIo(dispatch) => dispatch.binary(session, data),
         Protocol::Engine(handler) => {
             let connection = EngineConnection { session: session.clone() };
             handler.message(&connection, EngineMessage::Binary(data));

@@ -48,7 +48,7 @@ impl EngineConnection {
             EngineMessage::Text(text) => Packet::engine(&format!("4{text}")),
             EngineMessage::Binary(data) => Packet::engine_binary(data),
         };
-        self.session.send(&packet, None)
+        self.session.send_parsed(&packet, None)
     }
 
     /// Closes it, after what is queued has been sent.

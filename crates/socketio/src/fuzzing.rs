@@ -156,6 +156,55 @@ fn frames_by(data: &[u8], feed: Feed) {
     let _ = frame::server_frames(data).count();
 }
 
+/// Packets in msgpack: what is taken is JSON of a size that is bounded, and is read again as it is written. Text is taken for arguments of
+/// the application's, which may be no JSON.
+#[cfg(feature = "msgpack")]
+pub fn msgpack(data: &[u8]) {
+    use bytes::Bytes;
+
+    use crate::codec::msgpack::{self, Incoming};
+
+    let _ = (msgpack::is_disconnect(data), msgpack::append(data, String::new), msgpack::transcode(data));
+    let written = |packet: &Packet| {
+        let frames = packet.msgpack().frames().clone();
+        let (_, message) = frame::server_frames(&frames).next().unwrap();
+        frames.slice_ref(message)
+    };
+    let message = Bytes::copy_from_slice(data);
+    match msgpack::decode(&message, 10, 127) {
+        Ok(Incoming::Event { namespace, ack, text, parts, attachments }) => {
+            assert!(attachments.len() <= 10 && text.len() <= 6 * data.len() + 400, "{} of {}", text.len(), data.len());
+            let mut values: Vec<Box<RawValue>> = serde_json::from_str(&text).unwrap();
+            let name: String = serde_json::from_str(values.remove(0).get()).unwrap();
+            check_elements(&text[parts.args.clone()], &values);
+            let again = written(&Packet::encode_event(namespace, ack, &name, &text[parts.args.clone()], &attachments));
+            assert_eq!(msgpack::decode(&again, 10, 127), Ok(Incoming::Event { namespace, ack, text, parts, attachments }));
+        }
+        Ok(Incoming::Ack { args, .. }) => {
+            check_elements(&args, &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap());
+        }
+        Ok(Incoming::Connect { auth: Some(auth), .. }) => {
+            assert!(serde_json::from_str::<&RawValue>(&auth).unwrap().get().starts_with('{'));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let Ok(args) = std::str::from_utf8(data) else { return };
+    let again = |args: &str| {
+        let message = written(&Packet::event("/", "e", args));
+        let (start, rest, end) = msgpack::append(&message, || "1.7".to_owned()).unwrap();
+        let tagged = Bytes::from([&start, rest, &end].concat());
+        let read = |message: &Bytes| match msgpack::decode(message, 0, 127) {
+            Ok(Incoming::Event { text, parts, .. }) => text[parts.args].to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let (plain, tagged) = (read(&message), read(&tagged));
+        assert_eq!(tagged, format!("{plain}{}\"1.7\"", if plain.is_empty() { "" } else { "," }));
+        plain
+    };
+    let once = again(args);
+    assert_eq!(again(&once), once);
+}
+
 /// Query strings: what is written so that every byte is escaped is read as it was.
 pub fn query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -252,6 +301,8 @@ mod tests {
         ("recovery", recovery),
         #[cfg(feature = "deflate")]
         ("deflate", deflate),
+        #[cfg(feature = "msgpack")]
+        ("msgpack", msgpack),
     ];
 
     #[test]

@@ -53,6 +53,7 @@
 //! # Features
 //! None is on by default, and what each adds is off until [`Config`] asks for it.
 //! - `deflate`: compressed messages on WebSocket (permessage-deflate, RFC 7692): `Config::deflate`.
+//! - `msgpack`: packets as npm's `socket.io-msgpack-parser` writes them: `Parser::MsgPack`.
 
 mod body;
 mod broadcast;
@@ -90,7 +91,7 @@ pub use body::Body;
 pub use broadcast::{Adapter, Broadcast, Target};
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
-pub use config::{Config, Recovery, Transports};
+pub use config::{Config, Parser, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
 pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};

@@ -1,6 +1,6 @@
 //! Packets on their way out: encoded once, shared by every receiver.
 
-#[cfg(feature = "deflate")]
+#[cfg(any(feature = "deflate", feature = "msgpack"))]
 use std::sync::OnceLock;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use serde::{Serialize, ser::SerializeStruct};
 
 use crate::codec::frame::{self, OpCode};
+#[cfg(feature = "msgpack")]
+use crate::codec::msgpack;
 #[cfg(feature = "deflate")]
 use crate::{Deflate, codec::deflate};
 
@@ -21,6 +23,9 @@ pub struct Packet {
     /// Made when the first connection asks for it, for all those that it is sent to by reference.
     #[cfg(feature = "deflate")]
     compressed: OnceLock<Option<Bytes>>,
+    /// The same, for [`crate::Parser::MsgPack`].
+    #[cfg(feature = "msgpack")]
+    msgpack: OnceLock<Box<Packet>>,
 }
 
 impl PartialEq for Packet {
@@ -38,6 +43,8 @@ impl Packet {
             frames,
             #[cfg(feature = "deflate")]
             compressed: OnceLock::new(),
+            #[cfg(feature = "msgpack")]
+            msgpack: OnceLock::new(),
         }
     }
 
@@ -175,6 +182,12 @@ impl Packet {
 
     pub(crate) fn frames(&self) -> &Bytes {
         &self.frames
+    }
+
+    /// The same in msgpack. It is written once, however many connections ask.
+    #[cfg(feature = "msgpack")]
+    pub(crate) fn msgpack(&self) -> &Self {
+        self.msgpack.get_or_init(|| Box::new(Self::of(msgpack::transcode(&self.frames))))
     }
 
     /// The frames with those compressed for which that is of use; `None` if it is for none. It is done once, however many connections ask.
@@ -342,6 +355,14 @@ mod tests {
             assert_eq!(Packet::from_bytes(other.to_bytes()), None);
         }
         assert_eq!(Packet::from_bytes(Bytes::from_static(b"anything else")), None);
+    }
+
+    #[cfg(feature = "msgpack")]
+    #[test]
+    fn a_packet_is_turned_into_msgpack_once_for_all_who_get_it() {
+        let batch = Packet::batch([Packet::event("/", "e", "1"), Packet::ack("/", 3, "", &[])]);
+        assert_eq!(frame::server_frames(batch.msgpack().frames()).count(), 2);
+        assert_eq!(batch.msgpack().frames().as_ptr(), batch.clone().msgpack().frames().as_ptr());
     }
 
     #[cfg(feature = "deflate")]

@@ -126,3 +126,47 @@ mod compressing {
         recover_with("upgrade", "deflate", compressing()).await;
     }
 }
+
+#[cfg(feature = "msgpack")]
+mod in_msgpack {
+    use socketio::Parser;
+
+    use super::*;
+
+    fn msgpack() -> Config {
+        Config { parser: Parser::MsgPack, ..config() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_polling() {
+        run_with("polling", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_websocket() {
+        run_with("websocket", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_an_upgrade() {
+        run_with("upgrade", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_polling() {
+        recover_with("polling", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_an_upgrade() {
+        recover_with("upgrade", "msgpack", msgpack()).await;
+    }
+
+    #[cfg(feature = "deflate")]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_with_messages_compressed() {
+        let config = Config { deflate: Some(socketio::Deflate { threshold: 64, level: 1 }), ..msgpack() };
+        run_with("upgrade", "msgpack deflate", config.clone()).await;
+        recover_with("upgrade", "msgpack deflate", config).await;
+    }
+}

@@ -9,5 +9,7 @@ pub mod frame;
 pub mod handshake;
 pub mod json;
 pub mod message;
+#[cfg(feature = "msgpack")]
+pub mod msgpack;
 pub mod packet;
 pub mod payload;

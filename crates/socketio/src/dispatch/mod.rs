@@ -2,6 +2,8 @@
 //! so that none of it needs a lock.
 
 mod connecting;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 
 use std::{collections::VecDeque, sync::Arc, task::Context};
 
@@ -11,10 +13,10 @@ use tokio::time::Instant;
 use self::connecting::Connecting;
 
 use crate::{
-    AckReply, BoxFuture, DisconnectReason,
+    AckReply, BoxFuture, DisconnectReason, Parser,
     codec::{
         json::EventParts,
-        packet::{self, Incoming},
+        packet::{self, Incoming, PacketError},
     },
     namespace::AnyNamespace,
     session::Session,
@@ -87,6 +89,9 @@ type Outcome = Result<(), DisconnectReason>;
 impl Dispatch {
     /// Takes a text message. `Err` ends the connection.
     pub(crate) fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
+        if session.server.config.parser != Parser::Json {
+            return Err(DisconnectReason::ParseError);
+        }
         if self.holds() {
             if !self.leaves_at_once(session, text) {
                 self.put_off(Data::Text(text.into()), text.len());
@@ -97,13 +102,15 @@ impl Dispatch {
     }
 
     /// Takes a binary message. `Err` ends the connection.
-    pub(crate) fn binary(&mut self, data: Bytes) -> Outcome {
+    pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         if self.holds() {
             let bytes = data.len();
-            self.put_off(Data::Binary(data), bytes);
+            if !self.leaves_at_once_by(session, &data) {
+                self.put_off(Data::Binary(data), bytes);
+            }
             return Ok(());
         }
-        self.take_binary(data)
+        self.take_binary(session, data)
     }
 
     fn holds(&self) -> bool {
@@ -118,6 +125,10 @@ impl Dispatch {
             return false;
         }
         let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
+        self.leave_at_once(session, namespace)
+    }
+
+    fn leave_at_once(&mut self, session: &Session, namespace: &str) -> bool {
         let Some(at) = self.find(namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
         self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // There may be nothing any more that holds back what waits.
@@ -178,7 +189,7 @@ impl Dispatch {
                 }
                 Data::Binary(data) => {
                     pending.bytes -= data.len() + PENDING_OVERHEAD;
-                    self.take_binary(data)?;
+                    self.take_binary(session, data)?;
                 }
             }
         }
@@ -189,10 +200,7 @@ impl Dispatch {
             return Err(DisconnectReason::ParseError);
         }
         let config = &session.server.config;
-        let packet = packet::decode(text, config.max_attachments, config.max_nesting).map_err(|error| {
-            tracing::debug!(?error, "a packet that makes no sense");
-            DisconnectReason::ParseError
-        })?;
+        let packet = packet::decode(text, config.max_attachments, config.max_nesting).map_err(refused)?;
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
@@ -217,7 +225,15 @@ impl Dispatch {
         self.partial = Some(Box::new(partial));
     }
 
-    fn take_binary(&mut self, data: Bytes) -> Outcome {
+    fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+        match session.server.config.parser {
+            Parser::Json => self.take_attachment(data),
+            #[cfg(feature = "msgpack")]
+            Parser::MsgPack => self.take_msgpack(session, &data),
+        }
+    }
+
+    fn take_attachment(&mut self, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.attachments.push(data);
         let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
@@ -302,6 +318,19 @@ impl Dispatch {
                 end(session, socket, reason);
             }
         }
+    }
+}
+
+fn refused(error: PacketError) -> DisconnectReason {
+    tracing::debug!(?error, "a packet that makes no sense");
+    DisconnectReason::ParseError
+}
+
+#[cfg(not(feature = "msgpack"))]
+impl Dispatch {
+    /// Whether a binary message is one that leaves: never in JSON.
+    fn leaves_at_once_by(&mut self, _: &Session, _: &Bytes) -> bool {
+        false
     }
 }
 

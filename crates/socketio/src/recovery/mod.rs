@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use self::kept::Kept;
+use self::kept::{Kept, Offsets};
 use crate::{
     ConnectRequest, DisconnectReason, EmitError, Packet,
     id::Id,
@@ -148,6 +148,10 @@ impl Recovering {
         matches!(state.carried, Carried::Now).then(|| state.session.clone())
     }
 
+    fn offsets(&self, session: &Session) -> Offsets<'_> {
+        Offsets { suffix: &self.suffix, parser: session.server.config.parser }
+    }
+
     /// Queues what is not kept.
     pub(crate) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
         self.attached().ok_or(EmitError::Closed)?.send(packet, None)
@@ -165,10 +169,11 @@ impl Recovering {
         let State { session, carried, kept, written } = &mut *state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
+        let (packet, offsets) = (session.parsed(packet), self.offsets(session));
         match carried {
             Carried::Now => {
-                let compressed = session.compressed(packet).map(|frames| kept.tag_next(frames, &self.suffix));
-                let (tagged, _) = kept.add(packet.frames(), &self.suffix, limits, &server.recoverable.bytes);
+                let compressed = session.compressed_text(packet).map(|frames| kept.tag_next(frames, offsets));
+                let (tagged, _) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 let tagged = compressed.unwrap_or(tagged);
                 match session.try_push(tagged, then) {
                     // The connection is going down with this event kept: its client gets it when it comes back.
@@ -178,7 +183,7 @@ impl Recovering {
             }
             Carried::Not { .. } if kept.is_broken() => Err(EmitError::Closed),
             Carried::Not { .. } => {
-                let (_, complete) = kept.add(packet.frames(), &self.suffix, limits, &server.recoverable.bytes);
+                let (_, complete) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 if complete {
                     if let Some(Item::Written(then)) = then.take() {
                         written.push(then);
@@ -198,8 +203,9 @@ impl Recovering {
         let state = self.state.lock();
         match state.carried {
             Carried::Now => {
-                let frames = state.session.compressed(packet).unwrap_or(packet.frames());
-                state.session.push(state.kept.pass(frames, &self.suffix), None)
+                let packet = state.session.parsed(packet);
+                let frames = state.session.compressed_text(packet).unwrap_or(packet.frames());
+                state.session.push(state.kept.pass(frames, self.offsets(&state.session)), None)
             }
             _ => Err(EmitError::Closed),
         }
@@ -233,13 +239,13 @@ impl Recovering {
         state.kept.drop_until(after, &session.server.recoverable.bytes);
         let mut all = BytesMut::new();
         state.kept.frames().for_each(|frames| all.extend_from_slice(frames));
-        all.extend_from_slice(answer.frames());
+        all.extend_from_slice(session.parsed(answer).frames());
         state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
         let written = std::mem::take(&mut state.written);
         let then = Item::Written(Box::new(move || written.into_iter().for_each(|then| then())));
         // If it is not queued the connection is going down, and the socket waits again.
-        let _ = session.send(&Packet::of(all.freeze()), Some(then));
+        let _ = session.send_parsed(&Packet::of(all.freeze()), Some(then));
         drop(state);
         drop(old);
         true

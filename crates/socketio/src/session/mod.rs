@@ -1,12 +1,13 @@
 //! What a connection and the rest of the world share about it: what waits to be sent, and why it is to close. The lock is
 //! the connection's own, is held for a few instructions at a time, and no foreign code runs under it.
 
+mod form;
 mod polling;
 
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
 
 #[cfg(feature = "deflate")]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -175,29 +176,6 @@ impl Session {
 
     pub(crate) fn queued_bytes(&self) -> usize {
         self.shared.lock().queued
-    }
-
-    /// From now on compresses what it sends, if this WebSocket may.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn compress_on(&self, websocket: &Handover) {
-        self.compresses.store(websocket.compresses(), Ordering::Relaxed);
-    }
-
-    /// A packet's frames for this connection, if they are to be compressed.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn compressed<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
-        let how = self.server.config.deflate.as_ref().filter(|_| self.compresses.load(Ordering::Relaxed))?;
-        packet.compressed(how)
-    }
-
-    #[cfg(not(feature = "deflate"))]
-    pub(crate) fn compressed<'a>(&self, _: &'a Packet) -> Option<&'a Bytes> {
-        None
-    }
-
-    /// Queues a packet, and what is to follow its being written.
-    pub(crate) fn send(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
-        self.push(self.compressed(packet).unwrap_or(packet.frames()).clone(), then)
     }
 
     /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,
