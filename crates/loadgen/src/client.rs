@@ -1,5 +1,6 @@
 //! A Socket.IO client that does as little as it can, so that many fit on one core.
 
+use crate::bare::Protocol;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -10,13 +11,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Bytes: many clients have to fit on the machine beside the server.
-const READ_BUFFER: usize = 16 * 1024;
+pub(crate) const READ_BUFFER: usize = 16 * 1024;
 
 /// Where the server is.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) server: SocketAddr,
     pub(crate) path: String,
+    pub(crate) protocol: Protocol,
 }
 
 /// A connection in the namespace `/`.
@@ -60,6 +62,11 @@ impl Client {
     /// Sends an event and returns the number that its acknowledgement will have.
     pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
         self.emit_text(name, &payload.to_string()).await
+    }
+
+    /// Sends an event without a payload that asks for no acknowledgement.
+    pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
+        self.send(format!("42[\"{name}\"]")).await
     }
 
     /// The same for a payload that is JSON already.
