@@ -4,7 +4,8 @@
 # Peers that cannot be built here (Centrifugo needs Go, the original system Redis and PostgreSQL) are left out, and it says so.
 #
 #   REPEAT=3        repetitions of each kind of work
-#   IDLE=5000       idle connections, at most 10000
+#   IDLE=10000      idle connections, at most 10000
+#   SILENT=6000     connections that are silent while 400 others chat, unstored
 #   LISTENERS=4000  connections that a broadcast goes to
 #   STORM=800       users who join at once
 #   STORMS=REPEAT   repetitions of the storm: the original system's takes long
@@ -12,9 +13,9 @@
 #   ONLY=           what to do of: idle relay broadcast messages storm; all of it if left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
-REPEAT=${REPEAT:-3} IDLE=${IDLE:-5000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
+REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
 STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages storm}
-[ "$IDLE" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
+[ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node's own limit of open files follows this one.
 ulimit -n 20000 2>/dev/null || true
 [ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
@@ -163,7 +164,7 @@ for round in $(seq "$REPEAT"); do
   fi
   if does relay; then
     for flight in 1 8; do
-      for name in "${bare[@]}"; do run "$name" relay --pairs 50 --in-flight $flight --each 1000; done
+      for name in "${bare[@]}"; do run "$name" relay --idle "$SILENT" --pairs 200 --in-flight $flight --each 250; done
     done
   fi
   if does broadcast; then

@@ -66,8 +66,11 @@ enum Work {
     /// Pairs of whom one says something to the other by name, unstored: the peers' work, not Lamplight's.
     Relay {
         /// How many pairs.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         pairs: u32,
+        /// How many others are connected meanwhile, and silent.
+        #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(0..=19_000))]
+        idle: u32,
         /// Messages of one that are under way at once.
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         in_flight: u32,
@@ -121,7 +124,7 @@ async fn main() -> ExitCode {
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
         Work::Storm { users, mode, settle_seconds } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
-        Work::Relay { pairs, in_flight, each } => relay::run(&target, cli.pid, pairs, in_flight, each).await,
+        Work::Relay { pairs, idle, in_flight, each } => relay::run(&target, cli.pid, idle, pairs, in_flight, each).await,
         Work::Broadcast { count, events } => broadcast::run(&target, cli.pid, count, events).await,
         Work::Churn { count, minutes, percent } => churn::run(&target, cli.pid, count, minutes, percent).await,
         Work::Messages { pairs, in_flight, each } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
