@@ -93,3 +93,6 @@ pub use reason::{DisconnectReason, TransportKind};
 pub use serve::serve;
 pub use server::{Builder, Connections, SocketIo};
 pub use socket::{AckError, EmitError, Socket};
+
+#[doc = include_str!("../FROM-NODE.md")]
+pub mod from_node {}
