@@ -19,6 +19,8 @@ pub(crate) struct Client {
     /// Lines that came in one frame with those before.
     lines: VecDeque<String>,
     next_id: u64,
+    /// Something was said that is still here: what is said in one go leaves in one go, as from real clients.
+    unsent: bool,
 }
 
 impl Client {
@@ -29,7 +31,7 @@ impl Client {
         let url = format!("ws://{}{}", target.server, target.path);
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await.map_err(|error| error.to_string())?;
-        let mut client = Self { stream, lines: VecDeque::new(), next_id: 1 };
+        let mut client = Self { stream, lines: VecDeque::new(), next_id: 1, unsent: false };
         client.ask("connect", "{}").await?;
         Ok(client)
     }
@@ -79,7 +81,8 @@ impl Client {
     }
 
     async fn send(&mut self, text: String) -> Result<(), String> {
-        self.stream.send(Message::text(text)).await.map_err(|error| error.to_string())
+        self.unsent = true;
+        self.stream.feed(Message::text(text)).await.map_err(|error| error.to_string())
     }
 
     /// The number of the next reply, which has to say that it was done.
@@ -111,6 +114,9 @@ impl Client {
                     continue;
                 }
                 return Ok(line);
+            }
+            if std::mem::take(&mut self.unsent) {
+                self.stream.flush().await.map_err(|error| error.to_string())?;
             }
             let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
             match message {
