@@ -78,14 +78,14 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(session: Arc<Session>, link: Link) -> Self {
-        let protocol = match &session.server.engine {
-            Some(handler) => {
-                handler.opened(&EngineConnection { session: session.clone() });
-                Protocol::Engine(handler.clone())
-            }
-            None => Protocol::SocketIo(Dispatch::default()),
-        };
-        Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false }
+        let engine = session.server.engine.clone();
+        let protocol = engine.clone().map_or_else(|| Protocol::SocketIo(Dispatch::default()), Protocol::Engine);
+        let driver = Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false };
+        // Told once there is a driver: should it panic, the connection still comes to its end.
+        if let Some(handler) = engine {
+            handler.opened(&EngineConnection { session: driver.session.clone() });
+        }
+        driver
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -218,12 +218,13 @@ impl Driver {
         self.ended = true;
         let server = self.session.server.clone();
         let kind = self.link.kind();
-        match &mut self.protocol {
+        // A handler that panics has said so by its panic; the connection must come to its end all the same.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| match &mut self.protocol {
             Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
                 handler.closed(&EngineConnection { session: self.session.clone() }, reason);
             }
-        }
+        }));
         // After the handler was told: whoever sees no connections left finds everything about them done.
         server.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;

@@ -50,6 +50,7 @@
 //! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
 //! connections on the path of a message. **Recovery.** A client that asks for it comes back to the socket it had: [`Recovery`].
 
+mod admission;
 mod body;
 mod broadcast;
 pub mod codec;
@@ -89,8 +90,8 @@ pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
 pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};
 pub use packet::{Packet, Placeholder};
-pub use reason::{DisconnectReason, TransportKind};
-pub use serve::serve;
+pub use reason::{DisconnectReason, Rejection, TransportKind};
+pub use serve::{Serve, serve};
 pub use server::{Builder, Connections, SocketIo};
 pub use socket::{AckError, EmitError, Socket};
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake, Packet, Refusal, Target, TransportKind,
+    admission::{Admission, Ticket},
     broadcast,
     driver::{Driver, Link},
     id::Id,
@@ -53,6 +54,7 @@ pub(crate) struct Server {
     pub(crate) timers: Timers,
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
+    pub(crate) admission: Admission,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
     broadcast_acks: AtomicU64,
@@ -141,6 +143,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
+        let admission = Admission::new(self.config.max_connections_per_address);
         SocketIo {
             server: Arc::new(Server {
                 config: self.config,
@@ -154,6 +157,7 @@ impl Builder {
                 timers: Timers::default(),
                 ping_frames: engine_frames("2"),
                 stopping: Stopping::default(),
+                admission,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
                 broadcast_acks: AtomicU64::new(FIRST_BROADCAST_ACK),
@@ -251,7 +255,7 @@ impl Server {
     }
 
     /// Opens a session and starts its driver. `None` when there is no randomness to be had, or the server is draining.
-    pub(crate) fn open(self: &Arc<Self>, link: Link, handshake: Handshake) -> Option<Arc<Session>> {
+    pub(crate) fn open(self: &Arc<Self>, ticket: Ticket, link: Link, handshake: Handshake) -> Option<Arc<Session>> {
         let transport = link.kind();
         let handshake = Arc::new(handshake);
         let session = loop {
@@ -262,6 +266,11 @@ impl Server {
             }
         };
         self.counter(transport).fetch_add(1, Ordering::Relaxed);
+        // From here on, the driver's end is the connection's.
+        ticket.hand_over();
+        if self.engine.is_some() {
+            session.set_joined();
+        }
         self.timers.start(self);
         let (now, key) = (Instant::now(), session.sid.key());
         self.timers.push(Lane::Ping, now + self.config.ping_interval, key);

@@ -11,13 +11,14 @@ use http::{
 use hyper::upgrade::OnUpgrade;
 
 use crate::{
-    Body,
+    Body, Rejection,
+    admission::Ticket,
     codec::{
         handshake,
         message::{Limits, Message},
     },
     driver::Link,
-    request::{self, Refused},
+    request,
     server::Server,
     session::{Session, engine_frames},
     stream::Stream,
@@ -42,13 +43,17 @@ fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(Rejection::BadRequest) };
+    let ticket = match Ticket::take(server, peer.ip()) {
+        Ok(ticket) => ticket,
+        Err(why) => return request::reject(why),
+    };
     let server = server.clone();
     tokio::spawn(async move {
         match Stream::take(on_upgrade).await {
             Ok((stream, early)) => {
                 let handshake = request::handshake(&server, parts, peer);
-                server.open(Link::WebSocket(WebSocket::new(stream, early)), handshake);
+                server.open(ticket, Link::WebSocket(WebSocket::new(stream, early)), handshake);
             }
             Err(error) => tracing::debug!(%error, "a WebSocket was never opened"),
         }
@@ -58,9 +63,9 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 
 /// Starts to take a session from polling to WebSocket.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(Rejection::BadRequest) };
     if !session.start_upgrade() {
-        return Refused::Malformed.response();
+        return request::reject(Rejection::BadRequest);
     }
     tokio::spawn(async move {
         let limit = session.server.config.upgrade_timeout;

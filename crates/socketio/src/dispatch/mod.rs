@@ -3,7 +3,7 @@
 
 mod connecting;
 
-use std::{collections::VecDeque, sync::Arc, task::Context};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, task::Context};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -299,7 +299,8 @@ impl Dispatch {
         self.connecting.clear();
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
-                end(session, socket, reason);
+                // A handler that panics has said so by its panic; the others must be told all the same.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }
         }
     }

@@ -225,8 +225,11 @@ impl Session {
         drop(forgotten);
     }
 
+    /// It is where it wanted to be, and no handshake any more.
     pub(crate) fn set_joined(&self) {
-        self.shared.lock().joined = true;
+        if !std::mem::replace(&mut self.shared.lock().joined, true) {
+            self.server.admission.arrived();
+        }
     }
 
     /// Past the connect timeout: closes the connection if it is in no namespace yet.
@@ -345,6 +348,7 @@ impl Session {
         let mut shared = self.shared.lock();
         let reason = *shared.closing.get_or_insert(reason);
         shared.ended = true;
+        let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
         let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
@@ -365,6 +369,10 @@ impl Session {
         drop(shared);
         // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
         drop((left, kept));
+        if !was_joined {
+            self.server.admission.arrived();
+        }
+        self.server.admission.left(self.peer.ip());
         Ended { poll_open, rest: reason.is_graceful().then_some(queue) }
     }
 }

@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::Socket;
 use crate::{
-    Ack, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
+    Ack, AckError, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
     codec::json::EventParts,
     event::AckTarget,
     id::Id,
@@ -83,7 +83,7 @@ pub(crate) trait AnySocket: Send + Sync {
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
     /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError>;
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(&self);
 }
@@ -202,17 +202,25 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         namespace.disconnected(&Socket { inner: self }, reason);
     }
 
-    pub(super) fn await_ack(&self) -> (u64, oneshot::Receiver<AckReply>) {
+    pub(super) fn await_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
         let mut acks = self.acks.lock();
         let acks = acks.get_or_insert_default();
+        if acks.waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
         let id = acks.last;
         acks.last += 1;
         // A socket that has left answers nothing: dropping the sender says so.
         if !self.left.load(Ordering::Acquire) {
             acks.waiting.insert(id, sender);
         }
-        (id, receiver)
+        Ok((id, receiver))
+    }
+
+    fn max_pending_acks(&self) -> usize {
+        self.session().server.config.max_pending_acks
     }
 }
 
@@ -324,9 +332,16 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         if volatile { self.push_volatile(packet.clone()) } else { self.push_event(packet.clone(), None) }
     }
 
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError> {
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
-        self.acks.lock().get_or_insert_default().waiting.insert(id, sender);
+        let mut acks = self.acks.lock();
+        let waiting = &mut acks.get_or_insert_default().waiting;
+        if waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
+        waiting.insert(id, sender);
+        drop(acks);
         self.push(packet.clone()).inspect_err(|_| self.forget_ack(id))?;
         Ok(receiver)
     }
