@@ -28,13 +28,13 @@ use crate::{
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
 /// The answer to a request that is refused: codes and sentences are the reference's (`engine.io`, `Server.errors`) where it has one.
-pub(crate) fn reject(why: Rejection) -> Response<Body> {
+pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
+    server.refused(why);
     let (status, code, message) = match why {
         Rejection::UnknownTransport => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),
         Rejection::UnknownSession => (StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
         Rejection::BadMethod => (StatusCode::BAD_REQUEST, 2, "Bad handshake method"),
         Rejection::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
-        Rejection::NotAllowed => (StatusCode::FORBIDDEN, 4, "Forbidden"),
         Rejection::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down"),
         Rejection::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, 3, "No session can be opened"),
         Rejection::TooManyHandshakes => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections are being opened"),
@@ -78,7 +78,10 @@ where
     } else {
         match server.allow_request.as_ref().map_or(Ok(()), |allow| allow(&parts, peer)) {
             Ok(()) => route(server, parts, body, peer).await,
-            Err(refusal) => error(refusal.status, 4, &refusal.message),
+            Err(refusal) => {
+                server.refused(Rejection::NotAllowed);
+                error(refusal.status, 4, &refusal.message)
+            }
         }
     };
     if server.cors.is_some() {
@@ -119,17 +122,17 @@ where
     let transport = match query::find(asked, "transport").as_deref() {
         Some("polling") if offered.polling => TransportKind::Polling,
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
-        _ => return reject(Rejection::UnknownTransport),
+        _ => return reject(server, Rejection::UnknownTransport),
     };
     let Some(sid) = query::find(asked, "sid") else {
         if parts.method != Method::GET {
-            return reject(Rejection::BadMethod);
+            return reject(server, Rejection::BadMethod);
         }
         if query::find(asked, "EIO").as_deref() != Some("4") {
-            return reject(Rejection::UnsupportedVersion);
+            return reject(server, Rejection::UnsupportedVersion);
         }
         if server.stopping.has_begun() {
-            return reject(Rejection::Stopping);
+            return reject(server, Rejection::Stopping);
         }
         return match transport {
             TransportKind::WebSocket => upgrade::open(server, parts, peer),
@@ -137,18 +140,18 @@ where
         };
     };
     let Some(session) = find(server, &sid) else {
-        return reject(Rejection::UnknownSession);
+        return reject(server, Rejection::UnknownSession);
     };
     if transport == TransportKind::WebSocket {
         return upgrade::upgrade(session, parts);
     }
     if session.transport() != TransportKind::Polling {
-        return reject(Rejection::BadRequest);
+        return reject(server, Rejection::BadRequest);
     }
     match parts.method {
         Method::GET => poll(session).await,
         Method::POST => post(session, &parts, body).await,
-        _ => reject(Rejection::BadRequest),
+        _ => reject(server, Rejection::BadRequest),
     }
 }
 
@@ -181,12 +184,12 @@ pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Hand
 fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,
-        Err(why) => return reject(why),
+        Err(why) => return reject(server, why),
     };
     let handshake = handshake(server, parts, peer);
     match server.open(ticket, Link::Polling, handshake) {
         Some(session) => text(StatusCode::OK, Body::new(server.open_packet(&session.sid, TransportKind::Polling))),
-        None => reject(Rejection::NoRandomness),
+        None => reject(server, Rejection::NoRandomness),
     }
 }
 
@@ -211,7 +214,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     if !session.open_poll() {
         // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
         session.close(DisconnectReason::TransportError);
-        return reject(Rejection::BadRequest);
+        return reject(&session.server, Rejection::BadRequest);
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
     let items = poll_fn(|cx| session.poll_items(cx));
@@ -250,23 +253,23 @@ where
     if !session.open_post() {
         // Which of the two came first is anyone's guess.
         session.close(DisconnectReason::TransportError);
-        return reject(Rejection::BadRequest);
+        return reject(&session.server, Rejection::BadRequest);
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
     let config = &session.server.config;
     let read = tokio::time::timeout(config.body_timeout, read_body(&parts.headers, body, config.max_payload));
     let payload = match read.await {
         Ok(Ok(payload)) => payload,
-        Ok(Err(status)) => return error(status, 3, "The payload cannot be taken"),
-        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, 3, "The payload took too long"),
+        Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
+        Err(_) => return bad_body(&session.server, StatusCode::REQUEST_TIMEOUT, "The payload took too long"),
     };
     let Ok(packets) = simdutf8::basic::from_utf8(&payload) else {
         session.close(DisconnectReason::ParseError);
-        return reject(Rejection::BadRequest);
+        return reject(&session.server, Rejection::BadRequest);
     };
     if payload::count(packets) > config.max_packets_per_payload || !payload::packets(packets).all(payload::is_packet) {
         session.close(DisconnectReason::ParseError);
-        return reject(Rejection::BadRequest);
+        return reject(&session.server, Rejection::BadRequest);
     }
     // A pong must not wait behind events that the application holds back.
     if payload::packets(packets).any(|packet| packet == "3") {
@@ -274,7 +277,12 @@ where
     }
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
     cut_off.is_done = true;
-    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { reject(Rejection::UnknownSession) }
+    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { reject(&session.server, Rejection::UnknownSession) }
+}
+
+fn bad_body(server: &Server, status: StatusCode, message: &str) -> Response<Body> {
+    server.refused(Rejection::BadBody);
+    error(status, 3, message)
 }
 
 /// Reads a body, and stops at the first byte too many.

@@ -111,7 +111,9 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
     for (ping_due, key) in timers.due(Lane::Ping, now) {
         // Counted from when the ping was due, so that small delays do not add up; but a client is not made to pay for a large one.
-        let due = ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) + server.config.ping_timeout;
+        // An observer wants to know how long the pong took, to the moment.
+        let sent = if server.observer.is_some() { now } else { ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) };
+        let due = sent + server.config.ping_timeout;
         if server.registry.get(key).is_some_and(|session| session.ping(due)) {
             timers.push(Lane::Pong, due, key);
         }

@@ -43,10 +43,10 @@ fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(Rejection::BadRequest) };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(server, Rejection::BadRequest) };
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,
-        Err(why) => return request::reject(why),
+        Err(why) => return request::reject(server, why),
     };
     let server = server.clone();
     tokio::spawn(async move {
@@ -63,9 +63,9 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 
 /// Starts to take a session from polling to WebSocket.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(Rejection::BadRequest) };
+    let Some((response, on_upgrade)) = accept(&mut parts) else { return request::reject(&session.server, Rejection::BadRequest) };
     if !session.start_upgrade() {
-        return request::reject(Rejection::BadRequest);
+        return request::reject(&session.server, Rejection::BadRequest);
     }
     tokio::spawn(async move {
         let limit = session.server.config.upgrade_timeout;

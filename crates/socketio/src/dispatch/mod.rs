@@ -97,13 +97,13 @@ impl Dispatch {
     }
 
     /// Takes a binary message. `Err` ends the connection.
-    pub(crate) fn binary(&mut self, data: Bytes) -> Outcome {
+    pub(crate) fn binary(&mut self, session: &Session, data: Bytes) -> Outcome {
         if self.holds() {
             let bytes = data.len();
             self.put_off(Data::Binary(data), bytes);
             return Ok(());
         }
-        self.take_binary(data)
+        self.take_binary(session, data)
     }
 
     fn holds(&self) -> bool {
@@ -178,7 +178,7 @@ impl Dispatch {
                 }
                 Data::Binary(data) => {
                     pending.bytes -= data.len() + PENDING_OVERHEAD;
-                    self.take_binary(data)?;
+                    self.take_binary(session, data)?;
                 }
             }
         }
@@ -196,7 +196,9 @@ impl Dispatch {
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => self.event(namespace, text.into(), &parts, Vec::new(), ack),
+            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
+                self.event(session, namespace, text.into(), &parts, Vec::new(), ack)
+            }
             Incoming::Event { namespace, ack, text, parts, attachments } => {
                 let packet = PartialPacket::Event { text: text.into(), parts, ack };
                 self.start_partial(namespace, packet, attachments);
@@ -217,7 +219,7 @@ impl Dispatch {
         self.partial = Some(Box::new(partial));
     }
 
-    fn take_binary(&mut self, data: Bytes) -> Outcome {
+    fn take_binary(&mut self, session: &Session, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.attachments.push(data);
         let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
@@ -225,7 +227,7 @@ impl Dispatch {
         };
         let Partial { namespace, packet, attachments, .. } = *whole;
         match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(&namespace, text, &parts, attachments, ack),
+            PartialPacket::Event { text, parts, ack } => self.event(session, &namespace, text, &parts, attachments, ack),
             PartialPacket::Ack { id, args } => self.acknowledged(&namespace, id, AckReply { args, attachments }),
         }
     }
@@ -246,9 +248,23 @@ impl Dispatch {
         Ok(())
     }
 
-    fn event(&mut self, name: &str, text: Box<str>, parts: &EventParts, attachments: Vec<Bytes>, ack: Option<u64>) -> Outcome {
+    fn event(
+        &mut self,
+        session: &Session,
+        name: &str,
+        text: Box<str>,
+        parts: &EventParts,
+        attachments: Vec<Bytes>,
+        ack: Option<u64>,
+    ) -> Outcome {
         if let Some((at, socket)) = self.socket(name)? {
+            let server = &session.server;
+            server.observe(|observer| observer.event(name, parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()])));
+            let began = server.observer.is_some().then(Instant::now);
             let future = socket.event(text, parts, attachments, ack);
+            if let Some(began) = began {
+                server.observe(|observer| observer.handled(name, began.elapsed()));
+            }
             self.hold = future.map(|future| Hold { namespace: self.entries[at].namespace.clone(), future });
             self.fresh |= self.hold.is_some();
         }

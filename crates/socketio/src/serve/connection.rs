@@ -73,6 +73,7 @@ impl Shared {
     }
 
     fn refused(&self, why: Rejection) {
+        self.io.server.refused(why);
         tracing::debug!(%why, "a TCP connection is refused");
     }
 }
@@ -147,7 +148,7 @@ impl Connection {
         // A poll may wait for long. That its session is there is reason enough to let it.
         let is_settled = self.is_settled.load(Ordering::Relaxed);
         if !is_settled && request::is_of_session(&io.server, request.uri()) && !self.settle() {
-            let mut response = reject(Rejection::TooManyHandshakes);
+            let mut response = reject(&io.server, Rejection::TooManyHandshakes);
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return response;
         }

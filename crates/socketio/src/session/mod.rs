@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server,
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, server::Server,
     stopping::Alive,
 };
 
@@ -254,9 +254,9 @@ impl Session {
         true
     }
 
-    /// The client answered. False if nothing had been asked.
-    pub(crate) fn pong(&self) -> bool {
-        self.shared.lock().pong_due.take().is_some()
+    /// The client answered. Gives by when it had to; `None` if nothing had been asked.
+    pub(crate) fn pong(&self) -> Option<Instant> {
+        self.shared.lock().pong_due.take()
     }
 
     /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look again.
@@ -310,7 +310,22 @@ impl Session {
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
         shared.written(written);
-        std::mem::take(&mut shared.queue)
+        let queue = std::mem::take(&mut shared.queue);
+        drop(shared);
+        self.observe_sent(TransportKind::WebSocket, &queue);
+        queue
+    }
+
+    /// Tells of what was taken out of the queue to be written.
+    fn observe_sent(&self, transport: TransportKind, items: &VecDeque<Item>) {
+        if !items.is_empty() {
+            self.server.observe(|observer| {
+                let (count, bytes) = observer::messages(items);
+                if count > 0 {
+                    observer.sent(transport, count, bytes);
+                }
+            });
+        }
     }
 
     /// Accounts for what was written.
@@ -373,7 +388,11 @@ impl Session {
             self.server.admission.arrived();
         }
         self.server.admission.left(self.peer.ip());
-        Ended { poll_open, rest: reason.is_graceful().then_some(queue) }
+        let rest = reason.is_graceful().then_some(queue);
+        if let Some(rest) = &rest {
+            self.observe_sent(transport, rest);
+        }
+        Ended { poll_open, rest }
     }
 }
 

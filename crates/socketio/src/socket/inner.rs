@@ -123,10 +123,18 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.push(packet.into_frames(), None),
             Link::Recovering(recovering) => recovering.push(packet.into_frames()),
+        })
+    }
+
+    /// Tells the observer of a full queue.
+    fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
+        if result == Err(EmitError::Full) {
+            self.session().server.observe(|observer| observer.queue_full());
         }
+        result
     }
 
     /// Queues events.
@@ -134,10 +142,10 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.push(packet.into_frames(), then),
             Link::Recovering(recovering) => recovering.push_events(&packet.into_frames(), then),
-        }
+        })
     }
 
     /// Queues events for a client that has taken what came before.
@@ -150,12 +158,12 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
         };
         if session.queued_bytes() > VOLATILE_LIMIT {
-            return Err(EmitError::Full);
+            return self.told(Err(EmitError::Full));
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.push(packet.into_frames(), None),
             Link::Recovering(recovering) => recovering.push_volatile(&packet.into_frames()),
-        }
+        })
     }
 
     pub(super) fn disconnect(&self) {
