@@ -25,14 +25,14 @@ tools:
 	@scripts/tools.sh
 
 test: tools page
-	cargo test --locked --workspace --quiet
+	cargo test --locked --workspace --features socketio/tls --quiet
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
 	npm run --silent test:browser
 
 test-rust: page
-	cargo test --locked --workspace --quiet
+	cargo test --locked --workspace --features socketio/tls --quiet
 
 test-packages: node_modules/.installed
 	npm run --silent test:packages
@@ -45,7 +45,7 @@ test-e2e: tools page
 # Format, lints with warnings denied, types, dependency rules.
 check: node_modules/.installed
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked --workspace --features socketio/tls --all-targets --quiet -- -D warnings
 	cargo test --locked --quiet -p lamplight --test architecture
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types

@@ -1,12 +1,15 @@
 // Everything a page does with socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"). Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), trusting the certificates in the file argv[4] if there is one. Prints what failed and
+// exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { io } from "socket.io-client"
 
-const [url, mode] = process.argv.slice(2)
+const [url, mode, trusted] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
+if (trusted) options.ca = readFileSync(trusted)
 const guard = setTimeout(() => fail(new Error("took too long")), 15_000)
 
 function fail(error) {

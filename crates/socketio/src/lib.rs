@@ -94,8 +94,12 @@ pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};
 pub use serve::{Serve, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 pub use server::{Builder, Connections, SocketIo};
 pub use socket::{AckError, EmitError, Socket};
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 #[doc = include_str!("../FROM-NODE.md")]
 pub mod from_node {}

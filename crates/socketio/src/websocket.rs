@@ -117,7 +117,7 @@ impl WebSocket {
                 self.unsent = session.take_queue(written);
                 written = 0;
                 if self.unsent.is_empty() {
-                    return Ok(true);
+                    return self.stream.pass_on(cx);
                 }
             }
             match self.write(cx) {
@@ -219,7 +219,7 @@ impl WebSocket {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
+        if self.stream.pass_on(cx)? { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 

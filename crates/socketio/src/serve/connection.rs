@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) waiting: Waiting,
     pub(super) addresses: Option<Addresses>,
     pub(super) open: AtomicUsize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::Tls>,
 }
 
 impl Shared {
@@ -92,6 +94,22 @@ pub(super) struct Connection {
 
 impl Connection {
     async fn serve(self: Arc<Self>, stream: TcpStream, stopping: watch::Receiver<()>) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.shared.tls {
+            // A stop does not wait for a handshake: there is nothing yet that could be lost.
+            let mut hears_stop = stopping.clone();
+            let shaken = tokio::select! {
+                shaken = tls.accept(stream, self.shared.limits.tls_timeout) => shaken,
+                _ = hears_stop.changed() => return,
+            };
+            drop(hears_stop);
+            match shaken {
+                // On the heap: this is larger than everything else about the connection.
+                Some(stream) => Box::pin(self.speak(stream, stopping)).await,
+                None => self.shared.refused(Rejection::TlsHandshake),
+            }
+            return;
+        }
         self.speak(stream, stopping).await;
     }
 
@@ -139,7 +157,7 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, #[cfg_attr(not(feature = "tls"), allow(unused_mut))] mut request: Request<Incoming>) -> Response<Body> {
         let _under_way = UnderWay::begin(self);
         let io = &self.shared.io;
         if !io.matches(request.uri().path()) {
@@ -151,6 +169,10 @@ impl Connection {
             let mut response = reject(&io.server, Rejection::TooManyHandshakes);
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return response;
+        }
+        #[cfg(feature = "tls")]
+        if self.shared.tls.is_some() {
+            request.extensions_mut().insert(crate::Secure(true));
         }
         let may_open = request.method() == Method::GET;
         let response = io.handle(request, self.peer).await;

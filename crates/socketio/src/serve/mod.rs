@@ -1,6 +1,8 @@
 //! An accept loop for servers that serve nothing else.
 
 mod connection;
+#[cfg(feature = "tls")]
+mod tls;
 mod waiting;
 
 use std::{
@@ -18,6 +20,8 @@ use tokio::{
     sync::watch,
 };
 
+#[cfg(feature = "tls")]
+pub use self::tls::{Tls, TlsError};
 use self::{connection::Shared, waiting::Waiting};
 use crate::{SocketIo, admission::Addresses};
 
@@ -48,6 +52,8 @@ pub struct Serve {
     listener: TcpListener,
     io: SocketIo,
     limits: Limits,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 /// What a loop holds its TCP connections to.
@@ -56,6 +62,8 @@ struct Limits {
     head_timeout: Duration,
     idle_timeout: Duration,
     stop_timeout: Duration,
+    #[cfg(feature = "tls")]
+    tls_timeout: Duration,
     max_headers: usize,
     max_head_bytes: usize,
     max_connections: usize,
@@ -69,12 +77,20 @@ impl Serve {
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(5),
+            #[cfg(feature = "tls")]
+            tls_timeout: Duration::from_secs(10),
             max_headers: 100,
             max_head_bytes: 32 << 10,
             max_connections: 100_000,
             max_connections_per_address: None,
         };
-        Self { listener, io, limits }
+        Self {
+            listener,
+            io,
+            limits,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// How long a connection may take from its being accepted to the end of its first request's head. Default 30 s.
@@ -122,6 +138,20 @@ impl Serve {
         self
     }
 
+    /// Speaks TLS, and nothing else, on this listener: `https` and `wss`. Requests carry [`crate::Secure`]`(true)`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// How long a TLS handshake may take, within [`Self::head_timeout`]. Default 10 s.
+    #[cfg(feature = "tls")]
+    pub fn tls_timeout(mut self, limit: Duration) -> Self {
+        self.limits.tls_timeout = limit;
+        self
+    }
+
     /// Serves for ever.
     ///
     /// # Errors
@@ -138,7 +168,7 @@ impl Serve {
     /// # Errors
     /// None yet: a connection that cannot be accepted is passed over.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, io, limits } = self;
+        let Self { listener, io, limits, .. } = self;
         let mut http = http1::Builder::new();
         http.header_read_timeout(None).max_headers(limits.max_headers).max_buf_size(limits.max_head_bytes);
         let shared = Arc::new(Shared {
@@ -148,6 +178,8 @@ impl Serve {
             http,
             limits,
             io,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
         });
         // Each connection holds a receiver: it hears of the stop by it, and when the last one is dropped all have finished.
         let (stopping, hears_stop) = watch::channel(());
