@@ -281,8 +281,9 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     ) -> Option<BoxFuture<'static, ()>> {
         let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
         let event = Event::new(text, parts, attachments, ack);
-        let namespace = self.namespace.clone();
-        namespace.event(&Socket { inner: self }, event)
+        // Not cloned: threads would meet at its count with every event.
+        let socket = Socket { inner: self };
+        socket.inner.namespace.event(&socket, event)
     }
 
     fn acknowledged(&self, id: u64, reply: AckReply) {

@@ -174,9 +174,9 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.namespace.clone().broadcast(self.inner.session().server.clone()).except(self.id())
     }
 
-    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket; over
-    /// TLS, to rustls, which holds 64 KiB back at most) or to the response that carries them (polling). If the socket is or goes away before that, it is dropped uncalled. It is called
-    /// on the connection's task and must not block.
+    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket; over TLS, to rustls, which
+    /// holds back 64 KiB at most) or to the response that carries them (polling). If the socket is or goes away before that, it is
+    /// dropped uncalled. It is called on the connection's task and must not block.
     ///
     /// # Errors
     /// When the socket is gone or its queue is full.
