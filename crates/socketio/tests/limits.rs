@@ -101,6 +101,69 @@ async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_mak
     still_serves(&fixture).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
+    let fixture = start(Config { max_handshakes: 40, max_connections_per_address: Some(40), ..config() }).await;
+    let addr = fixture.addr;
+    for round in 0..20 {
+        let ends = (0..16).map(|number| {
+            tokio::spawn(async move {
+                match (number + round) % 8 {
+                    0 => drop(Ws::open(addr).await),
+                    1 => drop(Ws::join(addr).await),
+                    2 => drop(Poller::open(addr).await.post("1").await),
+                    3 => drop(Poller::join(addr).await.post("1").await),
+                    4 => {
+                        // Gone before its answer comes.
+                        let head = format!(
+                            "GET {WEBSOCKET}\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: Upgrade\r\n"
+                        );
+                        drop(common::send_request(addr, &head, b"").await);
+                    }
+                    5 => {
+                        let poller = Poller::open(addr).await;
+                        let mut ws = Ws::connect(addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+                        ws.send("2probe").await;
+                        assert_eq!(ws.text().await, "3probe");
+                        ws.send("5").await;
+                        ws.send("40").await;
+                        ws.text().await;
+                    }
+                    6 => {
+                        let mut ws = Ws::join(addr).await;
+                        ws.send("nonsense").await;
+                        ws.end().await;
+                    }
+                    _ => {
+                        let mut ws = Ws::open(addr).await;
+                        ws.send("40{\"refuse\":true}").await;
+                        ws.text().await;
+                    }
+                }
+            })
+        });
+        for end in ends.collect::<Vec<_>>() {
+            end.await.unwrap();
+        }
+        all_gone(&fixture).await;
+    }
+    let mut held = Vec::new();
+    let filling = timeout(PATIENCE, async {
+        while held.len() < 40 {
+            // The last ones may be on their way out still.
+            held.extend(Ws::try_connect(addr, WEBSOCKET, "").await);
+        }
+    });
+    filling.await.expect("room for so many again");
+    is_refused(addr, 503, "Too many connections are being opened").await;
+    for ws in &mut held {
+        ws.send("40").await;
+        while !ws.text().await.starts_with("40") {}
+    }
+    is_refused(addr, 429, "Too many connections from this address").await;
+}
+
 #[tokio::test]
 async fn an_address_has_so_many_connections_over_both_transports() {
     let fixture = start(Config { max_connections_per_address: Some(2), ..config() }).await;
