@@ -1,15 +1,18 @@
 // Everything a page does with socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"), with argv[4] naming what more it does: "deflate", "msgpack". Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), with argv[4] naming what more it does: "deflate", "msgpack", and trusting the certificates in
+// the file argv[5] if there is one. Prints what failed and exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { io } from "socket.io-client"
 import msgpack from "socket.io-msgpack-parser"
 
-const [url, mode, extra] = process.argv.slice(2)
+const [url, mode, extra, trusted] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
 if (extra?.includes("deflate")) options.perMessageDeflate = { threshold: 0 }
 if (extra?.includes("msgpack")) options.parser = msgpack
+if (trusted) options.ca = readFileSync(trusted)
 const guard = setTimeout(() => fail(new Error("took too long")), 15_000)
 
 function fail(error) {

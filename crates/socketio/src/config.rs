@@ -35,6 +35,21 @@ pub struct Config {
     pub max_nesting: usize,
     /// Namespaces that one connection may be in. Default 100.
     pub max_namespaces: usize,
+    /// Rooms that one socket may be in. Default 10,000.
+    pub max_rooms: usize,
+    /// Acknowledgements that one socket may be waited for at once. Default 10,000.
+    pub max_pending_acks: usize,
+    /// Connections at once, on either transport, those included that are taking their farewell. Past it, new ones are answered with
+    /// 503. Default 1,000,000.
+    pub max_connections: usize,
+    /// Connections that are on their way in at once: opened, and in no namespace yet. Past it, new ones are answered with 503; those
+    /// that are in are never touched. (Bare Engine.IO is in once it is open.) Each [`crate::Serve`] holds TCP connections that
+    /// have not said what they are for to the same number, by themselves: past it the one that has waited longest is closed. Default 10,000.
+    pub max_handshakes: usize,
+    /// Connections of one address at once, on either transport; the addresses of one IPv6 network (/64) count as one. Past it, new ones
+    /// are answered with 429. The address is the `peer` that [`crate::SocketIo::handle`] is given: behind a proxy that must be the
+    /// client's and not the proxy's. No address is special. Default none, since the library knows of no proxies.
+    pub max_connections_per_address: Option<usize>,
     /// Which transports are offered. Default both.
     pub transports: Transports,
     /// How packets are written, by this server and by all its clients. Default JSON.
@@ -66,6 +81,11 @@ impl Default for Config {
             max_packets_per_payload: 10_000,
             max_nesting: 127,
             max_namespaces: 100,
+            max_rooms: 10_000,
+            max_pending_acks: 10_000,
+            max_connections: 1_000_000,
+            max_handshakes: 10_000,
+            max_connections_per_address: None,
             transports: Transports::default(),
             parser: Parser::default(),
             recovery: None,

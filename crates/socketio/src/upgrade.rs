@@ -15,13 +15,14 @@ use hyper::upgrade::OnUpgrade;
 #[cfg(feature = "deflate")]
 use crate::codec::extensions;
 use crate::{
-    Body, Config,
+    Body, Config, Rejection,
+    admission::Ticket,
     codec::{
         handshake,
         message::{Limits, Message},
     },
     driver::Link,
-    request::{self, Refused},
+    request,
     server::Server,
     session::{Session, engine_frames},
     stream::Stream,
@@ -74,13 +75,17 @@ fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepte
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return Refused::Malformed.response() };
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
+    let ticket = match Ticket::take(server, peer.ip()) {
+        Ok(ticket) => ticket,
+        Err(why) => return request::reject(server, why),
+    };
     let server = server.clone();
     tokio::spawn(async move {
         match accepted.websocket().await {
             Ok(websocket) => {
                 let handshake = request::handshake(&server, parts, peer);
-                server.open(Link::WebSocket(websocket), handshake);
+                server.open(ticket, Link::WebSocket(websocket), handshake);
             }
             Err(error) => tracing::debug!(%error, "a WebSocket was never opened"),
         }
@@ -90,9 +95,11 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 
 /// Starts to take a session from polling to WebSocket.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, accepted)) = accept(&session.server.config, &mut parts) else { return Refused::Malformed.response() };
+    let Some((response, accepted)) = accept(&session.server.config, &mut parts) else {
+        return request::reject(&session.server, Rejection::BadRequest);
+    };
     if !session.start_upgrade() {
-        return Refused::Malformed.response();
+        return request::reject(&session.server, Rejection::BadRequest);
     }
     tokio::spawn(async move {
         let limit = session.server.config.upgrade_timeout;

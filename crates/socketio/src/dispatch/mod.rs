@@ -5,7 +5,7 @@ mod connecting;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 
-use std::{collections::VecDeque, sync::Arc, task::Context};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, task::Context};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -204,7 +204,9 @@ impl Dispatch {
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => self.event(namespace, text.into(), &parts, Vec::new(), ack),
+            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
+                self.event(session, namespace, text.into(), &parts, Vec::new(), ack)
+            }
             Incoming::Event { namespace, ack, text, parts, attachments } => {
                 let packet = PartialPacket::Event { text: text.into(), parts, ack };
                 self.start_partial(namespace, packet, attachments);
@@ -227,13 +229,13 @@ impl Dispatch {
 
     fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         match session.server.config.parser {
-            Parser::Json => self.take_attachment(data),
+            Parser::Json => self.take_attachment(session, data),
             #[cfg(feature = "msgpack")]
             Parser::MsgPack => self.take_msgpack(session, &data),
         }
     }
 
-    fn take_attachment(&mut self, data: Bytes) -> Outcome {
+    fn take_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.attachments.push(data);
         let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
@@ -241,7 +243,7 @@ impl Dispatch {
         };
         let Partial { namespace, packet, attachments, .. } = *whole;
         match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(&namespace, text, &parts, attachments, ack),
+            PartialPacket::Event { text, parts, ack } => self.event(session, &namespace, text, &parts, attachments, ack),
             PartialPacket::Ack { id, args } => self.acknowledged(&namespace, id, AckReply { args, attachments }),
         }
     }
@@ -262,9 +264,23 @@ impl Dispatch {
         Ok(())
     }
 
-    fn event(&mut self, name: &str, text: Box<str>, parts: &EventParts, attachments: Vec<Bytes>, ack: Option<u64>) -> Outcome {
+    fn event(
+        &mut self,
+        session: &Session,
+        name: &str,
+        text: Box<str>,
+        parts: &EventParts,
+        attachments: Vec<Bytes>,
+        ack: Option<u64>,
+    ) -> Outcome {
         if let Some((at, socket)) = self.socket(name)? {
+            let server = &session.server;
+            server.observe(|observer| observer.event(name, parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()])));
+            let began = server.observer.is_some().then(Instant::now);
             let future = socket.event(text, parts, attachments, ack);
+            if let Some(began) = began {
+                server.observe(|observer| observer.handled(name, began.elapsed()));
+            }
             self.hold = future.map(|future| Hold { namespace: self.entries[at].namespace.clone(), future });
             self.fresh |= self.hold.is_some();
         }
@@ -315,7 +331,8 @@ impl Dispatch {
         self.connecting.clear();
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
-                end(session, socket, reason);
+                // A handler that panics has said so by its panic; the others must be told all the same.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }
         }
     }

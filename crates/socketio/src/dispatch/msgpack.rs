@@ -17,7 +17,9 @@ impl Dispatch {
         match msgpack::decode(message, config.max_attachments, config.max_nesting).map_err(refused)? {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth.as_deref()),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments } => self.event(namespace, text.into(), &parts, attachments, ack),
+            Incoming::Event { namespace, ack, text, parts, attachments } => {
+                self.event(session, namespace, text.into(), &parts, attachments, ack)
+            }
             Incoming::Ack { namespace, id, args, attachments } => {
                 self.acknowledged(namespace, id, AckReply { args: args.into(), attachments })
             }

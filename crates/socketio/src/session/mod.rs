@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server,
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, server::Server,
     stopping::Alive,
 };
 
@@ -234,8 +234,11 @@ impl Session {
         drop(forgotten);
     }
 
+    /// It is where it wanted to be, and no handshake any more.
     pub(crate) fn set_joined(&self) {
-        self.shared.lock().joined = true;
+        if !std::mem::replace(&mut self.shared.lock().joined, true) {
+            self.server.admission.arrived();
+        }
     }
 
     /// Past the connect timeout: closes the connection if it is in no namespace yet.
@@ -260,9 +263,9 @@ impl Session {
         true
     }
 
-    /// The client answered. False if nothing had been asked.
-    pub(crate) fn pong(&self) -> bool {
-        self.shared.lock().pong_due.take().is_some()
+    /// The client answered. Gives by when it had to; `None` if nothing had been asked.
+    pub(crate) fn pong(&self) -> Option<Instant> {
+        self.shared.lock().pong_due.take()
     }
 
     /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look again.
@@ -316,7 +319,22 @@ impl Session {
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
         shared.written(written);
-        std::mem::take(&mut shared.queue)
+        let queue = std::mem::take(&mut shared.queue);
+        drop(shared);
+        self.observe_sent(TransportKind::WebSocket, &queue);
+        queue
+    }
+
+    /// Tells of what was taken out of the queue to be written.
+    fn observe_sent(&self, transport: TransportKind, items: &VecDeque<Item>) {
+        if !items.is_empty() {
+            self.server.observe(|observer| {
+                let (count, bytes) = observer::messages(items);
+                if count > 0 {
+                    observer.sent(transport, count, bytes);
+                }
+            });
+        }
     }
 
     /// Accounts for what was written.
@@ -354,6 +372,7 @@ impl Session {
         let mut shared = self.shared.lock();
         let reason = *shared.closing.get_or_insert(reason);
         shared.ended = true;
+        let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
         let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
@@ -374,7 +393,15 @@ impl Session {
         drop(shared);
         // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
         drop((left, kept));
-        Ended { poll_open, rest: reason.is_graceful().then_some(queue) }
+        if !was_joined {
+            self.server.admission.arrived();
+        }
+        self.server.admission.left(self.peer.ip());
+        let rest = reason.is_graceful().then_some(queue);
+        if let Some(rest) = &rest {
+            self.observe_sent(transport, rest);
+        }
+        Ended { poll_open, rest }
     }
 }
 

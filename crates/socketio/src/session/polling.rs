@@ -31,6 +31,14 @@ impl Session {
 
     /// Waits for something to answer the open poll with.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
+        let polled = self.try_poll_items(cx);
+        if let Poll::Ready(Polled::Items(items) | Polled::Last(items)) = &polled {
+            self.observe_sent(TransportKind::Polling, items);
+        }
+        polled
+    }
+
+    fn try_poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
         let shared = &mut *shared;
         if shared.ended {

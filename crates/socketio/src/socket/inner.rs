@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::Socket;
 use crate::{
-    Ack, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
+    Ack, AckError, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
     codec::json::EventParts,
     event::AckTarget,
     id::Id,
@@ -83,7 +83,7 @@ pub(crate) trait AnySocket: Send + Sync {
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
     /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError>;
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(&self);
 }
@@ -123,10 +123,18 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.send(packet, None),
             Link::Recovering(recovering) => recovering.push(packet),
+        })
+    }
+
+    /// Tells the observer of a full queue.
+    fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
+        if result == Err(EmitError::Full) {
+            self.session().server.observe(|observer| observer.queue_full());
         }
+        result
     }
 
     /// Queues events.
@@ -134,10 +142,10 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.send(packet, then),
             Link::Recovering(recovering) => recovering.push_events(packet, then),
-        }
+        })
     }
 
     /// Queues events for a client that has taken what came before.
@@ -150,12 +158,12 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
         };
         if session.queued_bytes() > VOLATILE_LIMIT {
-            return Err(EmitError::Full);
+            return self.told(Err(EmitError::Full));
         }
-        match &self.link {
+        self.told(match &self.link {
             Link::Fixed(session) => session.send(packet, None),
             Link::Recovering(recovering) => recovering.push_volatile(packet),
-        }
+        })
     }
 
     pub(super) fn disconnect(&self) {
@@ -202,17 +210,25 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         namespace.disconnected(&Socket { inner: self }, reason);
     }
 
-    pub(super) fn await_ack(&self) -> (u64, oneshot::Receiver<AckReply>) {
+    pub(super) fn await_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
         let mut acks = self.acks.lock();
         let acks = acks.get_or_insert_default();
+        if acks.waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
         let id = acks.last;
         acks.last += 1;
         // A socket that has left answers nothing: dropping the sender says so.
         if !self.left.load(Ordering::Acquire) {
             acks.waiting.insert(id, sender);
         }
-        (id, receiver)
+        Ok((id, receiver))
+    }
+
+    fn max_pending_acks(&self) -> usize {
+        self.session().server.config.max_pending_acks
     }
 }
 
@@ -265,8 +281,9 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     ) -> Option<BoxFuture<'static, ()>> {
         let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
         let event = Event::new(text, parts, attachments, ack);
-        let namespace = self.namespace.clone();
-        namespace.event(&Socket { inner: self }, event)
+        // Not cloned: threads would meet at its count with every event.
+        let socket = Socket { inner: self };
+        socket.inner.namespace.event(&socket, event)
     }
 
     fn acknowledged(&self, id: u64, reply: AckReply) {
@@ -324,9 +341,16 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         if volatile { self.push_volatile(packet) } else { self.push_event(packet, None) }
     }
 
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError> {
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
-        self.acks.lock().get_or_insert_default().waiting.insert(id, sender);
+        let mut acks = self.acks.lock();
+        let waiting = &mut acks.get_or_insert_default().waiting;
+        if waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
+        waiting.insert(id, sender);
+        drop(acks);
         self.push(packet).inspect_err(|_| self.forget_ack(id))?;
         Ok(receiver)
     }
