@@ -26,6 +26,7 @@ tools:
 
 test: tools page
 	cargo test --locked --workspace --quiet
+	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
 	$(MAKE) --no-print-directory test-clients
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
@@ -34,6 +35,7 @@ test: tools page
 
 test-rust: page
 	cargo test --locked --workspace --quiet
+	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
 
 # The Rust client, which is built apart.
 test-clients: node_modules/.installed
@@ -51,6 +53,7 @@ test-e2e: tools page
 check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked -p socketio --all-targets --all-features --quiet -- -D warnings
 	cargo test --locked --quiet -p lamplight --test architecture
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types

@@ -12,7 +12,7 @@ const kb = (value) => `${(value / 1000).toFixed(0)} KB`
 const is = (work, more) => (run) =>
   run.work === work && Object.entries(more).every(([key, value]) => run[key] === value)
 /** What is measured: whose figure the others are compared to comes first. A goal is the most it may be of that peer's. */
-const bare = ["socketio", "node", "socketioxide"]
+const bare = ["socketio", "node", "socketioxide", "centrifugo"]
 const lines = [
   {
     what: "memory of an idle connection",
@@ -117,6 +117,7 @@ const names = {
   socketio: "crates/socketio",
   node: "Node, socket.io",
   socketioxide: "socketioxide",
+  centrifugo: "Centrifugo",
   original: "the original system",
 }
 const measured = lines.map((line) => {
@@ -154,6 +155,7 @@ const colours = {
   socketio: "#f59e0b",
   node: "#4d7c0f",
   socketioxide: "#475569",
+  centrifugo: "#0e7490",
   original: "#9f1239",
 }
 const bar = 15

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Measures Lamplight and its peers on this machine: the server on one core, the load on the other, repetitions interleaved,
 # medians. Loopback only, bounded, and it stops by itself. Writes bench/results/table.md, chart.svg and runs.jsonl.
+# Peers that cannot be built here (Centrifugo needs Go, the original system Redis and PostgreSQL) are left out, and it says so.
 #
 #   REPEAT=3        repetitions of each kind of work
-#   IDLE=5000       idle connections, at most 10000
+#   IDLE=10000      idle connections, at most 10000
+#   SILENT=6000     connections that are silent while 400 others chat, unstored
 #   LISTENERS=4000  connections that a broadcast goes to
 #   STORM=800       users who join at once
 #   STORMS=REPEAT   repetitions of the storm: the original system's takes long
 #   ORIGINAL=1      0 leaves out the system that needs Redis and PostgreSQL
+#   ONLY=           what to do of: idle relay broadcast messages storm; all of it if left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
-REPEAT=${REPEAT:-3} IDLE=${IDLE:-5000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
-STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1}
-[ "$IDLE" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
+REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
+STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages storm}
+[ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node's own limit of open files follows this one.
 ulimit -n 20000 2>/dev/null || true
 [ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
@@ -55,6 +58,16 @@ done
 loadgen=$target/release/lamplight-loadgen
 oxide=${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}/release/peer-socketioxide
 
+centrifugo=""
+if command -v go >/dev/null; then
+  version=$(cat bench/peers/centrifugo/VERSION) bin=$PWD/bench/peers/centrifugo/bin
+  [ -x "$bin/centrifugo-$version" ] || {
+    GOBIN=$bin go install "github.com/centrifugal/centrifugo/v6@$version" && mv "$bin/centrifugo" "$bin/centrifugo-$version"
+  } || true
+  [ ! -x "$bin/centrifugo-$version" ] || centrifugo=$bin/centrifugo-$version
+fi
+[ -n "$centrifugo" ] || echo "bench: no Go, or it could not build Centrifugo, so that is left out" >&2
+
 free_port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 
 # Redis and PostgreSQL of our own, on the load's core, in a directory that goes away.
@@ -96,7 +109,7 @@ emptied() {
 
 # One run: a fresh server, and what the load generator saw of it.
 run() {
-  local name=$1 path=/socket.io/ address=""
+  local name=$1 path=/socket.io/ protocol=socketio address="" port=""
   shift
   rm -rf "$work/data"
   : >"$work/out"
@@ -109,6 +122,10 @@ run() {
     socketio) taskset -c 0 "$target/release/examples/bare" >"$work/out" 2>"$work/err" & ;;
     node) NODE_ENV=production taskset -c 0 node bench/peers/node-socketio/server.js >"$work/out" 2>"$work/err" & ;;
     socketioxide) taskset -c 0 "$oxide" >"$work/out" 2>"$work/err" & ;;
+    centrifugo)
+      path=/connection/websocket protocol=centrifugo port=$(free_port)
+      taskset -c 0 "$centrifugo" --config bench/peers/centrifugo/config.json --http_server.port "$port" >"$work/err" 2>&1 &
+      ;;
     original)
       path=/api/socketio/
       emptied
@@ -117,36 +134,49 @@ run() {
   esac
   server=$!
   for _ in $(seq 500); do
+    # It does not say that it listens.
+    if [ -n "$port" ] && (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then echo "127.0.0.1:$port" >"$work/out"; fi
     address=$(grep -o '127\.0\.0\.1:[0-9]*' "$work/out" | head -1 || true)
     [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break
     sleep 0.02
   done
-  if ! timeout 240 taskset -c 1 "$loadgen" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$seen" 2>"$work/why"; then
+  if ! timeout 240 taskset -c 1 "$loadgen" --protocol "$protocol" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$seen" 2>"$work/why"; then
     echo "bench: $name $*: $(cat "$work/why") $(tail -3 "$work/err")" >&2
   fi
   stop "$server"
   server=""
 }
 
+does() { [[ " $ONLY " == *" $1 "* ]]; }
+if ! does messages && ! does storm; then ORIGINAL=0; fi
 if [ "$ORIGINAL" != 0 ] && ! databases; then
   echo "bench: no Redis or no PostgreSQL, so the original system is left out" >&2
   ORIGINAL=0
 fi
 
 bare=(socketio node socketioxide)
+[ -z "$centrifugo" ] || bare+=(centrifugo)
 for round in $(seq "$REPEAT"); do
   echo "round $round of $REPEAT, load $(cut -d' ' -f1 /proc/loadavg)" >&2
-  run lamplight idle --count "$IDLE"
-  for name in "${bare[@]}"; do run "$name" idle --bare --count "$IDLE"; done
-  for flight in 1 8; do
-    for name in "${bare[@]}"; do run "$name" relay --pairs 50 --in-flight $flight --each 1000; done
-  done
-  for name in "${bare[@]}"; do run "$name" broadcast --count "$LISTENERS" --events 100; done
-  for flight in 1 8; do
-    run lamplight messages --pairs 50 --in-flight $flight --each 200
-    [ "$ORIGINAL" = 0 ] || run original messages --pairs 50 --in-flight $flight --each 200
-  done
-  if [ "$round" -le "$STORMS" ]; then
+  if does idle; then
+    run lamplight idle --count "$IDLE"
+    for name in "${bare[@]}"; do run "$name" idle --bare --count "$IDLE"; done
+  fi
+  if does relay; then
+    for flight in 1 8; do
+      for name in "${bare[@]}"; do run "$name" relay --idle "$SILENT" --pairs 200 --in-flight $flight --each 250; done
+    done
+  fi
+  if does broadcast; then
+    for name in "${bare[@]}"; do run "$name" broadcast --count "$LISTENERS" --events 100; done
+  fi
+  if does messages; then
+    for flight in 1 8; do
+      run lamplight messages --pairs 50 --in-flight $flight --each 200
+      [ "$ORIGINAL" = 0 ] || run original messages --pairs 50 --in-flight $flight --each 200
+    done
+  fi
+  if does storm && [ "$round" -le "$STORMS" ]; then
     run lamplight storm --users "$STORM" --mode full --settle-seconds 3
     run lamplight storm --users "$STORM" --mode diff --settle-seconds 3
     [ "$ORIGINAL" = 0 ] || run original storm --users "$STORM" --mode original --settle-seconds 3

@@ -1,12 +1,15 @@
 // Connection state recovery as a page has it from socket.io-client, against the server at argv[2] over the transports of argv[3]
-// ("polling", "websocket" or "upgrade"). Prints what failed and exits with 1, or prints "ok".
+// ("polling", "websocket" or "upgrade"), with argv[4] naming what more it does: "deflate", "msgpack". Prints what failed and exits with 1, or prints "ok".
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { io } from "socket.io-client"
+import msgpack from "socket.io-msgpack-parser"
 
-const [url, mode] = process.argv.slice(2)
+const [url, mode, extra] = process.argv.slice(2)
 const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
 const options = { transports, forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 40 }
+if (extra?.includes("deflate")) options.perMessageDeflate = { threshold: 0 }
+if (extra?.includes("msgpack")) options.parser = msgpack
 const guard = setTimeout(() => fail(new Error("took too long")), 20_000)
 
 function fail(error) {
@@ -42,7 +45,7 @@ for (let round = 0; round < 2; round++) {
 // Over and over while events come: each of them, once, in order.
 let expected = 0
 for (let round = 0; round < 8; round++) {
-  socket.emit("count", expected, 60)
+  socket.emit("count", expected, 60, round % 2 ? "x".repeat(1500) : "")
   expected += 60
   for (let cut = 0; cut < 2; cut++) {
     await pause(10 + 17 * round)
@@ -71,12 +74,16 @@ assert.notEqual(socket.id, id)
 await lose()
 assert.equal(socket.recovered, true)
 
-// One that leaves comes back as somebody new.
+// One that leaves comes back as somebody new. Another namespace keeps the connection, or a new one might come before the leave.
+const other = socket.io.socket("/custom")
+other.connect()
+await once(other, "connect")
 socket.disconnect()
 socket.connect()
 await once(socket, "connect")
 assert.equal(socket.recovered, false)
 socket.disconnect()
+other.disconnect()
 
 // Who does not ask is not recovered, and gets no argument more.
 const plain = io(url, options)

@@ -1,5 +1,5 @@
 // Everything a page does with socket.io-client, for Node and for browsers: `io` is what the client's package exports, `mode` is "polling",
-// "websocket" or "upgrade". Throws what is wrong.
+// "websocket" or "upgrade", `more` are further options. Throws what is wrong.
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time))
 
@@ -23,9 +23,29 @@ const all = (socket, name) => new Promise((resolve) => socket.once(name, (...arg
 const event = async (socket, name) => (await all(socket, name))[0]
 const bytes = (...values) => Uint8Array.from(values)
 
-export async function scenario(io, url, mode) {
+// Every kind of value comes back as JSON has it, whatever it was written as.
+const values = [
+  [null, true, false, undefined, [undefined], { gone: undefined, kept: 0 }, { null: null }],
+  [0, -0, 1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER],
+  [-1, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), -(2 ** 31) - 1, Number.MIN_SAFE_INTEGER],
+  // (notepack.io writes whole numbers beyond 64 bits wrong.)
+  [0.1, -2.5, 1e-7, 2 ** 63, 5e-324, Number.NaN, Number.POSITIVE_INFINITY],
+  [new Date(0), new Date(-1), new Date(Date.UTC(2024, 1, 29, 23, 59, 59, 7)), { at: new Date(8.64e15) }],
+  [
+    "",
+    'a"\\/b\n\r\t\b\f\u0000\u001f\u2028',
+    "é\u{1F600}",
+    "x".repeat(31),
+    "y".repeat(32),
+    "z".repeat(70_000),
+  ],
+  [Array(15).fill(1), Array(16).fill([]), Array(70_000).fill(2), { _placeholder: true, num: 3 }],
+  [Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`k${at}`, { at }])), { __proto__x: 1, "": {} }],
+]
+
+export async function scenario(io, url, mode, more = {}) {
   const transports = mode === "upgrade" ? ["polling", "websocket"] : [mode]
-  const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` } }
+  const options = { transports, forceNew: true, reconnectionDelay: 20, query: { name: `é ${mode}` }, ...more }
 
   const socket = io(url, { ...options, auth: { token: "t" } })
   const auth = event(socket, "auth")
@@ -35,6 +55,10 @@ export async function scenario(io, url, mode) {
     if (socket.io.engine.transport.name !== "websocket") await all(socket.io.engine, "upgrade")
   }
   equal(socket.io.engine.transport.name, mode === "polling" ? "polling" : "websocket", "transport")
+  if (mode !== "polling") {
+    const agreed = more.perMessageDeflate ? "permessage-deflate" : ""
+    equal(socket.io.engine.transport.ws.extensions, agreed, "extensions")
+  }
   if (socket.id === socket.io.engine.id) throw new Error("the public id is the transport's")
 
   // Text and binary, both ways, with and without acknowledgements.
@@ -49,6 +73,11 @@ export async function scenario(io, url, mode) {
   const answer = (...args) => socket.timeout(4000).emitWithAck("message-with-ack", ...args)
   equal(await answer([1, { b: 2 }]), [1, { b: 2 }], "an answer")
   equal(await answer(bytes(7)), bytes(7), "a binary answer")
+
+  for (const value of values) equal(await answer(value), JSON.parse(JSON.stringify(value)), "a value")
+  for (const data of [bytes(1, 2), bytes(3).buffer, new Uint16Array([258])]) {
+    equal(await answer({ data }), { data }, "bytes of each kind")
+  }
 
   const asked = event(socket, "question")
   socket.once("question", (data, reply) => {

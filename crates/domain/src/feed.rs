@@ -124,6 +124,12 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         self.listed.values()
     }
 
+    /// Entries of the tables that follow who is in and who watches. For metrics.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.since.len() + self.watchers.len() + self.newcomers.len()
+    }
+
     /// How many are in, listed or not.
     #[must_use]
     pub fn count(&self) -> usize {

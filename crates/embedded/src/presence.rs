@@ -57,6 +57,11 @@ impl EmbeddedPresence {
         self.roster.lock().session_count()
     }
 
+    /// Entries of the roster's tables.
+    pub fn held(&self) -> usize {
+        self.roster.lock().held()
+    }
+
     /// How many users are shown as in.
     #[must_use]
     pub fn online_count(&self) -> usize {

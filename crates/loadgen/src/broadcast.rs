@@ -1,20 +1,26 @@
 //! Events for everyone at once.
 
+use crate::bare::Bare;
 use crate::client::Target;
-use crate::idle::open;
+use crate::idle::batches;
 use crate::process::usage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(crate) async fn run(target: &Target, pid: u32, count: u32, events: u32) -> Result<Value, String> {
-    let mut clients = open(target, 0..count, true).await?;
+    let mut clients = batches(0..count, async |_| {
+        let mut client = Bare::connect(target).await?;
+        client.listen().await?;
+        Ok(client)
+    })
+    .await?;
     let mut spent = (std::time::Duration::ZERO, std::time::Duration::ZERO);
     // A few beforehand, so that a server that compiles as it goes has done so.
     for events in [events.div_ceil(10), events] {
         let before = usage(pid)?;
         let began = Instant::now();
         let asked = clients.first_mut().ok_or("nobody listens")?;
-        asked.emit("broadcast", &json!({ "count": events, "text": "x".repeat(100) })).await?;
+        asked.announce(events, &"x".repeat(100)).await?;
         let listening = clients.into_iter().map(|mut client| {
             tokio::spawn(async move {
                 client.count(events).await?;

@@ -1,5 +1,6 @@
 //! A Socket.IO client that does as little as it can, so that many fit on one core.
 
+use crate::bare::Protocol;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -10,13 +11,14 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 /// Bytes: many clients have to fit on the machine beside the server.
-const READ_BUFFER: usize = 16 * 1024;
+pub(crate) const READ_BUFFER: usize = 16 * 1024;
 
 /// Where the server is.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) server: SocketAddr,
     pub(crate) path: String,
+    pub(crate) protocol: Protocol,
 }
 
 /// A connection in the namespace `/`.
@@ -25,6 +27,8 @@ pub(crate) struct Client {
     /// Bytes received in WebSocket frames, their headers included.
     pub(crate) received: u64,
     next_ack: u64,
+    /// Something was said that is still here: what is said in one go leaves in one go, as from real clients.
+    unsent: bool,
 }
 
 /// What a server said.
@@ -43,7 +47,7 @@ impl Client {
         let url = format!("ws://{}{}?EIO=4&transport=websocket", target.server, target.path);
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
         let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await.map_err(|error| error.to_string())?;
-        let mut client = Self { stream, received: 0, next_ack: 0 };
+        let mut client = Self { stream, received: 0, next_ack: 0, unsent: false };
         client.text().await?;
         client.send("40".to_owned()).await?;
         let answer = client.text().await?;
@@ -54,12 +58,26 @@ impl Client {
     }
 
     async fn send(&mut self, text: String) -> Result<(), String> {
-        self.stream.send(Message::text(text)).await.map_err(|error| error.to_string())
+        self.unsent = true;
+        self.stream.feed(Message::text(text)).await.map_err(|error| error.to_string())
+    }
+
+    async fn flush(&mut self) -> Result<(), String> {
+        if std::mem::take(&mut self.unsent) {
+            self.stream.flush().await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// Sends an event and returns the number that its acknowledgement will have.
     pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
         self.emit_text(name, &payload.to_string()).await
+    }
+
+    /// Sends an event without a payload that asks for no acknowledgement.
+    pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
+        self.send(format!("42[\"{name}\"]")).await?;
+        self.flush().await
     }
 
     /// The same for a payload that is JSON already.
@@ -84,6 +102,7 @@ impl Client {
 
     /// The next text that is no ping.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
+        self.flush().await?;
         loop {
             let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
             let Message::Text(text) = message else { continue };
@@ -98,6 +117,7 @@ impl Client {
                 };
             if text.as_str() == "2" {
                 self.send("3".to_owned()).await?;
+                self.flush().await?;
                 continue;
             }
             return Ok(text);

@@ -1,19 +1,23 @@
 //! Many connections that do nothing.
 
+use crate::bare::Bare;
 use crate::client::{Client, Target};
 use crate::process::usage;
 use serde_json::{Value, json};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Connections that are being opened at the same time.
 const OPENING: usize = 32;
+/// The first ones, which are not counted.
+const WARM: u32 = 50;
 
 pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Result<Value, String> {
     // The first ones pay for what the server sets up once.
-    let mut held = open(target, 0..50, bare).await?;
+    let mut held = open(target, 0..WARM, bare).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = usage(pid)?;
-    held.extend(open(target, 50..count + 50, bare).await?);
+    held.extend(open(target, WARM..count + WARM, bare).await?);
     let opened = usage(pid)?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let settled = usage(pid)?;
@@ -29,19 +33,38 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Re
     }))
 }
 
-pub(crate) async fn open(target: &Target, range: std::ops::Range<u32>, bare: bool) -> Result<Vec<Client>, String> {
+/// Connections without a name, or with one that is in.
+enum Held {
+    Bare { _connection: Bare },
+    Joined { _connection: Client },
+}
+
+async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held>, String> {
+    if bare {
+        let all = batches(range, |_| Bare::connect(target)).await?;
+        return Ok(all.into_iter().map(|connection| Held::Bare { _connection: connection }).collect());
+    }
+    let all = batches(range, |id| join(target, id)).await?;
+    Ok(all.into_iter().map(|connection| Held::Joined { _connection: connection }).collect())
+}
+
+/// Somebody who is in and wants to know nothing of the others.
+pub(crate) async fn join(target: &Target, id: u32) -> Result<Client, String> {
+    let mut client = Client::connect(target).await?;
+    client.ask("join_user", &json!({ "userId": format!("user{id:06}"), "roster": "none" })).await?;
+    Ok(client)
+}
+
+/// Opens many, a few at a time.
+pub(crate) async fn batches<T, F>(range: Range<u32>, mut open: impl FnMut(u32) -> F) -> Result<Vec<T>, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
     let mut all = Vec::with_capacity(range.len());
     let ids: Vec<u32> = range.collect();
     for batch in ids.chunks(OPENING) {
-        let opening = batch.iter().map(async |id| {
-            let mut client = Client::connect(target).await?;
-            if !bare {
-                client.ask("join_user", &json!({ "userId": format!("user{id:06}"), "roster": "none" })).await?;
-            }
-            Ok::<_, String>(client)
-        });
-        for client in futures_util::future::join_all(opening).await {
-            all.push(client?);
+        for opened in futures_util::future::join_all(batch.iter().map(|&id| open(id))).await {
+            all.push(opened?);
         }
     }
     Ok(all)

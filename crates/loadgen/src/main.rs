@@ -2,11 +2,16 @@
 //!
 //! Prints one JSON object with what was seen, and what the server's process (`--pid`) used for it.
 
+mod bare;
 mod broadcast;
+mod centrifugo;
+mod churn;
 mod client;
 mod idle;
 mod messages;
 mod process;
+mod relay;
+mod sending;
 mod storm;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +33,9 @@ struct Cli {
     /// What to call the server in what is printed.
     #[arg(long, default_value = "lamplight")]
     name: String,
+    /// What it speaks. The work with names, rosters and storage is Socket.IO's only.
+    #[arg(long, value_enum, default_value = "socketio")]
+    protocol: bare::Protocol,
     #[command(subcommand)]
     work: Work,
 }
@@ -58,8 +66,11 @@ enum Work {
     /// Pairs of whom one says something to the other by name, unstored: the peers' work, not Lamplight's.
     Relay {
         /// How many pairs.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         pairs: u32,
+        /// How many others are connected meanwhile, and silent.
+        #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(0..=19_000))]
+        idle: u32,
         /// Messages of one that are under way at once.
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         in_flight: u32,
@@ -75,6 +86,18 @@ enum Work {
         /// How many events.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         events: u32,
+    },
+    /// Many connections for a long time, some of which come and go.
+    Churn {
+        /// How many are there at once.
+        #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(100..=19_000))]
+        count: u32,
+        /// For how long.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
+        minutes: u32,
+        /// How many of a hundred come and go each minute.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+        percent: u32,
     },
     /// Pairs of users, of whom one sends and both wait for it.
     Messages {
@@ -97,12 +120,13 @@ async fn main() -> ExitCode {
         eprintln!("loadgen: {} is not this machine; it loads nothing else.", cli.server);
         return ExitCode::FAILURE;
     }
-    let target = client::Target { server: cli.server, path: cli.path };
+    let target = client::Target { server: cli.server, path: cli.path, protocol: cli.protocol };
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
         Work::Storm { users, mode, settle_seconds } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
-        Work::Relay { pairs, in_flight, each } => messages::relay(&target, cli.pid, pairs, in_flight, each).await,
+        Work::Relay { pairs, idle, in_flight, each } => relay::run(&target, cli.pid, idle, pairs, in_flight, each).await,
         Work::Broadcast { count, events } => broadcast::run(&target, cli.pid, count, events).await,
+        Work::Churn { count, minutes, percent } => churn::run(&target, cli.pid, count, minutes, percent).await,
         Work::Messages { pairs, in_flight, each } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
     };
     match result {

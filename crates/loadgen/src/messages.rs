@@ -1,16 +1,13 @@
 //! Pairs of users, of whom one sends.
 
 use crate::client::{Client, Heard, Target};
-use crate::process::{Usage, usage};
+use crate::process::usage;
+use crate::sending::{Says, TEXT, finished, seen, send};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
-
-const TEXT: &str = "Is it raining where you are?";
 
 pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, each: u32) -> Result<Value, String> {
     let mut ready = Vec::new();
@@ -33,7 +30,7 @@ pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, e
     let tasks: Vec<_> = ready
         .into_iter()
         .map(|(sender, receiver, conversation)| {
-            let sending = tokio::spawn(send(sender, Sends::Durable(conversation), in_flight, each));
+            let sending = tokio::spawn(send(Writer { client: sender, conversation }, in_flight, each));
             let receiving = tokio::spawn(receive(receiver, each));
             (sending, receiving)
         })
@@ -41,52 +38,7 @@ pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, e
     let acks = finished(tasks).await?;
     let took = began.elapsed();
     let after = usage(pid)?;
-    Ok(seen("messages", pairs, in_flight, each, acks, took, (before, after)))
-}
-
-/// The same without a store: one says something to another by name.
-pub(crate) async fn relay(target: &Target, pid: u32, pairs: u32, in_flight: u32, each: u32) -> Result<Value, String> {
-    let mut ready = Vec::new();
-    for pair in 0..pairs {
-        let to = format!("into{pair:06}");
-        let sender = Client::connect(target).await?;
-        let mut receiver = Client::connect(target).await?;
-        receiver.ask("register", &json!(to)).await?;
-        ready.push((sender, receiver, to));
-    }
-    // A tenth of it beforehand, so that a server that compiles as it goes has done so.
-    let mut spent = Vec::new();
-    for (sender, receiver, to) in ready {
-        let warm = each / 10;
-        let receiving = tokio::spawn(count(receiver, warm));
-        let sending =
-            tokio::spawn(async move { send_over(sender, Sends::Bare(to.clone()), in_flight, warm).await.map(|(client, _)| (client, to)) });
-        spent.push((sending, receiving));
-    }
-    let mut ready = Vec::new();
-    for (sending, receiving) in spent {
-        let (sender, to) = sending.await.map_err(|error| error.to_string())??;
-        ready.push((sender, receiving.await.map_err(|error| error.to_string())??, to));
-    }
-    let before = usage(pid)?;
-    let began = Instant::now();
-    let tasks: Vec<_> = ready
-        .into_iter()
-        .map(|(sender, receiver, to)| {
-            let sending = tokio::spawn(send(sender, Sends::Bare(to), in_flight, each));
-            let receiving = tokio::spawn(async move { count(receiver, each).await.map(drop) });
-            (sending, receiving)
-        })
-        .collect();
-    let acks = finished(tasks).await?;
-    let took = began.elapsed();
-    let after = usage(pid)?;
-    Ok(seen("relay", pairs, in_flight, each, acks, took, (before, after)))
-}
-
-async fn count(mut client: Client, each: u32) -> Result<Client, String> {
-    client.count(each).await?;
-    Ok(client)
+    Ok(seen("messages", (pairs, in_flight, each), &acks, took, (before, after)))
 }
 
 /// What joining has set off is over.
@@ -94,66 +46,21 @@ async fn settle(clients: impl Iterator<Item = &mut Client>) {
     futures_util::future::join_all(clients.map(|client| client.drain(Duration::from_secs(1)))).await;
 }
 
-type Sending = JoinHandle<Result<Vec<Duration>, String>>;
-type Receiving = JoinHandle<Result<(), String>>;
+/// Sends into a conversation, to be kept.
+struct Writer {
+    client: Client,
+    conversation: String,
+}
 
-async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Duration>, String> {
-    let mut acks = Vec::new();
-    for (sending, receiving) in tasks {
-        acks.extend(sending.await.map_err(|error| error.to_string())??);
-        receiving.await.map_err(|error| error.to_string())??;
+impl Says for Writer {
+    async fn say(&mut self, number: u32) -> Result<u64, String> {
+        let payload = json!({ "conversationId": self.conversation, "content": TEXT, "clientMessageId": format!("m{number}") });
+        self.client.emit("send_private_message", &payload).await
     }
-    acks.sort();
-    Ok(acks)
-}
 
-fn seen(work: &str, pairs: u32, in_flight: u32, each: u32, acks: Vec<Duration>, took: Duration, (before, after): (Usage, Usage)) -> Value {
-    let at = |share: f64| acks[((acks.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let total = f64::from(pairs) * f64::from(each);
-    json!({
-        "work": work,
-        "pairs": pairs,
-        "in_flight": in_flight,
-        "messages": total,
-        "per_second": (total / took.as_secs_f64()).round(),
-        "cpu_us_per_message": (after.cpu - before.cpu).as_secs_f64() * 1e6 / total,
-        "kernel_us_per_message": (after.kernel - before.kernel).as_secs_f64() * 1e6 / total,
-        "ack_ms": { "p50": at(0.5), "p99": at(0.99) },
-    })
-}
-
-enum Sends {
-    /// Into a conversation, to be kept.
-    Durable(String),
-    /// To a user, and forgotten.
-    Bare(String),
-}
-
-async fn send(client: Client, sends: Sends, in_flight: u32, each: u32) -> Result<Vec<Duration>, String> {
-    send_over(client, sends, in_flight, each).await.map(|(_, took)| took)
-}
-
-async fn send_over(mut client: Client, sends: Sends, in_flight: u32, each: u32) -> Result<(Client, Vec<Duration>), String> {
-    let mut waiting: HashMap<u64, Instant> = HashMap::new();
-    let mut took = Vec::with_capacity(each as usize);
-    let mut sent = 0;
-    while took.len() < each as usize {
-        while sent < each && waiting.len() < in_flight as usize {
-            let id = match &sends {
-                Sends::Durable(conversation) => {
-                    let payload = json!({ "conversationId": conversation, "content": TEXT, "clientMessageId": format!("m{sent}") });
-                    client.emit("send_private_message", &payload).await?
-                }
-                Sends::Bare(to) => client.emit_text("relay", &format!("{{\"to\":\"{to}\",\"text\":\"{TEXT}\"}}")).await?,
-            };
-            waiting.insert(id, Instant::now());
-            sent += 1;
-        }
-        if let Some(at) = waiting.remove(&client.done().await?) {
-            took.push(at.elapsed());
-        }
+    async fn done(&mut self) -> Result<u64, String> {
+        self.client.done().await
     }
-    Ok((client, took))
 }
 
 async fn receive(mut client: Client, each: u32) -> Result<(), String> {

@@ -29,6 +29,12 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
     Ok(Usage { rss: kib.unwrap_or(0) * 1024, cpu: counted.max(scheduled(pid)), kernel: Duration::from_millis(ticks(12) * 10) })
 }
 
+/// Files that are open.
+pub(crate) fn files(pid: u32) -> Result<u64, String> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| format!("process {pid}: {error}"))?;
+    Ok(open.count() as u64)
+}
+
 /// Nanoseconds on a processor, of the threads that there are.
 fn scheduled(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

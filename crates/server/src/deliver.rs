@@ -107,6 +107,12 @@ impl Deliver {
         (sockets, self.feed.lock().follower_count())
     }
 
+    /// Entries of the tables that follow who is in and who watches.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.feed.lock().held()
+    }
+
     /// Something happened.
     pub fn event(&self, event: Event) {
         match event {

@@ -34,6 +34,7 @@ fn describe() {
     describe_gauge!("lamplight_roster_followers", "Sockets that follow the roster or single users.");
     describe_gauge!("lamplight_store_queue_depth", "Writes that wait for the store.");
     describe_gauge!("lamplight_socket_queue_bytes", "Bytes that wait for clients to read them.");
+    describe_gauge!("lamplight_held", "Entries of tables that follow what goes on and must come back to where they were, by table.");
     describe_counter!("lamplight_messages_total", "Messages stored, by the wire they came by.");
     describe_counter!("lamplight_duplicates_total", "Sends that were stored already.");
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
@@ -92,6 +93,8 @@ pub struct Gauges {
     pub store_queue: usize,
     /// Bytes that wait for clients.
     pub socket_bytes: usize,
+    /// Entries by table.
+    pub held: [(&'static str, usize); 7],
 }
 
 impl Gauges {
@@ -106,5 +109,8 @@ impl Gauges {
         set("lamplight_roster_followers", self.followers);
         set("lamplight_store_queue_depth", self.store_queue);
         set("lamplight_socket_queue_bytes", self.socket_bytes);
+        for (table, entries) in self.held {
+            gauge!("lamplight_held", "table" => table).set(entries as f64);
+        }
     }
 }

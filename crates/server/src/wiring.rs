@@ -120,8 +120,14 @@ impl Lamplight {
             counts: sessions.clone(),
         };
         let io = transport(config, door, &gate);
-        let ready =
-            Arc::new(Parts { store: Arc::clone(&store), presence: Arc::clone(&presence), deliver: Arc::clone(&deliver), io: io.clone() });
+        let ready = Arc::new(Parts {
+            store: Arc::clone(&store),
+            presence: Arc::clone(&presence),
+            deliver: Arc::clone(&deliver),
+            handler: Arc::clone(&handler),
+            expiries: Arc::clone(&expiries),
+            io: io.clone(),
+        });
         let site = Arc::new(Site {
             handler: Arc::clone(&handler),
             gate,
@@ -204,6 +210,8 @@ struct Parts {
     store: Arc<SqliteStore>,
     presence: Arc<EmbeddedPresence>,
     deliver: Arc<Deliver>,
+    handler: Arc<Handler>,
+    expiries: Arc<Expiries>,
     io: SocketIo,
 }
 
@@ -216,6 +224,7 @@ impl Ready for Parts {
     fn gauges(&self) -> Gauges {
         let connections = self.io.connections();
         let (sockets, followers) = self.deliver.counts();
+        let held = self.handler.held();
         Gauges {
             websocket: connections.websocket,
             polling: connections.polling,
@@ -225,6 +234,15 @@ impl Ready for Parts {
             followers,
             store_queue: self.store.queue_depth(),
             socket_bytes: self.io.queued_bytes(),
+            held: [
+                ("limits", held.limits),
+                ("typing", held.typing),
+                ("marks", held.marks),
+                ("roster", self.presence.held()),
+                ("feed", self.deliver.held()),
+                ("tokens", self.expiries.len()),
+                ("tasks", tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks())),
+            ],
         }
     }
 }

@@ -5,6 +5,8 @@
 //! - `/socket.io/`: namespaces `/` and `/custom` emit `auth` with what the client gave; `/` answers `message` with
 //!   `message-back` and acknowledges `message-with-ack`;
 //! - `/echo`: WebSocket that echoes.
+//!
+//! With the feature `deflate`, `DEFLATE=1` in the environment compresses on all of them for clients that offer it.
 
 use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
@@ -17,7 +19,7 @@ use socketio::{
     Body, BoxFuture, Config, ConnectError, ConnectRequest, EngineConnection, EngineHandler, EngineMessage, Event, Handler, Packet, Socket,
     SocketIo,
     codec::{
-        frame::{self, OpCode},
+        frame::{self, FrameError, OpCode},
         handshake,
         message::{Limits, Message, Reader},
     },
@@ -103,8 +105,26 @@ fn config(path: &str) -> Config {
         ping_timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_secs(1),
         max_payload: 1_000_000,
+        #[cfg(feature = "deflate")]
+        deflate: compresses().then(socketio::Deflate::default),
         ..Config::default()
     }
+}
+
+#[cfg(feature = "deflate")]
+fn compresses() -> bool {
+    std::env::var_os("DEFLATE").is_some()
+}
+
+/// What is answered to an offer of compression, if it is agreed to.
+#[cfg(feature = "deflate")]
+fn agreed(headers: &http::HeaderMap) -> Option<&'static str> {
+    socketio::codec::extensions::deflate(headers).filter(|_| compresses())
+}
+
+#[cfg(not(feature = "deflate"))]
+fn agreed(_: &http::HeaderMap) -> Option<&'static str> {
+    None
 }
 
 /// A bare WebSocket, by the codecs alone.
@@ -114,9 +134,13 @@ fn echo(request: &mut Request<Incoming>) -> Response<Body> {
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return response;
     };
-    tokio::spawn(echo_on(hyper::upgrade::on(request)));
+    let extensions = agreed(request.headers());
+    tokio::spawn(echo_on(hyper::upgrade::on(request), extensions.is_some()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", &accept)] {
+    let extensions = extensions.map(|extensions| ("sec-websocket-extensions", extensions));
+    for (name, value) in
+        [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", &accept)].into_iter().chain(extensions)
+    {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
         }
@@ -124,7 +148,32 @@ fn echo(request: &mut Request<Incoming>) -> Response<Body> {
     response
 }
 
-async fn echo_on(upgrade: hyper::upgrade::OnUpgrade) -> Option<()> {
+/// Appends a message, compressed if it may be and gets shorter by it.
+fn write(out: &mut BytesMut, opcode: OpCode, data: &[u8], compresses: bool) {
+    #[cfg(feature = "deflate")]
+    if let Some(message) = compresses.then(|| socketio::codec::deflate::message(opcode, data, 6)).flatten() {
+        return frame::encode_parts(out, opcode, true, &[&message]);
+    }
+    let _ = compresses;
+    frame::encode(out, opcode, data);
+}
+
+fn feed(
+    reader: &mut Reader,
+    bytes: &mut [u8],
+    limits: Limits,
+    compresses: bool,
+    each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, FrameError> {
+    #[cfg(feature = "deflate")]
+    if compresses {
+        return reader.feed_compressed(bytes, limits, each);
+    }
+    let _ = compresses;
+    reader.feed(bytes, limits, each)
+}
+
+async fn echo_on(upgrade: hyper::upgrade::OnUpgrade, compresses: bool) -> Option<()> {
     let mut stream = TokioIo::new(upgrade.await.ok()?);
     let limits = Limits { max_payload: 16 << 20, max_fragments: usize::MAX };
     let (mut reader, mut buffer) = (Reader::default(), vec![0; 64 * 1024]);
@@ -132,10 +181,10 @@ async fn echo_on(upgrade: hyper::upgrade::OnUpgrade) -> Option<()> {
         let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
         let mut out = BytesMut::new();
         let mut closed = false;
-        let fed = reader.feed(&mut buffer[..read], limits, &mut |message| {
+        let fed = feed(&mut reader, &mut buffer[..read], limits, compresses, &mut |message| {
             match message {
-                Message::Text(text) => frame::encode(&mut out, OpCode::Text, text.as_bytes()),
-                Message::Binary(data) => frame::encode(&mut out, OpCode::Binary, data),
+                Message::Text(text) => write(&mut out, OpCode::Text, text.as_bytes(), compresses),
+                Message::Binary(data) => write(&mut out, OpCode::Binary, data, compresses),
                 Message::Ping(data) => frame::encode(&mut out, OpCode::Pong, data),
                 Message::Pong => {}
                 Message::Close(code) => {

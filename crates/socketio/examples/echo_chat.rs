@@ -1,24 +1,11 @@
 //! A chat of one room: whatever one says, all hear. `cargo run -p socketio --example echo_chat`, then connect any
 //! Socket.IO client to `http://127.0.0.1:3000` and emit `say`.
 
-use std::{collections::HashSet, sync::Mutex};
-
 use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Socket, SocketIo};
 
-#[derive(Default)]
-struct Room(Mutex<HashSet<Socket<()>>>);
+struct Chat;
 
-impl Room {
-    fn tell_all(&self, name: &str, args: &str) {
-        // Encoded once, however many there are.
-        let packet = Packet::event("/", name, args);
-        for socket in self.0.lock().expect("no one panics in here").iter() {
-            let _ = socket.emit_packet(&packet);
-        }
-    }
-}
-
-impl Handler for Room {
+impl Handler for Chat {
     type Data = ();
 
     async fn connect(&self, _: ConnectRequest) -> Result<(), ConnectError> {
@@ -26,12 +13,15 @@ impl Handler for Room {
     }
 
     fn connected(&self, socket: &Socket<()>) {
-        self.0.lock().expect("no one panics in here").insert(socket.clone());
+        socket.broadcast().emit("came", socket.id());
     }
 
-    fn event(&self, _: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+    fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         if event.name() == "say" {
-            self.tell_all("said", event.args());
+            // Encoded once, however many hear it.
+            let said = Packet::event("/", "said", event.args());
+            let _ = socket.emit_packet(&said);
+            socket.broadcast().emit_packet(&said);
         }
         if let Some(ack) = event.take_ack() {
             let _ = ack.send("");
@@ -40,12 +30,12 @@ impl Handler for Room {
     }
 
     fn disconnected(&self, socket: &Socket<()>, _: DisconnectReason) {
-        self.0.lock().expect("no one panics in here").remove(socket);
+        socket.broadcast().emit("left", socket.id());
     }
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let io = SocketIo::builder(Config::default()).namespace("/", Room::default()).build();
+    let io = SocketIo::builder(Config::default()).namespace("/", Chat).build();
     socketio::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, io).await
 }

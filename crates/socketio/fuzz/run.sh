@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-payload packet frames query recovery}
+targets=${*:-payload packet frames query recovery deflate msgpack}
 host=$(rustc -vV | sed -n 's/^host: //p')
 # What `cargo fuzz` passes, less the sanitizer: there is no unsafe code for it to watch.
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

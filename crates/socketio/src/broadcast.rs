@@ -112,7 +112,7 @@ impl Broadcast {
             let mut answers = Vec::with_capacity(asked.len());
             for (socket, asked) in asked {
                 let answer = match asked {
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(error),
                     Ok(reply) => match tokio::time::timeout_at(deadline, reply).await {
                         Ok(reply) => reply.map_err(|_| AckError::Closed),
                         Err(_) => Err(AckError::Timeout),
@@ -140,10 +140,11 @@ impl Broadcast {
         self.namespace.rooms().sizes()
     }
 
-    /// Puts those sockets of this node into a room.
+    /// Puts those sockets of this node into a room, unless they are in [`crate::Config::max_rooms`] already.
     pub fn join(&self, room: &str) {
+        let max = self.server.config.max_rooms;
         for socket in self.namespace.rooms().find(&self.target) {
-            self.namespace.rooms().join(socket.id().key(), &socket, room);
+            self.namespace.rooms().join(&socket, room, max);
         }
     }
 

@@ -35,10 +35,30 @@ pub struct Config {
     pub max_nesting: usize,
     /// Namespaces that one connection may be in. Default 100.
     pub max_namespaces: usize,
+    /// Rooms that one socket may be in. Default 10,000.
+    pub max_rooms: usize,
+    /// Acknowledgements that one socket may be waited for at once. Default 10,000.
+    pub max_pending_acks: usize,
+    /// Connections at once, on either transport, those included that are taking their farewell. Past it, new ones are answered with
+    /// 503. Default 1,000,000.
+    pub max_connections: usize,
+    /// Connections that are on their way in at once: opened, and in no namespace yet. Past it, new ones are answered with 503; those
+    /// that are in are never touched. (Bare Engine.IO is in once it is open.) Each [`crate::Serve`] holds TCP connections that
+    /// have not said what they are for to the same number, by themselves: past it the one that has waited longest is closed. Default 10,000.
+    pub max_handshakes: usize,
+    /// Connections of one address at once, on either transport; the addresses of one IPv6 network (/64) count as one. Past it, new ones
+    /// are answered with 429. The address is the `peer` that [`crate::SocketIo::handle`] is given: behind a proxy that must be the
+    /// client's and not the proxy's. No address is special. Default none, since the library knows of no proxies.
+    pub max_connections_per_address: Option<usize>,
     /// Which transports are offered. Default both.
     pub transports: Transports,
+    /// How packets are written, by this server and by all its clients. Default JSON.
+    pub parser: Parser,
     /// Lets clients that lose their connection come back to the socket they had, with what they missed. Off by default.
     pub recovery: Option<Recovery>,
+    /// Compresses messages on WebSocket for clients that offer it. Off by default.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
     /// Keep headers and query of the handshake for as long as the connection lives. Off by default: they are let go once
     /// the client is in every namespace there is, or the connect timeout has passed, and a CONNECT after that (coming back to
     /// a namespace) sees a [`crate::Handshake`] with its peer only.
@@ -61,8 +81,16 @@ impl Default for Config {
             max_packets_per_payload: 10_000,
             max_nesting: 127,
             max_namespaces: 100,
+            max_rooms: 10_000,
+            max_pending_acks: 10_000,
+            max_connections: 1_000_000,
+            max_handshakes: 10_000,
+            max_connections_per_address: None,
             transports: Transports::default(),
+            parser: Parser::default(),
             recovery: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
             retain_handshake: false,
         }
     }
@@ -98,6 +126,49 @@ impl Default for Recovery {
     fn default() -> Self {
         Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20, max_waiting: 20_000 }
     }
+}
+
+/// Compression of messages on WebSocket: permessage-deflate (RFC 7692), with the feature `deflate`.
+///
+/// It is always agreed that neither side keeps a window from one message to the next. A window would be 32 KiB and more for each connection
+/// on either side, and a packet for many would have to be compressed for each of them; so a connection costs what it costs without,
+/// and what is sent to many is compressed once. What a client sends is inflated up to [`Config::max_payload`] and no further.
+///
+/// With [`Config::parser`] being msgpack, events of sockets that may be recovered are sent as they are, since each has an offset in the midst
+/// of it.
+///
+/// Secrets do not belong into one message with what a stranger chose: from its length one may be guessed by the other.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone)]
+pub struct Deflate {
+    /// Bytes below which a message is sent as it is. Default 1,024.
+    pub threshold: usize,
+    /// From 0 for hardly any work to 9 for the shortest messages. Default 6.
+    pub level: u8,
+}
+
+#[cfg(feature = "deflate")]
+impl Default for Deflate {
+    fn default() -> Self {
+        Self { threshold: 1024, level: 6 }
+    }
+}
+
+/// How Socket.IO packets are written. A client with another parser than its server's is refused for a parse error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Parser {
+    /// The protocol's own: JSON, with bytes behind it.
+    #[default]
+    Json,
+    /// That of npm's `socket.io-msgpack-parser`, with the feature `msgpack`: a packet is one binary message, with bytes in their places.
+    /// For the application nothing changes: arguments are JSON with [`crate::Placeholder`]s for bytes, on the way in and on the way out. A
+    /// packet for many is turned into msgpack once.
+    ///
+    /// A date comes as its ISO text, and what JSON has no word for (`undefined`, what is no number) as `null`, or not at all as the
+    /// value of a key.
+    #[cfg(feature = "msgpack")]
+    MsgPack,
 }
 
 /// Which transports a server offers.

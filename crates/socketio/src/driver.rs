@@ -78,14 +78,14 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(session: Arc<Session>, link: Link) -> Self {
-        let protocol = match &session.server.engine {
-            Some(handler) => {
-                handler.opened(&EngineConnection { session: session.clone() });
-                Protocol::Engine(handler.clone())
-            }
-            None => Protocol::SocketIo(Dispatch::default()),
-        };
-        Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false }
+        let engine = session.server.engine.clone();
+        let protocol = engine.clone().map_or_else(|| Protocol::SocketIo(Dispatch::default()), Protocol::Engine);
+        let driver = Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false };
+        // Told once there is a driver: should it panic, the connection still comes to its end.
+        if let Some(handler) = engine {
+            handler.opened(&EngineConnection { session: driver.session.clone() });
+        }
+        driver
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -134,6 +134,7 @@ impl Driver {
         let server = &self.session.server;
         server.counter(TransportKind::Polling).fetch_sub(1, Ordering::Relaxed);
         server.counter(TransportKind::WebSocket).fetch_add(1, Ordering::Relaxed);
+        server.observe(|observer| observer.upgraded());
     }
 
     fn can_receive(&self) -> bool {
@@ -201,7 +202,7 @@ impl Driver {
         let packet = std::str::from_utf8(&data).map_err(|_| DisconnectReason::ParseError)?;
         if let Some(base64) = packet.strip_prefix('b') {
             let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
-            return take_binary(&self.session, &mut self.protocol, data.into());
+            return take_binary(&self.session, &mut self.protocol, TransportKind::Polling, data.into());
         }
         // Its pongs were taken at once when it came: they must not wait for anything held back.
         if packet == "3" {
@@ -210,7 +211,7 @@ impl Driver {
             }
             return Ok(());
         }
-        take_text(&self.session, &mut self.protocol, packet)
+        take_text(&self.session, &mut self.protocol, TransportKind::Polling, packet)
     }
 
     /// Ends the connection: tells the application, and the client as far as it can be told.
@@ -218,12 +219,14 @@ impl Driver {
         self.ended = true;
         let server = self.session.server.clone();
         let kind = self.link.kind();
-        match &mut self.protocol {
+        // A handler that panics has said so by its panic; the connection must come to its end all the same.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| match &mut self.protocol {
             Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
                 handler.closed(&EngineConnection { session: self.session.clone() }, reason);
             }
-        }
+        }));
+        server.observe(|observer| observer.closed(kind, reason));
         // After the handler was told: whoever sees no connections left finds everything about them done.
         server.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;
@@ -266,8 +269,8 @@ fn take_message(
     message: Message<'_>,
 ) -> Result<(), DisconnectReason> {
     match message {
-        Message::Text(text) => take_text(session, protocol, text),
-        Message::Binary(data) => take_binary(session, protocol, Bytes::copy_from_slice(data)),
+        Message::Text(text) => take_text(session, protocol, TransportKind::WebSocket, text),
+        Message::Binary(data) => take_binary(session, protocol, TransportKind::WebSocket, Bytes::copy_from_slice(data)),
         Message::Ping(data) => {
             let mut pong = BytesMut::new();
             frame::encode(&mut pong, OpCode::Pong, data);
@@ -282,8 +285,11 @@ fn take_message(
     }
 }
 
-fn take_text(session: &Arc<Session>, protocol: &mut Protocol, text: &str) -> Result<(), DisconnectReason> {
+fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, text: &str) -> Result<(), DisconnectReason> {
     let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
+    if kind == EngineType::Message {
+        session.server.observe(|observer| observer.received(came_by, text.len()));
+    }
     match (kind, protocol) {
         (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch.text(session, data),
         (EngineType::Message, Protocol::Engine(handler)) => {
@@ -305,9 +311,10 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, text: &str) -> Res
     }
 }
 
-fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, data: Bytes) -> Result<(), DisconnectReason> {
+fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, data: Bytes) -> Result<(), DisconnectReason> {
+    session.server.observe(|observer| observer.received(came_by, data.len()));
     match protocol {
-        Protocol::SocketIo(dispatch) => dispatch.binary(data),
+        Protocol::SocketIo(dispatch) => dispatch.binary(session, data),
         Protocol::Engine(handler) => {
             let connection = EngineConnection { session: session.clone() };
             handler.message(&connection, EngineMessage::Binary(data));
@@ -318,9 +325,11 @@ fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, data: Bytes) -> 
 
 /// The client is alive: the next ping is due one interval from now.
 pub(crate) fn pong(session: &Session) {
-    if session.pong() {
-        let server = &session.server;
-        server.timers.push(Lane::Ping, Instant::now() + server.config.ping_interval, session.sid.key());
+    if let Some(due) = session.pong() {
+        let (server, now) = (&session.server, Instant::now());
+        // Observed pings are due from when they were sent.
+        server.observe(|observer| observer.pong((now + server.config.ping_timeout).saturating_duration_since(due)));
+        server.timers.push(Lane::Ping, now + server.config.ping_interval, session.sid.key());
         session.forget_polling();
     }
 }

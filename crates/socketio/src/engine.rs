@@ -48,7 +48,11 @@ impl EngineConnection {
             EngineMessage::Text(text) => Packet::engine(&format!("4{text}")),
             EngineMessage::Binary(data) => Packet::engine_binary(data),
         };
-        self.session.push(packet.into_frames(), None)
+        let queued = self.session.send_parsed(&packet, None);
+        if queued == Err(EmitError::Full) {
+            self.session.server.observe(|observer| observer.queue_full());
+        }
+        queued
     }
 
     /// Closes it, after what is queued has been sent.

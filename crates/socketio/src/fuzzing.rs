@@ -9,7 +9,9 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     Config, ConnectRequest, DisconnectReason, Handshake, Packet, Recovery, SocketIo, TransportKind,
     codec::{
-        engine, frame, json,
+        engine,
+        frame::{self, FrameError},
+        json,
         message::{Limits, Message, Reader},
         packet::{self, Incoming},
         payload,
@@ -76,21 +78,71 @@ fn check_elements(args: &str, values: &[Box<RawValue>]) {
     assert_eq!(json::element(args, values.len()), None);
 }
 
+const LIMITS: Limits = Limits { max_payload: 300, max_fragments: 4 };
+
+/// Takes what was read to its end, and notes each message.
+type Feed = fn(&mut Reader, &mut [u8], &mut Vec<String>) -> Result<ControlFlow<()>, FrameError>;
+
+fn note(message: &Message<'_>) -> String {
+    match message {
+        Message::Text(text) => format!("text {text}"),
+        other => format!("{other:?}"),
+    }
+}
+
 /// WebSocket frames: however the network cuts them up, the same messages come out, and no more is kept than the limits say. The first
 /// byte says where to cut.
 pub fn frames(data: &[u8]) {
+    frames_by(data, |reader, piece, got| {
+        reader.feed(piece, LIMITS, &mut |message| {
+            got.push(note(&message));
+            ControlFlow::Continue(())
+        })
+    });
+}
+
+/// The same of frames that may be compressed; what stands behind the first byte is also read as one message that is compressed, compressed,
+/// and taken for what a client offers.
+#[cfg(feature = "deflate")]
+pub fn deflate(data: &[u8]) {
+    use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
+
+    use crate::codec::{deflate, extensions, frame::OpCode};
+
+    frames_by(data, |reader, piece, got| {
+        reader.feed_compressed(piece, LIMITS, &mut |message| {
+            assert!(!matches!(message, Message::Text(text) if text.len() > LIMITS.max_payload));
+            got.push(note(&message));
+            ControlFlow::Continue(())
+        })
+    });
+    let Some((&level, data)) = data.split_first() else { return };
+    if let Ok(length) = deflate::inflate(data, 2_000, |inflated| Ok(inflated.len())) {
+        assert!(length <= 2_000);
+        assert_eq!(deflate::inflate(data, length, |inflated| Ok(inflated.len())), Ok(length));
+        assert!(length == 0 || deflate::inflate(data, length - 1, |_| Ok(())) == Err(FrameError::TooBig));
+    }
+    for opcode in [OpCode::Text, OpCode::Binary] {
+        if let Some(message) = deflate::message(opcode, data, level % 11) {
+            deflate::inflate(&message, data.len(), |inflated| {
+                assert_eq!(inflated, data);
+                Ok(())
+            })
+            .unwrap();
+        }
+    }
+    if let Ok(offers) = HeaderValue::from_bytes(data) {
+        let _ = extensions::deflate(&HeaderMap::from_iter([(SEC_WEBSOCKET_EXTENSIONS, offers)]));
+    }
+}
+
+fn frames_by(data: &[u8], feed: Feed) {
     let Some((&cut, data)) = data.split_first() else { return };
-    let limits = Limits { max_payload: 300, max_fragments: 4 };
+    let limits = LIMITS;
     let read = |piece: usize| {
         let (mut reader, mut got) = (Reader::default(), Vec::new());
         for piece in data.chunks(piece) {
-            let fed = reader.feed(&mut piece.to_vec(), limits, &mut |message| {
-                got.push(match message {
-                    Message::Text(text) => format!("text {text}"),
-                    other => format!("{other:?}"),
-                });
-                ControlFlow::Continue(())
-            });
+            let fed = feed(&mut reader, &mut piece.to_vec(), &mut got);
             if let Err(error) = fed {
                 got.push(format!("{error:?}"));
                 break;
@@ -102,6 +154,55 @@ pub fn frames(data: &[u8]) {
     };
     assert_eq!(read(usize::from(cut) + 1), read(data.len().max(1)));
     let _ = frame::server_frames(data).count();
+}
+
+/// Packets in msgpack: what is taken is JSON of a size that is bounded, and is read again as it is written. Text is taken for arguments of
+/// the application's, which may be no JSON.
+#[cfg(feature = "msgpack")]
+pub fn msgpack(data: &[u8]) {
+    use bytes::Bytes;
+
+    use crate::codec::msgpack::{self, Incoming};
+
+    let _ = (msgpack::is_disconnect(data), msgpack::append(data, String::new), msgpack::transcode(data));
+    let written = |packet: &Packet| {
+        let frames = packet.msgpack().frames().clone();
+        let (_, message) = frame::server_frames(&frames).next().unwrap();
+        frames.slice_ref(message)
+    };
+    let message = Bytes::copy_from_slice(data);
+    match msgpack::decode(&message, 10, 127) {
+        Ok(Incoming::Event { namespace, ack, text, parts, attachments }) => {
+            assert!(attachments.len() <= 10 && text.len() <= 6 * data.len() + 400, "{} of {}", text.len(), data.len());
+            let mut values: Vec<Box<RawValue>> = serde_json::from_str(&text).unwrap();
+            let name: String = serde_json::from_str(values.remove(0).get()).unwrap();
+            check_elements(&text[parts.args.clone()], &values);
+            let again = written(&Packet::encode_event(namespace, ack, &name, &text[parts.args.clone()], &attachments));
+            assert_eq!(msgpack::decode(&again, 10, 127), Ok(Incoming::Event { namespace, ack, text, parts, attachments }));
+        }
+        Ok(Incoming::Ack { args, .. }) => {
+            check_elements(&args, &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap());
+        }
+        Ok(Incoming::Connect { auth: Some(auth), .. }) => {
+            assert!(serde_json::from_str::<&RawValue>(&auth).unwrap().get().starts_with('{'));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let Ok(args) = std::str::from_utf8(data) else { return };
+    let again = |args: &str| {
+        let message = written(&Packet::event("/", "e", args));
+        let (start, rest, end) = msgpack::append(&message, || "1.7".to_owned()).unwrap();
+        let tagged = Bytes::from([&start, rest, &end].concat());
+        let read = |message: &Bytes| match msgpack::decode(message, 0, 127) {
+            Ok(Incoming::Event { text, parts, .. }) => text[parts.args].to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let (plain, tagged) = (read(&message), read(&tagged));
+        assert_eq!(tagged, format!("{plain}{}\"1.7\"", if plain.is_empty() { "" } else { "," }));
+        plain
+    };
+    let once = again(args);
+    assert_eq!(again(&once), once);
 }
 
 /// Query strings: what is written so that every byte is escaped is read as it was.
@@ -137,7 +238,7 @@ pub fn recovery(data: &[u8]) {
             b'e'..=b'z' => {
                 let packet = Packet::event("/", "n", &format!("{},\"{}\"", last + 1, "x".repeat(usize::from(op - b'e') * 20)));
                 // One that does not fit is not for a client who is away, and then nothing more is.
-                match recovering.push_events(&packet.into_frames(), None) {
+                match recovering.push_events(&packet, None) {
                     Ok(()) => last += 1,
                     Err(_) => is_lost = true,
                 }
@@ -153,7 +254,7 @@ pub fn recovery(data: &[u8]) {
                 let Some(after) = recovering.resumes_after(&asked) else { continue };
                 assert!(is_away && !is_lost && after <= last);
                 current = session();
-                assert!(recovering.resume(&current, after, &Packet::connected("/", "x", None).into_frames()));
+                assert!(recovering.resume(&current, after, &Packet::connected("/", "x", None)));
                 is_away = false;
                 has = received(&current, after);
                 assert_eq!(has, last, "nothing is missing");
@@ -192,8 +293,17 @@ mod tests {
     use super::*;
 
     type Target = fn(&[u8]);
-    const TARGETS: [(&str, Target); 5] =
-        [("payload", payload), ("packet", packet), ("frames", frames), ("query", query), ("recovery", recovery)];
+    const TARGETS: &[(&str, Target)] = &[
+        ("payload", payload),
+        ("packet", packet),
+        ("frames", frames),
+        ("query", query),
+        ("recovery", recovery),
+        #[cfg(feature = "deflate")]
+        ("deflate", deflate),
+        #[cfg(feature = "msgpack")]
+        ("msgpack", msgpack),
+    ];
 
     #[test]
     fn the_kept_corpus() {

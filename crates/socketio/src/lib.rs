@@ -47,9 +47,18 @@
 //!
 //! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
 //! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
-//! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. **Threads.** No lock is shared by two
-//! connections on the path of a message. **Recovery.** A client that asks for it comes back to the socket it had: [`Recovery`].
+//! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. All else that a client can make the server
+//! hold has a limit in [`Config`], or in [`Serve`]. **Threads.** No lock is shared by two connections on the path of a message, but for
+//! the tables that a broadcast reads; a server may be shared by several runtimes. **Recovery.** A client that asks for it comes back to
+//! the socket it had: [`Recovery`]. **Metrics.** An [`Observer`] hears what the server does.
+//!
+//! # Features
+//! None is on by default, and what each adds is off until it is asked for.
+//! - `deflate`: compressed messages on WebSocket (permessage-deflate, RFC 7692): `Config::deflate`.
+//! - `msgpack`: packets as npm's `socket.io-msgpack-parser` writes them: `Parser::MsgPack`.
+//! - `tls`: [`Serve`] speaks TLS, by rustls: `Serve::tls`.
 
+mod admission;
 mod body;
 mod broadcast;
 pub mod codec;
@@ -67,6 +76,7 @@ mod id;
 mod models;
 mod namespace;
 mod namespaces;
+mod observer;
 mod packet;
 mod query;
 mod reason;
@@ -87,12 +97,22 @@ mod websocket;
 
 pub use body::Body;
 pub use broadcast::{Adapter, Broadcast, Target};
-pub use config::{Config, Recovery, Transports};
+#[cfg(feature = "deflate")]
+pub use config::Deflate;
+pub use config::{Config, Parser, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
 pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};
+pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
-pub use reason::{DisconnectReason, TransportKind};
-pub use serve::serve;
+pub use reason::{DisconnectReason, Rejection, TransportKind};
+pub use serve::{Serve, serve};
+#[cfg(feature = "tls")]
+pub use serve::{Tls, TlsError};
 pub use server::{Builder, Connections, SocketIo};
 pub use socket::{AckError, EmitError, Socket};
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
+
+#[doc = include_str!("../FROM-NODE.md")]
+pub mod from_node {}

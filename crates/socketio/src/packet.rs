@@ -1,21 +1,53 @@
 //! Packets on their way out: encoded once, shared by every receiver.
 
+#[cfg(any(feature = "deflate", feature = "msgpack"))]
+use std::sync::OnceLock;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use serde::{Serialize, ser::SerializeStruct};
 
 use crate::codec::frame::{self, OpCode};
+#[cfg(feature = "msgpack")]
+use crate::codec::msgpack;
+#[cfg(feature = "deflate")]
+use crate::{Deflate, codec::deflate};
 
 /// One or more Socket.IO packets, encoded and ready to be sent. Cloning costs a reference count, so that one packet may
 /// go to any number of sockets of its namespace without being encoded again.
 ///
 /// Inside are whole WebSocket frames, one after another; what goes out by polling is cut from the same bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Packet {
     frames: Bytes,
+    /// Made when the first connection asks for it, for all those that it is sent to by reference.
+    #[cfg(feature = "deflate")]
+    compressed: OnceLock<Option<Bytes>>,
+    /// The same, for [`crate::Parser::MsgPack`].
+    #[cfg(feature = "msgpack")]
+    msgpack: OnceLock<Box<Packet>>,
 }
 
+impl PartialEq for Packet {
+    fn eq(&self, other: &Self) -> bool {
+        self.frames == other.frames
+    }
+}
+
+impl Eq for Packet {}
+
 impl Packet {
+    /// Frames that are written already.
+    pub(crate) fn of(frames: Bytes) -> Self {
+        Self {
+            frames,
+            #[cfg(feature = "deflate")]
+            compressed: OnceLock::new(),
+            #[cfg(feature = "msgpack")]
+            msgpack: OnceLock::new(),
+        }
+    }
+
     /// An EVENT. `args` is the JSON text of the arguments as they stand between the brackets of an array, which means
     /// separated by commas, and empty for none; it is not checked.
     pub fn event(namespace: &str, name: &str, args: &str) -> Self {
@@ -38,12 +70,12 @@ impl Packet {
     /// Several packets as one: queued, counted and written together, in this order.
     pub fn batch<I: IntoIterator<Item = Packet>>(packets: I) -> Self {
         let mut packets = packets.into_iter();
-        let Some(first) = packets.next() else { return Self { frames: Bytes::new() } };
+        let Some(first) = packets.next() else { return Self::of(Bytes::new()) };
         let Some(second) = packets.next() else { return first };
         let mut all = BytesMut::from(&first.frames[..]);
         all.extend_from_slice(&second.frames);
         packets.for_each(|packet| all.extend_from_slice(&packet.frames));
-        Self { frames: all.freeze() }
+        Self::of(all.freeze())
     }
 
     /// The bytes of it, to be carried to another node of the same version.
@@ -65,7 +97,7 @@ impl Packet {
                 return None;
             }
         }
-        (length == frames.len()).then_some(Self { frames })
+        (length == frames.len()).then(|| Self::of(frames))
     }
 
     /// How many bytes this takes on a WebSocket, and in a queue.
@@ -138,14 +170,33 @@ impl Packet {
     pub(crate) fn engine(text: &str) -> Self {
         let mut bytes = BytesMut::with_capacity(text.len() + 10);
         frame::encode(&mut bytes, OpCode::Text, text.as_bytes());
-        Self { frames: bytes.freeze() }
+        Self::of(bytes.freeze())
     }
 
     /// A bare Engine.IO binary message.
     pub(crate) fn engine_binary(data: &[u8]) -> Self {
         let mut bytes = BytesMut::with_capacity(data.len() + 10);
         frame::encode(&mut bytes, OpCode::Binary, data);
-        Self { frames: bytes.freeze() }
+        Self::of(bytes.freeze())
+    }
+
+    pub(crate) fn frames(&self) -> &Bytes {
+        &self.frames
+    }
+
+    /// The same in msgpack. It is written once, however many connections ask.
+    #[cfg(feature = "msgpack")]
+    pub(crate) fn msgpack(&self) -> &Self {
+        self.msgpack.get_or_init(|| Box::new(Self::of(msgpack::transcode(&self.frames))))
+    }
+
+    /// The frames with those compressed for which that is of use; `None` if it is for none. It is done once, however many connections ask.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed(&self, how: &Deflate) -> Option<&Bytes> {
+        if self.frames.len() < how.threshold {
+            return None;
+        }
+        self.compressed.get_or_init(|| deflate::frames(&self.frames, how.threshold, how.level)).as_ref()
     }
 
     pub(crate) fn into_frames(self) -> Bytes {
@@ -231,13 +282,13 @@ impl Writer {
         let start = frame::MAX_SERVER_HEADER - length;
         self.bytes[start..frame::MAX_SERVER_HEADER].copy_from_slice(&header[..length]);
         if attachments.is_empty() {
-            return Packet { frames: Bytes::from(self.bytes).slice(start..) };
+            return Packet::of(Bytes::from(self.bytes).slice(start..));
         }
         let mut all = BytesMut::from(&self.bytes[start..]);
         for attachment in attachments {
             frame::encode(&mut all, OpCode::Binary, attachment);
         }
-        Packet { frames: all.freeze() }
+        Packet::of(all.freeze())
     }
 }
 
@@ -304,6 +355,26 @@ mod tests {
             assert_eq!(Packet::from_bytes(other.to_bytes()), None);
         }
         assert_eq!(Packet::from_bytes(Bytes::from_static(b"anything else")), None);
+    }
+
+    #[cfg(feature = "msgpack")]
+    #[test]
+    fn a_packet_is_turned_into_msgpack_once_for_all_who_get_it() {
+        let batch = Packet::batch([Packet::event("/", "e", "1"), Packet::ack("/", 3, "", &[])]);
+        assert_eq!(frame::server_frames(batch.msgpack().frames()).count(), 2);
+        assert_eq!(batch.msgpack().frames().as_ptr(), batch.clone().msgpack().frames().as_ptr());
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn a_packet_is_compressed_once_for_all_who_get_it() {
+        let how = Deflate::default();
+        let long = Packet::event("/", "e", &format!("\"{}\"", "x".repeat(2000)));
+        let first = long.compressed(&how).unwrap();
+        assert!(first.len() < 100);
+        assert_eq!(long.compressed(&how).unwrap().as_ptr(), first.as_ptr());
+        assert_eq!(long.clone().compressed(&how).unwrap().as_ptr(), first.as_ptr());
+        assert_eq!(Packet::event("/", "e", "1").compressed(&how), None, "short as it is");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Why a socket is gone, and over what it spoke.
+//! Why a socket is gone, or was never let in, and over what it spoke.
 
 use std::fmt;
 
@@ -90,6 +90,68 @@ impl TransportKind {
 }
 
 impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a request, or a TCP connection of [`crate::Serve`], was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It asked for a transport that is not offered: 400.
+    UnknownTransport,
+    /// It named a session that is not there (any more): 400.
+    UnknownSession,
+    /// It would open a session by another method than GET: 400.
+    BadMethod,
+    /// It made no sense: 400.
+    BadRequest,
+    /// It spoke another version of Engine.IO: 400.
+    UnsupportedVersion,
+    /// [`crate::Builder::allow_request`] said no: its own status.
+    NotAllowed,
+    /// A body was too large, or too slow: 413 or 408.
+    BadBody,
+    /// The server stops: 503.
+    Stopping,
+    /// The system gives no random bytes to make an id of: 503.
+    NoRandomness,
+    /// There are [`crate::Config::max_handshakes`] on their way in: 503, and the TCP connection that has waited longest is closed.
+    TooManyHandshakes,
+    /// There are [`crate::Config::max_connections`], or [`crate::Serve::max_connections`]: 503, or the TCP connection is closed.
+    TooManyConnections,
+    /// The address has [`crate::Config::max_connections_per_address`]: 429, or the TCP connection is closed.
+    TooManyFromAddress,
+    /// A TCP connection went without a request for too long.
+    HeadTimeout,
+    /// A TLS handshake failed, or took too long.
+    TlsHandshake,
+}
+
+impl Rejection {
+    /// A name for a metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "unknown transport",
+            Self::UnknownSession => "unknown session",
+            Self::BadMethod => "bad method",
+            Self::BadRequest => "bad request",
+            Self::UnsupportedVersion => "unsupported version",
+            Self::NotAllowed => "not allowed",
+            Self::BadBody => "bad body",
+            Self::Stopping => "stopping",
+            Self::NoRandomness => "no randomness",
+            Self::TooManyHandshakes => "too many handshakes",
+            Self::TooManyConnections => "too many connections",
+            Self::TooManyFromAddress => "too many from address",
+            Self::HeadTimeout => "head timeout",
+            Self::TlsHandshake => "tls handshake",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -4,7 +4,7 @@ use std::{future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration}
 
 use bytes::{Buf, Bytes};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
         ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY,
@@ -14,7 +14,8 @@ use http::{
 use tokio::time::Instant;
 
 use crate::{
-    Body, DisconnectReason, Handshake, Secure, TransportKind,
+    Body, DisconnectReason, Handshake, Rejection, Secure, TransportKind,
+    admission::Ticket,
     codec::payload,
     driver::{self, Link},
     id::Id,
@@ -27,27 +28,22 @@ use crate::{
 /// How long a poll that comes during an upgrade waits before it is let go, as the reference has it.
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
-/// Why a request is refused: the reference's codes (`engine.io`, `Server.errors`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    UnknownTransport = 0,
-    UnknownSid = 1,
-    BadHandshakeMethod = 2,
-    Malformed = 3,
-    UnsupportedVersion = 5,
-}
-
-impl Refused {
-    pub(crate) fn response(self) -> Response<Body> {
-        let message = match self {
-            Self::UnknownTransport => "Transport unknown",
-            Self::UnknownSid => "Session ID unknown",
-            Self::BadHandshakeMethod => "Bad handshake method",
-            Self::Malformed => "Bad request",
-            Self::UnsupportedVersion => "Unsupported protocol version",
-        };
-        error(StatusCode::BAD_REQUEST, self as u8, message)
-    }
+/// The answer to a request that is refused: codes and sentences are the reference's (`engine.io`, `Server.errors`) where it has one.
+pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
+    server.refused(why);
+    let (status, code, message) = match why {
+        Rejection::UnknownTransport => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),
+        Rejection::UnknownSession => (StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
+        Rejection::BadMethod => (StatusCode::BAD_REQUEST, 2, "Bad handshake method"),
+        Rejection::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
+        Rejection::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down"),
+        Rejection::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, 3, "No session can be opened"),
+        Rejection::TooManyHandshakes => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections are being opened"),
+        Rejection::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections"),
+        Rejection::TooManyFromAddress => (StatusCode::TOO_MANY_REQUESTS, 3, "Too many connections from this address"),
+        _ => (StatusCode::BAD_REQUEST, 3, "Bad request"),
+    };
+    error(status, code, message)
 }
 
 fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
@@ -83,7 +79,10 @@ where
     } else {
         match server.allow_request.as_ref().map_or(Ok(()), |allow| allow(&parts, peer)) {
             Ok(()) => route(server, parts, body, peer).await,
-            Err(refusal) => error(refusal.status, 4, &refusal.message),
+            Err(refusal) => {
+                server.refused(Rejection::NotAllowed);
+                error(refusal.status, 4, &refusal.message)
+            }
         }
     };
     if server.cors.is_some() {
@@ -124,38 +123,47 @@ where
     let transport = match query::find(asked, "transport").as_deref() {
         Some("polling") if offered.polling => TransportKind::Polling,
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
-        _ => return Refused::UnknownTransport.response(),
+        _ => return reject(server, Rejection::UnknownTransport),
     };
     let Some(sid) = query::find(asked, "sid") else {
         if parts.method != Method::GET {
-            return Refused::BadHandshakeMethod.response();
+            return reject(server, Rejection::BadMethod);
         }
         if query::find(asked, "EIO").as_deref() != Some("4") {
-            return Refused::UnsupportedVersion.response();
+            return reject(server, Rejection::UnsupportedVersion);
         }
         if server.stopping.has_begun() {
-            return error(StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down");
+            return reject(server, Rejection::Stopping);
         }
         return match transport {
             TransportKind::WebSocket => upgrade::open(server, parts, peer),
             TransportKind::Polling => open_polling(server, parts, peer),
         };
     };
-    let found = Id::key_of(&sid).and_then(|key| server.registry.get(key));
-    let Some(session) = found.filter(|session| session.sid.as_str() == sid) else {
-        return Refused::UnknownSid.response();
+    let Some(session) = find(server, &sid) else {
+        return reject(server, Rejection::UnknownSession);
     };
     if transport == TransportKind::WebSocket {
         return upgrade::upgrade(session, parts);
     }
     if session.transport() != TransportKind::Polling {
-        return Refused::Malformed.response();
+        return reject(server, Rejection::BadRequest);
     }
     match parts.method {
         Method::GET => poll(session).await,
         Method::POST => post(session, &parts, body).await,
-        _ => Refused::Malformed.response(),
+        _ => reject(server, Rejection::BadRequest),
     }
+}
+
+fn find(server: &Server, sid: &str) -> Option<Arc<Session>> {
+    let found = server.registry.get(Id::key_of(sid)?)?;
+    (found.sid.as_str() == sid).then_some(found)
+}
+
+/// Whether a request is one of a session that is there.
+pub(crate) fn is_of_session(server: &Server, uri: &Uri) -> bool {
+    query::find(uri.query().unwrap_or(""), "sid").is_some_and(|sid| find(server, &sid).is_some())
 }
 
 /// The handshake as the application may see it.
@@ -175,10 +183,14 @@ pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Hand
 }
 
 fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
+    let ticket = match Ticket::take(server, peer.ip()) {
+        Ok(ticket) => ticket,
+        Err(why) => return reject(server, why),
+    };
     let handshake = handshake(server, parts, peer);
-    match server.open(Link::Polling, handshake) {
+    match server.open(ticket, Link::Polling, handshake) {
         Some(session) => text(StatusCode::OK, Body::new(server.open_packet(&session.sid, TransportKind::Polling))),
-        None => error(StatusCode::SERVICE_UNAVAILABLE, 3, "No session can be opened"),
+        None => reject(server, Rejection::NoRandomness),
     }
 }
 
@@ -205,12 +217,12 @@ impl Drop for CutOff<'_> {
 async fn poll(session: Arc<Session>) -> Response<Body> {
     // Timers are checked a little late, and nobody is to be told by then that all is well.
     if session.close_if_overdue(Instant::now()) {
-        return Refused::UnknownSid.response();
+        return reject(&session.server, Rejection::UnknownSession);
     }
     if !session.open_poll() {
         // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
         session.close(DisconnectReason::TransportError);
-        return Refused::Malformed.response();
+        return reject(&session.server, Rejection::BadRequest);
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
     let items = poll_fn(|cx| session.poll_items(cx));
@@ -230,7 +242,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
             session.server.forget(session.sid.key());
             return text(StatusCode::OK, Body::new("6"));
         }
-        Polled::Refused => return Refused::Malformed.response(),
+        Polled::Refused => return reject(&session.server, Rejection::BadRequest),
         Polled::Items(items) => (items, false),
         Polled::Last(items) => (items, true),
     };
@@ -261,23 +273,23 @@ where
     if !session.open_post() {
         // Which of the two came first is anyone's guess.
         session.close(DisconnectReason::TransportError);
-        return Refused::Malformed.response();
+        return reject(&session.server, Rejection::BadRequest);
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
     let config = &session.server.config;
     let read = tokio::time::timeout(config.body_timeout, read_body(&parts.headers, body, config.max_payload));
     let payload = match read.await {
         Ok(Ok(payload)) => payload,
-        Ok(Err(status)) => return error(status, 3, "The payload cannot be taken"),
-        Err(_) => return error(StatusCode::REQUEST_TIMEOUT, 3, "The payload took too long"),
+        Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
+        Err(_) => return bad_body(&session.server, StatusCode::REQUEST_TIMEOUT, "The payload took too long"),
     };
     let Ok(packets) = simdutf8::basic::from_utf8(&payload) else {
         session.close(DisconnectReason::ParseError);
-        return Refused::Malformed.response();
+        return reject(&session.server, Rejection::BadRequest);
     };
     if payload::count(packets) > config.max_packets_per_payload || !payload::packets(packets).all(payload::is_packet) {
         session.close(DisconnectReason::ParseError);
-        return Refused::Malformed.response();
+        return reject(&session.server, Rejection::BadRequest);
     }
     // A pong must not wait behind events that the application holds back.
     if payload::packets(packets).any(|packet| packet == "3") {
@@ -286,7 +298,12 @@ where
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
     session.close_post();
     cut_off.is_done = true;
-    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { Refused::UnknownSid.response() }
+    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { reject(&session.server, Rejection::UnknownSession) }
+}
+
+fn bad_body(server: &Server, status: StatusCode, message: &str) -> Response<Body> {
+    server.refused(Rejection::BadBody);
+    error(status, 3, message)
 }
 
 /// Reads a body, and stops at the first byte too many.

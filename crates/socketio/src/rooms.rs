@@ -58,19 +58,23 @@ impl Rooms {
         }
     }
 
-    pub(crate) fn join(&self, key: u64, socket: &Arc<dyn AnySocket>, room: &str) {
+    /// False if the socket is gone, or in so many rooms already.
+    pub(crate) fn join(&self, socket: &Arc<dyn AnySocket>, room: &str, max: usize) -> bool {
+        let key = socket.id().key();
         let mut joined = self.joined.write();
         // One that has left is taken out once it says so, and must not come in after that.
         if socket.has_left() {
-            return;
+            return false;
         }
         let room = match joined.members.get_key_value(room) {
-            Some((_, members)) if members.contains_key(&key) => return,
+            Some((_, members)) if members.contains_key(&key) => return true,
+            _ if joined.rooms.get(&key).map_or(0, Vec::len) >= max => return false,
             Some((room, _)) => room.clone(),
             None => room.into(),
         };
         joined.members.entry(room.clone()).or_default().insert(key, socket.clone());
         joined.rooms.entry(key).or_default().push(room);
+        true
     }
 
     pub(crate) fn leave(&self, key: u64, room: &str) {

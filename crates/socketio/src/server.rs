@@ -14,7 +14,9 @@ use http::{Request, Response, request::Parts};
 use tokio::time::Instant;
 
 use crate::{
-    Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake, Packet, Refusal, Target, TransportKind,
+    Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake, Observer, Packet, Refusal, Rejection, Target,
+    TransportKind,
+    admission::{Admission, Ticket},
     broadcast,
     driver::{Driver, Link},
     id::Id,
@@ -49,10 +51,12 @@ pub(crate) struct Server {
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) cors: Option<Box<AllowOrigin>>,
     pub(crate) adapter: Option<Box<dyn Adapter>>,
+    pub(crate) observer: Option<Box<dyn Observer>>,
     pub(crate) registry: Registry,
     pub(crate) timers: Timers,
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
+    pub(crate) admission: Admission,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
     broadcast_acks: AtomicU64,
@@ -77,6 +81,7 @@ pub struct Builder {
     allow_request: Option<Box<AllowRequest>>,
     cors: Option<Box<AllowOrigin>>,
     adapter: Option<Box<dyn Adapter>>,
+    observer: Option<Box<dyn Observer>>,
 }
 
 impl Builder {
@@ -137,10 +142,18 @@ impl Builder {
         self
     }
 
+    /// Tells of what the server does, for metrics.
+    #[must_use]
+    pub fn observer<O: Observer>(mut self, observer: O) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
     /// The server.
     #[must_use]
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
+        let admission = Admission::new(self.config.max_connections_per_address);
         SocketIo {
             server: Arc::new(Server {
                 config: self.config,
@@ -150,10 +163,12 @@ impl Builder {
                 allow_request: self.allow_request,
                 cors: self.cors,
                 adapter: self.adapter,
+                observer: self.observer,
                 registry: Registry::default(),
                 timers: Timers::default(),
                 ping_frames: engine_frames("2"),
                 stopping: Stopping::default(),
+                admission,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
                 broadcast_acks: AtomicU64::new(FIRST_BROADCAST_ACK),
@@ -167,7 +182,7 @@ impl Builder {
 impl SocketIo {
     /// Starts to put a server together.
     pub fn builder(config: Config) -> Builder {
-        Builder { config, namespaces: Namespaces::default(), engine: None, allow_request: None, cors: None, adapter: None }
+        Builder { config, namespaces: Namespaces::default(), engine: None, allow_request: None, cors: None, adapter: None, observer: None }
     }
 
     /// Whether a request for this path is for [`Self::handle`].
@@ -231,6 +246,17 @@ impl Server {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Tells the observer, if there is one. Never to be called with a lock held.
+    pub(crate) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            tell(&**observer);
+        }
+    }
+
+    pub(crate) fn refused(&self, why: Rejection) {
+        self.observe(|observer| observer.refused(why));
+    }
+
     /// Forgets a session, for which nothing is left to do.
     pub(crate) fn forget(&self, key: u64) {
         if let Some(session) = self.registry.remove(key) {
@@ -251,7 +277,7 @@ impl Server {
     }
 
     /// Opens a session and starts its driver. `None` when there is no randomness to be had, or the server is draining.
-    pub(crate) fn open(self: &Arc<Self>, link: Link, handshake: Handshake) -> Option<Arc<Session>> {
+    pub(crate) fn open(self: &Arc<Self>, ticket: Ticket, link: Link, handshake: Handshake) -> Option<Arc<Session>> {
         let transport = link.kind();
         let handshake = Arc::new(handshake);
         let session = loop {
@@ -262,11 +288,21 @@ impl Server {
             }
         };
         self.counter(transport).fetch_add(1, Ordering::Relaxed);
+        self.observe(|observer| observer.opened(transport));
+        // From here on, the driver's end is the connection's.
+        ticket.hand_over();
+        if self.engine.is_some() {
+            session.set_joined();
+        }
         self.timers.start(self);
         let (now, key) = (Instant::now(), session.sid.key());
         self.timers.push(Lane::Ping, now + self.config.ping_interval, key);
         if self.engine.is_none() {
             self.timers.push(Lane::Connect, now + self.config.connect_timeout, key);
+        }
+        #[cfg(feature = "deflate")]
+        if let Link::WebSocket(websocket) = &link {
+            session.compress_on(websocket);
         }
         if transport == TransportKind::WebSocket {
             let _ = session.push(engine_frames(&self.open_packet(&session.sid, transport)), None);

@@ -31,6 +31,11 @@ impl Stopping {
         self.paused.load(Ordering::SeqCst)
     }
 
+    /// Connections for which something is left to do.
+    pub(crate) fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
+    }
+
     /// Whether nobody new is to be let in.
     pub(crate) fn has_begun(&self) -> bool {
         self.is_paused() || self.draining.load(Ordering::SeqCst)

@@ -27,15 +27,32 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 impl Stream {
     /// Waits for hyper to let go of the connection; gives its stream and what had been read of it too early.
     pub(crate) async fn take(on_upgrade: OnUpgrade) -> Result<(Self, Bytes), hyper::Error> {
-        Ok(match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
+        let upgraded = match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => {
                 let tcp = io.into_inner();
                 // Packets are small and gathered already; waiting to gather more would only delay them.
                 let _ = tcp.set_nodelay(true);
-                (Self::Tcp(tcp), read_buf)
+                return Ok((Self::Tcp(tcp), read_buf));
             }
-            Err(upgraded) => (Self::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()),
-        })
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "tls")]
+        let upgraded = match upgraded.downcast::<TokioIo<tokio_rustls::server::TlsStream<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => return Ok((Self::Other(Box::new(io.into_inner())), read_buf)),
+            Err(upgraded) => upgraded,
+        };
+        Ok((Self::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()))
+    }
+
+    /// Passes on what the stream may hold on to of what was written (TLS does, TCP does not). False if it cannot for now.
+    pub(crate) fn pass_on(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match self {
+            Self::Tcp(_) => Ok(true),
+            Self::Other(other) => match Pin::new(other).poll_flush(cx) {
+                Poll::Ready(result) => result.map(|()| true),
+                Poll::Pending => Ok(false),
+            },
+        }
     }
 
     fn io(&mut self) -> Pin<&mut dyn Io> {

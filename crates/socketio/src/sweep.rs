@@ -54,10 +54,12 @@ impl Timers {
         }
     }
 
-    /// Starts the task, once. To be called within a runtime.
+    /// Starts the task, unless there is one. To be called within a runtime. Where there are several runtimes, the one that it is on may be
+    /// gone before the others: then the next connection starts it anew.
     pub(crate) fn start(&self, server: &Arc<Server>) {
-        if !self.started.swap(true, Ordering::Relaxed) {
-            tokio::spawn(run(Arc::downgrade(server), self.changed.clone()));
+        if !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::Relaxed) {
+            let ends = Ends(Arc::downgrade(server));
+            tokio::spawn(run(ends, self.changed.clone()));
         }
     }
 
@@ -85,7 +87,19 @@ impl Drop for Timers {
     }
 }
 
-async fn run(server: Weak<Server>, changed: Arc<Notify>) {
+/// Says so when the task is no more.
+struct Ends(Weak<Server>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(server) = self.0.upgrade() {
+            server.timers.started.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn run(ends: Ends, changed: Arc<Notify>) {
+    let server = &ends.0;
     let mut last = Instant::now();
     loop {
         let (next, pause) = match server.upgrade() {
@@ -110,7 +124,9 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
     for (ping_due, key) in timers.due(Lane::Ping, now) {
         // Counted from when the ping was due, so that small delays do not add up; but a client is not made to pay for a large one.
-        let due = ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) + server.config.ping_timeout;
+        // An observer wants to know how long the pong took, to the moment.
+        let sent = if server.observer.is_some() { now } else { ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) };
+        let due = sent + server.config.ping_timeout;
         if server.registry.get(key).is_some_and(|session| session.ping(due)) {
             timers.push(Lane::Pong, due, key);
         }

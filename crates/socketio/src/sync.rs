@@ -58,6 +58,11 @@ mod modelled {
     pub(crate) struct RwLock<T>(parking_lot::RwLock<T>);
 
     impl<T> RwLock<T> {
+        #[cfg(feature = "tls")]
+        pub(crate) const fn new(value: T) -> Self {
+            Self(parking_lot::RwLock::new(value))
+        }
+
         pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
             take(|| self.0.try_read(), || self.0.read())
         }

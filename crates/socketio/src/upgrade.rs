@@ -3,6 +3,8 @@
 use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
+#[cfg(feature = "deflate")]
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, UPGRADE},
@@ -10,14 +12,17 @@ use http::{
 };
 use hyper::upgrade::OnUpgrade;
 
+#[cfg(feature = "deflate")]
+use crate::codec::extensions;
 use crate::{
-    Body,
+    Body, Config, Rejection,
+    admission::Ticket,
     codec::{
         handshake,
         message::{Limits, Message},
     },
     driver::Link,
-    request::{self, Refused},
+    request,
     server::Server,
     session::{Session, engine_frames},
     stream::Stream,
@@ -27,8 +32,26 @@ use crate::{
 /// A probe is a few bytes; nothing else may come before the upgrade.
 const PROBE_LIMITS: Limits = Limits { max_payload: 125, max_fragments: 1 };
 
-/// The answer to an opening handshake, and what gives the stream once it has been sent. `None` if the request is no such handshake.
-fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
+/// What becomes a WebSocket once the answer has been sent.
+struct Accepted {
+    on_upgrade: OnUpgrade,
+    #[cfg(feature = "deflate")]
+    compresses: bool,
+}
+
+impl Accepted {
+    async fn websocket(self) -> Result<WebSocket, hyper::Error> {
+        let (stream, early) = Stream::take(self.on_upgrade).await?;
+        let websocket = WebSocket::new(stream, early);
+        #[cfg(feature = "deflate")]
+        let websocket = websocket.compressing(self.compresses);
+        Ok(websocket)
+    }
+}
+
+/// The answer to an opening handshake, and what comes of it. `None` if the request is no such handshake.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
+fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepted)> {
     let accepted = handshake::accept(&parts.method, &parts.headers)?;
     let on_upgrade = parts.extensions.remove::<OnUpgrade>()?;
     let mut response = Response::new(Body::default());
@@ -37,18 +60,32 @@ fn accept(parts: &mut Parts) -> Option<(Response<Body>, OnUpgrade)> {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).ok()?);
-    Some((response, on_upgrade))
+    #[cfg(feature = "deflate")]
+    let compresses = {
+        let answer = config.deflate.as_ref().and_then(|_| extensions::deflate(&parts.headers));
+        answer.inspect(|answer| drop(headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(answer)))).is_some()
+    };
+    let accepted = Accepted {
+        on_upgrade,
+        #[cfg(feature = "deflate")]
+        compresses,
+    };
+    Some((response, accepted))
 }
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
+    let ticket = match Ticket::take(server, peer.ip()) {
+        Ok(ticket) => ticket,
+        Err(why) => return request::reject(server, why),
+    };
     let server = server.clone();
     tokio::spawn(async move {
-        match Stream::take(on_upgrade).await {
-            Ok((stream, early)) => {
+        match accepted.websocket().await {
+            Ok(websocket) => {
                 let handshake = request::handshake(&server, parts, peer);
-                server.open(Link::WebSocket(WebSocket::new(stream, early)), handshake);
+                server.open(ticket, Link::WebSocket(websocket), handshake);
             }
             Err(error) => tracing::debug!(%error, "a WebSocket was never opened"),
         }
@@ -58,15 +95,17 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 
 /// Starts to take a session from polling to WebSocket.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, on_upgrade)) = accept(&mut parts) else { return Refused::Malformed.response() };
+    let Some((response, accepted)) = accept(&session.server.config, &mut parts) else {
+        return request::reject(&session.server, Rejection::BadRequest);
+    };
     if !session.start_upgrade() {
-        return Refused::Malformed.response();
+        return request::reject(&session.server, Rejection::BadRequest);
     }
     tokio::spawn(async move {
         let limit = session.server.config.upgrade_timeout;
         let probing = async {
-            let (stream, early) = Stream::take(on_upgrade).await.ok()?;
-            Some(probe(&session, WebSocket::new(stream, early)).await)
+            let websocket = accepted.websocket().await.ok()?;
+            Some(probe(&session, websocket).await)
         };
         match tokio::time::timeout(limit, Box::pin(probing)).await {
             Ok(Some(Ok(websocket))) => {

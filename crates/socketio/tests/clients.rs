@@ -18,7 +18,8 @@ fn repository() -> PathBuf {
 }
 
 /// Runs one of the scripts against a server, to its end.
-async fn run_script(program: &Path, script: Option<&str>, mode: &str, config: Config) -> Fixture {
+async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
+    let (script, args) = args.split_at(usize::from(args.first().is_some_and(|first| first.contains('.'))));
     let folder = repository().join("tests/socketio-clients");
     let installed = ["node_modules", "../../node_modules"].iter().any(|at| folder.join(at).join("socket.io-client").is_dir());
     assert!(installed, "socket.io-client is not installed: run `npm install` in the repository's root first");
@@ -28,7 +29,8 @@ async fn run_script(program: &Path, script: Option<&str>, mode: &str, config: Co
     let fixture = serve(io.cors(|origin, _| origin.starts_with("http://127.0.0.1:")).build(), echo).await;
     let output = Command::new(program)
         .args(script)
-        .args([format!("http://{}", fixture.addr), mode.to_owned()])
+        .arg(format!("http://{}", fixture.addr))
+        .args(args)
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -44,9 +46,10 @@ async fn run_script(program: &Path, script: Option<&str>, mode: &str, config: Co
     fixture
 }
 
-async fn run(program: &Path, script: Option<&str>, mode: &str) -> Fixture {
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() };
-    let fixture = run_script(program, script, mode, timings).await;
+/// Runs one that goes through all that a page does, over the transports of `args`' `mode`.
+async fn run(program: &Path, args: &[&str], mode: &str, config: Config) -> Fixture {
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config };
+    let fixture = run_script(program, args, timings).await;
     assert!(fixture.log.lines().contains(&format!("connect é {mode}")), "the name in the query");
     all_gone(&fixture).await;
     fixture
@@ -61,7 +64,11 @@ fn has_answered(fixture: &Fixture) {
 }
 
 async fn run_node(script: &str, mode: &str) {
-    has_answered(&run(Path::new("node"), Some(script), mode).await);
+    run_with(script, mode, "", config()).await;
+}
+
+async fn run_with(script: &str, mode: &str, extra: &str, config: Config) {
+    has_answered(&run(Path::new("node"), &[script, mode, extra], mode, config).await);
 }
 
 async fn run_python(mode: &str) {
@@ -73,13 +80,13 @@ async fn run_python(mode: &str) {
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         })
         .await;
-    has_answered(&run(&folder.join(".venv/bin/python"), Some("client.py"), mode).await);
+    has_answered(&run(&folder.join(".venv/bin/python"), &["client.py", mode], mode, config()).await);
 }
 
 async fn run_rust(mode: &str) {
     let program =
         std::env::var_os("SOCKETIO_RUST_CLIENT").expect("run by `make test-clients`, which builds the client and says where it is");
-    run(Path::new(&program), None, mode).await;
+    run(Path::new(&program), &[mode], mode, config()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,9 +153,13 @@ async fn rust_socketio_over_an_upgrade() {
 }
 
 async fn recover(mode: &str) {
+    recover_with(mode, "", config()).await;
+}
+
+async fn recover_with(mode: &str, extra: &str, config: Config) {
     let recovery = Some(Recovery { window: Duration::from_secs(2), ..Recovery::default() });
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config() };
-    let fixture = run_script(Path::new("node"), Some("recovery.mjs"), mode, timings).await;
+    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config };
+    let fixture = run_script(Path::new("node"), &["recovery.mjs", mode, extra], timings).await;
     all_gone(&fixture).await;
     // The one that was left behind by a change of users, and nothing else, waits for its time to be over.
     let over = async {
@@ -172,4 +183,79 @@ async fn socket_io_client_is_recovered_over_websocket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_is_recovered_over_an_upgrade() {
     recover("upgrade").await;
+}
+
+#[cfg(feature = "deflate")]
+mod compressing {
+    use socketio::Deflate;
+
+    use super::*;
+
+    fn compressing() -> Config {
+        Config { deflate: Some(Deflate::default()), ..config() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn ws_over_websocket() {
+        all_gone(&run_script(Path::new("node"), &["deflate.mjs"], compressing()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_websocket() {
+        run_with("client.mjs", "websocket", "deflate", compressing()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_an_upgrade() {
+        run_with("client.mjs", "upgrade", "deflate", compressing()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_an_upgrade() {
+        recover_with("upgrade", "deflate", compressing()).await;
+    }
+}
+
+#[cfg(feature = "msgpack")]
+mod in_msgpack {
+    use socketio::Parser;
+
+    use super::*;
+
+    fn msgpack() -> Config {
+        Config { parser: Parser::MsgPack, ..config() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_polling() {
+        run_with("client.mjs", "polling", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_websocket() {
+        run_with("client.mjs", "websocket", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_over_an_upgrade() {
+        run_with("client.mjs", "upgrade", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_polling() {
+        recover_with("polling", "msgpack", msgpack()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_over_an_upgrade() {
+        recover_with("upgrade", "msgpack", msgpack()).await;
+    }
+
+    #[cfg(feature = "deflate")]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn socket_io_client_is_recovered_with_messages_compressed() {
+        let config = Config { deflate: Some(socketio::Deflate { threshold: 64, level: 1 }), ..msgpack() };
+        run_with("client.mjs", "upgrade", "msgpack deflate", config.clone()).await;
+        recover_with("upgrade", "msgpack deflate", config).await;
+    }
 }

@@ -22,6 +22,13 @@ pub(crate) struct Delivered {
     wake: Notify,
 }
 
+impl Delivered {
+    /// How much waits to be written.
+    pub(crate) fn len(&self) -> usize {
+        self.marks.lock().len() + self.seen.lock().len()
+    }
+}
+
 impl Handler {
     /// A message was written to a socket of `user`, or fetched by them.
     pub fn note_delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64) {

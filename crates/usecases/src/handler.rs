@@ -82,6 +82,17 @@ impl Default for Settings {
     }
 }
 
+/// Entries of the handler's tables. Caches, which are bounded and stay, are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Keys of the limiters.
+    pub limits: usize,
+    /// Typing notices.
+    pub typing: usize,
+    /// Delivered marks and last-seen times that wait to be written.
+    pub marks: usize,
+}
+
 /// The use cases.
 pub struct Handler {
     pub(crate) ports: Ports,
@@ -187,10 +198,10 @@ impl Handler {
         self.limits.forget_idle();
     }
 
-    /// Whether no limiter holds anything, for tests of memory.
+    /// What is held for those who are doing something, which must come back to nothing.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.limits.is_idle()
+    pub fn held(&self) -> Held {
+        Held { limits: self.limits.len(), typing: self.typing.len(), marks: self.delivered.len() }
     }
 
     /// Lets a user's devices do one after the other what writes to the store and to the roster: the two must end the same.

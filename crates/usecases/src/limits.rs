@@ -59,8 +59,8 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.limiter.as_ref().is_none_or(RateLimiter::is_empty)
+    fn len(&self) -> usize {
+        self.limiter.as_ref().map_or(0, RateLimiter::len)
     }
 }
 
@@ -167,8 +167,10 @@ impl Limits {
         self.writes.forget_idle();
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.sends.is_empty() && self.typing.is_empty() && self.joins.is_empty() && self.accounts.is_empty() && self.addresses.is_empty()
+    /// How many keys are held.
+    pub(crate) fn len(&self) -> usize {
+        let by_name = self.sends.len() + self.typing.len() + self.writes.len() + self.joins.len() + self.accounts.len();
+        by_name + self.addresses.len() + self.tokens.len()
     }
 }
 

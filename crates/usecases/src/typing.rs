@@ -25,6 +25,12 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct TypingTable(Mutex<HashMap<UserId, HashMap<ConversationId, Entry>>>);
 
+impl TypingTable {
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().values().map(HashMap::len).sum()
+    }
+}
+
 impl Handler {
     pub(crate) async fn set_typing(&self, caller: &Caller, conversation: ConversationId, is_typing: bool) -> Result<Reply, Refusal> {
         let user = caller.user()?;

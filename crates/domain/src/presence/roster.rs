@@ -72,6 +72,12 @@ impl Roster {
         self.sessions.len()
     }
 
+    /// How many users anything is held of, and how many are to be looked at later. For metrics.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.users.len() + self.wakes.len()
+    }
+
     /// Everyone who is shown as in and came after the version `after`, in the order in which they came.
     pub fn list(&self, after: u64) -> impl Iterator<Item = &Arc<Presence>> {
         self.visible.range(after.saturating_add(1)..).map(|(_, presence)| presence)

@@ -4,6 +4,8 @@ use bytes::{BufMut, BytesMut};
 
 /// The longest header of a frame without a mask.
 pub const MAX_SERVER_HEADER: usize = 10;
+/// In the first byte of a message: that it is compressed (RFC 7692, section 6).
+pub const RSV1: u8 = 0x40;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum FrameError {
     Utf8,
     /// Larger than allowed, or in more fragments than allowed.
     TooBig,
+    /// Said to be compressed, and is not.
+    Deflate,
 }
 
 impl FrameError {
@@ -58,7 +62,7 @@ impl FrameError {
     pub const fn close_code(self) -> u16 {
         match self {
             Self::Protocol => 1002,
-            Self::Utf8 => 1007,
+            Self::Utf8 | Self::Deflate => 1007,
             Self::TooBig => 1009,
         }
     }
@@ -69,6 +73,8 @@ impl FrameError {
 pub struct ClientHeader {
     /// Whether this is the last fragment of its message.
     pub fin: bool,
+    /// Whether the message that starts here is compressed.
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: OpCode,
     /// What the payload is masked with.
@@ -85,11 +91,27 @@ pub struct ClientHeader {
 /// Reserved bits and opcodes, a missing mask, control frames that are fragmented or over 125 bytes, and a payload over
 /// `max_payload`, as soon as the bytes that say so are there.
 pub fn client_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHeader>, FrameError> {
+    header(bytes, max_payload, false)
+}
+
+/// The same, of a client that may compress its messages (RFC 7692): the first frame of one says that it has.
+///
+/// # Errors
+/// The same, and a control frame or a continuation that says so.
+pub fn compressed_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHeader>, FrameError> {
+    header(bytes, max_payload, true)
+}
+
+fn header(bytes: &[u8], max_payload: usize, may_compress: bool) -> Result<Option<ClientHeader>, FrameError> {
     let (Some(&first), Some(&second)) = (bytes.first(), bytes.get(1)) else { return Ok(None) };
-    if first & 0x70 != 0 || second & 0x80 == 0 {
+    let compressed = first & RSV1 != 0;
+    if first & 0x30 != 0 || second & 0x80 == 0 || compressed && !may_compress {
         return Err(FrameError::Protocol);
     }
     let opcode = OpCode::from_bits(first & 0x0F).ok_or(FrameError::Protocol)?;
+    if compressed && !matches!(opcode, OpCode::Text | OpCode::Binary) {
+        return Err(FrameError::Protocol);
+    }
     let fin = first & 0x80 != 0;
     let short = second & 0x7F;
     if opcode.is_control() && (!fin || short > 125) {
@@ -113,7 +135,7 @@ pub fn client_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHe
     }
     let Some(key) = bytes.get(mask_at..mask_at + 4) else { return Ok(None) };
     let mask = [key[0], key[1], key[2], key[3]];
-    Ok(Some(ClientHeader { fin, opcode, mask, header_len: mask_at + 4, payload_len: payload_len as usize }))
+    Ok(Some(ClientHeader { fin, compressed, opcode, mask, header_len: mask_at + 4, payload_len: payload_len as usize }))
 }
 
 /// Takes the mask off (or puts it on), eight bytes at a time.
@@ -150,10 +172,19 @@ pub fn server_header(opcode: OpCode, payload_len: usize) -> ([u8; MAX_SERVER_HEA
 
 /// Appends an unfragmented frame without a mask.
 pub fn encode(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
-    let (header, length) = server_header(opcode, payload.len());
-    out.reserve(length + payload.len());
+    encode_parts(out, opcode, false, &[payload]);
+}
+
+/// The same, of a payload in several parts, which may be compressed.
+pub fn encode_parts(out: &mut BytesMut, opcode: OpCode, compressed: bool, parts: &[&[u8]]) {
+    let payload_len = parts.iter().map(|part| part.len()).sum();
+    let (mut header, length) = server_header(opcode, payload_len);
+    if compressed {
+        header[0] |= RSV1;
+    }
+    out.reserve(length + payload_len);
     out.put_slice(&header[..length]);
-    out.put_slice(payload);
+    parts.iter().for_each(|part| out.put_slice(part));
 }
 
 /// Appends a frame as a client would write it. The server has no use for it; tests and load generators have.
@@ -170,10 +201,16 @@ pub fn encode_client(out: &mut BytesMut, fin: bool, opcode: OpCode, payload: &[u
     unmask(&mut out[start..], mask);
 }
 
-/// Walks over whole frames that [`encode`] wrote.
-pub fn server_frames(mut frames: &[u8]) -> impl Iterator<Item = (OpCode, &[u8])> {
+/// Walks over whole frames that [`encode`] wrote, and gives what is in them, be it compressed or not.
+pub fn server_frames(frames: &[u8]) -> impl Iterator<Item = (OpCode, &[u8])> {
+    written_frames(frames).map(|(opcode, _, payload)| (opcode, payload))
+}
+
+/// The same, and whether each is compressed.
+pub fn written_frames(mut frames: &[u8]) -> impl Iterator<Item = (OpCode, bool, &[u8])> {
     std::iter::from_fn(move || {
-        let opcode = OpCode::from_bits(frames.first()? & 0x0F)?;
+        let first = *frames.first()?;
+        let opcode = OpCode::from_bits(first & 0x0F)?;
         let (length, header): (usize, usize) = match frames.get(1)? {
             126 => (u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?) as usize, 4),
             127 => (u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?) as usize, 10),
@@ -182,7 +219,7 @@ pub fn server_frames(mut frames: &[u8]) -> impl Iterator<Item = (OpCode, &[u8])>
         let end = header.checked_add(length)?;
         let payload = frames.get(header..end)?;
         frames = &frames[end..];
-        Some((opcode, payload))
+        Some((opcode, first & RSV1 != 0, payload))
     })
 }
 
@@ -208,6 +245,12 @@ mod tests {
         assert_eq!(refused(b"\x81\x05"), FrameError::Protocol, "no mask");
         for bit in [0x40, 0x20, 0x10] {
             assert_eq!(refused(&[0x81 | bit, 0x80]), FrameError::Protocol, "reserved bit");
+        }
+        for bit in [0x60, 0x50, 0x20, 0x10] {
+            assert_eq!(compressed_header(&[0x81 | bit, 0x80], 1000), Err(FrameError::Protocol), "reserved bit");
+        }
+        for opcode in [0, 8, 9, 0xA] {
+            assert_eq!(compressed_header(&[0xC0 | opcode, 0x80], 1000), Err(FrameError::Protocol), "only a message is compressed");
         }
         for opcode in [3, 4, 5, 6, 7, 0xB, 0xC, 0xD, 0xE, 0xF] {
             assert_eq!(refused(&[0x80 | opcode, 0x80]), FrameError::Protocol, "reserved opcode");

@@ -74,7 +74,7 @@ pub fn element(list: &str, index: usize) -> Option<&str> {
     Some(&list[at..end])
 }
 
-fn space(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
@@ -148,7 +148,7 @@ fn key(bytes: &[u8], at: usize) -> Option<usize> {
     (bytes.get(colon) == Some(&b':')).then(|| space(bytes, colon + 1))
 }
 
-fn string(bytes: &[u8], quote: usize) -> Option<usize> {
+pub(super) fn string(bytes: &[u8], quote: usize) -> Option<usize> {
     let mut at = quote + 1;
     loop {
         match *bytes.get(at)? {
@@ -174,7 +174,7 @@ fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     bytes[at..].starts_with(word).then(|| at + word.len())
 }
 
-fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
     let digits = |from: usize| {
         let count = bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         (count > 0).then_some(from + count)

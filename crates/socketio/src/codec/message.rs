@@ -41,6 +41,7 @@ pub struct Reader {
 #[derive(Debug)]
 struct Partial {
     opcode: OpCode,
+    compressed: bool,
     data: Vec<u8>,
     fragments: usize,
     /// How much of a text has been seen to be UTF-8; behind it is at most the beginning of a character.
@@ -57,6 +58,11 @@ struct Coming {
     left: usize,
 }
 
+/// Reads a frame's header: whether messages may be compressed is the difference.
+trait ReadHeader: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy {}
+
+impl<T: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy> ReadHeader for T {}
+
 impl Reader {
     /// Takes what was read, which it unmasks in place, and gives each message to `each`. When `each` breaks, the rest is
     /// kept for the next call, and `Break` comes back; that call may bring no bytes at all.
@@ -69,14 +75,38 @@ impl Reader {
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
+        self.feed_by(frame::client_header, bytes, limits, each)
+    }
+
+    /// The same, of a client that may compress its messages. The limit is the message's that is inflated.
+    ///
+    /// # Errors
+    /// The same, and what is said to be compressed and is not.
+    #[cfg(feature = "deflate")]
+    pub fn feed_compressed(
+        &mut self,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
+        self.feed_by(frame::compressed_header, bytes, limits, each)
+    }
+
+    fn feed_by(
+        &mut self,
+        header: impl ReadHeader,
+        bytes: &mut [u8],
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FrameError> {
         if self.carry.is_empty() {
-            let (used, flow) = self.parse(bytes, limits, each)?;
+            let (used, flow) = self.parse(header, bytes, limits, each)?;
             self.carry.extend_from_slice(&bytes[used..]);
             return Ok(flow);
         }
         let mut carry = std::mem::take(&mut self.carry);
         carry.extend_from_slice(bytes);
-        let (used, flow) = self.parse(&mut carry, limits, each)?;
+        let (used, flow) = self.parse(header, &mut carry, limits, each)?;
         if used < carry.len() {
             carry.drain(..used);
             self.carry = carry;
@@ -96,6 +126,7 @@ impl Reader {
 
     fn parse(
         &mut self,
+        header: impl ReadHeader,
         bytes: &mut [u8],
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
@@ -103,13 +134,13 @@ impl Reader {
         let mut used = 0;
         loop {
             if self.partial.as_ref().is_some_and(|partial| partial.coming.left > 0) {
-                let (taken, flow) = self.take(&mut bytes[used..], each)?;
+                let (taken, flow) = self.take(&mut bytes[used..], limits, each)?;
                 used += taken;
                 if flow.is_break() || used == bytes.len() {
                     return Ok((used, flow));
                 }
             }
-            let Some(header) = frame::client_header(&bytes[used..], limits.max_payload)? else { break };
+            let Some(header) = header(&bytes[used..], limits.max_payload)? else { break };
             let start = used + header.header_len;
             let flow = if let Some(payload) = bytes.get_mut(start..start + header.payload_len) {
                 used = start + header.payload_len;
@@ -140,14 +171,14 @@ impl Reader {
         let is_alone = header.opcode != OpCode::Continuation && header.fin && self.partial.is_none();
         if !header.opcode.is_control() && !is_alone {
             self.begin(header, limits)?;
-            return Ok(self.take(payload, each)?.1);
+            return Ok(self.take(payload, limits, each)?.1);
         }
         frame::unmask(payload, header.mask);
         Ok(each(match header.opcode {
             OpCode::Ping => Message::Ping(payload),
             OpCode::Pong => Message::Pong,
             OpCode::Close => Message::Close(close_code(payload)?),
-            opcode => message(opcode, payload)?,
+            opcode => return deliver(opcode, header.compressed, payload, limits, each),
         }))
     }
 
@@ -163,7 +194,10 @@ impl Reader {
                 partial.coming = coming;
             }
             (None, OpCode::Continuation) | (Some(_), _) => return Err(FrameError::Protocol),
-            (None, opcode) => self.partial = Some(Box::new(Partial { opcode, data: Vec::new(), fragments: 1, checked: 0, coming })),
+            (None, opcode) => {
+                let compressed = header.compressed;
+                self.partial = Some(Box::new(Partial { opcode, compressed, data: Vec::new(), fragments: 1, checked: 0, coming }));
+            }
         }
         Ok(())
     }
@@ -172,6 +206,7 @@ impl Reader {
     fn take(
         &mut self,
         bytes: &mut [u8],
+        limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<(usize, ControlFlow<()>), FrameError> {
         let Some(partial) = &mut self.partial else { return Ok((0, ControlFlow::Continue(()))) };
@@ -181,11 +216,11 @@ impl Reader {
         partial.coming.mask.rotate_left(taken % 4);
         partial.coming.left -= taken;
         partial.data.extend_from_slice(part);
-        if partial.opcode == OpCode::Text {
+        if partial.opcode == OpCode::Text && !partial.compressed {
             partial.check()?;
         }
         match self.partial.take_if(|partial| partial.coming.left == 0 && partial.coming.fin) {
-            Some(whole) => Ok((taken, each(message(whole.opcode, &whole.data)?))),
+            Some(whole) => Ok((taken, deliver(whole.opcode, whole.compressed, &whole.data, limits, each)?)),
             None => Ok((taken, ControlFlow::Continue(()))),
         }
     }
@@ -201,6 +236,22 @@ impl Partial {
         }
         Ok(())
     }
+}
+
+/// Gives a message away that is whole.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no message is compressed"))]
+fn deliver(
+    opcode: OpCode,
+    compressed: bool,
+    data: &[u8],
+    limits: Limits,
+    each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, FrameError> {
+    #[cfg(feature = "deflate")]
+    if compressed {
+        return super::deflate::inflate(data, limits.max_payload, |data| Ok(each(message(opcode, data)?)));
+    }
+    Ok(each(message(opcode, data)?))
 }
 
 fn message(opcode: OpCode, data: &[u8]) -> Result<Message<'_>, FrameError> {
@@ -300,6 +351,46 @@ mod tests {
         let mut start = *b"\x82\xFF\x00\x00\x00\x00\x3F\xFF\xFF\xFF\0\0\0\0abc";
         assert!(reader.feed(&mut start, limits, &mut |_| ControlFlow::Continue(())).is_ok());
         assert!(reader.kept() < 100, "{}", reader.kept());
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn compressed_messages_are_read_like_others() {
+        use crate::codec::deflate;
+        let text = "é".repeat(400);
+        let message = deflate::message(OpCode::Text, text.as_bytes(), 6).unwrap();
+        let not_utf8 = deflate::message(OpCode::Text, &[0xC3; 300], 6).unwrap();
+        let bomb = deflate::message(OpCode::Binary, &[0; 1001], 6).unwrap();
+        let read = |frames: &[(u8, &[u8])]| {
+            let mut bytes = Vec::new();
+            for (first, payload) in frames {
+                let start = bytes.len();
+                bytes.extend_from_slice(&client(&[(true, OpCode::Text, payload)]));
+                bytes[start] = *first;
+            }
+            let mut seen = Vec::new();
+            let mut each = |message: Message<'_>| {
+                seen.push(match message {
+                    Message::Text(text) => text.to_owned(),
+                    other => format!("{other:?}"),
+                });
+                ControlFlow::Continue(())
+            };
+            Reader::default().feed_compressed(&mut bytes, LIMITS, &mut each).map(|_| seen)
+        };
+        let (start, end) = message.split_at(3);
+        assert_eq!(read(&[(0xC1, &message), (0x81, b"plain")]), Ok(vec![text.clone(), "plain".to_owned()]));
+        assert_eq!(
+            read(&[(0x41, start), (0x89, b"p"), (0x00, b""), (0x80, end), (0xC2, &[0])]),
+            Ok(vec!["Ping([112])".to_owned(), text, "Binary([])".to_owned()])
+        );
+        assert_eq!(read(&[(0xC1, &not_utf8)]), Err(FrameError::Utf8));
+        assert_eq!(read(&[(0xC2, &bomb)]), Err(FrameError::TooBig));
+        assert_eq!(read(&[(0xC1, b"")]), Err(FrameError::Deflate));
+        assert_eq!(read(&[(0x41, start), (0xC0, end)]), Err(FrameError::Protocol), "said again by a continuation");
+        assert_eq!(read(&[(0xC9, b"p")]), Err(FrameError::Protocol));
+        let plain = Reader::default().feed(&mut [0xC1, 0x81, 0, 0, 0, 0, 0], LIMITS, &mut |_| ControlFlow::Continue(()));
+        assert_eq!(plain, Err(FrameError::Protocol), "never agreed on");
     }
 
     proptest! {

@@ -60,6 +60,15 @@ pub enum PacketError {
     Placeholder,
 }
 
+/// The parts of a packet's text, of either side.
+pub(super) struct Head<'a> {
+    pub(super) kind: u8,
+    pub(super) attachments: usize,
+    pub(super) namespace: &'a str,
+    pub(super) id: Option<u64>,
+    pub(super) rest: &'a str,
+}
+
 /// Names that stand for something else, in the client or in Node.
 const RESERVED: [&str; 6] = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
@@ -68,26 +77,13 @@ const RESERVED: [&str; 6] = ["connect", "connect_error", "disconnect", "disconne
 /// # Errors
 /// When it is not one that a well-meaning client sends.
 pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<Incoming<'_>, PacketError> {
-    let kind = *text.as_bytes().first().ok_or(PacketError::Kind)?;
-    if !matches!(kind, b'0'..=b'3' | b'5' | b'6') {
+    let Head { kind, attachments, namespace, id, rest } = head(text)?;
+    if kind == b'4' {
         return Err(PacketError::Kind);
     }
-    let mut rest = &text[1..];
-    let mut attachments = 0;
-    if matches!(kind, b'5' | b'6') {
-        let (count, after) = digits(rest);
-        attachments = count.parse().map_err(|_| PacketError::Attachments)?;
-        rest = after.strip_prefix('-').ok_or(PacketError::Attachments)?;
-        if attachments == 0 || attachments > max_attachments {
-            return Err(PacketError::Attachments);
-        }
+    if attachments > max_attachments {
+        return Err(PacketError::Attachments);
     }
-    let mut namespace = "/";
-    if rest.starts_with('/') {
-        (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
-    }
-    let (id, rest) = digits(rest);
-    let id: Option<u64> = if id.is_empty() { None } else { Some(id.parse().map_err(|_| PacketError::AckId)?) };
     match kind {
         b'0' => {
             let auth = (!rest.is_empty()).then_some(rest);
@@ -99,10 +95,7 @@ pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<
         b'1' if rest.is_empty() => Ok(Incoming::Disconnect { namespace }),
         b'2' | b'5' => {
             let parts = json::event(rest, max_nesting).ok_or(PacketError::Payload)?;
-            let name = parts.escaped_name.as_deref().unwrap_or(&rest[parts.name.clone()]);
-            if RESERVED.contains(&name) {
-                return Err(PacketError::ReservedName);
-            }
+            check_name(rest, &parts)?;
             if kind == b'5' && !json::placeholders_in_range(rest, attachments) {
                 return Err(PacketError::Placeholder);
             }
@@ -118,6 +111,36 @@ pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<
         }
         _ => Err(PacketError::Payload),
     }
+}
+
+pub(super) fn head(text: &str) -> Result<Head<'_>, PacketError> {
+    let kind = *text.as_bytes().first().ok_or(PacketError::Kind)?;
+    if !matches!(kind, b'0'..=b'6') {
+        return Err(PacketError::Kind);
+    }
+    let mut rest = &text[1..];
+    let mut attachments = 0;
+    if matches!(kind, b'5' | b'6') {
+        let (count, after) = digits(rest);
+        attachments = count.parse().map_err(|_| PacketError::Attachments)?;
+        rest = after.strip_prefix('-').ok_or(PacketError::Attachments)?;
+        if attachments == 0 {
+            return Err(PacketError::Attachments);
+        }
+    }
+    let mut namespace = "/";
+    if rest.starts_with('/') {
+        (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
+    }
+    let (id, rest) = digits(rest);
+    let id: Option<u64> = if id.is_empty() { None } else { Some(id.parse().map_err(|_| PacketError::AckId)?) };
+    Ok(Head { kind, attachments, namespace, id, rest })
+}
+
+/// Refuses an event by its name.
+pub(super) fn check_name(text: &str, parts: &EventParts) -> Result<(), PacketError> {
+    let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]);
+    if RESERVED.contains(&name) { Err(PacketError::ReservedName) } else { Ok(()) }
 }
 
 fn digits(text: &str) -> (&str, &str) {

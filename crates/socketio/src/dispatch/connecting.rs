@@ -34,7 +34,7 @@ impl Dispatch {
                 let opened = (self.entries.len() < server.config.max_namespaces).then(|| server.namespaces.open(name));
                 let Some(Some(namespace)) = opened else {
                     let why = if opened.is_none() { "Too many namespaces" } else { "Invalid namespace" };
-                    let _ = session.push(Packet::connect_error(name, why, None).into_frames(), None);
+                    let _ = session.send(&Packet::connect_error(name, why, None), None);
                     return Ok(());
                 };
                 self.entries.reserve_exact(1);
@@ -102,7 +102,7 @@ impl Dispatch {
             Err(ConnectError { message, data }) => {
                 self.entries.swap_remove(at);
                 let data = data.as_deref().map(RawValue::get);
-                let _ = session.push(Packet::connect_error(name, &message, data).into_frames(), None);
+                let _ = session.send(&Packet::connect_error(name, &message, data), None);
             }
         }
     }

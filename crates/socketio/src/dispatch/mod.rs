@@ -2,8 +2,10 @@
 //! so that none of it needs a lock.
 
 mod connecting;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 
-use std::{collections::VecDeque, sync::Arc, task::Context};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, task::Context};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -11,10 +13,10 @@ use tokio::time::Instant;
 use self::connecting::Connecting;
 
 use crate::{
-    AckReply, BoxFuture, DisconnectReason,
+    AckReply, BoxFuture, DisconnectReason, Parser,
     codec::{
         json::EventParts,
-        packet::{self, Incoming},
+        packet::{self, Incoming, PacketError},
     },
     namespace::AnyNamespace,
     session::Session,
@@ -87,6 +89,9 @@ type Outcome = Result<(), DisconnectReason>;
 impl Dispatch {
     /// Takes a text message. `Err` ends the connection.
     pub(crate) fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
+        if session.server.config.parser != Parser::Json {
+            return Err(DisconnectReason::ParseError);
+        }
         if self.holds() {
             if !self.leaves_at_once(session, text) {
                 self.put_off(Data::Text(text.into()), text.len());
@@ -97,13 +102,15 @@ impl Dispatch {
     }
 
     /// Takes a binary message. `Err` ends the connection.
-    pub(crate) fn binary(&mut self, data: Bytes) -> Outcome {
+    pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         if self.holds() {
             let bytes = data.len();
-            self.put_off(Data::Binary(data), bytes);
+            if !self.leaves_at_once_by(session, &data) {
+                self.put_off(Data::Binary(data), bytes);
+            }
             return Ok(());
         }
-        self.take_binary(data)
+        self.take_binary(session, data)
     }
 
     fn holds(&self) -> bool {
@@ -118,6 +125,10 @@ impl Dispatch {
             return false;
         }
         let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
+        self.leave_at_once(session, namespace)
+    }
+
+    fn leave_at_once(&mut self, session: &Session, namespace: &str) -> bool {
         let Some(at) = self.find(namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
         self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // There may be nothing any more that holds back what waits.
@@ -178,7 +189,7 @@ impl Dispatch {
                 }
                 Data::Binary(data) => {
                     pending.bytes -= data.len() + PENDING_OVERHEAD;
-                    self.take_binary(data)?;
+                    self.take_binary(session, data)?;
                 }
             }
         }
@@ -189,14 +200,13 @@ impl Dispatch {
             return Err(DisconnectReason::ParseError);
         }
         let config = &session.server.config;
-        let packet = packet::decode(text, config.max_attachments, config.max_nesting).map_err(|error| {
-            tracing::debug!(?error, "a packet that makes no sense");
-            DisconnectReason::ParseError
-        })?;
+        let packet = packet::decode(text, config.max_attachments, config.max_nesting).map_err(refused)?;
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => self.event(namespace, text.into(), &parts, Vec::new(), ack),
+            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
+                self.event(session, namespace, text.into(), &parts, Vec::new(), ack)
+            }
             Incoming::Event { namespace, ack, text, parts, attachments } => {
                 let packet = PartialPacket::Event { text: text.into(), parts, ack };
                 self.start_partial(namespace, packet, attachments);
@@ -217,7 +227,15 @@ impl Dispatch {
         self.partial = Some(Box::new(partial));
     }
 
-    fn take_binary(&mut self, data: Bytes) -> Outcome {
+    fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+        match session.server.config.parser {
+            Parser::Json => self.take_attachment(session, data),
+            #[cfg(feature = "msgpack")]
+            Parser::MsgPack => self.take_msgpack(session, &data),
+        }
+    }
+
+    fn take_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.attachments.push(data);
         let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
@@ -225,7 +243,7 @@ impl Dispatch {
         };
         let Partial { namespace, packet, attachments, .. } = *whole;
         match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(&namespace, text, &parts, attachments, ack),
+            PartialPacket::Event { text, parts, ack } => self.event(session, &namespace, text, &parts, attachments, ack),
             PartialPacket::Ack { id, args } => self.acknowledged(&namespace, id, AckReply { args, attachments }),
         }
     }
@@ -246,9 +264,23 @@ impl Dispatch {
         Ok(())
     }
 
-    fn event(&mut self, name: &str, text: Box<str>, parts: &EventParts, attachments: Vec<Bytes>, ack: Option<u64>) -> Outcome {
+    fn event(
+        &mut self,
+        session: &Session,
+        name: &str,
+        text: Box<str>,
+        parts: &EventParts,
+        attachments: Vec<Bytes>,
+        ack: Option<u64>,
+    ) -> Outcome {
         if let Some((at, socket)) = self.socket(name)? {
+            let server = &session.server;
+            server.observe(|observer| observer.event(name, parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()])));
+            let began = server.observer.is_some().then(Instant::now);
             let future = socket.event(text, parts, attachments, ack);
+            if let Some(began) = began {
+                server.observe(|observer| observer.handled(name, began.elapsed()));
+            }
             self.hold = future.map(|future| Hold { namespace: self.entries[at].namespace.clone(), future });
             self.fresh |= self.hold.is_some();
         }
@@ -299,9 +331,23 @@ impl Dispatch {
         self.connecting.clear();
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
-                end(session, socket, reason);
+                // A handler that panics has said so by its panic; the others must be told all the same.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }
         }
+    }
+}
+
+fn refused(error: PacketError) -> DisconnectReason {
+    tracing::debug!(?error, "a packet that makes no sense");
+    DisconnectReason::ParseError
+}
+
+#[cfg(not(feature = "msgpack"))]
+impl Dispatch {
+    /// Whether a binary message is one that leaves: never in JSON.
+    fn leaves_at_once_by(&mut self, _: &Session, _: &Bytes) -> bool {
+        false
     }
 }
 

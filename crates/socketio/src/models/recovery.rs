@@ -16,7 +16,7 @@ fn recoverable() -> (SocketIo, Arc<Session>, Arc<Recovering>) {
 }
 
 fn emit(recovering: &Recovering, number: u64) {
-    recovering.push_events(&Packet::event("/", "n", &number.to_string()).into_frames(), None).unwrap();
+    recovering.push_events(&Packet::event("/", "n", &number.to_string()), None).unwrap();
 }
 
 /// Takes what is queued, which must go on where the client stopped. Gives where it stops now.
@@ -40,7 +40,7 @@ fn come_back(io: &SocketIo, recovering: &Recovering, session: &Arc<Session>, has
     let next = self::session(io, TransportKind::WebSocket);
     let asked = Asked { pid: recovering.pid.as_str().to_owned(), offset: Some(format!("{has}.7")) };
     let after = recovering.resumes_after(&asked).unwrap();
-    assert!(recovering.resume(&next, after, &Packet::connected("/", "x", None).into_frames()));
+    assert!(recovering.resume(&next, after, &Packet::connected("/", "x", None)));
     next
 }
 
@@ -74,12 +74,12 @@ fn a_socket_that_waits_is_given_to_one_only() {
         emit(&recovering, 1);
         let [one, other] = [0; 2].map(|_| {
             let (recovering, session) = (recovering.clone(), session(&io, TransportKind::WebSocket));
-            thread::spawn(move || (recovering.resume(&session, 0, &Packet::connected("/", "x", None).into_frames()), session))
+            thread::spawn(move || (recovering.resume(&session, 0, &Packet::connected("/", "x", None)), session))
         });
         let gave_up = recovering.give_up(None).is_some();
         let ((one, one_session), (other, other_session)) = (one.join().unwrap(), other.join().unwrap());
         assert_eq!([gave_up, one, other].iter().filter(|has_it| **has_it).count(), 1);
-        let late = recovering.push_events(&Packet::event("/", "n", "2").into_frames(), None);
+        let late = recovering.push_events(&Packet::event("/", "n", "2"), None);
         assert_eq!(late.is_err(), gave_up);
         assert_eq!((take(&one_session, 0), take(&other_session, 0)), (if one { 2 } else { 0 }, if other { 2 } else { 0 }));
         assert_eq!(io.server.recoverable.waiting(), 0);

@@ -42,14 +42,14 @@ fn nobody_who_is_gone_is_in_a_room() {
             thread::spawn(move || act(&namespace.rooms, key, &any))
         };
         let joining = spawn(|rooms, key, any| {
-            rooms.join(key, any, "kitchen");
-            rooms.join(key, any, "hall");
+            rooms.join(any, "kitchen", usize::MAX);
+            rooms.join(any, "hall", usize::MAX);
             rooms.leave(key, "kitchen");
-            rooms.join(key, any, "kitchen");
+            rooms.join(any, "kitchen", usize::MAX);
         });
-        let joined_by_others = spawn(|rooms, key, any| {
+        let joined_by_others = spawn(|rooms, key, _| {
             for socket in rooms.find(&Target::default()) {
-                rooms.join(socket.id().key(), any, "hall");
+                rooms.join(&socket, "hall", usize::MAX);
             }
             rooms.leave(key, "hall");
         });
@@ -76,7 +76,7 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
             let (namespace, has_joined) = (namespace.clone(), has_joined.clone());
             move || {
                 let any: Arc<dyn AnySocket> = staying.clone();
-                namespace.rooms.join(AnySocket::id(&*staying).key(), &any, "kitchen");
+                namespace.rooms.join(&any, "kitchen", usize::MAX);
                 has_joined.store(true, Ordering::SeqCst);
             }
         });
@@ -84,7 +84,7 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
             let (namespace, is_gone, session) = (namespace.clone(), is_gone.clone(), going_session.clone());
             move || {
                 let any: Arc<dyn AnySocket> = going.clone();
-                namespace.rooms.join(AnySocket::id(&*going).key(), &any, "kitchen");
+                namespace.rooms.join(&any, "kitchen", usize::MAX);
                 any.ended(&session, DisconnectReason::TransportClose);
                 is_gone.store(true, Ordering::SeqCst);
             }

@@ -1,6 +1,7 @@
 //! The events of one socket that its client may not have received.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -8,13 +9,25 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+#[cfg(feature = "deflate")]
+use crate::codec::deflate;
+#[cfg(feature = "msgpack")]
+use crate::codec::msgpack;
 use crate::{
-    Recovery,
+    Parser, Recovery,
     codec::frame::{self, OpCode},
 };
 
 /// What an event is counted as on top of its bytes.
 const OVERHEAD: usize = 64;
+
+/// How a socket's offsets are written.
+#[derive(Clone, Copy)]
+pub(super) struct Offsets<'a> {
+    /// What stands behind the number.
+    pub(super) suffix: &'a str,
+    pub(super) parser: Parser,
+}
 
 /// A run of events without a gap, up to the newest.
 #[derive(Default)]
@@ -40,8 +53,8 @@ impl Event {
 impl Kept {
     /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing had to be let go for them. `total`
     /// counts the bytes of all sockets.
-    pub(super) fn add(&mut self, frames: &[u8], suffix: &str, limits: &Recovery, total: &AtomicUsize) -> (Bytes, bool) {
-        let (tagged, starts) = tag(frames, self.last + 1.., suffix);
+    pub(super) fn add(&mut self, frames: &[u8], offsets: Offsets<'_>, limits: &Recovery, total: &AtomicUsize) -> (Bytes, bool) {
+        let (tagged, starts) = tag(frames, self.last + 1.., offsets);
         let now = Instant::now();
         for (at, &start) in starts.iter().enumerate() {
             let end = starts.get(at + 1).copied().unwrap_or(tagged.len());
@@ -62,9 +75,14 @@ impl Kept {
         (tagged, complete)
     }
 
+    /// Gives compressed frames the offsets that [`Self::add`] is about to give them.
+    pub(super) fn tag_next(&self, compressed: &[u8], offsets: Offsets<'_>) -> Bytes {
+        tag(compressed, self.last + 1.., offsets).0
+    }
+
     /// Gives what these frames hold the offset of the newest event that is kept.
-    pub(super) fn pass(&self, frames: &[u8], suffix: &str) -> Bytes {
-        tag(frames, std::iter::repeat(self.last), suffix).0
+    pub(super) fn pass(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
+        tag(frames, std::iter::repeat(self.last), offsets).0
     }
 
     fn drop_oldest(&mut self, total: &AtomicUsize) -> bool {
@@ -117,23 +135,50 @@ impl Kept {
 }
 
 /// Puts an offset behind the arguments of every event in these frames, numbered so. Gives where each event starts.
-fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, suffix: &str) -> (Bytes, Vec<usize>) {
-    let mut tagged = BytesMut::with_capacity(frames.len() + suffix.len() + 32);
+fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, offsets: Offsets<'_>) -> (Bytes, Vec<usize>) {
+    let mut tagged = BytesMut::with_capacity(frames.len() + offsets.suffix.len() + 32);
     let mut starts = Vec::new();
-    for (opcode, data) in frame::server_frames(frames) {
-        // Events are text that ends with the bracket of their array; their attachments follow as they are.
-        let Some(open) = data.strip_suffix(b"]").filter(|_| opcode == OpCode::Text) else {
-            frame::encode(&mut tagged, opcode, data);
-            continue;
+    for (opcode, compressed, data) in frame::written_frames(frames) {
+        let start = tagged.len();
+        let offset = || format!("{}{}", numbers.next().unwrap_or_default(), offsets.suffix);
+        let is_event = match offsets.parser {
+            Parser::Json => tag_text(&mut tagged, opcode, compressed, data, offset),
+            #[cfg(feature = "msgpack")]
+            Parser::MsgPack => tag_msgpack(&mut tagged, data, offset),
         };
-        starts.push(tagged.len());
-        let offset = format!(",\"{}{suffix}\"]", numbers.next().unwrap_or_default());
-        let (header, length) = frame::server_header(OpCode::Text, open.len() + offset.len());
-        tagged.extend_from_slice(&header[..length]);
-        tagged.extend_from_slice(open);
-        tagged.extend_from_slice(offset.as_bytes());
+        if is_event {
+            starts.push(start);
+        } else {
+            frame::encode_parts(&mut tagged, opcode, compressed, &[data]);
+        }
     }
     (tagged.freeze(), starts)
+}
+
+/// Appends an event with its offset. False if it is none: events are text that ends with the bracket of their array, and their attachments
+/// follow as they are.
+fn tag_text(tagged: &mut BytesMut, opcode: OpCode, compressed: bool, data: &[u8], offset: impl FnOnce() -> String) -> bool {
+    let Some(open) = data.strip_suffix(&*ending("]", compressed)).filter(|_| opcode == OpCode::Text) else { return false };
+    let last = format!(",\"{}\"]", offset());
+    frame::encode_parts(tagged, OpCode::Text, compressed, &[open, &ending(&last, compressed)]);
+    true
+}
+
+#[cfg(feature = "msgpack")]
+fn tag_msgpack(tagged: &mut BytesMut, data: &[u8], offset: impl FnOnce() -> String) -> bool {
+    let Some((start, rest, end)) = msgpack::append(data, offset) else { return false };
+    frame::encode_parts(tagged, OpCode::Binary, false, &[&start, rest, &end]);
+    true
+}
+
+/// What a text ends with whose last characters are these.
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no text is compressed"))]
+fn ending(last: &str, compressed: bool) -> Cow<'_, [u8]> {
+    #[cfg(feature = "deflate")]
+    if compressed {
+        return Cow::Owned(deflate::ending(last.as_bytes()));
+    }
+    Cow::Borrowed(last.as_bytes())
 }
 
 #[cfg(test)]
@@ -149,6 +194,10 @@ mod tests {
         String::from_utf8(payload).unwrap()
     }
 
+    fn offsets(suffix: &str) -> Offsets<'_> {
+        Offsets { suffix, parser: Parser::Json }
+    }
+
     fn limits(max_bytes: usize) -> Recovery {
         Recovery { max_bytes, ..Recovery::default() }
     }
@@ -158,7 +207,7 @@ mod tests {
         let binary = Packet::binary_event("/a", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
         let batch = Packet::batch([Packet::event("/a", "x", ""), binary, Packet::event("/a", "y", "1")]);
         let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
-        let (tagged, complete) = kept.add(&batch.into_frames(), ".7", &limits(10_000), &total);
+        let (tagged, complete) = kept.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
         assert!(complete);
         let whole =
             "42/a,[\"x\",\"1.7\"]\u{1e}451-/a,[\"b\",{\"_placeholder\":true,\"num\":0},\"2.7\"]\u{1e}bAQ==\u{1e}42/a,[\"y\",1,\"3.7\"]";
@@ -169,6 +218,49 @@ mod tests {
         assert_eq!((1..=4).map(|after| kept.reaches_back_to(after)).collect::<Vec<_>>(), [false, true, true, false]);
     }
 
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn compressed_events_get_the_offsets_that_are_kept() {
+        let long = format!("\"{}\"", "ab".repeat(300));
+        let binary = Packet::binary_event("/", "b", &format!("{long},{{\"_placeholder\":true,\"num\":0}}"), &[vec![1; 900].into()]);
+        let batch = Packet::batch([Packet::event("/", "x", &long), Packet::event("/", "y", "1"), binary]);
+        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let how = crate::Deflate { threshold: 100, ..crate::Deflate::default() };
+        let compressed = kept.tag_next(batch.compressed(&how).unwrap(), offsets(".7"));
+        let (tagged, _) = kept.add(batch.frames(), offsets(".7"), &limits(10_000), &total);
+        let mut inflated = BytesMut::new();
+        let mut count = 0;
+        for (opcode, compressed, data) in frame::written_frames(&compressed) {
+            if compressed {
+                count += 1;
+                let again = |data: &[u8]| {
+                    frame::encode(&mut inflated, opcode, data);
+                    Ok(())
+                };
+                deflate::inflate(data, 2_000, again).unwrap();
+            } else {
+                frame::encode(&mut inflated, opcode, data);
+            }
+        }
+        assert_eq!((count, inflated.freeze()), (3, tagged));
+    }
+
+    #[cfg(feature = "msgpack")]
+    #[test]
+    fn every_event_in_msgpack_gets_its_own_offset() {
+        let binary = |more: &str| {
+            Packet::binary_event("/a", "b", &format!("{{\"_placeholder\":true,\"num\":0}}{more}"), &[Bytes::from_static(&[1])])
+        };
+        let batch = Packet::batch([Packet::event("/", "x", ""), binary("")]);
+        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let offsets = Offsets { suffix: ".7", parser: Parser::MsgPack };
+        let (tagged, _) = kept.add(batch.msgpack().frames(), offsets, &limits(10_000), &total);
+        let wanted = [Packet::event("/", "x", "\"1.7\""), binary(",\"2.7\"")];
+        assert_eq!(tagged, Packet::batch(wanted.clone()).msgpack().frames());
+        let kept: Vec<_> = kept.frames().collect();
+        assert_eq!(kept, [wanted[0].msgpack().frames(), wanted[1].msgpack().frames()]);
+    }
+
     proptest! {
         #[test]
         fn what_is_kept_is_bounded_without_a_gap_and_counted(sizes in prop::collection::vec(0usize..400, 1..40), max in 0usize..1_000) {
@@ -176,7 +268,7 @@ mod tests {
             let limits = limits(max);
             for (number, size) in sizes.iter().enumerate() {
                 let packet = Packet::event("/", "e", &format!("\"{}\"", "x".repeat(*size)));
-                kept.add(&packet.into_frames(), ".1", &limits, &total);
+                kept.add(&packet.into_frames(), offsets(".1"), &limits, &total);
                 prop_assert!(kept.bytes <= max);
                 prop_assert_eq!(kept.bytes, kept.events.iter().map(Event::bytes).sum::<usize>());
                 prop_assert_eq!(kept.bytes, total.load(Ordering::Relaxed));

@@ -14,14 +14,14 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use self::kept::Kept;
+use self::kept::{Kept, Offsets};
 use crate::{
-    ConnectRequest, DisconnectReason, EmitError,
+    ConnectRequest, DisconnectReason, EmitError, Packet,
     id::Id,
     session::{Item, Session},
     socket::AnySocket,
@@ -148,26 +148,33 @@ impl Recovering {
         matches!(state.carried, Carried::Now).then(|| state.session.clone())
     }
 
+    fn offsets(&self, session: &Session) -> Offsets<'_> {
+        Offsets { suffix: &self.suffix, parser: session.server.config.parser }
+    }
+
     /// Queues what is not kept.
-    pub(crate) fn push(&self, frames: Bytes) -> Result<(), EmitError> {
-        self.attached().ok_or(EmitError::Closed)?.push(frames, None)
+    pub(crate) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
+        self.attached().ok_or(EmitError::Closed)?.send(packet, None)
     }
 
     /// Gives each event its offset, keeps it, and queues it if there is a connection.
-    pub(crate) fn push_events(&self, frames: &Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
+    pub(crate) fn push_events(&self, packet: &Packet, mut then: Option<Item>) -> Result<(), EmitError> {
         // What is not to be called after all is dropped outside of the lock: dropping may run foreign code.
-        self.try_push_events(frames, &mut then)
+        self.try_push_events(packet, &mut then)
     }
 
-    fn try_push_events(&self, frames: &Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
+    fn try_push_events(&self, packet: &Packet, then: &mut Option<Item>) -> Result<(), EmitError> {
         // The lock is held until they are queued, so that the numbers have the queue's order.
         let mut state = self.state.lock();
         let State { session, carried, kept, written } = &mut *state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
+        let (packet, offsets) = (session.parsed(packet), self.offsets(session));
         match carried {
             Carried::Now => {
-                let (tagged, _) = kept.add(frames, &self.suffix, limits, &server.recoverable.bytes);
+                let compressed = session.compressed_text(packet).map(|frames| kept.tag_next(frames, offsets));
+                let (tagged, _) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+                let tagged = compressed.unwrap_or(tagged);
                 match session.try_push(tagged, then) {
                     // The connection is going down with this event kept: its client gets it when it comes back.
                     Err(_) if !kept.is_empty() => Ok(()),
@@ -176,7 +183,7 @@ impl Recovering {
             }
             Carried::Not { .. } if kept.is_broken() => Err(EmitError::Closed),
             Carried::Not { .. } => {
-                let (_, complete) = kept.add(frames, &self.suffix, limits, &server.recoverable.bytes);
+                let (_, complete) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 if complete {
                     if let Some(Item::Written(then)) = then.take() {
                         written.push(then);
@@ -192,10 +199,14 @@ impl Recovering {
     }
 
     /// Queues events that are not kept. They have an offset too, or the client would take a last argument of theirs for one.
-    pub(crate) fn push_volatile(&self, frames: &[u8]) -> Result<(), EmitError> {
+    pub(crate) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         let state = self.state.lock();
         match state.carried {
-            Carried::Now => state.session.push(state.kept.pass(frames, &self.suffix), None),
+            Carried::Now => {
+                let packet = state.session.parsed(packet);
+                let frames = state.session.compressed_text(packet).unwrap_or(packet.frames());
+                state.session.push(state.kept.pass(frames, self.offsets(&state.session)), None)
+            }
             _ => Err(EmitError::Closed),
         }
     }
@@ -220,7 +231,7 @@ impl Recovering {
     }
 
     /// Goes on over another connection: what came after is queued, then the answer to the CONNECT. False if it cannot be any more.
-    pub(crate) fn resume(&self, session: &Arc<Session>, after: u64, answer: &[u8]) -> bool {
+    pub(crate) fn resume(&self, session: &Arc<Session>, after: u64, answer: &Packet) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.carried, Carried::Not { .. }) || !state.kept.reaches_back_to(after) {
             return false;
@@ -228,13 +239,13 @@ impl Recovering {
         state.kept.drop_until(after, &session.server.recoverable.bytes);
         let mut all = BytesMut::new();
         state.kept.frames().for_each(|frames| all.extend_from_slice(frames));
-        all.extend_from_slice(answer);
+        all.extend_from_slice(session.parsed(answer).frames());
         state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
         let written = std::mem::take(&mut state.written);
         let then = Item::Written(Box::new(move || written.into_iter().for_each(|then| then())));
         // If it is not queued the connection is going down, and the socket waits again.
-        let _ = session.push(all.freeze(), Some(then));
+        let _ = session.send_parsed(&Packet::of(all.freeze()), Some(then));
         drop(state);
         drop(old);
         true

@@ -1,15 +1,19 @@
 //! What a connection and the rest of the world share about it: what waits to be sent, and why it is to close. The lock is
 //! the connection's own, is held for a few instructions at a time, and no foreign code runs under it.
 
+mod form;
 mod polling;
 
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
+
+#[cfg(feature = "deflate")]
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, server::Server,
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, server::Server,
     stopping::Alive, sync::Mutex,
 };
 
@@ -25,6 +29,9 @@ pub(crate) struct Session {
     pub(crate) server: Arc<Server>,
     /// The client has asked for its sockets to be recovered, and may.
     pub(crate) recovers: bool,
+    /// It is on a WebSocket whose messages may be compressed. Never taken back, for there is no way back to polling.
+    #[cfg(feature = "deflate")]
+    compresses: AtomicBool,
     shared: Mutex<Shared>,
 }
 
@@ -138,6 +145,8 @@ impl Session {
             peer: handshake.peer,
             recovers: server.config.recovery.is_some() && handshake.query("recovery").as_deref() == Some("1"),
             server,
+            #[cfg(feature = "deflate")]
+            compresses: AtomicBool::new(false),
             shared: Mutex::new(Shared {
                 queue: VecDeque::new(),
                 queued: 0,
@@ -228,8 +237,11 @@ impl Session {
         drop(forgotten);
     }
 
+    /// It is where it wanted to be, and no handshake any more.
     pub(crate) fn set_joined(&self) {
-        self.shared.lock().joined = true;
+        if !std::mem::replace(&mut self.shared.lock().joined, true) {
+            self.server.admission.arrived();
+        }
     }
 
     /// Past the connect timeout: closes the connection if it is in no namespace yet.
@@ -254,9 +266,9 @@ impl Session {
         true
     }
 
-    /// The client answered. False if nothing had been asked.
-    pub(crate) fn pong(&self) -> bool {
-        self.shared.lock().pong_due.take().is_some()
+    /// The client answered. Gives by when it had to; `None` if nothing had been asked.
+    pub(crate) fn pong(&self) -> Option<Instant> {
+        self.shared.lock().pong_due.take()
     }
 
     /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look again.
@@ -323,7 +335,22 @@ impl Session {
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
         shared.written(written);
-        std::mem::take(&mut shared.queue)
+        let queue = std::mem::take(&mut shared.queue);
+        drop(shared);
+        self.observe_sent(TransportKind::WebSocket, &queue);
+        queue
+    }
+
+    /// Tells of what was taken out of the queue to be written.
+    fn observe_sent(&self, transport: TransportKind, items: &VecDeque<Item>) {
+        if !items.is_empty() {
+            self.server.observe(|observer| {
+                let (count, bytes) = observer::messages(items);
+                if count > 0 {
+                    observer.sent(transport, count, bytes);
+                }
+            });
+        }
     }
 
     /// Accounts for what was written.
@@ -361,6 +388,7 @@ impl Session {
         let mut shared = self.shared.lock();
         let reason = *shared.closing.get_or_insert(reason);
         shared.ended = true;
+        let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
         let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
@@ -381,7 +409,15 @@ impl Session {
         drop(shared);
         // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
         drop((left, kept));
-        Ended { poll_open, rest: reason.is_graceful().then_some(queue) }
+        if !was_joined {
+            self.server.admission.arrived();
+        }
+        self.server.admission.left(self.peer.ip());
+        let rest = reason.is_graceful().then_some(queue);
+        if let Some(rest) = &rest {
+            self.observe_sent(transport, rest);
+        }
+        Ended { poll_open, rest }
     }
 }
 

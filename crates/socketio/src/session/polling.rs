@@ -31,6 +31,14 @@ impl Session {
 
     /// Waits for something to answer the open poll with. With that it is open no more: what is queued from then on is for the next.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
+        let polled = self.try_poll_items(cx);
+        if let Poll::Ready(Polled::Items(items) | Polled::Last(items)) = &polled {
+            self.observe_sent(TransportKind::Polling, items);
+        }
+        polled
+    }
+
+    fn try_poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
         let polled = shared.poll_items(cx);
         if let (Poll::Ready(_), Some(polling)) = (&polled, &mut shared.polling) {
@@ -137,6 +145,8 @@ impl Session {
             return Err(handover);
         }
         shared.upgrading = false;
+        #[cfg(feature = "deflate")]
+        self.compress_on(&handover);
         shared.transport = TransportKind::WebSocket;
         if let Some(polling) = &mut shared.polling {
             polling.handover = Some(handover);

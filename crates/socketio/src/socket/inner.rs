@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::Socket;
 use crate::{
-    Ack, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
+    Ack, AckError, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
     codec::json::EventParts,
     event::AckTarget,
     id::Id,
@@ -80,7 +80,7 @@ pub(crate) trait AnySocket: Send + Sync {
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
     /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError>;
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(&self);
 }
@@ -116,29 +116,37 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     }
 
     /// Queues a packet that is not kept for a client who may come back.
-    pub(super) fn push(&self, packet: Packet) -> Result<(), EmitError> {
+    pub(super) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), None),
-            Link::Recovering(recovering) => recovering.push(packet.into_frames()),
+        self.told(match &self.link {
+            Link::Fixed(session) => session.send(packet, None),
+            Link::Recovering(recovering) => recovering.push(packet),
+        })
+    }
+
+    /// Tells the observer of a full queue.
+    fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
+        if result == Err(EmitError::Full) {
+            self.session().server.observe(|observer| observer.queue_full());
         }
+        result
     }
 
     /// Queues events.
-    pub(super) fn push_event(&self, packet: Packet, then: Option<Item>) -> Result<(), EmitError> {
+    pub(super) fn push_event(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), then),
-            Link::Recovering(recovering) => recovering.push_events(&packet.into_frames(), then),
-        }
+        self.told(match &self.link {
+            Link::Fixed(session) => session.send(packet, then),
+            Link::Recovering(recovering) => recovering.push_events(packet, then),
+        })
     }
 
     /// Queues events for a client that has taken what came before.
-    pub(super) fn push_volatile(&self, packet: Packet) -> Result<(), EmitError> {
+    pub(super) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
@@ -147,18 +155,18 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
         };
         if session.queued_bytes() > VOLATILE_LIMIT {
-            return Err(EmitError::Full);
+            return self.told(Err(EmitError::Full));
         }
-        match &self.link {
-            Link::Fixed(session) => session.push(packet.into_frames(), None),
-            Link::Recovering(recovering) => recovering.push_volatile(&packet.into_frames()),
-        }
+        self.told(match &self.link {
+            Link::Fixed(session) => session.send(packet, None),
+            Link::Recovering(recovering) => recovering.push_volatile(packet),
+        })
     }
 
     pub(super) fn disconnect(&self) {
         if !self.left.swap(true, Ordering::AcqRel) {
             let session = self.session();
-            let _ = session.push(Packet::disconnect(self.namespace.name()).into_frames(), None);
+            let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
             session.socket_left();
         }
     }
@@ -199,17 +207,25 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         namespace.disconnected(&Socket { inner: self }, reason);
     }
 
-    pub(super) fn await_ack(&self) -> (u64, oneshot::Receiver<AckReply>) {
+    pub(super) fn await_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
         let mut acks = self.acks.lock();
         let acks = acks.get_or_insert_default();
+        if acks.waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
         let id = acks.last;
         acks.last += 1;
         // A socket that has left answers nothing: dropping the sender says so.
         if !self.left.load(Ordering::Acquire) {
             acks.waiting.insert(id, sender);
         }
-        (id, receiver)
+        Ok((id, receiver))
+    }
+
+    fn max_pending_acks(&self) -> usize {
+        self.session().server.config.max_pending_acks
     }
 }
 
@@ -220,13 +236,13 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             Link::Fixed(_) => (None, None),
             Link::Recovering(recovering) => (Some(recovering.pid.as_str()), Some(recovering)),
         };
-        let answer = Packet::connected(name, id, pid).into_frames();
+        let answer = Packet::connected(name, id, pid);
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
                 let resumed = recovering.resume(session, after, &answer);
                 // The application has put it out at the last moment, and may have told the old connection.
                 if resumed && self.has_left() {
-                    let _ = session.push(Packet::disconnect(name).into_frames(), None);
+                    let _ = session.send(&Packet::disconnect(name), None);
                     session.socket_left();
                 }
                 resumed
@@ -235,7 +251,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 if let Some(recovering) = recovering {
                     session.server.recoverable.insert(recovering.pid.key(), self.clone());
                 }
-                let _ = session.push(answer, None);
+                let _ = session.send(&answer, None);
                 // Only now: what is said to everybody comes behind the answer.
                 self.namespace.rooms().insert(self.id.key(), self.clone());
                 true
@@ -262,8 +278,9 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     ) -> Option<BoxFuture<'static, ()>> {
         let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
         let event = Event::new(text, parts, attachments, ack);
-        let namespace = self.namespace.clone();
-        namespace.event(&Socket { inner: self }, event)
+        // Not cloned: threads would meet at its count with every event.
+        let socket = Socket { inner: self };
+        socket.inner.namespace.event(&socket, event)
     }
 
     fn acknowledged(&self, id: u64, reply: AckReply) {
@@ -318,13 +335,20 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError> {
-        if volatile { self.push_volatile(packet.clone()) } else { self.push_event(packet.clone(), None) }
+        if volatile { self.push_volatile(packet) } else { self.push_event(packet, None) }
     }
 
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, EmitError> {
+    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError> {
+        let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
-        self.acks.lock().get_or_insert_default().waiting.insert(id, sender);
-        self.push(packet.clone()).inspect_err(|_| self.forget_ack(id))?;
+        let mut acks = self.acks.lock();
+        let waiting = &mut acks.get_or_insert_default().waiting;
+        if waiting.len() >= max {
+            return Err(AckError::TooMany);
+        }
+        waiting.insert(id, sender);
+        drop(acks);
+        self.push(packet).inspect_err(|_| self.forget_ack(id))?;
         Ok(receiver)
     }
 
@@ -341,7 +365,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
 
 impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
     fn send_ack(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
-        self.push(Packet::ack(self.namespace.name(), id, args, attachments))
+        self.push(&Packet::ack(self.namespace.name(), id, args, attachments))
     }
 }
 

@@ -53,6 +53,8 @@ pub enum AckError {
     Full,
     /// The client did not answer in time.
     Timeout,
+    /// Too many answers of this client are waited for already ([`crate::Config::max_pending_acks`]); the event was not queued.
+    TooMany,
 }
 
 impl fmt::Display for AckError {
@@ -61,6 +63,7 @@ impl fmt::Display for AckError {
             Self::Closed => "the socket is closed",
             Self::Full => "the client does not read what it is sent",
             Self::Timeout => "the client did not acknowledge in time",
+            Self::TooMany => "too many acknowledgements are waited for",
         })
     }
 }
@@ -127,7 +130,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_packet(&self, packet: &Packet) -> Result<(), EmitError> {
-        self.inner.push_event(packet.clone(), None)
+        self.inner.push_event(packet, None)
     }
 
     /// Queues a packet unless the client has not taken what came before: with more than 16 KiB waiting for it, the packet is left out.
@@ -136,12 +139,19 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// # Errors
     /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when the socket is gone or away.
     pub fn emit_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
-        self.inner.push_volatile(packet.clone())
+        self.inner.push_volatile(packet)
     }
 
     /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It leaves by itself when it is gone.
+    /// In [`crate::Config::max_rooms`] already, it stays out; where clients name the rooms, [`Self::try_join`] says so.
     pub fn join(&self, room: &str) {
-        self.inner.namespace.rooms().join(self.inner.id.key(), &(self.inner.clone() as Arc<dyn AnySocket>), room);
+        self.try_join(room);
+    }
+
+    /// The same; false if the socket is gone, or in too many rooms already.
+    pub fn try_join(&self, room: &str) -> bool {
+        let max = self.inner.session().server.config.max_rooms;
+        self.inner.namespace.rooms().join(&(self.inner.clone() as Arc<dyn AnySocket>), room, max)
     }
 
     /// Takes the socket out of a room.
@@ -164,14 +174,14 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.namespace.clone().broadcast(self.inner.session().server.clone()).except(self.id())
     }
 
-    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket) or to the
-    /// response that carries them (polling). If the socket is or goes away before that, it is dropped uncalled. It is called
-    /// on the connection's task and must not block.
+    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket; over TLS, to rustls, which
+    /// holds back 64 KiB at most) or to the response that carries them (polling). If the socket is or goes away before that, it is
+    /// dropped uncalled. It is called on the connection's task and must not block.
     ///
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn emit_then(&self, packet: &Packet, on_written: impl FnOnce() + Send + 'static) -> Result<(), EmitError> {
-        self.inner.push_event(packet.clone(), Some(Item::Written(Box::new(on_written))))
+        self.inner.push_event(packet, Some(Item::Written(Box::new(on_written))))
     }
 
     /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as for
@@ -183,12 +193,13 @@ impl<D: Send + Sync + 'static> Socket<D> {
         attachments: &[Bytes],
         timeout: Duration,
     ) -> impl Future<Output = Result<AckReply, AckError>> + Send + use<D> {
-        let (id, reply) = self.inner.await_ack();
-        let packet = Packet::encode_event(self.namespace(), Some(id), name, args, attachments);
-        let queued = self.inner.push(packet);
-        let forget = ForgetAck::new(&self.inner, id);
+        let asked = self.inner.await_ack().map(|(id, reply)| {
+            let packet = Packet::encode_event(self.namespace(), Some(id), name, args, attachments);
+            let queued = self.inner.push(&packet);
+            (queued, reply, ForgetAck::new(&self.inner, id))
+        });
         async move {
-            let _forget = forget;
+            let (queued, reply, _forget) = asked?;
             queued?;
             match tokio::time::timeout(timeout, reply).await {
                 Ok(reply) => reply.map_err(|_| AckError::Closed),

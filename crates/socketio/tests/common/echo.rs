@@ -64,10 +64,11 @@ impl Handler for Echo {
             "hold for ever" => return Some(Box::pin(std::future::pending())),
             "count" => {
                 let (socket, from, count) = (socket.clone(), event.parse::<u64>(0).unwrap(), event.parse::<u64>(1).unwrap());
+                let more = event.arg(2).map(|more| format!(",{more}")).unwrap_or_default();
                 tokio::spawn(async move {
                     for number in from..from + count {
                         tokio::time::sleep(Duration::from_millis(3)).await;
-                        socket.emit("n", &number).unwrap();
+                        socket.emit_packet(&Packet::event(socket.namespace(), "n", &format!("{number}{more}"))).unwrap();
                     }
                 });
             }

@@ -187,6 +187,8 @@ pub enum Got {
 pub struct Ws {
     pub stream: TcpStream,
     pub buffer: BytesMut,
+    /// What the server answered the handshake with.
+    pub head: String,
 }
 
 impl Ws {
@@ -210,7 +212,7 @@ impl Ws {
             return Err(head);
         }
         assert!(head.to_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
-        Ok(Self { stream, buffer })
+        Ok(Self { stream, buffer, head })
     }
 
     pub async fn connect(addr: SocketAddr, url: &str) -> Self {

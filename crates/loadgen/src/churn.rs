@@ -1,0 +1,136 @@
+//! Many connections for a long time, some of which come and go: what the server holds must not grow, and must be gone afterwards.
+
+use crate::client::Target;
+use crate::idle::batches;
+use crate::process::{files, usage};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// What clients are told to send.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long the first connections may take until memory counts as settled.
+const SETTLING: Duration = Duration::from_secs(300);
+/// Between two looks at the server's memory.
+const LOOK: Duration = Duration::from_secs(15);
+/// How long the server may take to forget everybody: the grace period, and what is swept now and then.
+const FORGETTING: Duration = Duration::from_secs(150);
+/// Those who come and go before anything is counted.
+const WARM: u32 = 50;
+/// What there is when nobody is in.
+const STAY: [&str; 2] = ["files", "lamplight_held{table=\"tasks\"}"];
+
+type Held = BTreeMap<String, u64>;
+
+pub(crate) async fn run(target: &Target, pid: u32, count: u32, minutes: u32, percent: u32) -> Result<Value, String> {
+    // The first ones set up what stays: a task for the timers, the store's files.
+    batches(0..WARM, |id| come(target, id)).await?.iter().for_each(JoinHandle::abort);
+    let before = settled(target, pid, |held| held.iter().all(|(name, count)| *count == 0 || STAY.contains(&name.as_str()))).await?;
+    let began = Instant::now();
+    let mut here: VecDeque<JoinHandle<()>> = batches(0..count, |id| come(target, id)).await?.into();
+    let end = began + Duration::from_secs(u64::from(minutes) * 60);
+    let flat_from = SETTLING.min((end - began) / 6);
+    let mut turn = tokio::time::interval(Duration::from_secs(60) / (count * percent / 100).max(1));
+    // Those who went a while ago come back: people come and go, and are not new ones for ever.
+    let people = count + count / 4;
+    let (mut came, mut look) = (count, Instant::now());
+    let mut seen: Vec<(u64, u64)> = Vec::new();
+    while Instant::now() < end {
+        turn.tick().await;
+        // Who has been here the longest goes, and somebody new comes.
+        if let Some(gone) = here.pop_front() {
+            gone.abort();
+        }
+        here.push_back(come(target, came % people).await?);
+        came += 1;
+        if look.elapsed() >= LOOK {
+            look = Instant::now();
+            seen.push((began.elapsed().as_secs(), usage(pid)?.rss));
+        }
+        if here.front().is_some_and(JoinHandle::is_finished) {
+            return Err("a connection was lost".to_owned());
+        }
+    }
+    let cpu = usage(pid)?.cpu;
+    let lost = here.iter().filter(|connection| connection.is_finished()).count();
+    here.iter().for_each(JoinHandle::abort);
+    let after = settled(target, pid, |held| *held == before).await?;
+    let flat: Vec<u64> = seen.iter().filter(|(at, _)| *at >= flat_from.as_secs()).map(|(_, rss)| *rss).collect();
+    let (first, last) = (flat.first().copied().unwrap_or(0), flat.last().copied().unwrap_or(0));
+    Ok(json!({
+        "work": "churn",
+        "connections": count,
+        "minutes": minutes,
+        "came": came,
+        "lost": lost,
+        "server_cpu_s": cpu.as_secs_f64(),
+        "rss_settled": first,
+        "rss_last": last,
+        "rss_most": flat.iter().max(),
+        "rss_grown": i64::try_from(last).unwrap_or(0) - i64::try_from(first).unwrap_or(0),
+        "rss": seen,
+        "held_before": before,
+        "held_after": after,
+        "all_gone": before == after,
+    }))
+}
+
+/// Somebody who comes and stays until the task is aborted, which closes the connection without a word.
+async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
+    let mut client = crate::idle::join(target, id).await?;
+    // Not all at the same moment.
+    let first = HEARTBEAT * (id % 100) / 100;
+    Ok(tokio::spawn(async move {
+        let mut beat = tokio::time::interval_at(Instant::now() + first, HEARTBEAT);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => if client.tell("user_activity").await.is_err() { return },
+                heard = client.text() => if heard.is_err() { return },
+            }
+        }
+    }))
+}
+
+/// What is held once `is_settled` says yes to it, or does not for too long.
+async fn settled(target: &Target, pid: u32, is_settled: impl Fn(&Held) -> bool) -> Result<Held, String> {
+    let deadline = Instant::now() + FORGETTING;
+    loop {
+        let held = held(target, pid).await?;
+        if is_settled(&held) || Instant::now() >= deadline {
+            return Ok(held);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What the server says that it holds, by name, and its open files.
+async fn held(target: &Target, pid: u32) -> Result<Held, String> {
+    let metrics = get(target, "/metrics").await?;
+    let counted =
+        ["lamplight_connections", "lamplight_sessions", "lamplight_sockets", "lamplight_online_users", "lamplight_roster_followers"];
+    let is_counted = |name: &str| name.starts_with("lamplight_held") || counted.iter().any(|start| name.starts_with(start));
+    let mut held: Held = metrics
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(name, _)| is_counted(name))
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect();
+    if held.is_empty() {
+        return Err("the server does not say what it holds".to_owned());
+    }
+    held.insert("files".to_owned(), files(pid)?);
+    Ok(held)
+}
+
+async fn get(target: &Target, path: &str) -> Result<String, String> {
+    let mut stream = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", target.server);
+    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.map_err(|error| error.to_string())?;
+    Ok(answer)
+}

@@ -1,0 +1,179 @@
+//! Who may come in: how many at once, and how many of one address. Asked when a connection is opened and told when it ends, never on
+//! the path of a message.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::sync::Mutex;
+
+use crate::{Rejection, server::Server};
+
+/// What is counted of those who come in.
+#[derive(Default)]
+pub(crate) struct Admission {
+    /// Connections that are being opened, or are in no namespace yet.
+    handshakes: AtomicUsize,
+    addresses: Option<Addresses>,
+}
+
+impl Admission {
+    pub(crate) fn new(per_address: Option<usize>) -> Self {
+        Self { handshakes: AtomicUsize::new(0), addresses: per_address.map(Addresses::new) }
+    }
+
+    /// One that was on its way in has arrived, or is gone.
+    pub(crate) fn arrived(&self) {
+        self.handshakes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A connection of this address is gone.
+    pub(crate) fn left(&self, address: IpAddr) {
+        if let Some(addresses) = &self.addresses {
+            addresses.remove(address);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn handshakes(&self) -> usize {
+        self.handshakes.load(Ordering::Relaxed)
+    }
+}
+
+/// One connection on its way in. Counted until a session counts for itself, or it is dropped.
+pub(crate) struct Ticket {
+    server: Option<Arc<Server>>,
+    address: IpAddr,
+}
+
+impl Ticket {
+    /// # Errors
+    /// When there are too many already.
+    pub(crate) fn take(server: &Arc<Server>, address: IpAddr) -> Result<Self, Rejection> {
+        let (config, admission) = (&server.config, &server.admission);
+        if server.stopping.alive() >= config.max_connections {
+            return Err(Rejection::TooManyConnections);
+        }
+        let one_more = |count: usize| (count < config.max_handshakes).then_some(count + 1);
+        if admission.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Err(Rejection::TooManyHandshakes);
+        }
+        if admission.addresses.as_ref().is_some_and(|addresses| !addresses.add(address)) {
+            admission.arrived();
+            return Err(Rejection::TooManyFromAddress);
+        }
+        Ok(Self { server: Some(server.clone()), address })
+    }
+
+    /// The session is there, and tells of its end by itself.
+    pub(crate) fn hand_over(mut self) {
+        self.server = None;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            server.admission.arrived();
+            server.admission.left(self.address);
+        }
+    }
+}
+
+/// How many there are of each address.
+pub(crate) struct Addresses {
+    limit: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Addresses {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, counts: Mutex::default() }
+    }
+
+    /// Counts one more; false, and nothing done, if the address has its fill.
+    pub(crate) fn add(&self, address: IpAddr) -> bool {
+        let mut counts = self.counts.lock();
+        let address = network_of(address);
+        let has = counts.get(&address).copied().unwrap_or(0);
+        if has < self.limit {
+            counts.insert(address, has + 1);
+        }
+        has < self.limit
+    }
+
+    /// Counts one less.
+    pub(crate) fn remove(&self, address: IpAddr) {
+        let mut counts = self.counts.lock();
+        let address = network_of(address);
+        let Some(count) = counts.get_mut(&address) else { return };
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&address);
+        }
+        if counts.capacity() > 256 && counts.len() < counts.capacity() / 4 {
+            let room = counts.len() * 2;
+            counts.shrink_to(room);
+        }
+    }
+}
+
+/// Whoever has one address of IPv6 has the 2^64 of its network (RFC 4291, section 2.5.4).
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, SocketIo};
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_its_fill_and_gets_room_back() {
+        let addresses = Addresses::new(2);
+        assert!(addresses.add(ip("192.0.2.1")) && addresses.add(ip("::ffff:192.0.2.1")));
+        assert!(!addresses.add(ip("192.0.2.1")));
+        assert!(addresses.add(ip("192.0.2.2")));
+        assert!(addresses.add(ip("2001:db8::1")) && addresses.add(ip("2001:db8::ffff:1")));
+        assert!(!addresses.add(ip("2001:db8::2")), "one network, one client");
+        assert!(addresses.add(ip("2001:db8:0:1::1")));
+        addresses.remove(ip("192.0.2.1"));
+        assert!(addresses.add(ip("192.0.2.1")));
+        for address in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::3", "2001:db8::4", "2001:db8:0:1::1"] {
+            addresses.remove(ip(address));
+        }
+        assert!(addresses.counts.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_is_not_counted() {
+        let config = Config { max_handshakes: 2, max_connections_per_address: Some(1), ..Config::default() };
+        let server = SocketIo::builder(config).build().server;
+        let take = |address: &str| Ticket::take(&server, ip(address));
+        let one = take("192.0.2.1").unwrap();
+        assert_eq!(take("192.0.2.1").err(), Some(Rejection::TooManyFromAddress));
+        let two = take("192.0.2.2").unwrap();
+        assert_eq!(take("192.0.2.3").err(), Some(Rejection::TooManyHandshakes));
+        drop(one);
+        assert_eq!(server.admission.handshakes(), 1);
+        assert!(take("192.0.2.1").is_ok());
+        two.hand_over();
+        assert_eq!(server.admission.handshakes(), 1, "a session counts for itself now");
+        assert_eq!(take("192.0.2.2").err(), Some(Rejection::TooManyFromAddress));
+        server.admission.arrived();
+        server.admission.left(ip("192.0.2.2"));
+        assert!(take("192.0.2.2").is_ok());
+    }
+}

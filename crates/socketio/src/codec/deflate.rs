@@ -1,0 +1,267 @@
+//! Compressed messages (permessage-deflate, RFC 7692), each for itself: no window outlives its message, so that nothing is kept for a
+//! connection between two messages, and one compressed form does for all who get it.
+
+use std::cell::Cell;
+
+use bytes::{Bytes, BytesMut};
+use miniz_oxide::{
+    DataFormat,
+    deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, compress},
+    inflate::{
+        TINFLStatus,
+        core::{
+            DecompressorOxide, decompress,
+            inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
+        },
+    },
+};
+
+use super::frame::{self, FrameError, OpCode};
+
+/// What a sender leaves out at the end of every message (section 7.2.1).
+const TRAILER: [u8; 4] = [0, 0, 0xFF, 0xFF];
+/// The same, and an empty last block: only a message that is whole comes to its end with it.
+const END: [u8; 9] = [0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF];
+/// A thread keeps no more room than this for inflated messages.
+const KEPT: usize = 64 * 1024;
+/// The window of the compressor, in bits; it cannot do with less.
+const WINDOW_BITS: u8 = 15;
+
+thread_local! {
+    static COMPRESSOR: Cell<Option<(u8, Box<CompressorOxide>)>> = const { Cell::new(None) };
+    static INFLATER: Cell<Option<Box<Inflater>>> = const { Cell::new(None) };
+}
+
+#[derive(Default)]
+struct Inflater {
+    state: DecompressorOxide,
+    out: Vec<u8>,
+}
+
+/// Inflates a message and gives it to `then`. What does not end within `max` bytes is given up as soon as that is known.
+///
+/// # Errors
+/// When it is longer than that, or no message that was compressed; and what `then` says.
+pub fn inflate<T>(message: &[u8], max: usize, then: impl FnOnce(&[u8]) -> Result<T, FrameError>) -> Result<T, FrameError> {
+    // Taken out, not borrowed, in case a handler drives another connection within its turn.
+    let mut inflater = INFLATER.take().unwrap_or_default();
+    let outcome = inflater.run(message, max).and_then(|length| then(&inflater.out[..length]));
+    if inflater.out.len() > KEPT {
+        inflater.out = Vec::new();
+    }
+    INFLATER.set(Some(inflater));
+    outcome
+}
+
+impl Inflater {
+    fn run(&mut self, message: &[u8], max: usize) -> Result<usize, FrameError> {
+        let Self { state, out } = self;
+        state.init();
+        let likely = message.len().saturating_mul(4).clamp(256, KEPT).min(max.saturating_add(1));
+        if out.len() < likely {
+            out.resize(likely, 0);
+        }
+        let (mut input, mut is_end, mut length) = (message, false, 0);
+        loop {
+            let more = if is_end { 0 } else { TINFL_FLAG_HAS_MORE_INPUT };
+            let (status, read, written) = decompress(state, input, out, length, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | more);
+            input = &input[read..];
+            length += written;
+            if length > max {
+                return Err(FrameError::TooBig);
+            }
+            match status {
+                TINFLStatus::HasMoreOutput => {
+                    let room = out.len().saturating_mul(2).min(max.saturating_add(1));
+                    out.resize(room.max(length + 1), 0);
+                }
+                TINFLStatus::NeedsMoreInput if !is_end => (input, is_end) = (&END, true),
+                TINFLStatus::Done if input.is_empty() => return Ok(length),
+                // A last block should be followed by an empty one, which many leave out.
+                TINFLStatus::Done if is_end && read == 0 => return Ok(length),
+                // A last block need not be the last of its message (section 7.2.1).
+                TINFLStatus::Done => state.init(),
+                _ => return Err(FrameError::Deflate),
+            }
+        }
+    }
+}
+
+/// Compresses those of these frames that have at least `threshold` bytes and get shorter by it. `None` if there are none.
+///
+/// The closing bracket of a text gets a block of its own, see [`ending`].
+pub fn frames(frames: &[u8], threshold: usize, level: u8) -> Option<Bytes> {
+    let mut out: Option<BytesMut> = None;
+    let (mut at, mut copied) = (0, 0);
+    for (opcode, data) in frame::server_frames(frames) {
+        let start = at;
+        at += frame::server_header(opcode, data.len()).1 + data.len();
+        if data.len() < threshold {
+            continue;
+        }
+        let Some(message) = message(opcode, data, level) else { continue };
+        let out = out.get_or_insert_with(|| BytesMut::with_capacity(frames.len() / 2));
+        out.extend_from_slice(&frames[copied..start]);
+        frame::encode_parts(out, opcode, true, &[&message]);
+        copied = at;
+    }
+    out.map(|mut out| {
+        out.extend_from_slice(&frames[copied..]);
+        out.freeze()
+    })
+}
+
+/// A message compressed; `None` if that makes it no shorter.
+pub fn message(opcode: OpCode, data: &[u8], level: u8) -> Option<Vec<u8>> {
+    let open = data.strip_suffix(b"]").filter(|_| opcode == OpCode::Text);
+    let mut out = blocks(open.unwrap_or(data), level)?;
+    match open {
+        Some(_) => out.extend_from_slice(&ending(b"]")),
+        None => out.truncate(out.len() - TRAILER.len()),
+    }
+    (out.len() < data.len()).then_some(out)
+}
+
+/// What a compressed text ends with whose last bytes are these: a block that is not compressed, and the trailer without what is left out
+/// of it. Other last bytes may take its place without anything being compressed again, which is how every socket that may be recovered
+/// gets its own offset.
+pub fn ending(last: &[u8]) -> Vec<u8> {
+    let mut blocks = Vec::with_capacity(last.len() + 6);
+    for part in last.chunks(usize::from(u16::MAX)) {
+        let length = part.len() as u16;
+        blocks.push(0);
+        blocks.extend_from_slice(&length.to_le_bytes());
+        blocks.extend_from_slice(&(!length).to_le_bytes());
+        blocks.extend_from_slice(part);
+    }
+    blocks.push(0);
+    blocks
+}
+
+/// Whole blocks up to the boundary of a byte, which takes a [`TRAILER`]; `None` if they are no shorter than the data.
+fn blocks(data: &[u8], level: u8) -> Option<Vec<u8>> {
+    let kept = COMPRESSOR.take().filter(|(of, _)| *of == level);
+    let (_, mut compressor) = kept.unwrap_or_else(|| {
+        (level, Box::new(CompressorOxide::with_params(DataFormat::Raw, level, CompressionStrategy::Default, WINDOW_BITS)))
+    });
+    let mut out = vec![0; data.len()];
+    let (_, read, written) = compress(&mut compressor, data, &mut out, TDEFLFlush::Sync);
+    compressor.reset();
+    COMPRESSOR.set(Some((level, compressor)));
+    let fits = read == data.len() && written < out.len() && out[..written].ends_with(&TRAILER);
+    out.truncate(written);
+    fits.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sha1::Digest as _;
+
+    use super::*;
+
+    fn inflated(message: &[u8], max: usize) -> Result<Vec<u8>, FrameError> {
+        inflate(message, max, |data| Ok(data.to_vec()))
+    }
+
+    #[test]
+    fn reads_the_examples_of_the_rfc() {
+        let hello = Ok(b"Hello".to_vec());
+        assert_eq!(inflated(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 5), hello, "section 7.2.3.1");
+        assert_eq!(inflated(&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00], 5), hello, "7.2.3.3, not compressed");
+        assert_eq!(inflated(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], 5), hello, "7.2.3.4, a last block");
+        assert_eq!(inflated(&[0xf2, 0x48, 0x05, 0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00], 5), hello, "7.2.3.5, two blocks");
+        assert_eq!(inflated(&[0x00], 0), Ok(Vec::new()), "7.2.3.6, an empty one");
+    }
+
+    #[test]
+    fn a_last_block_may_be_followed_by_more_or_by_nothing() {
+        let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        assert_eq!(inflated(&last, 5), Ok(b"Hello".to_vec()));
+        assert_eq!(inflated(&[last, last].concat(), 10), Ok(b"HelloHello".to_vec()));
+        assert_eq!(inflated(&[&last[..], &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]].concat(), 10), Ok(b"HelloHello".to_vec()));
+        assert_eq!(inflated(&[1, 0, 0, 0xff, 0xff], 0), Ok(Vec::new()));
+        assert_eq!(inflated(&[&last[..], &[0x07]].concat(), 10), Err(FrameError::Deflate));
+    }
+
+    #[test]
+    fn refuses_what_is_cut_off_or_was_never_compressed() {
+        let whole = message(OpCode::Binary, &b"all work and no play ".repeat(9), 6).unwrap();
+        for end in 0..whole.len() {
+            assert!(inflated(&whole[..end], 1000).is_err(), "{end}");
+        }
+        assert_eq!(inflated(b"", 10), Err(FrameError::Deflate));
+        assert_eq!(inflated(b"Hello", 10), Err(FrameError::Deflate));
+        // Reaches back before the start.
+        assert_eq!(inflated(&[0x02, 0x13, 0x00], 1000), Err(FrameError::Deflate));
+    }
+
+    #[test]
+    fn stops_at_the_first_byte_too_many() {
+        let bomb = message(OpCode::Binary, &vec![7; 8 << 20], 9).unwrap();
+        assert!(bomb.len() < 16 << 10, "{}", bomb.len());
+        assert_eq!(inflated(&bomb, (8 << 20) - 1), Err(FrameError::TooBig));
+        assert_eq!(inflated(&bomb, 8 << 20).map(|data| data.len()), Ok(8 << 20));
+        assert_eq!(inflated(&bomb, 0), Err(FrameError::TooBig));
+        let inflater = INFLATER.take().unwrap();
+        assert!(inflater.out.capacity() <= KEPT, "{}", inflater.out.capacity());
+    }
+
+    #[test]
+    fn only_what_gets_shorter_by_it_is_compressed() {
+        let (long, short) = ("x".repeat(2000), "y".repeat(99));
+        let mut plain = BytesMut::new();
+        for data in [short.as_bytes(), long.as_bytes(), short.as_bytes()] {
+            frame::encode(&mut plain, OpCode::Text, data);
+        }
+        let compressed = frames(&plain, 100, 6).unwrap();
+        let walked: Vec<_> =
+            frame::written_frames(&compressed).map(|(opcode, compressed, data)| (opcode, compressed, data.len())).collect();
+        assert_eq!((walked[0], walked[2]), ((OpCode::Text, false, 99), (OpCode::Text, false, 99)));
+        assert!(walked[1].1 && walked[1].2 < 50 && walked.len() == 3, "{walked:?}");
+        assert_eq!(frames(&plain, 5000, 6), None);
+        let mut plain = BytesMut::new();
+        frame::encode(&mut plain, OpCode::Binary, &sha1::Sha1::digest(b"chance"));
+        assert_eq!(frames(&plain, 0, 9), None, "chance");
+        let mut plain = BytesMut::new();
+        frame::encode(&mut plain, OpCode::Text, long.as_bytes());
+        assert_eq!(frames(&plain, 100, 0), None, "level 0 only wraps");
+    }
+
+    #[test]
+    fn an_ending_takes_the_place_of_a_bracket() {
+        let text = format!("42[\"a\",\"{}\"]", "abc".repeat(400));
+        let whole = message(OpCode::Text, text.as_bytes(), 6).unwrap();
+        assert_eq!(inflated(&whole, 2000).unwrap(), text.as_bytes());
+        let open = whole.strip_suffix(&ending(b"]")[..]).unwrap();
+        for last in ["", ",\"17.2\"]", &"z".repeat(70_000)] {
+            let other = [open, &ending(last.as_bytes())].concat();
+            assert_eq!(inflated(&other, 80_000).unwrap(), format!("{}{last}", &text[..text.len() - 1]).as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(words in prop::collection::vec("[a-f]{0,9}", 0..400), bracket: bool, level in 0u8..12, threshold in 0usize..200) {
+            let text = words.join("-") + if bracket { "]" } else { "" };
+            let mut plain = BytesMut::new();
+            frame::encode(&mut plain, OpCode::Text, text.as_bytes());
+            frame::encode(&mut plain, OpCode::Binary, text.as_bytes());
+            let Some(compressed) = frames(&plain, threshold, level) else { return Ok(()) };
+            prop_assert!(compressed.len() < plain.len());
+            let mut again = BytesMut::new();
+            for (opcode, is_compressed, data) in frame::written_frames(&compressed) {
+                let data = if is_compressed { inflated(data, text.len()).unwrap() } else { data.to_vec() };
+                frame::encode(&mut again, opcode, &data);
+            }
+            prop_assert_eq!(again, plain);
+        }
+
+        #[test]
+        fn any_bytes_inflate_within_the_limit_or_not_at_all(data in prop::collection::vec(any::<u8>(), 0..200), max in 0usize..2000) {
+            if let Ok(inflated) = inflated(&data, max) {
+                prop_assert!(inflated.len() <= max);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Packets in msgpack, each in one message.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Dispatch, Outcome, refused};
+use crate::{
+    AckReply, Parser,
+    codec::msgpack::{self, Incoming},
+    session::Session,
+};
+
+impl Dispatch {
+    pub(super) fn take_msgpack(&mut self, session: &Arc<Session>, message: &Bytes) -> Outcome {
+        let config = &session.server.config;
+        match msgpack::decode(message, config.max_attachments, config.max_nesting).map_err(refused)? {
+            Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth.as_deref()),
+            Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
+            Incoming::Event { namespace, ack, text, parts, attachments } => {
+                self.event(session, namespace, text.into(), &parts, attachments, ack)
+            }
+            Incoming::Ack { namespace, id, args, attachments } => {
+                self.acknowledged(namespace, id, AckReply { args: args.into(), attachments })
+            }
+        }
+    }
+
+    /// The same as in JSON: see [`Self::leaves_at_once`].
+    pub(super) fn leaves_at_once_by(&mut self, session: &Session, message: &Bytes) -> bool {
+        let config = &session.server.config;
+        if config.parser != Parser::MsgPack || !msgpack::is_disconnect(message) {
+            return false;
+        }
+        match msgpack::decode(message, config.max_attachments, config.max_nesting) {
+            Ok(Incoming::Disconnect { namespace }) => self.leave_at_once(session, namespace),
+            _ => false,
+        }
+    }
+}

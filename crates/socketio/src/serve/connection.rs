@@ -1,0 +1,221 @@
+//! One TCP connection, for as long as it speaks HTTP.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use crate::sync::Mutex;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::Instant,
+};
+
+use super::{Limits, Waiting};
+use crate::{
+    Body, Rejection, SocketIo,
+    admission::Addresses,
+    request::{self, reject},
+};
+
+/// What all connections of a loop share.
+pub(super) struct Shared {
+    pub(super) io: SocketIo,
+    pub(super) http: http1::Builder,
+    pub(super) limits: Limits,
+    pub(super) waiting: Waiting,
+    pub(super) addresses: Option<Addresses>,
+    pub(super) open: AtomicUsize,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<super::Tls>,
+}
+
+impl Shared {
+    /// Serves a connection on a task of its own, if there is room for it.
+    pub(super) fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stopping: &watch::Receiver<()>) {
+        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections && !self.close_longest() {
+            return self.refused(Rejection::TooManyConnections);
+        }
+        if self.addresses.as_ref().is_some_and(|addresses| !addresses.add(peer.ip())) {
+            return self.refused(Rejection::TooManyFromAddress);
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let stopping = stopping.clone();
+        let full = self.waiting.enter(|place| {
+            let connection = Connection {
+                shared: self.clone(),
+                peer,
+                place,
+                is_settled: AtomicBool::new(false),
+                deadline: Mutex::new(Some(Instant::now() + self.limits.head_timeout)),
+            };
+            tokio::spawn(Arc::new(connection).serve(stream, stopping)).abort_handle()
+        });
+        if full {
+            self.refused(Rejection::TooManyHandshakes);
+        }
+    }
+
+    fn close_longest(&self) -> bool {
+        let closed = self.waiting.close_longest();
+        if closed {
+            self.refused(Rejection::TooManyHandshakes);
+        }
+        closed
+    }
+
+    fn refused(&self, why: Rejection) {
+        self.io.server.refused(why);
+        tracing::debug!(%why, "a TCP connection is refused");
+    }
+}
+
+/// Counted until it is dropped.
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    /// Its place among those that have not said what they are for.
+    place: u64,
+    /// It has, and it was for a session.
+    is_settled: AtomicBool,
+    /// When it is closed unless a request comes. None while one is under way.
+    deadline: Mutex<Option<Instant>>,
+}
+
+impl Connection {
+    async fn serve(self: Arc<Self>, stream: TcpStream, stopping: watch::Receiver<()>) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.shared.tls {
+            // A stop does not wait for a handshake: there is nothing yet that could be lost.
+            let mut hears_stop = stopping.clone();
+            let shaken = tokio::select! {
+                shaken = tls.accept(stream, self.shared.limits.tls_timeout) => shaken,
+                _ = hears_stop.changed() => return,
+            };
+            drop(hears_stop);
+            match shaken {
+                // On the heap: this is larger than everything else about the connection.
+                Some(stream) => Box::pin(self.speak(stream, stopping)).await,
+                None => self.shared.refused(Rejection::TlsHandshake),
+            }
+            return;
+        }
+        self.speak(stream, stopping).await;
+    }
+
+    async fn speak<S>(self: Arc<Self>, stream: S, mut stopping: watch::Receiver<()>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let connection = self.clone();
+        let service = service_fn(move |request| {
+            let connection = connection.clone();
+            async move { Ok::<_, Infallible>(connection.answer(request).await) }
+        });
+        let mut speaking = pin!(self.shared.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        // Not set anew for each request: it looks, and sleeps again.
+        let limits = &self.shared.limits;
+        let mut look_again = pin!(tokio::time::sleep(limits.head_timeout.min(limits.idle_timeout)));
+        let mut is_stopping = false;
+        let result = loop {
+            tokio::select! {
+                result = &mut speaking => break result,
+                () = &mut look_again => match self.is_overdue() {
+                    Ok(()) => return self.shared.refused(Rejection::HeadTimeout),
+                    Err(again) => look_again.as_mut().reset(again),
+                },
+                _ = stopping.changed(), if !is_stopping => {
+                    is_stopping = true;
+                    speaking.as_mut().graceful_shutdown();
+                }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "an HTTP connection ended");
+        }
+    }
+
+    /// Whether it must be closed; if not, when to look again.
+    fn is_overdue(&self) -> Result<(), Instant> {
+        let now = Instant::now();
+        // Nothing that begins or ends from now on can be overdue before this.
+        let again = now + self.shared.limits.idle_timeout;
+        match *self.deadline.lock() {
+            Some(deadline) if deadline <= now => Ok(()),
+            Some(deadline) => Err(deadline.min(again)),
+            None => Err(again),
+        }
+    }
+
+    async fn answer(&self, #[cfg_attr(not(feature = "tls"), allow(unused_mut))] mut request: Request<Incoming>) -> Response<Body> {
+        let _under_way = UnderWay::begin(self);
+        let io = &self.shared.io;
+        if !io.matches(request.uri().path()) {
+            return not_found();
+        }
+        // A poll may wait for long. That its session is there is reason enough to let it.
+        let is_settled = self.is_settled.load(Ordering::Relaxed);
+        if !is_settled && request::is_of_session(&io.server, request.uri()) && !self.settle() {
+            let mut response = reject(&io.server, Rejection::TooManyHandshakes);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+        #[cfg(feature = "tls")]
+        if self.shared.tls.is_some() {
+            request.extensions_mut().insert(crate::Secure(true));
+        }
+        let may_open = request.method() == Method::GET;
+        let response = io.handle(request, self.peer).await;
+        if may_open && matches!(response.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
+            self.settle();
+        }
+        response
+    }
+
+    /// False if it had to go meanwhile.
+    fn settle(&self) -> bool {
+        self.is_settled.swap(true, Ordering::Relaxed) || self.shared.waiting.leave(self.place)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.settle();
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(addresses) = &self.shared.addresses {
+            addresses.remove(self.peer.ip());
+        }
+    }
+}
+
+/// A request that is being answered. What is left of the answer then is for the client to take in time.
+struct UnderWay<'a>(&'a Connection);
+
+impl<'a> UnderWay<'a> {
+    fn begin(connection: &'a Connection) -> Self {
+        *connection.deadline.lock() = None;
+        Self(connection)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        *self.0.deadline.lock() = Some(Instant::now() + self.0.shared.limits.idle_timeout);
+    }
+}
+
+fn not_found() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
