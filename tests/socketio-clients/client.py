@@ -6,10 +6,6 @@ import threading
 import time
 
 import socketio
-from engineio.payload import Payload
-
-# By itself this client takes no more packets from one poll than a browser would send; its documentation says to raise that.
-Payload.max_decode_packets = 1000
 
 SERVER, MODE = sys.argv[1:3]
 TRANSPORTS = ["polling", "websocket"] if MODE == "upgrade" else [MODE]

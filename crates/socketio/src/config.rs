@@ -31,6 +31,9 @@ pub struct Config {
     pub max_fragments: usize,
     /// Packets in one polling payload. Default 10,000.
     pub max_packets_per_payload: usize,
+    /// Packets in one answer to a poll; the rest is for the next. Default 16, which is what python-engineio takes: its clients end a
+    /// connection that brings them more at once.
+    pub max_packets_per_poll: usize,
     /// Arrays and objects inside one another in the JSON of one packet. Default 127, which is what `serde_json` reads.
     pub max_nesting: usize,
     /// Namespaces that one connection may be in. Default 100.
@@ -79,6 +82,7 @@ impl Default for Config {
             max_attachments: 10,
             max_fragments: 1024,
             max_packets_per_payload: 10_000,
+            max_packets_per_poll: 16,
             max_nesting: 127,
             max_namespaces: 100,
             max_rooms: 10_000,

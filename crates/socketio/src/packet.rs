@@ -223,6 +223,22 @@ pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     }
 }
 
+/// How many packets of a payload there are at the start of `frames`, at most `max`, and how many bytes they take. What belongs to
+/// WebSocket alone is no packet.
+pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {
+    let (mut packets, mut length) = (0, 0);
+    for (opcode, data) in frame::server_frames(frames) {
+        let counts = usize::from(matches!(opcode, OpCode::Text | OpCode::Binary));
+        if packets + counts > max {
+            return (packets, length);
+        }
+        packets += counts;
+        length += frame::server_header(opcode, data.len()).1 + data.len();
+    }
+    // All of it, whatever may stand at its end.
+    (packets, frames.len())
+}
+
 /// Stands in the JSON of a binary packet where an attachment belongs: serialises as `{"_placeholder":true,"num":n}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder(

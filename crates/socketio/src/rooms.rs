@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{BuildHasher, Hash, RandomState},
     sync::Arc,
 };
 
@@ -14,24 +15,33 @@ use crate::{
 
 const SHARDS: usize = 8;
 
-/// Sockets are known by the number in their public id.
+type Members = HashMap<u64, Arc<dyn AnySocket>>;
+
+/// Sockets are known by the number in their public id. Everything is in shards, so that those who come, go and speak at once seldom meet.
+///
+/// Where two locks are held, a socket's is taken before a room's.
 #[derive(Default)]
 pub(crate) struct Rooms {
-    /// Everybody; in shards, so that those who come and go at once seldom meet.
-    all: [Mutex<HashMap<u64, Arc<dyn AnySocket>>>; SHARDS],
-    joined: RwLock<Joined>,
-}
-
-/// Costs nothing for those who are in no room.
-#[derive(Default)]
-struct Joined {
-    members: HashMap<Arc<str>, HashMap<u64, Arc<dyn AnySocket>>>,
-    rooms: HashMap<u64, Vec<Arc<str>>>,
+    /// Everybody.
+    all: [Mutex<Members>; SHARDS],
+    /// Who is in each room.
+    members: [RwLock<HashMap<Arc<str>, Members>>; SHARDS],
+    /// The rooms of each socket. Costs nothing for those who are in none.
+    rooms: [Mutex<HashMap<u64, Vec<Arc<str>>>>; SHARDS],
+    hasher: RandomState,
 }
 
 impl Rooms {
-    fn shard(&self, key: u64) -> &Mutex<HashMap<u64, Arc<dyn AnySocket>>> {
+    fn shard(&self, key: u64) -> &Mutex<Members> {
         &self.all[(key >> 32) as usize % SHARDS]
+    }
+
+    fn members(&self, room: &str) -> &RwLock<HashMap<Arc<str>, Members>> {
+        &self.members[self.hasher.hash_one(room) as usize % SHARDS]
+    }
+
+    fn rooms(&self, key: u64) -> &Mutex<HashMap<u64, Vec<Arc<str>>>> {
+        &self.rooms[(key >> 32) as usize % SHARDS]
     }
 
     pub(crate) fn insert(&self, key: u64, socket: Arc<dyn AnySocket>) {
@@ -42,58 +52,76 @@ impl Rooms {
     pub(crate) fn remove(&self, key: u64) {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
-        if shard.capacity() > 256 && shard.len() < shard.capacity() / 4 {
-            let room = shard.len() * 2;
-            shard.shrink_to(room);
-        }
+        give_back(&mut shard);
         drop(shard);
         drop(removed);
-        // Most are in no room, and need not keep others from reading.
-        if !self.joined.read().rooms.contains_key(&key) {
-            return;
-        }
-        let mut joined = self.joined.write();
-        for room in joined.rooms.remove(&key).unwrap_or_default() {
-            joined.remove_member(&room, key);
+        let mut rooms = self.rooms(key).lock();
+        let Some(joined) = rooms.remove(&key) else { return };
+        give_back(&mut rooms);
+        drop(rooms);
+        for room in joined {
+            self.remove_member(&room, key);
         }
     }
 
     /// False if the socket is gone, or in so many rooms already.
     pub(crate) fn join(&self, socket: &Arc<dyn AnySocket>, room: &str, max: usize) -> bool {
         let key = socket.id().key();
-        let mut joined = self.joined.write();
+        let mut rooms = self.rooms(key).lock();
         // One that has left is taken out once it says so, and must not come in after that.
         if socket.has_left() {
             return false;
         }
-        let room = match joined.members.get_key_value(room) {
+        let mut members = self.members(room).write();
+        let room = match members.get_key_value(room) {
             Some((_, members)) if members.contains_key(&key) => return true,
-            _ if joined.rooms.get(&key).map_or(0, Vec::len) >= max => return false,
+            _ if rooms.get(&key).map_or(0, Vec::len) >= max => return false,
             Some((room, _)) => room.clone(),
             None => room.into(),
         };
-        joined.members.entry(room.clone()).or_default().insert(key, socket.clone());
-        joined.rooms.entry(key).or_default().push(room);
+        members.entry(room.clone()).or_default().insert(key, socket.clone());
+        drop(members);
+        rooms.entry(key).or_default().push(room);
         true
     }
 
     pub(crate) fn leave(&self, key: u64, room: &str) {
-        let mut joined = self.joined.write();
-        let Some(rooms) = joined.rooms.get_mut(&key) else { return };
-        rooms.retain(|joined| **joined != *room);
-        if rooms.is_empty() {
-            joined.rooms.remove(&key);
+        let mut rooms = self.rooms(key).lock();
+        let Some(joined) = rooms.get_mut(&key) else { return };
+        joined.retain(|joined| **joined != *room);
+        if joined.is_empty() {
+            rooms.remove(&key);
+            give_back(&mut rooms);
         }
-        joined.remove_member(room, key);
+        // Still under the socket's lock, or what it joins next would be undone.
+        self.remove_member(room, key);
+    }
+
+    fn remove_member(&self, room: &str, key: u64) {
+        let mut members = self.members(room).write();
+        if let Some(inside) = members.get_mut(room) {
+            let removed = inside.remove(&key);
+            if inside.is_empty() {
+                members.remove(room);
+                give_back(&mut members);
+            } else {
+                give_back(inside);
+            }
+            drop(members);
+            drop(removed);
+        }
     }
 
     pub(crate) fn of(&self, key: u64) -> Vec<Arc<str>> {
-        self.joined.read().rooms.get(&key).cloned().unwrap_or_default()
+        self.rooms(key).lock().get(&key).cloned().unwrap_or_default()
     }
 
     /// The rooms that somebody is in, and how many are.
     pub(crate) fn sizes(&self) -> Vec<(Arc<str>, usize)> {
-        self.joined.read().members.iter().map(|(room, members)| (room.clone(), members.len())).collect()
+        let sizes = |shard: &RwLock<HashMap<Arc<str>, Members>>| {
+            shard.read().iter().map(|(room, members)| (room.clone(), members.len())).collect::<Vec<_>>()
+        };
+        self.members.iter().flat_map(sizes).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,10 +130,9 @@ impl Rooms {
 
     /// Whom a broadcast is for, each once.
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
-        let joined = self.joined.read();
         let mut passed_over = HashSet::new();
         for room in &target.except {
-            match joined.members.get(&**room) {
+            match self.members(room).read().get(&**room) {
                 Some(members) => passed_over.extend(members.keys()),
                 None => passed_over.extend(Id::key_of(room)),
             }
@@ -113,7 +140,6 @@ impl Rooms {
         let mut found = Vec::new();
         match &target.rooms[..] {
             [] => {
-                drop(joined);
                 for shard in &self.all {
                     let shard = shard.lock();
                     found.reserve(shard.len());
@@ -131,15 +157,14 @@ impl Rooms {
                     }
                 };
                 for room in rooms {
-                    match joined.members.get(&**room) {
-                        Some(members) => members.iter().for_each(|(&key, socket)| take(key, socket)),
-                        // Each socket is alone in a room that is called by its id.
-                        None => {
-                            let socket = Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
-                            if let Some(socket) = socket.filter(|socket| socket.id().as_str() == &**room) {
-                                take(socket.id().key(), &socket);
-                            }
-                        }
+                    if let Some(members) = self.members(room).read().get(&**room) {
+                        members.iter().for_each(|(&key, socket)| take(key, socket));
+                        continue;
+                    }
+                    // Each socket is alone in a room that is called by its id.
+                    let socket = Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
+                    if let Some(socket) = socket.filter(|socket| socket.id().as_str() == &**room) {
+                        take(socket.id().key(), &socket);
                     }
                 }
             }
@@ -148,13 +173,10 @@ impl Rooms {
     }
 }
 
-impl Joined {
-    fn remove_member(&mut self, room: &str, key: u64) {
-        if let Some(members) = self.members.get_mut(room) {
-            members.remove(&key);
-            if members.is_empty() {
-                self.members.remove(room);
-            }
-        }
+/// A table that was large for once does not stay so.
+fn give_back<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+    if table.capacity() > 256 && table.len() < table.capacity() / 4 {
+        let room = table.len() * 2;
+        table.shrink_to(room);
     }
 }

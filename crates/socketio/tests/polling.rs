@@ -4,8 +4,9 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::{Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, start, still_serves};
-use socketio::Config;
+use socketio::{Config, Packet};
 use tokio::io::AsyncWriteExt;
 
 const UNKNOWN_SID: &str = "{\"code\":1,\"message\":\"Session ID unknown\"}";
@@ -52,6 +53,54 @@ async fn several_packets_in_one_payload_both_ways() {
         got.extend(body.split('\u{1e}').map(str::to_owned));
     }
     assert_eq!(got, ["42[\"message-back\",1]", "451-[\"message-back\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "437[\"é\"]"]);
+}
+
+/// The packets of the answers to polls, by answer, until the transport is closed or this many have come.
+async fn polled(poller: &Poller, wanted: usize) -> Vec<Vec<String>> {
+    let mut answers: Vec<Vec<String>> = Vec::new();
+    while answers.iter().map(Vec::len).sum::<usize>() < wanted {
+        answers.push(poller.poll().await.body.split('\u{1e}').map(str::to_owned).collect());
+    }
+    answers
+}
+
+/// python-engineio takes no more than 16 packets in one payload.
+#[tokio::test]
+async fn an_answer_to_a_poll_holds_so_many_packets_and_the_rest_is_for_the_next() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let event = |number: usize| Packet::event("/", "n", &number.to_string());
+    // One by one, and as a batch, with an attachment that comes to stand at the beginning of an answer.
+    (0..10).for_each(|number| socket.emit_packet(&event(number)).unwrap());
+    let log = fixture.log.clone();
+    socket.emit_then(&Packet::batch((10..30).map(event)), move || log.add("taken")).unwrap();
+    let bytes = Bytes::from_static(&[1]);
+    socket.emit_packet(&Packet::batch([event(30), Packet::binary_event("/", "b", "{\"_placeholder\":true,\"num\":0}", &[bytes])])).unwrap();
+    let answers = polled(&poller, 33).await;
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 1]);
+    let mut wanted: Vec<_> = (0..31).map(|number| format!("42[\"n\",{number}]")).collect();
+    wanted.extend(["451-[\"b\",{\"_placeholder\":true,\"num\":0}]".to_owned(), "bAQ==".to_owned()]);
+    assert_eq!(answers.concat(), wanted);
+    fixture.log.wait_for("taken").await;
+    assert_eq!(socket.queued_bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_is_queued_at_a_close_takes_as_many_polls_as_it_takes() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let mut open = poller.start_poll().await;
+    socket.emit_packet(&Packet::batch((0..40).map(|number| Packet::event("/", "n", &number.to_string())))).unwrap();
+    socket.close_transport();
+    fixture.log.wait_for("disconnected: forced close").await;
+    let mut answers = vec![read_answer(&mut open).await.body.split('\u{1e}').map(str::to_owned).collect::<Vec<_>>()];
+    answers.extend(polled(&poller, 25).await);
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 9]);
+    assert_eq!(answers[2][8], "1", "closed");
+    assert_eq!(poller.poll().await.body, UNKNOWN_SID);
+    all_gone(&fixture).await;
 }
 
 #[tokio::test]

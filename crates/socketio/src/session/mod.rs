@@ -83,7 +83,7 @@ pub(crate) struct Turn {
 
 /// What is left of a session at its end.
 pub(crate) struct Ended {
-    /// A poll is there to take what is queued.
+    /// A poll is there to take all that is queued.
     pub(crate) poll_open: bool,
     /// To be sent before the close, on WebSocket.
     pub(crate) rest: Option<VecDeque<Item>>,
@@ -396,10 +396,12 @@ impl Session {
         if !keep_queue {
             shared.written(usize::MAX);
         }
+        let fits = shared.fits_into_a_poll(self.server.config.max_packets_per_poll);
         let mut poll_open = false;
         let mut left = None;
         if let Some(polling) = &mut shared.polling {
-            poll_open = polling.poll_open;
+            // Its answer says that this is the end only if all that is left fits into it.
+            poll_open = polling.poll_open && fits;
             left = polling.handover.take();
             polling.inbox = None;
             for waiting in [polling.poll.take(), polling.post.take()].into_iter().flatten() {

@@ -1,11 +1,14 @@
 //! The side of a session that requests see: polls, POSTs, upgrades.
 
-use std::task::{Context, Poll};
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 
-use super::{Polled, Session, Shared};
-use crate::{DisconnectReason, TransportKind, driver::Handover};
+use super::{Item, Polled, Session, Shared};
+use crate::{DisconnectReason, TransportKind, driver::Handover, packet};
 
 /// For requests on polling.
 impl Session {
@@ -40,7 +43,7 @@ impl Session {
 
     fn try_poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
-        let polled = shared.poll_items(cx);
+        let polled = shared.poll_items(cx, self.server.config.max_packets_per_poll);
         if let (Poll::Ready(_), Some(polling)) = (&polled, &mut shared.polling) {
             polling.poll_open = false;
             polling.poll = None;
@@ -50,20 +53,21 @@ impl Session {
 }
 
 impl Shared {
-    fn poll_items(&mut self, cx: &mut Context<'_>) -> Poll<Polled> {
+    fn poll_items(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Polled> {
         if self.ended {
-            self.written(usize::MAX);
             return Poll::Ready(match self.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Over,
-                _ => Polled::Last(std::mem::take(&mut self.queue)),
+                _ => {
+                    let items = self.take_packets(max);
+                    if self.queue.is_empty() { Polled::Last(items) } else { Polled::Items(items) }
+                }
             });
         }
         let Some(polling) = &mut self.polling else { return Poll::Ready(Polled::Refused) };
         let is_current = self.transport == TransportKind::Polling;
         if is_current && !self.queue.is_empty() {
             polling.release = false;
-            self.written(usize::MAX);
-            return Poll::Ready(Polled::Items(std::mem::take(&mut self.queue)));
+            return Poll::Ready(Polled::Items(self.take_packets(max)));
         }
         if std::mem::take(&mut polling.release) {
             return Poll::Ready(Polled::Noop);
@@ -73,6 +77,42 @@ impl Shared {
         }
         polling.poll = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether one answer takes all that is queued.
+    pub(super) fn fits_into_a_poll(&self, max: usize) -> bool {
+        let packets = self.queue.iter().map(|item| match item {
+            Item::Frames(frames) => packet::first_packets(frames, usize::MAX).0,
+            Item::Written(_) => 0,
+        });
+        packets.sum::<usize>() <= max
+    }
+
+    /// Takes so many packets from the front of the queue, and what is to be done once those are written.
+    fn take_packets(&mut self, max: usize) -> VecDeque<Item> {
+        let (mut taken, mut left, mut bytes) = (VecDeque::new(), max.max(1), 0);
+        while left > 0 || matches!(self.queue.front(), Some(Item::Written(_))) {
+            match self.queue.pop_front() {
+                None => break,
+                Some(Item::Frames(mut frames)) => {
+                    let (packets, length) = packet::first_packets(&frames, left);
+                    let first = frames.split_to(length);
+                    if !frames.is_empty() {
+                        self.queue.push_front(Item::Frames(frames));
+                    }
+                    left -= packets;
+                    bytes += length;
+                    taken.push_back(Item::Frames(first));
+                }
+                Some(written) => taken.push_back(written),
+            }
+        }
+        if self.queue.is_empty() {
+            // A queue that was long for once does not stay so.
+            self.queue = VecDeque::new();
+        }
+        self.written(bytes);
+        taken
     }
 }
 

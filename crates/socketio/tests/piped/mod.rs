@@ -151,9 +151,17 @@ impl Client {
     pub async fn receive(&mut self) -> Vec<String> {
         match &mut self.websocket {
             Some(websocket) => websocket.receive().await,
-            None if self.io.queued_bytes() > 0 => self.poll().await,
-            None => Vec::new(),
+            None => self.poll_all().await,
         }
+    }
+
+    /// Polls as often as it takes.
+    async fn poll_all(&self) -> Vec<String> {
+        let mut got = Vec::new();
+        while self.io.queued_bytes() > 0 {
+            got.extend(self.poll().await);
+        }
+        got
     }
 
     /// Waits for a ping, before which nothing else comes.
@@ -187,6 +195,11 @@ impl Client {
             got = body.split('\u{1e}').map(plain).collect();
         }
         websocket.send(OpCode::Text, b"5").await;
+        sleep(A_MOMENT).await;
+        if with_poll {
+            // What its answer had no room for.
+            got.extend(websocket.receive().await);
+        }
         self.websocket = Some(websocket);
         got
     }
@@ -213,9 +226,7 @@ impl Client {
     pub async fn cut(self) -> Vec<String> {
         if self.websocket.is_none() {
             // One that is answered is not cut off, and its packets are taken.
-            while self.io.queued_bytes() > 0 {
-                self.poll().await;
-            }
+            self.poll_all().await;
             let poll = self.start("GET", "").await;
             sleep(A_MOMENT).await;
             drop(poll);
@@ -228,9 +239,7 @@ impl Client {
             websocket.send(OpCode::Text, b"nonsense").await;
             assert_eq!(websocket.receive().await.pop().unwrap(), "close 1000");
         } else {
-            while self.io.queued_bytes() > 0 {
-                self.poll().await;
-            }
+            self.poll_all().await;
             let first = self.start("GET", "").await;
             sleep(A_MOMENT).await;
             assert_eq!(self.request("GET", "").await.0, 400);
@@ -244,7 +253,13 @@ impl Client {
         sleep(A_MOMENT).await;
         let (mut got, end) = match &mut self.websocket {
             Some(websocket) => (websocket.receive().await, "close 1000"),
-            None => (self.poll().await, "1"),
+            None => {
+                let mut got = Vec::new();
+                while got.last().is_none_or(|last| last != "1") {
+                    got.extend(self.poll().await);
+                }
+                (got, "1")
+            }
         };
         assert_eq!(got.pop().unwrap(), end);
         if self.websocket.is_none() {
