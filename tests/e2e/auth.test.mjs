@@ -48,7 +48,11 @@ describe("AUTH=open", { concurrency: 4 }, () => {
       assert.equal(answer.code, "unauthenticated", name)
       assert.deepEqual(Object.keys(answer).sort(), ["code", "error", "retryable", "success"])
       assert.match(answer.error, /^[A-Z].*\.$/)
+      // Nobody is told what is wrong with what they may not ask for.
+      assert.equal((await client.ask(name, ["nonsense"])).code, "unauthenticated", name)
     }
+    for (const name of ["authenticate", "no_such_event"])
+      assert.equal((await client.ask(name, { token: "x" })).code, "unauthenticated", name)
     const a = somebody("a")
     const joined = await client.must("join_user", { userId: a, name: "Asha" })
     assert.equal(joined.sessionId, client.id)
@@ -66,9 +70,9 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     const refusal = await client.sees("error_message")
     assert.equal(refusal.code, "unauthenticated")
     assert.equal(refusal.success, false)
+    client.socket.emit("join_user", somebody("a"))
     client.socket.emit("no_such_event", 1, 2, 3)
     await client.sees("error_message", (data) => data.code === "invalid")
-    client.socket.emit("join_user", somebody("a"))
     client.socket.emit("send_private_message", { conversationId: "1", content: "x" })
     await client.sees("error_message", (data) => data.code === "not_found")
   })
@@ -117,10 +121,49 @@ describe("AUTH=open", { concurrency: 4 }, () => {
       assert.equal(answer.status, 404, path)
       assert.equal(answer.body.code, "not_found")
     }
+    // Whatever is sent there, and by which method.
+    for (const server of [open, jwt]) {
+      for (const [method, options] of [
+        ["POST", { body: "{bad", headers: { "content-type": "application/json" } }],
+        ["POST", { body: "text", headers: { "content-type": "text/plain" } }],
+        ["POST", {}],
+        ["DELETE", {}],
+        ["GET", {}],
+      ]) {
+        const answer = await fetch(`${server.url}/api/auth/login`, { method, ...options })
+        assert.equal(answer.status, 404, `${method} ${options.body}`)
+        assert.equal((await answer.json()).code, "not_found")
+      }
+    }
   })
 })
 
 describe("AUTH=local", { concurrency: 4 }, () => {
+  test("whoever is not known is told so first, whatever else is wrong", async () => {
+    for (const [method, path, body] of [
+      ["POST", "/api/privatechat/message", "{bad"],
+      ["POST", CHATS, "[]"],
+      ["PUT", "/api/users/5", "{bad"],
+      ["GET", `${CHATS}?limit=abc`],
+    ]) {
+      const answer = await fetch(local.url + path, {
+        method,
+        body,
+        headers: { "content-type": "application/json" },
+      })
+      assert.equal(answer.status, 401, path)
+      assert.equal((await answer.json()).code, "unauthenticated")
+    }
+  })
+
+  test("signing out needs no body", async () => {
+    const asha = await register(local)
+    const headers = { authorization: `Bearer ${asha.token}` }
+    const out = await fetch(`${local.url}/api/auth/logout`, { method: "POST", headers })
+    assert.equal(out.status, 200)
+    assert.equal((await fetch(`${local.url}/api/auth/session`, { headers })).status, 401)
+  })
+
   test("register, sign in, who am I, sign out; the cookie is HttpOnly and SameSite=Lax", async () => {
     const asha = await register(local)
     const made = await post(local, "/api/auth/login", { username: asha.username, password: asha.password })

@@ -565,8 +565,14 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.equal(ahead.conversations[id].headSeq, 250)
     const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`c${n}`, 0]))
     assert.equal((await ben.ask("sync", { conversations: many })).code, "too_long")
-    for (const bad of [{ [id]: -1 }, { [id]: "x" }, [], null, 5]) {
+    for (const bad of [[], null, 5]) {
       assert.equal((await ben.ask("sync", { conversations: bad })).code, "invalid", JSON.stringify(bad))
+    }
+    // M14: an entry that makes no sense is refused alone.
+    for (const bad of [{ ghost: -1 }, { ghost: "x" }, { ghost: null }, { ["y".repeat(129)]: 0 }, { "": 0 }]) {
+      const { conversations } = await ben.must("sync", { conversations: { [id]: 240, ...bad } })
+      assert.equal(conversations[id].entries.length, 10)
+      assert.equal(conversations[Object.keys(bad)[0]].code, "invalid", JSON.stringify(bad))
     }
     const stranger = await join(somebody("stranger"))
     const theirs = await stranger.must("sync", { conversations: {} })

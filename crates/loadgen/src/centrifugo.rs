@@ -2,7 +2,7 @@
 //! lines, several of which may come in one frame.
 
 use crate::client::{READ_BUFFER, Target};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::json;
 use std::collections::VecDeque;
 use tokio::net::TcpStream;
@@ -115,10 +115,17 @@ impl Client {
                 }
                 return Ok(line);
             }
-            if std::mem::take(&mut self.unsent) {
-                self.stream.flush().await.map_err(|error| error.to_string())?;
-            }
-            let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
+            // What there is to read is read first, so that what is said to it leaves in one go.
+            let next = match self.stream.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    if std::mem::take(&mut self.unsent) {
+                        self.stream.flush().await.map_err(|error| error.to_string())?;
+                    }
+                    self.stream.next().await
+                }
+            };
+            let message = next.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
             match message {
                 Message::Text(text) => self.lines.extend(text.lines().map(str::to_owned)),
                 Message::Close(why) => return Err(format!("the server closed the connection: {why:?}")),

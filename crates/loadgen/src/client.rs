@@ -1,7 +1,7 @@
 //! A Socket.IO client that does as little as it can, so that many fit on one core.
 
 use crate::bare::Protocol;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -102,9 +102,16 @@ impl Client {
 
     /// The next text that is no ping.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
-        self.flush().await?;
         loop {
-            let message = self.stream.next().await.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
+            // What there is to read is read first, so that what is said to it leaves in one go.
+            let next = match self.stream.next().now_or_never() {
+                Some(next) => next,
+                None => {
+                    self.flush().await?;
+                    self.stream.next().await
+                }
+            };
+            let message = next.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
             let Message::Text(text) = message else { continue };
             let length = text.len() as u64;
             self.received += length
@@ -117,7 +124,6 @@ impl Client {
                 };
             if text.as_str() == "2" {
                 self.send("3".to_owned()).await?;
-                self.flush().await?;
                 continue;
             }
             return Ok(text);

@@ -114,7 +114,7 @@ impl Order {
     fn of(command: &Command) -> Self {
         match command {
             Command::Join { .. } | Command::SetStatus(_) | Command::SetActivity(_) | Command::Typing { .. } => Self::Held,
-            Command::Sync(_) => Self::HeldAndDropped,
+            Command::Sync { .. } => Self::HeldAndDropped,
             _ => Self::Free,
         }
     }
@@ -166,7 +166,11 @@ impl SocketHandler for Door {
 
     fn event(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         let answer = Answer { ack: event.take_ack(), socket: socket.clone() };
-        let asked = if event.attachments.is_empty() {
+        let member = socket.data();
+        let asked = if event.name() != "join_user" && member.user().is_none() {
+            // Whoever has not said who they are is told so, whatever else may be wrong.
+            Err(member.caller().user().err().unwrap_or_else(Refusal::unauthenticated))
+        } else if event.attachments.is_empty() {
             decode::event(event.name(), event.arg(0).unwrap_or("null"))
         } else {
             Err(Refusal::invalid("This event has no binary part."))
@@ -179,7 +183,6 @@ impl SocketHandler for Door {
                 return None;
             }
         };
-        let member = socket.data();
         let caller = member.caller();
         let order = Order::of(&command);
         let sends = matches!(command, Command::Send { .. });

@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long)]
     picture: Option<String>,
     /// How long it lasts
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::lasting)]
     expires_in: Duration,
     /// The secret shared with the server, at least 32 bytes [env: JWT_SECRET]
     #[arg(long, visible_alias = "jwt-secret")]

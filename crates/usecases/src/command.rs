@@ -128,7 +128,12 @@ pub enum Command {
         seq: u64,
     },
     /// What did I miss?
-    Sync(Vec<(ConversationId, u64)>),
+    Sync {
+        /// The newest `seq` that the caller has of each conversation.
+        have: Vec<(ConversationId, u64)>,
+        /// What was named and could not be read, each with what is wrong with it: answered beside the others.
+        refused: Vec<(Arc<str>, Refusal)>,
+    },
     /// Who is in?
     ListOnline {
         /// Leave this one out.
@@ -247,6 +252,8 @@ pub enum Reply {
     Synced {
         /// By conversation, in the order asked; `None` where there is none for the caller.
         conversations: Vec<(ConversationId, Option<SyncPage>)>,
+        /// What could not be asked for, as it was named, and why.
+        refused: Vec<(Arc<str>, Refusal)>,
         /// Conversations the caller did not name.
         added: Vec<Conversation>,
     },

@@ -154,7 +154,7 @@ impl Handler {
             Command::Send { conversation, content, key, temp_id } => self.send_message(caller, conversation, &content, key, temp_id).await,
             Command::Typing { conversation, is_typing } => self.set_typing(caller, conversation, is_typing).await,
             Command::MarkRead { conversation, seq } => self.mark_read(caller, &conversation, seq).await,
-            Command::Sync(have) => self.sync(caller, have).await,
+            Command::Sync { have, refused } => self.sync(caller, have, refused).await,
             Command::ListOnline { exclude, count_only, cursor, limit } => {
                 self.list_online(caller, exclude, count_only, cursor.as_deref(), limit).await
             }

@@ -5,6 +5,7 @@ use crate::handler::Handler;
 use crate::ports::SyncPage;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::identity::{ConversationId, UserId};
+use std::sync::Arc;
 
 /// The most conversations one call may name.
 pub(crate) const SYNC_CONVERSATIONS: usize = 100;
@@ -17,9 +18,14 @@ pub(crate) const SYNC_BYTES: usize = 400_000;
 pub(crate) const SYNC_ADDED: usize = 100;
 
 impl Handler {
-    pub(crate) async fn sync(&self, caller: &Caller, have: Vec<(ConversationId, u64)>) -> Result<Reply, Refusal> {
+    pub(crate) async fn sync(
+        &self,
+        caller: &Caller,
+        have: Vec<(ConversationId, u64)>,
+        refused: Vec<(Arc<str>, Refusal)>,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        if have.len() > SYNC_CONVERSATIONS {
+        if have.len() + refused.len() > SYNC_CONVERSATIONS {
             return Err(Refusal::new(Code::TooLong, "At most 100 conversations can be asked for at once."));
         }
         let known: Vec<ConversationId> = have.iter().map(|(conversation, _)| conversation.clone()).collect();
@@ -30,7 +36,7 @@ impl Handler {
                 self.note_delivered(user, conversation, newest.seq);
             }
         }
-        Ok(Reply::Synced { conversations: known.into_iter().zip(pages).collect(), added })
+        Ok(Reply::Synced { conversations: known.into_iter().zip(pages).collect(), refused, added })
     }
 
     /// One conversation after the other, so that no more than one page past the limit is ever held.

@@ -3,11 +3,37 @@
 
 use crate::loose::LooseId;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use std::collections::HashMap;
 use std::fmt;
+use std::marker::PhantomData;
 use ts_rs::TS;
 use utoipa::ToSchema;
+
+/// A `T` that is written as an object. What serde derives takes an array of the fields' values, too: it would be a second form, which
+/// nobody knows of, and in which a field that comes to stand elsewhere means something else.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
 
 /// `join_user`, where it is an object.
 #[derive(Debug, Deserialize, TS)]
@@ -82,7 +108,7 @@ pub struct SetActivity {
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ActivityBody>, D::Error> {
-    Option::deserialize(deserializer)
+    Ok(Option::<Object<ActivityBody>>::deserialize(deserializer)?.map(|Object(activity)| activity))
 }
 
 /// `watch_presence` and `unwatch_presence`.
@@ -162,9 +188,18 @@ pub struct SyncBody {
     pub conversations: HaveSeqs,
 }
 
-/// A map from conversation to `seq`, in the order in which it came; of a key that comes twice the later one counts.
+/// A map from conversation to `seq`, in the order in which it came; of a key that comes twice the later one counts. `None` is what is no
+/// `seq`: it is refused by itself.
 #[derive(Debug, Default)]
-pub struct HaveSeqs(pub Vec<(String, u64)>);
+pub struct HaveSeqs(pub Vec<(String, Option<u64>)>);
+
+/// A `seq`, or anything else.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seq {
+    Known(u64),
+    Other(de::IgnoredAny),
+}
 
 impl<'de> Deserialize<'de> for HaveSeqs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -178,9 +213,13 @@ impl<'de> Deserialize<'de> for HaveSeqs {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HaveSeqs, A::Error> {
-                let mut all: Vec<(String, u64)> = Vec::new();
+                let mut all: Vec<(String, Option<u64>)> = Vec::new();
                 let mut places: HashMap<String, usize> = HashMap::new();
-                while let Some((key, seq)) = map.next_entry::<String, u64>()? {
+                while let Some((key, seq)) = map.next_entry::<String, Seq>()? {
+                    let seq = match seq {
+                        Seq::Known(seq) => Some(seq),
+                        Seq::Other(_) => None,
+                    };
                     match places.get(&key) {
                         Some(place) => all[*place].1 = seq,
                         None => {

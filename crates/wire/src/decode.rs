@@ -1,6 +1,6 @@
 //! From what arrives to a command.
 
-use crate::body;
+use crate::body::{self, Object};
 use crate::loose::LooseId;
 use crate::time;
 use lamplight_domain::feed::Mode;
@@ -20,13 +20,28 @@ pub enum Asked {
     Authenticate(String),
 }
 
-/// Reads a body or a payload.
+/// Reads a body or a payload that is an object.
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
 pub fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(text)
-        .map_err(|error| Refusal::invalid(format!("The request was not understood: {}.", brief(&error.to_string()))))
+    value::<Object<T>>(text).map(|Object(read)| read)
+}
+
+/// Reads one that may be anything.
+fn value<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(text).map_err(|error| not_understood(&error.to_string()))
+}
+
+/// A refusal of what a parser did not take, in words for whoever sent it: they know nothing of Rust's types.
+#[must_use]
+pub fn not_understood(error: &str) -> Refusal {
+    let mut said = error.replace("expected u64", "expected a whole number, 0 or more").replace("expected i64", "expected a whole number");
+    // Where in the text it is helps nobody who sent a value.
+    if let Some(at) = said.rfind(" at line ") {
+        said.truncate(at);
+    }
+    Refusal::invalid(format!("The request was not understood: {}.", brief(&said)))
 }
 
 /// What is wrong with a value quotes the value, which may be as long as a request: its beginning and the end, which says
@@ -87,7 +102,7 @@ fn is_object(payload: &str) -> bool {
 
 fn join_user(payload: &str) -> Result<Command, Refusal> {
     if !is_object(payload) {
-        let user = json::<LooseId>(payload.as_bytes())?.user("userId")?;
+        let user = value::<LooseId>(payload.as_bytes())?.user("userId")?;
         return Ok(Command::Join { user, mode: Mode::Full, name: None, avatar_url: None });
     }
     let join: body::JoinUser = json(payload.as_bytes())?;
@@ -137,7 +152,7 @@ fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
     if is_object(payload) {
         return json::<body::ConversationRef>(payload.as_bytes())?.conversation_id.conversation();
     }
-    json::<LooseId>(payload.as_bytes())?.conversation()
+    value::<LooseId>(payload.as_bytes())?.conversation()
 }
 
 /// Reads a send, from either wire.
@@ -155,9 +170,17 @@ pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
     Ok(Command::Send { conversation: send.conversation_id.conversation()?, content: send.content, key, temp_id })
 }
 
+/// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must not stop all its catching up.
 fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
-    let have = sync.conversations.0.into_iter();
-    Ok(Command::Sync(have.map(|(id, seq)| Ok((LooseId(id).conversation()?, seq))).collect::<Result<_, Refusal>>()?))
+    let (mut have, mut refused) = (Vec::new(), Vec::new());
+    for (id, seq) in sync.conversations.0 {
+        let read = LooseId(id.clone()).conversation();
+        match read.and_then(|id| Ok((id, seq.ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more."))?))) {
+            Ok(one) => have.push(one),
+            Err(refusal) => refused.push((id.into(), refusal)),
+        }
+    }
+    Ok(Command::Sync { have, refused })
 }
 
 /// Reads who is in a conversation that the host application brings in.
@@ -200,6 +223,56 @@ fn invalid(error: impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_no_object() {
+        for (name, payload) in [
+            ("user_activity", "[]"),
+            ("user_activity", "[false]"),
+            ("send_private_message", "[\"7\",\"hello\"]"),
+            ("set_status", "[\"busy\"]"),
+            ("set_activity", "{\"activity\":[\"in_call\"]}"),
+            ("set_activity", "[null]"),
+            ("typing", "[\"7\",true]"),
+            ("mark_read", "[\"7\",1]"),
+            ("watch_presence", "[[\"1\"]]"),
+            ("sync", "[{}]"),
+            ("authenticate", "[\"token\"]"),
+            ("join_user", "[\"42\"]"),
+        ] {
+            let refusal = event(name, payload).expect_err(payload);
+            assert!(refusal.message.contains("sequence"), "{}", refusal.message);
+        }
+        assert!(json::<body::OpenConversation>(b" {\"userId\":5,\"more\":[]} ").is_ok());
+        assert!(json::<body::OpenConversation>(b"[\"5\"]").is_err());
+        assert!(event("set_activity", "{\"activity\":null}").is_ok());
+    }
+
+    #[test]
+    fn refusals_speak_of_no_types_of_rust_and_no_lines() {
+        for (name, payload) in [
+            ("set_status", "5"),
+            ("set_status", "{}"),
+            ("send_private_message", "{\"conversationId\":{},\"content\":\"x\"}"),
+            ("mark_read", "{\"conversationId\":\"7\",\"seq\":-1}"),
+            ("mark_read", "{\"conversationId\":\"7\",\"seq\":1.5}"),
+            ("typing", "{\"conversationId\":\"7\""),
+        ] {
+            let said = event(name, payload).expect_err(payload).message;
+            for word in ["struct", "u64", "i64", "line ", "column"] {
+                assert!(!said.contains(word), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn m14_in_a_sync_one_that_makes_no_sense_is_refused_alone() {
+        let payload =
+            format!("{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}", "y".repeat(129));
+        let Ok(Asked::Command(Command::Sync { have, refused })) = event("sync", &payload) else { panic!("a sync") };
+        assert_eq!(have.iter().map(|(id, seq)| (id.as_str(), *seq)).collect::<Vec<_>>(), [("7", 3), ("11", 0)]);
+        assert_eq!(refused.iter().map(|(id, _)| id.len()).collect::<Vec<_>>(), [129, 1, 1, 0, 2]);
+    }
 
     #[test]
     fn a_refusal_does_not_send_back_what_was_sent() {

@@ -139,8 +139,8 @@ pub fn reply(reply: &Reply) -> Json {
             success(Sent { message: message.as_ref().into(), duplicate: *duplicate, temp_id: temp_id.as_deref() })
         }
         Reply::Read { conversation, read_seq } => success(Read { conversation_id: conversation.as_str(), read_seq: *read_seq }),
-        Reply::Synced { conversations, added } => {
-            success(Synced { conversations: SyncedConversations(conversations), added: added.iter().map(Into::into).collect() })
+        Reply::Synced { conversations, refused, added } => {
+            success(Synced { conversations: SyncedConversations { conversations, refused }, added: added.iter().map(Into::into).collect() })
         }
         Reply::Online { users, count, next, degraded } => success(Paged {
             data: users.iter().map(|shown| shape::Presence::from(shown.as_ref())).collect(),
@@ -181,17 +181,23 @@ pub fn authenticated(expires_at: Option<Timestamp>) -> Json {
     success(Authenticated { expires_at: expires_at.map(time::format) })
 }
 
-struct SyncedConversations<'a>(&'a [(ConversationId, Option<lamplight_usecases::ports::SyncPage>)]);
+struct SyncedConversations<'a> {
+    conversations: &'a [(ConversationId, Option<lamplight_usecases::ports::SyncPage>)],
+    refused: &'a [(Arc<str>, Refusal)],
+}
 
 impl Serialize for SyncedConversations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let missing = Refusal::no_conversation();
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (conversation, page) in self.0 {
+        let mut map = serializer.serialize_map(Some(self.conversations.len() + self.refused.len()))?;
+        for (conversation, page) in self.conversations {
             match page {
                 Some(page) => map.serialize_entry(conversation.as_str(), &shape::SyncPage::from(page))?,
                 None => map.serialize_entry(conversation.as_str(), &shape::Refusal::from(&missing))?,
             }
+        }
+        for (named, refusal) in self.refused {
+            map.serialize_entry(&**named, &shape::Refusal::from(refusal))?;
         }
         map.end()
     }

@@ -12,7 +12,13 @@ pub fn format(at: Timestamp) -> String {
 /// Reads an RFC 3339 time with any offset.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
-    text.parse::<jiff::Timestamp>().ok().map(|instant| Timestamp(instant.as_millisecond()))
+    let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let instant = read(text).or_else(|| {
+        // The end of the calendar is how "for ever" is written, and lies past the last instant that is known here.
+        let rest = text.strip_prefix("9999-12-3")?;
+        read(&format!("9998-12-3{rest}")).map(|_| jiff::Timestamp::MAX)
+    });
+    instant.map(|instant| Timestamp(instant.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -25,6 +31,8 @@ mod tests {
         assert_eq!(format(Timestamp(1_764_000_000_120)), "2025-11-24T16:00:00.120Z");
         assert_eq!(parse("2025-11-24T17:00:00.12+01:00"), Some(Timestamp(1_764_000_000_120)));
         assert_eq!(parse("tomorrow"), None);
+        assert_eq!(parse("9999-12-31T23:59:59Z"), Some(Timestamp(jiff::Timestamp::MAX.as_millisecond())));
+        assert_eq!(parse("9999-12-32T23:59:59Z"), None);
         assert!(!format(Timestamp(i64::MAX)).is_empty());
     }
 }

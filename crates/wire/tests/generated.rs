@@ -152,6 +152,7 @@ fn frames() -> Value {
             "sync",
             Reply::Synced {
                 conversations: vec![(c1.clone(), Some(page)), (ConversationId::trusted("gone"), None)],
+                refused: vec![],
                 added: vec![conversation()],
             },
         ),

@@ -58,6 +58,11 @@ pub(crate) fn duration(text: &str) -> Read<Duration> {
         .ok_or_else(|| "a duration of at most a year, such as 30s, 5m, 1h or 500ms, or plain seconds".to_owned())
 }
 
+/// A duration that is not over before it began.
+pub(crate) fn lasting(text: &str) -> Read<Duration> {
+    duration(text).and_then(|read| if read.is_zero() { Err("more than 0".to_owned()) } else { Ok(read) })
+}
+
 pub(super) fn number(text: &str) -> Read<u32> {
     text.replace('_', "").parse().map_err(|_| "a whole number from 0 to 4294967295".to_owned())
 }
@@ -87,8 +92,20 @@ pub(super) fn socket_path(text: &str) -> Read<String> {
         return Err("a path such as /api/socketio: a slash, then letters, digits, and - _ . ~ /".to_owned());
     }
     // These are answered by Lamplight's own pages; a socket in their place would hide them.
-    if ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/chat"].contains(&path) {
-        return Err("a path that is not one of Lamplight's own pages, such as /api/socketio".to_owned());
+    let own = [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/openapi.json",
+        "/chat",
+        "/api/online-users",
+        "/api/privatechat",
+        "/api/users",
+        "/api/auth",
+    ];
+    if own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))) {
+        return Err("a path that is not one of Lamplight's own, such as /api/socketio".to_owned());
     }
     Ok(path.to_owned())
 }

@@ -2,15 +2,30 @@
 
 use super::answer::{Asked, answer, json, nobody, refused, run};
 use super::openapi::{self as docs};
-use super::{Site, Tls};
+use super::{Site, Tls, nothing_here};
 use crate::auth::SESSION_COOKIE;
 use ::http::{HeaderValue, StatusCode, header};
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use axum::routing::{any, get, post};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Caller, Command, Refusal, Reply, command::Who};
 use lamplight_wire::{body, encode};
 use std::sync::Arc;
+
+/// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is sent and by which method.
+pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
+    if identity != Identity::Local {
+        return Router::new().route("/api/auth/{*rest}", any(nothing_here));
+    }
+    Router::new()
+        .route("/api/auth/register", post(register))
+        .route("/api/auth/login", post(login))
+        .route("/api/auth/logout", post(logout))
+        .route("/api/auth/session", get(session))
+}
 
 /// Makes an account and signs in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register,

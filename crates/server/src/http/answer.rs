@@ -15,6 +15,9 @@ use lamplight_wire::{body, decode, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+/// The one write that needs no body.
+const SIGN_OUT: &str = "/api/auth/logout";
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub(super) fn json(status: StatusCode, text: String) -> Response {
@@ -71,9 +74,12 @@ impl Asked {
         let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
         let bytes = read_body(body, site.max_payload).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
-        if !bytes.is_empty() || !reads {
+        let kind = parts.headers.get(header::CONTENT_TYPE);
+        // Signing out has nothing to say: where there is no body, what kind it is does not matter. (The check of origins stands before this.)
+        let says_nothing = bytes.is_empty() && kind.is_none() && parts.uri.path() == SIGN_OUT;
+        if !says_nothing && (!bytes.is_empty() || !reads) {
             // A page of another site can send a form or plain text without asking first, but not JSON.
-            let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+            let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
             let essence = kind.split(';').next().unwrap_or("").trim();
             if !essence.eq_ignore_ascii_case("application/json") {
                 return Err(Refusal::invalid("The body is JSON: send Content-Type: application/json."));
@@ -130,7 +136,12 @@ pub(super) async fn run(
 ) -> Result<Reply, Refusal> {
     let asked = Asked::read(site, request).await?;
     let caller = asked.caller(site, body_says).await?;
-    site.handler.handle(&caller, command(&asked)?).await
+    let command = command(&asked).map_err(|refusal| {
+        // Who is not known is told so first. In `open` it may be the body that says who it is, which could not be read.
+        let must_be_known = site.handler.identity() != Identity::Open && caller.who == Who::Nobody;
+        if must_be_known { Refusal::unauthenticated() } else { refusal }
+    })?;
+    site.handler.handle(&caller, command).await
 }
 
 /// The body says nothing of who asks.

@@ -23,7 +23,13 @@ type Params<T> = Result<Query<T>, QueryRejection>;
 type Id = Result<Path<String>, PathRejection>;
 
 fn params<T>(params: Params<T>) -> Result<T, Refusal> {
-    params.map(|Query(params)| params).map_err(|error| Refusal::invalid(format!("The query was not understood: {}.", error.body_text())))
+    params.map(|Query(params)| params).map_err(|error| {
+        let said = error.body_text();
+        Refusal::invalid(format!(
+            "The query was not understood: {}.",
+            said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said)
+        ))
+    })
 }
 
 fn id(id: Id) -> Result<String, Refusal> {

@@ -75,10 +75,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/privatechat/message", post(api::send))
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
-        .route("/api/auth/register", post(accounts::register))
-        .route("/api/auth/login", post(accounts::login))
-        .route("/api/auth/logout", post(accounts::logout))
-        .route("/api/auth/session", get(accounts::session))
+        .merge(accounts::routes(site.handler.identity()))
         // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the check of origins.
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(site.max_payload))
@@ -91,10 +88,14 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
         .route("/openapi.json", get(ops::openapi))
-        .fallback(async || refused(&Refusal::new(Code::NotFound, "There is nothing at this address.")))
+        .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), around))
         .with_state(site)
+}
+
+async fn nothing_here() -> Response {
+    refused(&Refusal::new(Code::NotFound, "There is nothing at this address."))
 }
 
 async fn wrong_method() -> Response {
