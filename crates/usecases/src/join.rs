@@ -35,7 +35,8 @@ impl Handler {
         self.limits.join(&session)?;
 
         let bare = Profile::bare(user.clone());
-        let (profile, source) = if open && (name.is_some() || avatar_url.is_some()) {
+        let says = open && (name.is_some() || avatar_url.is_some());
+        let (profile, source) = if says && !self.hides(&user).await? {
             (Profile { name: name.unwrap_or(bare.name), avatar_url, ..bare }, ProfileSource::Claims)
         } else {
             (bare, ProfileSource::Nobody)

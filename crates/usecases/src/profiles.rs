@@ -6,6 +6,7 @@ use crate::ports::{Person, ProfileSource};
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::presence::Manual;
 use lamplight_domain::time::Timestamp;
 
 impl Handler {
@@ -19,9 +20,19 @@ impl Handler {
         if self.is_introduced(&profile, source, issued_at) {
             return Ok(());
         }
+        if source == ProfileSource::Claims && self.hides(&profile.id).await? {
+            return Ok(());
+        }
         self.remember(profile.clone(), source).await?;
         self.set_introduced(profile, issued_at);
         Ok(())
+    }
+
+    /// Whether someone is not to be seen. What they say of themselves waits then until they come in anew and are: a name that changes
+    /// tells that somebody is there.
+    pub(crate) async fn hides(&self, user: &UserId) -> Result<bool, Refusal> {
+        let person = self.store(self.ports.directory.person(user)).await?;
+        Ok(person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible))
     }
 
     /// Writes a profile and tells everyone who can see it, if it changed.

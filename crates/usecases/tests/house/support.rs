@@ -14,7 +14,7 @@ use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::ports::{Audience, Clock, Fanout, Ids, Passwords, Seen, Stored};
+use lamplight_usecases::ports::{Audience, Clock, Directory, Fanout, Ids, Passwords, Seen, Stored};
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -182,6 +182,11 @@ impl House {
     pub(crate) async fn set_status(&self, caller: &Caller, status: Manual) {
         let chosen = Chosen { status, text: None, until: None };
         self.ask(caller, Command::SetStatus(chosen)).await.expect("set");
+    }
+
+    /// As others see it.
+    pub(crate) async fn name_of(&self, id: &str) -> Arc<str> {
+        Directory::person(&*self.store, &user(id)).await.expect("a directory").expect("somebody").profile.name
     }
 
     pub(crate) fn now(&self) -> Timestamp {

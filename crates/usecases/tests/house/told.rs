@@ -1,10 +1,11 @@
 //! What others are told of how far someone has got, and when they are not.
 
 use crate::support::*;
-use lamplight_domain::identity::ConversationId;
+use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::ProfileSource;
 use lamplight_usecases::{Caller, Command, Reply};
 
 fn mark(place: &ConversationId, seq: u64) -> Command {
@@ -69,6 +70,26 @@ house_tests! {
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1), (4, 3)], (4, 3)));
         house.set_status(&b, Manual::Away).await;
         assert_eq!(told(&house).len(), 2, "told once");
+    }
+
+    async fn p11_a_name_that_changes_does_not_tell_that_somebody_hides() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), by_http("b"));
+        five(&house, &a).await;
+        let named = |name: &str| Profile { name: name.into(), ..Profile::bare(user("b")) };
+        let claims = async |name: &str, at: i64| house.handler.introduce(named(name), ProfileSource::Claims, Some(Timestamp(at))).await;
+        let told = || house.conversation_changes().len();
+        claims("Ben", 1).await.expect("introduced");
+        house.set_status(&b, Manual::Invisible).await;
+        let before = told();
+        for at in 2..4 {
+            claims("Benjamin", at).await.expect("left for later");
+        }
+        assert_eq!((told(), &*house.name_of("b").await), (before, "Ben"));
+        house.set_status(&b, Manual::Online).await;
+        let before = told();
+        claims("Benjamin", 4).await.expect("introduced");
+        assert_eq!((told(), &*house.name_of("b").await), (before + 1, "Benjamin"));
     }
 
     async fn p11_the_stored_status_counts_where_there_is_no_session() {
