@@ -1,8 +1,8 @@
-# make run · make test · make check · make bench · make fuzz
+# make run · make test · make check · make bench · make soak · make fuzz
 #
 # On a fresh machine with Rust, Node and make these do all set-up themselves.
 
-.PHONY: run build page test test-rust test-clients test-packages test-e2e check generate bench fuzz clean tools
+.PHONY: run build page test test-rust test-clients test-packages test-e2e check generate bench soak fuzz clean tools
 SHELL := /bin/bash
 
 # Everything, then the chat page on the embedded default.
@@ -65,6 +65,10 @@ generate:
 # Figures of this machine, into bench/results/.
 bench: build
 	scripts/bench.sh
+
+# 8,000 connections for half an hour, of which some come and go, into bench/results/.
+soak: build
+	scripts/soak.sh
 
 # What comes in from outside, 60 seconds for each of its shapes.
 fuzz:
