@@ -1,17 +1,11 @@
 //! A Socket.IO client that does as little as it can, so that many fit on one core.
 
 use crate::bare::Protocol;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use crate::wire::Wire;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-
-/// Bytes: many clients have to fit on the machine beside the server.
-pub(crate) const READ_BUFFER: usize = 16 * 1024;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -23,12 +17,10 @@ pub(crate) struct Target {
 
 /// A connection in the namespace `/`.
 pub(crate) struct Client {
-    stream: WebSocketStream<TcpStream>,
+    wire: Wire,
     /// Bytes received in WebSocket frames, their headers included.
     pub(crate) received: u64,
     next_ack: u64,
-    /// Something was said that is still here: what is said in one go leaves in one go, as from real clients.
-    unsent: bool,
 }
 
 /// What a server said.
@@ -42,14 +34,10 @@ pub(crate) enum Heard {
 impl Client {
     /// Connects over WebSocket and enters `/`.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
-        let tcp = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
-        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-        let url = format!("ws://{}{}?EIO=4&transport=websocket", target.server, target.path);
-        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
-        let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await.map_err(|error| error.to_string())?;
-        let mut client = Self { stream, received: 0, next_ack: 0, unsent: false };
+        let wire = Wire::connect(target, "?EIO=4&transport=websocket").await?;
+        let mut client = Self { wire, received: 0, next_ack: 0 };
         client.text().await?;
-        client.send("40".to_owned()).await?;
+        client.wire.send("40".to_owned()).await?;
         let answer = client.text().await?;
         if !answer.starts_with("40") {
             return Err(format!("not let in: {answer}"));
@@ -57,35 +45,23 @@ impl Client {
         Ok(client)
     }
 
-    async fn send(&mut self, text: String) -> Result<(), String> {
-        self.unsent = true;
-        self.stream.feed(Message::text(text)).await.map_err(|error| error.to_string())
-    }
-
-    async fn flush(&mut self) -> Result<(), String> {
-        if std::mem::take(&mut self.unsent) {
-            self.stream.flush().await.map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
     /// Sends an event and returns the number that its acknowledgement will have.
     pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
         self.emit_text(name, &payload.to_string()).await
-    }
-
-    /// Sends an event without a payload that asks for no acknowledgement.
-    pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
-        self.send(format!("42[\"{name}\"]")).await?;
-        self.flush().await
     }
 
     /// The same for a payload that is JSON already.
     pub(crate) async fn emit_text(&mut self, name: &str, payload: &str) -> Result<u64, String> {
         let id = self.next_ack;
         self.next_ack += 1;
-        self.send(format!("42{id}[\"{name}\",{payload}]")).await?;
+        self.wire.send(format!("42{id}[\"{name}\",{payload}]")).await?;
         Ok(id)
+    }
+
+    /// Sends an event without a payload that asks for no acknowledgement.
+    pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
+        self.wire.send(format!("42[\"{name}\"]")).await?;
+        self.wire.flush().await
     }
 
     /// The number of the next acknowledgement, which has to say that it was done.
@@ -103,16 +79,7 @@ impl Client {
     /// The next text that is no ping.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
-            // What there is to read is read first, so that what is said to it leaves in one go.
-            let next = match self.stream.next().now_or_never() {
-                Some(next) => next,
-                None => {
-                    self.flush().await?;
-                    self.stream.next().await
-                }
-            };
-            let message = next.ok_or("the server closed the connection")?.map_err(|error| error.to_string())?;
-            let Message::Text(text) = message else { continue };
+            let text = self.wire.text().await?;
             let length = text.len() as u64;
             self.received += length
                 + if length < 126 {
@@ -123,7 +90,7 @@ impl Client {
                     10
                 };
             if text.as_str() == "2" {
-                self.send("3".to_owned()).await?;
+                self.wire.send("3".to_owned()).await?;
                 continue;
             }
             return Ok(text);

@@ -13,6 +13,7 @@ mod process;
 mod relay;
 mod sending;
 mod storm;
+mod wire;
 
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
