@@ -290,13 +290,14 @@ describe("coming and going", { concurrency: 8 }, () => {
     const asha = await join("a", { roster: "full" })
     const beat = setInterval(() => asha.socket.emit("user_activity"), 500)
     t.after(() => clearInterval(beat))
+    // From before the last sign of life that the server can have seen: however late this hears of anything, it is not too early.
+    const began = performance.now()
     const ben = await join("b")
     await asha.comes("b")
-    const began = performance.now()
     const offline = await asha.sees("user_offline", about("b"))
     const took = performance.now() - began
     assert.equal(offline.reason, "timeout")
-    assert.ok(took > 1_800 && took < 3_200, `${took} ms: no grace here`)
+    assert.ok(took >= 2_000 && took < 4_000, `${took} ms: no grace here`)
     const since = asha.mark()
     await ben.must("user_activity")
     await asha.sees("user_online", about("b"), { since })
