@@ -18,6 +18,7 @@ export function createMarks(core: Core): Marks {
   const { notes: unsent, save, load } = createNotes<number>(core, "marks")
   let cancel: (() => void) | null = null
   let sending = false
+  let flushedAt = Number.NEGATIVE_INFINITY
 
   function soon(ms: number): void {
     cancel ??= core.clock.after(ms, () => {
@@ -30,6 +31,7 @@ export function createMarks(core: Core): Marks {
     const me = core.me()
     if (!me || sending || !core.isStill(me)) return
     sending = true
+    flushedAt = core.clock.now()
     for (const [conversationId, seq] of [...unsent]) {
       const arrived = await send(conversationId, seq)
       if (!core.isStill(me)) break
@@ -62,7 +64,8 @@ export function createMarks(core: Core): Marks {
       unsent.set(conversationId, seq)
       save()
       core.post({ type: "read", userId, conversationId, seq })
-      soon(GATHER_MS)
+      // The first leaves at once: a page that is loaded anew a moment later, in another tab, must not show a badge again.
+      soon(core.clock.now() - flushedAt < GATHER_MS ? GATHER_MS : 0)
     },
     flush,
     load: (found) =>

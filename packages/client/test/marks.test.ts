@@ -34,6 +34,19 @@ describe("read marks", () => {
     expect(seven.messages.get().readSeq).toBe(6)
   })
 
+  test("M9 the first mark leaves at once, and those that come soon after it together", async () => {
+    const { seven, clock, server, room } = await ready()
+    const sent = () => server.seen.filter(({ what }) => what === "mark_read").length
+    seven.markRead(1)
+    await clock.advance(20)
+    expect([sent(), room?.read.get("me")]).toEqual([1, 1])
+    for (const seq of [2, 3, 4]) seven.markRead(seq)
+    await clock.advance(100)
+    expect(sent()).toBe(1)
+    await clock.advance(200)
+    expect([sent(), room?.read.get("me")]).toEqual([2, 4])
+  })
+
   test("M9 one's own messages are never unread, and sending moves the mark", async () => {
     const { seven, clock, server, unread } = await ready()
     await seven.send("mine")
