@@ -303,6 +303,29 @@ describe("coming and going", { concurrency: 8 }, () => {
     await asha.sees("user_online", about("b"), { since })
   })
 
+  test("whoever writes is there without a heartbeat, and writing revives", async (t) => {
+    const brief = await serve(t, { ...OPEN, PRESENCE_TTL: "2s" })
+    const { join } = crowd(t, brief)
+    const asha = await join("a", { roster: "full" })
+    const beat = setInterval(() => asha.socket.emit("user_activity"), 500)
+    t.after(() => clearInterval(beat))
+    const ben = await join("b")
+    await asha.comes("b")
+    const conversationId = await conversationOf(brief, "b", "a")
+    for (let n = 0; n < 8; n++) {
+      await ben.must("send_private_message", { conversationId, content: `still here ${n}` })
+      await pass(500)
+    }
+    assert.deepEqual(
+      told(asha, "b").filter(({ name }) => name === "offline"),
+      [],
+    )
+    assert.equal((await asha.sees("user_offline", about("b"))).reason, "timeout")
+    const since = asha.mark()
+    await ben.must("send_private_message", { conversationId, content: "back" })
+    await asha.sees("user_online", about("b"), { since })
+  })
+
   test("P13: lastSeenAt never goes back, over a restart too", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)

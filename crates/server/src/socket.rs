@@ -18,12 +18,14 @@ use lamplight_wire::{body::ConnectAuth, encode};
 use parking_lot::Mutex;
 use socketio::{Ack, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler as SocketHandler, Packet, Socket};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+/// A message is no reason to look at the roster each time: milliseconds.
+const WRITING_TOLD_EVERY: u64 = 1_000;
 /// Requests of one socket that may be under way at once; what comes then waits its turn on the wire.
 const IN_FLIGHT: usize = 64;
 
@@ -47,6 +49,8 @@ pub struct Member {
     announced: AtomicBool,
     signed_out: AtomicBool,
     in_flight: AtomicUsize,
+    /// When presence was last told that somebody writes here, in milliseconds of the clock.
+    wrote: AtomicU64,
     /// Counts for its address while nobody is connected to it.
     kept: Mutex<Option<Counted>>,
 }
@@ -146,6 +150,7 @@ impl SocketHandler for Door {
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            wrote: AtomicU64::new(0),
             kept: Mutex::default(),
         })
     }
@@ -188,6 +193,9 @@ impl SocketHandler for Door {
         let sends = matches!(command, Command::Send { .. });
         if let Command::Join { user, .. } = &command {
             self.claim(member, user);
+        }
+        if matches!(command, Command::Send { .. } | Command::Typing { is_typing: true, .. }) {
+            self.writes(member);
         }
         let began = tokio::time::Instant::now();
         let handler = Arc::clone(&self.handler);
@@ -274,6 +282,16 @@ impl Door {
         let reason = if reason == DisconnectReason::PingTimeout { OfflineReason::Timeout } else { OfflineReason::Closed };
         let signed_out = member.signed_out.load(Ordering::Acquire);
         self.tell(member, if signed_out { Command::SignOut } else { Command::Leave { reason } });
+    }
+
+    /// Whoever writes is there, whether or not their page says so by heartbeats.
+    fn writes(&self, member: &Member) {
+        let now = self.gate.clock.now().moment.0;
+        let since = now.saturating_sub(member.wrote.load(Ordering::Relaxed));
+        if member.announced.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
+            member.wrote.store(now, Ordering::Relaxed);
+            self.tell(member, Command::Activity { active: true });
+        }
     }
 
     /// Does something for a socket that nobody asked for over it.
