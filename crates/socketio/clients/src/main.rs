@@ -1,4 +1,4 @@
-//! A page's work with crates.io's `rust_socketio`, against the server at the first argument over the transports of the second ("polling",
+//! A page's work with the crate `rust_socketio`, against the server at the first argument over the transports of the second ("polling",
 //! "websocket" or "upgrade"). Prints "ok", or panics with what failed.
 #![allow(clippy::unwrap_used)]
 
