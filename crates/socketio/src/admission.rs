@@ -59,13 +59,18 @@ impl Ticket {
         if server.stopping.alive() >= config.max_connections {
             return Err(Rejection::TooManyConnections);
         }
+        if admission.addresses.as_ref().is_some_and(|addresses| !addresses.add(address)) {
+            return Err(Rejection::TooManyFromAddress);
+        }
         let one_more = |count: usize| (count < config.max_handshakes).then_some(count + 1);
         if admission.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
-            return Err(Rejection::TooManyHandshakes);
-        }
-        if admission.addresses.as_ref().is_some_and(|addresses| !addresses.add(address)) {
-            admission.arrived();
-            return Err(Rejection::TooManyFromAddress);
+            // Whoever means to come in does so within moments: it is those that wait without a word who give way, or a few
+            // addresses could keep everyone else out. The one displaced counts until its end a moment later.
+            if !server.displace_longest_waiting() {
+                admission.left(address);
+                return Err(Rejection::TooManyHandshakes);
+            }
+            admission.handshakes.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Self { server: Some(server.clone()), address })
     }

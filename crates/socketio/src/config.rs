@@ -45,8 +45,9 @@ pub struct Config {
     /// Connections at once, on either transport, those included that are taking their farewell. Past it, new ones are answered with
     /// 503. Default 1,000,000.
     pub max_connections: usize,
-    /// Connections that are on their way in at once: opened, and in no namespace yet. Past it, new ones are answered with 503; those
-    /// that are in are never touched. (Bare Engine.IO is in once it is open.) Each [`crate::Serve`] holds TCP connections that
+    /// Connections that are on their way in at once: opened, and in no namespace yet. Past it, the one that has waited longest makes room
+    /// for each that comes ([`crate::DisconnectReason::Displaced`]); those that are in are never touched. (Bare Engine.IO is in once it
+    /// is open.) Each [`crate::Serve`] holds TCP connections that
     /// have not said what they are for to the same number, by themselves: past it the one that has waited longest is closed. Default 10,000.
     pub max_handshakes: usize,
     /// Connections of one address at once, on either transport; the addresses of one IPv6 network (/64) count as one. Past it, new ones

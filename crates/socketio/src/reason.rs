@@ -26,6 +26,8 @@ pub enum DisconnectReason {
     SlowReader,
     /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was no socket.
     ConnectTimeout,
+    /// It was in no namespace yet, had waited longest, and there were [`crate::Config::max_handshakes`]: `displaced`. Handlers never see it.
+    Displaced,
 }
 
 impl DisconnectReason {
@@ -42,6 +44,7 @@ impl DisconnectReason {
             Self::ServerShuttingDown => "server shutting down",
             Self::SlowReader => "slow reader",
             Self::ConnectTimeout => "connect timeout",
+            Self::Displaced => "displaced",
         }
     }
 
@@ -117,7 +120,8 @@ pub enum Rejection {
     Stopping,
     /// The system gives no random bytes to make an id of: 503.
     NoRandomness,
-    /// There are [`crate::Config::max_handshakes`] on their way in: 503, and the TCP connection that has waited longest is closed.
+    /// There are [`crate::Config::max_handshakes`] on their way in, all of them in the middle of a request: 503; and the TCP connection
+    /// that has waited longest is closed.
     TooManyHandshakes,
     /// There are [`crate::Config::max_connections`], or [`crate::Serve::max_connections`]: 503, or the TCP connection is closed.
     TooManyConnections,

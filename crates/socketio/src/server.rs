@@ -264,6 +264,11 @@ impl Server {
         }
     }
 
+    /// Ends the connection that has waited longest for its first namespace. False if there is none.
+    pub(crate) fn displace_longest_waiting(&self) -> bool {
+        std::iter::from_fn(|| self.timers.take_waiting()).any(|key| self.registry.get(key).is_some_and(|session| session.displace()))
+    }
+
     pub(crate) fn sweep_pause(&self) -> Duration {
         let config = &self.config;
         sweep::pause(config.ping_interval.min(config.ping_timeout).min(config.connect_timeout))

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{server::Server, sync::Mutex};
+use crate::{server::Server, session::Session, sync::Mutex};
 
 /// What is to be done when a timer is due.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +24,15 @@ pub(crate) enum Lane {
     Pong,
     /// See whether a namespace has been joined.
     Connect,
+    /// The same for one that was found to have joined before that: only its handshake is to be forgotten.
+    Joined,
     /// Forget a session that has ended.
     Linger,
     /// See whether the client of a suspended socket has come back.
     Suspended,
 }
 
-const LANES: usize = 5;
+const LANES: usize = 6;
 
 #[derive(Default)]
 pub(crate) struct Timers {
@@ -65,6 +67,14 @@ impl Timers {
 
     fn next(&self) -> Option<Instant> {
         self.lanes.lock().iter().filter_map(|lane| Some(lane.front()?.0)).min()
+    }
+
+    /// Takes the key that has been in [`Lane::Connect`] longest. What is due for it otherwise still is.
+    pub(crate) fn take_waiting(&self) -> Option<u64> {
+        let mut lanes = self.lanes.lock();
+        let (due, key) = lanes[Lane::Connect as usize].pop_front()?;
+        lanes[Lane::Joined as usize].push_back((due, key));
+        Some(key)
     }
 
     /// Takes what is due out of a lane.
@@ -139,9 +149,12 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     for (_, key) in timers.due(Lane::Connect, now) {
         if let Some(session) = server.registry.get(key) {
             session.connect_due();
-            if !server.config.retain_handshake {
-                session.forget_handshake();
-            }
+            arrived(server, &session);
+        }
+    }
+    for (_, key) in timers.due(Lane::Joined, now) {
+        if let Some(session) = server.registry.get(key) {
+            arrived(server, &session);
         }
     }
     for (_, key) in timers.due(Lane::Linger, now) {
@@ -152,6 +165,13 @@ fn sweep(server: &Arc<Server>, now: Instant) {
             // This calls a handler; one that panics must not take everybody's timers along.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| socket.expire(now)));
         }
+    }
+}
+
+/// What it came with is needed no more.
+fn arrived(server: &Server, session: &Session) {
+    if !server.config.retain_handshake {
+        session.forget_handshake();
     }
 }
 

@@ -244,6 +244,16 @@ impl Session {
         }
     }
 
+    /// Closes the connection to make room for another, if it is in no namespace yet. False if it is, or is on its way out.
+    pub(crate) fn displace(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let waits = !shared.joined && shared.closing.is_none();
+        if waits {
+            shared.close(DisconnectReason::Displaced);
+        }
+        waits
+    }
+
     /// Past the connect timeout: closes the connection if it is in no namespace yet.
     pub(crate) fn connect_due(&self) {
         let mut shared = self.shared.lock();
