@@ -1,11 +1,12 @@
 // PyPI's python-socketio against the binary.
 import assert from "node:assert/strict"
-import { execFile } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { before, test } from "node:test"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { put } from "./support/person.mjs"
 import { OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { until } from "./support/wait.mjs"
 
 const run = promisify(execFile)
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
@@ -22,5 +23,24 @@ for (const transport of ["polling", "websocket"]) {
       { timeout: 60_000 },
     )
     assert.match(stdout, /ok/)
+  })
+}
+
+for (const transport of ["polling", "websocket"]) {
+  test(`python-socketio comes back by itself after a restart over ${transport}`, async (t) => {
+    const server = await serve(t, OPEN)
+    const client = spawn(here(".venv/bin/python"), [here("python_restart.py"), server.url, transport])
+    t.after(() => client.kill())
+    let said = ""
+    for (const stream of [client.stdout, client.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        said += text
+      })
+    }
+    await until(() => said.includes("in 1"), "it is in", 10_000)
+    await server.stop()
+    await server.start()
+    await until(() => said.includes("in 2") || client.exitCode !== null, "it is in again", 30_000)
+    assert.match(said, /in 2/)
   })
 }

@@ -236,14 +236,14 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     };
     cut_off.is_done = true;
     drop(cut_off);
+    if matches!(polled, Polled::Over | Polled::Last(_) | Polled::Stopping(_)) {
+        session.server.forget(session.sid.key());
+    }
     let (items, is_last) = match polled {
-        Polled::Noop => return text(StatusCode::OK, Body::new("6")),
-        Polled::Over => {
-            session.server.forget(session.sid.key());
-            return text(StatusCode::OK, Body::new("6"));
-        }
+        Polled::Noop | Polled::Over => return text(StatusCode::OK, Body::new("6")),
         Polled::Refused => return reject(&session.server, Rejection::BadRequest),
-        Polled::Items(items) => (items, false),
+        Polled::Stopping(items) if items.is_empty() => return reject(&session.server, Rejection::Stopping),
+        Polled::Items(items) | Polled::Stopping(items) => (items, false),
         Polled::Last(items) => (items, true),
     };
     let (mut payload, mut callbacks) = (Vec::new(), Vec::new());
@@ -254,7 +254,6 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
         }
     }
     if is_last {
-        session.server.forget(session.sid.key());
         if !payload.is_empty() {
             payload.push(payload::SEPARATOR);
         }

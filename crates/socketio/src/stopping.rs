@@ -91,7 +91,8 @@ impl SocketIo {
     }
 
     /// From now on opens no session (new ones are answered with 503), and closes the transport of every one there is, after
-    /// what is queued for it has been sent. Clients see a closed transport and come back by themselves, elsewhere.
+    /// what is queued for it has been sent. Clients see a closed transport and come back by themselves, elsewhere. On polling it is a poll
+    /// that is refused: some clients take a close packet for the end of all.
     ///
     /// A connection closes in its next turn. What is emitted or acknowledged before that goes out too; then its sockets'
     /// [`crate::Handler::disconnected`] is called, from which on they take nothing, and then the last bytes and the close are sent. Futures

@@ -95,6 +95,11 @@ pub(crate) enum Polled {
     Items(VecDeque<Item>),
     /// Send this, and that the transport is closed.
     Last(VecDeque<Item>),
+    /// Send this, or refuse the poll if it is nothing: the server stops, and the session ends with this poll.
+    ///
+    /// A close packet would say the same to Node's client. Others (python-engineio, rust_engineio) take it for a wish that they leave,
+    /// and do not come back by themselves as they do when a poll fails.
+    Stopping(VecDeque<Item>),
     /// There is nothing, but the poll must be let go.
     Noop,
     /// The same, and this is the end: the client has closed by itself and has no need to be told.

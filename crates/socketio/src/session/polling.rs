@@ -35,7 +35,7 @@ impl Session {
     /// Waits for something to answer the open poll with. With that it is open no more: what is queued from then on is for the next.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let polled = self.try_poll_items(cx);
-        if let Poll::Ready(Polled::Items(items) | Polled::Last(items)) = &polled {
+        if let Poll::Ready(Polled::Items(items) | Polled::Last(items) | Polled::Stopping(items)) = &polled {
             self.observe_sent(TransportKind::Polling, items);
         }
         polled
@@ -57,10 +57,11 @@ impl Shared {
         if self.ended {
             return Poll::Ready(match self.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Over,
-                _ => {
-                    let items = self.take_packets(max);
-                    if self.queue.is_empty() { Polled::Last(items) } else { Polled::Items(items) }
-                }
+                reason => match (self.take_packets(max), self.queue.is_empty()) {
+                    (items, false) => Polled::Items(items),
+                    (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => Polled::Stopping(items),
+                    (items, true) => Polled::Last(items),
+                },
             });
         }
         let Some(polling) = &mut self.polling else { return Poll::Ready(Polled::Refused) };
