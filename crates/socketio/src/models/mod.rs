@@ -134,18 +134,32 @@ fn everything_is_gone(io: &SocketIo, app: &App) {
     assert_eq!((of.count(), of.rooms().len()), (0, 0));
 }
 
+/// A client that is in, on a pipe with so much room.
+struct Joined {
+    app: App,
+    io: SocketIo,
+    client: DuplexStream,
+    buffer: BytesMut,
+    driver: JoinHandle<()>,
+}
+
+fn joined(room: usize) -> Joined {
+    let app = App::default();
+    let io = server(&app);
+    let session = session(&io, TransportKind::WebSocket);
+    let (mut client, websocket) = pipe(room);
+    let driver = drive(&session, Link::WebSocket(websocket));
+    let mut buffer = BytesMut::new();
+    block_on(send(&mut client, "40"));
+    block_on(receive(&mut client, &mut buffer, 1));
+    Joined { app, io, client, buffer, driver }
+}
+
 /// Two threads emit while the client sends, and reads through a pipe that is soon full.
 #[test]
 fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
     explore(|| {
-        let app = App::default();
-        let io = server(&app);
-        let session = session(&io, TransportKind::WebSocket);
-        let (mut client, websocket) = pipe(24);
-        let driver = drive(&session, Link::WebSocket(websocket));
-        let mut buffer = BytesMut::new();
-        block_on(send(&mut client, "40"));
-        block_on(receive(&mut client, &mut buffer, 1));
+        let Joined { app, io, mut client, mut buffer, driver } = joined(24);
         let socket = app.sockets.lock().first().cloned();
         // The answer comes before the handler is told.
         let socket = socket.unwrap_or_else(|| {
@@ -176,14 +190,7 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
 #[test]
 fn however_a_connection_ends_its_handler_is_told_once() {
     explore(|| {
-        let app = App::default();
-        let io = server(&app);
-        let session = session(&io, TransportKind::WebSocket);
-        let (mut client, websocket) = pipe(4096);
-        let driver = drive(&session, Link::WebSocket(websocket));
-        let mut buffer = BytesMut::new();
-        block_on(send(&mut client, "40"));
-        block_on(receive(&mut client, &mut buffer, 1));
+        let Joined { app, io, mut client, mut buffer, driver } = joined(4096);
         block_on(send(&mut client, "42[\"x\",0]"));
         block_on(receive(&mut client, &mut buffer, 1));
         let socket = app.sockets.lock()[0].clone();
