@@ -59,6 +59,54 @@ describe.skipIf(!canStart)("the doors of the page", () => {
     await server.stop()
   })
 
+  it("local: a session that ended elsewhere leads back to the same conversation, for the same person", async () => {
+    const server = await new Server().start()
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    await asha.say("before")
+    await until(async () => (await asha.message("before").getAttribute("data-state")) === "sent")
+    await asha.on("composer").fill("half a thought")
+    await asha.page.waitForTimeout(400)
+    const address = asha.page.url()
+    // Not by the page's own button: as another device, or the end of its time, would do it.
+    const endSession = async () => {
+      const ok = await asha.page.evaluate(async () => {
+        const headers = { "content-type": "application/json" }
+        return (await fetch("/api/auth/logout", { method: "POST", headers, body: "{}" })).ok
+      })
+      expect(ok).toBe(true)
+    }
+    await endSession()
+    await asha.on("signin-form").waitFor({ timeout: 15_000 })
+    await asha.page.getByText("You were signed out. What you had not sent is kept.").waitFor()
+    expect(asha.page.url()).toBe(address)
+    await asha.signIn()
+    await asha.message("before").waitFor()
+    await until(async () => (await asha.on("composer").inputValue()) === "half a thought")
+
+    // Somebody else is not shown a room that is not theirs.
+    await endSession()
+    await asha.on("signin-form").waitFor({ timeout: 15_000 })
+    const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
+    await asha.signIn(cleo.username)
+    await asha.page.getByText("No conversations yet").waitFor()
+    expect(asha.page.url()).toMatch(/#\/$/)
+
+    // Who chose to leave is told nothing, and leaves no address behind.
+    await cleo.open(ben)
+    await cleo.page.locator('[data-testid="status-menu"]:visible').click()
+    await cleo.on("sign-out").click()
+    await cleo.on("signin-form").waitFor()
+    expect(await cleo.page.getByText("You were signed out").count()).toBe(0)
+    expect(cleo.page.url()).toMatch(/#\/$/)
+    for (const person of [asha, ben, cleo]) {
+      expect(person.complaints).toEqual([])
+      await person.close()
+    }
+    await server.stop()
+  })
+
   it("killed in mid-send, the server has each message once and in order when it is back", async () => {
     const server = await new Server().start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()

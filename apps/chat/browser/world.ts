@@ -161,6 +161,14 @@ export class Person {
     return this
   }
 
+  /** At a door that asks, as oneself or as somebody else. */
+  async signIn(username = this.username): Promise<void> {
+    await this.page.locator("[name=username]").fill(username)
+    await this.page.locator("[name=password]").fill("a lamp in the window")
+    await this.on("signin-submit").click()
+    await this.page.locator('[data-testid="status-menu"]:visible').waitFor()
+  }
+
   on(testId: string) {
     return this.page.locator(`[data-testid="${testId}"]`)
   }

@@ -42,6 +42,7 @@ export const words = {
     toOld: "Have an account? Sign in",
     required: "Fill in this field.",
     passwordShort: "Use at least 8 characters.",
+    signedOut: "You were signed out. What you had not sent is kept.",
   },
   open: {
     title: "Who are you?",

@@ -35,6 +35,8 @@ export function App() {
   const [door, setDoor] = useState<Door | null>(null)
   const [session, setSession] = useState<Session | null>(null)
   const [tokenRefused, setTokenRefused] = useState(false)
+  /** Whose session ended without their asking for it: the address is kept for them. */
+  const [signedOut, setSignedOut] = useState<string | null>(null)
   const [visit, setVisit] = useState(0)
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new visit asks again
@@ -47,9 +49,7 @@ export function App() {
         return
       }
       setDoor(found)
-      if (found.kind === "local" && found.user) {
-        setSession({ client: found.client, user: found.user, mode: "local" })
-      }
+      if (found.kind === "local" && found.user) enter(found.client, found.user)
       const identity = found.kind === "open" ? rememberedIdentity() : null
       if (identity) setSession(openSession(identity))
       const token = found.kind === "token" ? givenToken() : null
@@ -70,6 +70,13 @@ export function App() {
     }
   }, [door])
 
+  function enter(client: Lamplight, user: User) {
+    // The conversation in the address was somebody else's.
+    if (signedOut !== null && signedOut !== user.id) history.replaceState(null, "", "#/")
+    setSignedOut(null)
+    setSession({ client, user, mode: "local" })
+  }
+
   /** Out, and back to the door with a fresh client: nothing of one person stays in memory for the next. */
   const leave = useCallback(
     (why: "left" | "refused") => {
@@ -79,9 +86,10 @@ export function App() {
         rememberToken(null)
         setTokenRefused(why === "refused")
       }
-      history.replaceState(null, "", "#/")
+      if (why === "left") history.replaceState(null, "", "#/")
       setSession(null)
       if (session?.mode === "local") {
+        setSignedOut(why === "refused" ? (session.user?.id ?? null) : null)
         setDoor(null)
         setVisit((n) => n + 1)
       }
@@ -100,7 +108,8 @@ export function App() {
       ) : door.kind === "local" ? (
         <Accounts
           client={door.client}
-          onIn={(user) => setSession({ client: door.client, user, mode: "local" })}
+          signedOut={signedOut !== null}
+          onIn={(user) => enter(door.client, user)}
         />
       ) : door.kind === "open" ? (
         <OpenDoor

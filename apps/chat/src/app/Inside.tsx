@@ -17,10 +17,10 @@ export function Inside(props: {
   const me = useMe()
   const connection = useConnection()
 
-  // Signed out in another tab is signed out here.
+  // A session that ended, or was ended in another tab. Who presses "Sign out" here leaves by that, a moment later.
   const out = me.status === "signed-out" && mode === "local"
   useEffect(() => {
-    if (out) onLeave("left")
+    if (out) onLeave("refused")
   }, [out, onLeave])
 
   const self = me.user ?? user

@@ -9,7 +9,13 @@ const text = words.signIn
 const MIN_PASSWORD = 8
 
 /** Sign in and sign up, for a server that keeps its own accounts. */
-export function Accounts({ client, onIn }: { client: Lamplight; onIn: (user: User) => void }) {
+export function Accounts(props: {
+  client: Lamplight
+  /** Whether one is here without having asked to be: then the form says so. */
+  signedOut: boolean
+  onIn: (user: User) => void
+}) {
+  const { client, signedOut, onIn } = props
   const [fresh, setFresh] = useState(false)
   const [busy, setBusy] = useState(false)
   const [shown, setShown] = useState(false)
@@ -49,6 +55,11 @@ export function Accounts({ client, onIn }: { client: Lamplight; onIn: (user: Use
 
   return (
     <Entry title={words.product} lead={words.motto}>
+      {signedOut && (
+        <p role="status" className="mt-4 text-center text-sm text-ink-soft">
+          {text.signedOut}
+        </p>
+      )}
       <form ref={form} className="entry-form" data-testid="signin-form" noValidate onSubmit={submit}>
         <div>
           <h2 className="entry-heading">{fresh ? text.titleNew : text.title}</h2>
