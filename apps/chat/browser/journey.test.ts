@@ -97,6 +97,38 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await until(async () => (await asha.on("connection-banner").count()) === 0)
   })
 
+  it("46: where the browser keeps nothing, says that what waits is in this tab only, and asks before it is closed", async () => {
+    const cleo = await (
+      await Person.arrive(browser, server, "Cleo", {}, () => {
+        IDBFactory.prototype.open = () => {
+          throw new Error("no storage here")
+        }
+      })
+    ).signUp()
+    await cleo.open(ben)
+    await cleo.say("before")
+    await until(async () => (await cleo.message("before").getAttribute("data-state")) === "sent")
+    const asked: string[] = []
+    cleo.page.on("dialog", (dialog) => {
+      asked.push(dialog.type())
+      void dialog.dismiss()
+    })
+    await cleo.context.setOffline(true)
+    await cleo.say("one")
+    await cleo.message("one").waitFor()
+    await cleo.on("connection-banner").waitFor({ timeout: 12_000 })
+    expect(await cleo.on("outbox-count").innerText()).toBe("1 message waits in this tab; do not close it.")
+    await cleo.page.close({ runBeforeUnload: true })
+    await until(() => asked.length > 0)
+    expect(asked).toEqual(["beforeunload"])
+    // Nobody is asked once it has left.
+    await cleo.context.setOffline(false)
+    await until(async () => (await cleo.message("one").getAttribute("data-state")) === "sent", 15_000)
+    await cleo.page.close({ runBeforeUnload: true })
+    await until(() => cleo.page.isClosed())
+    await cleo.close()
+  })
+
   it("sends over HTTP while the socket is refused", async () => {
     await asha.open(ben)
     await asha.page.route("**/api/socketio/**", (route) => route.abort())

@@ -138,12 +138,20 @@ export class Person {
     })
   }
 
-  static async arrive(browser: Browser, server: Server, name: string, options: BrowserContextOptions = {}) {
+  /** `before` runs in the page ahead of its own script. */
+  static async arrive(
+    browser: Browser,
+    server: Server,
+    name: string,
+    options: BrowserContextOptions = {},
+    before?: () => void,
+  ) {
     const context = await browser.newContext({
       locale: "en-GB",
       viewport: { width: 1360, height: 860 },
       ...options,
     })
+    if (before) await context.addInitScript(before)
     const page = await context.newPage()
     const person = new Person(context, page, name)
     await page.goto(`${server.url}/chat`)

@@ -237,6 +237,8 @@ export const words = {
     trying: "Trying now…",
     tryNow: "Try now",
     waiting: (n: number) => `${count(n, "message waits", "messages wait")} on this device.`,
+    waitingInTab: (n: number) =>
+      `${count(n, "message waits", "messages wait")} in this tab; do not close it.`,
     keepWriting: "You can keep writing.",
   },
 

@@ -1,11 +1,12 @@
 import { useConnection, useLamplight, useOutbox } from "@lamplight/react"
+import { useEffect } from "react"
 import { words } from "../strings"
 import { useNow } from "./hooks"
 
 /** A shorter loss is nobody's concern: most are over before one could read about them. */
 const SILENT_MS = 5_000
 
-/** What is wrong with the line, when the next try comes, and how much waits on this device. */
+/** What is wrong with the line, when the next try comes, and how much waits, and where. */
 export function Banner() {
   const client = useLamplight()
   const connection = useConnection()
@@ -13,6 +14,11 @@ export function Banner() {
   const down = connection.downSince !== null && connection.status !== "idle" && connection.status !== "closed"
   const now = useNow(1_000, down).getTime()
   const visible = down && now - (connection.downSince ?? now) >= SILENT_MS
+
+  useAskBeforeLeaving(!outbox.durable && outbox.items.length > 0)
+  const waiting = outbox.durable
+    ? words.banner.waiting(outbox.waiting)
+    : words.banner.waitingInTab(outbox.waiting)
 
   const seconds = connection.nextTryAt === null ? 0 : Math.ceil((connection.nextTryAt - now) / 1_000)
   const trying = connection.status === "connecting" || connection.status === "catching-up" || seconds <= 0
@@ -29,7 +35,7 @@ export function Banner() {
     // The countdown is left out of what is spoken: a second's tick is not news.
     <div>
       <div role="status" className="sr-only">
-        {visible ? `${what} ${outbox.waiting > 0 ? words.banner.waiting(outbox.waiting) : ""}` : ""}
+        {visible ? `${what} ${outbox.waiting > 0 ? waiting : ""}` : ""}
       </div>
       {visible && (
         <section className="banner" data-testid="connection-banner" aria-label={words.banner.region}>
@@ -43,14 +49,20 @@ export function Banner() {
             </button>
           )}
           <span data-testid="outbox-count" data-waiting={outbox.waiting}>
-            {outbox.waiting > 0
-              ? words.banner.waiting(outbox.waiting)
-              : connection.overHttp
-                ? null
-                : words.banner.keepWriting}
+            {outbox.waiting > 0 ? waiting : connection.overHttp ? null : words.banner.keepWriting}
           </span>
         </section>
       )}
     </div>
   )
+}
+
+/** Where the browser keeps nothing, what waits would be gone with the tab; else nobody is held up. */
+function useAskBeforeLeaving(ask: boolean): void {
+  useEffect(() => {
+    if (!ask) return
+    const hold = (event: BeforeUnloadEvent) => event.preventDefault()
+    addEventListener("beforeunload", hold)
+    return () => removeEventListener("beforeunload", hold)
+  }, [ask])
 }
