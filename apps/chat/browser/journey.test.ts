@@ -54,6 +54,22 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
   })
 
+  it("1: what is new waits below while one points at the list, and comes to the top once the pointer only lies there", async () => {
+    await asha.open(ben)
+    await asha.say("first")
+    await ben.on("conversation-item").first().hover()
+    const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
+    await ben.page.mouse.move(120, 130)
+    await cleo.open(ben)
+    await ben.page.mouse.move(120, 131)
+    await cleo.say("second")
+    await ben.on("unread").nth(1).waitFor()
+    const names = () => ben.on("conversation-item").locator(".row-name").allInnerTexts()
+    expect(await names()).toEqual([asha.name, cleo.name])
+    await until(async () => (await names())[0] === cleo.name, 6_000)
+    await cleo.close()
+  })
+
   it("32: a message that comes, and one that is acknowledged, mounts no row anew", async () => {
     await asha.open(ben)
     await asha.say("first")

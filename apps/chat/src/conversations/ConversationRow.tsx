@@ -86,7 +86,7 @@ function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: str
 
 function Line({ kind, mark, text }: { kind: string; mark: string; text: string }) {
   return (
-    <span className="row-preview">
+    <span className="row-preview row-said">
       {mark && (
         <>
           <span className="row-mark" data-kind={kind}>
@@ -94,7 +94,10 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
           </span>{" "}
         </>
       )}
-      <bdi>{oneLine(text)}</bdi>
+      {/* A box of its own, so that words from right to left are cut at their end as well. */}
+      <span className="row-words" dir="auto">
+        {oneLine(text)}
+      </span>
     </span>
   )
 }

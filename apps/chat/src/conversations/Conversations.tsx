@@ -1,8 +1,7 @@
-import type { ConversationItem, User } from "@lamplight/client"
+import type { User } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
-import { type PointerEvent, useCallback, useMemo, useRef, useState } from "react"
+import { useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
-import { heldOrder } from "../logic/order"
 import { Lamp } from "../presence/Lamp"
 import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
@@ -11,6 +10,7 @@ import { tellFailure } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
+import { useHeldOrder } from "./useHeldOrder"
 
 /** The list of conversations: newest on top, except while somebody points at it or moves through it. */
 export function Conversations(props: {
@@ -133,31 +133,4 @@ function List(props: {
       )}
     </div>
   )
-}
-
-/** The ids in the order to show, and the handlers that hold it still while it is pointed at or moved through. */
-function useHeldOrder(items: readonly ConversationItem[]) {
-  const [pointed, setPointed] = useState(false)
-  const [focused, setFocused] = useState(false)
-  const shown = useRef<readonly string[]>([])
-  const wanted = items.map((item) => item.id)
-  shown.current = heldOrder(shown.current, wanted, pointed || focused)
-  return {
-    ids: shown.current,
-    hold: {
-      // A finger only points while it touches; a mouse for as long as it rests here.
-      onPointerEnter: () => setPointed(true),
-      onPointerLeave: () => setPointed(false),
-      onPointerCancel: () => setPointed(false),
-      onPointerUp: (event: PointerEvent) => {
-        if (event.pointerType === "touch") setPointed(false)
-      },
-      onFocusCapture: (event: React.FocusEvent<HTMLElement>) => {
-        if (event.target.matches(":focus-visible")) setFocused(true)
-      },
-      onBlurCapture: (event: React.FocusEvent<HTMLElement>) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) setFocused(false)
-      },
-    },
-  }
 }

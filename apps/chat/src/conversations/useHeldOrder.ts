@@ -1,0 +1,50 @@
+import type { ConversationItem } from "@lamplight/client"
+import { type FocusEvent, type PointerEvent, useEffect, useRef, useState } from "react"
+import { createHold } from "../logic/hold"
+import { heldOrder } from "../logic/order"
+
+/** The ids in the order to show, and what holds it still while somebody points at the list or moves through it. */
+export function useHeldOrder(items: readonly ConversationItem[]) {
+  const [held, setHeld] = useState(false)
+  const [hold] = useState(() => createHold(setHeld))
+  const list = useRef<HTMLDivElement>(null)
+  const shown = useRef<readonly string[]>([])
+  const wanted = items.map((item) => item.id)
+  shown.current = heldOrder(shown.current, wanted, held)
+
+  useEffect(() => hold.end, [hold])
+
+  useEffect(() => {
+    if (!held) return
+    const look = ({ target }: Event) => {
+      if (!(target instanceof Node && list.current?.contains(target))) hold.elsewhere()
+    }
+    addEventListener("keydown", look, true)
+    addEventListener("focusin", look, true)
+    return () => {
+      removeEventListener("keydown", look, true)
+      removeEventListener("focusin", look, true)
+    }
+  }, [held, hold])
+
+  return {
+    ids: shown.current,
+    hold: {
+      ref: list,
+      // A finger only points while it touches.
+      onPointerEnter: hold.pointed,
+      onPointerMove: hold.pointed,
+      onPointerLeave: hold.left,
+      onPointerCancel: hold.left,
+      onPointerUp: (event: PointerEvent) => {
+        if (event.pointerType === "touch") hold.left()
+      },
+      onFocusCapture: (event: FocusEvent<HTMLElement>) => {
+        if (event.target.matches(":focus-visible")) hold.focused(true)
+      },
+      onBlurCapture: (event: FocusEvent<HTMLElement>) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) hold.focused(false)
+      },
+    },
+  }
+}

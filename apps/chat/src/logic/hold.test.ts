@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest"
+import { createHold, REST_MS } from "./hold"
+
+/** A clock that goes when it is told to. */
+function setUp() {
+  let now = 0
+  let timers: { at: number; run: () => void }[] = []
+  const changes: boolean[] = []
+  const hold = createHold(
+    (held) => changes.push(held),
+    (ms, run) => {
+      const timer = { at: now + ms, run }
+      timers.push(timer)
+      return () => {
+        timers = timers.filter((other) => other !== timer)
+      }
+    },
+  )
+  const pass = (ms: number) => {
+    now += ms
+    for (const timer of timers.filter(({ at }) => at <= now)) {
+      timers = timers.filter((other) => other !== timer)
+      timer.run()
+    }
+  }
+  return { hold, changes, pass, pending: () => timers.length }
+}
+
+describe("holding a list still", () => {
+  it("lasts while the pointer moves, and ends when it has rested", () => {
+    const { hold, changes, pass } = setUp()
+    hold.pointed()
+    pass(REST_MS - 1)
+    hold.pointed()
+    pass(REST_MS - 1)
+    expect(changes).toEqual([true])
+    pass(1)
+    expect(changes).toEqual([true, false])
+    hold.pointed()
+    expect(changes).toEqual([true, false, true])
+  })
+
+  it("ends at once when the pointer leaves, or somebody turns elsewhere", () => {
+    const { hold, changes, pending } = setUp()
+    hold.pointed()
+    hold.left()
+    hold.pointed()
+    hold.elsewhere()
+    expect(changes).toEqual([true, false, true, false])
+    expect(pending()).toBe(0)
+  })
+
+  it("lasts while one moves through it with the keyboard, however long", () => {
+    const { hold, changes, pass } = setUp()
+    hold.pointed()
+    hold.focused(true)
+    pass(10 * REST_MS)
+    expect(changes).toEqual([true])
+    hold.focused(false)
+    expect(changes).toEqual([true, false])
+  })
+
+  it("leaves no timer behind", () => {
+    const { hold, pending } = setUp()
+    hold.pointed()
+    hold.end()
+    expect(pending()).toBe(0)
+  })
+})
