@@ -52,6 +52,11 @@ export function useTouch(): boolean {
   return useMedia("(hover: none) and (pointer: coarse)")
 }
 
+/** A device with a mouse or the like, and so most likely with keys of its own. */
+export function useMouse(): boolean {
+  return useMedia("(hover: hover) and (pointer: fine)")
+}
+
 /** How long after the last touch, key or movement a person still counts as reading. */
 const USED_MS = 60_000
 

@@ -1,5 +1,6 @@
 import type { Lamplight, User } from "@lamplight/client"
 import { type FormEvent, useRef, useState } from "react"
+import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { reason } from "../ui/failure"
@@ -7,6 +8,7 @@ import { Entry, Field } from "./Entry"
 
 const text = words.signIn
 const MIN_PASSWORD = 8
+const MAX_USERNAME = 32
 
 /** Sign in and sign up, for a server that keeps its own accounts. */
 export function Accounts(props: {
@@ -22,6 +24,7 @@ export function Accounts(props: {
   const [problem, setProblem] = useState<string | null>(null)
   const [errors, setErrors] = useState<{ username?: string; password?: string }>({})
   const form = useRef<HTMLFormElement>(null)
+  const mouse = useMouse()
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
@@ -78,7 +81,9 @@ export function Accounts(props: {
               autoCapitalize="none"
               autoCorrect="off"
               spellCheck={false}
-              maxLength={128}
+              maxLength={MAX_USERNAME}
+              // biome-ignore lint/a11y/noAutofocus: a page with one thing to do; a finger would get a keyboard over it
+              autoFocus={mouse}
               required
             />
           )}

@@ -1,4 +1,5 @@
 import { type FormEvent, useState } from "react"
+import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import type { Identity } from "./door"
@@ -7,6 +8,7 @@ import { Entry, Field } from "./Entry"
 /** "Who are you?", for a server that believes the answer. */
 export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
   const [error, setError] = useState<string>()
+  const mouse = useMouse()
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
@@ -39,6 +41,8 @@ export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
               autoCorrect="off"
               spellCheck={false}
               maxLength={128}
+              // biome-ignore lint/a11y/noAutofocus: a page with one thing to do; a finger would get a keyboard over it
+              autoFocus={mouse}
               required
             />
           )}
