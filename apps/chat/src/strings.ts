@@ -8,6 +8,15 @@ function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString()} ${n === 1 ? one : many}`
 }
 
+/**
+ * A name keeps its own direction to itself: one that is written from right to left, or holds a sign that turns what
+ * follows, must not reorder the words around it. Its own isolates go, for they could end this one. What is only spoken
+ * needs none of this.
+ */
+function isolate(name: string): string {
+  return `\u2068${name.replace(/[\u2066-\u2069]/g, "")}\u2069`
+}
+
 const time: TimeWords = {
   today: "Today",
   yesterday: "Yesterday",
@@ -28,7 +37,7 @@ export const words = {
     titleNew: "Create an account",
     leadNew: "Choose a user name. It is how others will find you.",
     username: "User name",
-    usernameHint: "Letters, digits, dots and dashes.",
+    usernameHint: "2 to 32 letters, digits, dots, dashes or underscores.",
     password: "Password",
     passwordHint: "At least 8 characters. A sentence is easy to keep in mind.",
     name: "Your name",
@@ -77,7 +86,7 @@ export const words = {
     conversations: "Conversations",
     thread: "Conversation",
     people: "People",
-    log: (name: string) => `Messages with ${name}`,
+    log: (name: string) => `Messages with ${isolate(name)}`,
     skip: "Go to the message field",
     openPeople: "Show people",
     closePeople: "Hide people",
@@ -97,6 +106,7 @@ export const words = {
     unknown: "Not known",
     named: (name: string, state: string) => `${name}, ${state.toLocaleLowerCase()}`,
     activeAgo: (ago: string) => `Away, active ${ago}`,
+    saying: (state: string, text: string) => `${state} · ${isolate(text)}`,
     lastSeen: (ago: string) => `Last seen ${ago}`,
     unknownNow: "Presence not known right now",
   },
@@ -150,7 +160,7 @@ export const words = {
     everyone: "Everyone",
     emptyTitle: "Nobody else is in",
     emptyLead: "Leave the lamp on. You will see people here the moment they arrive.",
-    none: (query: string) => `Nobody is called “${query}”.`,
+    none: (query: string) => `Nobody is called “${isolate(query)}”.`,
     noneLead: "Check the spelling, or try another part of the name.",
     loading: "Looking…",
     failed: "The directory could not be searched.",
@@ -158,15 +168,15 @@ export const words = {
       `The first ${shown.toLocaleString()} of ${total.toLocaleString()}. Search to find anyone.`,
     startFailed: "The conversation could not be opened.",
     more: "Show more",
-    writeId: (id: string) => `Write to “${id}”`,
+    writeId: (id: string) => `Write to “${isolate(id)}”`,
   },
 
   thread: {
     none: "A quiet room",
     noneLead: "Choose a conversation, or someone who is in, to pick up where you left off.",
     loading: "Fetching the messages…",
-    start: (name: string) => `This is the beginning of your conversation with ${name}.`,
-    emptyTitle: (name: string) => `Say hello to ${name}`,
+    start: (name: string) => `This is the beginning of your conversation with ${isolate(name)}.`,
+    emptyTitle: (name: string) => `Say hello to ${isolate(name)}`,
     emptyLead: "Nothing has been written here yet. Only the two of you will read it.",
     failed: "The messages could not be fetched.",
     missing: "This conversation cannot be shown",
@@ -178,7 +188,7 @@ export const words = {
     unread: "New",
     newer: (n: number) => count(n, "new message", "new messages"),
     toEnd: "To the newest message",
-    typing: (name: string) => `${name} is writing…`,
+    typing: (name: string) => `${isolate(name)} is writing…`,
     you: "You",
     spoken: (name: string, text: string) => `${name}: ${text}`,
     copyCode: "Copy code",
@@ -202,7 +212,7 @@ export const words = {
     cancel: "Cancel",
     show: "Show",
     notSentTo: (name: string | null) =>
-      name ? `Your message to ${name} was not sent` : "A message was not sent",
+      name ? `Your message to ${isolate(name)} was not sent` : "A message was not sent",
     /** What an unsent message waits for, in the client's own terms. */
     waiting: {
       connection: "Waits for the connection",
@@ -213,8 +223,8 @@ export const words = {
   },
 
   composer: {
-    label: (name: string) => `Write to ${name}`,
-    placeholder: (name: string) => `A word with ${name}…`,
+    label: (name: string) => `Write to ${isolate(name)}`,
+    placeholder: (name: string) => `A word with ${isolate(name)}…`,
     send: "Send",
     left: (n: number) => `${n.toLocaleString()} left`,
     over: (n: number) => `${n.toLocaleString()} too many`,

@@ -3,6 +3,9 @@ import { ago } from "../logic/time"
 import { words } from "../strings"
 import type { LampState } from "./Lamp"
 
+/** So shortly after the last touch of a key, "active just now" beside "Away" would say two things at once. */
+const JUST_LEFT_MS = 60_000
+
 /** The word for a state. */
 export function stateWord(state: LampState): string {
   return words.presence[state]
@@ -16,9 +19,10 @@ export function presenceDetail(presence: PresenceView | undefined, now: Date): s
       ? words.presence.lastSeen(ago(new Date(presence.lastSeenAt), now, words.time))
       : words.presence.offline
   }
+  const active = presence.lastActiveAt ? new Date(presence.lastActiveAt) : null
   const base =
-    presence.status === "away" && presence.lastActiveAt
-      ? words.presence.activeAgo(ago(new Date(presence.lastActiveAt), now, words.time))
+    presence.status === "away" && active && now.getTime() - active.getTime() >= JUST_LEFT_MS
+      ? words.presence.activeAgo(ago(active, now, words.time))
       : words.presence[presence.status]
-  return presence.text ? `${base} · ${presence.text}` : base
+  return presence.text ? words.presence.saying(base, presence.text) : base
 }

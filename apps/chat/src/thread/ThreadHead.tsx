@@ -46,7 +46,7 @@ function Person({ other, name }: { other: User; name: string }) {
     <>
       <Avatar id={other.id} name={name} avatarUrl={presence.user?.avatarUrl ?? other.avatarUrl} />
       <div className="min-w-0 flex-1">
-        <h2 className="room-title truncate" dir="auto" data-testid="thread-name">
+        <h2 className="room-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
           {name}
         </h2>
         <p className="thread-presence" data-testid="thread-presence">
