@@ -73,9 +73,11 @@ export function StatusMenu(props: {
             <>
               <Avatar id={self.id} name={name} avatarUrl={self.avatarUrl} presence={state} />
               <span className="row-text">
-                <span className="row-name block" dir="auto">
+                <span className="sr-only">
+                  {name}, {words.status.menu(stateWord(state))}
+                </span>
+                <span className="row-name block" dir="auto" aria-hidden="true">
                   {name}
-                  <span className="sr-only">, {words.status.menu(stateWord(state))}</span>
                 </span>
                 <span className="row-preview block" dir="auto" aria-hidden="true">
                   {connected ? me.chosen.text || stateWord(state) : words.status.notConnected}
@@ -104,36 +106,39 @@ export function StatusMenu(props: {
           collisionPadding={12}
           aria-label={words.status.choose}
           onOpenAutoFocus={(event) => {
-            // The text field comes first, but on a phone the focus there would bring up the keyboard.
+            // Not whatever comes first, but what is so now.
             event.preventDefault()
             ;(event.target as HTMLElement).querySelector<HTMLElement>('[aria-pressed="true"]')?.focus()
           }}
         >
-          <StatusText text={me.chosen.text ?? ""} onSave={(text) => change(chosen, text)} />
-          <fieldset>
-            <legend className="menu-label">{words.status.choose}</legend>
-            {statuses.map(({ status, hint }) => (
-              <button
-                key={status}
-                type="button"
-                className="menu-item"
-                data-testid={`status-${status}`}
-                aria-pressed={status === chosen}
-                onClick={() => change(status, me.chosen.text ?? "")}
-              >
-                <Lamp state={status} size={18} />
-                <span>
-                  <span className="block font-semibold">{words.presence[status]}</span>
-                  <span className="menu-hint block">{hint}</span>
-                </span>
-                {status === chosen && <Check size={16} className="menu-check" aria-hidden="true" />}
-              </button>
-            ))}
-          </fieldset>
-          <hr className="menu-line" />
-          <AttentionChoices />
-          <ThemeChoices />
-          <hr className="menu-line" />
+          <div className="menu-scroller">
+            <fieldset>
+              <legend className="menu-label">{words.status.choose}</legend>
+              {statuses.map(({ status, hint }) => (
+                <button
+                  key={status}
+                  type="button"
+                  className="menu-item"
+                  data-testid={`status-${status}`}
+                  aria-pressed={status === chosen}
+                  onClick={() => change(status, me.chosen.text ?? "")}
+                >
+                  <Lamp state={status} size={18} />
+                  <span>
+                    <span className="block font-semibold">{words.presence[status]}</span>
+                    <span className="menu-hint block">{hint}</span>
+                  </span>
+                  {status === chosen && <Check size={16} className="menu-check" aria-hidden="true" />}
+                </button>
+              ))}
+            </fieldset>
+            <StatusText text={me.chosen.text ?? ""} onSave={(text) => change(chosen, text)} />
+            <hr className="menu-line" />
+            <AttentionChoices />
+            <ThemeChoices />
+          </div>
+          {/* Outside what scrolls: in a low window the way out is still in sight. */}
+          <hr className="menu-line menu-foot" />
           <button type="button" className="menu-item" data-testid="sign-out" onClick={() => void leave()}>
             <LogOut size={18} aria-hidden="true" />
             {mode === "local" ? words.status.signOut : words.status.switchUser}
