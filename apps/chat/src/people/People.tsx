@@ -41,9 +41,10 @@ export function People(props: {
   const listed = present.slice(0, SHOWN)
   const directory = useDirectory(query.trim())
   const absent = useMemo(() => {
-    const seen = new Set(roster.users.map((person) => person.userId))
+    // Also who is in, where only the directory knows what they were found by, such as their user name.
+    const seen = new Set(present.map((person) => person.userId))
     return directory.users.filter((user) => user.id !== self.id && !seen.has(user.id))
-  }, [directory.users, roster.users, self.id])
+  }, [directory.users, present, self.id])
   // Not on the list is not the same as not in: the list may be cut short, so those found are watched.
   const watched = usePresences(useMemo(() => absent.map((user) => user.id), [absent]))
   const ids = useMemo(
@@ -147,7 +148,7 @@ export function People(props: {
         )}
       </search>
       <div className="scroller" data-testid="people">
-        {roster.status === "loading" && <Skeleton rows={5} kind="list" label={words.people.loading} />}
+        {roster.status === "loading" && <Skeleton rows={5} kind="people" label={words.people.loading} />}
         <div className="rows" {...roving.handlers}>
           {listed.length > 0 && (
             <>
@@ -174,7 +175,7 @@ export function People(props: {
             </>
           )}
         </div>
-        {!wanted && roster.status !== "loading" && listed.length === 0 && (
+        {!wanted && roster.status === "live" && listed.length === 0 && (
           <State kind="empty" title={words.people.emptyTitle} lead={words.people.emptyLead} />
         )}
         {wanted && directory.status === "loading" && absent.length === 0 && (

@@ -34,7 +34,8 @@ export function State(props: {
 const marks = { empty: "offline", error: "busy", denied: "invisible" } as const
 
 /** Rows that will be there in a moment. Their shape is that of what they stand in for, so nothing jumps. */
-export function Skeleton({ rows, label, kind }: { rows: number; label: string; kind: "list" | "thread" }) {
+export function Skeleton(props: { rows: number; label: string; kind: "list" | "people" | "thread" }) {
+  const { rows, label, kind } = props
   return (
     <div className="skeleton" data-kind={kind} role="status">
       <span className="sr-only">{label}</span>
