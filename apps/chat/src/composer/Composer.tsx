@@ -1,32 +1,24 @@
 import { ArrowUp } from "lucide-react"
-import { type KeyboardEvent, useId, useLayoutEffect, useRef } from "react"
+import { type KeyboardEvent, useId, useRef } from "react"
 import { useTouch } from "../app/hooks"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
 import { press } from "./press"
 import { useComposer } from "./useComposer"
+import { useGrowing } from "./useGrowing"
 
 /** Where one writes. Never disabled: what cannot leave yet waits in the outbox. */
 export function Composer(props: { id: string; name: string; onSent: () => void; onOut: () => void }) {
   const { id, name, onSent, onOut } = props
   const { text, write, send, leave } = useComposer(id, onSent)
   const touch = useTouch()
-  const field = useRef<HTMLTextAreaElement>(null)
+  const field = useGrowing(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const hint = useId()
   const length = lengthOf(text)
   const over = length - MAX_LENGTH
   const ready = text.trim() !== "" && over <= 0
-
-  // Browsers that cannot size a field by its content get it done here.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the text is what changes the height
-  useLayoutEffect(() => {
-    const element = field.current
-    if (!element || CSS.supports("field-sizing", "content")) return
-    element.style.height = "auto"
-    element.style.height = `${element.scrollHeight}px`
-  }, [text])
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
@@ -48,6 +40,11 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
         field.current?.focus()
       }}
     >
+      {length >= TELL_FROM && (
+        <span className="composer-count" data-over={over > 0} data-testid="length">
+          {over > 0 ? words.composer.over(over) : words.composer.left(MAX_LENGTH - length)}
+        </span>
+      )}
       <div className="composer-field">
         <textarea
           ref={field}
@@ -69,11 +66,6 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
           }}
           onBlur={leave}
         />
-        {length >= TELL_FROM && (
-          <span className="composer-count" data-over={over > 0} data-testid="length">
-            {over > 0 ? words.composer.over(over) : words.composer.left(MAX_LENGTH - length)}
-          </span>
-        )}
         <button
           type="submit"
           className="composer-send"

@@ -1,7 +1,8 @@
 import { useLamplight } from "@lamplight/react"
-import { type KeyboardEvent, useRef, useState } from "react"
+import { type KeyboardEvent, useId, useRef, useState } from "react"
 import { useTouch } from "../app/hooks"
 import { press } from "../composer/press"
+import { useGrowing } from "../composer/useGrowing"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
@@ -9,13 +10,15 @@ import { Button } from "../ui/Button"
 import { tellFailure } from "../ui/failure"
 
 /** Mends a message that was refused, where it stands: its place in the order is kept, and the composer is left alone. */
-export function EditFailed(props: { id: string; content: string; onDone: () => void }) {
-  const { id, content, onDone } = props
+export function EditFailed(props: { id: string; content: string; why: string | null; onDone: () => void }) {
+  const { id, content, why, onDone } = props
   const { outbox } = useLamplight()
   const [text, setText] = useState(content)
   const touch = useTouch()
+  const field = useGrowing(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const over = lengthOf(text) - MAX_LENGTH
+  const reasonId = useId()
 
   async function save() {
     if (over > 0 || !text.trim()) return
@@ -38,6 +41,9 @@ export function EditFailed(props: { id: string; content: string; onDone: () => v
   return (
     <div className="edit-failed">
       <textarea
+        ref={field}
+        rows={1}
+        aria-describedby={reasonId}
         // biome-ignore lint/a11y/noAutofocus: it was asked for by the button that this takes the place of
         autoFocus
         className="field"
@@ -51,7 +57,10 @@ export function EditFailed(props: { id: string; content: string; onDone: () => v
         }}
       />
       <div className="flex items-center justify-end gap-2 pt-1.5">
-        {over > 0 && <span className="text-xs text-brick">{words.composer.over(over)}</span>}
+        {/* What is to be mended stays in sight. */}
+        <span id={reasonId} className="edit-why">
+          {over > 0 ? words.composer.over(over) : why}
+        </span>
         <Button look="quiet" onClick={onDone}>
           {words.message.cancel}
         </Button>

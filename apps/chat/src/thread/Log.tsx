@@ -124,12 +124,17 @@ export function Log(props: {
     look(virtualizer)
   }, [])
 
-  // The window changes its height (a keyboard, a growing composer, a banner): who was at the end stays there.
+  // The window changes its height (a keyboard, a growing composer, a banner): who was at the end stays there, and what
+  // anyone else reads stays where it is on the screen, though a banner above pushes the window down.
   useEffect(() => {
     const element = frame.current
     if (!element) return
+    let top = element.getBoundingClientRect().top
     const observer = new ResizeObserver(() => {
+      const before = top
+      top = element.getBoundingClientRect().top
       if (pinned.current) virtualizer.scrollToEnd()
+      else element.scrollTop += top - before
       look(virtualizer)
     })
     observer.observe(element)
@@ -198,65 +203,64 @@ export function Log(props: {
   }
 
   return (
-    <>
-      <div
-        ref={frame}
-        className="log"
-        role="log"
-        // New messages are spoken by the announcer, once; see there.
-        aria-live="off"
-        aria-label={words.regions.log(name)}
-        data-testid="log"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
-        onScroll={({ currentTarget: log }) => {
-          pinned.current = log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
-        }}
-        onCopy={copyMessages}
-        onBlur={(event) => {
-          if (!event.currentTarget.contains(event.relatedTarget)) setCurrent(null)
-        }}
-      >
-        <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
-          {items.map((item) => {
-            const row = rows[item.index]
-            if (!row) return null
-            return (
-              <div
-                key={item.key}
-                ref={virtualizer.measureElement}
-                data-index={item.index}
-                className="log-row"
-                style={{ transform: `translateY(${item.start}px)` }}
-              >
-                <LogRow
-                  row={row}
-                  name={name}
-                  today={today}
-                  reach={reachOf(row, reader)}
-                  newest={row.key === newestOwn}
-                />
-              </div>
-            )
-          })}
-        </div>
-      </div>
+    <div
+      ref={frame}
+      className="log"
+      role="log"
+      // New messages are spoken by the announcer, once; see there.
+      aria-live="off"
+      aria-label={words.regions.log(name)}
+      data-testid="log"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+      // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
+      onScroll={({ currentTarget: log }) => {
+        pinned.current = log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
+      }}
+      onCopy={copyMessages}
+      onBlur={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) setCurrent(null)
+      }}
+    >
+      {/* What lies over the messages is inside the window that scrolls, so that the wheel works there too. */}
       {messages.loadingOlder && (
-        <div className="log-overlay top-2" role="status">
+        <div className="log-overlay" data-at="top" role="status">
           <span className="pill older">{words.thread.older}</span>
         </div>
       )}
       {olderFailed && (
-        <div className="log-overlay top-2">
+        <div className="log-overlay" data-at="top">
           <Button look="line" onClick={older}>
             {words.thread.olderFailed} {words.thread.retry}
           </Button>
         </div>
       )}
+      <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
+        {items.map((item) => {
+          const row = rows[item.index]
+          if (!row) return null
+          return (
+            <div
+              key={item.key}
+              ref={virtualizer.measureElement}
+              data-index={item.index}
+              className="log-row"
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <LogRow
+                row={row}
+                name={name}
+                today={today}
+                reach={reachOf(row, reader)}
+                newest={row.key === newestOwn}
+              />
+            </div>
+          )
+        })}
+      </div>
       {!atEnd && (
-        <div className="log-overlay bottom-2">
+        <div className="log-overlay" data-at="bottom">
           <button
             type="button"
             className="pill"
@@ -273,7 +277,7 @@ export function Log(props: {
           </button>
         </div>
       )}
-    </>
+    </div>
   )
 }
 

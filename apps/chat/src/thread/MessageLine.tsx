@@ -1,7 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { CircleDashed } from "lucide-react"
-import { useState } from "react"
+import { useId, useState } from "react"
 import { toast } from "sonner"
 import { focusComposer } from "../app/regions"
 import { isLoneEmoji } from "../logic/emoji"
@@ -26,12 +26,13 @@ export function MessageLine(props: {
 }) {
   const { message, first, last, newest, name, reach } = props
   const [editing, setEditing] = useState(false)
+  const id = useId()
   const at = new Date(message.createdAt)
   const emoji = isLoneEmoji(message.content)
   const waits = message.state === "sending" && message.waitingFor !== null && message.waitingFor !== "server"
   const author = message.mine ? words.thread.you : name
   return (
-    <div
+    <article
       className="message"
       data-testid="message"
       data-state={message.state}
@@ -43,12 +44,17 @@ export function MessageLine(props: {
       data-newest={newest ? "" : undefined}
       data-author={author}
       data-time={moment(at)}
+      aria-labelledby={editing ? `${id}-author` : `${id}-author ${id}-text ${id}-time`}
       tabIndex={-1}
     >
+      <span id={`${id}-author`} className="sr-only">
+        {author}:{" "}
+      </span>
       {editing && message.clientMessageId !== null ? (
         <EditFailed
           id={message.clientMessageId}
           content={message.content}
+          why={message.error && reason(message.error)}
           onDone={() => {
             setEditing(false)
             focusComposer()
@@ -56,12 +62,17 @@ export function MessageLine(props: {
         />
       ) : (
         <div className="bubble-line">
-          <span className="sr-only">{author}: </span>
-          <div className="bubble" dir="auto" data-content="" data-emoji={emoji ? "" : undefined}>
+          <div
+            id={`${id}-text`}
+            className="bubble"
+            dir="auto"
+            data-content=""
+            data-emoji={emoji ? "" : undefined}
+          >
             <Content text={message.content} />
           </div>
           <span className="message-side">
-            <time dateTime={message.createdAt} title={moment(at)}>
+            <time id={`${id}-time`} dateTime={message.createdAt} title={moment(at)}>
               {clock(at)}
             </time>
             {message.mine && message.state === "sent" && reach !== null && <Receipt reach={reach} />}
@@ -80,7 +91,7 @@ export function MessageLine(props: {
         </p>
       )}
       {message.state === "failed" && !editing && <Failed message={message} onEdit={() => setEditing(true)} />}
-    </div>
+    </article>
   )
 }
 
