@@ -38,7 +38,12 @@ export function Banner() {
         {visible ? `${what} ${outbox.waiting > 0 ? waiting : ""}` : ""}
       </div>
       {visible && (
-        <section className="banner" data-testid="connection-banner" aria-label={words.banner.region}>
+        <section
+          ref={tellHeight}
+          className="banner"
+          data-testid="connection-banner"
+          aria-label={words.banner.region}
+        >
           <strong>{what}</strong>
           {!noNetwork && !first && (
             <span aria-live="off">{trying ? words.banner.trying : words.banner.retryIn(seconds)}</span>
@@ -55,6 +60,18 @@ export function Banner() {
       )}
     </div>
   )
+}
+
+/** What lies over the page (a toast) keeps below the banner, whose button must not be covered. */
+function tellHeight(banner: HTMLElement | null) {
+  if (!banner) return
+  const { style } = document.documentElement
+  const observer = new ResizeObserver(() => style.setProperty("--banner-height", `${banner.offsetHeight}px`))
+  observer.observe(banner)
+  return () => {
+    observer.disconnect()
+    style.removeProperty("--banner-height")
+  }
 }
 
 /** Where the browser keeps nothing, what waits would be gone with the tab; else nobody is held up. */

@@ -25,6 +25,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const phone = useMedia("(max-width: 759px)")
   const [sheet, setSheet] = useState(false)
   const peopleOpen = wide || sheet
+  // Over the other rooms, which are out of reach until it is closed.
+  const modal = sheet && !wide && !phone
   const selected = route.room === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
 
@@ -45,8 +47,14 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   const closePeople = useCallback(() => {
     setSheet(false)
-    openedBy.current?.focus()
+    // What was beneath can take the focus only once it is within reach again.
+    requestAnimationFrame(() => openedBy.current?.focus())
   }, [])
+
+  // Where people have a place of their own there is no sheet, nor is there one when the window narrows again.
+  useEffect(() => {
+    if (wide || phone) setSheet(false)
+  }, [wide, phone])
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -63,14 +71,14 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   return (
     <div className="shell">
-      {selected !== null && (
+      {selected !== null && !modal && (
         <button type="button" className="skip" onClick={focusComposer}>
           {words.regions.skip}
         </button>
       )}
       <Title selected={selected} self={self} />
       <Notify selected={selected} onShow={show} />
-      <FailureWatch self={self} onShow={show} />
+      <FailureWatch self={self} selected={selected} onShow={show} />
       <Banner />
       <main className="rooms">
         <h1 className="sr-only">{words.product}</h1>
@@ -79,6 +87,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           mode={mode}
           selected={selected}
           shown={route.room === "conversations"}
+          inert={modal}
           onSelect={select}
           onFind={wide ? focusPeople : openPeople}
           onLeave={onLeave}
@@ -89,6 +98,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           data-shown={route.room === "thread"}
           data-testid="thread"
           aria-label={words.regions.thread}
+          inert={modal}
           tabIndex={-1}
         >
           {selected === null ? (
@@ -104,6 +114,15 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             />
           )}
         </section>
+        {modal && (
+          <button
+            type="button"
+            className="scrim"
+            tabIndex={-1}
+            aria-label={words.regions.closePeople}
+            onClick={closePeople}
+          />
+        )}
         <People
           self={self}
           open={peopleOpen}

@@ -1,15 +1,24 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useOutbox } from "@lamplight/react"
-import { useEffect, useRef } from "react"
+import { useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
 
-/** Says once, in plain words, that a message was refused, wherever one is by then. The row itself stays until mended. */
-export function FailureWatch({ self, onShow }: { self: User; onShow: (conversationId: string) => void }) {
+/**
+ * Says once, in plain words, that a message was refused, wherever one is by then. The row itself stays until mended; while
+ * it is before one's eyes it says enough, and this only speaks.
+ */
+export function FailureWatch(props: {
+  self: User
+  selected: string | null
+  onShow: (conversationId: string) => void
+}) {
+  const { self, selected, onShow } = props
   const { items } = useOutbox()
   const { items: conversations } = useConversations()
   const told = useRef<Set<string> | null>(null)
+  const [spoken, setSpoken] = useState("")
 
   useEffect(() => {
     const failed = items.filter((item) => item.state === "failed")
@@ -21,13 +30,24 @@ export function FailureWatch({ self, onShow }: { self: User; onShow: (conversati
       if (before.has(item.clientMessageId)) continue
       const members = conversations.find((it) => it.id === item.conversationId)?.members
       const other = members?.find((member) => member.id !== self.id)
-      toast.error(words.message.notSentTo(other?.name ?? null), {
+      const what = words.message.notSentTo(other?.name ?? null)
+      const why = reason(item.error)
+      if (item.conversationId === selected) {
+        setSpoken(`${what}. ${why}`)
+        continue
+      }
+      toast.error(what, {
         id: item.clientMessageId,
-        description: item.error ? reason(item.error) : words.errors.generic,
+        description: why,
         action: { label: words.message.show, onClick: () => onShow(item.conversationId) },
       })
     }
     for (const id of before) if (!told.current.has(id)) toast.dismiss(id)
-  }, [items, conversations, self.id, onShow])
-  return null
+    if (told.current.size === 0) setSpoken("")
+  }, [items, conversations, self.id, selected, onShow])
+  return (
+    <p className="sr-only" role="status">
+      {spoken}
+    </p>
+  )
 }

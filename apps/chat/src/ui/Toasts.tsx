@@ -11,8 +11,12 @@ export function Toasts() {
       duration={7_000}
       visibleToasts={3}
       closeButton
-      offset={16}
-      mobileOffset={{ top: "calc(env(safe-area-inset-top) + 0.75rem)", left: 12, right: 12 }}
+      offset={{ top: "calc(var(--banner-height, 0px) + 1rem)" }}
+      mobileOffset={{
+        top: "calc(var(--banner-height, 0px) + env(safe-area-inset-top) + 0.75rem)",
+        left: 12,
+        right: 12,
+      }}
       toastOptions={{ classNames: { toast: "toast", error: "toast-error", actionButton: "toast-action" } }}
     />
   )
