@@ -107,6 +107,20 @@ describe.skipIf(!canStart)("the doors of the page", () => {
     await server.stop()
   })
 
+  it("9: does not say that nobody is in while nobody can know", async () => {
+    const server = await new Server().start()
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    await asha.page.getByText("Nobody else is in").waitFor()
+    await asha.context.setOffline(true)
+    await until(
+      async () => (await asha.on("online-count").textContent()) === "Presence is not known right now",
+      12_000,
+    )
+    expect(await asha.page.getByText("Nobody else is in").count()).toBe(0)
+    await asha.close()
+    await server.stop()
+  })
+
   it("killed in mid-send, the server has each message once and in order when it is back", async () => {
     const server = await new Server().start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()

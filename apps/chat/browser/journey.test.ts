@@ -103,6 +103,15 @@ describe.skipIf(!canRun)("two people and the page", () => {
       "Waits for the connection",
       "Waits for the message before it",
     ])
+    // What is told lies below the banner, not over its button.
+    await asha.on("composer").fill("x".repeat(8_001))
+    await asha.on("composer").press("Enter")
+    const toast = asha.page.locator("[data-sonner-toast]").first()
+    await toast.waitFor()
+    await asha.page.waitForTimeout(600)
+    const banner = await asha.on("connection-banner").boundingBox()
+    expect((await toast.boundingBox())?.y).toBeGreaterThan((banner?.y ?? 0) + (banner?.height ?? 0))
+    await asha.on("composer").fill("")
     // 9: what is not known is not shown as known.
     await asha.page.locator('[data-testid="thread-presence"] [data-presence="unknown"]').waitFor()
     await asha.context.setOffline(false)
@@ -160,21 +169,51 @@ describe.skipIf(!canRun)("two people and the page", () => {
     )
   })
 
+  it("60: a server that fails is not called out of reach", async () => {
+    await asha.page.route("**/api/privatechat/messages/**", (route) =>
+      route.fulfill({
+        status: 500,
+        json: { success: false, error: "The disk is full.", code: "internal", retryable: true },
+      }),
+    )
+    await asha.open(ben)
+    const said = asha.page.getByRole("alert").filter({ hasText: "The messages could not be fetched." })
+    await said.waitFor()
+    expect(await said.textContent()).toContain("The disk is full.")
+    await asha.page.unroute("**/api/privatechat/messages/**")
+    await asha.page.getByRole("button", { name: "Try again" }).click()
+    await asha.page.getByText("Say hello to").waitFor()
+  })
+
   it("28: a refused message stays, survives a reload, and can be mended", async () => {
     await asha.open(ben)
     await asha.page.route("**/api/socketio/**", (route) => route.abort())
     await asha.page.routeWebSocket("**/api/socketio/**", (socket) => socket.close())
-    await asha.page.route("**/api/privatechat/message", (route) =>
-      route.fulfill({
+    await asha.page.route("**/api/privatechat/message", async (route) => {
+      // Long enough to go elsewhere meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 600))
+      await route.fulfill({
         status: 403,
         json: { success: false, error: "You may not write here.", code: "forbidden", retryable: false },
-      }),
-    )
+      })
+    })
     await asha.page.reload()
     await asha.on("composer").waitFor()
     await asha.say("refused")
+    await asha.message("refused").waitFor()
+    await asha.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    const toast = asha.page.locator("[data-sonner-toast]")
+    await toast.getByRole("button", { name: "Show" }).click({ timeout: 15_000 })
     await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
-    await asha.page.locator("[data-sonner-toast]").first().waitFor()
+    // Before one's eyes the row says it, and nothing lies over the page.
+    await until(async () => (await toast.count()) === 0)
+    await asha.on("retry").click()
+    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "sending")
+    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
+    await asha.page.getByRole("status").filter({ hasText: "was not sent" }).waitFor({ state: "attached" })
+    expect(await toast.count()).toBe(0)
     expect(await asha.on("conversation-item").first().textContent()).toContain("Not sent:")
     await asha.page.reload()
     await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed")

@@ -12,6 +12,9 @@ import { Skeleton, State } from "../ui/State"
 import { PersonRow } from "./PersonRow"
 import { useDirectory } from "./useDirectory"
 
+/** What a sheet over the other rooms says of itself. */
+const dialog = { role: "dialog", "aria-modal": true } as const
+
 /** Rows beyond this are left to the search; nobody scrolls through a thousand people. */
 const SHOWN = 300
 
@@ -89,6 +92,7 @@ export function People(props: {
       data-region={open || shown ? "people" : undefined}
       data-open={open}
       data-shown={shown}
+      {...(sheet && open && dialog)}
       aria-label={words.regions.people}
       tabIndex={-1}
     >

@@ -7,7 +7,7 @@ import { Composer } from "../composer/Composer"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { tellFailure } from "../ui/failure"
+import { reason, tellFailure } from "../ui/failure"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { Log, type LogControl } from "./Log"
@@ -96,7 +96,7 @@ export function Thread(props: {
             kind="error"
             size="page"
             title={words.thread.failed}
-            lead={words.errors.network}
+            lead={reason(messages.error)}
             action={
               <Button
                 look="line"
