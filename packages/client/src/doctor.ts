@@ -4,7 +4,7 @@
  */
 import type { Core } from "./core.js"
 import { type Identity, tokenPart } from "./identity.js"
-import type { Diagnosis, Finding } from "./types.js"
+import type { ConnectionStatus, Diagnosis, Finding, LamplightError } from "./types.js"
 
 /** What is looked at. */
 export interface Patient {
@@ -45,7 +45,6 @@ export async function diagnose(patient: Patient): Promise<Diagnosis> {
     findings.push({ code, saw, expected, fix })
 
   lookAtToken(patient, facts, find)
-  if (error?.code === "LL-107") find(error.code, error.saw ?? "", error.expected ?? "", error.fix ?? "")
   if (patient.sockets > 1) {
     find(
       "LL-112",
@@ -56,6 +55,7 @@ export async function diagnose(patient: Patient): Promise<Diagnosis> {
   }
   lookAtLosses(core.connection.lifetimes(), facts, find)
   if (await lookAtPolling(patient, origin, facts, find)) await lookAtWebSocket(patient, facts, find)
+  lookAtRefusal(status, error, findings)
   return { ok: findings.length === 0, findings, facts }
 }
 
@@ -102,6 +102,23 @@ function lookAtLosses(lifetimes: readonly number[], facts: Record<string, string
     "connections that last",
     "Raise the proxy's idle timeout above 75 s (nginx: proxy_read_timeout).",
   )
+}
+
+/** A client that is told no, or that gets nowhere though nothing else is found, is not well. */
+function lookAtRefusal(status: ConnectionStatus, error: LamplightError | null, findings: Finding[]): void {
+  if (!error || !(status === "refused" || (status === "offline" && findings.length === 0))) return
+  const { code, message } = error
+  // What the server says of a token has the same parts, and its own code.
+  const told = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
+  const [, saw, expected, fix, name] = told ?? [
+    "",
+    error.saw ?? message,
+    error.expected ?? "a connection",
+    error.fix ?? "Do what it says, then call `connect()`.",
+    code,
+  ]
+  if (!findings.some((finding) => finding.code === name))
+    findings.push({ code: name, saw, expected, fix } as Finding)
 }
 
 async function probe({ core, fetch }: Patient, url: string, init: RequestInit = {}): Promise<Probe | null> {
@@ -176,6 +193,21 @@ async function lookAtPolling(
   // A ping's answer: harmless, and whoever opened the session takes it. Then the session is closed.
   for (const body of ["3", "1"]) {
     const answer = await probe(patient, second, { method: "POST", body })
+    // A page that reads its own origin sends no `Origin`; what it posts has one, and a WebSocket too.
+    if (answer?.status === 403) {
+      facts.polling = `${facts.polling}, then ${answer.status} to a POST`
+      const told = answer.text.slice(0, 200)
+      const isOwn = !url || url === origin
+      if (isOwn && told.includes("LL-104")) wrongHost(origin, find)
+      else
+        find(
+          "bad_answer",
+          `403 to a POST: ${told}`,
+          "200",
+          "Let what stands before Lamplight pass a POST on.",
+        )
+      return false
+    }
     if (answer?.status === 400 && body === "3") {
       find(
         "LL-101",
@@ -194,7 +226,17 @@ function notAllowed(origin: string, find: Find): void {
     "LL-104",
     `the origin ${origin} is refused`,
     "an allowed origin",
-    `Set ALLOWED_ORIGINS=${origin} on the server.`,
+    `Add ${origin} to ALLOWED_ORIGINS on the server (a list with commas).`,
+  )
+}
+
+/** The page is Lamplight's own as its browser sees it, and not as Lamplight does. */
+function wrongHost(origin: string, find: Find): void {
+  find(
+    "LL-104",
+    `a GET is answered and a POST from ${origin}, this page's own origin, is refused: a proxy changes the Host`,
+    `Host: ${origin.replace(/^\w+:\/\//, "")} at the server`,
+    `Let the proxy pass the Host on with its port (nginx: proxy_set_header Host $http_host;), or add ${origin} to ALLOWED_ORIGINS.`,
   )
 }
 

@@ -53,25 +53,25 @@ export function createIdentity(options: LamplightOptions, now: () => number): Id
   let asking: Promise<string> | null = null
   let controller = new AbortController()
 
+  const hasEnded = (one: string) => (tokenPart(one, 1)?.exp ?? Infinity) * 1000 - TOKEN_MARGIN_MS <= now()
+
   function usable(): boolean {
     if (!token || token === rejected) return false
-    const exp = tokenPart(token, 1)?.exp
-    if (exp !== undefined && exp * 1000 - TOKEN_MARGIN_MS <= now()) {
-      reason = "expired"
-      return false
-    }
-    return true
+    if (!hasEnded(token)) return true
+    reason = "expired"
+    return false
   }
 
   async function ask(): Promise<string> {
     const given = await getToken?.({ reason, signal: controller.signal })
     if (!given) throw new Unauthorized()
-    if (given === rejected) {
+    // One that has not ended may be the same: what is made twice within a second is. What is wrong with it, the server says.
+    if (given === rejected && hasEnded(given)) {
       throw new LamplightError({
         code: "LL-107",
         message: "Signing in did not work.",
         retryable: false,
-        saw: "getToken gave the same token again after the server had not taken it",
+        saw: "getToken gave the same expired token again",
         expected: "a fresh token",
         fix: "Make getToken fetch a new token each time, without a cache.",
       })

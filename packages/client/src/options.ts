@@ -118,6 +118,6 @@ export interface LamplightOptions {
   withLock?: WithLock
   /** Default: BroadcastChannel, where there is one. */
   openChannel?: (name: string, receive: (message: unknown) => void) => Channel
-  /** Default: socket.io-client. */
+  /** Default: Socket.IO over engine.io-client, which is bundled in. */
   openSocket?: (request: SocketRequest) => SocketLike
 }

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import { Unauthorized } from "../src/errors.js"
 import { makeTab, makeWorld, type World } from "./support/harness.js"
+import { refusal } from "./support/server.js"
 
 const OPEN = '0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}'
 const jwt = (claims: object) => `${btoa('{"alg":"HS256","kid":"k1"}')}.${btoa(JSON.stringify(claims))}.secret`
@@ -52,6 +54,9 @@ async function examine(front: Front, options: Parameters<typeof makeTab>[1] = {}
 }
 
 const good: Front = { handshake: () => new Response(OPEN) }
+const thrown = (error: Error): never => {
+  throw error
+}
 const unreachable = () => Promise.reject(new TypeError("Failed to fetch"))
 
 describe("the doctor", () => {
@@ -73,7 +78,60 @@ describe("the doctor", () => {
     expect(codes).toEqual([code])
     for (const text of Object.values(diagnosis.findings[0] ?? {})) expect(text).toBeTruthy()
     if (code === "LL-104")
-      expect(diagnosis.findings[0]?.fix).toContain("ALLOWED_ORIGINS=https://app.example.com")
+      expect(diagnosis.findings[0]?.fix).toContain("Add https://app.example.com to ALLOWED_ORIGINS")
+  })
+
+  test("LL-104: a Host without its port is no stripped upgrade", async () => {
+    const told =
+      "Pages of https://app.example.com may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)"
+    const second = () => new Response(`{"code":4,"message":"${told}"}`, { status: 403 })
+    const front = { ...good, second, webSocket: false }
+    const { diagnosis, codes } = await examine(front, { url: "" })
+    expect(codes).toEqual(["LL-104"])
+    expect(diagnosis.findings[0]).toMatchObject({
+      expected: expect.stringContaining("Host: app.example.com"),
+      fix: expect.stringContaining("proxy_set_header Host $http_host"),
+    })
+    const waf = { ...front, second: () => new Response("blocked", { status: 403 }) }
+    expect((await examine(waf, { url: "" })).codes).toEqual(["bad_answer"])
+  })
+
+  test("a refusal is a finding, and what the server says of a token is taken apart", async () => {
+    const said = "The signature does not fit (HS256); expected a signature by the server's key."
+    const fix = "Use the same JWT_SECRET on both sides."
+    world.server.refuse = (what) =>
+      what === "join_user"
+        ? refusal("unauthenticated", false, { error: `${said} ${fix} (bad_signature)` })
+        : undefined
+    const getToken = () => jwt({ sub: "me", exp: world.clock.now() / 1000 + 300 })
+    const { client } = await examine(good, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(10_000)
+    expect(await client.doctor()).toMatchObject({
+      ok: false,
+      findings: [
+        {
+          code: "bad_signature",
+          saw: "The signature does not fit (HS256)",
+          expected: "a signature by the server's key",
+          fix,
+        },
+      ],
+    })
+    client.close()
+  })
+
+  test.each<[string, () => never, string]>([
+    ["nobody is signed in", () => thrown(new Unauthorized()), "unauthenticated"],
+    ["the token cannot be fetched", () => thrown(new Error("500")), "offline"],
+  ])("it is not well where %s", async (_what, getToken, code) => {
+    const { client } = await examine(good, { userId: undefined as never, getToken })
+    client.retain()
+    await world.clock.advance(10_000)
+    const { findings } = await client.doctor()
+    expect(findings.map((finding) => finding.code)).toEqual([code])
+    for (const text of Object.values(findings[0] ?? {})) expect(text).toBeTruthy()
+    client.close()
   })
 
   test.each([
