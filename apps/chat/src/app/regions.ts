@@ -5,6 +5,7 @@ const REGION = "[data-region]"
 const ENTRY = "[data-region-entry]"
 
 function visible(element: Element): boolean {
+  if (element.closest("[inert]")) return false
   return (element as HTMLElement).checkVisibility?.({ visibilityProperty: true }) ?? true
 }
 
@@ -14,7 +15,7 @@ function enter(region: Element | null | undefined): void {
   ;(entry ?? (region as HTMLElement)).focus()
 }
 
-/** F6 goes to the next room that can be seen, Shift+F6 to the one before. */
+/** F6 goes to the next room that can be seen and reached, Shift+F6 to the one before. */
 export function cycleRegions(backwards: boolean): void {
   const regions = [...document.querySelectorAll(REGION)].filter(visible)
   if (regions.length === 0) return

@@ -18,17 +18,19 @@ export function Conversations(props: {
   mode: "local" | "open" | "token"
   selected: string | null
   shown: boolean
+  inert: boolean
   onSelect: (conversationId: string, focus: boolean) => void
   onFind: () => void
   onLeave: () => void
 }) {
-  const { self, mode, selected, shown, onSelect, onFind, onLeave } = props
+  const { self, mode, selected, shown, inert, onSelect, onFind, onLeave } = props
   return (
     <nav
       className="room"
       data-region="conversations"
       data-shown={shown}
       aria-label={words.regions.conversations}
+      inert={inert}
       tabIndex={-1}
     >
       <header className="room-head">
