@@ -74,7 +74,7 @@ export function Log(props: {
     getItemKey: (index) => rows[index]?.key ?? index,
     overscan: 12,
     paddingStart: 24,
-    paddingEnd: 10,
+    paddingEnd: 16,
     anchorTo: "end",
     followOnAppend: true,
     scrollEndThreshold: END_PX,
