@@ -92,6 +92,52 @@ describe("one socket's requests", { concurrency: 4 }, () => {
     assert.ok(grown < 60e6, `${grown} bytes more for 40 catch-ups at once`)
   })
 
+  test("a catch-up of many short messages is as bounded, with the conversations that were not named", async (t) => {
+    const server = await serve(t, OPEN)
+    const { join } = crowd(t, server)
+    const asha = await join("asha")
+    const open = (count, name) =>
+      Promise.all(Array.from({ length: count }, (_, n) => conversationOf(server, "asha", `${name}${n}`)))
+    const ids = await open(40, "friend")
+    for (const id of ids) await Promise.all(Array.from({ length: 100 }, () => asha.send(id, "ok")))
+    // Of these, the last messages alone are more than an answer may have.
+    const long = await open(30, "writer")
+    for (const id of long) await asha.send(id, "\u{1F4A1}".repeat(8_000))
+
+    const have = Object.fromEntries(ids.map((id) => [id, 0]))
+    const told = new Set()
+    let left = ids
+    for (let calls = 0; left.length; calls++) {
+      assert.ok(calls < 20, "it goes on")
+      const asked = Object.fromEntries(left.map((id) => [id, have[id]]))
+      const answer = await asha.must("sync", { conversations: asked })
+      const bytes = Buffer.byteLength(JSON.stringify(answer))
+      assert.ok(bytes < 450_000, `${bytes} bytes in one answer`)
+      for (const { id } of answer.added) told.add(id)
+      assert.ok(answer.added.length > 0, "some of the others are told each time")
+      for (const [id, page] of Object.entries(answer.conversations)) {
+        for (const entry of page.entries) assert.equal(entry.seq, ++have[id], "no gap")
+        if (!page.hasMore) {
+          assert.equal(have[id], 100)
+          assert.equal(page.receipts.length, 2)
+        }
+      }
+      left = left.filter((id) => answer.conversations[id].hasMore)
+    }
+    // Whoever names what they were told is told of the rest.
+    const known = [...ids.slice(0, 40)]
+    for (let calls = 0; ; calls++) {
+      assert.ok(calls < 20, "it comes to an end")
+      const answer = await asha.must("sync", {
+        conversations: Object.fromEntries(known.map((id) => [id, 100])),
+      })
+      assert.ok(Buffer.byteLength(JSON.stringify(answer)) < 450_000)
+      if (!answer.added.length) break
+      for (const { id } of answer.added) known.push(id)
+    }
+    assert.deepEqual(known.slice(40).sort(), long.sort())
+  })
+
   test("closing one tab does not end the typing in another", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)

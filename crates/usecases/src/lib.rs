@@ -24,6 +24,7 @@ mod sync;
 mod typing;
 mod view_conversation;
 mod watch;
+mod weight;
 
 pub use command::{Caller, Command, Reply};
 pub use handler::{Handler, Ports, Settings};

@@ -4,6 +4,8 @@ use crate::command::{Caller, Reply};
 use crate::handler::Handler;
 use crate::ports::SyncPage;
 use crate::refusal::{Code, Refusal};
+use crate::weight;
+use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
 use std::sync::Arc;
 
@@ -11,11 +13,46 @@ use std::sync::Arc;
 pub(crate) const SYNC_CONVERSATIONS: usize = 100;
 /// The most entries answered for each.
 pub(crate) const SYNC_ENTRIES: usize = 200;
-/// About the most bytes of content answered in all. What is past it is told by `hasMore`, so that nobody's catch-up is longer than
-/// what may wait for a socket, or than what a server wants to hold for one.
+/// The most bytes of one answer, as they travel, but for what is answered of every conversation asked for and for a single
+/// thing that is larger by itself. What is past it is told by `hasMore`, so that nobody's catch-up is longer than what may
+/// wait for a socket, a list of who is in beside it, or than what a server wants to hold for one.
 pub(crate) const SYNC_BYTES: usize = 400_000;
+/// Of these, what conversations that were not named have for themselves. They also get what the others leave.
+const ADDED_BYTES: usize = SYNC_BYTES / 4;
 /// The most conversations answered that were not named.
 pub(crate) const SYNC_ADDED: usize = 100;
+
+/// What an answer may still have.
+struct Room {
+    left: usize,
+    is_untouched: bool,
+}
+
+impl Room {
+    fn new(bytes: usize) -> Self {
+        Self { left: bytes, is_untouched: true }
+    }
+
+    /// Whether something of this weight goes into the answer. The first always does, so that every call brings a client on.
+    fn takes(&mut self, weight: usize) -> bool {
+        if weight > self.left && !self.is_untouched {
+            return false;
+        }
+        self.left = self.left.saturating_sub(weight);
+        self.is_untouched = false;
+        true
+    }
+
+    /// Takes up room with what is answered in any case.
+    fn lose(&mut self, weight: usize) {
+        self.left = self.left.saturating_sub(weight);
+    }
+
+    /// How many entries may be worth fetching.
+    fn entries(&self) -> usize {
+        SYNC_ENTRIES.min(self.left / weight::ENTRY + usize::from(self.is_untouched))
+    }
+}
 
 impl Handler {
     pub(crate) async fn sync(
@@ -29,8 +66,10 @@ impl Handler {
             return Err(Refusal::new(Code::TooLong, "At most 100 conversations can be asked for at once."));
         }
         let known: Vec<ConversationId> = have.iter().map(|(conversation, _)| conversation.clone()).collect();
-        let pages = self.catch_up(user, &have).await?;
-        let added = self.store(self.ports.messages.others(user, &known, SYNC_ADDED)).await?;
+        let mut room = Room::new(SYNC_BYTES - ADDED_BYTES);
+        let pages = self.catch_up(user, &have, &mut room).await?;
+        let others = self.store(self.ports.messages.others(user, &known, SYNC_ADDED)).await?;
+        let added = fitting(others, &mut Room::new(ADDED_BYTES + room.left));
         for (conversation, page) in known.iter().zip(&pages) {
             if let Some(newest) = page.as_ref().and_then(|page| page.entries.last()) {
                 self.note_delivered(user, conversation, newest.seq);
@@ -40,35 +79,32 @@ impl Handler {
     }
 
     /// One conversation after the other, so that no more than one page past the limit is ever held.
-    async fn catch_up(&self, user: &UserId, have: &[(ConversationId, u64)]) -> Result<Vec<Option<SyncPage>>, Refusal> {
+    async fn catch_up(&self, user: &UserId, have: &[(ConversationId, u64)], room: &mut Room) -> Result<Vec<Option<SyncPage>>, Refusal> {
+        room.lose(have.iter().map(|(conversation, _)| weight::bare_page(conversation)).sum());
         let mut pages = Vec::with_capacity(have.len());
-        let mut left = SYNC_BYTES;
-        for (index, one) in have.iter().enumerate() {
-            if left == 0 {
-                // Heads and marks of the others in one go: without entries these are small.
-                pages.extend(self.store(self.ports.messages.sync(user, &have[index..], 0)).await?);
-                break;
-            }
-            let page = self.store(self.ports.messages.sync(user, std::slice::from_ref(one), SYNC_ENTRIES)).await?;
-            pages.extend(page.into_iter().map(|page| page.map(|page| within(page, &mut left))));
+        for one in have {
+            let page = self.store(self.ports.messages.sync(user, std::slice::from_ref(one), room.entries())).await?;
+            pages.extend(page.into_iter().map(|page| page.map(|page| within(page, room))));
         }
         Ok(pages)
     }
 }
 
-/// Cuts a page to what is left, but never to nothing: every call brings a client on.
-fn within(mut page: SyncPage, left: &mut usize) -> SyncPage {
-    let mut kept = 0;
-    for entry in &page.entries {
-        if *left == 0 {
-            break;
-        }
-        *left = left.saturating_sub(entry.content.as_str().len());
-        kept += 1;
-    }
-    if kept < page.entries.len() {
-        page.entries.truncate(kept);
+/// Cuts a page to what there is room for: entries first, since a log is shown, then how far everyone has got.
+fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
+    let kept = page.entries.iter().take_while(|entry| room.takes(weight::entry(entry))).count();
+    page.has_more |= kept < page.entries.len();
+    page.entries.truncate(kept);
+    if !room.takes(weight::receipts(&page.receipts)) {
+        page.receipts = Vec::new();
         page.has_more = true;
     }
     page
+}
+
+/// As many as there is room for, the newest first.
+fn fitting(mut others: Vec<Conversation>, room: &mut Room) -> Vec<Conversation> {
+    let kept = others.iter().take_while(|other| room.takes(weight::conversation(other))).count();
+    others.truncate(kept);
+    others
 }
