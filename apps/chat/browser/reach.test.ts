@@ -1,0 +1,141 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canRun, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canRun)("what is within reach, and what stays where it is", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    asha = await (await Person.arrive(browser, server, "Asha", { reducedMotion: "reduce" })).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    await asha.pour(60, (n) => `Line ${n}. ${"More of the same, to make it longer. ".repeat(n % 4)}`)
+    await asha.message("Line 59.").waitFor()
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  const scrollTop = () =>
+    asha.page.evaluate(() => document.querySelector('[data-testid="log"]')?.scrollTop ?? -1)
+
+  it("52: the people sheet keeps the focus, and Escape, the scrim and its button give it back", async () => {
+    await asha.page.setViewportSize({ width: 900, height: 700 })
+    const sheet = asha.page.getByRole("dialog", { name: "People" })
+    const opener = asha.page.getByRole("button", { name: "Show people" })
+    const closings = [
+      () => asha.page.keyboard.press("Escape"),
+      () => asha.page.mouse.click(450, 350),
+      () => sheet.getByRole("button", { name: "Hide people" }).click(),
+    ]
+    for (const close of closings) {
+      await opener.click()
+      await until(async () => (await asha.focused()) === "people-search")
+      expect(await asha.on("thread").getAttribute("inert")).not.toBeNull()
+      for (let i = 0; i < 6; i += 1) {
+        await asha.page.keyboard.press("Tab")
+        const inside = await asha.page.evaluate(
+          () =>
+            document.activeElement === document.body || !!document.activeElement?.closest("[role=dialog]"),
+        )
+        expect(inside).toBe(true)
+      }
+      await asha.page.keyboard.press("F6")
+      await until(async () => (await asha.focused()) === "people-search")
+      await close()
+      await until(async () => opener.evaluate((button) => button === document.activeElement))
+      expect(await sheet.count()).toBe(0)
+    }
+    // From the field of the thread, too, one does not get stuck with a sheet that only its button closes.
+    await opener.click()
+    await asha.on("people-search").fill("x")
+    await asha.page.keyboard.press("Escape")
+    expect(await asha.on("people-search").inputValue()).toBe("")
+    expect(await sheet.count()).toBe(1)
+    await asha.page.setViewportSize({ width: 1360, height: 860 })
+    await asha.page.setViewportSize({ width: 900, height: 700 })
+    expect(await sheet.count()).toBe(0)
+    await asha.page.setViewportSize({ width: 1360, height: 860 })
+  })
+
+  it("the wheel scrolls over the pill as well", async () => {
+    await asha.on("log").hover()
+    await asha.page.mouse.wheel(0, -600)
+    const pill = asha.on("to-end")
+    await pill.waitFor()
+    const before = await scrollTop()
+    const box = await pill.boundingBox()
+    if (!box) throw new Error("no pill")
+    await asha.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2)
+    await asha.page.mouse.wheel(0, -200)
+    await until(async () => (await scrollTop()) < before - 100)
+  })
+
+  it("14: a banner that comes and goes does not move what is read", async () => {
+    const top = () =>
+      asha.page.evaluate(() => {
+        const log = document.querySelector('[data-testid="log"]')?.getBoundingClientRect()
+        const read = [...document.querySelectorAll('[data-testid="message"]')].find(
+          (row) => row.getBoundingClientRect().top > (log?.top ?? 0) + 100,
+        )
+        return [read?.textContent, read?.getBoundingClientRect().top] as const
+      })
+    const place = async (text: string | null | undefined) =>
+      asha.page.evaluate(
+        (words) =>
+          [...document.querySelectorAll('[data-testid="message"]')]
+            .find((row) => row.textContent === words)
+            ?.getBoundingClientRect().top ?? -1,
+        text,
+      )
+    const [text, at] = await top()
+    await asha.context.setOffline(true)
+    await asha.on("connection-banner").waitFor({ timeout: 15_000 })
+    await asha.page.waitForTimeout(300)
+    expect(Math.abs((await place(text)) - (at ?? 0))).toBeLessThanOrEqual(1)
+    await asha.context.setOffline(false)
+    await asha.on("connection-banner").waitFor({ state: "detached", timeout: 15_000 })
+    await asha.page.waitForTimeout(300)
+    expect(Math.abs((await place(text)) - (at ?? 0))).toBeLessThanOrEqual(1)
+  })
+
+  it("54: a message that has the focus says by whom it is, what and when", async () => {
+    await asha.on("log").focus()
+    await asha.page.keyboard.press("ArrowUp")
+    await until(async () => (await asha.focused()) === "message")
+    await asha.page
+      .getByRole("article", { name: /^You: Line \d+\..*\d{1,2}:\d\d$/ })
+      .first()
+      .waitFor()
+  })
+
+  it("57: a name from right to left stays beside its face, and its words are cut at their end", async () => {
+    const sara = await (await Person.arrive(browser, server, "سارة")).signUp()
+    await sara.open(asha)
+    await sara.say("مرحبا، هذه رسالة طويلة جدا يجب أن تظهر بدايتها وليس نهايتها في القائمة")
+    const row = asha.on("conversation-item").filter({ hasText: sara.name })
+    await row.filter({ hasText: "مرحبا" }).waitFor()
+    const drawn = await row.evaluate((element) => {
+      const face = element.querySelector(".avatar")?.getBoundingClientRect()
+      const name = element.querySelector(".row-name")?.getBoundingClientRect()
+      const said = element.querySelector<HTMLElement>(".row-words")
+      const first = document.createRange()
+      if (said?.firstChild) {
+        first.setStart(said.firstChild, 0)
+        first.setEnd(said.firstChild, 1)
+      }
+      return {
+        gap: (name?.left ?? 0) - (face?.right ?? 0),
+        begins: (said?.getBoundingClientRect().right ?? 0) - first.getBoundingClientRect().right,
+      }
+    })
+    expect(drawn.gap).toBeLessThan(16)
+    expect(Math.abs(drawn.begins)).toBeLessThanOrEqual(2)
+    await sara.close()
+  })
+})
