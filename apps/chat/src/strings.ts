@@ -223,8 +223,8 @@ export const words = {
   },
 
   composer: {
-    label: (name: string) => `Write to ${isolate(name)}`,
-    placeholder: (name: string) => `A word with ${isolate(name)}…`,
+    label: (name: string) => (name ? `Write to ${isolate(name)}` : "Write a message"),
+    placeholder: (name: string) => (name ? `A word with ${isolate(name)}…` : ""),
     send: "Send",
     left: (n: number) => `${n.toLocaleString()} left`,
     over: (n: number) => `${n.toLocaleString()} too many`,
