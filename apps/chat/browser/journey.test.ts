@@ -1,4 +1,4 @@
-import type { Browser } from "playwright-core"
+import type { Browser, Route } from "playwright-core"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { canRun, launch, Person, phone, Server, until } from "./world"
 
@@ -189,14 +189,15 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.open(ben)
     await asha.page.route("**/api/socketio/**", (route) => route.abort())
     await asha.page.routeWebSocket("**/api/socketio/**", (socket) => socket.close())
-    await asha.page.route("**/api/privatechat/message", async (route) => {
+    const refuse = async (route: Route) => {
       // Long enough to go elsewhere meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 600))
       await route.fulfill({
         status: 403,
         json: { success: false, error: "You may not write here.", code: "forbidden", retryable: false },
       })
-    })
+    }
+    await asha.page.route("**/api/privatechat/message", refuse)
     await asha.page.reload()
     await asha.on("composer").waitFor()
     await asha.say("refused")
@@ -219,6 +220,16 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed")
     for (const action of ["retry", "edit", "copy", "delete"])
       expect(await asha.on(action).isVisible()).toBe(true)
+    await asha.page.unroute("**/api/privatechat/message")
+    // Deleted by mistake: the text comes back to the field, even to somebody who writes there by now.
+    await asha.on("delete").click()
+    await asha.on("composer").fill("written since")
+    await asha.page.getByRole("button", { name: "Put it back" }).dispatchEvent("click")
+    await until(async () => (await asha.on("composer").inputValue()) === "refused\nwritten since")
+    await asha.on("composer").fill("refused")
+    await asha.page.route("**/api/privatechat/message", refuse)
+    await asha.on("composer").press("Enter")
+    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
     await asha.page.unroute("**/api/privatechat/message")
     await asha.on("edit").click()
     await asha.page.getByRole("textbox", { name: "Edit" }).fill("mended")

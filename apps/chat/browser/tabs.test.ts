@@ -67,12 +67,28 @@ describe.skipIf(!canRun)("several tabs of one person", () => {
     await tabs[2]?.waitForTimeout(500)
     expect(await tabs[2]?.evaluate(() => localStorage.getItem("told"))).toBe(`|${asha.name}`)
 
-    // A draft written in one tab stands in the other that shows the same conversation.
+    // A draft written in one tab stands in the other that shows the same conversation, while nobody is in the field there.
     await tabs[0]?.locator('[data-testid="conversation-item"]').first().click()
+    await tabs[0]?.locator('[data-testid="composer"]').press("Escape")
     await tabs[2]?.locator('[data-testid="composer"]').fill("shared thought")
     await until(
       async () => (await tabs[0]?.locator('[data-testid="composer"]').inputValue()) === "shared thought",
     )
+
+    // Two that are both written in keep what is theirs, and each text leaves once.
+    const [one, other] = [tabs[0], tabs[2]].map((tab) => tab?.locator('[data-testid="composer"]'))
+    await one?.fill("from the one")
+    await other?.fill("from the other")
+    await one?.press("End")
+    await one?.pressSequentially(" tab")
+    expect(await other?.inputValue()).toBe("from the other")
+    await other?.press("Enter")
+    expect(await one?.inputValue()).toBe("from the one tab")
+    await one?.press("Enter")
+    const said = asha.page.locator('[data-testid="message"]:not([data-own]) [data-content]')
+    await until(async () => (await said.count()) === 2)
+    expect(await said.allInnerTexts()).toEqual(["from the other", "from the one tab"])
+    await until(async () => `${await one?.inputValue()}${await other?.inputValue()}` === "")
 
     // Closing one of three leaves one in.
     await tabs[0]?.close()

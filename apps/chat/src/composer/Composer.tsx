@@ -11,7 +11,7 @@ import { useGrowing } from "./useGrowing"
 /** Where one writes. Never disabled: what cannot leave yet waits in the outbox. */
 export function Composer(props: { id: string; name: string; onSent: () => void; onOut: () => void }) {
   const { id, name, onSent, onOut } = props
-  const { text, write, send, leave } = useComposer(id, onSent)
+  const { text, write, send, enter, leave } = useComposer(id, onSent)
   const touch = useTouch()
   const field = useGrowing(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
@@ -64,6 +64,7 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
           onCompositionEnd={(event) => {
             composedAt.current = event.timeStamp
           }}
+          onFocus={enter}
           onBlur={leave}
         />
         <button

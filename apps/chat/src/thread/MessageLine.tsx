@@ -4,6 +4,7 @@ import { CircleDashed } from "lucide-react"
 import { useId, useState } from "react"
 import { toast } from "sonner"
 import { focusComposer } from "../app/regions"
+import { putBack } from "../composer/putBack"
 import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
@@ -121,12 +122,11 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
     if (id === null) return
     outbox.discard(id).then(
       (text) => {
-        const { draft, setDraft } = conversation(message.conversationId)
         if (text === null) return
         toast(words.message.removed, {
           action: {
             label: words.composer.restore,
-            onClick: () => setDraft([draft.get(), text].filter(Boolean).join("\n")),
+            onClick: () => putBack(conversation(message.conversationId), text),
           },
         })
       },
