@@ -1,9 +1,12 @@
 // Connection state recovery, for those who ask for it in the handshake.
 import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { join as path } from "node:path"
 import { describe, test } from "node:test"
-import { conversationOf, crowd, post, register } from "./support/person.mjs"
+import { conversationOf, crowd, get, post, register } from "./support/person.mjs"
 import { LOCAL, OPEN, serve } from "./support/server.mjs"
-import { until } from "./support/wait.mjs"
+import { pass, until } from "./support/wait.mjs"
 
 const RECOVERY = { query: { recovery: 1 } }
 
@@ -18,6 +21,18 @@ async function back(client) {
 const lose = async (client) => {
   client.cut()
   await until(() => !client.socket.connected)
+}
+
+/** Keeps the store from writing, as a backup would, until the answer is called. */
+async function hold(server) {
+  const script =
+    "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); " +
+    "db.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"
+  const holder = spawn("python3", ["-c", script, path(server.home, "data", "lamplight.db")], {
+    stdio: ["pipe", "pipe", "inherit"],
+  })
+  await once(holder.stdout, "data")
+  return () => holder.stdin.end()
 }
 
 describe("a lost connection", { concurrency: 4 }, () => {
@@ -81,6 +96,26 @@ describe("a lost connection", { concurrency: 4 }, () => {
     await ben.comes("asha")
     asha.close()
     await ben.goes("asha")
+  })
+
+  test("while its user is announced leaves nobody online", async (t) => {
+    const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
+    const { connect, join } = crowd(t, server)
+    const ben = await join("ben", { roster: "diff" })
+    const asha = await connect(RECOVERY)
+    const letGo = await hold(server)
+    t.after(letGo)
+    // She is new, so the store has to write before she is in.
+    asha.socket.emit("join_user", { userId: "asha", roster: "none" })
+    await pass(200)
+    await lose(asha)
+    const connected = 'lamplight_connections{transport="websocket"} 1'
+    await until(async () => (await get(server, "/metrics")).text.includes(connected))
+    letGo()
+    await ben.comes("asha")
+    await ben.goes("asha")
+    assert.equal(await back(asha), true)
+    await ben.comes("asha")
   })
 
   test("is nobody else's, and not of a session that is over", async (t) => {

@@ -314,20 +314,22 @@ impl Audience for Deliver {
         let mut sockets = self.sockets.write();
         let Some(socket) = sockets.by_session.get(session).cloned() else { return false };
         let theirs = sockets.by_user.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1));
+        let is_connected = socket.is_connected();
         if !theirs.contains(&socket) {
             theirs.push(socket);
         }
-        true
+        is_connected
     }
 
     fn follow(&self, session: &SessionId, mode: Mode) -> bool {
         let mut feed = self.feed.lock();
         // Looked up under the feed's lock: a socket that is still here is unfollowed only after this, when it goes.
         let Some(socket) = self.socket(session) else { return false };
-        feed.follow(socket, mode);
+        feed.follow(socket.clone(), mode);
         drop(feed);
         self.feed_wake.notify_one();
-        true
+        // Looked at last: whatever takes the connection away after this finds what was begun for it, and ends it.
+        socket.is_connected()
     }
 
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {

@@ -101,7 +101,7 @@ pub struct Handler {
     pub(crate) typing: TypingTable,
     pub(crate) delivered: Delivered,
     introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
-    /// One for a share of the users: see [`Handler::turn_of`].
+    /// One for a share of the users: see [`Handler::in_turn`].
     turns: [tokio::sync::Mutex<()>; TURNS],
 }
 
@@ -204,23 +204,31 @@ impl Handler {
         Held { limits: self.limits.len(), typing: self.typing.len(), marks: self.delivered.len() }
     }
 
-    /// Lets a user's devices do one after the other what writes to the store and to the roster: the two must end the same.
-    pub(crate) async fn turn_of(&self, user: &UserId) -> tokio::sync::MutexGuard<'_, ()> {
+    /// Lets a user's devices do one after the other what reads or writes the store and then tells the roster: the two must end
+    /// the same. Waiting for the turn and the work itself have [`STORE_DEADLINE`] together, so that whoever stands behind a
+    /// store that stalls is answered as soon as whoever is at it. The work must not ask for a turn itself.
+    pub(crate) async fn in_turn<T>(&self, user: &UserId, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
         let share = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
-        self.turns[share].lock().await
+        let turn = async {
+            let _turn = self.turns[share].lock().await;
+            work.await
+        };
+        tokio::time::timeout(STORE_DEADLINE, turn).await.unwrap_or_else(|_| Err(Self::late()))
     }
 
     /// Waits for a store, but no longer than [`STORE_DEADLINE`].
     pub(crate) async fn store<T>(&self, answer: impl Future<Output = Stored<T>>) -> Result<T, Refusal> {
         match tokio::time::timeout(STORE_DEADLINE, answer).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => {
-                tracing::warn!("the store did not answer within {STORE_DEADLINE:?}");
-                Err(Refusal::unavailable())
-            }
+            Err(_) => Err(Self::late()),
         }
+    }
+
+    fn late() -> Refusal {
+        tracing::warn!("the store did not answer within {STORE_DEADLINE:?}");
+        Refusal::unavailable()
     }
 
     pub(crate) fn wall(&self) -> Timestamp {

@@ -5,7 +5,7 @@ use crate::handler::{Handler, Identity};
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{Profile, SessionId, UserId};
 use lamplight_domain::presence::OfflineReason;
 use std::sync::Arc;
 
@@ -36,32 +36,42 @@ impl Handler {
 
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());
-        let (profile, source) = if says && !self.hides(&user).await? {
-            (Profile { name: name.unwrap_or(bare.name), avatar_url, ..bare }, ProfileSource::Claims)
-        } else {
-            (bare, ProfileSource::Nobody)
-        };
-        let person = self.remember(profile, source).await?;
-        let reply =
-            Reply::Joined { user: person.profile.clone(), session: session.clone(), mode, chosen: person.chosen.clone().at(self.wall()) };
-        self.ports.audience.admit(&session, &user);
-        self.store(self.ports.presence.join(&session, person)).await?;
-        if !self.ports.audience.follow(&session, mode) {
-            // It went while it was announced, and its leave came too early to find it.
-            self.store(self.ports.presence.close(&session, OfflineReason::Closed)).await?;
-        }
-        Ok(reply)
+        let joined = self.in_turn(&user, async {
+            let (profile, source) = if says && !self.hides(&user).await? {
+                (Profile { name: name.unwrap_or(bare.name), avatar_url, ..bare }, ProfileSource::Claims)
+            } else {
+                (bare, ProfileSource::Nobody)
+            };
+            let person = self.remember(profile, source).await?;
+            let (profile, chosen) = (person.profile.clone(), person.chosen.clone().at(self.wall()));
+            self.ports.audience.admit(&session, &user);
+            self.store(self.ports.presence.join(&session, person)).await?;
+            if !self.ports.audience.follow(&session, mode) {
+                self.close_unheard(&session).await?;
+            }
+            Ok(Reply::Joined { user: profile, session: session.clone(), mode, chosen })
+        });
+        joined.await
     }
 
     /// Announces a user again whose socket was recovered: it kept its roster and what it watches.
     pub(crate) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        let person = self.remember(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
-        self.store(self.ports.presence.join(session, person)).await?;
-        if !self.ports.audience.admit(session, user) {
-            self.store(self.ports.presence.close(session, OfflineReason::Closed)).await?;
-        }
-        Ok(Reply::Done)
+        let resumed = self.in_turn(user, async {
+            let person = self.remember(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
+            self.store(self.ports.presence.join(session, person)).await?;
+            if !self.ports.audience.admit(session, user) {
+                self.close_unheard(session).await?;
+            }
+            Ok(Reply::Done)
+        });
+        resumed.await
+    }
+
+    /// A socket lost its connection while it was announced, and its leave came too early to find it. In the same turn as the
+    /// join: should its client be back already, what announces it again comes after this.
+    async fn close_unheard(&self, session: &SessionId) -> Result<(), Refusal> {
+        self.store(self.ports.presence.close(session, OfflineReason::Closed)).await
     }
 
     pub(crate) async fn activity(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {

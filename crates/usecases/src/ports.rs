@@ -340,10 +340,11 @@ pub struct Seen {
 
 /// The sockets of this node, as far as the use cases steer them.
 pub trait Audience: Send + Sync + 'static {
-    /// A socket is a user's from now on and gets what is theirs. `false` where the socket has gone.
+    /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected to it: it has gone, or waits
+    /// for its client to come back.
     fn admit(&self, session: &SessionId, user: &UserId) -> bool;
-    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where the socket has gone: whoever began
-    /// something for it has to end it.
+    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where nobody is connected to it:
+    /// whoever began something for it has to end it.
     fn follow(&self, session: &SessionId, mode: Mode) -> bool;
     /// A socket follows these users, whose states as of now are the answer. `None`, and nothing done, if it would follow
     /// more than it may.

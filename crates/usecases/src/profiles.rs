@@ -20,12 +20,16 @@ impl Handler {
         if self.is_introduced(&profile, source, issued_at) {
             return Ok(());
         }
-        if source == ProfileSource::Claims && self.hides(&profile.id).await? {
-            return Ok(());
-        }
-        self.remember(profile.clone(), source).await?;
-        self.set_introduced(profile, issued_at);
-        Ok(())
+        let user = profile.id.clone();
+        let written = self.in_turn(&user, async {
+            if source == ProfileSource::Claims && self.hides(&profile.id).await? {
+                return Ok(());
+            }
+            self.remember(profile.clone(), source).await?;
+            self.set_introduced(profile, issued_at);
+            Ok(())
+        });
+        written.await
     }
 
     /// Whether someone is not to be seen. What they say of themselves waits then until they come in anew and are: a name that changes
@@ -35,7 +39,8 @@ impl Handler {
         Ok(person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible))
     }
 
-    /// Writes a profile and tells everyone who can see it, if it changed.
+    /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so that the roster has the profile
+    /// that the store kept last, and a person read here is not told to it after a newer word of another device.
     pub(crate) async fn remember(&self, profile: Profile, source: ProfileSource) -> Result<Person, Refusal> {
         let (person, changed) = self.store(self.ports.directory.remember(profile, source, self.wall())).await?;
         if changed {
@@ -50,7 +55,9 @@ impl Handler {
 
     pub(crate) async fn put_profile(&self, caller: &Caller, profile: Profile) -> Result<Reply, Refusal> {
         Self::host_only(caller)?;
-        Ok(Reply::User(self.remember(profile, ProfileSource::Host).await?.profile))
+        let user = profile.id.clone();
+        let person = self.in_turn(&user, self.remember(profile, ProfileSource::Host)).await?;
+        Ok(Reply::User(person.profile))
     }
 
     pub(crate) async fn list_users(&self, caller: &Caller, query: &str, cursor: Option<&str>, limit: usize) -> Result<Reply, Refusal> {

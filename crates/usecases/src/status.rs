@@ -13,15 +13,17 @@ impl Handler {
             return Err(Refusal::invalid("The status would be over already: until is in the past."));
         }
         // What the store keeps last is what the roster hears last, whichever device was faster.
-        let _turn = self.turn_of(user).await;
-        let told = self.store(self.ports.directory.set_status(user, chosen.clone(), self.wall())).await?;
-        if chosen.status == Manual::Invisible {
-            // Someone who goes offline stops typing.
-            self.stop_typing_of(user);
-        }
-        self.store(self.ports.presence.set_status(user, chosen.clone())).await?;
+        let told = self.in_turn(user, async {
+            let told = self.store(self.ports.directory.set_status(user, chosen.clone(), self.wall())).await?;
+            if chosen.status == Manual::Invisible {
+                // Someone who goes offline stops typing.
+                self.stop_typing_of(user);
+            }
+            self.store(self.ports.presence.set_status(user, chosen.clone())).await?;
+            Ok(told)
+        });
         // What they read and got unseen is told once they are seen.
-        for marked in told {
+        for marked in told.await? {
             self.tell(marked);
         }
         Ok(Reply::Status(chosen))

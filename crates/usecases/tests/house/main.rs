@@ -9,4 +9,5 @@ mod people;
 mod sending;
 mod support;
 mod told;
+mod turns;
 mod typing;

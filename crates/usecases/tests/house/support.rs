@@ -14,12 +14,13 @@ use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::ports::{Audience, Clock, Directory, Fanout, Ids, Passwords, Seen, Stored};
+use lamplight_usecases::ports::{Audience, Clock, Directory, Fanout, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, Stored};
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 pub(crate) type Answer = Result<Reply, Refusal>;
 
@@ -112,15 +113,81 @@ impl Passwords for Plain {
     }
 }
 
+/// The directory, which can be kept from answering.
+pub(crate) struct Held {
+    store: Arc<SqliteStore>,
+    /// What `remember` and `set_status` have found or done is answered only while this is `false`.
+    remembering: watch::Sender<bool>,
+    setting: watch::Sender<bool>,
+    searching: watch::Sender<bool>,
+    pub(crate) searches: AtomicU64,
+}
+
+impl Held {
+    fn new(store: Arc<SqliteStore>) -> Self {
+        let [remembering, setting, searching] = std::array::from_fn(|_| watch::Sender::new(false));
+        Self { store, remembering, setting, searching, searches: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn hold_remember(&self, held: bool) {
+        self.remembering.send_replace(held);
+    }
+
+    pub(crate) fn hold_set_status(&self, held: bool) {
+        self.setting.send_replace(held);
+    }
+
+    pub(crate) fn hold_search(&self, held: bool) {
+        self.searching.send_replace(held);
+    }
+}
+
+async fn let_go(held: &watch::Sender<bool>) {
+    drop(held.subscribe().wait_for(|held| !held).await);
+}
+
+#[async_trait]
+impl Directory for Held {
+    async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
+        self.store.person(user).await
+    }
+    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
+        self.store.unknown(users).await
+    }
+    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
+        let answer = self.store.remember(profile, source, at).await;
+        let_go(&self.remembering).await;
+        answer
+    }
+    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>> {
+        let answer = self.store.set_status(user, chosen, at).await;
+        let_go(&self.setting).await;
+        answer
+    }
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
+        self.store.seen(users).await
+    }
+    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
+        self.store.last_seen(users).await
+    }
+    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        let answer = self.store.search(query, cursor, limit).await;
+        let_go(&self.searching).await;
+        answer
+    }
+}
+
 /// Everything a node has, but its wires.
 pub(crate) struct House {
     pub(crate) handler: Handler,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) street: Arc<Street>,
+    pub(crate) directory: Arc<Held>,
     presence: Arc<EmbeddedPresence>,
     store: Arc<SqliteStore>,
     settings: Settings,
-    directory: Arc<tempfile::TempDir>,
+    home: Arc<tempfile::TempDir>,
 }
 
 impl House {
@@ -129,17 +196,18 @@ impl House {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
-        Self::open(settings, directory, Arc::new(ManualClock::default()))
+        let home = Arc::new(tempfile::tempdir().expect("a directory"));
+        Self::open(settings, home, Arc::new(ManualClock::default()))
     }
 
-    fn open(settings: Settings, directory: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
+    fn open(settings: Settings, home: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
         let street = Arc::new(Street::default());
-        let store = SqliteStore::open(SqliteOptions::new(directory.path().join("lamplight.db")), street.clone()).expect("a store");
+        let store = SqliteStore::open(SqliteOptions::new(home.path().join("lamplight.db")), street.clone()).expect("a store");
+        let directory = Arc::new(Held::new(store.clone()));
         let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.epoch(), clock.clone(), street.clone()));
         let ports = Ports {
             messages: store.clone(),
-            directory: store.clone(),
+            directory: directory.clone(),
             accounts: store.clone(),
             passwords: Arc::new(Plain),
             presence: presence.clone(),
@@ -148,15 +216,15 @@ impl House {
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
         };
-        Self { handler: Handler::new(ports, settings), clock, street, presence, store, settings, directory }
+        Self { handler: Handler::new(ports, settings), clock, street, directory, presence, store, settings, home }
     }
 
     /// The process begins anew on what it left on disk.
     pub(crate) async fn restart(self) -> Self {
         self.store.close().await;
-        let (settings, directory, clock) = (self.settings, Arc::clone(&self.directory), Arc::clone(&self.clock));
+        let (settings, home, clock) = (self.settings, Arc::clone(&self.home), Arc::clone(&self.clock));
         drop(self);
-        Self::open(settings, directory, clock)
+        Self::open(settings, home, clock)
     }
 
     pub(crate) async fn ask(&self, caller: &Caller, command: Command) -> Answer {

@@ -1,0 +1,79 @@
+//! What one user's devices do at once ends in the store and in the roster the same, and a store that stalls holds up nobody.
+
+use crate::support::*;
+use futures_util::FutureExt as _;
+use lamplight_domain::feed::Mode;
+use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_usecases::handler::{Identity, STORE_DEADLINE};
+use lamplight_usecases::{Code, Command, Reply};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Longer than anything takes that is not held back.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+fn status(status: Manual) -> Command {
+    Command::SetStatus(Chosen { status, text: None, until: None })
+}
+
+fn join(id: &str) -> Command {
+    Command::Join { user: user(id), mode: Mode::None, name: None, avatar_url: None }
+}
+
+async fn online(house: &House) -> usize {
+    let list = Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 10 };
+    match house.ask(&by_http("b"), list).await {
+        Ok(Reply::OnlineCount { count, .. }) => count,
+        other => panic!("{other:?}"),
+    }
+}
+
+house_tests! {
+    async fn a_device_that_comes_while_another_goes_invisible_shows_nobody() {
+        for again in [false, true] {
+            let house = House::new(Identity::Jwt);
+            let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
+            // Known, and not announced: the roster has only the word of whoever comes.
+            house.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+            house.directory.hold_remember(true);
+            let mut coming = Box::pin(house.ask(&two, if again { Command::Resume } else { join("a") }));
+            assert!(coming.as_mut().now_or_never().is_none());
+            // It has read by then that the status is `online`.
+            assert!(timeout(A_WHILE, &mut coming).await.is_err());
+            let hiding = house.ask(&one, status(Manual::Invisible));
+            let (_, hidden, come) = tokio::join!(
+                async {
+                    sleep(A_WHILE).await;
+                    house.directory.hold_remember(false);
+                },
+                hiding,
+                coming
+            );
+            hidden.expect("set");
+            come.expect("joined");
+            house.pass(Duration::from_secs(10));
+            assert_eq!(online(&house).await, 0, "invisible is offline, whoever was first");
+        }
+    }
+
+    async fn whoever_waits_behind_a_store_that_stalls_is_told_in_time() {
+        let house = House::new(Identity::Jwt);
+        house.join(&on_socket("a", "s1")).await;
+        house.directory.hold_set_status(true);
+        let began = Instant::now();
+        let ask = async |n: u64| {
+            sleep(Duration::from_millis(500 * n)).await;
+            let asked = Instant::now();
+            let answer = house.ask(&on_socket("a", &format!("s{n}")), status(Manual::Busy)).await;
+            (code(answer), asked.elapsed())
+        };
+        let (one, two, three) = tokio::join!(ask(0), ask(1), ask(2));
+        for (code, took) in [one, two, three] {
+            assert_eq!(code, Code::Unavailable);
+            assert!(took < STORE_DEADLINE + Duration::from_millis(400), "{took:?}");
+        }
+        assert!(began.elapsed() < STORE_DEADLINE * 2);
+        house.directory.hold_set_status(false);
+        house.set_status(&on_socket("a", "s1"), Manual::Away).await;
+    }
+}
