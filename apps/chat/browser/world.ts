@@ -218,6 +218,11 @@ export class Person {
     return this.page.evaluate(() => decodeURIComponent(location.hash.replace("#/c/", "")))
   }
 
+  /** What the server calls one. */
+  async userId(): Promise<string> {
+    return this.page.evaluate(async () => (await (await fetch("/api/auth/session")).json()).user.id)
+  }
+
   focused(): Promise<string> {
     return this.page.evaluate(() => {
       const element = document.activeElement as HTMLElement | null

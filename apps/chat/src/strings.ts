@@ -17,6 +17,14 @@ function isolate(name: string): string {
   return `\u2068${name.replace(/[\u2066-\u2069]/g, "")}\u2069`
 }
 
+/** Several people in a few words: all of them if they are three at most, else the first two and how many more. */
+function names(all: readonly string[]): string {
+  if (all.length < 2) return all[0] ?? ""
+  const shown = all.slice(0, all.length > 3 ? 2 : 3).map(isolate)
+  const last = all.length > shown.length ? `${(all.length - 2).toLocaleString()} more` : shown.pop()
+  return `${shown.join(", ")} and ${last}`
+}
+
 const time: TimeWords = {
   today: "Today",
   yesterday: "Yesterday",
@@ -31,6 +39,7 @@ export const words = {
   product: "Lamplight",
   motto: "Who is in, and a private word with them.",
   time,
+  names,
 
   signIn: {
     title: "Sign in",
@@ -86,7 +95,7 @@ export const words = {
     conversations: "Conversations",
     thread: "Conversation",
     people: "People",
-    log: (name: string) => `Messages with ${isolate(name)}`,
+    log: (name: string) => `Messages with ${name}`,
     skip: "Go to the message field",
     openPeople: "Show people",
     closePeople: "Hide people",
@@ -145,6 +154,7 @@ export const words = {
     unsent: "Not sent:",
     sending: "Sending:",
     you: "You:",
+    by: (name: string) => `${name}:`,
     nothing: "No messages yet",
     typing: "is writing…",
     unread: (n: number) => count(n, "unread message", "unread messages"),
@@ -178,6 +188,8 @@ export const words = {
     start: (name: string) => `This is the beginning of your conversation with ${isolate(name)}.`,
     emptyTitle: (name: string) => `Say hello to ${isolate(name)}`,
     emptyLead: "Nothing has been written here yet. Only the two of you will read it.",
+    emptyLeadMany: "Nothing has been written here yet. Only those who are in this conversation will read it.",
+    company: (others: number) => `You and ${count(others, "other", "others")}`,
     failed: "The messages could not be fetched.",
     missing: "This conversation cannot be shown",
     missingLead: "It does not exist, or it is not yours to read.",
@@ -188,7 +200,8 @@ export const words = {
     unread: "New",
     newer: (n: number) => count(n, "new message", "new messages"),
     toEnd: "To the newest message",
-    typing: (name: string) => `${isolate(name)} is writing…`,
+    typing: (who: readonly string[]) =>
+      who.length === 1 ? `${isolate(who[0] ?? "")} is writing…` : `${names(who)} are writing…`,
     you: "You",
     spoken: (name: string, text: string) => `${name}: ${text}`,
     copyCode: "Copy code",
@@ -223,7 +236,7 @@ export const words = {
   },
 
   composer: {
-    label: (name: string) => (name ? `Write to ${isolate(name)}` : "Write a message"),
+    label: (name: string) => (name ? `Write to ${name}` : "Write a message"),
     placeholder: (name: string) => (name ? `A word with ${isolate(name)}…` : ""),
     send: "Send",
     left: (n: number) => `${n.toLocaleString()} left`,

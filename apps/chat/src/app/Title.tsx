@@ -1,6 +1,7 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useUnread } from "@lamplight/react"
 import { useEffect } from "react"
+import { titleOf } from "../logic/members"
 import { documentTitle } from "../logic/title"
 import { showOnFavicon } from "./favicon"
 
@@ -8,8 +9,8 @@ import { showOnFavicon } from "./favicon"
 export function Title({ selected, self }: { selected: string | null; self: User }) {
   const { total } = useUnread()
   const { items } = useConversations()
-  const other = selected === null ? null : items.find((item) => item.id === selected)?.other
-  const title = documentTitle(other ? other.name : null, total)
+  const item = selected === null ? null : items.find((one) => one.id === selected)
+  const title = documentTitle(item ? titleOf(item.members, self.id) : null, total)
   useEffect(() => {
     document.title = title
     showOnFavicon(total)

@@ -2,6 +2,7 @@ import type { User } from "@lamplight/client"
 import { useConversations, useOutbox } from "@lamplight/react"
 import { useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
+import { titleOf } from "../logic/members"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
 
@@ -29,8 +30,7 @@ export function FailureWatch(props: {
     for (const item of failed) {
       if (before.has(item.clientMessageId)) continue
       const members = conversations.find((it) => it.id === item.conversationId)?.members
-      const other = members?.find((member) => member.id !== self.id)
-      const what = words.message.notSentTo(other?.name ?? null)
+      const what = words.message.notSentTo(members ? titleOf(members, self.id) : null)
       const why = reason(item.error)
       if (item.conversationId === selected) {
         setSpoken(`${what}. ${why}`)

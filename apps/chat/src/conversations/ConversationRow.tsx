@@ -1,6 +1,7 @@
 import type { ConversationItem, PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
 import { memo } from "react"
+import { faceOf, nameOf, titleOf } from "../logic/members"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
 import type { LampState } from "../presence/Lamp"
@@ -22,8 +23,9 @@ export const ConversationRow = memo(function ConversationRow(props: {
 }) {
   const { item, presence, unsent, selfId, selected, tabIndex, entry, today, onOpen } = props
   const other = presence?.user ?? item.other
-  const name = other?.name || other?.id || item.id
-  const state: LampState = presence?.status ?? "unknown"
+  const name = other ? nameOf(other) : titleOf(item.members, selfId) || item.id
+  // Of several there is no one presence to show.
+  const state: LampState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
   return (
     <li>
@@ -42,14 +44,14 @@ export const ConversationRow = memo(function ConversationRow(props: {
       >
         <Avatar
           id={other?.id ?? item.id}
-          name={name}
+          name={other ? name : faceOf(item.members, selfId)}
           avatarUrl={other?.avatarUrl}
           presence={state}
           size="lg"
         />
         <span className="row-text">
           <span className="row-line">
-            <span className="sr-only">{words.presence.named(name, stateWord(state))}</span>
+            <span className="sr-only">{state ? words.presence.named(name, stateWord(state)) : name}</span>
             <span className="row-name" dir="auto" aria-hidden="true">
               {name}
             </span>
@@ -80,8 +82,10 @@ function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: str
   if (typing) return <Line kind="typing" mark={words.list.typing} text="" />
   if (item.waiting > 0) return <Line kind="plain" mark={words.list.sending} text={unsent} />
   if (!item.lastMessage) return <Line kind="plain" mark={words.list.nothing} text="" />
-  const own = item.lastMessage.senderId === selfId
-  return <Line kind="plain" mark={own ? words.list.you : ""} text={lastText(item)} />
+  const { senderId } = item.lastMessage
+  const sender = item.other ? null : item.members.find((member) => member.id === senderId)
+  const mark = senderId === selfId ? words.list.you : sender ? words.list.by(nameOf(sender)) : ""
+  return <Line kind="plain" mark={mark} text={lastText(item)} />
 }
 
 function Line({ kind, mark, text }: { kind: string; mark: string; text: string }) {

@@ -12,11 +12,11 @@ const SPOKEN = 3
 export function Announcer({
   rows,
   ready,
-  name,
+  nameOf,
 }: {
   rows: readonly MessageRow[]
   ready: boolean
-  name: string
+  nameOf: (userId: string) => string
 }) {
   const spokenTo = useRef<number | null>(null)
   const [said, setSaid] = useState<{ key: string; text: string }[]>([])
@@ -39,9 +39,12 @@ export function Announcer({
     setSaid(
       fresh.length > SPOKEN
         ? [{ key: `${from}-${head}`, text: words.thread.newer(fresh.length) }]
-        : fresh.map((row) => ({ key: row.key, text: words.thread.spoken(name, row.content.slice(0, 500)) })),
+        : fresh.map((row) => ({
+            key: row.key,
+            text: words.thread.spoken(nameOf(row.senderId), row.content.slice(0, 500)),
+          })),
     )
-  }, [rows, ready, name])
+  }, [rows, ready, nameOf])
 
   return (
     <div className="sr-only" aria-live="polite" data-testid="announcer">

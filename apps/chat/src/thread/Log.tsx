@@ -1,4 +1,4 @@
-import type { MessageRow, User } from "@lamplight/client"
+import type { MessageRow, ReadersState, User } from "@lamplight/client"
 import { type ConversationView, useReaders } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
 import { ArrowDown } from "lucide-react"
@@ -42,18 +42,20 @@ export function Log(props: {
   ref: Ref<LogControl>
   conversation: ConversationView
   self: User
-  other: User | null
+  members: readonly User[]
   name: string
+  nameOf: (userId: string) => string
   unreadAfter: number | null
   reading: boolean
   onOut: () => void
 }) {
-  const { ref, conversation, self, other, name, unreadAfter, reading, onOut } = props
+  const { ref, conversation, self, members, name, nameOf, unreadAfter, reading, onOut } = props
   const { messages, loadOlder, markRead } = conversation
   const [build] = useState(() => createRowBuilder<MessageRow>())
   const rows = build(messages.rows, { hasOlder: messages.hasOlder, unreadAfter, selfId: self.id })
   const today = useToday()
-  const reader = useReaders(conversation.id)[other?.id ?? ""]
+  const readers = useReaders(conversation.id)
+  const reader = useMemo(() => slowest(members, self.id, readers), [members, self.id, readers])
   const frame = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
   const [current, setCurrent] = useState<string | null>(null)
@@ -250,7 +252,7 @@ export function Log(props: {
             >
               <LogRow
                 row={row}
-                name={name}
+                name={row.kind === "head" || row.kind === "message" ? nameOf(row.message.senderId) : name}
                 today={today}
                 reach={reachOf(row, reader)}
                 newest={row.key === newestOwn}
@@ -282,6 +284,16 @@ export function Log(props: {
 }
 
 export type Reach = "sent" | "delivered" | "read" | null
+
+/** How far all the others got: of several, the one who is furthest behind. */
+function slowest(members: readonly User[], selfId: string, readers: ReadersState) {
+  const all = members.filter(({ id }) => id !== selfId).map(({ id }) => readers[id])
+  if (all.length === 0) return undefined
+  return {
+    deliveredSeq: Math.min(...all.map((one) => one?.deliveredSeq ?? 0)),
+    readSeq: Math.min(...all.map((one) => one?.readSeq ?? 0)),
+  }
+}
 
 /** How far one's own message got. */
 function reachOf(row: Row<MessageRow>, reader: { deliveredSeq: number; readSeq: number } | undefined): Reach {

@@ -1,9 +1,10 @@
 import type { User } from "@lamplight/client"
 import { useConversation } from "@lamplight/react"
-import { useEffect, useRef, useState } from "react"
+import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useReading } from "../app/hooks"
 import { goBack } from "../app/route"
 import { Composer } from "../composer/Composer"
+import { namesById, titleOf } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -17,6 +18,8 @@ import { useDivider } from "./useDivider"
 
 /** Pages fetched on opening to find the first unread message; further up than that, one starts at the end. */
 const PAGES_TO_FIRST_UNREAD = 4
+
+const nobody: readonly User[] = []
 
 /** One conversation: its head, its messages, and where one writes. Mounted anew for each, so nothing leaks across. */
 export function Thread(props: {
@@ -32,8 +35,11 @@ export function Thread(props: {
   const reading = useReading()
   const divider = useDivider(messages, self.id, reading)
   const log = useRef<LogControl>(null)
-  const other = item?.other ?? null
-  const name = other?.name || other?.id || ""
+  const members = item?.members ?? nobody
+  const name = titleOf(members, self.id)
+  const names = useMemo(() => namesById(members), [members])
+  // Who has left the conversation has left their words there, too.
+  const nameOf = useCallback((userId: string) => names.get(userId) ?? userId, [names])
 
   // What was being typed elsewhere is not being typed any more.
   const { setTyping } = conversation
@@ -78,15 +84,16 @@ export function Thread(props: {
 
   return (
     <>
-      <ThreadHead other={other} name={name} wide={wide} onPeople={onPeople} />
+      <ThreadHead item={item} self={self} name={name} wide={wide} onPeople={onPeople} />
       <div className="log-frame">
         {messages.rows.length > 0 && (started || placed) && messages.status !== "loading" ? (
           <Log
             ref={log}
             conversation={conversation}
             self={self}
-            other={other}
+            members={members}
             name={name}
+            nameOf={nameOf}
             unreadAfter={divider.unreadAfter}
             reading={reading}
             onOut={onOut}
@@ -113,13 +120,13 @@ export function Thread(props: {
             kind="empty"
             size="page"
             title={words.thread.emptyTitle(name)}
-            lead={words.thread.emptyLead}
+            lead={item?.other ? words.thread.emptyLead : words.thread.emptyLeadMany}
           />
         ) : (
           <Skeleton kind="thread" rows={7} label={words.thread.loading} />
         )}
       </div>
-      <TypingStrip id={id} name={name} />
+      <TypingStrip id={id} nameOf={nameOf} />
       <Composer
         id={id}
         name={name}
@@ -129,7 +136,7 @@ export function Thread(props: {
           log.current?.toEnd()
         }}
       />
-      <Announcer rows={messages.rows} ready={ready} name={name} />
+      <Announcer rows={messages.rows} ready={ready} nameOf={nameOf} />
     </>
   )
 }

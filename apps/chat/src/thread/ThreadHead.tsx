@@ -1,8 +1,9 @@
-import type { PresenceView, User } from "@lamplight/client"
+import type { ConversationInfo, PresenceView, User } from "@lamplight/client"
 import { usePresence, useUnread } from "@lamplight/react"
 import { ChevronLeft, UsersRound } from "lucide-react"
 import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
+import { faceOf } from "../logic/members"
 import { badge } from "../logic/title"
 import { LampWord } from "../presence/Lamp"
 import { presenceDetail } from "../presence/view"
@@ -11,8 +12,14 @@ import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
 
 /** Who one is talking to, and whether they are in. */
-export function ThreadHead(props: { other: User | null; name: string; wide: boolean; onPeople: () => void }) {
-  const { other, name, wide, onPeople } = props
+export function ThreadHead(props: {
+  item: ConversationInfo | null
+  self: User
+  name: string
+  wide: boolean
+  onPeople: () => void
+}) {
+  const { item, self, name, wide, onPeople } = props
   const unread = useUnread().total
   return (
     <header className="room-head thread-head">
@@ -29,7 +36,13 @@ export function ThreadHead(props: { other: User | null; name: string; wide: bool
           </span>
         )}
       </IconButton>
-      {other ? <Person other={other} name={name} /> : <div className="flex-1" />}
+      {item?.other ? (
+        <Person other={item.other} name={name} />
+      ) : item ? (
+        <Company item={item} selfId={self.id} name={name} />
+      ) : (
+        <div className="flex-1" />
+      )}
       {!wide && (
         <IconButton label={words.regions.openPeople} className="only-wide-enough" onClick={onPeople}>
           <UsersRound size={20} aria-hidden="true" />
@@ -52,6 +65,21 @@ function Person({ other, name }: { other: User; name: string }) {
         <p className="thread-presence" data-testid="thread-presence">
           <LampWord state={presence.status} detail={presenceDetail(presence, now)} />
         </p>
+      </div>
+    </>
+  )
+}
+
+/** Several people at once, of whom no one presence could be told. */
+function Company({ item, selfId, name }: { item: ConversationInfo; selfId: string; name: string }) {
+  return (
+    <>
+      <Avatar id={item.id} name={faceOf(item.members, selfId)} />
+      <div className="min-w-0 flex-1">
+        <h2 className="room-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
+          {name}
+        </h2>
+        <p className="thread-presence">{words.thread.company(item.members.length - 1)}</p>
       </div>
     </>
   )

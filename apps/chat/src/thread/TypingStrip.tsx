@@ -2,18 +2,18 @@ import { useTyping } from "@lamplight/react"
 import { words } from "../strings"
 
 /** Who is writing. The strip is always there, so that nothing moves when they begin or stop. */
-export function TypingStrip({ id, name }: { id: string; name: string }) {
-  const typing = useTyping(id).userIds.length > 0
+export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: string) => string }) {
+  const { userIds } = useTyping(id)
   return (
     <div className="typing-strip" role="status">
-      {typing && (
+      {userIds.length > 0 && (
         <span className="inline-flex items-center gap-2" data-testid="typing">
           <span className="typing-dots" aria-hidden="true">
             <span />
             <span />
             <span />
           </span>
-          {words.thread.typing(name)}
+          {words.thread.typing(userIds.map(nameOf))}
         </span>
       )}
     </div>

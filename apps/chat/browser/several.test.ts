@@ -1,0 +1,66 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canStart, launch, Person, Server, until } from "./world"
+
+const key = "a-key-that-only-the-host-application-has"
+
+describe.skipIf(!canStart)("a conversation of several, which the host application made", () => {
+  let browser: Browser
+  const server = new Server()
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start({ SERVER_KEY: key })])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  it("says who is in it, and who said what", async () => {
+    const [asha, ben, cleo] = [
+      await (await Person.arrive(browser, server, "Asha")).signUp(),
+      await (await Person.arrive(browser, server, "Ben")).signUp(),
+      await (await Person.arrive(browser, server, "Cleo")).signUp(),
+    ]
+    const memberIds = await Promise.all([asha, ben, cleo].map((person) => person.userId()))
+    const made = await fetch(`${server.url}/api/privatechat/conversations/team-1`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ memberIds }),
+    })
+    expect(made.ok).toBe(true)
+
+    const row = (person: Person) => person.page.locator('[data-conversation-id="team-1"]')
+    await asha.page.reload()
+    await row(asha).click()
+    const seen = (text: string | null) => text?.replace(/[\u2066-\u2069]/g, "")
+    await until(
+      async () => seen(await asha.on("thread-name").textContent()) === `${ben.name} and ${cleo.name}`,
+    )
+    expect(await asha.page.title()).toBe(`${ben.name} and ${cleo.name}`)
+    expect(seen(await row(asha).locator(".row-name").innerText())).toBe(`${ben.name} and ${cleo.name}`)
+    expect(await row(asha).innerText()).not.toContain("not known")
+    const label = `Write to ${ben.name} and ${cleo.name}`
+    expect(seen(await asha.on("composer").getAttribute("aria-label"))).toBe(label)
+
+    for (const person of [ben, cleo]) {
+      await person.page.reload()
+      await row(person).click()
+      await person.say(`from ${person.name}`)
+      await asha.message(`from ${person.name}`).waitFor()
+    }
+    expect(await asha.page.locator(".group-name").allInnerTexts()).toEqual([ben.name, cleo.name])
+    expect(await asha.message(`from ${cleo.name}`).getAttribute("data-author")).toBe(cleo.name)
+    expect(await asha.on("announcer").textContent()).toBe(`${cleo.name}: from ${cleo.name}`)
+    expect(await row(asha).locator(".row-preview").textContent()).toContain(`${cleo.name}: from ${cleo.name}`)
+
+    await ben.on("composer").pressSequentially("and")
+    await until(async () => seen(await asha.on("typing").textContent()) === `${ben.name} is writing…`)
+    // Read is what all have read.
+    await asha.say("to both")
+    await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
+    for (const person of [asha, ben, cleo]) {
+      expect(person.complaints).toEqual([])
+      await person.close()
+    }
+  })
+})

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest"
+import { words } from "../strings"
+import { faceOf, namesById, titleOf } from "./members"
+
+const people = ["Asha", "Ben", "Cleo", "Dov", "Efua", "Finn"].map((name, i) => ({ id: `${i}`, name }))
+/** As it is read: the isolates around the names cannot be seen. */
+const seen = (title: string) => title.replace(/[\u2068\u2069]/g, "")
+
+describe("who a conversation is with", () => {
+  it("names the others, and counts those for whom there is no room", () => {
+    expect(titleOf(people.slice(0, 2), "0")).toBe("Ben")
+    expect(seen(titleOf(people.slice(0, 3), "1"))).toBe("Asha and Cleo")
+    expect(seen(titleOf(people.slice(0, 4), "1"))).toBe("Asha, Cleo and Dov")
+    expect(seen(titleOf(people, "5"))).toBe("Asha, Ben and 3 more")
+  })
+
+  it("does with the id where there is no name, and with oneself where there is nobody else", () => {
+    expect(titleOf([{ id: "7", name: "" }, people[0] as { id: string; name: string }], "0")).toBe("7")
+    expect(titleOf(people.slice(0, 1), "0")).toBe("Asha")
+  })
+
+  it("gives a face of two", () => {
+    expect(faceOf(people, "0")).toBe("Ben Cleo")
+    expect(
+      faceOf([...people.slice(0, 1), { id: "8", name: "Mary Ann" }, { id: "9", name: "Ode" }], "0"),
+    ).toBe("Mary Ode")
+  })
+
+  it("knows each by id", () => {
+    expect(namesById(people).get("3")).toBe("Dov")
+  })
+
+  it("says who is writing, be it one or some", () => {
+    expect(seen(words.thread.typing(["Asha"]))).toBe("Asha is writing…")
+    expect(seen(words.thread.typing(["Asha", "Ben"]))).toBe("Asha and Ben are writing…")
+  })
+})
