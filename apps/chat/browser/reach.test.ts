@@ -63,6 +63,22 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
     await asha.page.setViewportSize({ width: 1360, height: 860 })
   })
 
+  it("finds who is in by what only the directory knows", async () => {
+    const benId = await asha.on("conversation-item").first().getAttribute("data-user-id")
+    await asha.page.route("**/api/users?**", (route) =>
+      route.fulfill({
+        json: { success: true, data: [{ id: benId, name: ben.name, avatarUrl: null }], nextCursor: null },
+      }),
+    )
+    await asha.on("people-search").fill("a.name.of.ben")
+    await asha.page
+      .getByRole("region", { name: "People" })
+      .getByRole("button", { name: `${ben.name}, online` })
+      .waitFor()
+    await asha.on("people-search").fill("")
+    await asha.page.unroute("**/api/users?**")
+  })
+
   it("the wheel scrolls over the pill as well", async () => {
     await asha.on("log").hover()
     await asha.page.mouse.wheel(0, -600)

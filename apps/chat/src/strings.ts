@@ -1,3 +1,4 @@
+import { isolate } from "./logic/isolate"
 import type { TimeWords } from "./logic/time"
 
 /**
@@ -6,15 +7,6 @@ import type { TimeWords } from "./logic/time"
  */
 function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString()} ${n === 1 ? one : many}`
-}
-
-/**
- * A name keeps its own direction to itself: one that is written from right to left, or holds a sign that turns what
- * follows, must not reorder the words around it. Its own isolates go, for they could end this one. What is only spoken
- * needs none of this.
- */
-function isolate(name: string): string {
-  return `\u2068${name.replace(/[\u2066-\u2069]/g, "")}\u2069`
 }
 
 /** Several people in a few words: all of them if they are three at most, else the first two and how many more. */
