@@ -70,7 +70,7 @@ pub fn event(name: &str, payload: &str) -> Result<Asked, Refusal> {
     let payload = payload.trim();
     let command = match name {
         "join_user" => join_user(payload)?,
-        "user_activity" => Command::Activity { active: json_or::<body::UserActivity>(payload)?.active.unwrap_or(true) },
+        "user_activity" => Command::Activity { active: is_active(payload)? },
         "set_status" => set_status(json(payload.as_bytes())?)?,
         "set_activity" => Command::SetActivity(json::<body::SetActivity>(payload.as_bytes())?.activity.map(activity).transpose()?),
         "watch_presence" => Command::Watch(user_ids(&json::<body::WatchPresence>(payload.as_bytes())?.user_ids)?),
@@ -116,6 +116,14 @@ fn join_user(payload: &str) -> Result<Command, Refusal> {
     let name = join.name.as_deref().map(parse_name).transpose().map_err(invalid)?;
     let avatar_url = avatar(join.avatar_url.as_deref())?;
     Ok(Command::Join { user: join.user_id.user("userId")?, mode, name, avatar_url })
+}
+
+/// Bare means active. The original pages send their user's id along, which says nothing: the socket is known.
+fn is_active(payload: &str) -> Result<bool, Refusal> {
+    if value::<LooseId>(payload.as_bytes()).is_ok() {
+        return Ok(true);
+    }
+    Ok(json_or::<body::UserActivity>(payload)?.active.unwrap_or(true))
 }
 
 fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
@@ -275,9 +283,20 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
+        for payload in ["\"42\"", "42", "\"\"", "null", "{}", " 42 "] {
+            let Ok(Asked::Command(Command::Activity { active: true })) = event("user_activity", payload) else { panic!("{payload}") };
+        }
+        let Ok(Asked::Command(Command::Activity { active: false })) = event("user_activity", "{\"active\":false}") else { panic!("idle") };
+        for payload in ["true", "1.5", "{\"active\":1}"] {
+            assert!(event("user_activity", payload).is_err(), "{payload}");
+        }
+    }
+
+    #[test]
     fn a_refusal_does_not_send_back_what_was_sent() {
         let payload = format!("\"{}\"", "é".repeat(100_000));
-        let refusal = event("user_activity", &payload).unwrap_err();
+        let refusal = event("set_status", &payload).unwrap_err();
         assert!(refusal.message.chars().count() < 300, "{}", refusal.message.len());
         assert!(refusal.message.contains("expected"), "{}", refusal.message);
     }
