@@ -2,7 +2,7 @@
 
 use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
-use lamplight_usecases::ports::{Account, Accounts, Directory};
+use lamplight_usecases::ports::{Account, Accounts, Directory, ProfileSource};
 
 /// Joins the suite: `accounts_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
 #[macro_export]
@@ -13,6 +13,7 @@ macro_rules! accounts_suite {
             $crate::accounts,
             [
                 an_account_comes_with_a_profile,
+                a_person_is_found_by_their_user_name,
                 a_name_is_taken_in_every_spelling,
                 a_name_asked_for_by_many_at_once_goes_to_one,
                 a_session_lasts_until_its_end,
@@ -35,6 +36,32 @@ pub async fn an_account_comes_with_a_profile<S: Accounts + Directory>(subject: S
     let found = store.find("aDA").await.expect("an answer").expect("an account");
     assert_eq!((found.user, found.password_hash.as_str()), (user("1"), "$argon2id$of-1"));
     assert_eq!(store.person(&user("1")).await.expect("an answer").expect("a person").profile, named("1", "Ada L."));
+}
+
+/// Whatever they call themselves, and once only; a person without an account is found as before.
+pub async fn a_person_is_found_by_their_user_name<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for (id, username, name) in [("1", "Zoë_Z", "Countess"), ("2", "ada", "Ada"), ("3", "lin", "The other ada")] {
+        assert!(store.create(username, account(id), named(id, name), at(0)).await.expect("an answer"));
+    }
+    store.remember(named("4", "zoë"), ProfileSource::Claims, at(0)).await.expect("a person");
+    let expected: [(&str, &[&str]); 8] = [
+        ("zoë_z", &["1"]),
+        ("ZOË", &["1", "4"]),
+        ("ë_z", &["1"]),
+        ("ëxz", &[]),
+        ("countess", &["1"]),
+        ("ADA", &["2", "3"]),
+        ("lin", &["3"]),
+        ("$argon2id", &[]),
+    ];
+    for (query, ids) in expected {
+        let found = store.search(query, None, 10).await.expect("a page");
+        assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
+    }
+    let first = store.search("zoë", None, 1).await.expect("a page");
+    let rest = store.search("zoë", first.next.as_deref(), 1).await.expect("a page");
+    assert_eq!((first.items, rest.items, rest.next), (vec![named("1", "Countess")], vec![named("4", "zoë")], None));
 }
 
 /// And whoever comes second changes nothing.

@@ -247,7 +247,8 @@ pub trait Directory: Send + Sync + 'static {
     /// When each of these was last seen.
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>>;
 
-    /// People whose name or id contains `query`, case left aside, by name; all of them for an empty query.
+    /// People whose name or id, or whose account's user name, contains `query`, case left aside, by name; all of them for
+    /// an empty query.
     async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>>;
 }
 

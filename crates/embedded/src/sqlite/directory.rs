@@ -151,13 +151,15 @@ fn person(row: &Row<'_>) -> rusqlite::Result<(Person, ProfileSource)> {
     Ok((Person { profile: profile(row, 0)?, chosen, last_seen }, source_from_db(row.get(7)?)))
 }
 
-/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included.
+/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included. Whoever has an account is found by its user
+/// name too, whatever they call themselves.
 fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usize) -> rusqlite::Result<Page<Profile>> {
     let after = after.unwrap_or(PersonKey { name_folded: String::new(), user: String::new() });
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(
         "SELECT user_id, name, avatar_url, name_folded FROM people
-         WHERE (name_folded, user_id) > (?2, ?3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0)
+         WHERE (name_folded, user_id) > (?2, ?3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0
+             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND instr(a.name_folded, ?1) > 0))
          ORDER BY name_folded, user_id LIMIT ?4",
     )?;
     let found = statement.query_map(params![folded, after.name_folded, after.user, wanted], |row| {

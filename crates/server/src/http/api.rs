@@ -188,7 +188,7 @@ pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Res
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsersParams {
-    /// Part of a name or an id, case left aside.
+    /// Part of a name, of an account's user name or of an id, case left aside.
     query: Option<String>,
     /// From an earlier answer's `nextCursor`.
     cursor: Option<String>,
