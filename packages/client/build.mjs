@@ -11,6 +11,16 @@ import { build } from "esbuild"
 /** What is bundled in, each under the MIT licence, which asks to be handed on. */
 const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
 
+/** The server offers no WebTransport, and engine.io-client would carry it into each page. */
+export const withoutWebTransport = {
+  name: "without-webtransport",
+  setup({ onLoad }) {
+    onLoad({ filter: /engine\.io-client.*transports.webtransport\.js$/ }, () => ({
+      contents: "export class WT {}",
+    }))
+  },
+}
+
 /** Builds the package in `folder`. `external` stays an import; everything else is bundled in. */
 export async function buildPackage(folder, { external = [], bundled = [] } = {}) {
   const at = (path) => join(folder, path)
@@ -26,6 +36,7 @@ export async function buildPackage(folder, { external = [], bundled = [] } = {})
     target: "es2022",
     sourcemap: true,
     external,
+    plugins: [withoutWebTransport],
   })
   const require = createRequire(at("package.json"))
   const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc")

@@ -1,10 +1,11 @@
 /**
- * Measures what a page carries: the packages bundled and minified as an application would, then compressed.
+ * Measures what a page carries: the packages as they are built, bundled and minified as an application would, then compressed.
  * Used by the tests, and by hand: `node size.mjs`.
  */
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
+import { withoutWebTransport } from "./build.mjs"
 
 /** The size of one entry in bytes, compressed: at once, and of what is fetched only when asked for. */
 export async function measure(entry, external = []) {
@@ -18,6 +19,7 @@ export async function measure(entry, external = []) {
     target: "es2022",
     define: { "process.env.NODE_ENV": '"production"' },
     external,
+    plugins: [withoutWebTransport],
     outdir: "out",
     write: false,
     metafile: true,

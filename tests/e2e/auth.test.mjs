@@ -82,7 +82,12 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     const id = await conversationOf(open, a, b)
     const body = { conversationId: id, content: "x" }
     const send = (more, options) => post(open, "/api/privatechat/message", { ...body, ...more }, options)
-    assert.equal((await send({})).status, 401)
+    const nameless = await send({})
+    assert.equal(nameless.status, 401)
+    // Nobody can sign in here, so nobody is told to.
+    for (const way of ["X-User-Id", "?userId="]) assert.ok(nameless.body.error.includes(way), nameless.text)
+    assert.ok(!/sign in/i.test(nameless.body.error), nameless.text)
+    assert.equal((await get(open, `${CHATS}?userId=${a}`)).status, 200)
     assert.equal((await send({ senderId: a })).body.message.senderId, a)
     assert.equal((await send({ userId: a })).body.message.senderId, a)
     assert.equal((await send({ senderId: b, userId: c }, {})).body.message.senderId, b)
@@ -162,6 +167,23 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     const out = await fetch(`${local.url}/api/auth/logout`, { method: "POST", headers })
     assert.equal(out.status, 200)
     assert.equal((await fetch(`${local.url}/api/auth/session`, { headers })).status, 401)
+  })
+
+  test("what a page of one person asks for is not done for another who has signed in since", async () => {
+    const [asha, ben] = [await register(local), await register(local)]
+    const made = await post(local, "/api/auth/login", { username: ben.username, password: ben.password })
+    const cookie = made.headers.get("set-cookie").split(";")[0]
+    for (const proof of [{ cookie }, { authorization: `Bearer ${ben.token}` }]) {
+      const as = (id) => ({ headers: { ...proof, "x-user-id": id } })
+      assert.equal((await get(local, "/api/privatechat/conversations", as(ben.user.id))).status, 200)
+      for (const id of [asha.user.id, "nobody", " "]) {
+        assert.equal((await get(local, "/api/privatechat/conversations", as(id))).status, 401, id)
+      }
+      const refused = await post(local, "/api/auth/logout", {}, as(asha.user.id))
+      assert.equal(refused.status, 401)
+      assert.equal(refused.headers.get("set-cookie"), null, "it is not theirs to take away")
+      assert.equal((await get(local, "/api/auth/session", { headers: proof })).status, 200)
+    }
   })
 
   test("register, sign in, who am I, sign out; the cookie is HttpOnly and SameSite=Lax", async () => {

@@ -58,15 +58,17 @@ impl Gate {
     /// # Errors
     /// `unauthenticated` for a token that is not good, `rate_limited` for too many of them.
     pub async fn request(&self, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
-        match bearer(headers) {
-            Some(token) if self.is_server_key(token) => Ok(Proved { who: Who::Host, credential: None, expires: None }),
-            Some(token) => self.token(token, address).await,
+        let proved = match bearer(headers) {
+            Some(token) if self.is_server_key(token) => return Ok(Proved { who: Who::Host, credential: None, expires: None }),
+            Some(token) => self.token(token, address).await?,
             None => match self.cookie(headers) {
                 // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
-                Some(token) => Ok(self.session(token).await?.unwrap_or_else(Proved::nobody)),
-                None => Ok(Proved::nobody()),
+                Some(token) => self.session(token).await?.unwrap_or_else(Proved::nobody),
+                None => Proved::nobody(),
             },
-        }
+        };
+        // What a page of one person asks for must not be done for another, who has signed in in the same browser since.
+        Ok(if fits(&proved, headers) { proved } else { Proved::nobody() })
     }
 
     /// Who a socket is from, by the token in its `auth`, the header or the cookie.
@@ -158,6 +160,14 @@ impl Gate {
     #[must_use]
     pub fn is_server_key(&self, key: &str) -> bool {
         self.server_key.as_ref().is_some_and(|expected| expected.as_bytes().ct_eq(key.as_bytes()).into())
+    }
+}
+
+/// Whether this is who the request takes itself to be from, where it says so.
+fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
+    match &proved.who {
+        Who::Proven(user) => claimed(headers).is_ok_and(|claimed| claimed.is_none_or(|claimed| claimed == *user)),
+        _ => true,
     }
 }
 

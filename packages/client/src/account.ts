@@ -6,6 +6,9 @@ import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
 import type { Activity, Chosen, SessionAnswer, User } from "./wire.js"
 
+/** Where the server says who is signed in. */
+export const SESSION = "/api/auth/session"
+
 export interface Account {
   state: Cell<MeState>
   id(): string | null
@@ -41,7 +44,7 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
 
   async function session(): Promise<User | null> {
     try {
-      const { user } = await http()<SessionAnswer>("/api/auth/session")
+      const { user } = await http()<SessionAnswer>(SESSION)
       asked = true
       become(user)
       return user

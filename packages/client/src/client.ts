@@ -1,4 +1,4 @@
-import { createAccount } from "./account.js"
+import { createAccount, SESSION } from "./account.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
 import { type Core, keepSafely, type TabMessage } from "./core.js"
@@ -19,7 +19,19 @@ import { indexedDbStorage, memoryStorage } from "./storage.js"
 import { inBackground } from "./store.js"
 import { createThread, type Thread } from "./thread.js"
 import type { Lamplight } from "./types.js"
-import type { Chosen, Conversation, JoinAnswer, Message, PageAnswer, PresenceChange, User } from "./wire.js"
+import type {
+  Chosen,
+  Conversation,
+  JoinAnswer,
+  Message,
+  PageAnswer,
+  PresenceChange,
+  SessionAnswer,
+  User,
+} from "./wire.js"
+
+/** Where one says who one is, or asks. */
+const ENTRANCES = /auth\/(session|register|login)/
 
 /** How many clients of this page are in use, by server: for the doctor, since more than one is most often a mistake. */
 const openClients = new Map<string, number>()
@@ -43,7 +55,16 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     clock,
     fetch: fetcher,
     credentials: identity.cookies ? "include" : "same-origin",
-    headers: identity.headers,
+    async headers(path, again) {
+      const who = await identity.headers(again)
+      const id = account.id()
+      if (!identity.cookies || !id || ENTRANCES.test(path)) return who
+      // A cookie is the browser's, and in another tab somebody else may have signed in since: what is asked for in this person's name
+      // must not be done in another's.
+      if (who) return { "x-user-id": id }
+      inBackground(recheck(id))
+      return null
+    },
   })
   const account = createAccount(() => http, identity, userChanged)
 
@@ -85,6 +106,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       if (activity) connection.emit("set_activity", { activity })
       outbox.kick(true)
       if (!list.loaded()) await list.refresh().catch(list.refreshSoon)
+      // A name or a member may have changed meanwhile, which is no entry of a log.
+      else clock.after(2_000 + 8_000 * random(), list.refreshSoon)
       if (!isCurrent()) return
       await catchUp.everything(isCurrent)
       marks.flush()
@@ -244,6 +267,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     }
   }
 
+  /** The server does not take this tab for who it thinks it is: another tab may have changed that. */
+  async function recheck(id: string): Promise<void> {
+    const { user } = await http<SessionAnswer>(SESSION)
+    if (user.id === id || account.id() !== id) return
+    account.forget()
+    connection.restart()
+  }
+
   /** Another user: nothing of the last one's is kept in memory. */
   function userChanged(): void {
     for (const part of [outbox, drafts, marks, list, people, ...threads.values()]) part.reset()
@@ -253,19 +284,30 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     drafts.load()
     marks.load(list.read)
     list.refresh().catch(list.refreshSoon)
-    for (const one of threads.values()) if (one.isOpen()) inBackground(one.follow())
+    for (const one of threads.values())
+      if (one.isOpen()) inBackground(one.follow().then(() => list.find(one.id)))
+  }
+
+  /** Hears the other tabs from now on. */
+  function listen(): void {
+    if (!closed) channel ??= (options.openChannel ?? browserChannel)(`lamplight:${scope}`, heard)
   }
 
   function heard(message: unknown): void {
     const said = message as TabMessage
     if (said.type === "account") {
       account.forget()
-      if (identity.cookies) connection.restart()
+      if (!identity.cookies) return
+      if (connection.retained()) connection.restart()
+      // At the door: it opens by itself.
+      else inBackground(account.session())
       return
     }
     if (said.userId !== account.id()) return
-    if (said.type === "read") list.read(said.conversationId, said.seq)
-    else if (said.type === "draft") drafts.heard(said.conversationId, said.text)
+    if (said.type === "read") {
+      marks.heard(said.conversationId, said.seq)
+      list.read(said.conversationId, said.seq)
+    } else if (said.type === "draft") drafts.heard(said.conversationId, said.text)
     else outbox.load()
   }
 
@@ -282,6 +324,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     const now = connection.state.get()
     if (now.status === last.status && now.overHttp === last.overHttp) return
     if (now.overHttp && !last.overHttp) outbox.kick()
+    // Also where there never was a line.
+    if (now.status === "offline") people.down()
     if (now.error?.code === "unauthenticated" && now.status === "refused" && identity.cookies)
       account.become(null)
     last = now
@@ -295,6 +339,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   })
 
   async function enter(way: "register" | "login", body: object): Promise<User> {
+    listen()
     const user = await account.enter(way, body)
     core.post({ type: "account" })
     connection.restart()
@@ -313,7 +358,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     presence: people.one,
     conversation: thread,
     retain() {
-      channel ??= (options.openChannel ?? browserChannel)(`lamplight:${scope}`, heard)
+      listen()
       return connection.retain()
     },
     connect: connection.connect,
@@ -337,7 +382,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         new LamplightError({ code: "unauthenticated", message: "You are signed out.", retryable: false }),
       )
     },
-    session: account.session,
+    session() {
+      listen()
+      return account.session()
+    },
     users: (text, { cursor, signal } = {}) =>
       http<PageAnswer<User>>(`/api/users${query({ query: text || undefined, cursor })}`, undefined, {
         signal,

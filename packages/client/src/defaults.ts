@@ -49,7 +49,9 @@ export function browserSurroundings(clock: Clock): Surroundings {
   const page = typeof document === "undefined" ? null : document
   let lastInput = clock.now()
   const isVisible = () => page?.visibilityState !== "hidden"
-  const isActive = () => !page || (isVisible() && clock.now() - lastInput < IDLE_AFTER_MS)
+  // A page that is hidden gets no input, so it needs no rule of its own: who looks at another tab for a moment, or reloads, which
+  // hides the page first, is no less there.
+  const isActive = () => !page || clock.now() - lastInput < IDLE_AFTER_MS
   return {
     isVisible,
     isActive,
@@ -69,7 +71,6 @@ export function browserSurroundings(clock: Clock): Surroundings {
         // Coming back to the page is using it.
         if (isVisible()) lastInput = clock.now()
         listener(isVisible() ? "wake" : "hide")
-        listener("active")
       })
       on(page, "pointerdown pointermove keydown wheel touchstart", () => {
         const was = isActive()

@@ -8,10 +8,11 @@ import type { SendAnswer } from "./wire.js"
  * By socket with an acknowledgement and a limit of time; no answer or no socket: over HTTP with the same id, so that the
  * server stores it once. Throws what it refuses with.
  */
-export async function deliver({ connection, http }: Core, record: OutboxRecord): Promise<SendAnswer> {
+export async function deliver(core: Core, record: OutboxRecord): Promise<SendAnswer> {
+  const { connection, http } = core
   const { conversationId, content, clientMessageId } = record
   const body = { conversationId, content, clientMessageId }
-  if (connection.joined()) {
+  if (connection.joined() && core.isStill(record.userId)) {
     try {
       return await connection.ask<SendAnswer>("send_private_message", body)
     } catch (thrown) {
@@ -23,8 +24,10 @@ export async function deliver({ connection, http }: Core, record: OutboxRecord):
   const socketId = connection.socketId()
   let alive = true
   try {
-    // So that this socket is not told of its own message.
-    const headers: Record<string, string> = socketId ? { "x-socket-id": socketId } : {}
+    // Whose it is: whoever the cookie or the next token belongs to by now must not say it. And which socket, so that it is not told of
+    // its own message.
+    const headers: Record<string, string> = { "x-user-id": record.userId }
+    if (socketId) headers["x-socket-id"] = socketId
     return await http<SendAnswer>("/api/privatechat/message", body, { headers })
   } catch (thrown) {
     alive = !isWireFailure(thrown)

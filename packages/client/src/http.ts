@@ -20,7 +20,7 @@ interface HttpParts {
   clock: Clock
   credentials: RequestCredentials
   /** The headers that say who asks; `again` after the server did not take the last ones. Null: there is nothing new to say. */
-  headers(again: boolean): Promise<Record<string, string> | null>
+  headers(path: string, again: boolean): Promise<Record<string, string> | null>
 }
 
 /** Makes the HTTP side. */
@@ -31,7 +31,7 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
     extras: RequestExtras,
     again: boolean,
   ): Promise<T> {
-    const who = await headers(again)
+    const who = await headers(path, again)
     if (!who) throw null
     const abort = new AbortController()
     const stop = () => abort.abort()

@@ -38,6 +38,8 @@ export interface List {
   /** Fetches the list a little later, once for many reasons. */
   refreshSoon(): void
   loadMore(): Promise<void>
+  /** Fetches on until this conversation is there: one that is open may be far down. */
+  find(id: string): Promise<void>
   touch(): void
   reset(): void
 }
@@ -228,6 +230,10 @@ export function createList(core: Core, parts: ListParts): List {
       const done = more()
       touch()
       await done
+    },
+    async find(id) {
+      if (!loaded) await refresh()
+      while (!known.has(id) && cursor !== undefined) await more()
     },
     touch,
     reset() {

@@ -4,6 +4,8 @@ import { toError } from "./errors.js"
 
 export interface Marks {
   mark(conversationId: string, seq: number): void
+  /** Another tab has moved a mark. Without a line it is kept here too, since both write down what they know under one name. */
+  heard(conversationId: string, seq: number): void
   /** Sends what is not sent yet. */
   flush(): void
   /** Takes up what an earlier page left, telling each of `found`. */
@@ -57,12 +59,23 @@ export function createMarks(core: Core): Marks {
     }
   }
 
-  return {
-    mark(conversationId, seq) {
-      const userId = core.me()
-      if (!userId || (unsent.get(conversationId) ?? 0) >= seq) return
+  /** Whether it is news. */
+  function note(conversationId: string, seq: number): boolean {
+    const isNew = (unsent.get(conversationId) ?? 0) < seq
+    if (isNew) {
       unsent.set(conversationId, seq)
       save()
+    }
+    return isNew
+  }
+
+  return {
+    heard(conversationId, seq) {
+      if (!core.connection.joined() && note(conversationId, seq)) soon(RETRY_MS)
+    },
+    mark(conversationId, seq) {
+      const userId = core.me()
+      if (!userId || !note(conversationId, seq)) return
       core.post({ type: "read", userId, conversationId, seq })
       // The first leaves at once: a page that is loaded anew a moment later, in another tab, must not show a badge again.
       soon(core.clock.now() - flushedAt < GATHER_MS ? GATHER_MS : 0)

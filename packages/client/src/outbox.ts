@@ -80,7 +80,9 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     return lane.map((entry) => {
       const { record, attempts, nextTryAt } = entry
       const { failed } = record
-      const own: WaitingFor = entry.inFlight ? "server" : entry.signIn ? "sign-in" : (before ?? "connection")
+      // It goes at once if there is a line: that it waits for one must not be said for a moment.
+      const goes = entry.inFlight || (attempts === 0 && core.connection.joined())
+      const own: WaitingFor = entry.signIn ? "sign-in" : (before ?? (goes ? "server" : "connection"))
       entry.item = same<OutboxItem>(entry.item, {
         ...record,
         state: failed ? "failed" : "sending",
@@ -196,6 +198,8 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     }
     draining = false
     schedule()
+    // What somebody else has left was not taken up meanwhile.
+    if (!core.isStill(me)) load()
   }
 
   /**
@@ -306,6 +310,11 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     }
   }
 
+  function load(): void {
+    const me = core.me()
+    if (me && !passing) void reload(me).then(drain)
+  }
+
   function kick(fresh = false): void {
     for (const entry of entries.values()) {
       entry.signIn = false
@@ -370,10 +379,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       void drain()
     },
     kick,
-    load() {
-      const me = core.me()
-      if (me && !passing) void reload(me).then(drain)
-    },
+    load,
     reset() {
       cancelTimer()
       entries.clear()

@@ -8,6 +8,11 @@ import type { Absence, Presence, RosterMode } from "./wire.js"
 
 /** After this long without a feed, what was known of it is no longer shown as true. */
 const FEED_LOST_MS = 5_000
+/**
+ * Who was in before the line was lost and is not in the first list after it is shown as before for this long: after a restart
+ * of the server everybody comes back within moments, and whoever comes first finds nobody.
+ */
+const COMING_BACK_MS = 5_000
 
 /** The people around. */
 export interface People {
@@ -28,7 +33,12 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
   let model: RosterModel = emptyRoster
   let lost = true
   let everListed = false
-  let cancelLost = () => {}
+  /** There was no feed for so long that none is waited for. */
+  let gaveUp = false
+  let cancelLost: (() => void) | null = null
+  let cancelComing = () => {}
+  /** How those looked who are given time to come back. */
+  const coming = new Map<string, PresenceView>()
   const watched = new Map<string, number>()
   /** Those that somebody listens to. */
   const live = new Set<View<unknown>>()
@@ -38,6 +48,8 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
 
   function show(userId: string): PresenceView {
     const person = model.people.get(userId)
+    const held = !person?.presence && coming.get(userId)
+    if (held) return held
     const last = shown.get(userId)
     if (last && person && last.person === person && last.lost === lost) return last.view
     const presence = person?.presence
@@ -62,12 +74,17 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
 
   const all = view<RosterState>({ status: "loading", users: [], count: 0, truncated: false }, (last) => {
     const users: PresenceView[] = []
-    for (const [id, person] of model.people) if (person.presence) users.push(show(id))
+    let held = 0
+    for (const [id, person] of model.people) {
+      const isHeld = !person.presence && coming.has(id)
+      if (isHeld) held++
+      if (person.presence || isHeld) users.push(show(id))
+    }
     users.sort((one, other) => byName(one.user?.name ?? "", other.user?.name ?? ""))
     return same(last, {
-      status: !everListed ? "loading" : lost ? "unknown" : "live",
+      status: !everListed && !gaveUp ? "loading" : lost ? "unknown" : "live",
       users: same(last.users, users),
-      count: model.count,
+      count: model.count + held,
       truncated: model.truncated,
     })
   })
@@ -107,13 +124,30 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
   function happened(event: RosterEvent): void {
     const next = reduceRoster(model, event)
     if (next === model) return
+    if (event.type === "snapshot" && !model.settled) hold(next)
+    // Who leaves in so many words is not waited for.
+    if (event.type === "changes")
+      for (const { type, userId } of event.changes) if (type === "offline") coming.delete(userId)
     model = next
     if (model.settled) {
       lost = false
       everListed = true
-      cancelLost()
+      gaveUp = false
+      cancelLost?.()
+      cancelLost = null
     }
     if (event.type !== "joined") touch()
+  }
+
+  /** Gives those time who are missing in the first list of a join. */
+  function hold(next: RosterModel): void {
+    cancelComing()
+    for (const [id, { presence }] of model.people)
+      if (presence && next.people.get(id)?.unlisted) coming.set(id, show(id))
+    cancelComing = clock.after(COMING_BACK_MS, () => {
+      coming.clear()
+      touch()
+    })
   }
 
   /** Stores are remembered by what they show, so that asking again in each render gives the same one. */
@@ -151,17 +185,21 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
       if (watched.size) void ask([...watched.keys()])
     },
     down() {
-      cancelLost()
-      cancelLost = clock.after(FEED_LOST_MS, () => {
+      cancelLost ??= clock.after(FEED_LOST_MS, () => {
         lost = true
+        gaveUp = true
         touch()
       })
     },
     reset() {
-      cancelLost()
+      cancelLost?.()
+      cancelLost = null
+      cancelComing()
+      coming.clear()
       model = emptyRoster
       lost = true
       everListed = false
+      gaveUp = false
       shown.clear()
       touch()
     },

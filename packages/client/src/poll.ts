@@ -32,6 +32,7 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
   }
 
   async function once(): Promise<void> {
+    const mine = cancel
     if (isAway() && core.surroundings.isVisible()) {
       try {
         await list.refresh()
@@ -43,7 +44,9 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
         core.connection.sawHttp(!isWireFailure(thrown))
       }
     }
-    if (isAway() && cancel) next()
+    // The line may have come and gone meanwhile, and a new round begun.
+    if (cancel !== mine) return
+    if (isAway()) next()
     else stop()
   }
 

@@ -236,7 +236,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       if (++holders === 1) {
         core.connection.emit("join_conversation", { conversationId: id })
         // What `sync` tells is told from the last entry on.
-        inBackground(follow().then(() => parts.sync(id)))
+        inBackground(
+          follow().then(() => {
+            parts.sync(id)
+            return parts.list.find(id)
+          }),
+        )
       }
       return () => {
         if (!mine) return

@@ -202,10 +202,27 @@ describe("the connection", () => {
     expect(reasons.slice(0, 2)).toEqual(["connect", "refused"])
   })
 
-  test("getToken: the same refused token again is told as what it is (LL-107)", async () => {
+  test("getToken: the same token again that has not ended leaves the word to the server", async () => {
     const world = makeWorld()
     world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
-    const { client } = makeTab(world, { userId: undefined as never, getToken: () => token({ sub: "me" }) })
+    const { client, sockets } = makeTab(world, {
+      userId: undefined as never,
+      getToken: () => token({ sub: "me", exp: world.clock.now() / 1000 + 3600 }),
+    })
+    client.retain()
+    await world.clock.advance(60_000)
+    expect(client.connection.get()).toMatchObject({
+      status: "refused",
+      error: { code: "unauthenticated", message: "Refused: unauthenticated.", retryable: false },
+    })
+    expect(sockets).toHaveLength(2)
+  })
+
+  test("getToken: the same expired token again is told as what it is (LL-107)", async () => {
+    const world = makeWorld()
+    world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
+    const old = token({ sub: "me", exp: world.clock.now() / 1000 - 60 })
+    const { client } = makeTab(world, { userId: undefined as never, getToken: () => old })
     client.retain()
     await world.clock.advance(60_000)
     const { status, error } = client.connection.get()
@@ -312,6 +329,7 @@ describe("the connection", () => {
     const world = makeWorld()
     world.server.addUser("me")
     world.server.session = "me"
+    world.server.isLocal = true
     const { client, cut } = makeTab(world, { userId: undefined as never })
     client.retain()
     await world.clock.advance(1_000)

@@ -302,4 +302,27 @@ describe("notifications", () => {
     await first.clock.advance(10)
     expect(heard).toHaveLength(10)
   })
+
+  test("M9 marks that two tabs leave without a line are both there after a reload", async () => {
+    const one = await ready()
+    one.server.addRoom("8", "me", "ben")
+    one.server.store("8", "ben", "hello")
+    const two = makeTab(one.world, {}, one.browser)
+    two.client.retain()
+    two.client.conversation("8").open()
+    await one.clock.advance(1_000)
+    for (const tab of [one, two]) {
+      tab.wires.socketDown = tab.wires.httpDown = true
+      tab.cut()
+    }
+    one.seven.markRead()
+    await one.clock.advance(10)
+    two.client.conversation("8").markRead()
+    await one.clock.advance(10)
+    one.client.close()
+    two.client.close()
+    makeTab(one.world, {}, one.browser).client.retain()
+    await one.clock.advance(2_000)
+    expect([one.room?.read.get("me"), one.server.rooms.get("8")?.read.get("me")]).toEqual([5, 1])
+  })
 })

@@ -372,6 +372,37 @@ describe("the outbox", () => {
     expect(one.texts()).toEqual(["one", "two"])
   })
 
+  test("two people in one browser: what one wrote is never sent as the other's", async () => {
+    const world = makeWorld()
+    const room = world.server.addRoom("7", "me", "asha")
+    const browser = new Browser()
+    const mine = makeTab(world, { userId: undefined as never }, browser)
+    const other = makeTab(world, { userId: undefined as never }, browser)
+    // The other one is at the door, and follows.
+    await other.client.session().catch(() => {})
+    await mine.client.login({ username: "me", password: "right" })
+    mine.client.retain()
+    await world.clock.advance(500)
+    expect(other.client.me.get().user?.id).toBe("me")
+    const seven = mine.client.conversation("7")
+    seven.open()
+    await world.clock.advance(500)
+    // Its tab is deaf: frozen, say. The acknowledgement of what it sends is lost, so that HTTP is to do it.
+    browser.tabs.clear()
+    world.server.isLocal = true
+    world.server.session = "asha"
+    mine.wires.swallow.add("send_private_message")
+    await seven.send("by me")
+    await world.clock.advance(10_000)
+    expect(room.log).toEqual([])
+    expect(mine.client.me.get().user?.id).toBe("asha")
+    // It is kept for whom it is from.
+    mine.wires.swallow.clear()
+    await mine.client.login({ username: "me", password: "right" })
+    await world.clock.advance(10_000)
+    expect(room.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "by me"]])
+  })
+
   test("a closed client sends nothing more", async () => {
     const { clock, seven, wires, cut, server, client } = await ready()
     wires.socketDown = wires.httpDown = true

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest"
 import { makeTab, makeWorld } from "./support/harness.js"
 
-async function ready(roster: "full" | "diff" | "watch" | "none" = "diff") {
+async function ready(roster: "full" | "diff" | "watch" | "none" = "diff", socketDown = false) {
   const world = makeWorld()
   world.server.come("asha")
   world.server.come("ben")
   const tab = makeTab(world, { roster })
+  tab.wires.socketDown = socketDown
   tab.client.retain()
   await world.clock.advance(500)
   const all = () => tab.client.roster().get()
@@ -103,7 +104,43 @@ describe("the people around", () => {
     server.go("asha")
     server.come("cleo")
     await clock.advance(3_000)
+    await clock.advance(5_000)
     expect(names()).toEqual(["ben", "cleo", "me"])
+  })
+
+  test("who is missing in the first list after a short loss is given time to come back", async () => {
+    const { server, clock, client, all, cut, names } = await ready()
+    client.presence("asha").subscribe(() => seen.add(client.presence("asha").get().status))
+    const seen = new Set<string>()
+    cut()
+    server.go("asha")
+    await clock.advance(3_000)
+    expect(all().status).toBe("live")
+    expect([names(), all().count]).toEqual([["asha", "ben", "me"], 3])
+    server.come("asha")
+    await clock.advance(6_000)
+    expect([names(), all().count]).toEqual([["asha", "ben", "me"], 3])
+    expect([...seen]).not.toContain("offline")
+    // Who says goodbye is not waited for.
+    cut()
+    server.go("ben")
+    await clock.advance(3_000)
+    server.come("ben")
+    await clock.advance(100)
+    server.go("ben")
+    await clock.advance(100)
+    expect(names()).toEqual(["asha", "me"])
+  })
+
+  test("without a line from the start, it says after 5 s that nothing is known", async () => {
+    const { all, wires, clock, client } = await ready("diff", true)
+    expect(all().status).toBe("loading")
+    await clock.advance(6_000)
+    expect(all().status).toBe("unknown")
+    wires.socketDown = false
+    client.connect()
+    await clock.advance(1_000)
+    expect(all().status).toBe("live")
   })
 
   test("a view that did not change is the same object", async () => {

@@ -205,6 +205,42 @@ describe("a thread", () => {
     expect(client.conversations.get()).toMatchObject({ hasMore: false, loadingMore: false })
   })
 
+  test("an open conversation that is far down the list is found, and has its members", async () => {
+    const world = makeWorld()
+    world.server.listPage = 2
+    for (let at = 1; at <= 9; at++) {
+      await world.clock.advance(1_000)
+      world.server.addRoom(`c${at}`, "me", `u${at}`)
+    }
+    const { client } = makeTab(world)
+    client.retain()
+    const far = client.conversation("c3")
+    far.open()
+    await world.clock.advance(1_000)
+    expect(far.item.get()?.other?.id).toBe("u3")
+    expect(client.conversations.get().items.map((item) => item.id)).toEqual([
+      "c9",
+      "c8",
+      "c7",
+      "c6",
+      "c5",
+      "c4",
+      "c3",
+      "c2",
+    ])
+    client.conversation("nobody-s").open()
+    await world.clock.advance(1_000)
+    expect(client.conversations.get().hasMore).toBe(true)
+  })
+
+  test("a name that changed while away is there soon after the reconnect", async () => {
+    const { server, clock, seven, cut } = await ready()
+    cut()
+    server.addUser("asha", "Asha Rao")
+    await clock.advance(12_000)
+    expect(seven.item.get()?.other?.name).toBe("Asha Rao")
+  })
+
   test("300 conversations are asked for in hundreds", async () => {
     const world = makeWorld()
     for (let at = 0; at < 300; at++) world.server.addRoom(`c${at}`, "me", `u${at}`)
@@ -272,6 +308,30 @@ describe("with the socket refused and HTTP alive", () => {
     wires.socketDown = false
     await world.clock.advance(15_000)
     expect(client.connection.get()).toMatchObject({ status: "connected", overHttp: false })
+  })
+
+  test("a line that comes and goes during a request leaves one round of asking", async () => {
+    const { server, clock, cut, wires, client } = await ready()
+    wires.socketDown = true
+    cut()
+    let open = () => {}
+    wires.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    // The first round hangs while the line is back, and lost again.
+    await clock.advance(5_500)
+    wires.socketDown = false
+    client.connect()
+    await clock.advance(1_000)
+    expect(client.connection.get().status).toBe("connected")
+    wires.socketDown = true
+    cut()
+    wires.gate = null
+    open()
+    await clock.advance(5_000)
+    server.seen.length = 0
+    await clock.advance(40_000)
+    expect(server.seen.filter(({ what }) => what.includes("/conversations")).length).toBeLessThanOrEqual(14)
   })
 
   test("it asks modestly, less and less while nothing answers, and not at all when hidden", async () => {

@@ -45,6 +45,7 @@ export class TestServer {
   listPage = 1_000
   /** `local`: the user of the session's cookie. */
   session: string | null = null
+  isLocal = false
   tokens = new Map<string, string>()
   now: () => number
   /** What each event and request was, for looking at. */
@@ -243,7 +244,10 @@ export class TestServer {
     headers: Record<string, string>,
   ): { status: number; reply: Reply } {
     const url = new URL(path, "http://test")
-    const user = this.session ?? headers["x-user-id"] ?? this.tokens.get(headers.authorization ?? "") ?? null
+    const claimed = headers["x-user-id"]
+    const proved = this.isLocal ? this.session : this.tokens.get(headers.authorization ?? "")
+    const isOther = claimed !== undefined && claimed !== proved
+    const user = this.isLocal || proved ? (isOther ? null : (proved ?? null)) : (claimed ?? null)
     this.seen.push({ wire: "http", what: `${method} ${path}`, body, user })
     const reply =
       this.refuse(`${method} ${url.pathname}`, body) ?? this.route(method, url, body, user, headers)
@@ -260,6 +264,7 @@ export class TestServer {
     const at = `${method} ${url.pathname}`
     if (at === "POST /api/auth/login" || at === "POST /api/auth/register") {
       if (body.password === "wrong") return refusal("unauthenticated")
+      this.isLocal = true
       this.session = String(body.username)
       if (!this.users.has(this.session)) this.addUser(this.session)
       return { success: true, user: this.users.get(this.session), token: "t" }
