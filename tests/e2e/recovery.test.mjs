@@ -118,6 +118,16 @@ describe("a lost connection", { concurrency: 4 }, () => {
     await ben.comes("asha")
   })
 
+  test("leaves no more behind than its address may have open", async (t) => {
+    const server = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "3", TRUSTED_PROXIES: "127.0.0.1" })
+    const { join } = crowd(t, server)
+    const options = { ...RECOVERY, extraHeaders: { "x-forwarded-for": "203.0.113.7" } }
+    const sockets = async () =>
+      Number(/lamplight_sockets (\d+)/.exec((await get(server, "/metrics")).text)[1])
+    for (let n = 0; n < 6; n++) await lose(await join(`guest${n}`, { options }))
+    await until(async () => (await sockets()) <= 3)
+  })
+
   test("is nobody else's, and not of a session that is over", async (t) => {
     const server = await serve(t, LOCAL)
     const { enter } = crowd(t, server)

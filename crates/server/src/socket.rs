@@ -244,12 +244,16 @@ impl SocketHandler for Door {
 
     fn suspended(&self, socket: &Socket<Member>, reason: DisconnectReason) {
         let member = socket.data();
+        self.leave(member, reason);
         match self.counts.add(member.address) {
             Ok(counted) => *member.kept.lock() = counted,
-            // Nobody gets to leave more behind than they may have open.
+            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any more when this returns.
             Err(()) => socket.disconnect(),
         }
-        self.leave(member, reason);
+        // Its client may be back already, told of on another task while this one was at it.
+        if socket.is_connected() {
+            self.recovered(socket);
+        }
     }
 
     fn recovered(&self, socket: &Socket<Member>) {

@@ -60,7 +60,7 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called for, on the connection's own
-    /// task, or on a task of the server's if the socket was suspended.
+    /// task, or if the socket was suspended, on a task of the server's or by the call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }

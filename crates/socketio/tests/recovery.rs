@@ -325,10 +325,16 @@ async fn who_left_has_nothing_to_come_back_to() {
     // Put out while away.
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
+    let others = fixture.io.kept_bytes();
+    socket.emit("x", &"x".repeat(1_000)).unwrap();
+    assert!(fixture.io.kept_bytes() > others + 1_000);
     socket.disconnect();
+    // At once, not when its time is over: nothing is held for it from now on.
+    assert_eq!(fixture.log.lines(), ["disconnected: server namespace disconnect"]);
+    assert!(fixture.io.kept_bytes() <= others);
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
     come_back_as_new(&fixture, &memory).await;
-    assert_eq!(fixture.log.lines()[1], "disconnected: server namespace disconnect");
+    assert_eq!(fixture.log.lines().iter().filter(|line| line.starts_with("disconnected")).count(), 1);
 }
 
 #[tokio::test]

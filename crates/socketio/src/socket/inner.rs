@@ -82,7 +82,7 @@ pub(crate) trait AnySocket: Send + Sync {
     /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
-    fn disconnect(&self);
+    fn disconnect(self: Arc<Self>);
 }
 
 impl<D: Send + Sync + 'static> SocketInner<D> {
@@ -163,8 +163,9 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    pub(super) fn disconnect(&self) {
-        if !self.left.swap(true, Ordering::AcqRel) {
+    pub(super) fn put_out(self: &Arc<Self>) {
+        // One that waits for its client is over now: there is nobody to be told, and nothing is to be kept for them.
+        if !self.left.swap(true, Ordering::AcqRel) && !self.clone().give_up(None) {
             let session = self.session();
             let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
             session.socket_left();
@@ -187,13 +188,13 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         after
     }
 
-    /// Ends it if it waits for its client: whatever happens, or because its time has run out by `now`.
-    fn give_up(self: Arc<Self>, now: Option<Instant>) {
-        let Link::Recovering(recovering) = &self.link else { return };
-        if let Some(reason) = recovering.give_up(now) {
-            let reason = if self.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
-            self.over(reason);
-        }
+    /// Ends it if it waits for its client: whatever happens, or because its time has run out by `now`. Whether this ended it.
+    fn give_up(self: Arc<Self>, now: Option<Instant>) -> bool {
+        let Link::Recovering(recovering) = &self.link else { return false };
+        let Some(reason) = recovering.give_up(now) else { return false };
+        let reason = if self.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
+        self.over(reason);
+        true
     }
 
     fn over(self: Arc<Self>, reason: DisconnectReason) {
@@ -308,7 +309,12 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     let namespace = self.namespace.clone();
                     // Before the handler is told, which may panic.
                     session.server.timers.push(Lane::Suspended, due, key);
-                    namespace.suspended(&Socket { inner: self }, reason);
+                    let socket = Socket { inner: self };
+                    namespace.suspended(&socket, reason);
+                    // The application has put it out just before it was to wait, and found a connection still.
+                    if socket.inner.has_left() {
+                        socket.inner.give_up(None);
+                    }
                     return;
                 }
             }
@@ -358,8 +364,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         }
     }
 
-    fn disconnect(&self) {
-        SocketInner::disconnect(self);
+    fn disconnect(self: Arc<Self>) {
+        self.put_out();
     }
 }
 

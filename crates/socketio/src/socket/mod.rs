@@ -209,10 +209,10 @@ impl<D: Send + Sync + 'static> Socket<D> {
     }
 
     /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by themselves after it. One that is
-    /// away cannot be told, and finds a fresh socket when it comes back; [`crate::Handler::disconnected`] is called then, or when
-    /// its time is over.
+    /// away cannot be told, and finds a fresh socket when it comes back; its socket is over at once, and
+    /// [`crate::Handler::disconnected`] is called by this call.
     pub fn disconnect(&self) {
-        self.inner.disconnect();
+        self.inner.put_out();
     }
 
     /// Closes the transport under this socket, after what is queued has been sent. Clients come back by themselves after it.
