@@ -136,12 +136,20 @@ pub(super) async fn run(
 ) -> Result<Reply, Refusal> {
     let asked = Asked::read(site, request).await?;
     let caller = asked.caller(site, body_says).await?;
+    let is_open = site.handler.identity() == Identity::Open;
     let command = command(&asked).map_err(|refusal| {
         // Who is not known is told so first. In `open` it may be the body that says who it is, which could not be read.
-        let must_be_known = site.handler.identity() != Identity::Open && caller.who == Who::Nobody;
+        let must_be_known = !is_open && caller.who == Who::Nobody;
         if must_be_known { Refusal::unauthenticated() } else { refusal }
     })?;
-    site.handler.handle(&caller, command).await
+    let reply = site.handler.handle(&caller, command).await;
+    reply.map_err(|refusal| if is_open && refusal.code == Code::Unauthenticated { nameless() } else { refusal })
+}
+
+/// Nobody can sign in where everyone is believed: what is missing is a name.
+fn nameless() -> Refusal {
+    let how = "Say who is asking: send the header X-User-Id, or add ?userId= to the address of what you read.";
+    Refusal::new(Code::Unauthenticated, how)
 }
 
 /// The body says nothing of who asks.
