@@ -122,6 +122,43 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await until(async () => (await asha.on("connection-banner").count()) === 0)
   })
 
+  it("29: says what a message waits for only once it has waited, and moves nothing by it", async () => {
+    await asha.open(ben)
+    await asha.page.evaluate(() => {
+      const page = window as unknown as { notes: number }
+      page.notes = 0
+      new MutationObserver(() => {
+        page.notes += document.querySelectorAll('[data-testid="waiting"]').length
+      }).observe(document.body, { childList: true, subtree: true, characterData: true })
+    })
+    // Faster than any answer comes.
+    await asha.on("composer").evaluate((field: HTMLTextAreaElement) => {
+      const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set
+      for (const text of ["one", "two", "three"]) {
+        set?.call(field, text)
+        field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+        field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }))
+      }
+    })
+    await until(async () => (await asha.message("three").getAttribute("data-state")) === "sent")
+    expect(await asha.page.evaluate(() => (window as unknown as { notes: number }).notes)).toBe(0)
+
+    await asha.context.setOffline(true)
+    await asha.say("four")
+    await asha.message("four").waitFor()
+    await asha.message("four").locator('[data-testid="waiting"]').waitFor()
+    const height = async (text: string) => (await asha.message(text).boundingBox())?.height
+    expect(await height("four")).toBe(await height("three"))
+    const said = await asha.on("waiting").boundingBox()
+    const log = await asha.on("log").boundingBox()
+    expect(said?.x).toBeGreaterThan(log?.x ?? 0)
+    await asha.say(`five ${"and more of it ".repeat(12)}`)
+    await asha.on("waiting").nth(1).waitFor()
+    const long = await asha.on("waiting").nth(1).boundingBox()
+    expect(long?.x).toBeGreaterThan(log?.x ?? 0)
+    await asha.context.setOffline(false)
+  })
+
   it("46: where the browser keeps nothing, says that what waits is in this tab only, and asks before it is closed", async () => {
     const cleo = await (
       await Person.arrive(browser, server, "Cleo", {}, () => {

@@ -13,6 +13,18 @@ export function useNow(everyMs: number, running = true): Date {
   return now
 }
 
+/** Whether that much time has passed since then, while anybody asks. */
+export function useOlderThan(ms: number, since: Date, asked: boolean): boolean {
+  const due = since.getTime() + ms
+  const [old, setOld] = useState(() => Date.now() >= due)
+  useEffect(() => {
+    if (!asked || old) return
+    const timer = setTimeout(() => setOld(true), Math.max(0, due - Date.now()))
+    return () => clearTimeout(timer)
+  }, [asked, old, due])
+  return asked && old
+}
+
 /** An instant of today, renewed at midnight, and on waking up after one: "Today" turns by itself. */
 export function useToday(): Date {
   const [today, setToday] = useState(() => new Date())

@@ -1,8 +1,9 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { CircleDashed } from "lucide-react"
+import { CircleDashed, Clock } from "lucide-react"
 import { useId, useState } from "react"
 import { toast } from "sonner"
+import { useOlderThan } from "../app/hooks"
 import { focusComposer } from "../app/regions"
 import { putBack } from "../composer/putBack"
 import { isLoneEmoji } from "../logic/emoji"
@@ -14,6 +15,9 @@ import { Content } from "./Content"
 import { EditFailed } from "./EditFailed"
 import type { Reach } from "./Log"
 import { Receipt } from "./Receipt"
+
+/** A shorter wait is over before one could read what it is for. */
+const TELL_AFTER_MS = 1_000
 
 /** One message: the words, when they were said, and how far they got. */
 export function MessageLine(props: {
@@ -30,7 +34,8 @@ export function MessageLine(props: {
   const id = useId()
   const at = new Date(message.createdAt)
   const emoji = isLoneEmoji(message.content)
-  const waits = message.state === "sending" && message.waitingFor !== null && message.waitingFor !== "server"
+  const waitsFor = message.state === "sending" && message.waitingFor !== "server" ? message.waitingFor : null
+  const waits = useOlderThan(TELL_AFTER_MS, at, waitsFor !== null)
   const author = message.mine ? words.thread.you : name
   return (
     <article
@@ -73,10 +78,21 @@ export function MessageLine(props: {
             <Content text={message.content} />
           </div>
           <span className="message-side">
-            <time id={`${id}-time`} dateTime={message.createdAt} title={moment(at)}>
+            <time
+              id={`${id}-time`}
+              className={waits ? "sr-only" : undefined}
+              dateTime={message.createdAt}
+              title={moment(at)}
+            >
               {clock(at)}
             </time>
             {message.mine && message.state === "sent" && reach !== null && <Receipt reach={reach} />}
+            {waits && waitsFor !== null && (
+              <span className="message-wait" data-testid="waiting" title={words.message.waiting[waitsFor]}>
+                <Clock size={12} aria-hidden="true" />
+                <span className="side-word">{words.message.waiting[waitsFor]}</span>
+              </span>
+            )}
             {message.state === "sending" && !waits && (
               <span className="inline-flex items-center gap-1" data-receipt="sending">
                 <CircleDashed size={12} aria-hidden="true" />
@@ -85,11 +101,6 @@ export function MessageLine(props: {
             )}
           </span>
         </div>
-      )}
-      {waits && message.waitingFor !== null && message.waitingFor !== "server" && (
-        <p className="message-note" data-testid="waiting">
-          {words.message.waiting[message.waitingFor]}
-        </p>
       )}
       {message.state === "failed" && !editing && <Failed message={message} onEdit={() => setEditing(true)} />}
     </article>
