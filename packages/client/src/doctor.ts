@@ -114,7 +114,10 @@ function lookAtRefusal(status: ConnectionStatus, error: LamplightError | null, f
     "",
     error.saw ?? message,
     error.expected ?? "a connection",
-    error.fix ?? "Do what it says, then call `connect()`.",
+    error.fix ??
+      (status === "refused"
+        ? "Do what it says, then call `connect()`."
+        : "See why that failed (getToken, the server); the next try comes by itself."),
     code,
   ]
   if (!findings.some((finding) => finding.code === name))
