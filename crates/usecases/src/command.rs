@@ -205,7 +205,8 @@ pub enum Command {
 
 impl Command {
     /// Whether it writes a little to the store and has no limit of its own: together these have one, so that nobody can keep
-    /// the store busy by themselves.
+    /// its one writer busy by themselves. (What reads much has bounds of its own: a catch-up is held to one at a time by its
+    /// socket, a search by the handler.)
     #[must_use]
     pub fn is_a_small_write(&self) -> bool {
         matches!(self, Self::SetStatus(_) | Self::SetActivity(_) | Self::MarkRead { .. } | Self::OpenConversation(_))

@@ -15,6 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A store that has not answered by then is unavailable.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
@@ -103,6 +104,8 @@ pub struct Handler {
     introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
     /// One for a share of the users: see [`Handler::in_turn`].
     turns: [tokio::sync::Mutex<()>; TURNS],
+    /// Who looks at everyone in the directory, one at a time: the store has few readers, and sign-ins wait for them too.
+    pub(crate) searching: Arc<Semaphore>,
 }
 
 impl Handler {
@@ -114,6 +117,7 @@ impl Handler {
             typing: TypingTable::default(),
             delivered: Delivered::default(),
             introduced: Mutex::default(),
+            searching: Arc::new(Semaphore::new(1)),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             ports,
             settings,

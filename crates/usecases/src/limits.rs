@@ -86,6 +86,9 @@ impl Default for Quotas {
 /// Marks, statuses and the like that a user may write for each send that they may make: reading is faster than writing.
 const WRITES_PER_SEND: u32 = 5;
 
+/// Searches that look at everyone in the directory: this many sends for each. A page that searches while one types needs fewer.
+const SENDS_PER_SEARCH: u32 = 2;
+
 /// Every limiter.
 pub(crate) struct Limits {
     sends: Limit<UserId>,
@@ -95,6 +98,7 @@ pub(crate) struct Limits {
     addresses: Limit<IpAddr>,
     tokens: Limit<IpAddr>,
     writes: Limit<UserId>,
+    searches: Limit<UserId>,
 }
 
 impl Limits {
@@ -108,6 +112,7 @@ impl Limits {
                 second,
                 clock,
             ),
+            searches: Limit::new("You are searching too fast. Wait a moment.", quotas.sends.div_ceil(SENDS_PER_SEARCH), second, clock),
             sends: Limit::new("You are sending too fast. Wait a moment.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
@@ -128,6 +133,10 @@ impl Limits {
 
     pub(crate) fn write(&self, user: &UserId) -> Result<(), Refusal> {
         self.writes.check(user)
+    }
+
+    pub(crate) fn search(&self, user: &UserId) -> Result<(), Refusal> {
+        self.searches.check(user)
     }
 
     pub(crate) fn typing(&self, user: &UserId) -> Result<(), Refusal> {
@@ -165,12 +174,13 @@ impl Limits {
         self.addresses.forget_idle();
         self.tokens.forget_idle();
         self.writes.forget_idle();
+        self.searches.forget_idle();
     }
 
     /// How many keys are held.
     pub(crate) fn len(&self) -> usize {
         let by_name = self.sends.len() + self.typing.len() + self.writes.len() + self.joins.len() + self.accounts.len();
-        by_name + self.addresses.len() + self.tokens.len()
+        by_name + self.searches.len() + self.addresses.len() + self.tokens.len()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::command::{Caller, Reply};
 use crate::handler::Handler;
-use crate::ports::{Person, ProfileSource};
+use crate::ports::{Page, Person, ProfileSource, StoreError, Stored};
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::Manual;
 use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
 
 impl Handler {
     /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed, and nothing for a token
@@ -61,11 +62,26 @@ impl Handler {
     }
 
     pub(crate) async fn list_users(&self, caller: &Caller, query: &str, cursor: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
-        caller.user()?;
+        let user = caller.user()?;
         if query.chars().count() > 200 {
             return Err(Refusal::invalid("A query has at most 200 characters."));
         }
-        Ok(Reply::Users(self.store(self.ports.directory.search(query, cursor, limit)).await?))
+        if query.is_empty() {
+            return Ok(Reply::Users(self.store(self.ports.directory.search(query, cursor, limit)).await?));
+        }
+        self.limits.search(user)?;
+        Ok(Reply::Users(self.store(self.search(query.to_owned(), cursor.map(str::to_owned), limit)).await?))
+    }
+
+    /// One search after the other. It goes on in the store when nobody waits for it any more, so the next begins when it is over.
+    async fn search(&self, query: String, cursor: Option<String>, limit: usize) -> Stored<Page<Profile>> {
+        let directory = Arc::clone(&self.ports.directory);
+        let turn = Arc::clone(&self.searching).acquire_owned().await;
+        let search = tokio::spawn(async move {
+            let _turn = turn;
+            directory.search(&query, cursor.as_deref(), limit).await
+        });
+        search.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a search was given up: {error}"))))
     }
 
     /// The profile of someone who signed in.

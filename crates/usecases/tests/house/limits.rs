@@ -6,6 +6,7 @@ use lamplight_usecases::handler::Identity;
 use lamplight_usecases::limits::Quotas;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Settings};
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn from(address: &str) -> Caller {
@@ -143,5 +144,38 @@ house_tests! {
         house.clock.pass(Duration::from_secs(120));
         house.handler.forget_idle();
         assert_eq!(house.handler.held().limits, 0);
+    }
+
+    async fn ten_searches_a_second_and_the_whole_list_at_will() {
+        let house = House::new(Identity::Jwt);
+        let search = |query: &str| Command::ListUsers { query: query.into(), cursor: None, limit: 10 };
+        for _ in 0..10 {
+            house.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
+        }
+        let wait = too_often(house.ask(&by_http("a"), search("zzzzz")).await);
+        house.ask(&by_http("a"), search("")).await.expect("a page of everyone is no search");
+        house.ask(&by_http("b"), search("zzzzz")).await.expect("another user's allowance is their own");
+        house.clock.pass(wait);
+        house.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
+    }
+
+    async fn one_search_at_a_time_so_that_the_rest_goes_on() {
+        let house = House::new(Identity::Jwt);
+        house.join(&on_socket("a", "sa")).await;
+        house.directory.hold_search(true);
+        let search = async |who: &str| {
+            let search = Command::ListUsers { query: "zzzzz".into(), cursor: None, limit: 10 };
+            house.ask(&by_http(who), search).await
+        };
+        // Whoever gives up waiting leaves the search going on in the store.
+        assert!(tokio::time::timeout(Duration::from_millis(100), search("a")).await.is_err());
+        let (one, two, ()) = tokio::join!(search("b"), search("c"), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(house.directory.searches.load(Ordering::Relaxed), 1, "the others wait for it");
+            house.join(&on_socket("a", "sa")).await;
+            house.directory.hold_search(false);
+        });
+        one.and(two).expect("nobody");
+        assert_eq!(house.directory.searches.load(Ordering::Relaxed), 3);
     }
 }
