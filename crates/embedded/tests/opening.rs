@@ -31,6 +31,25 @@ async fn a_directory_is_made_for_this_user_alone() {
     store.close().await;
 }
 
+/// In a directory that was there before, and that others may look into.
+#[cfg(unix)]
+#[tokio::test]
+async fn its_files_are_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("a directory for all");
+    let (store, _) = open(directory.path());
+    store.ping(Duration::from_secs(1)).await.expect("the writer answers");
+    let modes = std::fs::read_dir(directory.path()).expect("a directory").map(|file| {
+        let file = file.expect("a file");
+        (file.file_name(), file.metadata().expect("there").permissions().mode() & 0o777)
+    });
+    let modes: Vec<_> = modes.collect();
+    assert!(modes.len() >= 4, "the database, its log, its index, the lock: {modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    store.close().await;
+}
+
 #[tokio::test]
 async fn what_is_in_the_way_is_named() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -12,6 +12,8 @@ use tokio::sync::Notify;
 
 /// Marks are gathered for this long, so that a burst of messages is one write.
 const GATHER: Duration = Duration::from_millis(200);
+/// Last-seen times that the store did not take are tried again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The most marks that one call to the store moves.
 const MARKS_AT_ONCE: usize = 256;
 
@@ -56,16 +58,26 @@ impl Handler {
 
     /// Writes marks and last-seen times as they come, and ends what is over by itself, for as long as it is polled.
     pub async fn run_background(&self) {
+        tokio::join!(self.run_noted(), self.run_clocks());
+    }
+
+    /// Apart from the clocks, which a store that stalls is not to hold up.
+    async fn run_noted(&self) {
+        loop {
+            // What could not be written waits for the next thing to be noted, or not even that long.
+            let _ = tokio::time::timeout(TRY_AGAIN, self.delivered.wake.notified()).await;
+            self.flush_seen().await;
+            tokio::time::sleep(GATHER).await;
+            self.flush_marks().await;
+        }
+    }
+
+    async fn run_clocks(&self) {
         let mut half_second = tokio::time::interval(Duration::from_millis(500));
         let mut minute = tokio::time::interval(Duration::from_secs(60));
         half_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.delivered.wake.notified() => {
-                    self.flush_seen().await;
-                    tokio::time::sleep(GATHER).await;
-                    self.flush_marks().await;
-                }
                 _ = half_second.tick() => self.expire_typing(),
                 _ = minute.tick() => self.forget_idle(),
             }

@@ -29,6 +29,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
         return Err(OpenError::InTheWay { path: path.clone(), what: "it is a directory, and the database is a file" });
     }
     let lock = lock(path)?;
+    make_file(path);
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(database)?;
     migrate(&mut conn, path, MIGRATIONS)?;
     // After the migrations, so that a database that is not ours keeps its journal mode too.
@@ -125,6 +126,20 @@ fn make_directory(database: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// What people say to each other in private is for this server's user alone, in a directory that others may look into too. SQLite
+/// gives its other files the permissions of the database. One that is there keeps what its owner gave it.
+fn make_file(database: &Path) {
+    // Where this fails SQLite does too, and says why.
+    drop(private(OpenOptions::new().create_new(true).write(true)).open(database));
+}
+
+/// A file that is made with this is for this user alone, whatever the umask.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
 /// Two writers would number the same log: what the writer knows by heart is true only while it is alone. The lock
 /// goes with the process, however that ends.
 fn lock(database: &Path) -> Result<File, OpenError> {
@@ -132,7 +147,7 @@ fn lock(database: &Path) -> Result<File, OpenError> {
     name.push(".lock");
     let path = PathBuf::from(name);
     let not_writable = |source| OpenError::NotWritable { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(not_writable)?;
+    let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path).map_err(not_writable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),

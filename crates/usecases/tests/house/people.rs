@@ -4,8 +4,11 @@ use crate::support::*;
 use lamplight_domain::presence::{Change, Chosen, Manual, OfflineReason};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::Directory as _;
 use lamplight_usecases::{Caller, Code, Command, Reply, Settings};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 fn list(exclude: Option<&str>, count_only: bool, cursor: Option<String>, limit: usize) -> Command {
     Command::ListOnline { exclude: exclude.map(user), count_only, cursor, limit }
@@ -139,5 +142,23 @@ house_tests! {
         }
         let Ok(Reply::OnlineCount { count, .. }) = house.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
         assert_eq!(count, 6);
+    }
+
+    async fn when_someone_was_last_seen_is_written_once_the_store_takes_it_again() {
+        let house = House::new(Identity::Jwt);
+        house.join(&on_socket("a", "sa")).await;
+        house.directory.seen_fails.store(1, Ordering::Relaxed);
+        let written = async {
+            house.handler.note_seen(&user("a"), house.now());
+            while house.directory.last_seen(&[user("a")]).await.expect("a store") == [None] {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = house.handler.run_background() => panic!("over"),
+            // Nothing else happens meanwhile.
+            done = timeout(Duration::from_secs(8), written) => done.expect("written"),
+        }
+        assert_eq!(house.directory.seen_fails.load(Ordering::Relaxed), 0);
     }
 }

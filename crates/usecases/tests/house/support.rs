@@ -14,7 +14,9 @@ use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::ports::{Audience, Clock, Directory, Fanout, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, Stored};
+use lamplight_usecases::ports::{
+    Audience, Clock, Directory, Fanout, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, StoreError, Stored,
+};
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -121,12 +123,14 @@ pub(crate) struct Held {
     setting: watch::Sender<bool>,
     searching: watch::Sender<bool>,
     pub(crate) searches: AtomicU64,
+    /// So many calls of `seen` fail.
+    pub(crate) seen_fails: AtomicU64,
 }
 
 impl Held {
     fn new(store: Arc<SqliteStore>) -> Self {
         let [remembering, setting, searching] = std::array::from_fn(|_| watch::Sender::new(false));
-        Self { store, remembering, setting, searching, searches: AtomicU64::new(0) }
+        Self { store, remembering, setting, searching, searches: AtomicU64::new(0), seen_fails: AtomicU64::new(0) }
     }
 
     pub(crate) fn hold_remember(&self, held: bool) {
@@ -165,6 +169,9 @@ impl Directory for Held {
         answer
     }
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
+        if self.seen_fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            return Err(StoreError::Unavailable("the test says so".into()));
+        }
         self.store.seen(users).await
     }
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
