@@ -111,9 +111,16 @@ impl Report {
             "{}",
             match (count(Level::Fail), count(Level::Warn)) {
                 (0, 0) => "Nothing is wrong.".to_owned(),
-                (0, warnings) => format!("Nothing fails; {warnings} to think about."),
-                (1, _) => "One thing is wrong.".to_owned(),
-                (failures, _) => format!("{failures} things are wrong."),
+                (0, 1) => "Nothing fails; there is 1 warning.".to_owned(),
+                (0, warnings) => format!("Nothing fails; there are {warnings} warnings."),
+                (failures, warnings) => {
+                    let wrong = if failures == 1 { "One thing is wrong".to_owned() } else { format!("{failures} things are wrong") };
+                    match warnings {
+                        0 => format!("{wrong}."),
+                        1 => format!("{wrong}, and there is 1 warning."),
+                        _ => format!("{wrong}, and there are {warnings} warnings."),
+                    }
+                }
             }
         );
         text

@@ -15,34 +15,30 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// What an nginx before the server needs.
 const NGINX: &str = "In nginx, add to the location that leads to Lamplight:\n  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection \"upgrade\";";
 
-/// Whether polling works, the least that a client needs.
+/// Whether polling works, the least that a client needs. Of the path with and without a slash at its end the first that fails is
+/// told: what stands in the way of both is one thing.
 pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Report) -> bool {
     let paths = [socket_path.to_owned(), format!("{socket_path}/")];
-    let mut polls = true;
     for path in &paths {
-        let finding = polling(target, path).await;
-        polls &= finding.is_none();
-        report.findings.extend(finding);
-    }
-    if !polls {
-        return false;
+        if let Some(trouble) = polling(target, path).await {
+            report.add(trouble);
+            return false;
+        }
     }
     report.add(Finding::good("polling", &format!("a handshake works at {socket_path}, with and without a slash at its end")));
-    let mut upgrades = true;
     for path in &paths {
-        let finding = websocket(target, path).await;
-        upgrades &= finding.is_none();
-        report.findings.extend(finding);
+        if let Some(trouble) = websocket(target, path).await {
+            report.add(trouble);
+            return true;
+        }
     }
-    if upgrades {
-        report.add(Finding::good("websocket", "opens (101), with and without a slash at the path's end"));
-    }
+    report.add(Finding::good("websocket", "opens (101), with and without a slash at the path's end"));
     true
 }
 
 async fn polling(target: &Target, path: &str) -> Option<Finding> {
     let url = format!("{}{path}", target.origin);
-    let answer = match target.get(&format!("{path}?EIO=4&transport=polling"), &[]).await {
+    let answer = match target.shake_hands(path, &[]).await {
         Ok(answer) => answer,
         Err(trouble) => {
             return Some(Finding::fail("polling", "", &format!("{url}: {trouble}"), "an opening packet", "Look at the proxy's log."));
@@ -111,8 +107,11 @@ async fn first_frame(answer: Answer) -> Option<Vec<u8>> {
 }
 
 fn is_opening(packet: &[u8]) -> bool {
-    packet
-        .strip_prefix(b"0")
-        .and_then(|json| serde_json::from_slice::<serde_json::Value>(json).ok())
-        .is_some_and(|json| json["sid"].is_string())
+    session(packet).is_some()
+}
+
+/// The id of the session that an opening packet opens.
+pub(super) fn session(packet: &[u8]) -> Option<String> {
+    let opening: serde_json::Value = serde_json::from_slice(packet.strip_prefix(b"0")?).ok()?;
+    opening["sid"].as_str().map(str::to_owned)
 }

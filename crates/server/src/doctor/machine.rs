@@ -1,6 +1,6 @@
 //! The machine: its files, its disk, its port, its clock.
 
-use super::finding::{Finding, Report};
+use super::finding::{Finding, Level, Report};
 use super::{BOUNDS, reachable};
 use crate::config::Config;
 use crate::jwt::FUTURE_LEEWAY;
@@ -18,6 +18,7 @@ const FEW_CONNECTIONS: u64 = 4_000;
 /// Free space under which the start is a risk, and under which it is refused.
 const LITTLE_SPACE: u64 = 1 << 30;
 const NO_SPACE: u64 = 100 << 20;
+const MAKE_SPACE: &str = "Free some space, or set DATA_DIR to another disk. A full disk refuses messages.";
 /// A message waits for the disk; longer than this and people feel it.
 const SLOW_DISK: Duration = Duration::from_millis(100);
 /// 2026-01-01: a clock before it was never set.
@@ -63,65 +64,71 @@ pub(super) fn existing(data_dir: &Path) -> PathBuf {
     std::path::absolute(found).unwrap_or_else(|_| found.to_owned())
 }
 
-/// Whether the data directory can be written to, how fast, and how much fits.
-pub(super) fn data_dir(config: &Config, now: Timestamp, report: &mut Report) {
+/// Whether the data directory can be written to, how fast, and how much fits. `false` where the database need not be tried,
+/// since it would fail for the same reason.
+pub(super) fn data_dir(config: &Config, now: Timestamp, report: &mut Report) -> bool {
     let directory = existing(&config.data_dir);
     let shown = directory.display();
-    if config.data_dir.exists() && !config.data_dir.is_dir() {
-        let seen = format!("{} is not a directory", config.data_dir.display());
+    if !directory.is_dir() {
+        let seen = format!("{shown} is not a directory");
         report.add(Finding::fail("data", "", &seen, "a directory, or nothing yet", "Set DATA_DIR to a directory."));
-        return;
+        return false;
     }
     match write_there(&directory) {
         Ok((took, written)) => {
             let not_yet = if config.data_dir.exists() { "" } else { " (the data directory will be made in it)" };
-            if took > SLOW_DISK {
-                let fix = "Put DATA_DIR on a local disk.";
-                report.add(Finding::warn(
-                    "data",
-                    "",
-                    &format!("{shown} takes {took:?} to keep 4 KiB"),
-                    "under 100ms, since every message waits for it",
-                    fix,
-                ));
+            report.add(if took > SLOW_DISK {
+                let seen = format!("{shown} takes {took:?} to keep 4 KiB");
+                Finding::warn("data", "", &seen, "under 100ms, since every message waits for it", "Put DATA_DIR on a local disk.")
             } else {
-                report.add(Finding::good("data", &format!("{shown} can be written to in {took:?}{not_yet}")));
-            }
-            if let Some(written) = written.filter(|written| now.0.abs_diff(written.0) > FUTURE_LEEWAY.as_millis() as u64) {
-                let seen = format!("a file written now is {}s from this machine's time", now.0.abs_diff(written.0) / 1_000);
-                report.add(Finding::warn(
-                    "clock",
-                    "LL-109",
-                    &seen,
-                    "the same time on the disk's machine as here",
-                    "Set both clocks by NTP.",
-                ));
-            }
+                Finding::good("data", &format!("{shown} can be written to in {took:?}{not_yet}"))
+            });
+            report.findings.extend(written.and_then(|written| judge_disk_clock(written, now)));
         }
         Err(error) => {
-            let fix =
-                "Let the user that runs Lamplight write there (chown it, or the volume that is mounted there), or set DATA_DIR elsewhere.";
-            report.add(Finding::fail(
-                "data",
-                "",
-                &format!("{shown} cannot be written to: {error}"),
-                "a directory that can be written to",
-                fix,
-            ));
+            report.add(judge_write(&error, &directory));
+            return false;
         }
     }
     match rustix::fs::statvfs(&directory) {
-        Ok(disk) => report.add(judge_space(disk.f_bavail.saturating_mul(disk.f_frsize), &directory)),
-        Err(error) => report.add(Finding::note("space", &format!("free space cannot be read: {error}"))),
+        Ok(disk) => {
+            let space = judge_space(disk.f_bavail.saturating_mul(disk.f_frsize), &directory);
+            let fits = space.level != Level::Fail;
+            report.add(space);
+            fits
+        }
+        Err(error) => {
+            report.add(Finding::note("space", &format!("free space cannot be read: {error}")));
+            true
+        }
     }
+}
+
+/// Why nothing can be written: it is full, which no change of owners mends, or it is not this user's.
+pub(super) fn judge_write(error: &io::Error, directory: &Path) -> Finding {
+    let seen = format!("{} cannot be written to: {error}", directory.display());
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let fix = if is_full {
+        MAKE_SPACE
+    } else {
+        "Let the user that runs Lamplight write there (chown it, or the volume that is mounted there), or set DATA_DIR elsewhere."
+    };
+    Finding::fail("data", "", &seen, "a directory that can be written to", fix)
+}
+
+fn judge_disk_clock(written: Timestamp, now: Timestamp) -> Option<Finding> {
+    let apart = now.0.abs_diff(written.0);
+    (apart > FUTURE_LEEWAY.as_millis() as u64).then(|| {
+        let seen = format!("a file written now is {}s from this machine's time", apart / 1_000);
+        Finding::warn("clock", "LL-109", &seen, "the same time on the disk's machine as here", "Set both clocks by NTP.")
+    })
 }
 
 pub(super) fn judge_space(free: u64, directory: &Path) -> Finding {
     let seen = format!("{} MiB are free at {}", free >> 20, directory.display());
-    let fix = "Free some space, or set DATA_DIR to another disk. A full disk refuses messages.";
     match free {
-        ..NO_SPACE => Finding::fail("space", "", &seen, "at least 100 MiB", fix),
-        NO_SPACE..LITTLE_SPACE => Finding::warn("space", "", &seen, "at least 1024 MiB", fix),
+        ..NO_SPACE => Finding::fail("space", "", &seen, "at least 100 MiB", MAKE_SPACE),
+        NO_SPACE..LITTLE_SPACE => Finding::warn("space", "", &seen, "at least 1024 MiB", MAKE_SPACE),
         _ => Finding::good("space", &seen),
     }
 }
@@ -145,15 +152,26 @@ fn tempfile_in(directory: &Path) -> io::Result<(PathBuf, std::fs::File)> {
     Ok((path, file))
 }
 
+/// Who has the port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    /// Nobody, or nobody knows.
+    Open,
+    /// Lamplight.
+    Ours,
+    /// Another program, or it is no port of this machine: no server of ours is to be found there.
+    Lost,
+}
+
 /// Whether the port is free, or Lamplight's already.
-pub(super) async fn port(config: &Config, report: &mut Report) {
+pub(super) async fn port(config: &Config, report: &mut Report) -> Port {
     let listen = config.listen;
     let Err(error) = tokio::net::TcpListener::bind(listen).await else {
         report.add(Finding::good("port", &format!("{listen} is free")));
-        return;
+        return Port::Open;
     };
     let seen = format!("{listen} cannot be listened on: {error}");
-    report.add(match error.kind() {
+    let (port, finding) = match error.kind() {
         io::ErrorKind::AddrInUse => {
             let url = format!("http://{}/healthz", reachable(listen));
             let answer = match url.parse() {
@@ -161,21 +179,26 @@ pub(super) async fn port(config: &Config, report: &mut Report) {
                 Err(_) => None,
             };
             if answer.is_some_and(|answer| super::server::is_lamplight(&answer)) {
-                Finding::good("port", &format!("{listen} is served by Lamplight already"))
+                (Port::Ours, Finding::good("port", &format!("{listen} is served by Lamplight already")))
             } else {
                 let port = listen.port();
                 let fix = format!("Stop the other program (`ss -ltnp 'sport = :{port}'` names it), or set LISTEN to another port.");
-                Finding::fail("port", "", &format!("{listen} is taken by another program"), "a free port, or Lamplight on it", &fix)
+                let seen = format!("{listen} is taken by another program");
+                (Port::Lost, Finding::fail("port", "", &seen, "a free port, or Lamplight on it", &fix))
             }
         }
         io::ErrorKind::PermissionDenied => {
-            Finding::fail("port", "", &seen, "a port that this user may listen on", "Listen on a port from 1024 on, behind a proxy.")
+            let fix = "Listen on a port from 1024 on, behind a proxy.";
+            (Port::Open, Finding::fail("port", "", &seen, "a port that this user may listen on", fix))
         }
         io::ErrorKind::AddrNotAvailable => {
-            Finding::fail("port", "", &seen, "an address of this machine", "Set LISTEN to 127.0.0.1, 0.0.0.0 or one of its addresses.")
+            let fix = "Set LISTEN to 127.0.0.1, 0.0.0.0 or one of its addresses.";
+            (Port::Lost, Finding::fail("port", "", &seen, "an address of this machine", fix))
         }
-        _ => Finding::fail("port", "", &seen, "an address to listen on", "Set LISTEN to another address."),
-    });
+        _ => (Port::Lost, Finding::fail("port", "", &seen, "an address to listen on", "Set LISTEN to another address.")),
+    };
+    report.add(finding);
+    port
 }
 
 /// Whether the clock was ever set.

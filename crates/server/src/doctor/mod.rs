@@ -17,6 +17,7 @@ use clap::Args;
 use finding::Report;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
+use machine::Port;
 use server::Target;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -56,13 +57,18 @@ pub async fn run(options: Options) -> ExitCode {
 
 async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: Timestamp) -> Report {
     let mut report = Report::default();
+    let mut port = Port::Open;
     match config {
         Ok(config) => {
             settings(config, &mut report);
             machine::files(config, &mut report);
-            machine::data_dir(config, now, &mut report);
-            store::check(config, &mut report).await;
-            machine::port(config, &mut report).await;
+            let can_write = machine::data_dir(config, now, &mut report);
+            if can_write || !config.database.starts_with(&config.data_dir) {
+                store::check(config, &mut report).await;
+            } else {
+                report.add(Finding::note("database", "not looked at, since nothing can be written where it is"));
+            }
+            port = machine::port(config, &mut report).await;
             if config.identity == Identity::Jwt {
                 keys(config, now, &mut report).await;
             }
@@ -74,6 +80,24 @@ async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: T
         }
     }
     machine::clock(now, &mut report);
+    let answers = ask_server(options, config, port, now, &mut report).await;
+    if let Ok(config) = config
+        && store::is_held(&config.database)
+    {
+        let listen = (port == Port::Ours).then(|| format!("http://{}", reachable(config.listen)));
+        report.add(store::held(&config.database, listen.or(answers).as_deref()));
+    }
+    report
+}
+
+/// Asks the server, where there may be one; the address at which Lamplight answers.
+async fn ask_server(
+    options: &Options,
+    config: &Result<Config, ConfigError>,
+    port: Port,
+    now: Timestamp,
+    report: &mut Report,
+) -> Option<String> {
     let target = match (&options.url, config) {
         (Some(url), _) => Target::parse(url, true),
         (None, Ok(config)) if config.listen.port() == 0 => {
@@ -81,25 +105,27 @@ async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: T
                 "server",
                 "LISTEN leaves the port to the system, so where a server runs is not known; name it with --url",
             ));
-            return report;
+            return None;
         }
+        // Whatever answers there is not ours, which was said.
+        (None, Ok(_)) if port == Port::Lost => return None,
         (None, Ok(config)) => Target::parse(&format!("http://{}", reachable(config.listen)), false),
         // Where the server would be is not known.
-        (None, Err(_)) => return report,
+        (None, Err(_)) => return None,
     };
     let socket_path = config.as_ref().map_or(USUAL_SOCKET_PATH, |config| &config.socket_path);
     let allowed = config.as_ref().map_or(&[][..], |config| &config.allowed_origins);
     match target {
-        Ok(target) => server::check(&target, socket_path, allowed, &options.origin, now, &mut report).await,
-        Err(why) => report.add(Finding::fail(
-            "server",
-            "",
-            &why,
-            "an address such as https://chat.example",
-            "Give --url the address that browsers use.",
-        )),
+        Ok(target) => {
+            let answers = server::check(&target, socket_path, allowed, &options.origin, now, report).await;
+            answers.then_some(target.origin)
+        }
+        Err(why) => {
+            let fix = "Give --url the address that browsers use.";
+            report.add(Finding::fail("server", "", &why, "an address such as https://chat.example", fix));
+            None
+        }
     }
-    report
 }
 
 /// A sentence about a setting, taken apart where it has parts.

@@ -13,6 +13,8 @@ pub(super) struct Target {
     pub(super) origin: String,
     /// Somebody named it, so that something should be there.
     is_named: bool,
+    /// The path that was named with it, which means nothing here.
+    path: Option<String>,
 }
 
 impl Target {
@@ -24,13 +26,30 @@ impl Target {
             return Err("the address has a user name in it".to_owned());
         }
         let origin = values::origin(&format!("{scheme}://{authority}")).map_err(|_| wrong())?;
-        Ok(Self { origin, is_named })
+        let path = Some(uri.path()).filter(|path| !matches!(*path, "" | "/")).map(str::to_owned);
+        Ok(Self { origin, is_named, path })
     }
 
     /// A GET of a path of the server.
     pub(super) async fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Trouble> {
-        let url = format!("{}{path}", self.origin).parse().map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))?;
-        outgoing::get(&url, headers, BOUNDS).await
+        outgoing::get(&self.url(path)?, headers, BOUNDS).await
+    }
+
+    /// A polling session opened and closed again: one that is left would hold up a stop of the server until it times out.
+    /// Answers with the opening.
+    pub(super) async fn shake_hands(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Trouble> {
+        let path = format!("{path}?EIO=4&transport=polling");
+        let answer = self.get(&path, headers).await?;
+        if let Some(session) = line::session(&answer.body) {
+            let url = self.url(&format!("{path}&sid={session}"))?;
+            // `1` is Engine.IO's word for a close. Whether it works is not what is looked at.
+            let _ = outgoing::post(&url, headers, "1", BOUNDS).await;
+        }
+        Ok(answer)
+    }
+
+    fn url(&self, path: &str) -> Result<Uri, Trouble> {
+        format!("{}{path}", self.origin).parse().map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))
     }
 }
 
@@ -59,14 +78,47 @@ pub(super) fn next(check: &'static str, url: &str, answer: &Answer) -> Finding {
     )
 }
 
-pub(super) async fn check(target: &Target, socket_path: &str, allowed: &[String], origins: &[String], now: Timestamp, report: &mut Report) {
-    if !health(target, now, report).await {
-        return;
+/// What `/healthz` says of what answers.
+enum Health {
+    Lamplight,
+    /// Something else, which may pass on other paths all the same.
+    Else(Finding),
+}
+
+/// Whether Lamplight answers there.
+pub(super) async fn check(
+    target: &Target,
+    socket_path: &str,
+    allowed: &[String],
+    origins: &[String],
+    now: Timestamp,
+    report: &mut Report,
+) -> bool {
+    if let Some(path) = &target.path {
+        let seen = format!("the path {path} is left aside: what is asked is asked of {}", target.origin);
+        report.add(Finding::note("server", &seen));
     }
-    ready(target, report).await;
-    let is_line_up = line::check(target, socket_path, report).await;
+    let Some(health) = health(target, now, report).await else { return false };
+    let api = api(target).await;
+    let mut line = Report::default();
+    let is_line_up = line::check(target, socket_path, &mut line).await;
+    // What is behind more than one trouble is told once.
+    match (health, api) {
+        (Health::Else(what), Some(_)) if !is_line_up => {
+            report.add(what);
+            return false;
+        }
+        (Health::Else(_), Some(trouble)) => report.add(trouble),
+        (Health::Else(_), None) => report.add(Finding::note("server", "Lamplight answers, but not to /healthz, which is not passed on")),
+        (Health::Lamplight, trouble) => {
+            report.add(Finding::good("server", &format!("Lamplight answers at {}", target.origin)));
+            ready(target, report).await;
+            report.findings.extend(trouble);
+        }
+    }
+    report.findings.append(&mut line.findings);
     if !is_line_up {
-        return;
+        return true;
     }
     if origins.is_empty() {
         report.add(Finding::note("origin", "not looked at; name your pages' origin with --origin https://app.example"));
@@ -74,16 +126,17 @@ pub(super) async fn check(target: &Target, socket_path: &str, allowed: &[String]
     for origin in origins {
         report.add(check_origin(target, socket_path, allowed, origin).await);
     }
+    true
 }
 
-/// Whether it is worth asking on.
-async fn health(target: &Target, now: Timestamp, report: &mut Report) -> bool {
+/// What answers there; `None` where it is not worth asking on, which was said.
+async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<Health> {
     let url = format!("{}/healthz", target.origin);
     let answer = match target.get("/healthz", &[]).await {
         Ok(answer) => answer,
         Err(Trouble::Refused(why)) if !target.is_named => {
             report.add(Finding::note("server", &format!("none is running ({why}), so nothing is asked of one")));
-            return false;
+            return None;
         }
         Err(trouble) => {
             let fix = match &trouble {
@@ -94,17 +147,19 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> bool {
                 Trouble::Other(_) => "Check the host name and the firewall; the server listens beyond this machine only if LISTEN says so.",
             };
             report.add(Finding::fail("server", "", &format!("{url}: {trouble}"), "an answer", fix));
-            return false;
+            return None;
         }
     };
     if let Some(date) = answer.header("date") {
         machine::compare_clocks(date, &target.origin, now, report);
     }
     if is_lamplight(&answer) {
-        report.add(Finding::good("server", &format!("Lamplight answers at {}", target.origin)));
-    } else if is_next(&answer) {
-        report.add(next("server", &url, &answer));
-    } else if answer.status.is_redirection() {
+        return Some(Health::Lamplight);
+    }
+    if is_next(&answer) {
+        return Some(Health::Else(next("server", &url, &answer)));
+    }
+    if answer.status.is_redirection() {
         let to = answer.header("location").unwrap_or("nowhere");
         report.add(Finding::fail(
             "server",
@@ -113,19 +168,31 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> bool {
             "an answer there and then",
             "Give --url, and the client, the address that this leads to.",
         ));
-        return false;
-    } else {
-        // A proxy that passes on the socket's path alone is a fair choice.
-        let fix = "Let the proxy pass on every path to Lamplight, or at least the socket's and /api.";
-        report.add(Finding::warn(
-            "server",
-            "",
-            &format!("{url} answers {}, and not as Lamplight does", answer.status),
-            "200 and {\"success\":true}",
-            fix,
-        ));
+        return None;
     }
-    true
+    let body: String = answer.text().chars().take(80).collect();
+    Some(Health::Else(Finding::fail(
+        "server",
+        "",
+        &format!("{url} answers {} {body:?}, and nothing there answers as Lamplight does", answer.status),
+        "Lamplight's answers, at /healthz, at /api and at the socket's path",
+        "Let the proxy pass every path on to Lamplight unchanged, or look whether this is its address.",
+    )))
+}
+
+/// Whether HTTP passes, not only the socket: pages read their conversations by it.
+async fn api(target: &Target) -> Option<Finding> {
+    let path = "/api/online-users?countOnly=true";
+    let seen = match target.get(path, &[]).await {
+        // A refusal of Lamplight's, such as 401, is an answer of Lamplight's.
+        Ok(answer) if serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body["success"].is_boolean()) => {
+            return None;
+        }
+        Ok(answer) => format!("{}/api/online-users answers {}, and not as Lamplight does", target.origin, answer.status),
+        Err(trouble) => format!("{}/api/online-users: {trouble}", target.origin),
+    };
+    let expected = "an answer of Lamplight's: pages read who is in, conversations and messages under /api";
+    Some(Finding::fail("api", "", &seen, expected, "Let the proxy pass on all of /api to Lamplight, not the socket's path alone."))
 }
 
 async fn ready(target: &Target, report: &mut Report) {
@@ -149,8 +216,7 @@ async fn check_origin(target: &Target, socket_path: &str, allowed: &[String], or
             );
         }
     };
-    let path = format!("{socket_path}/?EIO=4&transport=polling");
-    let answer = match target.get(&path, &[("origin", &origin)]).await {
+    let answer = match target.shake_hands(&format!("{socket_path}/"), &[("origin", &origin)]).await {
         Ok(answer) => answer,
         Err(trouble) => return Finding::fail("origin", "", &trouble.to_string(), "an answer", "Try again."),
     };

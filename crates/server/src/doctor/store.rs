@@ -4,6 +4,7 @@ use super::finding::{Finding, Report};
 use super::machine::existing;
 use crate::config::Config;
 use rusqlite::{Connection, OpenFlags};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,29 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
         findings.unwrap_or_else(|error| vec![Finding::fail("database", "", &error.to_string(), "a look at the database", "Try again.")])
     {
         report.add(finding);
+    }
+}
+
+/// Whether a server has the database. It locks a file beside it for as long as it runs (see `embedded/sqlite/open.rs`); trying the
+/// lock takes it for no longer than the look.
+pub(super) fn is_held(database: &Path) -> bool {
+    let mut lock = database.as_os_str().to_owned();
+    lock.push(".lock");
+    std::fs::File::open(PathBuf::from(lock)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// A database that is held, by the server that answers `at` an address or by nobody that was met.
+pub(super) fn held(database: &Path, at: Option<&str>) -> Finding {
+    let seen = format!("{} is in use by a Lamplight", database.display());
+    match at {
+        Some(at) => Finding::note("database", &format!("{seen}, which is taken to be the one at {at}")),
+        None => Finding::fail(
+            "database",
+            "",
+            &format!("{seen} that does not answer at LISTEN"),
+            "a data directory that no other Lamplight uses: a second one refuses to start on it",
+            "Stop the other one, set DATA_DIR to another directory, or name the address of the one that is meant with --url.",
+        ),
     }
 }
 

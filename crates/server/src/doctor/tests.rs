@@ -18,6 +18,7 @@ fn lamplight(head: &str) -> Vec<u8> {
     match path.split('?').next().unwrap() {
         "/healthz" => reply("200 OK", &now_header(), HEALTHY).into(),
         "/readyz" => reply("200 OK", "", r#"{"success":true,"status":"ready"}"#).into(),
+        "/api/online-users" => reply("401 Unauthorized", "", r#"{"success":false,"error":"","code":"unauthenticated"}"#).into(),
         "/api/socketio" | "/api/socketio/" if path.contains("transport=websocket") => {
             let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
             let mut answer = head.as_bytes().to_vec();
@@ -56,7 +57,11 @@ impl World {
     }
 
     async fn examine(&self, url: Option<String>) -> Report {
-        let config = Ok(Config::for_tests(&self.directory.path().join("data"), self.settings.clone()));
+        self.examine_with(&self.directory.path().join("data"), url).await
+    }
+
+    async fn examine_with(&self, data: &Path, url: Option<String>) -> Report {
+        let config = Ok(Config::for_tests(data, self.settings.clone()));
         let options = Options { url, origin: self.origins.clone(), json: false, settings: Flags::default() };
         examine(&options, &config, NOW).await
     }
@@ -124,7 +129,7 @@ async fn a_proxy_that_strips_the_upgrade_is_given_its_three_lines() {
     .await;
     let report = World::new().against(&server).await;
     let failures = failures(&report);
-    assert_eq!(failures.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["LL-102", "LL-102"]);
+    assert_eq!(failures.iter().map(|(code, _)| *code).collect::<Vec<_>>(), ["LL-102"], "one fault, one advice");
     assert!(failures[0].1.contains("answers the upgrade with 200 OK"));
     let fix = &report.findings.iter().find(|finding| finding.code == "LL-102").unwrap().fix;
     for line in ["proxy_http_version 1.1;", "proxy_set_header Upgrade $http_upgrade;", "proxy_set_header Connection \"upgrade\";"] {
@@ -171,18 +176,115 @@ async fn an_origin_that_is_not_allowed_gets_the_setting_filled_in() {
 }
 
 #[tokio::test]
-async fn what_is_not_lamplight_is_told_by_how_it_answers() {
+async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
     let other = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
     let report = World::new().against(&other).await;
-    assert_eq!(finding(&report, "server").level, Level::Warn);
     assert!(failures(&report)[0].1.contains("answers 200 OK \"hello\""), "{}", report.text());
-    let not_found = Canned::start(|_: &str| reply("404 Not Found", "", "")).await;
-    let report = World::new().against(&not_found).await;
-    assert!(finding(&report, "polling").fix.contains("SOCKET_PATH"));
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
     let elsewhere = Canned::start(|_: &str| reply("301 Moved Permanently", "location: https://chat.example/\r\n", "")).await;
     assert!(failures(&World::new().against(&elsewhere).await)[0].1.contains("leads to https://chat.example/"));
     let garbage = Canned::start(|_: &str| "SSH-2.0-OpenSSH\r\n".to_owned()).await;
     assert!(!World::new().against(&garbage).await.is_healthy());
+}
+
+#[tokio::test]
+async fn a_proxy_that_passes_on_a_part_is_told_from_a_sound_one() {
+    let only = |passed: &'static str| {
+        Canned::start(move |head: &str| {
+            let path = head.split(' ').nth(1).unwrap();
+            if path.starts_with(passed) { lamplight(head) } else { reply("404 Not Found", "", "").into() }
+        })
+    };
+    let report = World::new().against(&only("/api/socketio").await).await;
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
+    assert!(finding(&report, "api").fix.contains("all of /api"), "{}", report.text());
+    assert_eq!(finding(&report, "websocket").level, Level::Ok);
+    let report = World::new().against(&only("/api/").await).await;
+    assert!(report.is_healthy(), "{}", report.text());
+    let report = World::new().set("socket-path", "/elsewhere").against(&Canned::start(lamplight).await).await;
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
+    assert!(finding(&report, "polling").fix.contains("SOCKET_PATH"));
+}
+
+#[tokio::test]
+async fn every_session_that_is_opened_is_closed() {
+    let asked = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let heard = std::sync::Arc::clone(&asked);
+    let server = Canned::start(move |head: &str| {
+        heard.lock().push(head.lines().next().unwrap().to_owned());
+        lamplight(head)
+    })
+    .await;
+    World::new().origin("https://app.example").against(&server).await;
+    let asked = asked.lock();
+    let count = |start: &str, part: &str| asked.iter().filter(|line| line.starts_with(start) && line.contains(part)).count();
+    assert_eq!(count("GET", "transport=polling"), 3, "{asked:?}");
+    assert_eq!(count("POST", "EIO=4&transport=polling&sid=x "), 3, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_named_with_the_server_is_not_left_aside_silently() {
+    let server = Canned::start(lamplight).await;
+    let report = World::new().examine(Some(server.url("/chat"))).await;
+    assert!(report.is_healthy() && report.text().contains("the path /chat is left aside"), "{}", report.text());
+    assert!(!World::new().examine(Some(server.url("/"))).await.text().contains("left aside"));
+}
+
+#[tokio::test]
+async fn a_database_in_use_is_a_failure_unless_its_server_answers() {
+    let world = World::new();
+    let data = world.directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let lock = std::fs::File::create(data.join("lamplight.db.lock")).unwrap();
+    assert!(!world.examine(None).await.text().contains("in use"), "a lock that nobody holds is left from an earlier run");
+    lock.try_lock().unwrap();
+    let report = world.examine(None).await;
+    assert!(failures(&report)[0].1.contains("lamplight.db is in use by a Lamplight"), "{}", report.text());
+    assert_eq!(failures(&report).len(), 1);
+    let server = Canned::start(lamplight).await;
+    let report = world.against(&server).await;
+    assert!(report.is_healthy() && report.text().contains(&server.url("")), "{}", report.text());
+    let world = world.set("listen", format!("127.0.0.1:{}", server.port));
+    let report = world.examine(None).await;
+    assert!(report.is_healthy() && report.text().contains("taken to be the one at"), "{}", report.text());
+}
+
+#[tokio::test]
+async fn one_fault_gives_one_advice() {
+    // Nothing can be made in /proc, whoever tries.
+    let report = World::new().examine_with(Path::new("/proc/lamplight"), None).await;
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
+    assert!(finding(&report, "data").fix.contains("chown"), "{}", report.text());
+    assert_eq!(finding(&report, "database").level, Level::Note);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "a file").unwrap();
+    for data in [file.clone(), file.join("below")] {
+        let report = World::new().examine_with(&data, None).await;
+        assert_eq!(failures(&report).len(), 1, "{}", report.text());
+        assert!(failures(&report)[0].1.contains("is not a directory"), "{}", report.text());
+    }
+    let full = machine::judge_write(&std::io::ErrorKind::StorageFull.into(), Path::new("/data"));
+    assert!(full.fix.starts_with("Free some space") && full.level == Level::Fail);
+    let theirs = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let report = World::new().set("listen", format!("127.0.0.1:{}", theirs.port)).examine(None).await;
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
+    let report = World::new().set("listen", "192.0.2.1:3000").examine(None).await;
+    assert_eq!(failures(&report).len(), 1, "{}", report.text());
+}
+
+#[test]
+fn warnings_are_counted_as_warnings() {
+    let says = |fails: usize, warnings: usize| {
+        let mut report = Report::default();
+        (0..fails).for_each(|_| report.add(Finding::fail("x", "", "", "", "")));
+        (0..warnings).for_each(|_| report.add(Finding::warn("x", "", "", "", "")));
+        report.text().lines().last().unwrap().to_owned()
+    };
+    assert_eq!(says(0, 0), "Nothing is wrong.");
+    assert_eq!(says(0, 1), "Nothing fails; there is 1 warning.");
+    assert_eq!(says(1, 2), "One thing is wrong, and there are 2 warnings.");
+    assert_eq!(says(2, 0), "2 things are wrong.");
 }
 
 #[tokio::test]

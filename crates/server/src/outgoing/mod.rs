@@ -5,8 +5,8 @@
 pub(crate) mod canned;
 
 use ::http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use ::http::{HeaderMap, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use ::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -73,13 +73,22 @@ pub(crate) struct Bounds {
 
 /// GETs an http or https address, with these headers on top.
 pub(crate) async fn get(url: &Uri, headers: &[(&'static str, &str)], bounds: Bounds) -> Result<Answer, Trouble> {
-    match tokio::time::timeout(bounds.time, request(url, headers, bounds.bytes)).await {
+    bounded(bounds, request(Method::GET, url, headers, "", bounds.bytes)).await
+}
+
+/// POSTs a text to one.
+pub(crate) async fn post(url: &Uri, headers: &[(&'static str, &str)], body: &'static str, bounds: Bounds) -> Result<Answer, Trouble> {
+    bounded(bounds, request(Method::POST, url, headers, body, bounds.bytes)).await
+}
+
+async fn bounded(bounds: Bounds, request: impl Future<Output = Result<Answer, Trouble>>) -> Result<Answer, Trouble> {
+    match tokio::time::timeout(bounds.time, request).await {
         Ok(answer) => answer,
         Err(_) => Err(Trouble::Other(format!("no answer within {:?}", bounds.time))),
     }
 }
 
-async fn request(url: &Uri, headers: &[(&'static str, &str)], bytes: usize) -> Result<Answer, Trouble> {
+async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], body: &'static str, bytes: usize) -> Result<Answer, Trouble> {
     let other = |error: &dyn fmt::Display| Trouble::Other(error.to_string());
     let authority = url.authority().ok_or_else(|| Trouble::Other("the address has no host".to_owned()))?;
     let stream = connect(url).await?;
@@ -87,15 +96,18 @@ async fn request(url: &Uri, headers: &[(&'static str, &str)], bytes: usize) -> R
     // Once upgraded, the connection has left this task, and ending it does no harm.
     let _connection = AbortOnDrop(tokio::spawn(connection.with_upgrades()));
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let mut request =
-        Request::get(path).header(HOST, authority.as_str()).header(USER_AGENT, concat!("lamplight/", env!("CARGO_PKG_VERSION")));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, authority.as_str())
+        .header(USER_AGENT, concat!("lamplight/", env!("CARGO_PKG_VERSION")));
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
         request = request.header(CONNECTION, "close").header(ACCEPT, "application/json, */*");
     }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| other(&error))?;
+    let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).map_err(|error| other(&error))?;
     let response = sender.send_request(request).await.map_err(|error| other(&error))?;
     read(response, bytes).await
 }
