@@ -349,6 +349,22 @@ describe("for those who run it", { concurrency: 4 }, () => {
       }
     }
     look(body, "#")
+    // What is sent and answered is what is described.
+    assert.ok(body.info.license.identifier)
+    const online = body.components.schemas.OnlineAnswer
+    const counted = (await get(server, "/api/online-users?countOnly=true")).body
+    for (const key of online.required) assert.ok(key in counted, `${key} is required, and not there with countOnly`)
+    assert.ok(online.properties.data)
+    assert.deepEqual(
+      body.paths["/api/online-users"].get.security.map((needs) => Object.keys(needs)),
+      [[], ["bearer"], ["cookie"]],
+    )
+    const takes = (method, path) => body.paths[path][method].parameters.map((one) => `${one.in} ${one.name}`)
+    for (const path of ["/api/online-users", CHATS, "/api/users", "/api/privatechat/messages/{conversationId}"])
+      assert.ok(["header X-User-Id", "query userId"].every((one) => takes("get", path).includes(one)), path)
+    for (const one of ["header X-User-Id", "header X-Socket-Id"]) assert.ok(takes("post", SEND).includes(one))
+    assert.ok(takes("post", `${CHATS}/{id}/read`).includes("header X-User-Id"))
+    assert.ok(!takes("put", "/api/users/{id}").includes("header X-User-Id"), "that takes the server key")
     const schemes = Object.keys(body.components.securitySchemes)
     for (const operation of operations) {
       for (const needs of operation.security ?? []) {

@@ -59,8 +59,8 @@ pub(crate) struct OnlineParams {
     limit: Option<u64>,
 }
 
-/// Who is in.
-#[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams),
+/// Who is in. With `AUTH=open` nobody needs to say who asks.
+#[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Who is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
 pub(crate) async fn online_users(State(site): State<Arc<Site>>, query: Params<OnlineParams>, request: Request) -> Response {
     answer(

@@ -3,7 +3,10 @@
 use lamplight_wire::{body, shape};
 use serde::Serialize;
 use std::sync::OnceLock;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{self, Object};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 macro_rules! answers {
@@ -25,6 +28,7 @@ answers! {
     /// Who is in. With `countOnly`, without `data`.
     OnlineAnswer {
         /// This page of them.
+        #[schema(required = false)]
         data: Vec<shape::Presence<'static>>,
         /// How many in all.
         count: u64,
@@ -128,7 +132,7 @@ pub(crate) enum Refusals {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Lamplight", description = "Who is in, and a private word with them.", license(name = "MIT OR Apache-2.0")),
+    info(title = "Lamplight", description = "Who is in, and a private word with them.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         super::api::online_users,
         super::api::list_conversations,
@@ -152,7 +156,7 @@ pub(crate) enum Refusals {
         (name = "accounts", description = "Local accounts, with AUTH=local"),
         (name = "host", description = "For the host application, with the server key"),
     ),
-    modifiers(&Security)
+    modifiers(&Security, &Callers)
 )]
 struct Api;
 
@@ -166,10 +170,47 @@ impl Modify for Security {
             http.description = Some(what.to_owned());
             SecurityScheme::Http(http)
         };
-        components.add_security_scheme("bearer", bearer("A token of the host application, or of a local session."));
+        components.add_security_scheme(
+            "bearer",
+            bearer("A token of the host application, or of a local session. With `AUTH=open` nobody has one: see `X-User-Id`."),
+        );
         components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::SESSION_COOKIE))));
     }
+}
+
+/// What every operation of a user's takes to say who asks, which the operations themselves need not repeat.
+struct Callers;
+
+impl Modify for Callers {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut api.paths.paths {
+            // What a page reads may name its user in the address, too.
+            let reads = item.get.iter_mut().map(|operation| (operation, true));
+            let writes = item.post.iter_mut().map(|operation| (operation, false));
+            for (operation, is_read) in reads.chain(writes) {
+                if path.starts_with("/api/auth/") {
+                    continue;
+                }
+                let parameters = operation.parameters.get_or_insert_default();
+                parameters.push(said("X-User-Id", ParameterIn::Header, "With `AUTH=open`: who asks. In other modes the token says it."));
+                if is_read {
+                    let what = "With `AUTH=open`: who asks, where no `X-User-Id` says it.";
+                    parameters.push(said("userId", ParameterIn::Query, what));
+                }
+                if path == "/api/privatechat/message" {
+                    let what = "The sender's own socket (its id), which does not get the message back as an event.";
+                    parameters.push(said("X-Socket-Id", ParameterIn::Header, what));
+                }
+            }
+        }
+    }
+}
+
+fn said(name: &str, parameter_in: ParameterIn, what: &str) -> RefOr<Parameter> {
+    let text = Object::with_type(schema::Type::String);
+    let parameter = ParameterBuilder::new().name(name).parameter_in(parameter_in).required(Required::False);
+    parameter.description(Some(what)).schema(Some(text)).build().into()
 }
 
 /// The document as JSON, made once.
