@@ -190,6 +190,9 @@ export const words = {
     older: "Fetching older messages…",
     olderFailed: "Older messages could not be fetched.",
     unread: "New",
+    above: (n: number) => `${n.toLocaleString()} unread`,
+    toUnread: (n: number) => `To the first of ${count(n, "unread message", "unread messages")}`,
+    letBe: "Mark all as read",
     newer: (n: number) => count(n, "new message", "new messages"),
     toEnd: "To the newest message",
     typing: (who: readonly string[]) =>

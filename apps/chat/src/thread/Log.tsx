@@ -1,7 +1,7 @@
 import type { MessageRow, ReadersState, User } from "@lamplight/client"
-import { type ConversationView, useReaders } from "@lamplight/react"
+import { type ConversationView, useReaders, useUnread } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
-import { ArrowDown } from "lucide-react"
+import { ArrowDown, ArrowUp, X } from "lucide-react"
 import {
   type Ref,
   useCallback,
@@ -15,10 +15,11 @@ import {
 import { useToday } from "../app/hooks"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { words } from "../strings"
-import { Button } from "../ui/Button"
+import { Button, IconButton } from "../ui/Button"
 import { tellFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
 import { LogRow } from "./LogRow"
+import { useFarUnread } from "./useFarUnread"
 
 /** This near to the end still counts as being there. */
 const END_PX = 64
@@ -52,7 +53,8 @@ export function Log(props: {
   const { ref, conversation, self, members, name, nameOf, unreadAfter, reading, onOut } = props
   const { messages, loadOlder, markRead } = conversation
   const [build] = useState(() => createRowBuilder<MessageRow>())
-  const rows = build(messages.rows, { hasOlder: messages.hasOlder, unreadAfter, selfId: self.id })
+  const options = { hasOlder: messages.hasOlder, unreadAfter, selfId: self.id }
+  const rows = build(messages.rows, options)
   const today = useToday()
   const readers = useReaders(conversation.id)
   const reader = useMemo(() => slowest(members, self.id, readers), [members, self.id, readers])
@@ -162,10 +164,27 @@ export function Log(props: {
     if (wantsOlder) older()
   }, [wantsOlder, older])
 
+  const onThere = useCallback(() => {
+    pinned.current = false
+    // What was in view at the end was not reached by reading.
+    setSeen(null)
+    look(virtualizer)
+    frame.current?.focus({ preventScroll: true })
+  }, [virtualizer, look])
+  const { far, leading, lead, letBe } = useFarUnread({
+    id: conversation.id,
+    rows,
+    options,
+    virtualizer,
+    onThere,
+  })
+  const unread = useUnread().byConversation[conversation.id] ?? 0
+
   // Read means: it was in view, and somebody was there to read it.
+  const held = far || leading
   useEffect(() => {
-    if (reading && seen !== null && seen > messages.readSeq) markRead(seen)
-  }, [reading, seen, messages.readSeq, markRead])
+    if (reading && !held && seen !== null && seen > messages.readSeq) markRead(seen)
+  }, [reading, held, seen, messages.readSeq, markRead])
 
   const unseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
   const toEnd = useCallback(() => {
@@ -226,7 +245,26 @@ export function Log(props: {
       }}
     >
       {/* What lies over the messages is inside the window that scrolls, so that the wheel works there too. */}
-      {messages.loadingOlder && (
+      {far && unread > 0 && !leading && !messages.loadingOlder && (
+        <div className="log-overlay" data-at="top">
+          <span className="pill">
+            <button
+              type="button"
+              className="inline-flex items-center gap-1.5"
+              data-testid="to-unread"
+              aria-label={words.thread.toUnread(unread)}
+              onClick={() => void lead()}
+            >
+              <ArrowUp size={16} aria-hidden="true" />
+              <span aria-hidden="true">{words.thread.above(unread)}</span>
+            </button>
+            <IconButton label={words.thread.letBe} className="-my-1 -mr-2.5 size-7" onClick={letBe}>
+              <X size={14} aria-hidden="true" />
+            </IconButton>
+          </span>
+        </div>
+      )}
+      {(messages.loadingOlder || leading) && (
         <div className="log-overlay" data-at="top" role="status">
           <span className="pill older">{words.thread.older}</span>
         </div>
