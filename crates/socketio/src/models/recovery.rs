@@ -85,3 +85,46 @@ fn a_socket_that_waits_is_given_to_one_only() {
         assert_eq!(io.server.recoverable.waiting(), 0);
     });
 }
+
+/// What is to be done once an event is written is done once, whichever of the connections writes it.
+#[test]
+fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
+    explore(|| {
+        let (io, first, recovering) = recoverable();
+        let written = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let emit_then = |number: u64| {
+            let written = written.clone();
+            let then = Item::Written(Box::new(move || written.lock().push(number)));
+            recovering.push_events(&Packet::event("/", "n", &number.to_string()), Some(then)).unwrap();
+        };
+        let write = |session: &Arc<Session>| {
+            session.take_queue(0).into_iter().for_each(|item| {
+                if let Item::Written(then) = item {
+                    then();
+                }
+            });
+        };
+        emit_then(1);
+        let writing = first.take_queue(0);
+        emit_then(2);
+        let writer = thread::spawn(move || {
+            for item in writing {
+                if let Item::Written(then) = item {
+                    then();
+                }
+            }
+        });
+        // Lost before it has written the second, and the next one before it has written anything.
+        let second = come_back(&io, &recovering, &first, 1);
+        emit_then(3);
+        let third = come_back(&io, &recovering, &second, 1);
+        write(&third);
+        emit_then(4);
+        write(&third);
+        writer.join().unwrap();
+        drop((first, second));
+        let mut written = std::mem::take(&mut *written.lock());
+        written.sort_unstable();
+        assert_eq!(written, [1, 2, 3, 4]);
+    });
+}

@@ -4,6 +4,7 @@
 //! since clients go on giving an old socket's offset until a new socket's first event comes.
 
 mod kept;
+mod then;
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use self::kept::{Kept, Offsets};
+use self::{
+    kept::{Kept, Offsets},
+    then::{Then, Unwritten},
+};
 use crate::{
     ConnectRequest, DisconnectReason, EmitError, Packet,
     id::Id,
@@ -92,8 +96,8 @@ struct State {
     session: Arc<Session>,
     carried: Carried,
     kept: Kept,
-    /// To be called once what was emitted while nobody carried it has been written. As many as there are events kept, at most.
-    written: Vec<Box<dyn FnOnce() + Send>>,
+    /// To be called once what was emitted has been written. As many as there are events kept or queued, at most.
+    unwritten: Unwritten,
 }
 
 enum Carried {
@@ -134,7 +138,7 @@ impl Recovering {
     /// For a socket with this key. `None` when there is no randomness to be had.
     pub(crate) fn new(session: Arc<Session>, key: u64) -> Option<Self> {
         let pid = Id::random().ok()?;
-        let state = State { session, carried: Carried::Now, kept: Kept::default(), written: Vec::new() };
+        let state = State { session, carried: Carried::Now, kept: Kept::default(), unwritten: Unwritten::default() };
         Some(Self { pid, suffix: format!(".{key}").into(), state: Mutex::new(state) })
     }
 
@@ -158,35 +162,45 @@ impl Recovering {
     }
 
     /// Gives each event its offset, keeps it, and queues it if there is a connection.
-    pub(crate) fn push_events(&self, packet: &Packet, mut then: Option<Item>) -> Result<(), EmitError> {
+    pub(crate) fn push_events(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+        let then = then.and_then(Then::of);
         // What is not to be called after all is dropped outside of the lock: dropping may run foreign code.
-        self.try_push_events(packet, &mut then)
+        let mut uncalled = None;
+        self.try_push_events(packet, then.as_ref(), &mut uncalled)
     }
 
-    fn try_push_events(&self, packet: &Packet, then: &mut Option<Item>) -> Result<(), EmitError> {
+    fn try_push_events(&self, packet: &Packet, then: Option<&Then>, uncalled: &mut Option<Then>) -> Result<(), EmitError> {
         // The lock is held until they are queued, so that the numbers have the queue's order.
         let mut state = self.state.lock();
-        let State { session, carried, kept, written } = &mut *state;
+        let State { session, carried, kept, unwritten } = &mut *state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
         let (packet, offsets) = (session.parsed(packet), self.offsets(session));
         match carried {
             Carried::Now => {
                 let compressed = session.compressed_text(packet).map(|frames| kept.tag_next(frames, offsets));
-                let (tagged, _) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+                let (tagged, complete) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 let tagged = compressed.unwrap_or(tagged);
-                match session.try_push(tagged, then) {
+                match session.try_push(tagged, &mut then.map(Then::item)) {
                     // The connection is going down with this event kept: its client gets it when it comes back.
-                    Err(_) if !kept.is_empty() => Ok(()),
-                    result => result,
+                    Err(_) if !kept.is_empty() => {
+                        if !complete {
+                            *uncalled = unwritten.pop();
+                        }
+                    }
+                    result => result?,
                 }
+                if let Some(then) = then {
+                    unwritten.add(then);
+                }
+                Ok(())
             }
             Carried::Not { .. } if kept.is_broken() => Err(EmitError::Closed),
             Carried::Not { .. } => {
                 let (_, complete) = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 if complete {
-                    if let Some(Item::Written(then)) = then.take() {
-                        written.push(then);
+                    if let Some(then) = then {
+                        unwritten.add(then);
                     }
                     return Ok(());
                 }
@@ -242,10 +256,10 @@ impl Recovering {
         all.extend_from_slice(session.parsed(answer).frames());
         state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
-        let written = std::mem::take(&mut state.written);
-        let then = Item::Written(Box::new(move || written.into_iter().for_each(|then| then())));
-        // If it is not queued the connection is going down, and the socket waits again.
-        let _ = session.send_parsed(&Packet::of(all.freeze()), Some(then));
+        // What the last connection did not get to write, or to say that it has. If it is not queued the connection is going down, and the
+        // socket waits again.
+        let then = state.unwritten.item();
+        let _ = session.send_parsed(&Packet::of(all.freeze()), then);
         drop(state);
         drop(old);
         true
@@ -292,7 +306,7 @@ impl Recovering {
         let session = state.session.clone();
         state.kept.break_off(&session.server.recoverable.bytes);
         // Dropped outside of the lock: dropping may run foreign code.
-        let unwritten = std::mem::take(&mut state.written);
+        let unwritten = std::mem::take(&mut state.unwritten);
         drop(state);
         drop(unwritten);
         session.server.recoverable.remove(self.pid.key());
@@ -301,7 +315,8 @@ impl Recovering {
     /// The client has answered a ping, which it got at most one ping timeout ago: what was sent before that it has too.
     pub(crate) fn pong(&self, now: Instant) {
         let mut state = self.state.lock();
-        let State { session, kept, .. } = &mut *state;
+        let State { session, kept, unwritten, .. } = &mut *state;
+        unwritten.forget_called();
         let server = &session.server;
         if let Some(sent_before) = now.checked_sub(server.config.ping_timeout) {
             kept.drop_older(sent_before, &server.recoverable.bytes);
