@@ -206,7 +206,7 @@ impl Driver {
         }
         // Its pongs were taken at once when it came: they must not wait for anything held back.
         if packet == "3" {
-            if let Protocol::SocketIo(dispatch) = &self.protocol {
+            if let Protocol::SocketIo(dispatch) = &mut self.protocol {
                 dispatch.pong();
             }
             return Ok(());

@@ -13,8 +13,8 @@ pub struct Event {
     text: Box<str>,
     name: Name,
     args: Range<usize>,
-    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs, and every one of them is known to
-    /// name one of these.
+    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs. Where there are any, each placeholder is known
+    /// to name one of them; an event without any may hold an object that looks like one all the same, so look up with `get`.
     pub attachments: Vec<Bytes>,
     /// How to answer, if the client asks for an acknowledgement.
     pub ack: Option<Ack>,

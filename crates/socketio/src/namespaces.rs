@@ -19,8 +19,8 @@ pub(crate) struct Namespaces {
     children: Arc<Children>,
 }
 
-/// Dynamic namespaces. They are kept by their sockets, by who is on the way in, and by connections that they were put out of, and take
-/// themselves out when the last of those is gone.
+/// Dynamic namespaces. They are kept by their sockets, by who is on the way in, and by connections that were put out of them and may not
+/// know it yet, and take themselves out when the last of those is gone.
 #[derive(Default)]
 pub(crate) struct Children(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
 

@@ -132,9 +132,10 @@ impl Rooms {
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
         let mut passed_over = HashSet::new();
         for room in &target.except {
-            match self.members(room).read().get(&**room) {
-                Some(members) => passed_over.extend(members.keys()),
-                None => passed_over.extend(Id::key_of(room)),
+            // A room may be called as a socket is: by whoever names rooms, to get at what is for that one or keep it from it.
+            passed_over.extend(Id::key_of(room));
+            if let Some(members) = self.members(room).read().get(&**room) {
+                passed_over.extend(members.keys());
             }
         }
         let mut found = Vec::new();
@@ -147,7 +148,7 @@ impl Rooms {
                 }
             }
             rooms => {
-                let several = rooms.len() > 1;
+                let several = rooms.len() > 1 || Id::key_of(&rooms[0]).is_some();
                 let mut take = |key: u64, socket: &Arc<dyn AnySocket>| {
                     if !passed_over.contains(&key) {
                         found.push(socket.clone());
@@ -159,9 +160,8 @@ impl Rooms {
                 for room in rooms {
                     if let Some(members) = self.members(room).read().get(&**room) {
                         members.iter().for_each(|(&key, socket)| take(key, socket));
-                        continue;
                     }
-                    // Each socket is alone in a room that is called by its id.
+                    // Each socket is also in a room that is called by its id.
                     let socket = Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
                     if let Some(socket) = socket.filter(|socket| socket.id().as_str() == &**room) {
                         take(socket.id().key(), &socket);

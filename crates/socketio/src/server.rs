@@ -33,8 +33,8 @@ pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal>
 pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
 
 /// Ids of acknowledgements that a broadcast asks for are the same for all its receivers, and so apart from those that each socket counts
-/// for itself. JavaScript counts without loss up to 2^53.
-const FIRST_BROADCAST_ACK: u64 = 1 << 40;
+/// for itself. Clients in Java and Rust read them as integers of 32 bits with a sign: they go from 2^30 to 2^31, and round.
+const FIRST_BROADCAST_ACK: u64 = 1 << 30;
 
 /// A Socket.IO server. Cheap to clone; all clones are the same server.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ impl Builder {
                 admission,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
-                broadcast_acks: AtomicU64::new(FIRST_BROADCAST_ACK),
+                broadcast_acks: AtomicU64::new(0),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
             }),
@@ -239,7 +239,7 @@ impl SocketIo {
 
 impl Server {
     pub(crate) fn next_broadcast_ack(&self) -> u64 {
-        self.broadcast_acks.fetch_add(1, Ordering::Relaxed)
+        FIRST_BROADCAST_ACK + self.broadcast_acks.fetch_add(1, Ordering::Relaxed) % FIRST_BROADCAST_ACK
     }
 
     pub(crate) fn next_socket_key(&self) -> u64 {

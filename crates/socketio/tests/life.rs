@@ -32,7 +32,9 @@ enum Place {
     Out,
     In,
     /// The server has put the client out, which may not know it yet.
-    PutOut,
+    PutOut {
+        pinged: bool,
+    },
 }
 
 /// How a client and its connection part.
@@ -151,7 +153,7 @@ impl ReferenceStateMachine for Model {
                     (3, (1u32..5).prop_map(move |count| Step::Emit(at, count)).boxed()),
                     (1, Just(Step::Ask(at)).boxed()),
                 ]),
-                Place::PutOut => steps.push((3, select(vec![Step::Join(at), Step::Leave(at), Step::Send(at, 2)]).boxed())),
+                Place::PutOut { .. } => steps.push((3, select(vec![Step::Join(at), Step::Leave(at), Step::Send(at, 2)]).boxed())),
             }
         }
         if open.transport == Transport::Polling {
@@ -190,11 +192,12 @@ impl ReferenceStateMachine for Model {
         let Self { open: Some(open), log, next, received } = &mut state else { return state };
         match *step {
             Step::Join(at) => {
-                if !open.is_in(at) {
-                    open.places[at] = Place::In;
-                    open.queued.push(prefix("40", at));
-                    log.extend(["connect ".to_owned(), "connected".to_owned()]);
+                if open.is_in(at) {
+                    log.push("disconnected: client namespace disconnect".to_owned());
                 }
+                open.places[at] = Place::In;
+                open.queued.push(prefix("40", at));
+                log.extend(["connect ".to_owned(), "connected".to_owned()]);
             }
             Step::Leave(at) => {
                 if open.is_in(at) {
@@ -203,7 +206,7 @@ impl ReferenceStateMachine for Model {
                 open.places[at] = Place::Out;
             }
             Step::PutOut(at) => {
-                open.places[at] = Place::PutOut;
+                open.places[at] = Place::PutOut { pinged: false };
                 open.queued.push(prefix("41", at));
                 log.push("disconnected: server namespace disconnect".to_owned());
             }
@@ -227,7 +230,18 @@ impl ReferenceStateMachine for Model {
                     *next += 1;
                 }
             }
-            Step::Receive | Step::Ping => *received = open.taken(),
+            Step::Receive => *received = open.taken(),
+            Step::Ping => {
+                *received = open.taken();
+                for place in &mut open.places {
+                    *place = match *place {
+                        Place::PutOut { pinged: false } => Place::PutOut { pinged: true },
+                        // By now it knows, and the server need not remember.
+                        Place::PutOut { pinged: true } => Place::Out,
+                        place => place,
+                    };
+                }
+            }
             Step::Upgrade(with_poll) => {
                 open.transport = Transport::WebSocket;
                 if with_poll {

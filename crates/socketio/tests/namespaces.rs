@@ -46,6 +46,30 @@ async fn join(ws: &mut Ws, name: &str) {
 }
 
 #[tokio::test]
+async fn those_that_one_was_put_out_of_take_no_room() {
+    let fixture = start(Config { max_namespaces: 2, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    for number in [1, 2, 3, 1] {
+        let name = format!("/room-{number}");
+        join(&mut ws, &name).await;
+        ws.send(&format!("42{name},[\"leave\"]")).await;
+        assert_eq!(ws.text().await, format!("41{name},"));
+        // What had been sent before that was known is passed over.
+        ws.send(&format!("42{name},[\"late\"]")).await;
+    }
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
+    // Nor are they there for one who knows that it is out: who has answered two pings since.
+    assert_eq!(fixture.io.namespaces().len(), 2);
+    ws.send("3").await;
+    ws.send("3").await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
+    ws.send("42/room-1,[\"late\"]").await;
+    ws.end().await;
+}
+
+#[tokio::test]
 async fn each_is_apart_and_there_for_as_long_as_somebody_is_in_it() {
     let fixture = start(config()).await;
     let names = || {

@@ -6,9 +6,13 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::{Fixture, Got, Poller, Ws, all_gone, config, start, still_serves};
 use serde_json::Value;
-use socketio::{Config, EmitError, Packet, Placeholder, Recovery, Socket};
+use socketio::{
+    Config, EmitError, Packet, Placeholder, Recovery, Socket,
+    codec::frame::{self, OpCode},
+};
 
 const ASKS: &str = "/socket.io/?EIO=4&transport=websocket&recovery=1";
 
@@ -378,6 +382,57 @@ async fn on_polling_too() {
     assert!(packets[0].starts_with("42[\"missed\",1,\"1."), "{body}");
     assert_eq!(Memory::of(packets[1]).pid, memory.pid);
     assert!(packets[2].starts_with("42[\"welcome back\",1,\"2."), "{body}");
+}
+
+#[tokio::test]
+async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_they_missed() {
+    let recovery = Recovery { max_bytes: 3_000, ..Recovery::default() };
+    let fixture = start(Config { recovery: Some(recovery), max_queue_bytes: 2_000, ..config() }).await;
+    let mut ws = open(&fixture).await;
+    let names = ["", "/custom,"];
+    let mut memories = Vec::new();
+    for name in names {
+        ws.send(&format!("40{name}")).await;
+        memories.push(Memory::of(&ws.text().await));
+    }
+    let sockets = fixture.echo.sockets.lock().clone();
+    lose(&fixture, ws).await;
+    fixture.log.clear();
+    for socket in &sockets {
+        socket.emit("missed", &"x".repeat(1_800)).unwrap();
+    }
+    let mut ws = open(&fixture).await;
+    // In one piece, so that all of it is taken in one turn.
+    let both: Vec<_> = names.iter().zip(&memories).map(|(name, memory)| format!("40{name}{}", memory.auth())).collect();
+    let mut frames = BytesMut::new();
+    for text in &both {
+        frame::encode_client(&mut frames, true, OpCode::Text, text.as_bytes(), [5, 6, 7, 8]);
+    }
+    ws.raw(&frames).await;
+    let mut got = Vec::new();
+    while got.iter().filter(|text: &&String| text.starts_with("40")).count() < 2 {
+        got.push(ws.text().await);
+    }
+    assert_eq!(got.iter().filter(|text| text.contains("missed")).count(), 2, "{got:?}");
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn on_polling_what_was_missed_comes_with_the_answer() {
+    let fixture = server(Recovery::default()).await;
+    let (ws, memory, socket) = join(&fixture).await;
+    lose(&fixture, ws).await;
+    for number in 0..40 {
+        socket.emit("missed", &number).unwrap();
+    }
+    let answer = common::request(fixture.addr, &format!("GET {}&recovery=1", common::POLLING), b"").await;
+    let opened: Value = serde_json::from_str(&answer.body[1..]).unwrap();
+    let mut poller = Poller::open(fixture.addr).await;
+    opened["sid"].as_str().unwrap().clone_into(&mut poller.sid);
+    poller.post(&format!("40{}", memory.auth())).await;
+    // Node's client tells its offset only once it has the answer: cut off before that, it would get the first of them twice.
+    let body = poller.poll().await.body;
+    assert!(body.split('\u{1e}').nth(40).is_some_and(|packet| packet.starts_with("40{")), "{body}");
 }
 
 #[tokio::test]

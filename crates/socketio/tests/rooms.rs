@@ -41,6 +41,19 @@ async fn hear(clients: &mut [(Ws, Socket<Value>)], say: &Broadcast) -> Vec<usize
 }
 
 #[tokio::test]
+async fn a_room_that_is_called_as_a_socket_takes_nothing_from_it() {
+    let fixture = start(config()).await;
+    let mut clients = join(&fixture, 3).await;
+    let sockets: Vec<_> = clients.iter().map(|(_, socket)| socket.clone()).collect();
+    sockets[1].join(sockets[0].id());
+    let all = fixture.io.of("/").unwrap();
+    assert_eq!(hear(&mut clients, &all.clone().to(sockets[0].id())).await, [0, 1]);
+    assert_eq!(hear(&mut clients, &sockets[0].broadcast()).await, [2]);
+    sockets[0].join(sockets[0].id());
+    assert_eq!(hear(&mut clients, &all.to(sockets[0].id())).await, [0, 1], "each once");
+}
+
+#[tokio::test]
 async fn everybody_who_is_meant_hears_it_once() {
     let fixture = start(config()).await;
     let mut clients = join(&fixture, 5).await;

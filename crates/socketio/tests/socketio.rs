@@ -136,13 +136,24 @@ async fn a_namespace_can_be_left_and_joined_again() {
 }
 
 #[tokio::test]
-async fn a_connect_sent_twice_is_answered_once() {
+async fn who_asks_anew_gives_up_what_they_had_asked_for() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;
-    ws.send("40").await;
-    ws.send("40").await;
-    assert!(ws.text().await.starts_with("40{\"sid\":"));
-    ws.send("40").await;
+    // Node's client says nothing when it gives up before it is answered: then it is another one that asks, with another word perhaps.
+    ws.send("40{\"user\":\"a\"}").await;
+    let first = ws.text().await;
+    assert_eq!(ws.text().await, "42[\"auth\",{\"user\":\"a\"}]");
+    ws.send("40{\"user\":\"b\"}").await;
+    let second = ws.text().await;
+    assert_eq!(ws.text().await, "42[\"auth\",{\"user\":\"b\"}]");
+    assert!(second.starts_with("40{\"sid\":") && second != first, "{second}");
+    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    let sockets = fixture.echo.sockets.lock().clone();
+    assert_eq!(
+        sockets.iter().map(|socket| (socket.is_connected(), &socket.data()["user"])).collect::<Vec<_>>(),
+        [(false, &"a".into()), (true, &"b".into())]
+    );
+    assert_eq!(fixture.io.of("/").unwrap().count(), 1);
     ws.send("42[\"message\"]").await;
     assert_eq!(ws.text().await, "42[\"message-back\"]");
 }

@@ -24,14 +24,25 @@ impl Dispatch {
     pub(super) fn connect(&mut self, session: &Arc<Session>, name: &str, auth: Option<&str>) -> Outcome {
         let server = &session.server;
         let namespace = match self.find(name) {
-            Some(at) if matches!(self.entries[at].state, State::Left) => {
-                self.entries[at].state = State::Connecting;
-                self.entries[at].namespace.clone()
+            // In it, or on the way in. Node's client says nothing when it gives up before it was answered, and then asks anew, as somebody
+            // else perhaps: what it asked for before is over.
+            Some(at) => {
+                self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
+                let entry = &mut self.entries[at];
+                entry.state = State::Connecting;
+                let namespace = entry.namespace.clone();
+                self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &namespace));
+                namespace
             }
-            // In it, or on the way in. A client whose user says `connect()` twice asks twice, and is content with one answer.
-            Some(_) => return Ok(()),
             None => {
-                let opened = (self.entries.len() < server.config.max_namespaces).then(|| server.namespaces.open(name));
+                let max = server.config.max_namespaces;
+                if self.entries.len() >= max
+                    && let Some(at) = self.entries.iter().position(|entry| matches!(entry.state, State::Left { .. }))
+                {
+                    // The client has known for long that it is out of there.
+                    self.entries.remove(at);
+                }
+                let opened = (self.entries.len() < max).then(|| server.namespaces.open(name));
                 let Some(Some(namespace)) = opened else {
                     let why = if opened.is_none() { "Too many namespaces" } else { "Invalid namespace" };
                     let _ = session.send(&Packet::connect_error(name, why, None), None);

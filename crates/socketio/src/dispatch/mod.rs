@@ -48,8 +48,11 @@ struct Entry {
 enum State {
     Connecting,
     Open(Arc<dyn AnySocket>),
-    /// The server has taken the client out; what the client had sent before it knew is ignored.
-    Left,
+    /// The server has taken the client out; what the client had sent before it knew is ignored. It knows once it has answered a ping that
+    /// was sent after that: the second that it answers, since the first may have been on its way.
+    Left {
+        answered_one: bool,
+    },
 }
 
 /// It belongs to the socket whose event it came from, and is dropped with it.
@@ -139,7 +142,7 @@ impl Dispatch {
     /// Ends an open socket, and leaves its namespace in a state in which what the client had sent to it is ignored.
     fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
-        if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left) {
+        if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left { answered_one: false }) {
             let namespace = &entry.namespace;
             self.hold.take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
             end(session, socket, reason);
@@ -259,7 +262,7 @@ impl Dispatch {
         match entry.state {
             State::Connecting => self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &entry.namespace)),
             State::Open(socket) => end(session, socket, DisconnectReason::ClientNamespaceDisconnect),
-            State::Left => {}
+            State::Left { .. } => {}
         }
         Ok(())
     }
@@ -301,7 +304,7 @@ impl Dispatch {
         match &entry.state {
             State::Connecting => Err(DisconnectReason::ParseError),
             State::Open(socket) => Ok((!socket.has_left()).then(|| (at, socket.clone()))),
-            State::Left => Ok(None),
+            State::Left { .. } => Ok(None),
         }
     }
 
@@ -315,12 +318,15 @@ impl Dispatch {
     }
 
     /// The client has answered a ping, so that it has what was sent before.
-    pub(crate) fn pong(&self) {
-        for entry in &self.entries {
-            if let State::Open(socket) = &entry.state {
+    pub(crate) fn pong(&mut self) {
+        self.entries.retain_mut(|entry| match &mut entry.state {
+            State::Open(socket) => {
                 socket.pong(Instant::now());
+                true
             }
-        }
+            State::Connecting => true,
+            State::Left { answered_one } => !std::mem::replace(answered_one, true),
+        });
     }
 
     /// The connection is over.

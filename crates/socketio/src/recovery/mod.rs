@@ -259,7 +259,7 @@ impl Recovering {
         // What the last connection did not get to write, or to say that it has. If it is not queued the connection is going down, and the
         // socket waits again.
         let then = state.unwritten.item();
-        let _ = session.send_parsed(&Packet::of(all.freeze()), then);
+        let _ = session.send_missed(&Packet::of(all.freeze()), then);
         drop(state);
         drop(old);
         true

@@ -52,4 +52,11 @@ impl Session {
     pub(crate) fn send_parsed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         self.push(self.compressed(packet).unwrap_or(packet.frames()).clone(), then)
     }
+
+    /// The same, of what a client has missed. It was kept within limits of its own, and is counted apart from what may be queued: a client
+    /// that comes back to several namespaces at once, which is none of its doing, would be cut off for it each time.
+    pub(crate) fn send_missed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+        let frames = self.compressed(packet).unwrap_or(packet.frames()).clone();
+        self.queue(frames, &mut { then }, true)
+    }
 }

@@ -194,13 +194,18 @@ impl Session {
 
     /// The same, for a caller with a lock of its own: what is to follow is left where it is if nothing is queued.
     pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
+        self.queue(frames, then, false)
+    }
+
+    /// `is_apart`: it is bounded by other means, and does not count for how much may be queued.
+    fn queue(&self, frames: Bytes, then: &mut Option<Item>, is_apart: bool) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
         let max = self.server.config.max_queue_bytes;
-        if shared.queued == 0 && frames.len() > max {
-            shared.oversized = frames.len();
+        if is_apart || shared.queued == 0 && frames.len() > max {
+            shared.oversized += frames.len();
         } else if shared.queued - shared.oversized + frames.len() > max {
             // Also in place of a graceful end: what follows a gap must not be sent.
             shared.closing = Some(DisconnectReason::SlowReader);
@@ -411,7 +416,7 @@ impl Session {
         if !keep_queue {
             shared.written(usize::MAX);
         }
-        let fits = shared.fits_into_a_poll(self.server.config.max_packets_per_poll);
+        let fits = shared.fits_into_a_poll(self.max_packets_per_poll());
         let mut poll_open = false;
         let mut left = None;
         if let Some(polling) = &mut shared.polling {

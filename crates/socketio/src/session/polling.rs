@@ -41,9 +41,15 @@ impl Session {
         polled
     }
 
+    /// Those who ask for recovery are no clients that limit it, and should get all that they missed together with the answer: until they
+    /// have that, Node's client does not tell what it has.
+    pub(super) fn max_packets_per_poll(&self) -> usize {
+        if self.recovers { usize::MAX } else { self.server.config.max_packets_per_poll }
+    }
+
     fn try_poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
-        let polled = shared.poll_items(cx, self.server.config.max_packets_per_poll);
+        let polled = shared.poll_items(cx, self.max_packets_per_poll());
         if let (Poll::Ready(_), Some(polling)) = (&polled, &mut shared.polling) {
             polling.poll_open = false;
             polling.poll = None;
