@@ -146,10 +146,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
+  const keeps = !!options.storage || typeof indexedDB !== "undefined"
   const store = () => {
-    storage ??=
-      options.storage ??
-      (typeof indexedDB === "undefined" ? memoryStorage() : indexedDbStorage(`lamplight:${scope}`))
+    storage ??= options.storage ?? (keeps ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
     return storage
   }
 
@@ -161,6 +160,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     http,
     connection,
     kept: keepSafely(store, clock),
+    keeps,
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,

@@ -18,6 +18,8 @@ export interface Core {
   http: Http
   connection: Connection
   kept: Kept
+  /** Whether what is kept outlives the page. */
+  keeps: boolean
   withLock: WithLock
   /** The namespace of locks and of what is kept: one for each server. */
   scope: string

@@ -60,7 +60,6 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   const done = new Set<string>()
   const lanes = new Map<string, Promise<void>>()
   let lastOrder = 0
-  let durable = true
   let draining = false
   let passing = false
   let again = false
@@ -110,7 +109,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       items: same(last.items, items),
       failed,
       waiting: items.length - failed,
-      durable,
+      durable: [...entries.values()].every(({ saved }) => saved),
     })
   })
 
@@ -132,7 +131,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
 
   async function put(entry: Entry, change: Partial<OutboxRecord>): Promise<void> {
     entry.record = { ...entry.record, ...change }
-    entry.saved = !!(await core.kept("putOutbox", entry.record))
+    entry.saved = !!(await core.kept("putOutbox", entry.record)) && core.keeps
     core.post({ type: "outbox", userId: entry.record.userId })
   }
 
@@ -169,9 +168,9 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     // Written down before it is shown, and shown in the order in which it was sent.
     const saving = Promise.all([core.kept("putOutbox", record), written])
     written = saving
-    durable = !!(await saving)[0]
+    const saved = !!(await saving)[0] && core.keeps
     if (core.isStill(userId)) {
-      take(record, durable)
+      take(record, saved)
       core.post({ type: "outbox", userId })
       void drain()
     }
@@ -384,7 +383,6 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       cancelTimer()
       entries.clear()
       done.clear()
-      durable = true
       store.touch()
     },
   }

@@ -437,6 +437,19 @@ describe("the outbox", () => {
     expect(rows({ client })).toEqual([["hello", "sent"]])
   })
 
+  test("a page where nothing can be kept says so", async () => {
+    const { seven, clock, client, wires, cut } = await ready({ storage: undefined as never })
+    expect(client.outbox.get().durable).toBe(true)
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.send("one")
+    await clock.advance(100)
+    expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 1 })
+    wires.socketDown = wires.httpDown = false
+    await clock.advance(60_000)
+    expect(client.outbox.get()).toMatchObject({ durable: true, waiting: 0 })
+  })
+
   test("M11 the real message that comes by another way takes the place of the optimistic one", async () => {
     const { clock, seven, wires, server, client } = await ready()
     wires.loseAck.add("send_private_message")
