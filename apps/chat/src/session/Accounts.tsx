@@ -1,5 +1,5 @@
 import type { Lamplight, User } from "@lamplight/client"
-import { type FormEvent, useRef, useState } from "react"
+import { type FormEvent, useEffect, useRef, useState } from "react"
 import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -25,6 +25,15 @@ export function Accounts(props: {
   const [errors, setErrors] = useState<{ username?: string; password?: string }>({})
   const form = useRef<HTMLFormElement>(null)
   const mouse = useMouse()
+
+  // Who comes in by another tab's door is in here too: they share the cookie.
+  useEffect(() => {
+    if (busy) return
+    return client.me.subscribe(() => {
+      const { user } = client.me.get()
+      if (user) onIn(user)
+    })
+  }, [client, onIn, busy])
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()

@@ -1,0 +1,98 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canRun, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canRun)("one browser", () => {
+  let browser: Browser
+  const server = new Server()
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  it("shared by two people: nothing of one is said in the other's name, and it waits for them", async () => {
+    const cy = await (await Person.arrive(browser, server, "Cy")).signUp()
+    const asha = await Person.arrive(browser, server, "Asha")
+    await asha.signUp()
+    const ben = await Person.arrive(browser, server, "Ben")
+    const door = await ben.context.newPage()
+    await door.goto(`${server.url}/chat`)
+    await door.locator('[data-testid="signin-form"]').waitFor()
+    await ben.signUp()
+    // The other tab stood at the door, and is let in along.
+    await door.locator('[data-testid="status-menu"]:visible').waitFor()
+    await door.close()
+    await ben.open(cy)
+    await ben.say("by ben")
+    await ben.message("by ben").and(ben.page.locator('[data-state="sent"]')).waitFor()
+
+    // Asha signs in in the same browser, and no tab tells the other. Then what Ben says can go by HTTP only.
+    await ben.context.request.post(`${server.url}/api/auth/login`, {
+      headers: { origin: server.url },
+      data: { username: asha.username, password: "a lamp in the window" },
+    })
+    await ben.page.evaluate(() => {
+      WebSocket.prototype.send = () => {}
+    })
+    await ben.say("by ben, in his own tab")
+    const mine = async () =>
+      ben.page.locator('[data-testid="status-menu"]:visible').filter({ hasText: asha.name }).isVisible()
+    await until(mine, 20_000)
+    await asha.open(cy)
+    expect(await asha.message("by ben, in his own tab").count()).toBe(0)
+    expect(await cy.message("by ben, in his own tab").count()).toBe(0)
+
+    // When Ben is back it is sent.
+    await ben.page.reload()
+    await until(mine)
+    await ben.context.request.post(`${server.url}/api/auth/login`, {
+      headers: { origin: server.url },
+      data: { username: ben.username, password: "a lamp in the window" },
+    })
+    await ben.page.reload()
+    await cy.open(ben)
+    await cy.message("by ben, in his own tab").waitFor()
+    expect(await cy.message("by ben, in his own tab").count()).toBe(1)
+    for (const person of [asha, ben, cy]) {
+      expect(person.complaints).toEqual([])
+      await person.close()
+    }
+  })
+
+  it("that is loaded anew, or looks elsewhere for a moment, is no event for others", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    await asha.page.evaluate((name) => {
+      const seen = new Set<string>()
+      Object.assign(window, { seen })
+      const look = () => {
+        for (const row of document.querySelectorAll<HTMLElement>('[data-testid="online-user"]'))
+          if (row.innerText.includes(name)) seen.add(row.innerText)
+      }
+      look()
+      new MutationObserver(look).observe(document.body, {
+        subtree: true,
+        childList: true,
+        characterData: true,
+        attributes: true,
+      })
+    }, ben.name)
+    for (let round = 0; round < 2; round++) {
+      await ben.page.reload()
+      await ben.page.locator('[data-testid="status-menu"]:visible').waitFor()
+    }
+    const other = await ben.context.newPage()
+    await other.bringToFront()
+    await ben.page.bringToFront()
+    await asha.say("are you there?")
+    await ben.on("unread").first().waitFor()
+    const seen = await asha.page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen])
+    expect(seen.filter((text) => /away|offline|seen/i.test(text))).toEqual([])
+    expect(await asha.on("online-user").filter({ hasText: ben.name }).count()).toBe(1)
+    for (const person of [asha, ben]) await person.close()
+  })
+})
