@@ -170,6 +170,10 @@ test("M13: disk full gives no acknowledgement but an error in time, and recovers
   )
   assert.equal(http.status, 503, http.text)
   assert.ok(http.headers.get("retry-after"))
+  const readiness = await get(server, "/readyz")
+  assert.equal(readiness.status, 503, readiness.text)
+  assert.match(readiness.body.error, /takes no writes/)
+  assert.equal((await get(server, "/healthz")).status, 200)
   // What is there can be read meanwhile, and presence goes on.
   const { data } = (await get(server, `/api/privatechat/messages/${id}?limit=200`, { as: "b" })).body
   assert.equal(data.length, stored)
@@ -177,6 +181,7 @@ test("M13: disk full gives no acknowledgement but an error in time, and recovers
   assert.equal((await get(server, "/api/online-users?countOnly=true")).body.count, 2)
 
   await limit("unlimited")
+  await until(async () => (await get(server, "/readyz")).status === 200, "it is ready without anyone's write")
   await until(
     async () => (await send({ clientMessageId: refused[0] })).answer.success,
     "it recovered",

@@ -88,9 +88,12 @@ async fn m13_a_full_database_acknowledges_nothing_and_goes_on_when_there_is_room
     let stored = fill(&store, &text).await;
     let published = events.exactly(usize::try_from(stored).expect("few")).await;
     assert!((1..).zip(&published).all(|(seq, (message, ..))| message.seq == seq));
-    store.ping(Duration::from_secs(1)).await.expect("the writer is well");
+    assert!(store.ping(Duration::from_secs(1)).await.is_err(), "a store that takes no messages is not ready");
 
     other.execute("DELETE FROM filler", []).expect("room");
+    store.ping(Duration::from_secs(1)).await.expect("there is room again");
+    let trials: u32 = other.query_row("SELECT count(*) FROM counters WHERE name <> 'epoch'", [], |row| row.get(0)).expect("a count");
+    assert_eq!(trials, 0, "what was tried is taken away");
     goes_on(&store, &text, stored).await;
     store.close().await;
 }
@@ -139,7 +142,9 @@ async fn m13_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_room() {
     put(&store, "c").await;
     let text = "x".repeat(6_000);
     let stored = fill(&store, &text).await;
+    assert!(store.ping(Duration::from_secs(1)).await.is_err(), "a store that takes no messages is not ready");
     std::fs::remove_file(&ballast).expect("room");
+    store.ping(Duration::from_secs(1)).await.expect("there is room again");
     goes_on(&store, &text, stored).await;
     store.close().await;
     let (store, _) = open(directory.path());

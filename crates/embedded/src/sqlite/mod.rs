@@ -26,6 +26,7 @@ pub(crate) use queries::{conversation, conversations, direct, history, members, 
 pub(crate) use text::ConversationKey;
 
 use batch::Batch;
+use lamplight_domain::message::MAX_CONTENT_CHARS;
 use lamplight_usecases::ports::{Fanout, StoreError, Stored};
 use members::MembersCache;
 use parking_lot::Mutex;
@@ -33,7 +34,7 @@ use readers::Readers;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -65,6 +66,7 @@ impl SqliteOptions {
 pub struct SqliteStore {
     jobs: SyncSender<Job>,
     depth: Arc<AtomicUsize>,
+    failing: Arc<AtomicBool>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     members: Arc<MembersCache>,
@@ -93,14 +95,29 @@ impl SqliteStore {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Whether the writer answers, and the database with it.
+    /// Whether the writer answers, and the database with it. After a write that failed it tries one: until one succeeds the
+    /// disk is taken to be as full as it was.
     ///
     /// # Errors
     /// When there is no answer within the deadline, or a bad one.
     pub async fn ping(&self, deadline: Duration) -> Stored<()> {
-        let answer = self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(())));
+        let answer = async {
+            if self.failing.load(Ordering::Relaxed) {
+                self.try_writing().await?;
+            }
+            self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(()))).answer().await
+        };
         let late = || Err(StoreError::Unavailable(format!("the writer did not answer within {} ms", deadline.as_millis())));
-        tokio::time::timeout(deadline, answer.answer()).await.unwrap_or_else(|_| late())
+        tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late())
+    }
+
+    /// Writes as much as the longest message takes, for a little fits on most full disks, and takes it away again. In two
+    /// transactions, since SQLite does not write what is gone before its commit.
+    async fn try_writing(&self) -> Stored<()> {
+        let name = format!("trial {}", "x".repeat(4 * MAX_CONTENT_CHARS));
+        let kept = self.write(move |batch| batch.conn.execute("INSERT OR REPLACE INTO counters (name, value) VALUES (?1, 0)", [&name]));
+        kept.answer().await?;
+        self.write(|batch| batch.conn.execute("DELETE FROM counters WHERE name GLOB 'trial *'", [])).answer().await.map(drop)
     }
 
     /// Finishes what is queued, folds the write-ahead log into the file, and stops. What is asked later is unavailable.

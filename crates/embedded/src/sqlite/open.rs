@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
 
     let (jobs, queue) = sync_channel(options.queue.max(1));
     let depth = Arc::new(AtomicUsize::new(0));
+    let failing = Arc::new(AtomicBool::new(false));
     let members = Arc::new(MembersCache::default());
     let (reopened, max_pages) = (path.clone(), options.max_pages);
     let writer = Writer {
@@ -51,6 +52,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
         },
         jobs: queue,
         depth: Arc::clone(&depth),
+        failing: Arc::clone(&failing),
         members: Arc::clone(&members),
         known: KnownConversations::default(),
         fanout,
@@ -58,7 +60,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
     let writer = thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
-    Ok(SqliteStore { jobs, depth, writer: Mutex::new(Some(writer)), readers, members, epoch })
+    Ok(SqliteStore { jobs, depth, failing, writer: Mutex::new(Some(writer)), readers, members, epoch })
 }
 
 /// A connection with what every one of ours has.

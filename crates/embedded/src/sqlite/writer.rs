@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 
@@ -80,6 +80,8 @@ pub(crate) struct Writer<O> {
     pub(crate) reopen: O,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) depth: Arc<AtomicUsize>,
+    /// The last that was to be written could not be: the disk is full, or the file is held.
+    pub(crate) failing: Arc<AtomicBool>,
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
     pub(crate) fanout: Arc<dyn Fanout>,
@@ -139,7 +141,14 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
 
     /// Runs the items, and with `gather` those that come meanwhile, in one transaction.
     fn transact(&mut self, items: &mut Vec<Box<dyn Work>>, gather: bool, stopping: &mut bool) -> Result<Vec<Event>, Failure> {
+        let written = self.conn.total_changes();
         let result = self.attempt(items, gather, stopping);
+        match &result {
+            // What changed nothing was written nowhere, and says nothing of the disk.
+            Ok(_) if self.conn.total_changes() != written => self.failing.store(false, Ordering::Relaxed),
+            Err(failure) if failure.environmental => self.failing.store(true, Ordering::Relaxed),
+            _ => {}
+        }
         if result.is_err() {
             self.recover();
         }

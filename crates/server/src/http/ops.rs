@@ -22,7 +22,8 @@ pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
         Ok(()) => json(StatusCode::OK, r#"{"success":true,"status":"ready"}"#.to_owned()),
         Err(sentence) => {
             tracing::warn!(cause = sentence, "not ready");
-            refused(&Refusal::unavailable())
+            let why = "Not ready: the store takes no writes just now. The server's log has the cause.";
+            refused(&Refusal { message: why.into(), ..Refusal::unavailable() })
         }
     }
 }
