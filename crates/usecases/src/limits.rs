@@ -47,8 +47,8 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     fn check(&self, key: &K) -> Result<(), Refusal> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         limiter.check_key(key).map_err(|not_yet| {
-            let wait = not_yet.wait_time_from(self.clock.now());
-            Refusal::rate_limited(self.what, wait.max(Duration::from_millis(1)))
+            let wait = not_yet.wait_time_from(self.clock.now()).max(Duration::from_millis(1));
+            Refusal::rate_limited(format!("{} {}", self.what, how_long(wait)), wait)
         })
     }
 
@@ -61,6 +61,14 @@ impl<K: Hash + Eq + Clone> Limit<K> {
 
     fn len(&self) -> usize {
         self.limiter.as_ref().map_or(0, RateLimiter::len)
+    }
+}
+
+/// The wait in words, never a second too short.
+fn how_long(wait: Duration) -> String {
+    match wait.as_millis().div_ceil(1_000) {
+        0 | 1 => "Wait a moment.".to_owned(),
+        seconds => format!("Wait {seconds} seconds."),
     }
 }
 
@@ -106,24 +114,14 @@ impl Limits {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
         Self {
-            writes: Limit::new(
-                "You are changing things too fast. Wait a moment.",
-                quotas.sends.saturating_mul(WRITES_PER_SEND),
-                second,
-                clock,
-            ),
+            writes: Limit::new("You are changing things too fast.", quotas.sends.saturating_mul(WRITES_PER_SEND), second, clock),
             searches: Limit::new("You are searching too fast. Wait a moment.", quotas.sends.div_ceil(SENDS_PER_SEARCH), second, clock),
-            sends: Limit::new("You are sending too fast. Wait a moment.", quotas.sends, second, clock),
+            sends: Limit::new("You are sending too fast.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
-            accounts: Limit::new("Too many attempts to sign in to this account. Wait a minute.", quotas.logins, minute, clock),
-            addresses: Limit::new(
-                "Too many attempts to sign in from your address. Wait a minute.",
-                quotas.logins.saturating_mul(3),
-                minute,
-                clock,
-            ),
-            tokens: Limit::new("Too many refused tokens from your address. Wait a minute.", quotas.logins.saturating_mul(3), minute, clock),
+            accounts: Limit::new("Too many attempts to sign in to this account.", quotas.logins, minute, clock),
+            addresses: Limit::new("Too many attempts to sign in from your address.", quotas.logins.saturating_mul(3), minute, clock),
+            tokens: Limit::new("Too many refused tokens from your address.", quotas.logins.saturating_mul(3), minute, clock),
         }
     }
 
@@ -204,3 +202,15 @@ const _: fn() = || {
     fn assert_reference<R: Reference>() {}
     assert_reference::<Nanos>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_that_is_told_is_the_wait_there_is() {
+        for (millis, words) in [(1, "a moment"), (1_000, "a moment"), (1_001, "2 seconds"), (5_793, "6 seconds"), (60_000, "60 seconds")] {
+            assert_eq!(how_long(Duration::from_millis(millis)), format!("Wait {words}."));
+        }
+    }
+}

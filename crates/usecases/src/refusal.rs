@@ -120,7 +120,7 @@ impl Refusal {
 
     /// Too often; come back after `wait`.
     #[must_use]
-    pub fn rate_limited(what: &'static str, wait: Duration) -> Self {
+    pub fn rate_limited(what: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
         Self { code: Code::RateLimited, message: what.into(), retry_after: Some(wait) }
     }
 
