@@ -129,6 +129,10 @@ fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {
             gathered.problems.push(unknown_key(key, path));
             continue;
         };
+        if *key != wanted && table.contains_key(&wanted) {
+            gathered.problems.push(format!("{wanted} and {key} in {} are the same setting. Keep one of them.", path.display()));
+            continue;
+        }
         match as_text(value) {
             Some(text) => gathered.add(setting, &text, Source::File(setting.key, path.to_owned())),
             None => gathered.problems.push(format!(

@@ -105,6 +105,13 @@ fn a_key_that_is_no_setting_is_refused() {
 }
 
 #[test]
+fn a_key_in_two_spellings_is_refused() {
+    let sentence = World::new().file("lamplight.toml", "roster_limit = 5\nroster-limit = 7").refusal(&[]);
+    assert!(sentence.contains("roster-limit and roster_limit"), "{sentence}");
+    assert_eq!(World::new().file("lamplight.toml", "roster_limit = 5").read(&[]).unwrap().roster_limit, 5);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
     let sentence = World::new().file("lamplight.toml", "listen = 'x'\njwt-secret = hunter2hunter2\n").refusal(&[]);
     assert!(sentence.contains("is not TOML: line 2") && !sentence.contains("hunter2"), "{sentence}");
@@ -254,6 +261,10 @@ fn origins_are_read_as_browsers_write_them() {
         assert!(values::origin(wrong).is_err(), "{wrong}");
     }
     assert!(refusal(&["--allowed-origins", "https://a.example,b.example"]).contains("got \"b.example\""));
+    for between in [";", " ", "; "] {
+        let sentence = refusal(&["--allowed-origins", &format!("https://a.example{between}https://b.example")]);
+        assert!(sentence.contains("commas between origins: https://a.example,https://b.example."), "{sentence}");
+    }
 }
 
 #[test]

@@ -163,6 +163,11 @@ pub(super) fn networks(text: &str) -> Read<Vec<IpNet>> {
 }
 
 pub(super) fn origins(text: &str) -> Read<Vec<String>> {
+    let is_between = |c: char| c == ';' || c.is_whitespace();
+    if list(text).any(|item| item.contains(is_between)) {
+        let items: Vec<&str> = list(text).flat_map(|item| item.split(is_between)).filter(|item| !item.is_empty()).collect();
+        return Err(format!("commas between origins: {}", items.join(",")));
+    }
     list(text).map(|item| origin(item).map_err(|expected| format!("{expected}; got {item:?}"))).collect()
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 /// Why a token is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenError {
+    /// There is nothing in it.
+    Empty,
     /// It has five parts: it is encrypted, for an application that holds the key.
     Encrypted,
     /// It does not have the three parts of a signed token.
@@ -112,7 +114,7 @@ impl TokenError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Encrypted | Self::Opaque { .. } | Self::Malformed(_) => "LL-106",
+            Self::Empty | Self::Encrypted | Self::Opaque { .. } | Self::Malformed(_) => "LL-106",
             Self::Algorithm { .. } | Self::UnknownKey { .. } | Self::KeyAlgorithm { .. } => "LL-108",
             Self::FromTheFuture { .. } => "LL-109",
             Self::KeysOutOfReach(_) => "LL-113",
@@ -135,6 +137,7 @@ impl TokenError {
     fn story(&self) -> (String, String, String) {
         let three = "a signed token of three parts (header.claims.signature)".to_owned();
         match self {
+            Self::Empty => ("The token is empty".to_owned(), three, MINT.to_owned()),
             Self::Encrypted => {
                 ("The token has five parts: it is encrypted (JWE), for the application that made it".to_owned(), three, MINT.to_owned())
             }

@@ -116,6 +116,9 @@ impl TokenVerifier {
 }
 
 fn take_apart(token: &str) -> Result<(Header, &str, &str), TokenError> {
+    if token.is_empty() {
+        return Err(TokenError::Empty);
+    }
     if token.len() > MOST_BYTES {
         return Err(TokenError::Malformed("it is longer than 16 KiB"));
     }
