@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
-import { OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { OPEN, SERVER_KEY, refuses, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const server = await serve({ after }, { ...OPEN, SERVER_KEY })
@@ -204,6 +204,8 @@ describe("limits by address", { concurrency: 4 }, () => {
     const plain = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2" })
     const { connect } = crowd(t, plain)
     for (let n = 0; n < 4; n++) await connect(forwarded("203.0.113.9"))
+    const hints = () => plain.log.split("\n").filter((line) => line.includes("TRUSTED_PROXIES=127.0.0.1"))
+    await until(() => hints().length === 1, "the log says once what a proxy needs")
 
     const proxied = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" })
     const behind = crowd(t, proxied)
@@ -219,6 +221,10 @@ describe("limits by address", { concurrency: 4 }, () => {
     })
     refused(refusal, 429, "rate_limited")
     assert.ok(refusal.body.retryAfterMs > 0)
+    const lines = () => proxied.log.split("\n").filter((line) => line.includes("LIMIT_CONNECTIONS"))
+    await until(() => lines().some((line) => line.includes("203.0.113.9")), "the log says who was refused")
+    assert.equal(lines().length, 1, "and says it once")
+    assert.ok(!proxied.log.includes("X-Forwarded-For"), "this one is believed")
     await behind.connect(forwarded("203.0.113.10"))
     // An address that the client put before the proxy's own word is nobody's word.
     await behind.connect(forwarded("203.0.113.9, 203.0.113.11"))
@@ -406,6 +412,37 @@ describe("for those who run it", { concurrency: 4 }, () => {
       assert.equal(again.status, 304, link)
     }
     assert.ok(!/<script(?![^>]*src=)[^>]*>[^<]/.test(page.text), "an inline script")
+  })
+
+  test("the log says who was refused for their origin or their protocol, each once", async (t) => {
+    const own = await serve(t, OPEN)
+    const old = await get(own, "/api/socketio/?EIO=3&transport=polling")
+    assert.equal(old.status, 400)
+    assert.equal(old.body.code, 5, "in that protocol's own words")
+    const headers = { origin: "https://evil.example" }
+    for (let n = 0; n < 3; n++) {
+      await get(own, "/api/socketio/?EIO=3&transport=polling")
+      assert.equal((await get(own, "/api/online-users", { headers })).status, 403)
+    }
+    const lines = (word) => own.log.split("\n").filter((line) => line.includes(word))
+    await until(() => lines("LL-110").length === 1 && lines("LL-104").length > 0)
+    assert.match(lines("LL-104")[0], /INFO.*https:\/\/evil\.example.*ALLOWED_ORIGINS/)
+    assert.equal(lines("LL-104").length, 1)
+    const sandboxed = await get(own, "/api/online-users", { headers: { origin: "null" } })
+    assert.match(sandboxed.body.error, /sandboxed frame/)
+  })
+
+  test("with LOG_FORMAT=json both streams are lines of JSON", async (t) => {
+    // Ended when it says that it is ready.
+    const { stdout, stderr } = await refuses(t, { ...OPEN, LOG_FORMAT: "json" })
+    const [ready, ...more] = stdout.trim().split("\n").map((line) => JSON.parse(line))
+    assert.match(ready.fields.message, /^Lamplight is ready\. Open http:\/\/127\.0\.0\.1:\d+\/chat$/)
+    assert.equal(ready.level, "INFO")
+    assert.ok(!Number.isNaN(Date.parse(ready.timestamp)))
+    assert.deepEqual(more, [])
+    for (const line of stderr.trim().split("\n")) JSON.parse(line)
+    const quiet = await refuses(t, { ...OPEN, LOG_FORMAT: "json", LOG: "off" })
+    assert.match(quiet.stdout, /is ready/, "whatever is logged")
   })
 
   test("every answer carries an id, and takes a plain one that is given", async () => {

@@ -9,6 +9,7 @@ pub mod expiry;
 pub mod http;
 pub mod jwt;
 pub mod metrics;
+pub mod notice;
 pub mod origin;
 pub mod outgoing;
 pub mod passwords;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
 use lamplight::{doctor, token};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -90,11 +91,25 @@ fn serve(settings: &Flags) -> ExitCode {
             Err(error) => return fail(&error.to_string()),
         };
         let address = listener.local_addr().unwrap_or(config.listen);
-        println!("Lamplight is ready. Open http://{address}/chat");
+        println!("{}", ready_line(address, config.log_format));
         lamplight.serve(listener, stop_signal()).await;
         tracing::info!("stopped");
         ExitCode::SUCCESS
     })
+}
+
+/// What standard output gets: where to go. It is a line of JSON where the log is, and shaped like its lines, so that whatever
+/// gathers both streams can read it; and it is said whatever `LOG` leaves out, since a program may wait for it.
+fn ready_line(address: SocketAddr, format: LogFormat) -> String {
+    let sentence = format!("Lamplight is ready. Open http://{address}/chat");
+    match format {
+        LogFormat::Text => sentence,
+        LogFormat::Json => {
+            let timestamp = lamplight_wire::time::format(lamplight::system::wall());
+            let fields = serde_json::json!({ "message": sentence });
+            serde_json::json!({ "timestamp": timestamp, "level": "INFO", "fields": fields, "target": "lamplight" }).to_string()
+        }
+    }
 }
 
 /// Logs go to standard error; standard output says where to go.

@@ -57,6 +57,12 @@ impl Origins {
                     "With AUTH=open this server answers to the names of its own machine, not to {host}. (LL-104: add http://{host} to ALLOWED_ORIGINS.)"
                 )
             }
+            (Some(origin), _) if origin == "null" => {
+                "Pages without an origin of their own may not speak to this server: a browser says `null` for a \
+                 sandboxed frame or a page opened from a file. (LL-104: serve the page over http or https, or give the frame \
+                 allow-same-origin.)"
+                    .to_owned()
+            }
             (origin, _) => {
                 let page = origin.as_deref().unwrap_or("another site").to_owned();
                 format!("Pages of {page} may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)")
@@ -168,6 +174,16 @@ mod tests {
         assert_eq!(judge(&[("host", "x"), ("origin", "null")]), Provenance::Foreign);
         assert_eq!(judge(&[("host", "x"), ("sec-fetch-site", "cross-site")]), Provenance::CrossSite);
         assert_eq!(judge(&[("host", "x"), ("origin", "http://localhost:5173")]), Provenance::Foreign);
+    }
+
+    #[test]
+    fn whoever_is_refused_is_told_what_helps() {
+        let origins = Origins::default();
+        let page = origins.explain(&headers(&[("host", "chat.example"), ("origin", "https://app.example")]));
+        assert!(page.contains("https://app.example") && page.contains("ALLOWED_ORIGINS"), "{page}");
+        // No setting lets it in: any site can be `null`.
+        let null = origins.explain(&headers(&[("host", "chat.example"), ("origin", "null")]));
+        assert!(null.contains("sandboxed frame") && !null.contains("ALLOWED_ORIGINS"), "{null}");
     }
 
     #[test]

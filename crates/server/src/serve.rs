@@ -1,6 +1,7 @@
 //! The accept loop. It is ours because the transport needs the bare TCP stream after an upgrade.
 
 use crate::connections::{ConnectionCounts, Counted};
+use crate::notice;
 use crate::origin::client_address;
 use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use ::http::{Request, Response, StatusCode, Uri};
@@ -73,7 +74,10 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
         let counted = if is_proxy { Ok(None) } else { service.connections.add(peer.ip()) };
         match counted {
             Ok(counted) => serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted),
-            Err(()) => drop(tokio::spawn(turn_away(stream))),
+            Err(()) => {
+                notice::too_many_connections(peer.ip().to_canonical());
+                drop(tokio::spawn(turn_away(stream)));
+            }
         }
     }
     drop(listener);
@@ -129,12 +133,18 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
 }
 
 async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
         if opens_a_session(request.uri()) {
-            match service.sessions.add(client_address(request.headers(), peer, &service.proxies)) {
+            let address = client_address(request.headers(), peer, &service.proxies);
+            notice::old_client(request.uri(), address);
+            match service.sessions.add(address) {
                 Ok(Some(counted)) => drop(request.extensions_mut().insert(ConnectionGuard(Arc::new(counted)))),
                 Ok(None) => {}
-                Err(()) => return too_many_connections(),
+                Err(()) => {
+                    notice::too_many_connections(address);
+                    return too_many_connections();
+                }
             }
         }
         return service.io.handle(request, peer).await.map(Body::new);

@@ -38,7 +38,7 @@ impl Clock for SystemClock {
 
 /// The wall clock. A machine that believes to be before 1970 gets 1970.
 #[allow(clippy::disallowed_methods, reason = "this is the clock behind the Clock port")]
-pub(crate) fn wall() -> Timestamp {
+pub fn wall() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(since.as_millis().try_into().unwrap_or(i64::MAX))
 }

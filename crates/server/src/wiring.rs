@@ -8,6 +8,7 @@ use crate::expiry::Expiries;
 use crate::http::{self, Ready, Site};
 use crate::jwt::TokenVerifier;
 use crate::metrics::{self, Gauges};
+use crate::notice;
 use crate::origin::{Origins, Provenance};
 use crate::passwords::Argon2Passwords;
 use crate::serve::{self, Service};
@@ -196,7 +197,7 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
             Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
             Provenance::CrossSite | Provenance::Foreign => {
                 let why = refusing.origins.explain(&parts.headers);
-                tracing::info!(code = "LL-104", why, "a socket was refused for where it comes from");
+                notice::foreign("a socket", &why);
                 metrics::refused(Code::Forbidden.as_str());
                 Err(Refusal::forbidden(why))
             }

@@ -175,5 +175,7 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
 }
 
 fn foreign(site: &Site, request: &Request) -> Response {
-    refused(&Refusal::new(Code::Forbidden, site.gate.origins.explain(request.headers())))
+    let why = site.gate.origins.explain(request.headers());
+    crate::notice::foreign("a request", &why);
+    refused(&Refusal::new(Code::Forbidden, why))
 }
