@@ -48,6 +48,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
       assert.equal(answer.code, "unauthenticated", name)
       assert.deepEqual(Object.keys(answer).sort(), ["code", "error", "retryable", "success"])
       assert.match(answer.error, /^[A-Z].*\.$/)
+      assert.match(answer.error, /join_user/, "what helps: nobody can sign in here")
       // Nobody is told what is wrong with what they may not ask for.
       assert.equal((await client.ask(name, ["nonsense"])).code, "unauthenticated", name)
     }
@@ -60,6 +61,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     assert.deepEqual(joined.user, { id: a, name: "Asha", avatarUrl: null })
     assert.equal((await client.ask("join_user", somebody("b"))).code, "conflict")
     await client.must("join_user", a)
+    await client.must("user_activity", a)
     assert.equal((await client.ask("authenticate", { token: "x" })).code, "invalid")
   })
 
@@ -369,6 +371,10 @@ describe("AUTH=local", { concurrency: 4 }, () => {
       query = `?query=${encodeURIComponent(name)}&limit=2&cursor=${encodeURIComponent(body.nextCursor)}`
     }
     assert.deepEqual(found.map((one) => one.id).sort(), people.map((one) => one.user.id).sort())
+    // Whatever people call themselves, others find them by the name they sign in with.
+    const { username } = people[1]
+    const byUserName = await get(local, `/api/users?query=${encodeURIComponent(username.toUpperCase())}`, { token })
+    assert.deepEqual(byUserName.body.data.map((one) => one.id), [people[1].user.id])
     assert.deepEqual(Object.keys(found[0]).sort(), ["avatarUrl", "id", "name"])
     for (const query of ["%", "_", "%25%25", "'", '"', "\\"]) {
       const { status, body } = await get(local, `/api/users?query=${encodeURIComponent(query)}`, { token })

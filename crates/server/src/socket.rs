@@ -174,7 +174,8 @@ impl SocketHandler for Door {
         let member = socket.data();
         let asked = if event.name() != "join_user" && member.user().is_none() {
             // Whoever has not said who they are is told so, whatever else may be wrong.
-            Err(member.caller().user().err().unwrap_or_else(Refusal::unauthenticated))
+            // It is so in `open` only, where nobody can sign in.
+            Err(Refusal::new(Code::Unauthenticated, "Say who you are first, by join_user."))
         } else if event.attachments.is_empty() {
             decode::event(event.name(), event.arg(0).unwrap_or("null"))
         } else {
