@@ -373,8 +373,13 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.deepEqual(found.map((one) => one.id).sort(), people.map((one) => one.user.id).sort())
     // Whatever people call themselves, others find them by the name they sign in with.
     const { username } = people[1]
-    const byUserName = await get(local, `/api/users?query=${encodeURIComponent(username.toUpperCase())}`, { token })
-    assert.deepEqual(byUserName.body.data.map((one) => one.id), [people[1].user.id])
+    const byUserName = await get(local, `/api/users?query=${encodeURIComponent(username.toUpperCase())}`, {
+      token,
+    })
+    assert.deepEqual(
+      byUserName.body.data.map((one) => one.id),
+      [people[1].user.id],
+    )
     assert.deepEqual(Object.keys(found[0]).sort(), ["avatarUrl", "id", "name"])
     for (const query of ["%", "_", "%25%25", "'", '"', "\\"]) {
       const { status, body } = await get(local, `/api/users?query=${encodeURIComponent(query)}`, { token })

@@ -32,7 +32,10 @@ test("the doctor sees that another server has the data", async (t) => {
   const { code, findings, text } = await examine(server, "--listen", "127.0.0.1:1")
   assert.equal(code, 1, text)
   const failed = findings.filter((finding) => finding.level === "fail")
-  assert.ok(failed.some((finding) => /in use by a Lamplight/.test(finding.seen)), text)
+  assert.ok(
+    failed.some((finding) => /in use by a Lamplight/.test(finding.seen)),
+    text,
+  )
   const known = await examine(server, "--listen", `127.0.0.1:${server.port}`)
   assert.equal(known.code, 0, known.text)
   await server.stop()

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
-import { OPEN, SERVER_KEY, refuses, serve } from "./support/server.mjs"
+import { OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const server = await serve({ after }, { ...OPEN, SERVER_KEY })
@@ -359,15 +359,24 @@ describe("for those who run it", { concurrency: 4 }, () => {
     assert.ok(body.info.license.identifier)
     const online = body.components.schemas.OnlineAnswer
     const counted = (await get(server, "/api/online-users?countOnly=true")).body
-    for (const key of online.required) assert.ok(key in counted, `${key} is required, and not there with countOnly`)
+    for (const key of online.required)
+      assert.ok(key in counted, `${key} is required, and not there with countOnly`)
     assert.ok(online.properties.data)
     assert.deepEqual(
       body.paths["/api/online-users"].get.security.map((needs) => Object.keys(needs)),
       [[], ["bearer"], ["cookie"]],
     )
     const takes = (method, path) => body.paths[path][method].parameters.map((one) => `${one.in} ${one.name}`)
-    for (const path of ["/api/online-users", CHATS, "/api/users", "/api/privatechat/messages/{conversationId}"])
-      assert.ok(["header X-User-Id", "query userId"].every((one) => takes("get", path).includes(one)), path)
+    for (const path of [
+      "/api/online-users",
+      CHATS,
+      "/api/users",
+      "/api/privatechat/messages/{conversationId}",
+    ])
+      assert.ok(
+        ["header X-User-Id", "query userId"].every((one) => takes("get", path).includes(one)),
+        path,
+      )
     for (const one of ["header X-User-Id", "header X-Socket-Id"]) assert.ok(takes("post", SEND).includes(one))
     assert.ok(takes("post", `${CHATS}/{id}/read`).includes("header X-User-Id"))
     assert.ok(!takes("put", "/api/users/{id}").includes("header X-User-Id"), "that takes the server key")
@@ -435,7 +444,10 @@ describe("for those who run it", { concurrency: 4 }, () => {
   test("with LOG_FORMAT=json both streams are lines of JSON", async (t) => {
     // Ended when it says that it is ready.
     const { stdout, stderr } = await refuses(t, { ...OPEN, LOG_FORMAT: "json" })
-    const [ready, ...more] = stdout.trim().split("\n").map((line) => JSON.parse(line))
+    const [ready, ...more] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
     assert.match(ready.fields.message, /^Lamplight is ready\. Open http:\/\/127\.0\.0\.1:\d+\/chat$/)
     assert.equal(ready.level, "INFO")
     assert.ok(!Number.isNaN(Date.parse(ready.timestamp)))
