@@ -193,7 +193,9 @@ impl Modify for Callers {
                     continue;
                 }
                 let parameters = operation.parameters.get_or_insert_default();
-                parameters.push(said("X-User-Id", ParameterIn::Header, "With `AUTH=open`: who asks. In other modes the token says it."));
+                let what = "With `AUTH=open`: who asks. In other modes a check: a request that names somebody else than its token proves is \
+                            `unauthenticated`.";
+                parameters.push(said("X-User-Id", ParameterIn::Header, what));
                 if is_read {
                     let what = "With `AUTH=open`: who asks, where no `X-User-Id` says it.";
                     parameters.push(said("userId", ParameterIn::Query, what));
