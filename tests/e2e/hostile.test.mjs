@@ -446,7 +446,9 @@ describe("a hostile user", () => {
     const before = await server.memory()
     for (let n = 0; n < 500; n++) client.socket.emit("sync", { conversations: { [id]: 0 } })
     const answer = await client.ask("sync", { conversations: { [id]: 0 } })
-    assert.equal(answer.conversations?.[id].entries.length ?? 200, 200)
+    // A limit on sends or on questions may refuse it; what is answered is bounded in bytes.
+    const page = answer.conversations?.[id]
+    if (page) assert.ok(page.entries.length > 100 && page.hasMore === page.entries.length < 200)
     const grown = ((await server.memory()) - before) / MIB
     t.diagnostic(`memory grew by ${grown.toFixed(1)} MiB`)
     assert.ok(grown < 120, `${grown} MiB`)
