@@ -22,8 +22,9 @@ pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
 /// How many profiles are remembered as introduced already, so that a request does not write what it wrote before.
 const INTRODUCED_AT_MOST: usize = 10_000;
 
-/// In how many shares the users take turns.
-const TURNS: usize = 64;
+/// In how many shares the users take turns. More than one commit takes, so that in a storm of joins commits are full though each
+/// share waits for its own.
+const TURNS: usize = 1024;
 
 /// What the use cases stand on.
 #[derive(Clone)]
@@ -103,7 +104,7 @@ pub struct Handler {
     pub(crate) delivered: Delivered,
     introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
     /// One for a share of the users: see [`Handler::in_turn`].
-    turns: [tokio::sync::Mutex<()>; TURNS],
+    turns: Box<[tokio::sync::Mutex<()>]>,
     /// Who looks at everyone in the directory, one at a time: the store has few readers, and sign-ins wait for them too.
     pub(crate) searching: Arc<Semaphore>,
 }
@@ -118,7 +119,7 @@ impl Handler {
             delivered: Delivered::default(),
             introduced: Mutex::default(),
             searching: Arc::new(Semaphore::new(1)),
-            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
             ports,
             settings,
         }
