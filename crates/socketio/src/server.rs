@@ -1,6 +1,7 @@
 //! A server: its parts, how it is built, and what can be asked of it.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     net::SocketAddr,
     sync::{
         Arc,
@@ -59,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) admission: Admission,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
+    words: RandomState,
     broadcast_acks: AtomicU64,
     polling: AtomicUsize,
     websocket: AtomicUsize,
@@ -171,6 +173,7 @@ impl Builder {
                 admission,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
+                words: RandomState::new(),
                 broadcast_acks: AtomicU64::new(0),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
@@ -267,6 +270,11 @@ impl Server {
     /// Ends the connection that has waited longest for its first namespace. False if there is none.
     pub(crate) fn displace_longest_waiting(&self) -> bool {
         std::iter::from_fn(|| self.timers.take_waiting()).any(|key| self.registry.get(key).is_some_and(|session| session.displace()))
+    }
+
+    /// Tells an `auth` from others, without keeping it.
+    pub(crate) fn word(&self, auth: Option<&str>) -> u64 {
+        self.words.hash_one(auth)
     }
 
     pub(crate) fn sweep_pause(&self) -> Duration {

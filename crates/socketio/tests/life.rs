@@ -192,12 +192,12 @@ impl ReferenceStateMachine for Model {
         let Self { open: Some(open), log, next, received } = &mut state else { return state };
         match *step {
             Step::Join(at) => {
-                if open.is_in(at) {
-                    log.push("disconnected: client namespace disconnect".to_owned());
-                }
-                open.places[at] = Place::In;
                 open.queued.push(prefix("40", at));
-                log.extend(["connect ".to_owned(), "connected".to_owned()]);
+                // Who asks again gets the same answer again.
+                if !open.is_in(at) {
+                    open.places[at] = Place::In;
+                    log.extend(["connect ".to_owned(), "connected".to_owned()]);
+                }
             }
             Step::Leave(at) => {
                 if open.is_in(at) {

@@ -136,6 +136,21 @@ async fn a_namespace_can_be_left_and_joined_again() {
 }
 
 #[tokio::test]
+async fn who_asks_again_gets_the_same_answer() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::open(fixture.addr).await;
+    // Node's client asks twice where `connect()` is called twice, and may speak after the first answer. It also asks again after it has
+    // given up before it was answered, and hears only the second one.
+    ws.send("40").await;
+    let answer = ws.text().await;
+    ws.send("40").await;
+    ws.send("42[\"message\"]").await;
+    assert_eq!(ws.text().await, answer);
+    assert_eq!(ws.text().await, "42[\"message-back\"]");
+    assert_eq!(fixture.echo.sockets.lock().len(), 1);
+}
+
+#[tokio::test]
 async fn who_asks_anew_gives_up_what_they_had_asked_for() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;

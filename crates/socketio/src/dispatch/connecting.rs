@@ -23,13 +23,25 @@ pub(super) struct Connecting {
 impl Dispatch {
     pub(super) fn connect(&mut self, session: &Arc<Session>, name: &str, auth: Option<&str>) -> Outcome {
         let server = &session.server;
+        let word = server.word(auth);
         let namespace = match self.find(name) {
-            // In it, or on the way in. Node's client says nothing when it gives up before it was answered, and then asks anew, as somebody
-            // else perhaps: what it asked for before is over.
             Some(at) => {
+                // In it, or on the way in. Node's client asks twice where `connect()` is called twice, and goes by the first answer. It also
+                // asks anew, after it has given up before it was answered, of which it says nothing: then it listens from now on only. Both
+                // are content with the same answer once more, unless it is somebody else that asks by now: what was asked for before is over.
+                let entry = &self.entries[at];
+                match &entry.state {
+                    State::Connecting if entry.word == word => return Ok(()),
+                    State::Open(socket) if entry.word == word && !socket.has_left() => {
+                        let _ = session.send(&socket.answer(), None);
+                        return Ok(());
+                    }
+                    _ => {}
+                }
                 self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
                 let entry = &mut self.entries[at];
                 entry.state = State::Connecting;
+                entry.word = word;
                 let namespace = entry.namespace.clone();
                 self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &namespace));
                 namespace
@@ -49,7 +61,7 @@ impl Dispatch {
                     return Ok(());
                 };
                 self.entries.reserve_exact(1);
-                self.entries.push(Entry { namespace: namespace.clone(), state: State::Connecting });
+                self.entries.push(Entry { namespace: namespace.clone(), state: State::Connecting, word });
                 namespace
             }
         };

@@ -43,6 +43,8 @@ pub(crate) struct Dispatch {
 struct Entry {
     namespace: Arc<dyn AnyNamespace>,
     state: State,
+    /// Of the `auth` that it was asked for with.
+    word: u64,
 }
 
 enum State {

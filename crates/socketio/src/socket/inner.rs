@@ -60,6 +60,8 @@ struct Acks {
 pub(crate) trait AnySocket: Send + Sync {
     /// Answers the CONNECT. False if another connection has taken the socket meanwhile, or its time has run out.
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
+    /// The answer to a CONNECT.
+    fn answer(&self) -> Packet;
     fn connected(self: Arc<Self>, recovered: bool);
     fn event(
         self: Arc<Self>,
@@ -232,12 +234,11 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
 
 impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool {
-        let (name, id) = (self.namespace.name(), self.id.as_str());
-        let (pid, recovering) = match &self.link {
-            Link::Fixed(_) => (None, None),
-            Link::Recovering(recovering) => (Some(recovering.pid.as_str()), Some(recovering)),
+        let (name, answer) = (self.namespace.name(), self.answer());
+        let recovering = match &self.link {
+            Link::Fixed(_) => None,
+            Link::Recovering(recovering) => Some(recovering),
         };
-        let answer = Packet::connected(name, id, pid);
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
                 let resumed = recovering.resume(session, after, &answer);
@@ -258,6 +259,14 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 true
             }
         }
+    }
+
+    fn answer(&self) -> Packet {
+        let pid = match &self.link {
+            Link::Fixed(_) => None,
+            Link::Recovering(recovering) => Some(recovering.pid.as_str()),
+        };
+        Packet::connected(self.namespace.name(), self.id.as_str(), pid)
     }
 
     fn connected(self: Arc<Self>, recovered: bool) {
