@@ -107,7 +107,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       outbox.kick(true)
       if (!list.loaded()) await list.refresh().catch(list.refreshSoon)
       // A name or a member may have changed meanwhile, which is no entry of a log.
-      else clock.after(2_000 + 8_000 * random(), list.refreshSoon)
+      else {
+        cancelNews()
+        cancelNews = clock.after(2_000 + 8_000 * random(), list.refreshSoon)
+      }
       if (!isCurrent()) return
       await catchUp.everything(isCurrent)
       marks.flush()
@@ -143,6 +146,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   })
 
   let closed = false
+  let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
@@ -365,6 +369,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     close() {
       drafts.flush()
       closed = true
+      cancelNews()
       connection.close()
       poll.stop()
       identity.abort()
