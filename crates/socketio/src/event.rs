@@ -35,7 +35,8 @@ impl Event {
         Self { name, args: parts.args.clone(), text, attachments, ack }
     }
 
-    /// The event's name.
+    /// The event's name. A name that is a number, which Node allows too, is the text that JavaScript makes of it: `42` for `42`, `42.0` and
+    /// `4.2e1`, so that it is one event with the name `"42"`, as it is for a listener in Node.
     pub fn name(&self) -> &str {
         match &self.name {
             Name::Plain(range) => &self.text[range.clone()],

@@ -267,7 +267,7 @@ async fn socketio_packets_that_no_client_sends() {
         "40/custom,[]".to_owned(),
         "42".to_owned(),
         "42[]".to_owned(),
-        "42[1,2]".to_owned(),
+        "42[true,2]".to_owned(),
         "42[null]".to_owned(),
         "42[{\"a\":1}]".to_owned(),
         "42{\"0\":\"a\"}".to_owned(),
@@ -326,6 +326,25 @@ async fn event_names_that_are_reserved() {
     ws.send("42[\"message\",\"disconnect\"]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",\"disconnect\"]");
     assert!(fixture.log.lines().contains(&"event Connect ".to_owned()));
+}
+
+#[tokio::test]
+async fn s5_event_names_that_are_numbers_are_the_text_that_javascript_makes_of_them() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    for text in ["42[42,1]", "42[42.0]", "42[-0,\"x\"]", "427[1e21]", "451-[0.5,{\"_placeholder\":true,\"num\":0}]"] {
+        ws.send(text).await;
+    }
+    ws.send_binary(&[1]).await;
+    ws.send("42[\"message\",3]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",3]");
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.post("42[17]\u{1e}42[\"message\",4]").await.body, "ok");
+    assert_eq!(poller.poll().await.body, "42[\"message-back\",4]");
+    let events: Vec<_> = fixture.log.lines().into_iter().filter(|line| line.starts_with("event")).collect();
+    let binary = "event 0.5 {\"_placeholder\":true,\"num\":0}";
+    assert_eq!(events[..5], ["event 42 1", "event 42 ", "event 0 \"x\"", "event 1e+21 ", binary]);
+    assert_eq!(events[6], "event 17 ");
 }
 
 #[tokio::test]

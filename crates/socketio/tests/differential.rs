@@ -108,7 +108,10 @@ fn text(chance: &mut Chance) -> String {
         (_, 1) => {}
         ("3" | "6", _) => list(chance, 3, &mut text),
         _ => {
-            let _ = write!(text, "[\"{}\"", chance.pick(&STRINGS));
+            let _ = match chance.next(5) {
+                0 => write!(text, "[{}", chance.pick(&NUMBERS)),
+                _ => write!(text, "[\"{}\"", chance.pick(&STRINGS)),
+            };
             for _ in 0..chance.next(4) {
                 text.push(',');
                 value(chance, 3, &mut text);
@@ -139,8 +142,10 @@ fn taken(text: &str) -> Value {
         Ok(Incoming::Disconnect { namespace }) => {
             json!({ "kind": "disconnect", "nsp": namespace, "id": null, "attachments": 0, "data": null })
         }
-        Ok(Incoming::Event { namespace, ack, text, attachments, .. }) => {
-            json!({ "kind": "event", "nsp": namespace, "id": ack.map(|id| id.to_string()), "attachments": attachments, "data": text })
+        Ok(Incoming::Event { namespace, ack, text, attachments, parts }) => {
+            let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]);
+            let id = ack.map(|id| id.to_string());
+            json!({ "kind": "event", "nsp": namespace, "id": id, "attachments": attachments, "data": text, "name": name })
         }
         Ok(Incoming::Ack { namespace, id, args, attachments }) => {
             json!({ "kind": "ack", "nsp": namespace, "id": id.to_string(), "attachments": attachments, "data": format!("[{args}]") })

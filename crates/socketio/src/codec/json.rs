@@ -11,28 +11,37 @@ pub const MAX_NESTING: usize = 127;
 /// Where the parts of an event stand in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventParts {
-    /// The name, without its quotes.
+    /// The name: a string without its quotes, or a number.
     pub name: Range<usize>,
-    /// The name as it reads, if there is an escape in it.
+    /// The name as it reads, if that is not what stands in the text: a string with an escape in it, or a number that JavaScript writes in
+    /// another way ([`super::number::to_text`]).
     pub escaped_name: Option<String>,
     /// The arguments after the name, without brackets.
     pub args: Range<usize>,
 }
 
 /// Takes `["name", ...]` apart. `None` if it is not well-formed, nests deeper than `max_nesting`, or the first element is
-/// no string.
+/// neither a string nor a number.
 pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
     let bytes = text.as_bytes();
     let inner = array(text, max_nesting)?;
-    let quote = space(bytes, inner.start);
-    if bytes.get(quote) != Some(&b'"') {
-        return None;
-    }
-    let end = string(bytes, quote)?;
-    let name = quote + 1..end - 1;
-    let escaped_name = match memchr::memchr(b'\\', &bytes[name.clone()]) {
-        Some(_) => Some(serde_json::from_str(&text[quote..end]).ok()?),
-        None => None,
+    let start = space(bytes, inner.start);
+    let (name, escaped_name, end) = match bytes.get(start)? {
+        b'"' => {
+            let end = string(bytes, start)?;
+            let name = start + 1..end - 1;
+            let escaped_name = match memchr::memchr(b'\\', &bytes[name.clone()]) {
+                Some(_) => Some(serde_json::from_str(&text[start..end]).ok()?),
+                None => None,
+            };
+            (name, escaped_name, end)
+        }
+        b'-' | b'0'..=b'9' => {
+            let end = number(bytes, start)?;
+            let escaped_name = super::number::to_text(&text[start..end]).filter(|name| *name != text[start..end]);
+            (start..end, escaped_name, end)
+        }
+        _ => return None,
     };
     let after = space(bytes, end);
     let args = if bytes[after] == b',' { space(bytes, after + 1)..inner.end } else { inner.end..inner.end };
@@ -326,7 +335,11 @@ mod tests {
         let parts = event("[\"x\"]", 127).unwrap();
         assert_eq!(parts.args, 4..4);
         assert_eq!(event("[\"\\u0061b\"]", 127).unwrap().escaped_name.as_deref(), Some("ab"));
-        for bad in ["", "[]", "[1]", "[null]", "{}", "[\"a\"", "[\"a\",]", "[\"a\"]]", "[\"a\" 1]", "[\"\\ud800\"]", "x"] {
+        let numbered = "[ -1.50 , 2]";
+        let parts = event(numbered, 127).unwrap();
+        assert_eq!((parts.escaped_name.as_deref(), &numbered[parts.args]), (Some("-1.5"), "2"));
+        assert_eq!(event("[7]", 127), Some(EventParts { name: 1..2, escaped_name: None, args: 2..2 }));
+        for bad in ["", "[]", "[-]", "[01]", "[null]", "{}", "[\"a\"", "[\"a\",]", "[\"a\"]]", "[\"a\" 1]", "[\"\\ud800\"]", "x"] {
             assert_eq!(event(bad, 127), None, "{bad}");
         }
     }

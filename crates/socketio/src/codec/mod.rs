@@ -11,5 +11,6 @@ pub mod json;
 pub mod message;
 #[cfg(feature = "msgpack")]
 pub mod msgpack;
+pub mod number;
 pub mod packet;
 pub mod payload;

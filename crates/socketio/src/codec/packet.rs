@@ -196,7 +196,7 @@ mod tests {
             ("2", Payload),
             ("2[]", Payload),
             ("2{}", Payload),
-            ("2[1]", Payload),
+            ("2[true]", Payload),
             ("2[\"a\"]x", Payload),
             ("2[{\"a\":1}]", Payload),
             ("3[]", AckId),

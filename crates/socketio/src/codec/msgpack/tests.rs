@@ -85,6 +85,15 @@ fn every_value_becomes_what_javascript_writes_for_it() {
 }
 
 #[test]
+fn s5_a_name_may_be_a_number() {
+    for (data, name) in [(&b"\x91\x07"[..], "7"), (b"\x91\xCB\x3F\xE0\0\0\0\0\0\0", "0.5"), (b"\x92\xD0\xEF\x01", "-17")] {
+        let message = Bytes::from([b"\x83\xA4type\x02\xA3nsp\xA1/\xA4data", data].concat());
+        let Ok(Incoming::Event { text, parts, .. }) = decode(&message, 10, 127) else { panic!("{name}") };
+        assert_eq!(&text[parts.name], name);
+    }
+}
+
+#[test]
 fn refuses_what_no_client_sends() {
     use PacketError::*;
     for (message, error) in [
@@ -123,7 +132,7 @@ fn refuses_what_no_client_sends() {
         (b"\xC0", Payload),
         (b"\x80", Payload),
         (b"\x90", Payload),
-        (b"\x91\x01", Payload),
+        (b"\x91\xC3", Payload),
         (b"\x91\xC4\x01e", Payload),
         (b"\x91\xA7connect", ReservedName),
         (b"\x91\xAEremoveListener", ReservedName),
