@@ -90,10 +90,10 @@ export async function until(look: () => Promise<boolean> | boolean, within = 5_0
   }
 }
 
-export function launch(): Promise<Browser> {
+export function launch(...more: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
+    args: [...more, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",

@@ -235,10 +235,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     people.happened({ type: "changes", changes: [{ type, ...said } as PresenceChange] })
   }
 
-  /** Tells the page, and whether it is the one of this person's tabs that should make a sound. */
+  /** Calls the listeners, and says whether this is the one of the person's tabs that should make a sound. */
   async function announce(message: Message): Promise<void> {
     if (!listeners.size) return
     let alone = false
+    const tell = () => {
+      // Each on its own, so that one that throws does not keep the message from the others.
+      for (const listener of [...listeners]) queueMicrotask(() => listener(message, alone))
+    }
     // Held for a moment, so that the tabs that hear of it a little later find it taken.
     const claim = core.withLock(
       `lamplight:told:${scope}:${message.id}`,
@@ -249,9 +253,6 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       },
       true,
     )
-    const tell = () => {
-      for (const listener of [...listeners]) listener(message, alone)
-    }
     await claim.catch(() => {})
     if (!alone) tell()
   }

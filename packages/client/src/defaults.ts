@@ -22,23 +22,55 @@ export function randomId(): string {
 }
 
 /**
- * A lock of all tabs of this browser; none where Web Locks are missing (pages without TLS). Two tabs may then send the same
- * item: with the same id, and each in order, so that the server stores it once.
+ * A lock of all tabs of this browser. Where Web Locks are missing (pages without TLS) or refused (sandboxed frames), each tab works by
+ * itself: two may then send the same item, with the same id and each in order, so that the server stores it once.
  */
 export function browserLock(): WithLock {
-  const locks = globalThis.navigator?.locks
-  return (name, work, ifAvailable = false) =>
-    locks ? locks.request(name, { ifAvailable }, (lock) => (lock ? work() : undefined)) : work()
+  return async (name, work, ifAvailable = false) => {
+    let began = false
+    try {
+      const locks = globalThis.navigator?.locks
+      if (locks)
+        return await locks.request(name, { ifAvailable }, (lock) => {
+          began = true
+          return lock ? work() : undefined
+        })
+    } catch (thrown) {
+      if (began) throw thrown
+    }
+    return ifAvailable && !isFirst(name) ? undefined : work()
+  }
 }
 
-/** The other tabs of this browser. */
+const CLAIMS = "lamplight:claims"
+const CLAIM_LASTS_MS = 5_000
+
+/** Whether no other tab has claimed this name within the last moments. Without Web Locks this is the nearest thing to an election. */
+function isFirst(name: string): boolean {
+  try {
+    if (typeof document === "undefined") return true
+    const now = Date.now()
+    const claims = Object.entries<number>(JSON.parse(localStorage.getItem(CLAIMS) ?? "{}"))
+    const fresh = claims.filter(([, at]) => Math.abs(now - at) < CLAIM_LASTS_MS)
+    if (fresh.some(([claimed]) => claimed === name)) return false
+    localStorage.setItem(CLAIMS, JSON.stringify(Object.fromEntries([...fresh, [name, now]])))
+  } catch {
+    // Without storage each tab decides for itself.
+  }
+  return true
+}
+
+/** The other tabs of this browser. A browser may refuse the channel to a sandboxed frame. */
 export function browserChannel(name: string, receive: (message: unknown) => void): Channel {
-  if (typeof BroadcastChannel === "undefined") return { post() {}, close() {} }
-  const channel = new BroadcastChannel(name)
-  channel.onmessage = (event) => receive(event.data)
-  // In Node an open channel would keep the process.
-  ;(channel as { unref?: () => void }).unref?.()
-  return { post: (message) => channel.postMessage(message), close: () => channel.close() }
+  try {
+    const channel = new BroadcastChannel(name)
+    channel.onmessage = (event) => receive(event.data)
+    // In Node an open channel would keep the process.
+    ;(channel as { unref?: () => void }).unref?.()
+    return { post: (message) => channel.postMessage(message), close: () => channel.close() }
+  } catch {
+    return { post() {}, close() {} }
+  }
 }
 
 /** Without input for this long, the person is idle. */

@@ -3,6 +3,7 @@ import { memo, useEffect, useState } from "react"
 import { tokenise } from "../logic/tokens"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
+import { copyText } from "../ui/clipboard"
 import { tellFailure } from "../ui/failure"
 
 /** A message's words: text as typed, links that can be followed safely, code that keeps its shape. */
@@ -41,7 +42,7 @@ function CodeBlock({ text }: { text: string }) {
 
   async function copy() {
     try {
-      await navigator.clipboard.writeText(text)
+      await copyText(text)
       setCopied(true)
     } catch (thrown) {
       tellFailure(words.message.copyFailed, thrown)

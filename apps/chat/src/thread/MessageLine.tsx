@@ -10,6 +10,7 @@ import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { copyText } from "../ui/clipboard"
 import { reason, tellFailure } from "../ui/failure"
 import { Content } from "./Content"
 import { EditFailed } from "./EditFailed"
@@ -122,7 +123,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
 
   async function copy() {
     try {
-      await navigator.clipboard.writeText(message.content)
+      await copyText(message.content)
       toast(words.message.copied)
     } catch (thrown) {
       tellFailure(words.message.copyFailed, thrown)

@@ -1,0 +1,104 @@
+/** Pages without TLS on a LAN, sandboxed frames and Node: what browsers give to secure contexts only is missing. */
+import { afterEach, describe, expect, test, vi } from "vitest"
+import { browserChannel, browserLock, randomId } from "../src/defaults.js"
+import type { Message } from "../src/wire.js"
+import { makeTab, makeWorld } from "./support/harness.js"
+
+/** Storage as all tabs of a browser share it. */
+function stubPage() {
+  const values = new Map<string, string>()
+  vi.stubGlobal("document", {})
+  vi.stubGlobal("localStorage", {
+    getItem: (key: string) => values.get(key) ?? null,
+    setItem: (key: string, value: string) => void values.set(key, value),
+  })
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
+
+async function hear(withLock: ReturnType<typeof browserLock>) {
+  const world = makeWorld()
+  world.server.addRoom("7", "me", "asha")
+  const tabs = [makeTab(world, { withLock }), makeTab(world, { withLock })]
+  const heard: [string, boolean][][] = []
+  for (const { client } of tabs) {
+    const own: [string, boolean][] = []
+    client.onMessage((message: Message, alone) => own.push([message.content, alone]))
+    heard.push(own)
+    client.retain()
+  }
+  await world.clock.advance(1_000)
+  world.server.say("7", "asha", "hello")
+  await world.clock.advance(10_000)
+  for (const { client } of tabs) client.close()
+  return heard
+}
+
+describe("F21 where APIs of secure contexts are missing", () => {
+  test("F21 onMessage hears of a message without navigator.locks", async () => {
+    vi.stubGlobal("navigator", { onLine: true })
+    expect(await hear(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
+  })
+
+  test("F21 47 without navigator.locks still one tab alone makes the sound", async () => {
+    vi.stubGlobal("navigator", { onLine: true })
+    stubPage()
+    expect((await hear(browserLock())).flat().map(([, alone]) => alone)).toEqual([true, false])
+  })
+
+  test("F21 locks that are there and refused (a sandboxed frame) are gone on without", async () => {
+    const request = () => Promise.reject(new DOMException("denied", "SecurityError"))
+    vi.stubGlobal("navigator", { onLine: true, locks: { request } })
+    expect(await hear(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
+  })
+
+  test("a lock's work that fails fails once, and is not done again", async () => {
+    const locks = { request: (_name: string, _options: object, work: (lock: object) => unknown) => work({}) }
+    vi.stubGlobal("navigator", { locks })
+    let runs = 0
+    const work = async () => {
+      runs++
+      throw new Error("no")
+    }
+    await expect(browserLock()("one", work)).rejects.toThrow("no")
+    expect(runs).toBe(1)
+  })
+
+  test("F21 a channel that is missing or refused is gone on without; ids need no randomUUID", () => {
+    for (const channel of [undefined, vi.fn().mockThrow(new DOMException("denied", "SecurityError"))]) {
+      vi.stubGlobal("BroadcastChannel", channel)
+      const made = browserChannel("lamplight", () => {})
+      made.post({})
+      made.close()
+    }
+    vi.stubGlobal("crypto", { getRandomValues: crypto.getRandomValues.bind(crypto) })
+    expect(randomId()).toHaveLength(36)
+  })
+
+  test("a listener that throws does not keep the message from the others", async () => {
+    const world = makeWorld()
+    world.server.addRoom("7", "me", "asha")
+    const { client } = makeTab(world)
+    const thrown: unknown[] = []
+    const catchThem = (error: unknown) => thrown.push(error)
+    const heard = vi.fn()
+    client.onMessage(() => {
+      throw new Error("a mistake of the page's")
+    })
+    client.onMessage(heard)
+    client.retain()
+    await world.clock.advance(1_000)
+    const others = process.listeners("uncaughtException")
+    process.removeAllListeners("uncaughtException")
+    process.on("uncaughtException", catchThem)
+    world.server.say("7", "asha", "hello")
+    await world.clock.advance(1_000)
+    process.removeAllListeners("uncaughtException")
+    for (const other of others) process.on("uncaughtException", other)
+    expect(heard).toHaveBeenCalledTimes(1)
+    expect(thrown).toHaveLength(1)
+    client.close()
+  })
+})
