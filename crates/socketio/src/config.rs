@@ -19,6 +19,10 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// How long the body of a polling POST may take to arrive. Default 20 s.
     pub body_timeout: Duration,
+    /// How long bytes may wait for a client that takes none of them. Past it the client is cut off with
+    /// [`crate::DisconnectReason::SlowReader`]; one that reads slowly, but reads, is not. [`crate::Serve`] holds answers over HTTP to the
+    /// same limit. `None` for no limit. Default 20 s.
+    pub write_timeout: Option<Duration>,
     /// Bytes in one WebSocket message or one polling payload, counted while reading. Default 1,000,000.
     pub max_payload: usize,
     /// Bytes that may wait for one client. What would pass it cuts the client off with
@@ -78,6 +82,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(45),
             upgrade_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            write_timeout: Some(Duration::from_secs(20)),
             max_payload: 1_000_000,
             max_queue_bytes: 1_000_000,
             max_attachments: 10,

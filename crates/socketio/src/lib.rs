@@ -94,6 +94,7 @@ mod sweep;
 mod sync;
 mod upgrade;
 mod websocket;
+mod write_timeout;
 
 pub use body::Body;
 pub use broadcast::{Adapter, Broadcast, Target};
@@ -113,6 +114,7 @@ pub use server::{Builder, Connections, SocketIo};
 pub use socket::{AckError, EmitError, Socket};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
+pub use write_timeout::WriteTimeout;
 
 #[doc = include_str!("../FROM-NODE.md")]
 pub mod from_node {}

@@ -14,6 +14,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::WriteTimeout;
+
 /// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of an idle connection.
 pub(crate) enum Stream {
     Tcp(TcpStream),
@@ -28,20 +30,25 @@ impl Stream {
     /// Waits for hyper to let go of the connection; gives its stream and what had been read of it too early.
     pub(crate) async fn take(on_upgrade: OnUpgrade) -> Result<(Self, Bytes), hyper::Error> {
         let upgraded = match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
-            Ok(Parts { io, read_buf, .. }) => {
-                let tcp = io.into_inner();
-                // Packets are small and gathered already; waiting to gather more would only delay them.
-                let _ = tcp.set_nodelay(true);
-                return Ok((Self::Tcp(tcp), read_buf));
-            }
+            Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner()), read_buf)),
+            Err(upgraded) => upgraded,
+        };
+        let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner().into_inner()), read_buf)),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]
-        let upgraded = match upgraded.downcast::<TokioIo<tokio_rustls::server::TlsStream<TcpStream>>>() {
-            Ok(Parts { io, read_buf, .. }) => return Ok((Self::Other(Box::new(io.into_inner())), read_buf)),
+        let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<tokio_rustls::server::TlsStream<TcpStream>>>>() {
+            Ok(Parts { io, read_buf, .. }) => return Ok((Self::Other(Box::new(io.into_inner().into_inner())), read_buf)),
             Err(upgraded) => upgraded,
         };
         Ok((Self::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()))
+    }
+
+    fn tcp(tcp: TcpStream) -> Self {
+        // Packets are small and gathered already; waiting to gather more would only delay them.
+        let _ = tcp.set_nodelay(true);
+        Self::Tcp(tcp)
     }
 
     /// Passes on what the stream may hold on to of what was written (TLS does, TCP does not). False if it cannot for now.

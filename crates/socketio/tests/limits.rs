@@ -297,6 +297,23 @@ async fn an_answer_that_is_not_read_is_not_kept_for_ever() {
 }
 
 #[tokio::test]
+async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeout() {
+    let limit = Duration::from_millis(150);
+    let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
+    let config = Config { max_queue_bytes, write_timeout: Some(limit), ..config() };
+    // The limit on idle connections, which bounds a whole answer, does not come into it.
+    let fixture = start_serve(config, |serve| serve.idle_timeout(PATIENCE * 10)).await;
+    let polling = Poller::join(fixture.addr).await;
+    fixture.echo.sockets.lock()[0].emit("big", &big).unwrap();
+    let mut stream = TcpStream::connect(fixture.addr).await.unwrap();
+    stream.write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes()).await.unwrap();
+    tokio::time::sleep(limit * 4).await;
+    let mut some = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut some)).await.expect("closed in time");
+    assert!(some.len() < big.len(), "only what the system had taken came");
+}
+
+#[tokio::test]
 async fn heads_are_limited_in_lines_and_bytes() {
     let fixture = start_serve(config(), |serve| serve.max_headers(10).max_head_bytes(8192)).await;
     let many = "X: x\r\n".repeat(10);

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{Limits, Waiting};
 use crate::{
-    Body, Rejection, SocketIo,
+    Body, Rejection, SocketIo, WriteTimeout,
     admission::Addresses,
     request::{self, reject},
 };
@@ -122,6 +122,8 @@ impl Connection {
             let connection = connection.clone();
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
+        // An answer that nobody reads is not kept for ever.
+        let stream = WriteTimeout::new(stream, self.shared.io.server.config.write_timeout);
         let mut speaking = pin!(self.shared.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
         // Not set anew for each request: it looks, and sleeps again.
         let limits = &self.shared.limits;
