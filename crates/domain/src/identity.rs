@@ -110,6 +110,10 @@ id!(
     /// One live connection of a user: a tab, a phone. The same text as its socket's public id.
     SessionId
 );
+id!(
+    /// The store's generation: another one when the store went back in time, so that clients drop what they hold of it.
+    Generation
+);
 
 /// What others see of a person besides their presence.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, direct_key};
-use lamplight_domain::identity::{ConversationId, SessionId, UserId};
+use lamplight_domain::identity::{ConversationId, Generation, SessionId, UserId};
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{AppendError, Appended, History, Marked, Messages, Page, Range, StoreError, Stored, SyncPage};
+use lamplight_usecases::ports::{AppendError, Appended, Have, History, Marked, Messages, Page, Range, StoreError, Stored, SyncPage};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -30,9 +30,13 @@ impl Messages for SqliteStore {
         self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit)).await
     }
 
-    async fn sync(&self, caller: &UserId, have: &[(ConversationId, u64)], limit: usize) -> Stored<Vec<Option<SyncPage>>> {
+    fn generation(&self) -> Generation {
+        self.generation.clone()
+    }
+
+    async fn sync(&self, caller: &UserId, have: &[Have], limit: usize) -> Stored<Vec<Option<SyncPage>>> {
         let (caller, have) = (caller.clone(), have.to_vec());
-        self.read(move |conn| have.iter().map(|(id, after)| sqlite::sync_page(conn, &caller, id, *after, limit)).collect()).await
+        self.read(move |conn| have.iter().map(|have| sqlite::sync_page(conn, &caller, have, limit)).collect()).await
     }
 
     async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>> {

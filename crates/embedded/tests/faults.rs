@@ -248,11 +248,11 @@ async fn m7_a_log_whose_past_is_gone_says_where_it_begins() {
     }
     let other = beside(directory.path());
     other.execute("DELETE FROM entries WHERE seq <= 4", []).expect("deleted");
-    let pages = store.sync(&user("b"), &[(conversation("c"), 2)], 3).await.expect("pages");
+    let pages = store.sync(&user("b"), &[(conversation("c"), 2).into()], 3).await.expect("pages");
     let page = pages[0].as_ref().expect("a member");
     assert_eq!((page.first_seq, page.head_seq, page.entries[0].seq, page.has_more), (5, 10, 5, true));
     other.execute("DELETE FROM entries", []).expect("deleted");
-    let pages = store.sync(&user("b"), &[(conversation("c"), 2)], 3).await.expect("pages");
+    let pages = store.sync(&user("b"), &[(conversation("c"), 2).into()], 3).await.expect("pages");
     let page = pages[0].as_ref().expect("a member");
     assert_eq!((page.first_seq, page.head_seq, page.has_more), (11, 10, false));
 }

@@ -6,7 +6,7 @@ use crate::deliver::Deliver;
 use crate::expiry::Expiries;
 use crate::metrics;
 use crate::origin::client_address;
-use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::identity::{Generation, SessionId, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::command::Who;
@@ -170,7 +170,7 @@ impl SocketHandler for Door {
     }
 
     fn event(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        let answer = Answer { ack: event.take_ack(), socket: socket.clone() };
+        let answer = Answer { ack: event.take_ack(), socket: socket.clone(), store: self.handler.generation() };
         let member = socket.data();
         let asked = if event.name() != "join_user" && member.user().is_none() {
             // Whoever has not said who they are is told so, whatever else may be wrong.
@@ -373,6 +373,8 @@ impl Door {
 struct Answer {
     ack: Option<Ack>,
     socket: Socket<Member>,
+    /// The store's generation when the event came.
+    store: Generation,
 }
 
 impl Answer {
@@ -382,7 +384,8 @@ impl Answer {
         }
         // Without an acknowledgement asked for, a success says nothing: it need not be encoded.
         if self.ack.is_some() || result.is_err() {
-            self.give_json(result.map(|reply| encode::reply(&reply)));
+            let store = self.store.clone();
+            self.give_json(result.map(|reply| encode::reply(&reply, &store)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What can be asked, by whom, and what is answered.
 
-use crate::ports::{History, Page, Seen, SyncPage};
+use crate::ports::{Have, History, Page, Seen, SyncPage};
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::feed::Mode;
@@ -129,8 +129,8 @@ pub enum Command {
     },
     /// What did I miss?
     Sync {
-        /// The newest `seq` that the caller has of each conversation.
-        have: Vec<(ConversationId, u64)>,
+        /// The newest entry that the caller has of each conversation.
+        have: Vec<Have>,
         /// What was named and could not be read, each with what is wrong with it: answered beside the others.
         refused: Vec<(Arc<str>, Refusal)>,
     },

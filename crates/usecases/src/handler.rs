@@ -6,7 +6,7 @@ use crate::limits::{Limits, Quotas};
 use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, ProfileSource, Stored};
 use crate::refusal::{Code, Refusal};
 use crate::typing::TypingTable;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -123,6 +123,12 @@ impl Handler {
             ports,
             settings,
         }
+    }
+
+    /// The store's generation, to be read before a command is handled and told with its reply.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.ports.messages.generation()
     }
 
     /// How identity works here.

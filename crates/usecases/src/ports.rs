@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile, SessionId, UserId};
 use lamplight_domain::message::{Message, NewMessage};
 use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence as Shown};
 use lamplight_domain::time::{Now, Timestamp};
@@ -90,11 +90,30 @@ pub struct History {
     pub has_more: bool,
 }
 
+/// The newest entry that a client has of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Have {
+    /// Which log.
+    pub conversation: ConversationId,
+    /// The entry's `seq`, 0 where the client has none.
+    pub seq: u64,
+    /// The entry's id, where the client tells it: a copied store can have another entry at the same `seq`.
+    pub id: Option<MessageId>,
+}
+
+impl From<(ConversationId, u64)> for Have {
+    fn from((conversation, seq): (ConversationId, u64)) -> Self {
+        Self { conversation, seq, id: None }
+    }
+}
+
 /// What a client that was away needs of one conversation.
 #[derive(Clone, Debug)]
 pub struct SyncPage {
-    /// The entries after what the client has, oldest first.
+    /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Message>,
+    /// The client's entry is not in this log: the store went back in time, and the client has to drop what it holds of it.
+    pub reset: bool,
     /// The newest `seq` there is.
     pub head_seq: u64,
     /// How far the caller has read.
@@ -157,9 +176,13 @@ pub trait Messages: Send + Sync + 'static {
     /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
     async fn history(&self, caller: &UserId, conversation: &ConversationId, range: Range, limit: usize) -> Stored<Option<History>>;
 
+    /// The store's generation, which changes when the store went back in time. Read it before what is answered with it.
+    fn generation(&self) -> Generation;
+
     /// What the caller missed in each of these conversations, in the order asked, at most `limit` entries each; `None`
-    /// where there is no such conversation for them.
-    async fn sync(&self, caller: &UserId, have: &[(ConversationId, u64)], limit: usize) -> Stored<Vec<Option<SyncPage>>>;
+    /// where there is no such conversation for them. Where the log ends before what the caller has, or has another entry in
+    /// its place, the newest page with `reset`.
+    async fn sync(&self, caller: &UserId, have: &[Have], limit: usize) -> Stored<Vec<Option<SyncPage>>>;
 
     /// Conversations of the caller that are not among `known`, newest entry first.
     async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>>;

@@ -2,7 +2,7 @@
 
 use crate::command::{Caller, Reply};
 use crate::handler::Handler;
-use crate::ports::SyncPage;
+use crate::ports::{Have, SyncPage};
 use crate::refusal::{Code, Refusal};
 use crate::weight;
 use lamplight_domain::conversation::Conversation;
@@ -55,17 +55,12 @@ impl Room {
 }
 
 impl Handler {
-    pub(crate) async fn sync(
-        &self,
-        caller: &Caller,
-        have: Vec<(ConversationId, u64)>,
-        refused: Vec<(Arc<str>, Refusal)>,
-    ) -> Result<Reply, Refusal> {
+    pub(crate) async fn sync(&self, caller: &Caller, have: Vec<Have>, refused: Vec<(Arc<str>, Refusal)>) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if have.len() + refused.len() > SYNC_CONVERSATIONS {
             return Err(Refusal::new(Code::TooLong, "At most 100 conversations can be asked for at once."));
         }
-        let known: Vec<ConversationId> = have.iter().map(|(conversation, _)| conversation.clone()).collect();
+        let known: Vec<ConversationId> = have.iter().map(|have| have.conversation.clone()).collect();
         let mut room = Room::new(SYNC_BYTES - ADDED_BYTES);
         let pages = self.catch_up(user, &have, &mut room).await?;
         let others = self.store(self.ports.messages.others(user, &known, SYNC_ADDED)).await?;
@@ -79,8 +74,8 @@ impl Handler {
     }
 
     /// One conversation after the other, so that no more than one page past the limit is ever held.
-    async fn catch_up(&self, user: &UserId, have: &[(ConversationId, u64)], room: &mut Room) -> Result<Vec<Option<SyncPage>>, Refusal> {
-        room.lose(have.iter().map(|(conversation, _)| weight::bare_page(conversation)).sum());
+    async fn catch_up(&self, user: &UserId, have: &[Have], room: &mut Room) -> Result<Vec<Option<SyncPage>>, Refusal> {
+        room.lose(have.iter().map(|have| weight::bare_page(&have.conversation)).sum());
         let mut pages = Vec::with_capacity(have.len());
         for one in have {
             let page = self.store(self.ports.messages.sync(user, std::slice::from_ref(one), room.entries())).await?;
@@ -90,11 +85,18 @@ impl Handler {
     }
 }
 
-/// Cuts a page to what there is room for: entries first, since a log is shown, then how far everyone has got.
+/// Cuts a page to what there is room for: entries first, since a log is shown, then how far everyone has got. A reset keeps the
+/// newest entries, for older ones are fetched as history is; one with no entry at all has to be asked for again.
 fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
-    let kept = page.entries.iter().take_while(|entry| room.takes(weight::entry(entry))).count();
-    page.has_more |= kept < page.entries.len();
-    page.entries.truncate(kept);
+    if page.reset {
+        let kept = page.entries.iter().rev().take_while(|entry| room.takes(weight::entry(entry))).count();
+        page.entries.drain(..page.entries.len() - kept);
+        page.has_more = kept == 0 && page.head_seq > 0;
+    } else {
+        let kept = page.entries.iter().take_while(|entry| room.takes(weight::entry(entry))).count();
+        page.has_more |= kept < page.entries.len();
+        page.entries.truncate(kept);
+    }
     if !room.takes(weight::receipts(&page.receipts)) {
         page.receipts = Vec::new();
         page.has_more = true;

@@ -183,21 +183,35 @@ pub struct ReadBody {
 /// `sync`.
 #[derive(Debug, Deserialize, TS)]
 pub struct SyncBody {
-    /// The newest `seq` that the client has of each conversation.
-    #[ts(type = "Record<string, number>")]
+    /// The newest entry that the client has of each conversation: its `seq`, or better its `seq` and `id`.
+    #[ts(type = "Record<string, number | { seq: number, id?: string }>")]
     pub conversations: HaveSeqs,
 }
 
-/// A map from conversation to `seq`, in the order in which it came; of a key that comes twice the later one counts. `None` is what is no
-/// `seq`: it is refused by itself.
+/// A map from conversation to the newest entry known of it, in the order in which it came; of a key that comes twice the later one
+/// counts. `None` is what makes no sense: it is refused by itself.
 #[derive(Debug, Default)]
-pub struct HaveSeqs(pub Vec<(String, Option<u64>)>);
+pub struct HaveSeqs(pub Vec<(String, Option<HaveSeq>)>);
 
-/// A `seq`, or anything else.
+/// A `seq`, and the id of the entry there where the client tells it.
+#[derive(Debug)]
+pub struct HaveSeq {
+    /// The `seq`.
+    pub seq: u64,
+    /// The id.
+    pub id: Option<LooseId>,
+}
+
+/// One of `sync`'s values.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seq {
     Known(u64),
+    Entry {
+        seq: u64,
+        #[serde(default)]
+        id: Option<LooseId>,
+    },
     Other(de::IgnoredAny),
 }
 
@@ -209,15 +223,16 @@ impl<'de> Deserialize<'de> for HaveSeqs {
             type Value = HaveSeqs;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object from conversation ids to the last seq known of each")
+                f.write_str("an object from conversation ids to the last seq, or { seq, id }, known of each")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HaveSeqs, A::Error> {
-                let mut all: Vec<(String, Option<u64>)> = Vec::new();
+                let mut all: Vec<(String, Option<HaveSeq>)> = Vec::new();
                 let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((key, seq)) = map.next_entry::<String, Seq>()? {
                     let seq = match seq {
-                        Seq::Known(seq) => Some(seq),
+                        Seq::Known(seq) => Some(HaveSeq { seq, id: None }),
+                        Seq::Entry { seq, id } => Some(HaveSeq { seq, id }),
                         Seq::Other(_) => None,
                     };
                     match places.get(&key) {

@@ -4,9 +4,10 @@ use crate::body::{self, Object};
 use crate::loose::LooseId;
 use crate::time;
 use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{ConversationId, Profile, UserId, parse_avatar_url, parse_name};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name};
 use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, Chosen, Manual, parse_kind, parse_text};
+use lamplight_usecases::ports::Have;
 use lamplight_usecases::{Command, Refusal};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -181,14 +182,20 @@ pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
 /// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must not stop all its catching up.
 fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
     let (mut have, mut refused) = (Vec::new(), Vec::new());
-    for (id, seq) in sync.conversations.0 {
-        let read = LooseId(id.clone()).conversation();
-        match read.and_then(|id| Ok((id, seq.ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more."))?))) {
+    for (conversation, seq) in sync.conversations.0 {
+        match newest_known(&conversation, seq) {
             Ok(one) => have.push(one),
-            Err(refusal) => refused.push((id.into(), refusal)),
+            Err(refusal) => refused.push((conversation.into(), refusal)),
         }
     }
     Ok(Command::Sync { have, refused })
+}
+
+fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Have, Refusal> {
+    let conversation = LooseId(conversation.to_owned()).conversation()?;
+    let entry = entry.ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more, or { seq, id }."))?;
+    let id = entry.id.map(|id| MessageId::parse(&id.0).map_err(|error| Refusal::invalid(format!("The id {error}.")))).transpose()?;
+    Ok(Have { conversation, seq: entry.seq, id })
 }
 
 /// Reads who is in a conversation that the host application brings in.
@@ -278,7 +285,7 @@ mod tests {
         let payload =
             format!("{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}", "y".repeat(129));
         let Ok(Asked::Command(Command::Sync { have, refused })) = event("sync", &payload) else { panic!("a sync") };
-        assert_eq!(have.iter().map(|(id, seq)| (id.as_str(), *seq)).collect::<Vec<_>>(), [("7", 3), ("11", 0)]);
+        assert_eq!(have.iter().map(|have| (have.conversation.as_str(), have.seq)).collect::<Vec<_>>(), [("7", 3), ("11", 0)]);
         assert_eq!(refused.iter().map(|(id, _)| id.len()).collect::<Vec<_>>(), [129, 1, 1, 0, 2]);
     }
 

@@ -3,7 +3,7 @@
 use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
 use crate::{Json, time};
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::identity::{ConversationId, Generation, UserId};
 use lamplight_domain::message::Message;
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
@@ -35,9 +35,10 @@ pub fn refusal(refusal: &Refusal) -> Json {
     write(&shape::Refusal::from(refusal))
 }
 
-/// A reply, the same over a socket's acknowledgement and over HTTP.
+/// A reply, the same over a socket's acknowledgement and over HTTP. `store` is the generation of the store that it was read from.
 #[must_use]
-pub fn reply(reply: &Reply) -> Json {
+pub fn reply(reply: &Reply, store: &Generation) -> Json {
+    let store = store.as_str();
     #[derive(Serialize)]
     struct Nothing {}
     #[derive(Serialize)]
@@ -47,6 +48,7 @@ pub fn reply(reply: &Reply) -> Json {
         session_id: &'a str,
         roster: &'static str,
         status: shape::ChosenStatus<'a>,
+        store: &'a str,
     }
     #[derive(Serialize)]
     struct Status<'a> {
@@ -74,11 +76,13 @@ pub fn reply(reply: &Reply) -> Json {
     struct Synced<'a> {
         conversations: SyncedConversations<'a>,
         added: Vec<shape::Conversation<'a>>,
+        store: &'a str,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Paged<T: Serialize> {
+    struct Paged<'a, T: Serialize> {
         data: Vec<T>,
+        store: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +106,7 @@ pub fn reply(reply: &Reply) -> Json {
     struct HistoryPage<'a> {
         data: Vec<shape::Message<'a>>,
         has_more: bool,
+        store: &'a str,
     }
     #[derive(Serialize)]
     struct OneUser<'a> {
@@ -118,7 +123,7 @@ pub fn reply(reply: &Reply) -> Json {
     match reply {
         Reply::Done | Reply::Put => success(Nothing {}),
         Reply::Joined { user, session, mode, chosen } => {
-            success(Joined { user: user.into(), session_id: session.as_str(), roster: shape::mode(*mode), status: chosen.into() })
+            success(Joined { user: user.into(), session_id: session.as_str(), roster: shape::mode(*mode), status: chosen.into(), store })
         }
         Reply::Status(chosen) => success(Status { status: chosen.into() }),
         Reply::Watching(seen) => success(Watching {
@@ -140,10 +145,12 @@ pub fn reply(reply: &Reply) -> Json {
         }
         Reply::Read { conversation, read_seq } => success(Read { conversation_id: conversation.as_str(), read_seq: *read_seq }),
         Reply::Synced { conversations, refused, added } => {
-            success(Synced { conversations: SyncedConversations { conversations, refused }, added: added.iter().map(Into::into).collect() })
+            let added = added.iter().map(Into::into).collect();
+            success(Synced { conversations: SyncedConversations { conversations, refused }, added, store })
         }
         Reply::Online { users, count, next, degraded } => success(Paged {
             data: users.iter().map(|shown| shape::Presence::from(shown.as_ref())).collect(),
+            store,
             count: Some(*count),
             next_cursor: next.clone(),
             degraded: *degraded,
@@ -151,16 +158,18 @@ pub fn reply(reply: &Reply) -> Json {
         Reply::OnlineCount { count, degraded } => success(Count { count: *count, degraded: *degraded }),
         Reply::Conversations(page) => success(Paged {
             data: page.items.iter().map(shape::Conversation::from).collect(),
+            store,
             count: None,
             next_cursor: page.next.clone(),
             degraded: false,
         }),
         Reply::Conversation { conversation, created } => success(OneConversation { conversation: conversation.into(), created: *created }),
         Reply::History(history) => {
-            success(HistoryPage { data: history.entries.iter().map(Into::into).collect(), has_more: history.has_more })
+            success(HistoryPage { data: history.entries.iter().map(Into::into).collect(), has_more: history.has_more, store })
         }
         Reply::Users(page) => success(Paged {
             data: page.items.iter().map(User::from).collect(),
+            store,
             count: None,
             next_cursor: page.next.clone(),
             degraded: false,

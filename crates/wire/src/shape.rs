@@ -386,8 +386,12 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPage<'a> {
-    /// The entries after what the client has, oldest first.
+    /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Message<'a>>,
+    /// The client's entry is not in this log, since the store went back in time: drop what is held of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub reset: bool,
     /// The newest `seq`.
     pub head_seq: u64,
     /// The read mark.
@@ -404,6 +408,7 @@ impl<'a> From<&'a lamplight_usecases::ports::SyncPage> for SyncPage<'a> {
     fn from(page: &'a lamplight_usecases::ports::SyncPage) -> Self {
         Self {
             entries: page.entries.iter().map(Into::into).collect(),
+            reset: page.reset,
             head_seq: page.head_seq,
             read_seq: page.read_seq,
             receipts: page.receipts.iter().map(Into::into).collect(),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot read what it checks fails")]
 
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile, SessionId, UserId};
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::presence::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
 use lamplight_domain::time::Timestamp;
@@ -121,6 +121,7 @@ fn frames() -> Value {
     let chosen = Chosen { status: Manual::Invisible, text: Some("Lunch".into()), until: Some(AT) };
     let page = SyncPage {
         entries: vec![message(1), message(2)],
+        reset: false,
         head_seq: 2,
         read_seq: 1,
         receipts: vec![receipt()],
@@ -151,7 +152,11 @@ fn frames() -> Value {
         (
             "sync",
             Reply::Synced {
-                conversations: vec![(c1.clone(), Some(page)), (ConversationId::trusted("gone"), None)],
+                conversations: vec![
+                    (c1.clone(), Some(page.clone())),
+                    (ConversationId::trusted("gone"), None),
+                    (ConversationId::trusted("restored"), Some(SyncPage { reset: true, ..page })),
+                ],
                 refused: vec![],
                 added: vec![conversation()],
             },
@@ -165,8 +170,9 @@ fn frames() -> Value {
         ("session", Reply::User(asha())),
         ("login", Reply::SignedIn { user: asha(), token: "secret".into(), expires: AT }),
     ];
+    let store = Generation::trusted("8f0c2c4b9d3e5a17");
     for (name, reply) in replies {
-        add(&format!("reply {name}"), encode::reply(&reply));
+        add(&format!("reply {name}"), encode::reply(&reply, &store));
     }
     add("reply authenticate", encode::authenticated(Some(AT)));
     for code in Code::ALL {
@@ -225,6 +231,10 @@ fn received() -> Vec<(&'static str, Value)> {
         ("mark_read", json!({ "conversationId": "7", "seq": -1 })),
         ("mark_read", json!({ "conversationId": "7", "seq": 1.5 })),
         ("sync", json!({ "conversations": { "7": 5, "8": 0 } })),
+        (
+            "sync",
+            json!({ "conversations": { "7": { "seq": 5, "id": "m5" }, "8": { "seq": 0 }, "9": { "id": "m1" }, "10": { "seq": 1, "id": "" } } }),
+        ),
         ("sync", json!({ "conversations": [] })),
         ("authenticate", json!({ "token": "t" })),
         ("authenticate", json!({})),

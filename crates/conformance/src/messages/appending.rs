@@ -168,7 +168,7 @@ pub async fn m9_ones_own_send_is_read_and_delivered<S: Messages>(subject: Subjec
     assert_eq!((mine.head_seq, mine.read_seq, mine.unread), (2, 2, 0));
     let theirs = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
     assert_eq!((theirs.head_seq, theirs.read_seq, theirs.unread), (2, 1, 1));
-    let pages = store.sync(&user("b"), &[(conversation("c"), 2)], 10).await.expect("pages");
+    let pages = store.sync(&user("b"), &[(conversation("c"), 2).into()], 10).await.expect("pages");
     let receipts = pages[0].as_ref().expect("a member").receipts.clone();
     let marks: Vec<_> = receipts.iter().map(|receipt| (receipt.user.as_str(), receipt.delivered_seq, receipt.read_seq)).collect();
     assert_eq!(marks, [("a", 2, 2), ("b", 1, 1)]);

@@ -23,7 +23,7 @@ fn marks(marked: &Marked) -> (u64, u64, bool) {
 
 /// What `viewer` finds of b's marks in "c": delivered, read.
 async fn found<S: Messages>(store: &S, viewer: &str) -> (u64, u64) {
-    let pages = store.sync(&user(viewer), &[(conversation("c"), 0)], 10).await.expect("pages");
+    let pages = store.sync(&user(viewer), &[(conversation("c"), 0).into()], 10).await.expect("pages");
     let receipts = pages[0].as_ref().expect("a member").receipts.clone();
     let marks = receipts.into_iter().find(|receipt| receipt.user == user("b")).expect("b is in it");
     (marks.delivered_seq, marks.read_seq)

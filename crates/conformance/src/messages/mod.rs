@@ -42,6 +42,8 @@ macro_rules! messages_suite {
                 history_pages_in_both_directions,
                 history_is_private,
                 m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes,
+                f14_sync_says_where_the_log_is_not_the_one_the_client_knows,
+                f14_the_generation_stays_while_the_store_does,
                 sync_answers_in_the_order_asked,
                 others_are_those_not_named,
                 conversations_come_newest_entry_first_and_page_stably,

@@ -248,7 +248,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             let entries: Vec<_> = history.entries.iter().map(|entry| (entry.sender.clone(), entry.content.as_str().to_owned())).collect();
             assert_eq!(entries, log.entries.iter().map(|entry| (entry.0.clone(), entry.1.clone())).collect::<Vec<_>>());
             assert!((1..).zip(&history.entries).all(|(seq, entry)| entry.seq == seq));
-            let page = store.sync(&viewer, &[(id, 0)], 1_000).await.expect("pages").remove(0).expect("a member");
+            let page = store.sync(&viewer, &[(id, 0).into()], 1_000).await.expect("pages").remove(0).expect("a member");
             let marks: Vec<_> = page.receipts.into_iter().map(|mark| (mark.user, (mark.delivered_seq, mark.read_seq))).collect();
             assert_eq!(marks, log.members.iter().map(|(member, marks)| (member.clone(), marks.told)).collect::<Vec<_>>());
         }

@@ -4,7 +4,7 @@ use super::{fresh, put};
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
-use lamplight_usecases::ports::{Directory, History, Messages, ProfileSource, Range, StoreError};
+use lamplight_usecases::ports::{Directory, Have, History, Messages, ProfileSource, Range, StoreError};
 
 async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
     put(store, id, &["a", "b"]).await;
@@ -56,7 +56,7 @@ pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
         assert!(store.history(&caller, &place, Range::Newest, 10).await.expect("an answer").is_none());
         assert!(store.conversation(&caller, &place).await.expect("an answer").is_none());
         assert!(store.mark_read(&caller, &place, 1, at(0)).await.expect("an answer").is_none());
-        assert!(store.sync(&caller, &[(place.clone(), 0)], 10).await.expect("an answer")[0].is_none());
+        assert!(store.sync(&caller, &[(place.clone(), 0).into()], 10).await.expect("an answer")[0].is_none());
         assert!(store.mark_delivered(vec![(place, caller, 1)], at(0)).await.expect("an answer").is_empty());
     }
 }
@@ -67,7 +67,7 @@ pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<
     filled(&**store, "c", 10).await;
     put(&**store, "empty", &["a", "b"]).await;
     store.mark_read(&user("b"), &conversation("c"), 4, at(0)).await.expect("a mark");
-    let have = [(conversation("c"), 7), (conversation("c"), 2), (conversation("c"), 10), (conversation("empty"), 0)];
+    let have = [("c", 7), ("c", 2), ("c", 10), ("empty", 0)].map(|(id, seq)| (conversation(id), seq).into());
     let pages = store.sync(&user("b"), &have, 5).await.expect("pages");
     let pages: Vec<_> = pages.into_iter().map(|page| page.expect("a member")).collect();
     let entries: Vec<Vec<u64>> = pages.iter().map(|page| page.entries.iter().map(|entry| entry.seq).collect()).collect();
@@ -79,13 +79,59 @@ pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<
     assert_eq!(marks, [("a", 10, 10), ("b", 4, 4)]);
 }
 
+/// A client that knows an entry which this log does not have in that place learns that the past is another one.
+pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    filled(&**store, "c", 10).await;
+    put(&**store, "empty", &["a", "b"]).await;
+    let log = store.history(&user("b"), &conversation("c"), Range::Newest, 10).await.expect("a log").expect("a member");
+    let have = |id: &str, seq: u64, entry: Option<usize>| Have {
+        conversation: conversation(id),
+        seq,
+        id: entry.map(|entry| log.entries[entry].id.clone()),
+    };
+    let have = [
+        have("c", 7, Some(6)),
+        have("c", 7, Some(7)),
+        have("c", 11, None),
+        have("c", 12, Some(3)),
+        have("c", 10, Some(9)),
+        have("c", 0, Some(9)),
+        have("empty", 1, None),
+    ];
+    let pages = store.sync(&user("b"), &have, 2).await.expect("pages");
+    let pages = pages.into_iter().map(|page| page.expect("a member"));
+    let seen: Vec<_> =
+        pages.map(|page| (page.reset, page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), page.head_seq)).collect();
+    assert_eq!(
+        seen,
+        [
+            (false, vec![8, 9], 10),
+            (true, vec![9, 10], 10),
+            (true, vec![9, 10], 10),
+            (true, vec![9, 10], 10),
+            (false, vec![], 10),
+            (false, vec![1, 2], 10),
+            (true, vec![], 0),
+        ]
+    );
+}
+
+/// The generation is there, and stays.
+pub async fn f14_the_generation_stays_while_the_store_does<S: Messages>(subject: Subject<S>) {
+    let before = subject.store.generation();
+    assert!(!before.as_str().is_empty());
+    filled(&*subject.store, "c", 1).await;
+    assert_eq!(subject.store.generation(), before);
+}
+
 /// An answer for each question, in its place.
 pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 1).await;
     filled(&**store, "d", 2).await;
     put(&**store, "private", &["x", "y"]).await;
-    let have = ["d", "nowhere", "c", "private"].map(|id| (conversation(id), 0));
+    let have = ["d", "nowhere", "c", "private"].map(|id| (conversation(id), 0).into());
     let pages = store.sync(&user("b"), &have, 10).await.expect("pages");
     let heads: Vec<_> = pages.iter().map(|page| page.as_ref().map(|page| page.head_seq)).collect();
     assert_eq!(heads, [Some(2), None, Some(1), None]);

@@ -26,6 +26,7 @@ pub(crate) use queries::{conversation, conversations, direct, history, members, 
 pub(crate) use text::ConversationKey;
 
 use batch::Batch;
+use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
 use lamplight_usecases::ports::{Fanout, StoreError, Stored};
 use members::MembersCache;
@@ -71,6 +72,7 @@ pub struct SqliteStore {
     readers: Readers,
     members: Arc<MembersCache>,
     epoch: u32,
+    pub(crate) generation: Generation,
 }
 
 impl SqliteStore {

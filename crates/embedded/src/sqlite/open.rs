@@ -7,6 +7,7 @@ use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
 use super::writer::Writer;
 use super::{SqliteOptions, SqliteStore};
+use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::Fanout;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
@@ -35,6 +36,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     // After the migrations, so that a database that is not ours keeps its journal mode too.
     prepare_writer(&conn, options.max_pages).map_err(database)?;
     let epoch = next_epoch(&conn).map_err(database)?;
+    let generation = generation(&conn).map_err(database)?;
     let readers = Readers::start(options)?;
 
     let (jobs, queue) = sync_channel(options.queue.max(1));
@@ -60,7 +62,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
     let writer = thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
-    Ok(SqliteStore { jobs, depth, failing, writer: Mutex::new(Some(writer)), readers, members, epoch })
+    Ok(SqliteStore { jobs, depth, failing, writer: Mutex::new(Some(writer)), readers, members, epoch, generation })
 }
 
 /// A connection with what every one of ours has.
@@ -88,6 +90,10 @@ fn prepare_writer(conn: &Connection, max_pages: Option<u32>) -> rusqlite::Result
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     Ok(())
+}
+
+fn generation(conn: &Connection) -> rusqlite::Result<Generation> {
+    conn.query_row("SELECT value FROM properties WHERE name = 'generation'", [], |row| Ok(Generation::trusted(row.get_ref(0)?.as_str()?)))
 }
 
 fn next_epoch(conn: &Connection) -> rusqlite::Result<u32> {

@@ -7,7 +7,7 @@ use lamplight_domain::conversation::{Conversation, Members, Receipt, unread};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, Range, SyncPage};
+use lamplight_usecases::ports::{Have, History, Page, Range, SyncPage};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
 
@@ -84,15 +84,12 @@ pub(crate) fn history(
     page(conn, seat.row, conversation, range, limit).map(Some)
 }
 
-pub(crate) fn sync_page(
-    conn: &Connection,
-    caller: &UserId,
-    conversation: &ConversationId,
-    after: u64,
-    limit: usize,
-) -> rusqlite::Result<Option<SyncPage>> {
+pub(crate) fn sync_page(conn: &Connection, caller: &UserId, have: &Have, limit: usize) -> rusqlite::Result<Option<SyncPage>> {
+    let conversation = &have.conversation;
     let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
-    let History { entries, has_more } = page(conn, seat.row, conversation, Range::After(after), limit)?;
+    let reset = have.seq > seat.head_seq || is_another(conn, seat.row, have)?;
+    let range = if reset { Range::Newest } else { Range::After(have.seq) };
+    let History { entries, has_more } = page(conn, seat.row, conversation, range, limit)?;
     let first_seq = conn
         .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
         .query_row([seat.row], |row| row.get(0))
@@ -111,7 +108,16 @@ pub(crate) fn sync_page(
             })
         })?
         .collect::<rusqlite::Result<Vec<Receipt>>>()?;
-    Ok(Some(SyncPage { entries, head_seq: seat.head_seq, read_seq: seat.read_seq, receipts, first_seq, has_more }))
+    Ok(Some(SyncPage { entries, reset, head_seq: seat.head_seq, read_seq: seat.read_seq, receipts, first_seq, has_more }))
+}
+
+/// Whether the log has another entry where the client has this one.
+fn is_another(conn: &Connection, row: i64, have: &Have) -> rusqlite::Result<bool> {
+    let Some(id) = &have.id else { return Ok(false) };
+    conn.prepare_cached("SELECT message_id <> ?3 FROM entries WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![row, to_db(have.seq), id.as_str()], |row| row.get(0))
+        .optional()
+        .map(|another| another.unwrap_or(false))
 }
 
 /// A row of `conversations`, to be filled up for a caller.

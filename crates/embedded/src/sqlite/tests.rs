@@ -99,12 +99,15 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
                  INSERT INTO entries (conversation, seq, message_id, sender, content, created_at) VALUES (1, 1, 'm', 1, 'hello', 5);",
             )
             .unwrap();
+        if version >= 3 {
+            older.execute_batch("UPDATE members SET told_read_seq = 1, told_delivered_seq = 1").unwrap();
+        }
         drop(older);
         let store = open(&path);
         let log = store.history(&UserId::trusted("a"), &ConversationId::trusted("c"), Range::Newest, 10).await.unwrap().unwrap();
         assert_eq!(log.entries[0].content.as_str(), "hello");
         assert!(store.find("nobody").await.unwrap().is_none(), "what is newer is there too");
-        let pages = store.sync(&UserId::trusted("a"), &[(ConversationId::trusted("c"), 0)], 10).await.unwrap();
+        let pages = store.sync(&UserId::trusted("a"), &[(ConversationId::trusted("c"), 0).into()], 10).await.unwrap();
         let marks = &pages[0].as_ref().unwrap().receipts[0];
         assert_eq!((marks.read_seq, marks.delivered_seq), (1, 1), "marks that were told stay told");
         store.close().await;

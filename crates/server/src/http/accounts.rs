@@ -1,6 +1,6 @@
 //! Local accounts: `/api/auth/*`, which are not there in other modes.
 
-use super::answer::{Asked, answer, json, nobody, refused, run};
+use super::answer::{Answered, Asked, answer, handle, json, nobody, refused, run};
 use super::openapi::{self as docs};
 use super::{Site, Tls, nothing_here};
 use crate::auth::SESSION_COOKIE;
@@ -80,16 +80,16 @@ fn tls(request: &Request) -> bool {
 }
 
 /// Signing in asks for nothing that was proved before: a stale token must not stand in the way.
-async fn sign_in(site: &Site, request: Request, command: impl FnOnce(&Asked) -> Result<Command, Refusal>) -> Result<Reply, Refusal> {
+async fn sign_in(site: &Site, request: Request, command: impl FnOnce(&Asked) -> Result<Command, Refusal>) -> Result<Answered, Refusal> {
     let asked = Asked::read(site, request).await?;
     let caller = Caller { who: Who::Nobody, session: None, address: Some(asked.address), credential: None };
-    site.handler.handle(&caller, command(&asked)?).await
+    handle(site, &caller, command(&asked)?).await
 }
 
-fn signed_in(site: &Site, result: Result<Reply, Refusal>, status: StatusCode, tls: bool) -> Response {
+fn signed_in(site: &Site, result: Result<Answered, Refusal>, status: StatusCode, tls: bool) -> Response {
     match result {
-        Ok(reply) => {
-            let mut response = json(status, encode::reply(&reply));
+        Ok(Answered { reply, store }) => {
+            let mut response = json(status, encode::reply(&reply, &store));
             if let Reply::SignedIn { token, expires, .. } = &reply
                 && let Ok(cookie) = HeaderValue::from_str(&cookie(token, seconds_until(*expires, site.gate.clock.now().wall), tls))
             {

@@ -6,7 +6,7 @@ use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
-use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::identity::{Generation, SessionId, UserId};
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
@@ -38,15 +38,27 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     response
 }
 
-pub(super) fn answer(result: Result<Reply, Refusal>) -> Response {
+/// A reply, and the generation of the store that it was read from.
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    pub(super) store: Generation,
+}
+
+/// Does what a caller wants. The generation is read first: should it change meanwhile, the client learns of it by its next answer.
+pub(super) async fn handle(site: &Site, caller: &Caller, command: Command) -> Result<Answered, Refusal> {
+    let store = site.handler.generation();
+    site.handler.handle(caller, command).await.map(|reply| Answered { reply, store })
+}
+
+pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
     match result {
-        Ok(reply) => {
+        Ok(Answered { reply, store }) => {
             let status = match &reply {
                 Reply::Conversation { created: true, .. } => StatusCode::CREATED,
                 Reply::Sent { duplicate: false, .. } => StatusCode::CREATED,
                 _ => StatusCode::OK,
             };
-            json(status, encode::reply(&reply))
+            json(status, encode::reply(&reply, &store))
         }
         Err(refusal) => refused(&refusal),
     }
@@ -133,7 +145,7 @@ pub(super) async fn run(
     request: Request,
     body_says: fn(body::OpenIdentity) -> Option<LooseId>,
     command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
-) -> Result<Reply, Refusal> {
+) -> Result<Answered, Refusal> {
     let asked = Asked::read(site, request).await?;
     let caller = asked.caller(site, body_says).await?;
     let is_open = site.handler.identity() == Identity::Open;
@@ -142,8 +154,8 @@ pub(super) async fn run(
         let must_be_known = !is_open && caller.who == Who::Nobody;
         if must_be_known { Refusal::unauthenticated() } else { refusal }
     })?;
-    let reply = site.handler.handle(&caller, command).await;
-    reply.map_err(|refusal| if is_open && refusal.code == Code::Unauthenticated { nameless() } else { refusal })
+    let answered = handle(site, &caller, command).await;
+    answered.map_err(|refusal| if is_open && refusal.code == Code::Unauthenticated { nameless() } else { refusal })
 }
 
 /// Nobody can sign in where everyone is believed: what is missing is a name.

@@ -1,7 +1,7 @@
 //! Presence, conversations, messages and people.
 
 use super::Site;
-use super::answer::{answer, nobody, run};
+use super::answer::{Answered, answer, nobody, run};
 use super::openapi::{self as docs};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
@@ -178,7 +178,7 @@ pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Res
     let began = tokio::time::Instant::now();
     let says = |identity: body::OpenIdentity| identity.sender_id.or(identity.user_id);
     let result = run(&site, request, says, |asked| decode::send(asked.body()?)).await;
-    if let Ok(lamplight_usecases::Reply::Sent { duplicate, .. }) = &result {
+    if let Ok(Answered { reply: lamplight_usecases::Reply::Sent { duplicate, .. }, .. }) = &result {
         crate::metrics::sent("http", *duplicate, began.elapsed());
     }
     answer(result)

@@ -36,6 +36,9 @@ answers! {
         next_cursor: Option<String>,
         /// This node's own view only: the shared store is out of reach.
         degraded: Option<bool>,
+        /// The store's generation; with `countOnly` it is left out. Another one than before: the store went back in time.
+        #[schema(required = false)]
+        store: String,
     }
     /// Conversations.
     ConversationsAnswer {
@@ -43,6 +46,8 @@ answers! {
         data: Vec<shape::Conversation<'static>>,
         /// Where the next page begins.
         next_cursor: Option<String>,
+        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        store: String,
     }
     /// A conversation.
     ConversationAnswer {
@@ -64,6 +69,8 @@ answers! {
         data: Vec<shape::Message<'static>>,
         /// There is more in the direction asked.
         has_more: bool,
+        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        store: String,
     }
     /// A message that was sent.
     SentAnswer {
@@ -80,6 +87,8 @@ answers! {
         data: Vec<shape::User<'static>>,
         /// Where the next page begins.
         next_cursor: Option<String>,
+        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        store: String,
     }
     /// A person.
     UserAnswer {

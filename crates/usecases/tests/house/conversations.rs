@@ -37,7 +37,7 @@ house_tests! {
             assert_eq!(foreign.code, Code::NotFound, "{asked}");
             assert_eq!(foreign, none, "not by a word: {asked}");
         }
-        let both = Command::Sync { have: vec![(theirs.clone(), 0), (conversation("no such thing"), 0)], refused: vec![] };
+        let both = Command::Sync { have: vec![(theirs.clone(), 0).into(), (conversation("no such thing"), 0).into()], refused: vec![] };
         let Ok(Reply::Synced { conversations, added, .. }) = house.ask(&stranger, both).await else { panic!("synced") };
         assert!(conversations.iter().all(|(_, page)| page.is_none()) && added.is_empty());
         assert_eq!(house.events().len(), before, "and nobody heard of it");

@@ -34,7 +34,7 @@ fn of_a_user() -> Vec<Command> {
         send(&conversation("7"), "hello"),
         Command::Typing { conversation: conversation("7"), is_typing: true },
         Command::MarkRead { conversation: conversation("7"), seq: 1 },
-        Command::Sync { have: vec![(conversation("7"), 0)], refused: vec![] },
+        Command::Sync { have: vec![(conversation("7"), 0).into()], refused: vec![] },
         Command::ListConversations { cursor: None, limit: 10 },
         Command::OpenConversation(user("b")),
         Command::History { conversation: conversation("7"), range: Range::Newest, limit: 10 },

@@ -122,16 +122,16 @@ house_tests! {
         for n in 0..205 {
             house.send(&a, &long, &n.to_string()).await;
         }
-        let Ok(Reply::Synced { conversations, added, .. }) = house.ask(&b, Command::Sync { have: vec![(long.clone(), 2)], refused: vec![] }).await else { panic!("synced") };
+        let Ok(Reply::Synced { conversations, added, .. }) = house.ask(&b, Command::Sync { have: vec![(long.clone(), 2).into()], refused: vec![] }).await else { panic!("synced") };
         let page = conversations[0].1.as_ref().expect("a page");
         assert_eq!((page.entries.len(), page.head_seq, page.has_more, page.first_seq), (200, 205, true, 1));
         assert!(page.entries.iter().zip(3..).all(|(entry, seq)| entry.seq == seq));
         assert_eq!(added.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [other]);
 
-        let ahead = Command::Sync { have: vec![(long.clone(), 205), (long.clone(), 9_999)], refused: vec![] };
-        let Ok(Reply::Synced { conversations, .. }) = house.ask(&b, ahead).await else { panic!("synced") };
-        assert!(conversations.iter().all(|(_, page)| page.as_ref().is_some_and(|page| page.entries.is_empty() && !page.has_more)));
-        let many = (0..101).map(|n| (conversation(&n.to_string()), 0)).collect();
+        let all = Command::Sync { have: vec![(long.clone(), 205).into()], refused: vec![] };
+        let Ok(Reply::Synced { conversations, .. }) = house.ask(&b, all).await else { panic!("synced") };
+        assert!(conversations[0].1.as_ref().is_some_and(|page| page.entries.is_empty() && !page.has_more && !page.reset));
+        let many = (0..101).map(|n| (conversation(&n.to_string()), 0).into()).collect();
         assert_eq!(code(house.ask(&b, Command::Sync { have: many, refused: vec![] }).await), Code::TooLong);
     }
 
@@ -149,7 +149,7 @@ house_tests! {
         house.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
         house.write_down().await;
         assert_eq!(marks(&house), [2]);
-        house.ask(&b, Command::Sync { have: vec![(place.clone(), 0)], refused: vec![] }).await.expect("synced");
+        house.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
         house.handler.note_delivered(&user("b"), &place, 1);
         house.write_down().await;
         house.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");

@@ -15,7 +15,7 @@ fn mark(place: &ConversationId, seq: u64) -> Command {
 /// What `viewer` learns of b's marks by asking: delivered, read.
 async fn asked(house: &House, viewer: &Caller, place: &ConversationId) -> (u64, u64) {
     let Ok(Reply::Synced { conversations, .. }) =
-        house.ask(viewer, Command::Sync { have: vec![(place.clone(), 0)], refused: vec![] }).await
+        house.ask(viewer, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await
     else {
         panic!("synced")
     };
@@ -101,7 +101,7 @@ house_tests! {
         // By HTTP only, or on a socket that never announces itself.
         for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
             house.ask(&b, mark(&place, seq)).await.expect("read");
-            house.ask(&b, Command::Sync { have: vec![(place.clone(), 0)], refused: vec![] }).await.expect("synced");
+            house.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
             house.write_down().await;
         }
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![], (0, 0)));

@@ -110,7 +110,7 @@ house_tests! {
         house.pass(10 * SECOND);
         house.write_down().await;
         assert_eq!(marks(&house), [1]);
-        let Ok(lamplight_usecases::Reply::Synced { conversations, .. }) = house.ask(&a, Command::Sync { have: vec![(place.clone(), 0)], refused: vec![] }).await else { panic!("synced") };
+        let Ok(lamplight_usecases::Reply::Synced { conversations, .. }) = house.ask(&a, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await else { panic!("synced") };
         let receipts = &conversations[0].1.as_ref().expect("a page").receipts;
         assert_eq!(receipts.iter().find(|one| one.user == user("b")).map(|one| one.delivered_seq), Some(1), "nor by asking");
 

@@ -336,9 +336,13 @@ retryAfterMs?: number, };
  */
 export type SyncPage = { 
 /**
- * The entries after what the client has, oldest first.
+ * The entries after what the client has, oldest first; with `reset` the newest ones.
  */
 entries: Array<Message>, 
+/**
+ * The client's entry is not in this log, since the store went back in time: drop what is held of it.
+ */
+reset?: boolean, 
 /**
  * The newest `seq`.
  */
@@ -503,9 +507,9 @@ seq: number, };
  */
 export type SyncBody = { 
 /**
- * The newest `seq` that the client has of each conversation.
+ * The newest entry that the client has of each conversation: its `seq`, or better its `seq` and `id`.
  */
-conversations: Record<string, number>, };
+conversations: Record<string, number | { seq: number, id?: string }>, };
 
 /**
  * `authenticate`.
