@@ -2,9 +2,9 @@
 import type { Core } from "./core.js"
 import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
-import { lastSeq } from "./log.js"
+import { lastEntry, lastSeq } from "./log.js"
 import { isFar, type Thread } from "./thread.js"
-import type { SyncAnswer } from "./wire.js"
+import type { Message, SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
   /** Asks for everything that is known of. Rejects if the line does not give it. */
@@ -17,18 +17,26 @@ export interface CatchUp {
 const MOST_IDS = 100
 const SYNC_LIMIT_MS = 10_000
 
+/** From where a conversation is asked for: with the id of the last entry, so that the server notices if it has another one there. */
+type From = number | { seq: number; id: string }
+
+/** `restored`: a conversation went back in time; what is in flight is of no use any more. */
 export function createCatchUp(
   core: Core,
   list: List,
   threads: ReadonlyMap<string, Thread>,
   thread: (id: string) => Thread,
+  restored: (id: string) => void,
 ): CatchUp {
-  const ask = (conversations: Record<string, number>) =>
+  const ask = (conversations: Record<string, From>) =>
     core.connection.ask<SyncAnswer>("sync", { conversations }, SYNC_LIMIT_MS)
 
+  const from = (entry: Message | undefined | null, seq: number): From =>
+    entry?.seq === seq ? entry.seq : seq
+
   /** Takes in an answer. Returns what there is more of, and from where. */
-  function take(answer: SyncAnswer): [string, number][] {
-    const more: [string, number][] = []
+  function take(answer: SyncAnswer): [string, From][] {
+    const more: [string, From][] = []
     for (const conversation of answer.added) list.added(conversation)
     for (const [id, synced] of Object.entries(answer.conversations)) {
       if ("code" in synced) {
@@ -39,12 +47,20 @@ export function createCatchUp(
         continue
       }
       const here = threads.get(id)
+      if (synced.reset) {
+        restored(id)
+        list.restored(id, synced)
+        here?.restored(synced)
+        continue
+      }
       const known = list.get(id)
       if (here?.log().loaded) {
         here.synced(synced)
         // Walking too far would take longer than fetching the newest page.
-        if (synced.hasMore && !isFar(here.log()))
-          more.push([id, synced.entries.at(-1)?.seq ?? lastSeq(here.log())])
+        if (synced.hasMore && !isFar(here.log())) {
+          const last = synced.entries.at(-1) ?? lastEntry(here.log())
+          if (last) more.push([id, from(last, last.seq)])
+        }
         continue
       }
       if (here) here.synced(synced)
@@ -60,10 +76,11 @@ export function createCatchUp(
 
   return {
     async everything(isCurrent) {
-      const from = new Map<string, number>()
-      for (const conversation of list.all()) from.set(conversation.id, conversation.headSeq)
-      for (const [id, here] of threads) if (here.log().loaded) from.set(id, lastSeq(here.log()))
-      const left = [...from]
+      const known = new Map<string, From>()
+      for (const { id, headSeq, lastMessage } of list.all()) known.set(id, from(lastMessage, headSeq))
+      for (const [id, here] of threads)
+        if (here.log().loaded) known.set(id, from(lastEntry(here.log()), lastSeq(here.log())))
+      const left = [...known]
       do {
         const answer = await ask(Object.fromEntries(left.splice(0, MOST_IDS)))
         if (!isCurrent()) return
@@ -72,10 +89,10 @@ export function createCatchUp(
     },
     async one(id) {
       if (!core.connection.joined()) return
-      const me = core.me()
-      const here = thread(id)
-      const answer = await ask({ [id]: lastSeq(here.log()) }).catch(toError)
-      if (me && core.isStill(me) && "conversations" in answer) take(answer)
+      const era = core.era()
+      const log = thread(id).log()
+      const answer = await ask({ [id]: from(lastEntry(log), lastSeq(log)) }).catch(toError)
+      if (core.isNow(era) && "conversations" in answer) take(answer)
     },
   }
 }

@@ -5,6 +5,7 @@ import { type Core, keepSafely, type TabMessage } from "./core.js"
 import { browserChannel, browserLock, browserSurroundings, randomId, systemClock } from "./defaults.js"
 import { createDrafts } from "./drafts.js"
 import { LamplightError, toError } from "./errors.js"
+import { createGeneration } from "./generation.js"
 import { createHttp, query } from "./http.js"
 import { createIdentity } from "./identity.js"
 import { createList } from "./list.js"
@@ -24,6 +25,7 @@ import type {
   Conversation,
   JoinAnswer,
   Message,
+  OfStore,
   PageAnswer,
   PresenceChange,
   SessionAnswer,
@@ -90,12 +92,15 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const { id } = await account.whoami()
       people.joined()
       const { name, avatarUrl } = options
+      const began = era
       const answer = await connection.ask<JoinAnswer>("join_user", {
         userId: id,
         roster,
         ...(name ? { name } : {}),
         ...(avatarUrl ? { avatarUrl } : {}),
       })
+      generation.told(answer.store, began, true)
+      people.through()
       account.become(answer.user)
       if (answer.status) account.chose(answer.status)
     },
@@ -146,6 +151,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   })
 
   let closed = false
+  let era = 0
   let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
@@ -161,15 +167,26 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     random,
     newId: options.newId ?? randomId,
     surroundings,
-    http,
-    connection,
+    http: (...request) => telling(() => http(...request)),
+    connection: { ...connection, ask: (...request) => telling(() => connection.ask(...request)) },
     kept: keepSafely(store, clock),
     keeps,
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,
     isStill: (userId) => !closed && account.id() === userId,
+    era: () => era,
+    isNow: (then) => !closed && era === then,
+    store: () => generation.now(),
     post: (message) => channel?.post(message),
+  }
+
+  /** Hears from each answer which generation of the server's store it comes from. */
+  async function telling<T>(ask: () => Promise<T>): Promise<T> {
+    const began = era
+    const answer = await ask()
+    generation.told((answer as OfStore).store, began)
+    return answer
   }
 
   const threads = new Map<string, Thread>()
@@ -198,9 +215,17 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
     changed: touchThread,
   })
-  const marks = createMarks(core)
+  const marks = createMarks(core, async () => {
+    const { downSince } = connection.state.get()
+    if (list.takenAt() <= Math.max(downSince ?? 0, clock.now() - 10_000)) await list.refresh()
+  })
+  const generation = createGeneration(core, marks.isOther, storeChanged)
   const people = createPeople(roster, clock, connection)
-  const catchUp = createCatchUp(core, list, threads, thread)
+  const catchUp = createCatchUp(core, list, threads, thread, (id) => {
+    era++
+    marks.drop(id)
+    generation.reset(id)
+  })
   const poll = createPoll(core, list, threads)
 
   function thread(id: string): Thread {
@@ -282,15 +307,31 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   /** Another user: nothing of the last one's is kept in memory. */
   function userChanged(): void {
+    era++
     for (const part of [outbox, drafts, marks, list, people, ...threads.values()]) part.reset()
     poll.stop()
     if (!account.id()) return
     outbox.load()
     drafts.load()
     marks.load(list.read)
+    fetchAnew()
+  }
+
+  function fetchAnew(): void {
     list.refresh().catch(list.refreshSoon)
     for (const one of threads.values())
       if (one.isOpen()) inBackground(one.follow().then(() => list.find(one.id)))
+  }
+
+  /** The server's data went back in time: nothing that was fetched holds any more. What is unsent stays. */
+  function storeChanged(joining: boolean): void {
+    era++
+    marks.drop()
+    for (const part of [list, ...threads.values()]) part.reset()
+    people.renew()
+    // What the old socket still says is of the time before.
+    if (!joining && connection.joined()) connection.restart()
+    if (account.id()) fetchAnew()
   }
 
   /** Hears the other tabs from now on. */
@@ -310,6 +351,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     }
     if (said.userId !== account.id()) return
     if (said.type === "read") {
+      if (said.store !== generation.now()) return
       marks.heard(said.conversationId, said.seq)
       list.read(said.conversationId, said.seq)
     } else if (said.type === "draft") drafts.heard(said.conversationId, said.text)
@@ -359,6 +401,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     conversations: list.store,
     unread: list.unread,
     outbox: outbox.outbox,
+    restored: generation.state,
+    dismissRestored: generation.dismiss,
     roster: ((ids?: readonly string[]) => (ids ? people.some(ids) : people.all)) as Lamplight["roster"],
     presence: people.one,
     conversation: thread,

@@ -4,7 +4,7 @@ import type { ClientStorage, Clock, Surroundings, WithLock } from "./options.js"
 
 /** What the tabs of one person tell each other. */
 export type TabMessage =
-  | { type: "read"; userId: string; conversationId: string; seq: number }
+  | { type: "read"; userId: string; conversationId: string; seq: number; store: string | undefined }
   | { type: "draft"; userId: string; conversationId: string; text: string }
   | { type: "outbox"; userId: string }
   | { type: "account" }
@@ -27,6 +27,15 @@ export interface Core {
   me(): string | null
   /** Whether the user is still the one of then: what was asked for under another one is dropped. */
   isStill(userId: string | null): boolean
+  /**
+   * Grows when another user comes and when the server's data went back in time: an answer that was asked for under another
+   * number is dropped.
+   */
+  era(): number
+  /** Whether it is still the era of then. */
+  isNow(era: number): boolean
+  /** The generation of the server's store; undefined until it is told. */
+  store(): string | undefined
   post(message: TabMessage): void
 }
 

@@ -4,7 +4,7 @@ import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import { same, single, view } from "./store.js"
 import type { ConversationInfo, ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
-import type { Conversation, Message, PageAnswer } from "./wire.js"
+import type { Conversation, Message, PageAnswer, SyncedConversation } from "./wire.js"
 
 /** What the list asks about a conversation. */
 export interface ListParts {
@@ -23,6 +23,8 @@ export interface List {
   get(id: string): Conversation | undefined
   all(): Iterable<Conversation>
   loaded(): boolean
+  /** When the server answered last. */
+  takenAt(): number
   /** What the server says of a conversation. */
   upsert(conversation: Conversation): void
   /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
@@ -33,6 +35,8 @@ export interface List {
   recount(id: string): void
   /** Moves the own read mark, never back. Whether it moved. */
   read(id: string, seq: number): boolean
+  /** A conversation went back in time on the server: what it says of it takes the place of what was known. */
+  restored(id: string, synced: SyncedConversation): void
   remove(id: string): void
   refresh(): Promise<void>
   /** Fetches the list a little later, once for many reasons. */
@@ -54,6 +58,7 @@ export function createList(core: Core, parts: ListParts): List {
   const infos = new Map<string, ConversationInfo>()
   const items = new Map<string, ConversationItem>()
   let loaded = false
+  let takenAt = 0
   let cursor: string | undefined
   let error: LamplightError | null = null
   let failures = 0
@@ -160,21 +165,22 @@ export function createList(core: Core, parts: ListParts): List {
     if (last && typeof counted === "number") put({ ...last, unread: counted })
   }
 
-  /** Takes in a page of the list, unless another user has come. */
+  /** Takes in a page of the list, unless it is of another user or of another time. */
   async function take(after?: string): Promise<void> {
-    const me = core.me()
-    if (!me || !core.isStill(me)) return
+    const era = core.era()
+    if (!core.me() || !core.isNow(era)) return
     try {
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)
-      if (!core.isStill(me)) return
+      if (!core.isNow(era)) return
       for (const conversation of page.data) upsert(conversation)
       if (!loaded || after) cursor = page.nextCursor
       loaded = true
+      takenAt = core.clock.now()
       failures = 0
       error = null
     } catch (thrown) {
-      if (!core.isStill(me)) return
+      if (!core.isNow(era)) return
       error = toError(thrown)
       failures++
       throw error
@@ -204,6 +210,7 @@ export function createList(core: Core, parts: ListParts): List {
     get: (id) => known.get(id),
     all: () => known.values(),
     loaded: () => loaded,
+    takenAt: () => takenAt,
     upsert,
     added(conversation) {
       const isFurtherDown = [...known.values()].every((one) => newest(one) > newest(conversation))
@@ -219,6 +226,20 @@ export function createList(core: Core, parts: ListParts): List {
       const counted = seq >= last.headSeq ? 0 : parts.count(id, seq)
       put({ ...last, readSeq: seq, unread: counted ?? Math.min(last.unread, last.headSeq - seq) })
       return true
+    },
+    restored(id, { entries, headSeq, readSeq }) {
+      marks.delete(id)
+      const last = known.get(id)
+      if (last)
+        put({
+          ...last,
+          headSeq,
+          readSeq,
+          lastMessage: entries.at(-1) ?? null,
+          unread: Math.max(0, headSeq - readSeq),
+        })
+      // How many of those are by others only the list can say.
+      refreshSoon()
     },
     remove(id) {
       if (known.delete(id)) touch()
@@ -244,6 +265,7 @@ export function createList(core: Core, parts: ListParts): List {
       infos.clear()
       items.clear()
       loaded = false
+      takenAt = 0
       first.drop()
       more.drop()
       cursor = undefined

@@ -1,21 +1,26 @@
 /**
- * A conversation's log, as far as it is here: one contiguous stretch of entries, and what is known of but cannot be shown
- * yet because something before it is missing. Pure.
+ * A conversation's log, as far as it is here: segments of entries without a gap, with holes between them. One segment, the
+ * tail, grows with what is new; one is shown, which is the tail or, after a jump into the past, another. Pure.
  */
 import type { Message } from "./wire.js"
 
+/** Entries whose `seq`s follow each other. Never empty. */
+export type Segment = readonly Message[]
+
 /** The log of one conversation. */
 export interface Log {
-  /** Whether anything has been fetched. Until then everything that comes is held. */
+  /** Whether the newest entries have been fetched. Until then there is no tail. */
   readonly loaded: boolean
-  /** Contiguous, in the order of `seq`. */
-  readonly entries: readonly Message[]
-  /** Entries after a gap, by `seq`. */
-  readonly held: ReadonlyMap<number, Message>
+  /** In the order of `seq`; at least one entry is missing between two of them. Those after the tail wait for what is missing. */
+  readonly segments: readonly Segment[]
+  /** A `seq` in the tail; 0 while there is none. */
+  readonly tail: number
+  /** A `seq` in the segment that is shown, if that is not the tail. */
+  readonly view: number | null
   /** The highest `seq` known to exist. */
   readonly head: number
-  /** Whether there are entries before the first one here. */
-  readonly hasOlder: boolean
+  /** The lowest `seq` that exists, as far as is known. */
+  readonly start: number
   /** Grows when an entry that was here already changes. */
   readonly edits: number
 }
@@ -23,74 +28,80 @@ export interface Log {
 /** Nothing is here. */
 export const emptyLog: Log = {
   loaded: false,
-  entries: [],
-  held: new Map(),
+  segments: [],
+  tail: 0,
+  view: null,
   head: 0,
-  hasOlder: true,
+  start: 1,
   edits: 0,
 }
 
-/** The `seq` of the last entry of the contiguous stretch; 0 if there is none. */
-export const lastSeq = (log: Log): number => log.entries.at(-1)?.seq ?? 0
-/** The `seq` of the first entry of the contiguous stretch; 0 if there is none. */
-export const firstSeq = (log: Log): number => log.entries[0]?.seq ?? 0
-/** Whether entries are known to exist after the contiguous stretch. */
+/** More entries than this are not kept in one segment. */
+export const MOST_ENTRIES = 5_000
+/** What is left of the tail when it is cut off from what is shown. */
+const SHORT_TAIL = 50
+
+const none: Segment = []
+const first = (segment: Segment): number => segment[0]?.seq ?? 0
+const last = (segment: Segment): number => segment.at(-1)?.seq ?? 0
+const find = (segments: readonly Segment[], seq: number): Segment | undefined =>
+  segments.find((segment) => first(segment) <= seq && seq <= last(segment))
+
+const tailOf = (log: Log): Segment => find(log.segments, log.tail) ?? none
+/** The entries that are shown. */
+export const shown = (log: Log): Segment =>
+  (log.view === null ? tailOf(log) : find(log.segments, log.view)) ?? none
+/** The `seq` of the tail's last entry; 0 if there is none. */
+export const lastSeq = (log: Log): number => last(tailOf(log))
+/** The tail's last entry. */
+export const lastEntry = (log: Log): Message | undefined => tailOf(log).at(-1)
+/** Whether entries are known to exist after the tail. */
 export const hasGap = (log: Log): boolean => log.loaded && lastSeq(log) < log.head
+/** Whether entries exist before those that are shown. */
+export const hasOlder = (log: Log): boolean => first(shown(log)) > log.start
+/** Whether an entry is here. */
+export const holds = (log: Log, seq: number): boolean => !!find(log.segments, seq)
+/** The entries after the tail: something before them is missing. */
+export const held = (log: Log): Message[] =>
+  log.segments.filter((segment) => first(segment) > lastSeq(log)).flat()
 
-/** A page of history and where it was asked for. */
+/** A page of history, where it was asked for and whether there is more on either side, as far as it says so. */
 export interface Page {
-  /** `newest`: neither `before` nor `after` was given. */
-  direction: "newest" | "before" | "after"
+  /** `newest`: no place was given. */
+  direction: "newest" | "before" | "after" | "around"
+  /** The `seq` that was asked from. */
+  at?: number | undefined
   entries: readonly Message[]
-  /** Whether there is more in that direction. */
-  hasMore: boolean
+  hasBefore?: boolean | undefined
+  hasAfter?: boolean | undefined
 }
 
-/** The log with one more entry, from wherever it came. */
-export function addEntry(log: Log, entry: Message): Log {
-  const last = lastSeq(log)
-  const head = Math.max(log.head, entry.seq)
-  if (log.loaded && entry.seq === last + 1) {
-    return absorb({ ...log, head, entries: [...log.entries, entry] })
+/** The log with more entries, in the order of `seq`, from wherever they came. */
+export function addEntries(log: Log, entries: readonly Message[]): Log {
+  let next = log
+  let run: Message[] = []
+  for (const [at, entry] of entries.entries()) {
+    run.push(entry)
+    if (entries[at + 1]?.seq === entry.seq + 1) continue
+    next = put(next, run)
+    run = []
   }
-  if (log.loaded && entry.seq <= last) return replace(log, entry)
-  if (log.held.get(entry.seq)?.id === entry.id) return log
-  return { ...log, head, held: new Map(log.held).set(entry.seq, entry) }
+  return knowHead(next, entries.at(-1)?.seq ?? 0)
 }
 
-/** The log with a page of history. A page that does not join on is dropped: it was asked for before something changed. */
+/** The log with a page of history. */
 export function addPage(log: Log, page: Page): Log {
-  const { entries, hasMore } = page
-  const first = entries[0]
-  const newest = entries.at(-1)
-  const head = Math.max(log.head, newest?.seq ?? 0)
-  switch (page.direction) {
-    case "newest": {
-      // Joins on to what is here, or takes its place: what is far back can be fetched again.
-      if (log.loaded && first && first.seq <= lastSeq(log) + 1 && log.entries.length) {
-        return entries.reduce(addEntry, log)
-      }
-      if (log.loaded && !first) return log
-      return absorb({ ...log, loaded: true, entries: [...entries], head, hasOlder: hasMore })
-    }
-    case "before": {
-      if (!log.loaded) return log
-      const joined = entries.filter((entry) => entry.seq < firstSeq(log))
-      if (joined.length && joined.at(-1)?.seq !== firstSeq(log) - 1) return log
-      return { ...log, entries: [...joined, ...log.entries], hasOlder: hasMore }
-    }
-    case "after": {
-      if (!log.loaded || !first) {
-        // Nothing follows, although something was thought to: it is not there any more, or never was.
-        return log.loaded && !hasMore ? { ...log, head: Math.max(lastSeq(log), ...log.held.keys()) } : log
-      }
-      // What should follow is gone on the server: start afresh from what there is, and say that there is no older.
-      if (first.seq > lastSeq(log) + 1) {
-        return absorb({ ...log, entries: [...entries], head, hasOlder: false })
-      }
-      return entries.reduce(addEntry, { ...log, head })
-    }
-  }
+  const { direction, at = 0, entries } = page
+  const from = first(entries)
+  let next = addEntries(log, entries)
+  if (direction === "newest")
+    next = settle({ ...next, loaded: true, tail: Math.max(log.tail, last(entries)) })
+  // Nothing is before the page, or it does not begin where it should: the past is gone on the server.
+  if (page.hasBefore === false || (direction === "after" && from > at + 1)) next = startAt(next, from || at)
+  // Nothing follows, although something was thought to: it is not there any more, or never was.
+  if (direction === "after" && !from && page.hasAfter === false && at === lastSeq(next))
+    next = { ...next, head: last(next.segments.at(-1) ?? none) }
+  return next
 }
 
 /** The log knowing that entries up to `seq` exist. */
@@ -98,55 +109,86 @@ export function knowHead(log: Log, seq: number): Log {
   return seq > log.head ? { ...log, head: seq } : log
 }
 
-/** The entries that the second log has and the first had not. */
-export function freshIn(before: Log, after: Log): Message[] {
-  const { entries } = after
-  const first = firstSeq(before)
-  const last = lastSeq(before)
-  const apart = !before.entries.length || firstSeq(after) > last
-  const settled = apart
-    ? entries
-    : [...entries.slice(0, first - firstSeq(after)), ...entries.slice(last + 1 - firstSeq(after))]
-  return [...settled, ...[...after.held.values()].filter((entry) => !before.held.has(entry.seq))]
+/** The log showing the segment of an entry; null: the tail. */
+export const look = (log: Log, seq: number | null): Log => settle({ ...log, view: seq })
+
+/**
+ * The log without what is neither shown nor new, and at most `most` entries in one piece. `grown` says on which side it has
+ * grown: the other one is cut.
+ */
+export function trim(log: Log, grown: "older" | "newer", most = MOST_ENTRIES): Log {
+  const seen = shown(log)
+  const tail = tailOf(log)
+  // Not for each entry anew.
+  const isLong = seen.length > most * 1.1
+  const part = !isLong ? seen : grown === "older" ? seen.slice(0, most) : seen.slice(-most)
+  // What is shown then ends before what is new.
+  const isApart = seen !== tail || (grown === "older" && isLong)
+  const newest =
+    seen !== tail ? tail : isApart ? tail.slice(Math.max(most + 1, tail.length - SHORT_TAIL)) : part
+  const kept = log.segments.flatMap((segment) => {
+    if (segment === seen && seen === tail) return isApart ? [part, newest] : [newest]
+    if (segment === seen) return [part]
+    return segment === tail || first(segment) > lastSeq(log) ? [segment] : []
+  })
+  if (!isLong && kept.length === log.segments.length) return log
+  const view = isApart && log.segments.includes(seen) ? first(part) : null
+  return { ...log, segments: kept, view, tail: log.tail && last(newest) }
 }
 
-/** How many entries past `readSeq` are by others; null if the stretch here does not say. */
+/** How many entries past `readSeq` are by others; null if the tail does not say. */
 export function countUnread(log: Log, readSeq: number, me: string): number | null {
-  if (!log.loaded || hasGap(log)) return null
-  if (log.hasOlder && firstSeq(log) > readSeq + 1) return null
+  const tail = tailOf(log)
+  if (!log.loaded || hasGap(log) || first(tail) > Math.max(readSeq + 1, log.start)) return null
   let count = 0
-  for (let at = log.entries.length - 1; at >= 0; at--) {
-    const entry = log.entries[at] as Message
+  for (let at = tail.length - 1; at >= 0; at--) {
+    const entry = tail[at] as Message
     if (entry.seq <= readSeq) break
     if (entry.senderId !== me) count++
   }
   return count
 }
 
-/** Takes in what was held and follows now. */
-function absorb(log: Log): Log {
-  if (!log.held.size) return log
-  const entries = [...log.entries]
-  const held = new Map(log.held)
-  let next = (entries.at(-1)?.seq ?? 0) + 1
-  for (const seq of [...held.keys()].sort((one, other) => one - other)) {
-    if (seq > next) break
-    const entry = held.get(seq) as Message
-    held.delete(seq)
-    if (seq === next) {
-      entries.push(entry)
-      next++
-    }
-  }
-  return { ...log, entries, held }
+/** Puts in entries whose `seq`s follow each other. What they touch becomes one segment with them. */
+function put(log: Log, run: Segment): Log {
+  const { segments } = log
+  const from = segments.findIndex((segment) => last(segment) >= first(run) - 1)
+  const begin = from < 0 ? segments.length : from
+  let end = begin
+  while (end < segments.length && first(segments[end] as Segment) <= last(run) + 1) end++
+  const touched = segments.slice(begin, end)
+  let { edits } = log
+  let fresh = touched.length !== 1
+  const middle = run.map((entry) => {
+    const segment = find(touched, entry.seq)
+    const known = segment?.[entry.seq - first(segment)]
+    // Kept as the same object unless it says something else.
+    if (known?.id === entry.id && known.content === entry.content) return known
+    if (known) edits++
+    fresh = true
+    return entry
+  })
+  if (!fresh) return log
+  const before = touched[0]?.slice(0, Math.max(0, first(run) - first(touched[0]))) ?? []
+  const after = touched.at(-1)?.filter((entry) => entry.seq > last(run)) ?? []
+  const joined = [...before, ...middle, ...after]
+  return settle({ ...log, segments: [...segments.slice(0, begin), joined, ...segments.slice(end)], edits })
 }
 
-/** An entry that is here already: kept as the same object unless it says something else. */
-function replace(log: Log, entry: Message): Log {
-  const at = entry.seq - firstSeq(log)
-  const known = log.entries[at]
-  if (!known || (known.id === entry.id && known.content === entry.content)) return log
-  const entries = [...log.entries]
-  entries[at] = entry
-  return { ...log, entries, edits: log.edits + 1 }
+/** A view that has grown together with the tail is of what is new; one whose segment is gone is, too. */
+function settle(log: Log): Log {
+  let { view, tail } = log
+  // The first entries of a conversation that was empty.
+  if (log.loaded && !tail && first(log.segments[0] ?? none) === log.start) tail = log.start
+  const segment = view === null ? undefined : find(log.segments, view)
+  if (!segment || segment === find(log.segments, tail)) view = null
+  return view === log.view && tail === log.tail ? log : { ...log, view, tail }
+}
+
+/** The log whose first entry is this one. */
+function startAt(log: Log, start: number): Log {
+  if (!start) return log
+  const segments = log.segments.filter((segment) => first(segment) >= start)
+  const tail = log.tail && log.tail < start ? first(segments[0] ?? none) : log.tail
+  return settle({ ...log, start, segments, tail })
 }

@@ -1,11 +1,23 @@
-/** Read marks on their way to the server: gathered, repeated until they are there, kept over a reload. */
+/**
+ * Read marks on their way to the server: gathered, repeated until they are there, kept over a reload. A mark belongs to the
+ * generation of the server's store in which it was made: in another one its `seq` may be another message's.
+ */
 import { type Core, createNotes } from "./core.js"
 import { toError } from "./errors.js"
+
+interface Mark {
+  seq: number
+  store?: string | undefined
+}
 
 export interface Marks {
   mark(conversationId: string, seq: number): void
   /** Another tab has moved a mark. Without a line it is kept here too, since both write down what they know under one name. */
   heard(conversationId: string, seq: number): void
+  /** Whether there are some of another generation than this one. */
+  isOther(store: string): boolean
+  /** Drops those of other generations than the one now, or those of one conversation. */
+  drop(conversationId?: string): void
   /** Sends what is not sent yet. */
   flush(): void
   /** Takes up what an earlier page left, telling each of `found`. */
@@ -13,11 +25,15 @@ export interface Marks {
   reset(): void
 }
 
+/** Where one of them is not known there is nothing to compare. */
+const isOther = (mark: Mark, store: string | undefined) => !!mark.store && !!store && mark.store !== store
+
 const GATHER_MS = 200
 const RETRY_MS = 5_000
 
-export function createMarks(core: Core): Marks {
-  const { notes: unsent, save, load } = createNotes<number>(core, "marks")
+/** `check` resolves when an answer of the server has shown that the generation is still the same. */
+export function createMarks(core: Core, check: () => Promise<void>): Marks {
+  const { notes: unsent, save, load } = createNotes<Mark>(core, "marks")
   let cancel: (() => void) | null = null
   let sending = false
   let flushedAt = Number.NEGATIVE_INFINITY
@@ -34,10 +50,17 @@ export function createMarks(core: Core): Marks {
     if (!me || sending || !core.isStill(me)) return
     sending = true
     flushedAt = core.clock.now()
-    for (const [conversationId, seq] of [...unsent]) {
-      const arrived = await send(conversationId, seq)
+    // Whoever joins is told the generation. Over HTTP it is asked for first.
+    const isSafe =
+      core.connection.joined() ||
+      (await check().then(
+        () => true,
+        () => false,
+      ))
+    for (const [conversationId, mark] of isSafe ? [...unsent] : []) {
+      const arrived = await send(conversationId, mark.seq)
       if (!core.isStill(me)) break
-      if (arrived && unsent.get(conversationId) === seq) {
+      if (arrived && unsent.get(conversationId) === mark) {
         unsent.delete(conversationId)
         save()
       }
@@ -61,9 +84,9 @@ export function createMarks(core: Core): Marks {
 
   /** Whether it is news. */
   function note(conversationId: string, seq: number): boolean {
-    const isNew = (unsent.get(conversationId) ?? 0) < seq
+    const isNew = (unsent.get(conversationId)?.seq ?? 0) < seq
     if (isNew) {
-      unsent.set(conversationId, seq)
+      unsent.set(conversationId, { seq, store: core.store() })
       save()
     }
     return isNew
@@ -76,15 +99,24 @@ export function createMarks(core: Core): Marks {
     mark(conversationId, seq) {
       const userId = core.me()
       if (!userId || !note(conversationId, seq)) return
-      core.post({ type: "read", userId, conversationId, seq })
+      core.post({ type: "read", userId, conversationId, seq, store: core.store() })
       // The first leaves at once: a page that is loaded anew a moment later, in another tab, must not show a badge again.
       soon(core.clock.now() - flushedAt < GATHER_MS ? GATHER_MS : 0)
     },
     flush,
+    isOther: (store) => [...unsent.values()].some((mark) => isOther(mark, store)),
+    drop(id) {
+      for (const [conversationId, mark] of [...unsent])
+        if (id ? conversationId === id : isOther(mark, core.store())) unsent.delete(conversationId)
+      save()
+    },
     load: (found) =>
-      void load((conversationId, seq) => {
-        unsent.set(conversationId, Math.max(seq, unsent.get(conversationId) ?? 0))
-        found(conversationId, seq)
+      void load((conversationId, note) => {
+        // Earlier versions wrote down a number.
+        const mark: Mark = typeof note === "number" ? { seq: note } : note
+        if (isOther(mark, core.store()) || mark.seq <= (unsent.get(conversationId)?.seq ?? 0)) return
+        unsent.set(conversationId, mark)
+        found(conversationId, mark.seq)
         soon(GATHER_MS)
       }),
     reset() {

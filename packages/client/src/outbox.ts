@@ -250,10 +250,13 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     if (!entry.record.dispatched) await put(entry, { dispatched: true })
     touch(conversationId)
     const isCurrent = () => core.isStill(me) && entries.get(clientMessageId) === entry
+    const era = core.era()
     try {
       const { message } = await deliver(core, entry.record)
       entry.inFlight = false
       if (!core.isStill(me)) return false
+      // The server's data went back in time meanwhile: it may not be there any more. Under the same id it is stored once.
+      if (!core.isNow(era)) return true
       if (isCurrent()) remove(entry)
       // Also what was discarded on its way: it is there now, and no event will tell.
       parts.delivered(message)

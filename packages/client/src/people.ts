@@ -23,6 +23,10 @@ export interface People {
   happened(event: RosterEvent): void
   /** The socket is about to be joined: what comes from now on is of this join. */
   joined(): void
+  /** The join is through. */
+  through(): void
+  /** The server's data went back in time: only what has come since the join began holds. */
+  renew(): void
   /** Says again, after a join, who is watched. */
   watchAgain(): void
   down(): void
@@ -31,6 +35,8 @@ export interface People {
 
 export function createPeople(mode: RosterMode, clock: Clock, connection: Connection): People {
   let model: RosterModel = emptyRoster
+  /** What has come since the join began, while it is not through. */
+  let fresh: RosterModel | null = null
   let lost = true
   let everListed = false
   /** There was no feed for so long that none is waited for. */
@@ -122,6 +128,7 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
   }
 
   function happened(event: RosterEvent): void {
+    fresh &&= reduceRoster(fresh, event)
     const next = reduceRoster(model, event)
     if (next === model) return
     if (event.type === "snapshot" && !model.settled) hold(next)
@@ -148,6 +155,20 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
       coming.clear()
       touch()
     })
+  }
+
+  function reset(): void {
+    cancelLost?.()
+    cancelLost = null
+    cancelComing()
+    coming.clear()
+    fresh = null
+    model = emptyRoster
+    lost = true
+    everListed = false
+    gaveUp = false
+    shown.clear()
+    touch()
   }
 
   /** Stores are remembered by what they show, so that asking again in each render gives the same one. */
@@ -178,6 +199,7 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     one: (id) => remember(JSON.stringify(id), [id], { ...NOBODY, userId: id }, () => show(id)),
     happened,
     joined() {
+      fresh = emptyRoster
       happened({ type: "joined", listed: mode === "full" || mode === "diff" })
       if (model.settled) touch()
     },
@@ -191,18 +213,19 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
         touch()
       })
     },
-    reset() {
-      cancelLost?.()
-      cancelLost = null
-      cancelComing()
-      coming.clear()
-      model = emptyRoster
-      lost = true
-      everListed = false
-      gaveUp = false
-      shown.clear()
+    through() {
+      fresh = null
+    },
+    renew() {
+      const since = fresh
+      reset()
+      if (!since) return
+      fresh = model = since
+      lost = !model.settled
+      everListed = model.settled
       touch()
     },
+    reset,
   }
 }
 

@@ -88,8 +88,9 @@ function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
   }
   for (const [userId, person] of people) {
     if (!person.presence || listed.has(userId)) continue
-    // They may have come after the list was taken, if their coming was told during this join and is newer than it.
-    const newer = model.settled && person.version > list.version && person.learned === model.snapshots
+    // They may have come after the list was taken, if their coming was told since the list before it, in this join. Versions of
+    // a user and of a list are never compared.
+    const newer = model.settled && person.learned === model.snapshots
     // Past the limit a user may be there without being listed; then what is known of them stays.
     if (newer || list.truncated) continue
     people.set(userId, { ...person, presence: null, unlisted: true })

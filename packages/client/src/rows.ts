@@ -1,19 +1,20 @@
 /** The rows of a thread: what is settled, then what has been sent but is not settled yet, then what is unsent. */
-import { emptyLog, type Log } from "./log.js"
+import { held, type Log, type Segment, shown } from "./log.js"
 import type { MessageRow, OutboxItem } from "./types.js"
 import type { Message } from "./wire.js"
 
 /** Makes rows, and gives the same row for the same message or item. */
 export function createRows(me: () => string | null) {
   /** The rows made last, each with what it was made of. */
-  const made = new Map<string, { of: object; row: MessageRow }>()
+  let made = new Map<string, { of: object; row: MessageRow }>()
+  /** Those of before the rows were last gone through: what is not made again is forgotten with the next time. */
+  let old = made
 
   function remember(key: string, of: object, make: () => MessageRow): MessageRow {
-    const known = made.get(key)
-    if (known?.of === of) return known.row
-    const row = make()
-    made.set(key, { of, row })
-    return row
+    const known = made.get(key) ?? old.get(key)
+    const next = known?.of === of ? known : { of, row: make() }
+    made.set(key, next)
+    return next.row
   }
 
   function rowOf(message: Message, taken: Set<string>): MessageRow {
@@ -54,35 +55,39 @@ export function createRows(me: () => string | null) {
   }
 
   // Threads are long, and most often one entry is appended: what was settled is not gone through again.
-  let done = emptyLog
+  let done: Segment = []
+  let edits = 0
   let settled: MessageRow[] = []
   let keys = new Set<string>()
 
   function settle(log: Log): void {
-    const { entries } = done
+    const entries = shown(log)
     const isAppended =
-      log.edits === done.edits &&
-      entries.length > 0 &&
-      entries[0] === log.entries[0] &&
-      entries.at(-1) === log.entries[entries.length - 1]
+      log.edits === edits &&
+      done.length > 0 &&
+      done[0] === entries[0] &&
+      done.at(-1) === entries[done.length - 1]
     if (!isAppended) {
       settled = []
       keys = new Set()
+      old = made
+      made = new Map()
     }
-    for (let at = settled.length; at < log.entries.length; at++) {
-      settled.push(rowOf(log.entries[at] as Message, keys))
+    for (let at = settled.length; at < entries.length; at++) {
+      settled.push(rowOf(entries[at] as Message, keys))
     }
-    done = log
+    done = entries
+    edits = log.edits
   }
 
   return (log: Log, items: readonly OutboxItem[]): MessageRow[] => {
     settle(log)
     const rows = [...settled]
-    const own = [...log.held.values()].filter(
-      (message) => message.senderId === me() && message.clientMessageId,
-    )
+    // What is on its way belongs to the end, which is not shown.
+    if (log.view !== null) return rows
     const unsettled = new Set<string>()
-    for (const message of own.sort((one, other) => one.seq - other.seq)) rows.push(rowOf(message, unsettled))
+    for (const message of held(log))
+      if (message.senderId === me() && message.clientMessageId) rows.push(rowOf(message, unsettled))
     for (const item of items) {
       const key = `c:${item.clientMessageId}`
       if (!keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))

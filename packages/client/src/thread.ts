@@ -4,17 +4,21 @@ import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import type { List } from "./list.js"
 import {
-  addEntry,
+  addEntries,
   addPage,
   countUnread,
   emptyLog,
-  firstSeq,
-  freshIn,
   hasGap,
+  hasOlder,
+  holds,
   knowHead,
   type Log,
   lastSeq,
+  look,
+  MOST_ENTRIES,
   type Page,
+  shown,
+  trim,
 } from "./log.js"
 import { createRows } from "./rows.js"
 import { cell, inBackground, same, single, view } from "./store.js"
@@ -52,6 +56,8 @@ export interface Thread extends ConversationHandle {
   /** An entry, from wherever. */
   accept(entry: Message): void
   synced(answer: SyncedConversation): void
+  /** Its log went back in time on the server: this is the newest of it, and takes the place of what was here. */
+  restored(answer: SyncedConversation): void
   receipt(receipt: Receipt): void
   typed(event: TypingEvent): void
   /** Told again after a rejoin that it is being looked at. */
@@ -69,6 +75,8 @@ export interface Thread extends ConversationHandle {
 }
 
 const PAGE = 50
+/** Half of it is on either side of where one jumps to: more than a screen. */
+const AROUND = 100
 const LONG_PAGE = 200
 const MOST_PAGES = 5
 const TYPING_EVERY_MS = 3_000
@@ -81,6 +89,8 @@ const nothing: MessagesState = {
   isEmpty: false,
   hasOlder: false,
   loadingOlder: false,
+  hasNewer: false,
+  loadingNewer: false,
   catchingUp: false,
   headSeq: 0,
   readSeq: 0,
@@ -90,6 +100,14 @@ const nothing: MessagesState = {
 /** Whether a gap is too long to be walked through: then the newest page takes the place of what is here. */
 export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MOST_PAGES * LONG_PAGE
 
+/** The `seq` here that is nearest to this one. */
+function nearest(log: Log, seq: number): number {
+  const distance = (one: Message) => Math.abs(one.seq - seq)
+  return log.segments
+    .flat()
+    .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
+}
+
 export function createThread(core: Core, parts: ThreadParts, id: string): Thread {
   let log = emptyLog
   let error: LamplightError | null = null
@@ -97,6 +115,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   let holders = 0
   let typedAt = Number.NEGATIVE_INFINITY
   let cancelAgain = () => {}
+  /** Counts jumps: only the last one moves what is shown. */
+  let jumps = 0
   let rows = createRows(core.me)
   const typists = new Map<string, () => void>()
   const typing = cell<TypingState>({ userIds: [] })
@@ -111,11 +131,13 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     const catchingUp = hasGap(log) || line.status === "catching-up"
     const current = line.status === "connected" || line.overHttp
     return same(last, {
-      status: log.loaded ? "ready" : error ? "error" : "loading",
+      status: log.loaded || log.view !== null ? "ready" : error ? "error" : "loading",
       rows: same(last.rows, shown),
       isEmpty: log.loaded && log.head === 0 && !shown.length && !catchingUp && current,
-      hasOlder: log.loaded && log.hasOlder,
+      hasOlder: hasOlder(log),
       loadingOlder: older.busy(),
+      hasNewer: log.view !== null,
+      loadingNewer: newer.busy(),
       catchingUp,
       headSeq: log.head,
       readSeq: parts.list.get(id)?.readSeq ?? 0,
@@ -123,22 +145,30 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     })
   })
 
-  function change(next: Log): void {
+  function change(grown: Log, fresh: readonly Message[] = [], side: "older" | "newer" = "newer"): void {
+    // Of what nobody looks at, the last entries are enough.
+    const next = trim(grown, side, holders || side === "older" ? MOST_ENTRIES : LONG_PAGE)
     if (next === log) return
-    const before = log
     log = next
-    for (const entry of freshIn(before, next)) parts.settled(entry)
+    for (const entry of fresh) parts.settled(entry)
     parts.list.recount(id)
     messages.touch()
   }
 
-  async function take(direction: Page["direction"], at: number | undefined, limit: number): Promise<Page> {
-    const me = core.me()
-    const asked = at === undefined ? {} : { [direction]: at }
-    const answer = await core.http<HistoryAnswer>(path + query({ ...asked, limit }))
-    const page: Page = { direction, entries: answer.data, hasMore: answer.hasMore }
-    // What another user asked for is dropped.
-    if (core.isStill(me)) change(addPage(log, page))
+  /** Fetches a page. `then` is done with it in the same step. */
+  async function take(
+    direction: Page["direction"],
+    at: number | undefined,
+    limit: number,
+    then: (log: Log) => Log = (next) => next,
+  ): Promise<Page> {
+    const era = core.era()
+    const answer = await core.http<HistoryAnswer>(path + query({ [direction]: at, limit }))
+    const { data: entries, hasMore, hasBefore, hasAfter } = answer
+    const page: Page = { direction, at, entries, hasBefore, hasAfter }
+    if (direction === "after") page.hasAfter = hasMore
+    else if (direction !== "around") page.hasBefore = hasMore
+    if (core.isNow(era)) change(then(addPage(log, page)), entries, direction === "before" ? "older" : "newer")
     return page
   }
 
@@ -146,15 +176,15 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   const fetching = (work: () => Promise<unknown>, ended: () => void) =>
     single(
       async () => {
-        const me = core.me()
-        if (!me || !core.isStill(me)) return
+        const era = core.era()
+        if (!core.me() || !core.isNow(era)) return
         try {
           await work()
-          if (!core.isStill(me)) return
+          if (!core.isNow(era)) return
           failures = 0
           error = null
         } catch (thrown) {
-          if (!core.isStill(me)) return
+          if (!core.isNow(era)) return
           error = toError(thrown)
           failures++
           throw error
@@ -171,16 +201,21 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     () => (log.loaded ? fill() : again()),
   )
   const older = fetching(
-    () => take("before", firstSeq(log), PAGE),
+    () => take("before", shown(log)[0]?.seq, PAGE),
     () => {},
   )
   const newer = fetching(
+    () => take("after", shown(log).at(-1)?.seq, PAGE),
+    () => {},
+  )
+  /** What follows the tail. */
+  const rest = fetching(
     async () => {
-      const me = core.me()
+      const era = core.era()
       for (let pages = 0; !isFar(log) && pages < MOST_PAGES; pages++) {
         const before = lastSeq(log)
         const page = await take("after", before, LONG_PAGE)
-        if (!core.isStill(me) || (!page.hasMore && (!hasGap(log) || lastSeq(log) === before))) return
+        if (!core.isNow(era) || (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before))) return
       }
       await take("newest", undefined, PAGE)
       // How many of those that were left out are unread only the list can say.
@@ -193,16 +228,22 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
 
   function follow(always = false): Promise<void> {
     if (!log.loaded) return load()
-    return hasGap(log) || always ? newer() : Promise.resolve()
+    return hasGap(log) || always ? rest() : Promise.resolve()
   }
 
   /** What could not be fetched is tried again, later and later. */
   function again(): void {
     cancelAgain()
-    if ((error && !error.retryable) || !core.me() || !core.isStill(core.me())) return
+    if ((error && !error.retryable) || !core.me() || !core.isNow(core.era())) return
     cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )
+  }
+
+  function jumpToNewest(): Promise<void> {
+    jumps++
+    change(look(log, null))
+    return follow()
   }
 
   function stopTyping(userId: string): void {
@@ -213,7 +254,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   function accept(entry: Message): void {
     stopTyping(entry.senderId)
     // What nobody looks at, nor is fetching, will be in the first page.
-    if (log.loaded || load.busy() || holders) change(addEntry(log, entry))
+    if (log.loaded || load.busy() || holders) change(addEntries(log, [entry]))
     parts.settled(entry)
     parts.list.arrived(entry)
     fill()
@@ -246,23 +287,43 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       return () => {
         if (!mine) return
         mine = false
-        if (--holders === 0) core.connection.emit("leave_conversation", { conversationId: id })
+        if (--holders > 0) return
+        core.connection.emit("leave_conversation", { conversationId: id })
+        jumps++
+        change(look(log, null))
       }
     },
     loadOlder() {
-      if (!log.loaded || !log.hasOlder) return Promise.resolve()
+      if (!hasOlder(log)) return Promise.resolve()
       const done = older()
       messages.touch()
       return done
     },
+    loadNewer() {
+      if (log.view === null) return Promise.resolve()
+      const done = newer()
+      messages.touch()
+      return done
+    },
+    async jumpTo(seq) {
+      const mine = ++jumps
+      const isHere = holds(log, seq)
+      if (isHere) change(look(log, seq))
+      else
+        await take("around", seq, AROUND, (next) => (mine === jumps ? look(next, nearest(next, seq)) : next))
+    },
+    jumpToNewest,
     async reload() {
       error = null
       messages.touch()
       await follow(true)
     },
-    send(content) {
+    async send(content) {
       typedAt = Number.NEGATIVE_INFINITY
-      return parts.send(id, content)
+      const result = await parts.send(id, content)
+      // It stands at the end, and is looked for there.
+      if (result.ok && log.view !== null) inBackground(jumpToNewest())
+      return result
     },
     setTyping(isTyping) {
       const since = core.clock.now() - typedAt
@@ -273,7 +334,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       }
     },
     setDraft: (text) => parts.setDraft(id, text),
-    markRead(seq = lastSeq(log)) {
+    markRead(upTo = shown(log).at(-1)?.seq ?? 0) {
+      // What is not there cannot have been read: it may be of a log that is not there any more.
+      const seq = Math.min(upTo, Math.max(log.head, parts.list.get(id)?.headSeq ?? 0))
       if (seq > 0 && parts.list.read(id, seq)) parts.mark(id, seq)
     },
 
@@ -282,13 +345,20 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     isOpen: () => holders > 0,
     accept,
     synced(answer) {
-      for (const entry of answer.entries) {
-        if (log.loaded) change(addEntry(log, entry))
-        parts.list.arrived(entry)
-      }
-      if (log.loaded) change(knowHead(log, answer.headSeq))
+      if (log.loaded) change(knowHead(addEntries(log, answer.entries), answer.headSeq), answer.entries)
+      for (const entry of answer.entries) parts.list.arrived(entry)
       for (const receipt of answer.receipts) this.receipt(receipt)
       parts.list.read(id, answer.readSeq)
+    },
+    restored(answer) {
+      const { entries, firstSeq } = answer
+      const wasHere = log.loaded
+      this.reset()
+      if (wasHere) {
+        const hasBefore = (entries[0]?.seq ?? firstSeq) > firstSeq
+        change(addPage(log, { direction: "newest", entries, hasBefore }), entries)
+      } else if (holders) inBackground(follow())
+      this.synced(answer)
     },
     receipt({ userId, deliveredSeq, readSeq }) {
       if (userId === core.me()) parts.list.read(id, readSeq)
@@ -334,9 +404,10 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     },
     reset() {
       cancelAgain()
+      jumps++
       log = emptyLog
       error = null
-      for (const fetch of [load, older, newer]) fetch.drop()
+      for (const fetch of [load, older, newer, rest]) fetch.drop()
       failures = 0
       rows = createRows(core.me)
       for (const userId of [...typists.keys()]) stopTyping(userId)

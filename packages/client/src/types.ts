@@ -173,13 +173,20 @@ export interface MessageRow {
 export interface MessagesState {
   /** `loading` until something has been fetched: never show "no messages" then, nor while `catchingUp`. */
   status: "loading" | "ready" | "error"
-  /** Settled messages in the order of `seq`, then what is on its way. */
+  /**
+   * Settled messages in the order of `seq`, without a hole between them, then what is on its way. After `jumpTo` these are the
+   * messages around that place: until `hasNewer` is false again, the newest ones and what is on its way are not among them.
+   */
   rows: readonly MessageRow[]
   /** True only when it is known that there is nothing. */
   isEmpty: boolean
+  /** Whether there are messages before the rows: `loadOlder()` fetches some. */
   hasOlder: boolean
   loadingOlder: boolean
-  /** Newer messages are known of and being fetched. */
+  /** Whether there are messages after the rows, since one has jumped into the past: `loadNewer()` fetches some. */
+  hasNewer: boolean
+  loadingNewer: boolean
+  /** Messages that have just come are known of and being fetched. */
   catchingUp: boolean
   headSeq: number
   /** The reader's own mark. */
@@ -200,6 +207,19 @@ export type SendResult =
   | { ok: true; clientMessageId: string }
   | { ok: false; error: LamplightError; content: string }
 
+/**
+ * Whether the server's data went back in time while it was used from here, as a restored backup does. Messages that are newer
+ * than the backup are gone then. What was shown is fetched anew, and what has not been sent yet is kept and sent.
+ */
+export interface RestoredState {
+  /** When this was noticed last, in milliseconds since the epoch; null: never. */
+  since: number | null
+  /** The conversations that are known to have lost something; null: it may be any. */
+  conversationIds: readonly string[] | null
+  /** Whether the person has been told: `dismissRestored()` was called, or there is nothing to tell. */
+  dismissed: boolean
+}
+
 /** One conversation. The same id gives the same object. */
 export interface ConversationHandle {
   readonly id: string
@@ -216,6 +236,16 @@ export interface ConversationHandle {
   open(): () => void
   /** Fetches an older page. Safe to call twice. */
   loadOlder(): Promise<void>
+  /** Fetches a newer page, after a jump into the past. Safe to call twice. */
+  loadNewer(): Promise<void>
+  /**
+   * Shows the messages around a `seq` in place of those that are shown: one request, however far away it is. Resolves when
+   * they are in `messages.rows`. What arrives meanwhile does not move them. `loadOlder` and `loadNewer` lead on from there;
+   * sending leads back to the newest.
+   */
+  jumpTo(seq: number): Promise<void>
+  /** Shows the newest messages again. */
+  jumpToNewest(): Promise<void>
   /** Fetches again after an `error`. */
   reload(): Promise<void>
   /**
@@ -288,6 +318,8 @@ export interface Lamplight {
   readonly conversations: Store<ConversationsState>
   readonly unread: Store<UnreadState>
   readonly outbox: Outbox
+  /** Whether the server's data went back in time. */
+  readonly restored: Store<RestoredState>
   /** Everybody who is online. */
   roster(): Store<RosterState>
   /** Chosen people, there or not; they are watched while the store is subscribed to. Same ids, same store. */
@@ -327,6 +359,8 @@ export interface Lamplight {
   setStatus(status: ChosenStatus, options?: { text?: string; until?: string }): Promise<void>
   /** Says what the person is doing in this session, or that they stopped. */
   setActivity(activity: Activity | null): Promise<void>
+  /** The person has been told that the server's data went back in time. */
+  dismissRestored(): void
   /**
    * Every message by somebody else as it arrives live, once a tab; for sounds and notifications. Not called for what is
    * fetched. `alone` is true in one of the person's tabs only.

@@ -41,7 +41,6 @@ export type {
   Receipt as ReceiptEvent,
   Refusal,
   RefusalCode,
-  SyncPage as SyncedConversation,
   Typing as TypingEvent,
   User,
   UserOffline,
@@ -60,8 +59,19 @@ export type RosterMode = NonNullable<JoinUser["roster"]>
 /** The one shape of an answer. */
 export type Answer<T> = ({ success: true } & T) | Refusal
 
+/** What tells the generation of the server's store: another one means that its data went back in time. */
+export interface OfStore {
+  store?: string
+}
+
+/** What `sync` answers for one conversation. */
+export type SyncedConversation = SyncPage & {
+  /** What the client has of it is not there any more; `entries` are the newest ones. */
+  reset?: boolean
+}
+
 /** The answer to `join_user`. */
-export interface JoinAnswer {
+export interface JoinAnswer extends OfStore {
   user: User
   sessionId: string
   roster: RosterMode
@@ -77,19 +87,22 @@ export interface SendAnswer {
 }
 
 /** The answer to `sync`. */
-export interface SyncAnswer {
-  conversations: Record<string, SyncPage | Refusal>
+export interface SyncAnswer extends OfStore {
+  conversations: Record<string, SyncedConversation | Refusal>
   added: Conversation[]
 }
 
 /** A page of history. */
-export interface HistoryAnswer {
+export interface HistoryAnswer extends OfStore {
   data: Message[]
   hasMore: boolean
+  /** To `around`: whether there are messages before and after these. */
+  hasBefore?: boolean
+  hasAfter?: boolean
 }
 
 /** A page of a list. */
-export interface PageAnswer<T> {
+export interface PageAnswer<T> extends OfStore {
   data: T[]
   nextCursor?: string
 }

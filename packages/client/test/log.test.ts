@@ -1,6 +1,22 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { addEntry, addPage, countUnread, emptyLog, freshIn, hasGap, type Log, lastSeq } from "../src/log.js"
+import {
+  addEntries,
+  addPage,
+  countUnread,
+  emptyLog,
+  hasGap,
+  hasOlder,
+  held,
+  holds,
+  knowHead,
+  type Log,
+  lastSeq,
+  look,
+  type Page,
+  shown,
+  trim,
+} from "../src/log.js"
 import { createRows } from "../src/rows.js"
 import type { Message } from "../src/wire.js"
 
@@ -13,112 +29,225 @@ const message = (seq: number, senderId = "asha"): Message => ({
   content: `text ${seq}`,
   createdAt: "2026-03-01T12:00:00.000Z",
 })
-const all = (count: number) => Array.from({ length: count }, (_, index) => message(index + 1))
-const seqs = (log: Log) => log.entries.map((entry) => entry.seq)
-const newest = (entries: Message[], hasMore = false) =>
-  addPage(emptyLog, { direction: "newest", entries, hasMore })
+const range = (from: number, to: number) =>
+  Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => message(from + index))
+const seqsOf = (entries: readonly Message[]) => entries.map((entry) => entry.seq)
+const seqs = (log: Log) => seqsOf(shown(log))
+const newest = (entries: Message[], hasBefore = false) =>
+  addPage(emptyLog, { direction: "newest", entries, hasBefore })
+const follow = (seq: number) => ({ direction: "after" as const, at: seq })
 
-/** Whether the entries of a log follow each other without a gap. */
-const isContiguous = (log: Log) =>
-  log.entries.every(
-    (entry, index) => index === 0 || entry.seq === (log.entries[index - 1] as Message).seq + 1,
-  )
+/** A page as a server that has these entries would give it. */
+function ask(
+  server: readonly Message[],
+  direction: Page["direction"],
+  at: number | undefined,
+  limit: number,
+): Page {
+  const begin =
+    direction === "newest"
+      ? server.length - limit
+      : direction === "before"
+        ? server.filter((entry) => entry.seq < (at as number)).length - limit
+        : direction === "after"
+          ? server.filter((entry) => entry.seq <= (at as number)).length
+          : server.filter((entry) => entry.seq < (at as number)).length - Math.floor(limit / 2)
+  const end =
+    direction === "before" ? server.filter((entry) => entry.seq < (at as number)).length : begin + limit
+  const entries = server.slice(Math.max(0, begin), Math.max(0, end))
+  const page: Page = { direction, at, entries }
+  if (direction !== "after") page.hasBefore = begin > 0
+  if (direction === "after" || direction === "around") page.hasAfter = end < server.length
+  return page
+}
+
+/** What must hold of any log, whatever happened to it. */
+function check(log: Log): void {
+  let before = 0
+  for (const segment of log.segments) {
+    expect(segment.length).toBeGreaterThan(0)
+    for (const [index, entry] of segment.entries()) {
+      // Within a segment nothing is missing; between two, something is.
+      if (index) expect(entry.seq).toBe(before + 1)
+      else expect(entry.seq).toBeGreaterThan(before ? before + 1 : 0)
+      before = entry.seq
+    }
+  }
+  expect(before).toBeLessThanOrEqual(log.head)
+  if (log.tail) expect(holds(log, log.tail)).toBe(true)
+  if (log.view !== null) {
+    expect(holds(log, log.view)).toBe(true)
+    expect(shown(log)).not.toBe(shown({ ...log, view: null }))
+  }
+  for (const entry of held(log)) expect(entry.seq).toBeGreaterThan(lastSeq(log))
+}
+
+const HEAD = 60
+const step = fc.record({
+  kind: fc.constantFrom("live", "older", "newer", "newest", "follow", "around", "look", "toNewest", "stale"),
+  at: fc.integer({ min: 1, max: HEAD }),
+  limit: fc.integer({ min: 1, max: 12 }),
+})
 
 describe("a conversation's log", () => {
-  test("M6 M11 is contiguous and holds each entry once, whatever comes in whatever order", () => {
-    const step = fc.oneof(
-      fc.record({ kind: fc.constant("live" as const), at: fc.integer({ min: 1, max: 40 }) }),
-      fc.record({ kind: fc.constant("before" as const), at: fc.integer({ min: 1, max: 41 }) }),
-      fc.record({ kind: fc.constant("after" as const), at: fc.integer({ min: 0, max: 40 }) }),
-      fc.record({ kind: fc.constant("newest" as const), at: fc.integer({ min: 0, max: 40 }) }),
-    )
+  test("F28 M6 M11 holds what a set would hold, in segments without a gap, whatever comes in whatever order", () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (steps, limit) => {
-        const server = all(40)
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const server = range(1, HEAD)
         const rows = createRows(() => "me")
+        /** The naive model: every entry that has come. */
+        const model = new Set<number>()
+        let there = 20
         let log = emptyLog
-        let last = log
-        for (const { kind, at } of steps) {
-          if (kind === "live") log = addEntry(log, server[at - 1] as Message)
-          else {
-            // A page as the server would have given it at some moment, whether or not it still joins on.
-            const there = kind === "newest" ? server.slice(0, at) : server
-            const rest =
-              kind === "before"
-                ? there.filter((entry) => entry.seq < at)
-                : kind === "after"
-                  ? there.filter((entry) => entry.seq > at)
-                  : there
-            const entries = kind === "after" ? rest.slice(0, limit) : rest.slice(-limit)
-            // A page is asked for from where the log ends.
-            if (kind === "after" && at !== lastSeq(log)) continue
-            log = addPage(log, { direction: kind, entries, hasMore: rest.length > limit })
+        const add = (page: Page) => {
+          for (const entry of page.entries) model.add(entry.seq)
+          log = addPage(log, page)
+        }
+        for (const { kind, at, limit } of steps) {
+          const now = server.slice(0, there)
+          const seen = shown(log)
+          const view = log.view
+          const [first, last] = [seen[0]?.seq, seen.at(-1)?.seq]
+          if (kind === "live") {
+            there = Math.min(HEAD, there + 1 + (limit % 3))
+            model.add(there)
+            log = addEntries(log, [server[there - 1] as Message])
+          } else if (kind === "older" && first) add(ask(now, "before", first, limit))
+          else if (kind === "newer" && last) add(ask(now, "after", last, limit))
+          else if (kind === "newest") add(ask(now, "newest", undefined, limit))
+          else if (kind === "follow" && log.loaded) add(ask(now, "after", lastSeq(log), limit))
+          else if (kind === "around") {
+            add(ask(now, "around", at, limit))
+            if (holds(log, at)) log = look(log, at)
+          } else if (kind === "look" && holds(log, at)) log = look(log, at)
+          else if (kind === "toNewest") log = look(log, null)
+          // An answer that was given when there was less.
+          else if (kind === "stale")
+            add(ask(server.slice(0, Math.min(at, there)), "newest", undefined, limit))
+          check(log)
+          expect(log.segments.flatMap(seqsOf)).toEqual([...model].sort((one, other) => one - other))
+          // What is shown is never lost, nor moved by what comes live.
+          if (kind === "live" && seen.length) {
+            for (const entry of seen) expect(shown(log)).toContain(entry)
+            if (view !== null && log.view !== null && there !== (last ?? 0) + 1) expect(shown(log)).toBe(seen)
           }
-          expect(isContiguous(log)).toBe(true)
-          // What is fresh is told, once.
-          const before = new Set([...last.entries, ...last.held.values()].map((entry) => entry.seq))
-          const fresh = freshIn(last, log).map((entry) => entry.seq)
-          const expected = [...log.entries, ...log.held.values()].map((entry) => entry.seq)
-          for (const seq of expected) if (!before.has(seq)) expect(fresh).toContain(seq)
+          if (kind === "around" && at <= there) expect(seqs(log)).toContain(at)
           // The rows made step by step are those made at once.
           expect(rows(log, []).map((row) => row.key)).toEqual(
             createRows(() => "me")(log, []).map((row) => row.key),
           )
-          last = log
-          for (const seq of log.held.keys()) expect(seq > lastSeq(log) || !log.loaded).toBe(true)
+          const counted = countUnread(log, at, "me")
+          if (counted !== null) expect(counted).toBe(Math.max(0, log.head - at))
         }
-        // Fetching what is missing always ends with everything there is.
-        for (let round = 0; log.loaded && hasGap(log) && round < 50; round++) {
-          const rest = server.filter((entry) => entry.seq > lastSeq(log))
-          log = addPage(log, {
-            direction: "after",
-            entries: rest.slice(0, limit),
-            hasMore: rest.length > limit,
-          })
+        // From wherever one is, both ways lead to all there is, without a hole.
+        const now = server.slice(0, there)
+        if (!log.loaded) add(ask(now, "newest", undefined, 5))
+        log = knowHead(log, there)
+        for (
+          let round = 0;
+          round < 2 * HEAD && (hasOlder(log) || log.view !== null || hasGap(log));
+          round++
+        ) {
+          const seen = shown(log)
+          if (hasOlder(log)) add(ask(now, "before", seen[0]?.seq, 7))
+          else if (log.view !== null) add(ask(now, "after", seen.at(-1)?.seq, 7))
+          else add(ask(now, "after", lastSeq(log), 7))
         }
-        if (log.loaded) expect(hasGap(log)).toBe(false)
+        expect(seqs(log)).toEqual(seqsOf(now))
+        expect([hasOlder(log), hasGap(log), log.view]).toEqual([false, false, null])
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test("F28 memory: what is neither shown nor new is let go, and a long segment is cut on the side one has left", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 12, max: 20 }), (steps, most) => {
+        const server = range(1, HEAD)
+        let log = newest(range(HEAD - 5, HEAD), true)
+        for (const { kind, at, limit } of steps) {
+          const seen = shown(log)
+          const [first, last] = [seen[0]?.seq, seen.at(-1)?.seq]
+          let side: "older" | "newer" = "newer"
+          if (kind === "older") {
+            log = addPage(log, ask(server, "before", first, limit))
+            side = "older"
+          } else if (kind === "newer") log = addPage(log, ask(server, "after", last, limit))
+          else if (kind === "around") log = look(addPage(log, ask(server, "around", at, limit)), at)
+          else if (kind === "toNewest") log = look(log, null)
+          else continue
+          const long = shown(log)
+          log = trim(log, side, most)
+          check(log)
+          expect(log.segments.length).toBeLessThanOrEqual(2)
+          expect(log.segments.flat().length).toBeLessThanOrEqual(2 * most * 1.1 + 50)
+          // The side towards which one went is there.
+          const end = side === "older" ? long[0] : long.at(-1)
+          expect(shown(log)).toContain(end)
+          expect(lastSeq(log)).toBe(HEAD)
+          if (shown(log)[0]?.seq !== 1) expect(hasOlder(log)).toBe(true)
+        }
       }),
       { numRuns: 500 },
     )
   })
 
+  test("F28 a jump shows what is there, and what comes meanwhile moves nothing", () => {
+    let log = newest(range(91, 100), true)
+    log = look(addPage(log, { direction: "around", at: 20, entries: range(15, 25), hasBefore: true }), 20)
+    expect([seqs(log), log.view]).toEqual([seqsOf(range(15, 25)), 20])
+    log = addEntries(log, [message(101), message(103)])
+    expect(seqs(log)).toEqual(seqsOf(range(15, 25)))
+    expect([lastSeq(log), log.head, hasGap(log)]).toEqual([101, 103, true])
+    log = addPage(log, { ...follow(25), entries: range(26, 90), hasAfter: true })
+    expect([seqs(log), log.view]).toEqual([seqsOf(range(15, 101)), null])
+  })
+
   test("M6 what comes after a gap is held until the gap is filled", () => {
-    let log = newest(all(3))
-    log = addEntry(log, message(6))
-    expect(seqs(log)).toEqual([1, 2, 3])
+    let log = newest(range(1, 3))
+    log = addEntries(log, [message(6)])
+    expect([seqs(log), seqsOf(held(log))]).toEqual([[1, 2, 3], [6]])
     expect(hasGap(log)).toBe(true)
-    log = addPage(log, { direction: "after", entries: [message(4), message(5)], hasMore: true })
+    log = addPage(log, { ...follow(3), entries: [message(4), message(5)], hasAfter: true })
     expect(seqs(log)).toEqual([1, 2, 3, 4, 5, 6])
     expect(hasGap(log)).toBe(false)
   })
 
   test("what comes before anything is loaded waits for the first page", () => {
-    let log = addEntry(emptyLog, message(4))
-    expect(seqs(log)).toEqual([])
-    log = addPage(log, { direction: "newest", entries: all(3), hasMore: false })
-    expect(seqs(log)).toEqual([1, 2, 3, 4])
+    const before = addEntries(emptyLog, [message(4)])
+    expect(seqs(before)).toEqual([])
+    expect(seqs(addPage(before, { direction: "newest", entries: range(1, 3), hasBefore: false }))).toEqual([
+      1, 2, 3, 4,
+    ])
+  })
+
+  test("the first message of a conversation that was empty is shown, whichever comes first", () => {
+    const page: Page = { direction: "newest", entries: [], hasBefore: false }
+    expect(seqs(addEntries(addPage(emptyLog, page), [message(1)]))).toEqual([1])
+    expect(seqs(addPage(addEntries(emptyLog, [message(1)]), page))).toEqual([1])
   })
 
   test("M7 where the past is gone it begins anew, and says that there is nothing older", () => {
-    let log = newest(all(3))
-    log = addEntry(log, message(20))
-    log = addPage(log, {
-      direction: "after",
-      entries: [message(18), message(19), message(20)],
-      hasMore: false,
-    })
+    let log = addEntries(newest(range(1, 3)), [message(20)])
+    log = addPage(log, { ...follow(3), entries: range(18, 20), hasAfter: false })
     expect(seqs(log)).toEqual([18, 19, 20])
-    expect(log.hasOlder).toBe(false)
+    expect(hasOlder(log)).toBe(false)
+    expect(countUnread(log, 3, "me")).toBe(3)
+  })
+
+  test("what was thought to follow and does not is not waited for", () => {
+    const log = addPage(knowHead(newest(range(1, 3)), 9), { ...follow(3), entries: [], hasAfter: false })
+    expect([log.head, hasGap(log)]).toEqual([3, false])
   })
 
   test("an entry that changed is another row, and the others stay", () => {
     const rows = createRows(() => "me")
-    const log = newest(all(3))
+    const log = newest(range(1, 3))
     const before = rows(log, [])
-    const after = rows(addEntry(addEntry(log, { ...message(2), content: "edited" }), message(4)), [])
+    const after = rows(addEntries(log, [{ ...message(2), content: "edited" }, message(3), message(4)]), [])
     expect(after.map((row) => row.content)).toEqual(["text 1", "edited", "text 3", "text 4"])
-    expect([after[0], after[2]]).toEqual([before[0], before[2]])
     expect(after[0]).toBe(before[0])
+    expect(after[2]).toBe(before[2])
   })
 
   test("two messages under one client id have two keys", () => {
@@ -128,13 +257,8 @@ describe("a conversation's log", () => {
   })
 
   test("M11 the same entry twice is the same log", () => {
-    const log = newest(all(3))
-    expect(addEntry(log, { ...message(2) })).toBe(log)
-  })
-
-  test("an older page that does not join on any more is dropped", () => {
-    const log = newest([message(30), message(31)], true)
-    expect(addPage(log, { direction: "before", entries: [message(3), message(4)], hasMore: true })).toBe(log)
+    const log = newest(range(1, 3))
+    expect(addEntries(log, [{ ...message(2) }])).toBe(log)
   })
 
   test("counts what is unread only where it can tell", () => {
@@ -142,6 +266,6 @@ describe("a conversation's log", () => {
     expect(countUnread(log, 29, "me")).toBe(2)
     expect(countUnread(log, 31, "me")).toBe(1)
     expect(countUnread(log, 12, "me")).toBeNull()
-    expect(countUnread(addEntry(log, message(40)), 31, "me")).toBeNull()
+    expect(countUnread(addEntries(log, [message(40)]), 31, "me")).toBeNull()
   })
 })

@@ -4,6 +4,7 @@ import type {
   MeState,
   Outbox,
   OutboxState,
+  RestoredState,
   UnreadState,
 } from "@lamplight/client"
 import { useLamplight, useStore } from "./provider.js"
@@ -40,4 +41,10 @@ export function useUnread(): UnreadState {
 export function useOutbox(): OutboxState & Pick<Outbox, "retry" | "edit" | "discard"> {
   const { outbox } = useLamplight()
   return { ...useStore(outbox), retry: outbox.retry, edit: outbox.edit, discard: outbox.discard }
+}
+
+/** Whether the server's data went back in time, as a restored backup does, and the way to say that the person knows. */
+export function useRestored(): RestoredState & { dismiss(): void } {
+  const client = useLamplight()
+  return { ...useStore(client.restored), dismiss: client.dismissRestored }
 }

@@ -12,7 +12,16 @@ import { useLamplight, useStore } from "./provider.js"
 export interface ConversationView
   extends Pick<
     ConversationHandle,
-    "id" | "send" | "loadOlder" | "reload" | "setTyping" | "setDraft" | "markRead"
+    | "id"
+    | "send"
+    | "loadOlder"
+    | "loadNewer"
+    | "jumpTo"
+    | "jumpToNewest"
+    | "reload"
+    | "setTyping"
+    | "setDraft"
+    | "markRead"
   > {
   /** What the list knows of it; null while it knows nothing. */
   item: ConversationInfo | null
@@ -32,6 +41,9 @@ export function useConversation(id: string): ConversationView {
     messages: useStore(handle.messages),
     send: handle.send,
     loadOlder: handle.loadOlder,
+    loadNewer: handle.loadNewer,
+    jumpTo: handle.jumpTo,
+    jumpToNewest: handle.jumpToNewest,
     reload: handle.reload,
     setTyping: handle.setTyping,
     setDraft: handle.setDraft,

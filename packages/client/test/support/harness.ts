@@ -30,6 +30,8 @@ export interface Wires {
   take: (event: string, ack: (answer: unknown) => void) => boolean
   /** HTTP answers wait for this. */
   gate: Promise<void> | null
+  /** HTTP requests arrive, and their answers wait for this. */
+  late: Promise<void> | null
 }
 
 /** One browser: what its tabs share. */
@@ -86,6 +88,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     loseEvent: new Set(),
     take: () => false,
     gate: null,
+    late: null,
   }
   const sockets: FakeSocket[] = []
   const surroundings = new TestSurroundings()
@@ -160,7 +163,8 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     if (wires.httpDown) throw new TypeError("Failed to fetch")
     const headers = init.headers as Record<string, string>
     const body = init.body ? JSON.parse(String(init.body)) : {}
-    const { status, reply } = server.onHttp(method, path, body, headers)
+    const { status, reply } = structuredClone(server.onHttp(method, path, body, headers))
+    await wires.late
     if (wires.loseAnswer.has(`${method} ${path}`)) throw new TypeError("Failed to fetch")
     return new Response(JSON.stringify(reply), { status })
   }

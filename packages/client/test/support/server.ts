@@ -23,6 +23,9 @@ interface Room {
   firstSeq: number
 }
 
+/** From where a client asks for what follows. */
+type Position = number | { seq: number; id: string }
+
 type Body = Record<string, unknown>
 type Reply = { success: true; [key: string]: unknown } | Refusal
 
@@ -41,6 +44,11 @@ export class TestServer {
   presence = new Map<string, Presence>()
   lastSeen = new Map<string, string>()
   version = 0
+  ids = 0
+  /** The generation of the store. */
+  generation = "first"
+  /** How many messages a page is cut to, as one is that would be too large. */
+  mostMessages = 1_000
   /** How many conversations a page of the list has. */
   listPage = 1_000
   /** `local`: the user of the session's cookie. */
@@ -79,6 +87,18 @@ export class TestServer {
     return room
   }
 
+  /** What is stored now, to go back to. */
+  backup(): Map<string, Room> {
+    return structuredClone(this.rooms)
+  }
+
+  /** Goes back in time: restarts from a backup, or, without another generation, from a file that was copied. */
+  restore(backup: Map<string, Room>, generation = this.generation): void {
+    for (const peer of [...this.peers]) peer.cut()
+    this.rooms = structuredClone(backup)
+    this.generation = generation
+  }
+
   time = () => new Date(this.now()).toISOString()
 
   /** Stores without telling anybody: what happens while a client is away. */
@@ -86,7 +106,7 @@ export class TestServer {
     const room = this.rooms.get(roomId) as Room
     const seq = room.log.length + 1
     const message: Message = {
-      id: `${roomId}.${seq}`,
+      id: `${roomId}.${seq}.${++this.ids}`,
       kind: "message",
       conversationId: roomId,
       seq,
@@ -200,7 +220,13 @@ export class TestServer {
       peer.roster = String(body.roster ?? "full")
       this.come(userId)
       if (peer.roster === "full" || peer.roster === "diff") peer.send("online_users", this.snapshot())
-      return { success: true, user: this.users.get(userId), sessionId: peer.id, roster: peer.roster }
+      return {
+        success: true,
+        user: this.users.get(userId),
+        sessionId: peer.id,
+        roster: peer.roster,
+        store: this.generation,
+      }
     }
     if (!peer.userId) return refusal("unauthenticated")
     switch (event) {
@@ -225,7 +251,7 @@ export class TestServer {
         this.come(peer.userId, { status: body.status as Presence["status"] })
         return { success: true, status: body }
       case "sync":
-        return this.sync(peer.userId, body.conversations as Record<string, number>)
+        return this.sync(peer.userId, body.conversations as Record<string, Position>)
       case "mark_read":
         return this.mark(peer.userId, String(body.conversationId), Number(body.seq))
       case "send_private_message":
@@ -283,7 +309,8 @@ export class TestServer {
       const from = Number(url.searchParams.get("cursor") ?? 0)
       const page = mine.slice(from, from + this.listPage)
       const next = from + page.length < mine.length ? { nextCursor: String(from + page.length) } : {}
-      return { success: true, data: page.map((room) => this.view(room, user)), ...next }
+      const data = page.map((room) => this.view(room, user))
+      return { success: true, data, store: this.generation, ...next }
     }
     if (at === "POST /api/privatechat/conversations") {
       const other = String(body.userId)
@@ -341,29 +368,45 @@ export class TestServer {
   history(user: string, id: string, query: URLSearchParams): Reply {
     const room = this.room(user, id)
     if (!room) return refusal("not_found")
-    const limit = Number(query.get("limit") ?? 50)
-    const before = query.get("before")
-    const after = query.get("after")
+    const limit = Math.min(Number(query.get("limit") ?? 50), this.mostMessages)
+    const [before, after, around] = ["before", "after", "around"].map((name) => query.get(name))
     const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
-    if (after !== null) {
-      const rest = there.filter((entry) => entry.seq > Number(after))
-      return { success: true, data: rest.slice(0, limit), hasMore: rest.length > limit }
+    const page = (data: Message[], more: object): Reply => ({
+      success: true,
+      data,
+      store: this.generation,
+      ...more,
+    })
+    if (around != null) {
+      // As many on either side; what one side has not, the other may have.
+      const at = there.filter((entry) => entry.seq < Number(around)).length
+      const begin = Math.max(0, Math.min(at - Math.floor(limit / 2), there.length - limit))
+      const data = there.slice(begin, begin + limit)
+      const hasAfter = begin + data.length < there.length
+      return page(data, { hasMore: begin > 0 || hasAfter, hasBefore: begin > 0, hasAfter })
     }
-    const rest = there.filter((entry) => before === null || entry.seq < Number(before))
-    return { success: true, data: rest.slice(-limit), hasMore: rest.length > limit }
+    if (after != null) {
+      const rest = there.filter((entry) => entry.seq > Number(after))
+      return page(rest.slice(0, limit), { hasMore: rest.length > limit })
+    }
+    const rest = there.filter((entry) => before == null || entry.seq < Number(before))
+    return page(rest.slice(-limit), { hasMore: rest.length > limit })
   }
 
-  sync(user: string, known: Record<string, number>): Reply {
+  sync(user: string, known: Record<string, Position>): Reply {
     const conversations: Record<string, unknown> = {}
-    for (const [id, last] of Object.entries(known)) {
+    for (const [id, position] of Object.entries(known)) {
       const room = this.room(user, id)
       if (!room) {
         conversations[id] = refusal("not_found")
         continue
       }
-      const rest = room.log.filter((entry) => entry.seq > last && entry.seq >= room.firstSeq)
+      const { seq, id: entryId } = typeof position === "number" ? { seq: position, id: undefined } : position
+      const isOther = seq > room.log.length || (entryId !== undefined && room.log[seq - 1]?.id !== entryId)
+      const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
+      const rest = there.filter((entry) => entry.seq > seq)
       conversations[id] = {
-        entries: rest.slice(0, 200),
+        entries: isOther ? there.slice(-50) : rest.slice(0, 200),
         headSeq: room.log.length,
         readSeq: room.read.get(user) ?? 0,
         receipts: room.members.map((userId) => {
@@ -371,12 +414,14 @@ export class TestServer {
           return { userId, readSeq, deliveredSeq: readSeq }
         }),
         firstSeq: room.firstSeq,
-        hasMore: rest.length > 200,
+        hasMore: isOther ? there.length > 50 : rest.length > 200,
+        ...(isOther ? { reset: true } : {}),
       }
     }
     const added = [...this.rooms.values()].filter(
       (room) => room.members.includes(user) && !(room.id in known),
     )
-    return { success: true, conversations, added: added.map((room) => this.view(room, user)) }
+    const views = added.map((room) => this.view(room, user))
+    return { success: true, conversations, added: views, store: this.generation }
   }
 }

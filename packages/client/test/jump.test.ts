@@ -1,0 +1,211 @@
+import { describe, expect, test } from "vitest"
+import { makeTab, makeWorld } from "./support/harness.js"
+import { refusal } from "./support/server.js"
+
+/** Somebody who looks at a conversation with so many messages, of which they have read so many. */
+async function ready(messages: number, read = 0) {
+  const world = makeWorld()
+  const room = world.server.addRoom("7", "me", "asha")
+  for (let at = 1; at <= messages; at++) world.server.store("7", "asha", `text ${at}`)
+  if (read) room.read.set("me", read)
+  const tab = makeTab(world)
+  tab.client.retain()
+  const seven = tab.client.conversation("7")
+  const look = seven.open()
+  await world.clock.advance(500)
+  const seqs = () => seven.messages.get().rows.map((row) => row.seq)
+  const pages = () => world.server.seen.filter(({ what }) => what.includes("/messages/7"))
+  const unread = () => tab.client.unread.get().total
+  return { world, ...world, room, ...tab, seven, look, seqs, pages, unread }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at)
+
+/** Walks in one direction as far as it goes, and looks at each step that nothing is missing. */
+async function walk(it: Awaited<ReturnType<typeof ready>>, way: "loadOlder" | "loadNewer", steps = 1_000) {
+  for (let step = 0; step < steps; step++) {
+    const { hasOlder, hasNewer } = it.seven.messages.get()
+    if (!(way === "loadOlder" ? hasOlder : hasNewer)) return
+    await it.seven[way]()
+    const seqs = it.seqs() as number[]
+    expect(seqs).toEqual(range(seqs[0] as number, seqs.at(-1) as number))
+  }
+}
+
+describe("F28 a jump into the past", () => {
+  test("takes one request, however far away it is", async () => {
+    const { seven, pages, seqs, unread } = await ready(100_000, 100)
+    const before = pages().length
+    await seven.jumpTo(101)
+    expect(pages().length - before).toBe(1)
+    expect(seqs()).toEqual(range(51, 150))
+    expect(seven.messages.get()).toMatchObject({ hasOlder: true, hasNewer: true, status: "ready" })
+    expect(unread()).toBe(99_900)
+  })
+
+  test("leads on both ways without a hole, up to the newest", async () => {
+    const it = await ready(1_200, 100)
+    await it.seven.jumpTo(101)
+    await Promise.all([it.seven.loadNewer(), it.seven.loadNewer()])
+    expect(it.seqs()).toEqual(range(51, 200))
+    await walk(it, "loadOlder")
+    expect(it.seqs()[0]).toBe(1)
+    await walk(it, "loadNewer")
+    expect(it.seqs()).toEqual(range(1, 1_200))
+    expect(it.seven.messages.get()).toMatchObject({ hasOlder: false, hasNewer: false })
+    it.server.say("7", "asha", "new")
+    await it.clock.advance(10)
+    expect(it.seqs().at(-1)).toBe(1_201)
+  })
+
+  test("what is written meanwhile moves nothing, and is there at the end", async () => {
+    const { seven, seqs, server, clock, unread } = await ready(2_000)
+    await seven.jumpTo(1)
+    const { rows } = seven.messages.get()
+    expect(seqs()).toEqual(range(1, 100))
+    for (let at = 0; at < 3; at++) server.say("7", "asha", "new")
+    await clock.advance(10)
+    expect(seven.messages.get().rows).toBe(rows)
+    expect([unread(), seven.messages.get().headSeq]).toEqual([2_003, 2_003])
+    await seven.jumpToNewest()
+    expect(seqs()).toEqual(range(1_951, 2_003))
+    expect(seven.messages.get().hasNewer).toBe(false)
+  })
+
+  test("to what is here already asks for nothing; to what does not exist shows what is nearest", async () => {
+    const { seven, seqs, pages } = await ready(300)
+    const before = pages().length
+    await seven.jumpTo(280)
+    expect([pages().length - before, seven.messages.get().hasNewer]).toEqual([0, false])
+    await seven.jumpTo(9_999)
+    expect(seqs().at(-1)).toBe(300)
+    await seven.jumpTo(0)
+    expect(seqs()[0]).toBe(1)
+  })
+
+  test("the last of several wins, whichever is answered last", async () => {
+    const { seven, seqs, wires, clock } = await ready(5_000)
+    let open = () => {}
+    wires.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const first = seven.jumpTo(1_000)
+    await clock.advance(1)
+    wires.gate = null
+    await seven.jumpTo(3_000)
+    open()
+    await first
+    expect(seqs()).toContain(3_000)
+    expect(seqs()).not.toContain(1_000)
+  })
+
+  test("one's own message leads back to the end, and a refused one does not", async () => {
+    const { seven, seqs, clock, wires } = await ready(1_000)
+    await seven.jumpTo(10)
+    expect((await seven.send("  ")).ok).toBe(false)
+    expect(seven.messages.get().hasNewer).toBe(true)
+    wires.swallow.add("send_private_message")
+    wires.httpDown = true
+    await seven.send("here I am")
+    await clock.advance(10)
+    expect(seven.messages.get().rows.at(-1)).toMatchObject({ content: "here I am", state: "sending" })
+    expect(seven.messages.get().hasNewer).toBe(false)
+    wires.swallow.clear()
+    wires.httpDown = false
+    await clock.advance(30_000)
+    expect(seven.messages.get().rows.at(-1)).toMatchObject({
+      content: "here I am",
+      state: "sent",
+      seq: 1_001,
+    })
+    expect(seqs()).toEqual(range(951, 1_001))
+  })
+
+  test("22: what lies between is not read by it, and only what was shown is marked", async () => {
+    const { seven, clock, room, unread } = await ready(10_000, 40)
+    await seven.jumpTo(41)
+    seven.markRead()
+    await clock.advance(500)
+    expect([room.read.get("me"), unread()]).toEqual([100, 9_900])
+  })
+
+  test("a loss of the line leaves one where one is, and what came is there at the end", async () => {
+    const { seven, seqs, server, clock, cut } = await ready(1_000)
+    await seven.jumpTo(100)
+    cut()
+    for (let at = 0; at < 5_000; at++) server.store("7", "asha", "while away")
+    await clock.advance(5_000)
+    expect(seqs()).toEqual(range(50, 149))
+    await seven.loadNewer()
+    expect(seqs()).toEqual(range(50, 199))
+    await seven.jumpToNewest()
+    expect(seqs().at(-1)).toBe(6_000)
+  })
+
+  test("a message that is lost while one is in the past is fetched, and counted", async () => {
+    const { seven, server, clock, wires, seqs, unread } = await ready(500)
+    await seven.jumpTo(10)
+    wires.loseEvent.add("new_private_message")
+    server.say("7", "asha", "lost")
+    await clock.advance(10)
+    wires.loseEvent.clear()
+    server.say("7", "asha", "not lost")
+    await clock.advance(500)
+    expect(unread()).toBe(502)
+    await seven.jumpToNewest()
+    expect(seqs()).toEqual(range(451, 502))
+  })
+
+  test("a jump that fails says so, leaves all as it was, and can be tried again", async () => {
+    const { seven, seqs, server } = await ready(1_000)
+    const before = seqs()
+    server.refuse = (what) => (what.includes("/messages/") ? refusal("unavailable", true) : undefined)
+    await expect(seven.jumpTo(10)).rejects.toMatchObject({ code: "unavailable" })
+    expect(seqs()).toEqual(before)
+    server.refuse = () => undefined
+    await seven.jumpTo(10)
+    expect(seqs()).toContain(10)
+  })
+
+  test("pages that are cut short, as large ones are, leave no hole", async () => {
+    const it = await ready(400)
+    it.server.mostMessages = 7
+    await it.seven.jumpTo(200)
+    expect(it.seqs()).toEqual(range(197, 203))
+    await walk(it, "loadNewer")
+    await walk(it, "loadOlder")
+    expect(it.seqs()).toEqual(range(1, 400))
+  })
+
+  test("looking away and back shows the newest, and lets the rest go", async () => {
+    const { seven, seqs, look, server, clock } = await ready(1_000)
+    await seven.jumpTo(10)
+    look()
+    expect(seqs()).toEqual(range(951, 1_000))
+    for (let at = 0; at < 300; at++) server.say("7", "asha", "new")
+    await clock.advance(10)
+    // Of what nobody looks at, the last are kept.
+    expect(seqs().length).toBeLessThanOrEqual(220)
+    expect(seqs().at(-1)).toBe(1_300)
+    seven.open()
+    await clock.advance(100)
+    expect(seven.messages.get()).toMatchObject({ hasNewer: false, hasOlder: true })
+    await seven.loadOlder()
+    expect(new Set(seqs()).size).toBe(seqs().length)
+  })
+
+  test("memory: walking through 12,000 keeps the last thousands, and no hole comes of it", async () => {
+    const it = await ready(12_000)
+    it.seven.messages.get()
+    await walk(it, "loadOlder")
+    const there = it.seqs() as number[]
+    expect(there[0]).toBe(1)
+    expect(there.length).toBeLessThanOrEqual(5_500)
+    expect(it.seven.messages.get().hasNewer).toBe(true)
+    await walk(it, "loadNewer", 140)
+    expect(it.seven.messages.get().hasOlder).toBe(true)
+    expect((it.seqs() as number[]).length).toBeLessThanOrEqual(5_500)
+    await it.seven.jumpToNewest()
+    expect(it.seqs().at(-1)).toBe(12_000)
+  }, 60_000)
+})

@@ -1,0 +1,305 @@
+import { describe, expect, test } from "vitest"
+import { Browser, makeTab, makeWorld } from "./support/harness.js"
+
+/** Two conversations, and somebody who looks at the first. */
+async function ready(browser = new Browser(), world = makeWorld()) {
+  if (!world.server.rooms.size) {
+    world.server.addRoom("7", "me", "asha")
+    world.server.addRoom("8", "me", "ben")
+    for (let at = 1; at <= 3; at++) world.server.store("7", "asha", `text ${at}`)
+    world.server.store("8", "ben", "hi")
+  }
+  const tab = makeTab(world, {}, browser)
+  tab.client.retain()
+  const seven = tab.client.conversation("7")
+  seven.open()
+  await world.clock.advance(1_000)
+  const texts = () => seven.messages.get().rows.map((row) => row.content)
+  const unread = () => tab.client.unread.get().byConversation
+  const item = (id: string) => tab.client.conversations.get().items.find((one) => one.id === id)
+  return { world, ...world, ...tab, seven, texts, unread, item }
+}
+
+/** Each way in which the server's data goes back: told by another generation, or noticed by the ids. */
+const ways = [["another generation", "second"]] as const
+
+describe("F14 the server's data goes back in time under an open page", () => {
+  for (const [name, generation] of ways) {
+    test(`${name}: what is gone is not shown any more, and all counts are right`, async () => {
+      const { server, clock, texts, unread, item, seven, client } = await ready()
+      const backup = server.backup()
+      for (let at = 4; at <= 7; at++) server.say("7", "asha", `lost ${at}`)
+      server.say("8", "ben", "lost")
+      seven.markRead(2)
+      await clock.advance(500)
+      expect(unread()).toEqual({ "7": 5, "8": 2 })
+      server.restore(backup, generation)
+      server.store("7", "asha", "text 4")
+      await clock.advance(5_000)
+      expect(texts()).toEqual(["text 1", "text 2", "text 3", "text 4"])
+      expect(unread()).toEqual({ "7": 4, "8": 1 })
+      expect(item("7")).toMatchObject({ headSeq: 4, readSeq: 0, lastMessage: { content: "text 4" } })
+      expect(item("8")).toMatchObject({ headSeq: 1, lastMessage: { content: "hi" } })
+      expect(seven.messages.get()).toMatchObject({ headSeq: 4, readSeq: 0, catchingUp: false })
+      expect(client.restored.get()).toMatchObject({ dismissed: false })
+      client.dismissRestored()
+      server.say("7", "asha", "text 5")
+      await clock.advance(100)
+      expect([texts().at(-1), client.restored.get().dismissed]).toEqual(["text 5", true])
+    })
+
+    test(`${name}: other messages with the same numbers take the place of those that were there`, async () => {
+      const { server, clock, texts, item, seven } = await ready()
+      const backup = server.backup()
+      server.say("7", "asha", "lost 4")
+      server.say("7", "asha", "lost 5")
+      await clock.advance(10)
+      seven.markRead()
+      await clock.advance(500)
+      server.restore(backup, generation)
+      for (let at = 4; at <= 9; at++) server.store("7", "asha", `text ${at}`)
+      await clock.advance(5_000)
+      expect(texts()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((at) => `text ${at}`))
+      expect(item("7")?.unread).toBe(9)
+    })
+
+    test(`${name}: what was not sent yet stays, goes out once, and has its place`, async () => {
+      const { server, clock, texts, seven, wires, cut } = await ready()
+      const backup = server.backup()
+      server.say("7", "asha", "lost 4")
+      wires.socketDown = wires.httpDown = true
+      cut()
+      const sent = await seven.send("from me")
+      await clock.advance(10)
+      server.restore(backup, generation)
+      wires.socketDown = wires.httpDown = false
+      await clock.advance(20_000)
+      expect(texts()).toEqual(["text 1", "text 2", "text 3", "from me"])
+      const there = server.rooms.get("7")?.log.filter((entry) => entry.senderId === "me")
+      expect(there?.map((entry) => entry.clientMessageId)).toEqual([sent.ok && sent.clientMessageId])
+    })
+
+    test(`${name}: while one is in the past`, async () => {
+      const world = makeWorld()
+      world.server.addRoom("7", "me", "asha")
+      for (let at = 1; at <= 500; at++) world.server.store("7", "asha", `text ${at}`)
+      const { server, clock, seven, texts } = await ready(new Browser(), world)
+      const backup = server.backup()
+      for (let at = 1; at <= 400; at++) server.store("7", "asha", "lost")
+      await seven.jumpTo(10)
+      server.restore(backup, generation)
+      server.store("7", "asha", "text 501")
+      await clock.advance(5_000)
+      // The conversation has lost something that this client never had: only the generation tells of it.
+      if (generation) expect(texts().at(-1)).toBe("text 501")
+      await seven.jumpToNewest()
+      expect(texts().at(-1)).toBe("text 501")
+      expect(texts()).not.toContain("lost")
+    })
+  }
+
+  test("a mark that was not sent yet is dropped, also when a page is loaded in between", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    const backup = one.server.backup()
+    for (let at = 4; at <= 9; at++) one.server.say("7", "asha", `lost ${at}`)
+    await one.clock.advance(10)
+    one.wires.socketDown = one.wires.httpDown = true
+    one.cut()
+    one.seven.markRead()
+    await one.clock.advance(1_000)
+    one.client.close()
+    one.server.restore(backup, "second")
+    for (let at = 4; at <= 12; at++) one.server.store("7", "asha", `text ${at}`)
+    const two = await ready(browser, one.world)
+    await one.clock.advance(10_000)
+    expect(two.unread()).toEqual({ "7": 12, "8": 1 })
+    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(two.client.restored.get()).toMatchObject({ conversationIds: null, dismissed: false })
+    // It is told once.
+    two.client.close()
+    const three = await ready(browser, one.world)
+    expect(three.client.restored.get().dismissed).toBe(true)
+    expect(three.unread()).toEqual({ "7": 12, "8": 1 })
+  })
+
+  test("a mark that a slow storage brings after the change was told is dropped, too", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    for (let at = 4; at <= 9; at++) one.server.say("7", "asha", `lost ${at}`)
+    await one.clock.advance(10)
+    one.wires.socketDown = one.wires.httpDown = true
+    one.cut()
+    one.seven.markRead()
+    await one.clock.advance(1_000)
+    one.client.close()
+    one.server.restore(one.server.backup(), "second")
+    const { storage } = browser
+    const get = storage.get
+    storage.get = (key) => new Promise((resolve) => one.clock.after(500, () => resolve(get(key))))
+    const two = await ready(browser, one.world)
+    await one.clock.advance(10_000)
+    expect(two.unread()).toEqual({ "7": 9, "8": 1 })
+    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+  })
+
+  test("what is not there any more cannot be marked as read", async () => {
+    const { server, clock, seven } = await ready()
+    const backup = server.backup()
+    for (let at = 4; at <= 9; at++) server.say("7", "asha", `lost ${at}`)
+    server.restore(backup, "second")
+    await clock.advance(5_000)
+    // A page that has not drawn itself anew yet.
+    seven.markRead(9)
+    expect(seven.messages.get().readSeq).toBe(3)
+    server.say("7", "asha", "text 4")
+    await clock.advance(1_000)
+    expect(server.rooms.get("7")?.read.get("me")).toBe(3)
+  })
+
+  test("a mark that is made over HTTP asks first whether the generation is still the same", async () => {
+    const { server, clock, seven, wires, cut, unread, texts } = await ready()
+    const backup = server.backup()
+    for (let at = 4; at <= 9; at++) server.say("7", "asha", `lost ${at}`)
+    await clock.advance(10)
+    wires.socketDown = true
+    cut()
+    server.restore(backup, "second")
+    for (let at = 4; at <= 12; at++) server.store("7", "asha", `text ${at}`)
+    seven.markRead()
+    await clock.advance(1_000)
+    expect(server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(unread()).toEqual({ "7": 12, "8": 1 })
+    expect(texts().at(-1)).toBe("text 12")
+    seven.markRead()
+    await clock.advance(1_000)
+    expect(server.rooms.get("7")?.read.get("me")).toBe(12)
+  })
+
+  test("over HTTP alone it is noticed by the next question", async () => {
+    const { server, clock, wires, cut, texts, client, unread } = await ready()
+    const backup = server.backup()
+    server.say("7", "asha", "lost")
+    wires.socketDown = true
+    cut()
+    server.restore(backup, "second")
+    await clock.advance(10_000)
+    expect(texts()).toEqual(["text 1", "text 2", "text 3"])
+    expect(unread()).toEqual({ "7": 3, "8": 1 })
+    expect(client.restored.get().since).not.toBeNull()
+    wires.socketDown = false
+    server.store("7", "asha", "text 4")
+    await clock.advance(20_000)
+    expect(texts().at(-1)).toBe("text 4")
+  })
+
+  test("an answer that was given before the change and comes after it is dropped", async () => {
+    const { server, clock, wires, texts, client, unread, seven, item } = await ready()
+    const backup = server.backup()
+    server.say("7", "asha", "lost")
+    server.say("8", "ben", "lost")
+    await clock.advance(10)
+    // The answers to these are on their way when the server goes back.
+    let open = () => {}
+    wires.late = new Promise((resolve) => {
+      open = resolve
+    })
+    const eight = client.conversation("8")
+    eight.open()
+    const before = [seven.reload(), client.reloadConversations()]
+    await clock.advance(10)
+    wires.late = null
+    server.restore(backup, "second")
+    await clock.advance(5_000)
+    const since = client.restored.get().since
+    const moments: string[] = []
+    eight.messages.subscribe(() => moments.push(...eight.messages.get().rows.map((row) => row.content)))
+    open()
+    await Promise.all(before)
+    await clock.advance(5_000)
+    expect(texts()).toEqual(["text 1", "text 2", "text 3"])
+    expect(eight.messages.get().rows.map((row) => row.content)).toEqual(["hi"])
+    expect(unread()).toEqual({ "7": 3, "8": 1 })
+    expect([item("7")?.headSeq, item("8")?.headSeq]).toEqual([3, 1])
+    expect(moments).not.toContain("lost")
+    // It is no change back.
+    expect(client.restored.get().since).toBe(since)
+  })
+
+  test("a message whose acknowledgement is of the time before is sent again", async () => {
+    const { server, clock, wires, texts, seven, client } = await ready()
+    const backup = server.backup()
+    let open = () => {}
+    wires.late = new Promise((resolve) => {
+      open = resolve
+    })
+    wires.swallow.add("send_private_message")
+    await seven.send("from me")
+    await clock.advance(6_000)
+    expect(server.rooms.get("7")?.log.at(-1)?.content).toBe("from me")
+    wires.late = null
+    wires.swallow.clear()
+    server.restore(backup, "second")
+    await clock.advance(2_000)
+    open()
+    await clock.advance(5_000)
+    expect(texts()).toEqual(["text 1", "text 2", "text 3", "from me"])
+    expect(server.rooms.get("7")?.log.at(-1)?.content).toBe("from me")
+    expect(client.outbox.get().items).toEqual([])
+  })
+
+  test("the roster begins anew", async () => {
+    const { server, clock, client } = await ready()
+    server.come("asha")
+    server.go("asha")
+    server.come("ben", { text: "of before" })
+    await clock.advance(10)
+    server.restore(server.backup(), "second")
+    server.presence.clear()
+    // A store whose counter began anew, as an early one did.
+    server.version = 0
+    server.come("ben", { text: "of now" })
+    await clock.advance(10_000)
+    const users = client
+      .roster()
+      .get()
+      .users.map(({ userId, text }) => [userId, text])
+    expect(users).toEqual([
+      ["ben", "of now"],
+      ["me", null],
+    ])
+    expect(client.roster().get().status).toBe("live")
+  })
+
+  test("every tab notices by itself, and a mark from a tab that has not yet is not taken over", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    const two = await ready(browser, one.world)
+    const backup = one.server.backup()
+    for (let at = 4; at <= 9; at++) one.server.say("7", "asha", `lost ${at}`)
+    await one.clock.advance(10)
+    two.wires.socketDown = two.wires.httpDown = true
+    one.server.restore(backup, "second")
+    for (let at = 4; at <= 12; at++) one.server.store("7", "asha", `text ${at}`)
+    await one.clock.advance(5_000)
+    expect(one.unread()).toEqual({ "7": 12, "8": 1 })
+    two.seven.markRead()
+    await one.clock.advance(1_000)
+    expect(one.unread()).toEqual({ "7": 12, "8": 1 })
+    two.wires.socketDown = two.wires.httpDown = false
+    await one.clock.advance(30_000)
+    expect(two.unread()).toEqual({ "7": 12, "8": 1 })
+    expect(two.texts().at(-1)).toBe("text 12")
+    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+  })
+
+  test("a server that tells no generation is one that does not change", async () => {
+    const world = makeWorld()
+    world.server.generation = undefined as never
+    const { server, clock, cut, client, texts } = await ready(new Browser(), world)
+    cut()
+    server.store("7", "asha", "text 4")
+    await clock.advance(5_000)
+    expect([texts().at(-1), client.restored.get().since]).toEqual(["text 4", null])
+  })
+})
