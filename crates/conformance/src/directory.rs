@@ -20,6 +20,7 @@ macro_rules! directory_suite {
                 a_person_met_by_many_at_once_is_one_person,
                 a_status_is_kept_and_a_profile_does_not_touch_it,
                 p13_last_seen_never_goes_back,
+                f18_a_search_finds_names_however_they_were_typed,
                 a_search_leaves_case_aside_and_takes_the_query_at_its_word,
                 the_directory_pages_by_name,
                 those_who_are_not_there_are_found_among_many,
@@ -142,6 +143,42 @@ pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Direc
         assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
         assert_eq!(found.next, None);
     }
+}
+
+/// With other spaces, other forms of letters, and without marks.
+pub async fn f18_a_search_finds_names_however_they_were_typed<S: Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    let people = [
+        ("1", "İnci Şen"),
+        ("2", "Jose\u{301}"),
+        ("3", "Ada\u{a0}Lovelace"),
+        ("4", "\u{200b}Ａｄａ"),
+        ("5", "Άννα"),
+        ("i\u{307}D", "がき"),
+    ];
+    for (id, name) in people {
+        store.remember(named(id, name), ProfileSource::Claims, at(0)).await.expect("a person");
+    }
+    let expected: [(&str, &[&str]); 11] = [
+        ("inci", &["1"]),
+        ("İNCİ\u{a0}s", &["1"]),
+        ("sen", &["1"]),
+        ("josé", &["2"]),
+        ("jose", &["2"]),
+        (" ada lovelace ", &["3"]),
+        ("ada", &["4", "3"]),
+        ("αννα", &["5"]),
+        ("かき", &[]),
+        ("がき", &["i\u{307}D"]),
+        ("ID", &["i\u{307}D"]),
+    ];
+    for (query, ids) in expected {
+        let found = store.search(query, None, 10).await.expect("a page");
+        assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query:?}");
+    }
+    let everyone = store.search("\u{a0}\u{200b}", None, 10).await.expect("a page");
+    assert_eq!(everyone.items.len(), people.len(), "a query with nothing in it");
+    assert_eq!(&*store.person(&user("3")).await.expect("an answer").expect("a person").profile.name, "Ada\u{a0}Lovelace", "kept as typed");
 }
 
 /// Each once, in the order of their names, case left aside.

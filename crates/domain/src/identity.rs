@@ -1,5 +1,6 @@
 //! Who and what is meant: ids of users, conversations, messages and sessions, and a user's profile.
 
+use crate::text::{is_visible, trim};
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,7 +138,7 @@ impl Profile {
 /// Why a name or a picture was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidProfile {
-    /// The name is empty or only white space.
+    /// The name has no visible character.
     NameEmpty,
     /// The name has more than [`MAX_NAME_CHARS`] characters or a control character.
     Name,
@@ -148,7 +149,7 @@ pub enum InvalidProfile {
 impl fmt::Display for InvalidProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NameEmpty => "The name is empty.",
+            Self::NameEmpty => "The name is empty: it has no visible character.",
             Self::Name => "A name has at most 200 characters and no control characters.",
             Self::AvatarUrl => "An avatarUrl is an http or https address (or a path that begins with /) of at most 2,000 characters.",
         })
@@ -158,10 +159,10 @@ impl fmt::Display for InvalidProfile {
 /// Checks a display name that came from outside and trims its ends.
 ///
 /// # Errors
-/// When nothing but white space is left, it is too long, or it has a control character.
+/// When it has no visible character, it is too long, or it has a control character.
 pub fn parse_name(text: &str) -> Result<Arc<str>, InvalidProfile> {
-    let name = text.trim();
-    if name.is_empty() {
+    let name = trim(text);
+    if !is_visible(name) {
         return Err(InvalidProfile::NameEmpty);
     }
     if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
@@ -183,23 +184,17 @@ pub fn parse_avatar_url(text: &str) -> Result<Arc<str>, InvalidProfile> {
     Ok(text.into())
 }
 
-/// A name with case left aside: two that fold to the same text are the same name, wherever they are compared. Up and then
-/// down, one character at a time, so that `ß` meets `SS`, `ſ` meets `s` and `ς` meets `Σ` wherever they stand.
-#[must_use]
-pub fn fold_name(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn folding_leaves_case_aside_in_every_script() {
-        for (one, other) in [("Zoë", "ZOË"), ("ΟΔΟΣ", "οδος"), ("Straße", "STRASSE"), ("ЖАННА", "жанна"), ("\u{17f}issi", "Sissi")]
-        {
-            assert_eq!(fold_name(one), fold_name(other));
+    fn f19_a_name_has_something_visible_in_it() {
+        for empty in ["", " \u{a0}", "\u{200b}\u{200b}", "\u{3164}", "\u{2800}", "\u{ad}", "\u{e0041}", "\u{301}"] {
+            assert_eq!(parse_name(empty), Err(InvalidProfile::NameEmpty), "{empty:?}");
         }
+        assert_eq!(&*parse_name("\u{feff} Ada\u{a0}").unwrap(), "Ada");
+        assert_eq!(&*parse_name("می\u{200c}خواهم").unwrap(), "می\u{200c}خواهم", "kept as typed");
     }
 
     #[test]

@@ -9,4 +9,5 @@ pub mod feed;
 pub mod identity;
 pub mod message;
 pub mod presence;
+pub mod text;
 pub mod time;

@@ -1,6 +1,7 @@
 //! What may be sent, and what was.
 
 use crate::identity::{ConversationId, MessageId, UserId};
+use crate::text::is_visible;
 use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub struct Content(Arc<str>);
 /// Why a text may not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidContent {
-    /// Nothing, or only white space.
+    /// No visible character.
     Empty,
     /// More than [`MAX_CONTENT_CHARS`] characters; how many it has.
     TooLong(usize),
@@ -24,7 +25,7 @@ pub enum InvalidContent {
 impl fmt::Display for InvalidContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("The message is empty."),
+            Self::Empty => f.write_str("The message is empty: it has no visible character."),
             Self::TooLong(count) => write!(f, "The message has {count} characters; at most 8000 can be sent."),
         }
     }
@@ -34,9 +35,9 @@ impl Content {
     /// Checks a text and keeps it as typed.
     ///
     /// # Errors
-    /// When it is only white space or too long.
+    /// When it has no visible character or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidContent> {
-        if text.trim().is_empty() {
+        if !is_visible(text) {
             return Err(InvalidContent::Empty);
         }
         if text.len() > MAX_CONTENT_CHARS {
@@ -115,6 +116,7 @@ mod tests {
     fn content_is_kept_as_typed() {
         assert_eq!(Content::parse("  hi\n ").unwrap().as_str(), "  hi\n ");
         assert_eq!(Content::parse(" \n\u{a0}\u{2003}"), Err(InvalidContent::Empty));
+        assert_eq!(Content::parse("\u{200b}\u{3164}\u{2800}"), Err(InvalidContent::Empty));
     }
 
     #[test]

@@ -6,16 +6,21 @@ use crate::ports::Account;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId, parse_name};
+use lamplight_domain::text::{self, MAX_USERNAME_CHARS};
 use lamplight_domain::time::Timestamp;
 
 const MIN_PASSWORD: usize = 8;
 const MAX_PASSWORD: usize = 256;
+/// One character decomposes into at most this many (UAX #15, table 9), so a decomposed name may be so much longer.
+const DECOMPOSED: usize = 4;
 
 fn parse_username(text: &str) -> Result<&str, Refusal> {
-    let text = text.trim();
-    let length = text.chars().count();
-    let fits = (2..=32).contains(&length) && text.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
-    if fits { Ok(text) } else { Err(Refusal::invalid("A username has 2 to 32 letters, digits, dots, dashes or underscores.")) }
+    let text = text::trim(text);
+    if text::is_username(text) {
+        Ok(text)
+    } else {
+        Err(Refusal::invalid("A username has 2 to 32 letters, digits, dots, dashes or underscores."))
+    }
 }
 
 impl Handler {
@@ -30,6 +35,7 @@ impl Handler {
         self.local_only()?;
         self.limits.address(caller.address)?;
         let username = parse_username(username)?;
+        let password = text::password(&password).into_owned();
         let length = password.chars().count();
         if length < MIN_PASSWORD {
             return Err(Refusal::invalid("A password has at least 8 characters."));
@@ -37,7 +43,7 @@ impl Handler {
         if length > MAX_PASSWORD {
             return Err(Refusal::invalid("A password has at most 256 characters."));
         }
-        let name = parse_name(name.filter(|name| !name.trim().is_empty()).unwrap_or(username))
+        let name = parse_name(name.filter(|name| text::is_visible(name)).unwrap_or(username))
             .map_err(|error| Refusal::invalid(error.to_string()))?;
         // Looking first spares the hashing for a name that is taken; the store has the last word.
         if self.store(self.ports.accounts.find(username)).await?.is_some() {
@@ -56,17 +62,26 @@ impl Handler {
 
     pub(crate) async fn login(&self, caller: &Caller, username: &str, password: String) -> Result<Reply, Refusal> {
         self.local_only()?;
-        let username = username.trim();
-        if username.chars().count() > 64 || password.chars().count() > MAX_PASSWORD {
+        let username = text::trim(username);
+        if username.chars().count() > DECOMPOSED * MAX_USERNAME_CHARS || password.chars().count() > DECOMPOSED * MAX_PASSWORD {
             return Err(wrong());
         }
         self.limits.login(username, caller.address)?;
         let account = self.store(self.ports.accounts.find(username)).await?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let right = self.ports.passwords.verify(password, hash).await?;
+        let right = self.is_right(password, hash).await?;
         let Some(account) = account.filter(|_| right) else { return Err(wrong()) };
         let profile = self.profile_of(&account.user).await?;
         self.signed_in(profile).await
+    }
+
+    /// Whether a password is the hash's: normalised, or as typed, since hashes from before the normalisation hold what was typed. Where there
+    /// is no account it takes as long.
+    async fn is_right(&self, typed: String, hash: Option<String>) -> Result<bool, Refusal> {
+        let password = text::password(&typed).into_owned();
+        let differs = password != typed;
+        let right = self.ports.passwords.verify(password, hash.clone()).await?;
+        if right || !differs { Ok(right) } else { Ok(self.ports.passwords.verify(typed, hash).await?) }
     }
 
     async fn signed_in(&self, user: Profile) -> Result<Reply, Refusal> {

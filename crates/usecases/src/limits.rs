@@ -7,7 +7,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use lamplight_domain::identity::{SessionId, UserId, fold_name};
+use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::text::username_key;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -150,8 +151,8 @@ impl Limits {
     /// they go on. That is the price of a bound on guesses that come from many addresses; who is signed in stays so.
     pub(crate) fn login(&self, account: &str, address: Option<IpAddr>) -> Result<(), Refusal> {
         self.address(address)?;
-        // Folded as the store folds it: every spelling that opens the account counts against it.
-        self.accounts.check(&fold_name(account))
+        // Normalised as the store does it: every spelling that opens the account counts against it.
+        self.accounts.check(&username_key(account))
     }
 
     pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {

@@ -270,8 +270,10 @@ pub trait Directory: Send + Sync + 'static {
     /// When each of these was last seen.
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>>;
 
-    /// People whose name or id, or whose account's user name, contains `query`, case left aside, by name; all of them for
-    /// an empty query.
+    /// People whose name or id, or whose account's user name, contains `query` by [`search_key`], by name; all of them where
+    /// the query's key is empty.
+    ///
+    /// [`search_key`]: lamplight_domain::text::search_key
     async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>>;
 }
 
@@ -287,10 +289,12 @@ pub struct Account {
 /// Local accounts and their sessions.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Makes an account and its profile. `false` if the name is taken, case left aside.
+    /// Makes an account and its profile. `false` if the name is taken, by [`username_key`].
+    ///
+    /// [`username_key`]: lamplight_domain::text::username_key
     async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool>;
 
-    /// The account of that name, case left aside.
+    /// The account of that name, by its key.
     async fn find(&self, username: &str) -> Stored<Option<Account>>;
 
     /// Keeps a session under the digest of its token.

@@ -7,6 +7,7 @@ use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::Manual;
+use lamplight_domain::text;
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ impl Handler {
         if query.chars().count() > 200 {
             return Err(Refusal::invalid("A query has at most 200 characters."));
         }
+        let query = text::trim(query);
         if query.is_empty() {
             return Ok(Reply::Users(self.store(self.ports.directory.search(query, cursor, limit)).await?));
         }

@@ -11,14 +11,21 @@ export function messageLength(content: string): number {
   return length
 }
 
+/**
+ * Whether a text has a visible character: the server's rule (`lamplight_domain::text::is_visible`), so that what passes here passes there.
+ * U+2800 and U+1D159 are symbols without ink.
+ */
+export function isVisible(text: string): boolean {
+  return /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Mn}\p{Me}\p{DI}\u2800\u{1d159}]/u.test(text)
+}
+
 /** What this client refuses by itself. */
 export const refusal = (code: string, message: string, fix: string): LamplightError =>
   new LamplightError({ code, message, retryable: false, fix })
 
 /** Why a text cannot be sent; null if it can. */
 export function refuseContent(content: string): LamplightError | null {
-  // The same white space as the server's: Unicode's.
-  if (/^\p{White_Space}*$/u.test(content)) {
+  if (!isVisible(content)) {
     return refusal("empty_message", "There is nothing to send.", "Write something first.")
   }
   const length = messageLength(content)

@@ -1,6 +1,6 @@
 /** `@lamplight/client`: presence and private messages. Importing it does nothing; `createLamplight` starts it. */
 export { createLamplight } from "./client.js"
-export { MAX_MESSAGE_LENGTH, messageLength } from "./content.js"
+export { isVisible, MAX_MESSAGE_LENGTH, messageLength } from "./content.js"
 export { LamplightError, Unauthorized } from "./errors.js"
 export type * from "./options.js"
 export type { OutboxRecord } from "./outbox-record.js"

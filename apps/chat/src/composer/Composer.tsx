@@ -1,3 +1,4 @@
+import { isVisible } from "@lamplight/client"
 import { ArrowUp } from "lucide-react"
 import { type KeyboardEvent, useId, useRef } from "react"
 import { useTouch } from "../app/hooks"
@@ -18,7 +19,7 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
   const hint = useId()
   const length = lengthOf(text)
   const over = length - MAX_LENGTH
-  const ready = text.trim() !== "" && over <= 0
+  const ready = isVisible(text) && over <= 0
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {

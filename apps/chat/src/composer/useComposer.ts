@@ -1,4 +1,4 @@
-import type { ConversationHandle } from "@lamplight/client"
+import { type ConversationHandle, isVisible } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
@@ -37,7 +37,7 @@ export function useComposer(id: string, onSent: () => void) {
       missed.current = false
       show(next)
       handle.setDraft(next)
-      handle.setTyping(next.trim() !== "")
+      handle.setTyping(isVisible(next))
     },
     [handle, show],
   )
@@ -68,7 +68,7 @@ export function useComposer(id: string, onSent: () => void) {
       toast.error(words.composer.overToast(over), { id: "composer-over" })
       return
     }
-    if (!content.trim()) return
+    if (!isVisible(content)) return
     known.current = content
     typed.current = false
     show("")

@@ -1,4 +1,4 @@
-import type { ConversationItem, PresenceView } from "@lamplight/client"
+import { type ConversationItem, isVisible, type PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
 import { memo } from "react"
 import { faceOf, nameOf, titleOf } from "../logic/members"
@@ -78,7 +78,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
 function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: string; selfId: string }) {
   const typing = useTyping(item.id).userIds.length > 0
   if (item.failed > 0) return <Line kind="failed" mark={words.list.unsent} text={unsent} />
-  if (item.draft.trim()) return <Line kind="draft" mark={words.list.draft} text={item.draft} />
+  if (isVisible(item.draft)) return <Line kind="draft" mark={words.list.draft} text={item.draft} />
   if (typing) return <Line kind="typing" mark={words.list.typing} text="" />
   if (item.waiting > 0) return <Line kind="plain" mark={words.list.sending} text={unsent} />
   if (!item.lastMessage) return <Line kind="plain" mark={words.list.nothing} text="" />

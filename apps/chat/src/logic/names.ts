@@ -20,7 +20,20 @@ export function hueOf(id: string): number {
   return hash % 6
 }
 
-/** A search that forgives case and accents: "zoe" finds "Zoë". */
+/**
+ * What a search compares, as the server's does (`search_key`): "zoe" finds "Zoë", "inci" finds "İnci". Without case, whatever the
+ * browser's language; without the marks of Latin, Greek and Cyrillic letters; without what is never shown; with single spaces.
+ */
 export function fold(text: string): string {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLocaleLowerCase()
+  return text
+    .normalize("NFKD")
+    .toUpperCase()
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(/\p{DI}/gu, "")
+    .replace(/([\p{sc=Latn}\p{sc=Grek}\p{sc=Cyrl}])[\p{Mn}\p{Me}]+/gu, "$1")
+    .replace(/ς/g, "σ")
+    .replace(/\s+/g, " ")
+    .trim()
+    .normalize("NFKC")
 }

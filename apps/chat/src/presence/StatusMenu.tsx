@@ -1,4 +1,4 @@
-import type { ChosenStatus, User } from "@lamplight/client"
+import { type ChosenStatus, isVisible, type User } from "@lamplight/client"
 import { useConnection, useLamplight, useMe, usePresence } from "@lamplight/react"
 import { Check, LogOut } from "lucide-react"
 import { Popover } from "radix-ui"
@@ -233,7 +233,7 @@ function StatusText({ text, onSave }: { text: string; onSave: (text: string) => 
       />
       {value.trim() !== text && (
         <Button look="line" type="submit">
-          {value.trim() ? words.status.textSave : words.status.textClear}
+          {isVisible(value) ? words.status.textSave : words.status.textClear}
         </Button>
       )}
     </form>

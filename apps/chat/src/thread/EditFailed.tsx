@@ -1,3 +1,4 @@
+import { isVisible } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { type KeyboardEvent, useId, useRef, useState } from "react"
 import { useTouch } from "../app/hooks"
@@ -21,7 +22,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
   const reasonId = useId()
 
   async function save() {
-    if (over > 0 || !text.trim()) return
+    if (over > 0 || !isVisible(text)) return
     const result = await outbox.edit(id, text)
     if (result.ok) onDone()
     else tellFailure(words.message.failed, result.error)
@@ -64,7 +65,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
         <Button look="quiet" onClick={onDone}>
           {words.message.cancel}
         </Button>
-        <Button look="lamp" disabled={over > 0 || !text.trim()} onClick={() => void save()}>
+        <Button look="lamp" disabled={over > 0 || !isVisible(text)} onClick={() => void save()}>
           {words.composer.send}
         </Button>
       </div>

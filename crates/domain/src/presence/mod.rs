@@ -12,6 +12,7 @@ mod user;
 pub use roster::{Roster, Rules};
 
 use crate::identity::{ConversationId, Profile, UserId};
+use crate::text::{is_visible, trim};
 use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl Change {
 pub enum InvalidPresence {
     /// A text is too long or has a control character.
     Text,
-    /// An activity's kind is empty, too long or has a control character.
+    /// An activity's kind has no visible character, is too long or has a control character.
     Kind,
 }
 
@@ -165,18 +166,18 @@ impl fmt::Display for InvalidPresence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "A status text or label has at most 200 characters and no control characters.",
-            Self::Kind => "An activity's kind has 1 to 64 characters and no control characters.",
+            Self::Kind => "An activity's kind has 1 to 64 characters, one of them visible, and no control characters.",
         })
     }
 }
 
-/// Checks a status text or a label that came from outside; white space alone means none.
+/// Checks a status text or a label that came from outside; one without a visible character means none.
 ///
 /// # Errors
 /// When it is too long or has a control character.
 pub fn parse_text(text: &str) -> Result<Option<Arc<str>>, InvalidPresence> {
-    let text = text.trim();
-    if text.is_empty() {
+    let text = trim(text);
+    if !is_visible(text) {
         return Ok(None);
     }
     if text.chars().count() > MAX_TEXT_CHARS || text.chars().any(char::is_control) {
@@ -188,9 +189,9 @@ pub fn parse_text(text: &str) -> Result<Option<Arc<str>>, InvalidPresence> {
 /// Checks an activity's kind that came from outside.
 ///
 /// # Errors
-/// When it is empty, too long or has a control character.
+/// When it has no visible character, is too long or has a control character.
 pub fn parse_kind(text: &str) -> Result<Arc<str>, InvalidPresence> {
-    if text.trim().is_empty() || text.chars().count() > MAX_KIND_CHARS || text.chars().any(char::is_control) {
+    if !is_visible(text) || text.chars().count() > MAX_KIND_CHARS || text.chars().any(char::is_control) {
         return Err(InvalidPresence::Kind);
     }
     Ok(text.into())

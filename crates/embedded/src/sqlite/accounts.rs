@@ -3,8 +3,10 @@
 use super::SqliteStore;
 use super::batch::person_row;
 use super::directory::profile_of_account;
+use super::keys::exact_key;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId, fold_name};
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::text::{search_key, username_key};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Account, Accounts, StoreError, Stored};
 use rusqlite::{OptionalExtension as _, params};
@@ -15,7 +17,7 @@ const EXPIRED_AT_ONCE: i64 = 16;
 #[async_trait]
 impl Accounts for SqliteStore {
     async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool> {
-        let (username, folded) = (username.to_owned(), fold_name(username));
+        let (username, folded, search) = (username.to_owned(), username_key(username), search_key(username));
         let made = self.write(move |batch| {
             let conn = batch.conn;
             if conn.prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1")?.exists([&folded])? {
@@ -23,21 +25,23 @@ impl Accounts for SqliteStore {
             }
             let person = profile_of_account(conn, &profile, at)?;
             conn.prepare_cached(
-                "INSERT INTO accounts (name_folded, username, person, password_hash, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO accounts (name_folded, username, person, password_hash, created_at, name_search) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![folded, username, person, account.password_hash, at.0])?;
+            .execute(params![folded, username, person, account.password_hash, at.0, search])?;
             Ok(true)
         });
         made.answer().await
     }
 
     async fn find(&self, username: &str) -> Stored<Option<Account>> {
-        let folded = fold_name(username);
+        let (key, exact) = (username_key(username), exact_key(username));
         self.read(move |conn| {
+            // An exact key begins with U+0001, so that it comes first.
             conn.prepare_cached(
-                "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person WHERE a.name_folded = ?1",
+                "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person
+                 WHERE a.name_folded IN (?1, ?2) ORDER BY a.name_folded LIMIT 1",
             )?
-            .query_row([folded], |row| Ok(Account { user: UserId::trusted(row.get_ref(0)?.as_str()?), password_hash: row.get(1)? }))
+            .query_row([key, exact], |row| Ok(Account { user: UserId::trusted(row.get_ref(0)?.as_str()?), password_hash: row.get(1)? }))
             .optional()
         })
         .await

@@ -2,7 +2,8 @@
 
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConversationId, UserId, fold_name};
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
@@ -113,7 +114,7 @@ pub(crate) fn ensure_person(conn: &Connection, user: &UserId, at: Timestamp) -> 
     if let Some(row) = person_row(conn, user)? {
         return Ok(row);
     }
-    let folded = fold_name(user.as_str());
+    let folded = search_key(user.as_str());
     conn.prepare_cached("INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?1, ?2, 0, ?3)")?
         .execute(params![user.as_str(), folded, at.0])?;
     Ok(conn.last_insert_rowid())

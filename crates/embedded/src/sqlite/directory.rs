@@ -7,8 +7,9 @@ use super::queries::profile;
 use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId, fold_name};
+use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, Marked, Page, Person, ProfileSource, StoreError, Stored};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -103,7 +104,7 @@ impl Directory for SqliteStore {
 
     async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
         let after = cursor.map(PersonKey::read).transpose()?;
-        let query = fold_name(query);
+        let query = search_key(query);
         self.read(move |conn| search(conn, &query, after, limit)).await
     }
 }
@@ -123,9 +124,9 @@ pub(super) fn write_profile(conn: &Connection, profile: &Profile, source: Profil
     )?
     .execute(params![
         profile.id.as_str(),
-        fold_name(profile.id.as_str()),
+        search_key(profile.id.as_str()),
         &*profile.name,
-        fold_name(&profile.name),
+        search_key(&profile.name),
         profile.avatar_url.as_deref(),
         source_to_db(source),
         at.0
@@ -159,7 +160,7 @@ fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usiz
     let mut statement = conn.prepare_cached(
         "SELECT user_id, name, avatar_url, name_folded FROM people
          WHERE (name_folded, user_id) > (?2, ?3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0
-             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND instr(a.name_folded, ?1) > 0))
+             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND instr(a.name_search, ?1) > 0))
          ORDER BY name_folded, user_id LIMIT ?4",
     )?;
     let found = statement.query_map(params![folded, after.name_folded, after.user, wanted], |row| {

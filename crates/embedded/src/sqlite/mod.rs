@@ -6,6 +6,7 @@ mod batch;
 mod conversations;
 mod directory;
 mod error;
+mod keys;
 mod marks;
 mod members;
 mod open;

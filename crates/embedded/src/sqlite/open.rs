@@ -2,6 +2,7 @@
 
 use super::batch::KnownConversations;
 use super::error::OpenError;
+use super::keys;
 use super::members::MembersCache;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
@@ -35,6 +36,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     migrate(&mut conn, path, MIGRATIONS)?;
     // After the migrations, so that a database that is not ours keeps its journal mode too.
     prepare_writer(&conn, options.max_pages).map_err(database)?;
+    keys::renew(&mut conn).map_err(database)?;
     let epoch = next_epoch(&conn).map_err(database)?;
     let generation = generation(&conn).map_err(database)?;
     let readers = Readers::start(options)?;

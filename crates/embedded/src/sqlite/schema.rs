@@ -11,6 +11,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_accounts.sql"),
     include_str!("../../migrations/0003_told_marks.sql"),
     include_str!("../../migrations/0004_generation.sql"),
+    include_str!("../../migrations/0005_search_keys.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").

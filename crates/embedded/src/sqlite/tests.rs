@@ -4,7 +4,7 @@ use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::Recorder;
 use lamplight_domain::identity::{ConversationId, UserId};
-use lamplight_usecases::ports::{Accounts as _, Messages as _, Range, StoreError};
+use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
 use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn m14_a_write_that_panics_fails_alone() {
         .read(|conn| conn.prepare("SELECT name FROM counters ORDER BY name")?.query_map([], |row| row.get(0))?.collect())
         .await
         .unwrap();
-    assert_eq!(names, ["epoch", "one", "two"]);
+    assert_eq!(names, ["epoch", "one", "text_keys", "two"]);
     store.close().await;
 }
 
@@ -54,7 +54,7 @@ async fn a_read_that_panics_leaves_the_readers_at_work() {
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
     let names: i64 = store.read(|conn| conn.query_row("SELECT count(*) FROM counters", [], |row| row.get(0))).await.unwrap();
-    assert_eq!(names, 1);
+    assert_eq!(names, 2);
     store.close().await;
 }
 
@@ -170,4 +170,76 @@ fn what_every_append_runs_is_planned_once() {
         }
         assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
     }
+}
+
+/// As user names and names were folded before they were normalised.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// Everything that is logged on this thread, a line each.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| line += &format!("{field}={value:?} "));
+        self.0.lock().unwrap().push(line);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplight.db");
+    let mut older = Connection::open(&path).unwrap();
+    migrate(&mut older, &path, &MIGRATIONS[..3]).unwrap();
+    // In the order of their registration. "inci" has today's key of its own, and keeps it though it is younger.
+    let names = ["İnci", "inci", "①nn", "1NN", "Жанна", "ａｄａ", "x"];
+    for (row, name) in (1_i64..).zip(names) {
+        older
+            .execute(
+                "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 1, 0)",
+                (row, format!("İd-{row}"), folded(&format!("İd-{row}")), format!("{name}\u{a0}B"), folded(&format!("{name}\u{a0}B"))),
+            )
+            .unwrap();
+        older
+            .execute(
+                "INSERT INTO accounts (name_folded, username, person, password_hash, created_at) VALUES (?1, ?2, ?3, 'hash', ?3)",
+                (folded(name), name, row),
+            )
+            .unwrap();
+    }
+    drop(older);
+    let lines = Lines::default();
+    let store = tracing::subscriber::with_default(lines.clone(), || open(&path));
+    for (typed, row) in
+        [("İnci", 1), ("inci", 2), ("INCI", 2), ("①nn", 3), ("1NN", 4), ("1nn", 4), ("жанна", 5), ("ada", 6), ("ＡＤＡ", 6), ("x", 7)]
+    {
+        let account = store.find(typed).await.unwrap().unwrap_or_else(|| panic!("{typed}"));
+        assert_eq!(account.user.as_str(), format!("İd-{row}"), "{typed}");
+    }
+    for (query, count) in [("inci b", 2), ("1nn", 2), ("id-1", 1), ("жанна b", 1), ("\u{a0}ada", 1), ("", 7)] {
+        assert_eq!(store.search(query, None, 10).await.unwrap().items.len(), count, "{query}");
+    }
+    store.close().await;
+    let told = lines.0.lock().unwrap().join("\n");
+    assert!(told.contains("username=\"İnci\" other=\"inci\"") && told.contains("username=\"①nn\" other=\"1NN\""), "{told}");
+    // Once: what was brought up to date is left alone.
+    let lines = Lines::default();
+    let store = tracing::subscriber::with_default(lines.clone(), || open(&path));
+    assert_eq!(store.find("①nn").await.unwrap().unwrap().user.as_str(), "İd-3");
+    assert!(!lines.0.lock().unwrap().iter().any(|line| line.contains("name")), "{lines:?}", lines = lines.0);
+    store.close().await;
 }

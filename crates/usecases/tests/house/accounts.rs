@@ -2,8 +2,12 @@
 
 use crate::support::*;
 use lamplight_domain::event::Event;
+use lamplight_domain::identity::Profile;
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::{Account, Accounts as _};
 use lamplight_usecases::{Caller, Code, Command, Reply};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn register(username: &str, password: &str) -> Command {
@@ -59,6 +63,54 @@ house_tests! {
         let named = Command::Register { username: "ada".into(), password: "ünïcödé".to_owned() + "8", name: Some("  ".into()) };
         let Ok(Reply::SignedIn { user, .. }) = house.ask(&nobody(), named).await else { panic!("eight characters are enough") };
         assert_eq!(&*user.name, "ada");
+    }
+
+    async fn f18_names_and_passwords_are_the_same_however_they_are_typed() {
+        let house = House::new(Identity::Local);
+        let (id, _) = signed_in(house.ask(&nobody(), register("Jos\u{e9}", "p\u{e4}ss w\u{f6}rd")).await);
+        let decomposed = login("jose\u{301}", "pa\u{308}ss\u{a0}wo\u{308}rd");
+        assert_eq!(signed_in(house.ask(&nobody(), decomposed).await).0, id);
+        assert_eq!(code(house.ask(&nobody(), register("JOSE\u{301}", "lovelace1")).await), Code::Conflict);
+        assert_eq!(code(house.ask(&nobody(), login("josé", "PÄSS wörd")).await), Code::Unauthenticated, "case counts");
+    }
+
+    async fn f18_a_hash_of_what_was_typed_goes_on_working() {
+        let house = House::new(Identity::Local);
+        let typed = "pa\u{308}ss\u{a0}word";
+        let account = Account { user: user("7"), password_hash: format!("hash of {typed}") };
+        let profile = Profile { id: user("7"), name: "Ada".into(), avatar_url: None };
+        assert!(house.store.create("ada", account, profile, Timestamp(0)).await.expect("an account"));
+        assert_eq!(signed_in(house.ask(&nobody(), login("ada", typed)).await).0, "7");
+        assert_eq!(code(house.ask(&nobody(), login("ada", "päss word")).await), Code::Unauthenticated);
+    }
+
+    async fn f18_an_unknown_name_costs_as_many_hashes_as_a_known_one() {
+        for (password, hashes) in [("plain password", 1), ("pa\u{308}ssword", 2), ("pässword", 1)] {
+            for username in ["ada", "nobody"] {
+                let house = House::new(Identity::Local);
+                signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+                assert_eq!(code(house.ask(&nobody(), login(username, password)).await), Code::Unauthenticated);
+                assert_eq!(house.passwords.verified.load(Ordering::Relaxed), hashes, "{username} {password}");
+            }
+        }
+    }
+
+    async fn f19_names_without_anything_to_see_are_refused() {
+        let house = House::new(Identity::Local);
+        for username in ["ㅤㅤ", "a\u{200b}da", "\u{2800}\u{2800}", "ad\u{202e}a", "\u{e0061}\u{e0061}"] {
+            assert_eq!(code(house.ask(&nobody(), register(username, "lovelace1")).await), Code::Invalid, "{username:?}");
+        }
+        let blank = Command::Register { username: "ada".into(), password: "lovelace1".into(), name: Some("\u{3164}\u{200b}".into()) };
+        let Ok(Reply::SignedIn { user, .. }) = house.ask(&nobody(), blank).await else { panic!("as if no name were given") };
+        assert_eq!(&*user.name, "ada");
+    }
+
+    async fn f20_names_in_scripts_that_need_marks_are_taken() {
+        for username in ["प्रिया", "สมชาย_น้ำ", "مُحَمَّد", "דָּוִד"] {
+            let house = House::new(Identity::Local);
+            let (id, _) = signed_in(house.ask(&nobody(), register(username, "lovelace1")).await);
+            assert_eq!(signed_in(house.ask(&nobody(), login(username, "lovelace1")).await).0, id);
+        }
     }
 
     async fn a_wrong_name_and_a_wrong_password_are_one_sentence() {

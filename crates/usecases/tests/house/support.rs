@@ -100,7 +100,11 @@ impl Ids for Counted {
 }
 
 /// Passwords as they are: what hashing is worth is tested where it is done.
-struct Plain;
+#[derive(Default)]
+pub(crate) struct Plain {
+    /// How often a password was held against a hash.
+    pub(crate) verified: AtomicU64,
+}
 
 #[async_trait]
 impl Passwords for Plain {
@@ -108,6 +112,7 @@ impl Passwords for Plain {
         Ok(format!("hash of {password}"))
     }
     async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool> {
+        self.verified.fetch_add(1, Ordering::Relaxed);
         Ok(hash == Some(format!("hash of {password}")))
     }
     fn digest(&self, token: &str) -> String {
@@ -191,8 +196,9 @@ pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) street: Arc<Street>,
     pub(crate) directory: Arc<Held>,
+    pub(crate) passwords: Arc<Plain>,
     presence: Arc<EmbeddedPresence>,
-    store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqliteStore>,
     settings: Settings,
     home: Arc<tempfile::TempDir>,
 }
@@ -212,18 +218,19 @@ impl House {
         let store = SqliteStore::open(SqliteOptions::new(home.path().join("lamplight.db")), street.clone()).expect("a store");
         let directory = Arc::new(Held::new(store.clone()));
         let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.epoch(), clock.clone(), street.clone()));
+        let passwords = Arc::new(Plain::default());
         let ports = Ports {
             messages: store.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
-            passwords: Arc::new(Plain),
+            passwords: passwords.clone(),
             presence: presence.clone(),
             fanout: street.clone(),
             audience: street.clone(),
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
         };
-        Self { handler: Handler::new(ports, settings), clock, street, directory, presence, store, settings, home }
+        Self { handler: Handler::new(ports, settings), clock, street, directory, passwords, presence, store, settings, home }
     }
 
     /// The process begins anew on what it left on disk.
