@@ -177,7 +177,7 @@ impl SocketHandler for Door {
             // It is so in `open` only, where nobody can sign in.
             Err(Refusal::new(Code::Unauthenticated, "Say who you are first, by join_user."))
         } else if event.attachments.is_empty() {
-            decode::event(event.name(), event.arg(0).unwrap_or("null"))
+            decode::event_by(member.user(), event.name(), event.arg(0).unwrap_or("null"))
         } else {
             Err(Refusal::invalid("This event has no binary part."))
         };

@@ -39,9 +39,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct JoinUser {
-    /// Who.
-    #[ts(type = "string | number")]
-    pub user_id: LooseId,
+    /// The user. May be left out where a token or a cookie says it.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    pub user_id: Option<LooseId>,
     /// The roster mode.
     #[serde(default)]
     #[ts(optional, type = "\"full\" | \"diff\" | \"watch\" | \"none\"")]

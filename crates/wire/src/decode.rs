@@ -68,9 +68,17 @@ fn json_or<T: DeserializeOwned + Default>(text: &str) -> Result<T, Refusal> {
 /// # Errors
 /// `invalid`, with what was not understood.
 pub fn event(name: &str, payload: &str) -> Result<Asked, Refusal> {
+    event_by(None, name, payload)
+}
+
+/// As [`event`]. `caller` is the user that the socket has proved, for a `join_user` that leaves the user out.
+///
+/// # Errors
+/// `invalid`, with what was not understood.
+pub fn event_by(caller: Option<&UserId>, name: &str, payload: &str) -> Result<Asked, Refusal> {
     let payload = payload.trim();
     let command = match name {
-        "join_user" => join_user(payload)?,
+        "join_user" => join_user(payload, caller)?,
         "user_activity" => Command::Activity { active: is_active(payload)? },
         "set_status" => set_status(json(payload.as_bytes())?)?,
         "set_activity" => Command::SetActivity(json::<body::SetActivity>(payload.as_bytes())?.activity.map(activity).transpose()?),
@@ -101,7 +109,7 @@ fn is_object(payload: &str) -> bool {
     payload.starts_with('{')
 }
 
-fn join_user(payload: &str) -> Result<Command, Refusal> {
+fn join_user(payload: &str, caller: Option<&UserId>) -> Result<Command, Refusal> {
     if !is_object(payload) {
         let user = value::<LooseId>(payload.as_bytes())?.user("userId")?;
         return Ok(Command::Join { user, mode: Mode::Full, name: None, avatar_url: None });
@@ -116,7 +124,12 @@ fn join_user(payload: &str) -> Result<Command, Refusal> {
     };
     let name = join.name.as_deref().map(parse_name).transpose().map_err(invalid)?;
     let avatar_url = avatar(join.avatar_url.as_deref())?;
-    Ok(Command::Join { user: join.user_id.user("userId")?, mode, name, avatar_url })
+    let user = match (join.user_id, caller) {
+        (Some(id), _) => id.user("userId")?,
+        (None, Some(caller)) => caller.clone(),
+        (None, None) => return Err(Refusal::invalid("join_user needs a userId.")),
+    };
+    Ok(Command::Join { user, mode, name, avatar_url })
 }
 
 /// Bare means active. The original pages send their user's id along, which says nothing: the socket is known.
@@ -238,6 +251,19 @@ fn invalid(error: impl std::fmt::Display) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f1_a_join_may_leave_out_the_user_that_the_socket_has_proved() {
+        let caller = UserId::parse("a😀b").unwrap();
+        let join = |caller, payload| match event_by(caller, "join_user", payload) {
+            Ok(Asked::Command(Command::Join { user, .. })) => Ok(user.as_str().to_owned()),
+            Ok(_) => panic!("a join"),
+            Err(refusal) => Err(refusal.message),
+        };
+        assert_eq!(join(Some(&caller), "{\"roster\":\"diff\"}").unwrap(), "a😀b");
+        assert_eq!(join(Some(&caller), "{\"userId\":7}").unwrap(), "7", "who is named is compared with the token elsewhere");
+        assert_eq!(join(None, "{}").unwrap_err(), "join_user needs a userId.");
+    }
 
     #[test]
     fn an_array_is_no_object() {

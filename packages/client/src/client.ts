@@ -6,7 +6,7 @@ import { browserChannel, browserLock, browserSurroundings, randomId, systemClock
 import { createDrafts } from "./drafts.js"
 import { LamplightError, toError } from "./errors.js"
 import { createGeneration } from "./generation.js"
-import { createHttp, query } from "./http.js"
+import { createHttp, encodeId, query } from "./http.js"
 import { createIdentity } from "./identity.js"
 import { createList } from "./list.js"
 import { hasGap } from "./log.js"
@@ -35,6 +35,9 @@ import type {
 /** Where one says who one is, or asks. */
 const ENTRANCES = /auth\/(session|register|login)/
 
+const anotherUser = () =>
+  new LamplightError({ code: "conflict", message: "Another person has signed in.", retryable: false })
+
 /** How many clients of this page are in use, by server: for the doctor, since more than one is most often a mistake. */
 const openClients = new Map<string, number>()
 
@@ -51,21 +54,29 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const surroundings = options.surroundings ?? browserSurroundings(clock)
   const scope = url || "own"
   const fetcher: typeof fetch = options.fetch ?? ((...request) => fetch(...request))
-  const identity = createIdentity(options, clock.now)
+  const identity = createIdentity(options, clock, personChanged)
   const http = createHttp({
     url,
     clock,
     fetch: fetcher,
     credentials: identity.cookies ? "include" : "same-origin",
     async headers(path, again) {
-      const who = await identity.headers(again)
       const id = account.id()
-      if (!identity.cookies || !id || ENTRANCES.test(path)) return who
-      // A cookie is the browser's, and in another tab somebody else may have signed in since: what is asked for in this person's name
-      // must not be done in another's.
-      if (who) return { "x-user-id": id }
-      inBackground(recheck(id))
-      return null
+      const isEntrance = ENTRANCES.test(path)
+      const { status, error } = connection.state.get()
+      // Nothing is tried again by itself, and no token asked for, until `connect()` is called.
+      if (status === "refused" && error && !identity.cookies) throw error
+      const who = await identity.headers(again)
+      if (identity.cookies) {
+        if (!id || isEntrance) return who
+        // A cookie is the browser's, and in another tab somebody else may have signed in since: what is asked for in this person's name
+        // must not be done in another's.
+        if (who) return { "x-user-id": encodeId(id) }
+        inBackground(recheck(id))
+        return null
+      }
+      if (id && id !== account.id()) throw anotherUser()
+      return who && id && options.getToken ? { ...who, "x-user-id": encodeId(id) } : who
     },
   })
   const account = createAccount(() => http, identity, userChanged)
@@ -76,7 +87,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     surroundings,
     async dial(turn) {
       const auth = await identity.handshake()
-      await account.whoami()
+      const known = identity.known()
+      if (!options.getToken) await account.whoami()
+      else if (known && !account.id()) account.become(known)
       const wires = options.transports ?? ["websocket", "polling"]
       // What hangs behind a proxy is not tried first twice.
       const transports = turn % 2 ? wires : [...wires].reverse()
@@ -89,12 +102,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       })
     },
     async join() {
-      const { id } = await account.whoami()
+      // What a token says of its user is the server's to read.
+      const who = options.getToken ? {} : { userId: (await account.whoami()).id }
       people.joined()
       const { name, avatarUrl } = options
       const began = era
       const answer = await connection.ask<JoinAnswer>("join_user", {
-        userId: id,
+        ...who,
         roster,
         ...(name ? { name } : {}),
         ...(avatarUrl ? { avatarUrl } : {}),
@@ -144,6 +158,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       return identity.cookies ? (await account.session()) !== null : !!options.getToken
     },
     down: () => people.down(),
+    released: identity.forget,
+    resumed() {
+      if (options.getToken) verifying = verify()
+    },
     surrounded(what) {
       if (what === "wake") outbox.kick()
       if (what === "hide") drafts.flush()
@@ -152,6 +170,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   let closed = false
   let era = 0
+  /** Until when it is not certain that the person is still the same. */
+  let verifying: Promise<void> = Promise.resolve()
   let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
@@ -239,6 +259,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
           draft: drafts.get,
           setDraft: drafts.set,
           async send(conversationId, content) {
+            await verifying
             const result = await outbox.add(conversationId, content)
             // Only now, and only if nothing newer has been written since.
             if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
@@ -289,11 +310,33 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         account.forget()
         return
       }
+      const socket = connection.socketId()
       const token = await identity.freshToken("expired")
+      // Another one by now, opened with that token: the person changed, or the line was lost.
+      if (socket !== connection.socketId()) return
       await connection.ask("authenticate", { token })
     } catch (thrown) {
       const error = toError(thrown)
       if (!error.retryable && error.code !== "conflict") connection.refuse(error)
+    }
+  }
+
+  /** The new token is another person's than the last one: nothing of theirs is kept in memory. */
+  function personChanged(): void {
+    if (!account.id()) return
+    account.become(identity.known())
+    connection.restart()
+  }
+
+  /** Everybody had let go of the client for a moment: a person may have signed out and another in. */
+  async function verify(): Promise<void> {
+    if (!connection.joined()) return connection.restart()
+    try {
+      await identity.handshake()
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (error.retryable) connection.restart()
+      else connection.refuse(error)
     }
   }
 

@@ -23,6 +23,10 @@ export interface ConnectionParts {
   unknownCaller(): Promise<boolean>
   /** A socket was there and is gone. */
   down(): void
+  /** Nobody retains it any more, and it ends soon. */
+  released(): void
+  /** Somebody retains it again before it has ended. */
+  resumed(): void
   /** The surroundings changed; the line has seen to its own part. */
   surrounded(what: "wake" | "active" | "hide"): void
 }
@@ -297,10 +301,12 @@ export function createConnection(parts: ConnectionParts): Connection {
       if (mine) holders++
       cancelRelease()
       if (mine && !running) start()
+      else if (mine && holders === 1) parts.resumed()
       return () => {
         if (!mine) return
         mine = false
         if (--holders > 0 || closed) return
+        parts.released()
         cancelRelease = clock.after(RELEASE_DELAY_MS, () => stop("idle"))
       }
     },

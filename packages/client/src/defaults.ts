@@ -3,6 +3,7 @@ import type { Channel, Clock, Surroundings, WithLock } from "./options.js"
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  uptime: () => performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)

@@ -1,6 +1,7 @@
 /** Brings one message to the server, over whichever wire there is. */
 import type { Core } from "./core.js"
 import { isWireFailure, toError } from "./errors.js"
+import { encodeId } from "./http.js"
 import type { OutboxRecord } from "./outbox-record.js"
 import type { SendAnswer } from "./wire.js"
 
@@ -26,7 +27,7 @@ export async function deliver(core: Core, record: OutboxRecord): Promise<SendAns
   try {
     // Whose it is: whoever the cookie or the next token belongs to by now must not say it. And which socket, so that it is not told of
     // its own message.
-    const headers: Record<string, string> = { "x-user-id": record.userId }
+    const headers: Record<string, string> = { "x-user-id": encodeId(record.userId) }
     if (socketId) headers["x-socket-id"] = socketId
     return await http<SendAnswer>("/api/privatechat/message", body, { headers })
   } catch (thrown) {

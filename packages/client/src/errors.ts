@@ -45,23 +45,21 @@ export function fromRefusal({ error, ...rest }: Refusal): LamplightError {
   return new LamplightError({ ...rest, message: error })
 }
 
+/** What fails on the way, before the server has answered. */
+const FAILURES = {
+  offline: "The server cannot be reached.",
+  timeout: "The server took too long to answer.",
+  bad_answer: "The answer cannot be understood.",
+  "LL-119": "The application gave no token.",
+}
+
 /** The wire failed: it is not known whether anything arrived. */
-export function wireFailure(
-  code: "offline" | "timeout" | "bad_answer",
-  saw: string,
-  more?: Partial<ErrorDetails>,
-) {
-  const messages = {
-    offline: "The server cannot be reached.",
-    timeout: "The server took too long to answer.",
-    bad_answer: "The answer cannot be understood.",
-  }
-  return new LamplightError({ code, message: messages[code], retryable: true, saw, ...more })
+export function wireFailure(code: keyof typeof FAILURES, saw: string, more?: Partial<ErrorDetails>) {
+  return new LamplightError({ code, message: FAILURES[code], retryable: true, saw, ...more })
 }
 
 /** Whether it was the wire that failed, so that the other wire may do. */
-export const isWireFailure = (thrown: unknown): boolean =>
-  ["offline", "timeout", "bad_answer"].includes(toError(thrown).code)
+export const isWireFailure = (thrown: unknown): boolean => toError(thrown).code in FAILURES
 
 /** Whatever was thrown, as one of ours. */
 export function toError(thrown: unknown): LamplightError {

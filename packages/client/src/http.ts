@@ -84,6 +84,9 @@ export function checkAnswer<T>(read: () => unknown, saw: string): T {
   })
 }
 
+/** An id as a header may carry it: headers hold Latin-1, ids all of Unicode. */
+export const encodeId = (id: string): string => encodeURIComponent(id.replace(/\p{Surrogate}/gu, "\ufffd"))
+
 /** A path's query, without what is undefined. */
 export function query(parts: Record<string, string | number | undefined>): string {
   const given = Object.entries(parts).filter(([, value]) => value !== undefined)

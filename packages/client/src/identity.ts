@@ -1,10 +1,11 @@
-import { LamplightError, Unauthorized } from "./errors.js"
-import type { LamplightOptions, TokenRequest } from "./options.js"
+import { LamplightError, Unauthorized, wireFailure } from "./errors.js"
+import { encodeId } from "./http.js"
+import type { Clock, LamplightOptions, TokenRequest } from "./options.js"
 import type { User } from "./wire.js"
 
 /** What a token says of itself. Never its signature. */
 export interface Claims {
-  sub?: string
+  sub?: string | number
   exp?: number
   iat?: number
   nbf?: number
@@ -15,7 +16,9 @@ export interface Claims {
 export function tokenPart(token: string, part: 0 | 1): Claims | null {
   try {
     const text = (token.split(".")[part] as string).replace(/-/g, "+").replace(/_/g, "/")
-    const read: unknown = JSON.parse(atob(text))
+    // Base64 holds bytes, and the bytes are UTF-8 (RFC 7519, section 3).
+    const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
+    const read: unknown = JSON.parse(new TextDecoder().decode(bytes))
     return read && typeof read === "object" ? (read as Claims) : null
   } catch {
     return null
@@ -37,6 +40,8 @@ export interface Identity {
   known(): User | null
   /** The last token, for the doctor. */
   lastToken(): string | null
+  /** Drops the token: the next one may be another person's. */
+  forget(): void
   /** Ends what is being waited for. */
   abort(): void
 }
@@ -44,29 +49,68 @@ export interface Identity {
 /** A token is not used in its last seconds: it would run out on the way. */
 const TOKEN_MARGIN_MS = 5_000
 
-/** Works out from the options how this client shows who it is. */
-export function createIdentity(options: LamplightOptions, now: () => number): Identity {
+/** Works out from the options how this client shows who it is. `changed` is called when a token is another person's than the last one. */
+export function createIdentity(options: LamplightOptions, clock: Clock, changed: () => void): Identity {
   const { getToken, userId } = options
+  const uptime = clock.uptime ?? clock.now
   let token: string | null = null
   let rejected: string | null = null
   let reason: TokenRequest["reason"] = "connect"
   let asking: Promise<string> | null = null
   let controller = new AbortController()
+  /** Whose the last token was; null where that could not be told. */
+  let person: string | null | undefined
+  let isReleased = false
+  /** Grows when the token is forgotten: what was asked for before is not used any more. */
+  let generation = 0
+  /**
+   * The issuer's clock when `uptime` was 0, as the freshest token tells it: the device's own clock may be minutes off, and a token may
+   * have lain in a cache.
+   */
+  let issuerStart = Number.NEGATIVE_INFINITY
+  /** Until when the token is used, on `uptime`'s scale. */
+  let endsAt = 0
 
-  const hasEnded = (one: string) => (tokenPart(one, 1)?.exp ?? Infinity) * 1000 - TOKEN_MARGIN_MS <= now()
+  function take(fresh: string): void {
+    const { exp, iat, nbf } = tokenPart(fresh, 1) ?? {}
+    const now = uptime()
+    const end = (exp ?? Number.POSITIVE_INFINITY) * 1000
+    const made = Number(iat ?? nbf) * 1000
+    let left = end - clock.now()
+    if (made) {
+      issuerStart = Math.max(issuerStart, made - now)
+      left = end - issuerStart - now
+      // The issuer's clock was set back since: the newest token knows best.
+      if (left <= 0) {
+        issuerStart = made - now
+        left = end - made
+      }
+    }
+    // What has ended on arrival was measured by a clock that is wrong, or the server will say so; it must not be fetched anew each time.
+    endsAt = left > 0 ? now + left - Math.min(TOKEN_MARGIN_MS, left / 2) : Number.POSITIVE_INFINITY
+    token = fresh
+    reason = "connect"
+  }
 
   function usable(): boolean {
     if (!token || token === rejected) return false
-    if (!hasEnded(token)) return true
+    if (uptime() < endsAt) return true
     reason = "expired"
     return false
   }
 
   async function ask(): Promise<string> {
-    const given = await getToken?.({ reason, signal: controller.signal })
-    if (!given) throw new Unauthorized()
+    const mine = generation
+    let given: unknown
+    try {
+      given = await getToken?.({ reason, signal: controller.signal })
+    } catch (thrown) {
+      throw thrown instanceof LamplightError ? thrown : tokenRouteFailed(thrown)
+    }
+    if (mine !== generation) throw wireFailure("offline", "the client was released meanwhile")
+    const fresh = readToken(given)
     // One that has not ended may be the same: what is made twice within a second is. What is wrong with it, the server says.
-    if (given === rejected && hasEnded(given)) {
+    if (fresh === rejected && (tokenPart(fresh, 1)?.exp ?? Number.POSITIVE_INFINITY) * 1000 <= clock.now()) {
       throw new LamplightError({
         code: "LL-107",
         message: "Signing in did not work.",
@@ -76,17 +120,24 @@ export function createIdentity(options: LamplightOptions, now: () => number): Id
         fix: "Make getToken fetch a new token each time, without a cache.",
       })
     }
-    reason = "connect"
-    token = given
-    return given
+    take(fresh)
+    const last = person
+    person = subject(fresh)
+    // Where it cannot be told, one that comes after everybody had let go may be anybody's.
+    if (last !== undefined && (last !== person || (person === null && isReleased))) changed()
+    isReleased = false
+    return fresh
   }
 
   function current(): Promise<string> {
     if (usable()) return Promise.resolve(token as string)
     // One question at a time, however many wait for its answer.
-    asking ??= ask().finally(() => {
-      asking = null
-    })
+    if (!asking) {
+      const mine: Promise<string> = ask().finally(() => {
+        if (asking === mine) asking = null
+      })
+      asking = mine
+    }
     return asking
   }
 
@@ -103,7 +154,7 @@ export function createIdentity(options: LamplightOptions, now: () => number): Id
         return { authorization: `Bearer ${await current()}` }
       }
       if (again) return null
-      return userId ? { "x-user-id": userId } : {}
+      return userId ? { "x-user-id": encodeId(userId) } : {}
     },
     async handshake() {
       return getToken ? { token: await current() } : {}
@@ -114,16 +165,58 @@ export function createIdentity(options: LamplightOptions, now: () => number): Id
     },
     reject,
     known() {
-      const id = userId ?? (token && tokenPart(token, 1)?.sub)
-      return id
-        ? { id: String(id), name: options.name ?? String(id), avatarUrl: options.avatarUrl ?? null }
-        : null
+      const id = userId ?? (token ? subject(token) : null)
+      return id === null
+        ? null
+        : { id: String(id), name: options.name ?? String(id), avatarUrl: options.avatarUrl ?? null }
     },
     lastToken: () => token,
+    forget() {
+      generation++
+      isReleased = true
+      token = rejected = asking = null
+      reason = "connect"
+    },
     abort() {
       controller.abort()
       controller = new AbortController()
       asking = null
     },
   }
+}
+
+/** The user's id in a token, where it is certain to be read as the server reads it. */
+function subject(token: string): string | null {
+  const sub = tokenPart(token, 1)?.sub
+  if (typeof sub === "string" && sub) return sub
+  // Larger numbers lose their last digits here, and none in the server.
+  return Number.isSafeInteger(sub) ? String(sub) : null
+}
+
+/** What getToken gave, without the line end that a file or a shell puts behind it. */
+function readToken(given: unknown): string {
+  const text = typeof given === "string" ? given.trim() : given
+  if (!text) throw new Unauthorized()
+  let saw = ""
+  if (typeof text !== "string") saw = "an object"
+  else if (text[0] === "<") saw = "an HTML page"
+  else if (/^[{["]/.test(text)) saw = "JSON"
+  else if (/[^!-~]/.test(text)) saw = "a text with spaces, line ends or letters beyond ASCII"
+  else return text
+  throw new LamplightError({
+    code: "LL-106",
+    message: `getToken gave ${saw} in place of a token.`,
+    retryable: false,
+    saw: `getToken gave ${saw}`,
+    expected: "a token: three parts of letters and digits with dots between them",
+    fix: `Return the token alone from getToken${saw === "an HTML page" ? "; a login page comes where the session is over: throw Unauthorized then" : ""}.`,
+  })
+}
+
+/** It is the application's route that failed, not Lamplight. */
+function tokenRouteFailed(thrown: unknown): LamplightError {
+  return wireFailure("LL-119", `getToken threw ${thrown}`, {
+    expected: "a token, or `Unauthorized` where nobody is signed in",
+    fix: "See why the application's token route fails. The next try comes by itself.",
+  })
 }

@@ -199,7 +199,7 @@ export function createList(core: Core, parts: ListParts): List {
   function refreshSoon(): void {
     const delay = failures ? backoff(failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
-      refresh().catch(() => core.me() && refreshSoon())
+      refresh().catch((thrown) => core.me() && toError(thrown).retryable && refreshSoon())
     })
   }
 

@@ -66,7 +66,7 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
       }
     }
     sending = false
-    if (unsent.size) soon(RETRY_MS)
+    if (unsent.size && core.connection.state.get().status !== "refused") soon(RETRY_MS)
   }
 
   /** Whether there is nothing more to do about it. */

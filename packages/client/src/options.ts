@@ -13,6 +13,8 @@ export interface TokenRequest {
 /** Time, handed in. */
 export interface Clock {
   now(): number
+  /** Milliseconds since some moment, which nobody can set. Default: `now`. */
+  uptime?(): number
   /** Calls `run` after `ms`; returns what cancels it. */
   after(ms: number, run: () => void): () => void
 }

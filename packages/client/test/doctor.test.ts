@@ -123,7 +123,7 @@ describe("the doctor", () => {
 
   test.each<[string, () => never, string]>([
     ["nobody is signed in", () => thrown(new Unauthorized()), "unauthenticated"],
-    ["the token cannot be fetched", () => thrown(new Error("500")), "offline"],
+    ["the token cannot be fetched", () => thrown(new Error("500")), "LL-119"],
   ])("it is not well where %s", async (_what, getToken, code) => {
     const { client } = await examine(good, { userId: undefined as never, getToken })
     client.retain()

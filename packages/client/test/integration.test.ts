@@ -36,6 +36,7 @@ async function listen(at = 0): Promise<void> {
     const peer: Peer = {
       id: socket.id,
       userId: null,
+      token: socket.handshake.auth.token,
       roster: "none",
       watches: new Set(),
       send: (event, payload) => void socket.emit(event, payload),

@@ -369,9 +369,9 @@ hasMore: boolean, };
  */
 export type JoinUser = { 
 /**
- * Who.
+ * The user. May be left out where a token or a cookie says it.
  */
-userId: string | number, 
+userId?: string | number, 
 /**
  * The roster mode.
  */

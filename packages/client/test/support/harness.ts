@@ -98,6 +98,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     id: string | undefined
     #listeners = new Map<string, ((...args: unknown[]) => void)[]>()
     #peer: Peer | null = null
+    constructor(readonly token: string | undefined) {}
 
     on(event: string, listener: (...args: never[]) => void) {
       const list = this.#listeners.get(event) ?? []
@@ -116,6 +117,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
         this.#peer = {
           id: this.id,
           userId: null,
+          token: this.token,
           roster: "none",
           watches: new Set(),
           send: (event, payload) => {
@@ -176,8 +178,8 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     newId: () => `id-${++serial}`,
     surroundings,
     fetch: fakeFetch as typeof fetch,
-    openSocket: () => {
-      const socket = new FakeSocket()
+    openSocket: ({ auth }) => {
+      const socket = new FakeSocket(auth.token)
       sockets.push(socket)
       return socket
     },

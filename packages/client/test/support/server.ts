@@ -5,6 +5,8 @@ import type { Conversation, Message, Presence, PresenceChange, Refusal, User } f
 export interface Peer {
   id: string
   userId: string | null
+  /** The token it was opened with. */
+  token?: string | undefined
   roster: string
   watches: Set<string>
   send(event: string, payload: unknown): void
@@ -36,6 +38,13 @@ export const refusal = (code: Refusal["code"], retryable = false, extra: Partial
   retryable,
   ...extra,
 })
+
+/** The user of a token, as the server reads it. */
+function subject(token = ""): string {
+  const claims = Buffer.from(token.split(".")[1] ?? "", "base64url").toString()
+  // The digits of a number are taken as they are.
+  return /"sub":"?(.*?)"?[,}]/.exec(claims)?.[1] ?? ""
+}
 
 export class TestServer {
   users = new Map<string, User>()
@@ -213,7 +222,7 @@ export class TestServer {
     const refused = this.refuse(event, body)
     if (refused) return refused
     if (event === "join_user") {
-      const userId = String(body.userId)
+      const userId = String(body.userId ?? this.tokens.get(`Bearer ${peer.token}`) ?? subject(peer.token))
       if (this.session !== null && this.session !== userId) return refusal("unauthenticated")
       if (!this.users.has(userId)) this.addUser(userId, String(body.name ?? userId))
       peer.userId = userId
@@ -270,7 +279,8 @@ export class TestServer {
     headers: Record<string, string>,
   ): { status: number; reply: Reply } {
     const url = new URL(path, "http://test")
-    const claimed = headers["x-user-id"]
+    const said = headers["x-user-id"]
+    const claimed = said === undefined ? undefined : decodeURIComponent(said)
     const proved = this.isLocal ? this.session : this.tokens.get(headers.authorization ?? "")
     const isOther = claimed !== undefined && claimed !== proved
     const user = this.isLocal || proved ? (isOther ? null : (proved ?? null)) : (claimed ?? null)

@@ -1,0 +1,380 @@
+/** Whose token it is, how long it lasts, and what becomes of the next person. */
+import { describe, expect, test, vi } from "vitest"
+import { tokenPart } from "../src/identity.js"
+import type { LamplightOptions, TokenRequest } from "../src/options.js"
+import { makeTab, makeWorld, type World } from "./support/harness.js"
+import { refusal } from "./support/server.js"
+
+/** A JWT as any signer makes it: JSON as UTF-8, in base64url. */
+const jwt = (claims: object | string, name = "sig") => {
+  const text = typeof claims === "string" ? claims : JSON.stringify(claims)
+  return `${Buffer.from('{"alg":"HS256"}').toString("base64url")}.${Buffer.from(text).toString("base64url")}.${name}`
+}
+
+function makeTokenTab(world: World, getToken: LamplightOptions["getToken"], more: LamplightOptions = {}) {
+  return makeTab(world, { userId: undefined as never, getToken: getToken as never, ...more })
+}
+
+/** A token that the server takes, over both wires. */
+function known(world: World, sub: string, claims: object = {}, name?: string): string {
+  const token = jwt({ sub, ...claims }, name)
+  world.server.tokens.set(`Bearer ${token}`, sub)
+  if (!world.server.users.has(sub)) world.server.addUser(sub)
+  return token
+}
+
+describe("F1 a token's user may have any letters", () => {
+  test.each(["josé", "用户", "a😀b", "Жанна"])("F1 %s", async (sub) => {
+    const world = makeWorld()
+    const room = world.server.addRoom("7", sub, "asha")
+    const token = known(world, sub)
+    expect(tokenPart(token, 1)).toEqual({ sub })
+    const { client, wires } = makeTokenTab(world, () => token)
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(client.connection.get().status).toBe("connected")
+    expect(client.me.get().user?.id).toBe(sub)
+    wires.swallow.add("send_private_message")
+    await client.conversation("7").send("by HTTP")
+    await world.clock.advance(10_000)
+    expect(room.log.map(({ senderId }) => senderId)).toEqual([sub])
+    client.close()
+  })
+
+  test("F1 the user is the one of the server's answer, where the client cannot read the token", async () => {
+    const world = makeWorld()
+    // JSON.parse would make 9007199254740992 of it.
+    const token = jwt('{"sub":9007199254740993,"exp":99999999999}')
+    world.server.addUser("9007199254740993")
+    world.server.tokens.set(`Bearer ${token}`, "9007199254740993")
+    const { client, cut } = makeTokenTab(world, () => token)
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(client.me.get()).toMatchObject({ status: "signed-in", user: { id: "9007199254740993" } })
+    cut()
+    await world.clock.advance(5_000)
+    expect(client.connection.get().status).toBe("connected")
+    client.close()
+  })
+})
+
+describe("F3 headers carry ids percent-encoded", () => {
+  test.each(["Жанна", "josé", "100%", "a b", "a😀b", "\ud800"])("F3 AUTH=open as %j", async (userId) => {
+    const world = makeWorld()
+    const shown = userId === "\ud800" ? "\ufffd" : userId
+    const room = world.server.addRoom("7", shown, "asha")
+    const seen: string[] = []
+    const { client, wires } = makeTab(world, {
+      userId,
+      fetch: (async (input: string, init: RequestInit) => {
+        // As `fetch` does it: a header that is no Latin-1 throws.
+        const id = new Headers(init.headers).get("x-user-id") as string
+        seen.push(id)
+        const path = String(input)
+        const body = init.body ? JSON.parse(String(init.body)) : {}
+        const { status, reply } = world.server.onHttp(init.method as string, path, body, { "x-user-id": id })
+        return new Response(JSON.stringify(reply), { status })
+      }) as typeof fetch,
+    })
+    wires.socketDown = true
+    client.retain()
+    await world.clock.advance(1_000)
+    await client.conversation("7").send("by HTTP")
+    await world.clock.advance(10_000)
+    if (shown === userId) expect(room.log.map(({ senderId }) => senderId)).toEqual([userId])
+    for (const id of seen) expect(id).toBe(encodeURIComponent(shown))
+    client.close()
+  })
+})
+
+describe("F4 the next person does not act as the previous one", () => {
+  /** A module-level client, and whoever is signed in at the host application. */
+  function host() {
+    const world = makeWorld()
+    let serial = 0
+    const state = { person: "asha" as string | null, asked: 0 }
+    const getToken = () => {
+      state.asked++
+      if (!state.person) throw new Error("401")
+      return known(world, state.person, { exp: world.clock.now() / 1000 + 300 }, `sig${++serial}`)
+    }
+    world.server.addRoom("7", "asha", "carl")
+    world.server.addRoom("8", "ben", "carl")
+    world.server.store("7", "carl", "for asha")
+    world.server.store("8", "carl", "for ben")
+    return { world, state, ...makeTokenTab(world, getToken) }
+  }
+
+  test("F4 signing out and in again without loading the page: nothing of the former is left", async () => {
+    const { world, state, client, wires, browser } = host()
+    const release = client.retain()
+    await world.clock.advance(1_000)
+    const seven = client.conversation("7")
+    const look = seven.open()
+    await world.clock.advance(100)
+    expect(seven.messages.get().rows).toHaveLength(1)
+    seven.setDraft("a draft of Asha's")
+    wires.httpDown = true
+    wires.swallow.add("send_private_message")
+    await seven.send("waits for Asha")
+    await world.clock.advance(100)
+    look()
+    release()
+    state.person = "ben"
+    wires.httpDown = false
+    wires.swallow.clear()
+    await world.clock.advance(5_000)
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(client.me.get().user?.id).toBe("ben")
+    expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8"])
+    expect(seven.messages.get().rows).toEqual([])
+    expect(seven.draft.get()).toBe("")
+    expect(client.outbox.get().items).toEqual([])
+    expect((await browser.storage.outbox("asha")).map(({ content }) => content)).toEqual(["waits for Asha"])
+    expect(world.server.rooms.get("7")?.log).toHaveLength(1)
+    // Back again: what waited for its author goes out.
+    state.person = "asha"
+    client.connect()
+    for (const peer of [...world.server.peers]) peer.send("token_expired", { graceMs: 30_000 })
+    await world.clock.advance(5_000)
+    expect(client.me.get().user?.id).toBe("asha")
+    expect(world.server.rooms.get("7")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "asha"])
+    client.close()
+  })
+
+  test("F4 within the moment in which the socket is kept, too", async () => {
+    const { world, state, client, sockets } = host()
+    const release = client.retain()
+    await world.clock.advance(1_000)
+    release()
+    state.person = "ben"
+    client.retain()
+    // Typed at once, while it is being found out who this is.
+    const sent = client.conversation("8").send("by Ben")
+    await world.clock.advance(1_000)
+    await sent
+    await world.clock.advance(1_000)
+    expect(client.me.get().user?.id).toBe("ben")
+    expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8"])
+    expect(world.server.rooms.get("8")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "ben"])
+    expect([...world.server.peers].map(({ userId }) => userId)).toEqual(["ben"])
+    expect(sockets).toHaveLength(2)
+    client.close()
+  })
+
+  test("F4 the same person keeps the socket, and StrictMode opens one", async () => {
+    const { world, state, client, sockets } = host()
+    client.retain()()
+    const release = client.retain()
+    await world.clock.advance(2_000)
+    expect(client.connection.get().status).toBe("connected")
+    release()
+    client.retain()
+    await world.clock.advance(10_000)
+    expect(client.connection.get().status).toBe("connected")
+    expect(sockets).toHaveLength(1)
+    expect(state.asked).toBeLessThanOrEqual(3)
+    client.close()
+  })
+
+  test("F4 whoever has signed out is not connected by a mount that follows at once", async () => {
+    const { world, state, client } = host()
+    const release = client.retain()
+    await world.clock.advance(1_000)
+    release()
+    state.person = null
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(world.server.peers.size).toBe(0)
+    expect(client.connection.get().status).toBe("offline")
+    client.close()
+  })
+
+  test("F4 a token that was being fetched when everybody let go is not used", async () => {
+    const world = makeWorld()
+    const answers: ((token: string) => void)[] = []
+    const { client } = makeTokenTab(world, () => new Promise<string>((resolve) => answers.push(resolve)))
+    client.retain()()
+    client.retain()
+    await world.clock.advance(10)
+    expect(answers).toHaveLength(2)
+    answers[1]?.(known(world, "ben"))
+    answers[0]?.(known(world, "asha"))
+    await world.clock.advance(1_000)
+    expect(client.me.get().user?.id).toBe("ben")
+    expect([...world.server.peers].map(({ userId }) => userId)).toEqual(["ben"])
+    client.close()
+  })
+
+  test("F4 a request that was begun for the former is not made with the next one's token", async () => {
+    const { world, state, client } = host()
+    const release = client.retain()
+    await world.clock.advance(1_000)
+    release()
+    await world.clock.advance(5_000)
+    state.person = "ben"
+    const before = world.server.seen.length
+    await expect(client.openConversation("carl")).rejects.toMatchObject({ code: "conflict" })
+    expect(world.server.seen.slice(before).filter(({ what }) => what.startsWith("POST"))).toEqual([])
+    expect(client.me.get().user?.id).toBe("ben")
+    client.close()
+  })
+})
+
+describe("F5 a token with something around it", () => {
+  test("F5 a line end is cut off, on the socket as over HTTP", async () => {
+    const world = makeWorld()
+    const token = known(world, "me")
+    const { client, sockets } = makeTokenTab(world, () => ` ${token}\r\n`)
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(client.connection.get().status).toBe("connected")
+    expect(sockets[0]?.token).toBe(token)
+    client.close()
+  })
+
+  test.each([
+    ["a line end within", "a.b\n.c", "line ends"],
+    ["letters beyond ASCII", "a.ж.c", "beyond ASCII"],
+    ["a login page", "<!doctype html><title>Sign in</title>", "an HTML page"],
+    ["JSON", '{"token":"a.b.c"}', "JSON"],
+    ["an object", { token: "a.b.c" }, "an object"],
+  ])("F5 F26 %s is refused with a sentence of its own, and never sent", async (_what, given, saw) => {
+    const world = makeWorld()
+    const { client, sockets } = makeTokenTab(world, (() => given) as never)
+    client.retain()
+    await world.clock.advance(60_000)
+    const { status, error } = client.connection.get()
+    expect({ status, code: error?.code }).toEqual({ status: "refused", code: "LL-106" })
+    expect(error?.message).toContain(saw)
+    expect(error?.fix).toBeTruthy()
+    expect(sockets).toHaveLength(0)
+    expect(world.server.seen).toEqual([])
+    client.close()
+  })
+})
+
+describe("F6 a token's time is counted from its receipt", () => {
+  /** A device whose clock is off by `skewMs`, with tokens of five minutes from a host whose clock is right. */
+  function device(skewMs: number, claims: (now: number) => object) {
+    const world = makeWorld()
+    const state = { skewMs, asked: 0 }
+    const getToken = () => {
+      const now = world.clock.now() / 1000
+      return known(world, "me", claims(now), `sig${++state.asked}`)
+    }
+    const clock = {
+      now: () => world.clock.now() + state.skewMs,
+      uptime: () => world.clock.now() - 1_000_000_000_000,
+      after: world.clock.after,
+    }
+    return { world, state, ...makeTokenTab(world, getToken, { clock }) }
+  }
+  const MINUTE = 60_000
+  const fiveMinutes = (now: number) => ({ iat: now, exp: now + 300 })
+
+  test.each([
+    ["right", 0],
+    ["7 minutes ahead", 7 * MINUTE],
+    ["an hour behind", -60 * MINUTE],
+  ])("F6 a clock that is %s: one token for all requests of five minutes", async (_what, skewMs) => {
+    const { world, state, client } = device(skewMs, fiveMinutes)
+    for (let minute = 0; minute < 4; minute++) {
+      await client.users()
+      await world.clock.advance(MINUTE)
+    }
+    expect(state.asked).toBe(1)
+    await world.clock.advance(MINUTE)
+    await client.users()
+    expect(state.asked).toBe(2)
+  })
+
+  test("F6 without `iat`, a clock that is ahead leaves the end to the server", async () => {
+    const { world, state, client } = device(7 * MINUTE, (now) => ({ exp: now + 300 }))
+    for (let times = 0; times < 5; times++) await client.users()
+    expect(state.asked).toBe(1)
+    world.server.tokens.clear()
+    await client.users()
+    expect(state.asked).toBe(2)
+  })
+
+  test("F6 the device's clock jumps by an hour: nothing happens", async () => {
+    const { world, state, client } = device(0, fiveMinutes)
+    await client.users()
+    state.skewMs = 60 * MINUTE
+    await client.users()
+    state.skewMs = -60 * MINUTE
+    await client.users()
+    expect(state.asked).toBe(1)
+    await world.clock.advance(1)
+  })
+
+  test("F6 a token that lay in a cache is not used past its end", async () => {
+    const { world, state, client } = device(7 * MINUTE, (now) => {
+      const made = Math.floor(now / 60) * 60
+      return { iat: made, exp: made + 60 }
+    })
+    await client.users()
+    await world.clock.advance(MINUTE * 1.75)
+    // It was made 45 s ago.
+    await client.users()
+    expect(state.asked).toBe(2)
+    await world.clock.advance(11_000)
+    await client.users()
+    expect(state.asked).toBe(3)
+  })
+
+  test("F6 the issuer's clock is set back: no token for each request", async () => {
+    let back = 0
+    const { world, state, client } = device(0, (now) => fiveMinutes(now - back))
+    await client.users()
+    back = 3_600
+    await world.clock.advance(5 * MINUTE)
+    for (let times = 0; times < 5; times++) await client.users()
+    expect(state.asked).toBe(2)
+  })
+
+  test("F6 a token of three seconds is used for more than one request", async () => {
+    const { state, client } = device(0, (now) => ({ iat: now, exp: now + 3 }))
+    for (let times = 0; times < 5; times++) await client.users()
+    expect(state.asked).toBe(1)
+  })
+})
+
+test("F7 after `refused` no token is asked for and nothing fetched, until connect()", async () => {
+  const world = makeWorld()
+  world.server.addRoom("7", "me", "asha")
+  let isBad = true
+  world.server.refuse = () => (isBad ? refusal("unauthenticated") : undefined)
+  let serial = 0
+  const getToken = vi.fn((_request: TokenRequest) => known(world, "me", {}, `sig${++serial}`))
+  const { client, surroundings } = makeTokenTab(world, getToken)
+  client.retain()
+  const look = client.conversation("7").open()
+  await world.clock.advance(2_000)
+  expect(client.connection.get().status).toBe("refused")
+  const asked = getToken.mock.calls.length
+  expect(asked).toBeLessThanOrEqual(4)
+  const seen = world.server.seen.length
+  client.conversation("7").markRead(1)
+  await client.conversation("7").send("waits")
+  for (let times = 0; times < 10; times++) {
+    await world.clock.advance(60_000)
+    surroundings.tell("wake")
+  }
+  expect(getToken.mock.calls.length).toBe(asked)
+  expect(world.server.seen.length).toBe(seen)
+  await expect(client.users()).rejects.toMatchObject({ code: "unauthenticated" })
+  expect(getToken.mock.calls.length).toBe(asked)
+  await world.clock.advance(1)
+  expect(client.outbox.get().items[0]).toMatchObject({ state: "sending", waitingFor: "sign-in" })
+  expect(world.clock.pending).toBe(0)
+  isBad = false
+  client.connect()
+  await world.clock.advance(2_000)
+  expect(client.connection.get().status).toBe("connected")
+  expect(world.server.rooms.get("7")?.log).toHaveLength(1)
+  look()
+  client.close()
+})
