@@ -11,13 +11,16 @@ import { build } from "esbuild"
 /** What is bundled in, each under the MIT licence, which asks to be handed on. */
 const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
 
-/** The server offers no WebTransport, and engine.io-client would carry it into each page. */
-export const withoutWebTransport = {
-  name: "without-webtransport",
+/** The server offers no WebTransport, and the client polls by `fetch`: engine.io-client would carry both into each page. */
+export const withoutUnused = {
+  name: "without-unused",
   setup({ onLoad }) {
-    onLoad({ filter: /engine\.io-client.*transports.webtransport\.js$/ }, () => ({
-      contents: "export class WT {}",
-    }))
+    onLoad(
+      { filter: /engine\.io-client.*transports.(webtransport|polling-xhr(\.node)?)\.js$/ },
+      ({ path }) => ({
+        contents: `export class ${path.includes("webtransport") ? "WT" : "XHR"} {}`,
+      }),
+    )
   },
 }
 
@@ -36,7 +39,7 @@ export async function buildPackage(folder, { external = [], bundled = [] } = {})
     target: "es2022",
     sourcemap: true,
     external,
-    plugins: [withoutWebTransport],
+    plugins: [withoutUnused],
   })
   const require = createRequire(at("package.json"))
   const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc")

@@ -77,7 +77,7 @@ export interface SocketLike {
 export interface SocketRequest {
   url: string
   path: string
-  transports: string[]
+  transports: ("websocket" | "polling")[]
   /** Sent as Socket.IO's `auth`. */
   auth: Record<string, string>
   withCredentials: boolean

@@ -4,8 +4,9 @@
  * here: the client decides itself what is sent, and when. It saves 5 KiB of each page, and can be exchanged by the
  * option `openSocket`.
  */
-import { Socket as Engine } from "engine.io-client"
+import { Socket as Engine, transports as offered } from "engine.io-client"
 import type { SocketLike, SocketRequest } from "./options.js"
+import { FetchPolling } from "./polling.js"
 
 type Listener = (...args: unknown[]) => void
 /** A packet's content: an array for an event and an acknowledgement, else an object. */
@@ -19,8 +20,10 @@ const EVENT = "2"
 const ACK = "3"
 const CONNECT_ERROR = "4"
 
+const IMPLEMENTATIONS = { websocket: offered.websocket, polling: FetchPolling }
+
 /** Makes a socket, once: when it is lost it is lost. */
-export function openSocket({ url, auth, ...options }: SocketRequest): SocketLike {
+export function openSocket({ url, auth, transports, ...options }: SocketRequest): SocketLike {
   const listeners = new Map<string, Listener[]>()
   const acks = new Map<string, Listener>()
   let engine: Engine | null = null
@@ -91,7 +94,11 @@ export function openSocket({ url, auth, ...options }: SocketRequest): SocketLike
       listeners.set(event, [...(listeners.get(event) ?? []), listener])
     },
     connect() {
-      const mine = new Engine(url || location.origin, { ...options, tryAllTransports: true })
+      const mine = new Engine(url || location.origin, {
+        ...options,
+        transportImplementations: transports.map((name) => IMPLEMENTATIONS[name]),
+        tryAllTransports: true,
+      })
       engine = mine
       // What a connection that was left still says is not heard.
       const isMine = () => engine === mine

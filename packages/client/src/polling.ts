@@ -1,0 +1,46 @@
+/**
+ * Long-polling by `fetch`, which every runtime has: browsers, Node, Deno, Bun, workers. engine.io-client's own leaves a poll hanging when
+ * the connection is given up, rejects without a listener when an answer is cut off, and leaves out the cookies by which a balancer keeps
+ * its clients apart.
+ */
+import { Fetch } from "engine.io-client"
+
+/** What of engine.io-client's transport is used here, some of which its types keep to itself. */
+interface Base {
+  opts: { withCredentials?: boolean }
+  uri(): string
+  onData(data: string): void
+  onError(reason: string, description: unknown): void
+}
+
+export class FetchPolling extends Fetch {
+  #polls = new AbortController()
+
+  override doPoll(): void {
+    void this.#send({ signal: this.#polls.signal }, (text) => (this as unknown as Base).onData(text))
+  }
+
+  override doWrite(body: string, written: () => void): void {
+    const headers = { "content-type": "text/plain;charset=UTF-8" }
+    void this.#send({ method: "POST", body, headers }, written)
+  }
+
+  override onClose(details: never): void {
+    super.onClose(details)
+    this.#polls.abort()
+  }
+
+  async #send(init: RequestInit, done: (text: string) => void): Promise<void> {
+    const base = this as unknown as Base
+    let text: string
+    try {
+      const credentials = base.opts.withCredentials ? "include" : "same-origin"
+      const response = await fetch(base.uri(), { ...init, credentials })
+      if (!response.ok) return base.onError("polling failed", response.status)
+      text = await response.text()
+    } catch (thrown) {
+      return base.onError("polling failed", thrown)
+    }
+    done(text)
+  }
+}
