@@ -490,8 +490,8 @@ describe("reading", { concurrency: 8 }, () => {
 })
 
 describe("catching up", { concurrency: 4 }, () => {
-  test("history pages before and after, oldest first, hasMore in the direction asked", async (t) => {
-    const { a, b, id, asha } = await pair(t)
+  test("history pages before, after and around, oldest first, hasMore in the direction asked", async (t) => {
+    const { a, b, id, asha, ben } = await pair(t)
     for (let n = 1; n <= 25; n++)
       asha.socket.emit("send_private_message", { conversationId: id, content: `${n}` })
     await asha.must("sync", { conversations: {} })
@@ -515,7 +515,23 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.deepEqual(await page("?after=1000"), [[], false])
     assert.deepEqual(await page("?before=18446744073709551615&limit=1"), [[25], true])
     assert.deepEqual(await page("?after=9223372036854775807"), [[], false])
-    const bad = ["before=1&after=2", "limit=0", "limit=201", "limit=x", "before=-1", "after=1.5", "before="]
+    const around = async (query) => {
+      const { data, hasMore, hasBefore, hasAfter } = await history(id, b, query)
+      assert.equal(hasMore, hasBefore || hasAfter)
+      return [data.map((message) => message.seq), hasBefore, hasAfter]
+    }
+    assert.deepEqual(await around("?around=13&limit=6"), [range(10, 15), true, true])
+    assert.deepEqual(await around("?around=1&limit=6"), [range(1, 6), false, true])
+    assert.deepEqual(await around("?around=25&limit=6"), [range(20, 25), true, false])
+    assert.deepEqual(await around("?around=13"), [range(1, 25), false, false])
+    assert.deepEqual(await around("?around=18446744073709551615&limit=2"), [range(24, 25), true, false])
+    // The first unread message is the one after the read mark, one's own sends included.
+    await ben.must("mark_read", { conversationId: id, seq: 7 })
+    const conversation = (await get(server, "/api/privatechat/conversations", { as: b })).body.data[0]
+    assert.deepEqual([conversation.readSeq, conversation.unread], [7, 18])
+    assert.deepEqual(await around(`?around=${conversation.readSeq + 1}&limit=2`), [range(7, 8), true, true])
+    assert.equal((await history(id, b, "")).hasBefore, undefined)
+    const bad = ["before=1&after=2", "before=1&around=2", "after=1&around=2", "around=x", "limit=0", "limit=201", "limit=x", "before=-1", "after=1.5", "before="]
     for (const query of [...bad, "before=99999999999999999999999", "before=1&before=2"]) {
       const answer = await get(server, `/api/privatechat/messages/${id}?${query}`, { as: a })
       assert.equal(answer.status, 400, query)

@@ -79,6 +79,9 @@ pub enum Range {
     Before(u64),
     /// The oldest of those after a `seq`.
     After(u64),
+    /// The entry of a `seq` and those on both sides of it, as many on one as on the other where there are as many. One side
+    /// that is short leaves its share to the other.
+    Around(u64),
 }
 
 /// A part of a log, oldest first.
@@ -86,8 +89,19 @@ pub enum Range {
 pub struct History {
     /// The entries.
     pub entries: Vec<Message>,
-    /// There is more in the direction asked.
+    /// There is more in the direction asked; with [`Range::Around`], in either.
     pub has_more: bool,
+    /// With [`Range::Around`]: in which.
+    pub sides: Option<Sides>,
+}
+
+/// Where a part of a log has more beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// There are older entries.
+    pub before: bool,
+    /// There are newer entries.
+    pub after: bool,
 }
 
 /// The newest entry that a client has of a log.

@@ -106,6 +106,10 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     struct HistoryPage<'a> {
         data: Vec<shape::Message<'a>>,
         has_more: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        has_before: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        has_after: Option<bool>,
         store: &'a str,
     }
     #[derive(Serialize)]
@@ -164,9 +168,13 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             degraded: false,
         }),
         Reply::Conversation { conversation, created } => success(OneConversation { conversation: conversation.into(), created: *created }),
-        Reply::History(history) => {
-            success(HistoryPage { data: history.entries.iter().map(Into::into).collect(), has_more: history.has_more, store })
-        }
+        Reply::History(history) => success(HistoryPage {
+            data: history.entries.iter().map(Into::into).collect(),
+            has_more: history.has_more,
+            has_before: history.sides.map(|sides| sides.before),
+            has_after: history.sides.map(|sides| sides.after),
+            store,
+        }),
         Reply::Users(page) => success(Paged {
             data: page.items.iter().map(User::from).collect(),
             store,

@@ -7,7 +7,7 @@ use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile,
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::presence::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, Seen, SyncPage};
+use lamplight_usecases::ports::{History, Page, Seen, Sides, SyncPage};
 use lamplight_usecases::{Code, Refusal, Reply};
 use lamplight_wire::decode::{self, Asked};
 use lamplight_wire::{encode, typescript};
@@ -165,7 +165,11 @@ fn frames() -> Value {
         ("online-users countOnly", Reply::OnlineCount { count: 2, degraded: true }),
         ("conversations", Reply::Conversations(Page { items: vec![conversation()], next: None })),
         ("conversation", Reply::Conversation { conversation: conversation(), created: true }),
-        ("messages", Reply::History(History { entries: vec![message(1)], has_more: true })),
+        ("messages", Reply::History(History { entries: vec![message(1)], has_more: true, sides: None })),
+        (
+            "messages around",
+            Reply::History(History { entries: vec![message(1)], has_more: true, sides: Some(Sides { before: false, after: true }) }),
+        ),
         ("users", Reply::Users(Page { items: vec![asha(), ben()], next: None })),
         ("session", Reply::User(asha())),
         ("login", Reply::SignedIn { user: asha(), token: "secret".into(), expires: AT }),

@@ -4,7 +4,7 @@ use super::{fresh, put};
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
-use lamplight_usecases::ports::{Directory, Have, History, Messages, ProfileSource, Range, StoreError};
+use lamplight_usecases::ports::{Directory, Have, History, Messages, ProfileSource, Range, Sides, StoreError};
 
 async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
     put(store, id, &["a", "b"]).await;
@@ -42,6 +42,27 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
         let history = store.history(&user("b"), &conversation("c"), range, limit).await.expect("a log").expect("a member");
         assert_eq!(seqs(&history), (entries, has_more), "{range:?}, {limit}");
     }
+    // A seq in the middle: as many on both sides where there are as many, and what one side lacks is the other's.
+    let around: [(u64, usize, Vec<u64>, (bool, bool)); 11] = [
+        (5, 4, vec![3, 4, 5, 6], (true, true)),
+        (5, 5, vec![3, 4, 5, 6, 7], (true, true)),
+        (5, 1, vec![5], (true, true)),
+        (1, 4, vec![1, 2, 3, 4], (false, true)),
+        (2, 4, vec![1, 2, 3, 4], (false, true)),
+        (10, 4, vec![7, 8, 9, 10], (true, false)),
+        (9, 4, vec![7, 8, 9, 10], (true, false)),
+        (5, 10, (1..=10).collect(), (false, false)),
+        (0, 3, vec![1, 2, 3], (false, true)),
+        (11, 3, vec![8, 9, 10], (true, false)),
+        (u64::MAX, 200, (1..=10).collect(), (false, false)),
+    ];
+    for (seq, limit, entries, (before, after)) in around {
+        let history = store.history(&user("b"), &conversation("c"), Range::Around(seq), limit).await.expect("a log").expect("a member");
+        assert_eq!(seqs(&history), (entries, before || after), "around {seq}, {limit}");
+        assert_eq!(history.sides, Some(Sides { before, after }), "around {seq}, {limit}");
+    }
+    let nothing = store.history(&user("b"), &conversation("empty"), Range::Around(1), 3).await.expect("a log").expect("a member");
+    assert_eq!((seqs(&nothing), nothing.sides), ((vec![], false), Some(Sides { before: false, after: false })));
     let empty = store.history(&user("b"), &conversation("empty"), Range::Newest, 3).await.expect("a log").expect("a member");
     assert_eq!(seqs(&empty), (vec![], false));
 }

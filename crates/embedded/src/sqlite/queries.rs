@@ -7,7 +7,7 @@ use lamplight_domain::conversation::{Conversation, Members, Receipt, unread};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Have, History, Page, Range, SyncPage};
+use lamplight_usecases::ports::{Have, History, Page, Range, Sides, SyncPage};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
 
@@ -54,23 +54,56 @@ fn seat(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> ru
     .optional()
 }
 
-/// At most `limit` entries, and whether there are more.
-fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range, limit: usize) -> rusqlite::Result<History> {
+const OLDER: &str = entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
+const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
+
+/// At most `limit` entries beyond `edge`, the nearest first, and whether there are more.
+fn beyond(
+    conn: &Connection,
+    sql: &'static str,
+    row: i64,
+    conversation: &ConversationId,
+    edge: i64,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Message>, bool)> {
     let wanted = to_db(limit as u64).saturating_add(1);
-    let (sql, edge) = match range {
-        Range::Newest => (entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3"), i64::MAX),
-        Range::Before(seq) => (entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3"), to_db(seq)),
-        Range::After(seq) => (entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"), to_db(seq)),
-    };
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
     let mut entries = found.collect::<rusqlite::Result<Vec<Message>>>()?;
     let has_more = entries.len() > limit;
     entries.truncate(limit);
-    if !matches!(range, Range::After(_)) {
+    Ok((entries, has_more))
+}
+
+/// At most `limit` entries, and whether there are more.
+fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range, limit: usize) -> rusqlite::Result<History> {
+    let older = |edge| {
+        let (mut entries, has_more) = beyond(conn, OLDER, row, conversation, edge, limit)?;
         entries.reverse();
+        Ok(History { entries, has_more, sides: None })
+    };
+    match range {
+        Range::Newest => older(i64::MAX),
+        Range::Before(seq) => older(to_db(seq)),
+        Range::After(seq) => {
+            let (entries, has_more) = beyond(conn, NEWER, row, conversation, to_db(seq), limit)?;
+            Ok(History { entries, has_more, sides: None })
+        }
+        Range::Around(seq) => {
+            let edge = to_db(seq);
+            let (mut older, more_older) = beyond(conn, OLDER, row, conversation, edge, limit)?;
+            let (mut newer, more_newer) = beyond(conn, NEWER, row, conversation, edge.saturating_sub(1), limit)?;
+            // What one side leaves of its half is the other's.
+            let before = older.len().min((limit / 2).max(limit.saturating_sub(newer.len())));
+            let after = newer.len().min(limit - before);
+            let sides = Sides { before: more_older || before < older.len(), after: more_newer || after < newer.len() };
+            older.truncate(before);
+            newer.truncate(after);
+            older.reverse();
+            older.append(&mut newer);
+            Ok(History { entries: older, has_more: sides.before || sides.after, sides: Some(sides) })
+        }
     }
-    Ok(History { entries, has_more })
 }
 
 pub(crate) fn history(
@@ -89,7 +122,7 @@ pub(crate) fn sync_page(conn: &Connection, caller: &UserId, have: &Have, limit: 
     let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
     let reset = have.seq > seat.head_seq || is_another(conn, seat.row, have)?;
     let range = if reset { Range::Newest } else { Range::After(have.seq) };
-    let History { entries, has_more } = page(conn, seat.row, conversation, range, limit)?;
+    let History { entries, has_more, .. } = page(conn, seat.row, conversation, range, limit)?;
     let first_seq = conn
         .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
         .query_row([seat.row], |row| row.get(0))

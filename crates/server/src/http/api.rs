@@ -145,6 +145,9 @@ pub(crate) struct MessagesParams {
     before: Option<u64>,
     /// Only entries with a larger `seq`: the oldest of them.
     after: Option<u64>,
+    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` tell where there is more. With a
+    /// conversation's `readSeq` plus 1 this is the page of the first unread message.
+    around: Option<u64>,
     /// 1 to 200, 50 where left out.
     limit: Option<u64>,
 }
@@ -157,11 +160,12 @@ pub(crate) async fn messages(State(site): State<Arc<Site>>, path: Id, query: Par
     answer(
         run(&site, request, nobody, |_| {
             let query = params(query)?;
-            let range = match (query.before, query.after) {
-                (Some(_), Some(_)) => return Err(Refusal::invalid("Give before or after, not both.")),
-                (Some(before), None) => Range::Before(before),
-                (None, Some(after)) => Range::After(after),
-                (None, None) => Range::Newest,
+            let range = match (query.before, query.after, query.around) {
+                (None, None, None) => Range::Newest,
+                (Some(before), None, None) => Range::Before(before),
+                (None, Some(after), None) => Range::After(after),
+                (None, None, Some(around)) => Range::Around(around),
+                _ => return Err(Refusal::invalid("Give one of before, after and around, not two.")),
             };
             let conversation = LooseId(id(path)?).conversation()?;
             Ok(Command::History { conversation, range, limit: page_length(query.limit)? })

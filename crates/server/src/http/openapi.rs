@@ -67,8 +67,12 @@ answers! {
     MessagesAnswer {
         /// The entries, oldest first.
         data: Vec<shape::Message<'static>>,
-        /// There is more in the direction asked.
+        /// There is more in the direction asked; with `around`, in either.
         has_more: bool,
+        /// With `around`: there are older entries.
+        has_before: Option<bool>,
+        /// With `around`: there are newer entries.
+        has_after: Option<bool>,
         /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
         store: String,
     }
