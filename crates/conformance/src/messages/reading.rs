@@ -43,7 +43,7 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
         assert_eq!(seqs(&history), (entries, has_more), "{range:?}, {limit}");
     }
     // A seq in the middle: as many on both sides where there are as many, and what one side lacks is the other's.
-    let around: [(u64, usize, Vec<u64>, (bool, bool)); 11] = [
+    let around = [
         (5, 4, vec![3, 4, 5, 6], (true, true)),
         (5, 5, vec![3, 4, 5, 6, 7], (true, true)),
         (5, 1, vec![5], (true, true)),
