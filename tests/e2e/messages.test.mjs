@@ -531,7 +531,18 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.deepEqual([conversation.readSeq, conversation.unread], [7, 18])
     assert.deepEqual(await around(`?around=${conversation.readSeq + 1}&limit=2`), [range(7, 8), true, true])
     assert.equal((await history(id, b, "")).hasBefore, undefined)
-    const bad = ["before=1&after=2", "before=1&around=2", "after=1&around=2", "around=x", "limit=0", "limit=201", "limit=x", "before=-1", "after=1.5", "before="]
+    const bad = [
+      "before=1&after=2",
+      "before=1&around=2",
+      "after=1&around=2",
+      "around=x",
+      "limit=0",
+      "limit=201",
+      "limit=x",
+      "before=-1",
+      "after=1.5",
+      "before=",
+    ]
     for (const query of [...bad, "before=99999999999999999999999", "before=1&before=2"]) {
       const answer = await get(server, `/api/privatechat/messages/${id}?${query}`, { as: a })
       assert.equal(answer.status, 400, query)
