@@ -577,7 +577,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
       ]) {
         const headers = { origin }
         assert.equal((await poll(server, headers)).status, 403, origin)
-        assert.equal(await handshake(server, headers), 403, origin)
+        assert.equal(await handshake(server, headers), 400, origin)
         const http = await get(server, "/api/online-users", { headers })
         assert.equal(http.status, 403)
         assert.equal(http.body.code, "forbidden")
@@ -600,8 +600,8 @@ describe("pages of other sites", { concurrency: 4 }, () => {
       assert.equal((await get(local, "/api/online-users", { headers: { origin } })).status, 403, origin)
     }
     const rebound = { origin: "http://evil.example:3000", host: "evil.example:3000" }
-    assert.equal(await handshake(open, rebound), 403)
-    assert.equal(await handshake(open, { "sec-fetch-site": "cross-site" }), 403)
+    assert.equal(await handshake(open, rebound), 400)
+    assert.equal(await handshake(open, { "sec-fetch-site": "cross-site" }), 400)
     assert.equal(
       (await get(open, "/api/online-users", { headers: { "sec-fetch-site": "cross-site" } })).status,
       403,
@@ -630,7 +630,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     )
     assert.equal(write.status, 403)
     assert.equal(await status({}), 200)
-    assert.equal(await handshake(local, { cookie, origin: "https://evil.example" }), 403)
+    assert.equal(await handshake(local, { cookie, origin: "https://evil.example" }), 400)
     // Without an Origin but from another site: the transport opens, the cookie does not count.
     const socket = new WebSocket(`ws://127.0.0.1:${local.port}/api/socketio/?EIO=4&transport=websocket`, {
       headers: { cookie, "sec-fetch-site": "cross-site" },

@@ -2,6 +2,7 @@
 //! writes by itself. It stays the same task over an upgrade, which is what keeps everything in order.
 
 use std::{
+    collections::VecDeque,
     ops::ControlFlow,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -21,7 +22,7 @@ use crate::{
         payload,
     },
     dispatch::Dispatch,
-    session::Session,
+    session::{Item, Session},
     sweep::Lane,
     websocket::{ReadEnd, WebSocket},
 };
@@ -105,6 +106,7 @@ impl Driver {
             if let Protocol::SocketIo(dispatch) = &mut self.protocol
                 && let Err(reason) = dispatch.advance(&self.session, cx, &mut budget)
             {
+                self.session.tell_next_poll();
                 self.session.close(reason);
                 continue;
             }
@@ -200,10 +202,6 @@ impl Driver {
         }
         // The whole payload was checked when it came.
         let packet = std::str::from_utf8(&data).map_err(|_| DisconnectReason::ParseError)?;
-        if let Some(base64) = packet.strip_prefix('b') {
-            let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
-            return take_binary(&self.session, &mut self.protocol, TransportKind::Polling, data.into());
-        }
         // Its pongs were taken at once when it came: they must not wait for anything held back.
         if packet == "3" {
             if let Protocol::SocketIo(dispatch) = &mut self.protocol {
@@ -234,30 +232,40 @@ impl Driver {
         match std::mem::replace(&mut self.link, Link::Polling) {
             Link::WebSocket(websocket) => {
                 let rest = self.session.end(reason, TransportKind::WebSocket).rest;
-                let alive = self.session.take_alive();
-                server.forget(key);
-                if tokio::runtime::Handle::try_current().is_ok() {
-                    let goodbye = websocket.close(rest, self.close_code);
-                    tokio::spawn(async move {
-                        goodbye.await;
-                        drop(alive);
-                    });
-                }
+                self.say_goodbye(websocket, rest);
             }
             Link::Polling => {
-                let told_by_open_poll = self.session.end(reason, TransportKind::Polling).poll_open;
-                let closed_by_client = reason == DisconnectReason::TransportClose;
-                if closed_by_client {
+                let ended = self.session.end(reason, TransportKind::Polling);
+                if let Some(websocket) = ended.handover {
+                    self.say_goodbye(*websocket, ended.rest);
+                    return;
+                }
+                if reason == DisconnectReason::TransportClose {
                     drop(self.session.take_alive());
                 }
                 // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up. A client that
                 // closes may have sent a poll along, and which of the two comes first is anyone's guess.
-                if (reason.is_graceful() || closed_by_client) && !told_by_open_poll {
+                if ended.awaits_poll && !ended.poll_open {
                     server.timers.push(Lane::Linger, Instant::now() + server.config.ping_timeout, key);
                 } else {
                     server.forget(key);
                 }
             }
+        }
+    }
+}
+
+impl Driver {
+    /// Sends what is left over the WebSocket, and a close frame, in a task of its own.
+    fn say_goodbye(&self, websocket: WebSocket, rest: Option<VecDeque<Item>>) {
+        let alive = self.session.take_alive();
+        self.session.server.forget(self.session.sid.key());
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let goodbye = websocket.close(rest, self.close_code);
+            tokio::spawn(async move {
+                goodbye.await;
+                drop(alive);
+            });
         }
     }
 }
@@ -286,12 +294,17 @@ fn take_message(
 }
 
 fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, text: &str) -> Result<(), DisconnectReason> {
+    // Also on WebSocket: `forceBase64` of Node's client.
+    if let Some(base64) = text.strip_prefix('b') {
+        let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
+        return take_binary(session, protocol, came_by, data.into());
+    }
     let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
     if kind == EngineType::Message {
         session.server.observe(|observer| observer.received(came_by, text.len()));
     }
     match (kind, protocol) {
-        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch.text(session, data),
+        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch.text(session, data).inspect_err(|_| session.tell_next_poll()),
         (EngineType::Message, Protocol::Engine(handler)) => {
             let connection = EngineConnection { session: session.clone() };
             handler.message(&connection, EngineMessage::Text(data.to_owned()));
@@ -314,7 +327,7 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: Transport
 fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, data: Bytes) -> Result<(), DisconnectReason> {
     session.server.observe(|observer| observer.received(came_by, data.len()));
     match protocol {
-        Protocol::SocketIo(dispatch) => dispatch.binary(session, data),
+        Protocol::SocketIo(dispatch) => dispatch.binary(session, data).inspect_err(|_| session.tell_next_poll()),
         Protocol::Engine(handler) => {
             let connection = EngineConnection { session: session.clone() };
             handler.message(&connection, EngineMessage::Binary(data));

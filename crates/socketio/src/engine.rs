@@ -39,6 +39,12 @@ pub struct EngineConnection {
 }
 
 impl EngineConnection {
+    /// The id of its session, which requests on polling carry as `sid`. Whoever has it can take the session over: keep it as a secret of
+    /// this client's.
+    pub fn id(&self) -> &str {
+        self.session.sid.as_str()
+    }
+
     /// Queues a message.
     ///
     /// # Errors

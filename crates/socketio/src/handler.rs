@@ -103,6 +103,10 @@ impl Handshake {
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         crate::query::find(self.uri.query().unwrap_or(""), name)
     }
+
+    pub(crate) fn wants_base64(&self) -> bool {
+        crate::query::wants_base64(self.uri.query().unwrap_or(""))
+    }
 }
 
 /// Put into a request's extensions by the application that knows whether it came in over TLS.
@@ -144,7 +148,7 @@ impl ConnectError {
 /// Why a request is refused before it reaches a session: see [`crate::Builder::allow_request`].
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// The status to answer with; 403 where in doubt.
+    /// The status to answer with; 403 where in doubt. A WebSocket is refused with 400 whatever this is, as Node does.
     pub status: StatusCode,
     /// A sentence for whoever reads the answer.
     pub message: String,

@@ -79,6 +79,7 @@ mod namespaces;
 mod observer;
 mod packet;
 mod query;
+mod reading;
 mod reason;
 mod recovery;
 mod registry;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     DisconnectReason, Rejection, TransportKind,
-    codec::frame::{self, OpCode},
+    codec::{
+        frame::{self, OpCode},
+        payload,
+    },
     session::Item,
 };
 
@@ -136,10 +139,13 @@ pub(crate) fn messages<'a>(items: impl IntoIterator<Item = &'a Item>) -> (usize,
         let Item::Frames(frames) = item else { continue };
         for (opcode, data) in frame::server_frames(frames) {
             // Pings, and all that is the transport's own, carry no message.
-            if opcode == OpCode::Binary || opcode == OpCode::Text && data.starts_with(b"4") {
-                count += 1;
-                bytes += data.len();
-            }
+            let length = match (opcode, data.first()) {
+                (OpCode::Binary, _) | (OpCode::Text, Some(b'4')) => data.len(),
+                (OpCode::Text, Some(b'b')) => payload::binary_length(&data[1..]),
+                _ => continue,
+            };
+            count += 1;
+            bytes += length;
         }
     }
     (count, bytes)

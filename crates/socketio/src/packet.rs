@@ -223,6 +223,23 @@ pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     }
 }
 
+/// The same frames with each binary one as a text of `b` and base64, for a WebSocket whose client asked for it (protocol 4, "Packet
+/// encoding", as in payloads).
+pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
+    if !frame::server_frames(&frames).any(|(opcode, _)| opcode == OpCode::Binary) {
+        return frames;
+    }
+    let mut out = BytesMut::with_capacity(frames.len() / 3 * 4 + 32);
+    for (opcode, data) in frame::server_frames(&frames) {
+        if opcode == OpCode::Binary {
+            frame::encode_parts(&mut out, OpCode::Text, false, &[b"b", STANDARD.encode(data).as_bytes()]);
+        } else {
+            frame::encode(&mut out, opcode, data);
+        }
+    }
+    out.freeze()
+}
+
 /// How many packets of a payload there are at the start of `frames`, at most `max`, and how many bytes they take. What belongs to
 /// WebSocket alone is no packet.
 pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {

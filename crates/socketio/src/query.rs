@@ -10,6 +10,11 @@ pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     })
 }
 
+/// Whether the client takes binary messages as base64 text only: `forceBase64` of Node's client.
+pub(crate) fn wants_base64(query: &str) -> bool {
+    find(query, "b64").is_some_and(|value| !value.is_empty())
+}
+
 fn decode(text: &str) -> Cow<'_, str> {
     if memchr::memchr2(b'%', b'+', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);

@@ -1,13 +1,13 @@
 //! Requests: what each is for, and whether it may.
 
-use std::{future::poll_fn, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
     },
     request::Parts,
 };
@@ -20,6 +20,7 @@ use crate::{
     driver::{self, Link},
     id::Id,
     packet, query,
+    reading::{self, Reading},
     server::Server,
     session::{Item, Polled, Session},
     upgrade,
@@ -51,6 +52,9 @@ fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
     respond(status, "application/json", Body::new(format!("{{\"code\":{code},\"message\":{message}}}")))
 }
 
+/// That a connection is not used again.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -69,6 +73,9 @@ where
     B::Data: Buf,
 {
     let (parts, body) = request.into_parts();
+    let mut body = Reading::new(body);
+    let (version, is_post) = (parts.version, parts.method == Method::POST);
+    let (announced, waits_to_send) = (reading::announced(&parts.headers), reading::waits_to_send(&parts.headers));
     let allowed_origin = allowed_origin(server, &parts);
     let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let is_preflight = parts.method == Method::OPTIONS;
@@ -78,13 +85,19 @@ where
         response
     } else {
         match server.allow_request.as_ref().map_or(Ok(()), |allow| allow(&parts, peer)) {
-            Ok(()) => route(server, parts, body, peer).await,
+            Ok(()) => route(server, parts, &mut body, peer).await,
             Err(refusal) => {
                 server.refused(Rejection::NotAllowed);
-                error(refusal.status, 4, &refusal.message)
+                error(if asks_for_websocket(&parts) { StatusCode::BAD_REQUEST } else { refusal.status }, 4, &refusal.message)
             }
         }
     };
+    if is_post && response.status().is_client_error() && !body.is_at_end() {
+        let is_given_up = waits_to_send || response.headers().contains_key(CONNECTION);
+        if (is_given_up || !body.drain(announced, server.config.body_timeout).await) && version <= Version::HTTP_11 {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+    }
     if server.cors.is_some() {
         add_cors(response.headers_mut(), allowed_origin, is_preflight, asked_headers);
     }
@@ -95,6 +108,10 @@ fn allowed_origin(server: &Server, parts: &Parts) -> Option<HeaderValue> {
     let origin = parts.headers.get(ORIGIN)?;
     let allow = server.cors.as_ref()?;
     allow(origin.to_str().ok()?, parts).then(|| origin.clone())
+}
+
+fn asks_for_websocket(parts: &Parts) -> bool {
+    query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
 }
 
 /// Answers are for one origin and said to be so: never a wildcard, which browsers refuse with credentials.
@@ -113,7 +130,7 @@ fn add_cors(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: 
     }
 }
 
-async fn route<B>(server: &Arc<Server>, parts: Parts, body: B, peer: SocketAddr) -> Response<Body>
+async fn route<B>(server: &Arc<Server>, parts: Parts, body: &mut Reading<B>, peer: SocketAddr) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -144,7 +161,7 @@ where
         return reject(server, Rejection::UnknownSession);
     };
     if transport == TransportKind::WebSocket {
-        return upgrade::upgrade(session, parts);
+        return upgrade::upgrade(session, parts, peer);
     }
     if session.transport() != TransportKind::Polling {
         return reject(server, Rejection::BadRequest);
@@ -264,7 +281,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     text(StatusCode::OK, Body::of_poll(payload, session, callbacks))
 }
 
-async fn post<B>(session: Arc<Session>, parts: &Parts, body: B) -> Response<Body>
+async fn post<B>(session: Arc<Session>, parts: &Parts, body: &mut Reading<B>) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -276,11 +293,39 @@ where
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
     let config = &session.server.config;
-    let read = tokio::time::timeout(config.body_timeout, read_body(&parts.headers, body, config.max_payload));
-    let payload = match read.await {
+    let read = tokio::time::timeout(config.body_timeout, body.payload(&parts.headers, config.max_payload));
+    let read = tokio::select! {
+        biased;
+        () = poll_fn(|cx| session.poll_closing(cx)) => {
+            // Nobody waits for the rest of what has no session any more.
+            cut_off.is_done = true;
+            session.close_post();
+            let mut response = reject(&session.server, Rejection::UnknownSession);
+            if parts.version <= Version::HTTP_11 {
+                response.headers_mut().insert(CONNECTION, CLOSE);
+            }
+            return response;
+        }
+        read = read => read,
+    };
+    let payload = match read {
         Ok(Ok(payload)) => payload,
+        // The client knows what it could not send, and the session goes on, as the reference has it.
+        Ok(Err(StatusCode::PAYLOAD_TOO_LARGE)) => {
+            cut_off.is_done = true;
+            session.close_post();
+            session.server.refused(Rejection::BadBody);
+            return respond(StatusCode::PAYLOAD_TOO_LARGE, "text/html", Body::default());
+        }
         Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
-        Err(_) => return bad_body(&session.server, StatusCode::REQUEST_TIMEOUT, "The payload took too long"),
+        Err(_) => {
+            // It does not get the same time once more.
+            let mut response = bad_body(&session.server, StatusCode::REQUEST_TIMEOUT, "The payload took too long");
+            if parts.version <= Version::HTTP_11 {
+                response.headers_mut().insert(CONNECTION, CLOSE);
+            }
+            return response;
+        }
     };
     let Ok(packets) = simdutf8::basic::from_utf8(&payload) else {
         session.close(DisconnectReason::ParseError);
@@ -303,34 +348,4 @@ where
 fn bad_body(server: &Server, status: StatusCode, message: &str) -> Response<Body> {
     server.refused(Rejection::BadBody);
     error(status, 3, message)
-}
-
-/// Reads a body, and stops at the first byte too many.
-async fn read_body<B>(headers: &HeaderMap, mut body: B, max: usize) -> Result<Bytes, StatusCode>
-where
-    B: http_body::Body + Unpin,
-    B::Data: Buf,
-{
-    // Binary packets are base64 in this protocol; a body that says it is bytes is of an older one.
-    if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
-        return Err(StatusCode::BAD_REQUEST);
-    }
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > max as u64) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    let mut whole = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(mut data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
-        if whole.len() + data.remaining() > max {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        while data.has_remaining() {
-            let chunk = data.chunk();
-            whole.extend_from_slice(chunk);
-            let length = chunk.len();
-            data.advance(length);
-        }
-    }
-    Ok(whole.into())
 }

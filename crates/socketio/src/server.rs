@@ -263,7 +263,7 @@ impl Server {
     /// Forgets a session, for which nothing is left to do.
     pub(crate) fn forget(&self, key: u64) {
         if let Some(session) = self.registry.remove(key) {
-            drop(session.take_alive());
+            session.forgotten();
         }
     }
 
@@ -315,7 +315,7 @@ impl Server {
         }
         #[cfg(feature = "deflate")]
         if let Link::WebSocket(websocket) = &link {
-            session.compress_on(websocket);
+            session.compress_on(websocket, handshake.wants_base64());
         }
         if transport == TransportKind::WebSocket {
             let _ = session.push(engine_frames(&self.open_packet(&session.sid, transport)), None);

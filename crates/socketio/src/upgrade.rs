@@ -11,6 +11,7 @@ use http::{
     request::Parts,
 };
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
 #[cfg(feature = "deflate")]
 use crate::codec::extensions;
@@ -22,9 +23,9 @@ use crate::{
         message::{Limits, Message},
     },
     driver::Link,
-    request,
+    query, request,
     server::Server,
-    session::{Session, engine_frames},
+    session::{Session, TooLate, engine_frames},
     stream::Stream,
     websocket::{ReadEnd, WebSocket},
 };
@@ -93,57 +94,90 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
     response
 }
 
-/// Starts to take a session from polling to WebSocket.
-pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts) -> Response<Body> {
-    let Some((response, accepted)) = accept(&session.server.config, &mut parts) else {
-        return request::reject(&session.server, Rejection::BadRequest);
-    };
-    if !session.start_upgrade() {
-        return request::reject(&session.server, Rejection::BadRequest);
+/// Starts to take a session from polling to WebSocket. A session that cannot be taken, because an upgrade is under way or it is on a WebSocket
+/// already, is left in peace: the new WebSocket is opened and closed, as the reference does.
+pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
+    let server = &session.server;
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
+    if session.start_upgrade() {
+        let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
+        tokio::spawn(go_over(session, accepted, base64));
+        return response;
     }
+    // It takes room while it lasts, like one that opens a session.
+    let ticket = match Ticket::take(server, peer.ip()) {
+        Ok(ticket) => ticket,
+        Err(why) => return request::reject(server, why),
+    };
+    server.refused(Rejection::BadRequest);
+    let limit = server.config.upgrade_timeout;
     tokio::spawn(async move {
-        let limit = session.server.config.upgrade_timeout;
-        let probing = async {
-            let websocket = accepted.websocket().await.ok()?;
-            Some(probe(&session, websocket).await)
-        };
-        match tokio::time::timeout(limit, Box::pin(probing)).await {
-            Ok(Some(Ok(websocket))) => {
-                if let Err(websocket) = session.finish_upgrade(Box::new(websocket)) {
-                    websocket.close(None, 1000).await;
-                }
-            }
-            // The session goes on by polling, as if nothing had been tried.
-            Ok(Some(Err(websocket))) => {
-                session.cancel_upgrade();
-                websocket.close(None, 1002).await;
-            }
-            Ok(None) | Err(_) => session.cancel_upgrade(),
+        if let Ok(Ok(websocket)) = tokio::time::timeout(limit, accepted.websocket()).await {
+            websocket.close(None, 1000).await;
         }
+        drop(ticket);
     });
     response
 }
 
-/// Goes through the probe. `Err` if the client does not keep to it.
-async fn probe(session: &Session, mut websocket: WebSocket) -> Result<WebSocket, WebSocket> {
-    if !expect(&mut websocket, "2probe").await {
-        return Err(websocket);
+/// How a probe came out.
+enum Probed {
+    Done,
+    Wrong,
+    TimedOut,
+    /// The session has ended meanwhile.
+    Over,
+}
+
+async fn go_over(session: Arc<Session>, accepted: Accepted, base64: bool) {
+    let deadline = Instant::now() + session.server.config.upgrade_timeout;
+    let Ok(Ok(mut websocket)) = tokio::time::timeout_at(deadline, accepted.websocket()).await else {
+        return session.cancel_upgrade();
+    };
+    let probed = tokio::select! {
+        biased;
+        is_done = Box::pin(probe(&session, &mut websocket)) => if is_done { Probed::Done } else { Probed::Wrong },
+        () = poll_fn(|cx| session.poll_over(cx)) => Probed::Over,
+        () = tokio::time::sleep_until(deadline) => Probed::TimedOut,
+    };
+    let code = match probed {
+        Probed::Done => match session.finish_upgrade(Box::new(websocket), base64) {
+            Ok(()) => return,
+            Err(TooLate { handover, rest }) => {
+                session.server.forget(session.sid.key());
+                handover.close(rest, 1000).await;
+                return session.cancel_upgrade();
+            }
+        },
+        Probed::Over => {
+            websocket.close(None, 1000).await;
+            return session.cancel_upgrade();
+        }
+        Probed::Wrong => 1002,
+        Probed::TimedOut => 1000,
+    };
+    // The session goes on by polling, as if nothing had been tried.
+    session.cancel_upgrade();
+    websocket.close(None, code).await;
+}
+
+/// Goes through the probe. False if the client does not keep to it.
+async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
+    if !expect(websocket, "2probe").await {
+        return false;
     }
     let mut answer: Bytes = engine_frames("3probe");
     if poll_fn(|cx| websocket.poll_write_now(&mut answer, cx)).await.is_err() {
-        return Err(websocket);
+        return false;
     }
-    let is_done = tokio::select! {
+    tokio::select! {
         biased;
-        is_done = expect(&mut websocket, "5") => is_done,
+        is_done = expect(websocket, "5") => return is_done,
         // The client stops polling once its open poll is answered, and only then says that it is done. (One that has said so already
         // waits for no poll.)
-        () = std::future::ready(()) => {
-            session.release_poll();
-            expect(&mut websocket, "5").await
-        }
-    };
-    if is_done { Ok(websocket) } else { Err(websocket) }
+        () = std::future::ready(()) => session.release_poll(),
+    }
+    expect(websocket, "5").await
 }
 
 /// Reads one message, which must be this one.

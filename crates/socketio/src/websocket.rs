@@ -250,7 +250,10 @@ impl WebSocket {
         while !bytes.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(count) => bytes.advance(count?),
+                Poll::Ready(count) => {
+                    bytes.advance(count?);
+                    self.unsent_is_partial = !bytes.is_empty();
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

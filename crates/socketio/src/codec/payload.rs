@@ -20,6 +20,12 @@ pub fn binary(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// How many bytes base64 with its padding stands for.
+pub fn binary_length(base64: &[u8]) -> usize {
+    let padding = base64.iter().rev().take_while(|byte| **byte == b'=').count();
+    (base64.len() / 4 * 3).saturating_sub(padding)
+}
+
 /// Whether this looks like a packet that a client sends: what needs no more than a look at its start.
 pub fn is_packet(packet: &str) -> bool {
     // A close, a pong, a message, an upgrade, a noop, or binary. It is the server that opens and pings.
@@ -40,6 +46,9 @@ mod tests {
         assert_eq!(binary("AQID"), Some(vec![1, 2, 3]));
         assert_eq!(binary("AQ=="), Some(vec![1]));
         assert_eq!(binary("AQ*="), None);
+        for (length, base64) in ["", "AQ==", "AQI=", "AQID", "AQIDBA=="].into_iter().enumerate() {
+            assert_eq!(binary_length(base64.as_bytes()), length);
+        }
     }
 
     proptest! {

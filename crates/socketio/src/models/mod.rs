@@ -23,6 +23,7 @@ use crate::{
     websocket::WebSocket,
 };
 
+mod ending;
 mod recovery;
 mod rooms;
 
@@ -304,7 +305,7 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
             thread::yield_now();
         }
         let mut got = polling.join().unwrap();
-        assert!(session.finish_upgrade(Box::new(websocket)).is_ok());
+        assert!(session.finish_upgrade(Box::new(websocket), false).is_ok());
         let rest = 4 - numbers(&got, "a").len();
         block_on(send(&mut client, "42[\"x\",7]"));
         got.extend(block_on(receive(&mut client, &mut BytesMut::new(), rest + 1)));

@@ -11,10 +11,10 @@ use crate::driver::Handover;
 use crate::{EmitError, Packet, Parser};
 
 impl Session {
-    /// From now on compresses what it sends, if this WebSocket may.
+    /// From now on compresses what it sends, if this WebSocket may. Base64 is made of frames that are not compressed.
     #[cfg(feature = "deflate")]
-    pub(crate) fn compress_on(&self, websocket: &Handover) {
-        self.compresses.store(websocket.compresses(), Ordering::Relaxed);
+    pub(crate) fn compress_on(&self, websocket: &Handover, base64: bool) {
+        self.compresses.store(websocket.compresses() && !base64, Ordering::Relaxed);
     }
 
     /// A packet's frames for this connection, if they are to be compressed.

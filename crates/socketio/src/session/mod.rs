@@ -4,6 +4,8 @@
 mod form;
 mod polling;
 
+pub(crate) use self::polling::TooLate;
+
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
 
 #[cfg(feature = "deflate")]
@@ -13,8 +15,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, server::Server,
-    stopping::Alive, sync::Mutex,
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, packet,
+    server::Server, stopping::Alive, sync::Mutex,
 };
 
 /// One thing to send, or to do once what came before it has been sent.
@@ -50,6 +52,8 @@ struct Shared {
     ended: bool,
     joined: bool,
     upgrading: bool,
+    /// The client takes binary messages as base64 text only, on this WebSocket.
+    base64: bool,
     socket_left: bool,
     /// Not reading because the application holds events back: then a missing pong is no fault of the client's.
     backlogged: bool,
@@ -69,8 +73,16 @@ struct Polling {
     release: bool,
     post_open: bool,
     post: Option<Waker>,
+    /// Reads the body of a POST, which nobody takes once the session is to close.
+    reading: Option<Waker>,
     inbox: Option<Bytes>,
     handover: Option<Box<Handover>>,
+    /// An upgrade that is under way, and ends with the session.
+    probing: Option<Waker>,
+    /// Nothing of the session is left for an upgrade to go on with.
+    over: bool,
+    /// The next poll learns that the session is closed, though this was no graceful end.
+    tells_next_poll: bool,
 }
 
 /// What a turn of the driver starts with.
@@ -85,8 +97,12 @@ pub(crate) struct Turn {
 pub(crate) struct Ended {
     /// A poll is there to take all that is queued.
     pub(crate) poll_open: bool,
+    /// The next poll is to be told of the end, if it comes in time.
+    pub(crate) awaits_poll: bool,
     /// To be sent before the close, on WebSocket.
     pub(crate) rest: Option<VecDeque<Item>>,
+    /// A WebSocket that came too late to be driven, and on which the client waits for the end by now.
+    pub(crate) handover: Option<Box<Handover>>,
 }
 
 /// What a poll is answered with.
@@ -137,7 +153,25 @@ impl Shared {
     fn close(&mut self, reason: DisconnectReason) {
         if self.closing.is_none() {
             self.closing = Some(reason);
-            self.wake_driver();
+            self.wake_closing();
+        }
+    }
+
+    /// Wakes those who act on the session's having to close.
+    fn wake_closing(&mut self) {
+        self.wake_driver();
+        if let Some(reading) = self.polling.as_mut().and_then(|polling| polling.reading.take()) {
+            reading.wake();
+        }
+    }
+
+    /// Nothing is left for an upgrade to go on with.
+    fn end_upgrade(&mut self) {
+        if let Some(polling) = &mut self.polling {
+            polling.over = true;
+            if let Some(probing) = polling.probing.take() {
+                probing.wake();
+            }
         }
     }
 }
@@ -145,6 +179,7 @@ impl Shared {
 impl Session {
     pub(crate) fn new(server: Arc<Server>, sid: Id, transport: TransportKind, handshake: Arc<Handshake>) -> Arc<Self> {
         let alive = Some(Alive::new(server.clone()));
+        let base64 = transport == TransportKind::WebSocket && handshake.wants_base64();
         Arc::new(Self {
             sid,
             peer: handshake.peer,
@@ -163,6 +198,7 @@ impl Session {
                 ended: false,
                 joined: false,
                 upgrading: false,
+                base64,
                 socket_left: false,
                 backlogged: false,
                 pong_due: None,
@@ -203,13 +239,14 @@ impl Session {
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
+        let frames = if shared.base64 { packet::base64_frames(frames) } else { frames };
         let max = self.server.config.max_queue_bytes;
         if is_apart || shared.queued == 0 && frames.len() > max {
             shared.oversized += frames.len();
         } else if shared.queued - shared.oversized + frames.len() > max {
             // Also in place of a graceful end: what follows a gap must not be sent.
             shared.closing = Some(DisconnectReason::SlowReader);
-            shared.wake_driver();
+            shared.wake_closing();
             return Err(EmitError::Full);
         }
         let was_empty = shared.queue.is_empty();
@@ -402,6 +439,15 @@ impl Session {
         self.shared.lock().alive.take()
     }
 
+    /// Nobody finds it any more. An upgrade that is under way still has to close its WebSocket.
+    pub(crate) fn forgotten(&self) {
+        let mut shared = self.shared.lock();
+        shared.end_upgrade();
+        let alive = if shared.upgrading { None } else { shared.alive.take() };
+        drop(shared);
+        drop(alive);
+    }
+
     /// The driver is done. What is still queued is sent along if the end is graceful: it is given back on WebSocket, and kept for one
     /// more poll on polling.
     pub(crate) fn end(&self, reason: DisconnectReason, transport: TransportKind) -> Ended {
@@ -411,26 +457,30 @@ impl Session {
         let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
-        let keep_queue = reason.is_graceful() && transport == TransportKind::Polling;
+        let handover = shared.polling.as_mut().and_then(|polling| polling.handover.take());
+        let keep_queue = reason.is_graceful() && transport == TransportKind::Polling && handover.is_none();
         let queue = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
         if !keep_queue {
             shared.written(usize::MAX);
         }
         let fits = shared.fits_into_a_poll(self.max_packets_per_poll());
         let mut poll_open = false;
-        let mut left = None;
+        let mut awaits_poll = reason.is_graceful() || reason == DisconnectReason::TransportClose;
+        if !reason.is_graceful() {
+            shared.end_upgrade();
+        }
         if let Some(polling) = &mut shared.polling {
             // Its answer says that this is the end only if all that is left fits into it.
             poll_open = polling.poll_open && fits;
-            left = polling.handover.take();
+            awaits_poll |= polling.tells_next_poll;
             polling.inbox = None;
-            for waiting in [polling.poll.take(), polling.post.take()].into_iter().flatten() {
+            for waiting in [polling.poll.take(), polling.post.take(), polling.reading.take()].into_iter().flatten() {
                 waiting.wake();
             }
         }
         drop(shared);
-        // Callbacks and streams are dropped outside of the lock: dropping may run foreign code.
-        drop((left, kept));
+        // What is kept is dropped outside of the lock: dropping may run foreign code.
+        drop(kept);
         if !was_joined {
             self.server.admission.arrived();
         }
@@ -439,7 +489,7 @@ impl Session {
         if let Some(rest) = &rest {
             self.observe_sent(transport, rest);
         }
-        Ended { poll_open, rest }
+        Ended { poll_open, awaits_poll, rest, handover }
     }
 }
 

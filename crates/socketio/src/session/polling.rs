@@ -59,6 +59,22 @@ impl Session {
 }
 
 impl Shared {
+    /// From now on binary messages are base64 text, those that are queued included.
+    fn turn_to_base64(&mut self) {
+        self.base64 = true;
+        let mut grown = 0;
+        for item in &mut self.queue {
+            if let Item::Frames(frames) = item {
+                let text = packet::base64_frames(frames.clone());
+                grown += text.len() - frames.len();
+                *frames = text;
+            }
+        }
+        // The client is not cut off for it.
+        self.queued += grown;
+        self.oversized += grown;
+    }
+
     fn poll_items(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Polled> {
         if self.ended {
             return Poll::Ready(match self.closing {
@@ -138,6 +154,27 @@ impl Session {
         if let Some(polling) = &mut self.shared.lock().polling {
             polling.post_open = false;
             polling.post = None;
+            polling.reading = None;
+        }
+    }
+
+    /// Waits until the session is to close: what a POST still brings is for nobody then.
+    pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.shared.lock();
+        let is_closing = shared.closing.is_some();
+        match &mut shared.polling {
+            Some(polling) if !is_closing => {
+                polling.reading = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The client broke the protocol above this one: the close that follows is told to its next poll, as the reference does.
+    pub(crate) fn tell_next_poll(&self) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.tells_next_poll = true;
         }
     }
 
@@ -157,6 +194,13 @@ impl Session {
         shared.wake_driver();
         Poll::Ready(true)
     }
+}
+
+/// An upgrade whose session has ended.
+pub(crate) struct TooLate {
+    pub(crate) handover: Box<Handover>,
+    /// To be sent before the close.
+    pub(crate) rest: Option<VecDeque<Item>>,
 }
 
 /// For an upgrade.
@@ -181,19 +225,47 @@ impl Session {
         }
     }
 
+    /// The upgrade is given up, and has closed its WebSocket if the session is over.
     pub(crate) fn cancel_upgrade(&self) {
         self.shared.lock().upgrading = false;
+        if self.server.registry.get(self.sid.key()).is_none() {
+            drop(self.take_alive());
+        }
     }
 
-    /// Goes on over a WebSocket. Gives it back if the session is over.
-    pub(crate) fn finish_upgrade(&self, handover: Box<Handover>) -> Result<(), Box<Handover>> {
+    /// Waits until there is nothing left for an upgrade to go on with.
+    pub(crate) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.shared.lock().polling {
+            Some(polling) if !polling.over => {
+                polling.probing = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Goes on over a WebSocket. If the session has ended meanwhile, gives it back with what is still to be sent: the client does not
+    /// poll any more.
+    pub(crate) fn finish_upgrade(&self, handover: Box<Handover>, base64: bool) -> Result<(), TooLate> {
         let mut shared = self.shared.lock();
-        if shared.closing.is_some() {
-            return Err(handover);
+        if base64 {
+            shared.turn_to_base64();
+        }
+        // What is to close gracefully and has not ended yet does so over the WebSocket.
+        if let Some(reason) = shared.closing.filter(|reason| shared.ended || !reason.is_graceful()) {
+            let rest = reason.is_graceful().then(|| std::mem::take(&mut shared.queue));
+            if rest.is_some() {
+                shared.written(usize::MAX);
+            }
+            drop(shared);
+            if let Some(rest) = &rest {
+                self.observe_sent(TransportKind::WebSocket, rest);
+            }
+            return Err(TooLate { handover, rest });
         }
         shared.upgrading = false;
         #[cfg(feature = "deflate")]
-        self.compress_on(&handover);
+        self.compress_on(&handover, base64);
         shared.transport = TransportKind::WebSocket;
         if let Some(polling) = &mut shared.polling {
             polling.handover = Some(handover);

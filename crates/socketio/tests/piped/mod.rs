@@ -207,6 +207,7 @@ impl Client {
     pub async fn stall_upgrade(&self) {
         let mut websocket = self.probe().await;
         sleep(UPGRADE_TIMEOUT).await;
+        assert_eq!(websocket.receive().await, ["close 1000"]);
         assert!(websocket.is_over().await);
     }
 

@@ -1,0 +1,97 @@
+//! The bodies of requests, read within bounds.
+
+use std::{future::poll_fn, pin::Pin, time::Duration};
+
+use bytes::{Buf, Bytes};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
+};
+use http_body::Frame;
+
+/// What is read and dropped of a body behind its refusal. A connection that is closed with bytes unread is reset, and with it goes the
+/// answer that says why.
+const REFUSED_BYTES: usize = 8 << 20;
+/// How long the next piece of such a body may take.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+
+/// A body, and whether its end was seen.
+pub(crate) struct Reading<B> {
+    body: B,
+    is_at_end: bool,
+}
+
+impl<B> Reading<B>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    pub(crate) fn new(body: B) -> Self {
+        Self { is_at_end: body.is_end_stream(), body }
+    }
+
+    /// Whether nothing of it is left in the connection.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.is_at_end || self.body.is_end_stream()
+    }
+
+    async fn frame(&mut self) -> Option<Result<Frame<B::Data>, B::Error>> {
+        let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+        self.is_at_end |= !matches!(frame, Some(Ok(_)));
+        frame
+    }
+
+    /// Reads the payload of a POST, and stops at the first byte too many.
+    pub(crate) async fn payload(&mut self, headers: &HeaderMap, max: usize) -> Result<Bytes, StatusCode> {
+        // Binary packets are base64 in this protocol; a body that says it is bytes is of an older one.
+        if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        if announced(headers).is_some_and(|length| length > max as u64) {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let mut whole = Vec::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(mut data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
+            if whole.len() + data.remaining() > max {
+                return Err(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            while data.has_remaining() {
+                let chunk = data.chunk();
+                whole.extend_from_slice(chunk);
+                let length = chunk.len();
+                data.advance(length);
+            }
+        }
+        Ok(whole.into())
+    }
+
+    /// Reads and drops what is left of a body that is refused. False if that would be too much, or takes too long.
+    pub(crate) async fn drain(&mut self, announced: Option<u64>, limit: Duration) -> bool {
+        if announced.is_some_and(|length| length > REFUSED_BYTES as u64) {
+            return false;
+        }
+        tokio::time::timeout(limit, self.drain_on()).await.unwrap_or(false)
+    }
+
+    async fn drain_on(&mut self) -> bool {
+        let mut left = REFUSED_BYTES;
+        while !self.is_at_end() {
+            let Ok(frame) = tokio::time::timeout(REFUSED_PAUSE, self.frame()).await else { return false };
+            let length = frame.and_then(|frame| frame.ok()?.into_data().ok()).map_or(0, |data| data.remaining());
+            let Some(less) = left.checked_sub(length) else { return false };
+            left = less;
+        }
+        true
+    }
+}
+
+/// How long the client says the body is.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the client sends the body only when it is asked to: a refusal is enough for it.
+pub(crate) fn waits_to_send(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
+}
