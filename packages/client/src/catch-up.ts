@@ -32,7 +32,7 @@ export function createCatchUp(
     core.connection.ask<SyncAnswer>("sync", { conversations }, SYNC_LIMIT_MS)
 
   const from = (entry: Message | undefined | null, seq: number): From =>
-    entry?.seq === seq ? entry.seq : seq
+    entry?.seq === seq ? { seq, id: entry.id } : seq
 
   /** Takes in an answer. Returns what there is more of, and from where. */
   function take(answer: SyncAnswer): [string, From][] {
@@ -51,6 +51,9 @@ export function createCatchUp(
         restored(id)
         list.restored(id, synced)
         here?.restored(synced)
+        // There was no room for all of it.
+        const last = synced.entries.at(-1)
+        if (synced.hasMore) more.push([id, from(last, last?.seq ?? 0)])
         continue
       }
       const known = list.get(id)

@@ -352,9 +352,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     },
     restored(answer) {
       const { entries, firstSeq } = answer
-      const wasHere = log.loaded
+      const isHere = log.loaded && entries.length > 0
       this.reset()
-      if (wasHere) {
+      if (isHere) {
         const hasBefore = (entries[0]?.seq ?? firstSeq) > firstSeq
         change(addPage(log, { direction: "newest", entries, hasBefore }), entries)
       } else if (holders) inBackground(follow())

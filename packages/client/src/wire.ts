@@ -41,6 +41,7 @@ export type {
   Receipt as ReceiptEvent,
   Refusal,
   RefusalCode,
+  SyncPage as SyncedConversation,
   Typing as TypingEvent,
   User,
   UserOffline,
@@ -64,12 +65,6 @@ export interface OfStore {
   store?: string
 }
 
-/** What `sync` answers for one conversation. */
-export type SyncedConversation = SyncPage & {
-  /** What the client has of it is not there any more; `entries` are the newest ones. */
-  reset?: boolean
-}
-
 /** The answer to `join_user`. */
 export interface JoinAnswer extends OfStore {
   user: User
@@ -88,7 +83,7 @@ export interface SendAnswer {
 
 /** The answer to `sync`. */
 export interface SyncAnswer extends OfStore {
-  conversations: Record<string, SyncedConversation | Refusal>
+  conversations: Record<string, SyncPage | Refusal>
   added: Conversation[]
 }
 

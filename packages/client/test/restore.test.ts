@@ -21,7 +21,10 @@ async function ready(browser = new Browser(), world = makeWorld()) {
 }
 
 /** Each way in which the server's data goes back: told by another generation, or noticed by the ids. */
-const ways = [["another generation", "second"]] as const
+const ways = [
+  ["another generation", "second"],
+  ["a file that was copied", undefined],
+] as const
 
 describe("F14 the server's data goes back in time under an open page", () => {
   for (const [name, generation] of ways) {
@@ -97,6 +100,19 @@ describe("F14 the server's data goes back in time under an open page", () => {
       expect(texts()).not.toContain("lost")
     })
   }
+
+  test("an answer that has no room for the newest messages leads to them all the same", async () => {
+    const { server, clock, texts, seven, item } = await ready()
+    const backup = server.backup()
+    server.say("7", "asha", "lost")
+    await clock.advance(10)
+    server.mostReset = 0
+    server.restore(backup)
+    await clock.advance(5_000)
+    expect(texts()).toEqual(["text 1", "text 2", "text 3"])
+    expect(item("7")).toMatchObject({ unread: 3, lastMessage: { content: "text 3" } })
+    expect(seven.readers.get().asha).toMatchObject({ readSeq: 3 })
+  })
 
   test("a mark that was not sent yet is dropped, also when a page is loaded in between", async () => {
     const browser = new Browser()

@@ -58,6 +58,8 @@ export class TestServer {
   generation = "first"
   /** How many messages a page is cut to, as one is that would be too large. */
   mostMessages = 1_000
+  /** How many entries a reset has room for. */
+  mostReset = 50
   /** How many conversations a page of the list has. */
   listPage = 1_000
   /** `local`: the user of the session's cookie. */
@@ -415,8 +417,9 @@ export class TestServer {
       const isOther = seq > room.log.length || (entryId !== undefined && room.log[seq - 1]?.id !== entryId)
       const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
       const rest = there.filter((entry) => entry.seq > seq)
+      const entries = isOther ? there.slice(Math.max(0, there.length - this.mostReset)) : rest.slice(0, 200)
       conversations[id] = {
-        entries: isOther ? there.slice(-50) : rest.slice(0, 200),
+        entries,
         headSeq: room.log.length,
         readSeq: room.read.get(user) ?? 0,
         receipts: room.members.map((userId) => {
@@ -424,7 +427,7 @@ export class TestServer {
           return { userId, readSeq, deliveredSeq: readSeq }
         }),
         firstSeq: room.firstSeq,
-        hasMore: isOther ? there.length > 50 : rest.length > 200,
+        hasMore: isOther ? !entries.length && there.length > 0 : rest.length > entries.length,
         ...(isOther ? { reset: true } : {}),
       }
     }
