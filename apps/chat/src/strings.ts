@@ -189,6 +189,8 @@ export const words = {
     retry: "Try again",
     older: "Fetching older messages…",
     olderFailed: "Older messages could not be fetched.",
+    more: "Newer messages",
+    newerFailed: "Newer messages could not be fetched.",
     unread: "New",
     above: (n: number) => `${n.toLocaleString()} unread`,
     toUnread: (n: number) => `To the first of ${count(n, "unread message", "unread messages")}`,
@@ -258,6 +260,15 @@ export const words = {
     waitingInTab: (n: number) =>
       `${count(n, "message waits", "messages wait")} in this tab; do not close it.`,
     keepWriting: "You can keep writing.",
+  },
+
+  restored: {
+    region: "Notice",
+    title: "This server went back to an earlier copy of its data.",
+    lead: "Messages that are newer than that copy are gone. What you had not sent yet is kept and goes out now.",
+    some: (n: number) =>
+      `${count(n, "conversation", "conversations")} went back to an earlier copy on the server. Messages that are newer than that copy are gone.`,
+    dismiss: "Understood",
   },
 
   errors: {

@@ -38,12 +38,7 @@ export function Banner() {
         {visible ? `${what} ${outbox.waiting > 0 ? waiting : ""}` : ""}
       </div>
       {visible && (
-        <section
-          ref={tellHeight}
-          className="banner"
-          data-testid="connection-banner"
-          aria-label={words.banner.region}
-        >
+        <section className="banner" data-testid="connection-banner" aria-label={words.banner.region}>
           <strong>{what}</strong>
           {!noNetwork && !first && (
             <span aria-live="off">{trying ? words.banner.trying : words.banner.retryIn(seconds)}</span>
@@ -62,8 +57,8 @@ export function Banner() {
   )
 }
 
-/** What lies over the page (a toast) keeps below the banner, whose button must not be covered. */
-function tellHeight(banner: HTMLElement | null) {
+/** What lies over the page (a toast) keeps below what is told at its top, whose buttons must not be covered. */
+export function tellHeight(banner: HTMLElement | null) {
   if (!banner) return
   const { style } = document.documentElement
   const observer = new ResizeObserver(() => style.setProperty("--banner-height", `${banner.offsetHeight}px`))

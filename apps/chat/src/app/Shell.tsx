@@ -1,5 +1,5 @@
 import type { User } from "@lamplight/client"
-import { useRoster, useUnread } from "@lamplight/react"
+import { useRestored, useRoster, useUnread } from "@lamplight/react"
 import { MessageCircle, UserRound } from "lucide-react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { FailureWatch } from "../composer/FailureWatch"
@@ -10,9 +10,10 @@ import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
-import { Banner } from "./Banner"
+import { Banner, tellHeight } from "./Banner"
 import { useMedia } from "./hooks"
 import { Notify } from "./Notify"
+import { Restored } from "./Restored"
 import { cycleRegions, focusComposer, focusList, focusPeople } from "./regions"
 import { go, useRoute } from "./route"
 import { Title } from "./Title"
@@ -27,6 +28,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const peopleOpen = wide || sheet
   // Over the other rooms, which are out of reach until it is closed.
   const modal = sheet && !wide && !phone
+  const { since: restoredAt } = useRestored()
   const selected = route.room === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
 
@@ -79,7 +81,10 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       <Title selected={selected} self={self} />
       <Notify selected={selected} onShow={show} />
       <FailureWatch self={self} selected={selected} onShow={show} />
-      <Banner />
+      <div ref={tellHeight}>
+        <Banner />
+        <Restored />
+      </div>
       <main className="rooms">
         <h1 className="sr-only">{words.product}</h1>
         <Conversations
@@ -105,7 +110,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             <NoThread onFind={wide ? focusPeople : openPeople} />
           ) : (
             <Thread
-              key={selected}
+              // What a page keeps of a log that is not there any more (what was seen, the divider) goes with it.
+              key={`${selected}:${restoredAt}`}
               id={selected}
               self={self}
               wide={wide}

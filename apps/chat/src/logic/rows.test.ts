@@ -33,6 +33,20 @@ describe("rows", () => {
     expect(rows).toEqual(["k7"])
   })
 
+  it("F28 says that more follows, until it is there", () => {
+    const messages = [
+      message(1, "asha", "2026-11-24T10:00:00.000Z"),
+      message(2, "me", "2026-11-24T10:01:00.000Z"),
+    ]
+    const build = createRowBuilder<Groupable>()
+    const kinds = (shown: Groupable[], hasNewer: boolean) =>
+      build(shown, { ...all, hasNewer }).map((row) => (row.kind === "message" ? row.message.key : row.kind))
+    const one = messages.slice(0, 1)
+    expect(kinds(one, true)).toEqual(["start", "day", "head", "k1", "more"])
+    expect(kinds(messages, true)).toEqual(["start", "day", "head", "k1", "head", "k2", "more"])
+    expect(kinds(messages, false)).toEqual(["start", "day", "head", "k1", "head", "k2"])
+  })
+
   it("keeps every fetched row's key when an older page is put above", () => {
     const newer = [
       message(3, "asha", "2026-11-24T10:02:00.000Z"),

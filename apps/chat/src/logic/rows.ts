@@ -21,6 +21,8 @@ export type Row<M extends Groupable> =
   | { kind: "unread"; key: "unread" }
   | { kind: "head"; key: string; message: M }
   | { kind: "message"; key: string; message: M; first: boolean; last: boolean }
+  /** What follows has not been fetched: one has jumped into the past. */
+  | { kind: "more"; key: "more" }
 
 /** A silence this long starts a new group even of the same sender. */
 const GROUP_GAP_MS = 5 * 60_000
@@ -28,6 +30,8 @@ const GROUP_GAP_MS = 5 * 60_000
 export interface RowOptions {
   /** There are older messages that have not been fetched. */
   hasOlder: boolean
+  /** There are newer messages that have not been fetched. */
+  hasNewer?: boolean
   /** The divider stands after this `seq`; null when all was read on opening. */
   unreadAfter: number | null
   /** One's own messages are never unread, so the divider never stands before them. */
@@ -64,6 +68,7 @@ export function createRowBuilder<M extends Groupable>() {
     const sameOptions =
       used !== null &&
       used.hasOlder === options.hasOlder &&
+      used.hasNewer === options.hasNewer &&
       used.unreadAfter === options.unreadAfter &&
       used.selfId === options.selfId
     const shared = sameOptions ? sharedPrefix(before, messages) : 0
@@ -139,6 +144,7 @@ function extend<M extends Groupable>(
     const last = next === undefined || dayOf(next) !== dayOf(message) || breaksGroup(message, next)
     rows.push({ kind: "message", key: message.key, message, first, last })
   }
+  if (options.hasNewer) rows.push({ kind: "more", key: "more" })
 }
 
 function breaksGroup(before: Groupable | undefined, after: Groupable): boolean {

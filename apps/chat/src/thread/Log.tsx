@@ -1,7 +1,6 @@
 import type { MessageRow, ReadersState, User } from "@lamplight/client"
 import { type ConversationView, useReaders, useUnread } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
-import { ArrowDown, ArrowUp, X } from "lucide-react"
 import {
   type Ref,
   useCallback,
@@ -15,15 +14,16 @@ import {
 import { useToday } from "../app/hooks"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { words } from "../strings"
-import { Button, IconButton } from "../ui/Button"
 import { tellFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
 import { LogRow } from "./LogRow"
+import { AboveLog, BelowLog } from "./Overlays"
+import { useAhead } from "./useAhead"
 import { useFarUnread } from "./useFarUnread"
 
 /** This near to the end still counts as being there. */
 const END_PX = 64
-/** Older messages are fetched this far before one gets to see the first. */
+/** Further messages are fetched this far before one gets to see where they end. */
 const AHEAD_ROWS = 12
 
 /** What the composer may ask of the log. */
@@ -51,9 +51,10 @@ export function Log(props: {
   onOut: () => void
 }) {
   const { ref, conversation, self, members, name, nameOf, unreadAfter, reading, onOut } = props
-  const { messages, loadOlder, markRead } = conversation
+  const { messages, loadOlder, loadNewer, jumpToNewest, markRead } = conversation
+  const { hasOlder, hasNewer } = messages
   const [build] = useState(() => createRowBuilder<MessageRow>())
-  const options = { hasOlder: messages.hasOlder, unreadAfter, selfId: self.id }
+  const options = { hasOlder, hasNewer, unreadAfter, selfId: self.id }
   const rows = build(messages.rows, options)
   const today = useToday()
   const readers = useReaders(conversation.id)
@@ -80,8 +81,9 @@ export function Log(props: {
     paddingStart: 24,
     paddingEnd: 16,
     anchorTo: "end",
-    followOnAppend: true,
-    scrollEndThreshold: END_PX,
+    // Where what is shown ends in the past is no end to stay at.
+    followOnAppend: !hasNewer,
+    scrollEndThreshold: hasNewer ? -1 : END_PX,
     // Begin where the person will look, so that nothing is painted at the wrong place first.
     initialOffset: () => startOffset(rows),
     rangeExtractor: (range) => {
@@ -150,19 +152,22 @@ export function Log(props: {
   useEffect(() => look(virtualizer), [virtualizer, look, lastKey])
 
   const items = virtualizer.getVirtualItems()
-  const firstIndex = items[0]?.index ?? 0
-  const [olderFailed, setOlderFailed] = useState(false)
-  const older = useCallback(() => {
-    setOlderFailed(false)
-    loadOlder().catch((thrown: unknown) => {
-      setOlderFailed(true)
-      tellFailure(words.thread.olderFailed, thrown)
-    })
-  }, [loadOlder])
-  const wantsOlder = messages.hasOlder && !messages.loadingOlder && !olderFailed && firstIndex < AHEAD_ROWS
-  useEffect(() => {
-    if (wantsOlder) older()
-  }, [wantsOlder, older])
+  const older = useAhead({
+    near: (items[0]?.index ?? 0) < AHEAD_ROWS,
+    hasMore: hasOlder,
+    loading: messages.loadingOlder,
+    load: loadOlder,
+    edge: messages.rows[0]?.key,
+    failure: words.thread.olderFailed,
+  })
+  const newer = useAhead({
+    near: (items.at(-1)?.index ?? 0) >= rows.length - AHEAD_ROWS,
+    hasMore: hasNewer,
+    loading: messages.loadingNewer,
+    load: loadNewer,
+    edge: messages.rows.at(-1)?.key,
+    failure: words.thread.newerFailed,
+  })
 
   const onThere = useCallback(() => {
     pinned.current = false
@@ -180,18 +185,30 @@ export function Log(props: {
   })
   const unread = useUnread().byConversation[conversation.id] ?? 0
 
+  // Others are shown in place of those that were: the newest ones, unless one was led to the first unread one.
+  const edges = useRef([messages.rows[0]?.key, messages.rows.at(-1)?.key])
+  useLayoutEffect(() => {
+    const isReplaced = edges.current.every((key) => key === undefined || !keys.has(key))
+    edges.current = [messages.rows[0]?.key, messages.rows.at(-1)?.key]
+    if (!isReplaced || hasNewer) return
+    pinned.current = true
+    virtualizer.scrollToEnd()
+  }, [messages.rows, keys, hasNewer, virtualizer])
+
   // Read means: it was in view, and somebody was there to read it.
   const held = far || leading
   useEffect(() => {
     if (reading && !held && seen !== null && seen > messages.readSeq) markRead(seen)
   }, [reading, held, seen, messages.readSeq, markRead])
 
-  const unseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
+  const shownUnseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
+  const unseen = hasNewer ? Math.max(unread, shownUnseen) : shownUnseen
   const toEnd = useCallback(() => {
     pinned.current = true
+    jumpToNewest().catch((thrown: unknown) => tellFailure(words.thread.newerFailed, thrown))
     // The row that was just added is laid out first.
     requestAnimationFrame(() => virtualizer.scrollToEnd())
-  }, [virtualizer])
+  }, [virtualizer, jumpToNewest])
   useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen }), [
     toEnd,
     unseen,
@@ -237,7 +254,7 @@ export function Log(props: {
       onKeyDown={onKeyDown}
       // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
       onScroll={({ currentTarget: log }) => {
-        pinned.current = log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
+        pinned.current = !hasNewer && log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
       }}
       onCopy={copyMessages}
       onBlur={(event) => {
@@ -245,37 +262,14 @@ export function Log(props: {
       }}
     >
       {/* What lies over the messages is inside the window that scrolls, so that the wheel works there too. */}
-      {far && unread > 0 && !leading && !messages.loadingOlder && (
-        <div className="log-overlay" data-at="top">
-          <span className="pill">
-            <button
-              type="button"
-              className="inline-flex items-center gap-1.5"
-              data-testid="to-unread"
-              aria-label={words.thread.toUnread(unread)}
-              onClick={() => void lead()}
-            >
-              <ArrowUp size={16} aria-hidden="true" />
-              <span aria-hidden="true">{words.thread.above(unread)}</span>
-            </button>
-            <IconButton label={words.thread.letBe} className="-my-1 -mr-2.5 size-7" onClick={letBe}>
-              <X size={14} aria-hidden="true" />
-            </IconButton>
-          </span>
-        </div>
-      )}
-      {(messages.loadingOlder || leading) && (
-        <div className="log-overlay" data-at="top" role="status">
-          <span className="pill older">{words.thread.older}</span>
-        </div>
-      )}
-      {olderFailed && (
-        <div className="log-overlay" data-at="top">
-          <Button look="line" onClick={older}>
-            {words.thread.olderFailed} {words.thread.retry}
-          </Button>
-        </div>
-      )}
+      <AboveLog
+        unread={far && !leading ? unread : 0}
+        loading={messages.loadingOlder || leading}
+        failed={older.failed}
+        onLead={() => void lead()}
+        onLetBe={letBe}
+        onRetry={older.fetch}
+      />
       <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
         {items.map((item) => {
           const row = rows[item.index]
@@ -299,24 +293,16 @@ export function Log(props: {
           )
         })}
       </div>
-      {!atEnd && (
-        <div className="log-overlay" data-at="bottom">
-          <button
-            type="button"
-            className="pill"
-            data-new={unseen > 0 ? "" : undefined}
-            data-testid="to-end"
-            aria-label={unseen > 0 ? words.thread.newer(unseen) : words.thread.toEnd}
-            onClick={() => {
-              toEnd()
-              frame.current?.focus({ preventScroll: true })
-            }}
-          >
-            {unseen > 0 && <span aria-hidden="true">{words.thread.newer(unseen)}</span>}
-            <ArrowDown size={16} aria-hidden="true" />
-          </button>
-        </div>
-      )}
+      <BelowLog
+        atEnd={atEnd && !hasNewer}
+        unseen={unseen}
+        failed={newer.failed}
+        onRetry={newer.fetch}
+        onEnd={() => {
+          toEnd()
+          frame.current?.focus({ preventScroll: true })
+        }}
+      />
     </div>
   )
 }
@@ -364,6 +350,8 @@ function estimate(row: Row<MessageRow> | undefined): number {
       return 38
     case "start":
       return 60
+    case "more":
+      return 52
     case "message": {
       const { content } = row.message
       const lines = content.length < 60 ? 1 : Math.ceil(content.length / 62)

@@ -30,6 +30,17 @@ export const LogRow = memo(function LogRow(props: {
           {words.thread.unread}
         </p>
       )
+    case "more":
+      return (
+        <p className="more-line" data-testid="more">
+          <span className="typing-dots" aria-hidden="true">
+            <span />
+            <span />
+            <span />
+          </span>
+          {words.thread.more}
+        </p>
+      )
     case "head": {
       const at = new Date(row.message.createdAt)
       return (

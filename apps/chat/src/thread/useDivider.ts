@@ -9,9 +9,11 @@ import { useEffect, useRef, useState } from "react"
 export function useDivider(messages: MessagesState, selfId: string, reading: boolean) {
   const [unreadAfter, setUnreadAfter] = useState<number | null>(null)
   const opened = useRef(false)
-  const { status, rows, readSeq } = messages
+  const { status, rows, readSeq, headSeq, hasNewer } = messages
   const last = rows.findLast((row) => row.seq !== null)
-  const unread = last?.seq != null && last.seq > readSeq && hasUnread(rows, readSeq, selfId)
+  const isUnread = last?.seq != null && last.seq > readSeq && hasUnread(rows, readSeq, selfId)
+  // In the past the unread ones may be further down than what is shown.
+  const unread = isUnread || (hasNewer && headSeq > readSeq)
 
   if (status === "ready" && !opened.current) {
     opened.current = true

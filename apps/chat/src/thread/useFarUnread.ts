@@ -1,7 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import type { Virtualizer } from "@tanstack/react-virtual"
-import { useCallback, useEffect, useRef, useState } from "react"
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { firstUnreadIsKnown, type Row, type RowOptions } from "../logic/rows"
 import { words } from "../strings"
 import { tellFailure } from "../ui/failure"
@@ -32,6 +32,7 @@ export function useFarUnread(props: {
   if (
     unreadAfter !== null &&
     missed !== unreadAfter &&
+    !handle.messages.get().hasNewer &&
     !firstUnreadIsKnown(handle.messages.get().rows, options)
   )
     setMissed(unreadAfter)
@@ -46,17 +47,16 @@ export function useFarUnread(props: {
     }
   }, [])
 
-  /** Fetches as far as the first unread message; where that stands in the document, the effect below goes there. */
+  /** Shows the messages around the first unread one; where that stands in the document, the effect below goes there. */
   const lead = useCallback(async () => {
+    if (unreadAfter === null) return
     setLeadingTo(unreadAfter)
+    const isThere = () =>
+      firstUnreadIsKnown(handle.messages.get().rows, { hasOlder: true, unreadAfter, selfId })
     try {
-      while (mounted.current) {
-        const { rows: fetched, hasOlder } = handle.messages.get()
-        if (firstUnreadIsKnown(fetched, { hasOlder, unreadAfter, selfId })) return
-        await handle.loadOlder()
-        if (handle.messages.get().rows[0] === fetched[0]) break
-      }
-      setLeadingTo(null)
+      await handle.jumpTo(unreadAfter + 1)
+      // Somebody else led away meanwhile.
+      if (mounted.current && !isThere()) setLeadingTo(null)
     } catch (thrown) {
       setLeadingTo(null)
       tellFailure(words.thread.olderFailed, thrown)
@@ -69,7 +69,8 @@ export function useFarUnread(props: {
     if (scrolled && !leading) setDone(unreadAfter)
   }, [scrolled, leading, unreadAfter])
 
-  useEffect(() => {
+  // Before it is painted: what one came from is not shown at the place where one was.
+  useLayoutEffect(() => {
     if (divider < 0 || !leading) return
     virtualizer.scrollToIndex(Math.max(0, divider - 1), { align: "start" })
     let left = FRAMES

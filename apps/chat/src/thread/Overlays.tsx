@@ -1,0 +1,84 @@
+import { ArrowDown, ArrowUp, X } from "lucide-react"
+import { words } from "../strings"
+import { Button, IconButton } from "../ui/Button"
+
+/** Over the upper edge of the log: the way to the first unread message, or what is being fetched. */
+export function AboveLog(props: {
+  /** How many unread messages are out of sight; 0 if there is no way to be shown to them. */
+  unread: number
+  loading: boolean
+  failed: boolean
+  onLead: () => void
+  onLetBe: () => void
+  onRetry: () => void
+}) {
+  const { unread, loading, failed, onLead, onLetBe, onRetry } = props
+  return (
+    <>
+      {unread > 0 && !loading && (
+        <div className="log-overlay" data-at="top">
+          <span className="pill">
+            <button
+              type="button"
+              className="inline-flex items-center gap-1.5"
+              data-testid="to-unread"
+              aria-label={words.thread.toUnread(unread)}
+              onClick={onLead}
+            >
+              <ArrowUp size={16} aria-hidden="true" />
+              <span aria-hidden="true">{words.thread.above(unread)}</span>
+            </button>
+            <IconButton label={words.thread.letBe} className="-my-1 -mr-2.5 size-7" onClick={onLetBe}>
+              <X size={14} aria-hidden="true" />
+            </IconButton>
+          </span>
+        </div>
+      )}
+      {loading && (
+        <div className="log-overlay" data-at="top" role="status">
+          <span className="pill older">{words.thread.older}</span>
+        </div>
+      )}
+      {failed && (
+        <div className="log-overlay" data-at="top">
+          <Button look="line" onClick={onRetry}>
+            {words.thread.olderFailed} {words.thread.retry}
+          </Button>
+        </div>
+      )}
+    </>
+  )
+}
+
+/** Over the lower edge: the way to the newest message, and how many have come. */
+export function BelowLog(props: {
+  atEnd: boolean
+  unseen: number
+  failed: boolean
+  onRetry: () => void
+  onEnd: () => void
+}) {
+  const { atEnd, unseen, failed, onRetry, onEnd } = props
+  if (atEnd) return null
+  return (
+    <div className="log-overlay" data-at="bottom">
+      {failed ? (
+        <Button look="line" onClick={onRetry}>
+          {words.thread.newerFailed} {words.thread.retry}
+        </Button>
+      ) : (
+        <button
+          type="button"
+          className="pill"
+          data-new={unseen > 0 ? "" : undefined}
+          data-testid="to-end"
+          aria-label={unseen > 0 ? words.thread.newer(unseen) : words.thread.toEnd}
+          onClick={onEnd}
+        >
+          {unseen > 0 && <span aria-hidden="true">{words.thread.newer(unseen)}</span>}
+          <ArrowDown size={16} aria-hidden="true" />
+        </button>
+      )}
+    </div>
+  )
+}
