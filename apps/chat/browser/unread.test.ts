@@ -49,6 +49,144 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await until(async () => (await marked()) === 0)
   })
 
+  /** The `seq`s in the document, in the order in which they are seen, within the window of the log. */
+  const inView = () =>
+    ben.page.evaluate(() => {
+      const log = document.querySelector<HTMLElement>('[data-testid="log"]')
+      const { top, bottom } = log?.getBoundingClientRect() ?? { top: 0, bottom: 0 }
+      return [...document.querySelectorAll<HTMLElement>('[data-testid="message"]')]
+        .map((row) => ({ seq: Number(row.dataset.seq), box: row.getBoundingClientRect() }))
+        .filter(({ box }) => box.bottom > top && box.top < bottom)
+        .sort((a, b) => a.box.top - b.box.top)
+        .map(({ seq }) => seq)
+    })
+
+  /**
+   * Scrolls by half a window at a time, each frame, and watches. Answers the `seq`s seen, holes in what was in view at one time,
+   * and how far what stood still was moved at most, where nobody scrolled.
+   */
+  const scroll = (direction: 1 | -1, steps: number) =>
+    ben.page.evaluate(
+      async ([way, most]) => {
+        const log = document.querySelector<HTMLElement>('[data-testid="log"]') as HTMLElement
+        const frame = () => new Promise((done) => requestAnimationFrame(done))
+        const rows = () => {
+          const { top, bottom } = log.getBoundingClientRect()
+          return [...log.querySelectorAll<HTMLElement>('[data-testid="message"]')]
+            .map((row) => ({ seq: Number(row.dataset.seq), top: row.getBoundingClientRect().top }))
+            .filter((row) => row.top > top && row.top < bottom)
+            .sort((a, b) => a.top - b.top)
+        }
+        const seen = new Set<number>()
+        let holes = 0
+        let moved = 0
+        for (let step = 0; step < most; step += 1) {
+          log.scrollTop += (way * log.clientHeight) / 2
+          await frame()
+          await frame()
+          const before = rows()
+          for (const [i, row] of before.entries()) {
+            seen.add(row.seq)
+            if (i > 0 && row.seq !== (before[i - 1]?.seq ?? 0) + 1) holes += 1
+          }
+          // Pages arrive while nobody scrolls.
+          for (let wait = 0; wait < 6; wait += 1) {
+            await frame()
+            const after = new Map(rows().map((row) => [row.seq, row.top]))
+            const middle = before[Math.floor(before.length / 2)]
+            const now = middle && after.get(middle.seq)
+            if (middle) moved = Math.max(moved, Math.abs((now ?? Number.POSITIVE_INFINITY) - middle.top))
+          }
+        }
+        return { first: Math.min(...seen), last: Math.max(...seen), count: seen.size, holes, moved }
+      },
+      [direction, steps] as const,
+    )
+
+  it("F28 20: of 12,000 the first is there within a second, and both ways lead on without a hole", async () => {
+    await ben.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await asha.flood(12_000, (n) => `Flood ${n}. ${"word ".repeat(n % 40)}`)
+    await ben.page.reload()
+    await ben.on("conversation-item").first().click()
+    await ben.on("to-unread").filter({ hasText: "12,000 unread" }).waitFor()
+    // From the click to the first paint with the divider in view, as the page's own clock has it.
+    const took = await ben.page.evaluate(async () => {
+      const began = performance.now()
+      document.querySelector<HTMLElement>('[data-testid="to-unread"]')?.click()
+      const there = () => {
+        const row = document.querySelector('[data-testid="unread-divider"]')?.getBoundingClientRect()
+        const log = document.querySelector('[data-testid="log"]')?.getBoundingClientRect()
+        return row && log && row.top >= log.top && row.top < log.top + 120
+      }
+      while (!there() && performance.now() - began < 20_000)
+        await new Promise((done) => requestAnimationFrame(done))
+      return performance.now() - began
+    })
+    console.log(`the first of 12,000 unread messages after ${Math.round(took)} ms`)
+    expect(took).toBeLessThan(1_000)
+    await ben.page.mouse.move(600, 400)
+    const first = (await inView()).at(-1) ?? 0
+    await until(async () => (await marked()) < 12_000)
+    // What is far down has not been read by it.
+    expect(await marked()).toBeGreaterThan(11_900)
+
+    const down = await scroll(1, 35)
+    expect(down.holes).toBe(0)
+    expect(down.count).toBe(down.last - down.first + 1)
+    expect(down.last).toBeGreaterThan(first + 150)
+    expect(down.moved).toBeLessThanOrEqual(1)
+    const up = await scroll(-1, 60)
+    expect(up.holes).toBe(0)
+    expect(up.first).toBeLessThan(first - 20)
+    expect(up.moved).toBeLessThanOrEqual(1)
+    expect(await ben.page.locator(".log-row").count()).toBeLessThan(120)
+
+    // What is written meanwhile moves nothing, and is there at the end.
+    const place = await inView()
+    await asha.say("written while Ben is in the past")
+    await ben.page.waitForTimeout(300)
+    expect(await inView()).toEqual(place)
+    await ben.on("to-end").click()
+    await ben.message("written while Ben is in the past").waitFor()
+    await until(async () => (await marked()) === 0)
+    await until(async () => (await ben.on("to-end").count()) === 0)
+  }, 180_000)
+
+  it("F28 16: one's own message leads from the past to the end", async () => {
+    await ben.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await asha.flood(400, (n) => `Later ${n}.`)
+    await ben.page.reload()
+    await ben.on("conversation-item").first().click()
+    await ben.on("to-unread").click()
+    await ben.on("unread-divider").waitFor()
+    await ben.say("an answer out of the past")
+    await ben.message("an answer out of the past").waitFor()
+    await until(async () => (await ben.on("to-end").count()) === 0)
+    await until(async () => (await marked()) === 0)
+  })
+
+  it("F28: a jump that does not get through says so, and can be tried again", async () => {
+    await ben.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await asha.flood(400, (n) => `Again ${n}.`)
+    await ben.page.reload()
+    await ben.on("conversation-item").first().click()
+    await ben.on("to-unread").waitFor()
+    await ben.page.route(/around=/, (route) => route.abort())
+    await ben.on("to-unread").click()
+    await ben.page.getByText("Older messages could not be fetched.").first().waitFor()
+    await ben.page.unroute(/around=/)
+    await ben.on("to-unread").click()
+    await ben.on("unread-divider").waitFor()
+    await ben.on("to-end").click()
+    await until(async () => (await marked()) === 0)
+  })
+
   it("can be let be", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"

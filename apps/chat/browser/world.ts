@@ -214,6 +214,51 @@ export class Person {
     )
   }
 
+  /** Thousands of messages, over several sockets of one's own, each with many in flight. In which order is not said. */
+  async flood(count: number, text: (n: number) => string, sockets = 4): Promise<void> {
+    const words = Array.from({ length: count }, (_, n) => text(n))
+    await this.page.evaluate(
+      async ([id, contents, lines]) => {
+        let next = 0
+        const line = () =>
+          new Promise<void>((resolve, reject) => {
+            const socket = new WebSocket(
+              `${location.origin.replace("http", "ws")}/api/socketio/?EIO=4&transport=websocket`,
+            )
+            let inFlight = 0
+            const send = () => {
+              while (inFlight < 64 && next < contents.length) {
+                const content = contents[next]
+                const clientMessageId = crypto.randomUUID()
+                next += 1
+                inFlight += 1
+                socket.send(
+                  `421${JSON.stringify(["send_private_message", { conversationId: id, content, clientMessageId }])}`,
+                )
+              }
+              if (inFlight === 0) {
+                socket.close()
+                resolve()
+              }
+            }
+            socket.onerror = () => reject(new Error("the socket failed"))
+            socket.onmessage = ({ data }) => {
+              if (data === "2") socket.send("3")
+              else if (data.startsWith("0")) socket.send("40")
+              else if (data.startsWith("40")) send()
+              else if (data.startsWith("43")) {
+                if (!data.includes('"success":true')) reject(new Error(data))
+                inFlight -= 1
+                send()
+              }
+            }
+          })
+        await Promise.all(Array.from({ length: lines }, line))
+      },
+      [await this.conversationId(), words, sockets] as const,
+    )
+  }
+
   async conversationId(): Promise<string> {
     return this.page.evaluate(() => decodeURIComponent(location.hash.replace("#/c/", "")))
   }
