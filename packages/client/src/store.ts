@@ -59,7 +59,16 @@ export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () 
     },
     touch() {
       dirty = true
-      for (const listener of [...listeners]) listener()
+      for (const listener of [...listeners]) {
+        try {
+          listener()
+        } catch (thrown) {
+          // An application's fault, which must be seen, and must not stop what is under way here.
+          setTimeout(() => {
+            throw thrown
+          })
+        }
+      }
     },
   }
 }

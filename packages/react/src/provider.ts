@@ -8,6 +8,7 @@ import {
   useEffect,
   useSyncExternalStore,
 } from "react"
+import { pacedSubscribe } from "./pace.js"
 
 const LamplightContext = createContext<Lamplight | null>(null)
 
@@ -34,5 +35,5 @@ export function useLamplight(): Lamplight {
 
 /** Reads a store and renders again when it changes. */
 export function useStore<T>(store: Store<T>): T {
-  return useSyncExternalStore(store.subscribe, store.get, store.getServer)
+  return useSyncExternalStore(pacedSubscribe(store), store.get, store.getServer)
 }
