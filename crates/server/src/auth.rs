@@ -1,9 +1,9 @@
 //! Proving who is calling. Whether they may is the use cases' to say.
 
+use crate::headers::{self, bearer};
 use crate::jwt::TokenVerifier;
 use crate::origin::{Origins, Provenance};
 use ::http::HeaderMap;
-use ::http::header::{AUTHORIZATION, COOKIE};
 use ipnet::IpNet;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
@@ -61,11 +61,8 @@ impl Gate {
         let proved = match bearer(headers) {
             Some(token) if self.is_server_key(token) => return Ok(Proved { who: Who::Host, credential: None, expires: None }),
             Some(token) => self.token(token, address).await?,
-            None => match self.cookie(headers) {
-                // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
-                Some(token) => self.session(token).await?.unwrap_or_else(Proved::nobody),
-                None => Proved::nobody(),
-            },
+            // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
+            None => self.cookie(headers).await?.unwrap_or_else(Proved::nobody),
         };
         // What a page of one person asks for must not be done for another, who has signed in in the same browser since.
         Ok(if fits(&proved, headers) { proved } else { Proved::nobody() })
@@ -93,10 +90,19 @@ impl Gate {
     /// # Errors
     /// `unauthenticated` for one that is not good, `rate_limited` for too many of them.
     pub async fn token(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
-        let proved = match self.handler.identity() {
+        if self.handler.identity() == Identity::Open {
             // There are no tokens in `open`; one that comes is left aside, as a page moving between modes may send it.
-            Identity::Open => return Ok(Proved::nobody()),
-            Identity::Local => self.session(token).await?,
+            return Ok(Proved::nobody());
+        }
+        let token = match headers::token(token) {
+            Ok(token) => token,
+            Err(refusal) => {
+                self.handler.refused_token(address)?;
+                return Err(refusal);
+            }
+        };
+        let proved = match self.handler.identity() {
+            Identity::Open | Identity::Local => self.session(token).await?,
             Identity::Jwt => return self.jwt(token, address).await,
         };
         match proved {
@@ -144,16 +150,20 @@ impl Gate {
         Ok(session.map(|(user, expires)| Proved { who: Who::Proven(user), credential: Some(digest.into()), expires: Some(expires) }))
     }
 
-    /// The session cookie, if it may be honoured.
-    fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name, which paths and domains of one
+    /// host may set, the first that is the session of whom the request says it is from.
+    async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Proved>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
-            return None;
+            return Ok(None);
         }
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| {
-            let (name, value) = cookie.split_once('=')?;
-            (name.trim() == SESSION_COOKIE).then(|| value.trim()).filter(|value| !value.is_empty())
-        })
+        let mut somebody = None;
+        for token in headers::cookies(headers, SESSION_COOKIE) {
+            match self.session(token).await? {
+                Some(proved) if fits(&proved, headers) => return Ok(Some(proved)),
+                other => somebody = somebody.or(other),
+            }
+        }
+        Ok(somebody)
     }
 
     /// Whether this is the host application's key, in constant time.
@@ -176,15 +186,6 @@ fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
 /// # Errors
 /// `invalid`, where the id is none.
 pub fn claimed(headers: &HeaderMap) -> Result<Option<UserId>, Refusal> {
-    let Some(value) = headers.get("x-user-id") else { return Ok(None) };
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::invalid("X-User-Id is not UTF-8."))?;
-    UserId::parse(text.trim()).map(Some).map_err(|error| Refusal::invalid(format!("X-User-Id {error}.")))
-}
-
-/// The bearer token of a request.
-#[must_use]
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim()).filter(|token| !token.is_empty())
+    let Some(id) = headers::id(headers, "x-user-id")? else { return Ok(None) };
+    UserId::parse(&id).map(Some).map_err(|error| Refusal::invalid(format!("X-User-Id {error}.")))
 }

@@ -1,7 +1,7 @@
 //! Which pages may speak to this server, and whose word about an address is taken.
 
-use ::http::HeaderMap;
 use ::http::header::{HOST, ORIGIN};
+use ::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -133,11 +133,13 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
     if !trusted(&address) {
         return address;
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-    for hop in hops.into_iter().rev() {
-        let parsed = hop.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
-        let Ok(hop) = parsed.map(|ip| ip.to_canonical()) else { break };
+    // The last hop is the nearest: a proxy adds whom it got the request from at the end.
+    let mut lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    lines.reverse();
+    let hops = lines.into_iter().flat_map(|line| line.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    for hop in hops.filter(|hop| !hop.is_empty()) {
+        // `unknown`, or nothing that is an address: whoever sent it goes by the address of the proxy that passed it on.
+        let Some(hop) = hop_address(hop) else { break };
         address = hop;
         if !trusted(&hop) {
             break;
@@ -146,11 +148,31 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
     address
 }
 
-/// Whether the browser spoke TLS, as far as a trusted proxy says.
+/// The address of one hop: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`, with a zone or in
+/// quotes as well.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?;
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let bare = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        // One colon parts a port from an IPv4 address; more are an IPv6 address.
+        None => match text.split_once(':') {
+            Some((v4, port)) if !port.contains(':') => v4,
+            _ => text,
+        },
+    };
+    let bare = bare.split_once('%').map_or(bare, |(address, _zone)| address);
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// Whether the browser spoke TLS, as far as a trusted proxy says. Proxies in a row make a list of what each heard, in one
+/// line or several; the first is what the browser spoke.
 #[must_use]
 pub fn is_secure(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> bool {
     let trusted = proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
-    trusted && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
+    let lines = headers.get_all("x-forwarded-proto").into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let first = lines.map(<[u8]>::trim_ascii).find(|proto| !proto.is_empty());
+    trusted && first.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https") || proto.eq_ignore_ascii_case(b"wss"))
 }
 
 #[cfg(test)]
@@ -210,5 +232,57 @@ mod tests {
         let proxies = ["10.0.0.0/8".parse().unwrap()];
         assert_eq!(client_address(&forged, peer, &[]), "10.0.0.1".parse::<IpAddr>().unwrap());
         assert_eq!(client_address(&forged, peer, &proxies), "5.6.7.8".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn f10_what_the_browser_spoke_is_the_first_of_what_the_proxies_heard() {
+        let peer = "10.0.0.1:5".parse().unwrap();
+        let proxies = ["10.0.0.0/8".parse().unwrap()];
+        let secure = |lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-proto", line.parse().unwrap());
+            }
+            assert!(!is_secure(&headers, peer, &[]), "from nobody who is trusted");
+            is_secure(&headers, peer, &proxies)
+        };
+        for lines in [&["https"][..], &["https,http"], &["https , http"], &["HTTPS"], &["wss"], &["https", "http"], &["", " ,https"]] {
+            assert!(secure(lines), "{lines:?}");
+        }
+        for lines in [&[][..], &[""], &["http"], &["http,https"], &["http", "https"], &["httpsx"], &["h"]] {
+            assert!(!secure(lines), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn f10_a_hop_comes_in_every_form() {
+        let peer = "10.0.0.1:5".parse().unwrap();
+        let proxies = ["10.0.0.0/8".parse().unwrap()];
+        let from = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+            }
+            client_address(&headers, peer, &proxies).to_string()
+        };
+        for (hop, address) in [
+            ("5.6.7.8", "5.6.7.8"),
+            ("5.6.7.8:1234", "5.6.7.8"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("\"[2001:db8::1]:1234\"", "2001:db8::1"),
+            ("::ffff:5.6.7.8", "5.6.7.8"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("unknown", "10.0.0.1"),
+            ("_hidden", "10.0.0.1"),
+            ("1.2.3.4, 5.6.7.8, , ", "5.6.7.8"),
+            ("1.2.3.4, unknown, 10.0.0.7", "10.0.0.7"),
+        ] {
+            assert_eq!(from(&[hop.as_bytes()]), address, "{hop}");
+        }
+        // What a client puts before it, in the line or in one of its own, does not matter.
+        assert_eq!(from(&[b"\xff, 5.6.7.8"]), "5.6.7.8");
+        assert_eq!(from(&[b"\xff", b"5.6.7.8"]), "5.6.7.8");
+        assert_eq!(from(&[b"1.2.3.4", b"5.6.7.8"]), "5.6.7.8");
     }
 }

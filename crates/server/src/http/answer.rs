@@ -2,6 +2,7 @@
 
 use super::{Address, BODY_TIMEOUT, Site};
 use crate::auth::{Proved, claimed};
+use crate::headers;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
 use axum::extract::{Query, Request};
@@ -114,7 +115,8 @@ impl Asked {
             Who::Nobody if site.handler.identity() == Identity::Open => self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed),
             who => who,
         };
-        let session = self.headers.get("x-socket-id").and_then(|id| id.to_str().ok()).and_then(|id| SessionId::parse(id).ok());
+        // An id that is none names no socket, and a message is not refused for that.
+        let session = headers::id(&self.headers, "x-socket-id").ok().flatten().and_then(|id| SessionId::parse(&id).ok());
         Ok(Caller { who, session, address: Some(self.address), credential })
     }
 

@@ -2,7 +2,7 @@
 
 use super::answer::{json, refused};
 use super::{Site, openapi};
-use crate::auth::bearer;
+use crate::headers::bearer;
 use crate::origin::names_loopback;
 use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{ConnectInfo, State};
