@@ -2,7 +2,9 @@
 
 use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
-use lamplight_usecases::ports::{Account, Accounts, Directory, ProfileSource};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Account, Accounts, Directory, NewSession, ProfileSource};
+use std::net::IpAddr;
 
 /// Joins the suite: `accounts_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
 #[macro_export]
@@ -19,6 +21,10 @@ macro_rules! accounts_suite {
                 a_session_lasts_until_its_end,
                 a_session_ends_once,
                 sessions_that_are_over_do_not_come_back,
+                h12_the_oldest_session_of_an_account_ends_where_it_has_too_many,
+                all_sessions_of_a_user_end_at_once,
+                a_new_password_ends_all_other_sessions,
+                h7_the_networks_that_signed_in_are_known_for_a_while,
             ]
         );
     };
@@ -26,6 +32,14 @@ macro_rules! accounts_suite {
 
 fn account(id: &str) -> Account {
     Account { user: user(id), password_hash: format!("$argon2id$of-{id}") }
+}
+
+fn session(digest: &str, id: &str, at: Timestamp, expires: Timestamp) -> NewSession {
+    NewSession { digest: digest.to_owned(), user: user(id), at, expires, network: None, most: 0 }
+}
+
+fn network(text: &str) -> IpAddr {
+    text.parse().expect("an address")
 }
 
 /// Registering puts a person into the directory.
@@ -98,7 +112,7 @@ pub async fn a_name_asked_for_by_many_at_once_goes_to_one<S: Accounts + Director
 pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
-    store.open_session("digest", &user("1"), at(0), at(100)).await.expect("a session");
+    store.open_session(session("digest", "1", at(0), at(100))).await.expect("a session");
     assert_eq!(store.session("digest", at(0)).await.expect("an answer"), Some((user("1"), at(100))));
     assert_eq!(store.session("digest", at(99)).await.expect("an answer"), Some((user("1"), at(100))));
     assert_eq!(store.session("digest", at(100)).await.expect("an answer"), None);
@@ -109,8 +123,8 @@ pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Sub
 pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
-    store.open_session("one", &user("1"), at(0), at(100)).await.expect("a session");
-    store.open_session("two", &user("1"), at(0), at(100)).await.expect("a session");
+    store.open_session(session("one", "1", at(0), at(100))).await.expect("a session");
+    store.open_session(session("two", "1", at(0), at(100))).await.expect("a session");
     assert_eq!(store.end_session("one").await.expect("an answer"), Some(user("1")));
     assert_eq!(store.end_session("one").await.expect("an answer"), None);
     assert_eq!(store.session("one", at(1)).await.expect("an answer"), None);
@@ -122,14 +136,105 @@ pub async fn sessions_that_are_over_do_not_come_back<S: Accounts + Directory>(su
     let store = &subject.store;
     store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
     for number in 0..50 {
-        store.open_session(&format!("old-{number}"), &user("1"), at(0), at(10)).await.expect("a session");
+        store.open_session(session(&format!("old-{number}"), "1", at(0), at(10))).await.expect("a session");
     }
-    store.open_session("long", &user("1"), at(0), at(1_000)).await.expect("a session");
+    store.open_session(session("long", "1", at(0), at(1_000))).await.expect("a session");
     for number in 0..10 {
-        store.open_session(&format!("new-{number}"), &user("1"), at(20), at(1_000)).await.expect("a session");
+        store.open_session(session(&format!("new-{number}"), "1", at(20), at(1_000))).await.expect("a session");
     }
     assert!(store.session("long", at(20)).await.expect("an answer").is_some());
     for number in 0..50 {
         assert_eq!(store.session(&format!("old-{number}"), at(20)).await.expect("an answer"), None);
     }
+}
+
+/// And no other account's. The newest stays even where the clock went back.
+pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for (id, name) in [("1", "ada"), ("2", "lin")] {
+        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+    }
+    store.open_session(session("other", "2", at(0), at(1_000))).await.expect("a session");
+    let open = async |digest: &str, began: i64| {
+        let new = NewSession { most: 3, ..session(digest, "1", at(began), at(1_000)) };
+        store.open_session(new).await.expect("a session")
+    };
+    for (digest, began) in [("a", 10), ("b", 20), ("c", 30)] {
+        assert!(open(digest, began).await.is_empty());
+    }
+    assert_eq!(open("d", 40).await, ["a"]);
+    assert_eq!(open("e", 5).await, ["b"]);
+    for (digest, is_there) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", true), ("other", true)] {
+        assert_eq!(store.session(digest, at(50)).await.expect("an answer").is_some(), is_there, "{digest}");
+    }
+}
+
+/// And nobody else's.
+pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for (id, name) in [("1", "ada"), ("2", "lin")] {
+        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+    }
+    for (digest, id) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        store.open_session(session(digest, id, at(0), at(1_000))).await.expect("a session");
+    }
+    let sorted = |mut digests: Vec<String>| {
+        digests.sort();
+        digests
+    };
+    assert_eq!(sorted(store.sessions_of(&user("1")).await.expect("an answer")), ["a", "b"]);
+    assert_eq!(sorted(store.end_sessions(&user("1")).await.expect("an answer")), ["a", "b"]);
+    assert!(store.end_sessions(&user("1")).await.expect("an answer").is_empty());
+    assert!(store.end_sessions(&user("nobody")).await.expect("an answer").is_empty());
+    assert!(store.sessions_of(&user("1")).await.expect("an answer").is_empty());
+    assert!(store.session("c", at(1)).await.expect("an answer").is_some());
+}
+
+/// The one that asked for it stays.
+pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    store.create("Ada", account("1"), named("1", "Ada L."), at(0)).await.expect("an account");
+    for digest in ["a", "b", "c"] {
+        let network = Some(network("192.0.2.0"));
+        let new = NewSession { network, ..session(digest, "1", at(0), at(1_000)) };
+        store.open_session(new).await.expect("a session");
+    }
+    let (username, held) = store.account_of(&user("1")).await.expect("an answer").expect("an account");
+    assert_eq!((username.as_str(), held.password_hash.as_str()), ("Ada", "$argon2id$of-1"));
+    let mut ended = store.set_password(&user("1"), "$new", Some("b")).await.expect("written");
+    ended.sort();
+    assert_eq!(ended, ["a", "c"]);
+    assert_eq!(store.find("ada").await.expect("an answer").expect("an account").password_hash, "$new");
+    assert!(store.session("b", at(1)).await.expect("an answer").is_some());
+    assert!(!store.knows_network("ada", network("192.0.2.0"), at(0)).await.expect("an answer"), "who had the old one is a stranger");
+    assert_eq!(store.set_password(&user("1"), "$newer", None).await.expect("written"), ["b"]);
+    assert!(store.account_of(&user("nobody")).await.expect("an answer").is_none());
+    assert!(store.set_password(&user("nobody"), "$x", None).await.is_err());
+}
+
+/// By every spelling of the name, so many of them, and not longer than that.
+pub async fn h7_the_networks_that_signed_in_are_known_for_a_while<S: Accounts + Directory>(subject: Subject<S>) {
+    const DAY: i64 = 24 * 3_600 * 1_000;
+    let store = &subject.store;
+    for (id, name) in [("1", "Ada"), ("2", "lin")] {
+        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+    }
+    let open = async |digest: &str, from: &str, began: i64| {
+        let new = NewSession { network: Some(network(from)), ..session(digest, "1", at(began), at(began + 1)) };
+        store.open_session(new).await.expect("a session");
+    };
+    let knows = async |name: &str, from: &str, since: i64| store.knows_network(name, network(from), at(since)).await.expect("an answer");
+    open("a", "192.0.2.0", DAY).await;
+    open("b", "2001:db8::", DAY).await;
+    assert!(knows("aDA", "192.0.2.0", DAY).await && knows("ada", "2001:db8::", 0).await);
+    assert!(!knows("ada", "192.0.3.0", 0).await && !knows("lin", "192.0.2.0", 0).await && !knows("nobody", "192.0.2.0", 0).await);
+    assert!(!knows("ada", "192.0.2.0", DAY + 1).await, "too long ago");
+    open("c", "192.0.2.0", 2 * DAY).await;
+    assert!(knows("ada", "192.0.2.0", 2 * DAY).await, "it signed in anew");
+    for n in 0..15 {
+        open(&format!("n{n}"), &format!("10.0.{n}.0"), 3 * DAY + n).await;
+    }
+    assert!(knows("ada", "192.0.2.0", 0).await && !knows("ada", "2001:db8::", 0).await, "sixteen are kept, the latest");
+    open("d", "198.51.100.0", 33 * DAY + 7).await;
+    assert!(!knows("ada", "10.0.6.0", 0).await && knows("ada", "10.0.7.0", 0).await, "what is too old is taken away");
 }

@@ -70,6 +70,12 @@ impl Messages for SqliteStore {
         Ok(members)
     }
 
+    async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>> {
+        let Some(key) = direct_key(caller, other) else { return Ok(None) };
+        let caller = caller.clone();
+        self.read(move |conn| sqlite::direct(conn, &caller, &key)).await
+    }
+
     async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal("a conversation of someone with themselves was asked for".into()));

@@ -28,11 +28,17 @@ pub struct Proved {
     pub credential: Option<Arc<str>>,
     /// When the proof ends.
     pub expires: Option<Timestamp>,
+    /// Why the server key was not looked for in what came, if it was not.
+    pub not_compared: Option<Refusal>,
 }
 
 impl Proved {
+    fn by(who: Who) -> Self {
+        Self { who, credential: None, expires: None, not_compared: None }
+    }
+
     fn nobody() -> Self {
-        Self { who: Who::Nobody, credential: None, expires: None }
+        Self::by(Who::Nobody)
     }
 }
 
@@ -59,8 +65,10 @@ impl Gate {
     /// `unauthenticated` for a token that is not good, `rate_limited` for too many of them.
     pub async fn request(&self, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
         let proved = match bearer(headers) {
-            Some(token) if self.is_server_key(token) => return Ok(Proved { who: Who::Host, credential: None, expires: None }),
-            Some(token) => self.token(token, address).await?,
+            Some(token) => match self.is_server_key(token, address) {
+                Ok(true) => return Ok(Proved::by(Who::Host)),
+                compared => self.no_server_key(token, address, compared.err()).await?,
+            },
             // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
             None => self.cookie(headers).await?.unwrap_or_else(Proved::nobody),
         };
@@ -126,7 +134,7 @@ impl Gate {
                     .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
                     .or_else(|_| decode::profile(user.clone(), None, None))?;
                 self.handler.introduce(profile, source, verified.issued_at).await?;
-                Ok(Proved { who: Who::Proven(user), credential: None, expires: Some(verified.expires_at) })
+                Ok(Proved { expires: Some(verified.expires_at), ..Proved::by(Who::Proven(user)) })
             }
             // The keys are out of reach: that says nothing of the token, and is no attempt at guessing one.
             Err(error) if error.is_unavailable() => {
@@ -147,7 +155,11 @@ impl Gate {
         }
         let digest = self.handler.digest(token);
         let session = self.handler.session(&digest).await?;
-        Ok(session.map(|(user, expires)| Proved { who: Who::Proven(user), credential: Some(digest.into()), expires: Some(expires) }))
+        Ok(session.map(|(user, expires)| Proved {
+            credential: Some(digest.into()),
+            expires: Some(expires),
+            ..Proved::by(Who::Proven(user))
+        }))
     }
 
     /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name, which paths and domains of one
@@ -166,10 +178,38 @@ impl Gate {
         Ok(somebody)
     }
 
-    /// Whether this is the host application's key, in constant time.
-    #[must_use]
-    pub fn is_server_key(&self, key: &str) -> bool {
-        self.server_key.as_ref().is_some_and(|expected| expected.as_bytes().ct_eq(key.as_bytes()).into())
+    /// Whether this is the host application's key, in constant time. After too many wrong ones from an address nothing is
+    /// compared, so that whoever guesses does not learn which of them was right. A wrong one is to be counted, by
+    /// [`Handler::refused_token`], once it is known to be nobody's token.
+    ///
+    /// # Errors
+    /// `rate_limited`, where it was not compared.
+    pub fn is_server_key(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
+        let Some(expected) = &self.server_key else { return Ok(false) };
+        self.handler.may_try_token(address)?;
+        Ok(expected.as_bytes().ct_eq(key.as_bytes()).into())
+    }
+
+    /// The same for where nothing but the server key is taken: a wrong one is counted.
+    ///
+    /// # Errors
+    /// `rate_limited`, where there were too many.
+    pub fn proves_host(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
+        let is_key = self.is_server_key(key, address)?;
+        if !is_key {
+            self.handler.refused_token(address)?;
+        }
+        Ok(is_key)
+    }
+
+    /// Whose token this is that is not the server key, or was not compared with it.
+    async fn no_server_key(&self, token: &str, address: IpAddr, not_compared: Option<Refusal>) -> Result<Proved, Refusal> {
+        if self.handler.identity() == Identity::Open && self.server_key.is_some() {
+            // No token is refused in `open`, but each may be a guess at the key.
+            let _ = self.handler.refused_token(address);
+        }
+        let proved = self.token(token, address).await?;
+        Ok(Proved { not_compared, ..proved })
     }
 }
 

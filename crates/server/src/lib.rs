@@ -6,6 +6,7 @@ pub mod connections;
 pub mod deliver;
 pub mod doctor;
 pub mod expiry;
+pub mod fair_queue;
 pub mod headers;
 pub mod http;
 pub mod jwt;

@@ -94,7 +94,7 @@ pub struct Gauges {
     /// Bytes that wait for clients.
     pub socket_bytes: usize,
     /// Entries by table.
-    pub held: [(&'static str, usize); 7],
+    pub held: [(&'static str, usize); 8],
 }
 
 impl Gauges {

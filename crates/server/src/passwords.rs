@@ -1,19 +1,19 @@
 //! Password hashing with argon2id.
 
+use crate::fair_queue::{Bounds, FairQueue};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lamplight_usecases::ports::{Passwords, StoreError, Stored};
+use lamplight_usecases::ports::{HashError, HashFor, Passwords};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
-/// How many passwords are hashed at a time; the rest wait. Each takes 19 MiB and a core for a while, and neither may
-/// be taken from everyone who is signed in already.
-const AT_A_TIME: usize = 2;
+/// Two are hashed at a time: each takes 19 MiB and a core for some 30 ms, and neither may be taken from everyone who is signed
+/// in already. The rest wait, so many that the last waits for a few seconds.
+const BOUNDS: Bounds = Bounds { places: 2, waiting: 128, waiting_of_one: 16 };
 
 /// What OWASP asks for at least: 19 MiB, two passes, one lane.
 const PARAMS: Params = Params::DEFAULT;
@@ -25,27 +25,26 @@ const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$7G/Hbv8+nsIZoa4bUwQU/A$FgEQ
 /// argon2id on blocking threads, two at a time.
 #[derive(Clone, Debug)]
 pub struct Argon2Passwords {
-    permits: Arc<Semaphore>,
+    queue: Arc<FairQueue>,
 }
 
 impl Argon2Passwords {
     /// A hasher.
     #[must_use]
     pub fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self { queue: FairQueue::new(BOUNDS) }
     }
 
     /// Waits for a place and runs `work` on a blocking thread. The place goes with the work, so that a caller who gave
     /// up waiting does not let a third one in.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Stored<T> {
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Internal("the hasher is closed".to_owned()))?;
+    async fn run<T: Send + 'static>(&self, from: HashFor, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Result<T, HashError> {
+        let place = self.queue.place(from).await?;
         tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _place = place;
             work(&Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS))
         })
         .await
-        .map_err(|error| StoreError::Internal(format!("the hasher failed: {error}")))
+        .map_err(|error| HashError::Failed(format!("the hasher failed: {error}")))
     }
 }
 
@@ -57,17 +56,17 @@ impl Default for Argon2Passwords {
 
 #[async_trait]
 impl Passwords for Argon2Passwords {
-    async fn hash(&self, password: String) -> Stored<String> {
-        self.run(move |argon2| argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()))
+    async fn hash(&self, password: String, from: HashFor) -> Result<String, HashError> {
+        self.run(from, move |argon2| argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()))
             .await?
-            .map_err(|error| StoreError::Internal(format!("the password could not be hashed: {error}")))
+            .map_err(|error| HashError::Failed(format!("the password could not be hashed: {error}")))
     }
 
-    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool> {
-        self.run(move |argon2| {
+    async fn verify(&self, password: String, hash: Option<String>, from: HashFor) -> Result<bool, HashError> {
+        self.run(from, move |argon2| {
             let text = hash.as_deref().unwrap_or(NOBODY);
             let parsed =
-                PasswordHash::new(text).map_err(|error| StoreError::Internal(format!("a stored password hash is broken: {error}")))?;
+                PasswordHash::new(text).map_err(|error| HashError::Failed(format!("a stored password hash is broken: {error}")))?;
             let is_right = argon2.verify_password(password.as_bytes(), &parsed).is_ok();
             Ok(is_right && hash.is_some())
         })
@@ -88,13 +87,13 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_by_its_hash_alone() {
         let passwords = Argon2Passwords::new();
-        let hash = passwords.hash("correct horse".to_owned()).await.unwrap();
+        let hash = passwords.hash("correct horse".to_owned(), HashFor::default()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_ne!(hash, passwords.hash("correct horse".to_owned()).await.unwrap(), "a salt of its own");
-        assert!(passwords.verify("correct horse".to_owned(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correct house".to_owned(), Some(hash)).await.unwrap());
-        assert!(!passwords.verify("correct horse".to_owned(), None).await.unwrap());
-        assert!(matches!(passwords.verify("x".to_owned(), Some("md5".to_owned())).await, Err(StoreError::Internal(_))));
+        assert_ne!(hash, passwords.hash("correct horse".to_owned(), HashFor::default()).await.unwrap(), "a salt of its own");
+        assert!(passwords.verify("correct horse".to_owned(), Some(hash.clone()), HashFor::default()).await.unwrap());
+        assert!(!passwords.verify("correct house".to_owned(), Some(hash), HashFor::default()).await.unwrap());
+        assert!(!passwords.verify("correct horse".to_owned(), None, HashFor::default()).await.unwrap());
+        assert!(matches!(passwords.verify("x".to_owned(), Some("md5".to_owned()), HashFor::default()).await, Err(HashError::Failed(_))));
     }
 
     #[test]
@@ -121,7 +120,7 @@ mod tests {
             let (passwords, work) = (passwords.clone(), work(Arc::clone(&running), Arc::clone(&most)));
             async move {
                 let patience = Duration::from_millis(if index % 2 == 0 { 5 } else { 5_000 });
-                let _ = tokio::time::timeout(patience, passwords.run(work)).await;
+                let _ = tokio::time::timeout(patience, passwords.run(HashFor::default(), work)).await;
             }
         });
         futures_util::future::join_all(tasks).await;

@@ -84,8 +84,14 @@ impl Lamplight {
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
         };
-        let settings =
-            Settings { identity: config.identity, quotas: config.quotas, watch_limit: config.roster_limit, ..Settings::default() };
+        let settings = Settings {
+            identity: config.identity,
+            quotas: config.quotas,
+            watch_limit: config.roster_limit,
+            max_sessions: config.max_sessions,
+            is_registration_open: config.is_registration_open,
+            ..Settings::default()
+        };
         let handler = Arc::new(Handler::new(ports, settings));
         deliver.set_handler(&handler);
         let subscriber = Arc::clone(&deliver);
@@ -239,6 +245,7 @@ impl Ready for Parts {
                 ("limits", held.limits),
                 ("typing", held.typing),
                 ("marks", held.marks),
+                ("ended", held.ended),
                 ("roster", self.presence.held()),
                 ("feed", self.deliver.held()),
                 ("tokens", self.expiries.len()),

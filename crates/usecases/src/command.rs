@@ -199,6 +199,22 @@ pub enum Command {
     },
     /// Ends the session that the caller's credential stands for.
     Logout,
+    /// Ends every session of the caller's account.
+    LogoutAll,
+    /// Gives the caller's account another password.
+    ChangePassword {
+        /// The password in force.
+        current: String,
+        /// The one to come.
+        next: String,
+    },
+    /// Changes what the caller's account shows of its owner; what is left out stays.
+    UpdateAccount {
+        /// The display name.
+        name: Option<Arc<str>>,
+        /// The picture; `Some(None)` takes it away.
+        avatar_url: Option<Option<Arc<str>>>,
+    },
     /// Who am I?
     WhoAmI,
 }
@@ -209,7 +225,10 @@ impl Command {
     /// socket, a search by the handler.)
     #[must_use]
     pub fn is_a_small_write(&self) -> bool {
-        matches!(self, Self::SetStatus(_) | Self::SetActivity(_) | Self::MarkRead { .. } | Self::OpenConversation(_))
+        matches!(
+            self,
+            Self::SetStatus(_) | Self::SetActivity(_) | Self::MarkRead { .. } | Self::OpenConversation(_) | Self::UpdateAccount { .. }
+        )
     }
 }
 

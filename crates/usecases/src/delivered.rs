@@ -58,7 +58,7 @@ impl Handler {
 
     /// Writes marks and last-seen times as they come, and ends what is over by itself, for as long as it is polled.
     pub async fn run_background(&self) {
-        tokio::join!(self.run_noted(), self.run_clocks());
+        tokio::join!(self.run_noted(), self.run_clocks(), self.run_ended());
     }
 
     /// Apart from the clocks, which a store that stalls is not to hold up.

@@ -2,6 +2,7 @@
 
 use crate::command::{Caller, Command, Reply, Who};
 use crate::delivered::Delivered;
+use crate::ended::EndedSessions;
 use crate::limits::{Limits, Quotas};
 use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, ProfileSource, Stored};
 use crate::refusal::{Code, Refusal};
@@ -69,6 +70,10 @@ pub struct Settings {
     pub quotas: Quotas,
     /// How long a local session lasts.
     pub session_life: Duration,
+    /// The most sessions of one account; 0 for no limit.
+    pub max_sessions: usize,
+    /// Whether anyone may make an account, or only who has the server key.
+    pub is_registration_open: bool,
     /// The most users one socket may watch; 0 for no limit.
     pub watch_limit: usize,
 }
@@ -79,6 +84,8 @@ impl Default for Settings {
             identity: Identity::Local,
             quotas: Quotas::default(),
             session_life: Duration::from_secs(30 * 24 * 3_600),
+            max_sessions: 20,
+            is_registration_open: true,
             watch_limit: 1_000,
         }
     }
@@ -93,6 +100,8 @@ pub struct Held {
     pub typing: usize,
     /// Delivered marks and last-seen times that wait to be written.
     pub marks: usize,
+    /// Sessions that ended and that the store still has.
+    pub ended: usize,
 }
 
 /// The use cases.
@@ -102,6 +111,7 @@ pub struct Handler {
     pub(crate) limits: Limits,
     pub(crate) typing: TypingTable,
     pub(crate) delivered: Delivered,
+    pub(crate) ended: EndedSessions,
     introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
     /// One for a share of the users: see [`Handler::in_turn`].
     turns: Box<[tokio::sync::Mutex<()>]>,
@@ -117,6 +127,7 @@ impl Handler {
             limits: Limits::new(settings.quotas, &ports.clock),
             typing: TypingTable::default(),
             delivered: Delivered::default(),
+            ended: EndedSessions::default(),
             introduced: Mutex::default(),
             searching: Arc::new(Semaphore::new(1)),
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -178,8 +189,17 @@ impl Handler {
             Command::Register { username, password, name } => self.register(caller, &username, password, name.as_deref()).await,
             Command::Login { username, password } => self.login(caller, &username, password).await,
             Command::Logout => self.logout(caller).await,
+            Command::LogoutAll => self.logout_all(caller).await,
+            Command::ChangePassword { current, next } => self.change_password(caller, current, next).await,
+            Command::UpdateAccount { name, avatar_url } => self.update_account(caller, name, avatar_url).await,
             Command::WhoAmI => self.who_am_i(caller).await,
         }
+    }
+
+    /// Whether anyone may make an account.
+    #[must_use]
+    pub fn is_registration_open(&self) -> bool {
+        self.settings.is_registration_open
     }
 
     /// Whose local session a token's digest stands for, and until when.
@@ -187,13 +207,23 @@ impl Handler {
     /// # Errors
     /// When the store fails; the log has the cause.
     pub async fn session(&self, digest: &str) -> Result<Option<(UserId, Timestamp)>, Refusal> {
-        self.store(self.ports.accounts.session(digest, self.wall())).await
+        let session = self.store(self.ports.accounts.session(digest, self.wall())).await?;
+        // Looked at last: a session may have ended while the store was asked.
+        Ok(session.filter(|_| !self.ended.contains(digest)))
     }
 
     /// The digest under which a local session's token is kept.
     #[must_use]
     pub fn digest(&self, token: &str) -> String {
         self.ports.passwords.digest(token)
+    }
+
+    /// Whether a secret from this address may be compared at all.
+    ///
+    /// # Errors
+    /// `rate_limited` when the address has had too many refused.
+    pub fn may_try_token(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.limits.may_try_token(address)
     }
 
     /// Counts a token that was refused, against guessing.
@@ -212,7 +242,7 @@ impl Handler {
     /// What is held for those who are doing something, which must come back to nothing.
     #[must_use]
     pub fn held(&self) -> Held {
-        Held { limits: self.limits.len(), typing: self.typing.len(), marks: self.delivered.len() }
+        Held { limits: self.limits.len(), typing: self.typing.len(), marks: self.delivered.len(), ended: self.ended.len() }
     }
 
     /// Lets a user's devices do one after the other what reads or writes the store and then tells the roster: the two must end
@@ -254,10 +284,16 @@ impl Handler {
         }
     }
 
-    /// Whether there is nothing to be written: this very profile was written not long ago, or a later word than this.
+    /// Whether there is nothing to be written: this very profile was written not long ago, or a word that is not older than this.
+    /// A token that does not say when it was issued is taken for a new one.
     pub(crate) fn is_introduced(&self, profile: &Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> bool {
-        match self.introduced.lock().get(&profile.id) {
-            Some((known, at)) => source == ProfileSource::Nobody || known == profile || *at > issued_at,
+        match self.introduced.lock().get_mut(&profile.id) {
+            Some(_) if source == ProfileSource::Nobody => true,
+            Some((known, at)) if known == profile => {
+                *at = (*at).max(issued_at);
+                true
+            }
+            Some((_, at)) => issued_at.is_some() && *at >= issued_at,
             None => false,
         }
     }

@@ -37,10 +37,10 @@ impl Handler {
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());
         let joined = self.in_turn(&user, async {
-            let (profile, source) = if says && !self.hides(&user).await? {
-                (Profile { name: name.unwrap_or(bare.name), avatar_url, ..bare }, ProfileSource::Claims)
-            } else {
-                (bare, ProfileSource::Nobody)
+            let said = says.then(|| Profile { name: name.unwrap_or_else(|| bare.name.clone()), avatar_url, ..bare.clone() });
+            let (profile, source) = match said {
+                Some(said) if self.may_say(&said).await? => (said, ProfileSource::Claims),
+                _ => (bare, ProfileSource::Nobody),
             };
             let person = self.remember(profile, source).await?;
             let (profile, chosen) = (person.profile.clone(), person.chosen.clone().at(self.wall()));

@@ -11,6 +11,7 @@ pub mod refusal;
 
 mod accounts;
 mod delivered;
+mod ended;
 mod history;
 mod join;
 mod list_conversations;

@@ -9,6 +9,9 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use lamplight_domain::identity::{SessionId, UserId};
 use lamplight_domain::text::username_key;
+use lamplight_domain::time::Moment;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -73,6 +76,52 @@ fn how_long(wait: Duration) -> String {
     }
 }
 
+/// How many secrets of one address were refused in the minute that began with the first of them. Unlike [`Limit`] it can be
+/// asked without counting, so that a limit can stand before a comparison that counts only where it fails.
+struct Refused {
+    most: u32,
+    clock: Arc<dyn Clock>,
+    counts: Mutex<HashMap<IpAddr, (Moment, u32)>>,
+}
+
+const REFUSED_WINDOW: Duration = Duration::from_secs(60);
+
+impl Refused {
+    fn check(&self, address: IpAddr) -> Result<(), Refusal> {
+        let now = self.clock.now().moment;
+        match self.counts.lock().get(&network_of(address)) {
+            Some((since, count)) if self.most > 0 && *count >= self.most && now.since(*since) < REFUSED_WINDOW => {
+                let wait = REFUSED_WINDOW - now.since(*since);
+                Err(Refusal::rate_limited(format!("Too many refused tokens from your address. {}", how_long(wait)), wait))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts one more, unless there were too many before.
+    fn add(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.check(address)?;
+        if self.most == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now().moment;
+        let mut counts = self.counts.lock();
+        let count = counts.entry(network_of(address)).or_insert((now, 0));
+        if now.since(count.0) >= REFUSED_WINDOW {
+            *count = (now, 0);
+        }
+        count.1 += 1;
+        Ok(())
+    }
+
+    fn forget_idle(&self) {
+        let now = self.clock.now().moment;
+        let mut counts = self.counts.lock();
+        counts.retain(|_, (since, _)| now.since(*since) < REFUSED_WINDOW);
+        counts.shrink_to_fit();
+    }
+}
+
 /// The limits in force; 0 turns one off.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
@@ -82,13 +131,16 @@ pub struct Quotas {
     pub typing: u32,
     /// `join_user` a minute, by socket.
     pub joins: u32,
-    /// Sign-ins a minute, by account; by address three times as many.
+    /// Sign-ins a minute to an account from one network; from a network to any account three times as many, and ten times as many
+    /// to an account from all networks that have not signed in to it lately.
     pub logins: u32,
+    /// Conversations that a user may make, a minute.
+    pub conversations: u32,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { sends: 20, typing: 5, joins: 10, logins: 10 }
+        Self { sends: 20, typing: 5, joins: 10, logins: 10, conversations: 20 }
     }
 }
 
@@ -98,14 +150,21 @@ const WRITES_PER_SEND: u32 = 5;
 /// Searches that look at everyone in the directory: this many sends for each. A page that searches while one types needs fewer.
 const SENDS_PER_SEARCH: u32 = 2;
 
+/// How often a minute what is told of a user to everyone may change: their name and picture.
+const PROFILES_A_MINUTE: u32 = 5;
+
 /// Every limiter.
 pub(crate) struct Limits {
     sends: Limit<UserId>,
     typing: Limit<UserId>,
     joins: Limit<SessionId>,
-    accounts: Limit<String>,
-    addresses: Limit<IpAddr>,
-    tokens: Limit<IpAddr>,
+    accounts: Limit<(String, Option<IpAddr>)>,
+    strangers: Limit<String>,
+    networks: Limit<IpAddr>,
+    sites: Limit<IpAddr>,
+    tokens: Refused,
+    conversations: Limit<UserId>,
+    profiles: Limit<UserId>,
     writes: Limit<UserId>,
     searches: Limit<UserId>,
 }
@@ -120,9 +179,13 @@ impl Limits {
             sends: Limit::new("You are sending too fast.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
-            accounts: Limit::new("Too many attempts to sign in to this account.", quotas.logins, minute, clock),
-            addresses: Limit::new("Too many attempts to sign in from your address.", quotas.logins.saturating_mul(3), minute, clock),
-            tokens: Limit::new("Too many refused tokens from your address.", quotas.logins.saturating_mul(3), minute, clock),
+            accounts: Limit::new("Too many attempts to sign in to this account from your network.", quotas.logins, minute, clock),
+            strangers: Limit::new("Too many attempts to sign in to this account.", quotas.logins.saturating_mul(10), minute, clock),
+            networks: Limit::new("Too many attempts to sign in from your network.", quotas.logins.saturating_mul(3), minute, clock),
+            sites: Limit::new("Too many attempts to sign in from your network.", quotas.logins.saturating_mul(10), minute, clock),
+            tokens: Refused { most: quotas.logins.saturating_mul(3), clock: Arc::clone(clock), counts: Mutex::default() },
+            conversations: Limit::new("You are starting conversations too fast.", quotas.conversations, minute, clock),
+            profiles: Limit::new("Your name or picture changes too often.", PROFILES_A_MINUTE, minute, clock),
         }
     }
 
@@ -146,22 +209,39 @@ impl Limits {
         self.joins.check(session)
     }
 
-    /// The address first, so that one address uses up little of other people's accounts. All the same, an account's limit can
-    /// be used up by somebody else: whoever guesses at it from a few addresses keeps its owner from signing in for as long as
-    /// they go on. That is the price of a bound on guesses that come from many addresses; who is signed in stays so.
-    pub(crate) fn login(&self, account: &str, address: Option<IpAddr>) -> Result<(), Refusal> {
-        self.address(address)?;
-        // Normalised as the store does it: every spelling that opens the account counts against it.
-        self.accounts.check(&username_key(account))
+    /// A network's attempts to sign in, to whichever account. Asked before anything is looked up.
+    pub(crate) fn network(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        let Some(address) = address else { return Ok(()) };
+        if let Some(site) = site_of(address) {
+            self.sites.check(&site)?;
+        }
+        self.networks.check(&login_network(address))
     }
 
-    pub(crate) fn address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        address.map_or(Ok(()), |address| self.addresses.check(&network_of(address)))
+    /// Attempts at one account. Each network has its own allowance, so that nobody keeps its owner out by guessing from elsewhere;
+    /// those that have not signed in to it lately have one together besides, which bounds what many addresses can guess.
+    pub(crate) fn account(&self, account: &str, address: Option<IpAddr>, is_known: bool) -> Result<(), Refusal> {
+        // Normalised as the store does it: every spelling that opens the account counts against it.
+        let key = username_key(account);
+        self.accounts.check(&(key.clone(), address.map(login_network)))?;
+        if is_known { Ok(()) } else { self.strangers.check(&key) }
+    }
+
+    pub(crate) fn may_try_token(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.tokens.check(address)
     }
 
     /// Counts a refused token.
     pub(crate) fn refused_token(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.tokens.check(&network_of(address))
+        self.tokens.add(address)
+    }
+
+    pub(crate) fn conversation(&self, user: &UserId) -> Result<(), Refusal> {
+        self.conversations.check(user)
+    }
+
+    pub(crate) fn profile(&self, user: &UserId) -> Result<(), Refusal> {
+        self.profiles.check(user)
     }
 
     /// Forgets the keys that have all their allowance back, so that memory follows who is busy now.
@@ -170,7 +250,11 @@ impl Limits {
         self.typing.forget_idle();
         self.joins.forget_idle();
         self.accounts.forget_idle();
-        self.addresses.forget_idle();
+        self.strangers.forget_idle();
+        self.networks.forget_idle();
+        self.sites.forget_idle();
+        self.conversations.forget_idle();
+        self.profiles.forget_idle();
         self.tokens.forget_idle();
         self.writes.forget_idle();
         self.searches.forget_idle();
@@ -179,7 +263,8 @@ impl Limits {
     /// How many keys are held.
     pub(crate) fn len(&self) -> usize {
         let by_name = self.sends.len() + self.typing.len() + self.writes.len() + self.joins.len() + self.accounts.len();
-        by_name + self.searches.len() + self.addresses.len() + self.tokens.len()
+        let by_network = self.networks.len() + self.sites.len() + self.tokens.counts.lock().len();
+        by_name + by_network + self.searches.len() + self.strangers.len() + self.conversations.len() + self.profiles.len()
     }
 }
 
@@ -197,6 +282,28 @@ pub fn network_of(address: IpAddr) -> IpAddr {
         },
         v4 @ IpAddr::V4(_) => v4,
     }
+}
+
+/// The network that attempts to sign in are counted by: a /24 of IPv4, a /64 of IPv6. A household or an office has one, and an
+/// attacker who has many pays for each.
+#[must_use]
+pub fn login_network(address: IpAddr) -> IpAddr {
+    match network_of(address) {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, 0])
+        }
+        v6 @ IpAddr::V6(_) => v6,
+    }
+}
+
+/// What one customer of a provider may be given of IPv6: a /48, which has 65,536 networks to rotate through.
+#[must_use]
+pub fn site_of(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(v6) = network_of(address) else { return None };
+    let mut octets = v6.octets();
+    octets[6..].fill(0);
+    Some(IpAddr::V6(octets.into()))
 }
 
 const _: fn() = || {

@@ -16,6 +16,11 @@ impl Handler {
         if user == other {
             return Err(Refusal::invalid("You cannot start a conversation with yourself."));
         }
+        // Nearly always it is there. Making one is limited, since each is shown to the other one.
+        if let Some(conversation) = self.store(self.ports.messages.direct(user, other)).await? {
+            return Ok(Reply::Conversation { conversation, created: false });
+        }
+        self.limits.conversation(user)?;
         self.known(other).await?;
         self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None).await?;
         let at = self.wall();

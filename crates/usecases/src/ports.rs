@@ -10,6 +10,7 @@ use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile,
 use lamplight_domain::message::{Message, NewMessage};
 use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence as Shown};
 use lamplight_domain::time::{Now, Timestamp};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Why a store did not do what it was asked.
@@ -211,6 +212,9 @@ pub trait Messages: Send + Sync + 'static {
     /// Who is in a conversation, `None` if it does not exist.
     async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>>;
 
+    /// The one conversation of two people, if there is one.
+    async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>>;
+
     /// Finds or makes the one conversation of two people, both known to the directory; `new` is its id if it is made.
     /// `true` if it was made. Safe to call at once from both sides.
     async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)>;
@@ -274,6 +278,10 @@ pub trait Directory: Send + Sync + 'static {
     /// the profile changed (a new one has). With [`ProfileSource::Nobody`], makes a bare profile where there is none.
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;
 
+    /// Writes what a token that was issued at `issued_at` says of its user, unless a better source, or the claims of a token that
+    /// was not older, wrote the profile before; answers as [`Directory::remember`].
+    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)>;
+
     /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are told of the person's
     /// marks comes up to what is true, in the same transaction; answers with those that moved.
     async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>>;
@@ -300,6 +308,23 @@ pub struct Account {
     pub password_hash: String,
 }
 
+/// A session that begins.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// The digest of its token.
+    pub digest: String,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it begins.
+    pub at: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// The network that it was opened from, as [`crate::limits::login_network`] has it.
+    pub network: Option<IpAddr>,
+    /// The most sessions that a user may have; 0 for no limit.
+    pub most: usize,
+}
+
 /// Local accounts and their sessions.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
@@ -311,24 +336,65 @@ pub trait Accounts: Send + Sync + 'static {
     /// The account of that name, by its key.
     async fn find(&self, username: &str) -> Stored<Option<Account>>;
 
-    /// Keeps a session under the digest of its token.
-    async fn open_session(&self, digest: &str, user: &UserId, at: Timestamp, expires: Timestamp) -> Stored<()>;
+    /// The account of a user, with the name that it is found by.
+    async fn account_of(&self, user: &UserId) -> Stored<Option<(String, Account)>>;
+
+    /// Whether somebody signed in to the account of that name from this network at `since` or later.
+    async fn knows_network(&self, username: &str, network: IpAddr, since: Timestamp) -> Stored<bool>;
+
+    /// Keeps a session under the digest of its token, remembers the network it was opened from, and ends the oldest sessions
+    /// of the user past `most`; answers with the digests of those that ended.
+    async fn open_session(&self, session: NewSession) -> Stored<Vec<String>>;
 
     /// Whose session this is, and when it ends, unless it has ended before `at`.
     async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>>;
 
     /// Ends a session; whose it was, if it was.
     async fn end_session(&self, digest: &str) -> Stored<Option<UserId>>;
+
+    /// The digests of a user's sessions.
+    async fn sessions_of(&self, user: &UserId) -> Stored<Vec<String>>;
+
+    /// Ends every session of a user; answers with their digests.
+    async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>>;
+
+    /// Replaces the password's hash, ends every session of the user but `except`, and forgets the networks that signed in: one
+    /// transaction. Answers with the digests of the sessions that ended.
+    async fn set_password(&self, user: &UserId, password_hash: &str, except: Option<&str>) -> Stored<Vec<String>>;
+}
+
+/// Who wants a password hashed. What waits is bounded, networks take turns, and those that have signed in to the account
+/// before come first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HashFor {
+    /// Where it is asked from.
+    pub address: Option<IpAddr>,
+    /// Whether that network has signed in to the account before.
+    pub is_known: bool,
+}
+
+/// Why a password was not hashed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// As many wait from this network as may.
+    #[error("too many passwords from one network wait to be hashed")]
+    NetworkFull,
+    /// As many wait as may.
+    #[error("too many passwords wait to be hashed")]
+    Full,
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Password hashing, slow on purpose.
 #[async_trait]
 pub trait Passwords: Send + Sync + 'static {
     /// A hash in PHC string format.
-    async fn hash(&self, password: String) -> Stored<String>;
+    async fn hash(&self, password: String, from: HashFor) -> Result<String, HashError>;
     /// Whether the password is the hash's. With no hash, takes as long and says no, so that nobody learns from the
     /// time which accounts there are.
-    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool>;
+    async fn verify(&self, password: String, hash: Option<String>, from: HashFor) -> Result<bool, HashError>;
     /// The digest under which a secret token is kept.
     fn digest(&self, token: &str) -> String;
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 impl Handler {
     /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed, and nothing for a token
-    /// that was issued before the one whose word stands: two devices with an older and a newer one would turn a profile
-    /// back and forth.
+    /// that was not issued after the one whose word stands: two devices with different ones would turn a profile back and forth.
+    /// What comes too fast is left for the next request with that token, so that everyone who is told of it is told at that rate.
     ///
     /// # Errors
     /// When the store fails.
@@ -24,27 +24,39 @@ impl Handler {
         }
         let user = profile.id.clone();
         let written = self.in_turn(&user, async {
-            if source == ProfileSource::Claims && self.hides(&profile.id).await? {
+            if source == ProfileSource::Claims && !self.may_say(&profile).await? {
                 return Ok(());
             }
-            self.remember(profile.clone(), source).await?;
-            self.set_introduced(profile, issued_at);
+            let person = self.remember_from(profile.clone(), source, issued_at).await?;
+            // What the store has, which may be the word of a later token: the next one is held against that. A word without a time is
+            // turned down for the host application's alone, and always will be.
+            self.set_introduced(if issued_at.is_some() { person.profile } else { profile }, issued_at);
             Ok(())
         });
         written.await
     }
 
-    /// Whether someone is not to be seen. What they say of themselves waits then until they come in anew and are: a name that changes
-    /// tells that somebody is there.
-    pub(crate) async fn hides(&self, user: &UserId) -> Result<bool, Refusal> {
-        let person = self.store(self.ports.directory.person(user)).await?;
-        Ok(person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible))
+    /// Whether what someone says of themselves is written now. Not while they are not to be seen: it waits until they come in anew
+    /// and are, since a name that changes tells that somebody is there. And not too often, since everyone is told.
+    pub(crate) async fn may_say(&self, profile: &Profile) -> Result<bool, Refusal> {
+        let person = self.store(self.ports.directory.person(&profile.id)).await?;
+        let is_news = person.as_ref().is_none_or(|person| person.profile != *profile);
+        let hides = person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible);
+        Ok(!hides && (!is_news || self.limits.profile(&profile.id).is_ok()))
     }
 
     /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so that the roster has the profile
     /// that the store kept last, and a person read here is not told to it after a newer word of another device.
     pub(crate) async fn remember(&self, profile: Profile, source: ProfileSource) -> Result<Person, Refusal> {
-        let (person, changed) = self.store(self.ports.directory.remember(profile, source, self.wall())).await?;
+        self.remember_from(profile, source, None).await
+    }
+
+    async fn remember_from(&self, profile: Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> Result<Person, Refusal> {
+        let directory = &self.ports.directory;
+        let (person, changed) = match issued_at.filter(|_| source == ProfileSource::Claims) {
+            Some(issued_at) => self.store(directory.remember_claims(profile, issued_at, self.wall())).await?,
+            None => self.store(directory.remember(profile, source, self.wall())).await?,
+        };
         if changed {
             self.forget_introduced(&person.profile.id);
             self.store(self.ports.presence.set_profile(person.profile.clone())).await?;

@@ -1,6 +1,6 @@
 //! What a caller is told when something is not done.
 
-use crate::ports::StoreError;
+use crate::ports::{HashError, StoreError};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -131,6 +131,20 @@ impl Refusal {
             code: Code::Unavailable,
             message: "The server cannot reach its store just now. Try again.".into(),
             retry_after: Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl From<HashError> for Refusal {
+    fn from(error: HashError) -> Self {
+        let second = Duration::from_secs(1);
+        match error {
+            HashError::NetworkFull => Self::rate_limited("Too many sign-ins from your network are under way. Wait a moment.", second),
+            HashError::Full => {
+                let message = "Too many people are signing in just now. Try again in a moment.".into();
+                Self { message, ..Self::unavailable() }
+            }
+            HashError::Failed(cause) => StoreError::Internal(cause).into(),
         }
     }
 }

@@ -312,6 +312,33 @@ pub struct Login {
     pub password: String,
 }
 
+/// The body of `POST /api/auth/password`.
+#[derive(Deserialize, ToSchema)]
+pub struct ChangePassword {
+    /// The password in force.
+    pub current: String,
+    /// The one to come: at least 8 characters.
+    pub next: String,
+}
+
+/// The body of `PATCH /api/account`. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateAccount {
+    /// The display name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where the picture is; `null` or an empty text takes it away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub avatar_url: Option<Option<String>>,
+}
+
+/// Tells `null` from a field that is not there.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
 /// Whoever a request without a token says it is from, in `AUTH=open`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -228,6 +228,19 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<Command, Refusal> {
     Ok(Command::PutProfile(profile(id, Some(&put.name), put.avatar_url.as_deref())?))
 }
 
+/// Reads the body of `PATCH /api/account`.
+///
+/// # Errors
+/// `invalid`, with what is wrong, or where it changes nothing at all.
+pub fn update_account(update: &body::UpdateAccount) -> Result<Command, Refusal> {
+    if update.name.is_none() && update.avatar_url.is_none() {
+        return Err(Refusal::invalid("There is nothing to change: give name, avatarUrl, or both."));
+    }
+    let name = update.name.as_deref().map(parse_name).transpose().map_err(invalid)?;
+    let avatar_url = update.avatar_url.as_ref().map(|url| avatar(url.as_deref())).transpose()?;
+    Ok(Command::UpdateAccount { name, avatar_url })
+}
+
 /// A profile of what a token or a host application says of someone.
 ///
 /// # Errors

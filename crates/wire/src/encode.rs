@@ -3,7 +3,7 @@
 use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
 use crate::{Json, time};
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::identity::{ConversationId, Generation, UserId};
+use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::message::Message;
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
@@ -33,6 +33,27 @@ fn success<T: Serialize>(rest: T) -> Json {
 #[must_use]
 pub fn refusal(refusal: &Refusal) -> Json {
     write(&shape::Refusal::from(refusal))
+}
+
+/// The answer to who is asking, with whether anyone may make an account: the page shows or hides its form by it.
+#[must_use]
+pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -> Json {
+    #[derive(Serialize)]
+    struct Told<T: Serialize> {
+        #[serde(flatten)]
+        rest: T,
+        registration: &'static str,
+    }
+    #[derive(Serialize)]
+    struct Session<'a> {
+        success: bool,
+        user: User<'a>,
+    }
+    let registration = if is_registration_open { "open" } else { "closed" };
+    match result {
+        Ok(user) => write(&Told { rest: Session { success: true, user: User::from(user) }, registration }),
+        Err(refusal) => write(&Told { rest: shape::Refusal::from(refusal), registration }),
+    }
 }
 
 /// A reply, the same over a socket's acknowledgement and over HTTP. `store` is the generation of the store that it was read from.

@@ -140,7 +140,7 @@ export const OPEN = {
 export const LOCAL = { ...OPEN, AUTH: "local", LIMIT_LOGINS: "0" }
 
 /** The host application's key. */
-export const SERVER_KEY = "the-key-of-the-host-application"
+export const SERVER_KEY = "the-key-of-the-host-application-of-32-bytes"
 
 /** The least a token's secret may have. */
 export const JWT_SECRET = "a secret of two and thirty bytes"

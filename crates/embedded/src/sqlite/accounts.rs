@@ -8,11 +8,16 @@ use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::text::{search_key, username_key};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Account, Accounts, StoreError, Stored};
-use rusqlite::{OptionalExtension as _, params};
+use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, Stored};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::net::IpAddr;
 
 /// How many expired sessions go with each new one. More than one, so that they grow fewer.
 const EXPIRED_AT_ONCE: i64 = 16;
+/// The most networks that are remembered of an account; the one that signed in longest ago goes.
+const NETWORKS_AT_MOST: i64 = 16;
+/// How long they are remembered, in milliseconds: no shorter than the use cases ask for.
+const NETWORKS_FOR: i64 = 30 * 24 * 3_600 * 1_000;
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -47,23 +52,47 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn open_session(&self, digest: &str, user: &UserId, at: Timestamp, expires: Timestamp) -> Stored<()> {
-        let (digest, user) = (digest.to_owned(), user.clone());
+    async fn account_of(&self, user: &UserId) -> Stored<Option<(String, Account)>> {
+        let user = user.clone();
+        self.read(move |conn| {
+            conn.prepare_cached("SELECT a.username, a.password_hash FROM accounts a JOIN people p ON p.id = a.person WHERE p.user_id = ?1")?
+                .query_row([user.as_str()], |row| Ok((row.get(0)?, Account { user: user.clone(), password_hash: row.get(1)? })))
+                .optional()
+        })
+        .await
+    }
+
+    async fn knows_network(&self, username: &str, network: IpAddr, since: Timestamp) -> Stored<bool> {
+        let (key, exact) = (username_key(username), exact_key(username));
+        self.read(move |conn| {
+            conn.prepare_cached(
+                "SELECT 1 FROM account_networks
+                 WHERE person = (SELECT person FROM accounts WHERE name_folded IN (?1, ?2) ORDER BY name_folded LIMIT 1)
+                     AND network = ?3 AND last_at >= ?4",
+            )?
+            .exists(params![key, exact, network.to_string(), since.0])
+        })
+        .await
+    }
+
+    async fn open_session(&self, session: NewSession) -> Stored<Vec<String>> {
         let opened = self.write(move |batch| {
             let conn = batch.conn;
-            let Some(person) = person_row(conn, &user)? else { return Ok(false) };
+            let NewSession { digest, user, at, expires, network, most } = &session;
+            let Some(person) = person_row(conn, user)? else { return Ok(None) };
             conn.prepare_cached(
                 "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?
             .execute(params![at.0, EXPIRED_AT_ONCE])?;
             conn.prepare_cached("INSERT INTO sessions (digest, person, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![digest, person, at.0, expires.0])?;
-            Ok(true)
+            if let Some(network) = network {
+                remember_network(conn, person, *network, *at)?;
+            }
+            if *most == 0 { Ok(Some(Vec::new())) } else { end_oldest(conn, person, *most, digest).map(Some) }
         });
-        if opened.answer().await? {
-            return Ok(());
-        }
-        Err(StoreError::Internal("a session is to be opened for someone who is not in the directory".into()))
+        let ended = opened.answer().await?;
+        ended.ok_or_else(|| StoreError::Internal("a session is to be opened for someone who is not in the directory".into()))
     }
 
     async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>> {
@@ -94,4 +123,77 @@ impl Accounts for SqliteStore {
         });
         ended.answer().await
     }
+
+    async fn sessions_of(&self, user: &UserId) -> Stored<Vec<String>> {
+        let user = user.clone();
+        self.read(move |conn| {
+            let sql = "SELECT s.digest FROM sessions s JOIN people p ON p.id = s.person WHERE p.user_id = ?1";
+            conn.prepare_cached(sql)?.query_map([user.as_str()], |row| row.get(0))?.collect()
+        })
+        .await
+    }
+
+    async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>> {
+        let user = user.clone();
+        let ended = self.write(move |batch| {
+            let Some(person) = person_row(batch.conn, &user)? else { return Ok(Vec::new()) };
+            end_all(batch.conn, person, None)
+        });
+        ended.answer().await
+    }
+
+    async fn set_password(&self, user: &UserId, password_hash: &str, except: Option<&str>) -> Stored<Vec<String>> {
+        let (user, hash, except) = (user.clone(), password_hash.to_owned(), except.map(str::to_owned));
+        let written = self.write(move |batch| {
+            let conn = batch.conn;
+            let Some(person) = person_row(conn, &user)? else { return Ok(None) };
+            let changed =
+                conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?.execute(params![person, hash])?;
+            if changed == 0 {
+                return Ok(None);
+            }
+            conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?.execute([person])?;
+            end_all(conn, person, except.as_deref()).map(Some)
+        });
+        written.answer().await?.ok_or_else(|| StoreError::Internal("a password is to be set for someone without an account".into()))
+    }
+}
+
+/// Ends all sessions of somebody but one; answers with their digests.
+fn end_all(conn: &Connection, person: i64, except: Option<&str>) -> rusqlite::Result<Vec<String>> {
+    conn.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 RETURNING digest")?
+        .query_map(params![person, except], |row| row.get(0))?
+        .collect()
+}
+
+/// Ends the oldest sessions of somebody past `most`. The newest stays, whatever the clock said when the others began.
+fn end_oldest(conn: &Connection, person: i64, most: usize, newest: &str) -> rusqlite::Result<Vec<String>> {
+    let kept = i64::try_from(most - 1).unwrap_or(i64::MAX);
+    conn.prepare_cached(
+        "DELETE FROM sessions WHERE digest IN (
+             SELECT digest FROM sessions WHERE person = ?1 AND digest <> ?2 ORDER BY created_at DESC, digest LIMIT -1 OFFSET ?3)
+         RETURNING digest",
+    )?
+    .query_map(params![person, newest, kept], |row| row.get(0))?
+    .collect()
+}
+
+/// Remembers a network that signed in. A few that are too old go with each, whoever's they are.
+fn remember_network(conn: &Connection, person: i64, network: IpAddr, at: Timestamp) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO account_networks (person, network, last_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (person, network) DO UPDATE SET last_at = max(last_at, excluded.last_at)",
+    )?
+    .execute(params![person, network.to_string(), at.0])?;
+    conn.prepare_cached(
+        "DELETE FROM account_networks WHERE (person, network) IN (
+             SELECT person, network FROM account_networks WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
+    )?
+    .execute(params![at.0.saturating_sub(NETWORKS_FOR), EXPIRED_AT_ONCE])?;
+    conn.prepare_cached(
+        "DELETE FROM account_networks WHERE person = ?1 AND network IN (
+             SELECT network FROM account_networks WHERE person = ?1 ORDER BY last_at DESC LIMIT -1 OFFSET ?2)",
+    )?
+    .execute(params![person, NETWORKS_AT_MOST])?;
+    Ok(())
 }

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 impl Directory for SqliteStore {
     async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
         let user = user.clone();
-        self.read(move |conn| Ok(find(conn, &user)?.map(|(person, _)| person))).await
+        self.read(move |conn| Ok(find(conn, &user)?.map(|held| held.person))).await
     }
 
     async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
@@ -36,27 +36,11 @@ impl Directory for SqliteStore {
     }
 
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
-        // Nearly always nothing is new, and then the writer need not hear of it.
-        let asked = profile.clone();
-        let known = self.read(move |conn| find(conn, &asked.id)).await?;
-        if let Some((person, held)) = known
-            && !is_news(&profile, source, &person, held)
-        {
-            return Ok((person, false));
-        }
-        let written = self.write(move |batch| {
-            let conn = batch.conn;
-            let before = find(conn, &profile.id)?;
-            if let Some((person, held)) = &before
-                && !is_news(&profile, source, person, *held)
-            {
-                return Ok(Some((person.clone(), false)));
-            }
-            write_profile(conn, &profile, source, at)?;
-            let changed = before.is_none_or(|(person, _)| person.profile != profile);
-            Ok(find(conn, &profile.id)?.map(|(person, _)| (person, changed)))
-        });
-        written.answer().await?.ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
+        self.remember_as(Word { profile, source, issued_at: None }, at).await
+    }
+
+    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)> {
+        self.remember_as(Word { profile, source: ProfileSource::Claims, issued_at: Some(issued_at) }, at).await
     }
 
     async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>> {
@@ -109,18 +93,74 @@ impl Directory for SqliteStore {
     }
 }
 
-/// Whether a profile from this source would change anything, if only who wrote it.
-fn is_news(profile: &Profile, source: ProfileSource, person: &Person, held: ProfileSource) -> bool {
-    source != ProfileSource::Nobody && source >= held && (source > held || *profile != person.profile)
+/// What somebody says of a person, and who.
+#[derive(Clone)]
+struct Word {
+    profile: Profile,
+    source: ProfileSource,
+    /// When the token was issued that says it.
+    issued_at: Option<Timestamp>,
+}
+
+impl Word {
+    /// Whether it would change anything, if only who wrote it.
+    fn is_news(&self, held: &Held) -> bool {
+        // A word without a time is the newest; of two claims that have one, the later.
+        let is_newer = self.issued_at.is_none() || held.source < self.source || self.issued_at > held.claims_at;
+        self.source != ProfileSource::Nobody
+            && self.source >= held.source
+            && (self.source > held.source || self.profile != held.person.profile)
+            && is_newer
+    }
+}
+
+/// A person as the store has them.
+struct Held {
+    person: Person,
+    source: ProfileSource,
+    claims_at: Option<Timestamp>,
+}
+
+impl SqliteStore {
+    async fn remember_as(&self, word: Word, at: Timestamp) -> Stored<(Person, bool)> {
+        // Nearly always nothing is new, and then the writer need not hear of it.
+        let asked = word.profile.id.clone();
+        let known = self.read(move |conn| find(conn, &asked)).await?;
+        if let Some(held) = known
+            && !word.is_news(&held)
+        {
+            return Ok((held.person, false));
+        }
+        let written = self.write(move |batch| {
+            let conn = batch.conn;
+            let before = find(conn, &word.profile.id)?;
+            if let Some(held) = &before
+                && !word.is_news(held)
+            {
+                return Ok(Some((held.person.clone(), false)));
+            }
+            write_profile(conn, &word.profile, word.source, word.issued_at, at)?;
+            let changed = before.is_none_or(|held| held.person.profile != word.profile);
+            Ok(find(conn, &word.profile.id)?.map(|held| (held.person, changed)))
+        });
+        written.answer().await?.ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
+    }
 }
 
 /// Writes a profile, whatever is there.
-pub(super) fn write_profile(conn: &Connection, profile: &Profile, source: ProfileSource, at: Timestamp) -> rusqlite::Result<()> {
+fn write_profile(
+    conn: &Connection,
+    profile: &Profile,
+    source: ProfileSource,
+    issued_at: Option<Timestamp>,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
     conn.prepare_cached(
-        "INSERT INTO people (user_id, user_folded, name, name_folded, avatar_url, source, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO people (user_id, user_folded, name, name_folded, avatar_url, source, created_at, claims_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (user_id) DO UPDATE SET
-             name = excluded.name, name_folded = excluded.name_folded, avatar_url = excluded.avatar_url, source = excluded.source",
+             name = excluded.name, name_folded = excluded.name_folded, avatar_url = excluded.avatar_url, source = excluded.source,
+             claims_at = excluded.claims_at",
     )?
     .execute(params![
         profile.id.as_str(),
@@ -129,27 +169,33 @@ pub(super) fn write_profile(conn: &Connection, profile: &Profile, source: Profil
         search_key(&profile.name),
         profile.avatar_url.as_deref(),
         source_to_db(source),
-        at.0
+        at.0,
+        issued_at.map(|issued_at| issued_at.0)
     ])?;
     Ok(())
 }
 
-fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<(Person, ProfileSource)>> {
+fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Held>> {
     conn.prepare_cached(
-        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source FROM people WHERE user_id = ?1",
+        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at
+         FROM people WHERE user_id = ?1",
     )?
-    .query_row([user.as_str()], person)
+    .query_row([user.as_str()], held)
     .optional()
 }
 
-fn person(row: &Row<'_>) -> rusqlite::Result<(Person, ProfileSource)> {
+fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
     let chosen = Chosen {
         status: manual_from_db(row.get(3)?),
         text: row.get_ref(4)?.as_str_or_null()?.map(Into::into),
         until: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     };
     let last_seen = row.get::<_, Option<i64>>(6)?.map(Timestamp);
-    Ok((Person { profile: profile(row, 0)?, chosen, last_seen }, source_from_db(row.get(7)?)))
+    Ok(Held {
+        person: Person { profile: profile(row, 0)?, chosen, last_seen },
+        source: source_from_db(row.get(7)?),
+        claims_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+    })
 }
 
 /// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included. Whoever has an account is found by its user
@@ -177,7 +223,7 @@ fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usiz
 
 /// Makes a profile where there is none and takes over an older one, for a new account.
 pub(super) fn profile_of_account(conn: &Connection, profile: &Profile, at: Timestamp) -> rusqlite::Result<Option<i64>> {
-    write_profile(conn, profile, ProfileSource::Claims, at)?;
+    write_profile(conn, profile, ProfileSource::Claims, None, at)?;
     person_row(conn, &profile.id)
 }
 

@@ -12,6 +12,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_told_marks.sql"),
     include_str!("../../migrations/0004_generation.sql"),
     include_str!("../../migrations/0005_search_keys.sql"),
+    include_str!("../../migrations/0006_sign_ins.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").

@@ -99,6 +99,13 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let typing = reader.value("limit-typing", values::number);
     let joins = reader.value("limit-joins", values::number);
     let logins = reader.value("limit-logins", values::number);
+    let conversations = reader.value("limit-conversations", values::number);
+    let max_sessions = reader.value("max-sessions", values::number);
+    let is_registration_open = reader.value("registration", |text| match text {
+        "open" => Ok(true),
+        "closed" => Ok(false),
+        _ => Err("open or closed".to_owned()),
+    });
     let limit_connections = reader.value("limit-connections", values::number);
     let max_payload = reader.value("max-payload", values::payload);
 
@@ -106,7 +113,8 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         check_open(&mut reader, identity, listen, is_open_on_purpose);
         check_jwt(&mut reader, identity, &jwt);
     }
-    advise(&mut reader, server_key.as_ref(), &trusted_proxies, presence_ttl, max_payload);
+    check_server_key(&mut reader, server_key.as_ref());
+    advise(&mut reader, &trusted_proxies, presence_ttl, max_payload);
 
     let whole = (|| {
         Some(Config {
@@ -124,7 +132,9 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             roster_limit: roster_limit?,
             log: log?,
             log_format: log_format?,
-            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins? },
+            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins?, conversations: conversations? },
+            max_sessions: usize::try_from(max_sessions?).unwrap_or(usize::MAX),
+            is_registration_open: is_registration_open?,
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
             max_payload: max_payload?,
             warnings: std::mem::take(&mut reader.warnings),
@@ -207,16 +217,19 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
     }
 }
 
-fn advise(
-    reader: &mut Reader,
-    server_key: Option<&Secret>,
-    trusted_proxies: &[IpNet],
-    presence_ttl: Option<Duration>,
-    max_payload: Option<usize>,
-) {
-    if server_key.is_some_and(|key| key.expose().len() < 16) {
-        reader.warn("SERVER_KEY has fewer than 16 characters and can be guessed.");
+/// Whoever has the key may write for everyone.
+fn check_server_key(reader: &mut Reader, server_key: Option<&Secret>) {
+    if let Some(key) = server_key.filter(|key| key.expose().len() < MIN_SERVER_KEY_BYTES) {
+        let source = reader.found("server-key").map_or_else(String::new, |found| found.source.to_string());
+        reader.problem(format!(
+            "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, since whoever guesses it may write for \
+             everyone. `openssl rand -base64 48` makes one.",
+            key.expose().len()
+        ));
     }
+}
+
+fn advise(reader: &mut Reader, trusted_proxies: &[IpNet], presence_ttl: Option<Duration>, max_payload: Option<usize>) {
     if trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
         reader.warn("TRUSTED_PROXIES trusts every address: any client can claim to be at any other.");
     }

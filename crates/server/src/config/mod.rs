@@ -23,6 +23,9 @@ use std::time::Duration;
 /// The shortest secret that HS256 may rest on: as long as what SHA-256 gives (RFC 7518, 3.2).
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
 
+/// The shortest server key: 256 bits, if it is random.
+pub const MIN_SERVER_KEY_BYTES: usize = 32;
+
 /// A text that no log shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -112,6 +115,10 @@ pub struct Config {
     pub jwt: JwtSettings,
     /// The host application's key.
     pub server_key: Option<Secret>,
+    /// Whether anyone may make an account.
+    pub is_registration_open: bool,
+    /// The most sessions of one account; 0 for no limit.
+    pub max_sessions: usize,
     /// Origins besides the server's own, as browsers write them (lower case, no port that the scheme implies).
     pub allowed_origins: Vec<String>,
     /// Whose word on a client's address is believed.

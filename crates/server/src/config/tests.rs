@@ -235,8 +235,25 @@ fn settings_without_effect_are_told() {
 }
 
 #[test]
+fn h8_a_server_key_that_can_be_guessed_stops_the_start() {
+    let sentence = refusal(&["--server-key", "a-short-key"]);
+    assert!(sentence.contains("SERVER_KEY") && sentence.contains("11 bytes") && sentence.contains("openssl rand"), "{sentence}");
+    assert!(!sentence.contains("a-short-key"), "{sentence}");
+    assert!(World::new().read(&["--server-key", SECRET]).is_ok());
+    assert!(refusal(&["--server-key", &SECRET[1..]]).contains("31 bytes"));
+}
+
+#[test]
+fn registration_and_sessions_are_settings() {
+    let config = World::new().read(&[]).unwrap();
+    assert!(config.is_registration_open && config.max_sessions == 20 && config.quotas.conversations == 20);
+    let config = World::new().read(&["--registration", "closed", "--max-sessions", "0", "--limit-conversations", "0"]).unwrap();
+    assert!(!config.is_registration_open && config.max_sessions == 0 && config.quotas.conversations == 0);
+    assert!(refusal(&["--registration", "shut"]).contains("open or closed"));
+}
+
+#[test]
 fn settings_that_invite_trouble_are_told() {
-    assert!(warnings(&["--server-key", "tiny"]).contains("SERVER_KEY"));
     assert!(warnings(&["--trusted-proxies", "0.0.0.0/0"]).contains("TRUSTED_PROXIES"));
     assert!(warnings(&["--presence-ttl", "10s"]).contains("PRESENCE_TTL"));
     assert!(warnings(&["--max-payload", "2048"]).contains("MAX_PAYLOAD"));

@@ -1,35 +1,41 @@
 //! Local accounts: `/api/auth/*`, which are not there in other modes.
 
-use super::answer::{Answered, Asked, answer, handle, json, nobody, refused, run};
+use super::answer::{Answered, Asked, answer, handle, json, nobody, refused, refused_with, run};
 use super::openapi::{self as docs};
 use super::{Site, Tls, nothing_here};
 use crate::auth::SESSION_COOKIE;
+use crate::headers::bearer;
 use ::http::{HeaderValue, StatusCode, header};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, patch, post};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::{Caller, Command, Refusal, Reply, command::Who};
-use lamplight_wire::{body, encode};
+use lamplight_usecases::{Caller, Code, Command, Refusal, Reply, command::Who};
+use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
 /// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is sent and by which method.
 pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
     if identity != Identity::Local {
-        return Router::new().route("/api/auth/{*rest}", any(nothing_here));
+        return Router::new().route("/api/auth/{*rest}", any(nothing_here)).route("/api/account", any(nothing_here));
     }
     Router::new()
         .route("/api/auth/register", post(register))
         .route("/api/auth/login", post(login))
         .route("/api/auth/logout", post(logout))
+        .route("/api/auth/logout-all", post(logout_all))
+        .route("/api/auth/password", post(change_password))
         .route("/api/auth/session", get(session))
+        .route("/api/account", patch(update_account))
 }
 
-/// Makes an account and signs in.
-#[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register,
-    responses((status = 201, description = "Signed in; the cookie is set", body = docs::SignedInAnswer), docs::Refusals))]
+/// Makes an account and signs in. With the server key it makes one for somebody else, `REGISTRATION=closed` or not, and answers
+/// with the user alone.
+#[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register, security((), ("serverKey" = [])),
+    responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` alone", body = docs::SignedInAnswer),
+        docs::Refusals))]
 pub(crate) async fn register(State(site): State<Arc<Site>>, request: Request) -> Response {
     let tls = tls(&request);
     let result = sign_in(&site, request, |asked| {
@@ -40,7 +46,7 @@ pub(crate) async fn register(State(site): State<Arc<Site>>, request: Request) ->
 }
 
 /// Signs in.
-#[utoipa::path(post, path = "/api/auth/login", tag = "accounts", request_body = body::Login,
+#[utoipa::path(post, path = "/api/auth/login", tag = "accounts", request_body = body::Login, security(()),
     responses((status = 200, description = "Signed in; the cookie is set", body = docs::SignedInAnswer), docs::Refusals))]
 pub(crate) async fn login(State(site): State<Arc<Site>>, request: Request) -> Response {
     let tls = tls(&request);
@@ -59,8 +65,25 @@ pub(crate) async fn logout(State(site): State<Arc<Site>>, request: Request) -> R
     // A page that says whose it is may have been refused because the cookie is somebody else's by now.
     let may_be_stale = !request.headers().contains_key("x-user-id");
     let result = run(&site, request, nobody, |_| Ok(Command::Logout)).await;
-    let is_stale = matches!(&result, Err(Refusal { code: lamplight_usecases::Code::Unauthenticated, .. }));
-    let over = result.is_ok() || may_be_stale && is_stale;
+    out(result, may_be_stale, tls)
+}
+
+/// Ends every session of the account, this one too: sign out everywhere.
+#[utoipa::path(post, path = "/api/auth/logout-all", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "Signed out everywhere; the cookie is gone", body = docs::Done), docs::Refusals))]
+pub(crate) async fn logout_all(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let tls = tls(&request);
+    out(run(&site, request, nobody, |_| Ok(Command::LogoutAll)).await, false, tls)
+}
+
+/// The answer to signing out. The cookie goes wherever the session is over.
+fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Response {
+    let over = match &result {
+        Ok(_) => true,
+        Err(refusal) if refusal.code == Code::Unauthenticated => may_be_stale,
+        // The store could not write it, and the session is over all the same.
+        Err(refusal) => matches!(refusal.code, Code::Unavailable | Code::Internal),
+    };
     let mut response = answer(result);
     if over && let Ok(cookie) = HeaderValue::from_str(&cookie("", 0, tls)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -68,21 +91,48 @@ pub(crate) async fn logout(State(site): State<Arc<Site>>, request: Request) -> R
     response
 }
 
-/// Who am I?
+/// Replaces the password. Every other session of the account ends; a wrong `current` is `forbidden` and counts as a guess.
+#[utoipa::path(post, path = "/api/auth/password", tag = "accounts", request_body = body::ChangePassword,
+    security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "Changed", body = docs::Done), docs::Refusals))]
+pub(crate) async fn change_password(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let result = run(&site, request, nobody, |asked| {
+        let body::ChangePassword { current, next } = asked.body()?;
+        Ok(Command::ChangePassword { current, next })
+    });
+    answer(result.await)
+}
+
+/// Changes the name or the picture of one's own account.
+#[utoipa::path(patch, path = "/api/account", tag = "accounts", request_body = body::UpdateAccount,
+    security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
+pub(crate) async fn update_account(State(site): State<Arc<Site>>, request: Request) -> Response {
+    answer(run(&site, request, nobody, |asked| decode::update_account(&asked.body()?)).await)
+}
+
+/// Who am I? Besides the user, or the refusal where nobody is signed in, it says whether anyone may make an account.
 #[utoipa::path(get, path = "/api/auth/session", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "The user of the session", body = docs::UserAnswer), docs::Refusals))]
+    responses((status = 200, description = "The user of the session", body = docs::SessionAnswer), docs::Refusals))]
 pub(crate) async fn session(State(site): State<Arc<Site>>, request: Request) -> Response {
-    answer(run(&site, request, nobody, |_| Ok(Command::WhoAmI)).await)
+    let is_open = site.handler.is_registration_open();
+    match run(&site, request, nobody, |_| Ok(Command::WhoAmI)).await {
+        Ok(Answered { reply: Reply::User(user), .. }) => json(StatusCode::OK, encode::session(Ok(&user), is_open)),
+        Err(refusal) if refusal.code == Code::Unauthenticated => refused_with(&refusal, encode::session(Err(&refusal), is_open)),
+        other => answer(other),
+    }
 }
 
 fn tls(request: &Request) -> bool {
     request.extensions().get::<Tls>().is_some_and(|tls| tls.0)
 }
 
-/// Signing in asks for nothing that was proved before: a stale token must not stand in the way.
+/// Signing in asks for nothing that was proved before: a stale token must not stand in the way. Only the server key counts.
 async fn sign_in(site: &Site, request: Request, command: impl FnOnce(&Asked) -> Result<Command, Refusal>) -> Result<Answered, Refusal> {
     let asked = Asked::read(site, request).await?;
-    let caller = Caller { who: Who::Nobody, session: None, address: Some(asked.address), credential: None };
+    let is_host = bearer(&asked.headers).is_some_and(|key| site.gate.proves_host(key, asked.address) == Ok(true));
+    let who = if is_host { Who::Host } else { Who::Nobody };
+    let caller = Caller { who, session: None, address: Some(asked.address), credential: None };
     handle(site, &caller, command(&asked)?).await
 }
 

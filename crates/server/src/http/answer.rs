@@ -16,8 +16,8 @@ use lamplight_wire::{body, decode, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The one write that needs no body.
-const SIGN_OUT: &str = "/api/auth/logout";
+/// The writes that need no body.
+const SIGN_OUT: [&str; 2] = ["/api/auth/logout", "/api/auth/logout-all"];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -26,9 +26,14 @@ pub(super) fn json(status: StatusCode, text: String) -> Response {
 }
 
 pub(super) fn refused(refusal: &Refusal) -> Response {
+    refused_with(refusal, encode::refusal(refusal))
+}
+
+/// A refusal whose body says more than that.
+pub(super) fn refused_with(refusal: &Refusal, body: String) -> Response {
     crate::metrics::refused(refusal.code.as_str());
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, encode::refusal(refusal));
+    let mut response = json(status, body);
     if let Some(wait) = refusal.retry_after {
         // Whole seconds, and never a second too few.
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
@@ -89,7 +94,7 @@ impl Asked {
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out has nothing to say: where there is no body, what kind it is does not matter. (The check of origins stands before this.)
-        let says_nothing = bytes.is_empty() && kind.is_none() && parts.uri.path() == SIGN_OUT;
+        let says_nothing = bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
         if !says_nothing && (!bytes.is_empty() || !reads) {
             // A page of another site can send a form or plain text without asking first, but not JSON.
             let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
@@ -109,15 +114,20 @@ impl Asked {
     }
 
     /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says` reads it.
-    pub(super) async fn caller(&self, site: &Site, body_says: fn(body::OpenIdentity) -> Option<LooseId>) -> Result<Caller, Refusal> {
-        let Proved { who, credential, .. } = site.gate.request(&self.headers, self.address).await?;
+    /// Besides, why the server key was not looked for in what came, if it was not.
+    async fn caller(
+        &self,
+        site: &Site,
+        body_says: fn(body::OpenIdentity) -> Option<LooseId>,
+    ) -> Result<(Caller, Option<Refusal>), Refusal> {
+        let Proved { who, credential, not_compared, .. } = site.gate.request(&self.headers, self.address).await?;
         let who = match who {
             Who::Nobody if site.handler.identity() == Identity::Open => self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed),
             who => who,
         };
         // An id that is none names no socket, and a message is not refused for that.
         let session = headers::id(&self.headers, "x-socket-id").ok().flatten().and_then(|id| SessionId::parse(&id).ok());
-        Ok(Caller { who, session, address: Some(self.address), credential })
+        Ok((Caller { who, session, address: Some(self.address), credential }, not_compared))
     }
 
     fn claimed(&self, body_says: fn(body::OpenIdentity) -> Option<LooseId>) -> Result<Option<UserId>, Refusal> {
@@ -149,15 +159,21 @@ pub(super) async fn run(
     command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
 ) -> Result<Answered, Refusal> {
     let asked = Asked::read(site, request).await?;
-    let caller = asked.caller(site, body_says).await?;
+    let (caller, not_compared) = asked.caller(site, body_says).await?;
     let is_open = site.handler.identity() == Identity::Open;
     let command = command(&asked).map_err(|refusal| {
         // Who is not known is told so first. In `open` it may be the body that says who it is, which could not be read.
         let must_be_known = !is_open && caller.who == Who::Nobody;
         if must_be_known { Refusal::unauthenticated() } else { refusal }
     })?;
+    let is_for_host = matches!(command, Command::PutProfile(_) | Command::PutConversation { .. });
     let answered = handle(site, &caller, command).await;
-    answered.map_err(|refusal| if is_open && refusal.code == Code::Unauthenticated { nameless() } else { refusal })
+    answered.map_err(|refusal| match not_compared {
+        // It may have been the right key.
+        Some(not_compared) if is_open && refusal.code == Code::Unauthenticated => not_compared,
+        None if is_open && refusal.code == Code::Unauthenticated && !is_for_host => nameless(),
+        _ => refusal,
+    })
 }
 
 /// Nobody can sign in where everyone is believed: what is missing is a name.

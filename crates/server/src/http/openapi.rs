@@ -99,6 +99,13 @@ answers! {
         /// The profile.
         user: shape::User<'static>,
     }
+    /// Who is signed in.
+    SessionAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+        /// `open` where anyone may make an account, else `closed`. A 401 says it too.
+        registration: String,
+    }
     /// A session of a local account.
     SignedInAnswer {
         /// The profile.
@@ -159,6 +166,9 @@ pub(crate) enum Refusals {
         super::accounts::register,
         super::accounts::login,
         super::accounts::logout,
+        super::accounts::logout_all,
+        super::accounts::change_password,
+        super::accounts::update_account,
         super::accounts::session,
     ),
     components(schemas(body::SendMessage)),
@@ -202,11 +212,11 @@ impl Modify for Callers {
             let reads = item.get.iter_mut().map(|operation| (operation, true));
             let writes = item.post.iter_mut().map(|operation| (operation, false));
             for (operation, is_read) in reads.chain(writes) {
-                if path.starts_with("/api/auth/") {
+                if path.starts_with("/api/auth/") || path == "/api/account" {
                     continue;
                 }
                 let parameters = operation.parameters.get_or_insert_default();
-                let what = "With `AUTH=open`: who asks. In other modes a check: a request that names somebody else than its token proves is \
+                let what = "Percent-encoded UTF-8. With `AUTH=open`: who asks. In other modes a check: a request that names somebody else than its token proves is \
                             `unauthenticated`.";
                 parameters.push(said("X-User-Id", ParameterIn::Header, what));
                 if is_read {

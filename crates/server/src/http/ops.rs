@@ -3,7 +3,7 @@
 use super::answer::{json, refused};
 use super::{Site, openapi};
 use crate::headers::bearer;
-use crate::origin::names_loopback;
+use crate::origin::{client_address, names_loopback};
 use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
@@ -34,9 +34,15 @@ pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): Co
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     // A page whose name was pointed at this machine is not this machine either.
     let here = peer.ip().to_canonical().is_loopback() && !forwarded && names_loopback(&headers);
-    let keyed = bearer(&headers).is_some_and(|key| site.gate.is_server_key(key));
-    if !here && !keyed {
-        return refused(&Refusal::new(Code::Unauthenticated, "Metrics answer this machine, or the server key."));
+    let keyed = match bearer(&headers).filter(|_| !here) {
+        Some(key) => site.gate.proves_host(key, client_address(&headers, peer, &site.gate.proxies)),
+        None => Ok(false),
+    };
+    match keyed {
+        Ok(true) => {}
+        Ok(false) if here => {}
+        Ok(false) => return refused(&Refusal::new(Code::Unauthenticated, "Metrics answer this machine, or the server key.")),
+        Err(refusal) => return refused(&refusal),
     }
     site.ready.gauges().set();
     site.metrics.run_upkeep();

@@ -6,7 +6,7 @@ use lamplight_domain::identity::Profile;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{Account, Accounts as _};
-use lamplight_usecases::{Caller, Code, Command, Reply};
+use lamplight_usecases::{Caller, Code, Command, Reply, Settings};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,6 +23,15 @@ fn signed_in(answer: Answer) -> (String, String) {
         Reply::SignedIn { user, token, .. } => (user.id.to_string(), token),
         other => panic!("{other:?}"),
     }
+}
+
+/// The sessions that were told to be over: whose, and their digests.
+fn signed_out(house: &House) -> Vec<(String, String)> {
+    let told = house.events().into_iter().filter_map(|event| match event {
+        Event::SignedOut { user, credential } => Some((user.to_string(), credential.to_string())),
+        _ => None,
+    });
+    told.collect()
 }
 
 house_tests! {
@@ -147,5 +156,149 @@ house_tests! {
         assert!(house.handler.session(&digest).await.expect("an answer").is_some());
         house.clock.pass(Duration::from_secs(1));
         assert_eq!(house.handler.session(&digest).await.expect("an answer"), None);
+    }
+
+    async fn h12_the_twenty_first_session_ends_the_first_and_its_sockets() {
+        let house = House::new(Identity::Local);
+        let (id, first) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let mut tokens = vec![first];
+        for _ in 0..20 {
+            house.clock.pass(Duration::from_secs(1));
+            tokens.push(signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await).1);
+            house.clock.pass(Duration::from_secs(60));
+        }
+        let ended = signed_out(&house);
+        assert_eq!(ended, [(id, house.handler.digest(&tokens[0]))]);
+        for (n, token) in tokens.iter().enumerate() {
+            let session = house.handler.session(&house.handler.digest(token)).await.expect("an answer");
+            assert_eq!(session.is_some(), n > 0, "{n}");
+        }
+    }
+
+    async fn signing_out_everywhere_ends_every_session_of_ones_own() {
+        let house = House::new(Identity::Local);
+        let (id, one) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, two) = signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (_, other) = signed_in(house.ask(&nobody(), register("lin", "torvalds1")).await);
+        let caller = Caller { credential: Some(house.handler.digest(&one).into()), ..by_http(&id) };
+        house.ask(&caller, Command::LogoutAll).await.expect("out");
+        let mut expected = [one, two].map(|token| (id.clone(), house.handler.digest(&token)));
+        let mut ended = signed_out(&house);
+        expected.sort();
+        ended.sort();
+        assert_eq!(ended, expected);
+        assert!(house.handler.session(&house.handler.digest(&other)).await.expect("an answer").is_some());
+        assert_eq!(code(house.ask(&nobody(), Command::LogoutAll).await), Code::Unauthenticated);
+    }
+
+    async fn a_new_password_takes_the_old_one_and_ends_the_other_sessions() {
+        let house = House::new(Identity::Local);
+        let (id, mine) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await);
+        let caller = Caller { credential: Some(house.handler.digest(&mine).into()), ..by_http(&id) };
+        let change = |current: &str, next: &str| Command::ChangePassword { current: current.into(), next: next.into() };
+        assert_eq!(code(house.ask(&caller, change("lovelace1", "short")).await), Code::Invalid);
+        assert_eq!(code(house.ask(&caller, change("lovelace1", &"x".repeat(257))).await), Code::Invalid);
+        for wrong in ["babbage11", "", &"x".repeat(300)] {
+            assert_eq!(code(house.ask(&caller, change(wrong, "countess1")).await), Code::Forbidden);
+        }
+        assert!(signed_out(&house).is_empty());
+        house.ask(&caller, change("lovelace1", "countess1")).await.expect("changed");
+        assert_eq!(signed_out(&house), [(id.clone(), house.handler.digest(&other))]);
+        assert!(house.handler.session(&house.handler.digest(&mine)).await.expect("an answer").is_some(), "this one stays");
+        assert_eq!(code(house.ask(&nobody(), login("ada", "lovelace1")).await), Code::Unauthenticated);
+        signed_in(house.ask(&nobody(), login("ada", "countess1")).await);
+        assert_eq!(code(house.ask(&by_http("nobody"), change("lovelace1", "countess1")).await), Code::NotFound);
+        assert_eq!(code(house.ask(&nobody(), change("lovelace1", "countess1")).await), Code::Unauthenticated);
+    }
+
+    async fn guesses_at_the_current_password_count() {
+        let house = House::new(Identity::Local);
+        let from = Caller { address: Some("192.0.2.1".parse().expect("an address")), ..nobody() };
+        let (id, _) = signed_in(house.ask(&from, register("ada", "lovelace1")).await);
+        let caller = Caller { address: from.address, ..by_http(&id) };
+        let change = |current: &str| Command::ChangePassword { current: current.into(), next: "countess1".into() };
+        for _ in 0..10 {
+            assert_eq!(code(house.ask(&caller, change("a wrong guess")).await), Code::Forbidden);
+        }
+        assert_eq!(code(house.ask(&caller, change("lovelace1")).await), Code::RateLimited);
+        assert_eq!(code(house.ask(&from, login("ada", "lovelace1")).await), Code::RateLimited, "both ways count together");
+    }
+
+    async fn ones_own_name_and_picture_are_ones_own_to_change() {
+        let house = House::new(Identity::Local);
+        let (id, _) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let update = |name: Option<&str>, avatar_url: Option<Option<&str>>| Command::UpdateAccount {
+            name: name.map(Into::into),
+            avatar_url: avatar_url.map(|url| url.map(Into::into)),
+        };
+        let seen = async |command: Command| match house.ask(&by_http(&id), command).await.expect("changed") {
+            Reply::User(user) => (user.name.to_string(), user.avatar_url.map(|url| url.to_string())),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(seen(update(Some("Countess"), None)).await, ("Countess".into(), None));
+        assert_eq!(seen(update(None, Some(Some("/ada.png")))).await, ("Countess".into(), Some("/ada.png".into())));
+        assert_eq!(seen(update(Some("Ada"), None)).await, ("Ada".into(), Some("/ada.png".into())));
+        assert_eq!(seen(update(None, Some(None))).await, ("Ada".into(), None));
+        assert_eq!(&*house.name_of(&id).await, "Ada");
+        assert_eq!(seen(update(Some("Ada"), Some(None))).await, ("Ada".into(), None), "nothing new costs nothing");
+        assert_eq!(seen(update(Some("One more"), None)).await, ("One more".into(), None));
+        let too_often = house.ask(&by_http(&id), update(Some("Too many"), None)).await;
+        assert_eq!(code(too_often), Code::RateLimited);
+        assert_eq!(code(house.ask(&nobody(), update(Some("x"), None)).await), Code::Unauthenticated);
+        house.ask(&host(), Command::PutProfile(named(&id, "By the host"))).await.expect("written");
+        house.clock.pass(Duration::from_secs(60));
+        assert_eq!(code(house.ask(&by_http(&id), update(Some("By me"), None)).await), Code::Forbidden);
+    }
+
+    async fn h12_a_closed_server_takes_accounts_from_its_operator_alone() {
+        let house = House::with(Settings { is_registration_open: false, ..Settings::default() });
+        let refused = house.ask(&nobody(), register("ada", "lovelace1")).await.expect_err("closed");
+        assert_eq!(refused.code, Code::Forbidden);
+        let Ok(Reply::User(user)) = house.ask(&host(), register("ada", "lovelace1")).await else { panic!("made") };
+        assert!(house.events().is_empty(), "nobody is signed in by it");
+        assert_eq!(signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await).0, user.id.to_string());
+        assert_eq!(code(house.ask(&host(), register("ada", "lovelace1")).await), Code::Conflict);
+    }
+
+    async fn h11_signing_out_counts_at_once_though_the_store_takes_no_writes() {
+        let house = House::new(Identity::Local);
+        let (id, token) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (digest, kept) = (house.handler.digest(&token), house.handler.digest(&other));
+        let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
+        let shut = house.shut_for_writes();
+        assert_eq!(code(house.ask(&caller, Command::Logout).await), Code::Unavailable);
+        assert_eq!(house.handler.session(&digest).await.expect("an answer"), None, "it is over");
+        assert!(house.handler.session(&kept).await.expect("an answer").is_some());
+        assert_eq!(signed_out(&house), [(id.clone(), digest.clone())], "and its sockets are told");
+        assert_eq!(house.handler.held().ended, 1);
+        drop(shut);
+        house.handler.write_ended().await;
+        assert_eq!(house.handler.held().ended, 0);
+        assert_eq!(house.handler.session(&digest).await.expect("an answer"), None);
+        let house = house.restart().await;
+        assert_eq!(house.handler.session(&digest).await.expect("an answer"), None, "it was written");
+        assert!(house.handler.session(&kept).await.expect("an answer").is_some());
+    }
+
+    async fn h11_the_same_for_signing_out_everywhere() {
+        let house = House::new(Identity::Local);
+        let (id, token) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(house.ask(&nobody(), login("ada", "lovelace1")).await);
+        let digests = [token, other].map(|token| house.handler.digest(&token));
+        let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
+        let shut = house.shut_for_writes();
+        assert_eq!(code(house.ask(&caller, Command::LogoutAll).await), Code::Unavailable);
+        for digest in &digests {
+            assert_eq!(house.handler.session(digest).await.expect("an answer"), None);
+        }
+        assert_eq!(signed_out(&house).len(), 2);
+        drop(shut);
+        house.handler.write_ended().await;
+        let house = house.restart().await;
+        for digest in &digests {
+            assert_eq!(house.handler.session(digest).await.expect("an answer"), None);
+        }
     }
 }

@@ -17,6 +17,14 @@ fn guess(username: &str) -> Command {
     Command::Login { username: username.into(), password: "a guess or two".into() }
 }
 
+fn register(username: &str) -> Command {
+    Command::Register { username: username.into(), password: "a good password".into(), name: None }
+}
+
+fn login(username: &str) -> Command {
+    Command::Login { username: username.into(), password: "a good password".into() }
+}
+
 fn too_often(answer: Answer) -> Duration {
     let refusal: Refusal = answer.expect_err("a refusal");
     assert_eq!(refusal.code, Code::RateLimited);
@@ -74,8 +82,7 @@ house_tests! {
 
     async fn an_account_has_one_limit_in_every_spelling_that_opens_it() {
         let house = House::new(Identity::Local);
-        let register = Command::Register { username: "sissi".into(), password: "a good password".into(), name: None };
-        house.ask(&nobody(), register).await.expect("registered");
+        house.ask(&nobody(), register("sissi")).await.expect("registered");
         // Each of these is that account: the long s and the capitals fold to the same name.
         let spellings = ["sissi", "SISSI", "Sissi", "\u{17f}issi", "si\u{17f}si", "sis\u{17f}i", "\u{17f}i\u{17f}\u{17f}i"];
         for n in 0..10 {
@@ -87,20 +94,97 @@ house_tests! {
         }
     }
 
-    async fn guessing_at_one_account_is_limited_from_wherever_it_comes() {
-        let house = House::new(Identity::Local);
-        for n in 0..10 {
-            assert_eq!(code(house.ask(&from(&format!("192.0.2.{n}")), guess("Ada")).await), Code::Unauthenticated);
+    async fn h7_guessing_at_one_account_is_limited_by_network() {
+        for (networks, elsewhere) in [(["192.0.2.1", "192.0.2.200"], "192.0.3.1"), (["2001:db8::1", "2001:db8::ffff:1"], "2001:db8:0:1::1")] {
+            let house = House::new(Identity::Local);
+            for n in 0..10 {
+                assert_eq!(code(house.ask(&from(networks[n % 2]), guess("Ada")).await), Code::Unauthenticated);
+            }
+            let wait = too_often(house.ask(&from(networks[0]), guess(" aDA ")).await);
+            assert!(wait <= Duration::from_secs(6));
+            assert_eq!(code(house.ask(&from(networks[0]), guess("grace")).await), Code::Unauthenticated);
+            assert_eq!(code(house.ask(&from(elsewhere), guess("ada")).await), Code::Unauthenticated);
+            house.clock.pass(wait);
+            assert_eq!(code(house.ask(&from(networks[0]), guess("ada")).await), Code::Unauthenticated);
         }
-        let wait = too_often(house.ask(&from("192.0.2.99"), guess(" aDA ")).await);
-        assert!(wait <= Duration::from_secs(6));
-        assert_eq!(code(house.ask(&from("192.0.2.99"), guess("grace")).await), Code::Unauthenticated);
-        house.clock.pass(wait);
-        assert_eq!(code(house.ask(&from("192.0.2.99"), guess("ada")).await), Code::Unauthenticated);
+    }
+
+    async fn h7_whatever_strangers_do_whoever_signed_in_from_there_gets_in() {
+        let house = House::new(Identity::Local);
+        let home = from("198.51.100.7");
+        house.ask(&home, register("ada")).await.expect("registered");
+        // All the guesses there are, from as many networks as it takes, for an hour.
+        for minute in 0..60 {
+            let mut refused = 0;
+            for n in 0..200 {
+                match code(house.ask(&from(&format!("203.0.{}.{minute}", n % 50)), guess("ada")).await) {
+                    Code::Unauthenticated => {}
+                    Code::RateLimited => refused += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(refused >= 80, "at most a hundred guesses a minute and what was saved up: {refused}");
+            house.ask(&home, login("ada")).await.expect("signed in");
+            house.ask(&from("198.51.100.200"), login("ada")).await.expect("the same network");
+            // A network that they have not been in before has to wait, as the strangers do.
+            too_often(house.ask(&from("198.18.0.1"), login("ada")).await);
+            house.clock.pass(Duration::from_secs(60));
+        }
+    }
+
+    async fn h7_a_network_is_known_for_thirty_days_after_it_signed_in_and_to_its_account_alone() {
+        let house = House::new(Identity::Local);
+        let home = from("198.51.100.7");
+        house.ask(&home, register("ada")).await.expect("registered");
+        house.ask(&from("198.18.0.1"), register("mallory")).await.expect("registered");
+        let siege = async || {
+            for n in 0..120 {
+                let _ = house.ask(&from(&format!("203.0.{n}.1")), guess("ada")).await;
+            }
+        };
+        house.clock.pass(Duration::from_secs(29 * 24 * 3_600));
+        siege().await;
+        house.ask(&home, login("ada")).await.expect("known, and known anew from now on");
+        too_often(house.ask(&from("198.18.0.1"), login("ada")).await);
+        house.clock.pass(Duration::from_secs(30 * 24 * 3_600 + 1));
+        siege().await;
+        too_often(house.ask(&home, login("ada")).await);
+    }
+
+    async fn h12_rotating_through_the_networks_of_one_site_is_limited() {
+        let house = House::new(Identity::Local);
+        let mut tried = 0;
+        for n in 0..300 {
+            let answer = house.ask(&from(&format!("2001:db8:7:{n:x}::1")), guess(&format!("user{n}"))).await;
+            tried += usize::from(code(answer) == Code::Unauthenticated);
+        }
+        assert_eq!(tried, 100);
+        assert_eq!(code(house.ask(&from("2001:db8:8::1"), guess("ada")).await), Code::Unauthenticated, "the next site is another");
+    }
+
+    async fn h12_twenty_conversations_a_minute_and_those_that_are_there_at_will() {
+        for identity in [Identity::Jwt, Identity::Open] {
+            let house = House::new(identity);
+            let (a, b) = (by_http("a"), by_http("b"));
+            for n in 0..20 {
+                house.open_with(&a, &format!("u{n}")).await;
+            }
+            for _ in 0..3 {
+                for n in 0..20 {
+                    house.open_with(&a, &format!("u{n}")).await;
+                }
+            }
+            let wait = too_often(house.ask(&a, Command::OpenConversation(user("stranger"))).await);
+            assert!(wait <= Duration::from_secs(3), "{wait:?}");
+            assert_eq!(house.conversation_changes().len(), 20, "told of once each");
+            house.open_with(&b, "a").await;
+            house.clock.pass(wait);
+            house.open_with(&a, "stranger").await;
+        }
     }
 
     async fn guessing_from_one_address_is_limited_whichever_account_it_is_at() {
-        for addresses in [["192.0.2.1"; 2], ["2001:db8::1", "2001:db8::ffff:1"], ["192.0.2.1", "::ffff:192.0.2.1"]] {
+        for addresses in [["192.0.2.1", "192.0.2.9"], ["2001:db8::1", "2001:db8::ffff:1"], ["192.0.2.1", "::ffff:192.0.2.1"]] {
             let house = House::new(Identity::Local);
             for n in 0..30 {
                 assert_eq!(code(house.ask(&from(addresses[0]), guess(&format!("user{n}"))).await), Code::Unauthenticated);
@@ -122,11 +206,17 @@ house_tests! {
             house.handler.refused_token(address).expect("counted");
         }
         assert_eq!(house.handler.refused_token(address).expect_err("too often").code, Code::RateLimited);
+        let wait = house.handler.may_try_token(address).expect_err("h8: not even a right one").retry_after.expect("how long to wait");
+        house.clock.pass(wait - Duration::from_millis(1));
+        assert!(house.handler.may_try_token(address).is_err());
+        house.clock.pass(Duration::from_millis(1));
+        house.handler.may_try_token(address).expect("the minute is over");
+        house.handler.refused_token(address).expect("counted anew");
         house.handler.refused_token("192.0.2.2".parse().expect("an address")).expect("another address");
     }
 
     async fn zero_turns_a_limit_off() {
-        let quotas = Quotas { sends: 0, typing: 0, joins: 0, logins: 0 };
+        let quotas = Quotas { sends: 0, typing: 0, joins: 0, logins: 0, conversations: 0 };
         let house = House::with(Settings { identity: Identity::Local, quotas, ..Settings::default() });
         for _ in 0..100 {
             assert_eq!(code(house.ask(&from("192.0.2.1"), guess("ada")).await), Code::Unauthenticated);

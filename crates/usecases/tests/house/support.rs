@@ -15,7 +15,7 @@ use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{
-    Audience, Clock, Directory, Fanout, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, StoreError, Stored,
+    Audience, Clock, Directory, Fanout, HashError, HashFor, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, StoreError, Stored,
 };
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
@@ -108,10 +108,10 @@ pub(crate) struct Plain {
 
 #[async_trait]
 impl Passwords for Plain {
-    async fn hash(&self, password: String) -> Stored<String> {
+    async fn hash(&self, password: String, _: HashFor) -> Result<String, HashError> {
         Ok(format!("hash of {password}"))
     }
-    async fn verify(&self, password: String, hash: Option<String>) -> Stored<bool> {
+    async fn verify(&self, password: String, hash: Option<String>, _: HashFor) -> Result<bool, HashError> {
         self.verified.fetch_add(1, Ordering::Relaxed);
         Ok(hash == Some(format!("hash of {password}")))
     }
@@ -165,6 +165,11 @@ impl Directory for Held {
     }
     async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
         let answer = self.store.remember(profile, source, at).await;
+        let_go(&self.remembering).await;
+        answer
+    }
+    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)> {
+        let answer = self.store.remember_claims(profile, issued_at, at).await;
         let_go(&self.remembering).await;
         answer
     }
@@ -239,6 +244,13 @@ impl House {
         let (settings, home, clock) = (self.settings, Arc::clone(&self.home), Arc::clone(&self.clock));
         drop(self);
         Self::open(settings, home, clock)
+    }
+
+    /// Until what is answered is dropped, no write is taken: somebody else holds the database's lock, as a backup may.
+    pub(crate) fn shut_for_writes(&self) -> rusqlite::Connection {
+        let conn = rusqlite::Connection::open(self.home.path().join("lamplight.db")).expect("a connection");
+        conn.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+        conn
     }
 
     pub(crate) async fn ask(&self, caller: &Caller, command: Command) -> Answer {

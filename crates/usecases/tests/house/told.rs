@@ -1,12 +1,14 @@
 //! What others are told of how far someone has got, and when they are not.
 
 use crate::support::*;
+use lamplight_domain::feed::Mode;
 use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::ProfileSource;
 use lamplight_usecases::{Caller, Command, Reply};
+use std::time::Duration;
 
 fn mark(place: &ConversationId, seq: u64) -> Command {
     Command::MarkRead { conversation: place.clone(), seq }
@@ -159,5 +161,53 @@ house_tests! {
         house.send(&a, &place, "there you are").await;
         house.ask(&b, mark(&place, 7)).await.expect("read");
         assert_eq!((own(&house, &b).await, asked(&house, &a, &place).await), ((7, 0), (6, 6)), "and hides again what comes after");
+    }
+
+    async fn h9_claims_of_one_second_do_not_take_turns() {
+        let house = House::new(Identity::Jwt);
+        let claims = async |name: &str, at: i64| {
+            house.handler.introduce(named("b", name), ProfileSource::Claims, Some(Timestamp(at))).await.expect("introduced");
+        };
+        for _ in 0..50 {
+            claims("Ben", 5_000).await;
+            claims("Benjamin", 5_000).await;
+        }
+        assert_eq!(&*house.name_of("b").await, "Ben");
+        // Nor after a start, when nothing is remembered but what is written.
+        let house = house.restart().await;
+        let claims = async |name: &str, at: i64| {
+            house.handler.introduce(named("b", name), ProfileSource::Claims, Some(Timestamp(at))).await.expect("introduced");
+        };
+        claims("Benjamin", 5_000).await;
+        claims("Benny", 4_000).await;
+        assert_eq!(&*house.name_of("b").await, "Ben");
+        claims("Benjamin", 6_000).await;
+        assert_eq!(&*house.name_of("b").await, "Benjamin");
+    }
+
+    async fn h9_names_that_change_all_the_time_are_told_at_a_bounded_rate() {
+        // By tokens with a time, by tokens without one, and by one's own word in `open`.
+        for (identity, has_time) in [(Identity::Jwt, true), (Identity::Jwt, false), (Identity::Open, false)] {
+            let house = House::new(identity);
+            house.ask(&host(), Command::PutConversation { conversation: conversation("7"), members: vec![user("a"), user("b")] }).await.expect("put");
+            let before = house.conversation_changes().len();
+            for n in 0..200 {
+                let name = format!("Ben {n}");
+                if identity == Identity::Open {
+                    let join = Command::Join { user: user("b"), mode: Mode::None, name: Some(name.as_str().into()), avatar_url: None };
+                    house.ask(&claimed("b", &format!("s{n}")), join).await.expect("joined");
+                } else {
+                    let at = has_time.then_some(Timestamp(1_000 * n));
+                    house.handler.introduce(named("b", &name), ProfileSource::Claims, at).await.expect("introduced");
+                }
+            }
+            assert_eq!(house.conversation_changes().len() - before, 5, "{identity:?} {has_time}");
+            // What was left out is taken by whoever comes with it once there is room.
+            house.clock.pass(Duration::from_secs(60));
+            if identity == Identity::Jwt {
+                house.handler.introduce(named("b", "Ben 199"), ProfileSource::Claims, has_time.then_some(Timestamp(199_000))).await.expect("told");
+                assert_eq!(&*house.name_of("b").await, "Ben 199");
+            }
+        }
     }
 }
