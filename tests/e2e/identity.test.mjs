@@ -118,7 +118,8 @@ describe("cookies", { concurrency: 4 }, () => {
       const headers = { "x-forwarded-proto": proto, "x-forwarded-for": "[2001:db8::1]:5" }
       return (await post(local, "/api/auth/register", body, { headers })).headers.get("set-cookie")
     }
-    for (const proto of ["https,http", "HTTPS", "https , https"]) assert.match(await signUp(proto), /; Secure/)
+    for (const proto of ["https,http", "HTTPS", "https , https"])
+      assert.match(await signUp(proto), /; Secure/)
     for (const proto of ["http", "http,https", ""]) assert.doesNotMatch(await signUp(proto), /; Secure/)
   })
 })

@@ -1,5 +1,6 @@
 //! Lamplight's binary, as a library so that tests can run it in process.
 
+pub mod account;
 pub mod auth;
 pub mod config;
 pub mod connections;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-use lamplight::{doctor, token};
+use lamplight::{account, doctor, token};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,6 +35,8 @@ enum Command {
     },
     /// Goes through what can be wrong, and says what to do.
     Doctor(doctor::Options),
+    /// Makes accounts on a server that takes no new ones by itself.
+    Account(account::Options),
     /// Mints a token for trials of AUTH=jwt.
     Token(token::Options),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve { settings } => serve(&settings),
         Command::Doctor(options) => run(doctor::run(options)),
+        Command::Account(options) => run(account::run(options)),
         Command::Token(options) => token::run(&options),
     }
 }

@@ -73,12 +73,12 @@ pub(crate) struct Bounds {
 
 /// GETs an http or https address, with these headers on top.
 pub(crate) async fn get(url: &Uri, headers: &[(&'static str, &str)], bounds: Bounds) -> Result<Answer, Trouble> {
-    bounded(bounds, request(Method::GET, url, headers, "", bounds.bytes)).await
+    bounded(bounds, request(Method::GET, url, headers, Bytes::new(), bounds.bytes)).await
 }
 
 /// POSTs a text to one.
-pub(crate) async fn post(url: &Uri, headers: &[(&'static str, &str)], body: &'static str, bounds: Bounds) -> Result<Answer, Trouble> {
-    bounded(bounds, request(Method::POST, url, headers, body, bounds.bytes)).await
+pub(crate) async fn post(url: &Uri, headers: &[(&'static str, &str)], body: impl Into<Bytes>, bounds: Bounds) -> Result<Answer, Trouble> {
+    bounded(bounds, request(Method::POST, url, headers, body.into(), bounds.bytes)).await
 }
 
 async fn bounded(bounds: Bounds, request: impl Future<Output = Result<Answer, Trouble>>) -> Result<Answer, Trouble> {
@@ -88,7 +88,7 @@ async fn bounded(bounds: Bounds, request: impl Future<Output = Result<Answer, Tr
     }
 }
 
-async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], body: &'static str, bytes: usize) -> Result<Answer, Trouble> {
+async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], body: Bytes, bytes: usize) -> Result<Answer, Trouble> {
     let other = |error: &dyn fmt::Display| Trouble::Other(error.to_string());
     let authority = url.authority().ok_or_else(|| Trouble::Other("the address has no host".to_owned()))?;
     let stream = connect(url).await?;
@@ -107,7 +107,7 @@ async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], bo
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).map_err(|error| other(&error))?;
+    let request = request.body(Full::new(body)).map_err(|error| other(&error))?;
     let response = sender.send_request(request).await.map_err(|error| other(&error))?;
     read(response, bytes).await
 }

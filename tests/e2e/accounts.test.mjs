@@ -1,0 +1,298 @@
+// Local accounts beyond signing in: passwords, sessions, names, who may make one; and what is limited.
+import assert from "node:assert/strict"
+import { spawn } from "node:child_process"
+import { after, describe, test } from "node:test"
+import { token } from "./support/jwt.mjs"
+import { crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
+import { BINARY, JWT, LOCAL, OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
+
+const local = await serve({ after }, { ...LOCAL, SERVER_KEY })
+const SESSION = "/api/auth/session"
+const PASSWORD = "a lamp in the window"
+
+const login = (server, { username }, password = PASSWORD, options) =>
+  post(server, "/api/auth/login", { username, password }, options)
+const change = (server, account, current, next, options) =>
+  post(server, "/api/auth/password", { current, next }, { token: account.token, ...options })
+const update = (server, account, body) =>
+  request(server, "PATCH", "/api/account", { body, token: account.token })
+const gone = (client) => client.sees("(disconnect)", (reason) => reason === "io server disconnect")
+
+describe("one's own account", { concurrency: 4 }, () => {
+  test("a new password ends every other session, and a wrong current one is forbidden", async (t) => {
+    const { enter } = crowd(t, local)
+    const asha = await register(local)
+    const phone = { ...asha, token: (await login(local, asha)).body.token }
+    const [here, there] = [await enter(asha), await enter(phone)]
+    const wrong = await change(local, asha, "not this one", "another lamp")
+    assert.equal(wrong.status, 403)
+    assert.equal(wrong.body.code, "forbidden")
+    assert.equal((await change(local, asha, PASSWORD, "short")).body.code, "invalid")
+    assert.equal(
+      (await post(local, "/api/auth/password", { current: PASSWORD }, { token: asha.token })).status,
+      400,
+    )
+    assert.equal(
+      (await post(local, "/api/auth/password", { current: PASSWORD, next: "another lamp" })).status,
+      401,
+    )
+    assert.equal((await get(local, SESSION, { token: phone.token })).status, 200)
+    assert.deepEqual((await change(local, asha, PASSWORD, "another lamp")).body, { success: true })
+    await gone(there)
+    assert.equal((await get(local, SESSION, { token: phone.token })).status, 401)
+    assert.equal((await get(local, SESSION, { token: asha.token })).status, 200)
+    await here.must("user_activity")
+    assert.equal((await login(local, asha)).status, 401)
+    assert.equal((await login(local, asha, "another lamp")).status, 200)
+  })
+
+  test("signing out everywhere ends every session, takes the cookie, and needs no body", async (t) => {
+    const { enter } = crowd(t, local)
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    const phone = { ...asha, token: (await login(local, asha)).body.token }
+    const sockets = [await enter(asha), await enter(phone)]
+    const other = await enter(ben)
+    const headers = { authorization: `Bearer ${asha.token}` }
+    const out = await fetch(`${local.url}/api/auth/logout-all`, { method: "POST", headers })
+    assert.equal(out.status, 200)
+    assert.match(out.headers.get("set-cookie"), /lamplight_session=;.*Max-Age=0/)
+    for (const socket of sockets) await gone(socket)
+    for (const one of [asha, phone])
+      assert.equal((await get(local, SESSION, { token: one.token })).status, 401)
+    await other.must("user_activity")
+    assert.equal((await fetch(`${local.url}/api/auth/logout-all`, { method: "POST" })).status, 401)
+  })
+
+  test("a name and a picture are one's own to change, and others see it", async (t) => {
+    const { enter } = crowd(t, local)
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    const watcher = await enter(ben, { roster: "diff" })
+    await enter(asha)
+    await watcher.comes(asha.user.id)
+    const renamed = await update(local, asha, { name: "  Asha B. " })
+    assert.deepEqual(renamed.body, { success: true, user: { ...asha.user, name: "Asha B." } })
+    await watcher.knows(asha.user.id, (one) => one.user?.name === "Asha B.")
+    const picture = "https://example.org/a.png"
+    assert.equal((await update(local, asha, { avatarUrl: picture })).body.user.avatarUrl, picture)
+    assert.deepEqual((await get(local, SESSION, { token: asha.token })).body.user, {
+      id: asha.user.id,
+      name: "Asha B.",
+      avatarUrl: picture,
+    })
+    assert.equal((await update(local, asha, { avatarUrl: null })).body.user.avatarUrl, null)
+    for (const bad of [
+      {},
+      { name: " " },
+      { name: 5 },
+      { avatarUrl: "javascript:alert(1)" },
+      { name: "x".repeat(201) },
+    ])
+      assert.equal((await update(local, asha, bad)).status, 400, JSON.stringify(bad))
+    assert.equal((await request(local, "PATCH", "/api/account", { body: { name: "x" } })).status, 401)
+    const preflight = await request(local, "OPTIONS", "/api/account", {
+      headers: { origin: local.url, "access-control-request-method": "PATCH" },
+    })
+    assert.match(preflight.headers.get("access-control-allow-methods"), /PATCH/)
+    const codes = []
+    for (let n = 0; n < 10; n++)
+      codes.push((await update(local, asha, { name: `Asha ${n}` })).body.code ?? "ok")
+    assert.ok(codes.includes("rate_limited"), "everyone is told, so not all the time")
+  })
+
+  test("elsewhere there are no accounts", async (t) => {
+    for (const settings of [OPEN, JWT]) {
+      const server = await serve(t, settings)
+      for (const [method, path] of [
+        ["POST", "/api/auth/password"],
+        ["POST", "/api/auth/logout-all"],
+        ["PATCH", "/api/account"],
+      ]) {
+        const answer = await request(server, method, path, { body: {} })
+        assert.equal(answer.status, 404, path)
+        assert.equal(answer.body.code, "not_found")
+      }
+    }
+  })
+
+  test("H12 an account has so many sessions, and the oldest goes with its sockets", async (t) => {
+    const strict = await serve(t, { ...LOCAL, MAX_SESSIONS: "3" })
+    const { enter } = crowd(t, strict)
+    const asha = await register(strict)
+    const oldest = await enter(asha)
+    const tokens = []
+    for (let n = 0; n < 3; n++) tokens.push((await login(strict, asha)).body.token)
+    await gone(oldest)
+    assert.equal((await get(strict, SESSION, { token: asha.token })).status, 401)
+    for (const held of tokens) assert.equal((await get(strict, SESSION, { token: held })).status, 200)
+  })
+})
+
+describe("who may make an account", { concurrency: 2 }, () => {
+  const run = (server, args, input, env = {}) =>
+    new Promise((resolve) => {
+      const child = spawn(BINARY, ["account", "add", ...args], {
+        env: { PATH: process.env.PATH, HOME: server.home, LISTEN: `127.0.0.1:${server.port}`, ...env },
+        cwd: server.home,
+      })
+      let text = ""
+      for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += data))
+      child.on("close", (code) => resolve({ code, text }))
+      child.stdin.end(input)
+    })
+
+  test("REGISTRATION=closed: nobody by themselves, the operator by the command", async (t) => {
+    const closed = await serve(t, { ...LOCAL, REGISTRATION: "closed", SERVER_KEY })
+    const body = { username: "asha", password: PASSWORD }
+    const refused = await post(closed, "/api/auth/register", body)
+    assert.equal(refused.status, 403)
+    assert.equal(refused.body.code, "forbidden")
+    assert.match(refused.body.error, /whoever runs it/)
+    assert.equal((await get(closed, SESSION)).body.registration, "closed")
+    assert.equal((await get(closed, SESSION)).status, 401)
+    assert.equal((await post(closed, "/api/auth/register", body, { token: `${SERVER_KEY}x` })).status, 403)
+
+    const made = await run(closed, ["asha", "--name", "Asha B."], `${PASSWORD}\n`, { SERVER_KEY })
+    assert.equal(made.code, 0, made.text)
+    const signedIn = await login(closed, { username: "asha" })
+    assert.equal(signedIn.body.user?.name, "Asha B.", signedIn.text)
+    assert.ok(made.text.includes(signedIn.body.user.id))
+    const session = await get(closed, SESSION, { token: signedIn.body.token })
+    assert.equal(session.body.registration, "closed")
+
+    for (const [args, input, env, says] of [
+      [["asha"], `${PASSWORD}\n`, { SERVER_KEY }, /taken/],
+      [["ben"], "short\n", { SERVER_KEY }, /at least 8/],
+      [["ben"], "", { SERVER_KEY }, /standard input/],
+      [["ben"], `${PASSWORD}\n`, {}, /SERVER_KEY is not set/],
+      [["ben"], `${PASSWORD}\n`, { SERVER_KEY: `${SERVER_KEY}x` }, /did not take SERVER_KEY/],
+      [["ben", "--url", "http://127.0.0.1:1"], `${PASSWORD}\n`, { SERVER_KEY }, /must be running/],
+    ]) {
+      const answer = await run(closed, args, input, env)
+      assert.equal(answer.code, 1, answer.text)
+      assert.match(answer.text, says)
+      assert.ok(!answer.text.includes(SERVER_KEY), "no secret is shown")
+    }
+  })
+
+  test("an open server says so, and a stale token is no hindrance", async () => {
+    assert.equal((await get(local, SESSION)).body.registration, "open")
+    const body = { username: somebody("x").slice(0, 32), password: PASSWORD }
+    const made = await post(local, "/api/auth/register", body, { token: "stale" })
+    assert.equal(made.status, 201)
+    assert.ok(made.body.token)
+  })
+})
+
+describe("limits", { concurrency: 4 }, () => {
+  test("H7 a stranger's guesses do not keep the owner out", async (t) => {
+    const strict = await serve(t, { ...LOCAL, LIMIT_LOGINS: "10", TRUSTED_PROXIES: "127.0.0.1" })
+    const from = (address) => ({ headers: { "x-forwarded-for": address } })
+    const home = from("198.51.100.7")
+    const asha = { username: "asha" }
+    const body = { ...asha, password: PASSWORD }
+    assert.equal((await post(strict, "/api/auth/register", body, home)).status, 201)
+    // More guesses than all strangers together have, from as many networks as that takes.
+    const storm = Array.from({ length: 240 }, (_, n) =>
+      login(strict, asha, "a wrong guess", from(`203.0.${n % 40}.9`)),
+    )
+    const stranger = login(strict, asha, PASSWORD, from("192.0.2.1"))
+    const owner = await login(strict, asha, PASSWORD, home)
+    assert.equal(owner.status, 200, "from a network that signed in before")
+    const neighbour = await login(strict, asha, PASSWORD, from("198.51.100.200"))
+    assert.equal(neighbour.status, 200, "a /24 is one network")
+    assert.equal((await stranger).status, 429, "and a new one waits with the rest")
+    const guessed = (await Promise.all(storm)).filter((answer) => answer.status === 401)
+    assert.ok(guessed.length <= 130, `${guessed.length} guesses were looked at`)
+  })
+
+  test("H8 a short server key stops the start, with how to make one", async (t) => {
+    for (const key of ["a", "x".repeat(31)]) {
+      const answer = await refuses(t, { AUTH: "local", SERVER_KEY: key })
+      assert.notEqual(answer.code, 0)
+      assert.match(answer.stderr, /SERVER_KEY.*at least 32.*openssl rand -base64 48/s)
+    }
+  })
+
+  test("H8 after too many wrong keys the right one is not looked at", async (t) => {
+    for (const settings of [OPEN, JWT, LOCAL]) {
+      for (const attempt of [
+        (server, key) => put(server, "/api/users/5", { name: "x" }, { token: key }),
+        (server, key) => get(server, "/api/online-users", { token: key }),
+        (server, key) => get(server, "/metrics", { token: key, headers: { via: "1.1 x" } }),
+      ]) {
+        const server = await serve(t, { ...settings, LIMIT_LOGINS: "10", SERVER_KEY })
+        const right = () => put(server, "/api/users/5", { name: "x" }, { token: SERVER_KEY })
+        assert.equal((await right()).status, 200)
+        const wrong = Array.from({ length: 60 }, (_, n) => attempt(server, `${SERVER_KEY}${n}`))
+        await Promise.all(wrong)
+        const refused = await right()
+        assert.equal(refused.status, 429, `${settings.AUTH}: ${refused.text}`)
+        assert.ok(refused.body.retryAfterMs > 0)
+        const metrics = await get(server, "/metrics", { token: SERVER_KEY, headers: { via: "1.1 x" } })
+        assert.equal(metrics.status, 429)
+        assert.equal((await get(server, "/metrics")).status, 200, "this machine needs no key")
+        if (settings === JWT)
+          assert.equal(
+            (await get(server, "/api/users", { token: token("u") })).status,
+            200,
+            "a user's token passes",
+          )
+      }
+    }
+  })
+
+  test("H9 two tokens of one second do not flip a profile", async (t) => {
+    const server = await serve(t, JWT)
+    const { connect } = crowd(t, server)
+    const me = somebody("a")
+    const iat = Math.floor(Date.now() / 1_000)
+    const [one, two] = ["Asha", "Ben"].map((name) => token(me, { name, iat }))
+    const client = await connect({ auth: { token: one } })
+    await client.must("join_user", { userId: me, roster: "diff" })
+    await client.comes(me)
+    const since = client.mark()
+    for (let n = 0; n < 40; n++) await get(server, "/api/users", { token: n % 2 ? one : two })
+    assert.equal(client.roster.get(me).user.name, "Asha")
+    await get(server, "/api/users", { token: token(me, { name: "Cleo", iat: iat + 1 }) })
+    await client.knows(me, (person) => person.user?.name === "Cleo")
+    const told = client
+      .all("presence_changes", since)
+      .flatMap((data) => data.changes.map((change) => change.user?.name))
+    assert.deepEqual([...new Set(told)], ["Cleo"])
+  })
+
+  test("H12 conversations are made at a rate, and found at will", async (t) => {
+    const server = await serve(t, OPEN)
+    const me = somebody("a")
+    const open = (n) =>
+      post(server, "/api/privatechat/conversations", { userId: `stranger-${n}` }, { as: me })
+    const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => open(n)))
+    const made = statuses.filter((answer) => answer.status === 201).length
+    assert.ok(made >= 20 && made <= 25, String(made))
+    const refused = statuses.find((answer) => answer.status === 429)
+    assert.equal(refused.body.code, "rate_limited")
+    assert.ok(refused.body.retryAfterMs > 0)
+    for (let n = 0; n < 20; n++) assert.equal((await open(n)).status, 200)
+  })
+
+  test("H12 a storm of sign-ins is answered, and does not keep the owner waiting", async (t) => {
+    const server = await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
+    const from = (address) => ({ headers: { "x-forwarded-for": address } })
+    const home = from("198.51.100.7")
+    const body = { username: "asha", password: PASSWORD }
+    assert.equal((await post(server, "/api/auth/register", body, home)).status, 201)
+    const storm = Array.from({ length: 300 }, (_, n) =>
+      login(server, { username: `user-${n}` }, "a wrong guess", from(`203.0.${n % 6}.9`)),
+    )
+    const began = performance.now()
+    const owner = await login(server, { username: "asha" }, PASSWORD, home)
+    t.diagnostic(`the owner was in after ${(performance.now() - began).toFixed(0)} ms`)
+    assert.equal(owner.status, 200)
+    const answers = await Promise.all(storm)
+    const codes = new Set(answers.map((answer) => answer.body.code))
+    assert.ok(codes.has("rate_limited"), [...codes].join())
+    for (const answer of answers.filter((answer) => answer.status !== 401)) {
+      assert.ok(answer.body.retryable && answer.body.retryAfterMs > 0, answer.text)
+    }
+  })
+})
