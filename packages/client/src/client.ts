@@ -176,7 +176,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
-  const keeps = !!options.storage || typeof indexedDB !== "undefined"
+  let keeps = !!options.storage || typeof indexedDB !== "undefined"
   const store = () => {
     storage ??= options.storage ?? (keeps ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
     return storage
@@ -189,8 +189,11 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     surroundings,
     http: (...request) => telling(() => http(...request)),
     connection: { ...connection, ask: (...request) => telling(() => connection.ask(...request)) },
-    kept: keepSafely(store, clock),
-    keeps,
+    kept: keepSafely(store, clock, () => {
+      keeps = false
+      outbox.touch()
+    }),
+    keeps: () => keeps,
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,

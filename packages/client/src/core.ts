@@ -19,7 +19,7 @@ export interface Core {
   connection: Connection
   kept: Kept
   /** Whether what is kept outlives the page. */
-  keeps: boolean
+  keeps(): boolean
   withLock: WithLock
   /** The namespace of locks and of what is kept: one for each server. */
   scope: string
@@ -47,25 +47,37 @@ export type Kept = <M extends Method>(
   ...given: Parameters<ClientStorage[M]>
 ) => Promise<{ value: Awaited<ReturnType<ClientStorage[M]>> } | null>
 
-/** A storage that does not answer within this is gone on without. */
+/** A storage that does not answer within this is gone on without, until the page is left. */
 const STORAGE_LIMIT_MS = 2_000
 
-/** Wraps a storage so that its failures do no harm. It is opened when first used. */
-export function keepSafely(storage: () => ClientStorage, clock: Clock): Kept {
+/** Wraps a storage so that its failures do no harm. It is opened when first used. `lost` is called when it is given up. */
+export function keepSafely(storage: () => ClientStorage, clock: Clock, lost: () => void): Kept {
+  let isLost = false
+  const waiting = new Set<() => void>()
+
+  /** Waiting for it once is enough: nobody waits for what it will not answer either. */
+  function giveUp(): void {
+    if (isLost) return
+    isLost = true
+    for (const end of waiting) end()
+    lost()
+  }
+
   return (method, ...given) =>
     new Promise((resolve) => {
       const end = (result: { value: never } | null) => {
         cancel()
+        waiting.delete(fail)
         resolve(result)
       }
-      const cancel = clock.after(STORAGE_LIMIT_MS, () => resolve(null))
+      const fail = () => end(null)
+      const cancel = isLost ? () => {} : clock.after(STORAGE_LIMIT_MS, giveUp)
+      if (isLost) return fail()
+      waiting.add(fail)
       // In a promise, since a storage may also throw at once.
       Promise.resolve()
         .then(() => (storage()[method] as (...all: unknown[]) => Promise<never>)(...given))
-        .then(
-          (value) => end({ value }),
-          () => end(null),
-        )
+        .then((value) => end({ value }), fail)
     })
 }
 

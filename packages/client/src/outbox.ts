@@ -24,6 +24,8 @@ export interface OutboxRoom {
   kick(fresh?: boolean): void
   /** Takes up what an earlier page left, or another tab changed. */
   load(): void
+  /** The storage has been given up: nothing outlives the page from now on. */
+  touch(): void
   reset(): void
 }
 
@@ -109,7 +111,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       items: same(last.items, items),
       failed,
       waiting: items.length - failed,
-      durable: [...entries.values()].every(({ saved }) => saved),
+      durable: core.keeps() && [...entries.values()].every(({ saved }) => saved),
     })
   })
 
@@ -131,7 +133,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
 
   async function put(entry: Entry, change: Partial<OutboxRecord>): Promise<void> {
     entry.record = { ...entry.record, ...change }
-    entry.saved = !!(await core.kept("putOutbox", entry.record)) && core.keeps
+    entry.saved = !!(await core.kept("putOutbox", entry.record)) && core.keeps()
     core.post({ type: "outbox", userId: entry.record.userId })
   }
 
@@ -168,7 +170,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     // Written down before it is shown, and shown in the order in which it was sent.
     const saving = Promise.all([core.kept("putOutbox", record), written])
     written = saving
-    const saved = !!(await saving)[0] && core.keeps
+    const saved = !!(await saving)[0] && core.keeps()
     if (core.isStill(userId)) {
       take(record, saved)
       core.post({ type: "outbox", userId })
@@ -382,6 +384,10 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     },
     kick,
     load,
+    touch() {
+      for (const entry of entries.values()) entry.saved = false
+      store.touch()
+    },
     reset() {
       cancelTimer()
       entries.clear()

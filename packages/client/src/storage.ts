@@ -39,6 +39,10 @@ export function indexedDbStorage(name = "lamplight"): ClientStorage {
           request.result.close()
           opening = null
         }
+        // The browser ended it (storage cleared, its own process gone): the next use opens it anew.
+        request.result.onclose = () => {
+          opening = null
+        }
         resolve(request.result)
       }
       request.onerror = () => reject(request.error)

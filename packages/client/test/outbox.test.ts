@@ -439,7 +439,7 @@ describe("the outbox", () => {
 
   test("a page where nothing can be kept says so", async () => {
     const { seven, clock, client, wires, cut } = await ready({ storage: undefined as never })
-    expect(client.outbox.get().durable).toBe(true)
+    expect(client.outbox.get().durable).toBe(false)
     wires.socketDown = wires.httpDown = true
     cut()
     await seven.send("one")
@@ -447,7 +447,7 @@ describe("the outbox", () => {
     expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 1 })
     wires.socketDown = wires.httpDown = false
     await clock.advance(60_000)
-    expect(client.outbox.get()).toMatchObject({ durable: true, waiting: 0 })
+    expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 0 })
   })
 
   test("M11 the real message that comes by another way takes the place of the optimistic one", async () => {

@@ -62,3 +62,65 @@ test("M1 the outbox in IndexedDB survives a reload", async () => {
   expect(room.log).toHaveLength(1)
   expect(await indexedDbStorage().outbox("me")).toEqual([])
 })
+
+test("F23 a storage that never answers is waited for once, and then gone on without", async () => {
+  const world = makeWorld()
+  const room = world.server.addRoom("7", "me", "asha")
+  const never = () => new Promise<never>(() => {})
+  const storage = { outbox: never, putOutbox: never, deleteOutbox: never, get: never, set: never }
+  const { client } = makeTab(world, { storage })
+  expect(client.outbox.get().durable).toBe(true)
+  client.retain()
+  await world.clock.advance(1_000)
+  const seven = client.conversation("7")
+  seven.open()
+  // The first is asked for while the storage still has a second to answer.
+  const began = world.clock.now()
+  const sending = seven.send("first")
+  await world.clock.advance(1_000)
+  await sending
+  await world.clock.advance(1)
+  expect(world.clock.now() - began).toBeLessThanOrEqual(1_001)
+  expect(room.log.map(({ content }) => content)).toEqual(["first"])
+  expect(client.outbox.get().durable).toBe(false)
+  // From then on nothing waits for it.
+  for (const text of ["second", "third"]) {
+    await seven.send(text)
+    await world.clock.advance(1)
+    expect(room.log.at(-1)?.content).toBe(text)
+  }
+  expect(seven.messages.get().rows.map(({ state }) => state)).toEqual(["sent", "sent", "sent"])
+  client.close()
+})
+
+test("F23 the same of an IndexedDB whose open never answers", async () => {
+  const world = makeWorld()
+  const room = world.server.addRoom("7", "me", "asha")
+  vi.stubGlobal("indexedDB", { open: () => ({}) })
+  const { client } = makeTab(world, { storage: undefined as never })
+  client.retain()
+  await world.clock.advance(2_100)
+  await client.conversation("7").send("hello")
+  await world.clock.advance(1)
+  expect(room.log).toHaveLength(1)
+  expect(client.outbox.get().durable).toBe(false)
+  client.close()
+})
+
+test("F23 a message that waits on its way when the storage goes says that it will not outlive the page", async () => {
+  const world = makeWorld()
+  world.server.addRoom("7", "me", "asha")
+  const storage = memoryStorage()
+  const { client, wires } = makeTab(world, { storage })
+  client.retain()
+  await world.clock.advance(1_000)
+  wires.socketDown = wires.httpDown = true
+  wires.swallow.add("send_private_message")
+  await client.conversation("7").send("waits")
+  await world.clock.advance(100)
+  expect(client.outbox.get()).toMatchObject({ durable: true, waiting: 1 })
+  storage.putOutbox = storage.get = storage.set = storage.outbox = () => new Promise<never>(() => {})
+  await world.clock.advance(60_000)
+  expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 1 })
+  client.close()
+})
