@@ -11,16 +11,40 @@ import { build } from "esbuild"
 /** What is bundled in, each under the MIT licence, which asks to be handed on. */
 const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
 
-/** The server offers no WebTransport, and the client polls by `fetch`: engine.io-client would carry both into each page. */
+/**
+ * What of engine.io-client no page needs: WebTransport, which the server does not offer, polling by XMLHttpRequest and its own by `fetch`
+ * (`src/polling.ts` has both places), binary packets, and a parser of addresses that browsers have built in.
+ */
+const REPLACED = [
+  [/transports.webtransport\.js$/, "export class WT {}"],
+  [/transports.polling-xhr(\.node)?\.js$/, "export class XHR {}"],
+  [
+    /transports.polling-fetch\.js$/,
+    'import { Polling } from "./polling.js"; export class Fetch extends Polling {}',
+  ],
+  [/contrib.base64-arraybuffer\.js$/, "export const decode = () => new ArrayBuffer(0)"],
+  [
+    /encodePacket(\.browser)?\.js$/,
+    `import { PACKET_TYPES } from "./commons.js"
+    export const encodePacket = ({ type, data }, _, done) => done(PACKET_TYPES[type] + (data ?? ""))
+    export const encodePacketToBinary = () => {}`,
+  ],
+  [
+    /contrib.parseuri\.js$/,
+    `export function parse(uri) {
+      const { hostname, port, protocol } = new URL(uri)
+      return { host: hostname.replace(/[[\\]]/g, ""), port, protocol: protocol.slice(0, -1), query: "" }
+    }`,
+  ],
+]
+
 export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {
-    onLoad(
-      { filter: /engine\.io-client.*transports.(webtransport|polling-xhr(\.node)?)\.js$/ },
-      ({ path }) => ({
-        contents: `export class ${path.includes("webtransport") ? "WT" : "XHR"} {}`,
-      }),
-    )
+    for (const [name, contents] of REPLACED) {
+      const filter = new RegExp(`engine\\.io-(client|parser).build.esm.*${name.source}`)
+      onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }))
+    }
   },
 }
 

@@ -4,10 +4,10 @@ import { createConnection } from "./connection.js"
 import { type Core, keepSafely, type TabMessage } from "./core.js"
 import { browserChannel, browserLock, browserSurroundings, randomId, systemClock } from "./defaults.js"
 import { createDrafts } from "./drafts.js"
-import { LamplightError, toError } from "./errors.js"
+import { type ErrorDetails, LamplightError, toError, Unauthorized } from "./errors.js"
 import { createGeneration } from "./generation.js"
 import { createHttp, encodeId, query } from "./http.js"
-import { createIdentity } from "./identity.js"
+import { createIdentity, tokenPart } from "./identity.js"
 import { createList } from "./list.js"
 import { hasGap } from "./log.js"
 import { createMarks } from "./marks.js"
@@ -38,6 +38,9 @@ const ENTRANCES = /auth\/(session|register|login)/
 const anotherUser = () =>
   new LamplightError({ code: "conflict", message: "Another person has signed in.", retryable: false })
 
+/** What never connected is looked into at the second try in vain, and again at every tenth. */
+const EXPLAIN_EVERY = 10
+
 /** How many clients of this page are in use, by server: for the doctor, since more than one is most often a mistake. */
 const openClients = new Map<string, number>()
 
@@ -47,13 +50,24 @@ const openClients = new Map<string, number>()
  */
 export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const url = (options.url ?? "").replace(/\/$/, "")
-  const path = options.path ?? "/api/socketio"
+  const path = (options.path ?? "/api/socketio").replace(/^\/?(.*?)\/?$/, "/$1")
   const roster = options.roster ?? "diff"
   const clock = options.clock ?? systemClock
   const random = options.random ?? Math.random
   const surroundings = options.surroundings ?? browserSurroundings(clock)
   const scope = url || "own"
   const fetcher: typeof fetch = options.fetch ?? ((...request) => fetch(...request))
+  /** An address that cannot be one is refused here: it would lead to the page's own server, or to two places. */
+  const isMisplaced = () =>
+    url ? !/^https?:\/\/[^/?#]+$/i.test(url) : !options.fetch && typeof location === "undefined"
+  function checkUrl(): void {
+    if (isMisplaced())
+      throw new LamplightError({
+        code: "LL-117",
+        message: `This is no address of a server: "${url}".`,
+        retryable: false,
+      })
+  }
   const identity = createIdentity(options, clock, personChanged)
   const http = createHttp({
     url,
@@ -61,6 +75,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     fetch: fetcher,
     credentials: identity.cookies ? "include" : "same-origin",
     async headers(path, again) {
+      checkUrl()
       const id = account.id()
       const isEntrance = ENTRANCES.test(path)
       const { status, error } = connection.state.get()
@@ -86,6 +101,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     random,
     surroundings,
     async dial(turn) {
+      checkUrl()
       const auth = await identity.handshake()
       const known = identity.known()
       if (!options.getToken) await account.whoami()
@@ -96,19 +112,20 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       return (options.openSocket ?? openSocket)({
         url,
         path,
+        addTrailingSlash: false,
         transports,
         auth,
         withCredentials: identity.cookies,
       })
     },
     async join() {
-      // What a token says of its user is the server's to read.
-      const who = options.getToken ? {} : { userId: (await account.whoami()).id }
+      // What the client cannot read in a token, the server can.
+      const id = options.getToken ? identity.known()?.id : (await account.whoami()).id
       people.joined()
       const { name, avatarUrl } = options
       const began = era
       const answer = await connection.ask<JoinAnswer>("join_user", {
-        ...who,
+        ...(id ? { userId: id } : {}),
         roster,
         ...(name ? { name } : {}),
         ...(avatarUrl ? { avatarUrl } : {}),
@@ -412,10 +429,34 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     counted = now
   }
 
+  /** Fetched when there is something to look at: it is no part of what every page carries. */
+  const doctor = () => import("./doctor.js")
+  const patient = () => ({
+    url,
+    path,
+    core,
+    identity,
+    gives: { getToken: !!options.getToken, userId: !!options.userId },
+    ownSocket: !options.openSocket,
+    fetch: fetcher,
+    sockets: openClients.get(scope) ?? 0,
+    tokenPart,
+    newError: (details: ErrorDetails) => new LamplightError(details),
+  })
+
   let last = connection.state.get()
   connection.state.subscribe(() => {
     const now = connection.state.get()
     if (now.status === last.status && now.overHttp === last.overHttp) return
+    const { status, error } = now
+    const isFailing = status === "offline" && !now.stale && now.attempt % EXPLAIN_EVERY === 2
+    if (error && !(error instanceof Unauthorized) && (status === "refused" || isFailing)) {
+      inBackground(
+        doctor().then(async ({ explain }) =>
+          connection.explain(error, await explain(patient(), status, error)),
+        ),
+      )
+    }
     if (now.overHttp && !last.overHttp) outbox.kick()
     // Also where there never was a line.
     if (now.status === "offline") people.down()
@@ -474,9 +515,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       drafts.flush()
       await account.leave()
       core.post({ type: "account" })
-      connection.refuse(
-        new LamplightError({ code: "unauthenticated", message: "You are signed out.", retryable: false }),
-      )
+      connection.refuse(new Unauthorized("You are signed out."))
     },
     session() {
       listen()
@@ -507,10 +546,6 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    async doctor() {
-      // Fetched when asked for: it is no part of what every page carries.
-      const { diagnose } = await import("./doctor.js")
-      return diagnose({ url, path, core, identity, fetch: fetcher, sockets: openClients.get(scope) ?? 0 })
-    },
+    doctor: async () => (await doctor()).diagnose(patient()),
   }
 }

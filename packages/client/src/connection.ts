@@ -1,5 +1,5 @@
 import { backoff } from "./core.js"
-import { type LamplightError, toError, wireFailure } from "./errors.js"
+import { isWireFailure, type LamplightError, toError, wireFailure } from "./errors.js"
 import { checkAnswer } from "./http.js"
 import type { Clock, SocketLike, Surroundings } from "./options.js"
 import { type Cell, cell, same } from "./store.js"
@@ -42,6 +42,8 @@ export interface Connection {
   restart(): void
   /** Stops without a next try. */
   refuse(error: LamplightError): void
+  /** More is known by now of an error, if it is still the last one. While the line is down for the same cause, it stays. */
+  explain(error: LamplightError, better: LamplightError): void
   /** Sends without waiting; false if there is no line. */
   emit<K extends keyof ClientEvents>(event: K, payload: ClientEvents[K]): boolean
   /** Sends and waits for the acknowledgement. Throws `offline`, `timeout`, or what the server refuses with. */
@@ -93,6 +95,7 @@ export function createConnection(parts: ConnectionParts): Connection {
   let connectedAt = 0
   let lifetimes: number[] = []
   let askedAgain = false
+  let explained: LamplightError | null = null
   let socket: SocketLike | null = null
   let joined = false
   let lastBeat = 0
@@ -147,6 +150,7 @@ export function createConnection(parts: ConnectionParts): Connection {
       everConnected = true
       askedAgain = false
       connectedAt = clock.now()
+      explained = null
       set({ status: "connected", error: null })
     } catch (thrown) {
       if (isCurrent()) await failed(toError(thrown), isCurrent)
@@ -232,7 +236,8 @@ export function createConnection(parts: ConnectionParts): Connection {
       error.retryAfterMs ?? 0,
       backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, parts.random),
     )
-    set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error })
+    const shown = isWireFailure(error) ? (explained ?? error) : error
+    set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error: shown })
     cancelRetry = clock.after(delay, () => void attempt())
   }
 
@@ -270,6 +275,7 @@ export function createConnection(parts: ConnectionParts): Connection {
 
   function stop(status: "idle" | "closed"): void {
     running = false
+    explained = null
     cancelRelease()
     unwatch()
     drop()
@@ -323,10 +329,16 @@ export function createConnection(parts: ConnectionParts): Connection {
     restart() {
       if (!running) return
       askedAgain = false
+      explained = null
       set({ attempt: 0 })
       void attempt()
     },
     refuse,
+    explain(error, better) {
+      if (state.get().error !== error) return
+      explained = better
+      set({ error: better })
+    },
     emit,
     ask,
     socketId: () => (joined && socket?.connected ? socket.id : undefined),

@@ -2,29 +2,32 @@
  * Looks for what is wrong with a set-up, as far as a browser can tell. Fetched only when asked for.
  * A token is never shown: what it says of itself is.
  */
-import type { Core } from "./core.js"
-import { type Identity, tokenPart } from "./identity.js"
-import type { ConnectionStatus, Diagnosis, Finding, LamplightError } from "./types.js"
-
-/** What is looked at. */
-export interface Patient {
-  url: string
-  path: string
-  core: Core
-  identity: Identity
-  fetch: typeof fetch
-  /** How many sockets this page has open to the same server. */
-  sockets: number
-}
+import type { LamplightError } from "./errors.js"
+import {
+  explain as explainBy,
+  type Find,
+  isAnswer,
+  lookAtRefusal,
+  lookAtUrl,
+  type Patient,
+  probe,
+} from "./explain.js"
+import type { ConnectionStatus, Diagnosis, Finding } from "./types.js"
 
 const LIMIT_MS = 8_000
 const SKEW_MS = 60_000
+const DEFAULT_PATH = "/api/socketio"
 
-/** What a probe saw: an answer, a redirect, or nothing. */
-interface Probe {
-  status: number
-  text: string
-  redirected: boolean
+/** The error with what was found out about it. */
+export function explain(
+  patient: Patient,
+  status: ConnectionStatus,
+  error: LamplightError,
+): Promise<LamplightError> {
+  return explainBy(patient, status, error, async (find) => {
+    const origin = globalThis.location?.origin ?? "none"
+    if (await lookAtPolling(patient, origin, {}, find)) await lookAtWebSocket(patient, {}, find)
+  })
 }
 
 /** Goes through what can be wrong. */
@@ -54,14 +57,21 @@ export async function diagnose(patient: Patient): Promise<Diagnosis> {
     )
   }
   lookAtLosses(core.connection.lifetimes(), facts, find)
-  if (await lookAtPolling(patient, origin, facts, find)) await lookAtWebSocket(patient, facts, find)
-  lookAtRefusal(status, error, findings)
+  if (!lookAtUrl(patient, find) && (await lookAtPolling(patient, origin, facts, find)))
+    await lookAtWebSocket(patient, facts, find)
+  // A client that is told no, or that gets nowhere though nothing else is found, is not well.
+  if (error && (status === "refused" || (status === "offline" && findings.length === 0))) {
+    const refusal = await lookAtRefusal(patient, error)
+    if (!findings.some(({ code }) => code === refusal.code)) findings.push(refusal)
+  }
   return { ok: findings.length === 0, findings, facts }
 }
 
-type Find = (code: string, saw: string, expected: string, fix: string) => void
-
-function lookAtToken({ identity, core }: Patient, facts: Record<string, string>, find: Find): void {
+function lookAtToken(
+  { identity, core, tokenPart }: Patient,
+  facts: Record<string, string>,
+  find: Find,
+): void {
   const token = identity.lastToken()
   if (token === null) return
   const parts = token.split(".").length
@@ -104,44 +114,6 @@ function lookAtLosses(lifetimes: readonly number[], facts: Record<string, string
   )
 }
 
-/** A client that is told no, or that gets nowhere though nothing else is found, is not well. */
-function lookAtRefusal(status: ConnectionStatus, error: LamplightError | null, findings: Finding[]): void {
-  if (!error || !(status === "refused" || (status === "offline" && findings.length === 0))) return
-  const { code, message } = error
-  // What the server says of a token has the same parts, and its own code.
-  const told = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
-  const [, saw, expected, fix, name] = told ?? [
-    "",
-    error.saw ?? message,
-    error.expected ?? "a connection",
-    error.fix ??
-      (status === "refused"
-        ? "Do what it says, then call `connect()`."
-        : "See why that failed (getToken, the server); the next try comes by itself."),
-    code,
-  ]
-  if (!findings.some((finding) => finding.code === name))
-    findings.push({ code: name, saw, expected, fix } as Finding)
-}
-
-async function probe({ core, fetch }: Patient, url: string, init: RequestInit = {}): Promise<Probe | null> {
-  const abort = new AbortController()
-  const cancel = core.clock.after(LIMIT_MS, () => abort.abort())
-  try {
-    const response = await fetch(url, { redirect: "manual", signal: abort.signal, ...init })
-    const { status, type } = response
-    return {
-      status,
-      redirected: type === "opaqueredirect" || (status >= 300 && status < 400),
-      text: type === "opaque" || type === "opaqueredirect" ? "" : await response.text(),
-    }
-  } catch {
-    return null
-  } finally {
-    cancel()
-  }
-}
-
 /** Whether the handshake works, so that the next thing is worth looking at. */
 async function lookAtPolling(
   patient: Patient,
@@ -150,7 +122,7 @@ async function lookAtPolling(
   find: Find,
 ): Promise<boolean> {
   const { url, path } = patient
-  const handshake = `${url}${path}/?EIO=4&transport=polling`
+  const handshake = `${url}${path}?EIO=4&transport=polling`
   const seen = await probe(patient, handshake)
   if (!seen) {
     // An answer that may not be read is an answer.
@@ -171,9 +143,9 @@ async function lookAtPolling(
   if (seen.redirected) {
     find(
       "LL-105",
-      "a redirect that moves the trailing slash: the URL is served by Next.js or the like",
+      `a redirect at ${path}: something before Lamplight moves the path, or leads to https`,
       "Lamplight's handshake",
-      "Point the client's `url` at Lamplight itself, not at a rewrite of the web framework.",
+      "Let what stands before Lamplight pass this path on as it is (Next.js: a rewrite, without `trailingSlash`); or give the client's `url` Lamplight's own address.",
     )
     return false
   }
@@ -183,12 +155,23 @@ async function lookAtPolling(
   }
   const opened = /^0(\{.*\})/.exec(seen.text)
   if (!opened) {
-    find(
-      "bad_answer",
-      `${seen.status} ${seen.text.slice(0, 60)}`,
-      "Lamplight's handshake",
-      "Check `url` and `path`.",
-    )
+    // Lamplight itself says that there is nothing.
+    if (seen.status === 404 && isAnswer(seen.text))
+      find(
+        "LL-117",
+        `Lamplight has no socket at the \`path\` ${path}`,
+        "the path that SOCKET_PATH says, /api/socketio unless it is set",
+        path === DEFAULT_PATH
+          ? "Set the client's `path` to what SOCKET_PATH says at the server."
+          : `Leave \`path\` out (then it is ${DEFAULT_PATH}), or set it to what SOCKET_PATH says at the server.`,
+      )
+    else
+      find(
+        "bad_answer",
+        `${seen.status} ${seen.text.slice(0, 60)}`,
+        "Lamplight's handshake",
+        "Check `url` and `path`.",
+      )
     return false
   }
   const { sid } = JSON.parse(opened[1] as string) as { sid: string }
@@ -244,14 +227,24 @@ function wrongHost(origin: string, find: Find): void {
 }
 
 async function lookAtWebSocket(
-  { url, path, core }: Patient,
+  { url, path, core, ownSocket }: Patient,
   facts: Record<string, string>,
   find: Find,
 ): Promise<void> {
-  if (typeof WebSocket === "undefined") return
+  if (typeof WebSocket === "undefined") {
+    facts.websocket = "missing in this runtime"
+    if (ownSocket)
+      find(
+        "LL-118",
+        "this runtime has no WebSocket, so that the client polls",
+        "WebSocket, as browsers and Node 22 or newer have it",
+        "Use Node 22 or newer, or set globalThis.WebSocket before @lamplight/client is loaded.",
+      )
+    return
+  }
   const base = (url || globalThis.location?.origin || "").replace(/^http/, "ws")
   const opened = await new Promise<boolean>((resolve) => {
-    const socket = new WebSocket(`${base}${path}/?EIO=4&transport=websocket`)
+    const socket = new WebSocket(`${base}${path}?EIO=4&transport=websocket`)
     const end = (did: boolean) => {
       cancel()
       socket.close()

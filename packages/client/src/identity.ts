@@ -208,15 +208,10 @@ function readToken(given: unknown): string {
     message: `getToken gave ${saw} in place of a token.`,
     retryable: false,
     saw: `getToken gave ${saw}`,
-    expected: "a token: three parts of letters and digits with dots between them",
-    fix: `Return the token alone from getToken${saw === "an HTML page" ? "; a login page comes where the session is over: throw Unauthorized then" : ""}.`,
   })
 }
 
 /** It is the application's route that failed, not Lamplight. */
 function tokenRouteFailed(thrown: unknown): LamplightError {
-  return wireFailure("LL-119", `getToken threw ${thrown}`, {
-    expected: "a token, or `Unauthorized` where nobody is signed in",
-    fix: "See why the application's token route fails. The next try comes by itself.",
-  })
+  return wireFailure("LL-119", `getToken threw ${thrown}`)
 }

@@ -77,6 +77,8 @@ export interface SocketLike {
 export interface SocketRequest {
   url: string
   path: string
+  /** False: some frameworks that stand before Lamplight redirect a path with a slash at its end. */
+  addTrailingSlash: boolean
   transports: ("websocket" | "polling")[]
   /** Sent as Socket.IO's `auth`. */
   auth: Record<string, string>

@@ -4,7 +4,7 @@
  * here: the client decides itself what is sent, and when. It saves 5 KiB of each page, and can be exchanged by the
  * option `openSocket`.
  */
-import { Socket as Engine, transports as offered } from "engine.io-client"
+import { WebSocket as BrowserWebSocket, Socket as Engine, transports as offered } from "engine.io-client"
 import type { SocketLike, SocketRequest } from "./options.js"
 import { FetchPolling } from "./polling.js"
 
@@ -20,6 +20,8 @@ const EVENT = "2"
 const ACK = "3"
 const CONNECT_ERROR = "4"
 
+/** Node before 22 has no WebSocket; there a bundle polls, while engine.io-client from `node_modules` brings its own. */
+const hasWebSocket = typeof WebSocket !== "undefined" || offered.websocket !== BrowserWebSocket
 const IMPLEMENTATIONS = { websocket: offered.websocket, polling: FetchPolling }
 
 /** Makes a socket, once: when it is lost it is lost. */
@@ -94,9 +96,15 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
       listeners.set(event, [...(listeners.get(event) ?? []), listener])
     },
     connect() {
+      const usable = transports.filter((name) => hasWebSocket || name !== "websocket")
+      if (!usable.length) {
+        const error = "This runtime has no WebSocket."
+        const data = { success: false, error, code: "LL-118", retryable: false }
+        return fire("connect_error", Object.assign(new Error(error), { data }))
+      }
       const mine = new Engine(url || location.origin, {
         ...options,
-        transportImplementations: transports.map((name) => IMPLEMENTATIONS[name]),
+        transportImplementations: usable.map((name) => IMPLEMENTATIONS[name]),
         tryAllTransports: true,
       })
       engine = mine

@@ -63,7 +63,10 @@ export interface ConnectionState {
   attempt: number
   /** Whether HTTP answered while the socket was away, so that sending and reading go on. */
   overHttp: boolean
-  /** What went wrong last; null once connected. */
+  /**
+   * What went wrong last; null once connected. A mistake in the set-up is found out a moment later, and then `error` has its own sentence,
+   * code and fix.
+   */
   error: LamplightError | null
 }
 

@@ -31,7 +31,7 @@ async function listen(at = 0): Promise<void> {
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(reply))
     })
   })
-  sockets = new Server(http, { path: "/api/socketio", serveClient: false })
+  sockets = new Server(http, { path: "/api/socketio", addTrailingSlash: false, serveClient: false })
   sockets.on("connection", (socket) => {
     const peer: Peer = {
       id: socket.id,

@@ -1,0 +1,215 @@
+/** What is behind a refusal, or a connection that never comes about. Part of the doctor's chunk, fetched when there is something to explain. */
+import type { Core } from "./core.js"
+import type { ErrorDetails, LamplightError } from "./errors.js"
+import type { Claims, Identity } from "./identity.js"
+import type { ConnectionStatus, Finding } from "./types.js"
+
+/** What is looked at. */
+export interface Patient {
+  url: string
+  path: string
+  core: Core
+  identity: Identity
+  /** How the application says who is calling. */
+  gives: { getToken: boolean; userId: boolean }
+  /** Whether the client speaks through a socket that the application handed in. */
+  ownSocket: boolean
+  fetch: typeof fetch
+  /** How many sockets this page has open to the same server. */
+  sockets: number
+  // Handed in, so that this chunk needs nothing of the other: what two chunks share would become a third one, in every page.
+  tokenPart(token: string, part: 0 | 1): Claims | null
+  newError(details: ErrorDetails): LamplightError
+}
+
+export type Find = (code: string, saw: string, expected: string, fix: string) => void
+
+const LIMIT_MS = 8_000
+
+/** What a probe saw: an answer, a redirect, or nothing. */
+export interface Probe {
+  status: number
+  text: string
+  redirected: boolean
+}
+
+/** Asks for an address. Null if there is no answer, or none that this page may read. */
+export async function probe(
+  { core, fetch }: Patient,
+  url: string,
+  init: RequestInit = {},
+): Promise<Probe | null> {
+  const abort = new AbortController()
+  const cancel = core.clock.after(LIMIT_MS, () => abort.abort())
+  try {
+    const response = await fetch(url, { redirect: "manual", signal: abort.signal, ...init })
+    const { status, type } = response
+    return {
+      status,
+      redirected: type === "opaqueredirect" || (status >= 300 && status < 400),
+      text: type === "opaque" || type === "opaqueredirect" ? "" : await response.text(),
+    }
+  } catch {
+    return null
+  } finally {
+    cancel()
+  }
+}
+
+/** Whether this is the one shape of Lamplight's answers. */
+export function isAnswer(text: string): boolean {
+  try {
+    return typeof JSON.parse(text)?.success === "boolean"
+  } catch {
+    return false
+  }
+}
+
+/** What is wrong with `url` as it stands there. Whether anything is. */
+export function lookAtUrl({ url }: Patient, find: Find): boolean {
+  const page = globalThis.location
+  const example = "scheme, host and port alone, such as https://chat.example.com"
+  const cut = /^https?:\/\/[^/?#]+/i.exec(url)?.[0]
+  if (!url && !page)
+    find(
+      "LL-117",
+      "no `url`, and no page whose origin could be taken",
+      example,
+      "Give createLamplight a `url`.",
+    )
+  else if (cut && cut.length < url.length)
+    find("LL-117", `the \`url\` ${url} has a path`, example, `Set \`url\` to ${cut}.`)
+  else if (url && !cut)
+    find(
+      "LL-117",
+      `the \`url\` ${url} does not begin with https:// or http://`,
+      example,
+      `Set \`url\` to https://${url.replace(/^(\w*:?\/\/)/, "")}.`,
+    )
+  else if (page?.protocol === "https:" && /^http:\/\/(?!localhost|127\.)/i.test(url))
+    find(
+      "LL-117",
+      `the page is served by https, and the \`url\` ${url} is not: browsers block that`,
+      "https on both sides",
+      "Serve Lamplight by https, and set `url` to that.",
+    )
+  else return false
+  return true
+}
+
+/** What the way in of the server is; null if it does not say. */
+async function authOf(patient: Patient): Promise<"local" | "jwt" | "open" | null> {
+  const session = await probe(patient, `${patient.url}/api/auth/session`)
+  if (!session || !isAnswer(session.text)) return null
+  if (session.status !== 404) return "local"
+  const count = await probe(patient, `${patient.url}/api/online-users?countOnly=true`)
+  return count?.status === 200 ? "open" : count?.status === 401 ? "jwt" : null
+}
+
+/** Compares how the client says who is calling with how the server wants to be told. */
+async function lookAtAuth(patient: Patient, find: Find): Promise<void> {
+  const { getToken, userId } = patient.gives
+  const auth = await authOf(patient)
+  const takes = {
+    jwt: "the server takes the tokens of an application (AUTH=jwt)",
+    local: "the server has accounts of its own (AUTH=local)",
+    open: "the server believes who one says one is (AUTH=open)",
+  }
+  if (auth === "jwt" && !getToken) {
+    const saw = userId ? "a `userId`, and no `getToken`" : "no `getToken`"
+    find(
+      "LL-116",
+      `${takes.jwt}, and the client has ${saw}`,
+      "a `getToken`",
+      `Give createLamplight a \`getToken\` that fetches a token for whoever is signed in${userId ? ", in place of `userId`" : ""}.`,
+    )
+  } else if (auth === "local" && getToken) {
+    find(
+      "LL-116",
+      `${takes.local}, and the client has a \`getToken\``,
+      "no `getToken`: people sign in by `login`",
+      "Leave `getToken` out; or start the server with AUTH=jwt, and JWT_SECRET or JWT_JWKS.",
+    )
+  } else if (auth === "local" && userId) {
+    find(
+      "LL-116",
+      `${takes.local}, and the client has a \`userId\``,
+      "no `userId`: people sign in by `login`",
+      "Leave `userId` out; or start the server with AUTH=open, for trials.",
+    )
+  } else if (auth === "open" && !userId && !getToken) {
+    find(
+      "LL-116",
+      `${takes.open}, and the client says nothing`,
+      "a `userId`",
+      "Give createLamplight a `userId`.",
+    )
+  }
+}
+
+/** What is advised about errors that carry no advice of their own: it would be in every page. */
+const ADVICE: Record<string, { expected: string; fix: string }> = {
+  "LL-106": {
+    expected: "a token: three parts of letters and digits, with dots between them",
+    fix: "Return the token alone from getToken. Where a login page comes in its place, the session is over: throw Unauthorized then.",
+  },
+  "LL-118": {
+    expected: "WebSocket, as browsers and Node 22 or newer have it",
+    fix: 'Use Node 22 or newer, allow the transport "polling", or set globalThis.WebSocket before @lamplight/client is loaded.',
+  },
+  "LL-119": {
+    expected: "a token, or Unauthorized thrown where nobody is signed in",
+    fix: "See why the application's token route fails. The next try comes by itself.",
+  },
+}
+
+/** What the server says of a token has the same parts as a finding, and its own code. */
+export function takeApart({ message }: LamplightError): Finding | null {
+  const told = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
+  const [, saw, expected, fix, code] = told ?? []
+  return told ? ({ saw, expected, fix, code } as Finding) : null
+}
+
+/** The best that can be said of why the client was refused. */
+export async function lookAtRefusal(patient: Patient, error: LamplightError): Promise<Finding> {
+  const findings: Finding[] = []
+  const find: Find = (code, saw, expected, fix) => findings.push({ code, saw, expected, fix })
+  const advice = ADVICE[error.code]
+  const told = takeApart(error)
+  if (told) return told
+  if (error.code === "LL-117") lookAtUrl(patient, find)
+  else if (!advice && !error.fix) await lookAtAuth(patient, find)
+  return (
+    findings[0] ?? {
+      code: error.code,
+      saw: error.saw ?? error.message,
+      expected: error.expected ?? advice?.expected ?? "a connection",
+      fix: error.fix ?? advice?.fix ?? "Do what it says, then call `connect()`.",
+    }
+  )
+}
+
+/**
+ * The error with what was found out: its own sentence, what was expected, and one fix. `look` looks at the way to the server. What keeps
+ * the client from connecting is said in the console as well: once, since it comes with the change to that state.
+ */
+export async function explain(
+  patient: Patient,
+  status: ConnectionStatus,
+  error: LamplightError,
+  look: (find: Find) => Promise<unknown>,
+): Promise<LamplightError> {
+  let finding: Finding | undefined
+  if (status === "refused") finding = await lookAtRefusal(patient, error)
+  else if (ADVICE[error.code]) finding = { ...error, ...ADVICE[error.code] } as unknown as Finding
+  else if (!lookAtUrl(patient, (code, saw, expected, fix) => (finding ??= { code, saw, expected, fix })))
+    await look((code, saw, expected, fix) => (finding ??= { code, saw, expected, fix }))
+  if (!finding || finding.code === "offline") return error
+  const { code, saw, expected, fix } = finding
+  const isNew = /^LL-/.test(code) && code !== error.code
+  const message = isNew ? `${saw[0]?.toUpperCase()}${saw.slice(1)}.` : error.message
+  const said = takeApart(error) ? message : `${message} Expected: ${expected}. ${fix} (${code})`
+  if (status === "refused" || isNew) console.warn(`Lamplight: ${said}`)
+  const { retryable } = error
+  return patient.newError({ code: isNew ? code : error.code, message, retryable, saw, expected, fix })
+}
