@@ -4,13 +4,14 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
+use bytes::Bytes;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
     Config, ConnectRequest, DisconnectReason, Handshake, Packet, Recovery, SocketIo, TransportKind,
     codec::{
         engine,
-        frame::{self, FrameError},
+        frame::{self, FrameError, OpCode},
         json,
         message::{Limits, Message, Reader},
         number,
@@ -18,7 +19,8 @@ use crate::{
         payload,
     },
     id::Id,
-    packet::append_payload,
+    observer,
+    packet::{append_payload, base64_frames},
     query,
     recovery::{Asked, Recovering, Suspend},
     session::{Item, Session},
@@ -28,6 +30,13 @@ use crate::{
 pub fn payload(data: &[u8]) {
     let mut out = Vec::new();
     append_payload(&mut out, data);
+    // In base64 it is the same to a poll, and to whoever counts.
+    let (frames, mut again) = (Bytes::copy_from_slice(data), Vec::new());
+    let base64 = base64_frames(frames.clone());
+    append_payload(&mut again, &base64);
+    assert_eq!(out, again);
+    assert!(frame::server_frames(&base64).all(|(opcode, _)| opcode != OpCode::Binary));
+    assert_eq!(observer::messages([&Item::Frames(base64)]), observer::messages([&Item::Frames(frames)]));
     let Ok(text) = std::str::from_utf8(data) else { return };
     assert_eq!(payload::packets(text).count(), payload::count(text));
     for packet in payload::packets(text).filter(|packet| payload::is_packet(packet)) {
@@ -113,7 +122,7 @@ pub fn frames(data: &[u8]) {
 pub fn deflate(data: &[u8]) {
     use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
 
-    use crate::codec::{deflate, extensions, frame::OpCode};
+    use crate::codec::{deflate, extensions};
 
     frames_by(data, |reader, piece, got| {
         reader.feed_compressed(piece, LIMITS, &mut |message| {
@@ -166,8 +175,6 @@ fn frames_by(data: &[u8], feed: Feed) {
 /// the application's, which may be no JSON.
 #[cfg(feature = "msgpack")]
 pub fn msgpack(data: &[u8]) {
-    use bytes::Bytes;
-
     use crate::codec::msgpack::{self, Incoming};
 
     let _ = (msgpack::is_disconnect(data), msgpack::append(data, String::new), msgpack::transcode(data));

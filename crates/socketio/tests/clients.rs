@@ -105,6 +105,13 @@ async fn socket_io_client_over_an_upgrade() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_socket_io_client_in_base64() {
+    for mode in ["polling", "websocket", "upgrade"] {
+        run_with("client.mjs", mode, "base64", config()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn socket_io_client_in_chromium_over_polling() {
     run_node("browser.mjs", "polling").await;
 }
@@ -193,6 +200,11 @@ mod compressing {
 
     fn compressing() -> Config {
         Config { deflate: Some(Deflate::default()), ..config() }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn s1_socket_io_client_in_base64() {
+        run_with("client.mjs", "upgrade", "deflate,base64", compressing()).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
