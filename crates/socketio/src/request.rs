@@ -142,7 +142,12 @@ where
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
         _ => return reject(server, Rejection::UnknownTransport),
     };
-    let Some(sid) = query::find(asked, "sid") else {
+    // A WebSocket handshake on the URL of polling is no poll, and must not be taken for one.
+    if transport == TransportKind::Polling && upgrade::is_handshake(&parts) {
+        return upgrade::turn_away(server, parts, peer);
+    }
+    // None, as in Node, if it is empty.
+    let Some(sid) = query::find(asked, "sid").filter(|sid| !sid.is_empty()) else {
         if parts.method != Method::GET {
             return reject(server, Rejection::BadMethod);
         }

@@ -97,13 +97,27 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 /// Starts to take a session from polling to WebSocket. A session that cannot be taken, because an upgrade is under way or it is on a WebSocket
 /// already, is left in peace: the new WebSocket is opened and closed, as the reference does.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let server = &session.server;
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
-    if session.start_upgrade() {
-        let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
-        tokio::spawn(go_over(session, accepted, base64));
-        return response;
+    let server = session.server.clone();
+    if !is_handshake(&parts) || !session.start_upgrade() {
+        return turn_away(&server, parts, peer);
     }
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
+        session.cancel_upgrade();
+        return request::reject(&server, Rejection::BadRequest);
+    };
+    let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
+    tokio::spawn(go_over(session, accepted, base64));
+    response
+}
+
+/// Whether a request would become a WebSocket.
+pub(crate) fn is_handshake(parts: &Parts) -> bool {
+    handshake::accept(&parts.method, &parts.headers).is_some()
+}
+
+/// Opens a WebSocket that nothing can come of, and closes it.
+pub(crate) fn turn_away(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
     // It takes room while it lasts, like one that opens a session.
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,

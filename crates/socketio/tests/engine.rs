@@ -232,6 +232,25 @@ async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
     assert!(born.text().await.starts_with("40"));
 }
 
+/// A handshake on the wrong URL neither opens a session nor stands for a poll.
+#[tokio::test]
+async fn s7_a_websocket_on_the_url_of_polling_is_opened_and_closed() {
+    let fixture = start(config()).await;
+    assert_eq!(Ws::connect(fixture.addr, POLLING).await.end().await, Some(1000));
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(Ws::connect(fixture.addr, &poller.url()).await.end().await, Some(1000));
+    poller.post("42[\"message\",1]").await;
+    assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
+    assert_eq!(fixture.io.connections().polling, 1);
+}
+
+#[tokio::test]
+async fn s7_an_empty_sid_is_none() {
+    let fixture = start(config()).await;
+    assert!(request(fixture.addr, &format!("GET {POLLING}&sid="), b"").await.body.starts_with("0{\"sid\""));
+    assert!(Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid=")).await.text().await.starts_with("0{\"sid\""));
+}
+
 #[tokio::test]
 async fn f12_a_second_websocket_after_an_upgrade_is_opened_and_closed() {
     let fixture = start(config()).await;

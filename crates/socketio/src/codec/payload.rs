@@ -1,6 +1,14 @@
 //! Polling payloads (Engine.IO protocol 4): packets parted by U+001E; a binary one is `b` and base64.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+/// Padding is not asked for: the reference does without, and the protocol says nothing of it.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
 
 /// What parts the packets of a payload.
 pub const SEPARATOR: u8 = 0x1e;
@@ -17,7 +25,7 @@ pub fn count(payload: &str) -> usize {
 
 /// The bytes of a binary packet, given what stands after its `b`. `None` if it is not base64.
 pub fn binary(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
+    BASE64.decode(text).ok()
 }
 
 /// How many bytes base64 with its padding stands for.
@@ -45,6 +53,7 @@ mod tests {
         assert_eq!(packets("").collect::<Vec<_>>(), [""]);
         assert_eq!(binary("AQID"), Some(vec![1, 2, 3]));
         assert_eq!(binary("AQ=="), Some(vec![1]));
+        assert_eq!(binary("AQ"), Some(vec![1]));
         assert_eq!(binary("AQ*="), None);
         for (length, base64) in ["", "AQ==", "AQI=", "AQID", "AQIDBA=="].into_iter().enumerate() {
             assert_eq!(binary_length(base64.as_bytes()), length);
