@@ -651,14 +651,14 @@ describe("pages of other sites", { concurrency: 4 }, () => {
         raw,
         headers: { "content-type": type },
       })
-      assert.equal(answer.status, 400, type)
+      assert.equal(answer.status, 415, type)
       assert.equal(answer.body.code, "invalid")
     }
     const login = await request(local, "POST", "/api/auth/login", {
       raw: JSON.stringify({ username: asha.username, password: asha.password }),
       headers: { "content-type": "text/plain" },
     })
-    assert.equal(login.status, 400)
+    assert.equal(login.status, 415)
     assert.equal(login.headers.get("set-cookie"), null)
   })
 

@@ -11,10 +11,10 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use lamplight_usecases::Refusal;
-use socketio::{ConnectionGuard, SocketIo};
+use socketio::{ConnectionGuard, HttpDeadline, HttpStream, SocketIo};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -26,8 +26,10 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// How long a request's head may take to arrive, and how long an idle connection is kept for another request.
+/// How long a request's head may take to arrive: the first one from the accept, a later one from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may wait for a client that reads nothing of it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes in a request's head.
 const HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines in a request.
@@ -52,6 +54,8 @@ pub struct Service {
     pub proxies: Vec<IpNet>,
     /// What was asked for, over either wire, and is under way.
     pub tasks: TaskTracker,
+    /// How long a connection stays open without a request; `None` for as long as its client likes.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and closes transports.
@@ -104,13 +108,19 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
 fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut hears_stop: watch::Receiver<()>, counted: Option<Counted>) {
     // Small frames must not wait for one another's acknowledgement.
     let _ = stream.set_nodelay(true);
+    let deadline = HttpDeadline::new(HEAD_TIMEOUT, service.keep_alive);
+    let requests = Arc::clone(&deadline);
+    let stream = HttpStream::new(stream, Some(WRITE_TIMEOUT), Arc::clone(&deadline));
     let answer = service_fn(move |request: Request<Incoming>| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(service, request, peer).await) }
+        let (service, under_way) = (service.clone(), requests.request());
+        async move {
+            let answer = answer(service, request, peer).await;
+            drop(under_way);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(None)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), answer)
@@ -119,11 +129,16 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
         // After an upgrade this ends and the socket counts for itself.
         let _counted = counted;
         let mut connection = std::pin::pin!(connection);
-        let result = tokio::select! {
-            result = &mut connection => result,
-            _ = hears_stop.changed() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut overdue = std::pin::pin!(deadline.passed());
+        let mut is_stopping = false;
+        let result = loop {
+            tokio::select! {
+                result = &mut connection => break result,
+                () = &mut overdue => return tracing::debug!(%peer, "a connection is closed that asks nothing"),
+                _ = hears_stop.changed(), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
             }
         };
         if let Err(error) = result {
@@ -177,7 +192,9 @@ fn too_many_connections() -> Response<Body> {
 /// An address with too many connections is told so, and its connection is closed.
 async fn turn_away(stream: TcpStream) {
     let refuse = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(too_many_connections()) });
+    let stream = HttpStream::new(stream, None, HttpDeadline::new(HEAD_TIMEOUT, None));
     let connection = http1::Builder::new()
+        .header_read_timeout(None)
         .keep_alive(false)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)

@@ -151,6 +151,7 @@ impl Lamplight {
             sessions,
             proxies: config.trusted_proxies.clone(),
             tasks,
+            keep_alive: config.keep_alive,
         };
         Ok(Self { service, handler, presence, deliver, expiries, store, clock })
     }

@@ -71,6 +71,7 @@ mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handler;
+mod http_stream;
 mod id;
 #[cfg(test)]
 mod models;
@@ -105,6 +106,7 @@ pub use config::{Config, Parser, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
 pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};
+pub use http_stream::{HttpDeadline, HttpStream, UnderWay};
 pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::WriteTimeout;
+use crate::{HttpStream, WriteTimeout};
 
 /// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of an idle connection.
 pub(crate) enum Stream {
@@ -33,12 +33,16 @@ impl Stream {
             Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner()), read_buf)),
             Err(upgraded) => upgraded,
         };
+        let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
+            Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner().into_inner()), read_buf)),
+            Err(upgraded) => upgraded,
+        };
         let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
             Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner().into_inner()), read_buf)),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]
-        let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<tokio_rustls::server::TlsStream<TcpStream>>>>() {
+        let upgraded = match upgraded.downcast::<TokioIo<HttpStream<tokio_rustls::server::TlsStream<TcpStream>>>>() {
             Ok(Parts { io, read_buf, .. }) => return Ok((Self::Other(Box::new(io.into_inner().into_inner())), read_buf)),
             Err(upgraded) => upgraded,
         };

@@ -15,7 +15,9 @@ pub enum Code {
     NotFound,
     /// The request makes no sense.
     Invalid,
-    /// A message of white space.
+    /// The same, since its body is none that is read. Travels as `invalid`, with a status of its own.
+    UnsupportedMedia,
+    /// A message without a visible character.
     EmptyMessage,
     /// A message, or a request, past its limit.
     TooLong,
@@ -30,7 +32,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code, for the documents and the tests.
+    /// Every code that travels, for the documents and the tests.
     pub const ALL: [Self; 10] = [
         Self::Unauthenticated,
         Self::Forbidden,
@@ -51,7 +53,7 @@ impl Code {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
-            Self::Invalid => "invalid",
+            Self::Invalid | Self::UnsupportedMedia => "invalid",
             Self::EmptyMessage => "empty_message",
             Self::TooLong => "too_long",
             Self::Conflict => "conflict",
@@ -70,6 +72,7 @@ impl Code {
             Self::NotFound => 404,
             Self::Invalid | Self::EmptyMessage => 400,
             Self::TooLong => 413,
+            Self::UnsupportedMedia => 415,
             Self::Conflict => 409,
             Self::RateLimited => 429,
             Self::Unavailable => 503,

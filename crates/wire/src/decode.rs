@@ -10,6 +10,7 @@ use lamplight_domain::presence::{Activity, Chosen, Manual, parse_kind, parse_tex
 use lamplight_usecases::ports::Have;
 use lamplight_usecases::{Command, Refusal};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use std::sync::Arc;
 
 /// What a socket's event asks for.
@@ -31,18 +32,22 @@ pub fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
 
 /// Reads one that may be anything.
 fn value<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(text).map_err(|error| not_understood(&error.to_string()))
+    serde_json::from_slice(text).map_err(|error| match error.classify() {
+        Category::Syntax | Category::Eof => not_understood(&format!("it is not JSON ({})", without_place(&error.to_string()))),
+        Category::Data | Category::Io => not_understood(&error.to_string()),
+    })
 }
 
 /// A refusal of what a parser did not take, in words for whoever sent it: they know nothing of Rust's types.
 #[must_use]
 pub fn not_understood(error: &str) -> Refusal {
-    let mut said = error.replace("expected u64", "expected a whole number, 0 or more").replace("expected i64", "expected a whole number");
-    // Where in the text it is helps nobody who sent a value.
-    if let Some(at) = said.rfind(" at line ") {
-        said.truncate(at);
-    }
-    Refusal::invalid(format!("The request was not understood: {}.", brief(&said)))
+    let said = error.replace("expected u64", "expected a whole number, 0 or more").replace("expected i64", "expected a whole number");
+    Refusal::invalid(format!("The request was not understood: {}.", brief(without_place(&said))))
+}
+
+/// Where in the text it is helps nobody who sent a value.
+fn without_place(error: &str) -> &str {
+    error.rfind(" at line ").map_or(error, |at| &error[..at])
 }
 
 /// What is wrong with a value quotes the value, which may be as long as a request: its beginning and the end, which says

@@ -107,6 +107,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         _ => Err("open or closed".to_owned()),
     });
     let limit_connections = reader.value("limit-connections", values::number);
+    let keep_alive = reader.value("keep-alive", values::duration);
     let max_payload = reader.value("max-payload", values::payload);
 
     if let (Some(listen), Some(identity)) = (listen, identity) {
@@ -136,6 +137,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             max_sessions: usize::try_from(max_sessions?).unwrap_or(usize::MAX),
             is_registration_open: is_registration_open?,
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
+            keep_alive: Some(keep_alive?).filter(|keep_alive| !keep_alive.is_zero()),
             max_payload: max_payload?,
             warnings: std::mem::take(&mut reader.warnings),
         })

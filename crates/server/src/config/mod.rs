@@ -139,6 +139,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// Connections at once from one address; 0 for no limit.
     pub limit_connections: usize,
+    /// How long an idle HTTP connection stays open; `None` for as long as its client likes.
+    pub keep_alive: Option<Duration>,
     /// The most bytes in one packet or body. "No limit" is 2^31 - 1, which every client can read.
     pub max_payload: usize,
     warnings: Vec<String>,

@@ -1,10 +1,9 @@
 //! From replies and refusals to responses, and from requests to what the use cases take.
 
-use super::{Address, BODY_TIMEOUT, Site};
+use super::{Address, Site, request_body};
 use crate::auth::{Proved, claimed};
 use crate::headers;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
 use lamplight_domain::identity::{Generation, SessionId, UserId};
@@ -90,18 +89,13 @@ impl Asked {
     pub(super) async fn read(site: &Site, request: Request) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
-        let bytes = read_body(body, site.max_payload).await?;
+        let bytes = request_body::read(&parts.headers, body, site.max_payload).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out has nothing to say: where there is no body, what kind it is does not matter. (The check of origins stands before this.)
         let says_nothing = bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
         if !says_nothing && (!bytes.is_empty() || !reads) {
-            // A page of another site can send a form or plain text without asking first, but not JSON.
-            let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
-            let essence = kind.split(';').next().unwrap_or("").trim();
-            if !essence.eq_ignore_ascii_case("application/json") {
-                return Err(Refusal::invalid("The body is JSON: send Content-Type: application/json."));
-            }
+            request_body::check_media(&parts.headers)?;
         }
         // The original pages name nobody when they fetch; in `open` they can be given a name by the address they fetch from.
         let named = Query::<OpenQuery>::try_from_uri(&parts.uri).ok().and_then(|Query(query)| query.user_id).filter(|_| reads);
@@ -110,7 +104,7 @@ impl Asked {
 
     /// The body, read.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        decode::json(&self.bytes)
+        decode::json(request_body::text(&self.bytes)?)
     }
 
     /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says` reads it.
@@ -135,19 +129,9 @@ impl Asked {
             return Ok(Some(user));
         }
         // A body that cannot be read says nothing here; reading it for its own sake says what is wrong with it.
-        let identity: body::OpenIdentity = decode::json(&self.bytes).unwrap_or_default();
+        let identity: body::OpenIdentity = self.body().unwrap_or_default();
         let said = body_says(identity).or_else(|| self.named.clone().map(LooseId));
         said.map(|id| id.user("The user id")).transpose()
-    }
-}
-
-async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
-    // 0 turns the limit off.
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(Refusal::new(Code::TooLong, format!("The body has more than {limit} bytes, or was cut off."))),
-        Err(_) => Err(Refusal::invalid("The body took too long to arrive.")),
     }
 }
 

@@ -6,6 +6,7 @@ mod api;
 mod openapi;
 mod ops;
 mod pages;
+mod request_body;
 
 use crate::auth::Gate;
 use crate::deliver::Deliver;
@@ -22,12 +23,8 @@ use lamplight_usecases::{Code, Handler, Refusal};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
-
-/// How long a body may take to arrive.
-pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the routes need.
 pub struct Site {

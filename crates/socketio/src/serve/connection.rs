@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use crate::sync::Mutex;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -18,12 +17,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    time::Instant,
 };
 
 use super::{Limits, Waiting};
 use crate::{
-    Body, Rejection, SocketIo, WriteTimeout,
+    Body, HttpDeadline, HttpStream, Rejection, SocketIo,
     admission::Addresses,
     request::{self, reject},
 };
@@ -57,7 +55,7 @@ impl Shared {
                 peer,
                 place,
                 is_settled: AtomicBool::new(false),
-                deadline: Mutex::new(Some(Instant::now() + self.limits.head_timeout)),
+                deadline: HttpDeadline::new(self.limits.head_timeout, Some(self.limits.idle_timeout)),
             };
             tokio::spawn(Arc::new(connection).serve(stream, stopping)).abort_handle()
         });
@@ -88,8 +86,8 @@ pub(super) struct Connection {
     place: u64,
     /// It has, and it was for a session.
     is_settled: AtomicBool,
-    /// When it is closed unless a request comes. None while one is under way.
-    deadline: Mutex<Option<Instant>>,
+    /// When it is closed unless a request comes.
+    deadline: Arc<HttpDeadline>,
 }
 
 impl Connection {
@@ -122,20 +120,15 @@ impl Connection {
             let connection = connection.clone();
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
-        // An answer that nobody reads is not kept for ever.
-        let stream = WriteTimeout::new(stream, self.shared.io.server.config.write_timeout);
+        // An answer that nobody reads is not kept for ever, and one that comes early is seen.
+        let stream = HttpStream::new(stream, self.shared.io.server.config.write_timeout, self.deadline.clone());
         let mut speaking = pin!(self.shared.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-        // Not set anew for each request: it looks, and sleeps again.
-        let limits = &self.shared.limits;
-        let mut look_again = pin!(tokio::time::sleep(limits.head_timeout.min(limits.idle_timeout)));
+        let mut overdue = pin!(self.deadline.passed());
         let mut is_stopping = false;
         let result = loop {
             tokio::select! {
                 result = &mut speaking => break result,
-                () = &mut look_again => match self.is_overdue() {
-                    Ok(()) => return self.shared.refused(Rejection::HeadTimeout),
-                    Err(again) => look_again.as_mut().reset(again),
-                },
+                () = &mut overdue => return self.shared.refused(Rejection::HeadTimeout),
                 _ = stopping.changed(), if !is_stopping => {
                     is_stopping = true;
                     speaking.as_mut().graceful_shutdown();
@@ -147,20 +140,8 @@ impl Connection {
         }
     }
 
-    /// Whether it must be closed; if not, when to look again.
-    fn is_overdue(&self) -> Result<(), Instant> {
-        let now = Instant::now();
-        // Nothing that begins or ends from now on can be overdue before this.
-        let again = now + self.shared.limits.idle_timeout;
-        match *self.deadline.lock() {
-            Some(deadline) if deadline <= now => Ok(()),
-            Some(deadline) => Err(deadline.min(again)),
-            None => Err(again),
-        }
-    }
-
     async fn answer(&self, #[cfg_attr(not(feature = "tls"), allow(unused_mut))] mut request: Request<Incoming>) -> Response<Body> {
-        let _under_way = UnderWay::begin(self);
+        let _under_way = self.deadline.request();
         let io = &self.shared.io;
         if !io.matches(request.uri().path()) {
             return not_found();
@@ -197,22 +178,6 @@ impl Drop for Connection {
         if let Some(addresses) = &self.shared.addresses {
             addresses.remove(self.peer.ip());
         }
-    }
-}
-
-/// A request that is being answered. What is left of the answer then is for the client to take in time.
-struct UnderWay<'a>(&'a Connection);
-
-impl<'a> UnderWay<'a> {
-    fn begin(connection: &'a Connection) -> Self {
-        *connection.deadline.lock() = None;
-        Self(connection)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        *self.0.deadline.lock() = Some(Instant::now() + self.0.shared.limits.idle_timeout);
     }
 }
 

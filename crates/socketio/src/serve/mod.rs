@@ -75,7 +75,7 @@ impl Serve {
     pub fn new(listener: TcpListener, io: SocketIo) -> Self {
         let limits = Limits {
             head_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             stop_timeout: Duration::from_secs(5),
             #[cfg(feature = "tls")]
             tls_timeout: Duration::from_secs(10),
@@ -93,13 +93,15 @@ impl Serve {
         }
     }
 
-    /// How long a connection may take from its being accepted to the end of its first request's head. Default 30 s.
+    /// How long the head of a request may take: of the first one from the connection's being accepted, of a later one from its first
+    /// byte. Default 30 s.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.limits.head_timeout = limit;
         self
     }
 
-    /// How long a connection may take to read an answer and to send the head of its next request. Default 60 s. A poll that waits and
+    /// How long a connection may be idle after an answer, counted from its last byte. Default 75 s: longer than proxies keep theirs for the
+    /// next request, mostly. A poll that waits and
     /// a WebSocket are not idle: pings find out whether those are alive.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = limit;

@@ -1,0 +1,167 @@
+//! The bodies of requests: which are read, and how far.
+
+use ::http::{HeaderMap, header};
+use axum::body::Body;
+use http_body_util::BodyExt as _;
+use lamplight_usecases::{Code, Refusal};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a body may take to arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Of a body over the limit, so many bytes more are read and dropped before it is refused: a client that has sent all of its request sees the
+/// answer, and its connection can be used again. Past them the answer comes at once, and the connection is closed.
+const DRAIN_BYTES: usize = 16 << 20;
+/// ... and for so long.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Checks what kind of body a request announces: JSON in UTF-8, as it is.
+pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
+    if let Some(encoding) =
+        text(header::CONTENT_ENCODING).filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
+    {
+        let shown: String = encoding.chars().take(40).collect();
+        return Err(unsupported(format!("The body is encoded ({shown}): send it without Content-Encoding.")));
+    }
+    // A page of another site can send a form or plain text without asking first, but not JSON.
+    let mut parts = text(header::CONTENT_TYPE).unwrap_or("").split(';').map(str::trim);
+    if !parts.next().unwrap_or("").eq_ignore_ascii_case("application/json") {
+        return Err(unsupported("The body is JSON: send Content-Type: application/json."));
+    }
+    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    match charset.map(|(_, value)| value.trim().trim_matches('"')) {
+        Some(charset) if !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known)) => {
+            Err(unsupported("The body is JSON in UTF-8: send Content-Type: application/json without another charset."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Code::UnsupportedMedia, message)
+}
+
+/// Reads a body of at most `limit` bytes, 0 for no limit.
+pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let too_long = || Refusal::new(Code::TooLong, format!("The body has more than {limit} bytes."));
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+    if length > limit && (headers.contains_key(header::EXPECT) || length - limit > DRAIN_BYTES) {
+        // It waits for a word before it sends anything, or sends too much to wait for.
+        return Err(too_long());
+    }
+    let deadline = Instant::now() + READ_TIMEOUT;
+    let mut read = Vec::new();
+    loop {
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return Err(Refusal::invalid("The body was cut off.")),
+            Ok(None) => return Ok(read),
+            Err(_) => return Err(Refusal::invalid("The body took too long to arrive.")),
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        if length > limit || data.len() > limit - read.len() {
+            drop(read);
+            drain(body).await;
+            return Err(too_long());
+        }
+        read.extend_from_slice(&data);
+    }
+}
+
+async fn drain(mut body: Body) {
+    let deadline = Instant::now() + DRAIN_TIMEOUT;
+    let mut left = DRAIN_BYTES;
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+        match left.checked_sub(frame.data_ref().map_or(0, |data| data.len())) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
+
+/// A body's text, without the mark that some programs put before UTF-8, or why it is none.
+pub(super) fn text(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    match bytes {
+        [] => Err(Refusal::invalid("The body is empty: send a JSON object.")),
+        [0x1f, 0x8b, ..] => Err(unsupported("The body is compressed: send it as it is.")),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(unsupported("The body is UTF-16: send it in UTF-8.")),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
+        _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::http::{HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn f11_only_json_in_utf_8_as_it_is_is_taken() {
+        use header::{CONTENT_ENCODING, CONTENT_TYPE};
+        let json = (CONTENT_TYPE, "application/json");
+        for taken in [
+            headers(std::slice::from_ref(&json)),
+            headers(&[(CONTENT_TYPE, "Application/JSON; charset=\"UTF-8\"")]),
+            headers(&[json.clone(), (CONTENT_ENCODING, "identity")]),
+        ] {
+            assert!(check_media(&taken).is_ok(), "{taken:?}");
+        }
+        for (refused, word) in [
+            (headers(&[]), "Content-Type: application/json"),
+            (headers(&[(CONTENT_TYPE, "text/plain")]), "Content-Type: application/json"),
+            (headers(&[(CONTENT_TYPE, "application/json-seq")]), "Content-Type: application/json"),
+            (headers(&[(CONTENT_TYPE, "application/json; charset=utf-16")]), "UTF-8"),
+            (headers(&[json.clone(), (CONTENT_ENCODING, "gzip")]), "gzip"),
+            (headers(&[json, (CONTENT_ENCODING, "br, gzip")]), "Content-Encoding"),
+        ] {
+            let refusal = check_media(&refused).expect_err("refused");
+            assert_eq!((refusal.code.status(), refusal.code.as_str()), (415, "invalid"));
+            assert!(refusal.message.contains(word), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn f11_a_mark_is_skipped_and_other_beginnings_are_named() {
+        assert_eq!(text(b"\xef\xbb\xbf{}").ok(), Some(&b"{}"[..]));
+        assert_eq!(text(b"{}").ok(), Some(&b"{}"[..]));
+        for (bytes, word) in [(&b""[..], "empty"), (b"\x1f\x8b\x08", "compressed"), (b"\xff\xfe{\0", "UTF-16"), (b"\xfe\xff\0{", "UTF-16")]
+        {
+            let refusal = text(bytes).expect_err("refused");
+            assert!(refusal.message.contains(word), "{}", refusal.message);
+        }
+    }
+
+    /// A body whose parts come a second apart, and how many of them were asked for.
+    async fn asked(parts: usize, length: Option<usize>, limit: usize) -> (Result<usize, u16>, Duration) {
+        let began = Instant::now();
+        let stream = futures_util::stream::unfold(0, move |part| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            (part < parts).then(|| (Ok::<_, std::io::Error>(vec![b'x'; 1_000]), part + 1))
+        });
+        let length = length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length as u64)));
+        let read = read(&length.into_iter().collect(), Body::from_stream(stream), limit).await;
+        (read.map(|read| read.len()).map_err(|refusal| refusal.code.status()), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f8_a_body_over_the_limit_is_read_to_its_end_within_bounds() {
+        assert_eq!(asked(3, Some(3_000), 3_000).await.0, Ok(3_000));
+        assert_eq!(asked(3, None, 0).await.0, Ok(3_000), "0 is no limit");
+        for length in [Some(4_000), None] {
+            let (answer, took) = asked(4, length, 2_500).await;
+            assert_eq!((answer, took.as_secs()), (Err(413), 5), "to its end");
+        }
+        let (answer, took) = asked(1_000, None, 2_500).await;
+        assert_eq!((answer, took.as_secs()), (Err(413), 8), "and not for ever");
+        let (answer, took) = asked(1_000, Some(1_000_000_000), 2_500).await;
+        assert_eq!((answer, took.as_secs()), (Err(413), 0), "nor at all where it announces too much");
+        let (answer, took) = asked(1_000, None, 1_000_000).await;
+        assert_eq!((answer, took.as_secs()), (Err(400), 20), "a body that trickles in");
+    }
+}

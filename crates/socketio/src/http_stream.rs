@@ -1,0 +1,367 @@
+//! The stream of an HTTP connection: how long it may be silent, and a close that the client sees.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::{WriteTimeout, sync::Mutex};
+
+/// After the last byte is written, a client that goes on sending is read for so long in all …
+const LINGER: Duration = Duration::from_secs(10);
+/// … as long as something comes at least this often …
+const LINGER_QUIET: Duration = Duration::from_secs(2);
+/// … and up to so many bytes.
+const LINGER_BYTES: usize = 64 << 20;
+
+/// When an HTTP connection has been silent for too long. The stream notes what is read and written, [`Self::request`] what is answered.
+///
+/// - The head of the first request has to be there `head_timeout` after the connection is accepted.
+/// - After an answer, counted from its last byte, the connection may be idle for `keep_alive`: longer than the proxy in front of it keeps
+///   one for its next request, or that request meets a closed connection.
+/// - The head of a later request has to be there `head_timeout` after its first byte.
+/// - While a request is answered there is no limit.
+#[derive(Debug)]
+pub struct HttpDeadline {
+    head_timeout: Duration,
+    keep_alive: Option<Duration>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// A head is being read.
+    Head,
+    /// A request is being answered.
+    Answering,
+    /// An answer is being written, or nothing happens.
+    Idle,
+}
+
+impl HttpDeadline {
+    /// For a connection that is accepted now. Without `keep_alive` it may be idle for ever.
+    #[must_use]
+    pub fn new(head_timeout: Duration, keep_alive: Option<Duration>) -> Arc<Self> {
+        let state = State { phase: Phase::Head, at: Some(Instant::now() + head_timeout) };
+        Arc::new(Self { head_timeout, keep_alive, state: Mutex::new(state) })
+    }
+
+    /// A request has come; it is being answered until what this gives is dropped.
+    #[must_use]
+    pub fn request(self: &Arc<Self>) -> UnderWay {
+        *self.state.lock() = State { phase: Phase::Answering, at: None };
+        UnderWay(self.clone())
+    }
+
+    /// Completes when the connection is to be closed.
+    pub async fn passed(&self) {
+        loop {
+            let now = Instant::now();
+            // The soonest that anything which begins from now on can be overdue.
+            let again = now + self.keep_alive.map_or(self.head_timeout, |keep_alive| keep_alive.min(self.head_timeout));
+            let look_again = match self.state.lock().at {
+                Some(at) if at <= now => return,
+                Some(at) => at.min(again),
+                None => again,
+            };
+            sleep_until(look_again).await;
+        }
+    }
+
+    fn has_read(&self) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Idle {
+            *state = State { phase: Phase::Head, at: Some(Instant::now() + self.head_timeout) };
+        }
+    }
+
+    fn has_written(&self) {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Answering => {}
+            // The next request began to come while this answer was being written.
+            Phase::Head => state.at = Some(Instant::now() + self.head_timeout),
+            Phase::Idle => state.at = self.idle_until(),
+        }
+    }
+
+    fn idle_until(&self) -> Option<Instant> {
+        self.keep_alive.map(|keep_alive| Instant::now() + keep_alive)
+    }
+}
+
+/// A request that is being answered: see [`HttpDeadline::request`].
+#[derive(Debug)]
+pub struct UnderWay(Arc<HttpDeadline>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        *self.0.state.lock() = State { phase: Phase::Idle, at: self.0.idle_until() };
+    }
+}
+
+/// What an HTTP connection is served on: a [`WriteTimeout`] that tells an [`HttpDeadline`] what is read and written, and that closes in a
+/// way that the client sees the answer.
+///
+/// A server may answer before it has read the whole request: 413 to a body that is too large, 431, 404. When it then closes the
+/// connection while bytes of the request are unread, the system resets it, and the client, which is still writing, never sees the answer.
+/// So the shutdown ends the writing, and then reads on and drops what comes until the client has closed, within bounds (10 s, 2 s of
+/// silence, 64 MiB).
+///
+/// ```no_run
+/// # use std::{convert::Infallible, time::Duration};
+/// # use hyper::{server::conn::http1, service::service_fn};
+/// # use hyper_util::rt::TokioIo;
+/// # async fn serve(stream: tokio::net::TcpStream, peer: std::net::SocketAddr, io: socketio::SocketIo) {
+/// use socketio::{HttpDeadline, HttpStream};
+///
+/// let deadline = HttpDeadline::new(Duration::from_secs(30), Some(Duration::from_secs(75)));
+/// let stream = HttpStream::new(stream, Some(Duration::from_secs(20)), deadline.clone());
+/// let requests = deadline.clone();
+/// let service = service_fn(move |request| {
+///     let (io, under_way) = (io.clone(), requests.request());
+///     async move {
+///         let answer = io.handle(request, peer).await;
+///         drop(under_way);
+///         Ok::<_, Infallible>(answer)
+///     }
+/// });
+/// let connection = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service).with_upgrades();
+/// tokio::select! {
+///     _ = connection => {}
+///     () = deadline.passed() => {}
+/// }
+/// # }
+/// ```
+///
+/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<HttpStream<TcpStream>>` for a WebSocket. [`crate::Serve`] does
+/// all of this by itself.
+#[derive(Debug)]
+pub struct HttpStream<S> {
+    stream: WriteTimeout<S>,
+    deadline: Arc<HttpDeadline>,
+    linger: Option<Box<Linger>>,
+}
+
+/// What is left of the time and the bytes to read after the end of writing.
+#[derive(Debug)]
+struct Linger {
+    ends: Instant,
+    quiet: Pin<Box<Sleep>>,
+    bytes: usize,
+}
+
+impl<S> HttpStream<S> {
+    /// `write_timeout` is the limit of [`WriteTimeout`].
+    pub fn new(stream: S, write_timeout: Option<Duration>, deadline: Arc<HttpDeadline>) -> Self {
+        Self { stream: WriteTimeout::new(stream, write_timeout), deadline, linger: None }
+    }
+
+    /// The stream itself, without limits.
+    pub fn into_inner(self) -> S {
+        self.stream.into_inner()
+    }
+
+    fn note_written<T>(&self, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(attempt, Poll::Ready(Ok(_))) {
+            self.deadline.has_written();
+        }
+        attempt
+    }
+}
+
+impl<S: AsyncRead + Unpin> HttpStream<S> {
+    /// Reads and drops. Ready when the client has closed, or the bounds are reached.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| {
+            let now = Instant::now();
+            Box::new(Linger { ends: now + LINGER, quiet: Box::pin(sleep_until(now + LINGER_QUIET)), bytes: LINGER_BYTES })
+        });
+        let mut dropped = [0; 4 << 10];
+        loop {
+            let mut buf = ReadBuf::new(&mut dropped);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    let now = Instant::now();
+                    linger.bytes = linger.bytes.saturating_sub(buf.filled().len());
+                    if linger.bytes == 0 || now >= linger.ends {
+                        return Poll::Ready(());
+                    }
+                    linger.quiet.as_mut().reset((now + LINGER_QUIET).min(linger.ends));
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return linger.quiet.as_mut().poll(cx),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.deadline.has_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let attempt = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note_written(attempt)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        self.poll_linger(cx).map(Ok)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let attempt = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note_written(attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(30);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    /// How long from now until the deadline passes.
+    async fn passes(deadline: &HttpDeadline) -> Duration {
+        let began = Instant::now();
+        deadline.passed().await;
+        began.elapsed()
+    }
+
+    fn about(took: Duration, expected: Duration) {
+        assert!(took >= expected && took < expected + Duration::from_millis(20), "{took:?}, not {expected:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_the_first_head_has_its_time_from_the_accept() {
+        let deadline = HttpDeadline::new(HEAD, Some(IDLE));
+        let (mut other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline.clone());
+        tokio::time::sleep(HEAD / 2).await;
+        other.write_u8(b'G').await.unwrap();
+        stream.read_u8().await.unwrap();
+        about(passes(&deadline).await, HEAD / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_an_idle_connection_stays_for_keep_alive_after_the_last_byte_of_an_answer() {
+        let deadline = HttpDeadline::new(HEAD, Some(IDLE));
+        let (_other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline.clone());
+        let under_way = deadline.request();
+        tokio::time::timeout(IDLE * 10, deadline.passed()).await.expect_err("a poll may wait");
+        drop(under_way);
+        tokio::time::sleep(IDLE / 2).await;
+        stream.write_all(b"the end of a long answer").await.unwrap();
+        about(passes(&deadline).await, IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_a_later_head_has_its_time_from_its_first_byte() {
+        let deadline = HttpDeadline::new(HEAD, Some(IDLE));
+        let (mut other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline.clone());
+        drop(deadline.request());
+        let watching = tokio::spawn({
+            let deadline = deadline.clone();
+            async move { passes(&deadline).await }
+        });
+        tokio::time::sleep(IDLE - Duration::from_secs(5)).await;
+        for _ in 0..3 {
+            other.write_u8(b'G').await.unwrap();
+            stream.read_u8().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        about(watching.await.unwrap(), IDLE - Duration::from_secs(5) + HEAD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_without_keep_alive_only_heads_have_a_limit() {
+        let deadline = HttpDeadline::new(HEAD, None);
+        drop(deadline.request());
+        tokio::time::timeout(IDLE * 1_000, deadline.passed()).await.expect_err("idle for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f8_a_client_that_is_still_sending_is_read_until_it_closes() {
+        let deadline = HttpDeadline::new(HEAD, Some(IDLE));
+        let (mut other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline);
+        let sending = tokio::spawn(async move {
+            for _ in 0..6 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                other.write_all(&[7; 1_000]).await.unwrap();
+            }
+            let mut answer = String::new();
+            other.read_to_string(&mut answer).await.unwrap();
+            answer
+        });
+        stream.write_all(b"413").await.unwrap();
+        let began = Instant::now();
+        stream.shutdown().await.unwrap();
+        about(began.elapsed(), Duration::from_secs(6));
+        drop(stream);
+        assert_eq!(sending.await.unwrap(), "413");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f8_a_client_that_says_nothing_or_never_ends_is_not_read_for_ever() {
+        let deadline = HttpDeadline::new(HEAD, Some(IDLE));
+        let (mut other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline.clone());
+        let began = Instant::now();
+        stream.shutdown().await.unwrap();
+        about(began.elapsed(), LINGER_QUIET);
+
+        let (mut endless, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, None, deadline);
+        let trickling = tokio::spawn(async move {
+            while endless.write_u8(7).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        let began = Instant::now();
+        stream.shutdown().await.unwrap();
+        about(began.elapsed(), LINGER);
+        drop(stream);
+        trickling.await.unwrap();
+        other.shutdown().await.unwrap();
+    }
+}
