@@ -75,6 +75,26 @@ export class Server {
     await gone
   }
 
+  /** A command of the binary's, with the server's own settings. Answers how it ended. */
+  async command(...words: string[]): Promise<number | null> {
+    const program = binary()
+    if (!program) throw new Error("There is no lamplight binary.")
+    const child = spawn(program, words, { env: { ...process.env, ...this.#settings }, stdio: "ignore" })
+    return new Promise((resolve) => child.once("exit", resolve))
+  }
+
+  /** Where its data lies. */
+  get data(): string {
+    return this.#data
+  }
+
+  /** As the system stops it. */
+  async end(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process?.once("exit", resolve))
+    this.#process?.kill("SIGTERM")
+    await gone
+  }
+
   async stop(): Promise<void> {
     this.#process?.kill("SIGTERM")
     if (this.#data) await rm(this.#data, { recursive: true, force: true })

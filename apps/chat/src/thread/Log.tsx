@@ -351,7 +351,7 @@ function estimate(row: Row<MessageRow> | undefined): number {
     case "start":
       return 60
     case "more":
-      return 52
+      return 92
     case "message": {
       const { content } = row.message
       const lines = content.length < 60 ? 1 : Math.ceil(content.length / 62)
