@@ -15,18 +15,28 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// What an nginx before the server needs.
 const NGINX: &str = "In nginx, add to the location that leads to Lamplight:\n  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection \"upgrade\";";
 
-/// Whether polling works, the least that a client needs. Of the path with and without a slash at its end the first that fails is
-/// told: what stands in the way of both is one thing.
+/// Whether polling works, the least that a client needs. Lamplight's own client asks without a slash at the path's end; socket.io-client
+/// asks with one, unless told otherwise.
 pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Report) -> bool {
-    let paths = [socket_path.to_owned(), format!("{socket_path}/")];
-    for path in &paths {
-        if let Some(trouble) = polling(target, path).await {
+    let slashed = format!("{socket_path}/");
+    if let Some(trouble) = polling(target, socket_path).await {
+        report.add(trouble);
+        return false;
+    }
+    match polling(target, &slashed).await {
+        None => report.add(Finding::good("polling", &format!("a handshake works at {socket_path}, with and without a slash at its end"))),
+        // A framework's redirect: the path without the slash goes through.
+        Some(trouble) if trouble.code == "LL-105" => {
+            report.add(redirected(&slashed, &trouble.seen));
+            report.add(websocket(target, socket_path).await.unwrap_or_else(|| Finding::good("websocket", "opens (101)")));
+            return true;
+        }
+        Some(trouble) => {
             report.add(trouble);
             return false;
         }
     }
-    report.add(Finding::good("polling", &format!("a handshake works at {socket_path}, with and without a slash at its end")));
-    for path in &paths {
+    for path in [socket_path, &slashed] {
         if let Some(trouble) = websocket(target, path).await {
             report.add(trouble);
             return true;
@@ -34,6 +44,16 @@ pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Repor
     }
     report.add(Finding::good("websocket", "opens (101), with and without a slash at the path's end"));
     true
+}
+
+fn redirected(slashed: &str, seen: &str) -> Finding {
+    Finding::warn(
+        "polling",
+        "LL-105",
+        &format!("a handshake works, but not with a slash at the path's end: {seen}"),
+        &format!("the same answer at {slashed}"),
+        "Nothing is needed for Lamplight's own client. Give socket.io-client `addTrailingSlash: false`, or set `skipTrailingSlashRedirect: true` in next.config.",
+    )
 }
 
 async fn polling(target: &Target, path: &str) -> Option<Finding> {

@@ -73,8 +73,8 @@ pub(super) fn next(check: &'static str, url: &str, answer: &Answer) -> Finding {
         check,
         "LL-105",
         &format!("{url} is served by Next.js ({})", answer.status),
-        "Lamplight, which Next.js cannot stand before: its rewrites carry no WebSocket and move the path with a slash at its end",
-        "Point the client at Lamplight's own address (its own host name, or a path that the proxy before Next.js sends to Lamplight).",
+        "Lamplight's own answer: Next.js passes it on, WebSocket included, where a rewrite covers this path",
+        "Add a rewrite of this path to Lamplight in next.config, or point the client at Lamplight's own address.",
     )
 }
 
