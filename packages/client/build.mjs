@@ -1,6 +1,6 @@
 /**
- * Makes `dist`, a folder that can be published as it is: ESM with source maps, types, and a `package.json` whose exports
- * lead to them. Within the workspace nothing is built: `exports` in the folder's own `package.json` lead to `src`.
+ * Makes `dist`, a folder that can be published as it is: ESM and CommonJS with source maps, types for both, a bundle for a script tag, and
+ * a `package.json` whose exports lead to them. Within the workspace nothing is built: `exports` in the folder's own `package.json` lead to `src`.
  */
 import { execFileSync } from "node:child_process"
 import { readFile, rm, writeFile } from "node:fs/promises"
@@ -48,33 +48,46 @@ export const withoutUnused = {
   },
 }
 
-/** Builds the package in `folder`. `external` stays an import; everything else is bundled in. */
-export async function buildPackage(folder, { external = [], bundled = [] } = {}) {
+/**
+ * Builds the package in `folder`. `entries` are its files of `src` that can be imported, `external` stays an import, everything else is
+ * bundled in; `global` is the name of a bundle for a script tag.
+ */
+export async function buildPackage(
+  folder,
+  { entries = ["index"], external = [], bundled = [], global } = {},
+) {
   const at = (path) => join(folder, path)
   await rm(at("dist"), { recursive: true, force: true })
-  await build({
+  const common = {
     absWorkingDir: folder,
-    entryPoints: ["src/index.ts"],
-    outdir: "dist",
     bundle: true,
-    splitting: true,
-    format: "esm",
     platform: "browser",
     target: "es2022",
     sourcemap: true,
     external,
     plugins: [withoutUnused],
-  })
+  }
+  const entryPoints = entries.map((name) => `src/${name}.ts`)
+  await build({ ...common, entryPoints, outdir: "dist", format: "esm", splitting: true })
+  await build({ ...common, entryPoints, outdir: "dist/cjs", format: "cjs" })
+  if (global) {
+    const outfile = "dist/lamplight.min.js"
+    const way = { format: "iife", globalName: global, minify: true }
+    await build({ ...common, ...way, entryPoints: ["src/index.ts"], outfile })
+  }
   const require = createRequire(at("package.json"))
   const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc")
   const flags = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--declarationMap", "false"]
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", ...flags, "--outDir", "dist"], {
-    cwd: folder,
-    stdio: "inherit",
-  })
+  for (const outDir of ["dist", "dist/cjs"])
+    execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", ...flags, "--outDir", outDir], {
+      cwd: folder,
+      stdio: "inherit",
+    })
+  // Of what type a `.js` and a `.d.ts` are, the nearest `package.json` says.
+  await writeFile(at("dist/cjs/package.json"), '{"type":"commonjs"}\n')
   const own = JSON.parse(await readFile(at("package.json"), "utf8"))
   const { private: _private, scripts: _scripts, devDependencies: _dev, ...rest } = own
-  const published = { ...rest, exports: { ".": { types: "./index.d.ts", default: "./index.js" } } }
+  const published = { ...rest, ...entryFields(entries, global) }
   await writeFile(at("dist/package.json"), `${JSON.stringify(published, null, 2)}\n`)
   if (bundled.length === 0) return
   const licences = await Promise.all(
@@ -83,6 +96,19 @@ export async function buildPackage(folder, { external = [], bundled = [] } = {})
     ),
   )
   await writeFile(at("dist/THIRD-PARTY-LICENSES"), licences.join("\n\n"))
+}
+
+/** How a package is found by `import`, `require`, TypeScript's resolutions, and tools that know of no `exports`. */
+function entryFields(entries, global) {
+  const files = (folder, name) => ({ types: `./${folder}${name}.d.ts`, default: `./${folder}${name}.js` })
+  const exports = { "./package.json": "./package.json" }
+  for (const name of entries) {
+    const both = { import: files("", name), require: files("cjs/", name), default: `./${name}.js` }
+    exports[name === "index" ? "." : `./${name}`] = both
+  }
+  if (global) exports["./lamplight.min.js"] = "./lamplight.min.js"
+  const script = global ? { unpkg: "./lamplight.min.js", jsdelivr: "./lamplight.min.js" } : {}
+  return { exports, main: "./cjs/index.js", module: "./index.js", types: "./index.d.ts", ...script }
 }
 
 /** Where a package lies, which its exports may not tell. */
@@ -96,5 +122,10 @@ function packageFolder(require, name) {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  await buildPackage(import.meta.dirname, { bundled: BUNDLED })
+  await buildPackage(import.meta.dirname, {
+    entries: ["index", "svelte", "vue"],
+    external: ["vue"],
+    bundled: BUNDLED,
+    global: "Lamplight",
+  })
 }
