@@ -19,6 +19,7 @@ macro_rules! accounts_suite {
                 a_name_is_taken_in_every_spelling,
                 a_name_asked_for_by_many_at_once_goes_to_one,
                 a_session_lasts_until_its_end,
+                h11_a_clock_a_month_ahead_deletes_no_session,
                 a_session_ends_once,
                 sessions_that_are_over_do_not_come_back,
                 h12_the_oldest_session_of_an_account_ends_where_it_has_too_many,
@@ -117,6 +118,21 @@ pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Sub
     assert_eq!(store.session("digest", at(99)).await.expect("an answer"), Some((user("1"), at(100))));
     assert_eq!(store.session("digest", at(100)).await.expect("an answer"), None);
     assert_eq!(store.session("other", at(0)).await.expect("an answer"), None);
+}
+
+/// One sign-in under it ends nobody's session for good.
+pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Directory>(subject: Subject<S>) {
+    const DAY: i64 = 86_400_000;
+    let store = &subject.store;
+    for id in ["1", "2"] {
+        store.create(id, account(id), named(id, id), at(0)).await.expect("an account");
+    }
+    store.open_session(session("true", "1", at(0), at(30 * DAY))).await.expect("a session");
+    store.open_session(session("ahead", "2", at(31 * DAY), at(61 * DAY))).await.expect("a session");
+    assert_eq!(store.session("true", at(31 * DAY)).await.expect("an answer"), None);
+    // The clock is set right again.
+    store.open_session(session("later", "2", at(DAY), at(31 * DAY))).await.expect("a session");
+    assert_eq!(store.session("true", at(DAY)).await.expect("an answer"), Some((user("1"), at(30 * DAY))));
 }
 
 /// Signing out tells whose it was, once.

@@ -112,8 +112,12 @@ pub async fn p13_last_seen_never_goes_back<S: Directory>(subject: Subject<S>) {
     store.seen(vec![(user("a"), at(5)), (user("a"), at(3)), (user("stranger"), at(5))]).await.expect("seen");
     store.seen(vec![(user("a"), at(4))]).await.expect("seen");
     store.seen(Vec::new()).await.expect("seen");
+    // What a clock showed that was a month ahead is not kept once it is right again.
+    store.seen(vec![(user("b"), at(31 * 86_400_000))]).await.expect("seen");
+    store.seen(vec![(user("b"), at(7))]).await.expect("seen");
+    assert_eq!(store.last_seen(&[user("b")]).await.expect("times"), [Some(at(7))]);
     let seen = store.last_seen(&[user("b"), user("a"), user("stranger"), user("a")]).await.expect("times");
-    assert_eq!(seen, [None, Some(at(5)), None, Some(at(5))]);
+    assert_eq!(seen, [Some(at(7)), Some(at(5)), None, Some(at(5))]);
     assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").last_seen, Some(at(5)));
 }
 

@@ -58,15 +58,15 @@ struct Follower {
     mode: Mode,
     /// For `full`: when it last got the whole list.
     listed_at: Moment,
-    /// For `full`: the version of that list.
-    listed_version: u64,
+    /// For `full`: the changes that list holds.
+    listed_changes: u64,
     /// The users it watches, each with the version up to which it was told already.
     watched: HashMap<UserId, u64>,
 }
 
 impl Follower {
     fn new(mode: Mode) -> Self {
-        Self { mode, listed_at: Moment(0), listed_version: 0, watched: HashMap::new() }
+        Self { mode, listed_at: Moment(0), listed_changes: 0, watched: HashMap::new() }
     }
 }
 
@@ -83,7 +83,10 @@ pub struct Feed<K> {
     /// When each came, for both.
     since: HashMap<UserId, u64>,
     gone: Gone,
+    /// The newest version of anyone's.
     version: u64,
+    /// How many changes there were: what tells whether a list is as it was, for versions of two users are not compared.
+    changes: u64,
     /// Gathered for `full` and `diff`.
     pending: Batch,
     /// Gathered for those who watch, whichever their mode.
@@ -92,7 +95,7 @@ pub struct Feed<K> {
     flushed_at: Option<Moment>,
     /// The earliest next round of whole lists.
     lists_at: Moment,
-    lists_version: u64,
+    lists_changes: u64,
     full_count: usize,
 }
 
@@ -109,12 +112,13 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             since: HashMap::new(),
             gone: Gone::default(),
             version: 0,
+            changes: 0,
             pending: Batch::default(),
             pending_watched: Batch::default(),
             newcomers: HashSet::new(),
             flushed_at: None,
             lists_at: Moment(0),
-            lists_version: 0,
+            lists_changes: 0,
             full_count: 0,
         }
     }
@@ -263,6 +267,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             return;
         }
         self.version = self.version.max(version);
+        self.changes += 1;
         match change {
             Change::Online(presence) | Change::Updated(presence) => self.come_or_change(user, presence),
             Change::Offline(_) => self.go(user, change),
@@ -343,7 +348,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// A list holds every change up to now, so it goes out after those that are gathered: before them, they would come
     /// to its receivers a second time.
     fn lists_may_go(&self) -> bool {
-        self.full_count > 0 && self.lists_version < self.version && self.pending.is_empty()
+        self.full_count > 0 && self.lists_changes < self.changes && self.pending.is_empty()
     }
 
     fn flush_gathered(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
@@ -375,7 +380,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             for key in &newcomers {
                 if let Some(follower) = self.followers.get_mut(key) {
                     follower.listed_at = now;
-                    follower.listed_version = self.version;
+                    follower.listed_changes = self.changes;
                 }
             }
             out.push(Delivery::Snapshot(newcomers.into_iter().collect()));
@@ -414,11 +419,11 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     fn flush_lists(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
         let pause = LIST_EVERY.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
         self.lists_at = now.plus(pause);
-        let version = self.version;
+        let changes = self.changes;
         let mut left_out = false;
         let mut due = Vec::new();
         for (key, follower) in &mut self.followers {
-            if follower.mode != Mode::Full || follower.listed_version >= version || self.newcomers.contains(key) {
+            if follower.mode != Mode::Full || follower.listed_changes >= changes || self.newcomers.contains(key) {
                 continue;
             }
             if follower.listed_at.plus(pause) > now {
@@ -426,11 +431,11 @@ impl<K: Clone + Eq + Hash> Feed<K> {
                 continue;
             }
             follower.listed_at = now;
-            follower.listed_version = version;
+            follower.listed_changes = changes;
             due.push(key.clone());
         }
         if !left_out {
-            self.lists_version = version;
+            self.lists_changes = changes;
         }
         if !due.is_empty() {
             out.push(Delivery::Snapshot(due));

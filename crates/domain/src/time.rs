@@ -28,6 +28,18 @@ impl Moment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
+/// A time of day that is further ahead than this was read off a clock that was wrong.
+const WRONG_MS: i64 = 7 * 24 * 3_600_000;
+
+impl Timestamp {
+    /// The later of this and `now`, so that a clock that is set back moves nothing back. Where this is so far ahead that the clock was
+    /// wrong then, `now`: it would stay there for good otherwise.
+    #[must_use]
+    pub fn advance_to(self, now: Self) -> Self {
+        if self.0.saturating_sub(now.0) > WRONG_MS { now } else { self.max(now) }
+    }
+}
+
 /// Now, on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {

@@ -1,6 +1,6 @@
 //! Conversations and their logs in SQLite. This is the door; its rooms are in `sqlite/`.
 
-pub use crate::sqlite::{OpenError, SqliteOptions, SqliteStore};
+pub use crate::sqlite::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
 
 use crate::sqlite::{self, ConversationKey, Mark};
 use async_trait::async_trait;

@@ -1,15 +1,22 @@
 //! Who is in, in memory.
 
+use crate::messages::SqliteStore;
 use async_trait::async_trait;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, SessionId, UserId};
-use lamplight_domain::presence::{Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules};
+use lamplight_domain::presence::{Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules, clock_version};
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{Clock, Fanout, Person, Presence, Stored};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// How far ahead versions are reserved: a minute of the clock's.
+const RESERVED: u64 = 60_000 * 4_096;
+/// After so long a store that took no write is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The roster of a single node.
 pub struct EmbeddedPresence {
@@ -18,13 +25,48 @@ pub struct EmbeddedPresence {
     fanout: Arc<dyn Fanout>,
     /// Something may have to be done earlier than was known.
     replan: Notify,
+    /// Versions up to here may be told: a restart begins after it, whatever its clock says.
+    reserved: AtomicU64,
+    /// Little is left of what is reserved.
+    reserve: Notify,
 }
 
 impl EmbeddedPresence {
-    /// An empty roster. `epoch` is greater than in every earlier life, so that versions grow over restarts.
+    /// An empty roster. No version above `version` was told in an earlier life.
     #[must_use]
-    pub fn new(rules: Rules, epoch: u32, clock: Arc<dyn Clock>, fanout: Arc<dyn Fanout>) -> Self {
-        Self { roster: Mutex::new(Roster::new(rules, epoch)), clock, fanout, replan: Notify::new() }
+    pub fn new(rules: Rules, version: u64, clock: Arc<dyn Clock>, fanout: Arc<dyn Fanout>) -> Self {
+        Self {
+            roster: Mutex::new(Roster::new(rules, version)),
+            clock,
+            fanout,
+            replan: Notify::new(),
+            reserved: AtomicU64::new(version),
+            reserve: Notify::new(),
+        }
+    }
+
+    /// Keeps in the store how far versions may have got, ahead of them, for as long as it is polled: once in half a minute at most
+    /// while people come and go.
+    pub async fn reserve_versions(&self, store: &SqliteStore) {
+        loop {
+            let reached = self.roster.lock().version().max(clock_version(self.clock.now().wall));
+            let reserved = reached.saturating_add(RESERVED);
+            match store.keep_presence_version(reserved).await {
+                Ok(()) => {
+                    self.reserved.store(reserved, Ordering::Relaxed);
+                    self.reserve.notified().await;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "how far versions have got is not kept yet");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// The newest version of anyone.
+    pub fn version(&self) -> u64 {
+        self.roster.lock().version()
     }
 
     /// Ends what is over by itself, for as long as it is polled.
@@ -82,6 +124,9 @@ impl EmbeddedPresence {
             (Some(_), None) => true,
             (None, _) => false,
         };
+        if !changes.is_empty() && roster.version().saturating_add(RESERVED / 2) > self.reserved.load(Ordering::Relaxed) {
+            self.reserve.notify_one();
+        }
         // Published under the lock, so that everyone hears the changes in the order of their versions.
         for change in changes {
             self.fanout.publish(Event::Presence(change));

@@ -15,22 +15,22 @@ use std::time::Duration;
 async fn fresh() -> PresenceSubject<EmbeddedPresence> {
     let (events, clock) = (Arc::new(Recorder::default()), Arc::new(ManualClock::default()));
     let presence = Arc::new(EmbeddedPresence::new(RULES, 1, clock.clone(), events.clone()));
-    let current = Arc::new(Mutex::new((1, Arc::clone(&presence))));
+    let current = Arc::new(Mutex::new(Arc::clone(&presence)));
     let ticked = Arc::clone(&current);
     let ticks = Arc::clone(&clock);
     let pass = move |by: Duration| {
         for _ in 0..by.as_millis() / 10 {
             ticks.pass(Duration::from_millis(10));
-            ticked.lock().1.tick();
+            ticked.lock().tick();
         }
         futures_util::FutureExt::boxed(std::future::ready(()))
     };
     let fanout = Arc::clone(&events);
     let again = move || {
         let mut current = current.lock();
-        current.0 += 1;
-        current.1 = Arc::new(EmbeddedPresence::new(RULES, current.0, clock.clone(), fanout.clone()));
-        futures_util::FutureExt::boxed(std::future::ready(Arc::clone(&current.1)))
+        let reached = current.version();
+        *current = Arc::new(EmbeddedPresence::new(RULES, reached, clock.clone(), fanout.clone()));
+        futures_util::FutureExt::boxed(std::future::ready(Arc::clone(&current)))
     };
     PresenceSubject { presence, events, pass: Box::new(pass), again: Box::new(again), keep: Box::new(()) }
 }
@@ -112,4 +112,55 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
         .collect();
     assert_eq!(versions.len(), 401);
     assert!(versions.is_sorted());
+}
+
+/// A clock that is set by hand.
+struct Set(Arc<std::sync::atomic::AtomicI64>);
+
+impl Clock for Set {
+    fn now(&self) -> Now {
+        Now { moment: Moment(1_000), wall: Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed)) }
+    }
+}
+
+/// After a crash and after a stop, whatever the clock shows then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let wall = Arc::new(std::sync::atomic::AtomicI64::new(1_800_000_000_000));
+    let mut newest = 0;
+    for crashes in [true, false, true] {
+        let events = Arc::new(Recorder::default());
+        let options = lamplight_embedded::messages::SqliteOptions::new(directory.path().join("lamplight.db"));
+        let store = lamplight_embedded::messages::SqliteStore::open(options, events.clone()).expect("a store");
+        let presence = Arc::new(EmbeddedPresence::new(RULES, store.presence_version(), Arc::new(Set(wall.clone())), events.clone()));
+        let (reserving, kept) = (Arc::clone(&presence), Arc::clone(&store));
+        let reserving = tokio::spawn(async move { reserving.reserve_versions(&kept).await });
+        let reserved = || std::fs::metadata(directory.path().join("lamplight.db-wal")).map_or(0, |log| log.len());
+        let before = reserved();
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while reserved() == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("what is reserved is kept");
+        let session = SessionId::trusted("a1");
+        let person = Person { profile: Profile::bare(UserId::trusted("a")), chosen: Chosen::default(), last_seen: None };
+        presence.join(&session, person).await.expect("joined");
+        presence.sign_out(&session).await.expect("signed out");
+        let versions: Vec<u64> = events
+            .events()
+            .into_iter()
+            .filter_map(|event| if let Event::Presence(change) = event { Some(change.version()) } else { None })
+            .collect();
+        assert!(versions.len() == 2 && versions[0] > newest && versions[1] > versions[0], "{newest} and then {versions:?}");
+        newest = versions[1];
+        if !crashes {
+            store.keep_presence_version(presence.version()).await.expect("kept");
+        }
+        reserving.abort();
+        store.close().await;
+        wall.fetch_sub(3_600_000, std::sync::atomic::Ordering::Relaxed);
+    }
 }

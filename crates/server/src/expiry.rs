@@ -1,11 +1,11 @@
 //! Tokens run out: their sockets are told, may bring a fresh one, and are closed otherwise.
 
 use crate::socket::Member;
-use lamplight_domain::time::Timestamp;
+use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::Clock;
 use parking_lot::Mutex;
 use socketio::{Packet, Socket};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,36 +15,45 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// The sockets whose proof ends, by when.
 #[derive(Default)]
 pub struct Expiries {
-    due: Mutex<BTreeMap<Due, (Socket<Member>, Stage)>>,
+    held: Mutex<Held>,
 }
 
-/// When, and which socket: its key tells apart those of the same moment.
-type Due = (Timestamp, u64);
+#[derive(Default)]
+struct Held {
+    /// When, and which socket: its key tells apart those of the same moment.
+    due: BTreeMap<(Timestamp, u64), Socket<Member>>,
+    /// Those that were told, by their key.
+    told: HashMap<u64, Told>,
+}
 
-#[derive(Clone, Copy, PartialEq)]
-enum Stage {
-    Tell,
-    Close,
+/// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring nearer.
+struct Told {
+    socket: Socket<Member>,
+    ends: Timestamp,
+    closing: Moment,
 }
 
 impl Expiries {
     /// Minds a socket until its proof ends. Call [`Expiries::forget`] with the same time when it goes away or brings
     /// another.
     pub fn mind(&self, socket: &Socket<Member>, at: Timestamp) {
-        self.due.lock().insert((at, socket.key()), (socket.clone(), Stage::Tell));
+        self.held.lock().due.insert((at, socket.key()), socket.clone());
     }
 
     /// Minds a socket no longer.
     pub fn forget(&self, socket: &Socket<Member>, at: Timestamp) {
-        let mut due = self.due.lock();
-        due.remove(&(at, socket.key()));
-        due.remove(&(closing(at), socket.key()));
+        let mut held = self.held.lock();
+        held.due.remove(&(at, socket.key()));
+        if held.told.get(&socket.key()).is_some_and(|told| told.ends == at) {
+            held.told.remove(&socket.key());
+        }
     }
 
     /// How many sockets are minded.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.due.lock().len()
+        let held = self.held.lock();
+        held.due.len() + held.told.len()
     }
 
     /// Whether none is.
@@ -62,29 +71,33 @@ impl Expiries {
         let notice = Packet::event("/", "token_expired", &lamplight_wire::encode::token_expired(grace_ms));
         loop {
             second.tick().await;
-            self.step(clock.now().wall, &notice);
+            self.step(clock.now(), &notice);
         }
     }
 
-    fn step(&self, now: Timestamp, notice: &Packet) {
-        let mut due = self.due.lock();
+    fn step(&self, now: Now, notice: &Packet) {
+        let mut held = self.held.lock();
+        let Held { due, told } = &mut *held;
         while let Some(entry) = due.first_entry() {
-            if entry.key().0 > now {
+            if entry.key().0 > now.wall {
                 break;
             }
-            let ((at, key), (socket, stage)) = entry.remove_entry();
-            match stage {
-                Stage::Tell => {
-                    let _ = socket.emit_packet(notice);
-                    due.insert((closing(at), key), (socket, Stage::Close));
-                }
-                // Closing the transport, not the namespace: a client that has a fresh token comes back by itself.
-                Stage::Close => socket.close_transport(),
-            }
+            let ((ends, key), socket) = entry.remove_entry();
+            let _ = socket.emit_packet(notice);
+            told.insert(key, Told { socket, ends, closing: now.moment.plus(GRACE) });
         }
+        told.retain(|key, told| {
+            if told.closing > now.moment {
+                return true;
+            }
+            if told.ends > now.wall {
+                // The clock was ahead, and is right again: the token has not ended yet.
+                due.insert((told.ends, *key), told.socket.clone());
+            } else {
+                // Closing the transport, not the namespace: a client that has a fresh token comes back by itself.
+                told.socket.close_transport();
+            }
+            false
+        });
     }
-}
-
-fn closing(at: Timestamp) -> Timestamp {
-    Timestamp(at.0.saturating_add(i64::try_from(GRACE.as_millis()).unwrap_or(0)))
 }

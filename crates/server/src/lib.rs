@@ -4,6 +4,7 @@ pub mod account;
 pub mod auth;
 pub mod config;
 pub mod connections;
+pub mod copies;
 pub mod deliver;
 pub mod doctor;
 pub mod expiry;

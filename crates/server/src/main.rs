@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-use lamplight::{account, doctor, token};
+use lamplight::{account, copies, doctor, token};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,6 +37,10 @@ enum Command {
     Doctor(doctor::Options),
     /// Makes accounts on a server that takes no new ones by itself.
     Account(account::Options),
+    /// Copies the database to a file, whether or not a server uses it.
+    Backup(copies::Backup),
+    /// Puts a backup in the place of the database.
+    Restore(copies::Restore),
     /// Mints a token for trials of AUTH=jwt.
     Token(token::Options),
 }
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
         Command::Serve { settings } => serve(&settings),
         Command::Doctor(options) => run(doctor::run(options)),
         Command::Account(options) => run(account::run(options)),
+        Command::Backup(options) => options.run(),
+        Command::Restore(options) => options.run(),
         Command::Token(options) => token::run(&options),
     }
 }

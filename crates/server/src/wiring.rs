@@ -69,7 +69,7 @@ impl Lamplight {
         let shared_fanout: Arc<dyn Fanout> = Arc::new(fanout.clone());
         let store = SqliteStore::open(SqliteOptions::new(&config.database), Arc::clone(&shared_fanout))?;
         let rules = Rules { grace: config.presence_grace, time_to_live: config.presence_ttl, ..Rules::default() };
-        let presence = Arc::new(EmbeddedPresence::new(rules, store.epoch(), Arc::clone(&clock), Arc::clone(&shared_fanout)));
+        let presence = Arc::new(EmbeddedPresence::new(rules, store.presence_version(), Arc::clone(&clock), Arc::clone(&shared_fanout)));
         let deliver = Arc::new(Deliver::new(config.roster_limit, Arc::clone(&clock)));
         let audience: Arc<dyn Audience> = Arc::clone(&deliver) as Arc<dyn Audience>;
 
@@ -161,11 +161,13 @@ impl Lamplight {
         let background = {
             let (presence, handler, deliver) = (Arc::clone(&self.presence), Arc::clone(&self.handler), Arc::clone(&self.deliver));
             let (expiries, clock) = (Arc::clone(&self.expiries), Arc::clone(&self.clock));
+            let (versions, store) = (Arc::clone(&self.presence), Arc::clone(&self.store));
             [
                 tokio::spawn(async move { presence.run().await }),
                 tokio::spawn(async move { handler.run_background().await }),
                 tokio::spawn(async move { deliver.run().await }),
                 tokio::spawn(async move { expiries.run(clock).await }),
+                tokio::spawn(async move { versions.reserve_versions(&store).await }),
             ]
         };
         serve::serve(listener, self.service, stop).await;
@@ -179,6 +181,8 @@ impl Lamplight {
         }
         let wind_down = async {
             self.handler.flush_noted().await;
+            // Exactly, so that the next start goes on from here.
+            drop(self.store.keep_presence_version(self.presence.version()).await);
             self.store.close().await;
         };
         if tokio::time::timeout(WIND_DOWN, wind_down).await.is_err() {

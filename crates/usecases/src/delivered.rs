@@ -51,7 +51,7 @@ impl Handler {
     pub fn note_seen(&self, user: &UserId, at: Timestamp) {
         let mut seen = self.delivered.seen.lock();
         let latest = seen.entry(user.clone()).or_insert(at);
-        *latest = at.max(*latest);
+        *latest = latest.advance_to(at);
         drop(seen);
         self.delivered.wake.notify_one();
     }

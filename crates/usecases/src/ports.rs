@@ -286,7 +286,8 @@ pub trait Directory: Send + Sync + 'static {
     /// marks comes up to what is true, in the same transaction; answers with those that moved.
     async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>>;
 
-    /// Moves when people were last seen; never back.
+    /// Moves when people were last seen; never back, but from a time that only a wrong clock can have shown: see
+    /// [`Timestamp::advance_to`].
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()>;
 
     /// When each of these was last seen.

@@ -27,7 +27,10 @@ impl Handler {
         // What is noted is looked at before the store: what is written in between is then in one of them at least.
         let noted: Vec<_> = out.iter().map(|user| self.noted_seen(user)).collect();
         let stored = if out.is_empty() { Vec::new() } else { self.store(self.ports.directory.last_seen(&out)).await? };
-        let mut last_seen = stored.into_iter().zip(noted).map(|(stored, noted)| stored.max(noted));
+        let mut last_seen = stored.into_iter().zip(noted).map(|(stored, noted)| match (stored, noted) {
+            (Some(stored), Some(noted)) => Some(stored.advance_to(noted)),
+            (stored, noted) => stored.or(noted),
+        });
         let answer = seen.into_iter().map(|seen: Seen| {
             let last_seen_at = if seen.shown.is_none() { last_seen.next().flatten() } else { None };
             (seen, last_seen_at)

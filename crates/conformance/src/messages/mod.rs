@@ -47,6 +47,7 @@ macro_rules! messages_suite {
                 sync_answers_in_the_order_asked,
                 others_are_those_not_named,
                 conversations_come_newest_entry_first_and_page_stably,
+                f16_a_clock_that_goes_back_changes_no_order,
                 a_cursor_of_no_page_is_refused,
                 a_conversation_looks_different_to_each_member,
                 members_are_known_to_all_who_ask,

@@ -216,6 +216,41 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
     assert_eq!((whole.items.len(), whole.next), (25, None), "a full last page has no next");
 }
 
+/// The conversation with the newest message comes first, and no message is from before the one above it.
+pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: Subject<S>) {
+    const HOUR: i64 = 3_600_000;
+    let store = &subject.store;
+    let send = |id: &'static str, when: i64| {
+        let mut sent = message(id, "a", &when.to_string());
+        sent.created_at = at(when);
+        store.append(sent, None)
+    };
+    for id in ["c", "d"] {
+        put(&**store, id, &["a", "b"]).await;
+        send(id, HOUR).await.expect("an append");
+    }
+    // The clock is set back.
+    let sent = send("c", 0).await.expect("an append");
+    assert_eq!(sent.message.created_at, at(HOUR), "it answers with what is stored");
+    store.put_conversation(&conversation("new"), &[user("a"), user("b")], at(1)).await.expect("a conversation");
+    let list = |cursor: Option<String>, limit| async move {
+        let page = store.conversations(&user("b"), cursor.as_deref(), limit).await.expect("a page");
+        (page.items.into_iter().map(|one| one.id.as_str().to_owned()).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(list(None, 10).await.0, ["new", "c", "d"]);
+    let (first, next) = list(None, 1).await;
+    assert_eq!(first, ["new"]);
+    send("d", 2).await.expect("an append");
+    assert_eq!(list(next, 10).await.0, ["c"], "what came to the front does not come again");
+    assert_eq!(list(None, 10).await.0, ["d", "new", "c"]);
+    let others = store.others(&user("b"), &[], 1).await.expect("others");
+    assert_eq!(others[0].id, conversation("d"));
+    for id in ["c", "d"] {
+        let log = store.history(&user("b"), &conversation(id), Range::Newest, 10).await.expect("a log").expect("a member");
+        assert!(log.entries.is_sorted_by_key(|entry| entry.created_at), "{:?}", log.entries);
+    }
+}
+
 /// A cursor from elsewhere is no first page.
 pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Subject<S>) {
     let store = &subject.store;

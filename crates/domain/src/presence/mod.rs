@@ -8,8 +8,10 @@ mod roster;
 #[cfg(test)]
 mod tests;
 mod user;
+mod version;
 
 pub use roster::{Roster, Rules};
+pub use version::{clock_version, next_version};
 
 use crate::identity::{ConversationId, Profile, UserId};
 use crate::text::{is_visible, trim};
@@ -92,7 +94,8 @@ pub struct Presence {
     pub activities: Vec<Activity>,
     /// Grows with every change of this user, over restarts too.
     pub version: u64,
-    /// The version at which they came in. It stays while they are in, so a list ordered by it can be paged.
+    /// A number that orders the roster by when people came in; it says nothing else. It stays while they are in, so a list ordered by
+    /// it can be paged.
     pub since: u64,
 }
 

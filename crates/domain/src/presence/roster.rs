@@ -1,7 +1,7 @@
 //! The roster of one node: who is in, decided from the set of live sessions.
 
 use super::user::{Life, Look, Session, User};
-use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence};
+use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, next_version};
 use crate::identity::{Profile, SessionId, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,9 +29,11 @@ impl Default for Rules {
 #[derive(Debug)]
 pub struct Roster {
     rules: Rules,
-    /// The latest version given out: the persisted epoch times 2^32 and a counter. One counter for all users makes
-    /// a list's version comparable with a change's; only what is *visible* takes a number.
+    /// The latest version given out, to anyone: whoever is forgotten here and comes back has a newer one all the same. Only what is
+    /// *visible* takes one.
     version: u64,
+    /// The latest place in the order of arrival.
+    arrival: u64,
     users: HashMap<UserId, User>,
     sessions: HashMap<SessionId, UserId>,
     /// Everyone who is shown as in, by when they came.
@@ -40,13 +42,13 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// An empty roster. `epoch` must be greater than in every earlier life of this roster, and below 2^21 so that
-    /// versions stay below 2^53.
+    /// An empty roster. No version above `version` was given out in an earlier life of this roster, whatever the clock said.
     #[must_use]
-    pub fn new(rules: Rules, epoch: u32) -> Self {
+    pub fn new(rules: Rules, version: u64) -> Self {
         Self {
             rules,
-            version: u64::from(epoch) << 32,
+            version,
+            arrival: version,
             users: HashMap::new(),
             sessions: HashMap::new(),
             visible: BTreeMap::new(),
@@ -78,7 +80,7 @@ impl Roster {
         self.users.len() + self.wakes.len()
     }
 
-    /// Everyone who is shown as in and came after the version `after`, in the order in which they came.
+    /// Everyone who is shown as in and came after whoever has `after` as their `since`, in the order in which they came.
     pub fn list(&self, after: u64) -> impl Iterator<Item = &Arc<Presence>> {
         self.visible.range(after.saturating_add(1)..).map(|(_, presence)| presence)
     }
@@ -125,7 +127,7 @@ impl Roster {
         let user = self.users.entry(id.clone()).or_insert_with(|| User::new(profile.clone(), chosen, now));
         user.profile = profile;
         user.last_seen = user.last_seen.max(last_seen);
-        user.last_active_wall = user.last_active_wall.max(now.wall);
+        user.last_active_wall = user.last_active_wall.advance_to(now.wall);
         match user.session(&session) {
             Some(held) => {
                 held.life = Life::Live;
@@ -152,7 +154,7 @@ impl Roster {
         // life of a session is therefore measured from any heartbeat, being away from `active` ones.
         held.last_active = now.moment;
         if active {
-            user.last_active_wall = user.last_active_wall.max(now.wall);
+            user.last_active_wall = user.last_active_wall.advance_to(now.wall);
         }
         self.settle(now, &id).into_iter().collect()
     }
@@ -270,8 +272,9 @@ impl Roster {
                 if same {
                     None
                 } else {
-                    self.version += 1;
-                    let since = before.map_or(self.version, |shown| shown.since);
+                    self.version = next_version(self.version, now.wall);
+                    let since = before.map_or(self.arrival + 1, |shown| shown.since);
+                    self.arrival = self.arrival.max(since);
                     let is_new = before.is_none();
                     let presence = Arc::new(Presence {
                         profile: user.profile.clone(),
@@ -289,9 +292,9 @@ impl Roster {
             }
             Look::Out { reason, seen } => user.shown.take().map(|shown| {
                 user.hiding = None;
-                user.last_seen = user.last_seen.max(Some(seen));
+                user.last_seen = Some(user.last_seen.map_or(seen, |before| before.advance_to(seen)));
                 self.visible.remove(&shown.since);
-                self.version += 1;
+                self.version = next_version(self.version, now.wall);
                 Change::Offline(Absence { user: id.clone(), last_seen_at: user.last_seen, reason, version: self.version })
             }),
         };

@@ -123,7 +123,7 @@ impl User {
         let appears = self.chosen.status == Manual::Invisible && chosen.status != Manual::Invisible && self.shown.is_none();
         self.chosen = chosen;
         if appears && self.is_in() {
-            self.last_active_wall = self.last_active_wall.max(now.wall);
+            self.last_active_wall = self.last_active_wall.advance_to(now.wall);
             for held in self.sessions.iter_mut().filter(|held| held.is_live()) {
                 held.last_active = now.moment;
                 held.idle = false;

@@ -18,6 +18,8 @@ const EXPIRED_AT_ONCE: i64 = 16;
 const NETWORKS_AT_MOST: i64 = 16;
 /// How long they are remembered, in milliseconds: no shorter than the use cases ask for.
 const NETWORKS_FOR: i64 = 30 * 24 * 3_600 * 1_000;
+/// Sessions are deleted so long after their end: a clock that is ahead for a while ends none of them for good.
+const KEPT_EXPIRED_MS: i64 = 90 * 24 * 3_600_000;
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -83,7 +85,7 @@ impl Accounts for SqliteStore {
             conn.prepare_cached(
                 "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?
-            .execute(params![at.0, EXPIRED_AT_ONCE])?;
+            .execute(params![at.0.saturating_sub(KEPT_EXPIRED_MS), EXPIRED_AT_ONCE])?;
             conn.prepare_cached("INSERT INTO sessions (digest, person, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![digest, person, at.0, expires.0])?;
             if let Some(network) = network {

@@ -35,17 +35,22 @@ pub(crate) fn append(
         }
     }
     let seq = known.head_seq + 1;
+    // A clock that went back moves no message before the one that it answers.
+    let created_at = message.created_at.max(known.last_at);
     conn.prepare_cached(
         "INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![known.row, to_db(seq), message.id.as_str(), sender, message.content.as_str(), key, message.created_at.0])?;
-    conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?.execute(params![
+    .execute(params![known.row, to_db(seq), message.id.as_str(), sender, message.content.as_str(), key, created_at.0])?;
+    let position = conn.last_insert_rowid();
+    conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1")?.execute(params![
         known.row,
         to_db(seq),
-        message.created_at.0
+        created_at.0,
+        position
     ])?;
     let news = sent(conn, known, &message.conversation, &message.sender, sender, seq)?;
     known.head_seq = seq;
+    known.last_at = created_at;
     let to = known.members.clone();
     let message = Arc::new(Message {
         id: message.id.clone(),
@@ -57,7 +62,7 @@ pub(crate) fn append(
             Some(SendKey::ClientMessageId(id)) => Some(Arc::clone(id)),
             _ => None,
         },
-        created_at: message.created_at,
+        created_at,
     });
     batch.publish(Event::Appended { message: Arc::clone(&message), to, except: except.cloned() });
     for event in news.into_iter().flatten() {

@@ -22,6 +22,8 @@ pub(crate) struct Known {
     pub(crate) rows: Box<[i64]>,
     /// The `seq` of its newest entry, counting what this transaction has appended.
     pub(crate) head_seq: u64,
+    /// When that entry was made, or the conversation if it has none. No later entry is from before it, whatever the clock shows.
+    pub(crate) last_at: Timestamp,
 }
 
 impl Known {
@@ -43,10 +45,10 @@ impl KnownConversations {
 
     fn load(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Known>> {
         let found = conn
-            .prepare_cached("SELECT id, head_seq FROM conversations WHERE conversation_id = ?1")?
-            .query_row([conversation.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .prepare_cached("SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1")?
+            .query_row([conversation.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
             .optional()?;
-        let Some((row, head_seq)) = found else { return Ok(None) };
+        let Some((row, head_seq, last_at)) = found else { return Ok(None) };
         let mut members = Vec::new();
         let mut rows = Vec::new();
         let mut statement = conn.prepare_cached(
@@ -57,7 +59,7 @@ impl KnownConversations {
             members.push(UserId::trusted(member.get_ref(0)?.as_str()?));
             rows.push(member.get(1)?);
         }
-        Ok(Some(Known { row, members: members.into(), rows: rows.into(), head_seq: from_db(head_seq) }))
+        Ok(Some(Known { row, members: members.into(), rows: rows.into(), head_seq: from_db(head_seq), last_at: Timestamp(last_at) }))
     }
 }
 

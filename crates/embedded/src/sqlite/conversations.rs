@@ -8,8 +8,12 @@ use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
 fn insert(conn: &Connection, conversation: &ConversationId, key: Option<&str>, at: Timestamp) -> rusqlite::Result<i64> {
-    conn.prepare_cached("INSERT INTO conversations (conversation_id, direct_key, last_at, created_at) VALUES (?1, ?2, ?3, ?3)")?
-        .execute(params![conversation.as_str(), key, at.0])?;
+    // It is newer than every entry there is, and than conversations made since then, which have smaller rows.
+    conn.prepare_cached(
+        "INSERT INTO conversations (conversation_id, direct_key, last_at, created_at, position)
+         VALUES (?1, ?2, ?3, ?3, (SELECT ifnull(max(id), 0) FROM entries))",
+    )?
+    .execute(params![conversation.as_str(), key, at.0])?;
     Ok(conn.last_insert_rowid())
 }
 

@@ -63,11 +63,11 @@ impl Directory for SqliteStore {
         for part in users.chunks(BATCH_AT_MOST) {
             let part = part.to_vec();
             let written = self.write(move |batch| {
-                let mut statement = batch
-                    .conn
-                    .prepare_cached("UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND (last_seen IS NULL OR last_seen < ?2)")?;
+                let mut statement =
+                    batch.conn.prepare_cached("UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND last_seen IS NOT ?2")?;
                 for (user, at) in &part {
-                    statement.execute(params![user.as_str(), at.0])?;
+                    let before = last_seen(batch.conn, user)?;
+                    statement.execute(params![user.as_str(), before.map_or(*at, |before| before.advance_to(*at)).0])?;
                 }
                 Ok(())
             });
@@ -78,12 +78,7 @@ impl Directory for SqliteStore {
 
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
         let users = users.to_vec();
-        self.read(move |conn| {
-            let mut statement = conn.prepare_cached("SELECT last_seen FROM people WHERE user_id = ?1")?;
-            let mut seen = |user: &UserId| statement.query_row([user.as_str()], |row| row.get::<_, Option<i64>>(0)).optional();
-            users.iter().map(|user| Ok(seen(user)?.flatten().map(Timestamp))).collect()
-        })
-        .await
+        self.read(move |conn| users.iter().map(|user| last_seen(conn, user)).collect()).await
     }
 
     async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
@@ -91,6 +86,12 @@ impl Directory for SqliteStore {
         let query = search_key(query);
         self.read(move |conn| search(conn, &query, after, limit)).await
     }
+}
+
+fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = conn.prepare_cached("SELECT last_seen FROM people WHERE user_id = ?1")?;
+    let seen = statement.query_row([user.as_str()], |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok(seen.flatten().map(Timestamp))
 }
 
 /// What somebody says of a person, and who.

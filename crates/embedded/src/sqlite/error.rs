@@ -1,9 +1,9 @@
 //! What can go wrong, in sentences for the one who reads the log.
 
 use lamplight_usecases::ports::StoreError;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the database could not be opened. Nothing was changed, unless the sentence says so.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +76,52 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// SQLite found it damaged.
+    #[error(
+        "the database {} is damaged: {what}; nothing was changed. Keep the file, and bring back a backup with `lamplight restore`, or save \
+         what can be read with `sqlite3 {} .recover` (LL-121)",
+        path.display(), path.display()
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The write-ahead log beside the database was written for another one.
+    #[error(
+        "the write-ahead log {}-wal belongs to another database than the one that lies beside it now: was a backup copied over {}? \
+         Together they are neither, so nothing was touched. Bring a backup back with `lamplight restore <backup>`, which sets the old files \
+         aside; or move the -wal and -shm files away to start with the database as it lies there (LL-120)",
+        path.display(), path.display()
+    )]
+    ForeignLog {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The note beside the database could not be written.
+    #[error("the note {}.note cannot be written: {source}", path.display())]
+    Note {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system gave no thread.
     #[error("a thread for the database cannot be started: {0}")]
     Thread(io::Error),
+}
+
+impl OpenError {
+    /// What SQLite said of the database at `path`.
+    pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        // Of what never was a database the plain sentence says more.
+        if is_damage(&source) && source.sqlite_error_code() != Some(ErrorCode::NotADatabase) {
+            return Self::Damaged { path, what: source.to_string() };
+        }
+        Self::Database { path, source }
+    }
 }
 
 /// Whether the fault lies with the surroundings (disk, locks, memory) rather than with what was asked. Waiting helps
@@ -100,7 +143,19 @@ pub(crate) fn is_environmental(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Whether it means that the file is not what SQLite wrote.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    let told_by_the_disk = |code: i32| matches!(code, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA);
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || error.sqlite_error().is_some_and(|error| told_by_the_disk(error.extended_code))
+}
+
 /// What the port says of an error of SQLite's.
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
-    if is_environmental(error) { StoreError::Unavailable(error.to_string()) } else { StoreError::Internal(error.to_string()) }
+    // What is damaged is out of order for everyone: what waits to be sent has to be kept, not given up.
+    if is_environmental(error) || is_damage(error) {
+        StoreError::Unavailable(error.to_string())
+    } else {
+        StoreError::Internal(error.to_string())
+    }
 }

@@ -3,10 +3,15 @@
 mod accounts;
 mod append;
 mod batch;
+mod beside;
 mod conversations;
+mod copies;
 mod directory;
 mod error;
+mod health;
+mod keeper;
 mod keys;
+mod lock;
 mod marks;
 mod members;
 mod open;
@@ -20,23 +25,26 @@ mod writer;
 
 pub(crate) use append::append;
 pub(crate) use conversations::{ensure_direct, put};
+pub use copies::{Restored, backup, restore};
 pub use error::OpenError;
 pub(crate) use marks::{Mark, mark};
 pub(crate) use open::connect;
 pub(crate) use queries::{conversation, conversations, direct, history, members, others, shared_with, sync_page};
 pub(crate) use text::ConversationKey;
 
-use batch::Batch;
+use batch::{Batch, to_db};
+use health::Health;
+use keeper::Keeper;
 use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
 use lamplight_usecases::ports::{Fanout, StoreError, Stored};
 use members::MembersCache;
 use parking_lot::Mutex;
 use readers::Readers;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,15 +76,22 @@ impl SqliteOptions {
 pub struct SqliteStore {
     jobs: SyncSender<Job>,
     depth: Arc<AtomicUsize>,
-    failing: Arc<AtomicBool>,
+    health: Arc<Health>,
+    keeper: Arc<Mutex<Keeper>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     members: Arc<MembersCache>,
-    epoch: u32,
+    presence: u64,
     pub(crate) generation: Generation,
 }
 
 impl SqliteStore {
+    /// Whether a process has the database at `path` open, under whichever name.
+    #[must_use]
+    pub fn is_held(path: &std::path::Path) -> bool {
+        lock::Lock::is_held(path)
+    }
+
     /// Opens or makes the database, brings it to this version's schema, and starts the threads. What is appended goes
     /// to `fanout` after its commit.
     ///
@@ -86,10 +101,19 @@ impl SqliteStore {
         open::open(&options, fanout).map(Arc::new)
     }
 
-    /// A number that is greater at each start. It was durable before this store was there to be asked.
+    /// No version of anyone's presence that was told before is above this, whatever the clock says.
     #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.epoch
+    pub fn presence_version(&self) -> u64 {
+        self.presence
+    }
+
+    /// Keeps what [`SqliteStore::presence_version`] says at the next start.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn keep_presence_version(&self, version: u64) -> Stored<()> {
+        let kept = self.write(move |batch| keeper::set_counter(batch.conn, keeper::PRESENCE, to_db(version)));
+        kept.answer().await
     }
 
     /// How many writes are waiting, for the metrics.
@@ -98,19 +122,31 @@ impl SqliteStore {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Whether the writer answers, and the database with it. After a write that failed it tries one: until one succeeds the
-    /// disk is taken to be as full as it was.
+    /// Whether the writer and a reader answer, and the database with them. After a write that failed it tries one: until one
+    /// succeeds the disk is taken to be as full as it was.
     ///
     /// # Errors
     /// When there is no answer within the deadline, or a bad one.
     pub async fn ping(&self, deadline: Duration) -> Stored<()> {
         let answer = async {
-            if self.failing.load(Ordering::Relaxed) {
+            self.health.check()?;
+            let (keeper, health) = (Arc::clone(&self.keeper), Arc::clone(&self.health));
+            let look = move || {
+                // Held only while the log is folded, and then the writer is at work.
+                if let Some(keeper) = keeper.try_lock() {
+                    keeper.look(&health);
+                }
+            };
+            drop(tokio::task::spawn_blocking(look).await);
+            self.health.check()?;
+            if self.health.is_failing() {
                 self.try_writing().await?;
             }
-            self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(()))).answer().await
+            self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(()))).answer().await?;
+            self.read(newest).await?;
+            self.health.check()
         };
-        let late = || Err(StoreError::Unavailable(format!("the writer did not answer within {} ms", deadline.as_millis())));
+        let late = || Err(StoreError::Unavailable(format!("the store did not answer within {} ms", deadline.as_millis())));
         tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late())
     }
 
@@ -170,6 +206,19 @@ impl SqliteStore {
     pub(crate) fn members_cache(&self) -> &MembersCache {
         &self.members
     }
+}
+
+/// Reads a little of each table that messages go through.
+fn newest(conn: &Connection) -> rusqlite::Result<()> {
+    for sql in [
+        "SELECT content FROM entries ORDER BY id DESC LIMIT 1",
+        "SELECT e.seq FROM conversations c JOIN entries e ON e.conversation = c.id AND e.seq = c.head_seq ORDER BY c.id DESC LIMIT 1",
+        "SELECT p.name FROM members m JOIN people p ON p.id = m.person LIMIT 1",
+        "SELECT digest FROM sessions LIMIT 1",
+    ] {
+        conn.prepare_cached(sql)?.query_row([], |_| Ok(())).optional()?;
+    }
+    Ok(())
 }
 
 const CLOSED: &str = "the store is closed";

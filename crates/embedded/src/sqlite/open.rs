@@ -1,8 +1,13 @@
-//! Opening the database: the directory, the lock against a second process, the pragmas, the migrations, the epoch.
+//! Opening the database: the directory, the lock against a second process, the journal that was left, the pragmas, the
+//! migrations, the generation.
 
-use super::batch::KnownConversations;
+use super::batch::{KnownConversations, from_db};
+use super::beside::{Found, Log, Note};
 use super::error::OpenError;
+use super::health::Health;
+use super::keeper::{Keeper, begin};
 use super::keys;
+use super::lock::{Lock, resolve};
 use super::members::MembersCache;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
@@ -12,11 +17,12 @@ use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::Fanout;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -24,47 +30,90 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(2);
 
 pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<SqliteStore, OpenError> {
-    let path = &options.path;
-    let database = |source| OpenError::Database { path: path.clone(), source };
-    make_directory(path)?;
-    if path.is_dir() {
-        return Err(OpenError::InTheWay { path: path.clone(), what: "it is a directory, and the database is a file" });
+    make_directory(&options.path)?;
+    if options.path.is_dir() {
+        return Err(OpenError::InTheWay { path: options.path.clone(), what: "it is a directory, and the database is a file" });
     }
-    let lock = lock(path)?;
-    make_file(path);
+    let path = &resolve(&options.path);
+    let database = |source| OpenError::of(path, source);
+    let lock = Lock::take(&options.path, path)?;
+    if lock.links() > 1 {
+        tracing::warn!(
+            links = lock.links(),
+            "{} has several names (hard links); its journal is found under one of them only",
+            path.display()
+        );
+    }
+    let found = Note::read(path);
+    let log = Log::look(path, &lock, &found);
+    if log == Log::Foreign {
+        return Err(OpenError::ForeignLog { path: path.clone() });
+    }
+    if let Found::Note(note) = &found {
+        // Until the start is done the file changes without a note of it.
+        let note = Note { folding: true, ..note.clone() };
+        note.keep(path).map_err(|source| OpenError::Note { path: path.clone(), source })?;
+    }
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(database)?;
+    if log == Log::Doubtful {
+        check_log(&conn, path)?;
+    }
     migrate(&mut conn, path, MIGRATIONS)?;
+    let pages = Arc::new(AtomicI32::new(0));
     // After the migrations, so that a database that is not ours keeps its journal mode too.
-    prepare_writer(&conn, options.max_pages).map_err(database)?;
+    prepare_writer(&mut conn, options.max_pages, &pages).map_err(database)?;
     keys::renew(&mut conn).map_err(database)?;
-    let epoch = next_epoch(&conn).map_err(database)?;
-    let generation = generation(&conn).map_err(database)?;
-    let readers = Readers::start(options)?;
+    let note = begin(&mut conn, &found).map_err(database)?;
+    let (generation, presence) = (Generation::trusted(&*note.generation), from_db(note.presence));
+    let keeper = Arc::new(Mutex::new(Keeper::start(path, lock, note, &conn)?));
+    let health = Arc::new(Health::default());
+    let readers = Readers::start(path, options, Arc::clone(&health))?;
 
     let (jobs, queue) = sync_channel(options.queue.max(1));
     let depth = Arc::new(AtomicUsize::new(0));
-    let failing = Arc::new(AtomicBool::new(false));
     let members = Arc::new(MembersCache::default());
-    let (reopened, max_pages) = (path.clone(), options.max_pages);
+    let (reopened, max_pages, counted) = (path.clone(), options.max_pages, Arc::clone(&pages));
     let writer = Writer {
         conn,
         // Without the flag that creates: a file that has gone away is a fault, not a fresh start.
         reopen: move || {
-            let conn = connect(&reopened, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            prepare_writer(&conn, max_pages)?;
+            let mut conn = connect(&reopened, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            prepare_writer(&mut conn, max_pages, &counted)?;
             Ok(conn)
         },
         jobs: queue,
         depth: Arc::clone(&depth),
-        failing: Arc::clone(&failing),
+        health: Arc::clone(&health),
+        keeper: Arc::clone(&keeper),
+        pages,
         members: Arc::clone(&members),
         known: KnownConversations::default(),
+        has_written: false,
         fanout,
-        lock,
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
     let writer = thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
-    Ok(SqliteStore { jobs, depth, failing, writer: Mutex::new(Some(writer)), readers, members, epoch, generation })
+    Ok(SqliteStore { jobs, depth, health, keeper, writer: Mutex::new(Some(writer)), readers, members, presence, generation })
+}
+
+/// A log of which it is not known whether the database is the one that it was written for: together they must make sense, before
+/// anything is folded.
+fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    tracing::warn!(code = "LL-120", "looking through {} and its write-ahead log, which may not belong together", path.display());
+    let fold_on_close = |fold: bool| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold).map(drop);
+    fold_on_close(false).map_err(|source| OpenError::of(path, source))?;
+    let verdict = sound(conn, "PRAGMA quick_check(1)");
+    match verdict {
+        Ok(None) => fold_on_close(true).map_err(|source| OpenError::of(path, source)),
+        Ok(Some(what)) => Err(OpenError::Damaged { path: path.to_owned(), what }),
+        Err(source) => Err(OpenError::of(path, source)),
+    }
+}
+
+/// What a check finds wrong, if anything.
+pub(super) fn sound(conn: &Connection, check: &str) -> rusqlite::Result<Option<String>> {
+    let verdict: String = conn.query_row(check, [], |row| row.get(0))?;
+    Ok((verdict != "ok").then_some(verdict))
 }
 
 /// A connection with what every one of ours has.
@@ -80,7 +129,7 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connec
     Ok(conn)
 }
 
-fn prepare_writer(conn: &Connection, max_pages: Option<u32>) -> rusqlite::Result<()> {
+fn prepare_writer(conn: &mut Connection, max_pages: Option<u32>, pages: &Arc<AtomicI32>) -> rusqlite::Result<()> {
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     // FULL: a commit returns when it is on the disk, and only then is anything acknowledged.
     conn.pragma_update(None, "synchronous", "FULL")?;
@@ -91,22 +140,15 @@ fn prepare_writer(conn: &Connection, max_pages: Option<u32>) -> rusqlite::Result
     if let Some(pages) = max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    Ok(())
+    // In place of SQLite's own folding within a commit: ours comes after the answers, and is noted.
+    let pages = Arc::clone(pages);
+    conn.wal_hook(Some(move |_: &mut Wal, count: i32| {
+        pages.store(count, Ordering::Relaxed);
+        Ok(())
+    }))
 }
 
-fn generation(conn: &Connection) -> rusqlite::Result<Generation> {
-    conn.query_row("SELECT value FROM properties WHERE name = 'generation'", [], |row| Ok(Generation::trusted(row.get_ref(0)?.as_str()?)))
-}
-
-fn next_epoch(conn: &Connection) -> rusqlite::Result<u32> {
-    conn.query_row(
-        "INSERT INTO counters (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-        [],
-        |row| row.get(0),
-    )
-}
-
-fn make_directory(database: &Path) -> Result<(), OpenError> {
+pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
     let Some(directory) = database.parent().filter(|directory| !directory.as_os_str().is_empty()) else { return Ok(()) };
     if directory.is_dir() {
         return Ok(());
@@ -134,34 +176,4 @@ fn make_directory(database: &Path) -> Result<(), OpenError> {
         made = parent.parent();
     }
     Ok(())
-}
-
-/// What people say to each other in private is for this server's user alone, in a directory that others may look into too. SQLite
-/// gives its other files the permissions of the database. One that is there keeps what its owner gave it.
-fn make_file(database: &Path) {
-    // Where this fails SQLite does too, and says why.
-    drop(private(OpenOptions::new().create_new(true).write(true)).open(database));
-}
-
-/// A file that is made with this is for this user alone, whatever the umask.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-/// Two writers would number the same log: what the writer knows by heart is true only while it is alone. The lock
-/// goes with the process, however that ends.
-fn lock(database: &Path) -> Result<File, OpenError> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
-    let not_writable = |source| OpenError::NotWritable { path: path.clone(), source };
-    let file = private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path).map_err(not_writable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
-        // Some network file systems have no locks; SQLite would not be safe there either.
-        Err(TryLockError::Error(source)) => Err(not_writable(source)),
-    }
 }

@@ -159,7 +159,7 @@ struct Outline {
     id: ConversationId,
     head_seq: i64,
     created_at: i64,
-    last_at: i64,
+    position: i64,
 }
 
 fn outline(row: &Row<'_>) -> rusqlite::Result<Outline> {
@@ -168,7 +168,7 @@ fn outline(row: &Row<'_>) -> rusqlite::Result<Outline> {
         id: ConversationId::trusted(row.get_ref(1)?.as_str()?),
         head_seq: row.get(2)?,
         created_at: row.get(3)?,
-        last_at: row.get(4)?,
+        position: row.get(4)?,
     })
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn conversation(conn: &Connection, caller: &UserId, conversation: &Co
     let Some(person) = person(conn, caller)? else { return Ok(None) };
     let found = conn
         .prepare_cached(
-            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.last_at FROM conversations c
+            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position FROM conversations c
              JOIN members m ON m.conversation = c.id AND m.person = ?2 WHERE c.conversation_id = ?1",
         )?
         .query_row(params![conversation.as_str(), person], outline)
@@ -233,10 +233,10 @@ pub(crate) fn direct(conn: &Connection, caller: &UserId, key: &str) -> rusqlite:
     found.map_or(Ok(None), |id| conversation(conn, caller, &id))
 }
 
-const BY_NEWEST: &str = "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.last_at
+const BY_NEWEST: &str = "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position
      FROM members m JOIN conversations c ON c.id = m.conversation
-     WHERE m.person = ?1 AND (c.last_at, c.conversation_id) < (?2, ?3)
-     ORDER BY c.last_at DESC, c.conversation_id DESC LIMIT ?4";
+     WHERE m.person = ?1 AND (c.position, c.id) < (?2, ?3)
+     ORDER BY c.position DESC, c.id DESC LIMIT ?4";
 
 pub(crate) fn conversations(
     conn: &Connection,
@@ -245,16 +245,16 @@ pub(crate) fn conversations(
     limit: usize,
 ) -> rusqlite::Result<Page<Conversation>> {
     let Some(person) = person(conn, caller)? else { return Ok(Page { items: Vec::new(), next: None }) };
-    let after = after.unwrap_or(ConversationKey { last_at: i64::MAX, conversation: String::new() });
+    let after = after.unwrap_or(ConversationKey { position: i64::MAX, row: 0 });
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut found = conn
         .prepare_cached(BY_NEWEST)?
-        .query_map(params![person, after.last_at, after.conversation, wanted], outline)?
+        .query_map(params![person, after.position, after.row, wanted], outline)?
         .collect::<rusqlite::Result<Vec<Outline>>>()?;
     let has_more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| has_more);
-    let next = next.map(|last| ConversationKey { last_at: last.last_at, conversation: last.id.as_str().to_owned() }.write());
+    let next = next.map(|last| ConversationKey { position: last.position, row: last.row }.write());
     let items = found.iter().map(|found| fill(conn, person, found)).collect::<rusqlite::Result<_>>()?;
     Ok(Page { items, next })
 }
@@ -269,7 +269,7 @@ pub(crate) fn others(
     // Among this many there are `limit` that are not known, if there are so many at all.
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
-    let found = statement.query_map(params![person, i64::MAX, "", wanted], outline)?;
+    let found = statement.query_map(params![person, i64::MAX, 0, wanted], outline)?;
     let mut items = Vec::new();
     for found in found {
         let found = found?;

@@ -1,11 +1,13 @@
 //! Reads: a few threads with a read-only connection each. A read sees one snapshot, taken when it begins.
 
 use super::error::{OpenError, store_error};
+use super::health::Health;
 use super::{SqliteOptions, connect};
 use lamplight_usecases::ports::{StoreError, Stored};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -21,16 +23,17 @@ enum Job {
 pub(crate) struct Readers {
     queue: SyncSender<Job>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    health: Arc<Health>,
 }
 
 impl Readers {
-    pub(crate) fn start(options: &SqliteOptions) -> Result<Self, OpenError> {
+    pub(crate) fn start(path: &Path, options: &SqliteOptions, health: Arc<Health>) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(options.queue.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let mut threads = Vec::new();
         for number in 0..options.readers.max(1) {
             let open = {
-                let path = options.path.clone();
+                let path = path.to_owned();
                 move || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             };
             let conn = open().map_err(|source| OpenError::Database { path: options.path.clone(), source })?;
@@ -38,7 +41,7 @@ impl Readers {
             let thread = std::thread::Builder::new().name(format!("sqlite-read-{number}"));
             threads.push(thread.spawn(move || work(&jobs, conn, open)).map_err(OpenError::Thread)?);
         }
-        Ok(Self { queue, threads: Mutex::new(threads) })
+        Ok(Self { queue, threads: Mutex::new(threads), health })
     }
 
     pub(crate) async fn read<T, F>(&self, read: F) -> Stored<T>
@@ -47,8 +50,12 @@ impl Readers {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let health = Arc::clone(&self.health);
         let job = Box::new(move |conn: &Connection| {
-            let result = snapshot(conn, read).map_err(|error| store_error(&error));
+            let result = snapshot(conn, read).map_err(|error| {
+                health.judge(&error);
+                store_error(&error)
+            });
             // Whoever asked may have stopped waiting.
             drop(reply.send(result));
         });

@@ -13,18 +13,18 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_generation.sql"),
     include_str!("../../migrations/0005_search_keys.sql"),
     include_str!("../../migrations/0006_sign_ins.sql"),
+    include_str!("../../migrations/0007_order_of_entries.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").
 const APPLICATION_ID: i32 = 0x4c61_6d70;
 
-/// Brings the database to the newest of `migrations`.
-pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
-    let database = |source| OpenError::Database { path: path.to_owned(), source };
-    let number = |conn: &Connection, sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(database);
-    let found = u32::try_from(number(conn, "PRAGMA user_version")?).unwrap_or(u32::MAX);
-    let application = number(conn, "PRAGMA application_id")?;
-    let is_empty = number(conn, "SELECT count(*) FROM sqlite_schema")? == 0;
+/// The schema that a database has, 0 for an empty one.
+pub(crate) fn recognise(conn: &Connection, path: &Path, migrations: &[&str]) -> Result<u32, OpenError> {
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|source| OpenError::of(path, source));
+    let found = u32::try_from(number("PRAGMA user_version")?).unwrap_or(u32::MAX);
+    let application = number("PRAGMA application_id")?;
+    let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
     if application != i64::from(APPLICATION_ID) && !(is_empty && found == 0 && application == 0) {
         return Err(OpenError::NotOurs { path: path.to_owned() });
     }
@@ -32,6 +32,12 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
+    Ok(found)
+}
+
+/// Brings the database to the newest of `migrations`.
+pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
+    let found = recognise(conn, path, migrations)?;
     for (version, sql) in (1..).zip(migrations).skip(found as usize) {
         let step = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

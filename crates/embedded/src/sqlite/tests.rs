@@ -34,7 +34,7 @@ async fn m14_a_write_that_panics_fails_alone() {
         .read(|conn| conn.prepare("SELECT name FROM counters ORDER BY name")?.query_map([], |row| row.get(0))?.collect())
         .await
         .unwrap();
-    assert_eq!(names, ["epoch", "one", "text_keys", "two"]);
+    assert_eq!(names, ["changes", "epoch", "one", "presence", "text_keys", "two"]);
     store.close().await;
 }
 
@@ -54,7 +54,7 @@ async fn a_read_that_panics_leaves_the_readers_at_work() {
         assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     }
     let names: i64 = store.read(|conn| conn.query_row("SELECT count(*) FROM counters", [], |row| row.get(0))).await.unwrap();
-    assert_eq!(names, 2);
+    assert_eq!(names, 4, "nothing of the trial is left");
     store.close().await;
 }
 
@@ -114,6 +114,39 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
     }
 }
 
+/// As the third schema left it: the order of the list was the wall clock's.
+#[tokio::test]
+async fn f16_conversations_of_an_older_schema_keep_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplight.db");
+    let mut older = Connection::open(&path).unwrap();
+    migrate(&mut older, &path, &MIGRATIONS[..3]).unwrap();
+    older
+        .execute_batch(
+            "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
+             INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES
+                 (1, 'oldest', 2, 20, 5), (2, 'silent first', 0, 3, 3), (3, 'silent', 0, 25, 25), (4, 'newest', 1, 40, 30), (5, 'silent last', 0, 50, 50);
+             INSERT INTO members (conversation, person) SELECT id, 1 FROM conversations;
+             INSERT INTO entries (id, conversation, seq, message_id, sender, content, created_at) VALUES
+                 (7, 1, 1, 'm1', 1, 'x', 10), (8, 1, 2, 'm2', 1, 'x', 20), (9, 4, 1, 'm3', 1, 'x', 40);",
+        )
+        .unwrap();
+    drop(older);
+    let store = open(&path);
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = store.conversations(&UserId::trusted("a"), cursor.as_deref(), 2).await.unwrap();
+        found.extend(page.items.into_iter().map(|one| one.id.as_str().to_owned()));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["silent last", "newest", "silent", "oldest", "silent first"]);
+    store.close().await;
+}
+
 #[test]
 fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -151,9 +184,9 @@ fn what_every_append_runs_is_planned_once() {
     let statements = [
         super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"),
         super::queries::entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"),
-        "SELECT id, head_seq FROM conversations WHERE conversation_id = ?1",
+        "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
         "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
-        "UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1",
+        "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
         "SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2",
         "UPDATE members SET read_seq = ?3, delivered_seq = ?4, told_read_seq = ?5, told_delivered_seq = ?6
          WHERE conversation = ?1 AND person = ?2",

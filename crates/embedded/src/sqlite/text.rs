@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// Where a page of conversations ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConversationKey {
-    pub(crate) last_at: i64,
-    pub(crate) conversation: String,
+    pub(crate) position: i64,
+    pub(crate) row: i64,
 }
 
 /// Where a page of people ended.
@@ -29,14 +29,14 @@ fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
 
 impl ConversationKey {
     pub(crate) fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("c{}:{}", self.last_at, self.conversation))
+        URL_SAFE_NO_PAD.encode(format!("o{}:{}", self.position, self.row))
     }
 
     pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
-        let text = open(cursor, 'c')?;
-        let (last_at, conversation) = text.split_once(':').ok_or(StoreError::BadCursor)?;
-        let last_at = last_at.parse().map_err(|_| StoreError::BadCursor)?;
-        Ok(Self { last_at, conversation: conversation.to_owned() })
+        let text = open(cursor, 'o')?;
+        let (position, row) = text.split_once(':').ok_or(StoreError::BadCursor)?;
+        let number = |text: &str| text.parse().map_err(|_| StoreError::BadCursor);
+        Ok(Self { position: number(position)?, row: number(row)? })
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_went_out_and_nothing_else_passes() {
-        let key = ConversationKey { last_at: -5, conversation: "a:b".into() };
+        let key = ConversationKey { position: 5, row: 7 };
         assert_eq!(ConversationKey::read(&key.write()).unwrap(), key);
         let person = PersonKey { name_folded: "zoë".into(), user: "42".into() };
         assert_eq!(PersonKey::read(&person.write()).unwrap(), person);

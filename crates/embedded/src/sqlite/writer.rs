@@ -2,22 +2,27 @@
 //! goes to the fan-out in the order in which it was committed.
 
 use super::batch::{Batch, KnownConversations};
-use super::error::{is_environmental, store_error};
+use super::error::{is_damage, is_environmental, store_error};
+use super::health::Health;
+use super::keeper::Keeper;
 use super::members::MembersCache;
 use lamplight_domain::event::Event;
 use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use parking_lot::Mutex;
 use rusqlite::Connection;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The most items one commit takes.
 pub(crate) const BATCH_AT_MOST: usize = 256;
 /// Commits that may wait for the fan-out before the writer does.
 const UNPUBLISHED_COMMITS: usize = 64;
+/// After so long without a write, the changes that are not counted yet are.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Something to be done in a transaction, possibly more than once: a batch that fails is run again item by item.
 pub(crate) trait Work: Send {
@@ -66,11 +71,20 @@ pub(crate) enum Job {
 struct Failure {
     error: StoreError,
     environmental: bool,
+    source: Option<rusqlite::Error>,
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self { environmental: is_environmental(&error), error: store_error(&error) }
+        // What is damaged is not mended by trying one item at a time.
+        let environmental = is_environmental(&error) || is_damage(&error);
+        Self { environmental, error: store_error(&error), source: Some(error) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { environmental: true, error, source: None }
     }
 }
 
@@ -80,13 +94,15 @@ pub(crate) struct Writer<O> {
     pub(crate) reopen: O,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) depth: Arc<AtomicUsize>,
-    /// The last that was to be written could not be: the disk is full, or the file is held.
-    pub(crate) failing: Arc<AtomicBool>,
+    pub(crate) health: Arc<Health>,
+    /// Has the lock, which is held as long as anything may still be written.
+    pub(crate) keeper: Arc<Mutex<Keeper>>,
+    /// How many pages the write-ahead log has.
+    pub(crate) pages: Arc<AtomicI32>,
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
+    pub(crate) has_written: bool,
     pub(crate) fanout: Arc<dyn Fanout>,
-    /// Held as long as anything may still be written.
-    pub(crate) lock: File,
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
@@ -100,7 +116,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
         let mut stopping = false;
         while !stopping {
-            let Ok(Job::Work(first)) = self.jobs.recv() else { break };
+            let Some(first) = self.next() else { break };
             self.depth.fetch_sub(1, Ordering::Relaxed);
             let mut items = vec![first];
             let outcome = self.transact(&mut items, true, &mut stopping);
@@ -109,16 +125,39 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 Err(failure) if items.len() == 1 || failure.environmental => fail(items, &failure.error),
                 Err(failure) => self.one_by_one(items, &failure.error, &events),
             }
+            self.look_after();
         }
         drop(events);
         if let Ok(publisher) = publisher {
             drop(publisher.join());
         }
-        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log stays as it is; the next start takes it up");
-        }
+        let mut keeper = self.keeper.lock();
+        keeper.stop(&self.conn, &self.health);
         drop(self.conn);
-        drop(self.lock);
+        keeper.let_go();
+    }
+
+    /// The next to be done, `None` at the end. In a quiet while, what was not counted yet is.
+    fn next(&mut self) -> Option<Box<dyn Work>> {
+        loop {
+            let is_behind = self.keeper.lock().is_behind();
+            let job = if is_behind { self.jobs.recv_timeout(QUIET) } else { self.jobs.recv().map_err(RecvTimeoutError::from) };
+            match job {
+                Ok(Job::Work(work)) => return Some(work),
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.keeper.lock().count(&self.conn, &self.health);
+                    self.look_after();
+                }
+            }
+        }
+    }
+
+    /// What comes after the answers of a commit.
+    fn look_after(&mut self) {
+        if std::mem::take(&mut self.has_written) {
+            self.keeper.lock().committed(&self.conn, self.pages.load(Ordering::Relaxed), &self.health);
+        }
     }
 
     /// One bad item fails alone: each gets a transaction of its own.
@@ -145,9 +184,19 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         let result = self.attempt(items, gather, stopping);
         match &result {
             // What changed nothing was written nowhere, and says nothing of the disk.
-            Ok(_) if self.conn.total_changes() != written => self.failing.store(false, Ordering::Relaxed),
-            Err(failure) if failure.environmental => self.failing.store(true, Ordering::Relaxed),
-            _ => {}
+            Ok(_) if self.conn.total_changes() != written => {
+                self.has_written = true;
+                self.health.set_failing(false);
+            }
+            Err(failure) => {
+                if let Some(source) = &failure.source {
+                    self.health.judge(source);
+                }
+                if failure.environmental {
+                    self.health.set_failing(true);
+                }
+            }
+            Ok(_) => {}
         }
         if result.is_err() {
             self.recover();
@@ -159,6 +208,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if gather {
             gather_more(&self.jobs, &self.depth, items, stopping);
         }
+        self.health.check()?;
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut batch = Batch::new(&self.conn, &mut self.known);
         let mut done = 0;
@@ -170,6 +220,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                     return Err(Failure {
                         error: StoreError::Internal("a write panicked; the log says where".into()),
                         environmental: false,
+                        source: None,
                     });
                 }
             }
@@ -180,6 +231,8 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
         let (events, changed) = batch.into_parts();
         self.conn.prepare_cached("COMMIT")?.execute([])?;
+        // A reader may have met damage meanwhile: then what was written is not acknowledged.
+        self.health.check()?;
         for (conversation, members) in changed {
             self.members.committed(conversation, members);
         }

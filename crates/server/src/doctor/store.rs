@@ -3,8 +3,8 @@
 use super::finding::{Finding, Report};
 use super::machine::existing;
 use crate::config::Config;
+use lamplight_embedded::messages::SqliteStore;
 use rusqlite::{Connection, OpenFlags};
-use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,12 +21,9 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     }
 }
 
-/// Whether a server has the database. It locks a file beside it for as long as it runs (see `embedded/sqlite/open.rs`); trying the
-/// lock takes it for no longer than the look.
+/// Whether a server has the database. It locks it for as long as it runs; trying the lock takes it for no longer than the look.
 pub(super) fn is_held(database: &Path) -> bool {
-    let mut lock = database.as_os_str().to_owned();
-    lock.push(".lock");
-    std::fs::File::open(PathBuf::from(lock)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    SqliteStore::is_held(database)
 }
 
 /// A database that is held, by the server that answers `at` an address or by nobody that was met.
@@ -64,7 +61,7 @@ fn look(database: &Path) -> Vec<Finding> {
                 "",
                 &format!("{} cannot be read: {error}", database.display()),
                 "a sound SQLite database that this user may read and write",
-                "Check its owner and its rights; if it is damaged, stop the server and bring back a copy (`sqlite3 FILE .recover` saves what can be).",
+                "Check its owner and its rights; if it is damaged, stop the server and bring back a backup with `lamplight restore` (`sqlite3 FILE .recover` saves what can be).",
             ),
         }
     } else {

@@ -222,7 +222,7 @@ impl House {
         let street = Arc::new(Street::default());
         let store = SqliteStore::open(SqliteOptions::new(home.path().join("lamplight.db")), street.clone()).expect("a store");
         let directory = Arc::new(Held::new(store.clone()));
-        let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.epoch(), clock.clone(), street.clone()));
+        let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.presence_version(), clock.clone(), street.clone()));
         let passwords = Arc::new(Plain::default());
         let ports = Ports {
             messages: store.clone(),

@@ -193,8 +193,10 @@ proptest! {
 
         for (n, step) in secret.iter().enumerate() {
             if restart == Some(n) {
-                hides.restart(Rules::default(), 2);
-                closes.restart(Rules::default(), 2);
+                for world in [&mut hides, &mut closes] {
+                    let reached = world.roster.version();
+                    world.restart(Rules::default(), reached);
+                }
             }
             match step {
                 // In the other world only time passes.

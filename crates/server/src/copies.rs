@@ -1,0 +1,73 @@
+//! `lamplight backup` and `lamplight restore`.
+
+use crate::config::{Config, Flags};
+use clap::Args;
+use lamplight_embedded::messages::{Restored, backup, restore};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Copies the database to a file, whether or not a server uses it.
+#[derive(Args)]
+pub struct Backup {
+    /// Where the copy goes: a file that is not there yet.
+    file: PathBuf,
+    /// Replace the file if it is there.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+/// Puts a backup in the place of the database. The server has to be stopped; the database that was there is set aside.
+#[derive(Args)]
+pub struct Restore {
+    /// The backup.
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+impl Backup {
+    /// Does it.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let Self { file, force, settings } = self;
+        outcome(Config::load(&settings).map_err(|error| error.to_string()).and_then(|config| {
+            backup(&config.database, &file, force).map_err(|error| error.to_string())?;
+            let size = std::fs::metadata(&file).map_or(0, |file| file.len());
+            Ok(format!("Backed up {} to {} ({} KiB).", config.database.display(), file.display(), size.div_ceil(1_024)))
+        }))
+    }
+}
+
+impl Restore {
+    /// Does it.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        let Self { file, settings } = self;
+        outcome(Config::load(&settings).map_err(|error| error.to_string()).and_then(|config| {
+            let Restored { set_aside, conversations, entries } =
+                restore(&file, &config.database).map_err(|error| error.to_string())?;
+            let aside = set_aside.map_or_else(String::new, |aside| format!("\nThe database that was there is now {}.", aside.display()));
+            Ok(format!(
+                "Restored {} from {}: {conversations} conversations, {entries} messages. Local accounts have to sign in again, and clients fetch \
+                 everything anew.{aside}",
+                config.database.display(),
+                file.display()
+            ))
+        }))
+    }
+}
+
+fn outcome(outcome: Result<String, String>) -> ExitCode {
+    match outcome {
+        Ok(sentence) => {
+            println!("{sentence}");
+            ExitCode::SUCCESS
+        }
+        Err(sentence) => {
+            eprintln!("lamplight: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
