@@ -59,14 +59,9 @@ pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> 
         partial.copy(&source, &path)?;
     }
     // A copy tells that it is one: whoever puts it in the database's place by hand gets a new generation all the same.
-    let marked = Connection::open(&partial.0)
-        .and_then(|copy| copy.execute("INSERT OR REPLACE INTO properties (name, value) VALUES ('copy', '1')", []));
-    // (One of an older schema has no place for it.)
-    if let Err(error) = marked
-        && !error.to_string().contains("no such table")
-    {
-        return Err(OpenError::of(&partial.0, error));
-    }
+    Connection::open(&partial.0)
+        .and_then(|copy| copy.execute("INSERT OR REPLACE INTO counters (name, value) VALUES ('copy', 1)", []))
+        .map_err(|source| OpenError::of(&partial.0, source))?;
     partial.put(target)?;
     drop(lock);
     Ok(())
@@ -140,6 +135,7 @@ fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i6
         presence: counter(&transaction, "presence")?.unwrap_or(0),
         page: number("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'")?.unsigned_abs(),
         main: String::new(),
+        main_changes: 0,
         folding: false,
         boot: boot(),
     };

@@ -90,9 +90,9 @@ pub enum OpenError {
     },
     /// The write-ahead log beside the database was written for another one.
     #[error(
-        "the write-ahead log {}-wal belongs to another database than the one that lies beside it now: was a backup copied over {}? \
-         Together they are neither, so nothing was touched. Bring a backup back with `lamplight restore <backup>`, which sets the old files \
-         aside; or move the -wal and -shm files away to start with the database as it lies there (LL-120)",
+        "the write-ahead log {}-wal does not fit the database that lies beside it now: was a backup copied over {}? \
+         Nothing was touched. Bring a backup back with `lamplight restore <backup>`, which sets the old files aside; or move the -wal and \
+         -shm files away to start with the database as it lies there, without what was written last (LL-120)",
         path.display(), path.display()
     )]
     ForeignLog {

@@ -1,7 +1,7 @@
 //! What is noted beside the database: written at a start, at a stop, and now and then between them, and looked at when it can tell
 //! that the database is not the one that this process knows.
 
-use super::beside::{Found, Note, NoteFile, boot, fingerprint};
+use super::beside::{Found, Note, NoteFile, Other, boot, compare, fingerprint};
 use super::error::OpenError;
 use super::health::Health;
 use super::lock::Lock;
@@ -36,7 +36,7 @@ pub(crate) fn renew_generation(conn: &Connection) -> rusqlite::Result<()> {
 
 /// Takes away what makes a copy known as one. `true` if it was one.
 pub(crate) fn unmark_copy(conn: &Connection) -> rusqlite::Result<bool> {
-    Ok(conn.execute("DELETE FROM properties WHERE name = 'copy'", [])? > 0)
+    Ok(conn.execute("DELETE FROM counters WHERE name = 'copy'", [])? > 0)
 }
 
 /// Begins a start: raises the epoch, and compares the database with what was noted beside it. One that is behind, or another one, gets
@@ -72,6 +72,7 @@ pub(crate) fn begin(conn: &mut Connection, found: &Found) -> rusqlite::Result<No
         presence: counter(conn, PRESENCE)?.unwrap_or(0).max(noted.presence),
         page: conn.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'", [], |row| row.get::<_, i64>(0))?.unsigned_abs(),
         main: String::new(),
+        main_changes: 0,
         folding: true,
         boot: boot(),
     };
@@ -105,24 +106,30 @@ impl Keeper {
         note.keep(path).map_err(failed)?;
         fold_all(conn).map_err(|source| OpenError::of(path, source))?;
         note.main = fingerprint(&lock, note.page).map_err(failed)?;
+        note.main_changes = note.changes;
         note.folding = false;
         let file = note.keep(path).map_err(failed)?;
         Ok(Self { lock: Some(lock), path: path.to_owned(), note, file, uncounted: 0, fold_at: FOLD_AT })
     }
 
     /// Looks whether the file is still the one that was opened, and has what was written last.
-    pub(crate) fn look(&self, health: &Health) {
+    pub(crate) fn look(&mut self, health: &Health) {
         let Some(lock) = &self.lock else { return };
         let path = self.path.display();
         if !lock.is_in_place() {
             return health.give_up(format!("the database {path} was moved or replaced while the server runs"));
         }
-        match fingerprint(lock, self.note.page) {
-            Ok(main) if main != self.note.main => {
-                health.give_up(format!("the database {path} was overwritten while the server runs"));
+        let as_noted = || fingerprint(lock, self.note.page).map(|main| main == self.note.main);
+        let judge = || Ok(if as_noted()? { None } else { Some(compare(lock, &self.note)?) });
+        // Twice, for somebody else may be folding the log into it at this moment.
+        match judge().and_then(|other| if other == Some(Other::Foreign) { judge() } else { Ok(other) }) {
+            Ok(None) => {}
+            Ok(Some(Other::Later)) => self.folded(None),
+            Ok(Some(Other::Foreign)) => health.give_up(format!("the database {path} was overwritten while the server runs")),
+            Err(error) => {
+                let error: std::io::Error = error;
+                tracing::warn!(%error, "the database could not be looked at");
             }
-            Err(error) => tracing::warn!(%error, "the database could not be looked at"),
-            Ok(_) => {}
         }
     }
 
@@ -167,23 +174,27 @@ impl Keeper {
         if health.check().is_err() {
             return;
         }
+        // So that no two states of the file have the same count.
+        self.count(conn, health);
         self.note.folding = true;
         self.write();
         let folded = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?));
         self.fold_at = if matches!(folded, Ok(true)) { FOLD_AT } else { pages.saturating_add(FOLD_AGAIN) };
-        if let Err(error) = folded {
-            health.judge(&error);
+        if let Err(error) = &folded {
+            health.judge(error);
             tracing::warn!(%error, "the write-ahead log could not be folded into the database; trying again");
         }
-        self.folded();
+        self.folded(matches!(folded, Ok(true)).then_some(()));
     }
 
-    /// Notes what the file has now.
-    fn folded(&mut self) {
+    /// Notes what the file has now; `whole` where it has everything.
+    fn folded(&mut self, whole: Option<()>) {
         let Some(lock) = &self.lock else { return };
         match fingerprint(lock, self.note.page) {
             Ok(main) => {
                 self.note.main = main;
+                // At least that: readers may have kept a part of the log from being folded.
+                self.note.main_changes = whole.map_or(self.note.main_changes, |()| self.note.changes);
                 self.note.folding = false;
                 self.write();
             }
@@ -211,10 +222,11 @@ impl Keeper {
         }
         self.note.folding = true;
         self.write();
-        if let Err(error) = fold_all(conn) {
+        let whole = fold_all(conn);
+        if let Err(error) = &whole {
             tracing::warn!(%error, "the write-ahead log stays as it is; the next start takes it up");
         }
-        self.folded();
+        self.folded(whole.ok());
         drop(self.file.sync());
     }
 

@@ -133,7 +133,7 @@ impl SqliteStore {
             let (keeper, health) = (Arc::clone(&self.keeper), Arc::clone(&self.health));
             let look = move || {
                 // Held only while the log is folded, and then the writer is at work.
-                if let Some(keeper) = keeper.try_lock() {
+                if let Some(mut keeper) = keeper.try_lock() {
                     keeper.look(&health);
                 }
             };

@@ -3,7 +3,7 @@
 
 use super::batch::{KnownConversations, from_db};
 use super::beside::{Found, Log, Note};
-use super::error::OpenError;
+use super::error::{OpenError, is_damage};
 use super::health::Health;
 use super::keeper::{Keeper, begin};
 use super::keys;
@@ -105,7 +105,11 @@ fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let verdict = sound(conn, "PRAGMA quick_check(1)");
     match verdict {
         Ok(None) => fold_on_close(true).map_err(|source| OpenError::of(path, source)),
-        Ok(Some(what)) => Err(OpenError::Damaged { path: path.to_owned(), what }),
+        Ok(Some(what)) => {
+            tracing::error!(code = "LL-120", "together they make no sense: {what}");
+            Err(OpenError::ForeignLog { path: path.to_owned() })
+        }
+        Err(source) if is_damage(&source) => Err(OpenError::ForeignLog { path: path.to_owned() }),
         Err(source) => Err(OpenError::of(path, source)),
     }
 }
