@@ -5,6 +5,7 @@ import { after, describe, test } from "node:test"
 import { token } from "./support/jwt.mjs"
 import { crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
 import { BINARY, JWT, LOCAL, OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
+import { until } from "./support/wait.mjs"
 
 const local = await serve({ after }, { ...LOCAL, SERVER_KEY })
 const SESSION = "/api/auth/session"
@@ -112,6 +113,41 @@ describe("one's own account", { concurrency: 4 }, () => {
         assert.equal(answer.body.code, "not_found")
       }
     }
+  })
+
+  test("H11 signing out counts at once though the store takes no writes", async (t) => {
+    const server = await serve(t, LOCAL)
+    const { connect, enter } = crowd(t, server)
+    const asha = await register(server)
+    const phone = { ...asha, token: (await login(server, asha)).body.token }
+    const [here, there] = [await enter(asha), await enter(phone)]
+    // Somebody else at the database, as a backup may be, who does not let go.
+    const holds =
+      "import sqlite3,sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"
+    const holder = spawn("python3", ["-c", holds, `${server.home}/data/lamplight.db`])
+    t.after(() => holder.kill())
+    await new Promise((resolve) => holder.stdout.once("data", resolve))
+    const out = await post(server, "/api/auth/logout", {}, { token: asha.token })
+    assert.equal(out.status, 503)
+    assert.equal(out.body.code, "unavailable")
+    assert.match(out.body.error, /You are signed out/)
+    assert.match(out.headers.get("set-cookie"), /Max-Age=0/)
+    await gone(here)
+    assert.equal((await get(server, SESSION, { token: asha.token })).status, 401)
+    const refused = await connect({ auth: { token: asha.token } }).catch((error) => error)
+    assert.equal(refused.data?.code, "unauthenticated")
+    await there.must("user_activity")
+    assert.equal((await get(server, SESSION, { token: phone.token })).status, 200)
+    // Once the store takes writes it is written, and holds over a start.
+    holder.stdin.end()
+    await until(async () => {
+      const { text } = await get(server, "/metrics")
+      return /lamplight_held\{table="ended"\} 0/.test(text)
+    })
+    await server.kill()
+    await server.start()
+    assert.equal((await get(server, SESSION, { token: asha.token })).status, 401)
+    assert.equal((await get(server, SESSION, { token: phone.token })).status, 200)
   })
 
   test("H12 an account has so many sessions, and the oldest goes with its sockets", async (t) => {

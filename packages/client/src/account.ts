@@ -4,7 +4,7 @@ import type { Http } from "./http.js"
 import type { Identity } from "./identity.js"
 import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
-import type { Activity, Chosen, SessionAnswer, User } from "./wire.js"
+import type { Activity, Chosen, Registration, SessionAnswer, User } from "./wire.js"
 
 /** Where the server says who is signed in. */
 export const SESSION = "/api/auth/session"
@@ -20,14 +20,21 @@ export interface Account {
   forget(): void
   session(): Promise<User | null>
   enter(way: "register" | "login", body: object): Promise<User>
-  leave(): Promise<void>
+  leave(everywhere?: boolean): Promise<void>
+  update(changes: object): Promise<User>
   chose(chosen: Chosen): void
   does(activity: Activity | null): void
 }
 
 /** `changed` is called when another user, or nobody, takes the place of the last one. */
 export function createAccount(http: () => Http, identity: Identity, changed: () => void): Account {
-  const initial: MeState = { status: "unknown", user: null, chosen: { status: "online" }, activity: null }
+  const initial: MeState = {
+    status: "unknown",
+    user: null,
+    chosen: { status: "online" },
+    activity: null,
+    registration: "open",
+  }
   const state = cell(initial)
   let asked = false
 
@@ -35,23 +42,31 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
     const last = state.get()
     const isOther = last.user?.id !== user?.id
     state.set({
-      ...(isOther ? initial : last),
+      ...(isOther ? { ...initial, registration: last.registration } : last),
       status: user ? "signed-in" : "signed-out",
       user,
     })
     if (isOther) changed()
   }
 
+  /** An older server does not say. */
+  function admits(registration: Registration | undefined): void {
+    if (registration && registration !== state.get().registration) state.set({ ...state.get(), registration })
+  }
+
   async function session(): Promise<User | null> {
     try {
-      const { user } = await http()<SessionAnswer>(SESSION)
+      const { user, registration } = await http()<SessionAnswer>(SESSION)
       asked = true
       become(user)
+      admits(registration)
       return user
     } catch (thrown) {
-      if (toError(thrown).code !== "unauthenticated") throw thrown
+      const { code, registration } = toError(thrown)
+      if (code !== "unauthenticated") throw thrown
       asked = false
       become(null)
+      admits(registration)
       return null
     }
   }
@@ -81,8 +96,13 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
       become(user)
       return user
     },
-    async leave() {
-      await http()("/api/auth/logout", {})
+    async update(changes) {
+      const { user } = await http()<SessionAnswer>("/api/account", changes, { method: "PATCH" })
+      become(user)
+      return user
+    },
+    async leave(everywhere) {
+      await http()(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
       asked = false
       become(null)
     },

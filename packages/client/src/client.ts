@@ -482,6 +482,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     return user
   }
 
+  async function leave(everywhere?: boolean): Promise<void> {
+    drafts.flush()
+    await account.leave(everywhere)
+    core.post({ type: "account" })
+    connection.refuse(new Unauthorized("You are signed out."))
+  }
+
   return {
     connection: connection.state,
     me: account.state,
@@ -511,12 +518,12 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
     register: (body) => enter("register", body),
     login: (body) => enter("login", body),
-    async logout() {
-      drafts.flush()
-      await account.leave()
-      core.post({ type: "account" })
-      connection.refuse(new Unauthorized("You are signed out."))
+    logout: () => leave(),
+    logoutEverywhere: () => leave(true),
+    async changePassword(passwords) {
+      await http("/api/auth/password", passwords)
     },
+    updateAccount: account.update,
     session() {
       listen()
       return account.session()

@@ -1,4 +1,4 @@
-import type { Refusal } from "./wire.js"
+import type { Refusal, Registration } from "./wire.js"
 
 /** What an error says. */
 export interface ErrorDetails {
@@ -15,6 +15,8 @@ export interface ErrorDetails {
   expected?: string
   /** The one thing to do. */
   fix?: string
+  /** Whether anyone may make an account, where nobody is signed in. */
+  registration?: Registration
 }
 
 /** Everything this client throws, or shows as an `error`. */
@@ -25,6 +27,7 @@ export class LamplightError extends Error {
   declare readonly saw: string | null
   declare readonly expected: string | null
   declare readonly fix: string | null
+  declare readonly registration?: Registration
 
   constructor(details: ErrorDetails) {
     super(details.message)

@@ -5,6 +5,8 @@ import type { Refusal } from "./wire.js"
 /** What a request may carry. */
 export interface RequestExtras {
   headers?: Record<string, string>
+  /** Where it is neither GET nor POST. */
+  method?: "PATCH"
   signal?: AbortSignal | undefined
 }
 
@@ -43,7 +45,7 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
     })
     try {
       const response = await fetch(url + path, {
-        method: body ? "POST" : "GET",
+        method: extras.method ?? (body ? "POST" : "GET"),
         credentials,
         signal: abort.signal,
         headers: { ...(body && { "content-type": "application/json" }), ...who, ...extras.headers },

@@ -10,6 +10,7 @@ import type {
   Message,
   PageAnswer,
   Receipt,
+  Registration,
   User,
   VisibleStatus,
 } from "./wire.js"
@@ -79,6 +80,8 @@ export interface MeState {
   chosen: Chosen
   /** What this session says the person is doing. */
   activity: Activity | null
+  /** Whether anyone may make an account (`AUTH=local`), as far as the session was looked at. */
+  registration: Registration
 }
 
 /** Somebody, there or not. */
@@ -348,6 +351,12 @@ export interface Lamplight {
   login(account: { username: string; password: string }): Promise<User>
   /** Signs out, here and in the other tabs. */
   logout(): Promise<void>
+  /** Ends every session of the account, this one too (`AUTH=local`). */
+  logoutEverywhere(): Promise<void>
+  /** Replaces the password, which ends every other session (`AUTH=local`). A wrong `current` is `forbidden`. */
+  changePassword(passwords: { current: string; next: string }): Promise<void>
+  /** Changes the own name or picture; what is left out stays, and `avatarUrl: null` takes the picture away (`AUTH=local`). */
+  updateAccount(changes: { name?: string; avatarUrl?: string | null }): Promise<User>
   /** Who the session says is signed in; null if nobody. */
   session(): Promise<User | null>
   /** Looks people up in the directory. */

@@ -105,9 +105,13 @@ export interface PageAnswer<T> extends OfStore {
 /** The answer to `register`, `login` and `session`. */
 export interface SessionAnswer {
   user: User
+  registration?: Registration
   /** For those who cannot use the cookie. */
   token?: string
 }
+
+/** Whether anyone may make an account (`AUTH=local`). */
+export type Registration = "open" | "closed"
 
 /** Events the server sends, by name. */
 export interface ServerEvents {

@@ -1,6 +1,7 @@
 import type {
   ConnectionState,
   ConversationsState,
+  Lamplight,
   MeState,
   Outbox,
   OutboxState,
@@ -17,6 +18,13 @@ export function useConnection(): ConnectionState {
 /** Who is signed in, and the status they chose. */
 export function useMe(): MeState {
   return useStore(useLamplight().me)
+}
+
+/** One's own account on a server that keeps accounts (`AUTH=local`): what can be changed of it, and the ways out. */
+export function useAccount(): MeState &
+  Pick<Lamplight, "updateAccount" | "changePassword" | "logout" | "logoutEverywhere"> {
+  const { updateAccount, changePassword, logout, logoutEverywhere } = useLamplight()
+  return { ...useMe(), updateAccount, changePassword, logout, logoutEverywhere }
 }
 
 /** The list of conversations, newest entry first, and the way to more of it. */

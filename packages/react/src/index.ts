@@ -1,6 +1,14 @@
 "use client"
 /** `@lamplight/react`: thin hooks over `@lamplight/client`. All state lives in the client; a hook reads one store. */
-export { useConnection, useConversations, useMe, useOutbox, useRestored, useUnread } from "./app.js"
+export {
+  useAccount,
+  useConnection,
+  useConversations,
+  useMe,
+  useOutbox,
+  useRestored,
+  useUnread,
+} from "./app.js"
 export type { ConversationView } from "./conversation.js"
 export { useConversation, useDraft, useMessages, useReaders, useTyping } from "./conversation.js"
 export type { LamplightProviderProps } from "./provider.js"

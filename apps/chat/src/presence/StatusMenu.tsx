@@ -1,11 +1,12 @@
 import { type ChosenStatus, isVisible, type User } from "@lamplight/client"
 import { useConnection, useLamplight, useMe, usePresence } from "@lamplight/react"
-import { Check, LogOut } from "lucide-react"
+import { Check, LogOut, UserRound } from "lucide-react"
 import { Popover } from "radix-ui"
-import { type FormEvent, useState } from "react"
+import { type FormEvent, useRef, useState } from "react"
 import { toast } from "sonner"
 import { chime, notificationsWanted, soundWanted, wantNotifications, wantSound } from "../app/attention"
 import { setTheme, type ThemeChoice, useThemeChoice } from "../app/theme"
+import { AccountDialog } from "../session/AccountDialog"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
@@ -46,6 +47,9 @@ export function StatusMenu(props: {
       ? seen.status
       : chosen
   const name = self.name || self.id
+  const [open, setOpen] = useState(false)
+  const [account, setAccount] = useState(false)
+  const trigger = useRef<HTMLButtonElement>(null)
 
   const change = (status: ChosenStatus, text: string) => {
     client
@@ -66,9 +70,14 @@ export function StatusMenu(props: {
   }
 
   return (
-    <Popover.Root>
+    <Popover.Root open={open} onOpenChange={setOpen}>
       <Popover.Trigger asChild>
-        <button type="button" className={look === "card" ? "self-card" : "tab"} data-testid="status-menu">
+        <button
+          ref={trigger}
+          type="button"
+          className={look === "card" ? "self-card" : "tab"}
+          data-testid="status-menu"
+        >
           {look === "card" ? (
             <>
               <Avatar id={self.id} name={name} avatarUrl={self.avatarUrl} presence={state} />
@@ -139,12 +148,37 @@ export function StatusMenu(props: {
           </div>
           {/* Outside what scrolls: in a low window the way out is still in sight. */}
           <hr className="menu-line menu-foot" />
+          {mode === "local" && (
+            <button
+              type="button"
+              className="menu-item"
+              data-testid="account-open"
+              onClick={() => {
+                setOpen(false)
+                setAccount(true)
+              }}
+            >
+              <UserRound size={18} aria-hidden="true" />
+              {words.account.open}
+            </button>
+          )}
           <button type="button" className="menu-item" data-testid="sign-out" onClick={() => void leave()}>
             <LogOut size={18} aria-hidden="true" />
             {mode === "local" ? words.status.signOut : words.status.switchUser}
           </button>
         </Popover.Content>
       </Popover.Portal>
+      {account && (
+        <AccountDialog
+          self={self}
+          onClose={() => {
+            setAccount(false)
+            // What opened it went with the menu.
+            trigger.current?.focus()
+          }}
+          onLeave={onLeave}
+        />
+      )}
     </Popover.Root>
   )
 }

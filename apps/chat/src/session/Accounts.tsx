@@ -3,7 +3,7 @@ import { type FormEvent, useEffect, useRef, useState } from "react"
 import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { reason } from "../ui/failure"
+import { accountReason } from "../ui/failure"
 import { Entry, Field } from "./Entry"
 
 const text = words.signIn
@@ -25,6 +25,8 @@ export function Accounts(props: {
   const [errors, setErrors] = useState<{ username?: string; password?: string }>({})
   const form = useRef<HTMLFormElement>(null)
   const mouse = useMouse()
+  // It was asked for the session before the door was shown.
+  const closed = client.me.get().registration === "closed"
 
   // Who comes in by another tab's door is in here too: they share the cookie.
   useEffect(() => {
@@ -60,7 +62,7 @@ export function Accounts(props: {
         : await client.login({ username, password })
       onIn(user)
     } catch (thrown) {
-      setProblem(signInReason(thrown))
+      setProblem(accountReason(thrown))
       setBusy(false)
     }
   }
@@ -131,31 +133,23 @@ export function Accounts(props: {
           {busy ? text.busy : fresh ? text.submitNew : text.submit}
         </Button>
       </form>
-      <p className="entry-switch">
-        <Button
-          look="text"
-          data-testid="signin-switch"
-          onClick={() => {
-            setFresh(!fresh)
-            setErrors({})
-            setProblem(null)
-          }}
-        >
-          {fresh ? text.toOld : text.toNew}
-        </Button>
-      </p>
+      {closed ? (
+        <p className="entry-switch entry-hint">{text.closed}</p>
+      ) : (
+        <p className="entry-switch">
+          <Button
+            look="text"
+            data-testid="signin-switch"
+            onClick={() => {
+              setFresh(!fresh)
+              setErrors({})
+              setProblem(null)
+            }}
+          >
+            {fresh ? text.toOld : text.toNew}
+          </Button>
+        </p>
+      )}
     </Entry>
   )
-}
-
-/** At the door "unauthenticated" means a wrong password, and the server says it best. */
-function signInReason(thrown: unknown): string {
-  const code = thrown instanceof Error && "code" in thrown ? thrown.code : null
-  if (
-    thrown instanceof Error &&
-    (code === "unauthenticated" || code === "conflict" || code === "rate_limited")
-  ) {
-    return thrown.message || reason(thrown)
-  }
-  return reason(thrown)
 }

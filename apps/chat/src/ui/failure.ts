@@ -22,6 +22,13 @@ export function reason(thrown: unknown): string {
   return words.errors.generic
 }
 
+/** At the door and in one's account the server says best what is wrong: which password, which name, how long to wait. */
+export function accountReason(thrown: unknown): string {
+  const own = ["unauthenticated", "forbidden", "conflict", "invalid", "rate_limited"]
+  const isOwn = thrown instanceof LamplightError && own.includes(thrown.code)
+  return (isOwn && thrown.message) || reason(thrown)
+}
+
 /** Says that something failed; the same failure again replaces its toast rather than piling up. */
 export function tellFailure(what: string, thrown: unknown): void {
   const why = reason(thrown)

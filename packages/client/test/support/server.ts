@@ -65,6 +65,8 @@ export class TestServer {
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   isLocal = false
+  /** What `GET /api/auth/session` says of who may make an account; an older server says nothing. */
+  registration: "open" | "closed" | undefined
   tokens = new Map<string, string>()
   now: () => number
   /** What each event and request was, for looking at. */
@@ -307,12 +309,23 @@ export class TestServer {
       if (!this.users.has(this.session)) this.addUser(this.session)
       return { success: true, user: this.users.get(this.session), token: "t" }
     }
-    if (at === "POST /api/auth/logout") {
+    if (at === "POST /api/auth/logout" || at === "POST /api/auth/logout-all") {
       this.session = null
       return { success: true }
     }
+    if (at === "GET /api/auth/session") {
+      const { registration } = this
+      const known = user && { success: true as const, user: this.users.get(user), token: "t" }
+      return { ...(known || refusal("unauthenticated")), ...(registration && { registration }) }
+    }
     if (!user) return refusal("unauthenticated")
-    if (at === "GET /api/auth/session") return { success: true, user: this.users.get(user), token: "t" }
+    if (at === "POST /api/auth/password")
+      return body.current === "wrong" ? refusal("forbidden") : { success: true }
+    if (at === "PATCH /api/account") {
+      const changed = { ...(this.users.get(user) as User), ...body }
+      this.users.set(user, changed)
+      return { success: true, user: changed }
+    }
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
       const mine = [...this.rooms.values()].filter((room) => room.members.includes(user))

@@ -1,0 +1,124 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { canStart, launch, Person, phone, Server, until } from "./world"
+
+const PASSWORD = "a lamp in the window"
+
+/** Opens the account dialog by the menu. */
+async function openAccount(person: Person): Promise<void> {
+  await person.page.locator('[data-testid="status-menu"]:visible').click()
+  await person.on("account-open").click()
+  await person.on("account-dialog").waitFor()
+}
+
+describe.skipIf(!canStart)("one's own account in the page", () => {
+  let browser: Browser
+  const server = new Server()
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  it("changes the name, which others see at once, and closes by Escape", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await openAccount(asha)
+    const name = asha.on("account-name").locator("[name=name]")
+    await name.fill("   ")
+    await name.press("Enter")
+    await asha.page.getByText("Fill in this field.").waitFor()
+    const renamed = `Renamed ${asha.name}`
+    await name.fill(renamed)
+    await name.press("Enter")
+    await asha.page.getByText("Others see your new name now.").waitFor()
+    await ben.on("online-user").filter({ hasText: renamed }).first().waitFor()
+    await asha.page.keyboard.press("Escape")
+    await asha.on("account-dialog").waitFor({ state: "detached" })
+    await until(() =>
+      asha.page.evaluate(() => document.activeElement?.getAttribute("data-testid") === "status-menu"),
+    )
+    await until(async () =>
+      ((await asha.page.locator('[data-testid="status-menu"]:visible').textContent()) ?? "").includes(
+        renamed,
+      ),
+    )
+    await asha.page.reload()
+    await until(async () =>
+      ((await asha.page.locator('[data-testid="status-menu"]:visible').textContent()) ?? "").includes(
+        renamed,
+      ),
+    )
+    expect([...asha.complaints, ...ben.complaints]).toEqual([])
+    await Promise.all([asha.close(), ben.close()])
+  })
+
+  it("changes the password: a wrong one is said in place, the other device is out, the new one opens", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha", phone)).signUp()
+    const other = await Person.arrive(browser, server, "Asha")
+    await other.signIn(asha.username)
+    await openAccount(asha)
+    const form = asha.on("account-password")
+    const save = form.getByRole("button", { name: "Change password" })
+    await save.click()
+    await form.getByText("Fill in this field.").first().waitFor()
+    await form.locator("[name=current]").fill("not this one")
+    await form.locator("[name=next]").fill("short")
+    await save.click()
+    await form.getByText("Use at least 8 characters.").waitFor()
+    await form.locator("[name=next]").fill("another lamp altogether")
+    await save.click()
+    await form.getByText("The current password is wrong.").waitFor()
+    await form.locator("[name=current]").fill(PASSWORD)
+    await save.click()
+    await form.getByText("Your password is changed.").waitFor()
+    expect(await form.locator("[name=current]").inputValue()).toBe("")
+    // The other device is at the door, and the old password does not open it.
+    await other.on("signin-form").waitFor()
+    await other.page.locator("[name=username]").fill(asha.username)
+    await other.page.locator("[name=password]").fill(PASSWORD)
+    await other.on("signin-submit").click()
+    await other.page.getByText("The username or the password is wrong.").waitFor()
+    await other.page.locator("[name=password]").fill("another lamp altogether")
+    await other.on("signin-submit").click()
+    await other.page.locator('[data-testid="status-menu"]:visible').waitFor()
+    expect([...asha.complaints, ...other.complaints]).toEqual([])
+    await Promise.all([asha.close(), other.close()])
+  })
+
+  it("signs out everywhere", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
+    const other = await Person.arrive(browser, server, "Asha")
+    await other.signIn(asha.username)
+    await openAccount(asha)
+    await asha.on("sign-out-everywhere").click()
+    await Promise.all([asha, other].map((one) => one.on("signin-form").waitFor()))
+    await asha.page.reload()
+    await asha.on("signin-form").waitFor()
+    expect([...asha.complaints, ...other.complaints]).toEqual([])
+    await Promise.all([asha.close(), other.close()])
+  })
+
+  it("hides the sign-up where registration is closed, and the account where there is none", async () => {
+    const closed = await new Server().start({ REGISTRATION: "closed" })
+    const stranger = await Person.arrive(browser, closed, "Stranger")
+    await stranger.on("signin-form").waitFor()
+    await stranger.page.getByText("Accounts are given out by whoever runs this server.").waitFor()
+    expect(await stranger.on("signin-switch").count()).toBe(0)
+    await stranger.close()
+    await closed.stop()
+
+    const open = await new Server().start({ AUTH: "open" })
+    const noor = await Person.arrive(browser, open, "Noor")
+    await noor.page.locator("[name=userId]").fill("42")
+    await noor.page.keyboard.press("Enter")
+    await noor.page.locator('[data-testid="status-menu"]:visible').click()
+    await noor.on("sign-out").waitFor()
+    expect(await noor.on("account-open").count()).toBe(0)
+    await noor.close()
+    await open.stop()
+  })
+})

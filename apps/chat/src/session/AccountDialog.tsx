@@ -1,0 +1,216 @@
+import type { User } from "@lamplight/client"
+import { useAccount } from "@lamplight/react"
+import { X } from "lucide-react"
+import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react"
+import { words } from "../strings"
+import { Button, IconButton } from "../ui/Button"
+import { accountReason } from "../ui/failure"
+import { Field } from "./Entry"
+
+const text = words.account
+const MIN_PASSWORD = 8
+const MAX_NAME = 200
+
+/** One's own account on a server that keeps them: the name, the password, and the way out of everywhere. */
+export function AccountDialog(props: { self: User; onClose: () => void; onLeave: () => void }) {
+  const { self, onClose, onLeave } = props
+  const dialog = useRef<HTMLDialogElement>(null)
+  const title = useId()
+
+  // Modal: the browser keeps the focus in it, makes the rest of the page inert and gives the focus back.
+  useEffect(() => {
+    dialog.current?.showModal()
+  }, [])
+
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by itself
+    <dialog
+      ref={dialog}
+      className="dialog"
+      data-testid="account-dialog"
+      aria-labelledby={title}
+      onClose={onClose}
+      onClick={(event) => {
+        // The backdrop belongs to the dialog; what is in it fills it.
+        if (event.target === dialog.current) dialog.current?.close()
+      }}
+    >
+      <div className="dialog-body">
+        <div className="dialog-head">
+          <h2 id={title} className="entry-heading">
+            {text.title}
+          </h2>
+          <IconButton label={text.close} onClick={() => dialog.current?.close()}>
+            <X size={20} aria-hidden="true" />
+          </IconButton>
+        </div>
+        <NameForm self={self} />
+        <PasswordForm />
+        <Everywhere onLeave={onLeave} />
+      </div>
+    </dialog>
+  )
+}
+
+/** What came of the last try, and whether one is under way. */
+function useAttempt() {
+  const [busy, setBusy] = useState(false)
+  const [problem, setProblem] = useState<string | null>(null)
+  const [done, setDone] = useState<string | null>(null)
+
+  async function attempt(work: () => Promise<unknown>, success: string): Promise<boolean> {
+    setBusy(true)
+    setProblem(null)
+    setDone(null)
+    try {
+      await work()
+      setDone(success)
+      return true
+    } catch (thrown) {
+      setProblem(accountReason(thrown))
+      return false
+    } finally {
+      setBusy(false)
+    }
+  }
+
+  return { busy, problem, done, attempt }
+}
+
+function Outcome({ problem, done }: { problem: string | null; done: string | null }) {
+  return (
+    <>
+      <div role="alert" className={problem ? "entry-problem" : "sr-only"}>
+        {problem}
+      </div>
+      <div role="status" className={done ? "dialog-done" : "sr-only"}>
+        {done}
+      </div>
+    </>
+  )
+}
+
+function Section({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
+  return (
+    <section className="dialog-section">
+      <h3 className="dialog-title">{title}</h3>
+      <p className="dialog-lead">{lead}</p>
+      {children}
+    </section>
+  )
+}
+
+function NameForm({ self }: { self: User }) {
+  const { updateAccount } = useAccount()
+  const [name, setName] = useState(self.name)
+  const [error, setError] = useState<string>()
+  const { busy, problem, done, attempt } = useAttempt()
+
+  function submit(event: FormEvent) {
+    event.preventDefault()
+    if (busy) return
+    if (!name.trim()) {
+      setError(words.signIn.required)
+      return
+    }
+    setError(undefined)
+    void attempt(async () => setName((await updateAccount({ name })).name), text.nameDone)
+  }
+
+  return (
+    <section className="dialog-section">
+      <form className="dialog-form" data-testid="account-name" noValidate onSubmit={submit}>
+        <Field label={words.signIn.name} hint={text.nameHint} error={error}>
+          {(ids) => (
+            <input
+              {...ids}
+              className="field"
+              name="name"
+              autoComplete="name"
+              dir="auto"
+              maxLength={MAX_NAME}
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
+          )}
+        </Field>
+        <Outcome problem={problem} done={done} />
+        <Button look="line" type="submit" disabled={busy || name.trim() === self.name}>
+          {text.nameSave}
+        </Button>
+      </form>
+    </section>
+  )
+}
+
+function PasswordForm() {
+  const { changePassword } = useAccount()
+  const form = useRef<HTMLFormElement>(null)
+  const [errors, setErrors] = useState<{ current?: string; next?: string }>({})
+  const { busy, problem, done, attempt } = useAttempt()
+
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault()
+    if (busy) return
+    const data = new FormData(event.currentTarget)
+    const current = String(data.get("current") ?? "")
+    const next = String(data.get("next") ?? "")
+    const found: typeof errors = {}
+    if (!current) found.current = words.signIn.required
+    if (!next) found.next = words.signIn.required
+    else if ([...next].length < MIN_PASSWORD) found.next = words.signIn.passwordShort
+    setErrors(found)
+    const first = found.current ? "current" : found.next ? "next" : null
+    if (first) {
+      form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus()
+      return
+    }
+    if (await attempt(() => changePassword({ current, next }), text.passwordDone)) form.current?.reset()
+  }
+
+  return (
+    <Section title={text.passwordTitle} lead={text.passwordLead}>
+      <form ref={form} className="dialog-form" data-testid="account-password" noValidate onSubmit={submit}>
+        <Field label={text.current} error={errors.current}>
+          {(ids) => (
+            <input
+              {...ids}
+              className="field"
+              name="current"
+              type="password"
+              autoComplete="current-password"
+            />
+          )}
+        </Field>
+        <Field label={text.next} hint={words.signIn.passwordHint} error={errors.next}>
+          {(ids) => (
+            <input {...ids} className="field" name="next" type="password" autoComplete="new-password" />
+          )}
+        </Field>
+        <Outcome problem={problem} done={done} />
+        <Button look="line" type="submit" disabled={busy}>
+          {text.passwordSave}
+        </Button>
+      </form>
+    </Section>
+  )
+}
+
+function Everywhere({ onLeave }: { onLeave: () => void }) {
+  const { logoutEverywhere } = useAccount()
+  const { busy, problem, attempt } = useAttempt()
+  return (
+    <Section title={text.everywhereTitle} lead={text.everywhereLead}>
+      <Outcome problem={problem} done={null} />
+      <Button
+        look="line"
+        className="dialog-out"
+        data-testid="sign-out-everywhere"
+        disabled={busy}
+        onClick={() => void attempt(() => logoutEverywhere().then(onLeave), "")}
+      >
+        {text.everywhere}
+      </Button>
+    </Section>
+  )
+}

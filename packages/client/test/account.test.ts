@@ -1,0 +1,80 @@
+/** One's own account on a server that keeps accounts: what can be changed of it, and the way out of everywhere. */
+import { describe, expect, test } from "vitest"
+import { Browser, makeTab, makeWorld } from "./support/harness.js"
+import { refusal } from "./support/server.js"
+
+async function signedIn() {
+  const world = makeWorld()
+  world.server.isLocal = true
+  const browser = new Browser()
+  const { client } = makeTab(world, { userId: undefined as never }, browser)
+  client.retain()
+  await client.login({ username: "asha", password: "right" })
+  await world.clock.advance(1_000)
+  return { world, browser, client }
+}
+
+describe("one's own account", () => {
+  test("a new name is shown at once, and is asked for by PATCH", async () => {
+    const { world, client } = await signedIn()
+    const user = await client.updateAccount({ name: "Asha B." })
+    expect(user.name).toBe("Asha B.")
+    expect(client.me.get().user?.name).toBe("Asha B.")
+    const asked = world.server.seen.findLast(({ what }) => what.includes("/api/account"))
+    expect(asked).toMatchObject({ what: "PATCH /api/account", body: { name: "Asha B." }, user: "asha" })
+    client.close()
+  })
+
+  test("a wrong current password is the server's refusal, and nobody is signed out by it", async () => {
+    const { client } = await signedIn()
+    await client.changePassword({ current: "right", next: "another lamp" })
+    const failed = client.changePassword({ current: "wrong", next: "another lamp" })
+    await expect(failed).rejects.toMatchObject({ code: "forbidden" })
+    expect(client.me.get().status).toBe("signed-in")
+    client.close()
+  })
+
+  test("signing out everywhere ends this client, and the tabs beside it", async () => {
+    const { world, browser, client } = await signedIn()
+    const { client: beside } = makeTab(world, { userId: undefined as never }, browser)
+    beside.retain()
+    await world.clock.advance(1_000)
+    expect(beside.me.get().user?.id).toBe("asha")
+    await client.logoutEverywhere()
+    await world.clock.advance(1_000)
+    expect(world.server.seen.some(({ what }) => what === "POST /api/auth/logout-all")).toBe(true)
+    for (const one of [client, beside]) expect(one.me.get().status).toBe("signed-out")
+    expect(client.connection.get().status).toBe("refused")
+    client.close()
+    beside.close()
+  })
+
+  test.each([
+    ["closed", "closed"],
+    ["open", "open"],
+    [undefined, "open"],
+  ] as const)("whether anyone may sign up: the server says %s", async (said, known) => {
+    const world = makeWorld()
+    world.server.isLocal = true
+    world.server.registration = said
+    const { client } = makeTab(world, { userId: undefined as never })
+    expect(await client.session()).toBeNull()
+    expect(client.me.get().registration).toBe(known)
+    await client.login({ username: "asha", password: "right" })
+    expect(client.me.get().registration).toBe(known)
+    expect((await client.session())?.id).toBe("asha")
+    expect(client.me.get().registration).toBe(known)
+    client.close()
+  })
+
+  test("a refusal of signing up is the server's own", async () => {
+    const world = makeWorld()
+    world.server.isLocal = true
+    const { client } = makeTab(world, { userId: undefined as never })
+    world.server.refuse = (at) => (at === "POST /api/auth/register" ? refusal("forbidden") : undefined)
+    await expect(client.register({ username: "a", password: "b" })).rejects.toMatchObject({
+      code: "forbidden",
+    })
+    client.close()
+  })
+})
