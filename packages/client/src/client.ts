@@ -41,6 +41,9 @@ const anotherUser = () =>
 /** What never connected is looked into at the second try in vain, and again at every tenth. */
 const EXPLAIN_EVERY = 10
 
+/** The server's data does not go back in time more often than this. */
+const CHANGE_MS = 10_000
+
 /** How many clients of this page are in use, by server: for the doctor, since more than one is most often a mistake. */
 const openClients = new Map<string, number>()
 
@@ -187,6 +190,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   let closed = false
   let era = 0
+  /** When the server's data went back in time. */
+  let changedAt = Number.NEGATIVE_INFINITY
   /** Until when it is not certain that the person is still the same. */
   let verifying: Promise<void> = Promise.resolve()
   let cancelNews = () => {}
@@ -392,9 +397,17 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     marks.drop()
     for (const part of [list, ...threads.values()]) part.reset()
     people.renew()
-    // What the old socket still says is of the time before.
-    if (!joining && connection.joined()) connection.restart()
-    if (account.id()) fetchAnew()
+    const mine = era
+    const begin = () => {
+      if (!core.isNow(mine)) return
+      // What the old socket still says is of the time before.
+      if (!joining && connection.joined()) connection.restart()
+      if (account.id()) fetchAnew()
+    }
+    // Two servers with data of their own behind one address change it with each answer: they are not asked in a storm.
+    if (clock.now() - changedAt < CHANGE_MS) clock.after(CHANGE_MS, begin)
+    else begin()
+    changedAt = clock.now()
   }
 
   /** Hears the other tabs from now on. */

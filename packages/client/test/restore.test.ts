@@ -309,6 +309,21 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
   })
 
+  test("two servers behind one address, each with data of its own, are not asked in a storm", async () => {
+    const { server, clock, cut } = await ready()
+    // HTTP reaches the one, the socket the other.
+    const onHttp = server.onHttp.bind(server)
+    server.onHttp = (...request) => {
+      const { status, reply } = onHttp(...request)
+      return { status, reply: "store" in reply ? { ...reply, store: "second" } : reply }
+    }
+    cut()
+    await clock.advance(5_000)
+    server.seen.length = 0
+    await clock.advance(60_000)
+    expect(server.seen.length).toBeLessThan(150)
+  })
+
   test("a server that tells no generation is one that does not change", async () => {
     const world = makeWorld()
     world.server.generation = undefined as never

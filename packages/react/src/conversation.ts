@@ -5,7 +5,7 @@ import type {
   ReadersState,
   TypingState,
 } from "@lamplight/client"
-import { useEffect } from "react"
+import { useEffect, useSyncExternalStore } from "react"
 import { useLamplight, useStore } from "./provider.js"
 
 /** What `useConversation` gives: the state of a thread, and what can be done in it. */
@@ -64,7 +64,9 @@ export function useTyping(id: string): TypingState {
 /** The text in its composer, kept over switches and reloads, and the way to change it. */
 export function useDraft(id: string): [draft: string, setDraft: (text: string) => void] {
   const handle = useLamplight().conversation(id)
-  return [useStore(handle.draft), handle.setDraft]
+  // Not paced: a field that shows it must have each letter at once.
+  const { subscribe, get, getServer } = handle.draft
+  return [useSyncExternalStore(subscribe, get, getServer), handle.setDraft]
 }
 
 /** How far the others got. */

@@ -16,8 +16,10 @@ import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
 import { useDivider } from "./useDivider"
 
-/** Pages fetched on opening to find the first unread message; further up than that, one starts at the end. */
+/** Pages fetched on opening to find the first unread message; further up than that, one starts at the end, and is led there. */
 const PAGES_TO_FIRST_UNREAD = 4
+/** So many messages are in a page. */
+const PAGE = 50
 
 const nobody: readonly User[] = []
 
@@ -50,7 +52,9 @@ export function Thread(props: {
   const placed =
     divider.unreadAfter === null ||
     firstUnreadIsKnown(messages.rows, options) ||
-    pages >= PAGES_TO_FIRST_UNREAD
+    pages >= PAGES_TO_FIRST_UNREAD ||
+    // No page is waited for that would not lead there.
+    messages.headSeq - divider.unreadAfter > (PAGES_TO_FIRST_UNREAD + 1) * PAGE
   const [started, setStarted] = useState(false)
   const { loadOlder } = conversation
   const ready = messages.status === "ready"
