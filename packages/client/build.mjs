@@ -106,7 +106,6 @@ function entryFields(entries, global) {
     const both = { import: files("", name), require: files("cjs/", name), default: `./${name}.js` }
     exports[name === "index" ? "." : `./${name}`] = both
   }
-  if (global) exports["./lamplight.min.js"] = "./lamplight.min.js"
   const script = global ? { unpkg: "./lamplight.min.js", jsdelivr: "./lamplight.min.js" } : {}
   return { exports, main: "./cjs/index.js", module: "./index.js", types: "./index.d.ts", ...script }
 }

@@ -178,7 +178,11 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       return identity.cookies ? (await account.session()) !== null : !!options.getToken
     },
     down: () => people.down(),
-    released: identity.forget,
+    released() {
+      identity.forget()
+      // Somebody else may sign in by the time it is retained again.
+      if (identity.cookies) account.forget()
+    },
     resumed() {
       if (options.getToken) verifying = verify()
     },
@@ -524,6 +528,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       cancelNews()
       connection.close()
       poll.stop()
+      identity.forget()
       identity.abort()
       channel?.close()
       channel = null

@@ -42,8 +42,8 @@ export interface Connection {
   restart(): void
   /** Stops without a next try. */
   refuse(error: LamplightError): void
-  /** More is known by now of an error, if it is still the last one. While the line is down for the same cause, it stays. */
-  explain(error: LamplightError, better: LamplightError): void
+  /** What has been found out of an error; null for nothing. It is shown until the line is up, while nothing else is found. */
+  explain(error: LamplightError, better: LamplightError | null): void
   /** Sends without waiting; false if there is no line. */
   emit<K extends keyof ClientEvents>(event: K, payload: ClientEvents[K]): boolean
   /** Sends and waits for the acknowledgement. Throws `offline`, `timeout`, or what the server refuses with. */
@@ -337,7 +337,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     explain(error, better) {
       if (state.get().error !== error) return
       explained = better
-      set({ error: better })
+      if (better) set({ error: better })
     },
     emit,
     ask,

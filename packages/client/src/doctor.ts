@@ -18,12 +18,12 @@ const LIMIT_MS = 8_000
 const SKEW_MS = 60_000
 const DEFAULT_PATH = "/api/socketio"
 
-/** The error with what was found out about it. */
+/** The error with what was found out about it; null for nothing. */
 export function explain(
   patient: Patient,
   status: ConnectionStatus,
   error: LamplightError,
-): Promise<LamplightError> {
+): Promise<LamplightError | null> {
   return explainBy(patient, status, error, async (find) => {
     const origin = globalThis.location?.origin ?? "none"
     if (await lookAtPolling(patient, origin, {}, find)) await lookAtWebSocket(patient, {}, find)

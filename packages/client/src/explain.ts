@@ -191,20 +191,20 @@ export async function lookAtRefusal(patient: Patient, error: LamplightError): Pr
 
 /**
  * The error with what was found out: its own sentence, what was expected, and one fix. `look` looks at the way to the server. What keeps
- * the client from connecting is said in the console as well: once, since it comes with the change to that state.
+ * the client from connecting is said in the console as well: once, since it comes with the change to that state. Null if nothing was found.
  */
 export async function explain(
   patient: Patient,
   status: ConnectionStatus,
   error: LamplightError,
   look: (find: Find) => Promise<unknown>,
-): Promise<LamplightError> {
+): Promise<LamplightError | null> {
   let finding: Finding | undefined
   if (status === "refused") finding = await lookAtRefusal(patient, error)
   else if (ADVICE[error.code]) finding = { ...error, ...ADVICE[error.code] } as unknown as Finding
   else if (!lookAtUrl(patient, (code, saw, expected, fix) => (finding ??= { code, saw, expected, fix })))
     await look((code, saw, expected, fix) => (finding ??= { code, saw, expected, fix }))
-  if (!finding || finding.code === "offline") return error
+  if (!finding || finding.code === "offline") return null
   const { code, saw, expected, fix } = finding
   const isNew = /^LL-/.test(code) && code !== error.code
   const message = isNew ? `${saw[0]?.toUpperCase()}${saw.slice(1)}.` : error.message

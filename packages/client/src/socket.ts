@@ -96,7 +96,9 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
       listeners.set(event, [...(listeners.get(event) ?? []), listener])
     },
     connect() {
-      const usable = transports.filter((name) => hasWebSocket || name !== "websocket")
+      const usable = transports.filter((name) =>
+        name === "websocket" ? hasWebSocket : name in IMPLEMENTATIONS,
+      )
       if (!usable.length) {
         const error = "This runtime has no WebSocket."
         const data = { success: false, error, code: "LL-118", retryable: false }

@@ -183,6 +183,21 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
+  test("a server that is down is no mistake of the set-up, and what fails next is told as it is", async () => {
+    const fetch = () => Promise.reject(new TypeError("Failed to fetch"))
+    const { client, wires, sockets } = makeTab(world, { url: "https://chat.example.com", fetch })
+    wires.socketDown = true
+    client.retain()
+    for (let times = 0; times < 20; times++) {
+      await world.clock.advance(5_000)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    expect(sockets.length).toBeGreaterThan(5)
+    expect(client.connection.get().error).toMatchObject({ code: "offline", saw: "websocket error" })
+    expect(warned).not.toHaveBeenCalled()
+    client.close()
+  })
+
   test("F26 a token route that fails says that it is the application's", async () => {
     const getToken = () => {
       throw new Error("no token: 500")

@@ -222,6 +222,26 @@ describe("F4 the next person does not act as the previous one", () => {
   })
 })
 
+test("F4 with a cookie, too, it is asked anew who is signed in when the client is retained again", async () => {
+  const world = makeWorld()
+  for (const id of ["asha", "ben"]) world.server.addUser(id)
+  world.server.addRoom("7", "asha", "carl")
+  world.server.isLocal = true
+  world.server.session = "asha"
+  const { client } = makeTab(world, { userId: undefined as never })
+  const release = client.retain()
+  await world.clock.advance(1_000)
+  expect(client.conversations.get().items).toHaveLength(1)
+  release()
+  await world.clock.advance(5_000)
+  world.server.session = "ben"
+  client.retain()
+  await world.clock.advance(1_000)
+  expect(client.me.get().user?.id).toBe("ben")
+  expect(client.conversations.get().items).toEqual([])
+  client.close()
+})
+
 describe("F5 a token with something around it", () => {
   test("F5 a line end is cut off, on the socket as over HTTP", async () => {
     const world = makeWorld()
