@@ -49,7 +49,7 @@ test-e2e: tools page
 	npm run --silent test:e2e
 	npm run --silent test:browser
 
-# Format, lints with warnings denied, types, dependency rules.
+# Format, lints with warnings denied, types, dependency rules, the API's description.
 check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
@@ -57,6 +57,7 @@ check: node_modules/.installed
 	cargo test --locked --quiet -p lamplight --test architecture
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types
+	scripts/lint-openapi.sh
 
 # What two languages share: TypeScript types and golden frames.
 generate:

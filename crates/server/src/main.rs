@@ -41,6 +41,8 @@ enum Command {
     Backup(copies::Backup),
     /// Puts a backup in the place of the database.
     Restore(copies::Restore),
+    /// Prints the description of the HTTP API (OpenAPI 3.1).
+    Openapi,
     /// Mints a token for trials of AUTH=jwt.
     Token(token::Options),
 }
@@ -52,6 +54,10 @@ fn main() -> ExitCode {
         Command::Account(options) => run(account::run(options)),
         Command::Backup(options) => options.run(),
         Command::Restore(options) => options.run(),
+        Command::Openapi => {
+            println!("{}", lamplight::http::openapi::document());
+            ExitCode::SUCCESS
+        }
         Command::Token(options) => token::run(&options),
     }
 }

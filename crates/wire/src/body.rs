@@ -1,5 +1,6 @@
 //! What is received: the payloads of events and the bodies of requests. Fields that are not known are left aside, for
-//! the original pages send more than is needed.
+//! the original pages send more than is needed. In what the host application and accounts write they are refused: a misspelt
+//! field would change nothing and say that all is well.
 
 use crate::loose::LooseId;
 use serde::Deserialize;
@@ -273,7 +274,7 @@ pub struct OpenConversation {
 
 /// The body of `PUT /api/privatechat/conversations/{id}`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PutConversation {
     /// Who is in it.
     #[schema(value_type = Vec<String>)]
@@ -282,17 +283,18 @@ pub struct PutConversation {
 
 /// The body of `PUT /api/users/{id}`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PutUser {
     /// The display name.
     pub name: String,
-    /// Where the picture is.
-    #[serde(default)]
+    /// Where the picture is; a token's claim calls it `picture`.
+    #[serde(default, alias = "picture")]
     pub avatar_url: Option<String>,
 }
 
 /// The body of `POST /api/auth/register`.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Register {
     /// The name to sign in with: 2 to 32 letters, digits, dots, dashes or underscores.
     pub username: String,
@@ -323,7 +325,7 @@ pub struct ChangePassword {
 
 /// The body of `PATCH /api/account`. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateAccount {
     /// The display name.
     #[serde(default)]

@@ -308,6 +308,26 @@ mod tests {
     }
 
     #[test]
+    fn f13_a_field_that_is_not_known_is_named_where_it_would_change_nothing() {
+        let put = json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png"}"#).expect("a token's word for it");
+        assert_eq!(put.avatar_url.as_deref(), Some("/a.png"));
+        for refused in [
+            json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#).err(),
+            json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png","avatarUrl":"/b.png"}"#).err(),
+            json::<body::PutConversation>(br#"{"memberIds":["1"],"members":[]}"#).err(),
+            json::<body::Register>(br#"{"username":"ada","password":"lovelace1","displayName":"Ada"}"#).err(),
+            json::<body::UpdateAccount>(br#"{"displayName":"Ada"}"#).err(),
+        ] {
+            let said = refused.expect("refused").message;
+            assert!(said.contains("field `"), "{said}");
+        }
+        let said = json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#).expect_err("refused").message;
+        assert!(said.contains("`avatar`") && said.contains("`name`") && said.contains("`avatarUrl`"), "{said}");
+        let sent = json::<body::SendMessage>(br#"{"conversationId":7,"content":"x","senderId":1,"timestamp":5}"#);
+        assert!(sent.is_ok(), "the original pages send more than is needed");
+    }
+
+    #[test]
     fn refusals_speak_of_no_types_of_rust_and_no_lines() {
         for (name, payload) in [
             ("set_status", "5"),

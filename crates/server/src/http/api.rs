@@ -44,6 +44,15 @@ fn page_length(limit: Option<u64>) -> Result<usize, Refusal> {
     }
 }
 
+/// A boolean of the query, as pages write it.
+fn flag(name: &str, value: Option<&str>) -> Result<bool, Refusal> {
+    match value {
+        Some("true" | "1") => Ok(true),
+        None | Some("" | "false" | "0") => Ok(false),
+        Some(_) => Err(Refusal::invalid(format!("{name} is true or false."))),
+    }
+}
+
 /// `GET /api/online-users`
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +61,7 @@ pub(crate) struct OnlineParams {
     /// Leave this user out.
     exclude_user_id: Option<String>,
     /// `true`: only how many.
+    #[param(value_type = Option<bool>)]
     count_only: Option<String>,
     /// From an earlier answer's `nextCursor`.
     cursor: Option<String>,
@@ -70,7 +80,7 @@ pub(crate) async fn online_users(State(site): State<Arc<Site>>, query: Params<On
                 query.exclude_user_id.filter(|user| !user.is_empty()).map(|user| LooseId(user).user("excludeUserId")).transpose()?;
             // The original pages ask without a limit and expect everyone, as far as a list goes.
             let limit = if query.limit.is_none() { site.roster_limit } else { page_length(query.limit)? };
-            let count_only = matches!(query.count_only.as_deref(), Some("true" | "1"));
+            let count_only = flag("countOnly", query.count_only.as_deref())?;
             Ok(Command::ListOnline { exclude, count_only, cursor: query.cursor, limit })
         })
         .await,
@@ -219,4 +229,21 @@ pub(crate) async fn users(State(site): State<Arc<Site>>, query: Params<UsersPara
     security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
 pub(crate) async fn put_user(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
     answer(run(&site, request, nobody, |asked| decode::put_user(&id(path)?, &asked.body()?)).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flag;
+
+    #[test]
+    fn f13_what_is_neither_true_nor_false_is_not_taken_for_false() {
+        for (value, expected) in
+            [(None, false), (Some("true"), true), (Some("1"), true), (Some("false"), false), (Some("0"), false), (Some(""), false)]
+        {
+            assert_eq!(flag("countOnly", value).ok(), Some(expected), "{value:?}");
+        }
+        for value in ["yes", "True", "2"] {
+            assert_eq!(&*flag("countOnly", Some(value)).expect_err("refused").message, "countOnly is true or false.");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 mod accounts;
 mod answer;
 mod api;
-mod openapi;
+pub mod openapi;
 mod ops;
 mod pages;
 mod request_body;

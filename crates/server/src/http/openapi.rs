@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::sync::OnceLock;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{self, Object};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
@@ -25,6 +25,11 @@ macro_rules! answers {
 answers! {
     /// Done.
     Done {}
+    /// How the server is.
+    HealthAnswer {
+        /// `ok` or `ready`.
+        status: String,
+    }
     /// Who is in. With `countOnly`, without `data`.
     OnlineAnswer {
         /// This page of them.
@@ -139,6 +144,9 @@ pub(crate) enum Refusals {
     /// `too_long`: past its limit.
     #[response(status = 413)]
     TooLong(#[to_schema] shape::Refusal<'static>),
+    /// `invalid`: the body is compressed, no JSON, or not UTF-8.
+    #[response(status = 415)]
+    UnsupportedMedia(#[to_schema] shape::Refusal<'static>),
     /// `rate_limited`: too often; `retryAfterMs` and `Retry-After` say how long to wait.
     #[response(status = 429)]
     RateLimited(#[to_schema] shape::Refusal<'static>),
@@ -170,7 +178,12 @@ pub(crate) enum Refusals {
         super::accounts::change_password,
         super::accounts::update_account,
         super::accounts::session,
+        super::ops::healthz,
+        super::ops::readyz,
+        super::ops::metrics,
+        super::ops::openapi,
     ),
+    servers((url = "/", description = "The server that this document comes from")),
     components(schemas(body::SendMessage)),
     tags(
         (name = "presence", description = "Who is in"),
@@ -178,8 +191,9 @@ pub(crate) enum Refusals {
         (name = "people", description = "The directory"),
         (name = "accounts", description = "Local accounts, with AUTH=local"),
         (name = "host", description = "For the host application, with the server key"),
+        (name = "operations", description = "For those who run it"),
     ),
-    modifiers(&Security, &Callers)
+    modifiers(&Security, &Callers, &Public)
 )]
 struct Api;
 
@@ -212,7 +226,7 @@ impl Modify for Callers {
             let reads = item.get.iter_mut().map(|operation| (operation, true));
             let writes = item.post.iter_mut().map(|operation| (operation, false));
             for (operation, is_read) in reads.chain(writes) {
-                if path.starts_with("/api/auth/") || path == "/api/account" {
+                if !path.starts_with("/api/") || path.starts_with("/api/auth/") || path == "/api/account" {
                     continue;
                 }
                 let parameters = operation.parameters.get_or_insert_default();
@@ -232,6 +246,21 @@ impl Modify for Callers {
     }
 }
 
+/// An operation that takes no credentials says `security: []`, which tools know better than one empty requirement.
+struct Public;
+
+impl Modify for Public {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for item in api.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                if operation.security.as_deref() == Some(&[SecurityRequirement::default()]) {
+                    operation.security = Some(Vec::new());
+                }
+            }
+        }
+    }
+}
+
 fn said(name: &str, parameter_in: ParameterIn, what: &str) -> RefOr<Parameter> {
     let text = Object::with_type(schema::Type::String);
     let parameter = ParameterBuilder::new().name(name).parameter_in(parameter_in).required(Required::False);
@@ -239,7 +268,40 @@ fn said(name: &str, parameter_in: ParameterIn, what: &str) -> RefOr<Parameter> {
 }
 
 /// The document as JSON, made once.
-pub(crate) fn document() -> String {
+#[must_use]
+pub fn document() -> String {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     DOCUMENT.get_or_init(|| Api::openapi().to_json().unwrap_or_default()).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn f13_the_document_says_where_the_server_is_and_who_needs_no_credentials() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        assert_eq!(document["servers"][0]["url"], "/");
+        let of = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
+        for (path, method) in [("/api/auth/login", "post"), ("/healthz", "get"), ("/readyz", "get"), ("/openapi.json", "get")] {
+            assert_eq!(of(path, method), json!([]), "{path}");
+        }
+        // Optional: anybody may while registration is open, and the host application always.
+        assert_eq!(of("/api/auth/register", "post")[0], json!({}));
+        assert_eq!(of("/api/privatechat/message", "post"), json!([{ "bearer": [] }, { "cookie": [] }]));
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["security"].is_array(), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn f13_what_is_true_or_false_is_a_boolean() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let parameters = document["paths"]["/api/online-users"]["get"]["parameters"].as_array().unwrap();
+        let count_only = parameters.iter().find(|parameter| parameter["name"] == "countOnly").unwrap();
+        assert!(count_only["schema"]["type"].to_string().contains("boolean"), "{count_only}");
+    }
 }

@@ -12,11 +12,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Is the process alive?
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+    responses((status = 200, description = "It answers", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn healthz() -> Response {
     json(StatusCode::OK, r#"{"success":true,"status":"ok"}"#.to_owned())
 }
 
 /// Can it do its work?
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, description = "It takes messages", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.ready.check().await {
         Ok(()) => json(StatusCode::OK, r#"{"success":true,"status":"ready"}"#.to_owned()),
@@ -30,6 +34,8 @@ pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
 
 /// What is counted, for Prometheus: for this machine, or with the server key. A request that a proxy on this machine
 /// passes on is not from this machine.
+#[utoipa::path(get, path = "/metrics", tag = "operations", security((), ("serverKey" = [])),
+    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), openapi::Refusals))]
 pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     // A page whose name was pointed at this machine is not this machine either.
@@ -50,6 +56,8 @@ pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): Co
 }
 
 /// The API, described.
+#[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
+    responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
 pub(crate) async fn openapi() -> Response {
     json(StatusCode::OK, openapi::document())
 }
