@@ -74,7 +74,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let mut body = Reading::new(body);
-    let (version, is_post) = (parts.version, parts.method == Method::POST);
+    let version = parts.version;
     let (announced, waits_to_send) = (reading::announced(&parts.headers), reading::waits_to_send(&parts.headers));
     let allowed_origin = allowed_origin(server, &parts);
     let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
@@ -92,7 +92,8 @@ where
             }
         }
     };
-    if is_post && response.status().is_client_error() && !body.is_at_end() {
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && !body.is_at_end() {
         let is_given_up = waits_to_send || response.headers().contains_key(CONNECTION);
         if (is_given_up || !body.drain(announced, server.config.body_timeout).await) && version <= Version::HTTP_11 {
             response.headers_mut().insert(CONNECTION, CLOSE);

@@ -97,10 +97,10 @@ async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_se
 async fn s6_a_refusal_of_a_large_body_always_arrives() {
     let fixture = start(config()).await;
     let body = vec![b'4'; 6_000_000];
-    let sessions = [Poller::join(fixture.addr).await.url(), format!("{POLLING}&sid=unknown")];
-    for (url, status) in sessions.iter().zip([413, 400]) {
+    let session = Poller::join(fixture.addr).await.url();
+    for (method, url, status) in [("POST", &*session, 413), ("PUT", &*session, 400), ("POST", &format!("{POLLING}&sid=unknown"), 400)] {
         for headers in [format!("Content-Length: {}\r\n", body.len()), "Transfer-Encoding: chunked\r\nX: content-length\r\n".to_owned()] {
-            let head = format!("POST {url}\r\n{headers}");
+            let head = format!("{method} {url}\r\n{headers}");
             let mut stream = send_request(fixture.addr, &head, b"").await;
             if headers.contains("chunked") {
                 stream.write_all(format!("{:x}\r\n", body.len()).as_bytes()).await.unwrap();
