@@ -129,7 +129,7 @@ impl Addresses {
 }
 
 /// Whoever has one address of IPv6 has the 2^64 of its network (RFC 4291, section 2.5.4).
-fn network_of(address: IpAddr) -> IpAddr {
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

@@ -13,11 +13,17 @@ use http_body::{Frame, SizeHint};
 
 use crate::{DisconnectReason, session::Session};
 
-/// The body of an answer: one piece of bytes, or none.
+/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it is bounded, and each piece that it takes
+/// shows that the client has read one.
+const PIECE: usize = 64 << 10;
+
+/// The body of an answer: bytes, or none.
 #[derive(Default)]
 pub struct Body {
     data: Bytes,
     on_taken: Option<OnTaken>,
+    /// Whose answer it is, while there is more of it.
+    reader: Option<Arc<Session>>,
 }
 
 /// What hangs on a poll's answer: callbacks, and the session whose packets would be lost with it.
@@ -28,11 +34,11 @@ struct OnTaken {
 
 impl Body {
     pub(crate) fn new(data: impl Into<Bytes>) -> Self {
-        Self { data: data.into(), on_taken: None }
+        Self { data: data.into(), on_taken: None, reader: None }
     }
 
-    pub(crate) fn of_poll(data: Vec<u8>, session: Arc<Session>, callbacks: Vec<Box<dyn FnOnce() + Send>>) -> Self {
-        Self { data: data.into(), on_taken: Some(OnTaken { session, callbacks }) }
+    pub(crate) fn of_poll(data: Bytes, session: Arc<Session>, callbacks: Vec<Box<dyn FnOnce() + Send>>) -> Self {
+        Self { data, on_taken: Some(OnTaken { session, callbacks }), reader: None }
     }
 }
 
@@ -42,10 +48,17 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(taken) = self.on_taken.take() {
+            self.reader = Some(taken.session);
             taken.callbacks.into_iter().for_each(|callback| callback());
+        } else if let Some(session) = &self.reader {
+            session.reads_answer();
         }
-        let data = std::mem::take(&mut self.data);
-        Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+        let length = self.data.len().min(PIECE);
+        let piece = self.data.split_to(length);
+        if self.data.is_empty() {
+            self.reader = None;
+        }
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -59,9 +72,10 @@ impl http_body::Body for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        // Nobody took the answer: its packets are lost, and a session with a gap in it must not go on.
-        if let Some(untaken) = self.on_taken.take() {
-            untaken.session.close(DisconnectReason::TransportError);
+        // Nobody took the answer, or all of it: packets are lost, and a session with a gap in it must not go on.
+        let untaken = self.on_taken.take().map(|untaken| untaken.session);
+        if let Some(session) = untaken.or(self.reader.take()) {
+            session.close(DisconnectReason::TransportError);
         }
     }
 }

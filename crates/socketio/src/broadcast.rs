@@ -22,7 +22,7 @@ pub struct Target {
     pub rooms: Vec<Box<str>>,
     /// Rooms, or ids of sockets; not for those who are in any of them.
     pub except: Vec<Box<str>>,
-    /// Not for those who have not taken what came before.
+    /// Not for those to whom it cannot be written now.
     pub volatile: bool,
 }
 
@@ -63,7 +63,7 @@ impl Broadcast {
         self
     }
 
-    /// May be left out for those who have not taken what came before (see [`Socket::emit_volatile`]), and is not kept for those who are
+    /// Left out for those to whom it cannot be written now (see [`Socket::emit_volatile`]), and is not kept for those who are
     /// away.
     pub fn volatile(mut self) -> Self {
         self.target.volatile = true;
@@ -159,6 +159,13 @@ impl Broadcast {
     pub fn disconnect(&self) {
         for socket in self.namespace.rooms().find(&self.target) {
             socket.disconnect();
+        }
+    }
+
+    /// Puts those clients of this node out for good, Node's `disconnectSockets(true)`: see [`Socket::disconnect_and_close`].
+    pub fn disconnect_and_close(&self) {
+        for socket in self.namespace.rooms().find(&self.target) {
+            socket.disconnect_and_close();
         }
     }
 }

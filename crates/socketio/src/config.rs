@@ -27,8 +27,15 @@ pub struct Config {
     pub max_payload: usize,
     /// Bytes that may wait for one client. What would pass it cuts the client off with
     /// [`crate::DisconnectReason::SlowReader`]; nothing is ever skipped. One packet is always taken by an empty queue,
-    /// however large; while it is being written, this much may wait behind it. Default 1,000,000.
+    /// however large; while it is being written, this much may wait behind it. [`crate::Socket::emit_wait`] waits for room in place of
+    /// cutting off. Default 4,000,000.
     pub max_queue_bytes: usize,
+    /// Bytes that may wait for all clients of one address that do not take them at once; an IPv6 network (/64) counts as one address. The
+    /// client for which there would be more is cut off with [`crate::DisconnectReason::SlowReader`]. Memory is counted: what was sent to
+    /// many at once is there once and counts once, and a client for which less than 64 KiB waits does not count. The address is the `peer`
+    /// that [`crate::SocketIo::handle`] was given when the connection was opened: see [`Self::max_connections_per_address`]. Default none,
+    /// since the library knows of no proxies.
+    pub max_queue_bytes_per_address: Option<usize>,
     /// Binary attachments in one packet. Default 10.
     pub max_attachments: usize,
     /// Fragments in one WebSocket message. Default 1,024.
@@ -84,7 +91,8 @@ impl Default for Config {
             body_timeout: Duration::from_secs(20),
             write_timeout: Some(Duration::from_secs(20)),
             max_payload: 1_000_000,
-            max_queue_bytes: 1_000_000,
+            max_queue_bytes: 4_000_000,
+            max_queue_bytes_per_address: None,
             max_attachments: 10,
             max_fragments: 1024,
             max_packets_per_payload: 10_000,
@@ -121,6 +129,8 @@ impl Default for Config {
 /// acknowledgement are not kept: their sender learns that the socket was gone.
 #[derive(Debug, Clone)]
 pub struct Recovery {
+    /// For all clients, whether or not they ask for it, as Node has it. Default false.
+    pub for_everybody: bool,
     /// How long a client may be away. Default 2 minutes.
     pub window: Duration,
     /// Bytes kept for one socket. Past it, the oldest are let go; a client that misses one of those comes back to a fresh socket.
@@ -134,7 +144,13 @@ pub struct Recovery {
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { window: Duration::from_secs(120), max_bytes: 256 << 10, max_total_bytes: 64 << 20, max_waiting: 20_000 }
+        Self {
+            for_everybody: false,
+            window: Duration::from_secs(120),
+            max_bytes: 256 << 10,
+            max_total_bytes: 64 << 20,
+            max_waiting: 20_000,
+        }
     }
 }
 

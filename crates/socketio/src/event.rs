@@ -16,8 +16,29 @@ pub struct Event {
     /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs. Where there are any, each placeholder is known
     /// to name one of them; an event without any may hold an object that looks like one all the same, so look up with `get`.
     pub attachments: Vec<Bytes>,
+    /// How many attachments the client sent that the handler does not take: see [`crate::Handler::takes_attachments`]. They are gone.
+    pub refused_attachments: usize,
     /// How to answer, if the client asks for an acknowledgement.
     pub ack: Option<Ack>,
+}
+
+/// The attachments of an event or an acknowledgement.
+#[derive(Default)]
+pub(crate) struct Attachments {
+    pub(crate) taken: Vec<Bytes>,
+    /// How many there were that are not taken.
+    pub(crate) refused: usize,
+}
+
+impl Attachments {
+    pub(crate) fn of(taken: Vec<Bytes>) -> Self {
+        Self { taken, refused: 0 }
+    }
+
+    /// Takes none of them.
+    pub(crate) fn refuse(&mut self) {
+        self.refused += std::mem::take(&mut self.taken).len();
+    }
 }
 
 /// Almost every name stands in the text as it is; only one with an escape in it needs to be kept apart.
@@ -27,12 +48,12 @@ enum Name {
 }
 
 impl Event {
-    pub(crate) fn new(text: Box<str>, parts: &json::EventParts, attachments: Vec<Bytes>, ack: Option<Ack>) -> Self {
+    pub(crate) fn new(text: Box<str>, parts: &json::EventParts, attachments: Attachments, ack: Option<Ack>) -> Self {
         let name = match &parts.escaped_name {
             Some(name) => Name::Escaped(name.as_str().into()),
             None => Name::Plain(parts.name.clone()),
         };
-        Self { name, args: parts.args.clone(), text, attachments, ack }
+        Self { name, args: parts.args.clone(), text, attachments: attachments.taken, refused_attachments: attachments.refused, ack }
     }
 
     /// The event's name. A name that is a number, which Node allows too, is the text that JavaScript makes of it: `42` for `42`, `42.0` and

@@ -59,6 +59,18 @@ pub trait Handler: Send + Sync + 'static {
         let _ = socket;
     }
 
+    /// The socket is about to leave its rooms, which [`Socket::rooms`] still names and which still can be spoken [to](Socket::to); it takes
+    /// nothing itself any more. [`Self::disconnected`] follows at once.
+    fn disconnecting(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
+        let _ = (socket, reason);
+    }
+
+    /// Whether events and acknowledgements of this namespace's clients may have binary attachments. If not, attachments are dropped as they
+    /// come, and [`Event::refused_attachments`] says how many there were, so that the handler can say why it does nothing.
+    fn takes_attachments(&self) -> bool {
+        true
+    }
+
     /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called for, on the connection's own
     /// task, or if the socket was suspended, on a task of the server's or by the call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {

@@ -50,7 +50,9 @@ pub(crate) trait NamespaceOf<D>: Send + Sync {
     fn suspended(&self, socket: &Socket<D>, reason: DisconnectReason);
     fn recovered(&self, socket: &Socket<D>);
     fn event(&self, socket: &Socket<D>, event: Event) -> Option<BoxFuture<'static, ()>>;
+    fn disconnecting(&self, socket: &Socket<D>, reason: DisconnectReason);
     fn disconnected(&self, socket: &Socket<D>, reason: DisconnectReason);
+    fn takes_attachments(&self) -> bool;
 }
 
 impl<H: Handler> Namespace<H> {
@@ -123,7 +125,15 @@ impl<H: Handler> NamespaceOf<H::Data> for Namespace<H> {
         self.handler.event(socket, event)
     }
 
+    fn disconnecting(&self, socket: &Socket<H::Data>, reason: DisconnectReason) {
+        self.handler.disconnecting(socket, reason);
+    }
+
     fn disconnected(&self, socket: &Socket<H::Data>, reason: DisconnectReason) {
         self.handler.disconnected(socket, reason);
+    }
+
+    fn takes_attachments(&self) -> bool {
+        self.handler.takes_attachments()
     }
 }

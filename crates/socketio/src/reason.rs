@@ -16,13 +16,14 @@ pub enum DisconnectReason {
     ParseError,
     /// The client left the namespace with a DISCONNECT: `client namespace disconnect`.
     ClientNamespaceDisconnect,
-    /// [`crate::Socket::disconnect`]: `server namespace disconnect`.
+    /// [`crate::Socket::disconnect`] or [`crate::Socket::disconnect_and_close`]: `server namespace disconnect`.
     ServerNamespaceDisconnect,
     /// [`crate::Socket::close_transport`]: `forced close`.
     ForcedClose,
     /// [`crate::SocketIo::drain`]: `server shutting down`.
     ServerShuttingDown,
-    /// The client did not read what was sent, and its queue was full: `slow reader`.
+    /// The client took nothing of what was sent for [`crate::Config::write_timeout`], or more waited for it, or for its address, than may:
+    /// `slow reader`.
     SlowReader,
     /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was no socket.
     ConnectTimeout,
@@ -63,7 +64,7 @@ impl DisconnectReason {
 
     /// Whether what is still queued should reach the client before the transport closes.
     pub(crate) const fn is_graceful(self) -> bool {
-        matches!(self, Self::ForcedClose | Self::ServerShuttingDown | Self::ConnectTimeout)
+        matches!(self, Self::ForcedClose | Self::ServerNamespaceDisconnect | Self::ServerShuttingDown | Self::ConnectTimeout)
     }
 }
 

@@ -284,6 +284,10 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     } else if payload.is_empty() {
         payload.push(b'6');
     }
+    let Some(payload) = session.hold_answer(payload) else {
+        session.close(DisconnectReason::SlowReader);
+        return reject(&session.server, Rejection::UnknownSession);
+    };
     text(StatusCode::OK, Body::of_poll(payload, session, callbacks))
 }
 

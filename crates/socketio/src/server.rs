@@ -25,7 +25,7 @@ use crate::{
     recovery::Recoverable,
     registry::Registry,
     request,
-    session::{Session, engine_frames},
+    session::{Budgets, Session, engine_frames},
     stopping::Stopping,
     sweep::{self, Lane, Timers},
 };
@@ -58,6 +58,8 @@ pub(crate) struct Server {
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
     pub(crate) admission: Admission,
+    /// What waits for those who do not read.
+    pub(crate) unsent: Budgets,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
     words: RandomState,
@@ -156,6 +158,7 @@ impl Builder {
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
         let admission = Admission::new(self.config.max_connections_per_address);
+        let unsent = Budgets::new(self.config.max_queue_bytes_per_address);
         SocketIo {
             server: Arc::new(Server {
                 config: self.config,
@@ -171,6 +174,7 @@ impl Builder {
                 ping_frames: engine_frames("2"),
                 stopping: Stopping::default(),
                 admission,
+                unsent,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
                 words: RandomState::new(),
@@ -279,7 +283,13 @@ impl Server {
 
     pub(crate) fn sweep_pause(&self) -> Duration {
         let config = &self.config;
-        sweep::pause(config.ping_interval.min(config.ping_timeout).min(config.connect_timeout))
+        let shortest = config.ping_interval.min(config.ping_timeout).min(config.connect_timeout);
+        sweep::pause(config.write_timeout.map_or(shortest, |limit| shortest.min(limit)))
+    }
+
+    /// How often it is looked whether a client takes what waits for it: so often that it is cut off at most so much later than it should be.
+    pub(crate) fn stall_look(&self) -> Option<Duration> {
+        self.config.write_timeout.map(|limit| (limit / 4).max(Duration::from_millis(1)))
     }
 
     pub(crate) fn counter(&self, transport: TransportKind) -> &AtomicUsize {

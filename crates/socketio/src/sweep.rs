@@ -30,9 +30,11 @@ pub(crate) enum Lane {
     Linger,
     /// See whether the client of a suspended socket has come back.
     Suspended,
+    /// See whether a client takes what waits for it.
+    Stalled,
 }
 
-const LANES: usize = 6;
+const LANES: usize = 7;
 
 #[derive(Default)]
 pub(crate) struct Timers {
@@ -159,6 +161,13 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     }
     for (_, key) in timers.due(Lane::Linger, now) {
         server.forget(key);
+    }
+    for (_, key) in timers.due(Lane::Stalled, now) {
+        if let (Some(session), Some(look)) = (server.registry.get(key), server.stall_look())
+            && session.check_progress(now)
+        {
+            timers.push(Lane::Stalled, now + look, key);
+        }
     }
     for (_, key) in timers.due(Lane::Suspended, now) {
         if let Some(socket) = server.recoverable.get(key) {

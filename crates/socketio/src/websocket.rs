@@ -14,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
+    DisconnectReason,
     codec::{
         frame::{self, FrameError, OpCode},
         message::{Limits, Message, Reader},
@@ -159,7 +160,9 @@ impl WebSocket {
                 Poll::Ready(count) => written += count?,
                 Poll::Pending => {
                     // What comes meanwhile stays in the session's queue, in order behind this.
-                    session.count_written(written);
+                    if !session.count_blocked(written, &self.unsent) {
+                        session.close(DisconnectReason::SlowReader);
+                    }
                     return Ok(false);
                 }
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use common::{
     Answer, Echo, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, serve, start, still_serves,
 };
-use socketio::{Config, Refusal, SocketIo, Transports, codec::frame::OpCode};
+use socketio::{
+    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Refusal, Socket, SocketIo, Transports, codec::frame::OpCode,
+};
 use tokio::io::AsyncWriteExt;
 
 fn refused(answer: &Answer, code: u8) {
@@ -375,4 +377,108 @@ async fn events_before_connect() {
     ws.end().await;
     assert_eq!(fixture.log.lines(), [""; 0], "no handler was asked");
     all_gone(&fixture).await;
+}
+
+#[tokio::test]
+async fn h5_attachments_count_against_the_payload_limit_together() {
+    let fixture = start(Config { max_payload: 10_000, ..config() }).await;
+    let text = "453-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":2}]";
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send(text).await;
+    for _ in 0..3 {
+        ws.send_binary(&[1; 3_200]).await;
+    }
+    assert!(ws.text().await.starts_with("453-[\"message-back\""), "what fits together is taken");
+    let mut ws = Ws::join(fixture.addr).await;
+    ws.send(text).await;
+    ws.send_binary(&[1; 6_000]).await;
+    ws.send_binary(&[1; 6_000]).await;
+    ws.end().await;
+    assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
+    // The same over polling, in payloads that are each small enough.
+    let poller = Poller::join(fixture.addr).await;
+    assert_eq!(poller.post(text).await.body, "ok");
+    let attachment = format!("b{}", "AAAA".repeat(1_500));
+    for _ in 0..3 {
+        poller.post(&attachment).await;
+    }
+    assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
+    still_serves(&fixture).await;
+}
+
+#[tokio::test]
+async fn h5_no_attachment_is_taken_before_connect() {
+    let fixture = start(config()).await;
+    for text in ["451-[\"message\",{\"_placeholder\":true,\"num\":0}]", "451-/custom,[\"message\"]", "461-7[]"] {
+        let mut ws = Ws::open(fixture.addr).await;
+        ws.send(text).await;
+        // Ended by the first part, before there is anything to hold.
+        ws.end().await;
+    }
+    let mut ws = Ws::open(fixture.addr).await;
+    ws.send("40{\"slow\":true}").await;
+    ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.end().await;
+    all_gone(&fixture).await;
+}
+
+/// Takes no attachments.
+struct TextOnly(Echo);
+
+impl Handler for TextOnly {
+    type Data = ();
+
+    async fn connect(&self, _: ConnectRequest) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    fn takes_attachments(&self) -> bool {
+        false
+    }
+
+    fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        assert!(event.attachments.is_empty());
+        self.0.log.add(format!("event {} without {}", event.args(), event.refused_attachments));
+        if event.name() == "ask" {
+            let (asked, log) = (socket.emit_with_ack("q", "", &[], Duration::from_secs(5)), self.0.log.clone());
+            tokio::spawn(async move {
+                let reply = asked.await.unwrap();
+                log.add(format!("answer {} {}", reply.args(), reply.attachments.len()));
+            });
+        }
+        if let Some(ack) = event.take_ack() {
+            ack.reply("no bytes").unwrap();
+        }
+        // The next one waits, its attachments do not.
+        let wait = event.name() == "hold";
+        wait.then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::time::sleep(Duration::from_millis(50))) })
+    }
+}
+
+#[tokio::test]
+async fn h5_a_namespace_can_take_no_attachments() {
+    let echo = Echo::default();
+    let io = SocketIo::builder(Config { max_payload: 10_000, ..config() }).namespace("/", TextOnly(echo.clone())).build();
+    let fixture = serve(io, echo).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    // Answered before the attachments are there, which are passed over.
+    ws.send("452-7[\"x\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]").await;
+    assert_eq!(ws.text().await, "437[\"no bytes\"]");
+    ws.send_binary(&[1; 9_000]).await;
+    ws.send_binary(&[1; 9_000]).await;
+    ws.send("451-[\"hold\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send_binary(&[1]).await;
+    ws.send("421[\"x\"]").await;
+    assert_eq!(ws.text().await, "431[\"no bytes\"]");
+    ws.send("42[\"ask\"]").await;
+    assert_eq!(ws.text().await, "420[\"q\"]");
+    ws.send("461-0[1,{\"_placeholder\":true,\"num\":0}]").await;
+    fixture.log.wait_for("answer 1,{\"_placeholder\":true,\"num\":0} 0").await;
+    ws.send_binary(&[1]).await;
+    ws.send("422[\"x\"]").await;
+    assert_eq!(ws.text().await, "432[\"no bytes\"]");
+    // They come right behind what they belong to, as ever.
+    ws.send("451-[\"x\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("42[\"x\"]").await;
+    ws.end().await;
 }

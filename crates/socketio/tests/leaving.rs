@@ -1,10 +1,11 @@
-//! What becomes of held events when the socket that they were held for leaves.
+//! How sockets leave, and what becomes of what was held for them.
 
 mod common;
 
 use std::time::Duration;
 
-use common::{Fixture, Ws, config, start};
+use common::{Fixture, PATIENCE, Poller, Ws, all_gone, config, start};
+use socketio::{Config, EmitError, Recovery};
 
 /// In both namespaces; the main one's socket is the first.
 async fn in_both() -> (Fixture, Ws) {
@@ -84,4 +85,92 @@ async fn an_event_that_takes_its_own_socket_out_holds_nothing() {
     assert_eq!(ws.text().await, "41");
     assert_eq!(ws.text().await, "42/custom,[\"message-back\",1]");
     no_ghost(&fixture).await;
+}
+
+#[tokio::test]
+async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport_closes() {
+    let (fixture, mut ws) = in_both().await;
+    let sockets = fixture.echo.sockets.lock().clone();
+    sockets[1].emit("last", &1).unwrap();
+    sockets[0].disconnect_and_close();
+    assert_eq!(sockets[0].emit("late", &1), Err(EmitError::Closed));
+    // Node's client does not come back after a DISCONNECT; after a closed transport it does.
+    assert_eq!(ws.text().await, "42/custom,[\"last\",1]");
+    assert_eq!([ws.text().await, ws.text().await], ["41", "41/custom,"]);
+    assert_eq!(ws.end().await, Some(1000));
+    all_gone(&fixture).await;
+    let reasons: Vec<_> = fixture.log.lines().into_iter().filter(|line| line.starts_with("disconnected")).collect();
+    assert_eq!(reasons, ["disconnected: server namespace disconnect"; 2]);
+    // The handle of a socket that is gone closes nothing of those who came after it.
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[2].clone();
+    ws.send("41").await;
+    ws.send("40").await;
+    assert!(ws.text().await.starts_with("40{\"sid\":"));
+    socket.disconnect_and_close();
+    ws.send("42[\"message\",1]").await;
+    assert_eq!(ws.text().await, "42[\"message-back\",1]");
+}
+
+#[tokio::test]
+async fn s3_all_sockets_of_a_broadcast_can_be_put_out() {
+    let fixture = start(config()).await;
+    let (mut ws, poller, mut other) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await, Ws::join(fixture.addr).await);
+    let sockets = fixture.echo.sockets.lock().clone();
+    sockets[..2].iter().for_each(|socket| socket.join("out"));
+    fixture.io.of("/").unwrap().to("out").disconnect_and_close();
+    assert_eq!(ws.text().await, "41");
+    assert_eq!(ws.end().await, Some(1000));
+    assert_eq!([poller.poll().await.body, poller.poll().await.body], ["41", "1"]);
+    other.send("42[\"message\",1]").await;
+    assert_eq!(other.text().await, "42[\"message-back\",1]");
+}
+
+#[tokio::test]
+async fn s3_who_is_put_out_is_not_recovered() {
+    let recovery = Some(Recovery { for_everybody: true, ..Recovery::default() });
+    let fixture = start(Config { recovery, ..config() }).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    socket.disconnect_and_close();
+    assert_eq!(ws.text().await, "41");
+    ws.end().await;
+    fixture.log.wait_for("disconnected: server namespace disconnect").await;
+    assert_eq!(fixture.io.kept_bytes(), 0);
+    // One that is away is over at once.
+    drop(Ws::join(fixture.addr).await);
+    fixture.log.wait_for("suspended: transport close").await;
+    fixture.log.clear();
+    let socket = fixture.echo.sockets.lock()[1].clone();
+    socket.disconnect_and_close();
+    assert_eq!(fixture.log.lines(), ["disconnected: server namespace disconnect"]);
+}
+
+#[tokio::test]
+async fn s4_a_handler_sees_the_rooms_that_a_socket_is_about_to_leave() {
+    let fixture = start(config()).await;
+    let mut other = Ws::join(fixture.addr).await;
+    fixture.echo.sockets.lock()[0].join("those who are told");
+    for end in ["cut", "leave", "put out", "close"] {
+        let mut ws = Ws::join(fixture.addr).await;
+        let socket = fixture.echo.sockets.lock().last().unwrap().clone();
+        socket.join("those who are told");
+        socket.join("hall");
+        fixture.log.clear();
+        match end {
+            "cut" => drop(ws),
+            "leave" => ws.send("41").await,
+            "put out" => socket.disconnect(),
+            _ => socket.close_transport(),
+        }
+        fixture.log.wait_for("disconnecting from [\"those who are told\", \"hall\"]").await;
+        // It can still speak to those who are in them.
+        assert_eq!(other.text().await, "42[\"leaving\",2]");
+        let left = tokio::time::timeout(PATIENCE, async {
+            while !socket.rooms().is_empty() || !fixture.log.lines().iter().any(|line| line.starts_with("disconnected")) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        assert!(left.await.is_ok(), "{end}");
+    }
 }

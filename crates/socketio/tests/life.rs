@@ -283,6 +283,8 @@ impl StateMachineTest for Life {
             ping_timeout: PING_TIMEOUT,
             upgrade_timeout: UPGRADE_TIMEOUT,
             connect_timeout: Duration::from_secs(100_000),
+            // What a silent client is cut off for is its pong.
+            write_timeout: None,
             ..Config::default()
         };
         let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone()).build();

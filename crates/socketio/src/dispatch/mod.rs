@@ -18,6 +18,7 @@ use crate::{
         json::EventParts,
         packet::{self, Incoming, PacketError},
     },
+    event::Attachments,
     namespace::AnyNamespace,
     session::Session,
     socket::AnySocket,
@@ -65,9 +66,13 @@ struct Hold {
 
 struct Partial {
     namespace: Box<str>,
-    packet: PartialPacket,
+    /// `None` if the attachments are not wanted, and are dropped as they come.
+    packet: Option<PartialPacket>,
     attachments: Vec<Bytes>,
-    wanted: usize,
+    /// Of the packet and of the attachments that have come.
+    bytes: usize,
+    /// Attachments that are still to come.
+    missing: usize,
 }
 
 enum PartialPacket {
@@ -108,7 +113,9 @@ impl Dispatch {
 
     /// Takes a binary message. `Err` ends the connection.
     pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
-        if self.holds() {
+        // What is not wanted waits for nothing, unless what it belongs to does.
+        let is_unwanted = self.pending.is_none() && self.partial.as_ref().is_some_and(|partial| partial.packet.is_none());
+        if self.holds() && !is_unwanted {
             let bytes = data.len();
             if !self.leaves_at_once_by(session, &data) {
                 self.put_off(Data::Binary(data), bytes);
@@ -210,26 +217,41 @@ impl Dispatch {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
             Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
-                self.event(session, namespace, text.into(), &parts, Vec::new(), ack)
+                self.event(session, namespace, text.into(), &parts, Attachments::default(), ack)
             }
-            Incoming::Event { namespace, ack, text, parts, attachments } => {
-                let packet = PartialPacket::Event { text: text.into(), parts, ack };
-                self.start_partial(namespace, packet, attachments);
-                Ok(())
+            Incoming::Event { namespace, ack, text: array, parts, attachments } => {
+                let packet = PartialPacket::Event { text: array.into(), parts, ack };
+                self.start_partial(session, namespace, packet, text.len(), attachments)
             }
             Incoming::Ack { namespace, id, args, attachments: 0 } => {
                 self.acknowledged(namespace, id, AckReply { args: args.into(), attachments: Vec::new() })
             }
             Incoming::Ack { namespace, id, args, attachments } => {
-                self.start_partial(namespace, PartialPacket::Ack { id, args: args.into() }, attachments);
-                Ok(())
+                let packet = PartialPacket::Ack { id, args: args.into() };
+                self.start_partial(session, namespace, packet, text.len(), attachments)
             }
         }
     }
 
-    fn start_partial(&mut self, namespace: &str, packet: PartialPacket, wanted: usize) {
-        let partial = Partial { namespace: namespace.into(), packet, attachments: Vec::new(), wanted };
+    /// Waits for the attachments of a packet. `Err` if the client is not in its namespace: what it sends is not kept for anybody.
+    fn start_partial(&mut self, session: &Session, namespace: &str, packet: PartialPacket, bytes: usize, missing: usize) -> Outcome {
+        let socket = self.socket(namespace)?.map(|(_, socket)| socket);
+        let mut packet = socket.is_some().then_some(packet);
+        if socket.is_some_and(|socket| !socket.takes_attachments())
+            && let Some(packet) = packet.take()
+        {
+            self.take_whole(session, namespace, packet, Attachments { taken: Vec::new(), refused: missing })?;
+        }
+        let partial = Partial { namespace: namespace.into(), packet, attachments: Vec::new(), bytes, missing };
         self.partial = Some(Box::new(partial));
+        Ok(())
+    }
+
+    fn take_whole(&mut self, session: &Session, namespace: &str, packet: PartialPacket, attachments: Attachments) -> Outcome {
+        match packet {
+            PartialPacket::Event { text, parts, ack } => self.event(session, namespace, text, &parts, attachments, ack),
+            PartialPacket::Ack { id, args } => self.acknowledged(namespace, id, AckReply { args, attachments: attachments.taken }),
+        }
     }
 
     fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
@@ -242,15 +264,17 @@ impl Dispatch {
 
     fn take_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
-        partial.attachments.push(data);
-        let Some(whole) = self.partial.take_if(|partial| partial.attachments.len() == partial.wanted) else {
-            return Ok(());
-        };
-        let Partial { namespace, packet, attachments, .. } = *whole;
-        match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(session, &namespace, text, &parts, attachments, ack),
-            PartialPacket::Ack { id, args } => self.acknowledged(&namespace, id, AckReply { args, attachments }),
+        partial.missing -= 1;
+        if partial.packet.is_some() {
+            partial.bytes += data.len();
+            if partial.bytes > session.server.config.max_payload {
+                return Err(DisconnectReason::ParseError);
+            }
+            partial.attachments.push(data);
         }
+        let Some(whole) = self.partial.take_if(|partial| partial.missing == 0) else { return Ok(()) };
+        let Partial { namespace, packet, attachments, .. } = *whole;
+        packet.map_or(Ok(()), |packet| self.take_whole(session, &namespace, packet, Attachments::of(attachments)))
     }
 
     /// Where in `entries` a namespace is.
@@ -275,10 +299,13 @@ impl Dispatch {
         name: &str,
         text: Box<str>,
         parts: &EventParts,
-        attachments: Vec<Bytes>,
+        mut attachments: Attachments,
         ack: Option<u64>,
     ) -> Outcome {
         if let Some((at, socket)) = self.socket(name)? {
+            if !attachments.taken.is_empty() && !socket.takes_attachments() {
+                attachments.refuse();
+            }
             let server = &session.server;
             server.observe(|observer| observer.event(name, parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()])));
             let began = server.observer.is_some().then(Instant::now);
@@ -292,8 +319,11 @@ impl Dispatch {
         Ok(())
     }
 
-    fn acknowledged(&self, name: &str, id: u64, reply: AckReply) -> Outcome {
+    fn acknowledged(&self, name: &str, id: u64, mut reply: AckReply) -> Outcome {
         if let Some((_, socket)) = self.socket(name)? {
+            if !reply.attachments.is_empty() && !socket.takes_attachments() {
+                reply.attachments = Vec::new();
+            }
             socket.acknowledged(id, reply);
         }
         Ok(())
@@ -339,6 +369,10 @@ impl Dispatch {
         self.connecting.clear();
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
+                if reason == DisconnectReason::ServerNamespaceDisconnect {
+                    // One of them was put out with all the others; these are told, too.
+                    socket.clone().disconnect();
+                }
                 // A handler that panics has said so by its panic; the others must be told all the same.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }

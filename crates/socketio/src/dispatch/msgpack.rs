@@ -8,6 +8,7 @@ use super::{Dispatch, Outcome, refused};
 use crate::{
     AckReply, Parser,
     codec::msgpack::{self, Incoming},
+    event::Attachments,
     session::Session,
 };
 
@@ -18,7 +19,7 @@ impl Dispatch {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth.as_deref()),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
             Incoming::Event { namespace, ack, text, parts, attachments } => {
-                self.event(session, namespace, text.into(), &parts, attachments, ack)
+                self.event(session, namespace, text.into(), &parts, Attachments::of(attachments), ack)
             }
             Incoming::Ack { namespace, id, args, attachments } => {
                 self.acknowledged(namespace, id, AckReply { args: args.into(), attachments })

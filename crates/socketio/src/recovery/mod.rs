@@ -34,6 +34,8 @@ use crate::{
 
 /// How soon it is looked again whether a connection that is being closed has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// The most that an offset adds to an event besides its suffix.
+const OFFSET: usize = 32;
 
 /// All sockets that may outlive their connections, found by the number in their private id.
 #[derive(Default)]
@@ -169,10 +171,29 @@ impl Recovering {
         self.try_push_events(packet, then.as_ref(), &mut uncalled)
     }
 
+    /// The same if there is room for it, or nothing to need room. [`EmitError::Full`], and nothing done, if there is none at the moment.
+    pub(crate) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+        let mut state = self.state.lock();
+        let offset = self.suffix.len() + OFFSET;
+        if matches!(state.carried, Carried::Now) && !state.session.has_room(packet.len() + offset) {
+            return Err(EmitError::Full);
+        }
+        self.push_events_to(&mut state, packet, None, &mut None)
+    }
+
     fn try_push_events(&self, packet: &Packet, then: Option<&Then>, uncalled: &mut Option<Then>) -> Result<(), EmitError> {
         // The lock is held until they are queued, so that the numbers have the queue's order.
-        let mut state = self.state.lock();
-        let State { session, carried, kept, unwritten } = &mut *state;
+        self.push_events_to(&mut self.state.lock(), packet, then, uncalled)
+    }
+
+    fn push_events_to(
+        &self,
+        state: &mut State,
+        packet: &Packet,
+        then: Option<&Then>,
+        uncalled: &mut Option<Then>,
+    ) -> Result<(), EmitError> {
+        let State { session, carried, kept, unwritten } = state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
         let (packet, offsets) = (session.parsed(packet), self.offsets(session));

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::{Item, Session};
+use super::{Item, Push, Session};
 #[cfg(feature = "deflate")]
 use crate::driver::Handover;
 use crate::{EmitError, Packet, Parser};
@@ -53,10 +53,16 @@ impl Session {
         self.push(self.compressed(packet).unwrap_or(packet.frames()).clone(), then)
     }
 
+    /// The same if there is room for it at the moment: see [`Session::push_if_room`].
+    pub(crate) fn send_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+        let packet = self.parsed(packet);
+        self.push_if_room(self.compressed(packet).unwrap_or(packet.frames()).clone())
+    }
+
     /// The same, of what a client has missed. It was kept within limits of its own, and is counted apart from what may be queued: a client
     /// that comes back to several namespaces at once, which is none of its doing, would be cut off for it each time.
     pub(crate) fn send_missed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         let frames = self.compressed(packet).unwrap_or(packet.frames()).clone();
-        self.queue(frames, &mut { then }, true)
+        self.queue(frames, &mut { then }, Push::Apart)
     }
 }

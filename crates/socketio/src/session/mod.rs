@@ -3,8 +3,7 @@
 
 mod form;
 mod polling;
-
-pub(crate) use self::polling::TooLate;
+mod unsent;
 
 use std::{any::Any, collections::VecDeque, net::SocketAddr, sync::Arc, task::Waker};
 
@@ -14,9 +13,15 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use self::unsent::Stall;
+pub(crate) use self::{
+    polling::TooLate,
+    unsent::{Budgets, COUNTED_FROM},
+};
+
 use crate::{
     ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, packet,
-    server::Server, stopping::Alive, sync::Mutex,
+    server::Server, stopping::Alive, sweep::Lane, sync::Mutex,
 };
 
 /// One thing to send, or to do once what came before it has been sent.
@@ -44,6 +49,10 @@ struct Shared {
     /// What of that is left of a packet larger than the whole queue may be, which was taken while the queue was empty and is therefore
     /// written first. It is counted apart, or whatever comes next would cut off a client that reads well.
     oversized: usize,
+    /// Something waits that the client does not take at the moment.
+    stall: Option<Box<Stall>>,
+    /// A timer is under way that looks whether it does so again.
+    watched: bool,
     driver: Option<Waker>,
     /// The driver is in its turn and will look again before it sleeps, so it need not be woken.
     running: bool,
@@ -83,6 +92,19 @@ struct Polling {
     over: bool,
     /// The next poll learns that the session is closed, though this was no graceful end.
     tells_next_poll: bool,
+    /// Bytes of large answers that were given to polls and have not been read yet.
+    unread: usize,
+}
+
+/// How something is queued.
+#[derive(Clone, Copy, PartialEq)]
+enum Push {
+    /// If there is no room for it, the client is cut off.
+    OrCutOff,
+    /// If there is no room for it, nothing is done.
+    IfRoom,
+    /// It is bounded by other means, and does not count for how much may be queued.
+    Apart,
 }
 
 /// What a turn of the driver starts with.
@@ -95,7 +117,7 @@ pub(crate) struct Turn {
 
 /// What is left of a session at its end.
 pub(crate) struct Ended {
-    /// A poll is there to take all that is queued.
+    /// A poll is there, and its answer says that this is the end.
     pub(crate) poll_open: bool,
     /// The next poll is to be told of the end, if it comes in time.
     pub(crate) awaits_poll: bool,
@@ -128,7 +150,21 @@ impl Shared {
     /// Accounts for what is queued no more, from the front.
     fn written(&mut self, bytes: usize) {
         self.queued = self.queued.saturating_sub(bytes);
+        if let Some(stall) = &mut self.stall {
+            stall.written(bytes);
+        }
         self.oversized = self.oversized.saturating_sub(bytes);
+    }
+
+    /// Whether so much more may be queued.
+    fn fits(&self, bytes: usize, max: usize) -> bool {
+        let unread = self.polling.as_ref().map_or(0, |polling| polling.unread);
+        self.queued == 0 && bytes > max || self.queued - self.oversized + unread + bytes <= max
+    }
+
+    /// Whether what is queued must wait for a poll to come.
+    fn has_no_poll(&self) -> bool {
+        self.transport == TransportKind::Polling && self.polling.as_ref().is_some_and(|polling| polling.poll.is_none())
     }
 
     fn wake_driver(&self) {
@@ -183,7 +219,11 @@ impl Session {
         Arc::new(Self {
             sid,
             peer: handshake.peer,
-            recovers: server.config.recovery.is_some() && handshake.query("recovery").as_deref() == Some("1"),
+            recovers: server
+                .config
+                .recovery
+                .as_ref()
+                .is_some_and(|recovery| recovery.for_everybody || handshake.query("recovery").as_deref() == Some("1")),
             server,
             #[cfg(feature = "deflate")]
             compresses: AtomicBool::new(false),
@@ -191,6 +231,8 @@ impl Session {
                 queue: VecDeque::new(),
                 queued: 0,
                 oversized: 0,
+                stall: None,
+                watched: false,
                 driver: None,
                 running: false,
                 transport,
@@ -222,6 +264,12 @@ impl Session {
         self.shared.lock().queued
     }
 
+    /// Whether what is queued now is written at once, as far as can be told: nothing waits, and on polling a poll does.
+    pub(crate) fn is_writable(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.queued == 0 && !shared.has_no_poll()
+    }
+
     /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,
     /// what comes still goes out.
     pub(crate) fn push(&self, frames: Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
@@ -230,24 +278,41 @@ impl Session {
 
     /// The same, for a caller with a lock of its own: what is to follow is left where it is if nothing is queued.
     pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
-        self.queue(frames, then, false)
+        self.queue(frames, then, Push::OrCutOff)
     }
 
-    /// `is_apart`: it is bounded by other means, and does not count for how much may be queued.
-    fn queue(&self, frames: Bytes, then: &mut Option<Item>, is_apart: bool) -> Result<(), EmitError> {
+    /// The same if there is room for it; [`EmitError::Full`], and nothing done, if there is none at the moment.
+    pub(crate) fn push_if_room(&self, frames: Bytes) -> Result<(), EmitError> {
+        self.queue(frames, &mut None, Push::IfRoom)
+    }
+
+    /// Whether so many bytes can be queued without cutting the client off. One that is gone takes anything.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let shared = self.shared.lock();
+        let bytes = if shared.base64 { bytes * 2 } else { bytes };
+        shared.closing.is_some() || shared.fits(bytes, self.server.config.max_queue_bytes)
+    }
+
+    fn queue(&self, frames: Bytes, then: &mut Option<Item>, how: Push) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
         let frames = if shared.base64 { packet::base64_frames(frames) } else { frames };
         let max = self.server.config.max_queue_bytes;
-        if is_apart || shared.queued == 0 && frames.len() > max {
-            shared.oversized += frames.len();
-        } else if shared.queued - shared.oversized + frames.len() > max {
-            // Also in place of a graceful end: what follows a gap must not be sent.
-            shared.closing = Some(DisconnectReason::SlowReader);
-            shared.wake_closing();
+        let fits = how == Push::Apart || shared.fits(frames.len(), max);
+        // A client that takes what it is sent is not looked at any closer.
+        let waits = !frames.is_empty() && (shared.stall.is_some() || shared.has_no_poll());
+        if !fits || waits && !self.wait_for_client(&mut shared, &frames) {
+            if how != Push::IfRoom {
+                // Also in place of a graceful end: what follows a gap must not be sent.
+                shared.closing = Some(DisconnectReason::SlowReader);
+                shared.wake_closing();
+            }
             return Err(EmitError::Full);
+        }
+        if how == Push::Apart || shared.queued == 0 && frames.len() > max {
+            shared.oversized += frames.len();
         }
         let was_empty = shared.queue.is_empty();
         shared.queued += frames.len();
@@ -260,6 +325,55 @@ impl Session {
             shared.wake_receiver();
         }
         Ok(())
+    }
+
+    /// Accounts for frames that are about to be queued behind others, or for a poll that is not there. False if it would be too much for
+    /// the client's address.
+    fn wait_for_client(&self, shared: &mut Shared, frames: &[u8]) -> bool {
+        self.watch(shared);
+        let Shared { stall: Some(stall), queue, queued, .. } = shared else { return true };
+        if !stall.is_counting()
+            && *queued + frames.len() >= COUNTED_FROM
+            && let Some(budget) = self.server.unsent.of(self.peer.ip())
+        {
+            // What the driver has taken is not to be seen from here.
+            let known: usize = frames_of(queue).map(Bytes::len).sum();
+            stall.start_counting(budget, *queued - known);
+            if !frames_of(queue).all(|frames| stall.count(frames)) {
+                return false;
+            }
+        }
+        stall.count(frames)
+    }
+
+    /// Notes that something waits for the client, and has a timer look after it.
+    fn watch(&self, shared: &mut Shared) {
+        let now = Instant::now();
+        shared.stall.get_or_insert_with(|| Box::new(Stall::new(now)));
+        if !shared.watched
+            && let Some(look) = self.server.stall_look()
+        {
+            shared.watched = true;
+            self.server.timers.push(Lane::Stalled, now + look, self.sid.key());
+        }
+    }
+
+    /// Closes the connection if the client has taken nothing of what waits for it for too long. Whether to look again.
+    pub(crate) fn check_progress(&self, now: Instant) -> bool {
+        let mut shared = self.shared.lock();
+        // Until it has gone over to a WebSocket, a client does not poll.
+        let pauses = shared.upgrading;
+        let (closing, limit) = (shared.closing, self.server.config.write_timeout);
+        let (Some(stall), None, Some(limit)) = (&mut shared.stall, closing, limit) else {
+            shared.watched = false;
+            return false;
+        };
+        if pauses {
+            stall.since = now;
+        } else if stall.since + limit <= now {
+            shared.close(DisconnectReason::SlowReader);
+        }
+        true
     }
 
     /// Asks the driver to end the connection.
@@ -318,6 +432,9 @@ impl Session {
         let frames = self.server.ping_frames.clone();
         shared.pong_due = Some(pong_due);
         shared.queued += frames.len();
+        if let Some(stall) = &mut shared.stall {
+            stall.pass(frames.len());
+        }
         shared.queue.push_back(Item::Frames(frames));
         shared.wake_receiver();
         true
@@ -393,6 +510,11 @@ impl Session {
         let mut shared = self.shared.lock();
         shared.written(written);
         let queue = std::mem::take(&mut shared.queue);
+        if queue.is_empty() {
+            shared.stall = None;
+        } else if let Some(stall) = shared.stall.as_mut().filter(|_| written > 0) {
+            stall.since = Instant::now();
+        }
         drop(shared);
         self.observe_sent(TransportKind::WebSocket, &queue);
         queue
@@ -410,9 +532,21 @@ impl Session {
         }
     }
 
-    /// Accounts for what was written.
-    pub(crate) fn count_written(&self, written: usize) {
-        self.shared.lock().written(written);
+    /// Accounts for what was written, and for what the client does not take for now. False if that is too much for its address.
+    pub(crate) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
+        let mut shared = self.shared.lock();
+        shared.written(written);
+        self.watch(&mut shared);
+        let Shared { stall: Some(stall), queue, queued, .. } = &mut *shared else { return true };
+        if written > 0 {
+            stall.since = Instant::now();
+        }
+        if stall.is_counting() || *queued < COUNTED_FROM {
+            return true;
+        }
+        let Some(budget) = self.server.unsent.of(self.peer.ip()) else { return true };
+        stall.start_counting(budget, 0);
+        frames_of(unsent).chain(frames_of(queue)).all(|frames| stall.count(frames))
     }
 
     pub(crate) fn take_inbox(&self) -> Option<Bytes> {
@@ -462,16 +596,20 @@ impl Session {
         let queue = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
         if !keep_queue {
             shared.written(usize::MAX);
+            shared.stall = None;
         }
-        let fits = shared.fits_into_a_poll(self.max_packets_per_poll());
+        // A close goes with a poll of its own: see `Shared::poll_items`.
+        let is_told = match reason {
+            DisconnectReason::ServerShuttingDown => shared.fits_into_a_poll(self.max_packets_per_poll()),
+            _ => frames_of(&shared.queue).next().is_none(),
+        };
         let mut poll_open = false;
         let mut awaits_poll = reason.is_graceful() || reason == DisconnectReason::TransportClose;
         if !reason.is_graceful() {
             shared.end_upgrade();
         }
         if let Some(polling) = &mut shared.polling {
-            // Its answer says that this is the end only if all that is left fits into it.
-            poll_open = polling.poll_open && fits;
+            poll_open = polling.poll_open && is_told;
             awaits_poll |= polling.tells_next_poll;
             polling.inbox = None;
             for waiting in [polling.poll.take(), polling.post.take(), polling.reading.take()].into_iter().flatten() {
@@ -491,6 +629,13 @@ impl Session {
         }
         Ended { poll_open, awaits_poll, rest, handover }
     }
+}
+
+fn frames_of(items: &VecDeque<Item>) -> impl Iterator<Item = &Bytes> {
+    items.iter().filter_map(|item| match item {
+        Item::Frames(frames) => Some(frames),
+        Item::Written(_) => None,
+    })
 }
 
 /// A bare Engine.IO packet as frames.

@@ -2,12 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::{Item, Polled, Session, Shared};
+use super::{COUNTED_FROM, Item, Polled, Session, Shared, frames_of, unsent::Answer};
 use crate::{DisconnectReason, TransportKind, driver::Handover, packet};
 
 /// For requests on polling.
@@ -47,6 +49,37 @@ impl Session {
         if self.recovers { usize::MAX } else { self.server.config.max_packets_per_poll }
     }
 
+    /// Takes the answer to a poll, which waits from now on until the client reads it. `None` if that is too much for its address.
+    pub(crate) fn hold_answer(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
+        let bytes = payload.len();
+        if bytes < COUNTED_FROM {
+            return Some(payload.into());
+        }
+        let session = self.clone();
+        self.add_unread(bytes);
+        let budget = self.server.unsent.of(self.peer.ip());
+        Answer::new(payload, budget, move |bytes| session.remove_unread(bytes))
+    }
+
+    fn add_unread(&self, bytes: usize) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.unread += bytes;
+        }
+    }
+
+    fn remove_unread(&self, bytes: usize) {
+        if let Some(polling) = &mut self.shared.lock().polling {
+            polling.unread = polling.unread.saturating_sub(bytes);
+        }
+    }
+
+    /// The client reads an answer.
+    pub(crate) fn reads_answer(&self) {
+        if let Some(stall) = &mut self.shared.lock().stall {
+            stall.since = Instant::now();
+        }
+    }
+
     fn try_poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let mut shared = self.shared.lock();
         let polled = shared.poll_items(cx, self.max_packets_per_poll());
@@ -80,9 +113,11 @@ impl Shared {
             return Poll::Ready(match self.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Over,
                 reason => match (self.take_packets(max), self.queue.is_empty()) {
-                    (items, false) => Polled::Items(items),
                     (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => Polled::Stopping(items),
-                    (items, true) => Polled::Last(items),
+                    // The next poll learns of the end. Node's client closes at once when it reads a close packet, and drops the events
+                    // before it in the same answer, which it has not dispatched yet.
+                    (items, is_all) if !is_all || frames_of(&items).next().is_some() => Polled::Items(items),
+                    (items, _) => Polled::Last(items),
                 },
             });
         }
@@ -130,11 +165,14 @@ impl Shared {
                 Some(written) => taken.push_back(written),
             }
         }
+        self.written(bytes);
         if self.queue.is_empty() {
             // A queue that was long for once does not stay so.
             self.queue = VecDeque::new();
+            self.stall = None;
+        } else if let Some(stall) = &mut self.stall {
+            stall.since = Instant::now();
         }
-        self.written(bytes);
         taken
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Weak, atomic::Ordering},
 };
 
@@ -13,7 +14,7 @@ use super::Socket;
 use crate::{
     Ack, AckError, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
     codec::json::EventParts,
-    event::AckTarget,
+    event::{AckTarget, Attachments},
     id::Id,
     namespace::NamespaceOf,
     recovery::{Asked, Recovering, Suspend},
@@ -21,9 +22,6 @@ use crate::{
     sweep::Lane,
     sync::{AtomicBool, Mutex},
 };
-
-/// With more than this waiting, a client gets nothing that may be left out.
-const VOLATILE_LIMIT: usize = 16 * 1024;
 
 pub(crate) struct SocketInner<D> {
     link: Link,
@@ -67,9 +65,10 @@ pub(crate) trait AnySocket: Send + Sync {
         self: Arc<Self>,
         text: Box<str>,
         parts: &EventParts,
-        attachments: Vec<Bytes>,
+        attachments: Attachments,
         ack: Option<u64>,
     ) -> Option<BoxFuture<'static, ()>>;
+    fn takes_attachments(&self) -> bool;
     fn acknowledged(&self, id: u64, reply: AckReply);
     fn has_left(&self) -> bool;
     /// This connection carries it no more. Ends it and tells the handler, or lets it wait for its client to come back.
@@ -85,6 +84,8 @@ pub(crate) trait AnySocket: Send + Sync {
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(self: Arc<Self>);
+    /// The same for all sockets of its connection, whose transport is closed then.
+    fn disconnect_and_close(self: Arc<Self>);
 }
 
 impl<D: Send + Sync + 'static> SocketInner<D> {
@@ -147,6 +148,28 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
+    /// Queues events if there is room for them; [`EmitError::Full`] if there is none at the moment.
+    pub(super) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+        if self.left.load(Ordering::Acquire) {
+            return Err(EmitError::Closed);
+        }
+        match &self.link {
+            Link::Fixed(session) => session.send_if_room(packet),
+            Link::Recovering(recovering) => recovering.push_if_room(packet),
+        }
+    }
+
+    /// Waits until all that is queued now has been written, or the connection has ended.
+    pub(super) async fn written(&self) {
+        let (sender, written) = oneshot::channel();
+        let then = Item::Written(Box::new(move || {
+            let _ = sender.send(());
+        }));
+        if self.session().push(Bytes::new(), Some(then)).is_ok() {
+            let _ = written.await;
+        }
+    }
+
     /// Queues events for a client that has taken what came before.
     pub(super) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
@@ -156,7 +179,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             Link::Fixed(session) => session.clone(),
             Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
         };
-        if session.queued_bytes() > VOLATILE_LIMIT {
+        if !session.is_writable() {
             return self.told(Err(EmitError::Full));
         }
         self.told(match &self.link {
@@ -165,12 +188,22 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    pub(super) fn put_out(self: &Arc<Self>) {
+    /// Gives the connection that the client was on, if it was in and this put it out.
+    pub(super) fn put_out(self: &Arc<Self>) -> Option<Arc<Session>> {
         // One that waits for its client is over now: there is nobody to be told, and nothing is to be kept for them.
-        if !self.left.swap(true, Ordering::AcqRel) && !self.clone().give_up(None) {
-            let session = self.session();
-            let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
-            session.socket_left();
+        if self.left.swap(true, Ordering::AcqRel) || self.clone().give_up(None) {
+            return None;
+        }
+        let session = self.session();
+        let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
+        session.socket_left();
+        Some(session)
+    }
+
+    /// The same, and closes the transport with all that is on it once the client has been told.
+    pub(super) fn put_out_and_close(self: &Arc<Self>) {
+        if let Some(session) = self.put_out() {
+            session.close(DisconnectReason::ServerNamespaceDisconnect);
         }
     }
 
@@ -206,8 +239,11 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             recovering.forget();
         }
         let namespace = self.namespace.clone();
-        namespace.rooms().remove(self.id.key());
-        namespace.disconnected(&Socket { inner: self }, reason);
+        let socket = Socket { inner: self };
+        // A handler that panics has said so by its panic; the socket must leave its rooms all the same.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| namespace.disconnecting(&socket, reason)));
+        namespace.rooms().remove(socket.inner.id.key());
+        namespace.disconnected(&socket, reason);
     }
 
     pub(super) fn await_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
@@ -283,7 +319,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         self: Arc<Self>,
         text: Box<str>,
         parts: &EventParts,
-        attachments: Vec<Bytes>,
+        attachments: Attachments,
         ack: Option<u64>,
     ) -> Option<BoxFuture<'static, ()>> {
         let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
@@ -291,6 +327,10 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         // Not cloned: threads would meet at its count with every event.
         let socket = Socket { inner: self };
         socket.inner.namespace.event(&socket, event)
+    }
+
+    fn takes_attachments(&self) -> bool {
+        self.namespace.takes_attachments()
     }
 
     fn acknowledged(&self, id: u64, reply: AckReply) {
@@ -374,7 +414,11 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn disconnect(self: Arc<Self>) {
-        self.put_out();
+        let _ = self.put_out();
+    }
+
+    fn disconnect_and_close(self: Arc<Self>) {
+        self.put_out_and_close();
     }
 }
 

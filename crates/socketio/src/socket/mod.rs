@@ -133,8 +133,26 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.push_event(packet, None)
     }
 
-    /// Queues a packet unless the client has not taken what came before: with more than 16 KiB waiting for it, the packet is left out.
-    /// For what is soon out of date.
+    /// Queues a packet as soon as there is room for it ([`crate::Config::max_queue_bytes`]), where [`Self::emit_packet`] would cut the client
+    /// off: for those who have much to send, and a client that may be slow to read it. A client that reads nothing at all is cut off
+    /// after [`crate::Config::write_timeout`], which ends the wait. Emits of several tasks that wait are queued in no particular order.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn emit_wait(&self, packet: &Packet) -> impl Future<Output = Result<(), EmitError>> + Send + use<D> {
+        let (inner, packet) = (self.inner.clone(), packet.clone());
+        async move {
+            loop {
+                match inner.push_if_room(&packet) {
+                    Err(EmitError::Full) => inner.written().await,
+                    queued => return queued,
+                }
+            }
+        }
+    }
+
+    /// Queues a packet if it can be written now, and leaves it out otherwise: if anything waits for the client already or, on polling, no
+    /// poll is open. For what is soon out of date.
     ///
     /// # Errors
     /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when the socket is gone or away.
@@ -210,12 +228,20 @@ impl<D: Send + Sync + 'static> Socket<D> {
 
     /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by themselves after it. One that is
     /// away cannot be told, and finds a fresh socket when it comes back; its socket is over at once, and
-    /// [`crate::Handler::disconnected`] is called by this call.
+    /// [`crate::Handler::disconnected`] is called by this call. The connection stays: a client may ask for the namespace again over it.
     pub fn disconnect(&self) {
-        self.inner.put_out();
+        let _ = self.inner.put_out();
     }
 
-    /// Closes the transport under this socket, after what is queued has been sent. Clients come back by themselves after it.
+    /// Takes the client out of all its namespaces, each with a DISCONNECT, and closes the transport after what is queued has been sent:
+    /// Node's `disconnect(true)`. Clients do not come back by themselves after it, unlike after [`Self::close_transport`], and nothing of
+    /// them stays. Handlers are given [`DisconnectReason::ServerNamespaceDisconnect`].
+    pub fn disconnect_and_close(&self) {
+        self.inner.put_out_and_close();
+    }
+
+    /// Closes the transport under this socket, after what is queued has been sent. Clients come back by themselves after it: to put
+    /// somebody out, see [`Self::disconnect_and_close`].
     pub fn close_transport(&self) {
         self.inner.session().close(DisconnectReason::ForcedClose);
     }

@@ -109,6 +109,14 @@ impl Handler for Echo {
         let _ = socket.emit("welcome back", &1);
     }
 
+    fn disconnecting(&self, socket: &Socket<Value>, _: DisconnectReason) {
+        let rooms = socket.rooms();
+        if rooms.iter().any(|room| &**room == "those who are told") {
+            self.log.add(format!("disconnecting from {rooms:?}"));
+            socket.to("those who are told").emit("leaving", &rooms.len());
+        }
+    }
+
     fn disconnected(&self, _: &Socket<Value>, reason: DisconnectReason) {
         self.log.add(format!("disconnected: {reason}"));
     }

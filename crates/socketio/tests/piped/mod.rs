@@ -1,7 +1,7 @@
 //! A client over pipes, for tests in which time is paused: a real network would seem idle to the clock while bytes are on their way.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use bytes::BytesMut;
 use hyper::{server::conn::http1, service::service_fn};
@@ -27,16 +27,20 @@ pub struct Client {
 }
 
 pub struct WebSocket {
-    stream: DuplexStream,
-    buffer: BytesMut,
+    pub stream: DuplexStream,
+    pub buffer: BytesMut,
 }
 
 fn connect(io: &SocketIo) -> DuplexStream {
+    connect_from(io, [127, 0, 0, 1].into())
+}
+
+fn connect_from(io: &SocketIo, address: IpAddr) -> DuplexStream {
     let (client, server) = tokio::io::duplex(256 << 10);
     let io = io.clone();
     let service = service_fn(move |request| {
         let io = io.clone();
-        async move { Ok::<_, Infallible>(io.handle(request, ([127, 0, 0, 1], 1).into()).await) }
+        async move { Ok::<_, Infallible>(io.handle(request, (address, 1).into()).await) }
     });
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades());
     client
@@ -49,7 +53,19 @@ fn plain(packet: &str) -> String {
 
 impl WebSocket {
     async fn connect(io: &SocketIo, query: &str) -> Self {
-        let mut stream = connect(io);
+        Self::handshake(connect(io), query).await
+    }
+
+    /// In the main namespace, from this address.
+    pub async fn join_from(io: &SocketIo, address: IpAddr) -> Self {
+        let mut websocket = Self::handshake(connect_from(io, address), "").await;
+        assert!(websocket.receive().await[0].starts_with('0'));
+        websocket.send(OpCode::Text, b"40").await;
+        assert_eq!(websocket.receive().await, ["40"]);
+        websocket
+    }
+
+    async fn handshake(mut stream: DuplexStream, query: &str) -> Self {
         let head = format!(
             "GET /socket.io/?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -72,7 +88,7 @@ impl WebSocket {
     }
 
     /// What comes within a moment; a close as its code.
-    async fn receive(&mut self) -> Vec<String> {
+    pub async fn receive(&mut self) -> Vec<String> {
         while matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(1..))) {}
         let (mut got, mut used) = (Vec::new(), 0);
         for (opcode, data) in frame::server_frames(&self.buffer) {
@@ -87,7 +103,7 @@ impl WebSocket {
         got
     }
 
-    async fn is_over(&mut self) -> bool {
+    pub async fn is_over(&mut self) -> bool {
         matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(0) | Err(_)))
     }
 }
@@ -108,7 +124,7 @@ impl Client {
         client
     }
 
-    async fn start(&self, method: &str, body: &str) -> DuplexStream {
+    pub async fn start(&self, method: &str, body: &str) -> DuplexStream {
         let mut stream = connect(&self.io);
         let sid = if self.sid.is_empty() { String::new() } else { format!("&sid={}", self.sid) };
         let text = format!(

@@ -1,0 +1,281 @@
+//! What waits for clients that do not take it: since when, and how much of it there is for each address.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Weak},
+};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::{admission::network_of, sync::Mutex};
+
+/// A client for which less than this waits does not count for its address. Most are never counted, and cost nothing for it.
+pub(crate) const COUNTED_FROM: usize = 64 << 10;
+/// What a buffer is counted as on top of its bytes.
+const OVERHEAD: usize = 128;
+
+/// The budgets of all addresses for which something is counted.
+pub(crate) struct Budgets {
+    limit: Option<usize>,
+    networks: Arc<Networks>,
+}
+
+type Networks = Mutex<HashMap<IpAddr, Weak<Budget>>>;
+
+impl Budgets {
+    pub(crate) fn new(limit: Option<usize>) -> Self {
+        Self { limit, networks: Arc::default() }
+    }
+
+    /// An address' budget. `None` if there is no limit.
+    pub(crate) fn of(&self, address: IpAddr) -> Option<Arc<Budget>> {
+        let limit = self.limit?;
+        let network = network_of(address);
+        let mut networks = self.networks.lock();
+        if let Some(budget) = networks.get(&network).and_then(Weak::upgrade) {
+            return Some(budget);
+        }
+        let budget = Arc::new(Budget { limit, network, held: Mutex::default(), among: self.networks.clone() });
+        networks.insert(network, Arc::downgrade(&budget));
+        Some(budget)
+    }
+}
+
+/// What is counted of one address; an IPv6 network (/64) counts as one.
+///
+/// Memory is counted, not deliveries: a buffer that waits for many clients of the address, as a broadcast does, is there once and counts
+/// once. Buffers are told apart by where they end, which stays the same while they are written from the front.
+pub(crate) struct Budget {
+    limit: usize,
+    network: IpAddr,
+    held: Mutex<Held>,
+    among: Arc<Networks>,
+}
+
+#[derive(Default)]
+struct Held {
+    bytes: usize,
+    buffers: HashMap<usize, Buffer>,
+}
+
+struct Buffer {
+    bytes: usize,
+    holders: usize,
+}
+
+impl Budget {
+    /// Counts a buffer once more; gives what to release it by. `None`, and nothing done, if it would be too much.
+    fn hold(&self, frames: &[u8]) -> Option<usize> {
+        let end = frames.as_ptr_range().end as usize;
+        let bytes = frames.len() + OVERHEAD;
+        let mut held = self.held.lock();
+        let before = held.buffers.get(&end).map_or(0, |buffer| buffer.bytes);
+        let more = bytes.saturating_sub(before);
+        if held.bytes + more > self.limit {
+            return None;
+        }
+        held.bytes += more;
+        let buffer = held.buffers.entry(end).or_insert(Buffer { bytes: 0, holders: 0 });
+        buffer.bytes += more;
+        buffer.holders += 1;
+        Some(end)
+    }
+
+    fn release(&self, end: usize) {
+        let mut held = self.held.lock();
+        let Some(buffer) = held.buffers.get_mut(&end) else { return };
+        buffer.holders -= 1;
+        if buffer.holders == 0 {
+            let bytes = buffer.bytes;
+            held.buffers.remove(&end);
+            held.bytes -= bytes;
+            let buffers = &mut held.buffers;
+            if buffers.capacity() > 256 && buffers.len() < buffers.capacity() / 4 {
+                let room = buffers.len() * 2;
+                buffers.shrink_to(room);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.held.lock().bytes
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        let mut networks = self.among.lock();
+        // Another may have been made since.
+        if networks.get(&self.network).is_some_and(|budget| budget.strong_count() == 0) {
+            networks.remove(&self.network);
+        }
+        if networks.capacity() > 256 && networks.len() < networks.capacity() / 4 {
+            let room = networks.len() * 2;
+            networks.shrink_to(room);
+        }
+    }
+}
+
+/// Bytes that wait for a client that takes none of them at the moment. Costs nothing for one that does.
+pub(super) struct Stall {
+    /// When the client last took some, or when there first were some to take.
+    pub(super) since: Instant,
+    counting: Option<Counting>,
+}
+
+struct Counting {
+    budget: Arc<Budget>,
+    /// In the order in which they are written: what to release each by (`None` for what is not counted), and how much is left of it.
+    waiting: VecDeque<(Option<usize>, usize)>,
+}
+
+impl Stall {
+    pub(super) fn new(since: Instant) -> Self {
+        Self { since, counting: None }
+    }
+
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting.is_some()
+    }
+
+    /// Counts what waits for its address from now on, behind so many bytes that are not counted.
+    pub(super) fn start_counting(&mut self, budget: Arc<Budget>, uncounted: usize) {
+        let waiting = if uncounted == 0 { VecDeque::new() } else { VecDeque::from([(None, uncounted)]) };
+        self.counting = Some(Counting { budget, waiting });
+    }
+
+    /// Counts what is queued last, if anything is counted. False if it is too much.
+    pub(super) fn count(&mut self, frames: &[u8]) -> bool {
+        let Some(counting) = &mut self.counting else { return true };
+        let held = counting.budget.hold(frames);
+        if held.is_some() {
+            counting.waiting.push_back((held, frames.len()));
+        }
+        held.is_some()
+    }
+
+    /// The same, for what is never too much.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        if let Some(counting) = &mut self.counting {
+            counting.waiting.push_back((None, bytes));
+        }
+    }
+
+    /// So many bytes are gone from the front.
+    pub(super) fn written(&mut self, mut bytes: usize) {
+        let Some(Counting { budget, waiting }) = &mut self.counting else { return };
+        while let Some((held, left)) = waiting.front_mut() {
+            if *left > bytes {
+                *left -= bytes;
+                return;
+            }
+            bytes -= *left;
+            held.iter().for_each(|&end| budget.release(end));
+            waiting.pop_front();
+        }
+    }
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        self.written(usize::MAX);
+    }
+}
+
+/// A poll's answer that the client has not read yet. It counts for its address until it is dropped.
+pub(super) struct Answer {
+    payload: Vec<u8>,
+    held: Option<(Arc<Budget>, usize)>,
+    read: Box<dyn Fn(usize) + Send + Sync>,
+}
+
+impl Answer {
+    /// `None` if it would be too much for the address. `read` is told how long it was once it is gone.
+    pub(super) fn new(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn(usize) + Send + Sync + 'static) -> Option<Bytes> {
+        let held = match budget {
+            None => None,
+            Some(budget) => {
+                let end = budget.hold(&payload)?;
+                Some((budget, end))
+            }
+        };
+        Some(Bytes::from_owner(Self { payload, held, read: Box::new(read) }))
+    }
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some((budget, end)) = &self.held {
+            budget.release(*end);
+        }
+        (self.read)(self.payload.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(limit: usize) -> (Budgets, Arc<Budget>) {
+        let budgets = Budgets::new(Some(limit));
+        let budget = budgets.of("2001:db8::1".parse().unwrap()).unwrap();
+        (budgets, budget)
+    }
+
+    fn stall(budget: &Arc<Budget>) -> Stall {
+        let mut stall = Stall::new(Instant::now());
+        stall.start_counting(budget.clone(), 0);
+        stall
+    }
+
+    #[test]
+    fn s9_one_network_has_one_budget_for_as_long_as_something_is_counted() {
+        let (budgets, budget) = budgets(10_000);
+        let same = budgets.of("2001:db8::ffff".parse().unwrap()).unwrap();
+        assert!(Arc::ptr_eq(&budget, &same));
+        assert!(!Arc::ptr_eq(&budget, &budgets.of("2001:db8:0:1::1".parse().unwrap()).unwrap()));
+        drop((budget, same));
+        assert!(budgets.networks.lock().is_empty());
+        assert!(Budgets::new(None).of("::1".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn s9_a_buffer_that_waits_for_many_counts_once() {
+        let (_budgets, budget) = budgets(1_000);
+        let broadcast = Bytes::from(vec![0; 700]);
+        let mut stalls: Vec<Stall> = (0..50).map(|_| stall(&budget)).collect();
+        for (number, stall) in stalls.iter_mut().enumerate() {
+            // Each has written another part of it.
+            assert!(stall.count(&broadcast.slice(number..)));
+        }
+        assert_eq!(budget.bytes(), 700 + OVERHEAD);
+        assert!(!stalls[0].count(&[0; 200]), "what is only its own counts on top");
+        drop(stalls);
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn s9_what_is_written_is_counted_no_more() {
+        let (_budgets, budget) = budgets(1_000);
+        let mut stall = stall(&budget);
+        let (one, two, three) = ([1; 100], [2; 100], [3; 900]);
+        assert!(stall.count(&one) && stall.count(&two) && !stall.count(&three));
+        stall.pass(3);
+        stall.written(99);
+        assert_eq!(budget.bytes(), 2 * (100 + OVERHEAD));
+        stall.written(1);
+        assert_eq!(budget.bytes(), 100 + OVERHEAD);
+        stall.written(103);
+        assert_eq!(budget.bytes(), 0);
+        assert!(!stall.count(&three), "with its overhead it is over the limit");
+    }
+}

@@ -1,0 +1,283 @@
+//! What waits for clients: a burst is no reason to cut anybody off, a client that takes nothing is.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod piped;
+
+use std::{net::IpAddr, time::Duration};
+
+use common::{Echo, PATIENCE, Poller, Ws, all_gone, config, start};
+use socketio::{Config, EmitError, Packet, Recovery, SocketIo};
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, timeout},
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// An event of so many bytes, or a few more.
+fn large(number: usize, bytes: usize) -> Packet {
+    Packet::event("/", "n", &format!("{number},\"{}\"", "x".repeat(bytes)))
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.strip_prefix("42[\"n\",")?.split(',').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn s9_a_burst_arrives_over_websocket() {
+    let fixture = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    for sent in 0..300 {
+        socket.emit_packet(&large(sent, 10_000)).unwrap();
+    }
+    for expected in 0..300 {
+        assert_eq!(number(&ws.text().await), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn s9_a_burst_arrives_over_polling() {
+    let fixture = start(config()).await;
+    let poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    for sent in 0..300 {
+        socket.emit_packet(&large(sent, 10_000)).unwrap();
+    }
+    let mut got = Vec::new();
+    while got.len() < 300 {
+        got.extend(poller.poll().await.body.split('\u{1e}').map(number));
+    }
+    assert_eq!(got, (0..300).map(Some).collect::<Vec<_>>());
+    assert_eq!(fixture.io.queued_bytes(), 0);
+}
+
+#[tokio::test]
+async fn s9_an_emit_can_wait_for_room() {
+    for recovery in [false, true] {
+        let recovery = recovery.then(|| Recovery { for_everybody: true, ..Recovery::default() });
+        let fixture = start(Config { max_queue_bytes: 250_000, recovery, ..config() }).await;
+        let (mut ws, poller) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await);
+        let sockets = fixture.echo.sockets.lock().clone();
+        let emitting = sockets.into_iter().map(|socket| {
+            tokio::spawn(async move {
+                for sent in 0..100 {
+                    socket.emit_wait(&large(sent, 100_000)).await?;
+                }
+                Ok::<_, EmitError>(())
+            })
+        });
+        let emitting: Vec<_> = emitting.collect();
+        for expected in 0..100 {
+            assert_eq!(number(&ws.text().await), Some(expected));
+        }
+        let mut got = Vec::new();
+        while got.len() < 100 {
+            got.extend(poller.poll().await.body.split('\u{1e}').map(number));
+        }
+        assert_eq!(got, (0..100).map(Some).collect::<Vec<_>>());
+        for emitting in emitting {
+            assert_eq!(emitting.await.unwrap(), Ok(()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn s9_an_emit_that_waits_ends_with_its_socket() {
+    let fixture = start(Config { max_queue_bytes: 250_000, ..config() }).await;
+    let poller = Poller::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    let emitting = tokio::spawn(async move {
+        for sent in 0.. {
+            socket.emit_wait(&large(sent, 100_000)).await?;
+        }
+        Ok::<_, EmitError>(())
+    });
+    assert_eq!(poller.post("1").await.body, "ok");
+    assert_eq!(timeout(PATIENCE, emitting).await.unwrap().unwrap(), Err(EmitError::Closed));
+    all_gone(&fixture).await;
+}
+
+/// A server in whose time nothing happens by itself.
+fn quiet(config: Config) -> (SocketIo, Echo) {
+    let echo = Echo::default();
+    let hours = Duration::from_secs(10_000);
+    let config = Config { ping_interval: hours, ping_timeout: hours, connect_timeout: hours, ..config };
+    (SocketIo::builder(config).namespace("/", echo.clone()).build(), echo)
+}
+
+fn address(last: u8) -> IpAddr {
+    [127, 0, 0, last].into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_websocket_that_reads_nothing_is_cut_off_after_the_write_timeout() {
+    let (io, echo) = quiet(Config::default());
+    let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
+    let socket = echo.sockets.lock()[0].clone();
+    // As much as the pipe takes, and more.
+    (0..4).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
+    let began = Instant::now();
+    tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
+    assert!(socket.is_connected());
+    echo.log.wait_for("disconnected: slow reader").await;
+    assert!(began.elapsed() < LIMIT * 5 / 4 + Duration::from_secs(1), "{:?}", began.elapsed());
+    let got = ws.receive().await;
+    assert_eq!(got.iter().map(|text| number(text)).collect::<Vec<_>>(), [Some(0), Some(1)], "a beginning without gaps");
+    assert_eq!(io.queued_bytes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_websocket_that_reads_slowly_is_not_cut_off() {
+    let (io, echo) = quiet(Config::default());
+    let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
+    let socket = echo.sockets.lock()[0].clone();
+    (0..4).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
+    let mut got = 0;
+    let mut piece = vec![0; 4_000];
+    while got < 400_000 {
+        tokio::time::sleep(LIMIT - Duration::from_secs(1)).await;
+        got += ws.stream.read(&mut piece).await.unwrap();
+    }
+    assert!(socket.is_connected());
+    // One that has all has nothing to take, for however long.
+    tokio::time::sleep(LIMIT * 10).await;
+    assert!(socket.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
+    let (io, echo) = quiet(Config::default());
+    let mut client = piped::Client::open(&io, false).await;
+    client.send(&["40".to_owned()]).await;
+    assert_eq!(client.receive().await, ["40"]);
+    let socket = echo.sockets.lock()[0].clone();
+    // One that has nothing to fetch is not to blame, nor is one that fetches what there is in time, again and again.
+    tokio::time::sleep(LIMIT * 2).await;
+    for _ in 0..5 {
+        socket.emit("n", &1).unwrap();
+        tokio::time::sleep(LIMIT / 2).await;
+        socket.emit("n", &2).unwrap();
+        tokio::time::sleep(LIMIT / 4).await;
+        assert_eq!(client.receive().await, ["42[\"n\",1]", "42[\"n\",2]"]);
+    }
+    assert!(socket.is_connected());
+    socket.emit("n", &3).unwrap();
+    tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
+    assert!(socket.is_connected());
+    tokio::time::sleep(LIMIT / 3).await;
+    assert!(echo.log.lines().contains(&"disconnected: slow reader".to_owned()), "{:?}", echo.log.lines());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_client_cut_off_by_time_gets_the_rest_when_it_comes_back() {
+    let (io, echo) = quiet(Config { recovery: Some(Recovery { for_everybody: true, ..Recovery::default() }), ..Config::default() });
+    let mut client = piped::Client::open(&io, false).await;
+    client.send(&["40".to_owned()]).await;
+    client.receive().await;
+    let socket = echo.sockets.lock()[0].clone();
+    (1..=3).for_each(|sent| socket.emit("n", &sent).unwrap());
+    tokio::time::sleep(LIMIT * 4 / 3).await;
+    assert!(echo.log.lines().contains(&"suspended: slow reader".to_owned()), "{:?}", echo.log.lines());
+    assert_eq!(socket.emit("n", &4), Ok(()), "and nothing is skipped meanwhile");
+    assert!(io.kept_bytes() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_an_address_has_so_much_that_waits() {
+    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(1_500_000), ..Config::default() });
+    let mut clients = Vec::new();
+    for last in [1, 1, 2] {
+        clients.push(piped::WebSocket::join_from(&io, address(last)).await);
+    }
+    let sockets = echo.sockets.lock().clone();
+    for socket in &sockets {
+        (0..12).for_each(|sent| {
+            let _ = socket.emit_packet(&large(sent, 100_000));
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(sockets.iter().map(|socket| socket.is_connected()).collect::<Vec<_>>(), [true, false, true]);
+    assert!(echo.log.lines().contains(&"disconnected: slow reader".to_owned()));
+    // What waits no more leaves room for others.
+    while sockets[0].queued_bytes() > 0 {
+        clients[0].receive().await;
+    }
+    let _fourth = piped::WebSocket::join_from(&io, address(1)).await;
+    let socket = echo.sockets.lock()[3].clone();
+    (0..12).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(socket.is_connected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_a_broadcast_that_waits_for_many_of_one_address_is_there_once() {
+    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(2_000_000), ..Config::default() });
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        clients.push(piped::WebSocket::join_from(&io, address(1)).await);
+    }
+    for sent in 0..10 {
+        io.of("/").unwrap().emit_packet(&large(sent, 100_000));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(io.queued_bytes() > 10_000_000);
+    assert!(echo.sockets.lock().iter().all(socketio::Socket::is_connected));
+    for client in &mut clients {
+        let mut got = Vec::new();
+        while got.len() < 10 {
+            got.extend(client.receive().await);
+        }
+        assert_eq!(got.iter().map(|text| number(text)).collect::<Vec<_>>(), (0..10).map(Some).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h3_answers_to_polls_that_are_not_read_count_too() {
+    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(2_000_000), ..Config::default() });
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut client = piped::Client::open(&io, false).await;
+        client.send(&["40".to_owned()]).await;
+        client.receive().await;
+        let socket = echo.sockets.lock().last().unwrap().clone();
+        (0..9).for_each(|sent| {
+            let _ = socket.emit_packet(&large(sent, 100_000));
+        });
+        held.push((client.start("GET", "").await, socket));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(held.iter().map(|(_, socket)| socket.is_connected()).collect::<Vec<_>>(), [true, true, false, false]);
+    // A client that polls again without reading has no more than one that does not.
+    let socket = held[0].1.clone();
+    let full = (0..40).map(|sent| socket.emit_packet(&large(sent, 100_000))).find(Result::is_err);
+    assert_eq!(full, Some(Err(EmitError::Full)));
+}
+
+#[tokio::test]
+async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
+    let fixture = start(config()).await;
+    let (mut ws, poller) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await);
+    let sockets = fixture.echo.sockets.lock().clone();
+    let volatile = |socket: &socketio::Socket<_>, number: u32| socket.emit_volatile(&Packet::event("/", "v", &number.to_string()));
+    // Of several at once, the first is written, as in Node.
+    assert_eq!(
+        (1..=3).map(|number| volatile(&sockets[0], number)).collect::<Vec<_>>(),
+        [Ok(()), Err(EmitError::Full), Err(EmitError::Full)]
+    );
+    assert_eq!(ws.text().await, "42[\"v\",1]");
+    assert_eq!(volatile(&sockets[0], 4), Ok(()));
+    assert_eq!(ws.text().await, "42[\"v\",4]");
+    // Behind anything else that waits it is left out, however little that is.
+    sockets[0].emit("n", &1).unwrap();
+    assert_eq!(volatile(&sockets[0], 5), Err(EmitError::Full));
+    assert_eq!(ws.text().await, "42[\"n\",1]");
+    // On polling it needs a poll that waits.
+    assert_eq!(volatile(&sockets[1], 1), Err(EmitError::Full));
+    sockets[1].emit("n", &1).unwrap();
+    assert_eq!(poller.poll().await.body, "42[\"n\",1]");
+    let mut poll = poller.start_poll().await;
+    assert_eq!((2..=3).map(|number| volatile(&sockets[1], number)).collect::<Vec<_>>(), [Ok(()), Err(EmitError::Full)]);
+    assert_eq!(common::read_answer(&mut poll).await.body, "42[\"v\",2]");
+}
