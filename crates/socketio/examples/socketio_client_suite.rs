@@ -1,5 +1,5 @@
 //! What socket.io-client's own tests connect to: a server that behaves as `test/support/server.ts` of that package does. Listens on
-//! 127.0.0.1:3210, or on the address given as the first argument, and prints where.
+//! [::1]:3210, or on the address given as the first argument, and prints where.
 //!
 //! The tests run in a checkout of `socketio/socket.io` whose packages are built, with `test/support/hooks.ts` emptied, since the server is
 //! this one: `npx mocha --import=tsx --exit test/index.ts` in `packages/socket.io-client`. One test is on recovery, which the suite's server
@@ -166,7 +166,7 @@ async fn main() -> std::io::Result<()> {
         .namespace("/abc", Other::Abc)
         .namespace("/no", Other::No)
         .build();
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3210".to_owned());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "[::1]:3210".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
