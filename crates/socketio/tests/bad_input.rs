@@ -442,12 +442,12 @@ impl Handler for TextOnly {
         if event.name() == "ask" {
             let (asked, log) = (socket.emit_with_ack("q", "", &[], Duration::from_secs(5)), self.0.log.clone());
             tokio::spawn(async move {
-                let reply = asked.await.unwrap();
+                let reply = asked.await.expect("an answer");
                 log.add(format!("answer {} {}", reply.args(), reply.attachments.len()));
             });
         }
         if let Some(ack) = event.take_ack() {
-            ack.reply("no bytes").unwrap();
+            ack.reply("no bytes").expect("a socket");
         }
         // The next one waits, its attachments do not.
         let wait = event.name() == "hold";

@@ -340,6 +340,7 @@ impl Session {
             let known: usize = frames_of(queue).map(Bytes::len).sum();
             stall.start_counting(budget, *queued - known);
             if !frames_of(queue).all(|frames| stall.count(frames)) {
+                stall.stop_counting();
                 return false;
             }
         }

@@ -58,7 +58,7 @@ impl Session {
         let session = self.clone();
         self.add_unread(bytes);
         let budget = self.server.unsent.of(self.peer.ip());
-        Answer::new(payload, budget, move |bytes| session.remove_unread(bytes))
+        Answer::hold(payload, budget, move |bytes| session.remove_unread(bytes))
     }
 
     fn add_unread(&self, bytes: usize) {

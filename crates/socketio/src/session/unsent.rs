@@ -147,6 +147,12 @@ impl Stall {
         self.counting = Some(Counting { budget, waiting });
     }
 
+    /// Counts nothing any more.
+    pub(super) fn stop_counting(&mut self) {
+        self.written(usize::MAX);
+        self.counting = None;
+    }
+
     /// Counts what is queued last, if anything is counted. False if it is too much.
     pub(super) fn count(&mut self, frames: &[u8]) -> bool {
         let Some(counting) = &mut self.counting else { return true };
@@ -194,7 +200,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// `None` if it would be too much for the address. `read` is told how long it was once it is gone.
-    pub(super) fn new(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn(usize) + Send + Sync + 'static) -> Option<Bytes> {
+    pub(super) fn hold(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn(usize) + Send + Sync + 'static) -> Option<Bytes> {
         let held = match budget {
             None => None,
             Some(budget) => {
