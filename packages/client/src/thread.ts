@@ -74,6 +74,9 @@ export interface Thread extends ConversationHandle {
   reset(): void
 }
 
+const OLDER = "older"
+const NEWER = "newer"
+type Side = typeof OLDER | typeof NEWER
 const PAGE = 50
 /** Half of it is on either side of where one jumps to: more than a screen. */
 const AROUND = 100
@@ -115,6 +118,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   let holders = 0
   let typedAt = Number.NEGATIVE_INFINITY
   let cancelAgain = () => {}
+  /** Whether one reads somewhere above the end. */
+  let stays = false
   /** Counts jumps: only the last one moves what is shown. */
   let jumps = 0
   let rows = createRows(core.me)
@@ -145,9 +150,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     })
   })
 
-  function change(grown: Log, fresh: readonly Message[] = [], side: "older" | "newer" = "newer"): void {
+  function change(grown: Log, fresh: readonly Message[] = [], side: Side = stays ? OLDER : NEWER): void {
     // Of what nobody looks at, the last entries are enough.
-    const next = trim(grown, side, holders || side === "older" ? MOST_ENTRIES : LONG_PAGE)
+    const next = trim(grown, side, holders || side === OLDER ? MOST_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
     for (const entry of fresh) parts.settled(entry)
@@ -168,7 +173,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     const page: Page = { direction, at, entries, hasBefore, hasAfter }
     if (direction === "after") page.hasAfter = hasMore
     else if (direction !== "around") page.hasBefore = hasMore
-    if (core.isNow(era)) change(then(addPage(log, page)), entries, direction === "before" ? "older" : "newer")
+    const side = direction === "before" ? OLDER : log.view === null ? undefined : NEWER
+    if (core.isNow(era)) change(then(addPage(log, page)), entries, side)
     return page
   }
 
@@ -217,7 +223,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
         const page = await take("after", before, LONG_PAGE)
         if (!core.isNow(era) || (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before))) return
       }
-      await take("newest", undefined, PAGE)
+      // Whoever reads further up stays there, before a hole.
+      const place = log.view ?? (stays ? lastSeq(log) : null)
+      await take("newest", undefined, PAGE, (next) => look(next, place))
       // How many of those that were left out are unread only the list can say.
       parts.list.refreshSoon()
     },
@@ -242,6 +250,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
 
   function jumpToNewest(): Promise<void> {
     jumps++
+    stays = false
     change(look(log, null))
     return follow()
   }
@@ -290,8 +299,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
         if (--holders > 0) return
         core.connection.emit("leave_conversation", { conversationId: id })
         jumps++
+        stays = false
         change(look(log, null))
       }
+    },
+    stay(isAbove) {
+      stays = isAbove
     },
     loadOlder() {
       if (!hasOlder(log)) return Promise.resolve()

@@ -250,6 +250,11 @@ export interface ConversationHandle {
    * sending leads back to the newest.
    */
   jumpTo(seq: number): Promise<void>
+  /**
+   * Whether the person reads above the end of the rows. Then they are left there, however much arrives; else so many new messages that
+   * they do not join on take the place of those that are shown.
+   */
+  stay(isAbove: boolean): void
   /** Shows the newest messages again. */
   jumpToNewest(): Promise<void>
   /** Fetches again after an `error`. */

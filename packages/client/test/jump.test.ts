@@ -142,6 +142,41 @@ describe("F28 a jump into the past", () => {
     expect(seqs().at(-1)).toBe(6_000)
   })
 
+  test("14: so much that it does not join on leaves one who reads further up where one is", async () => {
+    const it = await ready(300)
+    await it.seven.loadOlder()
+    it.seven.stay(true)
+    it.cut()
+    for (let at = 0; at < 5_000; at++) it.server.store("7", "asha", "while away")
+    await it.clock.advance(5_000)
+    // The catch-up itself brings 200 that join on.
+    expect(it.seqs()).toEqual(range(201, 500))
+    expect(it.seven.messages.get()).toMatchObject({ hasNewer: true, headSeq: 5_300 })
+    await it.seven.loadNewer()
+    expect(it.seqs()).toEqual(range(201, 550))
+    await it.seven.jumpToNewest()
+    expect(it.seqs()).toEqual(range(5_251, 5_300))
+    // Whoever is at the end is at the end.
+    it.cut()
+    for (let at = 0; at < 5_000; at++) it.server.store("7", "asha", "while away")
+    await it.clock.advance(5_000)
+    expect(it.seqs().at(-1)).toBe(10_300)
+    expect(it.seven.messages.get().hasNewer).toBe(false)
+  })
+
+  test("14: thousands that arrive while one reads at the top do not push that out", async () => {
+    const it = await ready(100)
+    await it.seven.loadOlder()
+    it.seven.stay(true)
+    for (let at = 0; at < 6_000; at++) it.server.say("7", "asha", "new")
+    await it.clock.advance(100)
+    expect(it.seqs()[0]).toBe(1)
+    expect(it.seqs().length).toBeLessThanOrEqual(5_500)
+    expect(it.seven.messages.get()).toMatchObject({ hasNewer: true, headSeq: 6_100 })
+    await it.seven.jumpToNewest()
+    expect(it.seqs().at(-1)).toBe(6_100)
+  }, 60_000)
+
   test("a message that is lost while one is in the past is fetched, and counted", async () => {
     const { seven, server, clock, wires, seqs, unread } = await ready(500)
     await seven.jumpTo(10)

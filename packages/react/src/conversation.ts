@@ -18,6 +18,7 @@ export interface ConversationView
     | "loadNewer"
     | "jumpTo"
     | "jumpToNewest"
+    | "stay"
     | "reload"
     | "setTyping"
     | "setDraft"
@@ -44,6 +45,7 @@ export function useConversation(id: string): ConversationView {
     loadNewer: handle.loadNewer,
     jumpTo: handle.jumpTo,
     jumpToNewest: handle.jumpToNewest,
+    stay: handle.stay,
     reload: handle.reload,
     setTyping: handle.setTyping,
     setDraft: handle.setDraft,

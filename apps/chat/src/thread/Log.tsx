@@ -51,7 +51,7 @@ export function Log(props: {
   onOut: () => void
 }) {
   const { ref, conversation, self, members, name, nameOf, unreadAfter, reading, onOut } = props
-  const { messages, loadOlder, loadNewer, jumpToNewest, markRead } = conversation
+  const { messages, loadOlder, loadNewer, jumpToNewest, stay, markRead } = conversation
   const { hasOlder, hasNewer } = messages
   const [build] = useState(() => createRowBuilder<MessageRow>())
   const options = { hasOlder, hasNewer, unreadAfter, selfId: self.id }
@@ -61,6 +61,14 @@ export function Log(props: {
   const reader = useMemo(() => slowest(members, self.id, readers), [members, self.id, readers])
   const frame = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
+  /** Whether one is at the end and stays there, whatever comes; else one stays where one reads. */
+  const pin = useCallback(
+    (isPinned: boolean) => {
+      pinned.current = isPinned
+      stay(!isPinned)
+    },
+    [stay],
+  )
   const [current, setCurrent] = useState<string | null>(null)
   const [seen, setSeen] = useState<number | null>(null)
   const [atEnd, setAtEnd] = useState(true)
@@ -125,7 +133,7 @@ export function Log(props: {
     const divider = rows.findIndex((row) => row.kind === "unread")
     if (divider >= 0) {
       virtualizer.scrollToIndex(Math.max(0, divider - 1), { align: "start" })
-      pinned.current = false
+      pin(false)
     } else virtualizer.scrollToEnd()
     look(virtualizer)
   }, [])
@@ -170,12 +178,12 @@ export function Log(props: {
   })
 
   const onThere = useCallback(() => {
-    pinned.current = false
+    pin(false)
     // What was in view at the end was not reached by reading.
     setSeen(null)
     look(virtualizer)
     frame.current?.focus({ preventScroll: true })
-  }, [virtualizer, look])
+  }, [virtualizer, look, pin])
   const { far, leading, lead, letBe } = useFarUnread({
     id: conversation.id,
     rows,
@@ -191,9 +199,9 @@ export function Log(props: {
     const isReplaced = edges.current.every((key) => key === undefined || !keys.has(key))
     edges.current = [messages.rows[0]?.key, messages.rows.at(-1)?.key]
     if (!isReplaced || hasNewer) return
-    pinned.current = true
+    pin(true)
     virtualizer.scrollToEnd()
-  }, [messages.rows, keys, hasNewer, virtualizer])
+  }, [messages.rows, keys, hasNewer, virtualizer, pin])
 
   // Read means: it was in view, and somebody was there to read it.
   const held = far || leading
@@ -204,11 +212,11 @@ export function Log(props: {
   const shownUnseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
   const unseen = hasNewer ? Math.max(unread, shownUnseen) : shownUnseen
   const toEnd = useCallback(() => {
-    pinned.current = true
+    pin(true)
     jumpToNewest().catch((thrown: unknown) => tellFailure(words.thread.newerFailed, thrown))
     // The row that was just added is laid out first.
     requestAnimationFrame(() => virtualizer.scrollToEnd())
-  }, [virtualizer, jumpToNewest])
+  }, [virtualizer, jumpToNewest, pin])
   useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen }), [
     toEnd,
     unseen,
@@ -254,7 +262,7 @@ export function Log(props: {
       onKeyDown={onKeyDown}
       // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
       onScroll={({ currentTarget: log }) => {
-        pinned.current = !hasNewer && log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX
+        pin(!hasNewer && log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX)
       }}
       onCopy={copyMessages}
       onBlur={(event) => {
