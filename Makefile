@@ -31,6 +31,7 @@ test: tools page
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
+	npm run --silent test:hostile
 	npm run --silent test:browser
 
 test-rust: page

@@ -116,7 +116,7 @@ run() {
   case $name in
     lamplight)
       path=/api/socketio/
-      LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_SENDS=0 LOG=error \
+      LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_SENDS=0 LIMIT_READS=0 LOG=error \
         taskset -c 0 env -u REDIS_URL -u DATABASE_URL "$lamplight" serve >"$work/out" 2>"$work/err" &
       ;;
     socketio) taskset -c 0 "$target/release/examples/bare" >"$work/out" 2>"$work/err" & ;;

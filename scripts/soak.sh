@@ -22,7 +22,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 mkdir -p bench/results
-LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LOG=error \
+LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_READS=0 LOG=error \
   taskset -c 0 env -u REDIS_URL -u DATABASE_URL "$lamplight" serve >"$work/out" &
 server=$!
 address=""

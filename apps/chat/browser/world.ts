@@ -53,6 +53,7 @@ export class Server {
       DATA_DIR: this.#data,
       LIMIT_LOGINS: "0",
       LIMIT_SENDS: "0",
+      LIMIT_READS: "0",
       ...settings,
     }
     this.url = `http://127.0.0.1:${port}`

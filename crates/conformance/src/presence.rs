@@ -20,8 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The rules that the adapter is to have.
-pub const RULES: Rules =
-    Rules { grace: Duration::from_millis(1_000), time_to_live: Duration::from_millis(12_000), away_after: Duration::from_millis(6_000) };
+pub const RULES: Rules = Rules {
+    grace: Duration::from_millis(1_000),
+    time_to_live: Duration::from_millis(12_000),
+    away_after: Duration::from_millis(6_000),
+    update_every: Duration::ZERO,
+};
 
 const HALF_A_GRACE: Duration = Duration::from_millis(500);
 const PAST_THE_GRACE: Duration = Duration::from_millis(2_000);

@@ -35,12 +35,18 @@ pub enum Mode {
     None,
 }
 
-/// Changes are gathered for at most this long.
+/// Changes are gathered for this long after others were told …
 pub const GATHER: Duration = Duration::from_millis(100);
+/// … twice as long with each time that more follow, up to this: in a storm nobody gets more than one batch a second.
+pub const GATHER_AT_MOST: Duration = Duration::from_secs(1);
+/// A batch of this many is a storm.
+const STORM: usize = 20;
 /// A `full` client gets the whole list at most this often.
 const LIST_EVERY: Duration = Duration::from_secs(1);
-/// … and this much less often for each entry of it.
+/// … and this much less often for each entry of it …
 const LIST_EVERY_ENTRY: Duration = Duration::from_millis(10);
+/// … and at most this often in a storm.
+const LIST_EVERY_IN_A_STORM: Duration = Duration::from_secs(2);
 
 /// What is to be sent, and to whom.
 #[derive(Debug, PartialEq)]
@@ -93,6 +99,8 @@ pub struct Feed<K> {
     pending_watched: Batch,
     newcomers: HashSet<K>,
     flushed_at: Option<Moment>,
+    /// How long after that the next changes are gathered.
+    gather: Duration,
     /// The earliest next round of whole lists.
     lists_at: Moment,
     lists_changes: u64,
@@ -117,6 +125,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             pending_watched: Batch::default(),
             newcomers: HashSet::new(),
             flushed_at: None,
+            gather: GATHER,
             lists_at: Moment(0),
             lists_changes: 0,
             full_count: 0,
@@ -323,7 +332,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when enough was gathered.
     #[must_use]
     pub fn next_flush(&self) -> Option<Moment> {
-        let soon = self.has_gathered().then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(GATHER)));
+        let soon = self.has_gathered().then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(self.gathering())));
         let lists = self.lists_may_go().then_some(self.lists_at);
         [soon, lists].into_iter().flatten().min()
     }
@@ -332,13 +341,32 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     pub fn flush(&mut self, now: Moment) -> Vec<Delivery<K>> {
         self.gone.pass_time(now);
         let mut out = Vec::new();
-        if self.has_gathered() && self.flushed_at.is_none_or(|at| at.plus(GATHER) <= now) {
+        if self.has_gathered() && self.flushed_at.is_none_or(|at| at.plus(self.gathering()) <= now) {
             self.flush_gathered(now, &mut out);
         }
         if self.lists_may_go() && self.lists_at <= now {
             self.flush_lists(now, &mut out);
         }
         out
+    }
+
+    /// A newcomer who waits for nothing but their list does not wait for the end of a storm.
+    fn gathering(&self) -> Duration {
+        if self.pending.is_empty() && self.pending_watched.is_empty() { GATHER } else { self.gather }
+    }
+
+    /// Takes note of a batch, for when the next may go.
+    fn pace(&mut self, now: Moment, changes: usize) {
+        let quiet = self.flushed_at.map_or(Duration::MAX, |at| now.since(at));
+        // A single change after a second is no storm's, though it may have waited; two seconds nobody waits.
+        let is_calm = quiet >= GATHER_AT_MOST && changes <= 1 || quiet >= 2 * GATHER_AT_MOST;
+        self.gather = match changes {
+            0 => self.gather,
+            STORM.. => GATHER_AT_MOST,
+            _ if is_calm => GATHER,
+            _ => GATHER_AT_MOST.min(self.gather * 2),
+        };
+        self.flushed_at = Some(now);
     }
 
     fn has_gathered(&self) -> bool {
@@ -352,10 +380,10 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     }
 
     fn flush_gathered(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
-        self.flushed_at = Some(now);
         let newcomers = std::mem::take(&mut self.newcomers);
         let pending = self.pending.take();
         let watched = self.pending_watched.take();
+        self.pace(now, pending.len().max(watched.len()));
 
         if !pending.is_empty() {
             let of = |mode: Mode| -> Vec<K> {
@@ -417,7 +445,8 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     }
 
     fn flush_lists(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
-        let pause = LIST_EVERY.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
+        let usual = if self.gather == GATHER_AT_MOST { LIST_EVERY_IN_A_STORM } else { LIST_EVERY };
+        let pause = usual.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
         self.lists_at = now.plus(pause);
         let changes = self.changes;
         let mut left_out = false;

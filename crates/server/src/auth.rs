@@ -2,6 +2,7 @@
 
 use crate::headers::{self, bearer};
 use crate::jwt::TokenVerifier;
+use crate::notice;
 use crate::origin::{Origins, Provenance};
 use ::http::HeaderMap;
 use ipnet::IpNet;
@@ -10,6 +11,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{Clock, ProfileSource};
+use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Code, Handler, Refusal};
 use lamplight_wire::decode;
 use std::net::IpAddr;
@@ -138,12 +140,14 @@ impl Gate {
             }
             // The keys are out of reach: that says nothing of the token, and is no attempt at guessing one.
             Err(error) if error.is_unavailable() => {
-                tracing::warn!(code = error.code(), %error, "tokens cannot be checked");
+                if let Some(Due { left_out }) = throttle::due("keys", error.code(), None) {
+                    tracing::warn!(code = error.code(), %error, left_out, "tokens cannot be checked");
+                }
                 Err(Refusal::unavailable())
             }
             Err(error) => {
-                tracing::info!(code = error.code(), %error, "token refused");
                 self.handler.refused_token(address)?;
+                notice::token_refused(error.code(), &error.to_string(), address);
                 Err(Refusal::new(Code::Unauthenticated, error.to_string()))
             }
         }

@@ -13,13 +13,15 @@ use lamplight_domain::presence::Change;
 use lamplight_domain::time::Moment;
 use lamplight_usecases::Handler;
 use lamplight_usecases::ports::{Audience, Clock, Seen};
+use lamplight_usecases::throttle::{self, Due};
+use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
 use parking_lot::{Mutex, RwLock};
 use socketio::{Packet, Socket};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 type MemberSocket = Socket<Member>;
 
@@ -46,6 +48,24 @@ pub struct Deliver {
 
 /// A token that was looked up before it ended is on a socket by then.
 const ENDED_FOR: Duration = Duration::from_secs(60);
+
+/// What is shown in one part to a socket that asked for more than an answer holds.
+const PART_BYTES: usize = 200_000;
+
+/// All sockets of a user together may watch as many as this many sockets may.
+const WATCHING_SOCKETS: usize = 4;
+
+/// Changes as packets, of which none is longer than this.
+fn changes_in_parts(changes: &[Change], bytes: usize, version: u64, count: Option<usize>) -> Vec<Packet> {
+    let mut packets = Vec::with_capacity(1);
+    let mut left = changes;
+    while !left.is_empty() {
+        let (part, rest) = left.split_at(weight::fitting(left, bytes, |change| weight::change(change)));
+        packets.push(Packet::event("/", "presence_changes", &encode::presence_changes(part, version, count)));
+        left = rest;
+    }
+    packets
+}
 
 impl Deliver {
     /// No sockets yet. Lists have at most `roster_limit` entries, which is also how many users a socket may watch.
@@ -162,32 +182,69 @@ impl Deliver {
         let mut feed = self.feed.lock();
         let deliveries = feed.flush(self.clock.now().moment);
         let (count, truncated, version) = (feed.count(), feed.is_truncated(), feed.version());
-        let list = deliveries
-            .iter()
-            .any(|delivery| matches!(delivery, Delivery::Snapshot(_)))
-            .then(|| Packet::event("/", "online_users", &encode::online_users(feed.listed(), count, truncated, version)));
+        let list = deliveries.iter().any(|delivery| matches!(delivery, Delivery::Snapshot(_))).then(|| {
+            // What is past an answer's length can be had page by page.
+            let kept = weight::fitting(feed.listed(), ANSWER_BYTES, |shown| weight::presence(shown));
+            let cut = truncated || kept < feed.listed().len();
+            Packet::event("/", "online_users", &encode::online_users(feed.listed().take(kept), count, cut, version))
+        });
         drop(feed);
         for delivery in deliveries {
-            let (sockets, packet) = match delivery {
+            let (sockets, packets) = match delivery {
                 Delivery::Snapshot(sockets) => {
                     let Some(list) = list.clone() else { continue };
-                    (sockets, list)
+                    (sockets, vec![list])
                 }
                 Delivery::Events(sockets, changes) => {
                     let events = changes.iter().map(|change| {
                         let (name, json) = encode::presence_event(change);
                         Packet::event("/", name, &json)
                     });
-                    (sockets, Packet::batch(events))
+                    (sockets, vec![Packet::batch(events)])
                 }
                 Delivery::Changes(sockets, changes) => {
-                    let json = encode::presence_changes(&changes, version, truncated.then_some(count));
-                    (sockets, Packet::event("/", "presence_changes", &json))
+                    (sockets, changes_in_parts(&changes, ANSWER_BYTES, version, truncated.then_some(count)))
                 }
             };
             for socket in sockets {
-                // A socket that is gone or cut off is unfollowed when it says so itself.
-                let _ = socket.emit_packet(&packet);
+                for packet in &packets {
+                    // A socket that is gone or cut off is unfollowed when it says so itself.
+                    let _ = socket.emit_packet(packet);
+                }
+            }
+        }
+    }
+
+    /// Shows a socket those whom it watches and whose states were too long for the answer. One part after the other, each when the one
+    /// before is written: what waits for a socket is bounded, and it asked for more than that.
+    pub async fn show(&self, socket: &MemberSocket, users: Vec<UserId>) {
+        let mut users = users.into_iter().peekable();
+        while users.peek().is_some() {
+            let packets = {
+                let feed = self.feed.lock();
+                let (mut changes, mut bytes) = (Vec::new(), 0);
+                // As they are now; whoever has gone meanwhile was or will be told to have.
+                while bytes < PART_BYTES
+                    && let Some(user) = users.next()
+                {
+                    if let Some(shown) = feed.get(user.as_str()) {
+                        bytes += weight::presence(shown);
+                        changes.push(Change::Online(Arc::clone(shown)));
+                    }
+                }
+                changes_in_parts(&changes, ANSWER_BYTES, feed.version(), feed.is_truncated().then_some(feed.count()))
+            };
+            for packet in packets {
+                let (tell, written) = oneshot::channel();
+                if socket
+                    .emit_then(&packet, move || {
+                        let _ = tell.send(());
+                    })
+                    .is_err()
+                    || written.await.is_err()
+                {
+                    return;
+                }
             }
         }
     }
@@ -214,7 +271,11 @@ impl Deliver {
                     }
                     Ok(None) => {}
                     // The client's next sync brings it.
-                    Err(refusal) => tracing::warn!(code = refusal.code.as_str(), "a changed conversation could not be shown"),
+                    Err(refusal) => {
+                        if let Some(Due { left_out }) = throttle::due("conversation", refusal.code.as_str(), None) {
+                            tracing::warn!(code = refusal.code.as_str(), left_out, "a changed conversation could not be shown");
+                        }
+                    }
                 }
             }
         }
@@ -335,7 +396,12 @@ impl Audience for Deliver {
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
         let mut feed = self.feed.lock();
         let Some(socket) = self.socket(session) else { return Some(Vec::new()) };
-        if feed.watched_count_with(&socket, users) > self.watch_limit {
+        let here = feed.watched_count_with(&socket, users);
+        let elsewhere: usize = socket
+            .data()
+            .user()
+            .map_or(0, |user| self.sockets_of(user).iter().filter(|other| **other != socket).map(|other| feed.watched_count(other)).sum());
+        if here > self.watch_limit || here.saturating_add(elsewhere) > self.watch_limit.saturating_mul(WATCHING_SOCKETS) {
             return None;
         }
         feed.watch(&socket, users.iter().cloned());

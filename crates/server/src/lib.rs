@@ -21,4 +21,5 @@ pub mod serve;
 pub mod socket;
 pub mod system;
 pub mod token;
+pub mod unsent;
 pub mod wiring;

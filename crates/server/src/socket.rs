@@ -12,6 +12,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Audience;
+use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
 use lamplight_wire::decode::{self, Asked};
 use lamplight_wire::{body::ConnectAuth, encode};
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -51,6 +53,8 @@ pub struct Member {
     in_flight: AtomicUsize,
     /// When presence was last told that somebody writes here, in milliseconds of the clock.
     wrote: AtomicU64,
+    /// Its events wait until then, in milliseconds of the clock: it was refused too often.
+    paused: AtomicU64,
     /// Counts for its address while nobody is connected to it.
     kept: Mutex<Option<Counted>>,
 }
@@ -117,7 +121,9 @@ enum Order {
 impl Order {
     fn of(command: &Command) -> Self {
         match command {
-            Command::Join { .. } | Command::SetStatus(_) | Command::SetActivity(_) | Command::Typing { .. } => Self::Held,
+            Command::Join { .. } | Command::SetStatus(_) | Command::SetActivity(_) | Command::Typing { .. } | Command::Watch(_) => {
+                Self::Held
+            }
             Command::Sync { .. } => Self::HeldAndDropped,
             _ => Self::Free,
         }
@@ -151,6 +157,7 @@ impl SocketHandler for Door {
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             wrote: AtomicU64::new(0),
+            paused: AtomicU64::new(0),
             kept: Mutex::default(),
         })
     }
@@ -169,8 +176,74 @@ impl SocketHandler for Door {
         self.deliver.end_if_signed_out(socket);
     }
 
-    fn event(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        let answer = Answer { ack: event.take_ack(), socket: socket.clone(), store: self.handler.generation() };
+    fn event(&self, socket: &Socket<Member>, event: Event) -> Option<BoxFuture<'static, ()>> {
+        let paused = socket.data().paused.load(Ordering::Relaxed);
+        let wait = if paused == 0 { 0 } else { paused.saturating_sub(self.gate.clock.now().moment.0) };
+        if wait == 0 {
+            return self.take(socket, event);
+        }
+        let (door, socket) = (self.clone(), socket.clone());
+        Some(Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            if let Some(rest) = door.take(&socket, event) {
+                rest.await;
+            }
+        }))
+    }
+
+    fn recover(&self, socket: &Socket<Member>, fresh: Member) -> Result<(), Member> {
+        let member = socket.data();
+        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof there is.
+        let same = match fresh.who.get() {
+            None => self.handler.identity() == Identity::Open,
+            who => who == member.who.get(),
+        };
+        if !same || member.signed_out.load(Ordering::Acquire) {
+            return Err(fresh);
+        }
+        self.replace_proof(socket, std::mem::take(&mut *fresh.proof.lock()));
+        Ok(())
+    }
+
+    fn suspended(&self, socket: &Socket<Member>, reason: DisconnectReason) {
+        let member = socket.data();
+        self.leave(member, reason);
+        match self.counts.add(member.address) {
+            Ok(counted) => *member.kept.lock() = counted,
+            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any more when this returns.
+            Err(()) => socket.disconnect(),
+        }
+        // Its client may be back already, told of on another task while this one was at it.
+        if socket.is_connected() {
+            self.recovered(socket);
+        }
+    }
+
+    fn recovered(&self, socket: &Socket<Member>) {
+        let member = socket.data();
+        *member.kept.lock() = None;
+        self.deliver.end_if_signed_out(socket);
+        if member.announced.load(Ordering::Acquire) {
+            self.tell(member, Command::Resume);
+        }
+    }
+
+    fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
+        metrics::disconnected(reason.as_str());
+        let member = socket.data();
+        tracing::debug!(socket = %member.session, %reason, "socket gone");
+        self.deliver.disconnected(&member.session, socket);
+        if let Some(at) = member.proof.lock().expires {
+            self.expiries.forget(socket, at);
+        }
+        self.leave(member, reason);
+    }
+}
+
+impl Door {
+    /// Takes an event: whatever comes of it is answered once.
+    fn take(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+        let answer = Answer { ack: event.take_ack(), socket: socket.clone(), store: self.handler.generation(), door: self.clone() };
         let member = socket.data();
         let asked = if event.name() != "join_user" && member.user().is_none() {
             // Whoever has not said who they are is told so, whatever else may be wrong.
@@ -229,56 +302,6 @@ impl SocketHandler for Door {
         })
     }
 
-    fn recover(&self, socket: &Socket<Member>, fresh: Member) -> Result<(), Member> {
-        let member = socket.data();
-        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof there is.
-        let same = match fresh.who.get() {
-            None => self.handler.identity() == Identity::Open,
-            who => who == member.who.get(),
-        };
-        if !same || member.signed_out.load(Ordering::Acquire) {
-            return Err(fresh);
-        }
-        self.replace_proof(socket, std::mem::take(&mut *fresh.proof.lock()));
-        Ok(())
-    }
-
-    fn suspended(&self, socket: &Socket<Member>, reason: DisconnectReason) {
-        let member = socket.data();
-        self.leave(member, reason);
-        match self.counts.add(member.address) {
-            Ok(counted) => *member.kept.lock() = counted,
-            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any more when this returns.
-            Err(()) => socket.disconnect(),
-        }
-        // Its client may be back already, told of on another task while this one was at it.
-        if socket.is_connected() {
-            self.recovered(socket);
-        }
-    }
-
-    fn recovered(&self, socket: &Socket<Member>) {
-        let member = socket.data();
-        *member.kept.lock() = None;
-        self.deliver.end_if_signed_out(socket);
-        if member.announced.load(Ordering::Acquire) {
-            self.tell(member, Command::Resume);
-        }
-    }
-
-    fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
-        metrics::disconnected(reason.as_str());
-        let member = socket.data();
-        tracing::debug!(socket = %member.session, %reason, "socket gone");
-        self.deliver.disconnected(&member.session, socket);
-        if let Some(at) = member.proof.lock().expires {
-            self.expiries.forget(socket, at);
-        }
-        self.leave(member, reason);
-    }
-}
-
-impl Door {
     /// Nobody is connected to this socket any more.
     fn leave(&self, member: &Member, reason: DisconnectReason) {
         if !member.announced.load(Ordering::Acquire) {
@@ -304,8 +327,10 @@ impl Door {
         let (handler, caller) = (Arc::clone(&self.handler), member.caller());
         let span = tracing::info_span!("socket", socket = %member.session);
         let work = async move {
-            if let Err(refusal) = handler.handle(&caller, command).await {
-                tracing::warn!(code = refusal.code.as_str(), "presence could not be told of a socket");
+            if let Err(refusal) = handler.handle(&caller, command).await
+                && let Some(Due { left_out }) = throttle::due("presence", refusal.code.as_str(), caller.address)
+            {
+                tracing::warn!(code = refusal.code.as_str(), left_out, "presence could not be told of a socket");
             }
         };
         let mut work: BoxFuture<'static, ()> = Box::pin(work.instrument(span));
@@ -375,17 +400,27 @@ struct Answer {
     socket: Socket<Member>,
     /// The store's generation when the event came.
     store: Generation,
+    door: Door,
 }
 
 impl Answer {
-    fn give(self, result: Result<Reply, Refusal>, send_took: Option<std::time::Duration>) {
+    fn give(self, mut result: Result<Reply, Refusal>, send_took: Option<std::time::Duration>) {
         if let (Ok(Reply::Sent { duplicate, .. }), Some(took)) = (&result, send_took) {
             metrics::sent("socket", *duplicate, took);
         }
         // Without an acknowledgement asked for, a success says nothing: it need not be encoded.
         if self.ack.is_some() || result.is_err() {
             let store = self.store.clone();
+            let later = match &mut result {
+                Ok(Reply::Watching { later, .. }) => std::mem::take(later),
+                _ => Vec::new(),
+            };
+            let (deliver, socket) = (Arc::clone(&self.door.deliver), self.socket.clone());
             self.give_json(result.map(|reply| encode::reply(&reply, &store)));
+            if !later.is_empty() {
+                // After the answer, which is queued by now.
+                tokio::spawn(async move { deliver.show(&socket, later).await });
+            }
         }
     }
 
@@ -394,6 +429,12 @@ impl Answer {
             Ok(json) => (json, false),
             Err(refusal) => {
                 metrics::refused(refusal.code.as_str());
+                let member = self.socket.data();
+                // Whoever is refused and goes on and on is heard more slowly.
+                if let Some(pause) = self.door.handler.pause_after_refusal(member.user(), member.address) {
+                    let until = self.door.gate.clock.now().moment.plus(pause);
+                    member.paused.store(until.0, Ordering::Relaxed);
+                }
                 (encode::refusal(&refusal), true)
             }
         };

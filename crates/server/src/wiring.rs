@@ -9,11 +9,12 @@ use crate::http::{self, Ready, Site};
 use crate::jwt::TokenVerifier;
 use crate::metrics::{self, Gauges};
 use crate::notice;
-use crate::origin::{Origins, Provenance};
+use crate::origin::{Origins, Provenance, client_address};
 use crate::passwords::Argon2Passwords;
 use crate::serve::{self, Service};
 use crate::socket::Door;
 use crate::system::{SystemClock, SystemIds};
+use crate::unsent::Unsent;
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::fanout::EmbeddedFanout;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
@@ -32,6 +33,9 @@ use tokio_util::task::TaskTracker;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// A store that has not answered by then is not ready.
 const READY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Of what was answered over HTTP and is not read yet.
+const UNSENT_AN_ADDRESS: usize = 32_000_000;
 
 /// After everything is closed, what is noted has this long to be written.
 const WIND_DOWN: Duration = Duration::from_millis(1_500);
@@ -143,6 +147,7 @@ impl Lamplight {
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
             max_payload: config.max_payload,
+            unsent: Unsent::new(UNSENT_AN_ADDRESS),
         });
         let service = Service {
             router: http::router(site),
@@ -202,13 +207,13 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
     let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));
     SocketIo::builder(settings)
         .namespace("/", door)
-        .allow_request(move |parts, _| match refusing.origins.judge(&parts.headers) {
+        .allow_request(move |parts, peer| match refusing.origins.judge(&parts.headers) {
             Provenance::Trusted => Ok(()),
             // Without an Origin it is no page's script; without its cookies and outside `open` it is nobody's word.
             Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
             Provenance::CrossSite | Provenance::Foreign => {
                 let why = refusing.origins.explain(&parts.headers);
-                notice::foreign("a socket", &why);
+                notice::foreign("a socket", &why, client_address(&parts.headers, peer, &refusing.proxies));
                 metrics::refused(Code::Forbidden.as_str());
                 Err(Refusal::forbidden(why))
             }

@@ -219,16 +219,51 @@ pub enum Command {
     WhoAmI,
 }
 
+/// What a command counts against. There is none without: this is where a new one says how often it may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// As much as somebody asks for: counted by `LIMIT_READS`, charged by what it was answered, a few at a time, and after what is
+    /// more urgent.
+    Read,
+    /// One small look: counted by `LIMIT_READS`.
+    Look,
+    /// One small write: counted with the other writes of its user.
+    Write,
+    /// A write that everybody is told of: counted as one, and by a limit on these.
+    Change,
+    /// By limits that its use case asks itself.
+    Own,
+    /// Nothing: it needs the server key.
+    Service,
+    /// Nothing: no client asks for it, or no more than once.
+    Internal,
+}
+
 impl Command {
-    /// Whether it writes a little to the store and has no limit of its own: together these have one, so that nobody can keep
-    /// its one writer busy by themselves. (What reads much has bounds of its own: a catch-up is held to one at a time by its
-    /// socket, a search by the handler.)
+    /// What it counts against.
     #[must_use]
-    pub fn is_a_small_write(&self) -> bool {
-        matches!(
-            self,
-            Self::SetStatus(_) | Self::SetActivity(_) | Self::MarkRead { .. } | Self::OpenConversation(_) | Self::UpdateAccount { .. }
-        )
+    pub fn budget(&self) -> Budget {
+        match self {
+            Self::Watch(_)
+            | Self::Sync { .. }
+            | Self::ListOnline { .. }
+            | Self::ListConversations { .. }
+            | Self::History { .. }
+            | Self::ListUsers { .. } => Budget::Read,
+            Self::Activity { .. } | Self::Unwatch(_) | Self::View(_) | Self::Unview(_) | Self::WhoAmI => Budget::Look,
+            Self::MarkRead { .. } | Self::OpenConversation(_) | Self::UpdateAccount { .. } | Self::LogoutAll => Budget::Write,
+            Self::SetStatus(_) | Self::SetActivity(_) => Budget::Change,
+            // The socket, the user, the account or the address.
+            Self::Join { .. }
+            | Self::Send { .. }
+            | Self::Typing { .. }
+            | Self::Register { .. }
+            | Self::Login { .. }
+            | Self::ChangePassword { .. } => Budget::Own,
+            Self::PutConversation { .. } | Self::PutProfile(_) => Budget::Service,
+            // A session ends once.
+            Self::Resume | Self::Leave { .. } | Self::SignOut | Self::Logout => Budget::Internal,
+        }
     }
 }
 
@@ -250,8 +285,13 @@ pub enum Reply {
     },
     /// The manual status in force.
     Status(Chosen),
-    /// The states of the users watched, with when those who are out were last seen.
-    Watching(Vec<(Seen, Option<Timestamp>)>),
+    /// The states of the users watched.
+    Watching {
+        /// With when those who are out were last seen.
+        users: Vec<(Seen, Option<Timestamp>)>,
+        /// Those in, whose states would make the answer too long: they follow as changes.
+        later: Vec<UserId>,
+    },
     /// Sent.
     Sent {
         /// The entry in the log.

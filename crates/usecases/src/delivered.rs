@@ -2,6 +2,7 @@
 
 use crate::handler::Handler;
 use crate::ports::Marked;
+use crate::throttle::{self, Due};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
@@ -79,7 +80,10 @@ impl Handler {
         loop {
             tokio::select! {
                 _ = half_second.tick() => self.expire_typing(),
-                _ = minute.tick() => self.forget_idle(),
+                _ = minute.tick() => {
+                    self.forget_idle();
+                    throttle::report();
+                }
             }
         }
     }
@@ -101,7 +105,9 @@ impl Handler {
             return;
         }
         if let Err(refusal) = self.store(self.ports.directory.seen(seen.clone())).await {
-            tracing::warn!(code = refusal.code.as_str(), "last-seen times could not be written; trying again");
+            if let Some(Due { left_out }) = throttle::due("last seen", refusal.code.as_str(), None) {
+                tracing::warn!(code = refusal.code.as_str(), left_out, "last-seen times could not be written; trying again");
+            }
             return;
         }
         // Noted until it is written, so that whoever asks meanwhile is not told an older time, or none.
@@ -123,7 +129,9 @@ impl Handler {
                 Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
                 Err(refusal) => {
                     // Best effort: the next delivery moves the marks past what is lost here.
-                    tracing::warn!(code = refusal.code.as_str(), "delivered marks could not be written");
+                    if let Some(Due { left_out }) = throttle::due("marks", refusal.code.as_str(), None) {
+                        tracing::warn!(code = refusal.code.as_str(), left_out, "delivered marks could not be written");
+                    }
                     return;
                 }
             }

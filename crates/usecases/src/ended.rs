@@ -4,6 +4,7 @@
 //! answered `unavailable` and not with success.
 
 use crate::handler::Handler;
+use crate::throttle::{self, Due};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
 use parking_lot::Mutex;
@@ -39,7 +40,12 @@ impl EndedSessions {
             digests.insert(Arc::clone(digest));
             self.wake.notify_one();
         } else {
-            tracing::error!("too many sessions ended while the store takes no writes; one stays valid until it can be written");
+            if let Some(Due { left_out }) = throttle::due("ended", "", None) {
+                tracing::error!(
+                    left_out,
+                    "too many sessions ended while the store takes no writes; one stays valid until it can be written"
+                );
+            }
         }
     }
 }

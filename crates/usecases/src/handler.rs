@@ -1,12 +1,16 @@
 //! The door itself.
 
-use crate::command::{Caller, Command, Reply, Who};
+use crate::budget::ReadBudget;
+use crate::command::{Budget, Caller, Command, Reply, Who};
 use crate::delivered::Delivered;
 use crate::ended::EndedSessions;
+use crate::flow::{Flow, Urgency};
 use crate::limits::{Limits, Quotas};
 use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, ProfileSource, Stored};
 use crate::refusal::{Code, Refusal};
+use crate::throttle::{self, Due};
 use crate::typing::TypingTable;
+use crate::weight;
 use lamplight_domain::identity::{Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
@@ -26,6 +30,9 @@ const INTRODUCED_AT_MOST: usize = 10_000;
 /// In how many shares the users take turns. More than one commit takes, so that in a storm of joins commits are full though each
 /// share waits for its own.
 const TURNS: usize = 1024;
+
+/// How long whoever is refused too often waits for each refusal.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the use cases stand on.
 #[derive(Clone)]
@@ -109,6 +116,7 @@ pub struct Handler {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
+    budget: ReadBudget,
     pub(crate) typing: TypingTable,
     pub(crate) delivered: Delivered,
     pub(crate) ended: EndedSessions,
@@ -125,6 +133,7 @@ impl Handler {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         Self {
             limits: Limits::new(settings.quotas, &ports.clock),
+            budget: ReadBudget::new(settings.quotas.reads, &ports.clock),
             typing: TypingTable::default(),
             delivered: Delivered::default(),
             ended: EndedSessions::default(),
@@ -156,11 +165,31 @@ impl Handler {
     /// # Errors
     /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is unknown.
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
-        if command.is_a_small_write()
-            && let Ok(user) = caller.user()
-        {
-            self.limits.write(user)?;
+        let budget = command.budget();
+        self.limits.admit(budget, caller)?;
+        let user = caller.user().ok().cloned();
+        if budget == Budget::Read {
+            return Box::pin(self.read(caller, user, command)).await;
         }
+        Flow::from(caller.address, user, Urgency::First).run(self.dispatch(caller, command)).await
+    }
+
+    /// Reads as much as the caller's budget has left, when it is their turn.
+    async fn read(&self, caller: &Caller, user: Option<UserId>, command: Command) -> Result<Reply, Refusal> {
+        let admit =
+            self.budget.admit(user.as_ref().filter(|_| caller.who != Who::Host), caller.address.filter(|_| caller.who != Who::Host));
+        let Ok(admitted) = tokio::time::timeout(STORE_DEADLINE, admit).await else {
+            return Err(Refusal::rate_limited("Your other requests take too long. Wait a moment.", Duration::from_secs(1)));
+        };
+        let mut admitted = admitted?;
+        let reply = Flow::from(caller.address, user, Urgency::Bulk).run(self.dispatch(caller, command)).await;
+        if let Ok(reply) = &reply {
+            admitted.costs(weight::reply(reply));
+        }
+        reply
+    }
+
+    async fn dispatch(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         match command {
             Command::Join { user, mode, name, avatar_url } => self.join(caller, user, mode, name, avatar_url).await,
             Command::Activity { active } => self.activity(caller, active).await,
@@ -234,15 +263,36 @@ impl Handler {
         self.limits.refused_token(address)
     }
 
+    /// Counts a refusal, of a user's or of an address' where there is no user. Whoever goes on and on being refused is to be answered
+    /// more slowly: how much more.
+    #[must_use]
+    pub fn pause_after_refusal(&self, user: Option<&UserId>, address: IpAddr) -> Option<Duration> {
+        self.limits.refused(user, address).err().map(|_| REFUSED_PAUSE)
+    }
+
+    /// Counts a request of an address, whatever it asks for and whoever it is from.
+    ///
+    /// # Errors
+    /// `rate_limited` when the address has had too many.
+    pub fn request(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.limits.request(address)
+    }
+
     /// Forgets limiters' keys that are no longer needed. Call it now and then.
     pub fn forget_idle(&self) {
         self.limits.forget_idle();
+        self.budget.forget_idle();
     }
 
     /// What is held for those who are doing something, which must come back to nothing.
     #[must_use]
     pub fn held(&self) -> Held {
-        Held { limits: self.limits.len(), typing: self.typing.len(), marks: self.delivered.len(), ended: self.ended.len() }
+        Held {
+            limits: self.limits.len() + self.budget.len(),
+            typing: self.typing.len(),
+            marks: self.delivered.len(),
+            ended: self.ended.len(),
+        }
     }
 
     /// Lets a user's devices do one after the other what reads or writes the store and then tells the roster: the two must end
@@ -268,7 +318,9 @@ impl Handler {
     }
 
     fn late() -> Refusal {
-        tracing::warn!("the store did not answer within {STORE_DEADLINE:?}");
+        if let Some(Due { left_out }) = throttle::due("store late", "", None) {
+            tracing::warn!(left_out, "the store did not answer within {STORE_DEADLINE:?}");
+        }
         Refusal::unavailable()
     }
 

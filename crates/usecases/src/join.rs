@@ -33,6 +33,8 @@ impl Handler {
         }
         let session = caller.session.clone().ok_or_else(|| Refusal::invalid("Only a socket can announce a user."))?;
         self.limits.join(&session)?;
+        // Another socket is another allowance of joins, and each costs a list.
+        self.limits.read(&user)?;
 
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());

@@ -4,12 +4,16 @@
 //! One command, one file. A wire only proves who is calling; whether they may is decided here.
 
 pub mod command;
+pub mod flow;
 pub mod handler;
 pub mod limits;
 pub mod ports;
 pub mod refusal;
+pub mod throttle;
+pub mod weight;
 
 mod accounts;
+mod budget;
 mod delivered;
 mod ended;
 mod history;
@@ -25,7 +29,6 @@ mod sync;
 mod typing;
 mod view_conversation;
 mod watch;
-mod weight;
 
 pub use command::{Caller, Command, Reply};
 pub use handler::{Handler, Ports, Settings};

@@ -1,5 +1,6 @@
 //! How often is too often: one keyed limiter for each kind of request.
 
+use crate::command::{Budget, Caller, Who};
 use crate::ports::Clock;
 use crate::refusal::Refusal;
 use governor::clock::{Clock as GovernorClock, Reference};
@@ -136,11 +137,13 @@ pub struct Quotas {
     pub logins: u32,
     /// Conversations that a user may make, a minute.
     pub conversations: u32,
+    /// Reads a second, by user; by address where there is no user. What they may cost together follows it.
+    pub reads: u32,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { sends: 20, typing: 5, joins: 10, logins: 10, conversations: 20 }
+        Self { sends: 20, typing: 5, joins: 10, logins: 10, conversations: 20, reads: 100 }
     }
 }
 
@@ -152,6 +155,16 @@ const SENDS_PER_SEARCH: u32 = 2;
 
 /// How often a minute what is told of a user to everyone may change: their name and picture.
 const PROFILES_A_MINUTE: u32 = 5;
+/// Statuses and activities, of which everybody is told: this many in [`CHANGES_IN`].
+const CHANGES: u32 = 20;
+/// The time for these.
+const CHANGES_IN: Duration = Duration::from_secs(10);
+
+/// Reads that a user may make for each refusal a second that they are given at once.
+const READS_PER_REFUSAL: u32 = 5;
+
+/// Requests that an address may make for each read that a user may: there may be many users behind it.
+const REQUESTS_PER_READ: u32 = 20;
 
 /// Every limiter.
 pub(crate) struct Limits {
@@ -167,6 +180,13 @@ pub(crate) struct Limits {
     profiles: Limit<UserId>,
     writes: Limit<UserId>,
     searches: Limit<UserId>,
+    reads: Limit<UserId>,
+    /// Of whoever is nobody's.
+    nameless_reads: Limit<IpAddr>,
+    changes: Limit<UserId>,
+    refusals: Limit<UserId>,
+    address_refusals: Limit<IpAddr>,
+    requests: Limit<IpAddr>,
 }
 
 impl Limits {
@@ -176,6 +196,12 @@ impl Limits {
         Self {
             writes: Limit::new("You are changing things too fast.", quotas.sends.saturating_mul(WRITES_PER_SEND), second, clock),
             searches: Limit::new("You are searching too fast. Wait a moment.", quotas.sends.div_ceil(SENDS_PER_SEARCH), second, clock),
+            reads: Limit::new("You are reading too fast.", quotas.reads, second, clock),
+            nameless_reads: Limit::new("Too many reads from your address.", quotas.reads, second, clock),
+            changes: Limit::new("You are changing your status too fast.", if quotas.sends == 0 { 0 } else { CHANGES }, CHANGES_IN, clock),
+            refusals: Limit::new("", quotas.reads.div_ceil(READS_PER_REFUSAL), second, clock),
+            address_refusals: Limit::new("", quotas.reads, second, clock),
+            requests: Limit::new("Too many requests from your address.", quotas.reads.saturating_mul(REQUESTS_PER_READ), second, clock),
             sends: Limit::new("You are sending too fast.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
@@ -193,8 +219,35 @@ impl Limits {
         self.sends.check(user)
     }
 
-    pub(crate) fn write(&self, user: &UserId) -> Result<(), Refusal> {
-        self.writes.check(user)
+    /// Asks the limits that a command counts against.
+    pub(crate) fn admit(&self, budget: Budget, caller: &Caller) -> Result<(), Refusal> {
+        match budget {
+            Budget::Own | Budget::Service | Budget::Internal => Ok(()),
+            _ if caller.who == Who::Host => Ok(()),
+            Budget::Read | Budget::Look => match (caller.user(), caller.address) {
+                (Ok(user), _) => self.read(user),
+                (Err(_), Some(address)) => self.nameless_reads.check(&network_of(address)),
+                (Err(_), None) => Ok(()),
+            },
+            // Whoever is nobody is refused for that.
+            Budget::Write => caller.user().map_or(Ok(()), |user| self.writes.check(user)),
+            Budget::Change => caller.user().map_or(Ok(()), |user| self.writes.check(user).and_then(|()| self.changes.check(user))),
+        }
+    }
+
+    pub(crate) fn read(&self, user: &UserId) -> Result<(), Refusal> {
+        self.reads.check(user)
+    }
+
+    pub(crate) fn refused(&self, user: Option<&UserId>, address: IpAddr) -> Result<(), Refusal> {
+        match user {
+            Some(user) => self.refusals.check(user),
+            None => self.address_refusals.check(&network_of(address)),
+        }
+    }
+
+    pub(crate) fn request(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.requests.check(&network_of(address))
     }
 
     pub(crate) fn search(&self, user: &UserId) -> Result<(), Refusal> {
@@ -258,13 +311,22 @@ impl Limits {
         self.tokens.forget_idle();
         self.writes.forget_idle();
         self.searches.forget_idle();
+        self.reads.forget_idle();
+        self.nameless_reads.forget_idle();
+        self.changes.forget_idle();
+        self.refusals.forget_idle();
+        self.address_refusals.forget_idle();
+        self.requests.forget_idle();
     }
 
     /// How many keys are held.
     pub(crate) fn len(&self) -> usize {
         let by_name = self.sends.len() + self.typing.len() + self.writes.len() + self.joins.len() + self.accounts.len();
         let by_network = self.networks.len() + self.sites.len() + self.tokens.counts.lock().len();
-        by_name + by_network + self.searches.len() + self.strangers.len() + self.conversations.len() + self.profiles.len()
+        let reads = self.reads.len() + self.nameless_reads.len() + self.requests.len();
+        let refusals = self.refusals.len() + self.address_refusals.len();
+        let by_user = self.searches.len() + self.conversations.len() + self.profiles.len() + self.changes.len();
+        by_name + by_network + by_user + reads + refusals + self.strangers.len()
     }
 }
 

@@ -3,7 +3,11 @@
 use crate::command::{Caller, Reply, Who};
 use crate::handler::{Handler, Identity};
 use crate::refusal::Refusal;
+use crate::weight;
 use lamplight_domain::identity::UserId;
+
+/// The most entries of one answer: as many as the shortest that there are.
+const MOST: usize = weight::ANSWER_BYTES / 150;
 
 impl Handler {
     /// In `open` anyone may ask; elsewhere a user or the host application.
@@ -32,11 +36,14 @@ impl Handler {
             Some(cursor) => u64::from_str_radix(cursor, 36).map_err(|_| Refusal::invalid("The cursor is not one of ours."))?,
             None => 0,
         };
+        // More than this fit into no answer, and a roster without a limit may hold many more.
+        let limit = limit.min(MOST);
         // One more tells whether there is a next page, and another makes up for the one left out.
         let mut users = self.store(self.ports.presence.list(after, limit + 2)).await?;
         users.retain(|shown| exclude.as_ref() != Some(&shown.profile.id));
-        let next = (users.len() > limit).then(|| base36(users[limit - 1].since));
-        users.truncate(limit);
+        let kept = users.len().min(limit).min(weight::fitting(&users, weight::ANSWER_BYTES, |shown| weight::presence(shown)));
+        let next = (users.len() > kept).then(|| base36(users[kept - 1].since));
+        users.truncate(kept);
         Ok(Reply::Online { users, count, next, degraded })
     }
 }

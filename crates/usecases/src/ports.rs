@@ -173,6 +173,9 @@ pub struct Marked {
 }
 
 /// Conversations and their logs. The truth of Lamplight.
+///
+/// Lists and pages, here and in the [`Directory`], are bounded in bytes besides their `limit`: of what would be longer than
+/// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES) the part that is nearest is answered, at least one, and that there is more.
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
     /// Appends a message. Its place among this process' other appends is settled when this is *called*, not when the

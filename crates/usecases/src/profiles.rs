@@ -1,6 +1,7 @@
 //! Profiles: the directory, and writing to it.
 
 use crate::command::{Caller, Reply};
+use crate::flow::Flow;
 use crate::handler::Handler;
 use crate::ports::{Page, Person, ProfileSource, StoreError, Stored};
 use crate::refusal::Refusal;
@@ -91,10 +92,10 @@ impl Handler {
     async fn search(&self, query: String, cursor: Option<String>, limit: usize) -> Stored<Page<Profile>> {
         let directory = Arc::clone(&self.ports.directory);
         let turn = Arc::clone(&self.searching).acquire_owned().await;
-        let search = tokio::spawn(async move {
+        let search = tokio::spawn(Flow::current().run(async move {
             let _turn = turn;
             directory.search(&query, cursor.as_deref(), limit).await
-        });
+        }));
         search.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a search was given up: {error}"))))
     }
 

@@ -1,6 +1,7 @@
 //! What a caller is told when something is not done.
 
 use crate::ports::{HashError, StoreError};
+use crate::throttle::{self, Due};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -157,11 +158,15 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(cause) => {
-                tracing::warn!(%cause, "store unavailable");
+                if let Some(Due { left_out }) = throttle::due("store unavailable", &cause, None) {
+                    tracing::warn!(%cause, left_out, "store unavailable");
+                }
                 Self::unavailable()
             }
             StoreError::Internal(cause) => {
-                tracing::error!(%cause, "store fault");
+                if let Some(Due { left_out }) = throttle::due("store fault", &cause, None) {
+                    tracing::error!(%cause, left_out, "store fault");
+                }
                 Self::new(Code::Internal, "Something went wrong on the server.")
             }
             StoreError::BadCursor => Self::new(Code::Invalid, "The cursor is not one that an earlier page gave."),

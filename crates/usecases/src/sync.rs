@@ -19,6 +19,8 @@ pub(crate) const SYNC_ENTRIES: usize = 200;
 pub(crate) const SYNC_BYTES: usize = 400_000;
 /// Of these, what conversations that were not named have for themselves. They also get what the others leave.
 const ADDED_BYTES: usize = SYNC_BYTES / 4;
+/// The most bytes of names that are no ids.
+const REFUSED_BYTES: usize = 100_000;
 /// The most conversations answered that were not named.
 pub(crate) const SYNC_ADDED: usize = 100;
 
@@ -59,6 +61,10 @@ impl Handler {
         let user = caller.user()?;
         if have.len() + refused.len() > SYNC_CONVERSATIONS {
             return Err(Refusal::new(Code::TooLong, "At most 100 conversations can be asked for at once."));
+        }
+        // What is refused is answered as it was named, which an id does in little.
+        if refused.iter().map(|(named, _)| named.len()).sum::<usize>() > REFUSED_BYTES {
+            return Err(Refusal::new(Code::TooLong, "The names of the conversations asked for are too long for ids."));
         }
         let known: Vec<ConversationId> = have.iter().map(|have| have.conversation.clone()).collect();
         let mut room = Room::new(SYNC_BYTES - ADDED_BYTES);

@@ -4,7 +4,9 @@ use crate::command::{Caller, Reply};
 use crate::handler::Handler;
 use crate::ports::Seen;
 use crate::refusal::{Code, Refusal};
+use crate::weight;
 use lamplight_domain::identity::UserId;
+use lamplight_domain::time::Timestamp;
 use std::collections::HashSet;
 
 impl Handler {
@@ -31,11 +33,15 @@ impl Handler {
             (Some(stored), Some(noted)) => Some(stored.advance_to(noted)),
             (stored, noted) => stored.or(noted),
         });
-        let answer = seen.into_iter().map(|seen: Seen| {
-            let last_seen_at = if seen.shown.is_none() { last_seen.next().flatten() } else { None };
-            (seen, last_seen_at)
-        });
-        Ok(Reply::Watching(answer.collect()))
+        let answer: Vec<_> = seen
+            .into_iter()
+            .map(|seen: Seen| {
+                let last_seen_at = if seen.shown.is_none() { last_seen.next().flatten() } else { None };
+                (seen, last_seen_at)
+            })
+            .collect();
+        let (users, later) = within(answer);
+        Ok(Reply::Watching { users, later })
     }
 
     pub(crate) fn unwatch(&self, caller: &Caller, users: &[UserId]) -> Result<Reply, Refusal> {
@@ -43,4 +49,21 @@ impl Handler {
         self.ports.audience.unwatch(session, users);
         Ok(Reply::Done)
     }
+}
+
+/// What the answer has room for. Whoever is out takes little and is always in it; of whoever is in there can be much to say.
+fn within(answer: Vec<(Seen, Option<Timestamp>)>) -> (Vec<(Seen, Option<Timestamp>)>, Vec<UserId>) {
+    let mut left = weight::ANSWER_BYTES
+        .saturating_sub(answer.iter().filter(|(seen, _)| seen.shown.is_none()).map(|(seen, _)| weight::seen(seen)).sum());
+    let (mut users, mut later) = (Vec::with_capacity(answer.len()), Vec::new());
+    for (seen, last_seen_at) in answer {
+        let weight = if seen.shown.is_some() { weight::seen(&seen) } else { 0 };
+        if weight > left {
+            later.push(seen.user);
+        } else {
+            left -= weight;
+            users.push((seen, last_seen_at));
+        }
+    }
+    (users, later)
 }

@@ -1,9 +1,17 @@
 //! About how many bytes an answer has on the wire, so that a long one can be bounded before it is written. A little too much
 //! where it is not exact: what is bounded by it is bounded.
 
+use crate::budget::ROW;
+use crate::command::Reply;
+use crate::ports::{Seen, SyncPage};
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::message::Message;
+use lamplight_domain::presence::{Change, Presence};
+
+/// The most bytes of one answer as it travels, but for a single thing that is larger by itself. What is past it is told by `hasMore`, a
+/// cursor, or changes that follow.
+pub const ANSWER_BYTES: usize = 1_000_000;
 
 /// An entry without its content and ids: the names of its fields, its kind, its `seq`, its time. With ids of the usual length
 /// that is about 350.
@@ -14,10 +22,20 @@ const RECEIPT: usize = 75;
 const MEMBER: usize = 45;
 /// A conversation in a list without its members and its last entry.
 const CONVERSATION: usize = 165;
+/// Someone in a roster without their texts.
+const PRESENCE: usize = 130;
+/// One of their activities without its texts.
+const ACTIVITY: usize = 40;
+/// Someone who is out without their id.
+const ABSENCE: usize = 110;
+/// What makes it a change.
+const CHANGE: usize = 20;
 /// What is answered of a conversation besides entries and receipts.
 const PAGE: usize = 135;
 
-pub(crate) fn entry(entry: &Message) -> usize {
+/// An entry of a log.
+#[must_use]
+pub fn entry(entry: &Message) -> usize {
     let client_message_id = entry.client_message_id.as_deref().map_or(0, text);
     ENTRY
         + text(entry.id.as_str())
@@ -36,13 +54,79 @@ pub(crate) fn bare_page(conversation: &ConversationId) -> usize {
     PAGE + text(conversation.as_str())
 }
 
-pub(crate) fn conversation(conversation: &Conversation) -> usize {
+/// A conversation in a list.
+#[must_use]
+pub fn conversation(conversation: &Conversation) -> usize {
     let members: usize = conversation.members.iter().map(member).sum();
     CONVERSATION + text(conversation.id.as_str()) + members + conversation.last_message.as_ref().map_or(0, entry)
 }
 
-fn member(profile: &Profile) -> usize {
+/// A person in a list.
+#[must_use]
+pub fn member(profile: &Profile) -> usize {
     MEMBER + text(profile.id.as_str()) + text(&profile.name) + profile.avatar_url.as_deref().map_or(0, text)
+}
+
+/// Someone who is in.
+#[must_use]
+pub fn presence(shown: &Presence) -> usize {
+    let activity = |activity: &lamplight_domain::presence::Activity| {
+        let conversation = activity.conversation.as_ref().map_or(0, |conversation| text(conversation.as_str()));
+        ACTIVITY + text(&activity.kind) + activity.label.as_deref().map_or(0, text) + conversation
+    };
+    let activities: usize = shown.activities.iter().map(activity).sum();
+    PRESENCE + text(shown.profile.id.as_str()) + member(&shown.profile) + shown.text.as_deref().map_or(0, text) + activities
+}
+
+/// Someone who is watched.
+#[must_use]
+pub fn seen(seen: &Seen) -> usize {
+    seen.shown.as_deref().map_or_else(|| ABSENCE + text(seen.user.as_str()), presence)
+}
+
+/// A change of someone's presence.
+#[must_use]
+pub fn change(change: &Change) -> usize {
+    match change {
+        Change::Online(shown) | Change::Updated(shown) => CHANGE + presence(shown),
+        Change::Offline(absence) => CHANGE + ABSENCE + text(absence.user.as_str()),
+    }
+}
+
+/// As many of these as fit into `bytes`, and one in any case.
+pub fn fitting<T>(items: impl IntoIterator<Item = T>, bytes: usize, weight: impl Fn(&T) -> usize) -> usize {
+    let mut total = 0;
+    let fits = |item: &T| {
+        total += weight(item);
+        total <= bytes
+    };
+    items.into_iter().take_while(fits).count().max(1)
+}
+
+/// What an answer costs: its bytes, and for each thing in it that was looked up [`ROW`].
+pub(crate) fn reply(reply: &Reply) -> usize {
+    fn of<T>(items: &[T], weight: impl Fn(&T) -> usize) -> usize {
+        items.iter().map(|item| ROW + weight(item)).sum()
+    }
+    let page = |page: &SyncPage| ROW + PAGE + of(&page.entries, entry) + receipts(&page.receipts);
+    ROW + match reply {
+        Reply::Watching { users, later } => of(users, |(one, _)| seen(one)) + of(later, |user| ABSENCE + text(user.as_str())),
+        Reply::Synced { conversations, added, .. } => of(conversations, |(_, one)| one.as_ref().map_or(0, page)) + of(added, conversation),
+        Reply::Online { users, .. } => of(users, |shown| presence(shown)),
+        Reply::Conversations(page) => page.items.iter().map(|one| ROW * (1 + one.members.len()) + conversation(one)).sum(),
+        Reply::Conversation { conversation: one, .. } => conversation(one),
+        Reply::History(history) => of(&history.entries, entry),
+        Reply::Users(page) => of(&page.items, member),
+        Reply::Sent { message, .. } => entry(message),
+        Reply::Done
+        | Reply::Joined { .. }
+        | Reply::Status(_)
+        | Reply::Read { .. }
+        | Reply::OnlineCount { .. }
+        | Reply::Put
+        | Reply::User(_)
+        | Reply::SignedIn { .. } => 0,
+    }
 }
 
 /// A text as JSON has it: quotes, backslashes and the usual control characters are two bytes, the others six.

@@ -151,7 +151,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             success(Joined { user: user.into(), session_id: session.as_str(), roster: shape::mode(*mode), status: chosen.into(), store })
         }
         Reply::Status(chosen) => success(Status { status: chosen.into() }),
-        Reply::Watching(seen) => success(Watching {
+        Reply::Watching { users: seen, .. } => success(Watching {
             users: seen
                 .iter()
                 .map(|(seen, last_seen)| match &seen.shown {

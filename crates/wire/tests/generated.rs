@@ -142,10 +142,13 @@ fn frames() -> Value {
         ("set_status", Reply::Status(chosen)),
         (
             "watch_presence",
-            Reply::Watching(vec![
-                (Seen { user: UserId::trusted("42"), shown: Some(presence(EPOCH + 2)), version: EPOCH + 2 }, None),
-                (Seen { user: UserId::trusted("9"), shown: None, version: EPOCH + 4 }, Some(AT)),
-            ]),
+            Reply::Watching {
+                users: vec![
+                    (Seen { user: UserId::trusted("42"), shown: Some(presence(EPOCH + 2)), version: EPOCH + 2 }, None),
+                    (Seen { user: UserId::trusted("9"), shown: None, version: EPOCH + 4 }, Some(AT)),
+                ],
+                later: vec![],
+            },
         ),
         ("send_private_message", Reply::Sent { message: Arc::new(message(2)), duplicate: false, temp_id: Some("temp-1".into()) }),
         ("mark_read", Reply::Read { conversation: c1.clone(), read_seq: 2 }),

@@ -134,6 +134,7 @@ export const OPEN = {
   LIMIT_SENDS: "0",
   LIMIT_TYPING: "0",
   LIMIT_JOINS: "0",
+  LIMIT_READS: "0",
 }
 
 /** With accounts. */

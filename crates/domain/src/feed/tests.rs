@@ -244,7 +244,7 @@ impl World {
         if self.feed.pending.is_empty() && self.feed.pending_watched.is_empty() {
             self.waiting_since = None;
             if let Some(since) = waiting {
-                assert!(self.now.since(since) <= GATHER, "gathered for {:?}", self.now.since(since));
+                assert!(self.now.since(since) <= GATHER_AT_MOST, "gathered for {:?}", self.now.since(since));
             }
         }
         assert!(due || deliveries.is_empty(), "sent what was not due");

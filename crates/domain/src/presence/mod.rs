@@ -79,6 +79,15 @@ pub struct Activity {
     pub conversation: Option<ConversationId>,
 }
 
+impl Activity {
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let conversation = self.conversation.as_ref().map_or(0, |conversation| conversation.as_str().len());
+        self.kind.len() + self.label.as_deref().map_or(0, str::len) + conversation
+    }
+}
+
 /// Someone who is in, as everyone may see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {

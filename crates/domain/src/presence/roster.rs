@@ -17,11 +17,19 @@ pub struct Rules {
     pub time_to_live: Duration,
     /// After how long without activity on any device someone is away by themselves.
     pub away_after: Duration,
+    /// Whoever looks different more often than this is shown as they look once in this while, after a few times at once. Coming and
+    /// going is always told. Zero for no such limit.
+    pub update_every: Duration,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(5), time_to_live: Duration::from_secs(3_600), away_after: Duration::from_secs(300) }
+        Self {
+            grace: Duration::from_secs(5),
+            time_to_live: Duration::from_secs(3_600),
+            away_after: Duration::from_secs(300),
+            update_every: Duration::from_secs(5),
+        }
     }
 }
 
@@ -259,6 +267,7 @@ impl Roster {
         user.pass_time(now, self.rules, |session| {
             sessions.remove(session);
         });
+        user.withheld = None;
         let change = match user.look(now, self.rules) {
             Look::AsBefore => None,
             Look::In { status, activities } => {
@@ -269,13 +278,14 @@ impl Roster {
                         && shown.activities == activities
                         && shown.profile == user.profile
                 });
-                if same {
+                let came = before.map(|shown| shown.since);
+                if same || (came.is_some() && !user.may_update(now, self.rules)) {
                     None
                 } else {
                     self.version = next_version(self.version, now.wall);
-                    let since = before.map_or(self.arrival + 1, |shown| shown.since);
+                    let since = came.unwrap_or(self.arrival + 1);
                     self.arrival = self.arrival.max(since);
-                    let is_new = before.is_none();
+                    let is_new = came.is_none();
                     let presence = Arc::new(Presence {
                         profile: user.profile.clone(),
                         status,

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 /// The most activities that are shown of one user, so that nobody can make everyone's list long.
 const MAX_ACTIVITIES: usize = 16;
+/// The most bytes of what they are doing that are shown of one user, over all devices.
+const MAX_ACTIVITY_BYTES: usize = 2_048;
+/// How often at once somebody may look different before [`Rules::update_every`] holds them to its pace.
+const UPDATES_AT_ONCE: u32 = 5;
 /// A status with an `until` follows the wall clock, which may jump, so its user is looked at this often.
 const UNTIL_LOOK: u64 = 30_000;
 
@@ -70,6 +74,10 @@ pub(super) struct User {
     pub(super) last_end: Option<(OfflineReason, Timestamp)>,
     /// They have gone invisible and are still shown, exactly as long as someone who closed everything at that moment.
     pub(super) hiding: Option<Leave>,
+    /// When their updates so far are worn off, by [`Rules::update_every`] for each.
+    pub(super) worn_off: Moment,
+    /// They look different from what is shown, and will be shown so then.
+    pub(super) withheld: Option<Moment>,
     /// When this user has to be looked at again, if a tick is due.
     pub(super) wake: Option<Moment>,
 }
@@ -105,6 +113,8 @@ impl User {
             last_active_wall: now.wall,
             last_end: None,
             hiding: None,
+            worn_off: Moment(0),
+            withheld: None,
             wake: None,
         }
     }
@@ -194,13 +204,27 @@ impl User {
                 if at_a_device { Status::Online } else { Status::Away }
             }
         };
-        let mut activities = Vec::new();
+        let (mut activities, mut bytes) = (Vec::new(), 0);
         for one in counting().filter_map(|held| held.activity.as_ref()) {
-            if activities.len() < MAX_ACTIVITIES && !activities.contains(one) {
+            let size = one.bytes();
+            if activities.len() < MAX_ACTIVITIES && bytes + size <= MAX_ACTIVITY_BYTES && !activities.contains(one) {
+                bytes += size;
                 activities.push(one.clone());
             }
         }
         Look::In { status, activities }
+    }
+
+    /// Whether a new look may be told now, and takes note of it: of one that is told, or of when it will be.
+    pub(super) fn may_update(&mut self, now: Now, rules: Rules) -> bool {
+        let earliest = Moment(self.worn_off.0.saturating_sub((rules.update_every * (UPDATES_AT_ONCE - 1)).as_millis() as u64));
+        if earliest > now.moment {
+            // A tick comes after the moment that it was asked for.
+            self.withheld = Some(Moment(earliest.0 - 1));
+            return false;
+        }
+        self.worn_off = self.worn_off.max(now.moment).plus(rules.update_every);
+        true
     }
 
     /// Whether there is nothing left to hold.
@@ -228,6 +252,7 @@ impl User {
                 Some(if can_be_away && !held.idle && away >= now.moment { end.min(away) } else { end })
             })
             .chain(until)
+            .chain(self.withheld)
             .chain(self.hiding.map(|leave| leave.at))
             .min()
     }

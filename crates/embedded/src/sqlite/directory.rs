@@ -12,6 +12,7 @@ use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, Marked, Page, Person, ProfileSource, StoreError, Stored};
+use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 #[async_trait]
@@ -216,8 +217,9 @@ fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usiz
         Ok((profile, key))
     })?;
     let mut found = found.collect::<rusqlite::Result<Vec<(Profile, PersonKey)>>>()?;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
+    let kept = found.len().min(limit).min(weight::fitting(&found, ANSWER_BYTES, |(profile, _)| weight::member(profile)));
+    let has_more = found.len() > kept;
+    found.truncate(kept);
     let next = found.last().filter(|_| has_more).map(|(_, key)| key.write());
     Ok(Page { items: found.into_iter().map(|(profile, _)| profile).collect(), next })
 }

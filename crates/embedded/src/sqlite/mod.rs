@@ -8,6 +8,7 @@ mod conversations;
 mod copies;
 mod directory;
 mod error;
+mod fair;
 mod health;
 mod keeper;
 mod keys;
@@ -68,7 +69,7 @@ impl SqliteOptions {
     /// The usual options for a file.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 2, queue: 4_096, max_pages: None }
+        Self { path: path.into(), readers: 3, queue: 4_096, max_pages: None }
     }
 }
 

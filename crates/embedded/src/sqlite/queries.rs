@@ -8,6 +8,7 @@ use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Have, History, Page, Range, Sides, SyncPage};
+use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
 
@@ -35,6 +36,27 @@ pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
     })
 }
 
+/// What an answer may still hold. The first thing goes into it in any case.
+struct Room {
+    left: usize,
+    is_untouched: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { left: ANSWER_BYTES, is_untouched: true }
+    }
+}
+
+impl Room {
+    fn takes(&mut self, weight: usize) -> bool {
+        let takes = weight <= self.left || self.is_untouched;
+        self.left = self.left.saturating_sub(weight);
+        self.is_untouched = false;
+        takes
+    }
+}
+
 /// A conversation as far as a caller's membership reaches.
 struct Seat {
     row: i64,
@@ -57,7 +79,7 @@ fn seat(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> ru
 const OLDER: &str = entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
 const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
 
-/// At most `limit` entries beyond `edge`, the nearest first, and whether there are more.
+/// At most `limit` entries beyond `edge` and no more than an answer holds, the nearest first, and whether there are more.
 fn beyond(
     conn: &Connection,
     sql: &'static str,
@@ -69,10 +91,16 @@ fn beyond(
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
-    let mut entries = found.collect::<rusqlite::Result<Vec<Message>>>()?;
-    let has_more = entries.len() > limit;
-    entries.truncate(limit);
-    Ok((entries, has_more))
+    let mut room = Room::default();
+    let mut entries = Vec::new();
+    for entry in found {
+        let entry = entry?;
+        if entries.len() == limit || !room.takes(weight::entry(&entry)) {
+            return Ok((entries, true));
+        }
+        entries.push(entry);
+    }
+    Ok((entries, false))
 }
 
 /// At most `limit` entries, and whether there are more.
@@ -96,6 +124,21 @@ fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range
             // What one side leaves of its half is the other's.
             let before = older.len().min((limit / 2).max(limit.saturating_sub(newer.len())));
             let after = newer.len().min(limit - before);
+            // And so with bytes.
+            let bytes = |entries: &[Message]| entries.iter().map(weight::entry).sum::<usize>();
+            let fitting = |entries: &[Message], bytes: usize| {
+                let mut total = 0;
+                entries
+                    .iter()
+                    .take_while(|entry| {
+                        total += weight::entry(entry);
+                        total <= bytes
+                    })
+                    .count()
+            };
+            let half = (ANSWER_BYTES / 2).min(bytes(&older[..before]));
+            let after = after.min(fitting(&newer[..after], ANSWER_BYTES - half).max(1));
+            let before = fitting(&older[..before], ANSWER_BYTES.saturating_sub(bytes(&newer[..after])));
             let sides = Sides { before: more_older || before < older.len(), after: more_newer || after < newer.len() };
             older.truncate(before);
             newer.truncate(after);
@@ -251,11 +294,21 @@ pub(crate) fn conversations(
         .prepare_cached(BY_NEWEST)?
         .query_map(params![person, after.position, after.row, wanted], outline)?
         .collect::<rusqlite::Result<Vec<Outline>>>()?;
-    let has_more = found.len() > limit;
+    let mut has_more = found.len() > limit;
     found.truncate(limit);
+    let mut room = Room::default();
+    let mut items = Vec::new();
+    for outline in &found {
+        let conversation = fill(conn, person, outline)?;
+        if !room.takes(weight::conversation(&conversation)) {
+            has_more = true;
+            break;
+        }
+        items.push(conversation);
+    }
+    found.truncate(items.len());
     let next = found.last().filter(|_| has_more);
     let next = next.map(|last| ConversationKey { position: last.position, row: last.row }.write());
-    let items = found.iter().map(|found| fill(conn, person, found)).collect::<rusqlite::Result<_>>()?;
     Ok(Page { items, next })
 }
 
@@ -270,11 +323,18 @@ pub(crate) fn others(
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
     let found = statement.query_map(params![person, i64::MAX, 0, wanted], outline)?;
-    let mut items = Vec::new();
+    let (mut items, mut room) = (Vec::new(), Room::default());
     for found in found {
         let found = found?;
-        if items.len() < limit && !known.contains(&found.id) {
-            items.push(fill(conn, person, &found)?);
+        if items.len() == limit {
+            break;
+        }
+        if !known.contains(&found.id) {
+            let conversation = fill(conn, person, &found)?;
+            if !room.takes(weight::conversation(&conversation)) {
+                break;
+            }
+            items.push(conversation);
         }
     }
     Ok(items)

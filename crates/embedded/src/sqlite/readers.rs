@@ -1,49 +1,63 @@
-//! Reads: a few threads with a read-only connection each. A read sees one snapshot, taken when it begins.
+//! Reads: a few threads with a read-only connection each, which serve whoever asks in turn. A read sees one snapshot, taken when it
+//! begins.
 
 use super::error::{OpenError, store_error};
+use super::fair::FairQueue;
 use super::health::Health;
-use super::{SqliteOptions, connect};
+use super::{CLOSED, SqliteOptions, connect};
+use lamplight_usecases::flow::{Flow, Urgency};
 use lamplight_usecases::ports::{StoreError, Stored};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OpenFlags};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-enum Job {
-    Read(Read),
-    Stop,
+#[derive(Default)]
+struct Queue {
+    waiting: FairQueue<Read>,
+    /// Threads that are at something long.
+    busy_with_bulk: usize,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
 }
 
 pub(crate) struct Readers {
-    queue: SyncSender<Job>,
+    shared: Arc<Shared>,
+    limit: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
     health: Arc<Health>,
 }
 
 impl Readers {
     pub(crate) fn start(path: &Path, options: &SqliteOptions, health: Arc<Health>) -> Result<Self, OpenError> {
-        let (queue, jobs) = sync_channel(options.queue.max(1));
-        let jobs = Arc::new(Mutex::new(jobs));
+        let shared = Arc::new(Shared::default());
         let mut threads = Vec::new();
-        for number in 0..options.readers.max(1) {
+        let count = options.readers.max(1);
+        for number in 0..count {
             let open = {
                 let path = path.to_owned();
                 move || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             };
             let conn = open().map_err(|source| OpenError::Database { path: options.path.clone(), source })?;
-            let jobs = Arc::clone(&jobs);
+            let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("sqlite-read-{number}"));
-            threads.push(thread.spawn(move || work(&jobs, conn, open)).map_err(OpenError::Thread)?);
+            // One is always there for what is urgent.
+            threads.push(thread.spawn(move || work(&shared, count.saturating_sub(1).max(1), conn, open)).map_err(OpenError::Thread)?);
         }
-        Ok(Self { queue, threads: Mutex::new(threads), health })
+        Ok(Self { shared, limit: options.queue.max(1), threads: Mutex::new(threads), health })
     }
 
+    /// Reads for the [`Flow`] that this is called in, when it is its turn.
     pub(crate) async fn read<T, F>(&self, read: F) -> Stored<T>
     where
         T: Send + 'static,
@@ -52,29 +66,50 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let health = Arc::clone(&self.health);
         let job = Box::new(move |conn: &Connection| {
+            // Whoever asked may have stopped waiting, and then nobody wants to know.
+            if reply.is_closed() {
+                return;
+            }
             let result = snapshot(conn, read).map_err(|error| {
                 health.judge(&error);
                 store_error(&error)
             });
-            // Whoever asked may have stopped waiting.
             drop(reply.send(result));
         });
-        self.queue.try_send(Job::Read(job)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Unavailable("too many reads are waiting".into()),
-            TrySendError::Disconnected(_) => StoreError::Unavailable("the store is closed".into()),
-        })?;
+        self.push(job)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Internal("a read was given up; the log says why".into())))
+    }
+
+    fn push(&self, job: Read) -> Stored<()> {
+        let mut queue = self.shared.queue.lock();
+        if queue.is_closed {
+            return Err(StoreError::Unavailable(CLOSED.into()));
+        }
+        if queue.waiting.len() >= self.limit {
+            return Err(StoreError::Unavailable("too many reads are waiting".into()));
+        }
+        queue.waiting.push(&Flow::current(), job);
+        drop(queue);
+        // All, for the first to wake may be the one that takes nothing long.
+        self.shared.changed.notify_all();
+        Ok(())
     }
 
     /// Finishes what is queued and stops. Blocks.
     pub(crate) fn stop(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock());
-        for _ in &threads {
-            drop(self.queue.send(Job::Stop));
-        }
-        for thread in threads {
+        self.shared.queue.lock().is_closed = true;
+        self.shared.changed.notify_all();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
             drop(thread.join());
         }
+    }
+}
+
+impl Drop for Readers {
+    /// The threads end though nobody waits for them.
+    fn drop(&mut self) {
+        self.shared.queue.lock().is_closed = true;
+        self.shared.changed.notify_all();
     }
 }
 
@@ -86,16 +121,33 @@ fn snapshot<T>(conn: &Connection, read: impl FnOnce(&Connection) -> rusqlite::Re
     Ok(value)
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, mut conn: Connection, open: impl Fn() -> rusqlite::Result<Connection>) {
+/// The next read, once there is one that this thread may take; `None` when it is over.
+fn next(shared: &Shared, most_bulk: usize) -> Option<(Read, Urgency)> {
+    let mut queue = shared.queue.lock();
     loop {
-        // The lock is held while waiting, but never while reading: the others queue for it instead of for the channel.
-        let job = jobs.lock().recv();
-        let Ok(Job::Read(read)) = job else { return };
+        let with_bulk = queue.busy_with_bulk < most_bulk;
+        if let Some((read, urgency)) = queue.waiting.pop(with_bulk) {
+            queue.busy_with_bulk += usize::from(urgency == Urgency::Bulk);
+            return Some((read, urgency));
+        }
+        if queue.is_closed && queue.waiting.len() == 0 {
+            return None;
+        }
+        shared.changed.wait(&mut queue);
+    }
+}
+
+fn work(shared: &Shared, most_bulk: usize, mut conn: Connection, open: impl Fn() -> rusqlite::Result<Connection>) {
+    while let Some((read, urgency)) = next(shared, most_bulk) {
         if catch_unwind(AssertUnwindSafe(|| read(&conn))).is_err() {
             tracing::error!("a read of the database panicked; its connection is opened anew");
             if let Ok(fresh) = open() {
                 conn = fresh;
             }
+        }
+        if urgency == Urgency::Bulk {
+            shared.queue.lock().busy_with_bulk -= 1;
+            shared.changed.notify_all();
         }
     }
 }

@@ -8,6 +8,7 @@ use super::keeper::Keeper;
 use super::members::MembersCache;
 use lamplight_domain::event::Event;
 use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,7 +163,9 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
 
     /// One bad item fails alone: each gets a transaction of its own.
     fn one_by_one(&mut self, items: Vec<Box<dyn Work>>, cause: &StoreError, events: &SyncSender<Vec<Event>>) {
-        tracing::warn!(%cause, items = items.len(), "a batch failed and is run item by item");
+        if let Some(Due { left_out }) = throttle::due("batch", &cause.to_string(), None) {
+            tracing::warn!(%cause, items = items.len(), left_out, "a batch failed and is run item by item");
+        }
         let mut items = items.into_iter();
         while let Some(item) = items.next() {
             let mut one = vec![item];

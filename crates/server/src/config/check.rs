@@ -106,6 +106,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         "closed" => Ok(false),
         _ => Err("open or closed".to_owned()),
     });
+    let reads = reader.value("limit-reads", values::number);
     let limit_connections = reader.value("limit-connections", values::number);
     let keep_alive = reader.value("keep-alive", values::duration);
     let max_payload = reader.value("max-payload", values::payload);
@@ -133,7 +134,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             roster_limit: roster_limit?,
             log: log?,
             log_format: log_format?,
-            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins?, conversations: conversations? },
+            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins?, conversations: conversations?, reads: reads? },
             max_sessions: usize::try_from(max_sessions?).unwrap_or(usize::MAX),
             is_registration_open: is_registration_open?,
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),

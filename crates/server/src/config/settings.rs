@@ -59,6 +59,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("limit-sends", "LIMIT_SENDS", "NUMBER", "20", "Messages a second by one user; 0 for no limit"),
     setting("limit-typing", "LIMIT_TYPING", "NUMBER", "5", "Typing notices a second by one user; 0 for no limit"),
     setting("limit-joins", "LIMIT_JOINS", "NUMBER", "10", "Times a minute that one socket may announce its user; 0 for no limit"),
+    setting("limit-reads", "LIMIT_READS", "NUMBER", "100", "Reads a second that a user may make (an address, where nobody says who asks), of 40 kB each on average; 0 for no limit"),
     setting("limit-logins", "LIMIT_LOGINS", "NUMBER", "10", "Attempts a minute to sign in to one account from one network (/24, /64); three times that from one network, ten times that at one account from networks that have not signed in to it for 30 days; 0 for no limit"),
     setting("limit-conversations", "LIMIT_CONVERSATIONS", "NUMBER", "20", "Conversations that one user may start a minute; 0 for no limit"),
     setting("limit-connections", "LIMIT_CONNECTIONS", "NUMBER", "200", "Connections at once from one address other than loopback; 0 for no limit"),

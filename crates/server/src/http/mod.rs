@@ -3,6 +3,7 @@
 mod accounts;
 mod answer;
 mod api;
+mod assets;
 pub mod openapi;
 mod ops;
 mod pages;
@@ -11,9 +12,11 @@ mod request_body;
 use crate::auth::Gate;
 use crate::deliver::Deliver;
 use crate::origin::{Provenance, client_address, is_secure};
+use crate::unsent::Unsent;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use answer::refused;
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -23,8 +26,10 @@ use lamplight_usecases::{Code, Handler, Refusal};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
+
+/// An answer below this takes no more than its connection does.
+const SMALL: u64 = 8_192;
 
 /// What the routes need.
 pub struct Site {
@@ -42,6 +47,8 @@ pub struct Site {
     pub roster_limit: usize,
     /// The most bytes in a body.
     pub max_payload: usize,
+    /// What waits to be read, by address.
+    pub unsent: Unsent,
 }
 
 /// What readiness and the gauges are read from.
@@ -76,11 +83,12 @@ pub fn router(site: Arc<Site>) -> Router {
         // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the check of origins.
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(site.max_payload))
+        .layer(middleware::from_fn_with_state(Arc::clone(&site), bound_unsent))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), check_origin));
-    let pages = pages::routes().layer(CompressionLayer::new());
+    openapi::prepare();
     Router::new()
         .merge(api)
-        .merge(pages)
+        .merge(pages::routes())
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
@@ -112,7 +120,18 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %id, %method, route);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    // Whatever it asks for; only whether the process is alive may be asked at any rate.
+    let admitted = if route == "/healthz" { Ok(()) } else { site.handler.request(address) };
+    let mut response = match admitted {
+        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Err(refusal) => refused(&refusal),
+    };
+    // Whoever is refused and goes on and on is answered more slowly, which holds the connection they ask on.
+    if response.status() == StatusCode::TOO_MANY_REQUESTS
+        && let Some(pause) = site.handler.pause_after_refusal(None, address)
+    {
+        tokio::time::sleep(pause).await;
+    }
     let status = response.status().as_u16();
     let took = began.elapsed();
     span.in_scope(|| tracing::debug!(status, took_ms = took.as_secs_f64() * 1e3, "answered"));
@@ -126,6 +145,23 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     response
+}
+
+/// Nobody gets more while too much of what they got before waits to be read.
+async fn bound_unsent(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let Some(Address(address)) = request.extensions().get::<Address>().copied() else { return next.run(request).await };
+    if let Err(refusal) = site.unsent.check(address) {
+        return refused(&refusal);
+    }
+    let (parts, body) = next.run(request).await.into_parts();
+    if body.size_hint().exact().is_none_or(|bytes| bytes < SMALL) {
+        return Response::from_parts(parts, body);
+    }
+    // All of it is there already: no answer is longer than a page.
+    match axum::body::to_bytes(body, usize::MAX).await {
+        Ok(bytes) => Response::from_parts(parts, site.unsent.count(address, bytes).into()),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// The caller's own id for a request if it is a plain one, else one of ours.
@@ -173,6 +209,7 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
 
 fn foreign(site: &Site, request: &Request) -> Response {
     let why = site.gate.origins.explain(request.headers());
-    crate::notice::foreign("a request", &why);
+    let address = request.extensions().get::<Address>().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.0);
+    crate::notice::foreign("a request", &why, address);
     refused(&Refusal::new(Code::Forbidden, why))
 }

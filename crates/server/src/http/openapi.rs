@@ -1,7 +1,10 @@
 //! The API in OpenAPI's words.
 
+use ::http::HeaderValue;
+use bytes::Bytes;
 use lamplight_wire::{body, shape};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{self, Object};
@@ -267,11 +270,32 @@ fn said(name: &str, parameter_in: ParameterIn, what: &str) -> RefOr<Parameter> {
     parameter.description(Some(what)).schema(Some(text)).build().into()
 }
 
-/// The document as JSON, made once.
+/// The document as JSON.
 #[must_use]
 pub fn document() -> String {
-    static DOCUMENT: OnceLock<String> = OnceLock::new();
-    DOCUMENT.get_or_init(|| Api::openapi().to_json().unwrap_or_default()).clone()
+    Api::openapi().to_json().unwrap_or_default()
+}
+
+/// The document as it is served, and its tag.
+pub(crate) struct Document {
+    pub(crate) json: Bytes,
+    pub(crate) tag: HeaderValue,
+}
+
+/// The document as it is served, made once.
+pub(crate) fn served() -> &'static Document {
+    static DOCUMENT: OnceLock<Document> = OnceLock::new();
+    DOCUMENT.get_or_init(|| {
+        let json = document();
+        let hash = Sha256::digest(&json).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        Document { json: json.into(), tag }
+    })
+}
+
+/// Makes it, so that the first request for it costs what the others do.
+pub(crate) fn prepare() {
+    served();
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! For those who run it: liveness, readiness, metrics, the API described.
 
 use super::answer::{json, refused};
-use super::{Site, openapi};
+use super::{Site, assets, openapi};
 use crate::headers::bearer;
 use crate::origin::{client_address, names_loopback};
-use ::http::{HeaderMap, StatusCode, header};
+use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
+use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Code, Refusal};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.ready.check().await {
         Ok(()) => json(StatusCode::OK, r#"{"success":true,"status":"ready"}"#.to_owned()),
         Err(sentence) => {
-            tracing::warn!(cause = sentence, "not ready");
+            if let Some(Due { left_out }) = throttle::due("not ready", &sentence, None) {
+                tracing::warn!(cause = sentence, left_out, "not ready");
+            }
             let why = "Not ready: the store takes no writes just now. The server's log has the cause.";
             refused(&Refusal { message: why.into(), ..Refusal::unavailable() })
         }
@@ -58,6 +61,11 @@ pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): Co
 /// The API, described.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
     responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
-pub(crate) async fn openapi() -> Response {
-    json(StatusCode::OK, openapi::document())
+pub(crate) async fn openapi(headers: HeaderMap) -> Response {
+    let document = openapi::served();
+    let about = [(header::ETAG, document.tag.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    if document.tag.to_str().is_ok_and(|tag| assets::has(&headers, tag)) {
+        return (StatusCode::NOT_MODIFIED, about).into_response();
+    }
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], about, document.json.clone()).into_response()
 }

@@ -216,7 +216,7 @@ house_tests! {
     }
 
     async fn zero_turns_a_limit_off() {
-        let quotas = Quotas { sends: 0, typing: 0, joins: 0, logins: 0, conversations: 0 };
+        let quotas = Quotas { sends: 0, typing: 0, joins: 0, logins: 0, conversations: 0, reads: 0 };
         let house = House::with(Settings { identity: Identity::Local, quotas, ..Settings::default() });
         for _ in 0..100 {
             assert_eq!(code(house.ask(&from("192.0.2.1"), guess("ada")).await), Code::Unauthenticated);

@@ -2,6 +2,7 @@
 //! ids and passwords are the test's.
 
 mod accounts;
+mod budget;
 mod conversations;
 mod identity;
 mod limits;

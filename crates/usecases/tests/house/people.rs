@@ -102,7 +102,7 @@ house_tests! {
         house.ask(&c, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
         house.pass(GONE);
         house.write_down().await;
-        let Ok(Reply::Watching(seen)) = house.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
+        let Ok(Reply::Watching { users: seen, .. }) = house.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
         let states: Vec<_> = seen.iter().map(|(seen, last)| (seen.user.as_str(), seen.shown.is_some(), *last)).collect();
         assert_eq!(states, [("never", false, None), ("c", false, Some(closed)), ("b", true, None)]);
         let newest = house.presence_changes().iter().map(Change::version).max();

@@ -153,7 +153,7 @@ fn p5_versions_grow_over_restarts() {
 #[test]
 fn a_moment_at_the_end_of_time_is_no_panic() {
     let forever = Duration::MAX;
-    let rules = Rules { grace: forever, time_to_live: forever, away_after: forever };
+    let rules = Rules { grace: forever, time_to_live: forever, away_after: forever, update_every: forever };
     let mut world = World::with(rules, 1);
     world.join("a", "a1");
     world.close("a1");

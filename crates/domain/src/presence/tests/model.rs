@@ -6,8 +6,12 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Short enough that every millisecond can be looked at.
-const RULES: Rules =
-    Rules { grace: Duration::from_millis(5), time_to_live: Duration::from_millis(40), away_after: Duration::from_millis(15) };
+const RULES: Rules = Rules {
+    grace: Duration::from_millis(5),
+    time_to_live: Duration::from_millis(40),
+    away_after: Duration::from_millis(15),
+    update_every: Duration::ZERO,
+};
 
 #[derive(Clone, Debug)]
 enum Op {

@@ -68,6 +68,46 @@ fn away_by_itself_five_minutes_after_the_last_activity() {
 }
 
 #[test]
+fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
+    let mut world = World::new();
+    world.join("a", "a1");
+    world.heard();
+    // Flipped ten times a second for a minute, by each of the ways there are.
+    for n in 0..600 {
+        match n % 4 {
+            0 => world.set_activity("a1", Some(doing(&n.to_string()))),
+            1 => world.set_status("a", chose(Manual::Busy)),
+            2 => world.set_name("a", &n.to_string()),
+            _ => world.set_status("a", Chosen::default()),
+        }
+        world.pass(100);
+    }
+    let told = world.heard().len();
+    assert!((10..=5 + 13).contains(&told), "{told}");
+    world.set_status("a", Chosen { status: Manual::Busy, text: Some("at last".into()), until: None });
+    world.pass(5 * SECOND + 1);
+    assert!(world.heard().last().is_some_and(|last| last.contains("at last")), "the last word is told");
+    // Going is told as ever.
+    world.sign_out("a1");
+    assert_eq!(world.heard().len(), 1);
+}
+
+#[test]
+fn h6_what_a_user_does_on_all_devices_is_bounded_in_bytes() {
+    let mut world = World::new();
+    for n in 0..16 {
+        let tab = format!("a{n}");
+        world.join("a", &tab);
+        let label = "\u{1f4a1}".repeat(crate::presence::MAX_TEXT_CHARS);
+        world.set_activity(&tab, Some(Activity { label: Some(label.into()), ..doing(&n.to_string()) }));
+    }
+    world.pass(MINUTE);
+    let shown = world.roster.get("a").expect("in");
+    assert!(!shown.activities.is_empty());
+    assert!(shown.activities.iter().map(Activity::bytes).sum::<usize>() <= 2_048);
+}
+
+#[test]
 fn heartbeats_are_no_event() {
     let mut world = World::new();
     world.join("a", "a1");

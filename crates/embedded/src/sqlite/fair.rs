@@ -1,0 +1,165 @@
+//! A queue that serves its callers in turn: what is urgent first, then one network after the other, and of each one user after the
+//! other. However much somebody asks for, whoever asks for one thing waits for one turn of everybody else.
+
+use lamplight_domain::identity::UserId;
+use lamplight_usecases::flow::{Flow, Urgency};
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
+
+/// After so many urgent ones in a row one that is not gets its turn.
+const URGENT_IN_A_ROW: u32 = 16;
+
+/// Queues by key, of which each gives one in turn.
+struct Round<K, Q> {
+    turns: VecDeque<K>,
+    queues: HashMap<K, Q>,
+}
+
+impl<K: Clone + Eq + Hash, Q> Default for Round<K, Q> {
+    fn default() -> Self {
+        Self { turns: VecDeque::new(), queues: HashMap::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, Q: Default> Round<K, Q> {
+    /// The queue of a key, which gets its turn if it has none.
+    fn queue(&mut self, key: &K) -> &mut Q {
+        if !self.queues.contains_key(key) {
+            self.turns.push_back(key.clone());
+        }
+        self.queues.entry(key.clone()).or_default()
+    }
+
+    /// Takes one from the queue whose turn it is. `take` says what, and whether the queue is empty now.
+    fn next<T>(&mut self, take: impl FnOnce(&mut Q) -> (Option<T>, bool)) -> Option<T> {
+        let key = self.turns.pop_front()?;
+        let (taken, is_empty) = take(self.queues.get_mut(&key)?);
+        if is_empty {
+            self.queues.remove(&key);
+        } else {
+            self.turns.push_back(key);
+        }
+        taken
+    }
+}
+
+type Users<T> = Round<Option<UserId>, VecDeque<T>>;
+
+/// What is of one urgency.
+struct Lane<T> {
+    networks: Round<Option<IpAddr>, Users<T>>,
+}
+
+impl<T> Lane<T> {
+    fn push(&mut self, flow: &Flow, item: T) {
+        self.networks.queue(&flow.network).queue(&flow.user).push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.networks.next(|users| {
+            let taken = users.next(|items| (items.pop_front(), items.is_empty()));
+            (taken, users.turns.is_empty())
+        })
+    }
+}
+
+/// The queue.
+pub(super) struct FairQueue<T> {
+    first: Lane<T>,
+    bulk: Lane<T>,
+    in_a_row: u32,
+    length: usize,
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        let lane = || Lane { networks: Round::default() };
+        Self { first: lane(), bulk: lane(), in_a_row: 0, length: 0 }
+    }
+}
+
+impl<T> FairQueue<T> {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn push(&mut self, flow: &Flow, item: T) {
+        let lane = match flow.urgency {
+            Urgency::First => &mut self.first,
+            Urgency::Bulk => &mut self.bulk,
+        };
+        lane.push(flow, item);
+        self.length += 1;
+    }
+
+    /// The next, and how urgent it is. `with_bulk` where it may be one that is not.
+    pub(super) fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
+        let bulk_is_due = with_bulk && self.in_a_row >= URGENT_IN_A_ROW;
+        let bulk = |queue: &mut Self| queue.bulk.pop().map(|item| (item, Urgency::Bulk));
+        let first = |queue: &mut Self| queue.first.pop().map(|item| (item, Urgency::First));
+        let next = if bulk_is_due {
+            bulk(self).or_else(|| first(self))
+        } else {
+            first(self).or_else(|| if with_bulk { bulk(self) } else { None })
+        };
+        if let Some((_, urgency)) = &next {
+            self.length -= 1;
+            self.in_a_row = if *urgency == Urgency::First { self.in_a_row.saturating_add(1) } else { 0 };
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(network: u8, user: &str, urgency: Urgency) -> Flow {
+        Flow::from(Some(IpAddr::from([192, 0, 2, network])), Some(UserId::trusted(user)), urgency)
+    }
+
+    fn drain(queue: &mut FairQueue<&'static str>) -> Vec<&'static str> {
+        std::iter::from_fn(|| queue.pop(true).map(|(item, _)| item)).collect()
+    }
+
+    #[test]
+    fn h2_networks_take_turns_and_of_each_its_users() {
+        let mut queue = FairQueue::default();
+        for _ in 0..3 {
+            queue.push(&flow(1, "a", Urgency::Bulk), "a");
+        }
+        for _ in 0..3 {
+            queue.push(&flow(1, "b", Urgency::Bulk), "b");
+        }
+        queue.push(&flow(2, "c", Urgency::Bulk), "c");
+        queue.push(&flow(2, "c", Urgency::Bulk), "c");
+        assert_eq!(drain(&mut queue), ["a", "c", "b", "c", "a", "b", "a", "b"]);
+        assert_eq!((queue.len(), queue.bulk.networks.queues.len(), queue.bulk.networks.turns.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn h2_what_is_urgent_goes_first_and_keeps_nobody_out_for_good() {
+        let mut queue = FairQueue::default();
+        for _ in 0..40 {
+            queue.push(&flow(1, "a", Urgency::Bulk), "page");
+            queue.push(&flow(1, "a", Urgency::First), "login");
+        }
+        let order = drain(&mut queue);
+        assert!(order[..16].iter().all(|item| *item == "login"));
+        assert_eq!(order[16], "page");
+        assert_eq!(order[..40].iter().filter(|item| **item == "page").count(), 2);
+        queue.push(&flow(1, "a", Urgency::Bulk), "page");
+        assert!(queue.pop(false).is_none() && queue.len() == 1);
+    }
+
+    #[test]
+    fn a_thousand_of_one_keep_another_waiting_for_one() {
+        let mut queue = FairQueue::default();
+        for _ in 0..1_000 {
+            queue.push(&flow(1, "a", Urgency::Bulk), "a");
+        }
+        queue.push(&flow(2, "b", Urgency::Bulk), "b");
+        assert_eq!(drain(&mut queue)[1], "b");
+    }
+}

@@ -1,0 +1,104 @@
+//! How much of what was answered over HTTP waits to be read, by address.
+
+use bytes::Bytes;
+use lamplight_usecases::Refusal;
+use lamplight_usecases::limits::network_of;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes by address, held to a limit: whoever reads nothing of what they ask for is answered no more of it.
+#[derive(Clone, Default)]
+pub struct Unsent {
+    limit: usize,
+    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// An answer that counts until the last of its bytes has gone to the operating system.
+struct Counted {
+    bytes: Bytes,
+    address: IpAddr,
+    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Unsent {
+    /// At most `limit` bytes for an address, 0 for no limit. What is being answered when it is reached goes out all the same.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: Arc::default() }
+    }
+
+    /// Whether an address may ask for more.
+    ///
+    /// # Errors
+    /// `rate_limited` where too much of what it asked for waits.
+    pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
+        let waits = self.held.lock().get(&network_of(address)).copied().unwrap_or(0);
+        if self.limit == 0 || waits < self.limit {
+            return Ok(());
+        }
+        Err(Refusal::rate_limited("Too much of what was answered to your address is not read yet.", Duration::from_secs(1)))
+    }
+
+    /// Counts an answer to an address.
+    #[must_use]
+    pub fn count(&self, address: IpAddr, bytes: Bytes) -> Bytes {
+        let address = network_of(address);
+        *self.held.lock().entry(address).or_default() += bytes.len();
+        Bytes::from_owner(Counted { bytes, address, held: Arc::clone(&self.held) })
+    }
+
+    /// How many addresses have something that waits.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.held.lock().len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut held = self.held.lock();
+        if let Some(waits) = held.get_mut(&self.address) {
+            *waits = waits.saturating_sub(self.bytes.len());
+            if *waits == 0 {
+                held.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h3_what_waits_counts_until_its_last_byte_is_gone() {
+        let unsent = Unsent::new(100);
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut first = unsent.count(one, Bytes::from(vec![0; 60]));
+        unsent.check(one).unwrap();
+        let second = unsent.count(one, Bytes::from(vec![0; 60]));
+        assert!(unsent.check(one).is_err());
+        unsent.check(other).unwrap();
+        drop(first.split_to(59));
+        assert!(unsent.check(one).is_err(), "a part of it still waits");
+        drop(first);
+        unsent.check(one).unwrap();
+        drop(second);
+        assert!(unsent.is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! Every log line that a stranger can cause is rationed. This walks over all that are written at the levels that are on by default, so that a
+//! new one cannot miss it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the sources fails")]
+
+use std::path::{Path, PathBuf};
+
+/// Lines that no stranger can cause, or no more often than something of ours allows, each by a piece of its text. Whatever a request, a
+/// socket or a connection can cause belongs behind `throttle::due`.
+const OURS: &[&str] = &[
+    // Starting and stopping.
+    "{warning}",
+    "the limit on open files could not be raised",
+    "signals cannot be heard",
+    "\"stopped\"",
+    "stopping: no new connections",
+    "some requests were still under way",
+    "some connections were still open",
+    "the store did not finish within",
+    "database migrated",
+    "the names that are compared were normalised anew",
+    "two accounts have one user name",
+    "no thread for publishing",
+    "the write-ahead log stays as it is",
+    "has several names",
+    "LL-120",
+    "LL-122",
+    "is set aside beside it",
+    // Once: nothing is taken after it.
+    "LL-121",
+    // After each of these there is a pause.
+    "the database could not be looked at",
+    "the write-ahead log could not be folded",
+    "cannot accept connections",
+    "the keys at {} cannot be had",
+    "the keys are in reach again",
+    // What was left out, once in a period.
+    "log lines were left out",
+    // Once.
+    "X-Forwarded-For came from an address",
+    // Faults of ours, at which a connection to the database is opened anew.
+    "a transaction could not be rolled back",
+    "the database could not be opened anew",
+    "the fan-out panicked",
+    "a read of the database panicked",
+    // crates/socketio: faults of ours, and its own accept loop, which is not used here.
+    "no random bytes",
+    "a packet whose arguments are no JSON",
+    "some connections took too long to close",
+    "a connection cannot be accepted",
+];
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn h4_every_line_that_a_stranger_can_cause_is_rationed() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut files = Vec::new();
+    for name in ["server", "usecases", "embedded", "domain", "wire", "socketio"] {
+        sources(&crates.join(name).join("src"), &mut files);
+    }
+    let mut rationed = 0;
+    let mut bare = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for level in ["info", "warn", "error"] {
+            for (at, _) in text.match_indices(&format!("tracing::{level}!(")) {
+                let call = &text[at..at + text[at..].find(");").unwrap()];
+                // The question stands right before the line, which says how many were left out.
+                let before: Vec<&str> = text[..at].lines().rev().take(6).collect();
+                if before.iter().any(|line| line.contains("throttle::due(")) && call.contains("left_out") {
+                    rationed += 1;
+                } else if !OURS.iter().any(|ours| call.contains(ours)) {
+                    bare.push(format!("{}: {call}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(bare.is_empty(), "ask throttle::due first, or say in this test why no stranger can cause it: {bare:#?}");
+    assert!(rationed >= 12, "{rationed}: does this test still find them?");
+}

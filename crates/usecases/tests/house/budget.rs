@@ -1,0 +1,184 @@
+//! What everybody may ask for, walked over every command that there is.
+
+use crate::support::*;
+use lamplight_domain::feed::Mode;
+use lamplight_domain::presence::{Activity, Chosen, OfflineReason};
+use lamplight_usecases::command::{Budget, Who};
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::Range;
+use lamplight_usecases::{Caller, Code, Command, Reply};
+use std::time::Duration;
+
+/// One of each. The match below makes this list whole: a command that is new does not compile until it is named, and then it is
+/// missed here.
+fn every_command() -> Vec<Command> {
+    vec![
+        Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None },
+        Command::Activity { active: true },
+        Command::Resume,
+        Command::Leave { reason: OfflineReason::Closed },
+        Command::SignOut,
+        Command::SetStatus(Chosen::default()),
+        Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
+        Command::Watch(vec![user("b")]),
+        Command::Unwatch(vec![user("b")]),
+        Command::View(conversation("7")),
+        Command::Unview(conversation("7")),
+        Command::Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
+        Command::Typing { conversation: conversation("7"), is_typing: true },
+        Command::MarkRead { conversation: conversation("7"), seq: 1 },
+        Command::Sync { have: vec![], refused: vec![] },
+        Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 },
+        Command::ListConversations { cursor: None, limit: 50 },
+        Command::OpenConversation(user("b")),
+        Command::PutConversation { conversation: conversation("7"), members: vec![user("a")] },
+        Command::History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
+        Command::ListUsers { query: String::new(), cursor: None, limit: 50 },
+        Command::PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
+        Command::Register { username: "ada".into(), password: "short".into(), name: None },
+        Command::Login { username: "ada".into(), password: "wrong".into() },
+        Command::Logout,
+        Command::LogoutAll,
+        Command::ChangePassword { current: "wrong".into(), next: "another good password".into() },
+        Command::UpdateAccount { name: Some("Ada".into()), avatar_url: None },
+        Command::WhoAmI,
+    ]
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Join { .. } => "Join",
+        Command::Activity { .. } => "Activity",
+        Command::Resume => "Resume",
+        Command::Leave { .. } => "Leave",
+        Command::SignOut => "SignOut",
+        Command::SetStatus(_) => "SetStatus",
+        Command::SetActivity(_) => "SetActivity",
+        Command::Watch(_) => "Watch",
+        Command::Unwatch(_) => "Unwatch",
+        Command::View(_) => "View",
+        Command::Unview(_) => "Unview",
+        Command::Send { .. } => "Send",
+        Command::Typing { .. } => "Typing",
+        Command::MarkRead { .. } => "MarkRead",
+        Command::Sync { .. } => "Sync",
+        Command::ListOnline { .. } => "ListOnline",
+        Command::ListConversations { .. } => "ListConversations",
+        Command::OpenConversation(_) => "OpenConversation",
+        Command::PutConversation { .. } => "PutConversation",
+        Command::History { .. } => "History",
+        Command::ListUsers { .. } => "ListUsers",
+        Command::PutProfile(_) => "PutProfile",
+        Command::Register { .. } => "Register",
+        Command::Login { .. } => "Login",
+        Command::Logout => "Logout",
+        Command::LogoutAll => "LogoutAll",
+        Command::ChangePassword { .. } => "ChangePassword",
+        Command::UpdateAccount { .. } => "UpdateAccount",
+        Command::WhoAmI => "WhoAmI",
+    }
+}
+
+/// How many of these are taken before one is refused for its rate.
+async fn taken(house: &House, caller: &Caller, command: &Command) -> Option<usize> {
+    for n in 0..200 {
+        if let Err(refusal) = house.ask(caller, command.clone()).await
+            && refusal.code == Code::RateLimited
+        {
+            assert!(refusal.retry_after.is_some_and(|wait| wait > Duration::ZERO && wait < Duration::from_secs(60)), "{refusal:?}");
+            return Some(n);
+        }
+    }
+    None
+}
+
+house_tests! {
+    async fn h2_every_command_that_a_client_can_send_has_a_limit() {
+        let commands = every_command();
+        let names: std::collections::BTreeSet<_> = commands.iter().map(name).collect();
+        assert_eq!(names.len(), commands.len(), "one of each");
+        for identity in [Identity::Local, Identity::Jwt] {
+            for command in &commands {
+                // A house of its own, so that one limit does not stand in for another.
+                let house = House::new(identity);
+                let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
+                house.join(&caller).await;
+                let count = taken(&house, &caller, command).await;
+                let is_there = identity == Identity::Local || !matches!(command, Command::Register { .. } | Command::Login { .. } | Command::ChangePassword { .. });
+                let most = match command.budget() {
+                    Budget::Internal | Budget::Service => continue,
+                    Budget::Change => 20,
+                    Budget::Own if !is_there => continue,
+                    Budget::Own => 30,
+                    // The join was a look, too.
+                    Budget::Read | Budget::Look | Budget::Write => 100,
+                };
+                assert!(count.is_some_and(|count| count <= most), "{} in {identity:?}: {count:?}", name(command));
+            }
+        }
+    }
+
+    async fn h2_where_there_is_no_user_the_address_counts() {
+        let house = House::new(Identity::Open);
+        let command = Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 };
+        let at = |address: &str| Caller { address: address.parse().ok(), ..nobody() };
+        assert_eq!(taken(&house, &at("192.0.2.1"), &command).await, Some(100));
+        assert!(house.ask(&at("192.0.2.2"), command.clone()).await.is_ok());
+        // The host application asks for everybody.
+        let host = Caller { who: Who::Host, ..at("192.0.2.1") };
+        assert_eq!(taken(&house, &host, &command).await, None);
+    }
+
+    async fn h2_a_read_costs_by_what_it_returns() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = house.open_with(&a, "b").await;
+        for n in 0..40 {
+            house.send(&a, &place, &format!("{n}{}", "\u{1}".repeat(7_000))).await;
+            house.clock.pass(Duration::from_millis(50));
+        }
+        // A page of a megabyte: far fewer of them than of small ones, and as many again when they are paid for.
+        let page = || Command::History { conversation: place.clone(), range: Range::Newest, limit: 200 };
+        let count = taken(&house, &b, &page()).await.expect("a limit");
+        assert!((6..=12).contains(&count), "{count}");
+        house.clock.pass(Duration::from_secs(1));
+        let again = taken(&house, &b, &page()).await.expect("a limit");
+        assert!((3..=5).contains(&again), "{again}");
+        house.ask(&a, page()).await.expect("another user's budget is their own");
+        // And what is no read goes on.
+        house.send(&b, &place, "hello").await;
+    }
+
+    async fn h3_no_answer_is_longer_than_a_megabyte() {
+        let house = House::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = house.open_with(&a, "b").await;
+        for n in 1..=60 {
+            house.send(&a, &place, &format!("{n} {}", "\u{1}".repeat(7_900))).await;
+            house.clock.pass(Duration::from_millis(50));
+        }
+        let mut lengths = Vec::new();
+        for (range, has) in [
+            (Range::Newest, 60),
+            (Range::Before(61), 60),
+            (Range::Before(31), 30),
+            (Range::After(0), 1),
+            (Range::After(20), 21),
+            (Range::Around(30), 30),
+            (Range::Around(1), 1),
+            (Range::Around(60), 60),
+        ] {
+            house.clock.pass(Duration::from_secs(10));
+            let page = Command::History { conversation: place.clone(), range, limit: 200 };
+            let Ok(Reply::History(history)) = house.ask(&b, page).await else { panic!("a page") };
+            let bytes: usize = history.entries.iter().map(lamplight_usecases::weight::entry).sum();
+            assert!(bytes <= 1_000_000, "{range:?}: {bytes}");
+            assert!(bytes >= 900_000, "{range:?}: {bytes}: as much as there is room for");
+            assert!(history.has_more, "{range:?}");
+            assert!(history.entries.iter().any(|entry| entry.seq == has), "{range:?} keeps what is nearest");
+            assert!(history.entries.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "{range:?} has no holes");
+            lengths.push(history.entries.len());
+        }
+        assert!(lengths.iter().all(|length| (15..=25).contains(length)), "{lengths:?}");
+    }
+}

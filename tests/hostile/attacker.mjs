@@ -1,0 +1,33 @@
+// The process that attacks: the case's `attack`, for as long as it was told.
+import { Agent } from "node:http"
+import { ATTACKER, ask, CONNECTIONS, token, wait } from "./harness.mjs"
+import { Peer } from "./peer.mjs"
+
+const [name, told] = process.argv.slice(2)
+const { url, seconds, given } = JSON.parse(told)
+const it = await import(`./cases/${name}.mjs`)
+const until = performance.now() + seconds * 1_000
+const isOver = () => performance.now() >= until
+
+/** Several at once, each over and over until the time is over. */
+const loop = (count, work) =>
+  Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      while (!isOver()) {
+        const before = performance.now()
+        await work(n).catch(() => {})
+        // Whatever fails at once is no loop of the server's.
+        if (performance.now() - before < 0.1) await wait(5)
+      }
+    }),
+  )
+const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, localAddress: ATTACKER })
+const get = (path, how = {}) => ask(url, path, { agent, address: ATTACKER, ...how })
+const open = (how) => Peer.open(url, { address: ATTACKER, ...how })
+
+// Whatever still waits when the time is over is no matter.
+const said = await Promise.race([
+  it.attack({ url, given, isOver, loop, get, open, token, wait, count: CONNECTIONS, address: ATTACKER }),
+  wait(seconds * 1_000 + 1_500).then(() => it.tally?.() ?? null),
+])
+process.send(said ?? null, () => process.exit(0))

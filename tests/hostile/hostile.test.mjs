@@ -1,0 +1,33 @@
+// The short form of each case: what a hostile client may cost is held to strictly, what a neighbour waits for loosely, for a debug build on
+// a busy machine is slow by itself. `node tests/hostile/run.mjs` measures.
+import assert from "node:assert/strict"
+import { readdirSync } from "node:fs"
+import { describe, test } from "node:test"
+import { run } from "./harness.mjs"
+
+const cases = readdirSync(new URL("cases", import.meta.url)).map((file) => file.replace(".mjs", ""))
+
+describe("a hostile client beside a neighbour", () => {
+  for (const name of cases.sort()) {
+    test(name, { timeout: 120_000 }, async (t) => {
+      const result = await run(name, { seconds: 3, after: 0 })
+      const { send, read, rss, failures } = result
+      t.diagnostic(
+        JSON.stringify({
+          send,
+          read,
+          rss,
+          cpu: result.cpu,
+          log: result.log,
+          attack: result.attack,
+          seen: result.seen,
+        }),
+      )
+      assert.deepEqual(failures, [], "the neighbour is never refused")
+      assert.ok(rss.most < 64, `${rss.most} MB more`)
+      for (const times of [send, read]) assert.ok(times.p99 < 2_500, `p99 ${times.p99} ms`)
+      const { check } = await import(`./cases/${name}.mjs`)
+      check?.(result, assert)
+    })
+  }
+})
