@@ -45,9 +45,11 @@ interface Entry {
   saved: boolean
   inFlight: boolean
   attempts: number
+  /** When the next try comes: as the page is told it, and on the scale of `uptime`, which nobody can set. */
   nextTryAt: number | null
-  /** Not before this, even when kicked: the server said so. */
-  notBefore: number
+  dueAt: number | null
+  /** Not before this, even when kicked: the server said so. On the scale of `uptime`. */
+  notBefore: number | null
   signIn: boolean
   item: OutboxItem | null
 }
@@ -67,6 +69,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   let again = false
   let written: Promise<unknown> = Promise.resolve()
   let cancelTimer = () => {}
+  const uptime = core.clock.uptime ?? core.clock.now
 
   const inOrder = () =>
     [...entries.values()].sort(
@@ -125,7 +128,15 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     const known = entries.get(record.clientMessageId)
     if (known) Object.assign(known, { record, saved })
     else {
-      const fresh = { inFlight: false, attempts: 0, nextTryAt: null, notBefore: 0, signIn: false, item: null }
+      const fresh = {
+        inFlight: false,
+        attempts: 0,
+        nextTryAt: null,
+        dueAt: null,
+        notBefore: null,
+        signIn: false,
+        item: null,
+      }
       entries.set(record.clientMessageId, { record, saved, ...fresh })
     }
     touch(record.conversationId)
@@ -237,7 +248,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     while (core.isStill(me)) {
       const entry = laneOf(id)[0]
       if (!entry || entry.record.failed || entry.signIn) return
-      if ((entry.nextTryAt ?? 0) > core.clock.now()) return
+      if (entry.dueAt !== null && entry.dueAt > uptime()) return
       if (!(await attempt(entry, me))) return
     }
   }
@@ -246,7 +257,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   async function attempt(entry: Entry, me: string): Promise<boolean> {
     const { clientMessageId, conversationId } = entry.record
     entry.inFlight = true
-    entry.nextTryAt = null
+    tryAt(entry, null)
     entry.attempts++
     // From here on it may have arrived, also if this page ends now.
     if (!entry.record.dispatched) await put(entry, { dispatched: true })
@@ -277,20 +288,25 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   }
 
   function wait(entry: Entry, error: LamplightError): void {
-    const now = core.clock.now()
+    const now = uptime()
     const delay = backoff(entry.attempts - 1, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
     if (error.retryAfterMs) entry.notBefore = now + error.retryAfterMs
-    entry.nextTryAt = Math.max(now + delay, entry.notBefore)
+    tryAt(entry, Math.max(now + delay, entry.notBefore ?? 0))
     schedule()
+  }
+
+  function tryAt(entry: Entry, dueAt: number | null): void {
+    entry.dueAt = dueAt
+    entry.nextTryAt = dueAt === null ? null : core.clock.now() + dueAt - uptime()
   }
 
   /** Wakes for the earliest next try. */
   function schedule(): void {
     cancelTimer()
     if (!core.isStill(core.me())) return
-    const times = [...entries.values()].flatMap(({ nextTryAt }) => (nextTryAt === null ? [] : [nextTryAt]))
+    const times = [...entries.values()].flatMap(({ dueAt }) => (dueAt === null ? [] : [dueAt]))
     if (!times.length) return
-    cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - core.clock.now()), () => void drain())
+    cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - uptime()), () => void drain())
   }
 
   /** Takes in what is written down: what an earlier page or another tab left, changed or finished. */
@@ -323,7 +339,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     for (const entry of entries.values()) {
       entry.signIn = false
       if (fresh) entry.attempts = 0
-      if (entry.nextTryAt !== null) entry.nextTryAt = entry.notBefore || null
+      if (entry.dueAt !== null) tryAt(entry, entry.notBefore)
     }
     store.touch()
     void drain()
@@ -335,7 +351,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       retry(id) {
         for (const entry of entries.values()) {
           if (id !== undefined && entry.record.clientMessageId !== id) continue
-          Object.assign(entry, { attempts: 0, nextTryAt: null, signIn: false })
+          Object.assign(entry, { attempts: 0, nextTryAt: null, dueAt: null, signIn: false })
           if (entry.record.failed) void put(entry, { failed: null }).then(drain)
           touch(entry.record.conversationId)
         }
@@ -358,7 +374,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
         if (clientMessageId !== id) remove(entry)
         take({ ...record, clientMessageId, content, dispatched: false, failed: null }, entry.saved)
         const edited = entries.get(clientMessageId) as Entry
-        Object.assign(edited, { attempts: 0, nextTryAt: null })
+        Object.assign(edited, { attempts: 0, nextTryAt: null, dueAt: null })
         await put(edited, {})
         touch(record.conversationId)
         void drain()

@@ -425,6 +425,30 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["hello"])
   })
 
+  test("F6 the device's clock is set back by an hour while a message waits: it is tried when it was to be", async () => {
+    const world = makeWorld()
+    const room = world.server.addRoom("7", "me", "asha")
+    let skewMs = 0
+    const clock = {
+      now: () => world.clock.now() + skewMs,
+      uptime: () => world.clock.now(),
+      after: world.clock.after,
+    }
+    const { client } = makeTab(world, { clock })
+    client.retain()
+    await world.clock.advance(500)
+    let isFull = true
+    world.server.refuse = (what) =>
+      what.includes("message") && isFull ? refusal("unavailable", true) : undefined
+    await client.conversation("7").send("waits")
+    await world.clock.advance(100)
+    skewMs = -3_600_000
+    isFull = false
+    await world.clock.advance(5_000)
+    expect(room.log.map(({ content }) => content)).toEqual(["waits"])
+    client.close()
+  })
+
   test("without storage it goes on in memory, and says so", async () => {
     const broken = () => Promise.reject(new Error("no storage here"))
     const { clock, seven, texts, client } = await ready({
