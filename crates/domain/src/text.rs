@@ -8,7 +8,7 @@
 //! | passwords | [`password`]: OpaqueString of RFC 8265 |
 //! | ids | as they are |
 //!
-//! The tables are ICU4X's, so that all of them are of one version of Unicode (`docs/decisions`).
+//! The tables are ICU4X's, so that all of them are of one version of Unicode (`docs/decisions/0020`).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};

@@ -28,8 +28,6 @@ use tower::ServiceExt;
 
 /// How long a request's head may take to arrive: the first one from the accept, a later one from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an answer may wait for a client that reads nothing of it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most bytes in a request's head.
 const HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines in a request.
@@ -54,6 +52,8 @@ pub struct Service {
     pub proxies: Vec<IpNet>,
     /// What was asked for, over either wire, and is under way.
     pub tasks: TaskTracker,
+    /// How long an answer may wait for a client that reads nothing of it; `None` for as long as it likes.
+    pub write_timeout: Option<Duration>,
     /// How long a connection stays open without a request; `None` for as long as its client likes.
     pub keep_alive: Option<Duration>,
 }
@@ -110,7 +110,7 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
     let _ = stream.set_nodelay(true);
     let deadline = HttpDeadline::new(HEAD_TIMEOUT, service.keep_alive);
     let requests = Arc::clone(&deadline);
-    let stream = HttpStream::new(stream, Some(WRITE_TIMEOUT), Arc::clone(&deadline));
+    let stream = HttpStream::new(stream, service.write_timeout, Arc::clone(&deadline));
     let answer = service_fn(move |request: Request<Incoming>| {
         let (service, under_way) = (service.clone(), requests.request());
         async move {

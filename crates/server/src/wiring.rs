@@ -156,6 +156,7 @@ impl Lamplight {
             sessions,
             proxies: config.trusted_proxies.clone(),
             tasks,
+            write_timeout: config.write_timeout,
             keep_alive: config.keep_alive,
         };
         Ok(Self { service, handler, presence, deliver, expiries, store, clock })
@@ -200,6 +201,7 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
     let settings = socketio::Config {
         path: config.socket_path.clone(),
         max_payload: config.max_payload,
+        write_timeout: config.write_timeout,
         connect_timeout: CONNECT_TIMEOUT,
         recovery: Some(socketio::Recovery::default()),
         ..socketio::Config::default()

@@ -108,6 +108,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     });
     let reads = reader.value("limit-reads", values::number);
     let limit_connections = reader.value("limit-connections", values::number);
+    let write_timeout = reader.value("write-timeout", values::duration);
     let keep_alive = reader.value("keep-alive", values::duration);
     let max_payload = reader.value("max-payload", values::payload);
 
@@ -138,6 +139,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             max_sessions: usize::try_from(max_sessions?).unwrap_or(usize::MAX),
             is_registration_open: is_registration_open?,
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
+            write_timeout: Some(write_timeout?).filter(|write_timeout| !write_timeout.is_zero()),
             keep_alive: Some(keep_alive?).filter(|keep_alive| !keep_alive.is_zero()),
             max_payload: max_payload?,
             warnings: std::mem::take(&mut reader.warnings),

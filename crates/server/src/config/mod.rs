@@ -139,6 +139,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// Connections at once from one address; 0 for no limit.
     pub limit_connections: usize,
+    /// How long a client may read nothing of what waits for it; `None` for as long as it likes.
+    pub write_timeout: Option<Duration>,
     /// How long an idle HTTP connection stays open; `None` for as long as its client likes.
     pub keep_alive: Option<Duration>,
     /// The most bytes in one packet or body. "No limit" is 2^31 - 1, which every client can read.
