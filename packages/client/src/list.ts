@@ -83,7 +83,9 @@ export function createList(core: Core, parts: ListParts): List {
     return made
   }
 
-  const newest = (conversation: Conversation) => conversation.lastMessage?.createdAt ?? conversation.createdAt
+  /** Of two messages of the same millisecond the later has the greater id; a conversation without one was made after them. */
+  const newest = ({ lastMessage, createdAt }: Conversation) =>
+    lastMessage ? `${lastMessage.createdAt} ${lastMessage.id}` : `${createdAt} ~`
 
   const store = view<ConversationsState>(
     { status: "loading", items: [], hasMore: false, loadingMore: false, error: null },
