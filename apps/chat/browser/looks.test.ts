@@ -1,22 +1,9 @@
 import { readdir, readFile } from "node:fs/promises"
-import { createRequire } from "node:module"
 import { gzipSync } from "node:zlib"
-import type { Browser, Page } from "playwright-core"
+import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
 import { canRun, launch, Person, phone, Server, until } from "./world"
-
-const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
-
-async function violations(page: Page): Promise<string[]> {
-  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(await readFile(axeFile, "utf8"))
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run: (root: Document) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
-    }
-    const found = await axe.run(document)
-    return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
-  })
-}
 
 it("59: the script stays within 185 kB gzipped", async () => {
   const assets = new URL("../dist/assets/", import.meta.url)

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
 import { canStart, launch, Person, Server, until } from "./world"
 
 const commands = new Server()
@@ -54,7 +55,7 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
       async () => {
         const server = await new Server().start({ AUTH: "open" })
         const enter = async (who: string) => {
-          const person = await Person.arrive(browser, server, who)
+          const person = await Person.arrive(browser, server, who, { bypassCSP: true })
           await person.page.locator("[name=userId]").fill(person.username)
           await person.page.locator("[name=name]").fill(person.name)
           await person.page.locator('[data-testid="open-form"] button[type=submit]').click()
@@ -91,6 +92,10 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
         for (const person of [asha, ben]) {
           await person.on("restored").waitFor({ timeout: 30_000 })
           expect(await person.on("restored").innerText()).toContain("earlier copy")
+          for (const colorScheme of ["light", "dark"] as const) {
+            await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
+            expect(await violations(person.page)).toEqual([])
+          }
         }
         // What was not sent yet went out, and nothing that is lost is shown or counted.
         await until(
