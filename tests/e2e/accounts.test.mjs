@@ -231,12 +231,21 @@ describe("limits", { concurrency: 4 }, () => {
     const storm = Array.from({ length: 240 }, (_, n) =>
       login(strict, asha, "a wrong guess", from(`203.0.${n % 40}.9`)),
     )
-    const stranger = login(strict, asha, PASSWORD, from("192.0.2.1"))
+    // Once one was refused, the allowance of all strangers is used up; a little of it grows back meanwhile.
+    await Promise.any(
+      storm.map(async (answer) =>
+        assert.ok((await answer).body.error.includes("to sign in to this account")),
+      ),
+    )
+    const strangers = ["192.0.2.1", "192.0.3.1", "192.0.4.1", "192.0.5.1", "192.0.6.1"].map((address) =>
+      login(strict, asha, PASSWORD, from(address)),
+    )
     const owner = await login(strict, asha, PASSWORD, home)
     assert.equal(owner.status, 200, "from a network that signed in before")
     const neighbour = await login(strict, asha, PASSWORD, from("198.51.100.200"))
     assert.equal(neighbour.status, 200, "a /24 is one network")
-    assert.equal((await stranger).status, 429, "and a new one waits with the rest")
+    const statuses = (await Promise.all(strangers)).map((answer) => answer.status)
+    assert.ok(statuses.includes(429), `a new one waits with the rest: ${statuses}`)
     const guessed = (await Promise.all(storm)).filter((answer) => answer.status === 401)
     assert.ok(guessed.length <= 130, `${guessed.length} guesses were looked at`)
   })
@@ -298,7 +307,7 @@ describe("limits", { concurrency: 4 }, () => {
   })
 
   test("H12 conversations are made at a rate, and found at will", async (t) => {
-    const server = await serve(t, OPEN)
+    const server = await serve(t, { ...OPEN, LIMIT_CONVERSATIONS: "20" })
     const me = somebody("a")
     const open = (n) =>
       post(server, "/api/privatechat/conversations", { userId: `stranger-${n}` }, { as: me })

@@ -54,6 +54,7 @@ export class Server {
       LIMIT_LOGINS: "0",
       LIMIT_SENDS: "0",
       LIMIT_READS: "0",
+      LIMIT_CONVERSATIONS: "0",
       ...settings,
     }
     this.url = `http://127.0.0.1:${port}`

@@ -135,6 +135,7 @@ export const OPEN = {
   LIMIT_TYPING: "0",
   LIMIT_JOINS: "0",
   LIMIT_READS: "0",
+  LIMIT_CONVERSATIONS: "0",
 }
 
 /** With accounts. */
