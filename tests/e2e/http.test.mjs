@@ -156,7 +156,7 @@ describe("who is online", { concurrency: 4 }, () => {
     for (let n = 1; n <= 5; n++) await join(`u${n}`, { name: `User ${n}` })
     const ask = async (query) => (await get(alone, `/api/online-users${query}`)).body
     const all = await ask("")
-    assert.deepEqual(Object.keys(all).sort(), ["count", "data", "success"])
+    assert.deepEqual(Object.keys(all).sort(), ["count", "data", "store", "success"])
     assert.equal(all.count, 5)
     assert.deepEqual(
       all.data.map((one) => one.userId),

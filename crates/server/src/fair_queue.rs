@@ -1,6 +1,6 @@
 //! A few places for costly work, and a bounded queue before them in which networks take turns.
 
-use lamplight_usecases::limits::site_of;
+use lamplight_usecases::limits::{login_network, site_of};
 use lamplight_usecases::ports::{HashError, HashFor};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -124,7 +124,7 @@ impl FairQueue {
     }
 
     fn enqueue(&self, state: &mut State, who: HashFor) -> Result<oneshot::Receiver<Place>, HashError> {
-        let network = fair_share(who.address);
+        let network = fair_share(who);
         let count = |state: &State| if who.is_known { state.known.count(network) } else { state.others.count(network) };
         if state.waiting >= self.bounds.waiting || count(state) >= self.bounds.waiting_of_one {
             state.waiting -= state.known.forget_gone() + state.others.forget_gone();
@@ -179,10 +179,11 @@ impl FairQueue {
     }
 }
 
-/// Whose turn somebody takes: a network's, and of IPv6 all that one customer has.
-fn fair_share(address: Option<IpAddr>) -> IpAddr {
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    site_of(address).unwrap_or_else(|| lamplight_usecases::limits::login_network(address))
+/// Whose turn somebody takes: their network's. Of IPv6 a stranger takes the turn of all that one customer may have; whoever is known
+/// shares theirs with nobody who only lives near by.
+fn fair_share(who: HashFor) -> IpAddr {
+    let address = who.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    site_of(address).filter(|_| !who.is_known).unwrap_or_else(|| login_network(address))
 }
 
 #[cfg(test)]

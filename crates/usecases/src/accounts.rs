@@ -54,6 +54,7 @@ impl Handler {
                 return Err(Refusal::new(Code::Forbidden, why));
             }
             self.limits.network(caller.address)?;
+            self.limits.site(caller.address)?;
         }
         let username = parse_username(username)?;
         let password = text::password(&password).into_owned();

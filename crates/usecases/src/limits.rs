@@ -264,11 +264,12 @@ impl Limits {
 
     /// A network's attempts to sign in, to whichever account. Asked before anything is looked up.
     pub(crate) fn network(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        let Some(address) = address else { return Ok(()) };
-        if let Some(site) = site_of(address) {
-            self.sites.check(&site)?;
-        }
-        self.networks.check(&login_network(address))
+        address.map_or(Ok(()), |address| self.networks.check(&login_network(address)))
+    }
+
+    /// A /48's attempts, of which one customer may have all networks, or a provider's customers one each.
+    pub(crate) fn site(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        address.and_then(site_of).map_or(Ok(()), |site| self.sites.check(&site))
     }
 
     /// Attempts at one account. Each network has its own allowance, so that nobody keeps its owner out by guessing from elsewhere;
@@ -277,7 +278,12 @@ impl Limits {
         // Normalised as the store does it: every spelling that opens the account counts against it.
         let key = username_key(account);
         self.accounts.check(&(key.clone(), address.map(login_network)))?;
-        if is_known { Ok(()) } else { self.strangers.check(&key) }
+        if is_known {
+            // Neither what strangers do elsewhere nor what the neighbours do with the other networks of the site keeps them out.
+            return Ok(());
+        }
+        self.site(address)?;
+        self.strangers.check(&key)
     }
 
     pub(crate) fn may_try_token(&self, address: IpAddr) -> Result<(), Refusal> {

@@ -151,6 +151,17 @@ house_tests! {
         too_often(house.ask(&home, login("ada")).await);
     }
 
+    async fn h7_a_neighbour_in_the_same_site_does_not_keep_the_owner_out() {
+        let house = House::new(Identity::Local);
+        let home = from("2001:db8:7:1::1");
+        house.ask(&home, register("ada")).await.expect("registered");
+        for n in 256..556 {
+            let _ = house.ask(&from(&format!("2001:db8:7:{n:x}::1")), guess("ada")).await;
+        }
+        too_often(house.ask(&from("2001:db8:7:fff::1"), guess("grace")).await);
+        house.ask(&home, login("ada")).await.expect("signed in");
+    }
+
     async fn h12_rotating_through_the_networks_of_one_site_is_limited() {
         let house = House::new(Identity::Local);
         let mut tried = 0;
