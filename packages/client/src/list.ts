@@ -193,14 +193,19 @@ export function createList(core: Core, parts: ListParts): List {
   const first = single(() => take(), touch)
 
   function refresh(): Promise<void> {
-    cancelSoon?.()
-    cancelSoon = null
+    // The answer that is under way may be of a moment before what is to be fetched soon.
+    if (!first.busy()) {
+      cancelSoon?.()
+      cancelSoon = null
+    }
     return first()
   }
 
   function refreshSoon(): void {
     const delay = failures ? backoff(failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
+      cancelSoon = null
+      if (first.busy()) return refreshSoon()
       refresh().catch((thrown) => core.me() && toError(thrown).retryable && refreshSoon())
     })
   }

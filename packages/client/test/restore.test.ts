@@ -334,3 +334,24 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect([texts().at(-1), client.restored.get().since]).toEqual(["text 4", null])
   })
 })
+
+describe("F14 the list and what comes while it is fetched", () => {
+  test("a message that the answer under way does not know of yet is fetched after it", async () => {
+    const { server, clock, wires, client, item } = await ready()
+    let answer = () => {}
+    wires.late = new Promise((resolve) => {
+      answer = resolve
+    })
+    server.restore(server.backup(), "second")
+    await clock.advance(3_000)
+    server.say("7", "asha", "text 4")
+    await clock.advance(1)
+    // Asks for the list, which is under way.
+    void client.reloadConversations()
+    await clock.advance(1)
+    answer()
+    wires.late = null
+    await clock.advance(5_000)
+    expect(item("7")).toMatchObject({ headSeq: 4, unread: 4, lastMessage: { content: "text 4" } })
+  })
+})

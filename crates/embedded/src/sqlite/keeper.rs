@@ -155,6 +155,9 @@ impl Keeper {
     /// Moves the count of changes, in the database first: what is noted is there.
     pub(crate) fn count(&mut self, conn: &Connection, health: &Health) {
         self.uncounted = 0;
+        if health.check().is_err() {
+            return; // What lies there now is not ours to write to.
+        }
         let counted = set_counter(conn, CHANGES, self.note.changes + 1).and_then(|()| counter(conn, PRESENCE));
         match counted {
             Ok(presence) => {

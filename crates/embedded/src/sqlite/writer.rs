@@ -254,6 +254,11 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
             return;
         }
         tracing::error!(?rolled_back, "a transaction could not be rolled back; the connection is opened anew");
+        // Another file by the same name is not to be written to.
+        self.keeper.lock().look(&self.health);
+        if self.health.check().is_err() {
+            return;
+        }
         match (self.reopen)() {
             // Closing the old connection is what undoes its transaction.
             Ok(conn) => self.conn = conn,
