@@ -106,6 +106,10 @@ impl Shared {
         // The client is not cut off for it.
         self.queued += grown;
         self.oversized += grown;
+        // What was counted for its address is there no more; what comes next counts anew what waits.
+        if let Some(stall) = &mut self.stall {
+            stall.stop_counting();
+        }
     }
 
     fn poll_items(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Polled> {
