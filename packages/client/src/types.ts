@@ -34,7 +34,8 @@ export interface Store<T> {
  * - `catching-up`: the socket is there; what was missed is being fetched.
  * - `connected`: what is shown is what is.
  * - `offline`: no socket; the next try comes at `nextTryAt`. Sending and reading go on over HTTP where that is alive.
- * - `refused`: the server, or `getToken`, said no. There is no next try: sign in, or call `connect()`.
+ * - `refused`: the server, or `getToken`, said no. There is no next try: sign in, or call `connect()`. With `getToken` or `userId` every
+ *   request fails with the same error until then, and no token is asked for.
  * - `closed`: `close()` was called. For good.
  */
 export type ConnectionStatus =
