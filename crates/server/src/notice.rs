@@ -25,6 +25,18 @@ pub fn too_many_connections(address: IpAddr) {
     }
 }
 
+/// An address asks for more than one may.
+pub fn too_many_requests(address: IpAddr) {
+    if let Some(Due { left_out }) = throttle::due("requests", &address.to_string(), Some(address)) {
+        tracing::info!(
+            %address,
+            left_out,
+            "an address makes more requests than LIMIT_READS allows for, twenty times what a user may; \
+             if it is a proxy, name it in TRUSTED_PROXIES, so that its visitors do not count as one"
+        );
+    }
+}
+
 /// A token that is not good.
 pub fn token_refused(code: &'static str, error: &str, address: IpAddr) {
     if let Some(Due { left_out }) = throttle::due("token", &format!("{address} {code}"), Some(address)) {

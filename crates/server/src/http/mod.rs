@@ -124,7 +124,10 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
     let admitted = if route == "/healthz" { Ok(()) } else { site.handler.request(address) };
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => {
+            crate::notice::too_many_requests(address);
+            refused(&refusal)
+        }
     };
     // Whoever is refused and goes on and on is answered more slowly, which holds the connection they ask on.
     if response.status() == StatusCode::TOO_MANY_REQUESTS
