@@ -181,4 +181,23 @@ house_tests! {
         }
         assert!(lengths.iter().all(|length| (15..=25).contains(length)), "{lengths:?}");
     }
+
+    async fn h3_what_is_too_long_for_an_acknowledgement_follows_it() {
+        let house = House::new(Identity::Open);
+        let people: Vec<_> = (0..600).map(|n| format!("u{n}")).collect();
+        for one in &people {
+            let avatar_url = Some(format!("https://example.org/{}", "x".repeat(1_900)).into());
+            let join = Command::Join { user: user(one), mode: Mode::None, name: Some("n".repeat(200).into()), avatar_url };
+            house.ask(&claimed(one, &format!("s {one}")), join).await.expect("joined");
+        }
+        let watcher = claimed("w", "sw");
+        house.join(&watcher).await;
+        let named = people.iter().map(|one| user(one)).chain([user("out")]).collect();
+        let Ok(Reply::Watching { users, later }) = house.ask(&watcher, Command::Watch(named)).await else { panic!("states") };
+        let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::seen(seen)).sum();
+        assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
+        assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");
+        assert!(later.len() > 100);
+        assert!(users.iter().any(|(seen, _)| seen.user == user("out")), "whoever is out is answered in any case");
+    }
 }
