@@ -193,6 +193,9 @@ test("with the socket refused and HTTP alive, messages go both ways over HTTP", 
   expect(asha.connection.get().overHttp).toBe(true)
 })
 
+/** As the server tells what is wrong with a token: the client looks no further into it. */
+const SENTENCE = "The token ended; expected one that has not. Fetch a fresh one. (expired)"
+
 test("a closed transport is come back from by itself; a refused namespace with a reason is not", async () => {
   const asha = start("asha")
   await connected(asha)
@@ -201,10 +204,10 @@ test("a closed transport is come back from by itself; a refused namespace with a
   await connected(asha)
   sockets.use((_socket, next) => {
     const error: Error & { data?: unknown } = new Error("unauthenticated")
-    error.data = { success: false, code: "unauthenticated", error: "No.", retryable: false }
+    error.data = { success: false, code: "unauthenticated", error: SENTENCE, retryable: false }
     next(error)
   })
   const ben = start("ben")
   await eventually(() => expect(ben.connection.get().status).toBe("refused"))
-  expect(ben.connection.get().error).toMatchObject({ code: "unauthenticated", message: "No." })
+  expect(ben.connection.get().error).toMatchObject({ code: "unauthenticated", message: SENTENCE })
 })
