@@ -16,10 +16,10 @@ const { token } = await import("../e2e/support/jwt.mjs")
 
 export { token }
 
-/** The attacker's address; all of 127.0.0.0/8 is this machine. */
-export const ATTACKER = "127.0.0.66"
+/** The attacker's address, in a network of its own; all of 127.0.0.0/8 is this machine. */
+export const ATTACKER = "127.0.66.1"
 /** The neighbour's. */
-export const NEIGHBOUR = "127.0.0.77"
+export const NEIGHBOUR = "127.0.77.1"
 /** The connections that an address may have. */
 export const CONNECTIONS = 200
 

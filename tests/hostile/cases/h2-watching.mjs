@@ -21,5 +21,7 @@ export async function attack({ loop, open, token, count }) {
 }
 
 export function check({ attack }, assert) {
-  assert.ok(attack.watched > 0 && attack.limited > 0, JSON.stringify(attack))
+  // Refused for how often, or for how many all of a user's sockets may watch.
+  assert.ok(attack.watched > 0 && attack.limited + attack.refused > 0, JSON.stringify(attack))
+  assert.ok(attack.watched < 400, JSON.stringify(attack))
 }

@@ -4,7 +4,7 @@ export const tally = () => counts
 
 /** A follower, who counts what everybody's changes cost them. */
 export async function watch({ server, token, Peer }) {
-  const follower = await Peer.open(server.url, { token: token("follower"), address: "127.0.0.78" })
+  const follower = await Peer.open(server.url, { token: token("follower"), address: "127.0.78.1" })
   await follower.ask("join_user", { userId: "follower", roster: "diff" })
   const began = performance.now()
   return {

@@ -3,7 +3,7 @@ const counts = { asked: 0, limited: 0 }
 export const tally = () => counts
 
 export async function watch({ server, token, Peer }) {
-  const follower = await Peer.open(server.url, { token: token("follower"), address: "127.0.0.78" })
+  const follower = await Peer.open(server.url, { token: token("follower"), address: "127.0.78.1" })
   await follower.ask("join_user", { userId: "follower", roster: "diff" })
   return {
     async end() {
