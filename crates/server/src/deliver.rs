@@ -360,8 +360,9 @@ impl Deliver {
         let over = socket.data().credential().is_some_and(|credential| self.ended.lock().contains_key(&credential));
         if over {
             socket.data().set_signed_out();
-            // The namespace, not the transport: who signed out does not come back by themselves.
-            socket.disconnect();
+            // With a DISCONNECT, after which clients do not come back by themselves, as they do after a closed transport. The transport is
+            // closed all the same: nothing is left for it to do.
+            socket.disconnect_and_close();
         }
     }
 

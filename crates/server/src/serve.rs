@@ -150,6 +150,7 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
 async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
     notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
+        let mut client = peer;
         if opens_a_session(request.uri()) {
             let address = client_address(request.headers(), peer, &service.proxies);
             notice::old_client(request.uri(), address);
@@ -161,8 +162,10 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
                     return too_many_connections();
                 }
             }
+            // What waits for its clients counts for their address, not for the proxy's.
+            client.set_ip(address);
         }
-        return service.io.handle(request, peer).await.map(Body::new);
+        return service.io.handle(request, client).await.map(Body::new);
     }
     request.extensions_mut().insert(ConnectInfo(peer));
     // Minded like the requests of sockets: a stop waits as long for them.

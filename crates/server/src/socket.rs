@@ -176,6 +176,11 @@ impl SocketHandler for Door {
         self.deliver.end_if_signed_out(socket);
     }
 
+    /// No event has a binary part, so nothing of one is held.
+    fn takes_attachments(&self) -> bool {
+        false
+    }
+
     fn event(&self, socket: &Socket<Member>, event: Event) -> Option<BoxFuture<'static, ()>> {
         let paused = socket.data().paused.load(Ordering::Relaxed);
         let wait = if paused == 0 { 0 } else { paused.saturating_sub(self.gate.clock.now().moment.0) };
@@ -249,7 +254,7 @@ impl Door {
             // Whoever has not said who they are is told so, whatever else may be wrong.
             // It is so in `open` only, where nobody can sign in.
             Err(Refusal::new(Code::Unauthenticated, "Say who you are first, by join_user."))
-        } else if event.attachments.is_empty() {
+        } else if event.refused_attachments == 0 {
             decode::event_by(member.user(), event.name(), event.arg(0).unwrap_or("null"))
         } else {
             Err(Refusal::invalid("This event has no binary part."))

@@ -34,9 +34,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// A store that has not answered by then is not ready.
 const READY_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Of what was answered over HTTP and is not read yet.
-const UNSENT_AN_ADDRESS: usize = 32_000_000;
-
 /// After everything is closed, what is noted has this long to be written.
 const WIND_DOWN: Duration = Duration::from_millis(1_500);
 
@@ -147,7 +144,8 @@ impl Lamplight {
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
             max_payload: config.max_payload,
-            unsent: Unsent::new(UNSENT_AN_ADDRESS),
+            // Over HTTP as over sockets; half of all there can be stands for no limit, so that sums do not overflow.
+            unsent: Unsent::new(config.limit_unsent.map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES))),
         });
         let service = Service {
             router: http::router(site),
@@ -197,6 +195,9 @@ impl Lamplight {
     }
 }
 
+/// So many sockets of one address may have as much waiting for them as one may have.
+const UNSENT_SHARES: usize = 8;
+
 fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
     let settings = socketio::Config {
         path: config.socket_path.clone(),
@@ -204,6 +205,8 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
         write_timeout: config.write_timeout,
         connect_timeout: CONNECT_TIMEOUT,
         recovery: Some(socketio::Recovery::default()),
+        max_queue_bytes: config.limit_unsent.unwrap_or(usize::MAX),
+        max_queue_bytes_per_address: config.limit_unsent.map(|limit| limit.saturating_mul(UNSENT_SHARES)),
         ..socketio::Config::default()
     };
     let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));

@@ -47,7 +47,7 @@
 //!
 //! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
 //! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
-//! ([`Config::max_queue_bytes`]): a client that does not read is cut off, never skipped. All else that a client can make the server
+//! ([`Config::max_queue_bytes`]) and in time ([`Config::write_timeout`]): a client that does not read is cut off, never skipped. All else that a client can make the server
 //! hold has a limit in [`Config`], or in [`Serve`]. **Threads.** No lock is shared by two connections on the path of a message, but for
 //! shards of the tables that a broadcast reads; a server may be shared by several runtimes. **Recovery.** A client that asks for it comes back to
 //! the socket it had: [`Recovery`]. **Metrics.** An [`Observer`] hears what the server does.

@@ -110,6 +110,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let limit_connections = reader.value("limit-connections", values::number);
     let write_timeout = reader.value("write-timeout", values::duration);
     let keep_alive = reader.value("keep-alive", values::duration);
+    let limit_unsent = reader.value("limit-unsent", values::unsent);
     let max_payload = reader.value("max-payload", values::payload);
 
     if let (Some(listen), Some(identity)) = (listen, identity) {
@@ -141,6 +142,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
             write_timeout: Some(write_timeout?).filter(|write_timeout| !write_timeout.is_zero()),
             keep_alive: Some(keep_alive?).filter(|keep_alive| !keep_alive.is_zero()),
+            limit_unsent: limit_unsent?,
             max_payload: max_payload?,
             warnings: std::mem::take(&mut reader.warnings),
         })

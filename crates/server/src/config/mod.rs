@@ -143,6 +143,8 @@ pub struct Config {
     pub write_timeout: Option<Duration>,
     /// How long an idle HTTP connection stays open; `None` for as long as its client likes.
     pub keep_alive: Option<Duration>,
+    /// The most bytes that wait for one socket, and an eighth of the most that wait for one address.
+    pub limit_unsent: Option<usize>,
     /// The most bytes in one packet or body. "No limit" is 2^31 - 1, which every client can read.
     pub max_payload: usize,
     warnings: Vec<String>,

@@ -63,6 +63,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("limit-logins", "LIMIT_LOGINS", "NUMBER", "10", "Attempts a minute to sign in to one account from one network (/24, /64); three times that from one network, ten times that at one account from networks that have not signed in to it for 30 days; 0 for no limit"),
     setting("limit-conversations", "LIMIT_CONVERSATIONS", "NUMBER", "20", "Conversations that one user may start a minute; 0 for no limit"),
     setting("limit-connections", "LIMIT_CONNECTIONS", "NUMBER", "200", "Connections at once from one address other than loopback; 0 for no limit"),
+    setting("limit-unsent", "LIMIT_UNSENT", "BYTES", "4000000", "The most bytes that wait for one socket to read them, and eight times that for all sockets of one address; 0 for no limit"),
     setting("write-timeout", "WRITE_TIMEOUT", "DURATION", "20s", "How long a client may read nothing of what waits for it; 0 for ever"),
     setting("keep-alive", "KEEP_ALIVE", "DURATION", "75s", "How long an idle HTTP connection stays open: longer than the proxy in front keeps its own; 0 for ever"),
     setting("max-payload", "MAX_PAYLOAD", "BYTES", "1000000", "The most bytes in one packet or request body; 0 for no limit"),

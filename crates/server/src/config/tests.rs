@@ -60,6 +60,7 @@ fn no_setting_needs_to_be_made() {
     assert_eq!((config.presence_ttl, config.presence_grace), (Duration::from_secs(3_600), Duration::from_secs(5)));
     assert_eq!((config.roster_limit, config.limit_connections, config.max_payload), (1_000, 200, 1_000_000));
     assert_eq!((config.write_timeout, config.keep_alive), (Some(Duration::from_secs(20)), Some(Duration::from_secs(75))));
+    assert_eq!(config.limit_unsent, Some(4_000_000));
     assert_eq!(format!("{:?}", config.quotas), format!("{:?}", Quotas::default()));
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
     assert!(config.warnings().is_empty());

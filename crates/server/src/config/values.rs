@@ -67,6 +67,16 @@ pub(super) fn number(text: &str) -> Read<u32> {
     text.replace('_', "").parse().map_err(|_| "a whole number from 0 to 4294967295".to_owned())
 }
 
+/// Bytes that may wait for a socket; `None` for no limit.
+pub(super) fn unsent(text: &str) -> Read<Option<usize>> {
+    match text.replace('_', "").parse::<usize>() {
+        Ok(0) => Ok(None),
+        // A list of who is online, or a page of messages, has about 1 MB.
+        Ok(bytes @ 1_000_000..=NO_LIMIT) => Ok(Some(bytes)),
+        _ => Err("a number of bytes from 1000000 to 2147483647, or 0 for no limit".to_owned()),
+    }
+}
+
 /// The most that a client in any language can read as a limit, for "no limit".
 const NO_LIMIT: usize = i32::MAX as usize;
 
