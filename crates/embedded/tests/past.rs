@@ -306,6 +306,42 @@ async fn f15_a_log_that_somebody_else_folds_is_no_fault() {
     }
 }
 
+/// As somebody does who wants the file smaller: SQLite numbers its pages anew by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f15_a_database_that_somebody_vacuums_is_still_the_same() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = file(directory.path(), "lamplight.db");
+    let (store, _) = open(directory.path());
+    let generation = store.generation();
+    for round in 0..3 {
+        filled(&store, round * 300, round * 300 + 300).await;
+        let other = Connection::open(&path).expect("a connection");
+        other.execute_batch("VACUUM").expect("vacuumed");
+        let folded: i64 = other.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2)).expect("folded by someone else");
+        assert!(folded > 0);
+        if round != 1 {
+            store.ping(SECOND).await.expect("ready");
+        }
+        filled(&store, round * 300 + 300, round * 300 + 301).await;
+    }
+    let crashed = crash(directory.path());
+    store.close().await;
+    for directory in [directory.path(), crashed.path()] {
+        let (store, _) = open(directory);
+        assert_eq!((store.generation(), head(&store).await), (generation.clone(), 901));
+        store.close().await;
+    }
+    // Nobody has looked since.
+    let (store, _) = open(directory.path());
+    Connection::open(&path).and_then(|other| other.execute_batch("VACUUM; PRAGMA wal_checkpoint(FULL)")).expect("vacuumed");
+    filled(&store, 2_000, 2_001).await;
+    let crashed = crash(directory.path());
+    store.close().await;
+    let (store, _) = open(crashed.path());
+    assert_eq!((store.generation(), head(&store).await), (generation, 902));
+    store.close().await;
+}
+
 /// The bytes of a file that a server has open are changed under it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h10_what_is_damaged_acknowledges_nothing() {

@@ -29,7 +29,6 @@ const OURS: &[&str] = &[
     // Once: nothing is taken after it.
     "LL-121",
     // After each of these there is a pause.
-    "the database could not be looked at",
     "the write-ahead log could not be folded",
     "cannot accept connections",
     "the keys at {} cannot be had",

@@ -143,19 +143,32 @@ pub(crate) fn fingerprint(lock: &Lock, page: u64) -> io::Result<String> {
 /// What a database file that is not as it was noted can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
-    /// The same, into which somebody else has folded the log: SQLite's shell does so, and programs that make backups.
-    Later,
+    /// The same, into which somebody else has folded the log: SQLite's shell does so, and programs that make backups. Its counters are
+    /// in this page.
+    Later(u64),
     /// A copy of an earlier state, or something else.
     Foreign,
 }
 
+/// How many pages are looked through for the counters: a database that is vacuumed has its tables' roots at its beginning.
+const ROOTS: u64 = 1_000;
+
 /// Compares a database file that is not as it was noted with the note.
 pub(crate) fn compare(lock: &Lock, note: &Note) -> io::Result<Other> {
-    let counters = counters(&page_of(lock, note.page)?);
-    let counter = |name: &str| counters.get(name).copied();
-    let later = counter("copy").is_none()
-        && matches!((counter("epoch"), counter("changes")), (Some(epoch), Some(changes)) if epoch == note.epoch && changes >= note.main_changes);
-    Ok(if later { Other::Later } else { Other::Foreign })
+    for page in std::iter::once(note.page).chain(2..ROOTS) {
+        let bytes = page_of(lock, page)?;
+        if bytes.is_empty() && page != note.page {
+            break;
+        }
+        let counters = counters(&bytes);
+        let counter = |name: &str| counters.get(name).copied();
+        if counter("copy").is_none()
+            && matches!((counter("epoch"), counter("changes")), (Some(epoch), Some(changes)) if epoch == note.epoch && changes >= note.main_changes)
+        {
+            return Ok(Other::Later(page));
+        }
+    }
+    Ok(Other::Foreign)
 }
 
 /// The names and values of the table of counters, read from the one page that it has: a leaf of an index (see "The B-tree Pages" in

@@ -2,7 +2,7 @@
 
 use super::beside::{Found, Log, Note, NoteFile, boot};
 use super::error::OpenError;
-use super::keeper::{counter, fold_all, renew_generation, set_counter, unmark_copy};
+use super::keeper::{counter, counters_page, fold_all, renew_generation, set_counter, unmark_copy};
 use super::lock::{Lock, beside, private, resolve};
 use super::open::{connect, make_directory, sound};
 use super::schema::{MIGRATIONS, migrate, recognise};
@@ -133,7 +133,7 @@ fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i6
         epoch: counter(&transaction, "epoch")?.unwrap_or(0),
         changes: counter(&transaction, "changes")?.unwrap_or(0),
         presence: counter(&transaction, "presence")?.unwrap_or(0),
-        page: number("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'")?.unsigned_abs(),
+        page: counters_page(&transaction)?,
         main: String::new(),
         main_changes: 0,
         folding: false,

@@ -5,6 +5,7 @@ use super::beside::{Found, Note, NoteFile, Other, boot, compare, fingerprint};
 use super::error::OpenError;
 use super::health::Health;
 use super::lock::Lock;
+use lamplight_usecases::throttle::{self, Due};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,7 @@ pub(crate) fn begin(conn: &mut Connection, found: &Found) -> rusqlite::Result<No
         epoch: epoch.max(noted.epoch) + 1,
         changes: changes.unwrap_or(0).max(noted.changes),
         presence: counter(conn, PRESENCE)?.unwrap_or(0).max(noted.presence),
-        page: conn.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'counters'", [], |row| row.get::<_, i64>(0))?.unsigned_abs(),
+        page: counters_page(conn)?,
         main: String::new(),
         main_changes: 0,
         folding: true,
@@ -83,9 +84,24 @@ pub(crate) fn begin(conn: &mut Connection, found: &Found) -> rusqlite::Result<No
     Ok(note)
 }
 
-/// Folds the write-ahead log into the database, all of it.
-pub(crate) fn fold_all(conn: &Connection) -> rusqlite::Result<()> {
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Where the counters are. It changes when the database is vacuumed.
+pub(crate) fn counters_page(conn: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'counters'";
+    conn.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
+/// Folds the write-ahead log into the database. `true` if all of it: whoever else reads the database may stand in the way.
+pub(crate) fn fold_all(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+}
+
+/// How a file looks whose state was noted.
+#[derive(PartialEq)]
+enum Seen {
+    AsNoted,
+    Other(Other),
+    /// Its path leads to another one, or to none.
+    Elsewhere,
 }
 
 pub(crate) struct Keeper {
@@ -100,13 +116,13 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Notes how the database is after the start: all that it has is in its one file.
+    /// Notes how the database is after the start: all that it has is in its one file, unless somebody else reads it.
     pub(crate) fn start(path: &Path, lock: Lock, mut note: Note, conn: &Connection) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Note { path: path.to_owned(), source };
         note.keep(path).map_err(failed)?;
-        fold_all(conn).map_err(|source| OpenError::of(path, source))?;
+        let is_whole = fold_all(conn).map_err(|source| OpenError::of(path, source))?;
         note.main = fingerprint(&lock, note.page).map_err(failed)?;
-        note.main_changes = note.changes;
+        note.main_changes = if is_whole { note.changes } else { 0 };
         note.folding = false;
         let file = note.keep(path).map_err(failed)?;
         Ok(Self { lock: Some(lock), path: path.to_owned(), note, file, uncounted: 0, fold_at: FOLD_AT })
@@ -116,19 +132,29 @@ impl Keeper {
     pub(crate) fn look(&mut self, health: &Health) {
         let Some(lock) = &self.lock else { return };
         let path = self.path.display();
-        if !lock.is_in_place() {
-            return health.give_up(format!("the database {path} was moved or replaced while the server runs"));
-        }
-        let as_noted = || fingerprint(lock, self.note.page).map(|main| main == self.note.main);
-        let judge = || Ok(if as_noted()? { None } else { Some(compare(lock, &self.note)?) });
+        let judge = || {
+            if !lock.is_in_place()? {
+                return Ok(Seen::Elsewhere);
+            }
+            if fingerprint(lock, self.note.page)? == self.note.main {
+                return Ok(Seen::AsNoted);
+            }
+            compare(lock, &self.note).map(Seen::Other)
+        };
         // Twice, for somebody else may be folding the log into it at this moment.
-        match judge().and_then(|other| if other == Some(Other::Foreign) { judge() } else { Ok(other) }) {
-            Ok(None) => {}
-            Ok(Some(Other::Later)) => self.folded(None),
-            Ok(Some(Other::Foreign)) => health.give_up(format!("the database {path} was overwritten while the server runs")),
+        match judge().and_then(|seen| if seen == Seen::Other(Other::Foreign) { judge() } else { Ok(seen) }) {
+            Ok(Seen::AsNoted) => {}
+            Ok(Seen::Other(Other::Later(page))) => {
+                self.note.page = page;
+                self.folded(false);
+            }
+            Ok(Seen::Other(Other::Foreign)) => health.give_up(format!("the database {path} was overwritten while the server runs")),
+            Ok(Seen::Elsewhere) => health.give_up(format!("the database {path} was moved or replaced while the server runs")),
             Err(error) => {
                 let error: std::io::Error = error;
-                tracing::warn!(%error, "the database could not be looked at");
+                if let Some(Due { left_out }) = throttle::due("look", &error.to_string(), None) {
+                    tracing::warn!(%error, left_out, "the database could not be looked at");
+                }
             }
         }
     }
@@ -155,8 +181,9 @@ impl Keeper {
     /// Moves the count of changes, in the database first: what is noted is there.
     pub(crate) fn count(&mut self, conn: &Connection, health: &Health) {
         self.uncounted = 0;
-        if health.check().is_err() {
-            return; // What lies there now is not ours to write to.
+        // What lies there now is not ours to write to; or it would be part of what could not be rolled back.
+        if health.check().is_err() || !conn.is_autocommit() {
+            return;
         }
         let counted = set_counter(conn, CHANGES, self.note.changes + 1).and_then(|()| counter(conn, PRESENCE));
         match counted {
@@ -187,21 +214,28 @@ impl Keeper {
             health.judge(error);
             tracing::warn!(%error, "the write-ahead log could not be folded into the database; trying again");
         }
-        self.folded(matches!(folded, Ok(true)).then_some(()));
+        self.note.page = counters_page(conn).unwrap_or(self.note.page);
+        self.folded(matches!(folded, Ok(true)));
     }
 
-    /// Notes what the file has now; `whole` where it has everything.
-    fn folded(&mut self, whole: Option<()>) {
+    /// Notes what the file has now, which may be everything.
+    fn folded(&mut self, is_whole: bool) {
         let Some(lock) = &self.lock else { return };
         match fingerprint(lock, self.note.page) {
             Ok(main) => {
                 self.note.main = main;
                 // At least that: readers may have kept a part of the log from being folded.
-                self.note.main_changes = whole.map_or(self.note.main_changes, |()| self.note.changes);
+                if is_whole {
+                    self.note.main_changes = self.note.changes;
+                }
                 self.note.folding = false;
                 self.write();
             }
-            Err(error) => tracing::warn!(%error, "the database could not be looked at"),
+            Err(error) => {
+                if let Some(Due { left_out }) = throttle::due("look", &error.to_string(), None) {
+                    tracing::warn!(%error, left_out, "the database could not be looked at");
+                }
+            }
         }
     }
 
@@ -229,7 +263,8 @@ impl Keeper {
         if let Err(error) = &whole {
             tracing::warn!(%error, "the write-ahead log stays as it is; the next start takes it up");
         }
-        self.folded(whole.ok());
+        self.note.page = counters_page(conn).unwrap_or(self.note.page);
+        self.folded(matches!(whole, Ok(true)));
         drop(self.file.sync());
     }
 

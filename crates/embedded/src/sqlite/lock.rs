@@ -32,6 +32,10 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
+/// On other systems such a lock and SQLite's own on one file stand in each other's way, in one process too ("Only one of such interfaces
+/// should be used within the same process": flock(2) of macOS). There the files beside the database have to do.
+const LOCKS_THE_DATABASE: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Held for as long as anything may be written to the database. It goes with the process, however that ends.
 pub(crate) struct Lock {
     /// The files beside the database, by the name that was given and by its own. Versions that know of no other lock take these.
@@ -66,7 +70,7 @@ impl Lock {
         // What people say to each other in private is for this server's user alone. SQLite gives its other files the permissions of
         // the database. One that is there keeps what its owner gave it.
         let database = private(OpenOptions::new().create(true).truncate(false).read(true).write(true)).open(path).map_err(not_writable)?;
-        match database.try_lock() {
+        match if LOCKS_THE_DATABASE { database.try_lock() } else { Ok(()) } {
             Ok(()) => Ok(Self { _beside: held, database, path: path.to_owned() }),
             Err(TryLockError::WouldBlock) => {
                 // Never closed: the one that has it may be in this process.
@@ -86,16 +90,22 @@ impl Lock {
     }
 
     /// Whether the path still leads to the file that is locked.
-    pub(crate) fn is_in_place(&self) -> bool {
+    ///
+    /// # Errors
+    /// When the system does not say: a disk or a network that is in trouble for a moment moves no file.
+    pub(crate) fn is_in_place(&self) -> io::Result<bool> {
+        let there = match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            there => there?,
+        };
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let ours = self.database.metadata().map(|file| (file.dev(), file.ino()));
-            let there = std::fs::metadata(&self.path).map(|file| (file.dev(), file.ino()));
-            matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
+            let ours = self.database.metadata()?;
+            Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
         }
         #[cfg(not(unix))]
-        self.path.exists()
+        Ok(there.is_file())
     }
 
     /// How many names the file has.
