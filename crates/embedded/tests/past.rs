@@ -244,6 +244,7 @@ async fn f14_what_is_no_backup_is_not_brought_back() {
     std::fs::write(&empty, "").expect("an empty file");
     for bad in [&bad, &foreign, &text, &empty, &file(directory.path(), "nothing"), &path] {
         let Err(error) = restore(bad, &path) else { panic!("{bad:?} was brought back") };
+        assert_eq!(error.to_string().contains("there is no backup at"), !bad.exists(), "{error}");
         let (store, _) = open(directory.path());
         assert_eq!(head(&store).await, 300, "{error}");
         store.close().await;
@@ -392,5 +393,35 @@ async fn f14_a_file_that_is_replaced_under_its_server_acknowledges_nothing() {
         let there = std::fs::read(&path).ok();
         store.close().await;
         assert_eq!(std::fs::read(&path).ok(), there, "{way}: what lies there now is left alone");
+    }
+}
+
+/// Nobody asks for readiness: the writer looks by itself.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f15_sends_notice_by_themselves_that_the_file_is_another() {
+    for way in ["over", "moved", "gone"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = file(directory.path(), "lamplight.db");
+        let (store, _) = open(directory.path());
+        filled(&store, 0, 5).await;
+        let copy = file(directory.path(), "copy.db");
+        backup(&path, &copy, false).expect("a backup");
+        match way {
+            "over" => drop(std::fs::copy(&copy, &path).expect("a copy over it")),
+            "moved" => std::fs::rename(&copy, &path).expect("another in its place"),
+            _ => std::fs::remove_file(&path).expect("gone"),
+        }
+        let began = tokio::time::Instant::now();
+        for number in 0.. {
+            match store.append(message("c", "a", "hello", &format!("late {number}")), None).await {
+                Err(AppendError::Store(StoreError::Unavailable(_))) => break,
+                sent => assert!(sent.is_ok() && began.elapsed() < SECOND, "{way}: {sent:?}"),
+            }
+            tokio::time::sleep(SECOND / 100).await;
+        }
+        let unready = store.ping(SECOND).await.expect_err("not ready");
+        assert!(unready.to_string().contains("while the server runs"), "{way}: {unready}");
+        store.close().await;
     }
 }

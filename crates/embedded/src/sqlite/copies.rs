@@ -30,7 +30,7 @@ pub struct Restored {
 pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> {
     let path = resolve(path);
     if !path.is_file() {
-        return Err(OpenError::InTheWay { path, what: "there is no database there" });
+        return Err(OpenError::Missing { what: "database", path });
     }
     if resolve(target) == path {
         return Err(OpenError::InTheWay { path: target.to_owned(), what: "it is the database itself" });
@@ -76,7 +76,7 @@ pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
     make_directory(path)?;
     let (given, path) = (path, resolve(path));
     if !backup.is_file() {
-        return Err(OpenError::InTheWay { path: backup.to_owned(), what: "there is no backup there" });
+        return Err(OpenError::Missing { what: "backup", path: backup.to_owned() });
     }
     if resolve(backup) == path {
         return Err(OpenError::InTheWay { path: backup.to_owned(), what: "it is the database itself" });

@@ -24,6 +24,14 @@ pub enum OpenError {
         /// What it should be and is not.
         what: &'static str,
     },
+    /// There is no file to copy.
+    #[error("there is no {what} at {}", path.display())]
+    Missing {
+        /// What should be there.
+        what: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// Files cannot be written there.
     #[error("{} cannot be written: {source}", path.display())]
     NotWritable {

@@ -89,6 +89,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
         members: Arc::clone(&members),
         known: KnownConversations::default(),
         has_written: false,
+        looked: None,
         fanout,
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// The most items one commit takes.
 pub(crate) const BATCH_AT_MOST: usize = 256;
@@ -24,6 +25,8 @@ pub(crate) const BATCH_AT_MOST: usize = 256;
 const UNPUBLISHED_COMMITS: usize = 64;
 /// After so long without a write, the changes that are not counted yet are.
 const QUIET: Duration = Duration::from_secs(5);
+/// How often, where writes come, it is looked whether the file is still the one that was opened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Something to be done in a transaction, possibly more than once: a batch that fails is run again item by item.
 pub(crate) trait Work: Send {
@@ -103,6 +106,8 @@ pub(crate) struct Writer<O> {
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
     pub(crate) has_written: bool,
+    /// When the file was looked at last.
+    pub(crate) looked: Option<Instant>,
     pub(crate) fanout: Arc<dyn Fanout>,
 }
 
@@ -151,6 +156,15 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                     self.look_after();
                 }
             }
+        }
+    }
+
+    /// Looks whether the file is still ours, unless it was just now. Readiness asks too, but on many servers nobody asks for readiness,
+    /// and what is written to a file that has no name any more is lost with its last user.
+    fn look(&mut self) {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.keeper.lock().look(&self.health);
+            self.looked = Some(Instant::now());
         }
     }
 
@@ -211,6 +225,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if gather {
             gather_more(&self.jobs, &self.depth, items, stopping);
         }
+        self.look();
         self.health.check()?;
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut batch = Batch::new(&self.conn, &mut self.known);
