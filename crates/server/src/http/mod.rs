@@ -85,7 +85,6 @@ pub fn router(site: Arc<Site>) -> Router {
         .layer(DefaultBodyLimit::max(site.max_payload))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), bound_unsent))
         .layer(middleware::from_fn_with_state(Arc::clone(&site), check_origin));
-    openapi::prepare();
     Router::new()
         .merge(api)
         .merge(pages::routes())

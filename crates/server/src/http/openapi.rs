@@ -5,7 +5,7 @@ use bytes::Bytes;
 use lamplight_wire::{body, shape};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::sync::OnceLock;
+use tokio::sync::OnceCell;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{self, Object};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -282,20 +282,19 @@ pub(crate) struct Document {
     pub(crate) tag: HeaderValue,
 }
 
-/// The document as it is served, made once.
-pub(crate) fn served() -> &'static Document {
-    static DOCUMENT: OnceLock<Document> = OnceLock::new();
-    DOCUMENT.get_or_init(|| {
-        let json = document();
-        let hash = Sha256::digest(&json).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-        let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
-        Document { json: json.into(), tag }
-    })
+/// The document as it is served. It is made when it is first asked for, away from the runtime's threads, since that takes 10 ms and 4 MB
+/// that a server whose document nobody reads need not hold. `None` where making it failed; the panic is in the log.
+pub(crate) async fn served() -> Option<&'static Document> {
+    static DOCUMENT: OnceCell<Document> = OnceCell::const_new();
+    let made = DOCUMENT.get_or_try_init(async || tokio::task::spawn_blocking(make).await);
+    made.await.ok()
 }
 
-/// Makes it, so that the first request for it costs what the others do.
-pub(crate) fn prepare() {
-    served();
+fn make() -> Document {
+    let json = document();
+    let hash = Sha256::digest(&json).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    Document { json: json.into(), tag }
 }
 
 #[cfg(test)]

@@ -62,7 +62,9 @@ pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): Co
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
     responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
 pub(crate) async fn openapi(headers: HeaderMap) -> Response {
-    let document = openapi::served();
+    let Some(document) = openapi::served().await else {
+        return refused(&Refusal::new(Code::Internal, "Something went wrong on the server."));
+    };
     let about = [(header::ETAG, document.tag.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
     if document.tag.to_str().is_ok_and(|tag| assets::has(&headers, tag)) {
         return (StatusCode::NOT_MODIFIED, about).into_response();
