@@ -41,7 +41,7 @@ async function refusedWith(options: LamplightOptions) {
   const { client } = makeTab(world, { url: "https://chat.example.com", ...options })
   client.retain()
   await world.clock.advance(1_000)
-  await vi.waitFor(() => expect(warned).toHaveBeenCalled())
+  await vi.waitFor(() => expect(warned).toHaveBeenCalled(), 10_000)
   const { status, error } = client.connection.get()
   const { findings } = await client.doctor()
   await world.clock.advance(600_000)
@@ -78,7 +78,7 @@ describe("F26 who is calling does not fit the server", () => {
     const { client } = makeTab(world, { ...nobody, getToken: () => token, fetch: server("jwt") })
     client.retain()
     await world.clock.advance(1_000)
-    await vi.waitFor(() => expect(warned).toHaveBeenCalledTimes(1))
+    await vi.waitFor(() => expect(warned).toHaveBeenCalledTimes(1), 10_000)
     expect(warned.mock.calls[0]?.[0]).toBe(`Lamplight: ${sentence}`)
     expect(client.connection.get().error).toMatchObject({
       code: "unauthenticated",
@@ -113,7 +113,7 @@ describe("F26 where the server is", () => {
     const { client, sockets } = makeTab(world, { url })
     client.retain()
     await world.clock.advance(1_000)
-    await vi.waitFor(() => expect(warned).toHaveBeenCalledTimes(1))
+    await vi.waitFor(() => expect(warned).toHaveBeenCalledTimes(1), 10_000)
     expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "LL-117", fix } })
     await expect(client.users()).rejects.toMatchObject({ code: "LL-117" })
     expect((await client.doctor()).findings).toMatchObject([{ code: "LL-117", fix }])
@@ -150,7 +150,7 @@ describe("F26 where the server is", () => {
     wires.socketDown = wires.httpDown = true
     client.retain()
     await world.clock.advance(5_000)
-    await vi.waitFor(() => expect(client.connection.get().error?.code).toBe("LL-117"))
+    await vi.waitFor(() => expect(client.connection.get().error?.code).toBe("LL-117"), 10_000)
     expect(client.connection.get().error?.message).toContain("browsers block that")
     client.close()
   })
@@ -164,7 +164,7 @@ describe("F26 where the server is", () => {
     wires.socketDown = true
     client.retain()
     await world.clock.advance(2_000)
-    await vi.waitFor(() => expect(client.connection.get().error?.code).toBe("LL-117"))
+    await vi.waitFor(() => expect(client.connection.get().error?.code).toBe("LL-117"), 10_000)
     const { status, error } = client.connection.get()
     expect(status).toBe("offline")
     expect(error?.message).toBe("Lamplight has no socket at the `path` /chat/socket.")
@@ -214,7 +214,7 @@ describe("F26 where the server is", () => {
     expect({ status, code: error?.code }).toEqual({ status: "offline", code: "LL-119" })
     expect(error?.message).toBe("The application gave no token.")
     expect(error?.saw).toContain("no token: 500")
-    await vi.waitFor(() => expect(client.connection.get().error?.fix).toContain("token route fails"))
+    await vi.waitFor(() => expect(client.connection.get().error?.fix).toContain("token route fails"), 10_000)
     expect((await client.doctor()).findings.filter(({ code }) => code !== "LL-118")).toMatchObject([
       { code: "LL-119", fix: expect.stringContaining("token route") },
     ])
