@@ -59,8 +59,9 @@ export async function diagnose(patient: Patient): Promise<Diagnosis> {
   lookAtLosses(core.connection.lifetimes(), facts, find)
   if (!lookAtUrl(patient, find) && (await lookAtPolling(patient, origin, facts, find)))
     await lookAtWebSocket(patient, facts, find)
-  // A client that is told no, or that gets nowhere though nothing else is found, is not well.
-  if (error && (status === "refused" || (status === "offline" && findings.length === 0))) {
+  // A client that is told no, that knows why it gets nowhere, or that gets nowhere though nothing else is found, is not well.
+  const known = error?.code.startsWith("LL-") || findings.length === 0
+  if (error && (status === "refused" || (status === "offline" && known))) {
     const refusal = await lookAtRefusal(patient, error)
     if (!findings.some(({ code }) => code === refusal.code)) findings.push(refusal)
   }

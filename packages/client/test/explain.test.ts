@@ -219,6 +219,17 @@ describe("F26 where the server is", () => {
       { code: "LL-119", fix: expect.stringContaining("token route") },
     ])
     expect(client.connection.get().overHttp).toBe(false)
+    // Nor is it hidden by what else is found.
+    const second = makeTab(world, {
+      ...nobody,
+      url: "https://chat.example.com",
+      getToken,
+      fetch: server("jwt"),
+    }).client
+    second.retain()
+    const codes = (await client.doctor()).findings.map(({ code }) => code).filter((code) => code !== "LL-118")
+    expect(codes).toEqual(["LL-112", "LL-119"])
+    second.close()
     client.close()
   })
 })
