@@ -279,12 +279,18 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       entry.inFlight = false
       if (!isCurrent()) return true
       const error = toError(thrown)
-      if (error.code === "unauthenticated") entry.signIn = true
+      if (isOfCaller(error)) entry.signIn = true
       else if (error.retryable) wait(entry, error)
       else await put(entry, { failed: { code: error.code, message: error.message } })
       touch(conversationId)
       return false
     }
+  }
+
+  /** Whether it is not the message that is refused, but whoever sends it or the set-up: that is mended elsewhere. */
+  function isOfCaller(error: LamplightError): boolean {
+    const isSetup = error.code.startsWith("LL-") || error === core.connection.state.get().error
+    return error.code === "unauthenticated" || (isSetup && !error.retryable)
   }
 
   function wait(entry: Entry, error: LamplightError): void {
@@ -304,7 +310,15 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   function schedule(): void {
     cancelTimer()
     if (!core.isStill(core.me())) return
-    const times = [...entries.values()].flatMap(({ dueAt }) => (dueAt === null ? [] : [dueAt]))
+    // Only what is first in its conversation can go.
+    const firsts = new Map(
+      inOrder()
+        .reverse()
+        .map((entry) => [entry.record.conversationId, entry]),
+    )
+    const times = [...firsts.values()].flatMap(({ dueAt, signIn, record }) =>
+      dueAt === null || signIn || record.failed ? [] : [dueAt],
+    )
     if (!times.length) return
     cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - uptime()), () => void drain())
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { memoryStorage } from "../src/storage.js"
 import { Browser, makeTab, makeWorld, type Tab } from "./support/harness.js"
 import { refusal } from "./support/server.js"
 
@@ -510,4 +511,41 @@ describe("the outbox", () => {
       ["mine", "sent"],
     ])
   })
+})
+
+test("what waits behind a failed message of another tab does not keep the processor busy", async () => {
+  const world = makeWorld()
+  world.server.addRoom("7", "me", "asha")
+  const storage = memoryStorage()
+  let reads = 0
+  const { outbox } = storage
+  storage.outbox = (userId) => {
+    reads++
+    return outbox(userId)
+  }
+  const tab = makeTab(world, { storage })
+  tab.client.retain()
+  await world.clock.advance(1_000)
+  tab.wires.socketDown = tab.wires.httpDown = true
+  tab.cut()
+  await tab.client.conversation("7").send("waits")
+  await world.clock.advance(100)
+  expect(tab.client.outbox.get().items[0]?.nextTryAt).not.toBeNull()
+  const [record] = await outbox("me")
+  if (!record) throw new Error("nothing is written down")
+  // Begun before, and written down later: two tabs write at the same time.
+  const failed = { code: "invalid", message: "No." }
+  await storage.putOutbox({
+    ...record,
+    clientMessageId: "other",
+    content: "no",
+    order: record.order - 1,
+    failed,
+  })
+  for (const tell of tab.browser.tabs) tell({ type: "outbox", userId: "me" })
+  reads = 0
+  await world.clock.advance(60_000)
+  expect(tab.client.outbox.get().items.map(({ waitingFor }) => waitingFor)).toEqual([null, "earlier-failed"])
+  expect(reads).toBeLessThan(20)
+  tab.client.close()
 })
