@@ -77,14 +77,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     clock,
     fetch: fetcher,
     credentials: identity.cookies ? "include" : "same-origin",
-    async headers(path, again) {
+    async headers(path, refused) {
       checkUrl()
       const id = account.id()
       const isEntrance = ENTRANCES.test(path)
       const { status, error } = connection.state.get()
       // Nothing is tried again by itself, and no token asked for, until `connect()` is called.
       if (status === "refused" && error && !identity.cookies) throw error
-      const who = await identity.headers(again)
+      const who = await identity.headers(refused)
       if (identity.cookies) {
         if (!id || isEntrance) return who
         // A cookie is the browser's, and in another tab somebody else may have signed in since: what is asked for in this person's name
@@ -106,6 +106,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     async dial(turn) {
       checkUrl()
       const auth = await identity.handshake()
+      socketToken = auth.token
       const known = identity.known()
       if (!options.getToken) await account.whoami()
       else if (known && !account.id()) account.become(known)
@@ -172,13 +173,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       error_message() {},
     },
     async unknownCaller() {
-      identity.reject("refused")
+      identity.reject("refused", socketToken)
       account.forget()
       // A token can be asked for again; a session that is not there any more is not.
       return identity.cookies ? (await account.session()) !== null : !!options.getToken
     },
     down: () => people.down(),
     released() {
+      releases++
       identity.forget()
       // Somebody else may sign in by the time it is retained again.
       if (identity.cookies) account.forget()
@@ -194,10 +196,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   let closed = false
   let era = 0
+  /** The token that the socket goes by. */
+  let socketToken: string | undefined
   /** When the server's data went back in time. */
   let changedAt = Number.NEGATIVE_INFINITY
   /** Until when it is not certain that the person is still the same. */
   let verifying: Promise<void> = Promise.resolve()
+  let releases = 0
   let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
@@ -340,9 +345,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         return
       }
       const socket = connection.socketId()
-      const token = await identity.freshToken("expired")
+      const token = await identity.freshToken("expired", socketToken)
       // Another one by now, opened with that token: the person changed, or the line was lost.
       if (socket !== connection.socketId()) return
+      socketToken = token
       await connection.ask("authenticate", { token })
     } catch (thrown) {
       const error = toError(thrown)
@@ -360,9 +366,12 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   /** Everybody had let go of the client for a moment: a person may have signed out and another in. */
   async function verify(): Promise<void> {
     if (!connection.joined()) return connection.restart()
+    const mine = releases
     try {
       await identity.handshake()
     } catch (thrown) {
+      // Released again meanwhile: the token was given up, and is asked for with the next `retain`.
+      if (mine !== releases) return
       const error = toError(thrown)
       if (error.retryable) connection.restart()
       else connection.refuse(error)
@@ -529,7 +538,6 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       connection.close()
       poll.stop()
       identity.forget()
-      identity.abort()
       channel?.close()
       channel = null
       listeners.clear()

@@ -64,7 +64,16 @@ export function wireFailure(code: keyof typeof FAILURES, saw: string, more?: Par
 /** Whether it was the wire that failed, so that the other wire may do. */
 export const isWireFailure = (thrown: unknown): boolean => toError(thrown).code in FAILURES
 
-/** Whatever was thrown, as one of ours. */
-export function toError(thrown: unknown): LamplightError {
-  return thrown instanceof LamplightError ? thrown : wireFailure("offline", String(thrown))
+/** An error of this package as one of this copy of it, which an application may hold twice (`import` and `require`); else null. */
+export function ownError(thrown: unknown): LamplightError | null {
+  if (thrown instanceof LamplightError) return thrown
+  const other = thrown as LamplightError | null | undefined
+  if (other?.name !== "LamplightError") return null
+  const { message, code } = other
+  if (code === "unauthenticated") return new Unauthorized(message)
+  return new LamplightError({ ...(other as ErrorDetails), message })
 }
+
+/** Whatever was thrown, as one of ours. */
+export const toError = (thrown: unknown): LamplightError =>
+  ownError(thrown) ?? wireFailure("offline", String(thrown))

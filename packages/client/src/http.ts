@@ -21,8 +21,8 @@ interface HttpParts {
   fetch: typeof fetch
   clock: Clock
   credentials: RequestCredentials
-  /** The headers that say who asks; `again` after the server did not take the last ones. Null: there is nothing new to say. */
-  headers(path: string, again: boolean): Promise<Record<string, string> | null>
+  /** The headers that say who asks; `refused` are those that the server did not take. Null: there is nothing new to say. */
+  headers(path: string, refused?: Record<string, string>): Promise<Record<string, string> | null>
 }
 
 /** Makes the HTTP side. */
@@ -31,10 +31,8 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
     path: string,
     body: object | undefined,
     extras: RequestExtras,
-    again: boolean,
+    who: Record<string, string>,
   ): Promise<T> {
-    const who = await headers(path, again)
-    if (!who) throw null
     const abort = new AbortController()
     const stop = () => abort.abort()
     extras.signal?.addEventListener("abort", stop)
@@ -61,14 +59,16 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
     }
   }
 
-  return <T>(path: string, body?: object, extras: RequestExtras = {}) =>
-    request<T>(path, body, extras, false).catch((thrown) => {
-      const error = toError(thrown)
-      if (error.code !== "unauthenticated") throw error
-      return request<T>(path, body, extras, true).catch((second) => {
-        throw second ?? error
-      })
-    })
+  return async <T>(path: string, body?: object, extras: RequestExtras = {}) => {
+    const who = (await headers(path)) ?? {}
+    try {
+      return await request<T>(path, body, extras, who)
+    } catch (thrown) {
+      const fresh = toError(thrown).code === "unauthenticated" && (await headers(path, who))
+      if (!fresh) throw thrown
+      return request<T>(path, body, extras, fresh)
+    }
+  }
 }
 
 /** Reads the one shape of answer; throws what it refuses with. Anything else did not come from Lamplight. */

@@ -1,4 +1,4 @@
-import { LamplightError, Unauthorized, wireFailure } from "./errors.js"
+import { LamplightError, ownError, Unauthorized, wireFailure } from "./errors.js"
 import { encodeId } from "./http.js"
 import type { Clock, LamplightOptions, TokenRequest } from "./options.js"
 import type { User } from "./wire.js"
@@ -28,26 +28,27 @@ export function tokenPart(token: string, part: 0 | 1): Claims | null {
 /** Who is calling, and how they show it. */
 export interface Identity {
   readonly cookies: boolean
-  /** Headers for HTTP. Null when asked again and there is nothing new to say. */
-  headers(again: boolean): Promise<Record<string, string> | null>
+  /** Headers for HTTP, after those that the server did not take. Null when there is nothing new to say. */
+  headers(refused?: Record<string, string>): Promise<Record<string, string> | null>
   /** Socket.IO's `auth`. */
   handshake(): Promise<Record<string, string>>
-  /** A token that the server has not seen yet. */
-  freshToken(reason: TokenRequest["reason"]): Promise<string>
-  /** The server did not take the last token. */
-  reject(reason: "expired" | "refused"): void
+  /** The server does not take the token that was used: a request may have brought a newer one by now, which stays. */
+  reject(reason: "expired" | "refused", used: string | undefined): void
+  /** A token in place of one that was used. */
+  freshToken(reason: TokenRequest["reason"], used?: string): Promise<string>
   /** Who this is, as far as it can be told without the server. */
   known(): User | null
   /** The last token, for the doctor. */
   lastToken(): string | null
-  /** Drops the token: the next one may be another person's. */
+  /** Drops the token, and the one that is being waited for: the next one may be another person's. */
   forget(): void
-  /** Ends what is being waited for. */
-  abort(): void
 }
 
+/** `getToken` is waited for this long: a request that hangs would keep everything else waiting. */
+const TOKEN_LIMIT_MS = 30_000
 /** A token is not used in its last seconds: it would run out on the way. */
 const TOKEN_MARGIN_MS = 5_000
+const BEARER = "Bearer "
 
 /** Works out from the options how this client shows who it is. `changed` is called when a token is another person's than the last one. */
 export function createIdentity(options: LamplightOptions, clock: Clock, changed: () => void): Identity {
@@ -101,12 +102,17 @@ export function createIdentity(options: LamplightOptions, clock: Clock, changed:
 
   async function ask(): Promise<string> {
     const mine = generation
-    let given: unknown
-    try {
-      given = await getToken?.({ reason, signal: controller.signal })
-    } catch (thrown) {
-      throw thrown instanceof LamplightError ? thrown : tokenRouteFailed(thrown)
-    }
+    const { signal } = controller
+    const cancel = clock.after(TOKEN_LIMIT_MS, () => abort(`gave nothing within ${TOKEN_LIMIT_MS / 1000} s`))
+    const given = await new Promise<unknown>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(tokenRouteFailed(signal.reason)))
+      // Not by `resolve(promise)`, after which no `reject` counts.
+      Promise.resolve(getToken?.({ reason, signal })).then(resolve, reject)
+    })
+      .catch((thrown) => {
+        throw ownError(thrown) ?? tokenRouteFailed(`threw ${thrown}`)
+      })
+      .finally(cancel)
     if (mine !== generation) throw wireFailure("offline", "the client was released meanwhile")
     const fresh = readToken(given)
     // One that has not ended may be the same: what is made twice within a second is. What is wrong with it, the server says.
@@ -141,26 +147,34 @@ export function createIdentity(options: LamplightOptions, clock: Clock, changed:
     return asking
   }
 
-  function reject(why: "expired" | "refused"): void {
+  function reject(why: "expired" | "refused", used: string | null = token): void {
+    if (used !== token) return
     rejected = token
     reason = why
   }
 
+  function abort(why = "is not waited for any more"): void {
+    asking = null
+    const last = controller
+    controller = new AbortController()
+    last.abort(why)
+  }
+
   return {
     cookies: !getToken && !userId,
-    async headers(again) {
+    async headers(refused) {
       if (getToken) {
-        if (again) reject("refused")
-        return { authorization: `Bearer ${await current()}` }
+        if (refused) reject("refused", refused.authorization?.slice(BEARER.length))
+        return { authorization: BEARER + (await current()) }
       }
-      if (again) return null
+      if (refused) return null
       return userId ? { "x-user-id": encodeId(userId) } : {}
     },
     async handshake() {
       return getToken ? { token: await current() } : {}
     },
-    freshToken(why) {
-      reject(why === "connect" ? "refused" : why)
+    freshToken(why, used) {
+      reject(why === "connect" ? "refused" : why, used)
       return current()
     },
     reject,
@@ -174,13 +188,9 @@ export function createIdentity(options: LamplightOptions, clock: Clock, changed:
     forget() {
       generation++
       isReleased = true
-      token = rejected = asking = null
+      token = rejected = null
       reason = "connect"
-    },
-    abort() {
-      controller.abort()
-      controller = new AbortController()
-      asking = null
+      abort()
     },
   }
 }
@@ -212,6 +222,6 @@ function readToken(given: unknown): string {
 }
 
 /** It is the application's route that failed, not Lamplight. */
-function tokenRouteFailed(thrown: unknown): LamplightError {
-  return wireFailure("LL-119", `getToken threw ${thrown}`)
+function tokenRouteFailed(what: string): LamplightError {
+  return wireFailure("LL-119", `getToken ${what}`)
 }

@@ -399,3 +399,126 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
   look()
   client.close()
 })
+
+describe("getToken under load and trouble", () => {
+  test("many requests whose token has ended, answered one after the other, ask for one token", async () => {
+    const world = makeWorld()
+    let serial = 0
+    const getToken = vi.fn(() => known(world, "me", {}, `sig${++serial}`))
+    const answers: (() => void)[] = []
+    const { client } = makeTokenTab(world, getToken, {
+      fetch: (async (path: string, { headers }: RequestInit) => {
+        const given = (headers as Record<string, string>).authorization as string
+        const isKnown = world.server.tokens.has(given)
+        if (!isKnown) await new Promise<void>((resolve) => answers.push(resolve))
+        const reply = isKnown ? { success: true, data: [path] } : refusal("unauthenticated")
+        return new Response(JSON.stringify(reply), { status: isKnown ? 200 : 401 })
+      }) as typeof fetch,
+    })
+    await client.users()
+    world.server.tokens.clear()
+    const all = Promise.all(Array.from({ length: 10 }, () => client.users()))
+    await world.clock.advance(10)
+    for (const answer of answers) {
+      answer()
+      await world.clock.advance(50)
+    }
+    expect((await all).length).toBe(10)
+    expect(getToken).toHaveBeenCalledTimes(2)
+    client.close()
+  })
+
+  test("the socket's old token ends: the one that HTTP has fetched meanwhile will do", async () => {
+    const world = makeWorld()
+    let serial = 0
+    const getToken = vi.fn(() => known(world, "me", {}, `sig${++serial}`))
+    const { client } = makeTokenTab(world, getToken)
+    client.retain()
+    await world.clock.advance(1_000)
+    expect(getToken).toHaveBeenCalledTimes(1)
+    let isFirst = true
+    world.server.refuse = (what) => {
+      if (!what.includes("/api/users") || !isFirst) return undefined
+      isFirst = false
+      return refusal("unauthenticated")
+    }
+    await client.users()
+    expect(getToken).toHaveBeenCalledTimes(2)
+    for (const peer of [...world.server.peers]) peer.send("token_expired", { graceMs: 30_000 })
+    await world.clock.advance(1_000)
+    expect(getToken).toHaveBeenCalledTimes(2)
+    expect(world.server.seen.filter(({ what }) => what === "authenticate").map(({ body }) => body)).toEqual([
+      { token: expect.stringMatching(/sig2$/) },
+    ])
+    // And again: that one has ended now.
+    for (const peer of [...world.server.peers]) peer.send("token_expired", { graceMs: 30_000 })
+    await world.clock.advance(1_000)
+    expect(getToken).toHaveBeenCalledTimes(3)
+    client.close()
+  })
+
+  test("a getToken that never answers is given up, aborted and asked again", async () => {
+    const world = makeWorld()
+    const signals: AbortSignal[] = []
+    const { client } = makeTokenTab(world, ({ signal }) => {
+      signals.push(signal)
+      return signals.length === 1 ? new Promise<string>(() => {}) : known(world, "me")
+    })
+    client.retain()
+    const asked = client.users()
+    asked.catch(() => {})
+    await world.clock.advance(29_000)
+    expect(client.connection.get()).toMatchObject({ status: "connecting" })
+    expect(signals).toHaveLength(1)
+    await world.clock.advance(5_000)
+    expect(signals[0]?.aborted).toBe(true)
+    await expect(asked).rejects.toMatchObject({ code: "LL-119", retryable: true })
+    expect(signals[1]?.aborted).toBe(false)
+    expect(client.connection.get().status).toBe("connected")
+    client.close()
+  })
+
+  test("an error of the other build of this package is known as what it is", async () => {
+    const world = makeWorld()
+    // What `require()` gives beside `import`: the same class twice.
+    class Unauthorized extends Error {
+      override name = "LamplightError"
+      code = "unauthenticated"
+      retryable = false
+    }
+    const getToken = vi.fn(() => Promise.reject(new Unauthorized("signed out")))
+    const { client } = makeTokenTab(world, getToken)
+    client.retain()
+    await world.clock.advance(60_000)
+    expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "unauthenticated" } })
+    expect(getToken).toHaveBeenCalledTimes(2)
+    client.close()
+  })
+
+  test("what is wrong with the set-up fails no message: it goes when that is mended", async () => {
+    const world = makeWorld()
+    const room = world.server.addRoom("7", "me", "asha")
+    const token = known(world, "me", { exp: world.clock.now() / 1000 + 3600 })
+    let given = token
+    const { client, cut } = makeTokenTab(world, () => given)
+    client.retain()
+    await world.clock.advance(1_000)
+    given = "<!doctype html><title>Sign in</title>"
+    world.server.tokens.clear()
+    world.server.refuse = () => refusal("unauthenticated")
+    cut()
+    await client.conversation("7").send("waits")
+    await world.clock.advance(5_000)
+    expect(client.connection.get()).toMatchObject({ status: "refused", error: { code: "LL-106" } })
+    await client.conversation("7").send("this, too")
+    await world.clock.advance(5_000)
+    expect(client.outbox.get()).toMatchObject({ failed: 0, waiting: 2 })
+    expect(client.outbox.get().items[0]).toMatchObject({ state: "sending", waitingFor: "sign-in" })
+    given = known(world, "me")
+    world.server.refuse = () => undefined
+    client.connect()
+    await world.clock.advance(5_000)
+    expect(room.log.map(({ content }) => content)).toEqual(["waits", "this, too"])
+    client.close()
+  })
+})
