@@ -41,6 +41,9 @@ const anotherUser = () =>
 /** What never connected is looked into at the second try in vain, and again at every tenth. */
 const EXPLAIN_EVERY = 10
 
+/** A read that the server puts off for longer than this fails at once. */
+const MOST_PAUSE_MS = 5_000
+
 /** The server's data does not go back in time more often than this. */
 const CHANGE_MS = 10_000
 
@@ -218,8 +221,11 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     random,
     newId: options.newId ?? randomId,
     surroundings,
-    http: (...request) => telling(() => http(...request)),
-    connection: { ...connection, ask: (...request) => telling(() => connection.ask(...request)) },
+    http: (path, body, extras) => telling(() => http(path, body, extras), !body, extras?.signal),
+    connection: {
+      ...connection,
+      ask: (event, ...rest) => telling(() => connection.ask(event, ...rest), event === "sync"),
+    },
     kept: keepSafely(store, clock, () => {
       keeps = false
       outbox.touch()
@@ -235,10 +241,17 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     post: (message) => channel?.post(message),
   }
 
-  /** Hears from each answer which generation of the server's store it comes from. */
-  async function telling<T>(ask: () => Promise<T>): Promise<T> {
+  /** Hears from each answer which generation of the server's store it comes from. What only reads waits once, where the server asks to. */
+  async function telling<T>(ask: () => Promise<T>, reads: boolean, signal?: AbortSignal): Promise<T> {
     const began = era
-    const answer = await ask()
+    const answer = await ask().catch(async (thrown) => {
+      const { retryAfterMs } = toError(thrown)
+      if (!reads || !retryAfterMs || retryAfterMs > MOST_PAUSE_MS) throw thrown
+      // Not all at the same moment.
+      await new Promise<void>((resolve) => clock.after(retryAfterMs * (1 + random() / 2), resolve))
+      if (!core.isNow(began) || signal?.aborted) throw thrown
+      return ask()
+    })
     generation.told((answer as OfStore).store, began)
     return answer
   }

@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.js"
+import { toError } from "./errors.js"
 import type { Http } from "./http.js"
 import type { ClientStorage, Clock, Surroundings, WithLock } from "./options.js"
 
@@ -96,6 +97,18 @@ export function createNotes<T>(core: Core, name: string) {
       for (const [id, note] of Object.entries(kept?.value ?? {})) take(id, note as T)
     },
   }
+}
+
+/** How long to wait after an attempt in vain: longer and longer, and never less than the server asked for. */
+export function delayAfter(
+  thrown: unknown,
+  attempt: number,
+  firstMs: number,
+  lastMs: number,
+  random: () => number,
+): number {
+  const asked = (toError(thrown).retryAfterMs ?? 0) * (1 + random() / 4)
+  return Math.max(asked, backoff(attempt, firstMs, lastMs, random))
 }
 
 /** A growing, jittered delay. */

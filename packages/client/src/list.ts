@@ -1,5 +1,5 @@
 /** The list of conversations and what is unread in it. */
-import { backoff, type Core } from "./core.js"
+import { type Core, delayAfter } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import { same, single, view } from "./store.js"
@@ -202,7 +202,7 @@ export function createList(core: Core, parts: ListParts): List {
   }
 
   function refreshSoon(): void {
-    const delay = failures ? backoff(failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
+    const delay = failures ? delayAfter(error, failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
       cancelSoon = null
       if (first.busy()) return refreshSoon()
@@ -261,7 +261,8 @@ export function createList(core: Core, parts: ListParts): List {
     },
     async find(id) {
       if (!loaded) await refresh()
-      while (!known.has(id) && cursor !== undefined) await more()
+      // In a closed client nothing is fetched, and waiting for it never ends.
+      while (!known.has(id) && cursor !== undefined && core.isNow(core.era())) await more()
     },
     touch,
     reset() {

@@ -37,6 +37,8 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
   let cancel: (() => void) | null = null
   let sending = false
   let flushedAt = Number.NEGATIVE_INFINITY
+  /** How long the server asks to wait. */
+  let pause = 0
 
   function soon(ms: number): void {
     cancel ??= core.clock.after(ms, () => {
@@ -49,15 +51,20 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
     const me = core.me()
     if (!me || sending || !core.isStill(me)) return
     sending = true
+    pause = 0
     flushedAt = core.clock.now()
     // Whoever joins is told the generation. Over HTTP it is asked for first.
     const isSafe =
       core.connection.joined() ||
       (await check().then(
         () => true,
-        () => false,
+        (thrown) => {
+          pause = toError(thrown).retryAfterMs ?? 0
+          return false
+        },
       ))
     for (const [conversationId, mark] of isSafe ? [...unsent] : []) {
+      if (pause) break
       const arrived = await send(conversationId, mark.seq)
       if (!core.isStill(me)) break
       if (arrived && unsent.get(conversationId) === mark) {
@@ -66,7 +73,7 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
       }
     }
     sending = false
-    if (unsent.size && core.connection.state.get().status !== "refused") soon(RETRY_MS)
+    if (unsent.size && core.connection.state.get().status !== "refused") soon(Math.max(RETRY_MS, pause))
   }
 
   /** Whether there is nothing more to do about it. */
@@ -77,7 +84,8 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
         : core.http(`/api/privatechat/conversations/${encodeURIComponent(conversationId)}/read`, { seq }))
       return true
     } catch (thrown) {
-      const { retryable, code } = toError(thrown)
+      const { retryable, code, retryAfterMs } = toError(thrown)
+      pause = retryAfterMs ?? 0
       return !retryable && code !== "unauthenticated"
     }
   }

@@ -1,5 +1,6 @@
 /** The roster as stores: feeds the reducer, watches whom somebody looks at, and says `unknown` when the feed is lost. */
 import type { Connection } from "./connection.js"
+import { toError } from "./errors.js"
 import type { Clock } from "./options.js"
 import { emptyRoster, type Person, type RosterEvent, type RosterModel, reduceRoster } from "./roster.js"
 import { same, type View, view } from "./store.js"
@@ -122,8 +123,14 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     try {
       const answer = await connection.ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
       happened({ type: "states", states: answer.users ?? [] })
-    } catch {
-      // Asked again with the next join.
+    } catch (thrown) {
+      // Asked again with the next join, or when the server said.
+      const { retryAfterMs } = toError(thrown)
+      if (!retryAfterMs) return
+      clock.after(retryAfterMs, () => {
+        const left = userIds.filter((id) => watched.has(id))
+        if (left.length && connection.joined()) void ask(left)
+      })
     }
   }
 
@@ -183,7 +190,9 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
         unwatch()
       }
     })
-    if (stores.size > 500) stores.clear()
+    // Not what somebody listens to: asked for anew, it would end the watch and begin it again.
+    if (stores.size > 500)
+      for (const [other, store] of stores) if (!live.has(store as View<unknown>)) stores.delete(other)
     stores.set(key, made)
     return made
   }

@@ -1,5 +1,5 @@
 /** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
-import { backoff, type Core } from "./core.js"
+import { type Core, delayAfter } from "./core.js"
 import { isWireFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
@@ -17,6 +17,7 @@ const MOST_MS = 30_000
 export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, Thread>): Poll {
   let cancel: (() => void) | null = null
   let failures = 0
+  let failure: unknown
 
   const isAway = () => {
     const { status } = core.connection.state.get()
@@ -26,7 +27,7 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
   function next(): void {
     // Between three quarters and one and a quarter of it, so that clients do not ask in step.
     const delay = failures
-      ? backoff(failures, EVERY_MS, MOST_MS, core.random)
+      ? delayAfter(failure, failures, EVERY_MS, MOST_MS, core.random)
       : EVERY_MS * (0.75 + core.random() / 2)
     cancel = core.clock.after(delay, () => void once())
   }
@@ -41,6 +42,7 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
         core.connection.sawHttp(true)
       } catch (thrown) {
         failures++
+        failure = thrown
         core.connection.sawHttp(!isWireFailure(thrown))
       }
     }

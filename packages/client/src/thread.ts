@@ -1,5 +1,5 @@
 /** One conversation: its log, who types in it, how far the others got. */
-import { backoff, type Core } from "./core.js"
+import { type Core, delayAfter } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import type { List } from "./list.js"
@@ -243,7 +243,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me() || !core.isNow(core.era())) return
-    cancelAgain = core.clock.after(backoff(failures, 500, 15_000, core.random), () =>
+    cancelAgain = core.clock.after(delayAfter(error, failures, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )
   }

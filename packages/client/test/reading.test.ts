@@ -348,3 +348,50 @@ describe("with the socket refused and HTTP alive", () => {
     expect(server.seen.length - asked).toBeLessThanOrEqual(2)
   })
 })
+
+describe("a conversation far down the list", () => {
+  async function deep(open = true) {
+    const world = makeWorld()
+    world.server.listPage = 2
+    for (let at = 40; at >= 1; at--) {
+      world.server.addRoom(`r${at}`, "me", "asha")
+      await world.clock.advance(1_000)
+    }
+    const tab = makeTab(world)
+    tab.client.retain()
+    await world.clock.advance(500)
+    if (open) tab.client.conversation("r40").open()
+    const calls = () => world.server.seen.filter(({ what }) => what.includes("/conversations?")).length
+    return { world, ...tab, calls }
+  }
+
+  test("the search for it ends when the client is closed", async () => {
+    const { world, client, calls } = await deep()
+    await Promise.resolve()
+    client.close()
+    // A search that goes on does so without a pause: nothing else would run any more.
+    await world.clock.advance(1_000)
+    const before = calls()
+    client.conversation("r39").open()
+    await world.clock.advance(1_000)
+    expect(calls()).toBe(before)
+  })
+
+  test("the search for it waits where the server asks to", async () => {
+    const { world, client, calls } = await deep(false)
+    let left = 5
+    let until = 0
+    world.server.refuse = (what) => {
+      if (!what.startsWith("GET /api/privatechat/conversations")) return undefined
+      if (world.clock.now() < until) throw new Error("asked while told to wait")
+      if (left-- > 0) return undefined
+      left = 5
+      until = world.clock.now() + 1_000
+      return refusal("rate_limited", true, { retryAfterMs: 1_000 })
+    }
+    client.conversation("r40").open()
+    await world.clock.advance(10_000)
+    expect(client.conversation("r40").item.get()?.id).toBe("r40")
+    expect(calls()).toBeLessThan(30)
+  })
+})
