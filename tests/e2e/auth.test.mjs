@@ -323,6 +323,48 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     await client.sees("(disconnect)", (reason) => reason === "io server disconnect")
   })
 
+  test("h2: a good token is looked at no more often than its user may read", async (t) => {
+    const strict = { LIMIT_READS: "50" }
+    const [locals, tokens] = [await serve(t, { ...LOCAL, ...strict }), await serve(t, { ...JWT, ...strict })]
+    for (const [server, fresh] of [
+      [locals, (await register(locals)).token],
+      [tokens, token(somebody())],
+    ]) {
+      const client = await crowd(t, server).connect({ auth: { token: fresh } })
+      const answers = await Promise.all(
+        Array.from({ length: 60 }, () => client.ask("authenticate", { token: fresh })),
+      )
+      const refused = answers.filter((answer) => answer.code === "rate_limited")
+      assert.ok(refused.length > 0 && refused.every((answer) => answer.retryAfterMs > 0), `${refused.length}`)
+      assert.equal(answers.filter((answer) => answer.success).length + refused.length, 60)
+    }
+  })
+
+  test("h2: whoever connects over and over on one connection is let in more slowly", async (t) => {
+    const strict = await serve(t, { ...LOCAL, LIMIT_READS: "20" })
+    const { token: fresh } = await register(strict)
+    const socket = new WebSocket(`ws://127.0.0.1:${strict.port}/api/socketio/?EIO=4&transport=websocket`)
+    t.after(() => socket.terminate())
+    let connected = 0
+    const began = performance.now()
+    await new Promise((resolve, reject) => {
+      const connect = () => socket.send(`40${JSON.stringify({ token: fresh })}`)
+      socket.on("message", (data) => {
+        const text = String(data)
+        if (text.startsWith("0")) connect()
+        else if (text.startsWith("44")) reject(new Error(text))
+        else if (text.startsWith("40")) {
+          if (++connected === 45) return resolve()
+          socket.send("41")
+          connect()
+        }
+      })
+      socket.on("close", () => reject(new Error("closed")))
+    })
+    const took = performance.now() - began
+    assert.ok(took > 1_000, `${took} ms`)
+  })
+
   test("the cookie is Secure where a trusted proxy says that the browser spoke TLS", async (t) => {
     const proxied = await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
     const signUp = async (server) => {

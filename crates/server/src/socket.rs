@@ -28,6 +28,8 @@ use tracing::Instrument;
 
 /// A message is no reason to look at the roster each time: milliseconds.
 const WRITING_TOLD_EVERY: u64 = 1_000;
+/// How long whoever connects too often waits.
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// Requests of one socket that may be under way at once; what comes then waits its turn on the wire.
 const IN_FLIGHT: usize = 64;
 
@@ -144,6 +146,13 @@ impl SocketHandler for Door {
             metrics::refused(refusal.code.as_str());
             refuse(&refusal)
         })?;
+        if proved.who != Who::Nobody {
+            // One connection may come and go over and over. Whoever does that is let in, and more slowly.
+            let caller = Caller { who: proved.who.clone(), session: None, address: Some(address), credential: None };
+            if let Err(refusal) = self.handler.look(&caller) {
+                tokio::time::sleep(refusal.retry_after.unwrap_or_default().max(CONNECT_PAUSE)).await;
+            }
+        }
         let who = OnceLock::new();
         if proved.who != Who::Nobody {
             let _ = who.set(proved.who);
@@ -260,8 +269,16 @@ impl Door {
             Err(Refusal::invalid("This event has no binary part."))
         };
         let command = match asked {
-            Ok(Asked::Command(command)) => command,
-            Ok(Asked::Authenticate(token)) => return Some(Box::pin(self.clone().authenticate(token, answer))),
+            Ok(Asked::Command(command)) => Ok(command),
+            // A good token is no refusal, and costs a look at it each time.
+            Ok(Asked::Authenticate(token)) => match self.handler.look(&member.caller()) {
+                Ok(()) => return Some(Box::pin(self.clone().authenticate(token, answer))),
+                Err(refusal) => Err(refusal),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        let command = match command {
+            Ok(command) => command,
             Err(refusal) => {
                 answer.give(Err(refusal), None);
                 return None;

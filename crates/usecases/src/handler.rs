@@ -270,6 +270,14 @@ impl Handler {
         self.limits.refused(user, address).err().map(|_| REFUSED_PAUSE)
     }
 
+    /// Counts what a caller has looked up that is no command: whose a token is.
+    ///
+    /// # Errors
+    /// `rate_limited` when the caller has had too much.
+    pub fn look(&self, caller: &Caller) -> Result<(), Refusal> {
+        self.limits.admit(Budget::Look, caller)
+    }
+
     /// Counts a request of an address, whatever it asks for and whoever it is from.
     ///
     /// # Errors

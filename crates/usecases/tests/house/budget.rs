@@ -9,74 +9,54 @@ use lamplight_usecases::ports::Range;
 use lamplight_usecases::{Caller, Code, Command, Reply};
 use std::time::Duration;
 
-/// One of each. The match below makes this list whole: a command that is new does not compile until it is named, and then it is
-/// missed here.
-fn every_command() -> Vec<Command> {
-    vec![
-        Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None },
-        Command::Activity { active: true },
-        Command::Resume,
-        Command::Leave { reason: OfflineReason::Closed },
-        Command::SignOut,
-        Command::SetStatus(Chosen::default()),
-        Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
-        Command::Watch(vec![user("b")]),
-        Command::Unwatch(vec![user("b")]),
-        Command::View(conversation("7")),
-        Command::Unview(conversation("7")),
-        Command::Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
-        Command::Typing { conversation: conversation("7"), is_typing: true },
-        Command::MarkRead { conversation: conversation("7"), seq: 1 },
-        Command::Sync { have: vec![], refused: vec![] },
-        Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 },
-        Command::ListConversations { cursor: None, limit: 50 },
-        Command::OpenConversation(user("b")),
-        Command::PutConversation { conversation: conversation("7"), members: vec![user("a")] },
-        Command::History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
-        Command::ListUsers { query: String::new(), cursor: None, limit: 50 },
-        Command::PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
-        Command::Register { username: "ada".into(), password: "short".into(), name: None },
-        Command::Login { username: "ada".into(), password: "wrong".into() },
-        Command::Logout,
-        Command::LogoutAll,
-        Command::ChangePassword { current: "wrong".into(), next: "another good password".into() },
-        Command::UpdateAccount { name: Some("Ada".into()), avatar_url: None },
-        Command::WhoAmI,
-    ]
+/// One of each, and their names. The match makes the list whole: a command that is new does not compile until it is named here, with an
+/// example.
+macro_rules! every_command {
+    ($($name:ident => $example:expr,)*) => {
+        fn every_command() -> Vec<Command> {
+            vec![$($example),*]
+        }
+
+        fn name(command: &Command) -> &'static str {
+            match command {
+                $(Command::$name { .. } => stringify!($name),)*
+            }
+        }
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
 }
 
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Join { .. } => "Join",
-        Command::Activity { .. } => "Activity",
-        Command::Resume => "Resume",
-        Command::Leave { .. } => "Leave",
-        Command::SignOut => "SignOut",
-        Command::SetStatus(_) => "SetStatus",
-        Command::SetActivity(_) => "SetActivity",
-        Command::Watch(_) => "Watch",
-        Command::Unwatch(_) => "Unwatch",
-        Command::View(_) => "View",
-        Command::Unview(_) => "Unview",
-        Command::Send { .. } => "Send",
-        Command::Typing { .. } => "Typing",
-        Command::MarkRead { .. } => "MarkRead",
-        Command::Sync { .. } => "Sync",
-        Command::ListOnline { .. } => "ListOnline",
-        Command::ListConversations { .. } => "ListConversations",
-        Command::OpenConversation(_) => "OpenConversation",
-        Command::PutConversation { .. } => "PutConversation",
-        Command::History { .. } => "History",
-        Command::ListUsers { .. } => "ListUsers",
-        Command::PutProfile(_) => "PutProfile",
-        Command::Register { .. } => "Register",
-        Command::Login { .. } => "Login",
-        Command::Logout => "Logout",
-        Command::LogoutAll => "LogoutAll",
-        Command::ChangePassword { .. } => "ChangePassword",
-        Command::UpdateAccount { .. } => "UpdateAccount",
-        Command::WhoAmI => "WhoAmI",
-    }
+every_command! {
+    Join => Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None },
+    Activity => Command::Activity { active: true },
+    Resume => Command::Resume,
+    Leave => Command::Leave { reason: OfflineReason::Closed },
+    SignOut => Command::SignOut,
+    SetStatus => Command::SetStatus(Chosen::default()),
+    SetActivity => Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
+    Watch => Command::Watch(vec![user("b")]),
+    Unwatch => Command::Unwatch(vec![user("b")]),
+    View => Command::View(conversation("7")),
+    Unview => Command::Unview(conversation("7")),
+    Send => Command::Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
+    Typing => Command::Typing { conversation: conversation("7"), is_typing: true },
+    MarkRead => Command::MarkRead { conversation: conversation("7"), seq: 1 },
+    Sync => Command::Sync { have: vec![], refused: vec![] },
+    ListOnline => Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 },
+    ListConversations => Command::ListConversations { cursor: None, limit: 50 },
+    OpenConversation => Command::OpenConversation(user("b")),
+    PutConversation => Command::PutConversation { conversation: conversation("7"), members: vec![user("a")] },
+    History => Command::History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
+    ListUsers => Command::ListUsers { query: String::new(), cursor: None, limit: 50 },
+    PutProfile => Command::PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
+    Register => Command::Register { username: "ada".into(), password: "short".into(), name: None },
+    Login => Command::Login { username: "ada".into(), password: "wrong".into() },
+    Logout => Command::Logout,
+    LogoutAll => Command::LogoutAll,
+    ChangePassword => Command::ChangePassword { current: "wrong".into(), next: "another good password".into() },
+    UpdateAccount => Command::UpdateAccount { name: Some("Ada".into()), avatar_url: None },
+    WhoAmI => Command::WhoAmI,
 }
 
 /// How many of these are taken before one is refused for its rate.
@@ -95,8 +75,7 @@ async fn taken(house: &House, caller: &Caller, command: &Command) -> Option<usiz
 house_tests! {
     async fn h2_every_command_that_a_client_can_send_has_a_limit() {
         let commands = every_command();
-        let names: std::collections::BTreeSet<_> = commands.iter().map(name).collect();
-        assert_eq!(names.len(), commands.len(), "one of each");
+        assert_eq!(commands.iter().map(name).collect::<Vec<_>>(), NAMES, "each is an example of its name");
         for identity in [Identity::Local, Identity::Jwt] {
             for command in &commands {
                 // A house of its own, so that one limit does not stand in for another.
