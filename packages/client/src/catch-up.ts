@@ -28,8 +28,17 @@ export function createCatchUp(
   thread: (id: string) => Thread,
   restored: (id: string) => void,
 ): CatchUp {
-  const ask = (conversations: Record<string, From>) =>
-    core.connection.ask<SyncAnswer>("sync", { conversations }, SYNC_LIMIT_MS)
+  async function ask(conversations: Record<string, From>): Promise<SyncAnswer> {
+    const heads = Object.keys(conversations).map((id) => [id, list.get(id)?.headSeq ?? 0] as const)
+    const answer = await core.connection.ask<SyncAnswer>("sync", { conversations }, SYNC_LIMIT_MS)
+    for (const [id, head] of heads) {
+      const synced = answer.conversations[id]
+      if (!synced || "code" in synced || synced.reset || synced.headSeq >= head) continue
+      // What was known to exist, past a hole, is not there any more: the server cannot tell by where it was asked from.
+      answer.conversations[id] = { ...synced, entries: [], hasMore: false, reset: true }
+    }
+    return answer
+  }
 
   const from = (entry: Message | undefined | null, seq: number): From =>
     entry?.seq === seq ? { seq, id: entry.id } : seq

@@ -115,6 +115,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   let log = emptyLog
   let error: LamplightError | null = null
   let failures = 0
+  /** How often what is known to follow was not there. */
+  let vain = 0
   let holders = 0
   let typedAt = Number.NEGATIVE_INFINITY
   let cancelAgain = () => {}
@@ -218,10 +220,13 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   const rest = fetching(
     async () => {
       const era = core.era()
+      const began = lastSeq(log)
       for (let pages = 0; !isFar(log) && pages < MOST_PAGES; pages++) {
         const before = lastSeq(log)
         const page = await take("after", before, LONG_PAGE)
-        if (!core.isNow(era) || (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before))) return
+        if (!core.isNow(era)) return
+        vain = lastSeq(log) > began ? 0 : vain + 1
+        if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
       // Whoever reads further up stays there, before a hole.
       const place = log.view ?? (stays ? lastSeq(log) : null)
@@ -243,7 +248,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me() || !core.isNow(core.era())) return
-    cancelAgain = core.clock.after(delayAfter(error, failures, 500, 15_000, core.random), () =>
+    cancelAgain = core.clock.after(delayAfter(error, failures + vain, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )
   }
@@ -421,7 +426,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       log = emptyLog
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()
-      failures = 0
+      failures = vain = 0
       rows = createRows(core.me)
       for (const userId of [...typists.keys()]) stopTyping(userId)
       readers.set({})

@@ -355,3 +355,56 @@ describe("F14 the list and what comes while it is fetched", () => {
     expect(item("7")).toMatchObject({ headSeq: 4, unread: 4, lastMessage: { content: "text 4" } })
   })
 })
+
+describe("F14 what was known to exist past a hole is gone", () => {
+  async function holed() {
+    const world = makeWorld()
+    const { server, clock } = world
+    server.addRoom("7", "me", "asha")
+    for (let at = 1; at <= 20; at++) server.store("7", "asha", `text ${at}`)
+    const backup = server.backup()
+    const tab = makeTab(world)
+    tab.client.retain()
+    const seven = tab.client.conversation("7")
+    seven.open()
+    await clock.advance(1_000)
+    tab.wires.httpDown = true
+    tab.wires.loseEvent.add("new_private_message")
+    for (let at = 21; at <= 25; at++) server.say("7", "asha", `text ${at}`)
+    tab.wires.loseEvent.clear()
+    server.say("7", "asha", "text 26")
+    await clock.advance(10)
+    expect(seven.messages.get()).toMatchObject({ headSeq: 26, catchingUp: true })
+    tab.wires.httpDown = false
+    const asked = () => server.seen.filter(({ what }) => what.includes("/messages/7?after")).length
+    return { world, ...world, ...tab, seven, backup, asked }
+  }
+
+  test("the join finds it, though the server has the last message that was fetched", async () => {
+    const { server, clock, client, seven, backup, asked } = await holed()
+    server.restore(backup)
+    await clock.advance(10_000)
+    const before = asked()
+    await clock.advance(60_000)
+    expect(asked()).toBe(before)
+    expect(seven.messages.get()).toMatchObject({ headSeq: 20, catchingUp: false })
+    expect(seven.messages.get().rows).toHaveLength(20)
+    expect(client.conversations.get().items[0]).toMatchObject({ headSeq: 20, unread: 20 })
+    expect(client.restored.get().conversationIds).toEqual(["7"])
+    client.close()
+  })
+
+  test("what the server does not give is asked for more and more seldom", async () => {
+    const { server, clock, client, backup, asked } = await holed()
+    server.rooms = structuredClone(backup)
+    await clock.advance(10_000)
+    const before = asked()
+    await clock.advance(60_000)
+    expect(asked() - before).toBeLessThan(10)
+    // And at once again, where it comes.
+    for (let at = 21; at <= 26; at++) server.store("7", "asha", `new ${at}`)
+    await clock.advance(20_000)
+    expect(client.conversation("7").messages.get()).toMatchObject({ headSeq: 26, catchingUp: false })
+    client.close()
+  })
+})
