@@ -143,6 +143,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       if (answer.status) account.chose(answer.status)
     },
     async catchUp(isCurrent) {
+      list.catchesUp()
       people.watchAgain()
       for (const one of threads.values()) one.joined()
       const { activity } = account.state.get()

@@ -2,6 +2,7 @@
 import { type Core, delayAfter } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
+import { createOrder } from "./order.js"
 import { same, single, view } from "./store.js"
 import type { ConversationInfo, ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
 import type { Conversation, Message, PageAnswer, SyncedConversation } from "./wire.js"
@@ -25,6 +26,8 @@ export interface List {
   loaded(): boolean
   /** When the server answered last. */
   takenAt(): number
+  /** What comes while the line catches up comes in no order. */
+  catchesUp(): void
   /** What the server says of a conversation. */
   upsert(conversation: Conversation): void
   /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
@@ -86,21 +89,25 @@ export function createList(core: Core, parts: ListParts): List {
   /** Of two messages of the same millisecond the later has the greater id; a conversation without one was made after them. */
   const newest = ({ lastMessage, createdAt }: Conversation) =>
     lastMessage ? `${lastMessage.createdAt} ${lastMessage.id}` : `${createdAt} ~`
+  const order = createOrder((id) => {
+    const conversation = known.get(id)
+    return conversation ? newest(conversation) : ""
+  })
+  /** The order's moment when the line began to catch up. */
+  let caughtUpFrom = 0
+  /** What comes now is newer than all from before this moment. */
+  const since = () => (core.connection.state.get().status === "catching-up" ? caughtUpFrom : order.moment())
 
   const store = view<ConversationsState>(
     { status: "loading", items: [], hasMore: false, loadingMore: false, error: null },
-    (last) => {
-      const sorted = [...known.values()]
-        .sort((one, other) => (newest(one) < newest(other) ? 1 : newest(one) > newest(other) ? -1 : 0))
-        .map((conversation) => item(conversation.id))
-      return same(last, {
+    (last) =>
+      same(last, {
         status: loaded ? "ready" : error ? "error" : "loading",
-        items: same(last.items, sorted),
+        items: same(last.items, order.sort(known.keys()).map(item)),
         hasMore: cursor !== undefined,
         loadingMore: more.busy(),
         error,
-      })
-    },
+      }),
   )
 
   const unread = view<UnreadState>({ total: 0, byConversation: {} }, (last) => {
@@ -118,16 +125,25 @@ export function createList(core: Core, parts: ListParts): List {
     unread.touch()
   }
 
-  function put(next: Conversation): void {
+  function put(next: Conversation, isNewest = false): void {
     const last = known.get(next.id)
     if (same(last, next) === last) return
     known.set(next.id, next)
+    if (isNewest) order.toFront(next.id, since())
     touch()
     parts.changed(next.id)
   }
 
-  function upsert(said: Conversation): void {
+  const isFurtherDown = (conversation: Conversation) => order.isFurtherDown(newest(conversation), since())
+
+  /** `isListed`: it comes on a page of the list, which has given it its place. */
+  function upsert(said: Conversation, isListed = false): void {
     const last = known.get(said.id)
+    // One that has entries and is not known here, while there are more pages, is further down.
+    const isPlaced = isListed || !loaded || !!(said.headSeq && cursor)
+    const isNewest = last ? !isListed && said.headSeq > last.headSeq : !isPlaced && !isFurtherDown(said)
+    // It may have been made just now, by a server whose clock was set back: the list tells.
+    if (!last && !isPlaced && !isNewest) refreshSoon()
     const readSeq = Math.max(said.readSeq, last?.readSeq ?? 0, marks.get(said.id) ?? 0)
     const headSeq = Math.max(said.headSeq, last?.headSeq ?? 0)
     const behind = said.headSeq < headSeq
@@ -145,7 +161,7 @@ export function createList(core: Core, parts: ListParts): List {
     // Fresh objects that say the same would render every row again.
     const members =
       JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
-    put({ ...said, members, readSeq, headSeq, lastMessage, unread: count })
+    put({ ...said, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
   }
 
   function arrived(entry: Message): void {
@@ -158,7 +174,7 @@ export function createList(core: Core, parts: ListParts): List {
     const counted = own ? 0 : parts.count(last.id, readSeq)
     if (jumped && counted === null) refreshSoon()
     const count = counted ?? (entry.seq > readSeq ? last.unread + 1 : last.unread)
-    put({ ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count })
+    put({ ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }, true)
   }
 
   function recount(id: string): void {
@@ -172,10 +188,16 @@ export function createList(core: Core, parts: ListParts): List {
     const era = core.era()
     if (!core.me() || !core.isNow(era)) return
     try {
+      const asked = order.moment()
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)
       if (!core.isNow(era)) return
-      for (const conversation of page.data) upsert(conversation)
+      const heads = new Map(page.data.map(({ id, headSeq }) => [id, headSeq]))
+      const hasNewer = (id: string) =>
+        (known.get(id)?.headSeq ?? 0) > (heads.get(id) ?? Number.POSITIVE_INFINITY)
+      const isMoved = order.page([...heads.keys()], asked, hasNewer, !after)
+      for (const conversation of page.data) upsert(conversation, true)
+      if (isMoved) touch()
       if (!loaded || after) cursor = page.nextCursor
       loaded = true
       takenAt = core.clock.now()
@@ -218,10 +240,14 @@ export function createList(core: Core, parts: ListParts): List {
     all: () => known.values(),
     loaded: () => loaded,
     takenAt: () => takenAt,
-    upsert,
+    catchesUp() {
+      caughtUpFrom = order.moment()
+    },
+    upsert: (conversation) => upsert(conversation),
     added(conversation) {
-      const isFurtherDown = [...known.values()].every((one) => newest(one) > newest(conversation))
-      if (cursor === undefined || !isFurtherDown) upsert(conversation)
+      if (!cursor || known.has(conversation.id)) upsert(conversation)
+      // Its time alone does not say that it is not on a further page.
+      else if (!isFurtherDown(conversation)) refreshSoon()
     },
     arrived,
     recount,
@@ -249,6 +275,7 @@ export function createList(core: Core, parts: ListParts): List {
       refreshSoon()
     },
     remove(id) {
+      order.remove(id)
       if (known.delete(id)) touch()
     },
     refresh,
@@ -269,6 +296,7 @@ export function createList(core: Core, parts: ListParts): List {
       cancelSoon?.()
       cancelSoon = null
       known.clear()
+      order.reset()
       marks.clear()
       infos.clear()
       items.clear()

@@ -22,6 +22,8 @@ interface Room {
   read: Map<string, number>
   delivered: Map<string, number>
   createdAt: string
+  /** Where its newest entry stands among all of the store's; without one, the newest entry of when it was made. */
+  position: number
   firstSeq: number
 }
 
@@ -94,6 +96,7 @@ export class TestServer {
       read: new Map(),
       delivered: new Map(),
       createdAt: this.time(),
+      position: this.ids,
       firstSeq: 1,
     }
     this.rooms.set(id, room)
@@ -129,6 +132,7 @@ export class TestServer {
       ...(clientMessageId ? { clientMessageId } : {}),
     }
     room.log.push(message)
+    room.position = this.ids
     if (clientMessageId) room.keys.set(`${senderId}/${clientMessageId}`, message)
     room.read.set(senderId, seq)
     return message
@@ -328,12 +332,16 @@ export class TestServer {
     }
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
-      const mine = [...this.rooms.values()].filter((room) => room.members.includes(user))
-      const newest = (room: Room) => room.log.at(-1)?.createdAt ?? room.createdAt
-      mine.sort((one, other) => newest(other).localeCompare(newest(one)))
-      const from = Number(url.searchParams.get("cursor") ?? 0)
-      const page = mine.slice(from, from + this.listPage)
-      const next = from + page.length < mine.length ? { nextCursor: String(from + page.length) } : {}
+      const mine = this.newestFirst(user)
+      const made = [...this.rooms.values()]
+      const isBefore = (room: Room, [position = 0, at = 0]: number[]) =>
+        room.position < position || (room.position === position && made.indexOf(room) < at)
+      const cursor = url.searchParams.get("cursor")?.split(":").map(Number)
+      const rest = cursor ? mine.filter((room) => isBefore(room, cursor)) : mine
+      const page = rest.slice(0, this.listPage)
+      const last = page.at(-1)
+      const next =
+        last && page.length < rest.length ? { nextCursor: `${last.position}:${made.indexOf(last)}` } : {}
       const data = page.map((room) => this.view(room, user))
       return { success: true, data, store: this.generation, ...next }
     }
@@ -353,6 +361,12 @@ export class TestServer {
     const history = /^GET \/api\/privatechat\/messages\/(.+)$/.exec(at)
     if (history) return this.history(user, decodeURIComponent(history[1] as string), url.searchParams)
     return refusal("not_found")
+  }
+
+  /** The rooms of a user; of two of one place the later comes first. */
+  newestFirst(user: string): Room[] {
+    const mine = [...this.rooms.values()].filter((room) => room.members.includes(user)).reverse()
+    return mine.sort((one, other) => other.position - one.position)
   }
 
   absence(userId: string) {
@@ -444,9 +458,7 @@ export class TestServer {
         ...(isOther ? { reset: true } : {}),
       }
     }
-    const added = [...this.rooms.values()].filter(
-      (room) => room.members.includes(user) && !(room.id in known),
-    )
+    const added = this.newestFirst(user).filter((room) => !(room.id in known))
     const views = added.map((room) => this.view(room, user))
     return { success: true, conversations, added: views, store: this.generation }
   }

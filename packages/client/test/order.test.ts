@@ -1,0 +1,280 @@
+/** The order of the list is that of the entries, whatever the server's clock says. */
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { TestClock } from "./support/clock.js"
+import { makeTab, type Tab } from "./support/harness.js"
+import { TestServer } from "./support/server.js"
+
+const HOUR = 3_600_000
+
+/** A world whose server has a clock of its own, which can be set. */
+function makeSkewed() {
+  const clock = new TestClock()
+  const time = { skew: 0 }
+  const server = new TestServer(() => clock.now() + time.skew)
+  return { clock, server, time }
+}
+
+const ids = ({ client }: Tab) => client.conversations.get().items.map((item) => item.id)
+
+/** Rooms a to e, of which e has the newest message, and a client that has listed them. */
+async function ready(listPage = 50) {
+  const world = makeSkewed()
+  const { clock, server } = world
+  server.listPage = listPage
+  for (const id of "abcde") {
+    await clock.advance(1_000)
+    server.addRoom(id, "me", `of-${id}`)
+    server.store(id, `of-${id}`, "hello")
+  }
+  const tab = makeTab(world)
+  tab.client.retain()
+  await clock.advance(500)
+  const lists = () =>
+    server.seen.filter(({ what }) => what.startsWith("GET /api/privatechat/conversations")).length
+  return { world, clock, server, tab, client: tab.client, lists }
+}
+
+describe("F16 with a server clock that was set back", () => {
+  test("the newest message is first at once, live, sent from here, and after the list was fetched anew", async () => {
+    const { world, clock, server, tab, client } = await ready()
+    expect(ids(tab)).toEqual([..."edcba"])
+    world.time.skew = -HOUR
+    server.say("b", "of-b", "live")
+    await clock.advance(10)
+    expect(ids(tab)).toEqual([..."bedca"])
+    await client.conversation("c").send("mine")
+    await clock.advance(10)
+    expect(ids(tab)).toEqual([..."cbeda"])
+    await client.reloadConversations()
+    expect(ids(tab)).toEqual([..."cbeda"])
+    server.say("a", "of-a", "later, with an earlier time")
+    await clock.advance(10)
+    expect(ids(tab)).toEqual([..."acbed"])
+  })
+
+  test("a page that opens sees the order of the entries, page by page", async () => {
+    const { world, server, client } = await ready()
+    world.time.skew = -HOUR
+    server.say("b", "of-b", "one")
+    world.time.skew = -2 * HOUR
+    server.say("d", "of-d", "two")
+    server.listPage = 2
+    const other = makeTab(world)
+    other.client.retain()
+    await world.clock.advance(500)
+    expect(ids(other)).toEqual([..."db"])
+    server.say("e", "of-e", "three")
+    await world.clock.advance(500)
+    expect(ids(other)).toEqual([..."edb"])
+    await other.client.loadMoreConversations()
+    await other.client.loadMoreConversations()
+    expect(ids(other)).toEqual([..."edbca"])
+    expect(client.conversations.get().items.map(({ id }) => id)).toEqual([..."edbca"])
+  })
+
+  test("what came while away is first after the catch-up, by its times, and the list sets right what those say wrong", async () => {
+    const { world, clock, server, tab } = await ready()
+    world.time.skew = -HOUR
+    tab.cut()
+    server.store("a", "of-a", "one")
+    await clock.advance(5)
+    server.store("c", "of-c", "two")
+    await clock.advance(2_000)
+    expect(ids(tab)).toEqual([..."caedb"])
+    tab.cut()
+    server.store("b", "of-b", "three")
+    world.time.skew = -2 * HOUR
+    server.store("d", "of-d", "four")
+    await clock.advance(1_500)
+    expect(ids(tab)).toEqual([..."bdcae"])
+    await clock.advance(10_000)
+    expect(ids(tab)).toEqual([..."dbcae"])
+  })
+
+  test("a conversation that is made now counts from now", async () => {
+    const { world, clock, server, tab, client } = await ready(3)
+    world.time.skew = -HOUR
+    const { id } = await client.openConversation("new")
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual([id, ..."edc"])
+    server.addRoom("z", "me", "of-z")
+    server.toRoom("z", "conversation_updated", server.view(server.rooms.get("z") as never, "me"))
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual(["z", id, ..."edc"])
+  })
+
+  test("over HTTP alone the order is the list's", async () => {
+    const { world, clock, server, tab } = await ready()
+    tab.wires.socketDown = true
+    tab.cut()
+    world.time.skew = -HOUR
+    server.store("b", "of-b", "while the socket is away")
+    await clock.advance(10_000)
+    expect(ids(tab)).toEqual([..."bedca"])
+  })
+})
+
+describe("F16 M6 the list is fetched while messages come", () => {
+  test("a message that comes meanwhile stays first, on the page and beyond it, without a flicker", async () => {
+    const { world, clock, server, tab, client } = await ready(2)
+    await client.loadMoreConversations()
+    expect(ids(tab)).toEqual([..."edcb"])
+    const seen: string[] = []
+    client.conversations.subscribe(() => seen.push(ids(tab).join("")))
+    world.time.skew = -HOUR
+    let answer = () => {}
+    tab.wires.late = new Promise((resolve) => {
+      answer = resolve
+    })
+    const done = client.reloadConversations()
+    await clock.advance(10)
+    server.say("b", "of-b", "from beyond the page")
+    server.say("d", "of-d", "on the page")
+    await clock.advance(10)
+    tab.wires.late = null
+    answer()
+    await done
+    await clock.advance(10)
+    expect([...new Set(seen)]).toEqual(["bedc", "dbec"])
+  })
+
+  test("an answer that knows more than has come keeps its order when the events come late", async () => {
+    const { world, clock, server, tab, client } = await ready()
+    world.time.skew = -HOUR
+    const one = server.store("a", "of-a", "one")
+    const two = server.store("b", "of-b", "two")
+    await client.reloadConversations()
+    expect(ids(tab)).toEqual([..."baedc"])
+    server.deliver(one)
+    server.deliver(two)
+    server.deliver(one)
+    await clock.advance(10)
+    expect(ids(tab)).toEqual([..."baedc"])
+  })
+
+  test("reading and opening move nothing, and an old conversation that is opened goes where it belongs", async () => {
+    const { clock, server, tab, client, lists } = await ready(2)
+    const before = lists()
+    await client.openConversation("of-b")
+    const [end] = [client.conversation("d").open()]
+    client.conversation("d").markRead(1)
+    server.addUser("of-e", "Another name")
+    server.toRoom("e", "conversation_updated", server.view(server.rooms.get("e") as never, "me"))
+    // One that is further down and not known here.
+    server.toRoom("a", "conversation_updated", server.view(server.rooms.get("a") as never, "me"))
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual([..."edba"])
+    expect(lists()).toBe(before)
+    await client.loadMoreConversations()
+    expect(ids(tab)).toEqual([..."edcba"])
+    end?.()
+  })
+
+  test("a server that went back in time begins anew", async () => {
+    const { world, clock, server, tab } = await ready()
+    const backup = server.backup()
+    world.time.skew = -HOUR
+    for (const id of "abc") server.say(id, `of-${id}`, "lost")
+    await clock.advance(10)
+    expect(ids(tab)).toEqual([..."cbaed"])
+    server.restore(backup, "second")
+    await clock.advance(20_000)
+    expect(ids(tab)).toEqual([..."edcba"])
+    server.say("b", "of-b", "new")
+    await clock.advance(10)
+    // One log alone went back.
+    server.restore(backup)
+    await clock.advance(20_000)
+    expect(ids(tab)).toEqual([..."edcba"])
+  })
+})
+
+describe("F16 whatever happens in whatever order", () => {
+  const step = fc.record({
+    kind: fc.constantFrom(
+      "say",
+      "say",
+      "send",
+      "clock",
+      "make",
+      "more",
+      "reload",
+      "late",
+      "through",
+      "read",
+      "cut",
+      "wait",
+    ),
+    at: fc.nat(9),
+    skew: fc.integer({ min: -48, max: 48 }),
+  })
+
+  async function run(steps: { kind: string; at: number; skew: number }[], listPage: number, cuts: boolean) {
+    const { world, clock, server, tab, client } = await ready(listPage)
+    let answer = () => {}
+    let isLate = false
+    let serial = 0
+    const through = () => {
+      tab.wires.late = null
+      isLate = false
+      answer()
+    }
+    for (const { kind, at, skew } of steps) {
+      const known = ids(tab)
+      const id = [...server.rooms.keys()][at % server.rooms.size] as string
+      const from = server.rooms.get(id)?.members[1] as string
+      const isAway = client.connection.get().status !== "connected"
+      if (kind === "say") {
+        server.say(id, from, "said")
+        await clock.advance(5)
+        if (!isAway && known.includes(id)) expect(ids(tab)[0]).toBe(id)
+      } else if (kind === "send" && known.includes(id)) {
+        void client.conversation(id).send("sent")
+      } else if (kind === "clock" && !isAway) world.time.skew = skew * HOUR
+      else if (kind === "make") {
+        server.addRoom(`m${++serial}`, "me", `of-m${serial}`)
+        const made = server.rooms.get(`m${serial}`) as never
+        server.toRoom(`m${serial}`, "conversation_updated", server.view(made, "me"))
+        // Where its time is of no use the first page tells, on which it is soon enough unless pages are tiny.
+        if (listPage < 50) through()
+        await clock.advance(listPage < 50 ? 700 : 5)
+      } else if (kind === "more") void client.loadMoreConversations().catch(() => {})
+      else if (kind === "reload") void client.reloadConversations().catch(() => {})
+      else if (kind === "late" && !isLate) {
+        isLate = true
+        tab.wires.late = new Promise((resolve) => {
+          answer = resolve
+        })
+      } else if (kind === "through") through()
+      else if (kind === "read") client.conversation(id).markRead(1)
+      else if (kind === "cut" && cuts && !isAway) tab.cut()
+      else if (kind === "wait") await clock.advance(at * 300)
+      await clock.advance(5)
+    }
+    through()
+    await clock.advance(25_000)
+    const shown = ids(tab)
+    expect(new Set(shown).size).toBe(shown.length)
+    const right = server.newestFirst("me").map((room) => room.id)
+    expect(shown).toEqual(right.filter((id) => shown.includes(id)))
+    if (listPage >= 50) expect(shown).toEqual(right)
+    client.close()
+  }
+
+  test("the order is the server's, in one page or in parts", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.constantFrom(2, 3, 50), (steps, page) =>
+        run(steps, page, false),
+      ),
+      { numRuns: 150 },
+    )
+  })
+
+  test("the order is the server's after any number of losses of the line", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => run(steps, 50, true)),
+      { numRuns: 100 },
+    )
+  })
+})
