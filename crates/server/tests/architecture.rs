@@ -109,3 +109,38 @@ fn packages_depend_one_way() {
     assert_eq!(used("packages/react"), BTreeSet::from(["@lamplight/client".to_owned()]));
     assert!(used("apps/chat").is_subset(&BTreeSet::from(["@lamplight/client".to_owned(), "@lamplight/react".to_owned()])));
 }
+
+/// Routes that ask the use cases for nothing, by their handlers: what they answer is there already, or is for whoever runs the server.
+const NOT_BY_THE_DOOR: [&str; 5] = ["healthz", "readyz", "metrics", "openapi", "nothing_here"];
+
+/// A command has a budget and a bounded answer, which `usecases/tests/house/budget.rs` walks over; a route that asked something else would
+/// have neither.
+#[test]
+fn h2_every_route_enters_by_the_one_door() {
+    let folder = root().join("crates/server/src/http");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let source: String = files.collect();
+    let mut routes = 0;
+    for route in source.split(".route(\"").skip(1) {
+        let (path, rest) = route.split_once('"').unwrap();
+        let line = rest.lines().next().unwrap();
+        routes += 1;
+        // Files of the binary, and ways to them.
+        if line.contains("(async |") {
+            assert!(["Redirect::", "page(", "docs("].iter().any(|served| line.contains(served)), "{path}: {line}");
+            continue;
+        }
+        // Each `method(handler)` of the line.
+        let names = line.split('(').skip(1).filter_map(|part| part.split_once(')')).map(|(name, _)| name.rsplit("::").next().unwrap());
+        let mut handlers = names.filter(|name| !name.is_empty()).peekable();
+        assert!(handlers.peek().is_some(), "{path}: {line}");
+        for name in handlers.filter(|name| !NOT_BY_THE_DOOR.contains(name)) {
+            let body = source.split_once(&format!("async fn {name}(")).unwrap_or_else(|| panic!("{path}: no {name}")).1;
+            let body = body.split("\n}").next().unwrap();
+            let enters =
+                [" run(", "(run(", "match run(", " sign_in("].iter().any(|door| body.contains(door)) || body.contains("\n        run(");
+            assert!(enters, "{path} is answered by {name}, which asks for no command");
+        }
+    }
+    assert!(routes > 20, "{routes}: does this test still find them?");
+}
