@@ -238,6 +238,20 @@ describe("limits by address", { concurrency: 4 }, () => {
     )
   })
 
+  test("h2: an address is limited in its requests, and the host application is not", async (t) => {
+    const strict = await serve(t, { ...OPEN, LIMIT_READS: "1", SERVER_KEY })
+    const put40 = (key) =>
+      Promise.all(
+        Array.from({ length: 40 }, (_, n) =>
+          put(strict, `/api/privatechat/conversations/${n}`, { memberIds: ["a", "b"] }, { token: key }),
+        ),
+      )
+    const written = await put40(SERVER_KEY)
+    assert.deepEqual([...new Set(written.map(({ status }) => status))], [200])
+    const others = await put40("another key that is not the server's own")
+    assert.ok(others.some(({ status }) => status === 429) && others.every(({ status }) => status >= 400))
+  })
+
   test("joins are limited by socket", async (t) => {
     const strict = await serve(t, { ...OPEN, LIMIT_JOINS: "3" })
     const { connect } = crowd(t, strict)
