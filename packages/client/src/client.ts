@@ -285,7 +285,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   })
   const marks = createMarks(core, async () => {
     const { downSince } = connection.state.get()
-    if (list.takenAt() <= Math.max(downSince ?? 0, clock.now() - 10_000)) await list.refresh()
+    const age = clock.now() - list.takenAt()
+    // Less than nothing where the clock was set back since.
+    if (age < 0 || age >= 10_000 || list.takenAt() <= (downSince ?? 0)) await list.refresh()
   })
   const generation = createGeneration(core, marks.isOther, storeChanged)
   const people = createPeople(roster, clock, connection)

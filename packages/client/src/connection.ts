@@ -76,6 +76,7 @@ const offline = (saw: string) => wireFailure("offline", saw)
 /** Makes the line. It is `idle` until retained. */
 export function createConnection(parts: ConnectionParts): Connection {
   const { clock, surroundings } = parts
+  const uptime = clock.uptime ?? clock.now
   const state = cell<ConnectionState>({
     status: "idle",
     since: clock.now(),
@@ -149,7 +150,7 @@ export function createConnection(parts: ConnectionParts): Connection {
       if (!isCurrent()) return
       everConnected = true
       askedAgain = false
-      connectedAt = clock.now()
+      connectedAt = uptime()
       explained = null
       set({ status: "connected", error: null })
     } catch (thrown) {
@@ -227,7 +228,7 @@ export function createConnection(parts: ConnectionParts): Connection {
 
   function lost(error: LamplightError): void {
     const { status, attempt: tries } = state.get()
-    const held = status === "connected" ? clock.now() - connectedAt : 0
+    const held = status === "connected" ? uptime() - connectedAt : 0
     if (held) lifetimes = [...lifetimes.slice(-9), held]
     const wasSettled = held >= SETTLED_MS
     const count = wasSettled ? 0 : tries

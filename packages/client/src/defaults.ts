@@ -84,7 +84,8 @@ export function browserSurroundings(clock: Clock): Surroundings {
   const isVisible = () => page?.visibilityState !== "hidden"
   // A page that is hidden gets no input, so it needs no rule of its own: who looks at another tab for a moment, or reloads, which
   // hides the page first, is no less there.
-  const isActive = () => !page || clock.now() - lastInput < IDLE_AFTER_MS
+  // By the clock that goes on while the device sleeps. Where it is set back, that does not make the person active for hours.
+  const isActive = () => !page || Math.abs(clock.now() - lastInput) < IDLE_AFTER_MS
   return {
     isVisible,
     isActive,

@@ -83,8 +83,8 @@ const AROUND = 100
 const LONG_PAGE = 200
 const MOST_PAGES = 5
 const TYPING_EVERY_MS = 3_000
-const TYPING_MOST_MS = 6_000
-const TYPING_LEAST_MS = 1_000
+/** How long a notice lasts, on the server too. */
+const TYPING_LASTS_MS = 6_000
 
 const nothing: MessagesState = {
   status: "loading",
@@ -118,6 +118,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   /** How often what is known to follow was not there. */
   let vain = 0
   let holders = 0
+  const uptime = core.clock.uptime ?? core.clock.now
   let typedAt = Number.NEGATIVE_INFINITY
   let cancelAgain = () => {}
   /** Whether one reads somewhere above the end. */
@@ -344,11 +345,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       return result
     },
     setTyping(isTyping) {
-      const since = core.clock.now() - typedAt
+      const now = uptime()
+      const since = now - typedAt
       // The others forget it by themselves after a while: it is only said again in time, or taken back.
-      if (isTyping ? since < TYPING_EVERY_MS : since >= TYPING_MOST_MS) return
+      if (isTyping ? since < TYPING_EVERY_MS : since >= TYPING_LASTS_MS) return
       if (core.connection.emit("typing", { conversationId: id, isTyping })) {
-        typedAt = isTyping ? core.clock.now() : Number.NEGATIVE_INFINITY
+        typedAt = isTyping ? now : Number.NEGATIVE_INFINITY
       }
     },
     setDraft: (text) => parts.setDraft(id, text),
@@ -388,17 +390,15 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       })
       if (next !== last) readers.set({ ...readers.get(), [userId]: next })
     },
-    typed({ userId, isTyping, expiresAt }) {
+    typed({ userId, isTyping }) {
       if (userId === core.me()) return
       typists.get(userId)?.()
       if (!isTyping) return stopTyping(userId)
-      // The clocks of two machines differ: never longer than the contract says, never too short to be seen.
-      const left = Date.parse(expiresAt) - core.clock.now()
-      const ms = Math.min(TYPING_MOST_MS, Math.max(TYPING_LEAST_MS, left || 0))
+      // Not until `expiresAt`, since the clocks of two machines differ.
       const isNew = !typists.has(userId)
       typists.set(
         userId,
-        core.clock.after(ms, () => stopTyping(userId)),
+        core.clock.after(TYPING_LASTS_MS, () => stopTyping(userId)),
       )
       if (isNew) typing.set({ userIds: [...typists.keys()] })
     },

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest"
-import { randomId } from "../src/defaults.js"
+import { expect, test, vi } from "vitest"
+import { browserSurroundings, randomId } from "../src/defaults.js"
 
 test("ids are UUIDs of version 7: unlike each other, and sorted by the millisecond", () => {
   const ids = Array.from({ length: 1000 }, randomId)
@@ -9,4 +9,15 @@ test("ids are UUIDs of version 7: unlike each other, and sorted by the milliseco
   const time = (id: string) => Number.parseInt(id.slice(0, 13).replace("-", ""), 16)
   expect(Math.abs(time(ids[0] as string) - Date.now())).toBeLessThan(60_000)
   expect(ids.map(time)).toEqual(ids.map(time).sort((a, b) => a - b))
+})
+
+test("F16 a device whose clock is set back does not make somebody active for hours", () => {
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }))
+  let now = 1_800_000_000_000
+  const surroundings = browserSurroundings({ now: () => now, after: () => () => {} })
+  now += 59_000
+  expect(surroundings.isActive()).toBe(true)
+  now -= 3_600_000
+  expect(surroundings.isActive()).toBe(false)
+  vi.unstubAllGlobals()
 })

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "vitest"
+import type { LamplightOptions } from "../src/options.js"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 
-async function ready(browser = new Browser(), world = makeWorld()) {
+async function ready(browser = new Browser(), world = makeWorld(), options: LamplightOptions = {}) {
   if (!world.server.rooms.size) {
     world.server.addRoom("7", "me", "asha")
     for (let at = 1; at <= 5; at++) world.server.store("7", "asha", `text ${at}`)
   }
-  const tab = makeTab(world, {}, browser)
+  const tab = makeTab(world, options, browser)
   tab.client.retain()
   const seven = tab.client.conversation("7")
   seven.open()
@@ -219,14 +220,39 @@ describe("typing", () => {
     expect(seven.typing.get().userIds).toEqual([])
   })
 
-  test("a server whose clock is an hour off changes nothing", async () => {
+  test.each([-600_000, 600_000])("F16 a server whose clock is %i ms off changes nothing", async (offMs) => {
     const { clock, server, seven } = await ready()
-    const expiresAt = new Date(clock.now() + 3_600_000).toISOString()
-    server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping: true, expiresAt })
+    const type = () => {
+      const expiresAt = new Date(clock.now() + offMs + 6_000).toISOString()
+      server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping: true, expiresAt })
+    }
+    const seen: (readonly string[])[] = []
+    seven.typing.subscribe(() => seen.push(seven.typing.get().userIds))
+    // As a client says it, every 3 s.
+    for (let at = 0; at < 4; at++) {
+      type()
+      await clock.advance(3_000)
+    }
+    expect(seen).toEqual([["asha"]])
+    await clock.advance(3_100)
+    expect(seen).toEqual([["asha"], []])
+  })
+
+  test("F16 a device whose clock is set back by an hour goes on telling that one types", async () => {
+    const world = makeWorld()
+    let skewMs = 0
+    const { now, after } = world.clock
+    const { client, clock, server, seven } = await ready(new Browser(), world, {
+      clock: { now: () => now() + skewMs, uptime: now, after },
+    })
+    const told = () => server.seen.filter(({ what }) => what === "typing").length
+    seven.setTyping(true)
+    await clock.advance(3_000)
+    skewMs = -3_600_000
+    seven.setTyping(true)
     await clock.advance(10)
-    expect(seven.typing.get().userIds).toEqual(["asha"])
-    await clock.advance(6_000)
-    expect(seven.typing.get().userIds).toEqual([])
+    expect(told()).toBe(2)
+    client.close()
   })
 })
 

@@ -13,7 +13,8 @@ export function Banner() {
   const outbox = useOutbox()
   const down = connection.downSince !== null && connection.status !== "idle" && connection.status !== "closed"
   const now = useNow(1_000, down).getTime()
-  const visible = down && now - (connection.downSince ?? now) >= SILENT_MS
+  // A clock that was set back meanwhile hides nothing.
+  const visible = down && Math.abs(now - (connection.downSince ?? now)) >= SILENT_MS
 
   useAskBeforeLeaving(!outbox.durable && outbox.items.length > 0)
   const waiting = outbox.durable

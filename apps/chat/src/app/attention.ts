@@ -33,10 +33,10 @@ export function lookAt(conversationId: string | null): void {
   else if (get(LOOKING)?.split(" ")[1] === tab) put(LOOKING, null)
 }
 
-/** Whether some tab of this browser has that conversation before a person's eyes. */
+/** Whether some tab of this browser has that conversation before a person's eyes. What was said before the clock was set back is old. */
 export function isLookedAt(conversationId: string): boolean {
   const [at, , ...id] = (get(LOOKING) ?? "").split(" ")
-  return id.join(" ") === conversationId && Date.now() - Number(at) < LOOK_LASTS_MS
+  return id.join(" ") === conversationId && Math.abs(Date.now() - Number(at)) < LOOK_LASTS_MS
 }
 
 export function soundWanted(): boolean {

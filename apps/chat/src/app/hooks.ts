@@ -19,9 +19,10 @@ export function useOlderThan(ms: number, since: Date, asked: boolean): boolean {
   const [old, setOld] = useState(() => Date.now() >= due)
   useEffect(() => {
     if (!asked || old) return
-    const timer = setTimeout(() => setOld(true), Math.max(0, due - Date.now()))
+    // At most all of it: the clock may have been set back since.
+    const timer = setTimeout(() => setOld(true), Math.min(ms, Math.max(0, due - Date.now())))
     return () => clearTimeout(timer)
-  }, [asked, old, due])
+  }, [asked, old, due, ms])
   return asked && old
 }
 
@@ -81,7 +82,11 @@ export function useReading(): boolean {
   useEffect(() => {
     let used = Date.now()
     const look = () =>
-      setReading(document.visibilityState === "visible" && document.hasFocus() && Date.now() - used < USED_MS)
+      setReading(
+        document.visibilityState === "visible" &&
+          document.hasFocus() &&
+          Math.abs(Date.now() - used) < USED_MS,
+      )
     const use = () => {
       used = Date.now()
       look()
