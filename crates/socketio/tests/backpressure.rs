@@ -255,6 +255,60 @@ async fn h3_answers_to_polls_that_are_not_read_count_too() {
     assert_eq!(full, Some(Err(EmitError::Full)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
+    let (io, echo) = quiet(Config { max_queue_bytes: 300_000, ..Config::default() });
+    // One is larger than the whole queue may be, the other is once it is base64.
+    let packets = [large(0, 500_000), Packet::binary_event("/", "n", "0", &[vec![0; 290_000].into()])];
+    for packet in packets {
+        let mut client = piped::Client::open(&io, false).await;
+        client.send(&["40".to_owned()]).await;
+        client.receive().await;
+        let socket = echo.sockets.lock().last().unwrap().clone();
+        socket.emit_packet(&packet).unwrap();
+        let mut reading = client.start("GET", "").await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(socket.emit("n", &1), Ok(()));
+        let mut answer = Vec::new();
+        reading.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.len() > 300_000);
+        assert_eq!(client.receive().await, ["42[\"n\",1]"]);
+        assert!(socket.is_connected());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s9_nobody_waits_for_what_no_poll_comes_for() {
+    let limits = Config { ping_timeout: LIMIT, write_timeout: None, max_queue_bytes: 250_000, ..Config::default() };
+    let echo = Echo::default();
+    let io = SocketIo::builder(limits).namespace("/", echo.clone()).build();
+    // The last poll may be cut off, too.
+    for cut_off in [false, true] {
+        let mut client = piped::Client::open(&io, false).await;
+        client.send(&["40".to_owned()]).await;
+        client.receive().await;
+        let socket = echo.sockets.lock().last().unwrap().clone();
+        let poll = if cut_off { Some(client.start("GET", "").await) } else { None };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let emitting = tokio::spawn({
+            let socket = socket.clone();
+            async move {
+                for sent in 0.. {
+                    socket.emit_wait(&large(sent, 100_000)).await?;
+                }
+                Ok::<_, EmitError>(())
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!emitting.is_finished() && socket.queued_bytes() > 0);
+        socket.close_transport();
+        drop(poll);
+        tokio::time::sleep(LIMIT + Duration::from_secs(1)).await;
+        assert_eq!(timeout(LIMIT, emitting).await.expect("it ends").unwrap(), Err(EmitError::Closed));
+        assert_eq!(socket.queued_bytes(), 0);
+    }
+}
+
 #[tokio::test]
 async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
     let fixture = start(config()).await;

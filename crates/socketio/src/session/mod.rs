@@ -92,8 +92,12 @@ struct Polling {
     over: bool,
     /// The next poll learns that the session is closed, though this was no graceful end.
     tells_next_poll: bool,
-    /// Bytes of large answers that were given to polls and have not been read yet.
+    /// Bytes of large answers that were given to polls and have not been read yet, as they counted in the queue.
     unread: usize,
+    /// The same of the answer that was taken from the queue last.
+    taken: usize,
+    /// Nobody finds the session any more: what no open poll takes is for nobody.
+    forgotten: bool,
 }
 
 /// How something is queued.
@@ -201,6 +205,17 @@ impl Shared {
         }
     }
 
+    /// Takes what is queued if nobody can come for it any more.
+    fn take_left(&mut self) -> VecDeque<Item> {
+        let is_lost = self.ended && self.polling.as_ref().is_some_and(|polling| polling.forgotten && !polling.poll_open);
+        if !is_lost {
+            return VecDeque::new();
+        }
+        self.written(usize::MAX);
+        self.stall = None;
+        std::mem::take(&mut self.queue)
+    }
+
     /// Nothing is left for an upgrade to go on with.
     fn end_upgrade(&mut self) {
         if let Some(polling) = &mut self.polling {
@@ -300,7 +315,7 @@ impl Session {
         }
         let frames = if shared.base64 { packet::base64_frames(frames) } else { frames };
         let max = self.server.config.max_queue_bytes;
-        let fits = how == Push::Apart || shared.fits(frames.len(), max);
+        let fits = how == Push::Apart || frames.is_empty() || shared.fits(frames.len(), max);
         // A client that takes what it is sent is not looked at any closer.
         let waits = !frames.is_empty() && (shared.stall.is_some() || shared.has_no_poll());
         if !fits || waits && !self.wait_for_client(&mut shared, &frames) {
@@ -579,8 +594,13 @@ impl Session {
         let mut shared = self.shared.lock();
         shared.end_upgrade();
         let alive = if shared.upgrading { None } else { shared.alive.take() };
+        if let Some(polling) = &mut shared.polling {
+            polling.forgotten = true;
+        }
+        let left = shared.take_left();
         drop(shared);
-        drop(alive);
+        // Outside of the lock: whoever waits for it to be written learns that it is not.
+        drop((alive, left));
     }
 
     /// The driver is done. What is still queued is sent along if the end is graceful: it is given back on WebSocket, and kept for one

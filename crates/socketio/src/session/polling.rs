@@ -24,10 +24,14 @@ impl Session {
     }
 
     pub(crate) fn close_poll(&self) {
-        if let Some(polling) = &mut self.shared.lock().polling {
+        let mut shared = self.shared.lock();
+        if let Some(polling) = &mut shared.polling {
             polling.poll_open = false;
             polling.poll = None;
         }
+        let left = shared.take_left();
+        drop(shared);
+        drop(left);
     }
 
     pub(crate) fn is_upgrading(&self) -> bool {
@@ -51,20 +55,22 @@ impl Session {
 
     /// Takes the answer to a poll, which waits from now on until the client reads it. `None` if that is too much for its address.
     pub(crate) fn hold_answer(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
-        let bytes = payload.len();
-        if bytes < COUNTED_FROM {
+        if payload.len() < COUNTED_FROM {
             return Some(payload.into());
         }
         let session = self.clone();
-        self.add_unread(bytes);
+        let unread = self.add_unread();
         let budget = self.server.unsent.of(self.peer.ip());
-        Answer::hold(payload, budget, move |bytes| session.remove_unread(bytes))
+        Answer::hold(payload, budget, move || session.remove_unread(unread))
     }
 
-    fn add_unread(&self, bytes: usize) {
-        if let Some(polling) = &mut self.shared.lock().polling {
-            polling.unread += bytes;
-        }
+    /// What was taken last counts until it is read, as it did in the queue: a client is not cut off for what base64 adds to it, nor for
+    /// what comes while it reads a packet larger than the whole queue may be.
+    fn add_unread(&self) -> usize {
+        let mut shared = self.shared.lock();
+        let Some(polling) = &mut shared.polling else { return 0 };
+        polling.unread += polling.taken;
+        polling.taken
     }
 
     fn remove_unread(&self, bytes: usize) {
@@ -168,6 +174,10 @@ impl Shared {
                 }
                 Some(written) => taken.push_back(written),
             }
+        }
+        let counted = bytes - bytes.min(self.oversized);
+        if let Some(polling) = &mut self.polling {
+            polling.taken = counted;
         }
         self.written(bytes);
         if self.queue.is_empty() {

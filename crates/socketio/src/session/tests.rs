@@ -130,3 +130,12 @@ async fn there_is_never_more_than_one_packet_larger_than_the_queue() {
     assert_eq!(session.push(vec![0; 11].into(), None), Err(EmitError::Full));
     assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::SlowReader));
 }
+
+#[tokio::test]
+async fn s9_nothing_always_fits() {
+    let (session, _, _) = session(TransportKind::WebSocket);
+    session.push(Bytes::from_static(&[0; 8]), None).unwrap();
+    session.ping(Instant::now());
+    assert_eq!(session.push(Bytes::new(), Some(Item::Written(Box::new(|| ())))), Ok(()), "a ping made it too much, not the client");
+    assert!(session.is_open());
+}

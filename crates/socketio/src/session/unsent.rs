@@ -195,12 +195,12 @@ impl Drop for Stall {
 pub(super) struct Answer {
     payload: Vec<u8>,
     held: Option<(Arc<Budget>, usize)>,
-    read: Box<dyn Fn(usize) + Send + Sync>,
+    read: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Answer {
-    /// `None` if it would be too much for the address. `read` is told how long it was once it is gone.
-    pub(super) fn hold(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn(usize) + Send + Sync + 'static) -> Option<Bytes> {
+    /// `None` if it would be too much for the address. `read` is called once it is gone.
+    pub(super) fn hold(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn() + Send + Sync + 'static) -> Option<Bytes> {
         let held = match budget {
             None => None,
             Some(budget) => {
@@ -223,7 +223,7 @@ impl Drop for Answer {
         if let Some((budget, end)) = &self.held {
             budget.release(*end);
         }
-        (self.read)(self.payload.len());
+        (self.read)();
     }
 }
 
