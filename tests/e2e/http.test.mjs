@@ -1,5 +1,6 @@
 // HTTP: refusals and their statuses, online users, limits, the pages of those who run it.
 import assert from "node:assert/strict"
+import http from "node:http"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
 import { OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
@@ -250,6 +251,47 @@ describe("limits by address", { concurrency: 4 }, () => {
     assert.deepEqual([...new Set(written.map(({ status }) => status))], [200])
     const others = await put40("another key that is not the server's own")
     assert.ok(others.some(({ status }) => status === 429) && others.every(({ status }) => status >= 400))
+  })
+
+  test("neither an empty sid nor upgrades that come to nothing get past the limit", async (t) => {
+    const proxied = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" })
+    const headers = { "x-forwarded-for": "203.0.113.9" }
+    const open = "/api/socketio/?EIO=4&transport=polling"
+    const statuses = []
+    for (const url of [open, `${open}&sid=`, `${open}&sid=`, `${open}&sid=&sid=x`, open]) {
+      statuses.push((await get(proxied, url, { headers })).status)
+    }
+    assert.deepEqual(statuses, [200, 200, 429, 429, 429])
+
+    const websocket = {
+      ...headers,
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    const upgrade = async () => {
+      const sid = /"sid":"([^"]+)"/.exec((await get(proxied, open)).text)[1]
+      const url = `${proxied.url}/api/socketio/?EIO=4&transport=websocket&sid=${sid}`
+      return new Promise((done, fail) => {
+        const asked = http.request(url, { headers: websocket })
+        asked.on("upgrade", (response, socket) => {
+          t.after(() => socket.destroy())
+          done({ status: response.statusCode, socket })
+        })
+        asked.on("response", (response) => done({ status: response.resume().statusCode }))
+        asked.on("error", fail)
+        asked.end()
+      })
+    }
+    // Neither says what it is for: there is no probe.
+    const held = [await upgrade(), await upgrade()]
+    assert.deepEqual(
+      [...held, await upgrade()].map(({ status }) => status),
+      [101, 101, 429],
+    )
+    for (const { socket } of held) socket.destroy()
+    await until(async () => (await upgrade()).status === 101)
   })
 
   test("joins are limited by socket", async (t) => {

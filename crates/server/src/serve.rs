@@ -3,8 +3,8 @@
 use crate::connections::{ConnectionCounts, Counted};
 use crate::notice;
 use crate::origin::client_address;
-use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use ::http::{Request, Response, StatusCode, Uri};
+use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use ::http::{HeaderMap, Request, Response, StatusCode};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -48,6 +48,8 @@ pub struct Service {
     pub connections: ConnectionCounts,
     /// Socket.IO connections, on either transport, by the address they come from as far as that is believed.
     pub sessions: ConnectionCounts,
+    /// WebSockets that are no session's yet, or are closed because they cannot be, by the same.
+    pub upgrades: ConnectionCounts,
     /// Proxies pass on the connections of many, so their own are not counted.
     pub proxies: Vec<IpNet>,
     /// What was asked for, over either wire, and is under way.
@@ -151,10 +153,14 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
     notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
         let mut client = peer;
-        if opens_a_session(request.uri()) {
+        let opens = service.io.opens_session(request.uri());
+        if opens || asks_for_websocket(request.headers()) {
             let address = client_address(request.headers(), peer, &service.proxies);
-            notice::old_client(request.uri(), address);
-            match service.sessions.add(address) {
+            if opens {
+                notice::old_client(request.uri(), address);
+            }
+            let counts = if opens { &service.sessions } else { &service.upgrades };
+            match counts.add(address) {
                 Ok(Some(counted)) => drop(request.extensions_mut().insert(ConnectionGuard(Arc::new(counted)))),
                 Ok(None) => {}
                 Err(()) => {
@@ -175,9 +181,8 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
     }
 }
 
-/// A request that names no session is about to open one (Engine.IO protocol, "Handshake").
-fn opens_a_session(uri: &Uri) -> bool {
-    !uri.query().unwrap_or("").split('&').any(|pair| pair.starts_with("sid="))
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn too_many_connections() -> Response<Body> {

@@ -152,6 +152,7 @@ impl Lamplight {
             io,
             connections: ConnectionCounts::new(config.limit_connections),
             sessions,
+            upgrades: ConnectionCounts::new(config.limit_connections),
             proxies: config.trusted_proxies.clone(),
             tasks,
             write_timeout: config.write_timeout,

@@ -129,7 +129,8 @@ pub struct Secure(
 );
 
 /// Put into the extensions of a request that opens a connection, it is kept for as long as the connection lives and dropped
-/// when it ends, whether or not a namespace was ever joined. For counting connections of an address, say.
+/// when it ends, whether or not a namespace was ever joined. For counting connections of an address, say. One in a request that upgrades a
+/// connection is kept until the upgrade is done, or its WebSocket is closed: those, too, can be many.
 #[derive(Clone)]
 pub struct ConnectionGuard(
     /// What is kept.

@@ -1,6 +1,6 @@
 //! Requests: what each is for, and whether it may.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use http::{
@@ -147,8 +147,7 @@ where
     if transport == TransportKind::Polling && upgrade::is_handshake(&parts) {
         return upgrade::turn_away(server, parts, peer);
     }
-    // None, as in Node, if it is empty.
-    let Some(sid) = query::find(asked, "sid").filter(|sid| !sid.is_empty()) else {
+    let Some(sid) = named_session(asked) else {
         if parts.method != Method::GET {
             return reject(server, Rejection::BadMethod);
         }
@@ -177,6 +176,16 @@ where
         Method::POST => post(session, &parts, body).await,
         _ => reject(server, Rejection::BadRequest),
     }
+}
+
+/// The session that a query names: none, as in Node, if the name is empty.
+fn named_session(query: &str) -> Option<Cow<'_, str>> {
+    query::find(query, "sid").filter(|sid| !sid.is_empty())
+}
+
+/// Whether a request names no session, and so would open one.
+pub(crate) fn opens_session(uri: &Uri) -> bool {
+    named_session(uri.query().unwrap_or("")).is_none()
 }
 
 fn find(server: &Server, sid: &str) -> Option<Arc<Session>> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, Uri, request::Parts};
 use tokio::time::Instant;
 
 use crate::{
@@ -195,6 +195,12 @@ impl SocketIo {
     /// Whether a request for this path is for [`Self::handle`].
     pub fn matches(&self, path: &str) -> bool {
         path.strip_prefix(&*self.server.path).is_some_and(|rest| rest.is_empty() || rest == "/")
+    }
+
+    /// Whether a request that [`Self::matches`] would open a session, since it names none: for whoever counts them by rules of their own,
+    /// with a [`crate::ConnectionGuard`].
+    pub fn opens_session(&self, uri: &Uri) -> bool {
+        request::opens_session(uri)
     }
 
     /// Answers a request, of any transport. `peer` is who is asking, as the application sees it.

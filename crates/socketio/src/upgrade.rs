@@ -16,7 +16,7 @@ use tokio::time::Instant;
 #[cfg(feature = "deflate")]
 use crate::codec::extensions;
 use crate::{
-    Body, Config, Rejection,
+    Body, Config, ConnectionGuard, Rejection,
     admission::Ticket,
     codec::{
         handshake,
@@ -106,7 +106,11 @@ pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr)
         return request::reject(&server, Rejection::BadRequest);
     };
     let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
-    tokio::spawn(go_over(session, accepted, base64));
+    let guard = parts.extensions.remove::<ConnectionGuard>();
+    tokio::spawn(async move {
+        go_over(session, accepted, base64).await;
+        drop(guard);
+    });
     response
 }
 
@@ -125,11 +129,12 @@ pub(crate) fn turn_away(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr
     };
     server.refused(Rejection::BadRequest);
     let limit = server.config.upgrade_timeout;
+    let guard = parts.extensions.remove::<ConnectionGuard>();
     tokio::spawn(async move {
         if let Ok(Ok(websocket)) = tokio::time::timeout(limit, accepted.websocket()).await {
             websocket.close(None, 1000).await;
         }
-        drop(ticket);
+        drop((ticket, guard));
     });
     response
 }
