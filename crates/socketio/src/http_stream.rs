@@ -23,13 +23,16 @@ const LINGER_QUIET: Duration = Duration::from_secs(2);
 /// … and up to so many bytes.
 const LINGER_BYTES: usize = 64 << 20;
 
+/// How far apart looks at a deadline are at least, however short the limits.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// When an HTTP connection has been silent for too long. The stream notes what is read and written, [`Self::request`] what is answered.
 ///
 /// - The head of the first request has to be there `head_timeout` after the connection is accepted.
 /// - After an answer, counted from its last byte, the connection may be idle for `keep_alive`: longer than the proxy in front of it keeps
 ///   one for its next request, or that request meets a closed connection.
 /// - The head of a later request has to be there `head_timeout` after its first byte.
-/// - While a request is answered there is no limit.
+/// - While a request is answered, or its answer waits for a client that does not read, there is no limit: that is [`WriteTimeout`]'s.
 #[derive(Debug)]
 pub struct HttpDeadline {
     head_timeout: Duration,
@@ -73,7 +76,8 @@ impl HttpDeadline {
         loop {
             let now = Instant::now();
             // The soonest that anything which begins from now on can be overdue.
-            let again = now + self.keep_alive.map_or(self.head_timeout, |keep_alive| keep_alive.min(self.head_timeout));
+            let soonest = self.keep_alive.map_or(self.head_timeout, |keep_alive| keep_alive.min(self.head_timeout));
+            let again = now + soonest.max(LOOK);
             let look_again = match self.state.lock().at {
                 Some(at) if at <= now => return,
                 Some(at) => at.min(again),
@@ -98,6 +102,11 @@ impl HttpDeadline {
             Phase::Head => state.at = Some(Instant::now() + self.head_timeout),
             Phase::Idle => state.at = self.idle_until(),
         }
+    }
+
+    /// Bytes wait for the client to read: it is not idle, and is not to blame for a next head that it sends behind them.
+    fn waits_to_write(&self) {
+        self.state.lock().at = None;
     }
 
     fn idle_until(&self) -> Option<Instant> {
@@ -178,8 +187,10 @@ impl<S> HttpStream<S> {
     }
 
     fn note_written<T>(&self, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if matches!(attempt, Poll::Ready(Ok(_))) {
-            self.deadline.has_written();
+        match &attempt {
+            Poll::Ready(Ok(_)) => self.deadline.has_written(),
+            Poll::Pending => self.deadline.waits_to_write(),
+            Poll::Ready(Err(_)) => {}
         }
         attempt
     }
@@ -291,6 +302,42 @@ mod tests {
         tokio::time::sleep(IDLE / 2).await;
         stream.write_all(b"the end of a long answer").await.unwrap();
         about(passes(&deadline).await, IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_an_answer_that_waits_for_its_reader_is_not_idle() {
+        let (deadline, keep_alive) = (HttpDeadline::new(HEAD, Some(HEAD / 10)), HEAD / 10);
+        let (mut other, stream) = tokio::io::duplex(64);
+        let mut stream = HttpStream::new(stream, Some(HEAD), deadline.clone());
+        drop(deadline.request());
+        let writing = tokio::spawn(async move {
+            stream.write_all(&[7; 640]).await.unwrap();
+            stream
+        });
+        for _ in 0..9 {
+            tokio::time::timeout(HEAD / 2, deadline.passed()).await.expect_err("it reads, slowly");
+            other.read_exact(&mut [0; 64]).await.unwrap();
+        }
+        about(passes(&deadline).await, keep_alive);
+        drop(writing.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f9_no_time_at_all_is_not_looked_at_all_the_time() {
+        let deadline = HttpDeadline::new(HEAD, Some(Duration::ZERO));
+        let under_way = deadline.request();
+        let mut looks = 0;
+        let looking = std::future::poll_fn({
+            let mut passed = Box::pin(deadline.passed());
+            move |cx| {
+                looks += 1;
+                assert!(looks < 1_000);
+                passed.as_mut().poll(cx)
+            }
+        });
+        tokio::time::timeout(Duration::from_secs(1), looking).await.expect_err("a poll may wait");
+        drop(under_way);
+        about(passes(&deadline).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
