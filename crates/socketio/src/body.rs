@@ -13,8 +13,8 @@ use http_body::{Frame, SizeHint};
 
 use crate::{DisconnectReason, session::Session};
 
-/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it is bounded, and each piece that it takes
-/// shows that the client has read one.
+/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it is bounded, and each piece that it has
+/// written shows that the client reads.
 const PIECE: usize = 64 << 10;
 
 /// The body of an answer: bytes, or none.
@@ -50,11 +50,14 @@ impl http_body::Body for Body {
         if let Some(taken) = self.on_taken.take() {
             self.reader = Some(taken.session);
             taken.callbacks.into_iter().for_each(|callback| callback());
-        } else if let Some(session) = &self.reader {
-            session.reads_answer();
         }
         let length = self.data.len().min(PIECE);
-        let piece = self.data.split_to(length);
+        let mut piece = self.data.split_to(length);
+        if length == PIECE
+            && let Some(session) = &self.reader
+        {
+            piece = Bytes::from_owner(Piece { bytes: piece, session: session.clone() });
+        }
         if self.data.is_empty() {
             self.reader = None;
         }
@@ -67,6 +70,24 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.data.len() as u64)
+    }
+}
+
+/// A piece of a large answer.
+struct Piece {
+    bytes: Bytes,
+    session: Arc<Session>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.session.reads_answer();
     }
 }
 

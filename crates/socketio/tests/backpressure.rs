@@ -147,6 +147,34 @@ async fn s9_a_websocket_that_reads_slowly_is_not_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s9_a_ping_that_waits_behind_what_is_read_slowly_is_not_missed() {
+    let echo = Echo::default();
+    let io = SocketIo::builder(Config::default()).namespace("/", echo.clone()).build();
+    let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
+    let mut poller = piped::Client::open(&io, false).await;
+    poller.send(&["40".to_owned()]).await;
+    poller.receive().await;
+    let sockets = echo.sockets.lock().clone();
+    for socket in &sockets {
+        (0..10).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
+    }
+    let mut answer = poller.start("GET", "").await;
+    let (mut got, mut polled) = (Vec::new(), Vec::new());
+    let mut piece = vec![0; 10_000];
+    for _ in 0..90 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let read = ws.stream.read(&mut piece).await.unwrap();
+        got.extend_from_slice(&piece[..read]);
+        let read = answer.read(&mut piece).await.unwrap();
+        polled.extend_from_slice(&piece[..read]);
+    }
+    assert!(sockets.iter().all(socketio::Socket::is_connected), "{:?}", echo.log.lines());
+    // Who reads no more is found out as ever.
+    tokio::time::sleep(LIMIT * 3).await;
+    assert!(!sockets.iter().any(socketio::Socket::is_connected));
+}
+
+#[tokio::test(start_paused = true)]
 async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
     let (io, echo) = quiet(Config::default());
     let mut client = piped::Client::open(&io, false).await;

@@ -67,6 +67,8 @@ struct Shared {
     /// Not reading because the application holds events back: then a missing pong is no fault of the client's.
     backlogged: bool,
     pong_due: Option<Instant>,
+    /// When it was last looked for that pong, the client was still reading what was written before.
+    read_slowly: bool,
     handshake: Option<Arc<Handshake>>,
     guard: Option<Arc<dyn Any + Send + Sync>>,
     alive: Option<Alive>,
@@ -96,6 +98,10 @@ struct Polling {
     unread: usize,
     /// The same of the answer that was taken from the queue last.
     taken: usize,
+    /// How many such answers there are.
+    unread_answers: usize,
+    /// When the client last read some of a large answer, or was given it.
+    read_last: Option<Instant>,
     /// Nobody finds the session any more: what no open poll takes is for nobody.
     forgotten: bool,
 }
@@ -164,6 +170,15 @@ impl Shared {
     fn fits(&self, bytes: usize, max: usize) -> bool {
         let unread = self.polling.as_ref().map_or(0, |polling| polling.unread);
         self.queued == 0 && bytes > max || self.queued - self.oversized + unread + bytes <= max
+    }
+
+    /// When a client that has not read yet all that was written to it last did so, or was given it.
+    fn read_last(&self) -> Option<Instant> {
+        match (&self.polling, self.transport) {
+            (Some(polling), TransportKind::Polling) => polling.read_last.filter(|_| polling.unread_answers > 0),
+            (_, TransportKind::Polling) => None,
+            (_, TransportKind::WebSocket) => self.stall.as_ref().map(|stall| stall.since),
+        }
     }
 
     /// Whether what is queued must wait for a poll to come.
@@ -259,6 +274,7 @@ impl Session {
                 socket_left: false,
                 backlogged: false,
                 pong_due: None,
+                read_slowly: false,
                 guard: handshake.extensions.get::<ConnectionGuard>().map(|guard| guard.0.clone()),
                 handshake: Some(handshake),
                 alive,
@@ -447,6 +463,7 @@ impl Session {
         }
         let frames = self.server.ping_frames.clone();
         shared.pong_due = Some(pong_due);
+        shared.read_slowly = false;
         shared.queued += frames.len();
         if let Some(stall) = &mut shared.stall {
             stall.pass(frames.len());
@@ -468,7 +485,10 @@ impl Session {
         if due > now || shared.closing.is_some() {
             return None;
         }
-        if self.keeps_waiting(&shared) {
+        let (reads, did_read) = (self.reads_slowly(&shared, now), shared.read_slowly);
+        shared.read_slowly = reads;
+        // A ping that waited until now has its time from now on.
+        if reads || did_read || self.keeps_waiting(&shared) {
             let again = now + self.server.config.ping_timeout;
             shared.pong_due = Some(again);
             return Some(again);
@@ -480,7 +500,8 @@ impl Session {
     /// Closes the connection, and says so, if its pong is overdue: what [`Self::check_pong`] would find a moment later.
     pub(crate) fn close_if_overdue(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
-        let is_overdue = shared.pong_due.is_some_and(|due| due <= now) && !self.keeps_waiting(&shared);
+        let is_overdue = shared.pong_due.is_some_and(|due| due <= now)
+            && !(self.keeps_waiting(&shared) || shared.read_slowly || self.reads_slowly(&shared, now));
         if is_overdue {
             shared.close(DisconnectReason::PingTimeout);
         }
@@ -490,6 +511,11 @@ impl Session {
     /// Whether it is the server that does not take what the client may have sent.
     fn keeps_waiting(&self, shared: &Shared) -> bool {
         shared.backlogged || self.server.stopping.is_paused() || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some())
+    }
+
+    /// Whether a ping may wait behind much else, which the client does read.
+    fn reads_slowly(&self, shared: &Shared, now: Instant) -> bool {
+        self.server.config.write_timeout.is_some_and(|limit| shared.read_last().is_some_and(|read| read + limit > now))
     }
 }
 

@@ -70,19 +70,27 @@ impl Session {
         let mut shared = self.shared.lock();
         let Some(polling) = &mut shared.polling else { return 0 };
         polling.unread += polling.taken;
+        polling.unread_answers += 1;
+        polling.read_last = Some(Instant::now());
         polling.taken
     }
 
     fn remove_unread(&self, bytes: usize) {
         if let Some(polling) = &mut self.shared.lock().polling {
             polling.unread = polling.unread.saturating_sub(bytes);
+            polling.unread_answers = polling.unread_answers.saturating_sub(1);
         }
     }
 
     /// The client reads an answer.
     pub(crate) fn reads_answer(&self) {
-        if let Some(stall) = &mut self.shared.lock().stall {
-            stall.since = Instant::now();
+        let mut shared = self.shared.lock();
+        let now = Instant::now();
+        if let Some(stall) = &mut shared.stall {
+            stall.since = now;
+        }
+        if let Some(polling) = &mut shared.polling {
+            polling.read_last = Some(now);
         }
     }
 
