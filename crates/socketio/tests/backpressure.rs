@@ -306,6 +306,42 @@ async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s9_an_emit_that_waits_cuts_nobody_off() {
+    let recovery = Some(Recovery { for_everybody: true, ..Recovery::default() });
+    let (io, echo) = quiet(Config { max_queue_bytes: 250_000, recovery, ..Config::default() });
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(piped::WebSocket::join_from(&io, address(1)).await);
+    }
+    let sockets = echo.sockets.lock().clone();
+    // Each event of a batch gets an offset.
+    let batch = Packet::batch((0..3_000).map(|number| Packet::event("/", "n", &number.to_string())));
+    let emitting: Vec<_> = sockets
+        .iter()
+        .map(|socket| {
+            let (socket, batch) = (socket.clone(), batch.clone());
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    socket.emit_wait(&batch).await?;
+                }
+                Ok::<_, EmitError>(())
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!emitting.iter().any(tokio::task::JoinHandle::is_finished), "{:?}", echo.log.lines());
+    let mut got = [0, 0];
+    while got != [60_000, 60_000] {
+        for (client, got) in clients.iter_mut().zip(&mut got) {
+            *got += client.receive().await.len();
+        }
+    }
+    for emitting in emitting {
+        assert_eq!(emitting.await.unwrap(), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn s9_nobody_waits_for_what_no_poll_comes_for() {
     let limits = Config { ping_timeout: LIMIT, write_timeout: None, max_queue_bytes: 250_000, ..Config::default() };
     let echo = Echo::default();

@@ -75,9 +75,9 @@ impl Kept {
         (tagged, complete)
     }
 
-    /// Gives compressed frames the offsets that [`Self::add`] is about to give them.
-    pub(super) fn tag_next(&self, compressed: &[u8], offsets: Offsets<'_>) -> Bytes {
-        tag(compressed, self.last + 1.., offsets).0
+    /// Gives frames the offsets that [`Self::add`] is about to give to what they are another form of.
+    pub(super) fn tag_next(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
+        tag(frames, self.last + 1.., offsets).0
     }
 
     /// Gives what these frames hold the offset of the newest event that is kept.

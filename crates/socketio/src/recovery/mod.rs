@@ -34,8 +34,6 @@ use crate::{
 
 /// How soon it is looked again whether a connection that is being closed has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-/// The most that an offset adds to an event besides its suffix.
-const OFFSET: usize = 32;
 
 /// All sockets that may outlive their connections, found by the number in their private id.
 #[derive(Default)]
@@ -174,11 +172,21 @@ impl Recovering {
     /// The same if there is room for it, or nothing to need room. [`EmitError::Full`], and nothing done, if there is none at the moment.
     pub(crate) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
         let mut state = self.state.lock();
-        let offset = self.suffix.len() + OFFSET;
-        if matches!(state.carried, Carried::Now) && !state.session.has_room(packet.len() + offset) {
-            return Err(EmitError::Full);
+        let State { session, carried: Carried::Now, kept, .. } = &mut *state else {
+            return self.push_events_to(&mut state, packet, None, &mut None);
+        };
+        let server = &session.server;
+        let Some(limits) = &server.config.recovery else { return Err(EmitError::Closed) };
+        let (packet, offsets) = (session.parsed(packet), self.offsets(session));
+        let frames = session.compressed_text(packet).unwrap_or(packet.frames());
+        // Nobody comes in between: what is queued and what is kept are numbered under one lock.
+        let result = session.push_if_room(kept.tag_next(frames, offsets));
+        if result == Err(EmitError::Full) {
+            return result;
         }
-        self.push_events_to(&mut state, packet, None, &mut None)
+        let _ = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+        // The connection may be going down with this event kept: its client gets it when it comes back.
+        if kept.is_empty() { result } else { Ok(()) }
     }
 
     fn try_push_events(&self, packet: &Packet, then: Option<&Then>, uncalled: &mut Option<Then>) -> Result<(), EmitError> {

@@ -317,13 +317,6 @@ impl Session {
         self.queue(frames, &mut None, Push::IfRoom)
     }
 
-    /// Whether so many bytes can be queued without cutting the client off. One that is gone takes anything.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        let shared = self.shared.lock();
-        let bytes = if shared.base64 { bytes * 2 } else { bytes };
-        shared.closing.is_some() || shared.fits(bytes, self.server.config.max_queue_bytes)
-    }
-
     fn queue(&self, frames: Bytes, then: &mut Option<Item>, how: Push) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
