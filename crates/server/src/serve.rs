@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
@@ -32,6 +32,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines in a request.
 const HEADERS: usize = 100;
+/// So many connections at once are told that their address has too many; more are closed without a word.
+const TURNED_AWAY: usize = 64;
 /// After the signal to stop, what is in flight has this long to finish: a little more than a store may take to answer.
 pub const FINISH: Duration = Duration::from_millis(4_500);
 /// … and what is to be sent has this long to go out.
@@ -65,6 +67,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     // Each connection holds a receiver: it hears of the stop by it, and when the last one is dropped all have finished.
     let (stopping, hears_stop) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -82,7 +85,13 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
             Ok(counted) => serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted),
             Err(()) => {
                 notice::too_many_connections(peer.ip().to_canonical());
-                drop(tokio::spawn(turn_away(stream)));
+                // Each holds a file for a moment, of which there must be enough for everybody else.
+                if let Ok(one) = Arc::clone(&turned_away).try_acquire_owned() {
+                    tokio::spawn(async move {
+                        turn_away(stream).await;
+                        drop(one);
+                    });
+                }
             }
         }
     }
