@@ -311,13 +311,14 @@ describe("limits", { concurrency: 4 }, () => {
     const me = somebody("a")
     const open = (n) =>
       post(server, "/api/privatechat/conversations", { userId: `stranger-${n}` }, { as: me })
-    const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => open(n)))
-    const made = statuses.filter((answer) => answer.status === 201).length
-    assert.ok(made >= 20 && made <= 25, String(made))
-    const refused = statuses.find((answer) => answer.status === 429)
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => open(n)))
+    // Which of them is theirs to say: requests over several connections come in any order.
+    const made = answers.flatMap((answer, n) => (answer.status === 201 ? [n] : []))
+    assert.ok(made.length >= 20 && made.length <= 25, String(made))
+    const refused = answers.find((answer) => answer.status === 429)
     assert.equal(refused.body.code, "rate_limited")
     assert.ok(refused.body.retryAfterMs > 0)
-    for (let n = 0; n < 20; n++) assert.equal((await open(n)).status, 200)
+    for (const n of made) assert.equal((await open(n)).status, 200)
   })
 
   test("H12 a storm of sign-ins is answered, and does not keep the owner waiting", async (t) => {

@@ -75,7 +75,8 @@ impl Gate {
             None => self.cookie(headers).await?.unwrap_or_else(Proved::nobody),
         };
         // What a page of one person asks for must not be done for another, who has signed in in the same browser since.
-        Ok(if fits(&proved, headers) { proved } else { Proved::nobody() })
+        let another = || Refusal::new(Code::Unauthenticated, "You are signed in as somebody else than the user that X-User-Id names.");
+        if fits(&proved, headers) { Ok(proved) } else { Err(another()) }
     }
 
     /// Who a socket is from, by the token in its `auth`, the header or the cookie.
