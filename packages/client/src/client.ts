@@ -19,7 +19,7 @@ import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
 import { inBackground } from "./store.js"
 import { createThread, type Thread } from "./thread.js"
-import type { Lamplight } from "./types.js"
+import type { Lamplight, SendResult } from "./types.js"
 import type {
   Chosen,
   Conversation,
@@ -43,6 +43,11 @@ const EXPLAIN_EVERY = 10
 
 /** A read that the server puts off for longer than this fails at once. */
 const MOST_PAUSE_MS = 5_000
+
+interface Written {
+  conversationId: string
+  content: string
+}
 
 /** The server's data does not go back in time more often than this. */
 const CHANGE_MS = 10_000
@@ -74,7 +79,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         retryable: false,
       })
   }
-  const identity = createIdentity(options, clock, personChanged)
+  const identity = createIdentity(options, clock, personTold)
   const http = createHttp({
     url,
     clock,
@@ -185,6 +190,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     down: () => people.down(),
     released() {
       releases++
+      if (options.getToken) uncertain ??= new Map()
       identity.forget()
       // Somebody else may sign in by the time it is retained again.
       if (identity.cookies) account.forget()
@@ -207,6 +213,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   /** Until when it is not certain that the person is still the same. */
   let verifying: Promise<void> = Promise.resolve()
   let releases = 0
+  /**
+   * What has been written since everybody had let go of the client, by id, until the next token tells by whom: whoever was there before,
+   * or the next person, who does not see the change at once. Nothing of it can be sent until then.
+   */
+  let uncertain: Map<string, Written> | null = null
+  /** What was written by somebody whose id is not known yet. */
+  const strays: Written[] = []
   let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
@@ -309,8 +322,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
           draft: drafts.get,
           setDraft: drafts.set,
           async send(conversationId, content) {
+            const unsure = uncertain
             await verifying
-            const result = await outbox.add(conversationId, content)
+            const result = await write(conversationId, content, unsure)
             // Only now, and only if nothing newer has been written since.
             if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
             return result
@@ -372,9 +386,44 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     }
   }
 
-  /** The new token is another person's than the last one: nothing of theirs is kept in memory. */
-  function personChanged(): void {
-    if (!account.id()) return
+  async function write(
+    conversationId: string,
+    content: string,
+    unsure: Map<string, Written> | null,
+  ): Promise<SendResult> {
+    const author = account.id()
+    const result = await outbox.add(conversationId, content)
+    if (!result.ok || !unsure) return result
+    unsure.set(result.clientMessageId, { conversationId, content })
+    // The token came while it was written down.
+    if (uncertain !== unsure && account.id() !== author) {
+      handOver(unsure)
+      if (account.id()) addStrays()
+    }
+    return result
+  }
+
+  /** Takes messages back from the former person's outbox, into that of whoever is there now. */
+  function handOver(written: Map<string, Written>): void {
+    for (const [id, { conversationId, content }] of written) {
+      const item = outbox.of(conversationId).find(({ clientMessageId }) => clientMessageId === id)
+      void outbox.outbox.discard(id)
+      void core.kept("deleteOutbox", id)
+      strays.push({ conversationId, content: item?.content ?? content })
+    }
+    written.clear()
+  }
+
+  function addStrays(): void {
+    for (const { conversationId, content } of strays.splice(0)) void outbox.add(conversationId, content)
+  }
+
+  /** A token has come. If it is another person's than the last one, nothing of theirs is kept in memory. */
+  function personTold(isOther: boolean): void {
+    const written = uncertain
+    uncertain = null
+    if (!isOther || !account.id()) return
+    if (written) handOver(written)
     account.become(identity.known())
     connection.restart()
   }
@@ -409,6 +458,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     poll.stop()
     if (!account.id()) return
     outbox.load()
+    addStrays()
     drafts.load()
     marks.load(list.read)
     fetchAnew()

@@ -50,8 +50,12 @@ const TOKEN_LIMIT_MS = 30_000
 const TOKEN_MARGIN_MS = 5_000
 const BEARER = "Bearer "
 
-/** Works out from the options how this client shows who it is. `changed` is called when a token is another person's than the last one. */
-export function createIdentity(options: LamplightOptions, clock: Clock, changed: () => void): Identity {
+/** Works out from the options how this client shows who it is. `told` is called with each token: whether it may be another person's than the last one. */
+export function createIdentity(
+  options: LamplightOptions,
+  clock: Clock,
+  told: (isOther: boolean) => void,
+): Identity {
   const { getToken, userId } = options
   const uptime = clock.uptime ?? clock.now
   let token: string | null = null
@@ -130,8 +134,9 @@ export function createIdentity(options: LamplightOptions, clock: Clock, changed:
     const last = person
     person = subject(fresh)
     // Where it cannot be told, one that comes after everybody had let go may be anybody's.
-    if (last !== undefined && (last !== person || (person === null && isReleased))) changed()
+    const isOther = last !== undefined && (last !== person || (person === null && isReleased))
     isReleased = false
+    told(isOther)
     return fresh
   }
 
