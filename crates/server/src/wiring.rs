@@ -144,6 +144,7 @@ impl Lamplight {
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
             max_payload: config.max_payload,
+            io: io.clone(),
             // Over HTTP as over sockets; half of all there can be stands for no limit, so that sums do not overflow.
             unsent: Unsent::new(config.limit_unsent.map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES))),
         });
@@ -198,6 +199,11 @@ impl Lamplight {
 
 /// So many sockets of one address may have as much waiting for them as one may have.
 const UNSENT_SHARES: usize = 8;
+/// Bytes that are held of messages and bodies of one address that are not whole yet, over sockets and over HTTP. No more than what may wait to be
+/// sent to it, and room for far more than a few hundred people behind one address have on its way at once.
+const RECEIVED_PER_ADDRESS: usize = 32 << 20;
+/// ... or room for so many of the longest, where those are longer than usual.
+const RECEIVED_PAYLOADS: usize = 4;
 
 fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
     let settings = socketio::Config {
@@ -207,6 +213,7 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
         connect_timeout: CONNECT_TIMEOUT,
         recovery: Some(socketio::Recovery::default()),
         max_queue_bytes: config.limit_unsent.unwrap_or(usize::MAX),
+        max_received_bytes_per_address: Some(RECEIVED_PER_ADDRESS.max(config.max_payload.saturating_mul(RECEIVED_PAYLOADS))),
         max_queue_bytes_per_address: config.limit_unsent.map(|limit| limit.saturating_mul(UNSENT_SHARES)),
         ..socketio::Config::default()
     };

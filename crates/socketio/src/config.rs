@@ -36,6 +36,16 @@ pub struct Config {
     /// that [`crate::SocketIo::handle`] was given when the connection was opened: see [`Self::max_connections_per_address`]. Default none,
     /// since the library knows of no proxies.
     pub max_queue_bytes_per_address: Option<usize>,
+    /// Bytes that may be held of what all clients of one address have sent and nobody has taken: messages, bodies of POSTs and binary packets
+    /// that are not whole yet, and what a handler holds back; an IPv6 network (/64) counts as one address. What is held of a connection
+    /// counts in whole pieces of 64 KiB, so that small messages cost nothing. Past it, the one who sends more is refused: a POST is answered
+    /// with 429, a WebSocket is closed for [`crate::DisconnectReason::TooMuchReceived`] with the code 1013 ("try again later"). It should be
+    /// several times [`Self::max_payload`]. The address is that of [`Self::max_queue_bytes_per_address`]; default none, for the same reason.
+    /// An application can count by it what it reads by itself: [`crate::SocketIo::received`].
+    pub max_received_bytes_per_address: Option<usize>,
+    /// Bytes in one WebSocket message from a client that is in no namespace yet, where it is less than [`Self::max_payload`]: a CONNECT with
+    /// its `auth` is all that can come. (One polling payload may hold those for many namespaces.) Default 65,536.
+    pub max_connect_bytes: usize,
     /// Binary attachments in one packet. Default 10.
     pub max_attachments: usize,
     /// Fragments in one WebSocket message. Default 1,024.
@@ -93,6 +103,8 @@ impl Default for Config {
             max_payload: 1_000_000,
             max_queue_bytes: 4_000_000,
             max_queue_bytes_per_address: None,
+            max_received_bytes_per_address: None,
+            max_connect_bytes: 64 << 10,
             max_attachments: 10,
             max_fragments: 1024,
             max_packets_per_payload: 10_000,

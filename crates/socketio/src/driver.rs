@@ -30,6 +30,9 @@ use crate::{
 /// Messages taken in one turn before other tasks get theirs.
 const BUDGET: usize = 64;
 
+/// The close code that says so (<https://www.iana.org/assignments/websocket>).
+const TRY_AGAIN_LATER: u16 = 1013;
+
 /// What an upgrade hands over.
 pub(crate) type Handover = WebSocket;
 
@@ -110,7 +113,7 @@ impl Driver {
                 self.session.close(reason);
                 continue;
             }
-            if let Err(reason) = self.receive(cx, &mut budget) {
+            if let Err(reason) = self.receive(cx, turn.joined, &mut budget) {
                 self.session.close(reason);
             }
             let mut can_write = false;
@@ -144,7 +147,7 @@ impl Driver {
     }
 
     /// Takes what the client sent. `Err` says why the connection must end.
-    fn receive(&mut self, cx: &mut Context<'_>, budget: &mut usize) -> Result<(), DisconnectReason> {
+    fn receive(&mut self, cx: &mut Context<'_>, joined: bool, budget: &mut usize) -> Result<(), DisconnectReason> {
         let can_receive = self.can_receive();
         if self.backlogged == can_receive {
             self.backlogged = !can_receive;
@@ -166,10 +169,11 @@ impl Driver {
         }
         let Link::WebSocket(websocket) = &mut self.link else { return Ok(()) };
         let config = &self.session.server.config;
-        let limits = Limits { max_payload: config.max_payload, max_fragments: config.max_fragments };
+        let max_payload = if joined { config.max_payload } else { config.max_payload.min(config.max_connect_bytes) };
+        let limits = Limits { max_payload, max_fragments: config.max_fragments };
         let mut outcome = Ok(());
         let (session, protocol, close_code) = (&self.session, &mut self.protocol, &mut self.close_code);
-        let end = websocket.read(cx, limits, &mut |message| {
+        let end = websocket.read(session, cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
             outcome = take_message(session, protocol, close_code, message);
             if outcome.is_err() || *budget == 0 || !protocol.can_receive(session) {
@@ -182,6 +186,7 @@ impl Driver {
         match end {
             ReadEnd::Pending | ReadEnd::Stopped => Ok(()),
             ReadEnd::Closed => Err(DisconnectReason::TransportClose),
+            ReadEnd::TooMuch => Err(DisconnectReason::TooMuchReceived),
             ReadEnd::Refused(error) => {
                 tracing::debug!(?error, "a frame that is refused");
                 self.close_code = error.close_code();
@@ -231,6 +236,9 @@ impl Driver {
         let key = self.session.sid.key();
         match std::mem::replace(&mut self.link, Link::Polling) {
             Link::WebSocket(websocket) => {
+                if reason == DisconnectReason::TooMuchReceived {
+                    self.close_code = TRY_AGAIN_LATER;
+                }
                 let rest = self.session.end(reason, TransportKind::WebSocket).rest;
                 self.say_goodbye(websocket, rest);
             }

@@ -82,6 +82,7 @@ mod packet;
 mod query;
 mod reading;
 mod reason;
+mod received;
 mod recovery;
 mod registry;
 mod request;
@@ -110,6 +111,7 @@ pub use http_stream::{HttpDeadline, HttpStream, UnderWay};
 pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};
+pub use received::Received;
 pub use serve::{Serve, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};

@@ -9,6 +9,8 @@ use http::{
 };
 use http_body::Frame;
 
+use crate::received::Received;
+
 /// What is read and dropped of a body behind its refusal. A connection that is closed with bytes unread is reset, and with it goes the
 /// answer that says why.
 const REFUSED_BYTES: usize = 8 << 20;
@@ -41,8 +43,8 @@ where
         frame
     }
 
-    /// Reads the payload of a POST, and stops at the first byte too many.
-    pub(crate) async fn payload(&mut self, headers: &HeaderMap, max: usize) -> Result<Bytes, StatusCode> {
+    /// Reads the payload of a POST, and stops at the first byte too many, of it or for its address. What is read counts until it is dropped.
+    pub(crate) async fn payload(&mut self, headers: &HeaderMap, max: usize, mut received: Received) -> Result<Bytes, StatusCode> {
         // Binary packets are base64 in this protocol; a body that says it is bytes is of an older one.
         if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
             return Err(StatusCode::BAD_REQUEST);
@@ -62,8 +64,11 @@ where
                 let length = chunk.len();
                 data.advance(length);
             }
+            if !received.hold(whole.capacity()) {
+                return Err(StatusCode::TOO_MANY_REQUESTS);
+            }
         }
-        Ok(whole.into())
+        Ok(received.keep(whole))
     }
 
     /// Reads and drops what is left of a body that is refused. False if that would be too much, or takes too long.

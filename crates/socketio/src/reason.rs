@@ -25,6 +25,9 @@ pub enum DisconnectReason {
     /// The client took nothing of what was sent for [`crate::Config::write_timeout`], or more waited for it, or for its address, than may:
     /// `slow reader`.
     SlowReader,
+    /// More of what the client, and others of its address, had sent in part or ahead was held than
+    /// [`crate::Config::max_received_bytes_per_address`]: `too much received`.
+    TooMuchReceived,
     /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was no socket.
     ConnectTimeout,
     /// It was in no namespace yet, had waited longest, and there were [`crate::Config::max_handshakes`]: `displaced`. Handlers never see it.
@@ -44,6 +47,7 @@ impl DisconnectReason {
             Self::ForcedClose => "forced close",
             Self::ServerShuttingDown => "server shutting down",
             Self::SlowReader => "slow reader",
+            Self::TooMuchReceived => "too much received",
             Self::ConnectTimeout => "connect timeout",
             Self::Displaced => "displaced",
         }
@@ -59,6 +63,7 @@ impl DisconnectReason {
                 | Self::ForcedClose
                 | Self::ServerShuttingDown
                 | Self::SlowReader
+                | Self::TooMuchReceived
         )
     }
 
@@ -128,6 +133,8 @@ pub enum Rejection {
     TooManyConnections,
     /// The address has [`crate::Config::max_connections_per_address`]: 429, or the TCP connection is closed.
     TooManyFromAddress,
+    /// More of what clients of its address had sent in part was held than [`crate::Config::max_received_bytes_per_address`]: 429.
+    TooMuchReceived,
     /// A TCP connection went without a request for too long.
     HeadTimeout,
     /// A TLS handshake failed, or took too long.
@@ -150,6 +157,7 @@ impl Rejection {
             Self::TooManyHandshakes => "too many handshakes",
             Self::TooManyConnections => "too many connections",
             Self::TooManyFromAddress => "too many from address",
+            Self::TooMuchReceived => "too much received",
             Self::HeadTimeout => "head timeout",
             Self::TlsHandshake => "tls handshake",
         }

@@ -42,6 +42,7 @@ pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
         Rejection::TooManyHandshakes => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections are being opened"),
         Rejection::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections"),
         Rejection::TooManyFromAddress => (StatusCode::TOO_MANY_REQUESTS, 3, "Too many connections from this address"),
+        Rejection::TooMuchReceived => (StatusCode::TOO_MANY_REQUESTS, 3, "Too much that is not whole yet comes from this address"),
         _ => (StatusCode::BAD_REQUEST, 3, "Bad request"),
     };
     error(status, code, message)
@@ -312,7 +313,7 @@ where
     }
     let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
     let config = &session.server.config;
-    let read = tokio::time::timeout(config.body_timeout, body.payload(&parts.headers, config.max_payload));
+    let read = tokio::time::timeout(config.body_timeout, body.payload(&parts.headers, config.max_payload, session.received()));
     let read = tokio::select! {
         biased;
         () = poll_fn(|cx| session.poll_closing(cx)) => {
@@ -335,6 +336,11 @@ where
             session.close_post();
             session.server.refused(Rejection::BadBody);
             return respond(StatusCode::PAYLOAD_TOO_LARGE, "text/html", Body::default());
+        }
+        Ok(Err(StatusCode::TOO_MANY_REQUESTS)) => {
+            cut_off.is_done = true;
+            session.close_post();
+            return reject(&session.server, Rejection::TooMuchReceived);
         }
         Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
         Err(_) => {

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -22,6 +22,7 @@ use crate::{
     driver::{Driver, Link},
     id::Id,
     namespaces::Namespaces,
+    received::{ReceiveBudgets, Received},
     recovery::Recoverable,
     registry::Registry,
     request,
@@ -60,6 +61,8 @@ pub(crate) struct Server {
     pub(crate) admission: Admission,
     /// What waits for those who do not read.
     pub(crate) unsent: Budgets,
+    /// What of those who send has not been taken.
+    pub(crate) received: Arc<ReceiveBudgets>,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
     words: RandomState,
@@ -159,6 +162,7 @@ impl Builder {
         let path = self.config.path.trim_end_matches('/').into();
         let admission = Admission::new(self.config.max_connections_per_address);
         let unsent = Budgets::new(self.config.max_queue_bytes_per_address);
+        let received = Arc::new(ReceiveBudgets::new(self.config.max_received_bytes_per_address));
         SocketIo {
             server: Arc::new(Server {
                 config: self.config,
@@ -175,6 +179,7 @@ impl Builder {
                 stopping: Stopping::default(),
                 admission,
                 unsent,
+                received,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
                 words: RandomState::new(),
@@ -234,6 +239,11 @@ impl SocketIo {
         }
     }
 
+    /// To count what an application holds of requests that it reads by itself: together with what this server holds for the same address.
+    pub fn received(&self, address: IpAddr) -> Received {
+        self.server.received(address)
+    }
+
     /// How many connections are open now.
     pub fn connections(&self) -> Connections {
         Connections { polling: self.server.polling.load(Ordering::Acquire), websocket: self.server.websocket.load(Ordering::Acquire) }
@@ -257,6 +267,11 @@ impl Server {
 
     pub(crate) fn next_socket_key(&self) -> u64 {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// To count what is held of something that this address sends.
+    pub(crate) fn received(&self, address: IpAddr) -> Received {
+        Received::new(self.received.clone(), address)
     }
 
     /// Tells the observer, if there is one. Never to be called with a lock held.

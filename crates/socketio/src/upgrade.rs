@@ -182,7 +182,7 @@ async fn go_over(session: Arc<Session>, accepted: Accepted, base64: bool) {
 
 /// Goes through the probe. False if the client does not keep to it.
 async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
-    if !expect(websocket, "2probe").await {
+    if !expect(session, websocket, "2probe").await {
         return false;
     }
     let mut answer: Bytes = engine_frames("3probe");
@@ -191,19 +191,19 @@ async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
     }
     tokio::select! {
         biased;
-        is_done = expect(websocket, "5") => return is_done,
+        is_done = expect(session, websocket, "5") => return is_done,
         // The client stops polling once its open poll is answered, and only then says that it is done. (One that has said so already
         // waits for no poll.)
         () = std::future::ready(()) => session.release_poll(),
     }
-    expect(websocket, "5").await
+    expect(session, websocket, "5").await
 }
 
 /// Reads one message, which must be this one.
-async fn expect(websocket: &mut WebSocket, text: &str) -> bool {
+async fn expect(session: &Session, websocket: &mut WebSocket, text: &str) -> bool {
     let mut is_right = false;
     poll_fn(|cx| {
-        let end = websocket.read(cx, PROBE_LIMITS, &mut |message| {
+        let end = websocket.read(session, cx, PROBE_LIMITS, &mut |message| {
             is_right = matches!(message, Message::Text(got) if got == text);
             // A browser may ping whenever it likes; anything else is the message, right or wrong.
             match message {
@@ -214,7 +214,7 @@ async fn expect(websocket: &mut WebSocket, text: &str) -> bool {
         match end {
             ReadEnd::Pending => std::task::Poll::Pending,
             ReadEnd::Stopped => std::task::Poll::Ready(()),
-            ReadEnd::Closed | ReadEnd::Refused(_) => {
+            ReadEnd::Closed | ReadEnd::TooMuch | ReadEnd::Refused(_) => {
                 is_right = false;
                 std::task::Poll::Ready(())
             }

@@ -19,6 +19,7 @@ use crate::{
         frame::{self, FrameError, OpCode},
         message::{Limits, Message, Reader},
     },
+    received::{PIECE, Received},
     session::{Item, Session},
     stream::Stream,
 };
@@ -40,6 +41,8 @@ thread_local! {
 pub(crate) struct WebSocket {
     stream: Stream,
     reader: Reader,
+    /// Counts what the reader holds of a message that is not whole, once that is much.
+    received: Option<Box<Received>>,
     /// The reader may hold whole messages: it was stopped, or was given bytes that hyper had read.
     resume: bool,
     /// Taken from the session's queue and not written yet; the first one may have been written in part.
@@ -58,6 +61,8 @@ pub(crate) enum ReadEnd {
     Stopped,
     /// The client has closed its side, or the network did.
     Closed,
+    /// Too much of messages that are not whole would be held for the client's address.
+    TooMuch,
     /// The client broke the protocol.
     Refused(FrameError),
 }
@@ -70,6 +75,7 @@ impl WebSocket {
         Self {
             stream,
             reader,
+            received: None,
             resume,
             unsent: VecDeque::new(),
             unsent_is_partial: false,
@@ -103,11 +109,17 @@ impl WebSocket {
     }
 
     /// Reads and gives messages to `each` until there is no more, or `each` breaks.
-    pub(crate) fn read(&mut self, cx: &mut Context<'_>, limits: Limits, each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>) -> ReadEnd {
+    pub(crate) fn read(
+        &mut self,
+        session: &Session,
+        cx: &mut Context<'_>,
+        limits: Limits,
+        each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> ReadEnd {
         // Taken out, not borrowed, in case a handler drives another connection within its turn.
         let mut buffer = BUFFER.take();
         buffer.resize(READ_BUFFER, 0);
-        let end = self.read_into(&mut buffer, cx, limits, each);
+        let end = self.read_into(&mut buffer, session, cx, limits, each);
         BUFFER.set(buffer);
         end
     }
@@ -115,6 +127,7 @@ impl WebSocket {
     fn read_into(
         &mut self,
         buffer: &mut [u8],
+        session: &Session,
         cx: &mut Context<'_>,
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
@@ -133,6 +146,7 @@ impl WebSocket {
             };
             match fed {
                 Err(error) => return ReadEnd::Refused(error),
+                Ok(_) if !self.count_partial(session) => return ReadEnd::TooMuch,
                 Ok(ControlFlow::Break(())) => {
                     self.resume = true;
                     return ReadEnd::Stopped;
@@ -140,6 +154,16 @@ impl WebSocket {
                 Ok(ControlFlow::Continue(())) => {}
             }
         }
+    }
+
+    /// Counts what is held of a message that is not whole. False if it is too much.
+    fn count_partial(&mut self, session: &Session) -> bool {
+        let kept = self.reader.kept();
+        if kept < PIECE {
+            self.received = None;
+            return true;
+        }
+        self.received.get_or_insert_with(|| Box::new(session.received())).hold(kept)
     }
 
     /// Writes what is queued, as far as it goes. True if all of it went.
@@ -218,6 +242,9 @@ impl WebSocket {
     /// Sends what is left if `rest` is given, then a close frame, and waits a moment for the other side to close too, so
     /// that what was sent is not lost to a reset.
     pub(crate) async fn close(mut self, rest: Option<VecDeque<Item>>, code: u16) {
+        // Nothing is taken any more.
+        self.reader = Reader::default();
+        self.received = None;
         let mut last = BytesMut::new();
         if let Some(rest) = rest {
             for item in self.unsent.drain(..).chain(rest) {

@@ -25,6 +25,7 @@ use axum::routing::{get, post, put};
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Code, Handler, Refusal};
 use metrics_exporter_prometheus::PrometheusHandle;
+use socketio::SocketIo;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -48,6 +49,8 @@ pub struct Site {
     pub roster_limit: usize,
     /// The most bytes in a body.
     pub max_payload: usize,
+    /// The sockets' server, which counts what is on its way in by address.
+    pub io: SocketIo,
     /// What waits to be read, by address.
     pub unsent: Unsent,
 }

@@ -4,6 +4,7 @@ use ::http::{HeaderMap, header};
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use lamplight_usecases::{Code, Refusal};
+use socketio::Received;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -42,8 +43,8 @@ fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Code::UnsupportedMedia, message)
 }
 
-/// Reads a body of at most `limit` bytes, 0 for no limit.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Refusal> {
+/// Reads a body of at most `limit` bytes, 0 for no limit, while there is room for it among what is held of its address.
+pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, received: &mut Received) -> Result<Vec<u8>, Refusal> {
     let limit = if limit == 0 { usize::MAX } else { limit };
     let too_long = || Refusal::new(Code::TooLong, format!("The body has more than {limit} bytes."));
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
@@ -67,6 +68,12 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> R
             return Err(too_long());
         }
         read.extend_from_slice(&data);
+        if !received.hold(read.capacity()) {
+            drop(read);
+            drain(body).await;
+            let why = "Too much that is not whole yet is on its way from your address.";
+            return Err(Refusal::rate_limited(why, Duration::from_secs(1)));
+        }
     }
 }
 
@@ -139,13 +146,23 @@ mod tests {
 
     /// A body whose parts come a second apart, and how many of them were asked for.
     async fn asked(parts: usize, length: Option<usize>, limit: usize) -> (Result<usize, u16>, Duration) {
+        asked_beside(0, 1_000, parts, length, limit).await
+    }
+
+    /// The same with parts of another size, while so much is held of its address already, of 1,000,000 bytes.
+    async fn asked_beside(held: usize, size: usize, parts: usize, length: Option<usize>, limit: usize) -> (Result<usize, u16>, Duration) {
         let began = Instant::now();
         let stream = futures_util::stream::unfold(0, move |part| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            (part < parts).then(|| (Ok::<_, std::io::Error>(vec![b'x'; 1_000]), part + 1))
+            (part < parts).then(|| (Ok::<_, std::io::Error>(vec![b'x'; size]), part + 1))
         });
         let length = length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length as u64)));
-        let read = read(&length.into_iter().collect(), Body::from_stream(stream), limit).await;
+        let config = socketio::Config { max_received_bytes_per_address: Some(1_000_000), ..socketio::Config::default() };
+        let io = socketio::SocketIo::builder(config).build();
+        let of_address = || io.received(std::net::Ipv4Addr::LOCALHOST.into());
+        let (mut other, mut received) = (of_address(), of_address());
+        assert!(other.hold(held));
+        let read = read(&length.into_iter().collect(), Body::from_stream(stream), limit, &mut received).await;
         (read.map(|read| read.len()).map_err(|refusal| refusal.code.status()), began.elapsed())
     }
 
@@ -163,5 +180,13 @@ mod tests {
         assert_eq!((answer, took.as_secs()), (Err(413), 0), "nor at all where it announces too much");
         let (answer, took) = asked(1_000, None, 1_000_000).await;
         assert_eq!((answer, took.as_secs()), (Err(400), 20), "a body that trickles in");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h5_a_body_for_which_its_address_has_no_room_is_refused() {
+        assert_eq!(asked_beside(1_000_000, 1_000, 10, None, 0).await.0, Ok(10_000), "a small one is taken all the same");
+        assert_eq!(asked_beside(500_000, 100_000, 4, Some(400_000), 0).await.0, Ok(400_000));
+        let (answer, took) = asked_beside(900_000, 100_000, 4, Some(400_000), 0).await;
+        assert_eq!((answer, took.as_secs()), (Err(429), 5), "read to its end, without being held");
     }
 }

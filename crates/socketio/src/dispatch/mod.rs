@@ -20,6 +20,7 @@ use crate::{
     },
     event::Attachments,
     namespace::AnyNamespace,
+    received::Received,
     session::Session,
     socket::AnySocket,
 };
@@ -71,6 +72,7 @@ struct Partial {
     attachments: Vec<Bytes>,
     /// Of the packet and of the attachments that have come.
     bytes: usize,
+    received: Received,
     /// Attachments that are still to come.
     missing: usize,
 }
@@ -80,10 +82,23 @@ enum PartialPacket {
     Ack { id: u64, args: Box<str> },
 }
 
-#[derive(Default)]
 struct Pending {
     messages: VecDeque<Data>,
     bytes: usize,
+    received: Received,
+}
+
+impl Pending {
+    fn new(received: Received) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, received }
+    }
+
+    /// So many bytes of a message wait no more.
+    fn took(&mut self, bytes: usize) {
+        self.bytes -= bytes + PENDING_OVERHEAD;
+        // Less is never too much.
+        let _ = self.received.hold(self.bytes);
+    }
 }
 
 enum Data {
@@ -103,10 +118,8 @@ impl Dispatch {
             return Err(DisconnectReason::ParseError);
         }
         if self.holds() {
-            if !self.leaves_at_once(session, text) {
-                self.put_off(Data::Text(text.into()), text.len());
-            }
-            return Ok(());
+            let leaves = self.leaves_at_once(session, text);
+            return if leaves { Ok(()) } else { self.put_off(session, Data::Text(text.into()), text.len()) };
         }
         self.take_text(session, text)
     }
@@ -117,10 +130,8 @@ impl Dispatch {
         let is_unwanted = self.pending.is_none() && self.partial.as_ref().is_some_and(|partial| partial.packet.is_none());
         if self.holds() && !is_unwanted {
             let bytes = data.len();
-            if !self.leaves_at_once_by(session, &data) {
-                self.put_off(Data::Binary(data), bytes);
-            }
-            return Ok(());
+            let leaves = self.leaves_at_once_by(session, &data);
+            return if leaves { Ok(()) } else { self.put_off(session, Data::Binary(data), bytes) };
         }
         self.take_binary(session, data)
     }
@@ -158,10 +169,12 @@ impl Dispatch {
         }
     }
 
-    fn put_off(&mut self, data: Data, bytes: usize) {
-        let pending = self.pending.get_or_insert_default();
+    /// Holds a message back. `Err` if that would be too much for the client's address.
+    fn put_off(&mut self, session: &Session, data: Data, bytes: usize) -> Outcome {
+        let pending = self.pending.get_or_insert_with(|| Box::new(Pending::new(session.received())));
         pending.bytes += bytes + PENDING_OVERHEAD;
         pending.messages.push_back(data);
+        count(&mut pending.received, pending.bytes)
     }
 
     /// Whether so much is held back that no more should be read.
@@ -196,11 +209,11 @@ impl Dispatch {
             *budget -= 1;
             match data {
                 Data::Text(text) => {
-                    pending.bytes -= text.len() + PENDING_OVERHEAD;
+                    pending.took(text.len());
                     self.take_text(session, &text)?;
                 }
                 Data::Binary(data) => {
-                    pending.bytes -= data.len() + PENDING_OVERHEAD;
+                    pending.took(data.len());
                     self.take_binary(session, data)?;
                 }
             }
@@ -242,7 +255,11 @@ impl Dispatch {
         {
             self.take_whole(session, namespace, packet, Attachments { taken: Vec::new(), refused: missing })?;
         }
-        let partial = Partial { namespace: namespace.into(), packet, attachments: Vec::new(), bytes, missing };
+        let mut received = session.received();
+        if packet.is_some() {
+            count(&mut received, bytes)?;
+        }
+        let partial = Partial { namespace: namespace.into(), packet, attachments: Vec::new(), bytes, received, missing };
         self.partial = Some(Box::new(partial));
         Ok(())
     }
@@ -271,6 +288,7 @@ impl Dispatch {
                 return Err(DisconnectReason::ParseError);
             }
             partial.attachments.push(data);
+            count(&mut partial.received, partial.bytes)?;
         }
         let Some(whole) = self.partial.take_if(|partial| partial.missing == 0) else { return Ok(()) };
         let Partial { namespace, packet, attachments, .. } = *whole;
@@ -378,6 +396,11 @@ impl Dispatch {
             }
         }
     }
+}
+
+/// Counts what is held of what the client sent. `Err` if it is too much for its address.
+fn count(received: &mut Received, bytes: usize) -> Outcome {
+    if received.hold(bytes) { Ok(()) } else { Err(DisconnectReason::TooMuchReceived) }
 }
 
 fn refused(error: PacketError) -> DisconnectReason {

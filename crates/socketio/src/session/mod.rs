@@ -21,7 +21,7 @@ pub(crate) use self::{
 
 use crate::{
     ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, packet,
-    server::Server, stopping::Alive, sweep::Lane, sync::Mutex,
+    received::Received, server::Server, stopping::Alive, sweep::Lane, sync::Mutex,
 };
 
 /// One thing to send, or to do once what came before it has been sent.
@@ -121,6 +121,7 @@ enum Push {
 #[derive(Default)]
 pub(crate) struct Turn {
     pub(crate) closing: Option<DisconnectReason>,
+    pub(crate) joined: bool,
     pub(crate) socket_left: bool,
     pub(crate) handover: Option<Box<Handover>>,
 }
@@ -281,6 +282,11 @@ impl Session {
                 polling: (transport == TransportKind::Polling).then(Box::default),
             }),
         })
+    }
+
+    /// To count what is held of something that the client sends.
+    pub(crate) fn received(&self) -> Received {
+        self.server.received(self.peer.ip())
     }
 
     pub(crate) fn transport(&self) -> TransportKind {
@@ -522,6 +528,7 @@ impl Session {
         }
         Turn {
             closing: shared.closing,
+            joined: shared.joined,
             socket_left: std::mem::take(&mut shared.socket_left),
             handover: shared.polling.as_mut().and_then(|polling| polling.handover.take()),
         }
