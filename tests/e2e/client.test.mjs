@@ -227,4 +227,56 @@ describe("the built client", { concurrency: 2 }, () => {
     await eventually(() => lost.connection.get().error?.code === "LL-117", 20_000)
     assert.match(lost.connection.get().error.message, /no socket at the `path` \/wrong/)
   })
+
+  test("F16 a server whose clock was set back lists in the order of the messages, and so does the client", async (t) => {
+    const server = await serve(t, OPEN)
+    const post = async (as, path, body) => {
+      const response = await fetch(`${server.url}/api/privatechat/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-user-id": as },
+        body: JSON.stringify(body),
+      })
+      const answer = await response.json()
+      assert.ok(answer.success, JSON.stringify(answer))
+      return answer
+    }
+    const ids = []
+    const say = (at, content) => post(`friend-${at}`, "message", { conversationId: ids[at], content })
+    // More than a page.
+    for (let at = 0; at < 60; at++) {
+      ids.push((await post("me", "conversations", { userId: `friend-${at}` })).conversation.id)
+      await say(at, "hello")
+    }
+    await server.stop()
+    // All of it was written while the clock was ahead.
+    const script =
+      "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); " +
+      "c.execute('UPDATE entries SET created_at = created_at + 3600000'); c.commit()"
+    await promisify(execFile)("python3", ["-c", script, join(server.home, "data", "lamplight.db")])
+    await server.start()
+
+    const client = start(t, withSockets, { url: server.url, userId: "me" })
+    await connected(client)
+    const shown = () => client.conversations.get().items.map(({ id }) => ids.indexOf(id))
+    const down = (from, to) => Array.from({ length: from - to + 1 }, (_, at) => from - at)
+    assert.deepEqual(shown(), down(59, 10))
+    await say(30, "now")
+    await eventually(() => shown()[0] === 30)
+    await say(5, "from a further page")
+    await eventually(() => shown()[0] === 5)
+    await client.conversation(ids[40]).send("mine")
+    await eventually(() => shown()[0] === 40)
+    client.conversation(ids[20]).open()
+    client.conversation(ids[2]).open()
+    await eventually(() => shown().includes(2))
+    const right = [40, 5, 30, ...down(59, 0).filter((at) => ![40, 5, 30].includes(at))]
+    assert.deepEqual(shown(), right)
+
+    await server.stop()
+    await eventually(() => client.connection.get().status !== "connected")
+    await server.start()
+    await say(7, "while away")
+    await eventually(() => shown()[0] === 7)
+    assert.deepEqual(shown(), [7, ...right.filter((at) => at !== 7)])
+  })
 })
