@@ -224,6 +224,27 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
     store.close().await;
 }
 
+/// What is not known to belong together is put together first if it fits, so that a restore that is broken off takes nothing away.
+#[tokio::test]
+async fn f15_a_restore_folds_a_log_in_doubt_before_it_moves_anything() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(directory.path());
+    filled(&store, 0, 5).await;
+    let copy = file(directory.path(), "copy.db");
+    backup(&file(directory.path(), "lamplight.db"), &copy, false).expect("a backup");
+    filled(&store, 5, 310).await;
+    let crashed = crash(directory.path());
+    store.close().await;
+    std::fs::remove_file(file(crashed.path(), "lamplight.db.note")).expect("gone");
+    let path = file(crashed.path(), "lamplight.db");
+    let aside = restore(&copy, &path).expect("restored").set_aside.expect("what was there");
+    assert!(!aside.with_file_name(format!("{}-wal", aside.file_name().unwrap().display())).exists(), "all is in the one file");
+    restore(&aside, &path).expect("and back");
+    let (store, _) = open(crashed.path());
+    assert_eq!(head(&store).await, 310);
+    store.close().await;
+}
+
 #[tokio::test]
 async fn f14_what_is_no_backup_is_not_brought_back() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -4,7 +4,7 @@ use super::beside::{Found, Log, Note, NoteFile, boot};
 use super::error::OpenError;
 use super::keeper::{counter, counters_page, fold_all, renew_generation, set_counter, unmark_copy};
 use super::lock::{Lock, beside, private, resolve};
-use super::open::{connect, make_directory, sound};
+use super::open::{check_log, connect, make_directory, sound};
 use super::schema::{MIGRATIONS, migrate, recognise};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
@@ -149,11 +149,19 @@ fn set_aside(path: &Path, lock: &Lock, found: &Found) -> Result<PathBuf, OpenErr
     let failed = |source| OpenError::NotWritable { path: path.to_owned(), source };
     let aside = (1..).map(|number| beside(path, &format!(".before-restore-{number}"))).find(|aside| aside.symlink_metadata().is_err());
     let aside = aside.unwrap_or_else(|| beside(path, ".before-restore"));
-    if Log::look(path, lock, found) == Log::Ours {
-        let folded = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|conn| fold_all(&conn));
-        if let Err(error) = folded {
-            tracing::warn!(%error, "the write-ahead log of the database that was there is set aside beside it");
+    // Moved away from each other they would be less than they are, should this be broken off: they are put together first.
+    let log = Log::look(path, lock, found);
+    let fold = || {
+        let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| OpenError::of(path, source))?;
+        if log == Log::Doubtful {
+            check_log(&conn, path)?;
         }
+        fold_all(&conn).map_err(|source| OpenError::of(path, source))
+    };
+    if matches!(log, Log::Ours | Log::Doubtful)
+        && let Err(error) = fold()
+    {
+        tracing::warn!(%error, "the write-ahead log of the database that was there is set aside beside it");
     }
     match fs::rename(beside(path, "-wal"), beside(&aside, "-wal")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

@@ -99,7 +99,7 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
 
 /// A log of which it is not known whether the database is the one that it was written for: together they must make sense, before
 /// anything is folded.
-fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     tracing::warn!(code = "LL-120", "looking through {} and its write-ahead log, which may not belong together", path.display());
     let fold_on_close = |fold: bool| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold).map(drop);
     fold_on_close(false).map_err(|source| OpenError::of(path, source))?;
