@@ -278,14 +278,16 @@ describe("AUTH=local", { concurrency: 4 }, () => {
   })
 
   test("signing out is told at once, ends this session's sockets and no other's", async (t) => {
-    const { enter } = crowd(t, local)
-    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    // So long that nobody takes its end for "at once", however busy the machine is.
+    const server = await serve(t, { ...LOCAL, PRESENCE_GRACE: "60s" })
+    const { enter } = crowd(t, server)
+    const [asha, ben] = [await register(server), await register(server, "Ben")]
     const watcher = await enter(asha, { roster: "full" })
     const tab = await enter(ben)
-    const second = await post(local, "/api/auth/login", { username: ben.username, password: ben.password })
+    const second = await post(server, "/api/auth/login", { username: ben.username, password: ben.password })
     const phone = await enter({ ...ben, token: second.body.token })
     await watcher.comes(ben.user.id)
-    await post(local, "/api/auth/logout", {}, { token: ben.token })
+    await post(server, "/api/auth/logout", {}, { token: ben.token })
     await tab.sees("(disconnect)", (reason) => reason === "io server disconnect")
     const since = watcher.mark()
     assert.ok(phone.socket.connected)
@@ -295,12 +297,12 @@ describe("AUTH=local", { concurrency: 4 }, () => {
       [],
     )
     const began = performance.now()
-    await post(local, "/api/auth/logout", {}, { token: second.body.token })
+    await post(server, "/api/auth/logout", {}, { token: second.body.token })
     const gone = await watcher.sees("user_offline", (data) => data.userId === ben.user.id)
     const took = performance.now() - began
     t.diagnostic(`signing out was seen after ${took.toFixed(0)} ms`)
     assert.equal(gone.reason, "signed_out")
-    assert.ok(took < 900, `${took} ms: told at once, without the grace of a second`)
+    assert.ok(took < 30_000, `${took} ms: told at once, without the grace of a minute`)
   })
 
   test("nobody names themselves anew by join_user; a fresh session of one's own keeps the socket", async (t) => {

@@ -41,22 +41,26 @@ describe("one socket's requests", { concurrency: 4 }, () => {
   test("statuses take effect in the order in which they were sent", async (t) => {
     const server = await serve(t, { ...OPEN, LIMIT_SENDS: "0" })
     const { join } = crowd(t, server)
-    const [asha, ben] = [await join("asha"), await join("ben", { roster: "diff" })]
-    for (let round = 0; round < 60; round++) {
-      const words = Array.from({ length: 6 }, (_, n) => `${round}.${n}`)
-      await Promise.all(words.map((text) => asha.must("set_status", { status: "busy", text })))
-      await ben.knows("asha", (one) => one.text === words.at(-1))
-    }
+    const ben = await join("ben", { roster: "diff" })
+    // Many users with a few changes each: what one user changes over and over is told every few seconds.
+    const users = (count, name) => Array.from({ length: count }, (_, n) => `${name}${n}`)
+    const inOrder = users(60, "order").map(async (user) => {
+      const one = await join(user, { roster: "none" })
+      const words = ["one", "two", "three", "four"]
+      await Promise.all(words.map((text) => one.must("set_status", { status: "busy", text })))
+      await ben.knows(user, (shown) => shown.text === words.at(-1))
+    })
     // Two devices at once: what the store has at the end is what everyone sees.
-    const other = await join("asha")
-    for (let round = 0; round < 30; round++) {
+    const atOnce = users(30, "both").map(async (user) => {
+      const [one, other] = [await join(user, { roster: "none" }), await join(user, { roster: "none" })]
       await Promise.all([
-        asha.must("set_status", { status: "busy", text: `one ${round}` }),
-        other.must("set_status", { status: "away", text: `two ${round}` }),
+        one.must("set_status", { status: "busy", text: "one" }),
+        other.must("set_status", { status: "away", text: "two" }),
       ])
-      const { status } = await asha.must("join_user", { userId: "asha", roster: "none" })
-      await ben.knows("asha", (one) => one.text === status.text && one.status === status.status)
-    }
+      const { status } = await one.must("join_user", { userId: user, roster: "none" })
+      await ben.knows(user, (shown) => shown.text === status.text && shown.status === status.status)
+    })
+    await Promise.all([...inOrder, ...atOnce])
   })
 
   test("a catch-up is bounded, goes on where it stopped, and one at a time is held", async (t) => {
