@@ -113,7 +113,7 @@ async function lookAtAuth(patient: Patient, find: Find): Promise<void> {
   const takes = {
     jwt: "the server takes the tokens of an application (AUTH=jwt)",
     local: "the server has accounts of its own (AUTH=local)",
-    open: "the server believes who one says one is (AUTH=open)",
+    open: "the server trusts the `userId` that each client gives (AUTH=open)",
   }
   if (auth === "jwt" && !getToken) {
     const saw = userId ? "a `userId`, and no `getToken`" : "no `getToken`"
@@ -140,7 +140,7 @@ async function lookAtAuth(patient: Patient, find: Find): Promise<void> {
   } else if (auth === "open" && !userId && !getToken) {
     find(
       "LL-116",
-      `${takes.open}, and the client says nothing`,
+      `${takes.open}, and the client gives none`,
       "a `userId`",
       "Give createLamplight a `userId`.",
     )
@@ -159,7 +159,7 @@ const ADVICE: Record<string, { expected: string; fix: string }> = {
   },
   "LL-119": {
     expected: "a token, or Unauthorized thrown where nobody is signed in",
-    fix: "See why the application's token route fails. The next try comes by itself.",
+    fix: "Check why the application's token route fails; the client tries again by itself.",
   },
 }
 
@@ -184,7 +184,7 @@ export async function lookAtRefusal(patient: Patient, error: LamplightError): Pr
       code: error.code,
       saw: error.saw ?? error.message,
       expected: error.expected ?? advice?.expected ?? "a connection",
-      fix: error.fix ?? advice?.fix ?? "Do what it says, then call `connect()`.",
+      fix: error.fix ?? advice?.fix ?? "Remove the cause that the message names, then call `connect()`.",
     }
   )
 }

@@ -56,7 +56,7 @@ describe("F26 who is calling does not fit the server", () => {
     ["userId against jwt", "jwt", { userId: "42" }, "the client has a `userId`, and no `getToken`"],
     ["getToken against local", "local", { ...nobody, getToken: () => jwt }, "the client has a `getToken`"],
     ["userId against local", "local", { userId: "42" }, "the client has a `userId`"],
-    ["nothing against open", "open", nobody, "the client says nothing"],
+    ["nothing against open", "open", nobody, "the client gives none"],
   ] as const)("F26 %s", async (_what, auth, options, saw) => {
     const { status, error, findings, said } = await refusedWith({ ...options, fetch: server(auth) })
     expect(status).toBe("refused")
