@@ -113,11 +113,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     surroundings,
     async dial(turn) {
       checkUrl()
-      const auth = await identity.handshake()
+      const auth = await identify()
       socketToken = auth.token
-      const known = identity.known()
-      if (!options.getToken) await account.whoami()
-      else if (known && !account.id()) account.become(known)
       const wires = options.transports ?? ["websocket", "polling"]
       // What hangs behind a proxy is not tried first twice.
       const transports = turn % 2 ? wires : [...wires].reverse()
@@ -324,6 +321,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
           async send(conversationId, content) {
             const unsure = uncertain
             await verifying
+            // Right after the start it may not be known yet.
+            if (connection.retained() && account.state.get().status === "unknown")
+              await identify().catch(() => {})
             const result = await write(conversationId, content, unsure)
             // Only now, and only if nothing newer has been written since.
             if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
@@ -384,6 +384,15 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const error = toError(thrown)
       if (!error.retryable && error.code !== "conflict") connection.refuse(error)
     }
+  }
+
+  /** Finds out who this is, as far as it can be told without a socket. */
+  async function identify(): Promise<Record<string, string>> {
+    const auth = await identity.handshake()
+    const known = identity.known()
+    if (!options.getToken) await account.whoami()
+    else if (known && !account.id()) account.become(known)
+    return auth
   }
 
   async function write(

@@ -522,3 +522,41 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 })
+
+describe("a message right after the start", () => {
+  test.each(["open", "token", "cookie"])("AUTH by %s: waits until it is known whose it is", async (way) => {
+    const world = makeWorld()
+    const room = world.server.addRoom("7", "me", "asha")
+    const getToken = async () => {
+      await new Promise<void>((resolve) => world.clock.after(300, resolve))
+      return known(world, "me")
+    }
+    if (way === "cookie") {
+      world.server.isLocal = true
+      world.server.session = "me"
+    }
+    const options = way === "token" ? { getToken } : {}
+    const { client, wires } = makeTab(world, {
+      ...(way === "open" ? {} : { userId: undefined as never }),
+      ...options,
+    })
+    wires.late = new Promise<void>((resolve) => world.clock.after(300, resolve))
+    client.retain()
+    const result = client.conversation("7").send("Hello")
+    await world.clock.advance(5_000)
+    expect((await result).ok).toBe(true)
+    expect(room.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "Hello"]])
+    client.close()
+  })
+
+  test("where nobody is signed in it is refused, with its text", async () => {
+    const world = makeWorld()
+    world.server.isLocal = true
+    const { client } = makeTab(world, { userId: undefined as never })
+    client.retain()
+    const result = client.conversation("7").send("Hello")
+    await world.clock.advance(5_000)
+    expect(await result).toMatchObject({ ok: false, content: "Hello", error: { code: "unauthenticated" } })
+    client.close()
+  })
+})

@@ -46,11 +46,12 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
     if (what < 4) {
       // By whoever the host has signed in; with a cookie, by whoever the page shows.
       const by = way === "cookie" ? client.me.get().user?.id : person
+      if (!by) continue
       const text = `${by} ${step}`
       client
         .conversation("7")
         .send(text)
-        .then(({ ok }) => ok && by && sent.push({ text, by }))
+        .then(({ ok }) => ok && sent.push({ text, by }))
     } else if (what === 4) tab.cut()
     else if (what === 5) wires.socketDown = !wires.socketDown
     else if (what === 6) wires.httpDown = !wires.httpDown
