@@ -144,7 +144,10 @@ impl Lamplight {
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
             max_payload: config.max_payload,
-            io: io.clone(),
+            received: {
+                let io = io.clone();
+                Box::new(move |address| Box::new(io.received(address)))
+            },
             // Over HTTP as over sockets; half of all there can be stands for no limit, so that sums do not overflow.
             unsent: Unsent::new(config.limit_unsent.map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES))),
         });
@@ -233,6 +236,12 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
         })
         .cors(move |origin, parts| reading.origins.allows(origin, &parts.headers))
         .build()
+}
+
+impl http::Received for socketio::Received {
+    fn hold(&mut self, bytes: usize) -> bool {
+        Self::hold(self, bytes)
+    }
 }
 
 /// What readiness and the gauges are read from.

@@ -14,7 +14,6 @@ use lamplight_wire::loose::LooseId;
 use lamplight_wire::{body, decode, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use socketio::Received;
 
 /// The writes that need no body.
 const SIGN_OUT: [&str; 2] = ["/api/auth/logout", "/api/auth/logout-all"];
@@ -76,7 +75,7 @@ pub(super) struct Asked {
     pub(super) address: std::net::IpAddr,
     pub(super) bytes: Vec<u8>,
     /// Counts them for as long as they are there.
-    _received: Received,
+    _received: Box<dyn request_body::Received>,
     /// Whoever the query of a request that reads says it is from. Counts in `open` only.
     named: Option<String>,
 }
@@ -92,8 +91,8 @@ impl Asked {
     pub(super) async fn read(site: &Site, request: Request) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
-        let mut received = site.io.received(address);
-        let bytes = request_body::read(&parts.headers, body, site.max_payload, &mut received).await?;
+        let mut received = (site.received)(address);
+        let bytes = request_body::read(&parts.headers, body, site.max_payload, &mut *received).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out has nothing to say: where there is no body, what kind it is does not matter. (The check of origins stands before this.)

@@ -25,7 +25,7 @@ use axum::routing::{get, post, put};
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Code, Handler, Refusal};
 use metrics_exporter_prometheus::PrometheusHandle;
-use socketio::SocketIo;
+pub use request_body::Received;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;
@@ -49,8 +49,8 @@ pub struct Site {
     pub roster_limit: usize,
     /// The most bytes in a body.
     pub max_payload: usize,
-    /// The sockets' server, which counts what is on its way in by address.
-    pub io: SocketIo,
+    /// Counts what is on its way in from an address.
+    pub received: Box<dyn Fn(IpAddr) -> Box<dyn Received> + Send + Sync>,
     /// What waits to be read, by address.
     pub unsent: Unsent,
 }
