@@ -63,6 +63,7 @@ export function createIdentity(
   let reason: TokenRequest["reason"] = "connect"
   let asking: Promise<string> | null = null
   let controller = new AbortController()
+  let abortedFor = ""
   /** Whose the last token was; null where that could not be told. */
   let person: string | null | undefined
   let isReleased = false
@@ -109,7 +110,7 @@ export function createIdentity(
     const { signal } = controller
     const cancel = clock.after(TOKEN_LIMIT_MS, () => abort(`gave nothing within ${TOKEN_LIMIT_MS / 1000} s`))
     const given = await new Promise<unknown>((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(tokenRouteFailed(signal.reason)))
+      signal.addEventListener("abort", () => reject(tokenRouteFailed(abortedFor)))
       // Not by `resolve(promise)`, after which no `reject` counts.
       Promise.resolve(getToken?.({ reason, signal })).then(resolve, reject)
     })
@@ -158,11 +159,13 @@ export function createIdentity(
     reason = why
   }
 
-  function abort(why = "is not waited for any more"): void {
+  function abort(why = "was given up"): void {
     asking = null
     const last = controller
     controller = new AbortController()
-    last.abort(why)
+    // The application's own `fetch` rejects as it does after each abort.
+    abortedFor = why
+    last.abort()
   }
 
   return {

@@ -472,6 +472,7 @@ describe("getToken under load and trouble", () => {
     expect(signals).toHaveLength(1)
     await world.clock.advance(5_000)
     expect(signals[0]?.aborted).toBe(true)
+    expect(signals[0]?.reason).toMatchObject({ name: "AbortError" })
     await expect(asked).rejects.toMatchObject({ code: "LL-119", retryable: true })
     expect(signals[1]?.aborted).toBe(false)
     expect(client.connection.get().status).toBe("connected")
