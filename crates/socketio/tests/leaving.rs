@@ -16,20 +16,18 @@ async fn in_both() -> (Fixture, Ws) {
     (fixture, ws)
 }
 
-/// That a future held for 50 ms is not heard of again.
+/// That what was held for a minute is not heard of again.
 async fn no_ghost(fixture: &Fixture) {
-    tokio::time::sleep(Duration::from_millis(120)).await;
-    let lines = fixture.log.lines();
-    assert!(!lines.iter().any(|line| line == "let go"), "{lines:?}");
+    fixture.log.wait_for("dropped while it was held").await;
 }
 
 #[tokio::test]
 async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
     let (fixture, mut ws) = in_both().await;
-    ws.send("42[\"hold\",50]").await;
+    ws.send("42[\"hold\",60000]").await;
     ws.send("42[\"message\",\"never\"]").await;
     ws.send("42/custom,[\"message\",1]").await;
-    fixture.log.wait_for("event hold 50").await;
+    fixture.log.wait_for("event hold 60000").await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.disconnect();
     assert_eq!(ws.text().await, "41");
@@ -47,7 +45,7 @@ async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
 #[tokio::test]
 async fn what_was_held_for_a_socket_is_dropped_when_its_client_leaves() {
     let (fixture, mut ws) = in_both().await;
-    ws.send("42[\"hold\",50]").await;
+    ws.send("42[\"hold\",60000]").await;
     ws.send("42[\"message\",\"never\"]").await;
     ws.send("451-[\"message\",\"never\",{\"_placeholder\":true,\"num\":0}]").await;
     ws.send_binary(&[1]).await;
@@ -62,7 +60,7 @@ async fn what_was_held_for_a_socket_is_dropped_when_its_client_leaves() {
 #[tokio::test]
 async fn leaving_and_coming_back_behind_a_hold_keeps_its_order() {
     let (fixture, mut ws) = in_both().await;
-    ws.send("42[\"hold\",50]").await;
+    ws.send("42[\"hold\",1000]").await;
     ws.send("42/custom,[\"message\",\"never\"]").await;
     ws.send("41/custom,").await;
     ws.send("40/custom,").await;
@@ -80,7 +78,7 @@ async fn leaving_and_coming_back_behind_a_hold_keeps_its_order() {
 #[tokio::test]
 async fn an_event_that_takes_its_own_socket_out_holds_nothing() {
     let (fixture, mut ws) = in_both().await;
-    ws.send("42[\"leave and hold\",50]").await;
+    ws.send("42[\"leave and hold\",60000]").await;
     ws.send("42/custom,[\"message\",1]").await;
     assert_eq!(ws.text().await, "41");
     assert_eq!(ws.text().await, "42/custom,[\"message-back\",1]");

@@ -177,7 +177,7 @@ async fn who_asks_anew_gives_up_what_they_had_asked_for() {
 async fn events_are_admitted_in_order_and_held_back_on_request() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
-    ws.send("42[\"hold\"]").await;
+    ws.send("42[\"hold\",1000]").await;
     for number in 0..200 {
         ws.send(&format!("42[\"message\",{number}]")).await;
     }

@@ -16,6 +16,24 @@ pub struct Echo {
     pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
 }
 
+/// Notes how what is held ends.
+struct Held {
+    log: Log,
+    is_let_go: bool,
+}
+
+impl Held {
+    fn let_go(mut self) {
+        self.is_let_go = true;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.log.add(if self.is_let_go { "let go" } else { "dropped while it was held" });
+    }
+}
+
 impl Handler for Echo {
     type Data = Value;
 
@@ -55,10 +73,11 @@ impl Handler for Echo {
                 }
                 let (socket, log) = (socket.clone(), self.log.clone());
                 let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
+                let held = Held { log, is_let_go: false };
                 return Some(Box::pin(async move {
                     tokio::time::sleep(Duration::from_millis(time)).await;
                     let _ = socket.emit("held", "");
-                    log.add("let go");
+                    held.let_go();
                 }));
             }
             "hold for ever" => return Some(Box::pin(std::future::pending())),
