@@ -36,7 +36,7 @@ fn account(id: &str) -> Account {
 }
 
 fn session(digest: &str, id: &str, at: Timestamp, expires: Timestamp) -> NewSession {
-    NewSession { digest: digest.to_owned(), user: user(id), at, expires, network: None, most: 0 }
+    NewSession { digest: digest.to_owned(), user: user(id), at, expires, network: None, most: 0, password_hash: None }
 }
 
 fn network(text: &str) -> IpAddr {
@@ -173,7 +173,7 @@ pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<S: 
     store.open_session(session("other", "2", at(0), at(1_000))).await.expect("a session");
     let open = async |digest: &str, began: i64| {
         let new = NewSession { most: 3, ..session(digest, "1", at(began), at(1_000)) };
-        store.open_session(new).await.expect("a session")
+        store.open_session(new).await.expect("a session").expect("opened")
     };
     for (digest, began) in [("a", 10), ("b", 20), ("c", 30)] {
         assert!(open(digest, began).await.is_empty());
@@ -217,15 +217,23 @@ pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(sub
     }
     let (username, held) = store.account_of(&user("1")).await.expect("an answer").expect("an account");
     assert_eq!((username.as_str(), held.password_hash.as_str()), ("Ada", "$argon2id$of-1"));
-    let mut ended = store.set_password(&user("1"), "$new", Some("b")).await.expect("written");
+    let mut ended = store.set_password(&user("1"), &held.password_hash, "$new", Some("b")).await.expect("written").expect("changed");
     ended.sort();
     assert_eq!(ended, ["a", "c"]);
     assert_eq!(store.find("ada").await.expect("an answer").expect("an account").password_hash, "$new");
     assert!(store.session("b", at(1)).await.expect("an answer").is_some());
     assert!(!store.knows_network("ada", network("192.0.2.0"), at(0)).await.expect("an answer"), "who had the old one is a stranger");
-    assert_eq!(store.set_password(&user("1"), "$newer", None).await.expect("written"), ["b"]);
+    // Whoever knew the old one, and was slower.
+    assert!(store.set_password(&user("1"), &held.password_hash, "$mine", None).await.expect("an answer").is_none());
+    let late = NewSession { password_hash: Some(held.password_hash), ..session("late", "1", at(0), at(1_000)) };
+    assert!(store.open_session(late.clone()).await.expect("an answer").is_none());
+    assert!(store.session("late", at(1)).await.expect("an answer").is_none());
+    let late = NewSession { password_hash: Some("$new".to_owned()), ..late };
+    assert_eq!(store.open_session(late).await.expect("an answer"), Some(vec![]));
+    assert_eq!(store.end_session("late").await.expect("an answer"), Some(user("1")));
+    assert_eq!(store.set_password(&user("1"), "$new", "$newer", None).await.expect("written").expect("changed"), ["b"]);
     assert!(store.account_of(&user("nobody")).await.expect("an answer").is_none());
-    assert!(store.set_password(&user("nobody"), "$x", None).await.is_err());
+    assert!(store.set_password(&user("nobody"), "$x", "$y", None).await.is_err());
 }
 
 /// By every spelling of the name, so many of them, and not longer than that.

@@ -178,7 +178,15 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
     let account = Account { user: user("z"), password_hash: "hash".into() };
     store.create("zoe", account, Profile::bare(user("z")), at(0)).await.expect("an account");
     store
-        .open_session(NewSession { digest: "digest".into(), user: user("z"), at: at(0), expires: at(1_000_000), network: None, most: 0 })
+        .open_session(NewSession {
+            digest: "digest".into(),
+            user: user("z"),
+            at: at(0),
+            expires: at(1_000_000),
+            network: None,
+            most: 0,
+            password_hash: None,
+        })
         .await
         .expect("a session");
     let generation = store.generation();

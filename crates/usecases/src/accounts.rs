@@ -70,11 +70,11 @@ impl Handler {
         let at = self.wall();
         let id = self.ports.ids.user(at);
         let profile = Profile { id: id.clone(), name, avatar_url: None };
-        let account = Account { user: id, password_hash };
+        let account = Account { user: id, password_hash: password_hash.clone() };
         if !self.store(self.ports.accounts.create(username, account, profile.clone(), at)).await? {
             return Err(taken());
         }
-        if is_host { Ok(Reply::User(profile)) } else { self.signed_in(caller, profile).await }
+        if is_host { Ok(Reply::User(profile)) } else { self.signed_in(caller, profile, password_hash).await }
     }
 
     pub(crate) async fn login(&self, caller: &Caller, username: &str, password: String) -> Result<Reply, Refusal> {
@@ -90,7 +90,7 @@ impl Handler {
         let right = self.is_right(password, hash, from).await?;
         let Some(account) = account.filter(|_| right) else { return Err(wrong()) };
         let profile = self.profile_of(&account.user).await?;
-        self.signed_in(caller, profile).await
+        self.signed_in(caller, profile, account.password_hash).await
     }
 
     /// Whether a password is the hash's: normalised, or as typed, since hashes from before the normalisation hold what was typed. Where there
@@ -114,7 +114,8 @@ impl Handler {
         Ok(HashFor { address: caller.address, is_known })
     }
 
-    async fn signed_in(&self, caller: &Caller, user: Profile) -> Result<Reply, Refusal> {
+    /// The hash is the one that the password was right for: whoever had the old one while another was set is not in.
+    async fn signed_in(&self, caller: &Caller, user: Profile, password_hash: String) -> Result<Reply, Refusal> {
         let token = self.ports.ids.secret();
         let at = self.wall();
         let life = i64::try_from(self.settings.session_life.as_millis()).unwrap_or(i64::MAX);
@@ -126,8 +127,9 @@ impl Handler {
             expires,
             network: network_of(caller),
             most: self.settings.max_sessions,
+            password_hash: Some(password_hash),
         };
-        let ended = self.store(self.ports.accounts.open_session(session)).await?;
+        let Some(ended) = self.store(self.ports.accounts.open_session(session)).await? else { return Err(wrong()) };
         self.tell_ended(&user.id, ended);
         Ok(Reply::SignedIn { user, token, expires })
     }
@@ -192,12 +194,16 @@ impl Handler {
         };
         let from = self.attempt(caller, &username).await?;
         let fits = current.chars().count() <= DECOMPOSED * MAX_PASSWORD;
-        let is_right = fits && self.is_right(current, Some(account.password_hash), from).await?;
+        let not_current = || Refusal::new(Code::Forbidden, "The current password is wrong.");
+        let before = account.password_hash;
+        let is_right = fits && self.is_right(current, Some(before.clone()), from).await?;
         if !is_right {
-            return Err(Refusal::new(Code::Forbidden, "The current password is wrong."));
+            return Err(not_current());
         }
         let hash = self.ports.passwords.hash(next, from).await?;
-        let ended = self.store(self.ports.accounts.set_password(user, &hash, caller.credential.as_deref())).await?;
+        let set = self.ports.accounts.set_password(user, &before, &hash, caller.credential.as_deref());
+        // Hashing takes a while, and somebody may have set another one meanwhile: then this one knew an old one.
+        let Some(ended) = self.store(set).await? else { return Err(not_current()) };
         self.tell_ended(user, ended);
         Ok(Reply::Done)
     }

@@ -327,6 +327,8 @@ pub struct NewSession {
     pub network: Option<IpAddr>,
     /// The most sessions that a user may have; 0 for no limit.
     pub most: usize,
+    /// The hash that the password was right for, where one was asked for: it may be another's by now.
+    pub password_hash: Option<String>,
 }
 
 /// Local accounts and their sessions.
@@ -347,8 +349,9 @@ pub trait Accounts: Send + Sync + 'static {
     async fn knows_network(&self, username: &str, network: IpAddr, since: Timestamp) -> Stored<bool>;
 
     /// Keeps a session under the digest of its token, remembers the network it was opened from, and ends the oldest sessions
-    /// of the user past `most`; answers with the digests of those that ended.
-    async fn open_session(&self, session: NewSession) -> Stored<Vec<String>>;
+    /// of the user past `most`; answers with the digests of those that ended. `None`, and nothing is kept, where the account's password
+    /// has another hash by now than the session's.
+    async fn open_session(&self, session: NewSession) -> Stored<Option<Vec<String>>>;
 
     /// Whose session this is, and when it ends, unless it has ended before `at`.
     async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>>;
@@ -363,8 +366,9 @@ pub trait Accounts: Send + Sync + 'static {
     async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>>;
 
     /// Replaces the password's hash, ends every session of the user but `except`, and forgets the networks that signed in: one
-    /// transaction. Answers with the digests of the sessions that ended.
-    async fn set_password(&self, user: &UserId, password_hash: &str, except: Option<&str>) -> Stored<Vec<String>>;
+    /// transaction. Answers with the digests of the sessions that ended. `None`, and nothing is changed, where the hash is not `before` any
+    /// more.
+    async fn set_password(&self, user: &UserId, before: &str, password_hash: &str, except: Option<&str>) -> Stored<Option<Vec<String>>>;
 }
 
 /// Who wants a password hashed. What waits is bounded, networks take turns, and those that have signed in to the account

@@ -77,11 +77,16 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn open_session(&self, session: NewSession) -> Stored<Vec<String>> {
+    async fn open_session(&self, session: NewSession) -> Stored<Option<Vec<String>>> {
         let opened = self.write(move |batch| {
             let conn = batch.conn;
-            let NewSession { digest, user, at, expires, network, most } = &session;
+            let NewSession { digest, user, at, expires, network, most, password_hash } = &session;
             let Some(person) = person_row(conn, user)? else { return Ok(None) };
+            if let Some(hash) = password_hash
+                && !has_password(conn, person, hash)?
+            {
+                return Ok(Some(None));
+            }
             conn.prepare_cached(
                 "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?
@@ -91,7 +96,8 @@ impl Accounts for SqliteStore {
             if let Some(network) = network {
                 remember_network(conn, person, *network, *at)?;
             }
-            if *most == 0 { Ok(Some(Vec::new())) } else { end_oldest(conn, person, *most, digest).map(Some) }
+            let ended = if *most == 0 { Vec::new() } else { end_oldest(conn, person, *most, digest)? };
+            Ok(Some(Some(ended)))
         });
         let ended = opened.answer().await?;
         ended.ok_or_else(|| StoreError::Internal("a session is to be opened for someone who is not in the directory".into()))
@@ -144,21 +150,27 @@ impl Accounts for SqliteStore {
         ended.answer().await
     }
 
-    async fn set_password(&self, user: &UserId, password_hash: &str, except: Option<&str>) -> Stored<Vec<String>> {
-        let (user, hash, except) = (user.clone(), password_hash.to_owned(), except.map(str::to_owned));
+    async fn set_password(&self, user: &UserId, before: &str, password_hash: &str, except: Option<&str>) -> Stored<Option<Vec<String>>> {
+        let (user, before, hash, except) = (user.clone(), before.to_owned(), password_hash.to_owned(), except.map(str::to_owned));
         let written = self.write(move |batch| {
             let conn = batch.conn;
             let Some(person) = person_row(conn, &user)? else { return Ok(None) };
-            let changed =
-                conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?.execute(params![person, hash])?;
-            if changed == 0 {
+            if !conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1")?.exists([person])? {
                 return Ok(None);
             }
+            if !has_password(conn, person, &before)? {
+                return Ok(Some(None));
+            }
+            conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?.execute(params![person, hash])?;
             conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?.execute([person])?;
-            end_all(conn, person, except.as_deref()).map(Some)
+            end_all(conn, person, except.as_deref()).map(|ended| Some(Some(ended)))
         });
         written.answer().await?.ok_or_else(|| StoreError::Internal("a password is to be set for someone without an account".into()))
     }
+}
+
+fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1 AND password_hash = ?2")?.exists(params![person, hash])
 }
 
 /// Ends all sessions of somebody but one; answers with their digests.

@@ -212,6 +212,30 @@ house_tests! {
         assert_eq!(code(house.ask(&nobody(), change("lovelace1", "countess1")).await), Code::Unauthenticated);
     }
 
+    async fn h12_whoever_knew_the_old_password_and_is_slower_than_the_new_one_is_out() {
+        let house = House::new(Identity::Local);
+        let (id, mine) = signed_in(house.ask(&nobody(), register("ada", "lovelace1")).await);
+        let caller = Caller { credential: Some(house.handler.digest(&mine).into()), ..by_http(&id) };
+        let change = Command::ChangePassword { current: "lovelace1".into(), next: "mallory11".into() };
+        let waits = house.passwords.answers.write().await;
+        let before = house.passwords.verified.load(Ordering::Relaxed);
+        let meanwhile = async {
+            while house.passwords.verified.load(Ordering::Relaxed) < before + 2 {
+                tokio::task::yield_now().await;
+            }
+            let owner = user(&id);
+            let set = house.store.set_password(&owner, "hash of lovelace1", "hash of countess1", None);
+            set.await.expect("an answer").expect("the owner's");
+            drop(waits);
+        };
+        let anybody = nobody();
+        let (signing_in, changing, ()) =
+            tokio::join!(house.ask(&anybody, login("ada", "lovelace1")), house.ask(&caller, change), meanwhile);
+        assert_eq!((code(signing_in), code(changing)), (Code::Unauthenticated, Code::Forbidden));
+        assert!(house.store.sessions_of(&user(&id)).await.expect("an answer").is_empty());
+        signed_in(house.ask(&nobody(), login("ada", "countess1")).await);
+    }
+
     async fn guesses_at_the_current_password_count() {
         let house = House::new(Identity::Local);
         let from = Caller { address: Some("192.0.2.1".parse().expect("an address")), ..nobody() };
