@@ -301,7 +301,7 @@ async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeou
     let limit = Duration::from_millis(150);
     let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
     let config = Config { max_queue_bytes, write_timeout: Some(limit), ..config() };
-    // The limit on idle connections, which bounds a whole answer, does not come into it.
+    // The limit on idle connections does not come into it.
     let fixture = start_serve(config, |serve| serve.idle_timeout(PATIENCE * 10)).await;
     let polling = Poller::join(fixture.addr).await;
     fixture.echo.sockets.lock()[0].emit("big", &big).unwrap();
