@@ -25,11 +25,16 @@ type Id = Result<Path<String>, PathRejection>;
 fn params<T>(params: Params<T>) -> Result<T, Refusal> {
     params.map(|Query(params)| params).map_err(|error| {
         let said = error.body_text();
-        Refusal::invalid(format!(
-            "The query was not understood: {}.",
-            said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said)
-        ))
+        let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said);
+        Refusal::invalid(format!("The query was not understood: {}.", in_plain_words(said)))
     })
+}
+
+/// What the standard library says of a text that is no number, in words for somebody who does not know it.
+fn in_plain_words(said: &str) -> String {
+    said.replace("invalid digit found in string", "this is a whole number, 0 or more")
+        .replace("cannot parse integer from empty string", "this is a whole number, and it is empty")
+        .replace("number too large to fit in target type", "the number is too large")
 }
 
 fn id(id: Id) -> Result<String, Refusal> {
@@ -233,7 +238,21 @@ pub(crate) async fn put_user(State(site): State<Arc<Site>>, path: Id, request: R
 
 #[cfg(test)]
 mod tests {
-    use super::flag;
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_none_is_named_in_plain_words() {
+        for (query, words) in [
+            ("around=x", "The query was not understood: around: this is a whole number, 0 or more."),
+            ("before=-1", "The query was not understood: before: this is a whole number, 0 or more."),
+            ("limit=", "The query was not understood: limit: this is a whole number, and it is empty."),
+            ("after=99999999999999999999999", "The query was not understood: after: the number is too large."),
+        ] {
+            let uri = format!("/?{query}").parse().unwrap();
+            let refusal = params(Query::<MessagesParams>::try_from_uri(&uri)).unwrap_err();
+            assert_eq!(refusal.message, words);
+        }
+    }
 
     #[test]
     fn f13_what_is_neither_true_nor_false_is_not_taken_for_false() {
