@@ -63,7 +63,9 @@ export function createOrder(time: (id: string) => string): ConversationOrder {
       const others = placed.filter((id) => !listed.has(id))
       const isAbove = (id: string) => !isFirst || hasNewer(id) || hasMoved(id, since)
       const last = placed
-      placed = [...others.filter(isAbove), ...listed, ...others.filter((id) => !isAbove(id))]
+      // Told of before any page: what is newer than the page is above it.
+      const unplaced = ids.filter((id) => hasNewer(id) && !last.includes(id))
+      placed = [...others.filter(isAbove), ...unplaced, ...listed, ...others.filter((id) => !isAbove(id))]
       return placed.some((id, at) => id !== last[at])
     },
     remove,

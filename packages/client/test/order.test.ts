@@ -139,6 +139,25 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect([...new Set(seen)]).toEqual(["bedc", "dbec"])
   })
 
+  test("one that is told of before the first page has come, with more than the page has, stays above it", async () => {
+    const { world, clock, server } = await ready()
+    const other = makeTab(world)
+    let answer = () => {}
+    other.wires.late = new Promise((resolve) => {
+      answer = resolve
+    })
+    other.client.retain()
+    await clock.advance(100)
+    // The page says what was true when it was asked for.
+    server.store("b", "of-b", "after the page")
+    server.toRoom("b", "conversation_updated", server.view(server.rooms.get("b") as never, "me"))
+    await clock.advance(10)
+    other.wires.late = null
+    answer()
+    await clock.advance(100)
+    expect(ids(other)).toEqual([..."bedca"])
+  })
+
   test("an answer that knows more than has come keeps its order when the events come late", async () => {
     const { world, clock, server, tab, client } = await ready()
     world.time.skew = -HOUR
