@@ -204,7 +204,7 @@ describe("the built client", { concurrency: 2 }, () => {
       ["jwt", { userId: "42" }, "LL-116", /has a `userId`, and no `getToken`/],
       ["local", { getToken: () => token("me") }, "LL-116", /has a `getToken`/],
       ["local", { userId: "42" }, "LL-116", /has a `userId`/],
-      ["open", {}, "LL-116", /says nothing/],
+      ["open", {}, "LL-116", /the client gives none/],
       ["jwt", { getToken: () => told }, "unauthenticated", /sub/],
       ["jwt", { getToken: () => "<!doctype html>" }, "LL-106", /an HTML page/],
     ]) {
