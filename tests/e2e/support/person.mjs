@@ -2,6 +2,9 @@
 import { io } from "socket.io-client"
 import { until, within } from "./wait.mjs"
 
+/** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
+const PATIENCE_MS = 30_000
+
 /** A socket that keeps everything that comes. */
 export class Client {
   /** Every event in the order in which it came: `{ name, data, at }`. */
@@ -69,7 +72,7 @@ export class Client {
         this.socket.once("connect", resolve)
         this.socket.once("connect_error", reject)
       }),
-      8_000,
+      PATIENCE_MS,
       "connecting",
     )
     return this
@@ -77,7 +80,7 @@ export class Client {
 
   /** Emits and gives the acknowledgement. */
   ask(name, ...data) {
-    return this.socket.timeout(8_000).emitWithAck(name, ...data)
+    return this.socket.timeout(PATIENCE_MS).emitWithAck(name, ...data)
   }
 
   /** Emits, and throws if it is refused. */
