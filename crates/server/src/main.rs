@@ -105,12 +105,30 @@ fn serve(settings: &Flags) -> ExitCode {
             Ok(lamplight) => lamplight,
             Err(error) => return fail(&error.to_string()),
         };
+        tokio::spawn(return_memory());
         let address = listener.local_addr().unwrap_or(config.listen);
         println!("{}", ready_line(address, config.log_format));
         lamplight.serve(listener, stop_signal()).await;
         tracing::info!("stopped");
         ExitCode::SUCCESS
     })
+}
+
+/// How often freed memory goes back to the system.
+const RETURN_MEMORY_EVERY: Duration = Duration::from_secs(2);
+
+/// Returns freed memory to the system for as long as the process runs. The allocator does so by itself only while it serves
+/// allocations, so that a server that is idle after a burst would hold the burst's memory.
+async fn return_memory() {
+    let mut every = tokio::time::interval(RETURN_MEMORY_EVERY);
+    loop {
+        every.tick().await;
+        // SAFETY: it takes no pointer, and may be called by any thread at any time.
+        #[allow(unsafe_code)]
+        unsafe {
+            libmimalloc_sys::mi_collect(false);
+        }
+    }
 }
 
 /// What standard output gets: where to go. It is a line of JSON where the log is, and shaped like its lines, so that whatever
