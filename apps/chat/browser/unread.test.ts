@@ -146,7 +146,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     // What is written meanwhile moves nothing, and is there at the end.
     const place = await inView()
     await asha.say("written while Ben is in the past")
-    await ben.page.waitForTimeout(300)
+    await ben.on("conversation-item").first().getByText("written while Ben is in the past").waitFor()
     expect(await inView()).toEqual(place)
     await ben.on("to-end").click()
     await ben.message("written while Ben is in the past").waitFor()
