@@ -59,13 +59,15 @@ export function createOrder(time: (id: string) => string): ConversationOrder {
       return next !== undefined && time(next) > its
     },
     page(ids, since, hasNewer, isFirst) {
+      const last = placed
+      placed = [...last]
+      // Told of before any page: what is newer than the page is above it, and only its time tells where.
+      for (const id of ids)
+        if (hasNewer(id) && !placed.includes(id)) placed.splice(placeOf(time(id), -1), 0, id)
       const listed = new Set(ids.filter((id) => !hasNewer(id)))
       const others = placed.filter((id) => !listed.has(id))
       const isAbove = (id: string) => !isFirst || hasNewer(id) || hasMoved(id, since)
-      const last = placed
-      // Told of before any page: what is newer than the page is above it.
-      const unplaced = ids.filter((id) => hasNewer(id) && !last.includes(id))
-      placed = [...others.filter(isAbove), ...unplaced, ...listed, ...others.filter((id) => !isAbove(id))]
+      placed = [...others.filter(isAbove), ...listed, ...others.filter((id) => !isAbove(id))]
       return placed.some((id, at) => id !== last[at])
     },
     remove,

@@ -1,6 +1,8 @@
 /** The order of the list is that of the entries, whatever the server's clock says. */
+
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { createOrder } from "../src/order.js"
 import { TestClock } from "./support/clock.js"
 import { makeTab, type Tab } from "./support/harness.js"
 import { TestServer } from "./support/server.js"
@@ -170,6 +172,16 @@ describe("F16 M6 the list is fetched while messages come", () => {
     server.deliver(one)
     await clock.advance(10)
     expect(ids(tab)).toEqual([..."baedc"])
+  })
+
+  test("F14 what was told of before the first page is above it, and by its time among what came since", () => {
+    const times: Record<string, string> = { all: "2", pair: "3", other: "1", third: "4" }
+    const order = createOrder((id) => times[id] as string)
+    const asked = order.moment()
+    order.toFront("all", asked)
+    // The page is of a moment before the newest entries of all three, two of which were told of by something else than an event.
+    order.page(["other", "pair", "all", "third"], asked, (id) => id !== "other", true)
+    expect(order.sort(Object.keys(times))).toEqual(["third", "pair", "all", "other"])
   })
 
   test("reading and opening move nothing, and an old conversation that is opened goes where it belongs", async () => {
