@@ -174,7 +174,10 @@ export function createList(core: Core, parts: ListParts): List {
     const counted = own ? 0 : parts.count(last.id, readSeq)
     if (jumped && counted === null) refreshSoon()
     const count = counted ?? (entry.seq > readSeq ? last.unread + 1 : last.unread)
-    put({ ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }, true)
+    const next = { ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }
+    // The acknowledgement of an own message can overtake what others wrote before it.
+    if (isFurtherDown(next)) refreshSoon()
+    put(next, true)
   }
 
   function recount(id: string): void {

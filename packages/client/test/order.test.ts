@@ -174,6 +174,18 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(tab)).toEqual([..."baedc"])
   })
 
+  test("F14 an acknowledgement that overtakes what others wrote before leaves the order as the server's", async () => {
+    const { clock, server, tab, client } = await ready()
+    const before = server.store("a", "of-a", "written before, and delivered after")
+    await clock.advance(5)
+    await client.conversation("b").send("mine")
+    await clock.advance(50)
+    expect(ids(tab)[0]).toBe("b")
+    server.deliver(before)
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual([..."baedc"])
+  })
+
   test("F14 what was told of before the first page is above it, and by its time among what came since", () => {
     const times: Record<string, string> = { all: "2", pair: "3", other: "1", third: "4" }
     const order = createOrder((id) => times[id] as string)
