@@ -66,6 +66,8 @@ impl<T> Lane<T> {
 
 /// The queue.
 pub(super) struct FairQueue<T> {
+    /// One that was pushed while nothing waited, as most are: it needs no place in the tables.
+    alone: Option<(Flow, T)>,
     first: Lane<T>,
     bulk: Lane<T>,
     in_a_row: u32,
@@ -75,7 +77,7 @@ pub(super) struct FairQueue<T> {
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
         let lane = || Lane { networks: Round::default() };
-        Self { first: lane(), bulk: lane(), in_a_row: 0, length: 0 }
+        Self { alone: None, first: lane(), bulk: lane(), in_a_row: 0, length: 0 }
     }
 }
 
@@ -84,21 +86,36 @@ impl<T> FairQueue<T> {
         self.length
     }
 
-    pub(super) fn push(&mut self, flow: &Flow, item: T) {
+    pub(super) fn push(&mut self, flow: Flow, item: T) {
+        if self.length == 0 {
+            self.alone = Some((flow, item));
+        } else {
+            if let Some((earlier, alone)) = self.alone.take() {
+                self.enqueue(&earlier, alone);
+            }
+            self.enqueue(&flow, item);
+        }
+        self.length += 1;
+    }
+
+    fn enqueue(&mut self, flow: &Flow, item: T) {
         let lane = match flow.urgency {
             Urgency::First => &mut self.first,
             Urgency::Bulk => &mut self.bulk,
         };
         lane.push(flow, item);
-        self.length += 1;
     }
 
     /// The next, and how urgent it is. `with_bulk` where it may be one that is not.
     pub(super) fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
+        let may_go = |(flow, _): &mut (Flow, T)| with_bulk || flow.urgency == Urgency::First;
+        let alone = self.alone.take_if(may_go).map(|(flow, item)| (item, flow.urgency));
         let bulk_is_due = with_bulk && self.in_a_row >= URGENT_IN_A_ROW;
         let bulk = |queue: &mut Self| queue.bulk.pop().map(|item| (item, Urgency::Bulk));
         let first = |queue: &mut Self| queue.first.pop().map(|item| (item, Urgency::First));
-        let next = if bulk_is_due {
+        let next = if alone.is_some() {
+            alone
+        } else if bulk_is_due {
             bulk(self).or_else(|| first(self))
         } else {
             first(self).or_else(|| if with_bulk { bulk(self) } else { None })
@@ -127,13 +144,13 @@ mod tests {
     fn h2_networks_take_turns_and_of_each_its_users() {
         let mut queue = FairQueue::default();
         for _ in 0..3 {
-            queue.push(&flow(1, "a", Urgency::Bulk), "a");
+            queue.push(flow(1, "a", Urgency::Bulk), "a");
         }
         for _ in 0..3 {
-            queue.push(&flow(1, "b", Urgency::Bulk), "b");
+            queue.push(flow(1, "b", Urgency::Bulk), "b");
         }
-        queue.push(&flow(2, "c", Urgency::Bulk), "c");
-        queue.push(&flow(2, "c", Urgency::Bulk), "c");
+        queue.push(flow(2, "c", Urgency::Bulk), "c");
+        queue.push(flow(2, "c", Urgency::Bulk), "c");
         assert_eq!(drain(&mut queue), ["a", "c", "b", "c", "a", "b", "a", "b"]);
         assert_eq!((queue.len(), queue.bulk.networks.queues.len(), queue.bulk.networks.turns.len()), (0, 0, 0));
     }
@@ -142,14 +159,14 @@ mod tests {
     fn h2_what_is_urgent_goes_first_and_keeps_nobody_out_for_good() {
         let mut queue = FairQueue::default();
         for _ in 0..40 {
-            queue.push(&flow(1, "a", Urgency::Bulk), "page");
-            queue.push(&flow(1, "a", Urgency::First), "login");
+            queue.push(flow(1, "a", Urgency::Bulk), "page");
+            queue.push(flow(1, "a", Urgency::First), "login");
         }
         let order = drain(&mut queue);
         assert!(order[..16].iter().all(|item| *item == "login"));
         assert_eq!(order[16], "page");
         assert_eq!(order[..40].iter().filter(|item| **item == "page").count(), 2);
-        queue.push(&flow(1, "a", Urgency::Bulk), "page");
+        queue.push(flow(1, "a", Urgency::Bulk), "page");
         assert!(queue.pop(false).is_none() && queue.len() == 1);
     }
 
@@ -157,9 +174,9 @@ mod tests {
     fn a_thousand_of_one_keep_another_waiting_for_one() {
         let mut queue = FairQueue::default();
         for _ in 0..1_000 {
-            queue.push(&flow(1, "a", Urgency::Bulk), "a");
+            queue.push(flow(1, "a", Urgency::Bulk), "a");
         }
-        queue.push(&flow(2, "b", Urgency::Bulk), "b");
+        queue.push(flow(2, "b", Urgency::Bulk), "b");
         assert_eq!(drain(&mut queue)[1], "b");
     }
 }

@@ -92,7 +92,7 @@ impl Readers {
         if queue.waiting.len() >= self.limit {
             return Err(StoreError::Unavailable("too many reads are waiting".into()));
         }
-        queue.waiting.push(&Flow::current(), job);
+        queue.waiting.push(Flow::current(), job);
         drop(queue);
         // One is enough: any thread may take any read, and a bulk read above the limit waits for a thread that ends one, which looks again.
         self.shared.changed.notify_one();
