@@ -128,8 +128,11 @@ export function createList(core: Core, parts: ListParts): List {
   function put(next: Conversation, isNewest = false): void {
     const last = known.get(next.id)
     if (same(last, next) === last) return
+    // What is told of a conversation can overtake what is newer in another, as the acknowledgement of an own message does.
+    const isUnsure = isNewest && isFurtherDown(next)
     known.set(next.id, next)
     if (isNewest) order.toFront(next.id, since())
+    if (isUnsure) refreshSoon()
     touch()
     parts.changed(next.id)
   }
@@ -174,10 +177,7 @@ export function createList(core: Core, parts: ListParts): List {
     const counted = own ? 0 : parts.count(last.id, readSeq)
     if (jumped && counted === null) refreshSoon()
     const count = counted ?? (entry.seq > readSeq ? last.unread + 1 : last.unread)
-    const next = { ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }
-    // The acknowledgement of an own message can overtake what others wrote before it.
-    if (isFurtherDown(next)) refreshSoon()
-    put(next, true)
+    put({ ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }, true)
   }
 
   function recount(id: string): void {

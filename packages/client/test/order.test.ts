@@ -186,6 +186,23 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(tab)).toEqual([..."baedc"])
   })
 
+  test("F14 what is told newest first stays so: conversations that changed, and those beside the one that is opened", async () => {
+    const { clock, server, tab, client } = await ready()
+    server.store("a", "of-a", "older")
+    await clock.advance(5)
+    server.store("b", "of-b", "newer")
+    for (const id of ["b", "a"])
+      server.toRoom(id, "conversation_updated", server.view(server.rooms.get(id) as never, "me"))
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual([..."baedc"])
+    server.store("c", "of-c", "older")
+    await clock.advance(5)
+    server.store("d", "of-d", "newer")
+    client.conversation("e").open()
+    await clock.advance(1_000)
+    expect(ids(tab)).toEqual([..."dcbae"])
+  })
+
   test("F14 what was told of before the first page is above it, and by its time among what came since", () => {
     const times: Record<string, string> = { all: "2", pair: "3", other: "1", third: "4" }
     const order = createOrder((id) => times[id] as string)
