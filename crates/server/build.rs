@@ -1,7 +1,12 @@
-//! Puts the chat page and the API's page into the binary, compressed here and now: no request makes the server compress anything.
-//! What was compressed before is found in cargo's output directory under the hash of its content.
+//! Puts the chat page and the API's page into the binary, compressed here and now: no request makes
+//! the server compress anything. What was compressed before is found in cargo's output directory
+//! under the hash of its content.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a build that cannot read its own files stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a build that cannot read its own files stops"
+)]
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -43,10 +48,14 @@ fn main() {
 
 /// The chat page, nothing where it was not built.
 fn page() -> Vec<(String, Vec<u8>)> {
-    let app = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../../apps/chat");
+    let app = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
+        .join("../../apps/chat");
     let built = app.join("dist");
     // A path that is not there would make every build run this anew.
-    println!("cargo:rerun-if-changed={}", if built.is_dir() { &built } else { &app }.display());
+    println!(
+        "cargo:rerun-if-changed={}",
+        if built.is_dir() { &built } else { &app }.display()
+    );
     let mut files = Vec::new();
     if built.is_dir() {
         read_all(&built, &built, &mut files);
@@ -60,19 +69,40 @@ fn read_all(root: &Path, directory: &Path, files: &mut Vec<(String, Vec<u8>)>) {
         if path.is_dir() {
             read_all(root, &path, files);
         } else {
-            let name = path.strip_prefix(root).unwrap().to_str().expect("a name in UTF-8").replace('\\', "/");
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .expect("a name in UTF-8")
+                .replace('\\', "/");
             files.push((name, fs::read(&path).unwrap()));
         }
     }
 }
 
 fn docs() -> Vec<(String, Vec<u8>)> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED)).unwrap();
-    let root = archive.file_names().next().unwrap().unwrap().split('/').next().unwrap().to_owned();
-    let mut files = vec![("swagger-initializer.js".to_owned(), INITIALIZER.as_bytes().to_vec())];
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED)).unwrap();
+    let root = archive
+        .file_names()
+        .next()
+        .unwrap()
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut files = vec![(
+        "swagger-initializer.js".to_owned(),
+        INITIALIZER.as_bytes().to_vec(),
+    )];
     for name in DOCS {
         let mut bytes = Vec::new();
-        archive.by_name(&format!("{root}/dist/{name}")).unwrap().read_to_end(&mut bytes).unwrap();
+        archive
+            .by_name(&format!("{root}/dist/{name}"))
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
         files.push((name.to_owned(), bytes));
     }
     files
@@ -82,19 +112,31 @@ fn docs() -> Vec<(String, Vec<u8>)> {
 fn table(code: &mut String, name: &str, mut files: Vec<(String, Vec<u8>)>, out: &Path) {
     files.sort();
     let entry = |(path, bytes): &(String, Vec<u8>)| {
-        let hash: String = Sha256::digest(bytes).iter().take(16).fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        });
+        let hash: String =
+            Sha256::digest(bytes)
+                .iter()
+                .take(16)
+                .fold(String::new(), |mut text, byte| {
+                    write!(text, "{byte:02x}").unwrap();
+                    text
+                });
         let kind = kind(path);
         let is_text = !matches!(kind, "font/woff2" | "image/png");
         let plain = kept(&out.join(&hash), || bytes.clone());
         // Where it saves nothing it is not offered.
-        let smaller = |file: PathBuf| (fs::metadata(&file).unwrap().len() < bytes.len() as u64 * 9 / 10).then_some(file);
-        let gzip = is_text.then(|| kept(&out.join(format!("{hash}.gz")), || gzip(bytes))).and_then(smaller);
-        let brotli = is_text.then(|| kept(&out.join(format!("{hash}.br")), || brotli(bytes))).and_then(smaller);
+        let smaller = |file: PathBuf| {
+            (fs::metadata(&file).unwrap().len() < bytes.len() as u64 * 9 / 10).then_some(file)
+        };
+        let gzip = is_text
+            .then(|| kept(&out.join(format!("{hash}.gz")), || gzip(bytes)))
+            .and_then(smaller);
+        let brotli = is_text
+            .then(|| kept(&out.join(format!("{hash}.br")), || brotli(bytes)))
+            .and_then(smaller);
         let include = |file: PathBuf| format!("include_bytes!({:?})", file.to_str().unwrap());
-        let optional = |file: Option<PathBuf>| file.map_or("None".to_owned(), |file| format!("Some({})", include(file)));
+        let optional = |file: Option<PathBuf>| {
+            file.map_or("None".to_owned(), |file| format!("Some({})", include(file)))
+        };
         format!(
             "Asset {{ path: {path:?}, kind: {kind:?}, hash: {hash:?}, plain: {}, gzip: {}, brotli: {} }},\n",
             include(plain),
@@ -125,7 +167,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn brotli(bytes: &[u8]) -> Vec<u8> {
     let mut compressed = Vec::new();
-    let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, size_hint: bytes.len(), ..Default::default() };
+    let parameters = brotli::enc::BrotliEncoderParams {
+        quality: 11,
+        lgwin: 22,
+        size_hint: bytes.len(),
+        ..Default::default()
+    };
     brotli::BrotliCompress(&mut &*bytes, &mut compressed, &parameters).unwrap();
     compressed
 }

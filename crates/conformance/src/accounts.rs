@@ -6,7 +6,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Account, Accounts, Directory, NewSession, ProfileSource};
 use std::net::IpAddr;
 
-/// Joins the suite: `accounts_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
+/// Joins the suite: `accounts_suite!(factory)`, the factory an `async fn` that makes an empty
+/// [`crate::Subject`].
 #[macro_export]
 macro_rules! accounts_suite {
     ($factory:path) => {
@@ -32,11 +33,22 @@ macro_rules! accounts_suite {
 }
 
 fn account(id: &str) -> Account {
-    Account { user: user(id), password_hash: format!("$argon2id$of-{id}") }
+    Account {
+        user: user(id),
+        password_hash: format!("$argon2id$of-{id}"),
+    }
 }
 
 fn session(digest: &str, id: &str, at: Timestamp, expires: Timestamp) -> NewSession {
-    NewSession { digest: digest.to_owned(), user: user(id), at, expires, network: None, most: 0, password_hash: None }
+    NewSession {
+        digest: digest.to_owned(),
+        user: user(id),
+        at,
+        expires,
+        network: None,
+        most: 0,
+        password_hash: None,
+    }
 }
 
 fn network(text: &str) -> IpAddr {
@@ -47,19 +59,51 @@ fn network(text: &str) -> IpAddr {
 pub async fn an_account_comes_with_a_profile<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     assert!(store.find("ada").await.expect("an answer").is_none());
-    assert!(store.create("Ada", account("1"), named("1", "Ada L."), at(0)).await.expect("an answer"));
-    let found = store.find("aDA").await.expect("an answer").expect("an account");
-    assert_eq!((found.user, found.password_hash.as_str()), (user("1"), "$argon2id$of-1"));
-    assert_eq!(store.person(&user("1")).await.expect("an answer").expect("a person").profile, named("1", "Ada L."));
+    assert!(
+        store
+            .create("Ada", account("1"), named("1", "Ada L."), at(0))
+            .await
+            .expect("an answer")
+    );
+    let found = store
+        .find("aDA")
+        .await
+        .expect("an answer")
+        .expect("an account");
+    assert_eq!(
+        (found.user, found.password_hash.as_str()),
+        (user("1"), "$argon2id$of-1")
+    );
+    assert_eq!(
+        store
+            .person(&user("1"))
+            .await
+            .expect("an answer")
+            .expect("a person")
+            .profile,
+        named("1", "Ada L.")
+    );
 }
 
 /// Whatever they call themselves, and once only; a person without an account is found as before.
 pub async fn a_person_is_found_by_their_user_name<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    for (id, username, name) in [("1", "Zoë_Z", "Countess"), ("2", "ada", "Ada"), ("3", "lin", "The other ada")] {
-        assert!(store.create(username, account(id), named(id, name), at(0)).await.expect("an answer"));
+    for (id, username, name) in [
+        ("1", "Zoë_Z", "Countess"),
+        ("2", "ada", "Ada"),
+        ("3", "lin", "The other ada"),
+    ] {
+        assert!(
+            store
+                .create(username, account(id), named(id, name), at(0))
+                .await
+                .expect("an answer")
+        );
     }
-    store.remember(named("4", "zoë"), ProfileSource::Claims, at(0)).await.expect("a person");
+    store
+        .remember(named("4", "zoë"), ProfileSource::Claims, at(0))
+        .await
+        .expect("a person");
     let expected: [(&str, &[&str]); 10] = [
         ("zoë_z", &["1"]),
         ("ZOË", &["1", "4"]),
@@ -74,114 +118,290 @@ pub async fn a_person_is_found_by_their_user_name<S: Accounts + Directory>(subje
     ];
     for (query, ids) in expected {
         let found = store.search(query, None, 10).await.expect("a page");
-        assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
+        assert_eq!(
+            found
+                .items
+                .iter()
+                .map(|found| found.id.as_str())
+                .collect::<Vec<_>>(),
+            ids,
+            "{query}"
+        );
     }
     let first = store.search("zoë", None, 1).await.expect("a page");
-    let rest = store.search("zoë", first.next.as_deref(), 1).await.expect("a page");
-    assert_eq!((first.items, rest.items, rest.next), (vec![named("1", "Countess")], vec![named("4", "zoë")], None));
+    let rest = store
+        .search("zoë", first.next.as_deref(), 1)
+        .await
+        .expect("a page");
+    assert_eq!(
+        (first.items, rest.items, rest.next),
+        (vec![named("1", "Countess")], vec![named("4", "zoë")], None)
+    );
 }
 
 /// And whoever comes second changes nothing.
 pub async fn a_name_is_taken_in_every_spelling<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    assert!(store.create("Zoë", account("1"), named("1", "Zoë"), at(0)).await.expect("an answer"));
+    assert!(
+        store
+            .create("Zoë", account("1"), named("1", "Zoë"), at(0))
+            .await
+            .expect("an answer")
+    );
     for name in ["Zoë", "zoë", "ZOË", "ZOE\u{308}", "Ｚｏë"] {
-        assert!(!store.create(name, account("2"), named("2", "Other"), at(1)).await.expect("an answer"), "{name}");
+        assert!(
+            !store
+                .create(name, account("2"), named("2", "Other"), at(1))
+                .await
+                .expect("an answer"),
+            "{name}"
+        );
     }
     for name in ["zOË", "zoe\u{308}"] {
-        assert_eq!(store.find(name).await.expect("an answer").expect("an account").user, user("1"), "{name}");
+        assert_eq!(
+            store
+                .find(name)
+                .await
+                .expect("an answer")
+                .expect("an account")
+                .user,
+            user("1"),
+            "{name}"
+        );
     }
-    assert!(store.person(&user("2")).await.expect("an answer").is_none(), "no profile stays behind");
-    assert!(store.create("Zoe", account("2"), named("2", "Zoe"), at(2)).await.expect("an answer"), "an accent is no case");
+    assert!(
+        store.person(&user("2")).await.expect("an answer").is_none(),
+        "no profile stays behind"
+    );
+    assert!(
+        store
+            .create("Zoe", account("2"), named("2", "Zoe"), at(2))
+            .await
+            .expect("an answer"),
+        "an accent is no case"
+    );
 }
 
 /// One wins.
-pub async fn a_name_asked_for_by_many_at_once_goes_to_one<S: Accounts + Directory>(subject: Subject<S>) {
+pub async fn a_name_asked_for_by_many_at_once_goes_to_one<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
     let asks = (0..20).map(|number| {
         let store = subject.store.clone();
         tokio::spawn(async move {
             let id = number.to_string();
-            store.create("ada", account(&id), named(&id, "Ada"), at(0)).await
+            store
+                .create("ada", account(&id), named(&id, "Ada"), at(0))
+                .await
         })
     });
-    let made: Vec<bool> = join_all(asks).await.into_iter().map(|made| made.expect("a task").expect("an answer")).collect();
+    let made: Vec<bool> = join_all(asks)
+        .await
+        .into_iter()
+        .map(|made| made.expect("a task").expect("an answer"))
+        .collect();
     assert_eq!(made.iter().filter(|made| **made).count(), 1);
-    assert_eq!(subject.store.search("", None, 100).await.expect("a page").items.len(), 1);
+    assert_eq!(
+        subject
+            .store
+            .search("", None, 100)
+            .await
+            .expect("a page")
+            .items
+            .len(),
+        1
+    );
 }
 
 /// And not a millisecond longer.
 pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
-    store.open_session(session("digest", "1", at(0), at(100))).await.expect("a session");
-    assert_eq!(store.session("digest", at(0)).await.expect("an answer"), Some((user("1"), at(100))));
-    assert_eq!(store.session("digest", at(99)).await.expect("an answer"), Some((user("1"), at(100))));
-    assert_eq!(store.session("digest", at(100)).await.expect("an answer"), None);
-    assert_eq!(store.session("other", at(0)).await.expect("an answer"), None);
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
+    store
+        .open_session(session("digest", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.session("digest", at(0)).await.expect("an answer"),
+        Some((user("1"), at(100)))
+    );
+    assert_eq!(
+        store.session("digest", at(99)).await.expect("an answer"),
+        Some((user("1"), at(100)))
+    );
+    assert_eq!(
+        store.session("digest", at(100)).await.expect("an answer"),
+        None
+    );
+    assert_eq!(
+        store.session("other", at(0)).await.expect("an answer"),
+        None
+    );
 }
 
 /// One sign-in under it ends nobody's session for good.
-pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Directory>(subject: Subject<S>) {
+pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
     const DAY: i64 = 86_400_000;
     let store = &subject.store;
     for id in ["1", "2"] {
-        store.create(id, account(id), named(id, id), at(0)).await.expect("an account");
+        store
+            .create(id, account(id), named(id, id), at(0))
+            .await
+            .expect("an account");
     }
-    store.open_session(session("true", "1", at(0), at(30 * DAY))).await.expect("a session");
-    store.open_session(session("ahead", "2", at(31 * DAY), at(61 * DAY))).await.expect("a session");
-    assert_eq!(store.session("true", at(31 * DAY)).await.expect("an answer"), None);
+    store
+        .open_session(session("true", "1", at(0), at(30 * DAY)))
+        .await
+        .expect("a session");
+    store
+        .open_session(session("ahead", "2", at(31 * DAY), at(61 * DAY)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store
+            .session("true", at(31 * DAY))
+            .await
+            .expect("an answer"),
+        None
+    );
     // The clock is set right again.
-    store.open_session(session("later", "2", at(DAY), at(31 * DAY))).await.expect("a session");
-    assert_eq!(store.session("true", at(DAY)).await.expect("an answer"), Some((user("1"), at(30 * DAY))));
+    store
+        .open_session(session("later", "2", at(DAY), at(31 * DAY)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.session("true", at(DAY)).await.expect("an answer"),
+        Some((user("1"), at(30 * DAY)))
+    );
 }
 
 /// Signing out tells whose it was, once.
 pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
-    store.open_session(session("one", "1", at(0), at(100))).await.expect("a session");
-    store.open_session(session("two", "1", at(0), at(100))).await.expect("a session");
-    assert_eq!(store.end_session("one").await.expect("an answer"), Some(user("1")));
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
+    store
+        .open_session(session("one", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    store
+        .open_session(session("two", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.end_session("one").await.expect("an answer"),
+        Some(user("1"))
+    );
     assert_eq!(store.end_session("one").await.expect("an answer"), None);
     assert_eq!(store.session("one", at(1)).await.expect("an answer"), None);
-    assert!(store.session("two", at(1)).await.expect("an answer").is_some(), "the other device stays");
+    assert!(
+        store
+            .session("two", at(1))
+            .await
+            .expect("an answer")
+            .is_some(),
+        "the other device stays"
+    );
 }
 
 /// Sweeping takes those that ended, and no others.
 pub async fn sessions_that_are_over_do_not_come_back<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    store.create("ada", account("1"), named("1", "Ada"), at(0)).await.expect("an account");
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
     for number in 0..50 {
-        store.open_session(session(&format!("old-{number}"), "1", at(0), at(10))).await.expect("a session");
+        store
+            .open_session(session(&format!("old-{number}"), "1", at(0), at(10)))
+            .await
+            .expect("a session");
     }
-    store.open_session(session("long", "1", at(0), at(1_000))).await.expect("a session");
+    store
+        .open_session(session("long", "1", at(0), at(1_000)))
+        .await
+        .expect("a session");
     for number in 0..10 {
-        store.open_session(session(&format!("new-{number}"), "1", at(20), at(1_000))).await.expect("a session");
+        store
+            .open_session(session(&format!("new-{number}"), "1", at(20), at(1_000)))
+            .await
+            .expect("a session");
     }
-    assert!(store.session("long", at(20)).await.expect("an answer").is_some());
+    assert!(
+        store
+            .session("long", at(20))
+            .await
+            .expect("an answer")
+            .is_some()
+    );
     for number in 0..50 {
-        assert_eq!(store.session(&format!("old-{number}"), at(20)).await.expect("an answer"), None);
+        assert_eq!(
+            store
+                .session(&format!("old-{number}"), at(20))
+                .await
+                .expect("an answer"),
+            None
+        );
     }
 }
 
 /// And no other account's. The newest stays even where the clock went back.
-pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<S: Accounts + Directory>(subject: Subject<S>) {
+pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<
+    S: Accounts + Directory,
+>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     for (id, name) in [("1", "ada"), ("2", "lin")] {
-        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+        store
+            .create(name, account(id), named(id, name), at(0))
+            .await
+            .expect("an account");
     }
-    store.open_session(session("other", "2", at(0), at(1_000))).await.expect("a session");
+    store
+        .open_session(session("other", "2", at(0), at(1_000)))
+        .await
+        .expect("a session");
     let open = async |digest: &str, began: i64| {
-        let new = NewSession { most: 3, ..session(digest, "1", at(began), at(1_000)) };
-        store.open_session(new).await.expect("a session").expect("opened")
+        let new = NewSession {
+            most: 3,
+            ..session(digest, "1", at(began), at(1_000))
+        };
+        store
+            .open_session(new)
+            .await
+            .expect("a session")
+            .expect("opened")
     };
     for (digest, began) in [("a", 10), ("b", 20), ("c", 30)] {
         assert!(open(digest, began).await.is_empty());
     }
     assert_eq!(open("d", 40).await, ["a"]);
     assert_eq!(open("e", 5).await, ["b"]);
-    for (digest, is_there) in [("a", false), ("b", false), ("c", true), ("d", true), ("e", true), ("other", true)] {
-        assert_eq!(store.session(digest, at(50)).await.expect("an answer").is_some(), is_there, "{digest}");
+    for (digest, is_there) in [
+        ("a", false),
+        ("b", false),
+        ("c", true),
+        ("d", true),
+        ("e", true),
+        ("other", true),
+    ] {
+        assert_eq!(
+            store
+                .session(digest, at(50))
+                .await
+                .expect("an answer")
+                .is_some(),
+            is_there,
+            "{digest}"
+        );
     }
 }
 
@@ -189,76 +409,223 @@ pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<S: 
 pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for (id, name) in [("1", "ada"), ("2", "lin")] {
-        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+        store
+            .create(name, account(id), named(id, name), at(0))
+            .await
+            .expect("an account");
     }
     for (digest, id) in [("a", "1"), ("b", "1"), ("c", "2")] {
-        store.open_session(session(digest, id, at(0), at(1_000))).await.expect("a session");
+        store
+            .open_session(session(digest, id, at(0), at(1_000)))
+            .await
+            .expect("a session");
     }
     let sorted = |mut digests: Vec<String>| {
         digests.sort();
         digests
     };
-    assert_eq!(sorted(store.sessions_of(&user("1")).await.expect("an answer")), ["a", "b"]);
-    assert_eq!(sorted(store.end_sessions(&user("1")).await.expect("an answer")), ["a", "b"]);
-    assert!(store.end_sessions(&user("1")).await.expect("an answer").is_empty());
-    assert!(store.end_sessions(&user("nobody")).await.expect("an answer").is_empty());
-    assert!(store.sessions_of(&user("1")).await.expect("an answer").is_empty());
-    assert!(store.session("c", at(1)).await.expect("an answer").is_some());
+    assert_eq!(
+        sorted(store.sessions_of(&user("1")).await.expect("an answer")),
+        ["a", "b"]
+    );
+    assert_eq!(
+        sorted(store.end_sessions(&user("1")).await.expect("an answer")),
+        ["a", "b"]
+    );
+    assert!(
+        store
+            .end_sessions(&user("1"))
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .end_sessions(&user("nobody"))
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .sessions_of(&user("1"))
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .session("c", at(1))
+            .await
+            .expect("an answer")
+            .is_some()
+    );
 }
 
 /// The one that asked for it stays.
 pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    store.create("Ada", account("1"), named("1", "Ada L."), at(0)).await.expect("an account");
+    store
+        .create("Ada", account("1"), named("1", "Ada L."), at(0))
+        .await
+        .expect("an account");
     for digest in ["a", "b", "c"] {
         let network = Some(network("192.0.2.0"));
-        let new = NewSession { network, ..session(digest, "1", at(0), at(1_000)) };
+        let new = NewSession {
+            network,
+            ..session(digest, "1", at(0), at(1_000))
+        };
         store.open_session(new).await.expect("a session");
     }
-    let (username, held) = store.account_of(&user("1")).await.expect("an answer").expect("an account");
-    assert_eq!((username.as_str(), held.password_hash.as_str()), ("Ada", "$argon2id$of-1"));
-    let mut ended = store.set_password(&user("1"), &held.password_hash, "$new", Some("b")).await.expect("written").expect("changed");
+    let (username, held) = store
+        .account_of(&user("1"))
+        .await
+        .expect("an answer")
+        .expect("an account");
+    assert_eq!(
+        (username.as_str(), held.password_hash.as_str()),
+        ("Ada", "$argon2id$of-1")
+    );
+    let mut ended = store
+        .set_password(&user("1"), &held.password_hash, "$new", Some("b"))
+        .await
+        .expect("written")
+        .expect("changed");
     ended.sort();
     assert_eq!(ended, ["a", "c"]);
-    assert_eq!(store.find("ada").await.expect("an answer").expect("an account").password_hash, "$new");
-    assert!(store.session("b", at(1)).await.expect("an answer").is_some());
-    assert!(!store.knows_network("ada", network("192.0.2.0"), at(0)).await.expect("an answer"), "who had the old one is a stranger");
+    assert_eq!(
+        store
+            .find("ada")
+            .await
+            .expect("an answer")
+            .expect("an account")
+            .password_hash,
+        "$new"
+    );
+    assert!(
+        store
+            .session("b", at(1))
+            .await
+            .expect("an answer")
+            .is_some()
+    );
+    assert!(
+        !store
+            .knows_network("ada", network("192.0.2.0"), at(0))
+            .await
+            .expect("an answer"),
+        "who had the old one is a stranger"
+    );
     // Whoever knew the old one, and was slower.
-    assert!(store.set_password(&user("1"), &held.password_hash, "$mine", None).await.expect("an answer").is_none());
-    let late = NewSession { password_hash: Some(held.password_hash), ..session("late", "1", at(0), at(1_000)) };
-    assert!(store.open_session(late.clone()).await.expect("an answer").is_none());
-    assert!(store.session("late", at(1)).await.expect("an answer").is_none());
-    let late = NewSession { password_hash: Some("$new".to_owned()), ..late };
-    assert_eq!(store.open_session(late).await.expect("an answer"), Some(vec![]));
-    assert_eq!(store.end_session("late").await.expect("an answer"), Some(user("1")));
-    assert_eq!(store.set_password(&user("1"), "$new", "$newer", None).await.expect("written").expect("changed"), ["b"]);
-    assert!(store.account_of(&user("nobody")).await.expect("an answer").is_none());
-    assert!(store.set_password(&user("nobody"), "$x", "$y", None).await.is_err());
+    assert!(
+        store
+            .set_password(&user("1"), &held.password_hash, "$mine", None)
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    let late = NewSession {
+        password_hash: Some(held.password_hash),
+        ..session("late", "1", at(0), at(1_000))
+    };
+    assert!(
+        store
+            .open_session(late.clone())
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    assert!(
+        store
+            .session("late", at(1))
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    let late = NewSession {
+        password_hash: Some("$new".to_owned()),
+        ..late
+    };
+    assert_eq!(
+        store.open_session(late).await.expect("an answer"),
+        Some(vec![])
+    );
+    assert_eq!(
+        store.end_session("late").await.expect("an answer"),
+        Some(user("1"))
+    );
+    assert_eq!(
+        store
+            .set_password(&user("1"), "$new", "$newer", None)
+            .await
+            .expect("written")
+            .expect("changed"),
+        ["b"]
+    );
+    assert!(
+        store
+            .account_of(&user("nobody"))
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    assert!(
+        store
+            .set_password(&user("nobody"), "$x", "$y", None)
+            .await
+            .is_err()
+    );
 }
 
 /// By every spelling of the name, so many of them, and not longer than that.
-pub async fn h7_the_networks_that_signed_in_are_known_for_a_while<S: Accounts + Directory>(subject: Subject<S>) {
+pub async fn h7_the_networks_that_signed_in_are_known_for_a_while<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
     const DAY: i64 = 24 * 3_600 * 1_000;
     let store = &subject.store;
     for (id, name) in [("1", "Ada"), ("2", "lin")] {
-        store.create(name, account(id), named(id, name), at(0)).await.expect("an account");
+        store
+            .create(name, account(id), named(id, name), at(0))
+            .await
+            .expect("an account");
     }
     let open = async |digest: &str, from: &str, began: i64| {
-        let new = NewSession { network: Some(network(from)), ..session(digest, "1", at(began), at(began + 1)) };
+        let new = NewSession {
+            network: Some(network(from)),
+            ..session(digest, "1", at(began), at(began + 1))
+        };
         store.open_session(new).await.expect("a session");
     };
-    let knows = async |name: &str, from: &str, since: i64| store.knows_network(name, network(from), at(since)).await.expect("an answer");
+    let knows = async |name: &str, from: &str, since: i64| {
+        store
+            .knows_network(name, network(from), at(since))
+            .await
+            .expect("an answer")
+    };
     open("a", "192.0.2.0", DAY).await;
     open("b", "2001:db8::", DAY).await;
     assert!(knows("aDA", "192.0.2.0", DAY).await && knows("ada", "2001:db8::", 0).await);
-    assert!(!knows("ada", "192.0.3.0", 0).await && !knows("lin", "192.0.2.0", 0).await && !knows("nobody", "192.0.2.0", 0).await);
+    assert!(
+        !knows("ada", "192.0.3.0", 0).await
+            && !knows("lin", "192.0.2.0", 0).await
+            && !knows("nobody", "192.0.2.0", 0).await
+    );
     assert!(!knows("ada", "192.0.2.0", DAY + 1).await, "too long ago");
     open("c", "192.0.2.0", 2 * DAY).await;
-    assert!(knows("ada", "192.0.2.0", 2 * DAY).await, "it signed in anew");
+    assert!(
+        knows("ada", "192.0.2.0", 2 * DAY).await,
+        "it signed in anew"
+    );
     for n in 0..15 {
         open(&format!("n{n}"), &format!("10.0.{n}.0"), 3 * DAY + n).await;
     }
-    assert!(knows("ada", "192.0.2.0", 0).await && !knows("ada", "2001:db8::", 0).await, "sixteen are kept, the latest");
+    assert!(
+        knows("ada", "192.0.2.0", 0).await && !knows("ada", "2001:db8::", 0).await,
+        "sixteen are kept, the latest"
+    );
     open("d", "198.51.100.0", 33 * DAY + 7).await;
-    assert!(!knows("ada", "10.0.6.0", 0).await && knows("ada", "10.0.7.0", 0).await, "what is too old is taken away");
+    assert!(
+        !knows("ada", "10.0.6.0", 0).await && knows("ada", "10.0.7.0", 0).await,
+        "what is too old is taken away"
+    );
 }

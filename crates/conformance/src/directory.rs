@@ -6,7 +6,8 @@ use lamplight_domain::identity::Profile;
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_usecases::ports::{Directory, ProfileSource};
 
-/// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
+/// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty
+/// [`crate::Subject`].
 #[macro_export]
 macro_rules! directory_suite {
     ($factory:path) => {
@@ -33,12 +34,27 @@ macro_rules! directory_suite {
 pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     assert!(store.person(&user("a")).await.expect("an answer").is_none());
-    let (person, _) = store.remember(Profile::bare(user("a")), ProfileSource::Nobody, at(0)).await.expect("a person");
-    assert_eq!((person.profile, person.chosen, person.last_seen), (named("a", "a"), Chosen::default(), None));
-    let (_, changed) = store.remember(Profile::bare(user("a")), ProfileSource::Nobody, at(1)).await.expect("a person");
+    let (person, _) = store
+        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(0))
+        .await
+        .expect("a person");
+    assert_eq!(
+        (person.profile, person.chosen, person.last_seen),
+        (named("a", "a"), Chosen::default(), None)
+    );
+    let (_, changed) = store
+        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
+        .await
+        .expect("a person");
     assert!(!changed);
-    store.remember(named("a", "Ada"), ProfileSource::Claims, at(2)).await.expect("a person");
-    let (person, changed) = store.remember(Profile::bare(user("a")), ProfileSource::Nobody, at(3)).await.expect("a person");
+    store
+        .remember(named("a", "Ada"), ProfileSource::Claims, at(2))
+        .await
+        .expect("a person");
+    let (person, changed) = store
+        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(3))
+        .await
+        .expect("a person");
     assert_eq!((person.profile, changed), (named("a", "Ada"), false));
 }
 
@@ -50,19 +66,44 @@ pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
         ("Ada L.", ProfileSource::Claims, "Ada L.", true),
         ("Augusta Ada", ProfileSource::Host, "Augusta Ada", true),
         ("Ada", ProfileSource::Claims, "Augusta Ada", false),
-        ("Countess of Lovelace", ProfileSource::Host, "Countess of Lovelace", true),
+        (
+            "Countess of Lovelace",
+            ProfileSource::Host,
+            "Countess of Lovelace",
+            true,
+        ),
     ];
     for (name, source, expected, changed) in steps {
-        let (person, has_changed) = store.remember(named("a", name), source, at(0)).await.expect("a person");
-        assert_eq!((&*person.profile.name, has_changed), (expected, changed), "{name} by {source:?}");
-        let person = store.person(&user("a")).await.expect("an answer").expect("a person");
+        let (person, has_changed) = store
+            .remember(named("a", name), source, at(0))
+            .await
+            .expect("a person");
+        assert_eq!(
+            (&*person.profile.name, has_changed),
+            (expected, changed),
+            "{name} by {source:?}"
+        );
+        let person = store
+            .person(&user("a"))
+            .await
+            .expect("an answer")
+            .expect("a person");
         assert_eq!(&*person.profile.name, expected);
     }
     // The host's word stands even where it says what was known before.
-    store.remember(named("b", "Berta"), ProfileSource::Claims, at(0)).await.expect("a person");
-    let (_, changed) = store.remember(named("b", "Berta"), ProfileSource::Host, at(0)).await.expect("a person");
+    store
+        .remember(named("b", "Berta"), ProfileSource::Claims, at(0))
+        .await
+        .expect("a person");
+    let (_, changed) = store
+        .remember(named("b", "Berta"), ProfileSource::Host, at(0))
+        .await
+        .expect("a person");
     assert!(!changed);
-    let (person, changed) = store.remember(named("b", "B."), ProfileSource::Claims, at(0)).await.expect("a person");
+    let (person, changed) = store
+        .remember(named("b", "B."), ProfileSource::Claims, at(0))
+        .await
+        .expect("a person");
     assert_eq!((&*person.profile.name, changed), ("Berta", false));
 }
 
@@ -70,10 +111,23 @@ pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
 pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let mut profile = named("a", "Ada");
-    for (avatar, changed) in [(None, true), (None, false), (Some("/a.png"), true), (Some("/a.png"), false), (None, true)] {
+    for (avatar, changed) in [
+        (None, true),
+        (None, false),
+        (Some("/a.png"), true),
+        (Some("/a.png"), false),
+        (None, true),
+    ] {
         profile.avatar_url = avatar.map(Into::into);
-        let (person, has_changed) = store.remember(profile.clone(), ProfileSource::Claims, at(0)).await.expect("a person");
-        assert_eq!((person.profile, has_changed), (profile.clone(), changed), "{avatar:?}");
+        let (person, has_changed) = store
+            .remember(profile.clone(), ProfileSource::Claims, at(0))
+            .await
+            .expect("a person");
+        assert_eq!(
+            (person.profile, has_changed),
+            (profile.clone(), changed),
+            "{avatar:?}"
+        );
     }
 }
 
@@ -81,52 +135,144 @@ pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subj
 pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: Subject<S>) {
     let meetings = (0..20).map(|_| {
         let store = subject.store.clone();
-        tokio::spawn(async move { store.remember(named("a", "Ada"), ProfileSource::Claims, at(0)).await })
+        tokio::spawn(async move {
+            store
+                .remember(named("a", "Ada"), ProfileSource::Claims, at(0))
+                .await
+        })
     });
-    let changes = join_all(meetings).await.into_iter().filter(|met| met.as_ref().expect("a task").as_ref().expect("a person").1).count();
+    let changes = join_all(meetings)
+        .await
+        .into_iter()
+        .filter(|met| met.as_ref().expect("a task").as_ref().expect("a person").1)
+        .count();
     assert_eq!(changes, 1);
-    assert_eq!(subject.store.search("", None, 10).await.expect("a page").items, [named("a", "Ada")]);
+    assert_eq!(
+        subject
+            .store
+            .search("", None, 10)
+            .await
+            .expect("a page")
+            .items,
+        [named("a", "Ada")]
+    );
 }
 
 /// Manual statuses outlive sessions and profiles.
 pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    store.remember(named("a", "Ada"), ProfileSource::Claims, at(0)).await.expect("a person");
-    for status in [Manual::Away, Manual::Busy, Manual::Invisible, Manual::Online] {
-        let chosen = Chosen { status, text: Some("in a train".into()), until: Some(at(5)) };
-        store.set_status(&user("a"), chosen.clone(), at(0)).await.expect("kept");
-        assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").chosen, chosen);
-        let (person, _) = store.remember(named("a", "Ada L."), ProfileSource::Claims, at(0)).await.expect("a person");
+    store
+        .remember(named("a", "Ada"), ProfileSource::Claims, at(0))
+        .await
+        .expect("a person");
+    for status in [
+        Manual::Away,
+        Manual::Busy,
+        Manual::Invisible,
+        Manual::Online,
+    ] {
+        let chosen = Chosen {
+            status,
+            text: Some("in a train".into()),
+            until: Some(at(5)),
+        };
+        store
+            .set_status(&user("a"), chosen.clone(), at(0))
+            .await
+            .expect("kept");
+        assert_eq!(
+            store
+                .person(&user("a"))
+                .await
+                .expect("an answer")
+                .expect("a person")
+                .chosen,
+            chosen
+        );
+        let (person, _) = store
+            .remember(named("a", "Ada L."), ProfileSource::Claims, at(0))
+            .await
+            .expect("a person");
         assert_eq!(person.chosen, chosen);
     }
-    store.set_status(&user("a"), Chosen::default(), at(0)).await.expect("kept");
-    assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").chosen, Chosen::default());
+    store
+        .set_status(&user("a"), Chosen::default(), at(0))
+        .await
+        .expect("kept");
+    assert_eq!(
+        store
+            .person(&user("a"))
+            .await
+            .expect("an answer")
+            .expect("a person")
+            .chosen,
+        Chosen::default()
+    );
 }
 
 /// Whatever order the notes come in.
 pub async fn p13_last_seen_never_goes_back<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
-        store.remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0)).await.expect("a person");
+        store
+            .remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
+            .await
+            .expect("a person");
     }
-    store.seen(vec![(user("a"), at(5)), (user("a"), at(3)), (user("stranger"), at(5))]).await.expect("seen");
+    store
+        .seen(vec![
+            (user("a"), at(5)),
+            (user("a"), at(3)),
+            (user("stranger"), at(5)),
+        ])
+        .await
+        .expect("seen");
     store.seen(vec![(user("a"), at(4))]).await.expect("seen");
     store.seen(Vec::new()).await.expect("seen");
     // What a clock showed that was a month ahead is not kept once it is right again.
-    store.seen(vec![(user("b"), at(31 * 86_400_000))]).await.expect("seen");
+    store
+        .seen(vec![(user("b"), at(31 * 86_400_000))])
+        .await
+        .expect("seen");
     store.seen(vec![(user("b"), at(7))]).await.expect("seen");
-    assert_eq!(store.last_seen(&[user("b")]).await.expect("times"), [Some(at(7))]);
-    let seen = store.last_seen(&[user("b"), user("a"), user("stranger"), user("a")]).await.expect("times");
+    assert_eq!(
+        store.last_seen(&[user("b")]).await.expect("times"),
+        [Some(at(7))]
+    );
+    let seen = store
+        .last_seen(&[user("b"), user("a"), user("stranger"), user("a")])
+        .await
+        .expect("times");
     assert_eq!(seen, [Some(at(7)), Some(at(5)), None, Some(at(5))]);
-    assert_eq!(store.person(&user("a")).await.expect("an answer").expect("a person").last_seen, Some(at(5)));
+    assert_eq!(
+        store
+            .person(&user("a"))
+            .await
+            .expect("an answer")
+            .expect("a person")
+            .last_seen,
+        Some(at(5))
+    );
 }
 
 /// In every script, and with no magic characters.
-pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Directory>(subject: Subject<S>) {
+pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
-    let people = [("1", "Zoë Żak"), ("2", "100%"), ("3", "under_score"), ("4", "ОЛЬГА"), ("5", "back\\slash"), ("Id-6", "nameless")];
+    let people = [
+        ("1", "Zoë Żak"),
+        ("2", "100%"),
+        ("3", "under_score"),
+        ("4", "ОЛЬГА"),
+        ("5", "back\\slash"),
+        ("Id-6", "nameless"),
+    ];
     for (id, name) in people {
-        store.remember(named(id, name), ProfileSource::Claims, at(0)).await.expect("a person");
+        store
+            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .await
+            .expect("a person");
     }
     let expected: [(&str, &[&str]); 12] = [
         ("ZOË", &["1"]),
@@ -144,7 +290,15 @@ pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Direc
     ];
     for (query, ids) in expected {
         let found = store.search(query, None, 10).await.expect("a page");
-        assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query}");
+        assert_eq!(
+            found
+                .items
+                .iter()
+                .map(|found| found.id.as_str())
+                .collect::<Vec<_>>(),
+            ids,
+            "{query}"
+        );
         assert_eq!(found.next, None);
     }
 }
@@ -161,7 +315,10 @@ pub async fn f18_a_search_finds_names_however_they_were_typed<S: Directory>(subj
         ("i\u{307}D", "がき"),
     ];
     for (id, name) in people {
-        store.remember(named(id, name), ProfileSource::Claims, at(0)).await.expect("a person");
+        store
+            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .await
+            .expect("a person");
     }
     let expected: [(&str, &[&str]); 11] = [
         ("inci", &["1"]),
@@ -178,23 +335,62 @@ pub async fn f18_a_search_finds_names_however_they_were_typed<S: Directory>(subj
     ];
     for (query, ids) in expected {
         let found = store.search(query, None, 10).await.expect("a page");
-        assert_eq!(found.items.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ids, "{query:?}");
+        assert_eq!(
+            found
+                .items
+                .iter()
+                .map(|found| found.id.as_str())
+                .collect::<Vec<_>>(),
+            ids,
+            "{query:?}"
+        );
     }
-    let everyone = store.search("\u{a0}\u{200b}", None, 10).await.expect("a page");
-    assert_eq!(everyone.items.len(), people.len(), "a query with nothing in it");
-    assert_eq!(&*store.person(&user("3")).await.expect("an answer").expect("a person").profile.name, "Ada\u{a0}Lovelace", "kept as typed");
+    let everyone = store
+        .search("\u{a0}\u{200b}", None, 10)
+        .await
+        .expect("a page");
+    assert_eq!(
+        everyone.items.len(),
+        people.len(),
+        "a query with nothing in it"
+    );
+    assert_eq!(
+        &*store
+            .person(&user("3"))
+            .await
+            .expect("an answer")
+            .expect("a person")
+            .profile
+            .name,
+        "Ada\u{a0}Lovelace",
+        "kept as typed"
+    );
 }
 
 /// Each once, in the order of their names, case left aside.
 pub async fn the_directory_pages_by_name<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
-    for (id, name) in [("5", "bert"), ("4", "Anna"), ("3", "anna"), ("2", "Carl"), ("1", "ANNA"), ("6", "Dora"), ("7", "dörte")] {
-        store.remember(named(id, name), ProfileSource::Claims, at(0)).await.expect("a person");
+    for (id, name) in [
+        ("5", "bert"),
+        ("4", "Anna"),
+        ("3", "anna"),
+        ("2", "Carl"),
+        ("1", "ANNA"),
+        ("6", "Dora"),
+        ("7", "dörte"),
+    ] {
+        store
+            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .await
+            .expect("a person");
     }
     let mut found = Vec::new();
     let mut cursor = None;
     loop {
-        let page = store.search("", cursor.as_deref(), 2).await.expect("a page");
+        let page = store
+            .search("", cursor.as_deref(), 2)
+            .await
+            .expect("a page");
         found.extend(page.items.iter().map(|found| found.id.as_str().to_owned()));
         cursor = page.next;
         if cursor.is_none() {
@@ -203,18 +399,34 @@ pub async fn the_directory_pages_by_name<S: Directory>(subject: Subject<S>) {
     }
     assert_eq!(found, ["1", "3", "4", "5", "2", "6", "7"]);
     let page = store.search("ann", None, 3).await.expect("a page");
-    assert_eq!((page.items.len(), page.next), (3, None), "a full last page has no next");
+    assert_eq!(
+        (page.items.len(), page.next),
+        (3, None),
+        "a full last page has no next"
+    );
 }
 
 /// In one look, in the order asked.
 pub async fn those_who_are_not_there_are_found_among_many<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
-        store.remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0)).await.expect("a person");
+        store
+            .remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
+            .await
+            .expect("a person");
     }
     let asked = ["z", "a", "A", "b", "y"].map(user);
-    assert_eq!(store.unknown(&asked).await.expect("an answer"), ["z", "A", "y"].map(user));
-    assert!(store.unknown(&asked[1..2]).await.expect("an answer").is_empty());
+    assert_eq!(
+        store.unknown(&asked).await.expect("an answer"),
+        ["z", "A", "y"].map(user)
+    );
+    assert!(
+        store
+            .unknown(&asked[1..2])
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
     assert!(store.unknown(&[]).await.expect("an answer").is_empty());
     let many: Vec<_> = (0..1_000).map(|number| user(&number.to_string())).collect();
     assert_eq!(store.unknown(&many).await.expect("an answer"), many);

@@ -44,7 +44,11 @@ pub struct Subject<S> {
 /// When the test does, or the system gives no threads.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = runtime
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(test)
 }
 
@@ -76,7 +80,11 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 }
 
 pub(crate) fn named(id: &str, name: &str) -> Profile {
-    Profile { id: user(id), name: name.into(), avatar_url: None }
+    Profile {
+        id: user(id),
+        name: name.into(),
+        avatar_url: None,
+    }
 }
 
 /// A message with an id of its own.
@@ -106,14 +114,36 @@ mod tests {
     /// A test that is written and not listed would never run.
     #[test]
     fn every_test_of_a_suite_is_in_its_list() {
-        let rooms = [include_str!("messages/appending.rs"), include_str!("messages/reading.rs"), include_str!("messages/membership.rs")];
-        let rooms = rooms.into_iter().chain([include_str!("messages/marks.rs"), include_str!("directory.rs"), include_str!("accounts.rs")]);
-        let rooms = rooms.chain([include_str!("presence.rs"), include_str!("presence/together.rs")]);
-        let lists = [include_str!("messages/mod.rs"), include_str!("directory.rs"), include_str!("accounts.rs")].concat();
+        let rooms = [
+            include_str!("messages/appending.rs"),
+            include_str!("messages/reading.rs"),
+            include_str!("messages/membership.rs"),
+        ];
+        let rooms = rooms.into_iter().chain([
+            include_str!("messages/marks.rs"),
+            include_str!("directory.rs"),
+            include_str!("accounts.rs"),
+        ]);
+        let rooms = rooms.chain([
+            include_str!("presence.rs"),
+            include_str!("presence/together.rs"),
+        ]);
+        let lists = [
+            include_str!("messages/mod.rs"),
+            include_str!("directory.rs"),
+            include_str!("accounts.rs"),
+        ]
+        .concat();
         let lists = lists + include_str!("presence.rs");
-        for test in rooms.flat_map(str::lines).filter_map(|line| line.strip_prefix("pub async fn ")) {
+        for test in rooms
+            .flat_map(str::lines)
+            .filter_map(|line| line.strip_prefix("pub async fn "))
+        {
             let name = test.split('<').next().unwrap();
-            assert!(lists.contains(&format!("    {name},\n")), "{name} is in no list");
+            assert!(
+                lists.contains(&format!("    {name},\n")),
+                "{name} is in no list"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The suite for `Presence`.
 //!
-//! What the rules mean to the millisecond is tested where they are, in the domain. This suite holds an adapter to
-//! them through its own face, with room for one whose time is real: nothing here is closer than half a grace period.
+//! What the rules mean to the millisecond is tested where they are, in the domain. This suite holds
+//! an adapter to them through its own face, with room for one whose time is real: nothing here is
+//! closer than half a grace period.
 
 mod together;
 
@@ -44,7 +45,8 @@ pub struct PresenceSubject<P> {
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-/// Joins the suite: `presence_suite!(factory)`, the factory an `async fn` that makes a [`PresenceSubject`].
+/// Joins the suite: `presence_suite!(factory)`, the factory an `async fn` that makes a
+/// [`PresenceSubject`].
 #[macro_export]
 macro_rules! presence_suite {
     ($factory:path) => {
@@ -78,7 +80,10 @@ pub struct ManualClock(Mutex<Now>);
 
 impl Default for ManualClock {
     fn default() -> Self {
-        Self(Mutex::new(Now { moment: Moment(1_000_000), wall: Timestamp(1_700_000_000_000) }))
+        Self(Mutex::new(Now {
+            moment: Moment(1_000_000),
+            wall: Timestamp(1_700_000_000_000),
+        }))
     }
 }
 
@@ -107,19 +112,31 @@ pub(crate) fn tab(id: &str) -> SessionId {
 }
 
 pub(crate) fn person(id: &str, status: Manual) -> Person {
-    Person { profile: Profile::bare(user(id)), chosen: chosen(status), last_seen: None }
+    Person {
+        profile: Profile::bare(user(id)),
+        chosen: chosen(status),
+        last_seen: None,
+    }
 }
 
 fn chosen(status: Manual) -> Chosen {
-    Chosen { status, text: None, until: None }
+    Chosen {
+        status,
+        text: None,
+        until: None,
+    }
 }
 
 impl<P: Presence> PresenceSubject<P> {
     pub(crate) fn changes(&self) -> Vec<Change> {
-        let changes = self.events.events().into_iter().filter_map(|event| match event {
-            Event::Presence(change) => Some(change),
-            _ => None,
-        });
+        let changes = self
+            .events
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Presence(change) => Some(change),
+                _ => None,
+            });
         changes.collect()
     }
 
@@ -134,27 +151,49 @@ impl<P: Presence> PresenceSubject<P> {
     }
 
     pub(crate) async fn join(&self, who: &str, session: &str) {
-        self.presence.join(&tab(session), person(who, Manual::Online)).await.expect("joined");
+        self.presence
+            .join(&tab(session), person(who, Manual::Online))
+            .await
+            .expect("joined");
     }
 
     pub(crate) async fn close(&self, session: &str) {
-        self.presence.close(&tab(session), OfflineReason::Closed).await.expect("closed");
+        self.presence
+            .close(&tab(session), OfflineReason::Closed)
+            .await
+            .expect("closed");
     }
 
     async fn is_shown(&self, who: &str) -> bool {
-        self.presence.get(&user(who)).await.expect("an answer").is_some()
+        self.presence
+            .get(&user(who))
+            .await
+            .expect("an answer")
+            .is_some()
     }
 }
 
 /// The life of a visit.
-pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     let presence = &subject.presence;
     assert!(!subject.is_shown("a").await);
     subject.join("a", "a1").await;
-    let shown = presence.get(&user("a")).await.expect("an answer").expect("in");
-    assert_eq!((shown.profile.clone(), shown.status), (Profile::bare(user("a")), Status::Online));
+    let shown = presence
+        .get(&user("a"))
+        .await
+        .expect("an answer")
+        .expect("in");
+    assert_eq!(
+        (shown.profile.clone(), shown.status),
+        (Profile::bare(user("a")), Status::Online)
+    );
     assert_eq!(presence.count().await.expect("a count"), 1);
-    assert_eq!(presence.list(0, 10).await.expect("a list"), [Arc::clone(&shown)]);
+    assert_eq!(
+        presence.list(0, 10).await.expect("a list"),
+        [Arc::clone(&shown)]
+    );
     assert!(!presence.is_degraded());
 
     subject.close("a1").await;
@@ -166,14 +205,30 @@ pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: P
     assert!(!subject.is_shown("a").await);
     assert_eq!(presence.count().await.expect("a count"), 0);
     let changes = subject.changes();
-    let Change::Offline(absence) = &changes[1] else { panic!("a leave") };
+    let Change::Offline(absence) = &changes[1] else {
+        panic!("a leave")
+    };
     assert!(absence.version > shown.version);
     assert!(absence.last_seen_at >= Some(shown.last_active_at));
 }
 
 /// P8, with each end told twice.
-pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone<P: Presence>(subject: PresenceSubject<P>) {
-    for (round, order) in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]].into_iter().enumerate() {
+pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone<
+    P: Presence,
+>(
+    subject: PresenceSubject<P>,
+) {
+    for (round, order) in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let who = format!("u{round}");
         let id = |n: usize| format!("{who}-{n}");
         for n in 0..3 {
@@ -188,8 +243,16 @@ pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_
         }
         (subject.pass)(PAST_THE_GRACE).await;
         assert!(!subject.is_shown(&who).await);
-        let about = subject.told().into_iter().filter(|told| told.starts_with(&who)).collect::<Vec<_>>();
-        assert_eq!(about, [format!("{who} in Online"), format!("{who} out Closed")], "{order:?}");
+        let about = subject
+            .told()
+            .into_iter()
+            .filter(|told| told.starts_with(&who))
+            .collect::<Vec<_>>();
+        assert_eq!(
+            about,
+            [format!("{who} in Online"), format!("{who} out Closed")],
+            "{order:?}"
+        );
     }
 }
 
@@ -208,72 +271,142 @@ pub async fn p4_a_reload_is_no_event<P: Presence>(subject: PresenceSubject<P>) {
 }
 
 /// P3.
-pub async fn p3_expiry_is_one_timeout_and_the_next_activity_revives<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p3_expiry_is_one_timeout_and_the_next_activity_revives<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     subject.join("a", "a1").await;
     (subject.pass)(RULES.time_to_live + PAST_THE_GRACE).await;
     let expired = ["a in Online", "a now Away", "a out Timeout"];
     assert_eq!(subject.told(), expired);
     (subject.pass)(RULES.time_to_live).await;
     assert_eq!(subject.told(), expired);
-    subject.presence.activity(&tab("a1"), true).await.expect("active");
+    subject
+        .presence
+        .activity(&tab("a1"), true)
+        .await
+        .expect("active");
     assert_eq!(subject.told()[3..], ["a in Online"]);
     assert!(subject.is_shown("a").await);
 }
 
 /// P3: a heartbeat of any kind keeps a session.
-pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     subject.join("a", "a1").await;
     for beat in 0..8 {
         (subject.pass)(RULES.time_to_live / 4).await;
-        subject.presence.activity(&tab("a1"), beat % 2 == 0).await.expect("active");
+        subject
+            .presence
+            .activity(&tab("a1"), beat % 2 == 0)
+            .await
+            .expect("active");
     }
     assert!(subject.is_shown("a").await);
     assert!(subject.told().iter().all(|told| !told.contains("out")));
 }
 
 /// Signing out has no grace period.
-pub async fn signing_out_is_told_at_once_unless_another_device_is_in<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn signing_out_is_told_at_once_unless_another_device_is_in<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     subject.join("a", "a1").await;
     subject.join("a", "a2").await;
-    subject.presence.sign_out(&tab("a1")).await.expect("signed out");
+    subject
+        .presence
+        .sign_out(&tab("a1"))
+        .await
+        .expect("signed out");
     (subject.pass)(PAST_THE_GRACE).await;
     assert_eq!(subject.told(), ["a in Online"]);
-    subject.presence.sign_out(&tab("a2")).await.expect("signed out");
+    subject
+        .presence
+        .sign_out(&tab("a2"))
+        .await
+        .expect("signed out");
     assert_eq!(subject.told(), ["a in Online", "a out SignedOut"]);
     assert!(!subject.is_shown("a").await);
 }
 
 /// Updates, and none where nothing changes.
-pub async fn what_is_shown_follows_status_activity_and_profile<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn what_is_shown_follows_status_activity_and_profile<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     let presence = &subject.presence;
     subject.join("a", "a1").await;
     subject.join("a", "a2").await;
-    let busy = Chosen { status: Manual::Busy, text: Some("in a talk".into()), until: None };
-    let call = Activity { kind: "in_call".into(), label: Some("with b".into()), conversation: None };
-    let profile = Profile { name: "Ada".into(), ..Profile::bare(user("a")) };
+    let busy = Chosen {
+        status: Manual::Busy,
+        text: Some("in a talk".into()),
+        until: None,
+    };
+    let call = Activity {
+        kind: "in_call".into(),
+        label: Some("with b".into()),
+        conversation: None,
+    };
+    let profile = Profile {
+        name: "Ada".into(),
+        ..Profile::bare(user("a"))
+    };
     for _ in 0..2 {
-        presence.set_status(&user("a"), busy.clone()).await.expect("set");
-        presence.set_activity(&tab("a1"), Some(call.clone())).await.expect("set");
+        presence
+            .set_status(&user("a"), busy.clone())
+            .await
+            .expect("set");
+        presence
+            .set_activity(&tab("a1"), Some(call.clone()))
+            .await
+            .expect("set");
         presence.set_profile(profile.clone()).await.expect("set");
     }
-    assert_eq!(subject.told(), ["a in Online", "a now Busy", "a now Busy", "a now Busy"]);
-    let shown = presence.get(&user("a")).await.expect("an answer").expect("in");
-    assert_eq!((&shown.profile, shown.text.as_deref(), &shown.activities[..]), (&profile, Some("in a talk"), &[call][..]));
+    assert_eq!(
+        subject.told(),
+        ["a in Online", "a now Busy", "a now Busy", "a now Busy"]
+    );
+    let shown = presence
+        .get(&user("a"))
+        .await
+        .expect("an answer")
+        .expect("in");
+    assert_eq!(
+        (&shown.profile, shown.text.as_deref(), &shown.activities[..]),
+        (&profile, Some("in a talk"), &[call][..])
+    );
     subject.close("a1").await;
     (subject.pass)(PAST_THE_GRACE).await;
-    let shown = presence.get(&user("a")).await.expect("an answer").expect("in");
-    assert!(shown.activities.is_empty(), "held by the session, and gone with it");
+    let shown = presence
+        .get(&user("a"))
+        .await
+        .expect("an answer")
+        .expect("in");
+    assert!(
+        shown.activities.is_empty(),
+        "held by the session, and gone with it"
+    );
 }
 
 /// On all devices.
 pub async fn away_without_activity_and_back_with_it<P: Presence>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;
     subject.join("a", "a2").await;
-    subject.presence.activity(&tab("a2"), false).await.expect("idle");
-    assert_eq!(subject.told(), ["a in Online"], "an idle device does not override an active one");
+    subject
+        .presence
+        .activity(&tab("a2"), false)
+        .await
+        .expect("idle");
+    assert_eq!(
+        subject.told(),
+        ["a in Online"],
+        "an idle device does not override an active one"
+    );
     (subject.pass)(RULES.away_after + PAST_THE_GRACE).await;
     assert_eq!(subject.told(), ["a in Online", "a now Away"]);
-    subject.presence.activity(&tab("a2"), true).await.expect("active");
+    subject
+        .presence
+        .activity(&tab("a2"), true)
+        .await
+        .expect("active");
     assert_eq!(subject.told()[2..], ["a now Online"]);
 }
 
@@ -283,34 +416,74 @@ pub async fn p11_going_invisible_looks_like_closing<P: Presence>(subject: Presen
     for who in ["a", "b"] {
         subject.join(who, who).await;
     }
-    presence.set_status(&user("a"), chosen(Manual::Invisible)).await.expect("set");
+    presence
+        .set_status(&user("a"), chosen(Manual::Invisible))
+        .await
+        .expect("set");
     subject.close("b").await;
     assert!(presence.is_invisible(&user("a")).await.expect("an answer"));
     (subject.pass)(HALF_A_GRACE).await;
     assert!(subject.is_shown("a").await == subject.is_shown("b").await);
     (subject.pass)(PAST_THE_GRACE).await;
-    let leaves: Vec<_> = subject.changes().into_iter().filter(|change| matches!(change, Change::Offline(_))).collect();
-    let [Change::Offline(one), Change::Offline(other)] = &leaves[..] else { panic!("two leaves: {leaves:?}") };
+    let leaves: Vec<_> = subject
+        .changes()
+        .into_iter()
+        .filter(|change| matches!(change, Change::Offline(_)))
+        .collect();
+    let [Change::Offline(one), Change::Offline(other)] = &leaves[..] else {
+        panic!("two leaves: {leaves:?}")
+    };
     assert_eq!(one.reason, other.reason);
-    let apart = one.last_seen_at.expect("seen").0.abs_diff(other.last_seen_at.expect("seen").0);
+    let apart = one
+        .last_seen_at
+        .expect("seen")
+        .0
+        .abs_diff(other.last_seen_at.expect("seen").0);
     assert!(apart < 500, "both were last seen when they went");
-    assert_eq!((presence.count().await.expect("a count"), presence.list(0, 9).await.expect("a list").len()), (0, 0));
+    assert_eq!(
+        (
+            presence.count().await.expect("a count"),
+            presence.list(0, 9).await.expect("a list").len()
+        ),
+        (0, 0)
+    );
 
     // A further life is nobody's business.
     let told = subject.told().len();
-    subject.presence.join(&tab("a2"), person("a", Manual::Online)).await.expect("joined");
+    subject
+        .presence
+        .join(&tab("a2"), person("a", Manual::Online))
+        .await
+        .expect("joined");
     presence.activity(&tab("a"), true).await.expect("active");
-    presence.set_profile(Profile { name: "Ada".into(), ..Profile::bare(user("a")) }).await.expect("set");
+    presence
+        .set_profile(Profile {
+            name: "Ada".into(),
+            ..Profile::bare(user("a"))
+        })
+        .await
+        .expect("set");
     subject.close("a2").await;
     (subject.pass)(PAST_THE_GRACE).await;
-    assert_eq!(subject.told().len(), told, "a device that asked the store before the status was set changes nothing either");
-    presence.set_status(&user("a"), chosen(Manual::Online)).await.expect("set");
+    assert_eq!(
+        subject.told().len(),
+        told,
+        "a device that asked the store before the status was set changes nothing either"
+    );
+    presence
+        .set_status(&user("a"), chosen(Manual::Online))
+        .await
+        .expect("set");
     assert_eq!(subject.told()[told..], ["a in Online"]);
 }
 
 /// P11: kept over restarts.
 pub async fn p11_who_comes_invisible_was_never_there<P: Presence>(subject: PresenceSubject<P>) {
-    subject.presence.join(&tab("a1"), person("a", Manual::Invisible)).await.expect("joined");
+    subject
+        .presence
+        .join(&tab("a1"), person("a", Manual::Invisible))
+        .await
+        .expect("joined");
     assert!(!subject.is_shown("a").await);
     subject.close("a1").await;
     (subject.pass)(PAST_THE_GRACE).await;
@@ -322,12 +495,26 @@ pub async fn what_nobody_knows_of_is_no_event<P: Presence>(subject: PresenceSubj
     let presence = &subject.presence;
     let ghost = tab("ghost");
     presence.activity(&ghost, true).await.expect("nothing");
-    presence.close(&ghost, OfflineReason::Timeout).await.expect("nothing");
+    presence
+        .close(&ghost, OfflineReason::Timeout)
+        .await
+        .expect("nothing");
     presence.sign_out(&ghost).await.expect("nothing");
     presence.set_activity(&ghost, None).await.expect("nothing");
-    presence.set_status(&user("nobody"), chosen(Manual::Busy)).await.expect("nothing");
-    presence.set_profile(Profile::bare(user("nobody"))).await.expect("nothing");
-    assert!(!presence.is_invisible(&user("nobody")).await.expect("an answer"));
+    presence
+        .set_status(&user("nobody"), chosen(Manual::Busy))
+        .await
+        .expect("nothing");
+    presence
+        .set_profile(Profile::bare(user("nobody")))
+        .await
+        .expect("nothing");
+    assert!(
+        !presence
+            .is_invisible(&user("nobody"))
+            .await
+            .expect("an answer")
+    );
     (subject.pass)(PAST_THE_GRACE).await;
     assert_eq!(subject.told(), [""; 0]);
 }
@@ -336,17 +523,29 @@ pub async fn what_nobody_knows_of_is_no_event<P: Presence>(subject: PresenceSubj
 pub async fn p5_versions_grow_over_restarts<P: Presence>(mut subject: PresenceSubject<P>) {
     for _ in 0..3 {
         subject.join("a", "a1").await;
-        subject.presence.sign_out(&tab("a1")).await.expect("signed out");
+        subject
+            .presence
+            .sign_out(&tab("a1"))
+            .await
+            .expect("signed out");
         subject.presence = (subject.again)().await;
         assert_eq!(subject.presence.count().await.expect("a count"), 0);
     }
     let versions: Vec<_> = subject.changes().iter().map(Change::version).collect();
-    assert!(versions.len() >= 6 && versions.is_sorted_by(|one, next| one < next), "{versions:?}");
-    assert!(versions.iter().all(|version| *version < 1 << 53), "a number that JavaScript keeps");
+    assert!(
+        versions.len() >= 6 && versions.is_sorted_by(|one, next| one < next),
+        "{versions:?}"
+    );
+    assert!(
+        versions.iter().all(|version| *version < 1 << 53),
+        "a number that JavaScript keeps"
+    );
 }
 
 /// Pages neither skip nor repeat anyone, though people change meanwhile.
-pub async fn the_list_pages_in_the_order_in_which_they_came<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn the_list_pages_in_the_order_in_which_they_came<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     for n in 0..5 {
         subject.join(&format!("u{n}"), &format!("t{n}")).await;
     }
@@ -358,7 +557,14 @@ pub async fn the_list_pages_in_the_order_in_which_they_came<P: Presence>(subject
         assert!(page.len() <= 2);
         after = last.since;
         seen.extend(page.iter().map(|shown| shown.profile.id.to_string()));
-        subject.presence.set_profile(Profile { name: format!("{}", seen.len()).into(), ..Profile::bare(user("u0")) }).await.expect("set");
+        subject
+            .presence
+            .set_profile(Profile {
+                name: format!("{}", seen.len()).into(),
+                ..Profile::bare(user("u0"))
+            })
+            .await
+            .expect("set");
     }
     assert_eq!(seen, ["u0", "u1", "u2", "u3", "u4"]);
 }

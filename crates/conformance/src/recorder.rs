@@ -34,7 +34,11 @@ impl Recorder {
     pub fn appended(&self) -> Vec<Published> {
         let events = self.0.lock();
         let appended = events.iter().filter_map(|event| match event {
-            Event::Appended { message, to, except } => Some((Arc::clone(message), Arc::clone(to), except.clone())),
+            Event::Appended {
+                message,
+                to,
+                except,
+            } => Some((Arc::clone(message), Arc::clone(to), except.clone())),
             _ => None,
         });
         appended.collect()

@@ -35,16 +35,17 @@ pub struct Receipt {
     pub read_seq: u64,
 }
 
-/// In a conversation of more members than this a receipt is told to its owner's devices and to whoever wrote what it newly
-/// covers. Told to all, one message in a conversation of a thousand would be a million receipts.
+/// In a conversation of more members than this a receipt is told to its owner's devices and to
+/// whoever wrote what it newly covers. Told to all, one message in a conversation of a thousand
+/// would be a million receipts.
 pub const RECEIPTS_FOR_ALL: usize = 20;
 
-/// Of what a receipt newly covers there, the authors of this many newest entries are told: who comes back to a log of
-/// years would else make us read it.
+/// Of what a receipt newly covers there, the authors of this many newest entries are told: who
+/// comes back to a log of years would else make us read it.
 pub const RECEIPT_REACH: u64 = 200;
 
-/// The key under which two people have exactly one conversation, whoever asks first. Lengths stand before the
-/// ids so that no two pairs share a key, whatever characters the ids have.
+/// The key under which two people have exactly one conversation, whoever asks first. Lengths stand
+/// before the ids so that no two pairs share a key, whatever characters the ids have.
 ///
 /// `None` for a conversation with oneself.
 #[must_use]
@@ -57,8 +58,8 @@ pub fn direct_key(one: &UserId, other: &UserId) -> Option<String> {
     Some(format!("{}:{low}:{high}", low.as_str().len()))
 }
 
-/// Messages by others past a mark. One's own send moves the mark to itself, so nothing of one's own is past it, and
-/// what is past it is everything up to the head.
+/// Messages by others past a mark. One's own send moves the mark to itself, so nothing of one's own
+/// is past it, and what is past it is everything up to the head.
 #[must_use]
 pub fn unread(head_seq: u64, read_seq: u64) -> u64 {
     head_seq.saturating_sub(read_seq)
@@ -74,8 +75,14 @@ mod tests {
     #[test]
     fn a_pair_has_one_key_and_no_other_pair_shares_it() {
         let id = |text: &str| UserId::parse(text).unwrap();
-        assert_eq!(direct_key(&id("a"), &id("b")), direct_key(&id("b"), &id("a")));
-        assert_ne!(direct_key(&id("a"), &id("b:c")), direct_key(&id("a:b"), &id("c")));
+        assert_eq!(
+            direct_key(&id("a"), &id("b")),
+            direct_key(&id("b"), &id("a"))
+        );
+        assert_ne!(
+            direct_key(&id("a"), &id("b:c")),
+            direct_key(&id("a:b"), &id("c"))
+        );
         assert_eq!(direct_key(&id("a"), &id("a")), None);
     }
 }

@@ -38,11 +38,12 @@ pub enum Event {
         conversation: ConversationId,
         /// Whose, and to where.
         receipt: Receipt,
-        /// The one whose marks moved, and who is to know: everyone in it, or in a large one the authors of what is newly
-        /// covered.
+        /// The one whose marks moved, and who is to know: everyone in it, or in a large one the
+        /// authors of what is newly covered.
         to: Members,
     },
-    /// A conversation is new, or looks different, to these members; each is shown it as they see it.
+    /// A conversation is new, or looks different, to these members; each is shown it as they see
+    /// it.
     ConversationChanged {
         /// Which.
         conversation: ConversationId,

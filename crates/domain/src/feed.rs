@@ -1,11 +1,12 @@
 //! Who is told what of the roster: a pure state machine.
 //!
-//! Changes go in as they happen; what comes out is gathered, so that a storm of a thousand arrivals is a handful of
-//! shared deliveries and not a million small ones. The cost of a change follows those who follow it: nobody looks at
-//! a socket that asked for nothing.
+//! Changes go in as they happen; what comes out is gathered, so that a storm of a thousand arrivals
+//! is a handful of shared deliveries and not a million small ones. The cost of a change follows
+//! those who follow it: nobody looks at a socket that asked for nothing.
 //!
-//! The rule that keeps snapshots and streams together (nothing lost, nothing twice): a newcomer's snapshot is taken
-//! at a flush, *after* the changes gathered until then went to those who were there before, and holds them all.
+//! The rule that keeps snapshots and streams together (nothing lost, nothing twice): a newcomer's
+//! snapshot is taken at a flush, *after* the changes gathered until then went to those who were
+//! there before, and holds them all.
 
 mod batch;
 #[cfg(test)]
@@ -37,7 +38,8 @@ pub enum Mode {
 
 /// Changes are gathered for this long after others were told …
 pub const GATHER: Duration = Duration::from_millis(100);
-/// … twice as long with each time that more follow, up to this: in a storm nobody gets more than one batch a second.
+/// … twice as long with each time that more follow, up to this: in a storm nobody gets more than
+/// one batch a second.
 pub const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 /// A batch of this many is a storm.
 const STORM: usize = 20;
@@ -72,7 +74,12 @@ struct Follower {
 
 impl Follower {
     fn new(mode: Mode) -> Self {
-        Self { mode, listed_at: Moment(0), listed_changes: 0, watched: HashMap::new() }
+        Self {
+            mode,
+            listed_at: Moment(0),
+            listed_changes: 0,
+            watched: HashMap::new(),
+        }
     }
 }
 
@@ -82,7 +89,8 @@ pub struct Feed<K> {
     limit: usize,
     followers: HashMap<K, Follower>,
     watchers: HashMap<UserId, HashSet<K>>,
-    /// Those in the list, by when they came. The user is part of the key, for two nodes may give out the same version.
+    /// Those in the list, by when they came. The user is part of the key, for two nodes may give
+    /// out the same version.
     listed: BTreeMap<(u64, UserId), Arc<Presence>>,
     /// Those past the limit.
     beyond: BTreeMap<(u64, UserId), Arc<Presence>>,
@@ -91,7 +99,8 @@ pub struct Feed<K> {
     gone: Gone,
     /// The newest version of anyone's.
     version: u64,
-    /// How many changes there were: what tells whether a list is as it was, for versions of two users are not compared.
+    /// How many changes there were: what tells whether a list is as it was, for versions of two
+    /// users are not compared.
     changes: u64,
     /// Gathered for `full` and `diff`.
     pending: Batch,
@@ -175,8 +184,8 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         self.listed.get(&key).or_else(|| self.beyond.get(&key))
     }
 
-    /// A socket begins to follow, or changes its mode; it gets a fresh snapshot at the next flush. Following with
-    /// [`Mode::None`] is the end of following, but for what it watches.
+    /// A socket begins to follow, or changes its mode; it gets a fresh snapshot at the next flush.
+    /// Following with [`Mode::None`] is the end of following, but for what it watches.
     pub fn follow(&mut self, key: K, mode: Mode) {
         match self.followers.get_mut(&key) {
             Some(follower) => {
@@ -205,7 +214,9 @@ impl<K: Clone + Eq + Hash> Feed<K> {
 
     /// A socket is gone.
     pub fn unfollow(&mut self, key: &K) {
-        let Some(follower) = self.followers.remove(key) else { return };
+        let Some(follower) = self.followers.remove(key) else {
+            return;
+        };
         if follower.mode == Mode::Full {
             self.full_count -= 1;
         }
@@ -218,35 +229,47 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// How many users a socket watches.
     #[must_use]
     pub fn watched_count(&self, key: &K) -> usize {
-        self.followers.get(key).map_or(0, |follower| follower.watched.len())
+        self.followers
+            .get(key)
+            .map_or(0, |follower| follower.watched.len())
     }
 
     /// How many it would watch with these besides; whom it watches already does not count again.
     #[must_use]
     pub fn watched_count_with(&self, key: &K, users: &[UserId]) -> usize {
         let watched = self.followers.get(key).map(|follower| &follower.watched);
-        let fresh: HashSet<&UserId> = users.iter().filter(|user| !watched.is_some_and(|watched| watched.contains_key(*user))).collect();
+        let fresh: HashSet<&UserId> = users
+            .iter()
+            .filter(|user| !watched.is_some_and(|watched| watched.contains_key(*user)))
+            .collect();
         self.watched_count(key) + fresh.len()
     }
 
-    /// A socket follows these users from now on. Their states as of now are the caller's to answer with, from
-    /// [`Feed::get`], before anything else is pushed; changes gathered so far are in those states already and do not
-    /// come again.
+    /// A socket follows these users from now on. Their states as of now are the caller's to answer
+    /// with, from [`Feed::get`], before anything else is pushed; changes gathered so far are in
+    /// those states already and do not come again.
     pub fn watch(&mut self, key: &K, users: impl IntoIterator<Item = UserId>) {
         let mut users = users.into_iter().peekable();
         if users.peek().is_none() {
             return; // Or there would be a follower of nothing.
         }
-        let follower = self.followers.entry(key.clone()).or_insert_with(|| Follower::new(Mode::None));
+        let follower = self
+            .followers
+            .entry(key.clone())
+            .or_insert_with(|| Follower::new(Mode::None));
         for user in users {
-            follower.watched.insert(user.clone(), self.pending_watched.version_of(&user));
+            follower
+                .watched
+                .insert(user.clone(), self.pending_watched.version_of(&user));
             self.watchers.entry(user).or_default().insert(key.clone());
         }
     }
 
     /// A socket follows these users no longer.
     pub fn unwatch<'a>(&mut self, key: &K, users: impl IntoIterator<Item = &'a UserId>) {
-        let Some(follower) = self.followers.get_mut(key) else { return };
+        let Some(follower) = self.followers.get_mut(key) else {
+            return;
+        };
         for user in users {
             if follower.watched.remove(user).is_some() {
                 Self::forget_watcher(&mut self.watchers, user, key);
@@ -266,19 +289,24 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         }
     }
 
-    /// A change happened. A change that is not newer than what is known of its user is dropped: a bus may repeat and
-    /// reorder.
+    /// A change happened. A change that is not newer than what is known of its user is dropped: a
+    /// bus may repeat and reorder.
     pub fn push(&mut self, change: Change) {
         let user = change.user().clone();
         let version = change.version();
-        let known = self.get(user.as_str()).map(|presence| presence.version).or_else(|| self.gone.version_of(&user));
+        let known = self
+            .get(user.as_str())
+            .map(|presence| presence.version)
+            .or_else(|| self.gone.version_of(&user));
         if known.is_some_and(|known| known >= version) {
             return;
         }
         self.version = self.version.max(version);
         self.changes += 1;
         match change {
-            Change::Online(presence) | Change::Updated(presence) => self.come_or_change(user, presence),
+            Change::Online(presence) | Change::Updated(presence) => {
+                self.come_or_change(user, presence)
+            }
             Change::Offline(_) => self.go(user, change),
         }
     }
@@ -292,13 +320,22 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             // A leave was missed; the newer stay takes the older one's place.
             self.remove(&(known_since, user.clone()));
         }
-        // Whatever it was sent as: an update of someone whose coming was missed, or is late, is their coming.
-        let change = if is_new { Change::Online(Arc::clone(&presence)) } else { Change::Updated(Arc::clone(&presence)) };
+        // Whatever it was sent as: an update of someone whose coming was missed, or is late, is
+        // their coming.
+        let change = if is_new {
+            Change::Online(Arc::clone(&presence))
+        } else {
+            Change::Updated(Arc::clone(&presence))
+        };
         if self.watchers.contains_key(&user) {
             self.pending_watched.add(change.clone());
         }
         let key = (since, user);
-        let listed = if is_new { self.listed.len() < self.limit } else { self.listed.contains_key(&key) };
+        let listed = if is_new {
+            self.listed.len() < self.limit
+        } else {
+            self.listed.contains_key(&key)
+        };
         if listed {
             self.listed.insert(key, presence);
             self.pending.add(change);
@@ -312,10 +349,13 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         if self.watchers.contains_key(&user) {
             self.pending_watched.add(change.clone());
         }
-        let Some(since) = self.since.remove(&user) else { return };
+        let Some(since) = self.since.remove(&user) else {
+            return;
+        };
         if self.remove(&(since, user)) {
             self.pending.add(change);
-            // The list has room: who waited longest past its end moves in, and is news to those who follow it.
+            // The list has room: who waited longest past its end moves in, and is news to those who
+            // follow it.
             if let Some((key, presence)) = self.beyond.pop_first() {
                 self.listed.insert(key, Arc::clone(&presence));
                 self.pending.add(Change::Online(presence));
@@ -329,10 +369,14 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         self.listed.remove(key).is_some()
     }
 
-    /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when enough was gathered.
+    /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when
+    /// enough was gathered.
     #[must_use]
     pub fn next_flush(&self) -> Option<Moment> {
-        let soon = self.has_gathered().then(|| self.flushed_at.map_or(Moment(0), |at| at.plus(self.gathering())));
+        let soon = self.has_gathered().then(|| {
+            self.flushed_at
+                .map_or(Moment(0), |at| at.plus(self.gathering()))
+        });
         let lists = self.lists_may_go().then_some(self.lists_at);
         [soon, lists].into_iter().flatten().min()
     }
@@ -341,7 +385,11 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     pub fn flush(&mut self, now: Moment) -> Vec<Delivery<K>> {
         self.gone.pass_time(now);
         let mut out = Vec::new();
-        if self.has_gathered() && self.flushed_at.is_none_or(|at| at.plus(self.gathering()) <= now) {
+        if self.has_gathered()
+            && self
+                .flushed_at
+                .is_none_or(|at| at.plus(self.gathering()) <= now)
+        {
             self.flush_gathered(now, &mut out);
         }
         if self.lists_may_go() && self.lists_at <= now {
@@ -352,13 +400,18 @@ impl<K: Clone + Eq + Hash> Feed<K> {
 
     /// A newcomer who waits for nothing but their list does not wait for the end of a storm.
     fn gathering(&self) -> Duration {
-        if self.pending.is_empty() && self.pending_watched.is_empty() { GATHER } else { self.gather }
+        if self.pending.is_empty() && self.pending_watched.is_empty() {
+            GATHER
+        } else {
+            self.gather
+        }
     }
 
     /// Takes note of a batch, for when the next may go.
     fn pace(&mut self, now: Moment, changes: usize) {
         let quiet = self.flushed_at.map_or(Duration::MAX, |at| now.since(at));
-        // A single change after a second is no storm's, though it may have waited; two seconds nobody waits.
+        // A single change after a second is no storm's, though it may have waited; two seconds
+        // nobody waits.
         let is_calm = quiet >= GATHER_AT_MOST && changes <= 1 || quiet >= 2 * GATHER_AT_MOST;
         self.gather = match changes {
             0 => self.gather,
@@ -373,8 +426,8 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         !self.pending.is_empty() || !self.pending_watched.is_empty() || !self.newcomers.is_empty()
     }
 
-    /// A list holds every change up to now, so it goes out after those that are gathered: before them, they would come
-    /// to its receivers a second time.
+    /// A list holds every change up to now, so it goes out after those that are gathered: before
+    /// them, they would come to its receivers a second time.
     fn lists_may_go(&self) -> bool {
         self.full_count > 0 && self.lists_changes < self.changes && self.pending.is_empty()
     }
@@ -415,20 +468,38 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         }
     }
 
-    /// Hands each watcher the changes of those it watches. Watchers who watch the same users share one delivery.
-    fn flush_watched(&self, pending: &[Change], watched: Vec<Change>, newcomers: &HashSet<K>, out: &mut Vec<Delivery<K>>) {
+    /// Hands each watcher the changes of those it watches. Watchers who watch the same users share
+    /// one delivery.
+    fn flush_watched(
+        &self,
+        pending: &[Change],
+        watched: Vec<Change>,
+        newcomers: &HashSet<K>,
+        out: &mut Vec<Delivery<K>>,
+    ) {
         // Two changes of one user stand in order, so the newer one counts.
-        let in_pending: HashMap<&UserId, u64> = pending.iter().map(|change| (change.user(), change.version())).collect();
+        let in_pending: HashMap<&UserId, u64> = pending
+            .iter()
+            .map(|change| (change.user(), change.version()))
+            .collect();
         let mut by_key: HashMap<&K, Vec<usize>> = HashMap::new();
         for (index, change) in watched.iter().enumerate() {
             for key in self.watchers.get(change.user()).into_iter().flatten() {
-                let Some(follower) = self.followers.get(key) else { continue };
-                // Who follows the list has this change, or a newer one, from there already. (Not so who has just begun to:
-                // a list that is cut off says nothing of those it leaves out.)
+                let Some(follower) = self.followers.get(key) else {
+                    continue;
+                };
+                // Who follows the list has this change, or a newer one, from there already. (Not so
+                // who has just begun to: a list that is cut off says nothing of those it leaves
+                // out.)
                 let from_list = matches!(follower.mode, Mode::Full | Mode::Diff)
                     && !newcomers.contains(key)
-                    && in_pending.get(change.user()).is_some_and(|version| *version >= change.version());
-                let told = follower.watched.get(change.user()).is_some_and(|told| *told >= change.version());
+                    && in_pending
+                        .get(change.user())
+                        .is_some_and(|version| *version >= change.version());
+                let told = follower
+                    .watched
+                    .get(change.user())
+                    .is_some_and(|told| *told >= change.version());
                 if !from_list && !told {
                     by_key.entry(key).or_default().push(index);
                 }
@@ -439,20 +510,31 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             by_set.entry(indexes).or_default().push(key.clone());
         }
         for (indexes, keys) in by_set {
-            let changes = indexes.into_iter().map(|index| watched[index].clone()).collect();
+            let changes = indexes
+                .into_iter()
+                .map(|index| watched[index].clone())
+                .collect();
             out.push(Delivery::Changes(keys, changes));
         }
     }
 
     fn flush_lists(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
-        let usual = if self.gather == GATHER_AT_MOST { LIST_EVERY_IN_A_STORM } else { LIST_EVERY };
-        let pause = usual.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
+        let usual = if self.gather == GATHER_AT_MOST {
+            LIST_EVERY_IN_A_STORM
+        } else {
+            LIST_EVERY
+        };
+        let pause =
+            usual.max(LIST_EVERY_ENTRY * u32::try_from(self.listed.len()).unwrap_or(u32::MAX));
         self.lists_at = now.plus(pause);
         let changes = self.changes;
         let mut left_out = false;
         let mut due = Vec::new();
         for (key, follower) in &mut self.followers {
-            if follower.mode != Mode::Full || follower.listed_changes >= changes || self.newcomers.contains(key) {
+            if follower.mode != Mode::Full
+                || follower.listed_changes >= changes
+                || self.newcomers.contains(key)
+            {
                 continue;
             }
             if follower.listed_at.plus(pause) > now {

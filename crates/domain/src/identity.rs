@@ -56,13 +56,15 @@ macro_rules! id {
             /// Checks a text that came from outside.
             ///
             /// # Errors
-            /// When it is empty, longer than [`MAX_ID_CHARS`] characters, or has a control character.
+            /// When it is empty, longer than [`MAX_ID_CHARS`] characters, or has a control
+            /// character.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 check_id(text)?;
                 Ok(Self(text.into()))
             }
 
-            /// Takes a text that is known to be a valid id: one of ours, or one read back from the store.
+            /// Takes a text that is known to be a valid id: one of ours, or one read back from the
+            /// store.
             #[must_use]
             pub fn trusted(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
@@ -112,7 +114,8 @@ id!(
     SessionId
 );
 id!(
-    /// The store's generation: another one when the store went back in time, so that clients drop what they hold of it.
+    /// The store's generation: another one when the store went back in time, so that clients drop
+    /// what they hold of it.
     Generation
 );
 
@@ -131,7 +134,11 @@ impl Profile {
     /// A profile of someone of whom only the id is known.
     #[must_use]
     pub fn bare(id: UserId) -> Self {
-        Self { name: id.as_str().into(), id, avatar_url: None }
+        Self {
+            name: id.as_str().into(),
+            id,
+            avatar_url: None,
+        }
     }
 }
 
@@ -142,7 +149,8 @@ pub enum InvalidProfile {
     NameEmpty,
     /// The name has more than [`MAX_NAME_CHARS`] characters or a control character.
     Name,
-    /// The avatar's URL is not `http(s)://…` (or a path of this server), too long, or has a control character.
+    /// The avatar's URL is not `http(s)://…` (or a path of this server), too long, or has a control
+    /// character.
     AvatarUrl,
 }
 
@@ -171,13 +179,16 @@ pub fn parse_name(text: &str) -> Result<Arc<str>, InvalidProfile> {
     Ok(name.into())
 }
 
-/// Checks an avatar's address that came from outside. Only what a browser may safely load as an image passes, so
-/// that no page has to defend itself against `javascript:` and the like.
+/// Checks an avatar's address that came from outside. Only what a browser may safely load as an
+/// image passes, so that no page has to defend itself against `javascript:` and the like.
 ///
 /// # Errors
-/// When it is neither `http(s)://…` nor a path of this server, too long, or has a control character.
+/// When it is neither `http(s)://…` nor a path of this server, too long, or has a control
+/// character.
 pub fn parse_avatar_url(text: &str) -> Result<Arc<str>, InvalidProfile> {
-    let scheme_ok = text.starts_with("https://") || text.starts_with("http://") || (text.starts_with('/') && !text.starts_with("//"));
+    let scheme_ok = text.starts_with("https://")
+        || text.starts_with("http://")
+        || (text.starts_with('/') && !text.starts_with("//"));
     if !scheme_ok || text.chars().count() > MAX_URL_CHARS || text.chars().any(char::is_control) {
         return Err(InvalidProfile::AvatarUrl);
     }
@@ -190,11 +201,28 @@ mod tests {
 
     #[test]
     fn f19_a_name_has_something_visible_in_it() {
-        for empty in ["", " \u{a0}", "\u{200b}\u{200b}", "\u{3164}", "\u{2800}", "\u{ad}", "\u{e0041}", "\u{301}"] {
-            assert_eq!(parse_name(empty), Err(InvalidProfile::NameEmpty), "{empty:?}");
+        for empty in [
+            "",
+            " \u{a0}",
+            "\u{200b}\u{200b}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{ad}",
+            "\u{e0041}",
+            "\u{301}",
+        ] {
+            assert_eq!(
+                parse_name(empty),
+                Err(InvalidProfile::NameEmpty),
+                "{empty:?}"
+            );
         }
         assert_eq!(&*parse_name("\u{feff} Ada\u{a0}").unwrap(), "Ada");
-        assert_eq!(&*parse_name("می\u{200c}خواهم").unwrap(), "می\u{200c}خواهم", "kept as typed");
+        assert_eq!(
+            &*parse_name("می\u{200c}خواهم").unwrap(),
+            "می\u{200c}خواهم",
+            "kept as typed"
+        );
     }
 
     #[test]
@@ -210,8 +238,17 @@ mod tests {
     fn an_avatar_cannot_be_a_script() {
         assert!(parse_avatar_url("https://example.org/a.png").is_ok());
         assert!(parse_avatar_url("/pictures/a.png").is_ok());
-        for bad in ["javascript:alert(1)", "//evil.example/a.png", "data:image/svg+xml,x", ""] {
-            assert_eq!(parse_avatar_url(bad), Err(InvalidProfile::AvatarUrl), "{bad}");
+        for bad in [
+            "javascript:alert(1)",
+            "//evil.example/a.png",
+            "data:image/svg+xml,x",
+            "",
+        ] {
+            assert_eq!(
+                parse_avatar_url(bad),
+                Err(InvalidProfile::AvatarUrl),
+                "{bad}"
+            );
         }
     }
 }

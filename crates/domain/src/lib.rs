@@ -1,7 +1,7 @@
 //! What presence and private messaging mean.
 //!
-//! Everything here is a plain value or a pure state machine: no async, no clock, no serde, no I/O. Time and chance
-//! are handed in, so each rule can be tested at any moment of its life.
+//! Everything here is a plain value or a pure state machine: no async, no clock, no serde, no I/O.
+//! Time and chance are handed in, so each rule can be tested at any moment of its life.
 
 pub mod conversation;
 pub mod event;

@@ -26,7 +26,10 @@ impl fmt::Display for InvalidContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("The message is empty: it has no visible character."),
-            Self::TooLong(count) => write!(f, "The message has {count} characters; at most 8000 can be sent."),
+            Self::TooLong(count) => write!(
+                f,
+                "The message has {count} characters; at most 8000 can be sent."
+            ),
         }
     }
 }
@@ -65,10 +68,11 @@ impl Content {
 /// What makes a send repeatable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendKey {
-    /// The client promises that this id stands for this message alone; the same id with other content is a conflict.
+    /// The client promises that this id stands for this message alone; the same id with other
+    /// content is a conflict.
     ClientMessageId(Arc<str>),
-    /// A `temp-<milliseconds>` of the original pages. Two tabs can make the same one, so other content under it is
-    /// another message.
+    /// A `temp-<milliseconds>` of the original pages. Two tabs can make the same one, so other
+    /// content under it is another message.
     TempId(Arc<str>),
 }
 
@@ -102,7 +106,8 @@ pub struct Message {
     pub sender: UserId,
     /// What was said.
     pub content: Content,
-    /// The client's own id for it, shown to all so that every device of the sender can tell its own.
+    /// The client's own id for it, shown to all so that every device of the sender can tell its
+    /// own.
     pub client_message_id: Option<Arc<str>>,
     /// When the server took it.
     pub created_at: Timestamp,
@@ -115,13 +120,22 @@ mod tests {
     #[test]
     fn content_is_kept_as_typed() {
         assert_eq!(Content::parse("  hi\n ").unwrap().as_str(), "  hi\n ");
-        assert_eq!(Content::parse(" \n\u{a0}\u{2003}"), Err(InvalidContent::Empty));
-        assert_eq!(Content::parse("\u{200b}\u{3164}\u{2800}"), Err(InvalidContent::Empty));
+        assert_eq!(
+            Content::parse(" \n\u{a0}\u{2003}"),
+            Err(InvalidContent::Empty)
+        );
+        assert_eq!(
+            Content::parse("\u{200b}\u{3164}\u{2800}"),
+            Err(InvalidContent::Empty)
+        );
     }
 
     #[test]
     fn length_counts_characters_not_bytes() {
         assert!(Content::parse(&"😀".repeat(8_000)).is_ok());
-        assert_eq!(Content::parse(&"x".repeat(8_001)), Err(InvalidContent::TooLong(8_001)));
+        assert_eq!(
+            Content::parse(&"x".repeat(8_001)),
+            Err(InvalidContent::TooLong(8_001))
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! How texts are compared, and which of them can be seen. A text is stored and shown as it was typed; only what is compared is
-//! normalised first.
+//! How texts are compared, and which of them can be seen. A text is stored and shown as it was
+//! typed; only what is compared is normalised first.
 //!
 //! | what | compared by |
 //! |---|---|
@@ -8,19 +8,22 @@
 //! | passwords | [`password`]: OpaqueString of RFC 8265 |
 //! | ids | as they are |
 //!
-//! The tables are ICU4X's, so that all of them are of one version of Unicode (`docs/decisions/0020`).
+//! The tables are ICU4X's, so that all of them are of one version of Unicode
+//! (`docs/decisions/0020`).
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
-use icu_properties::props::{CanonicalCombiningClass, DefaultIgnorableCodePoint, GeneralCategory, Script, WhiteSpace};
+use icu_properties::props::{
+    CanonicalCombiningClass, DefaultIgnorableCodePoint, GeneralCategory, Script, WhiteSpace,
+};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use std::borrow::Cow;
 
 #[cfg(test)]
 mod tests;
 
-/// The version of the rules and tables behind [`username_key`] and [`search_key`]. Keys that were stored by another version are made anew; a
-/// test says when it has to grow.
+/// The version of the rules and tables behind [`username_key`] and [`search_key`]. Keys that were
+/// stored by another version are made anew; a test says when it has to grow.
 pub const KEYS_VERSION: i64 = 1;
 
 /// The fewest characters (Unicode scalar values, in NFC) a user name may have.
@@ -42,11 +45,14 @@ fn is_default_ignorable(c: char) -> bool {
 ///
 /// - no white space, control or format character (General_Category Z, Cc, Cf),
 /// - no nonspacing or enclosing mark (Mn, Me), which only changes the look of a neighbour,
-/// - no Default_Ignorable_Code_Point (Hangul fillers, variation selectors, tags, U+034F, U+00AD ...),
-/// - neither U+2800 (braille blank) nor U+1D159 (musical null notehead), which are symbols without ink.
+/// - no Default_Ignorable_Code_Point (Hangul fillers, variation selectors, tags, U+034F, U+00AD
+///   ...),
+/// - neither U+2800 (braille blank) nor U+1D159 (musical null notehead), which are symbols without
+///   ink.
 ///
-/// Unassigned and private-use characters count as visible: newer emoji and icon fonts must pass. The client's `isVisible` is the same rule;
-/// `fixtures/text/visible.json` is read by the tests of both.
+/// Unassigned and private-use characters count as visible: newer emoji and icon fonts must pass.
+/// The client's `isVisible` is the same rule; `fixtures/text/visible.json` is read by the tests of
+/// both.
 #[must_use]
 pub fn is_visible(text: &str) -> bool {
     text.chars().any(is_visible_char)
@@ -70,12 +76,15 @@ fn is_visible_char(c: char) -> bool {
     !is_blank_symbol && !is_blank_category && !is_default_ignorable(c)
 }
 
-/// A text without white space at its ends, and without the marks that copying leaves there: zero width space, word joiner, byte-order
-/// mark. Joiners and variation selectors stay, since they belong to the character before them.
+/// A text without white space at its ends, and without the marks that copying leaves there: zero
+/// width space, word joiner, byte-order mark. Joiners and variation selectors stay, since they
+/// belong to the character before them.
 #[must_use]
 pub fn trim(text: &str) -> &str {
     let white_space = CodePointSetData::new::<WhiteSpace>();
-    text.trim_matches(|c: char| matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}') || white_space.contains(c))
+    text.trim_matches(|c: char| {
+        matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}') || white_space.contains(c)
+    })
 }
 
 /// What two user names are the same name by. It equals itself when it is folded again.
@@ -84,7 +93,9 @@ pub fn username_key(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    ComposingNormalizerBorrowed::new_nfkc().normalize(&fold(text)).into_owned()
+    ComposingNormalizerBorrowed::new_nfkc()
+        .normalize(&fold(text))
+        .into_owned()
 }
 
 /// What a search compares: a text is found where its key contains the query's key.
@@ -97,11 +108,15 @@ pub fn search_key(text: &str) -> String {
     single_spaces(&ComposingNormalizerBorrowed::new_nfkc().normalize(&bare))
 }
 
-/// Compatibility decomposition, full case folding, and no U+0307 after `i`, so that `İ` folds as `I` and `i` do. The result is decomposed.
+/// Compatibility decomposition, full case folding, and no U+0307 after `i`, so that `İ` folds as
+/// `I` and `i` do. The result is decomposed.
 fn fold(text: &str) -> String {
     let nfkd = DecomposingNormalizerBorrowed::new_nfkd();
-    // Decomposed first, because folding U+0345 makes a letter of it, which must not come to stand between marks.
-    let folded = CaseMapper::new().fold_string(&nfkd.normalize(text)).into_owned();
+    // Decomposed first, because folding U+0345 makes a letter of it, which must not come to stand
+    // between marks.
+    let folded = CaseMapper::new()
+        .fold_string(&nfkd.normalize(text))
+        .into_owned();
     let classes = CodePointMapData::<CanonicalCombiningClass>::new();
     let mut is_after_i = false;
     let without_dot = |c: &char| {
@@ -115,11 +130,14 @@ fn fold(text: &str) -> String {
         };
         keeps
     };
-    nfkd.normalize(&folded).chars().filter(without_dot).collect()
+    nfkd.normalize(&folded)
+        .chars()
+        .filter(without_dot)
+        .collect()
 }
 
-/// A decomposed text without the marks of Latin, Greek and Cyrillic letters and without what is never shown. Marks of other scripts
-/// are vowels and tones, and stay.
+/// A decomposed text without the marks of Latin, Greek and Cyrillic letters and without what is
+/// never shown. Marks of other scripts are vowels and tones, and stay.
 fn without_marks(decomposed: &str) -> String {
     let scripts = CodePointMapData::<Script>::new();
     let mut strips = false;
@@ -127,10 +145,16 @@ fn without_marks(decomposed: &str) -> String {
         if is_default_ignorable(*c) {
             return false;
         }
-        if matches!(category(*c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark) {
+        if matches!(
+            category(*c),
+            GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
+        ) {
             return !strips;
         }
-        strips = matches!(scripts.get(*c), Script::Latin | Script::Greek | Script::Cyrillic);
+        strips = matches!(
+            scripts.get(*c),
+            Script::Latin | Script::Greek | Script::Cyrillic
+        );
         true
     };
     decomposed.chars().filter(stays).collect()
@@ -146,8 +170,9 @@ fn single_spaces(text: &str) -> String {
     spaced
 }
 
-/// A password as it is hashed: the OpaqueString profile of RFC 8265, section 4.2 (non-ASCII spaces become U+0020, then NFC), but nothing
-/// is refused. Hashes made before this rule hold what was typed, so where the two differ a verification tries both.
+/// A password as it is hashed: the OpaqueString profile of RFC 8265, section 4.2 (non-ASCII spaces
+/// become U+0020, then NFC), but nothing is refused. Hashes made before this rule hold what was
+/// typed, so where the two differ a verification tries both.
 #[must_use]
 pub fn password(typed: &str) -> Cow<'_, str> {
     if typed.is_ascii() {
@@ -155,18 +180,24 @@ pub fn password(typed: &str) -> Cow<'_, str> {
     }
     let is_space = |c: char| !c.is_ascii() && category(c) == GeneralCategory::SpaceSeparator;
     let nfc = ComposingNormalizerBorrowed::new_nfc();
-    if typed.contains(is_space) { Cow::Owned(nfc.normalize(&typed.replace(is_space, " ")).into_owned()) } else { nfc.normalize(typed) }
+    if typed.contains(is_space) {
+        Cow::Owned(nfc.normalize(&typed.replace(is_space, " ")).into_owned())
+    } else {
+        nfc.normalize(typed)
+    }
 }
 
-/// Whether a text may be a new account's user name: 2 to 32 letters, digits, dots, dashes or underscores, of any script, with the marks that
-/// the script's letters need. Default-ignorable and bidi control characters are none of these. What the name is compared by has to keep
-/// the rule as well, since compatibility characters may hide a space or a symbol.
+/// Whether a text may be a new account's user name: 2 to 32 letters, digits, dots, dashes or
+/// underscores, of any script, with the marks that the script's letters need. Default-ignorable and
+/// bidi control characters are none of these. What the name is compared by has to keep the rule as
+/// well, since compatibility characters may hide a space or a symbol.
 #[must_use]
 pub fn is_username(text: &str) -> bool {
     let composed = ComposingNormalizerBorrowed::new_nfc().normalize(text);
     let key = username_key(text);
     let length = composed.chars().count();
-    let fits = (MIN_USERNAME_CHARS..=MAX_USERNAME_CHARS).contains(&length) && key.chars().nth(MIN_USERNAME_CHARS - 1).is_some();
+    let fits = (MIN_USERNAME_CHARS..=MAX_USERNAME_CHARS).contains(&length)
+        && key.chars().nth(MIN_USERNAME_CHARS - 1).is_some();
     fits && has_username_chars(&composed) && has_username_chars(&key)
 }
 
@@ -189,7 +220,11 @@ fn has_username_chars(text: &str) -> bool {
             | GeneralCategory::OtherNumber => (true, true),
             _ => (false, false),
         };
-        marks = if category(c) == GeneralCategory::NonspacingMark { marks + 1 } else { 0 };
+        marks = if category(c) == GeneralCategory::NonspacingMark {
+            marks + 1
+        } else {
+            0
+        };
         has_base = is_base;
         fits
     })

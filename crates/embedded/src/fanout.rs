@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 type Subscriber = Box<dyn Fn(Event) + Send + Sync>;
 
-/// The fan-out of a single node. Publishing calls the subscriber on the publisher's own thread, so there is no queue that
-/// could fill, lose or reorder anything; the subscriber hands bytes to sockets and never waits.
+/// The fan-out of a single node. Publishing calls the subscriber on the publisher's own thread, so
+/// there is no queue that could fill, lose or reorder anything; the subscriber hands bytes to
+/// sockets and never waits.
 #[derive(Default, Clone)]
 pub struct EmbeddedFanout(Arc<OnceLock<Subscriber>>);
 
@@ -18,8 +19,8 @@ impl EmbeddedFanout {
         Self::default()
     }
 
-    /// Sets the one subscriber; what was published before is lost, so subscribe before anything is served. A second
-    /// subscriber is ignored.
+    /// Sets the one subscriber; what was published before is lost, so subscribe before anything is
+    /// served. A second subscriber is ignored.
     pub fn subscribe(&self, subscriber: impl Fn(Event) + Send + Sync + 'static) {
         let _ = self.0.set(Box::new(subscriber));
     }

@@ -10,7 +10,10 @@ use lamplight_domain::conversation::{Conversation, Members, direct_key};
 use lamplight_domain::identity::{ConversationId, Generation, SessionId, UserId};
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{AppendError, Appended, Have, History, Marked, Messages, Page, Range, StoreError, Stored, SyncPage};
+use lamplight_usecases::ports::{
+    AppendError, Appended, Have, History, Marked, Messages, Page, Range, StoreError, Stored,
+    SyncPage,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -19,41 +22,79 @@ const MARKS_AT_ONCE: usize = 256;
 
 #[async_trait]
 impl Messages for SqliteStore {
-    fn append(&self, message: NewMessage, except: Option<SessionId>) -> BoxFuture<'static, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        message: NewMessage,
+        except: Option<SessionId>,
+    ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         // Queued here and now: the caller's order is the log's.
         let waiting = self.write(move |batch| sqlite::append(batch, &message, except.as_ref()));
         async move { waiting.answer().await? }.boxed()
     }
 
-    async fn history(&self, caller: &UserId, conversation: &ConversationId, range: Range, limit: usize) -> Stored<Option<History>> {
+    async fn history(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Stored<Option<History>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit)).await
+        self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit))
+            .await
     }
 
     fn generation(&self) -> Generation {
         self.generation.clone()
     }
 
-    async fn sync(&self, caller: &UserId, have: &[Have], limit: usize) -> Stored<Vec<Option<SyncPage>>> {
+    async fn sync(
+        &self,
+        caller: &UserId,
+        have: &[Have],
+        limit: usize,
+    ) -> Stored<Vec<Option<SyncPage>>> {
         let (caller, have) = (caller.clone(), have.to_vec());
-        self.read(move |conn| have.iter().map(|have| sqlite::sync_page(conn, &caller, have, limit)).collect()).await
+        self.read(move |conn| {
+            have.iter()
+                .map(|have| sqlite::sync_page(conn, &caller, have, limit))
+                .collect()
+        })
+        .await
     }
 
-    async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>> {
+    async fn others(
+        &self,
+        caller: &UserId,
+        known: &[ConversationId],
+        limit: usize,
+    ) -> Stored<Vec<Conversation>> {
         let caller = caller.clone();
         let known: HashSet<ConversationId> = known.iter().cloned().collect();
-        self.read(move |conn| sqlite::others(conn, &caller, &known, limit)).await
+        self.read(move |conn| sqlite::others(conn, &caller, &known, limit))
+            .await
     }
 
-    async fn conversations(&self, caller: &UserId, cursor: Option<&str>, limit: usize) -> Stored<Page<Conversation>> {
+    async fn conversations(
+        &self,
+        caller: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Conversation>> {
         let caller = caller.clone();
         let after = cursor.map(ConversationKey::read).transpose()?;
-        self.read(move |conn| sqlite::conversations(conn, &caller, after, limit)).await
+        self.read(move |conn| sqlite::conversations(conn, &caller, after, limit))
+            .await
     }
 
-    async fn conversation(&self, caller: &UserId, conversation: &ConversationId) -> Stored<Option<Conversation>> {
+    async fn conversation(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> Stored<Option<Conversation>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.read(move |conn| sqlite::conversation(conn, &caller, &conversation)).await
+        self.read(move |conn| sqlite::conversation(conn, &caller, &conversation))
+            .await
     }
 
     async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>> {
@@ -71,47 +112,86 @@ impl Messages for SqliteStore {
     }
 
     async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>> {
-        let Some(key) = direct_key(caller, other) else { return Ok(None) };
+        let Some(key) = direct_key(caller, other) else {
+            return Ok(None);
+        };
         let caller = caller.clone();
-        self.read(move |conn| sqlite::direct(conn, &caller, &key)).await
+        self.read(move |conn| sqlite::direct(conn, &caller, &key))
+            .await
     }
 
-    async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)> {
+    async fn ensure_direct(
+        &self,
+        caller: &UserId,
+        other: &UserId,
+        new: ConversationId,
+        at: Timestamp,
+    ) -> Stored<(Conversation, bool)> {
         let Some(key) = direct_key(caller, other) else {
-            return Err(StoreError::Internal("a conversation of someone with themselves was asked for".into()));
+            return Err(StoreError::Internal(
+                "a conversation of someone with themselves was asked for".into(),
+            ));
         };
         let (caller, other) = (caller.clone(), other.clone());
         // Nearly always it is there, and then the writer need not hear of it.
         let (reader, asked) = (caller.clone(), key.clone());
-        if let Some(there) = self.read(move |conn| sqlite::direct(conn, &reader, &asked)).await? {
+        if let Some(there) = self
+            .read(move |conn| sqlite::direct(conn, &reader, &asked))
+            .await?
+        {
             return Ok((there, false));
         }
-        let made = self.write(move |batch| sqlite::ensure_direct(batch, &caller, &other, &key, &new, at));
-        made.answer().await?.ok_or_else(|| StoreError::Internal("a conversation of two does not have the caller in it".into()))
+        let made =
+            self.write(move |batch| sqlite::ensure_direct(batch, &caller, &other, &key, &new, at));
+        made.answer().await?.ok_or_else(|| {
+            StoreError::Internal("a conversation of two does not have the caller in it".into())
+        })
     }
 
-    async fn put_conversation(&self, conversation: &ConversationId, members: &[UserId], at: Timestamp) -> Stored<(Members, bool)> {
+    async fn put_conversation(
+        &self,
+        conversation: &ConversationId,
+        members: &[UserId],
+        at: Timestamp,
+    ) -> Stored<(Members, bool)> {
         let conversation = conversation.clone();
         let mut members = members.to_vec();
         members.sort();
         members.dedup();
         let members: Members = members.into();
-        self.write(move |batch| sqlite::put(batch, &conversation, &members, at)).answer().await
+        self.write(move |batch| sqlite::put(batch, &conversation, &members, at))
+            .answer()
+            .await
     }
 
-    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64, at: Timestamp) -> Stored<Option<Marked>> {
+    async fn mark_read(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        seq: u64,
+        at: Timestamp,
+    ) -> Stored<Option<Marked>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq, at)).answer().await
+        self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq, at))
+            .answer()
+            .await
     }
 
-    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>, at: Timestamp) -> Stored<Vec<Marked>> {
+    async fn mark_delivered(
+        &self,
+        marks: Vec<(ConversationId, UserId, u64)>,
+        at: Timestamp,
+    ) -> Stored<Vec<Marked>> {
         let mut all = Vec::new();
         for part in marks.chunks(MARKS_AT_ONCE) {
             let part = part.to_vec();
             let marked = self.write(move |batch| {
                 let mut told = Vec::new();
                 for (conversation, user, seq) in &part {
-                    told.extend(sqlite::mark(batch, Mark::Delivered, user, conversation, *seq, at)?.filter(|marked| marked.told));
+                    told.extend(
+                        sqlite::mark(batch, Mark::Delivered, user, conversation, *seq, at)?
+                            .filter(|marked| marked.told),
+                    );
                 }
                 Ok(told)
             });
@@ -122,6 +202,7 @@ impl Messages for SqliteStore {
 
     async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>> {
         let user = user.clone();
-        self.read(move |conn| sqlite::shared_with(conn, &user)).await
+        self.read(move |conn| sqlite::shared_with(conn, &user))
+            .await
     }
 }

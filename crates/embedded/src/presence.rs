@@ -4,7 +4,9 @@ use crate::messages::SqliteStore;
 use async_trait::async_trait;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, SessionId, UserId};
-use lamplight_domain::presence::{Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules, clock_version};
+use lamplight_domain::presence::{
+    Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules, clock_version,
+};
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{Clock, Fanout, Person, Presence, Stored};
 use parking_lot::Mutex;
@@ -45,11 +47,15 @@ impl EmbeddedPresence {
         }
     }
 
-    /// Keeps in the store how far versions may have got, ahead of them, for as long as it is polled: once in half a minute at most
-    /// while people come and go.
+    /// Keeps in the store how far versions may have got, ahead of them, for as long as it is
+    /// polled: once in half a minute at most while people come and go.
     pub async fn reserve_versions(&self, store: &SqliteStore) {
         loop {
-            let reached = self.roster.lock().version().max(clock_version(self.clock.now().wall));
+            let reached = self
+                .roster
+                .lock()
+                .version()
+                .max(clock_version(self.clock.now().wall));
             let reserved = reached.saturating_add(RESERVED);
             match store.keep_presence_version(reserved).await {
                 Ok(()) => {
@@ -75,8 +81,12 @@ impl EmbeddedPresence {
             let wake = self.roster.lock().next_wake();
             match wake {
                 Some(moment) => {
-                    // A deadline has passed only when it is *over*: a refresh at that very moment wins.
-                    let left = moment.0.saturating_add(1).saturating_sub(self.clock.now().moment.0);
+                    // A deadline has passed only when it is *over*: a refresh at that very moment
+                    // wins.
+                    let left = moment
+                        .0
+                        .saturating_add(1)
+                        .saturating_sub(self.clock.now().moment.0);
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(left)) => {}
                         () = self.replan.notified() => {}
@@ -110,9 +120,14 @@ impl EmbeddedPresence {
         self.roster.lock().count()
     }
 
-    /// Everyone who is shown as in has been seen until now: for a shutdown, after which nobody is in any more.
+    /// Everyone who is shown as in has been seen until now: for a shutdown, after which nobody is
+    /// in any more.
     pub fn everyone(&self) -> Vec<UserId> {
-        self.roster.lock().list(0).map(|shown| shown.profile.id.clone()).collect()
+        self.roster
+            .lock()
+            .list(0)
+            .map(|shown| shown.profile.id.clone())
+            .collect()
     }
 
     fn with(&self, step: impl FnOnce(&mut Roster, Now) -> Vec<Change>) {
@@ -124,10 +139,13 @@ impl EmbeddedPresence {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        if !changes.is_empty() && roster.version().saturating_add(RESERVED / 2) > self.reserved.load(Ordering::Relaxed) {
+        if !changes.is_empty()
+            && roster.version().saturating_add(RESERVED / 2) > self.reserved.load(Ordering::Relaxed)
+        {
             self.reserve.notify_one();
         }
-        // Published under the lock, so that everyone hears the changes in the order of their versions.
+        // Published under the lock, so that everyone hears the changes in the order of their
+        // versions.
         for change in changes {
             self.fanout.publish(Event::Presence(change));
         }
@@ -141,7 +159,15 @@ impl EmbeddedPresence {
 #[async_trait]
 impl Presence for EmbeddedPresence {
     async fn join(&self, session: &SessionId, person: Person) -> Stored<()> {
-        self.with(|roster, now| roster.join(now, session.clone(), person.profile, person.chosen, person.last_seen));
+        self.with(|roster, now| {
+            roster.join(
+                now,
+                session.clone(),
+                person.profile,
+                person.chosen,
+                person.last_seen,
+            )
+        });
         Ok(())
     }
 
@@ -180,7 +206,13 @@ impl Presence for EmbeddedPresence {
     }
 
     async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Shown>>> {
-        Ok(self.roster.lock().list(after).take(limit).cloned().collect())
+        Ok(self
+            .roster
+            .lock()
+            .list(after)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     async fn count(&self) -> Stored<usize> {

@@ -1,11 +1,16 @@
-//! A database that is not the one it was: set back in time, replaced under its journal or under its server, damaged; and backups.
+//! A database that is not the one it was: set back in time, replaced under its journal or under its
+//! server, damaged; and backups.
 
 mod support;
 
 use lamplight_conformance::Recorder;
 use lamplight_domain::identity::Profile;
-use lamplight_embedded::messages::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
-use lamplight_usecases::ports::{Account, Accounts as _, AppendError, Messages as _, NewSession, Range, StoreError};
+use lamplight_embedded::messages::{
+    OpenError, Restored, SqliteOptions, SqliteStore, backup, restore,
+};
+use lamplight_usecases::ports::{
+    Account, Accounts as _, AppendError, Messages as _, NewSession, Range, StoreError,
+};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,22 +24,39 @@ fn file(directory: &Path, name: &str) -> PathBuf {
 }
 
 fn refused(path: &Path) -> OpenError {
-    let Err(error) = SqliteStore::open(SqliteOptions::new(path), Arc::new(Recorder::default())) else { panic!("{path:?} was opened") };
+    let Err(error) = SqliteStore::open(SqliteOptions::new(path), Arc::new(Recorder::default()))
+    else {
+        panic!("{path:?} was opened")
+    };
     error
 }
 
 async fn filled(store: &SqliteStore, from: u64, to: u64) {
-    store.put_conversation(&conversation("c"), &[user("a"), user("b")], at(0)).await.expect("a conversation");
+    store
+        .put_conversation(&conversation("c"), &[user("a"), user("b")], at(0))
+        .await
+        .expect("a conversation");
     for number in from..to {
-        store.append(message("c", "a", &"x".repeat(2_000), &format!("m{number}")), None).await.expect("an append");
+        store
+            .append(
+                message("c", "a", &"x".repeat(2_000), &format!("m{number}")),
+                None,
+            )
+            .await
+            .expect("an append");
     }
 }
 
 async fn head(store: &SqliteStore) -> u64 {
-    store.conversation(&user("a"), &conversation("c")).await.expect("an answer").map_or(0, |one| one.head_seq)
+    store
+        .conversation(&user("a"), &conversation("c"))
+        .await
+        .expect("an answer")
+        .map_or(0, |one| one.head_seq)
 }
 
-/// What a crash would leave: all files as they are now, in another directory, with the rights and times of copies.
+/// What a crash would leave: all files as they are now, in another directory, with the rights and
+/// times of copies.
 fn crash(directory: &Path) -> tempfile::TempDir {
     let left = tempfile::tempdir().expect("a directory");
     for file in std::fs::read_dir(directory).expect("a directory") {
@@ -56,7 +78,10 @@ async fn f14_a_restart_is_no_other_generation() {
     store.close().await;
     for directory in [directory.path(), crashed.path()] {
         let (store, _) = open(directory);
-        assert_eq!((store.generation(), head(&store).await), (generation.clone(), 5));
+        assert_eq!(
+            (store.generation(), head(&store).await),
+            (generation.clone(), 5)
+        );
         store.close().await;
     }
 }
@@ -97,7 +122,11 @@ async fn f14_a_copy_without_its_note_and_an_emptied_directory_are_other_generati
     let generation = store.generation();
     store.close().await;
     let elsewhere = tempfile::tempdir().expect("a directory");
-    std::fs::copy(file(directory.path(), "lamplight.db"), file(elsewhere.path(), "lamplight.db")).expect("a copy");
+    std::fs::copy(
+        file(directory.path(), "lamplight.db"),
+        file(elsewhere.path(), "lamplight.db"),
+    )
+    .expect("a copy");
     let (store, _) = open(elsewhere.path());
     assert_ne!(store.generation(), generation);
     store.close().await;
@@ -130,19 +159,31 @@ async fn f15_a_log_of_another_database_is_refused_and_nothing_is_touched() {
         let error = refused(&file(crashed.path(), "lamplight.db"));
         assert!(matches!(error, OpenError::ForeignLog { .. }), "{error}");
         assert!(error.to_string().contains("lamplight restore"), "{error}");
-        assert_eq!(std::fs::read(file(crashed.path(), "lamplight.db-wal")).expect("the log"), before);
-        assert_eq!(std::fs::read(file(crashed.path(), "lamplight.db")).expect("the copy"), std::fs::read(&copy).expect("the copy"));
+        assert_eq!(
+            std::fs::read(file(crashed.path(), "lamplight.db-wal")).expect("the log"),
+            before
+        );
+        assert_eq!(
+            std::fs::read(file(crashed.path(), "lamplight.db")).expect("the copy"),
+            std::fs::read(&copy).expect("the copy")
+        );
         // The way out that the sentence names.
         let restored = restore(&copy, &file(crashed.path(), "lamplight.db")).expect("restored");
         let aside = restored.set_aside.expect("what was there");
-        assert!(aside.exists() && aside.with_file_name(format!("{}-wal", aside.file_name().unwrap().display())).exists());
+        assert!(
+            aside.exists()
+                && aside
+                    .with_file_name(format!("{}-wal", aside.file_name().unwrap().display()))
+                    .exists()
+        );
         let (store, _) = open(crashed.path());
         assert_eq!(head(&store).await, restored.entries.unsigned_abs());
         store.close().await;
     }
 }
 
-/// Where the note is stale or gone, as after a power loss, the log counts if it makes sense with its database.
+/// Where the note is stale or gone, as after a power loss, the log counts if it makes sense with
+/// its database.
 #[tokio::test]
 async fn f15_a_log_in_doubt_is_taken_up_if_it_fits() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -165,7 +206,11 @@ async fn f15_a_log_in_doubt_is_taken_up_if_it_fits() {
     let before = std::fs::read(file(does_not.path(), "lamplight.db")).expect("the file");
     let error = refused(&file(does_not.path(), "lamplight.db"));
     assert!(matches!(error, OpenError::ForeignLog { .. }), "{error}");
-    assert_eq!(std::fs::read(file(does_not.path(), "lamplight.db")).expect("the file"), before, "nothing is folded into it");
+    assert_eq!(
+        std::fs::read(file(does_not.path(), "lamplight.db")).expect("the file"),
+        before,
+        "nothing is folded into it"
+    );
 }
 
 #[tokio::test]
@@ -175,8 +220,14 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
     let copy = file(directory.path(), "copy.db");
     let (store, _) = open(directory.path());
     filled(&store, 0, 5).await;
-    let account = Account { user: user("z"), password_hash: "hash".into() };
-    store.create("zoe", account, Profile::bare(user("z")), at(0)).await.expect("an account");
+    let account = Account {
+        user: user("z"),
+        password_hash: "hash".into(),
+    };
+    store
+        .create("zoe", account, Profile::bare(user("z")), at(0))
+        .await
+        .expect("an account");
     store
         .open_session(NewSession {
             digest: "digest".into(),
@@ -194,24 +245,60 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(std::fs::metadata(&copy).expect("the backup").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&copy)
+                .expect("the backup")
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600
+        );
     }
-    let names: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").map(|file| file.expect("a file").file_name()).collect();
-    assert!(names.iter().all(|name| !name.to_string_lossy().starts_with("copy.db") || name == "copy.db"), "{names:?}");
-    assert!(matches!(backup(&path, &copy, false), Err(OpenError::InTheWay { .. })), "never over another");
-    assert!(matches!(backup(&path, &path, true), Err(OpenError::InTheWay { .. })), "least of all over the database");
+    let names: Vec<_> = std::fs::read_dir(directory.path())
+        .expect("a directory")
+        .map(|file| file.expect("a file").file_name())
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| !name.to_string_lossy().starts_with("copy.db") || name == "copy.db"),
+        "{names:?}"
+    );
+    assert!(
+        matches!(backup(&path, &copy, false), Err(OpenError::InTheWay { .. })),
+        "never over another"
+    );
+    assert!(
+        matches!(backup(&path, &path, true), Err(OpenError::InTheWay { .. })),
+        "least of all over the database"
+    );
     backup(&path, &copy, true).expect("another");
 
     filled(&store, 5, 9).await;
-    assert!(matches!(restore(&copy, &path), Err(OpenError::InUse { .. })), "not under a server");
+    assert!(
+        matches!(restore(&copy, &path), Err(OpenError::InUse { .. })),
+        "not under a server"
+    );
     store.close().await;
-    backup(&path, &file(directory.path(), "later.db"), false).expect("a backup of what nobody uses");
-    let Restored { set_aside, conversations, entries } = restore(&copy, &path).expect("restored");
+    backup(&path, &file(directory.path(), "later.db"), false)
+        .expect("a backup of what nobody uses");
+    let Restored {
+        set_aside,
+        conversations,
+        entries,
+    } = restore(&copy, &path).expect("restored");
     assert_eq!((conversations, entries), (1, 5));
     let (store, _) = open(directory.path());
     assert_ne!(store.generation(), generation);
     assert_eq!(head(&store).await, 5);
-    assert!(store.session("digest", at(1)).await.expect("an answer").is_none(), "nobody is signed in");
+    assert!(
+        store
+            .session("digest", at(1))
+            .await
+            .expect("an answer")
+            .is_none(),
+        "nobody is signed in"
+    );
     assert!(store.find("zoe").await.expect("an answer").is_some());
     let first = store.generation();
     store.close().await;
@@ -228,11 +315,18 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
     std::fs::copy(&copy, file(elsewhere.path(), "lamplight.db")).expect("a copy");
     let (store, _) = open(elsewhere.path());
     assert_ne!(store.generation(), generation);
-    assert!(store.session("digest", at(1)).await.expect("an answer").is_none());
+    assert!(
+        store
+            .session("digest", at(1))
+            .await
+            .expect("an answer")
+            .is_none()
+    );
     store.close().await;
 }
 
-/// What is not known to belong together is put together first if it fits, so that a restore that is broken off takes nothing away.
+/// What is not known to belong together is put together first if it fits, so that a restore that is
+/// broken off takes nothing away.
 #[tokio::test]
 async fn f15_a_restore_folds_a_log_in_doubt_before_it_moves_anything() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -245,8 +339,16 @@ async fn f15_a_restore_folds_a_log_in_doubt_before_it_moves_anything() {
     store.close().await;
     std::fs::remove_file(file(crashed.path(), "lamplight.db.note")).expect("gone");
     let path = file(crashed.path(), "lamplight.db");
-    let aside = restore(&copy, &path).expect("restored").set_aside.expect("what was there");
-    assert!(!aside.with_file_name(format!("{}-wal", aside.file_name().unwrap().display())).exists(), "all is in the one file");
+    let aside = restore(&copy, &path)
+        .expect("restored")
+        .set_aside
+        .expect("what was there");
+    assert!(
+        !aside
+            .with_file_name(format!("{}-wal", aside.file_name().unwrap().display()))
+            .exists(),
+        "all is in the one file"
+    );
     restore(&aside, &path).expect("and back");
     let (store, _) = open(crashed.path());
     assert_eq!(head(&store).await, 310);
@@ -266,14 +368,29 @@ async fn f14_what_is_no_backup_is_not_brought_back() {
     bytes[middle..middle + 40_000].fill(0x5a);
     std::fs::write(&bad, &bytes).expect("a damaged one");
     let foreign = file(directory.path(), "foreign.db");
-    Connection::open(&foreign).and_then(|other| other.execute_batch("CREATE TABLE notes (text)")).expect("someone's notes");
+    Connection::open(&foreign)
+        .and_then(|other| other.execute_batch("CREATE TABLE notes (text)"))
+        .expect("someone's notes");
     let text = file(directory.path(), "text");
     std::fs::write(&text, "this is no database").expect("a text");
     let empty = file(directory.path(), "empty");
     std::fs::write(&empty, "").expect("an empty file");
-    for bad in [&bad, &foreign, &text, &empty, &file(directory.path(), "nothing"), &path] {
-        let Err(error) = restore(bad, &path) else { panic!("{bad:?} was brought back") };
-        assert_eq!(error.to_string().contains("there is no backup at"), !bad.exists(), "{error}");
+    for bad in [
+        &bad,
+        &foreign,
+        &text,
+        &empty,
+        &file(directory.path(), "nothing"),
+        &path,
+    ] {
+        let Err(error) = restore(bad, &path) else {
+            panic!("{bad:?} was brought back")
+        };
+        assert_eq!(
+            error.to_string().contains("there is no backup at"),
+            !bad.exists(),
+            "{error}"
+        );
         let (store, _) = open(directory.path());
         assert_eq!(head(&store).await, 300, "{error}");
         store.close().await;
@@ -289,18 +406,36 @@ async fn f17_a_database_is_opened_once_under_whichever_name() {
     let other = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     filled(&store, 0, 3).await;
-    let (symbolic, hard, through) = (file(other.path(), "symbolic.db"), file(other.path(), "hard.db"), file(other.path(), "through"));
+    let (symbolic, hard, through) = (
+        file(other.path(), "symbolic.db"),
+        file(other.path(), "hard.db"),
+        file(other.path(), "through"),
+    );
     std::os::unix::fs::symlink(&path, &symbolic).expect("a link");
     std::fs::hard_link(&path, &hard).expect("a link");
     std::os::unix::fs::symlink(directory.path(), &through).expect("a link");
     for name in [&symbolic, &hard, &file(&through, "lamplight.db"), &path] {
         assert!(matches!(refused(name), OpenError::InUse { .. }), "{name:?}");
-        assert!(matches!(restore(&path, name), Err(OpenError::InUse { .. } | OpenError::InTheWay { .. })), "{name:?}");
+        assert!(
+            matches!(
+                restore(&path, name),
+                Err(OpenError::InUse { .. } | OpenError::InTheWay { .. })
+            ),
+            "{name:?}"
+        );
     }
-    // Refusing has cost the one that has it none of SQLite's locks: another process may not take its journal away.
+    // Refusing has cost the one that has it none of SQLite's locks: another process may not take
+    // its journal away.
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).expect("the database"));
-    assert!(locks.is_empty() || locks.lines().any(|line| line.contains("POSIX") && line.contains(&format!(":{inode} "))), "{locks}");
+    let inode =
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).expect("the database"));
+    assert!(
+        locks.is_empty()
+            || locks
+                .lines()
+                .any(|line| line.contains("POSIX") && line.contains(&format!(":{inode} "))),
+        "{locks}"
+    );
     store.close().await;
 
     // Its files lie beside the database, not beside the link.
@@ -321,7 +456,9 @@ async fn f15_a_log_that_somebody_else_folds_is_no_fault() {
     for round in 0..4 {
         filled(&store, round * 300, round * 300 + 300).await;
         let other = Connection::open(&path).expect("a connection");
-        let folded: i64 = other.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2)).expect("folded by someone else");
+        let folded: i64 = other
+            .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2))
+            .expect("folded by someone else");
         assert!(folded > 0);
         if round != 2 {
             store.ping(SECOND).await.expect("ready");
@@ -331,7 +468,10 @@ async fn f15_a_log_that_somebody_else_folds_is_no_fault() {
     store.close().await;
     for directory in [directory.path(), crashed.path()] {
         let (store, _) = open(directory);
-        assert_eq!((store.generation(), head(&store).await), (generation.clone(), 1_200));
+        assert_eq!(
+            (store.generation(), head(&store).await),
+            (generation.clone(), 1_200)
+        );
         store.close().await;
     }
 }
@@ -347,7 +487,9 @@ async fn f15_a_database_that_somebody_vacuums_is_still_the_same() {
         filled(&store, round * 300, round * 300 + 300).await;
         let other = Connection::open(&path).expect("a connection");
         other.execute_batch("VACUUM").expect("vacuumed");
-        let folded: i64 = other.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2)).expect("folded by someone else");
+        let folded: i64 = other
+            .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2))
+            .expect("folded by someone else");
         assert!(folded > 0);
         if round != 1 {
             store.ping(SECOND).await.expect("ready");
@@ -358,12 +500,17 @@ async fn f15_a_database_that_somebody_vacuums_is_still_the_same() {
     store.close().await;
     for directory in [directory.path(), crashed.path()] {
         let (store, _) = open(directory);
-        assert_eq!((store.generation(), head(&store).await), (generation.clone(), 901));
+        assert_eq!(
+            (store.generation(), head(&store).await),
+            (generation.clone(), 901)
+        );
         store.close().await;
     }
     // Nobody has looked since.
     let (store, _) = open(directory.path());
-    Connection::open(&path).and_then(|other| other.execute_batch("VACUUM; PRAGMA wal_checkpoint(FULL)")).expect("vacuumed");
+    Connection::open(&path)
+        .and_then(|other| other.execute_batch("VACUUM; PRAGMA wal_checkpoint(FULL)"))
+        .expect("vacuumed");
     filled(&store, 2_000, 2_001).await;
     let crashed = crash(directory.path());
     store.close().await;
@@ -386,15 +533,29 @@ async fn h10_what_is_damaged_acknowledges_nothing() {
     let length = std::fs::metadata(&path).expect("the database").len();
     let damage = vec![0x5a; usize::try_from(length).expect("a length") - 200_000];
     #[cfg(unix)]
-    std::os::unix::fs::FileExt::write_all_at(&std::fs::File::options().write(true).open(&path).expect("the file"), &damage, 100_000)
-        .expect("damaged");
-    let read = store.history(&user("a"), &conversation("c"), Range::Before(700), 200).await;
+    std::os::unix::fs::FileExt::write_all_at(
+        &std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("the file"),
+        &damage,
+        100_000,
+    )
+    .expect("damaged");
+    let read = store
+        .history(&user("a"), &conversation("c"), Range::Before(700), 200)
+        .await;
     assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
     let unready = store.ping(SECOND).await.expect_err("not ready");
     assert!(unready.to_string().contains("damaged"), "{unready}");
     for number in 0..3 {
-        let sent = store.append(message("c", "a", "hello", &format!("late {number}")), None).await;
-        assert!(matches!(sent, Err(AppendError::Store(StoreError::Unavailable(_)))), "{sent:?}");
+        let sent = store
+            .append(message("c", "a", "hello", &format!("late {number}")), None)
+            .await;
+        assert!(
+            matches!(sent, Err(AppendError::Store(StoreError::Unavailable(_)))),
+            "{sent:?}"
+        );
     }
     store.close().await;
 }
@@ -416,12 +577,22 @@ async fn f14_a_file_that_is_replaced_under_its_server_acknowledges_nothing() {
             _ => std::fs::remove_file(&path).expect("gone"),
         }
         let unready = store.ping(SECOND).await.expect_err("not ready");
-        assert!(unready.to_string().contains("while the server runs"), "{way}: {unready}");
+        assert!(
+            unready.to_string().contains("while the server runs"),
+            "{way}: {unready}"
+        );
         let sent = store.append(message("c", "a", "hello", "late"), None).await;
-        assert!(matches!(sent, Err(AppendError::Store(StoreError::Unavailable(_)))), "{way}: {sent:?}");
+        assert!(
+            matches!(sent, Err(AppendError::Store(StoreError::Unavailable(_)))),
+            "{way}: {sent:?}"
+        );
         let there = std::fs::read(&path).ok();
         store.close().await;
-        assert_eq!(std::fs::read(&path).ok(), there, "{way}: what lies there now is left alone");
+        assert_eq!(
+            std::fs::read(&path).ok(),
+            there,
+            "{way}: what lies there now is left alone"
+        );
     }
 }
 
@@ -443,14 +614,20 @@ async fn f15_sends_notice_by_themselves_that_the_file_is_another() {
         }
         let began = tokio::time::Instant::now();
         for number in 0.. {
-            match store.append(message("c", "a", "hello", &format!("late {number}")), None).await {
+            match store
+                .append(message("c", "a", "hello", &format!("late {number}")), None)
+                .await
+            {
                 Err(AppendError::Store(StoreError::Unavailable(_))) => break,
                 sent => assert!(sent.is_ok() && began.elapsed() < SECOND, "{way}: {sent:?}"),
             }
             tokio::time::sleep(SECOND / 100).await;
         }
         let unready = store.ping(SECOND).await.expect_err("not ready");
-        assert!(unready.to_string().contains("while the server runs"), "{way}: {unready}");
+        assert!(
+            unready.to_string().contains("while the server runs"),
+            "{way}: {unready}"
+        );
         store.close().await;
     }
 }

@@ -13,8 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 async fn fresh() -> PresenceSubject<EmbeddedPresence> {
-    let (events, clock) = (Arc::new(Recorder::default()), Arc::new(ManualClock::default()));
-    let presence = Arc::new(EmbeddedPresence::new(RULES, 1, clock.clone(), events.clone()));
+    let (events, clock) = (
+        Arc::new(Recorder::default()),
+        Arc::new(ManualClock::default()),
+    );
+    let presence = Arc::new(EmbeddedPresence::new(
+        RULES,
+        1,
+        clock.clone(),
+        events.clone(),
+    ));
     let current = Arc::new(Mutex::new(Arc::clone(&presence)));
     let ticked = Arc::clone(&current);
     let ticks = Arc::clone(&clock);
@@ -29,10 +37,21 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
     let again = move || {
         let mut current = current.lock();
         let reached = current.version();
-        *current = Arc::new(EmbeddedPresence::new(RULES, reached, clock.clone(), fanout.clone()));
+        *current = Arc::new(EmbeddedPresence::new(
+            RULES,
+            reached,
+            clock.clone(),
+            fanout.clone(),
+        ));
         futures_util::FutureExt::boxed(std::future::ready(Arc::clone(&current)))
     };
-    PresenceSubject { presence, events, pass: Box::new(pass), again: Box::new(again), keep: Box::new(()) }
+    PresenceSubject {
+        presence,
+        events,
+        pass: Box::new(pass),
+        again: Box::new(again),
+        keep: Box::new(()),
+    }
 }
 
 lamplight_conformance::presence_suite!(fresh);
@@ -42,32 +61,60 @@ struct Paused(tokio::time::Instant);
 
 impl Clock for Paused {
     fn now(&self) -> Now {
-        Now { moment: Moment(self.0.elapsed().as_millis().try_into().unwrap_or(u64::MAX)), wall: Timestamp(0) }
+        Now {
+            moment: Moment(self.0.elapsed().as_millis().try_into().unwrap_or(u64::MAX)),
+            wall: Timestamp(0),
+        }
     }
 }
 
-/// The driver sleeps as long as there is nothing to do, and is up in time for what is due sooner than it knew.
+/// The driver sleeps as long as there is nothing to do, and is up in time for what is due sooner
+/// than it knew.
 #[tokio::test(start_paused = true)]
 async fn p3_p4_the_driver_is_up_when_something_is_due() {
     let (events, start) = (Arc::new(Recorder::default()), tokio::time::Instant::now());
-    let presence = Arc::new(EmbeddedPresence::new(RULES, 1, Arc::new(Paused(start)), events.clone()));
+    let presence = Arc::new(EmbeddedPresence::new(
+        RULES,
+        1,
+        Arc::new(Paused(start)),
+        events.clone(),
+    ));
     let driven = Arc::clone(&presence);
     let driver = tokio::spawn(async move { driven.run().await });
-    let gone = || events.events().into_iter().find(|event| matches!(event, Event::Presence(Change::Offline(_))));
-    // It has slept through a while with nobody in; then it plans for the time to live; then a close is due sooner.
+    let gone = || {
+        events
+            .events()
+            .into_iter()
+            .find(|event| matches!(event, Event::Presence(Change::Offline(_))))
+    };
+    // It has slept through a while with nobody in; then it plans for the time to live; then a close
+    // is due sooner.
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let session = SessionId::trusted("a1");
-    let person = Person { profile: Profile::bare(UserId::trusted("a")), chosen: Chosen::default(), last_seen: None };
+    let person = Person {
+        profile: Profile::bare(UserId::trusted("a")),
+        chosen: Chosen::default(),
+        last_seen: None,
+    };
     presence.join(&session, person).await.expect("joined");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    presence.close(&session, OfflineReason::Closed).await.expect("closed");
+    presence
+        .close(&session, OfflineReason::Closed)
+        .await
+        .expect("closed");
     let closed = start.elapsed();
     while gone().is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(start.elapsed() - closed < Duration::from_secs(10), "nobody looked");
+        assert!(
+            start.elapsed() - closed < Duration::from_secs(10),
+            "nobody looked"
+        );
     }
     let took = start.elapsed() - closed;
-    assert!(took > RULES.grace && took <= RULES.grace + Duration::from_millis(10), "{took:?}");
+    assert!(
+        took > RULES.grace && took <= RULES.grace + Duration::from_millis(10),
+        "{took:?}"
+    );
     assert_eq!(presence.session_count(), 0);
     driver.abort();
 }
@@ -88,16 +135,38 @@ impl Fanout for Slow {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn p5_changes_leave_in_the_order_of_their_versions() {
     let events = Arc::new(Slow::default());
-    let presence = Arc::new(EmbeddedPresence::new(RULES, 1, Arc::new(ManualClock::default()), events.clone()));
+    let presence = Arc::new(EmbeddedPresence::new(
+        RULES,
+        1,
+        Arc::new(ManualClock::default()),
+        events.clone(),
+    ));
     let user = UserId::trusted("a");
-    let person = Person { profile: Profile::bare(user.clone()), chosen: Chosen::default(), last_seen: None };
-    presence.join(&SessionId::trusted("a1"), person).await.expect("joined");
+    let person = Person {
+        profile: Profile::bare(user.clone()),
+        chosen: Chosen::default(),
+        last_seen: None,
+    };
+    presence
+        .join(&SessionId::trusted("a1"), person)
+        .await
+        .expect("joined");
     let movers = (0..4).map(|mover| {
         let (presence, user) = (Arc::clone(&presence), user.clone());
         tokio::spawn(async move {
             for step in 0..100 {
                 let text = Some(format!("{mover}-{step}").into());
-                presence.set_status(&user, Chosen { status: Manual::Busy, text, until: None }).await.expect("set");
+                presence
+                    .set_status(
+                        &user,
+                        Chosen {
+                            status: Manual::Busy,
+                            text,
+                            until: None,
+                        },
+                    )
+                    .await
+                    .expect("set");
             }
         })
     });
@@ -108,7 +177,13 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
         .0
         .events()
         .iter()
-        .filter_map(|event| if let Event::Presence(change) = event { Some(change.version()) } else { None })
+        .filter_map(|event| {
+            if let Event::Presence(change) = event {
+                Some(change.version())
+            } else {
+                None
+            }
+        })
         .collect();
     assert_eq!(versions.len(), 401);
     assert!(versions.is_sorted());
@@ -119,7 +194,10 @@ struct Set(Arc<std::sync::atomic::AtomicI64>);
 
 impl Clock for Set {
     fn now(&self) -> Now {
-        Now { moment: Moment(1_000), wall: Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed)) }
+        Now {
+            moment: Moment(1_000),
+            wall: Timestamp(self.0.load(std::sync::atomic::Ordering::Relaxed)),
+        }
     }
 }
 
@@ -131,12 +209,21 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
     let mut newest = 0;
     for crashes in [true, false, true] {
         let events = Arc::new(Recorder::default());
-        let options = lamplight_embedded::messages::SqliteOptions::new(directory.path().join("lamplight.db"));
-        let store = lamplight_embedded::messages::SqliteStore::open(options, events.clone()).expect("a store");
-        let presence = Arc::new(EmbeddedPresence::new(RULES, store.presence_version(), Arc::new(Set(wall.clone())), events.clone()));
+        let options =
+            lamplight_embedded::messages::SqliteOptions::new(directory.path().join("lamplight.db"));
+        let store = lamplight_embedded::messages::SqliteStore::open(options, events.clone())
+            .expect("a store");
+        let presence = Arc::new(EmbeddedPresence::new(
+            RULES,
+            store.presence_version(),
+            Arc::new(Set(wall.clone())),
+            events.clone(),
+        ));
         let (reserving, kept) = (Arc::clone(&presence), Arc::clone(&store));
         let reserving = tokio::spawn(async move { reserving.reserve_versions(&kept).await });
-        let reserved = || std::fs::metadata(directory.path().join("lamplight.db-wal")).map_or(0, |log| log.len());
+        let reserved = || {
+            std::fs::metadata(directory.path().join("lamplight.db-wal")).map_or(0, |log| log.len())
+        };
         let before = reserved();
         tokio::time::timeout(Duration::from_secs(10), async {
             while reserved() == before {
@@ -146,18 +233,34 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
         .await
         .expect("what is reserved is kept");
         let session = SessionId::trusted("a1");
-        let person = Person { profile: Profile::bare(UserId::trusted("a")), chosen: Chosen::default(), last_seen: None };
+        let person = Person {
+            profile: Profile::bare(UserId::trusted("a")),
+            chosen: Chosen::default(),
+            last_seen: None,
+        };
         presence.join(&session, person).await.expect("joined");
         presence.sign_out(&session).await.expect("signed out");
         let versions: Vec<u64> = events
             .events()
             .into_iter()
-            .filter_map(|event| if let Event::Presence(change) = event { Some(change.version()) } else { None })
+            .filter_map(|event| {
+                if let Event::Presence(change) = event {
+                    Some(change.version())
+                } else {
+                    None
+                }
+            })
             .collect();
-        assert!(versions.len() == 2 && versions[0] > newest && versions[1] > versions[0], "{newest} and then {versions:?}");
+        assert!(
+            versions.len() == 2 && versions[0] > newest && versions[1] > versions[0],
+            "{newest} and then {versions:?}"
+        );
         newest = versions[1];
         if !crashes {
-            store.keep_presence_version(presence.version()).await.expect("kept");
+            store
+                .keep_presence_version(presence.version())
+                .await
+                .expect("kept");
         }
         reserving.abort();
         store.close().await;

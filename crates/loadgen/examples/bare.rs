@@ -1,13 +1,16 @@
-//! The bare work of the bench on the library that Lamplight stands on, without Lamplight: what `bench/peers` do, in the same words.
-//! Prints its address when it listens.
+//! The bare work of the bench on the library that Lamplight stands on, without Lamplight: what
+//! `bench/peers` do, in the same words. Prints its address when it listens.
 //!
-//! `RUNTIME=per-core` runs it as a runtime and a listener for each core, that share one server, in place of one runtime for all of them.
+//! `RUNTIME=per-core` runs it as a runtime and a listener for each core, that share one server, in
+//! place of one runtime for all of them.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
-use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Packet, Socket, SocketIo};
+use socketio::{
+    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Packet, Socket, SocketIo,
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 struct Bare;
@@ -49,7 +52,9 @@ impl Handler for Bare {
                 Err(_) => answer = None,
             },
             "broadcast" => {
-                let Ok(wanted) = event.parse::<Broadcast<'_>>(0) else { return None };
+                let Ok(wanted) = event.parse::<Broadcast<'_>>(0) else {
+                    return None;
+                };
                 for number in 0..wanted.count {
                     let news = json!({ "number": number, "text": wanted.text });
                     if let Ok(packet) = Packet::event_of("/", "news", &news) {
@@ -68,29 +73,40 @@ impl Handler for Bare {
 }
 
 fn main() -> std::io::Result<()> {
-    let io = SocketIo::builder(Config::default()).namespace("/", Bare).build();
+    let io = SocketIo::builder(Config::default())
+        .namespace("/", Bare)
+        .build();
     if std::env::var("RUNTIME").as_deref() == Ok("per-core") {
         return per_core(&io);
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        println!("{}", listener.local_addr()?);
-        socketio::serve(listener, io).await
-    })
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            println!("{}", listener.local_addr()?);
+            socketio::serve(listener, io).await
+        })
 }
 
 fn per_core(io: &SocketIo) -> std::io::Result<()> {
     let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut threads = Vec::new();
     for _ in 0..std::thread::available_parallelism()?.get() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let listener = runtime.block_on(async { shared_listener(address) })?;
         address = listener.local_addr()?;
         let io = io.clone();
-        threads.push(std::thread::spawn(move || runtime.block_on(socketio::serve(listener, io))));
+        threads.push(std::thread::spawn(move || {
+            runtime.block_on(socketio::serve(listener, io))
+        }));
     }
     println!("{address}");
-    threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+    threads
+        .into_iter()
+        .try_for_each(|thread| thread.join().unwrap_or(Ok(())))
 }
 
 /// The kernel deals out connections among all that listen on this address.

@@ -47,8 +47,16 @@ impl Bare {
     /// Says something to who has that name; returns the number of the acknowledgement.
     pub(crate) async fn say(&mut self, to: &str, text: &str) -> Result<u64, String> {
         match self {
-            Self::SocketIo(client) => client.emit_text("relay", &format!("{{\"to\":\"{to}\",\"text\":\"{text}\"}}")).await,
-            Self::Centrifugo(client) => client.publish(to, &format!("{{\"to\":\"{to}\",\"text\":\"{text}\"}}")).await,
+            Self::SocketIo(client) => {
+                client
+                    .emit_text("relay", &format!("{{\"to\":\"{to}\",\"text\":\"{text}\"}}"))
+                    .await
+            }
+            Self::Centrifugo(client) => {
+                client
+                    .publish(to, &format!("{{\"to\":\"{to}\",\"text\":\"{text}\"}}"))
+                    .await
+            }
         }
     }
 
@@ -63,7 +71,10 @@ impl Bare {
     /// Says so many things to everyone, itself included, in one go.
     pub(crate) async fn announce(&mut self, count: u32, text: &str) -> Result<(), String> {
         match self {
-            Self::SocketIo(client) => client.emit("broadcast", &json!({ "count": count, "text": text })).await.map(drop),
+            Self::SocketIo(client) => client
+                .emit("broadcast", &json!({ "count": count, "text": text }))
+                .await
+                .map(drop),
             Self::Centrifugo(client) => client.announce(count, text).await,
         }
     }

@@ -7,7 +7,12 @@ use crate::process::usage;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-pub(crate) async fn run(target: &Target, pid: u32, count: u32, events: u32) -> Result<Value, String> {
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    count: u32,
+    events: u32,
+) -> Result<Value, String> {
     let mut clients = batches(0..count, async |_| {
         let mut client = Bare::connect(target).await?;
         client.listen().await?;

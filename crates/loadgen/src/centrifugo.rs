@@ -1,5 +1,5 @@
-//! Centrifugo's own protocol, as JSON (<https://centrifugal.dev/docs/transports/client_protocol>): commands, replies and pushes are
-//! lines, several of which may come in one frame.
+//! Centrifugo's own protocol, as JSON (<https://centrifugal.dev/docs/transports/client_protocol>):
+//! commands, replies and pushes are lines, several of which may come in one frame.
 
 use crate::client::Target;
 use crate::wire::Wire;
@@ -21,7 +21,11 @@ impl Client {
     /// Connects over WebSocket, and listens to what is for everyone.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
         let wire = Wire::connect(target, "").await?;
-        let mut client = Self { wire, lines: VecDeque::new(), next_id: 1 };
+        let mut client = Self {
+            wire,
+            lines: VecDeque::new(),
+            next_id: 1,
+        };
         client.ask("connect", "{}").await?;
         Ok(client)
     }
@@ -37,7 +41,8 @@ impl Client {
 
     /// Listens to a channel.
     pub(crate) async fn subscribe(&mut self, channel: &str) -> Result<(), String> {
-        self.ask("subscribe", &json!({ "channel": channel }).to_string()).await
+        self.ask("subscribe", &json!({ "channel": channel }).to_string())
+            .await
     }
 
     /// Listens to what is for everyone.
@@ -48,7 +53,10 @@ impl Client {
     /// Sends something to a channel; returns the number that the reply will have.
     pub(crate) async fn publish(&mut self, channel: &str, data: &str) -> Result<u64, String> {
         let id = self.next_id;
-        let command = self.command("publish", &format!("{{\"channel\":\"{channel}\",\"data\":{data}}}"));
+        let command = self.command(
+            "publish",
+            &format!("{{\"channel\":\"{channel}\",\"data\":{data}}}"),
+        );
         self.wire.send(command).await?;
         Ok(id)
     }
@@ -58,7 +66,10 @@ impl Client {
         let commands: Vec<_> = (0..count)
             .map(|number| {
                 let data = json!({ "number": number, "text": text });
-                self.command("publish", &format!("{{\"channel\":\"{EVERYONE}\",\"data\":{data}}}"))
+                self.command(
+                    "publish",
+                    &format!("{{\"channel\":\"{EVERYONE}\",\"data\":{data}}}"),
+                )
             })
             .collect();
         self.wire.send(commands.join("\n")).await
@@ -74,7 +85,12 @@ impl Client {
     pub(crate) async fn done(&mut self) -> Result<u64, String> {
         loop {
             let line = self.line().await?;
-            let Some((id, rest)) = line.strip_prefix("{\"id\":").and_then(|rest| rest.split_once(',')) else { continue };
+            let Some((id, rest)) = line
+                .strip_prefix("{\"id\":")
+                .and_then(|rest| rest.split_once(','))
+            else {
+                continue;
+            };
             if rest.starts_with("\"error\"") {
                 return Err(format!("not done: {line}"));
             }

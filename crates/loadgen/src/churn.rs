@@ -1,4 +1,5 @@
-//! Many connections for a long time, some of which come and go: what the server holds must not grow, and must be gone afterwards.
+//! Many connections for a long time, some of which come and go: what the server holds must not
+//! grow, and must be gone afterwards.
 
 use crate::client::Target;
 use crate::idle::batches;
@@ -17,7 +18,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const SETTLING: Duration = Duration::from_secs(300);
 /// Between two looks at the server's memory.
 const LOOK: Duration = Duration::from_secs(15);
-/// How long the server may take to forget everybody: the grace period, and what is swept now and then.
+/// How long the server may take to forget everybody: the grace period, and what is swept now and
+/// then.
 const FORGETTING: Duration = Duration::from_secs(150);
 /// Those who come and go before anything is counted.
 const WARM: u32 = 50;
@@ -26,10 +28,23 @@ const STAY: [&str; 2] = ["files", "lamplight_held{table=\"tasks\"}"];
 
 type Held = BTreeMap<String, u64>;
 
-pub(crate) async fn run(target: &Target, pid: u32, count: u32, minutes: u32, percent: u32) -> Result<Value, String> {
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    count: u32,
+    minutes: u32,
+    percent: u32,
+) -> Result<Value, String> {
     // The first ones set up what stays: a task for the timers, the store's files.
-    batches(0..WARM, |id| come(target, id)).await?.iter().for_each(JoinHandle::abort);
-    let before = settled(target, pid, |held| held.iter().all(|(name, count)| *count == 0 || STAY.contains(&name.as_str()))).await?;
+    batches(0..WARM, |id| come(target, id))
+        .await?
+        .iter()
+        .for_each(JoinHandle::abort);
+    let before = settled(target, pid, |held| {
+        held.iter()
+            .all(|(name, count)| *count == 0 || STAY.contains(&name.as_str()))
+    })
+    .await?;
     let began = Instant::now();
     let mut here: VecDeque<JoinHandle<()>> = batches(0..count, |id| come(target, id)).await?.into();
     let end = began + Duration::from_secs(u64::from(minutes) * 60);
@@ -56,11 +71,21 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, minutes: u32, per
         }
     }
     let cpu = usage(pid)?.cpu;
-    let lost = here.iter().filter(|connection| connection.is_finished()).count();
+    let lost = here
+        .iter()
+        .filter(|connection| connection.is_finished())
+        .count();
     here.iter().for_each(JoinHandle::abort);
     let after = settled(target, pid, |held| *held == before).await?;
-    let flat: Vec<u64> = seen.iter().filter(|(at, _)| *at >= flat_from.as_secs()).map(|(_, rss)| *rss).collect();
-    let (first, last) = (flat.first().copied().unwrap_or(0), flat.last().copied().unwrap_or(0));
+    let flat: Vec<u64> = seen
+        .iter()
+        .filter(|(at, _)| *at >= flat_from.as_secs())
+        .map(|(_, rss)| *rss)
+        .collect();
+    let (first, last) = (
+        flat.first().copied().unwrap_or(0),
+        flat.last().copied().unwrap_or(0),
+    );
     Ok(json!({
         "work": "churn",
         "connections": count,
@@ -79,7 +104,8 @@ pub(crate) async fn run(target: &Target, pid: u32, count: u32, minutes: u32, per
     }))
 }
 
-/// Somebody who comes and stays until the task is aborted, which closes the connection without a word.
+/// Somebody who comes and stays until the task is aborted, which closes the connection without a
+/// word.
 async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
     let mut client = crate::idle::join(target, id).await?;
     // Not all at the same moment.
@@ -96,7 +122,11 @@ async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
 }
 
 /// What is held once `is_settled` says yes to it, or does not for too long.
-async fn settled(target: &Target, pid: u32, is_settled: impl Fn(&Held) -> bool) -> Result<Held, String> {
+async fn settled(
+    target: &Target,
+    pid: u32,
+    is_settled: impl Fn(&Held) -> bool,
+) -> Result<Held, String> {
     let deadline = Instant::now() + FORGETTING;
     loop {
         let held = held(target, pid).await?;
@@ -110,9 +140,16 @@ async fn settled(target: &Target, pid: u32, is_settled: impl Fn(&Held) -> bool) 
 /// What the server says that it holds, by name, and its open files.
 async fn held(target: &Target, pid: u32) -> Result<Held, String> {
     let metrics = get(target, "/metrics").await?;
-    let counted =
-        ["lamplight_connections", "lamplight_sessions", "lamplight_sockets", "lamplight_online_users", "lamplight_roster_followers"];
-    let is_counted = |name: &str| name.starts_with("lamplight_held") || counted.iter().any(|start| name.starts_with(start));
+    let counted = [
+        "lamplight_connections",
+        "lamplight_sessions",
+        "lamplight_sockets",
+        "lamplight_online_users",
+        "lamplight_roster_followers",
+    ];
+    let is_counted = |name: &str| {
+        name.starts_with("lamplight_held") || counted.iter().any(|start| name.starts_with(start))
+    };
     let mut held: Held = metrics
         .lines()
         .filter_map(|line| line.rsplit_once(' '))
@@ -127,10 +164,21 @@ async fn held(target: &Target, pid: u32) -> Result<Held, String> {
 }
 
 async fn get(target: &Target, path: &str) -> Result<String, String> {
-    let mut stream = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", target.server);
-    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect(target.server)
+        .await
+        .map_err(|error| error.to_string())?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+        target.server
+    );
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .map_err(|error| error.to_string())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.map_err(|error| error.to_string())?;
+    stream
+        .read_to_string(&mut answer)
+        .await
+        .map_err(|error| error.to_string())?;
     Ok(answer)
 }

@@ -35,7 +35,11 @@ impl Client {
     /// Connects over WebSocket and enters `/`.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
         let wire = Wire::connect(target, "?EIO=4&transport=websocket").await?;
-        let mut client = Self { wire, received: 0, next_ack: 0 };
+        let mut client = Self {
+            wire,
+            received: 0,
+            next_ack: 0,
+        };
         client.text().await?;
         client.wire.send("40".to_owned()).await?;
         let answer = client.text().await?;
@@ -54,7 +58,9 @@ impl Client {
     pub(crate) async fn emit_text(&mut self, name: &str, payload: &str) -> Result<u64, String> {
         let id = self.next_ack;
         self.next_ack += 1;
-        self.wire.send(format!("42{id}[\"{name}\",{payload}]")).await?;
+        self.wire
+            .send(format!("42{id}[\"{name}\",{payload}]"))
+            .await?;
         Ok(id)
     }
 
@@ -68,7 +74,12 @@ impl Client {
     pub(crate) async fn done(&mut self) -> Result<u64, String> {
         loop {
             let text = self.text().await?;
-            let Some((id, rest)) = text.strip_prefix("43").and_then(|rest| rest.split_once('[')) else { continue };
+            let Some((id, rest)) = text
+                .strip_prefix("43")
+                .and_then(|rest| rest.split_once('['))
+            else {
+                continue;
+            };
             if !rest.contains("\"success\":true") {
                 return Err(format!("not done: {text}"));
             }
@@ -126,7 +137,11 @@ impl Client {
             if let Heard::Ack(answered, reply) = self.heard().await?
                 && answered == id
             {
-                return if reply["success"] == true { Ok(reply) } else { Err(format!("{name}: {reply}")) };
+                return if reply["success"] == true {
+                    Ok(reply)
+                } else {
+                    Err(format!("{name}: {reply}"))
+                };
             }
         }
     }
@@ -137,11 +152,16 @@ pub(crate) fn heard(text: &str) -> Option<Heard> {
     let rest = text.get(1..)?;
     let digits = rest.get(1..)?.find('[').unwrap_or(0);
     let id = rest[1..=digits].parse().unwrap_or(0);
-    let Ok(Value::Array(mut args)) = serde_json::from_str::<Value>(&rest[1 + digits..]) else { return None };
+    let Ok(Value::Array(mut args)) = serde_json::from_str::<Value>(&rest[1 + digits..]) else {
+        return None;
+    };
     let mut args = args.drain(..);
     match rest.as_bytes().first() {
         Some(b'2') => {
-            let name = args.next().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+            let name = args
+                .next()
+                .and_then(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_default();
             Some(Heard::Event(name, args.next().unwrap_or(Value::Null)))
         }
         Some(b'3') => Some(Heard::Ack(id, args.next().unwrap_or(Value::Null))),

@@ -12,7 +12,12 @@ const OPENING: usize = 32;
 /// The first ones, which are not counted.
 const WARM: u32 = 50;
 
-pub(crate) async fn run(target: &Target, pid: u32, count: u32, bare: bool) -> Result<Value, String> {
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    count: u32,
+    bare: bool,
+) -> Result<Value, String> {
     // The first ones pay for what the server sets up once.
     let mut held = open(target, 0..WARM, bare).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -42,21 +47,39 @@ enum Held {
 async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held>, String> {
     if bare {
         let all = batches(range, |_| Bare::connect(target)).await?;
-        return Ok(all.into_iter().map(|connection| Held::Bare { _connection: connection }).collect());
+        return Ok(all
+            .into_iter()
+            .map(|connection| Held::Bare {
+                _connection: connection,
+            })
+            .collect());
     }
     let all = batches(range, |id| join(target, id)).await?;
-    Ok(all.into_iter().map(|connection| Held::Joined { _connection: connection }).collect())
+    Ok(all
+        .into_iter()
+        .map(|connection| Held::Joined {
+            _connection: connection,
+        })
+        .collect())
 }
 
 /// Somebody who is in and wants to know nothing of the others.
 pub(crate) async fn join(target: &Target, id: u32) -> Result<Client, String> {
     let mut client = Client::connect(target).await?;
-    client.ask("join_user", &json!({ "userId": format!("user{id:06}"), "roster": "none" })).await?;
+    client
+        .ask(
+            "join_user",
+            &json!({ "userId": format!("user{id:06}"), "roster": "none" }),
+        )
+        .await?;
     Ok(client)
 }
 
 /// Opens many, a few at a time.
-pub(crate) async fn batches<T, F>(range: Range<u32>, mut open: impl FnMut(u32) -> F) -> Result<Vec<T>, String>
+pub(crate) async fn batches<T, F>(
+    range: Range<u32>,
+    mut open: impl FnMut(u32) -> F,
+) -> Result<Vec<T>, String>
 where
     F: Future<Output = Result<T, String>>,
 {

@@ -64,7 +64,8 @@ enum Work {
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=120))]
         settle_seconds: u64,
     },
-    /// Pairs of whom one says something to the other by name, unstored: the peers' work, not Lamplight's.
+    /// Pairs of whom one says something to the other by name, unstored: the peers' work, not
+    /// Lamplight's.
     Relay {
         /// How many pairs.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
@@ -118,17 +119,41 @@ enum Work {
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     if !cli.server.ip().is_loopback() {
-        eprintln!("loadgen: {} is not this machine; it loads nothing else.", cli.server);
+        eprintln!(
+            "loadgen: {} is not this machine; it loads nothing else.",
+            cli.server
+        );
         return ExitCode::FAILURE;
     }
-    let target = client::Target { server: cli.server, path: cli.path, protocol: cli.protocol };
+    let target = client::Target {
+        server: cli.server,
+        path: cli.path,
+        protocol: cli.protocol,
+    };
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
-        Work::Storm { users, mode, settle_seconds } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
-        Work::Relay { pairs, idle, in_flight, each } => relay::run(&target, cli.pid, idle, pairs, in_flight, each).await,
+        Work::Storm {
+            users,
+            mode,
+            settle_seconds,
+        } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
+        Work::Relay {
+            pairs,
+            idle,
+            in_flight,
+            each,
+        } => relay::run(&target, cli.pid, idle, pairs, in_flight, each).await,
         Work::Broadcast { count, events } => broadcast::run(&target, cli.pid, count, events).await,
-        Work::Churn { count, minutes, percent } => churn::run(&target, cli.pid, count, minutes, percent).await,
-        Work::Messages { pairs, in_flight, each } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
+        Work::Churn {
+            count,
+            minutes,
+            percent,
+        } => churn::run(&target, cli.pid, count, minutes, percent).await,
+        Work::Messages {
+            pairs,
+            in_flight,
+            each,
+        } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
     };
     match result {
         Ok(mut seen) => {

@@ -9,28 +9,55 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, each: u32) -> Result<Value, String> {
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    pairs: u32,
+    in_flight: u32,
+    each: u32,
+) -> Result<Value, String> {
     let mut ready = Vec::new();
     for pair in 0..pairs {
         let (from, to) = (format!("from{pair:06}"), format!("into{pair:06}"));
         let mut sender = Client::connect(target).await?;
         let mut receiver = Client::connect(target).await?;
-        sender.ask("join_user", &json!({ "userId": from, "roster": "none" })).await?;
-        receiver.ask("join_user", &json!({ "userId": to, "roster": "none" })).await?;
+        sender
+            .ask("join_user", &json!({ "userId": from, "roster": "none" }))
+            .await?;
+        receiver
+            .ask("join_user", &json!({ "userId": to, "roster": "none" }))
+            .await?;
         let conversation = open_conversation(target, &from, &to).await?;
         // The original system tells only those who look at a conversation.
         for client in [&mut sender, &mut receiver] {
-            client.ask("join_conversation", &json!({ "conversationId": conversation })).await?;
+            client
+                .ask(
+                    "join_conversation",
+                    &json!({ "conversationId": conversation }),
+                )
+                .await?;
         }
         ready.push((sender, receiver, conversation));
     }
-    settle(ready.iter_mut().flat_map(|(sender, receiver, _)| [sender, receiver])).await;
+    settle(
+        ready
+            .iter_mut()
+            .flat_map(|(sender, receiver, _)| [sender, receiver]),
+    )
+    .await;
     let before = usage(pid)?;
     let began = Instant::now();
     let tasks: Vec<_> = ready
         .into_iter()
         .map(|(sender, receiver, conversation)| {
-            let sending = tokio::spawn(send(Writer { client: sender, conversation }, in_flight, each));
+            let sending = tokio::spawn(send(
+                Writer {
+                    client: sender,
+                    conversation,
+                },
+                in_flight,
+                each,
+            ));
             let receiving = tokio::spawn(receive(receiver, each));
             (sending, receiving)
         })
@@ -38,12 +65,19 @@ pub(crate) async fn run(target: &Target, pid: u32, pairs: u32, in_flight: u32, e
     let acks = finished(tasks).await?;
     let took = began.elapsed();
     let after = usage(pid)?;
-    Ok(seen("messages", (pairs, in_flight, each), &acks, took, (before, after)))
+    Ok(seen(
+        "messages",
+        (pairs, in_flight, each),
+        &acks,
+        took,
+        (before, after),
+    ))
 }
 
 /// What joining has set off is over.
 async fn settle(clients: impl Iterator<Item = &mut Client>) {
-    futures_util::future::join_all(clients.map(|client| client.drain(Duration::from_secs(1)))).await;
+    futures_util::future::join_all(clients.map(|client| client.drain(Duration::from_secs(1))))
+        .await;
 }
 
 /// Sends into a conversation, to be kept.
@@ -87,10 +121,25 @@ async fn open_conversation(target: &Target, from: &str, to: &str) -> Result<Stri
         target.server,
         body.len()
     );
-    let mut stream = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
-    stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+    let mut stream = TcpStream::connect(target.server)
+        .await
+        .map_err(|error| error.to_string())?;
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .map_err(|error| error.to_string())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.map_err(|error| error.to_string())?;
-    let json: Value = answer.split("\r\n\r\n").nth(1).and_then(|body| serde_json::from_str(body).ok()).ok_or("no answer")?;
-    json["conversation"]["id"].as_str().map(str::to_owned).ok_or_else(|| answer.clone())
+    stream
+        .read_to_string(&mut answer)
+        .await
+        .map_err(|error| error.to_string())?;
+    let json: Value = answer
+        .split("\r\n\r\n")
+        .nth(1)
+        .and_then(|body| serde_json::from_str(body).ok())
+        .ok_or("no answer")?;
+    json["conversation"]["id"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| answer.clone())
 }

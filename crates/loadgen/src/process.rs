@@ -15,30 +15,58 @@ pub(crate) struct Usage {
 
 /// Reads `/proc`.
 pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|error| format!("process {pid}: {error}"))?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_err(|error| format!("process {pid}: {error}"))?;
     let kib = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| format!("process {pid}: {error}"))?;
-    // The second field is the name in parentheses and may hold spaces; 14 and 15 are ticks of a hundredth of a second.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_err(|error| format!("process {pid}: {error}"))?;
+    // The second field is the name in parentheses and may hold spaces; 14 and 15 are ticks of a
+    // hundredth of a second.
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     let counted = Duration::from_millis((ticks(11) + ticks(12)) * 10);
-    // Ticks count threads that have ended too; what the scheduler says of those that run is finer. The larger one is nearer.
-    Ok(Usage { rss: kib.unwrap_or(0) * 1024, cpu: counted.max(scheduled(pid)), kernel: Duration::from_millis(ticks(12) * 10) })
+    // Ticks count threads that have ended too; what the scheduler says of those that run is finer.
+    // The larger one is nearer.
+    Ok(Usage {
+        rss: kib.unwrap_or(0) * 1024,
+        cpu: counted.max(scheduled(pid)),
+        kernel: Duration::from_millis(ticks(12) * 10),
+    })
 }
 
 /// Files that are open.
 pub(crate) fn files(pid: u32) -> Result<u64, String> {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(|error| format!("process {pid}: {error}"))?;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .map_err(|error| format!("process {pid}: {error}"))?;
     Ok(open.count() as u64)
 }
 
 /// Nanoseconds on a processor, of the threads that there are.
 fn scheduled(pid: u32) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let times = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
-    let nanoseconds = times.filter_map(|times| times.split(' ').next().and_then(|first| first.parse::<u64>().ok()));
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let times =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+    let nanoseconds = times.filter_map(|times| {
+        times
+            .split(' ')
+            .next()
+            .and_then(|first| first.parse::<u64>().ok())
+    });
     Duration::from_nanos(nanoseconds.sum())
 }

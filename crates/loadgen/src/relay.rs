@@ -23,8 +23,16 @@ impl Says for Speaker {
     }
 }
 
-pub(crate) async fn run(target: &Target, pid: u32, idle: u32, pairs: u32, in_flight: u32, each: u32) -> Result<Value, String> {
-    // They come first and stay, as most of those who are online are silent at any moment. It takes less time than a ping.
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    idle: u32,
+    pairs: u32,
+    in_flight: u32,
+    each: u32,
+) -> Result<Value, String> {
+    // They come first and stay, as most of those who are online are silent at any moment. It takes
+    // less time than a ping.
     let _silent = batches(0..idle, |_| Bare::connect(target)).await?;
     let mut ready = Vec::new();
     for pair in 0..pairs {
@@ -32,18 +40,32 @@ pub(crate) async fn run(target: &Target, pid: u32, idle: u32, pairs: u32, in_fli
         let speaker = Bare::connect(target).await?;
         let mut listener = Bare::connect(target).await?;
         listener.register(&to).await?;
-        ready.push((Speaker { client: speaker, to }, listener));
+        ready.push((
+            Speaker {
+                client: speaker,
+                to,
+            },
+            listener,
+        ));
     }
     // A tenth of it beforehand, so that a server that compiles as it goes has done so.
     let warm = each / 10;
     let warming: Vec<_> = ready
         .into_iter()
-        .map(|(speaker, listener)| (tokio::spawn(send_over(speaker, in_flight, warm)), tokio::spawn(count(listener, warm))))
+        .map(|(speaker, listener)| {
+            (
+                tokio::spawn(send_over(speaker, in_flight, warm)),
+                tokio::spawn(count(listener, warm)),
+            )
+        })
         .collect();
     let mut ready = Vec::new();
     for (speaking, listening) in warming {
         let (speaker, _) = speaking.await.map_err(|error| error.to_string())??;
-        ready.push((speaker, listening.await.map_err(|error| error.to_string())??));
+        ready.push((
+            speaker,
+            listening.await.map_err(|error| error.to_string())??,
+        ));
     }
     let before = usage(pid)?;
     let began = Instant::now();
@@ -58,7 +80,13 @@ pub(crate) async fn run(target: &Target, pid: u32, idle: u32, pairs: u32, in_fli
     let acks = finished(tasks).await?;
     let took = began.elapsed();
     let after = usage(pid)?;
-    Ok(seen("relay", (pairs, in_flight, each), &acks, took, (before, after)))
+    Ok(seen(
+        "relay",
+        (pairs, in_flight, each),
+        &acks,
+        took,
+        (before, after),
+    ))
 }
 
 async fn count(mut client: Bare, each: u32) -> Result<Bare, String> {

@@ -1,4 +1,5 @@
-//! What all work with messages shares: one sends, another receives, and the acknowledgements are timed.
+//! What all work with messages shares: one sends, another receives, and the acknowledgements are
+//! timed.
 
 use crate::process::Usage;
 use serde_json::{Value, json};
@@ -19,12 +20,22 @@ pub(crate) trait Says: Send {
 }
 
 /// Sends `each` messages, `in_flight` at once; gives how long each waited for its acknowledgement.
-pub(crate) async fn send<S: Says>(sender: S, in_flight: u32, each: u32) -> Result<Vec<Duration>, String> {
-    send_over(sender, in_flight, each).await.map(|(_, took)| took)
+pub(crate) async fn send<S: Says>(
+    sender: S,
+    in_flight: u32,
+    each: u32,
+) -> Result<Vec<Duration>, String> {
+    send_over(sender, in_flight, each)
+        .await
+        .map(|(_, took)| took)
 }
 
 /// The same for who is needed afterwards.
-pub(crate) async fn send_over<S: Says>(mut sender: S, in_flight: u32, each: u32) -> Result<(S, Vec<Duration>), String> {
+pub(crate) async fn send_over<S: Says>(
+    mut sender: S,
+    in_flight: u32,
+    each: u32,
+) -> Result<(S, Vec<Duration>), String> {
     let mut waiting: HashMap<u64, Instant> = HashMap::new();
     let mut took = Vec::with_capacity(each as usize);
     let mut sent = 0;

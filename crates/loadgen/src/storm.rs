@@ -15,7 +15,13 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Bytes of a list that is searched rather than parsed.
 const LONG: usize = 4096;
 
-pub(crate) async fn run(target: &Target, pid: u32, users: u32, mode: &str, settle_seconds: u64) -> Result<Value, String> {
+pub(crate) async fn run(
+    target: &Target,
+    pid: u32,
+    users: u32,
+    mode: &str,
+    settle_seconds: u64,
+) -> Result<Value, String> {
     let mut clients = Vec::new();
     for _ in 0..users {
         clients.push(Client::connect(target).await?);
@@ -74,7 +80,8 @@ async fn one(
         while known.len() < users {
             let text = client.text().await?;
             if !changes && text.len() > LONG && text.starts_with("42[\"online_users\"") {
-                // A whole list for each who joins, and nothing else: gigabytes, which are not to be parsed.
+                // A whole list for each who joins, and nothing else: gigabytes, which are not to be
+                // parsed.
                 let shown = memchr::memmem::find_iter(text.as_bytes(), b"\"userId\"").count();
                 if shown >= users {
                     return Ok(());
@@ -83,12 +90,22 @@ async fn one(
             }
             match heard(&text) {
                 Some(Heard::Event(name, payload)) => match name.as_str() {
-                    "online_users" => payload["users"].as_array().into_iter().flatten().for_each(|shown| knows(&mut known, shown)),
+                    "online_users" => payload["users"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .for_each(|shown| knows(&mut known, shown)),
                     "user_online" => knows(&mut known, &payload),
-                    "presence_changes" => payload["changes"].as_array().into_iter().flatten().for_each(|change| knows(&mut known, change)),
+                    "presence_changes" => payload["changes"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .for_each(|change| knows(&mut known, change)),
                     _ => {}
                 },
-                Some(Heard::Ack(_, reply)) if reply["success"] != true => return Err(format!("join_user: {reply}")),
+                Some(Heard::Ack(_, reply)) if reply["success"] != true => {
+                    return Err(format!("join_user: {reply}"));
+                }
                 _ => {}
             }
         }
@@ -97,7 +114,11 @@ async fn one(
     if let Ok(done) = tokio::time::timeout(DEADLINE, all).await {
         done?;
     } else {
-        return Err(format!("not everyone was known in time: {} of {users}, after {} bytes", known.len(), client.received - start));
+        return Err(format!(
+            "not everyone was known in time: {} of {users}, after {} bytes",
+            known.len(),
+            client.received - start
+        ));
     }
     let took = began.elapsed();
     client.drain(Duration::from_secs(settle)).await;

@@ -18,29 +18,43 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn connect(target: &Target, query: &str) -> Result<Self, String> {
-        let tcp = TcpStream::connect(target.server).await.map_err(|error| error.to_string())?;
+        let tcp = TcpStream::connect(target.server)
+            .await
+            .map_err(|error| error.to_string())?;
         tcp.set_nodelay(true).map_err(|error| error.to_string())?;
         let url = format!("ws://{}{}{query}", target.server, target.path);
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
-        let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await.map_err(|error| error.to_string())?;
-        Ok(Self { stream, unsent: false })
+        let (stream, _) = tokio_tungstenite::client_async_with_config(url, tcp, Some(config))
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            stream,
+            unsent: false,
+        })
     }
 
     /// Says something, which leaves with the next flush.
     pub(crate) async fn send(&mut self, text: String) -> Result<(), String> {
         self.unsent = true;
-        self.stream.feed(Message::text(text)).await.map_err(|error| error.to_string())
+        self.stream
+            .feed(Message::text(text))
+            .await
+            .map_err(|error| error.to_string())
     }
 
     pub(crate) async fn flush(&mut self) -> Result<(), String> {
         if self.unsent {
-            self.stream.flush().await.map_err(|error| error.to_string())?;
+            self.stream
+                .flush()
+                .await
+                .map_err(|error| error.to_string())?;
             self.unsent = false;
         }
         Ok(())
     }
 
-    /// The next text. What there is to read is read first, so that what is said to it leaves in one go, as from real clients.
+    /// The next text. What there is to read is read first, so that what is said to it leaves in one
+    /// go, as from real clients.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
             let next = match self.stream.next().now_or_never() {
@@ -50,9 +64,14 @@ impl Wire {
                     self.stream.next().await
                 }
             };
-            match next.ok_or("the server closed the connection")?.map_err(|error| error.to_string())? {
+            match next
+                .ok_or("the server closed the connection")?
+                .map_err(|error| error.to_string())?
+            {
                 Message::Text(text) => return Ok(text),
-                Message::Close(why) => return Err(format!("the server closed the connection: {why:?}")),
+                Message::Close(why) => {
+                    return Err(format!("the server closed the connection: {why:?}"));
+                }
                 _ => {}
             }
         }

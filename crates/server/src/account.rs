@@ -1,6 +1,8 @@
-//! `lamplight account add`: makes an account on a running server, for one that takes no new accounts by itself.
+//! `lamplight account add`: makes an account on a running server, for one that takes no new
+//! accounts by itself.
 //!
-//! It asks the server over HTTP, with the server key: the database belongs to one process at a time.
+//! It asks the server over HTTP, with the server key: the database belongs to one process at a
+//! time.
 
 use crate::config::{Config, Flags};
 use crate::outgoing::{self, Bounds};
@@ -11,7 +13,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const BOUNDS: Bounds = Bounds { time: Duration::from_secs(15), bytes: 64 << 10 };
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(15),
+    bytes: 64 << 10,
+};
 
 /// What is to be done about accounts.
 #[derive(Args, Clone)]
@@ -39,11 +44,23 @@ enum Action {
 
 /// Does it, and says on standard output what was made; what is wrong goes to standard error.
 pub async fn run(options: Options) -> ExitCode {
-    let Action::Add { username, name, url, settings } = options.action;
+    let Action::Add {
+        username,
+        name,
+        url,
+        settings,
+    } = options.action;
     let added = async {
         let config = Config::load(&settings).map_err(|error| error.to_string())?;
         let password = read_password(std::io::stdin().lock())?;
-        add(&config, url.as_deref(), &username, &password, name.as_deref()).await
+        add(
+            &config,
+            url.as_deref(),
+            &username,
+            &password,
+            name.as_deref(),
+        )
+        .await
     };
     match added.await {
         Ok(id) => {
@@ -62,7 +79,9 @@ fn read_password(mut input: impl BufRead) -> Result<String, String> {
         eprintln!("Type the password and press Enter. It is shown as you type.");
     }
     let mut line = String::new();
-    input.read_line(&mut line).map_err(|error| format!("The password could not be read from standard input: {error}."))?;
+    input
+        .read_line(&mut line)
+        .map_err(|error| format!("The password could not be read from standard input: {error}."))?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err(
@@ -72,19 +91,32 @@ fn read_password(mut input: impl BufRead) -> Result<String, String> {
     Ok(password.to_owned())
 }
 
-async fn add(config: &Config, url: Option<&str>, username: &str, password: &str, name: Option<&str>) -> Result<String, String> {
+async fn add(
+    config: &Config,
+    url: Option<&str>,
+    username: &str,
+    password: &str,
+    name: Option<&str>,
+) -> Result<String, String> {
     let Some(key) = &config.server_key else {
         return Err("SERVER_KEY is not set, and the server takes this from who has it. Start the server with one, and run this with the \
                     same. `openssl rand -base64 48` makes one."
             .to_owned());
     };
-    let base = url.map_or_else(|| format!("http://{}", reachable(config.listen)), |url| url.trim_end_matches('/').to_owned());
-    let address: Uri = format!("{base}/api/auth/register")
-        .parse()
-        .map_err(|_| format!("{base} is not an address; expected one such as http://127.0.0.1:3000."))?;
-    let body = serde_json::json!({ "username": username, "password": password, "name": name }).to_string();
+    let base = url.map_or_else(
+        || format!("http://{}", reachable(config.listen)),
+        |url| url.trim_end_matches('/').to_owned(),
+    );
+    let address: Uri = format!("{base}/api/auth/register").parse().map_err(|_| {
+        format!("{base} is not an address; expected one such as http://127.0.0.1:3000.")
+    })?;
+    let body =
+        serde_json::json!({ "username": username, "password": password, "name": name }).to_string();
     let authorization = format!("Bearer {}", key.expose());
-    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+    ];
     let answer = outgoing::post(&address, &headers, body, BOUNDS)
         .await
         .map_err(|trouble| format!("{base} cannot be asked: {trouble}. The server must be running; --url says where it is."))?;
@@ -113,8 +145,12 @@ async fn add(config: &Config, url: Option<&str>, username: &str, password: &str,
 /// The address under which this machine reaches what listens there.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port())),
+        IpAddr::V4(ip) if ip.is_unspecified() => {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port()))
+        }
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            SocketAddr::from((Ipv6Addr::LOCALHOST, listen.port()))
+        }
         _ => listen,
     }
 }
@@ -125,17 +161,29 @@ mod tests {
 
     #[test]
     fn a_password_is_the_first_line_as_it_was_typed() {
-        for (input, password) in [("secret one\n", "secret one"), (" spaces \r\nmore", " spaces "), ("no end", "no end")] {
+        for (input, password) in [
+            ("secret one\n", "secret one"),
+            (" spaces \r\nmore", " spaces "),
+            ("no end", "no end"),
+        ] {
             assert_eq!(read_password(input.as_bytes()).as_deref(), Ok(password));
         }
         for none in ["", "\n", "\r\n"] {
-            assert!(read_password(none.as_bytes()).unwrap_err().contains("no password"));
+            assert!(
+                read_password(none.as_bytes())
+                    .unwrap_err()
+                    .contains("no password")
+            );
         }
     }
 
     #[test]
     fn a_server_that_listens_everywhere_is_reached_here() {
-        for (listen, address) in [("0.0.0.0:3000", "127.0.0.1:3000"), ("[::]:1", "[::1]:1"), ("192.0.2.1:2", "192.0.2.1:2")] {
+        for (listen, address) in [
+            ("0.0.0.0:3000", "127.0.0.1:3000"),
+            ("[::]:1", "[::1]:1"),
+            ("192.0.2.1:2", "192.0.2.1:2"),
+        ] {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), address);
         }
     }
@@ -144,7 +192,12 @@ mod tests {
     async fn without_a_key_it_says_how_to_get_one() {
         let directory = tempfile::tempdir().unwrap();
         let config = Config::for_tests(directory.path(), [("auth", "local")]);
-        let sentence = add(&config, None, "ada", "lovelace1", None).await.unwrap_err();
-        assert!(sentence.contains("SERVER_KEY") && sentence.contains("openssl"), "{sentence}");
+        let sentence = add(&config, None, "ada", "lovelace1", None)
+            .await
+            .unwrap_err();
+        assert!(
+            sentence.contains("SERVER_KEY") && sentence.contains("openssl"),
+            "{sentence}"
+        );
     }
 }

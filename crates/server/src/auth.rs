@@ -36,7 +36,12 @@ pub struct Proved {
 
 impl Proved {
     fn by(who: Who) -> Self {
-        Self { who, credential: None, expires: None, not_compared: None }
+        Self {
+            who,
+            credential: None,
+            expires: None,
+            not_compared: None,
+        }
     }
 
     fn nobody() -> Self {
@@ -71,27 +76,48 @@ impl Gate {
                 Ok(true) => return Ok(Proved::by(Who::Host)),
                 compared => self.no_server_key(token, address, compared.err()).await?,
             },
-            // A cookie comes by itself, so a stale one is no attempt at anything: its owner is nobody.
+            // A cookie comes by itself, so a stale one is no attempt at anything: its owner is
+            // nobody.
             None => self.cookie(headers).await?.unwrap_or_else(Proved::nobody),
         };
-        // What a page of one person asks for must not be done for another, who has signed in in the same browser since.
-        let another = || Refusal::new(Code::Unauthenticated, "You are signed in as somebody else than the user that X-User-Id names.");
-        if fits(&proved, headers) { Ok(proved) } else { Err(another()) }
+        // What a page of one person asks for must not be done for another, who has signed in in the
+        // same browser since.
+        let another = || {
+            Refusal::new(
+                Code::Unauthenticated,
+                "You are signed in as somebody else than the user that X-User-Id names.",
+            )
+        };
+        if fits(&proved, headers) {
+            Ok(proved)
+        } else {
+            Err(another())
+        }
     }
 
     /// Who a socket is from, by the token in its `auth`, the header or the cookie.
     ///
     /// # Errors
     /// As [`Gate::request`], and `unauthenticated` where there is none of them and one is needed.
-    pub async fn socket(&self, auth_token: Option<&str>, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
+    pub async fn socket(
+        &self,
+        auth_token: Option<&str>,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Proved, Refusal> {
         let proved = match auth_token {
             Some(token) => self.token(token, address).await?,
             None => self.request(headers, address).await?,
         };
         match proved.who {
-            Who::Nobody if self.handler.identity() != Identity::Open => Err(Refusal::unauthenticated()),
+            Who::Nobody if self.handler.identity() != Identity::Open => {
+                Err(Refusal::unauthenticated())
+            }
             // The server key is no user's, and a socket is always a user's.
-            Who::Host => Err(Refusal::new(Code::Forbidden, "The server key is not a user.")),
+            Who::Host => Err(Refusal::new(
+                Code::Forbidden,
+                "The server key is not a user.",
+            )),
             _ => Ok(proved),
         }
     }
@@ -102,7 +128,8 @@ impl Gate {
     /// `unauthenticated` for one that is not good, `rate_limited` for too many of them.
     pub async fn token(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
         if self.handler.identity() == Identity::Open {
-            // There are no tokens in `open`; one that comes is left aside, as a page moving between modes may send it.
+            // There are no tokens in `open`; one that comes is left aside, as a page moving between
+            // modes may send it.
             return Ok(Proved::nobody());
         }
         let token = match headers::token(token) {
@@ -120,26 +147,46 @@ impl Gate {
             Some(proved) => Ok(proved),
             None => {
                 self.handler.refused_token(address)?;
-                Err(Refusal::new(Code::Unauthenticated, "The session is over or was never there. Sign in again."))
+                Err(Refusal::new(
+                    Code::Unauthenticated,
+                    "The session is over or was never there. Sign in again.",
+                ))
             }
         }
     }
 
     async fn jwt(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
-        let Some(verifier) = &self.verifier else { return Err(Refusal::unauthenticated()) };
+        let Some(verifier) = &self.verifier else {
+            return Err(Refusal::unauthenticated());
+        };
         match verifier.verify(token, self.clock.now().wall).await {
             Ok(verified) => {
                 let user = verified.user;
                 let has_claims = verified.name.is_some() || verified.picture.is_some();
-                let source = if has_claims { ProfileSource::Claims } else { ProfileSource::Nobody };
-                // A claim that breaks our rules for profiles is left aside; it does not keep its user out.
-                let profile = decode::profile(user.clone(), verified.name.as_deref(), verified.picture.as_deref())
-                    .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
-                    .or_else(|_| decode::profile(user.clone(), None, None))?;
-                self.handler.introduce(profile, source, verified.issued_at).await?;
-                Ok(Proved { expires: Some(verified.expires_at), ..Proved::by(Who::Proven(user)) })
+                let source = if has_claims {
+                    ProfileSource::Claims
+                } else {
+                    ProfileSource::Nobody
+                };
+                // A claim that breaks our rules for profiles is left aside; it does not keep its
+                // user out.
+                let profile = decode::profile(
+                    user.clone(),
+                    verified.name.as_deref(),
+                    verified.picture.as_deref(),
+                )
+                .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
+                .or_else(|_| decode::profile(user.clone(), None, None))?;
+                self.handler
+                    .introduce(profile, source, verified.issued_at)
+                    .await?;
+                Ok(Proved {
+                    expires: Some(verified.expires_at),
+                    ..Proved::by(Who::Proven(user))
+                })
             }
-            // The keys are out of reach: that says nothing of the token, and is no attempt at guessing one.
+            // The keys are out of reach: that says nothing of the token, and is no attempt at
+            // guessing one.
             Err(error) if error.is_unavailable() => {
                 if let Some(Due { left_out }) = throttle::due("keys", error.code(), None) {
                     tracing::warn!(code = error.code(), %error, left_out, "tokens cannot be checked");
@@ -167,8 +214,9 @@ impl Gate {
         }))
     }
 
-    /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name, which paths and domains of one
-    /// host may set, the first that is the session of whom the request says it is from.
+    /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name,
+    /// which paths and domains of one host may set, the first that is the session of whom the
+    /// request says it is from.
     async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Proved>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
             return Ok(None);
@@ -183,14 +231,17 @@ impl Gate {
         Ok(somebody)
     }
 
-    /// Whether this is the host application's key, in constant time. After too many wrong ones from an address nothing is
-    /// compared, so that whoever guesses does not learn which of them was right. A wrong one is to be counted, by
-    /// [`Handler::refused_token`], once it is known to be nobody's token.
+    /// Whether this is the host application's key, in constant time. After too many wrong ones from
+    /// an address nothing is compared, so that whoever guesses does not learn which of them was
+    /// right. A wrong one is to be counted, by [`Handler::refused_token`], once it is known to be
+    /// nobody's token.
     ///
     /// # Errors
     /// `rate_limited`, where it was not compared.
     pub fn is_server_key(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
-        let Some(expected) = &self.server_key else { return Ok(false) };
+        let Some(expected) = &self.server_key else {
+            return Ok(false);
+        };
         self.handler.may_try_token(address)?;
         Ok(expected.as_bytes().ct_eq(key.as_bytes()).into())
     }
@@ -208,20 +259,30 @@ impl Gate {
     }
 
     /// Whose token this is that is not the server key, or was not compared with it.
-    async fn no_server_key(&self, token: &str, address: IpAddr, not_compared: Option<Refusal>) -> Result<Proved, Refusal> {
+    async fn no_server_key(
+        &self,
+        token: &str,
+        address: IpAddr,
+        not_compared: Option<Refusal>,
+    ) -> Result<Proved, Refusal> {
         if self.handler.identity() == Identity::Open && self.server_key.is_some() {
             // No token is refused in `open`, but each may be a guess at the key.
             let _ = self.handler.refused_token(address);
         }
         let proved = self.token(token, address).await?;
-        Ok(Proved { not_compared, ..proved })
+        Ok(Proved {
+            not_compared,
+            ..proved
+        })
     }
 }
 
 /// Whether this is who the request takes itself to be from, where it says so.
 fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
     match &proved.who {
-        Who::Proven(user) => claimed(headers).is_ok_and(|claimed| claimed.is_none_or(|claimed| claimed == *user)),
+        Who::Proven(user) => {
+            claimed(headers).is_ok_and(|claimed| claimed.is_none_or(|claimed| claimed == *user))
+        }
         _ => true,
     }
 }
@@ -231,6 +292,10 @@ fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
 /// # Errors
 /// `invalid`, where the id is none.
 pub fn claimed(headers: &HeaderMap) -> Result<Option<UserId>, Refusal> {
-    let Some(id) = headers::id(headers, "x-user-id")? else { return Ok(None) };
-    UserId::parse(&id).map(Some).map_err(|error| Refusal::invalid(format!("X-User-Id {error}.")))
+    let Some(id) = headers::id(headers, "x-user-id")? else {
+        return Ok(None);
+    };
+    UserId::parse(&id)
+        .map(Some)
+        .map_err(|error| Refusal::invalid(format!("X-User-Id {error}.")))
 }

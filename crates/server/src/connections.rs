@@ -23,7 +23,10 @@ impl ConnectionCounts {
     /// At most `limit` for an address, 0 for no limit.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, counts: Arc::default() }
+        Self {
+            limit,
+            counts: Arc::default(),
+        }
     }
 
     /// Counts one more: `Ok(None)` where nothing is counted, `Err` where the address has its fill.
@@ -39,7 +42,10 @@ impl ConnectionCounts {
             return Err(());
         }
         *count += 1;
-        Ok(Some(Counted { address, counts: Arc::clone(&self.counts) }))
+        Ok(Some(Counted {
+            address,
+            counts: Arc::clone(&self.counts),
+        }))
     }
 }
 

@@ -18,7 +18,8 @@ pub struct Backup {
     settings: Flags,
 }
 
-/// Puts a backup in the place of the database. The server has to be stopped; the database that was there is set aside.
+/// Puts a backup in the place of the database. The server has to be stopped; the database that was
+/// there is set aside.
 #[derive(Args)]
 pub struct Restore {
     /// The backup.
@@ -31,12 +32,25 @@ impl Backup {
     /// Does it.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        let Self { file, force, settings } = self;
-        outcome(Config::load(&settings).map_err(|error| error.to_string()).and_then(|config| {
-            backup(&config.database, &file, force).map_err(|error| error.to_string())?;
-            let size = std::fs::metadata(&file).map_or(0, |file| file.len());
-            Ok(format!("Backed up {} to {} ({} KiB).", config.database.display(), file.display(), size.div_ceil(1_024)))
-        }))
+        let Self {
+            file,
+            force,
+            settings,
+        } = self;
+        outcome(
+            Config::load(&settings)
+                .map_err(|error| error.to_string())
+                .and_then(|config| {
+                    backup(&config.database, &file, force).map_err(|error| error.to_string())?;
+                    let size = std::fs::metadata(&file).map_or(0, |file| file.len());
+                    Ok(format!(
+                        "Backed up {} to {} ({} KiB).",
+                        config.database.display(),
+                        file.display(),
+                        size.div_ceil(1_024)
+                    ))
+                }),
+        )
     }
 }
 

@@ -1,7 +1,8 @@
 //! From what happened to bytes on sockets: encode once, hand the same bytes to everyone.
 //!
-//! The publisher of an event calls [`Deliver::event`] in place; nothing here waits. What needs the store (a conversation as
-//! each member sees it) and what is gathered (the roster) is done by [`Deliver::run`].
+//! The publisher of an event calls [`Deliver::event`] in place; nothing here waits. What needs the
+//! store (a conversation as each member sees it) and what is gathered (the roster) is done by
+//! [`Deliver::run`].
 
 use crate::socket::Member;
 use lamplight_domain::conversation::Members;
@@ -37,7 +38,8 @@ pub struct Deliver {
     feed: Mutex<Feed<MemberSocket>>,
     watch_limit: usize,
     feed_wake: Notify,
-    /// Conversations that members are still to be shown: a set, so that a flood of changes costs one look each.
+    /// Conversations that members are still to be shown: a set, so that a flood of changes costs
+    /// one look each.
     changed: Mutex<HashSet<(ConversationId, UserId)>>,
     changed_wake: Notify,
     clock: Arc<dyn Clock>,
@@ -56,25 +58,41 @@ const PART_BYTES: usize = 200_000;
 const WATCHING_SOCKETS: usize = 4;
 
 /// Changes as packets, of which none is longer than this.
-fn changes_in_parts(changes: &[Change], bytes: usize, version: u64, count: Option<usize>) -> Vec<Packet> {
+fn changes_in_parts(
+    changes: &[Change],
+    bytes: usize,
+    version: u64,
+    count: Option<usize>,
+) -> Vec<Packet> {
     let mut packets = Vec::with_capacity(1);
     let mut left = changes;
     while !left.is_empty() {
-        let (part, rest) = left.split_at(weight::fitting(left, bytes, |change| weight::change(change)));
-        packets.push(Packet::event("/", "presence_changes", &encode::presence_changes(part, version, count)));
+        let (part, rest) = left.split_at(weight::fitting(left, bytes, |change| {
+            weight::change(change)
+        }));
+        packets.push(Packet::event(
+            "/",
+            "presence_changes",
+            &encode::presence_changes(part, version, count),
+        ));
         left = rest;
     }
     packets
 }
 
 impl Deliver {
-    /// No sockets yet. Lists have at most `roster_limit` entries, which is also how many users a socket may watch.
+    /// No sockets yet. Lists have at most `roster_limit` entries, which is also how many users a
+    /// socket may watch.
     #[must_use]
     pub fn new(roster_limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             sockets: RwLock::default(),
             feed: Mutex::new(Feed::new(roster_limit)),
-            watch_limit: if roster_limit == 0 { usize::MAX } else { roster_limit },
+            watch_limit: if roster_limit == 0 {
+                usize::MAX
+            } else {
+                roster_limit
+            },
             feed_wake: Notify::new(),
             changed: Mutex::default(),
             changed_wake: Notify::new(),
@@ -95,7 +113,10 @@ impl Deliver {
 
     /// A socket is connected.
     pub fn connected(&self, session: SessionId, socket: &MemberSocket) {
-        self.sockets.write().by_session.insert(session, socket.clone());
+        self.sockets
+            .write()
+            .by_session
+            .insert(session, socket.clone());
     }
 
     /// A socket is gone.
@@ -136,21 +157,38 @@ impl Deliver {
     /// Something happened.
     pub fn event(&self, event: Event) {
         match event {
-            Event::Appended { message, to, except } => self.appended(&message, &to, except.as_ref()),
-            Event::Typing { conversation, user, is_typing, expires_at, to } => {
+            Event::Appended {
+                message,
+                to,
+                except,
+            } => self.appended(&message, &to, except.as_ref()),
+            Event::Typing {
+                conversation,
+                user,
+                is_typing,
+                expires_at,
+                to,
+            } => {
                 let json = || encode::typing(&conversation, &user, is_typing, expires_at);
                 self.send("typing", &to, json);
             }
-            Event::Receipt { conversation, receipt, to } => {
+            Event::Receipt {
+                conversation,
+                receipt,
+                to,
+            } => {
                 self.send("receipt", &to, || encode::receipt(&conversation, &receipt));
             }
-            Event::ConversationChanged { conversation, to } => self.conversation_changed(&conversation, &to),
+            Event::ConversationChanged { conversation, to } => {
+                self.conversation_changed(&conversation, &to)
+            }
             Event::Presence(change) => self.presence(change),
             Event::SignedOut { user, credential } => self.signed_out(&user, &credential),
         }
     }
 
-    /// Sends what is due of the roster, and conversations as their members see them, for as long as it is polled.
+    /// Sends what is due of the roster, and conversations as their members see them, for as long as
+    /// it is polled.
     pub async fn run(&self) {
         tokio::join!(self.run_feed(), self.run_changed());
     }
@@ -182,12 +220,20 @@ impl Deliver {
         let mut feed = self.feed.lock();
         let deliveries = feed.flush(self.clock.now().moment);
         let (count, truncated, version) = (feed.count(), feed.is_truncated(), feed.version());
-        let list = deliveries.iter().any(|delivery| matches!(delivery, Delivery::Snapshot(_))).then(|| {
-            // What is past an answer's length can be had page by page.
-            let kept = weight::fitting(feed.listed(), ANSWER_BYTES, |shown| weight::presence(shown));
-            let cut = truncated || kept < feed.listed().len();
-            Packet::event("/", "online_users", &encode::online_users(feed.listed().take(kept), count, cut, version))
-        });
+        let list = deliveries
+            .iter()
+            .any(|delivery| matches!(delivery, Delivery::Snapshot(_)))
+            .then(|| {
+                // What is past an answer's length can be had page by page.
+                let kept =
+                    weight::fitting(feed.listed(), ANSWER_BYTES, |shown| weight::presence(shown));
+                let cut = truncated || kept < feed.listed().len();
+                Packet::event(
+                    "/",
+                    "online_users",
+                    &encode::online_users(feed.listed().take(kept), count, cut, version),
+                )
+            });
         drop(feed);
         for delivery in deliveries {
             let (sockets, packets) = match delivery {
@@ -202,9 +248,10 @@ impl Deliver {
                     });
                     (sockets, vec![Packet::batch(events)])
                 }
-                Delivery::Changes(sockets, changes) => {
-                    (sockets, changes_in_parts(&changes, ANSWER_BYTES, version, truncated.then_some(count)))
-                }
+                Delivery::Changes(sockets, changes) => (
+                    sockets,
+                    changes_in_parts(&changes, ANSWER_BYTES, version, truncated.then_some(count)),
+                ),
             };
             for socket in sockets {
                 for packet in &packets {
@@ -215,8 +262,9 @@ impl Deliver {
         }
     }
 
-    /// Shows a socket those whom it watches and whose states were too long for the answer. One part after the other, each when the one
-    /// before is written: what waits for a socket is bounded, and it asked for more than that.
+    /// Shows a socket those whom it watches and whose states were too long for the answer. One part
+    /// after the other, each when the one before is written: what waits for a socket is bounded,
+    /// and it asked for more than that.
     pub async fn show(&self, socket: &MemberSocket, users: Vec<UserId>) {
         let mut users = users.into_iter().peekable();
         while users.peek().is_some() {
@@ -232,7 +280,12 @@ impl Deliver {
                         changes.push(Change::Online(Arc::clone(shown)));
                     }
                 }
-                changes_in_parts(&changes, ANSWER_BYTES, feed.version(), feed.is_truncated().then_some(feed.count()))
+                changes_in_parts(
+                    &changes,
+                    ANSWER_BYTES,
+                    feed.version(),
+                    feed.is_truncated().then_some(feed.count()),
+                )
             };
             for packet in packets {
                 let (tell, written) = oneshot::channel();
@@ -256,7 +309,9 @@ impl Deliver {
                 self.changed_wake.notified().await;
                 continue;
             }
-            let Some(handler) = self.handler() else { return };
+            let Some(handler) = self.handler() else {
+                return;
+            };
             for (conversation, user) in pending {
                 let sockets = self.sockets_of(&user);
                 if sockets.is_empty() {
@@ -264,7 +319,11 @@ impl Deliver {
                 }
                 match handler.conversation_for(&user, &conversation).await {
                     Ok(Some(seen)) => {
-                        let packet = Packet::event("/", "conversation_updated", &encode::conversation(&seen));
+                        let packet = Packet::event(
+                            "/",
+                            "conversation_updated",
+                            &encode::conversation(&seen),
+                        );
                         for socket in sockets {
                             let _ = socket.emit_packet(&packet);
                         }
@@ -272,8 +331,14 @@ impl Deliver {
                     Ok(None) => {}
                     // The client's next sync brings it.
                     Err(refusal) => {
-                        if let Some(Due { left_out }) = throttle::due("conversation", refusal.code.as_str(), None) {
-                            tracing::warn!(code = refusal.code.as_str(), left_out, "a changed conversation could not be shown");
+                        if let Some(Due { left_out }) =
+                            throttle::due("conversation", refusal.code.as_str(), None)
+                        {
+                            tracing::warn!(
+                                code = refusal.code.as_str(),
+                                left_out,
+                                "a changed conversation could not be shown"
+                            );
                         }
                     }
                 }
@@ -285,22 +350,38 @@ impl Deliver {
         let mut packet = None;
         let sockets = self.sockets.read();
         for member in to.iter() {
-            let Some(theirs) = sockets.by_user.get(member) else { continue };
+            let Some(theirs) = sockets.by_user.get(member) else {
+                continue;
+            };
             let own = *member == message.sender;
             for socket in theirs {
                 // Only a socket of the sender's own may be left out, whatever the request named.
                 if own && except.is_some_and(|session| session.as_str() == socket.id()) {
                     continue;
                 }
-                let packet = packet.get_or_insert_with(|| Packet::event("/", "new_private_message", &encode::message(message)));
-                let _ = if own { socket.emit_packet(packet) } else { socket.emit_then(packet, self.note_written(message, member)) };
+                let packet = packet.get_or_insert_with(|| {
+                    Packet::event("/", "new_private_message", &encode::message(message))
+                });
+                let _ = if own {
+                    socket.emit_packet(packet)
+                } else {
+                    socket.emit_then(packet, self.note_written(message, member))
+                };
             }
         }
     }
 
     /// What to do once a message was written to a socket of `member`.
-    fn note_written(&self, message: &Arc<Message>, member: &UserId) -> impl FnOnce() + Send + 'static {
-        let (message, member, handler) = (Arc::clone(message), member.clone(), self.handler.get().cloned());
+    fn note_written(
+        &self,
+        message: &Arc<Message>,
+        member: &UserId,
+    ) -> impl FnOnce() + Send + 'static {
+        let (message, member, handler) = (
+            Arc::clone(message),
+            member.clone(),
+            self.handler.get().cloned(),
+        );
         let clock = Arc::clone(&self.clock);
         move || {
             let took = clock.now().wall.0.saturating_sub(message.created_at.0);
@@ -313,7 +394,11 @@ impl Deliver {
 
     fn send(&self, name: &str, to: &Members, json: impl FnOnce() -> String) {
         let sockets = self.sockets.read();
-        let mut receivers = to.iter().filter_map(|member| sockets.by_user.get(member)).flatten().peekable();
+        let mut receivers = to
+            .iter()
+            .filter_map(|member| sockets.by_user.get(member))
+            .flatten()
+            .peekable();
         if receivers.peek().is_some() {
             let packet = Packet::event("/", name, &json());
             for socket in receivers {
@@ -324,11 +409,17 @@ impl Deliver {
 
     fn conversation_changed(&self, conversation: &ConversationId, to: &Members) {
         let sockets = self.sockets.read();
-        let here: Vec<_> = to.iter().filter(|member| sockets.by_user.contains_key(*member)).collect();
+        let here: Vec<_> = to
+            .iter()
+            .filter(|member| sockets.by_user.contains_key(*member))
+            .collect();
         if here.is_empty() {
             return;
         }
-        self.changed.lock().extend(here.into_iter().map(|member| (conversation.clone(), member.clone())));
+        self.changed.lock().extend(
+            here.into_iter()
+                .map(|member| (conversation.clone(), member.clone())),
+        );
         drop(sockets);
         self.changed_wake.notify_one();
     }
@@ -354,28 +445,42 @@ impl Deliver {
         }
     }
 
-    /// Ends a socket whose session is over. To be called when a socket has become somebody's, too: its session may have ended
-    /// after the look at its token, when this socket was not known here.
+    /// Ends a socket whose session is over. To be called when a socket has become somebody's, too:
+    /// its session may have ended after the look at its token, when this socket was not known here.
     pub fn end_if_signed_out(&self, socket: &MemberSocket) {
-        let over = socket.data().credential().is_some_and(|credential| self.ended.lock().contains_key(&credential));
+        let over = socket
+            .data()
+            .credential()
+            .is_some_and(|credential| self.ended.lock().contains_key(&credential));
         if over {
             socket.data().set_signed_out();
-            // With a DISCONNECT, after which clients do not come back by themselves, as they do after a closed transport. The transport is
-            // closed all the same: nothing is left for it to do.
+            // With a DISCONNECT, after which clients do not come back by themselves, as they do
+            // after a closed transport. The transport is closed all the same: nothing is left for
+            // it to do.
             socket.disconnect_and_close();
         }
     }
 
     fn sockets_of(&self, user: &UserId) -> Vec<MemberSocket> {
-        self.sockets.read().by_user.get(user).cloned().unwrap_or_default()
+        self.sockets
+            .read()
+            .by_user
+            .get(user)
+            .cloned()
+            .unwrap_or_default()
     }
 }
 
 impl Audience for Deliver {
     fn admit(&self, session: &SessionId, user: &UserId) -> bool {
         let mut sockets = self.sockets.write();
-        let Some(socket) = sockets.by_session.get(session).cloned() else { return false };
-        let theirs = sockets.by_user.entry(user.clone()).or_insert_with(|| Vec::with_capacity(1));
+        let Some(socket) = sockets.by_session.get(session).cloned() else {
+            return false;
+        };
+        let theirs = sockets
+            .by_user
+            .entry(user.clone())
+            .or_insert_with(|| Vec::with_capacity(1));
         let is_connected = socket.is_connected();
         if !theirs.contains(&socket) {
             theirs.push(socket);
@@ -385,24 +490,35 @@ impl Audience for Deliver {
 
     fn follow(&self, session: &SessionId, mode: Mode) -> bool {
         let mut feed = self.feed.lock();
-        // Looked up under the feed's lock: a socket that is still here is unfollowed only after this, when it goes.
-        let Some(socket) = self.socket(session) else { return false };
+        // Looked up under the feed's lock: a socket that is still here is unfollowed only after
+        // this, when it goes.
+        let Some(socket) = self.socket(session) else {
+            return false;
+        };
         feed.follow(socket.clone(), mode);
         drop(feed);
         self.feed_wake.notify_one();
-        // Looked at last: whatever takes the connection away after this finds what was begun for it, and ends it.
+        // Looked at last: whatever takes the connection away after this finds what was begun for
+        // it, and ends it.
         socket.is_connected()
     }
 
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
         let mut feed = self.feed.lock();
-        let Some(socket) = self.socket(session) else { return Some(Vec::new()) };
+        let Some(socket) = self.socket(session) else {
+            return Some(Vec::new());
+        };
         let here = feed.watched_count_with(&socket, users);
-        let elsewhere: usize = socket
-            .data()
-            .user()
-            .map_or(0, |user| self.sockets_of(user).iter().filter(|other| **other != socket).map(|other| feed.watched_count(other)).sum());
-        if here > self.watch_limit || here.saturating_add(elsewhere) > self.watch_limit.saturating_mul(WATCHING_SOCKETS) {
+        let elsewhere: usize = socket.data().user().map_or(0, |user| {
+            self.sockets_of(user)
+                .iter()
+                .filter(|other| **other != socket)
+                .map(|other| feed.watched_count(other))
+                .sum()
+        });
+        if here > self.watch_limit
+            || here.saturating_add(elsewhere) > self.watch_limit.saturating_mul(WATCHING_SOCKETS)
+        {
             return None;
         }
         feed.watch(&socket, users.iter().cloned());
@@ -410,7 +526,11 @@ impl Audience for Deliver {
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
             let version = shown.as_ref().map_or(version, |shown| shown.version);
-            Seen { user: user.clone(), shown, version }
+            Seen {
+                user: user.clone(),
+                shown,
+                version,
+            }
         });
         Some(seen.collect())
     }

@@ -26,7 +26,8 @@ struct Held {
     told: HashMap<u64, Told>,
 }
 
-/// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring nearer.
+/// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring
+/// nearer.
 struct Told {
     socket: Socket<Member>,
     ends: Timestamp,
@@ -34,17 +35,24 @@ struct Told {
 }
 
 impl Expiries {
-    /// Minds a socket until its proof ends. Call [`Expiries::forget`] with the same time when it goes away or brings
-    /// another.
+    /// Minds a socket until its proof ends. Call [`Expiries::forget`] with the same time when it
+    /// goes away or brings another.
     pub fn mind(&self, socket: &Socket<Member>, at: Timestamp) {
-        self.held.lock().due.insert((at, socket.key()), socket.clone());
+        self.held
+            .lock()
+            .due
+            .insert((at, socket.key()), socket.clone());
     }
 
     /// Minds a socket no longer.
     pub fn forget(&self, socket: &Socket<Member>, at: Timestamp) {
         let mut held = self.held.lock();
         held.due.remove(&(at, socket.key()));
-        if held.told.get(&socket.key()).is_some_and(|told| told.ends == at) {
+        if held
+            .told
+            .get(&socket.key())
+            .is_some_and(|told| told.ends == at)
+        {
             held.told.remove(&socket.key());
         }
     }
@@ -62,13 +70,17 @@ impl Expiries {
         self.len() == 0
     }
 
-    /// Tells and closes what is due, for as long as it is polled. A token's end is a time of day, so this looks at the
-    /// wall clock, which may jump.
+    /// Tells and closes what is due, for as long as it is polled. A token's end is a time of day,
+    /// so this looks at the wall clock, which may jump.
     pub async fn run(&self, clock: Arc<dyn Clock>) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let grace_ms = u64::try_from(GRACE.as_millis()).unwrap_or(0);
-        let notice = Packet::event("/", "token_expired", &lamplight_wire::encode::token_expired(grace_ms));
+        let notice = Packet::event(
+            "/",
+            "token_expired",
+            &lamplight_wire::encode::token_expired(grace_ms),
+        );
         loop {
             second.tick().await;
             self.step(clock.now(), &notice);
@@ -84,7 +96,14 @@ impl Expiries {
             }
             let ((ends, key), socket) = entry.remove_entry();
             let _ = socket.emit_packet(notice);
-            told.insert(key, Told { socket, ends, closing: now.moment.plus(GRACE) });
+            told.insert(
+                key,
+                Told {
+                    socket,
+                    ends,
+                    closing: now.moment.plus(GRACE),
+                },
+            );
         }
         told.retain(|key, told| {
             if told.closing > now.moment {
@@ -94,7 +113,8 @@ impl Expiries {
                 // The clock was ahead, and is right again: the token has not ended yet.
                 due.insert((told.ends, *key), told.socket.clone());
             } else {
-                // Closing the transport, not the namespace: a client that has a fresh token comes back by itself.
+                // Closing the transport, not the namespace: a client that has a fresh token comes
+                // back by itself.
                 told.socket.close_transport();
             }
             false

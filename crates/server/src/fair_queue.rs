@@ -19,8 +19,8 @@ pub struct Bounds {
     pub waiting_of_one: usize,
 }
 
-/// The queue. Whoever comes from a network that is known for what they want goes before all others; within both groups
-/// networks take turns, so that one that asks a lot waits for itself.
+/// The queue. Whoever comes from a network that is known for what they want goes before all others;
+/// within both groups networks take turns, so that one that asks a lot waits for itself.
 #[derive(Debug)]
 pub struct FairQueue {
     bounds: Bounds,
@@ -70,8 +70,15 @@ impl Lane {
 
     /// Takes the newest away from the network that has the most waiting, if that is more than one.
     fn shed(&mut self) -> Option<oneshot::Sender<Place>> {
-        let (_, waiters) = self.waiting.iter_mut().max_by_key(|(_, waiters)| waiters.len())?;
-        if waiters.len() < 2 { None } else { waiters.pop_back() }
+        let (_, waiters) = self
+            .waiting
+            .iter_mut()
+            .max_by_key(|(_, waiters)| waiters.len())?;
+        if waiters.len() < 2 {
+            None
+        } else {
+            waiters.pop_back()
+        }
     }
 
     /// Forgets those who gave up.
@@ -103,7 +110,10 @@ impl FairQueue {
     /// A queue with these bounds.
     #[must_use]
     pub fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, state: Mutex::default() })
+        Arc::new(Self {
+            bounds,
+            state: Mutex::default(),
+        })
     }
 
     /// Waits for a place.
@@ -123,9 +133,19 @@ impl FairQueue {
         waiter.await.map_err(|_| HashError::Full)
     }
 
-    fn enqueue(&self, state: &mut State, who: HashFor) -> Result<oneshot::Receiver<Place>, HashError> {
+    fn enqueue(
+        &self,
+        state: &mut State,
+        who: HashFor,
+    ) -> Result<oneshot::Receiver<Place>, HashError> {
         let network = fair_share(who);
-        let count = |state: &State| if who.is_known { state.known.count(network) } else { state.others.count(network) };
+        let count = |state: &State| {
+            if who.is_known {
+                state.known.count(network)
+            } else {
+                state.others.count(network)
+            }
+        };
         if state.waiting >= self.bounds.waiting || count(state) >= self.bounds.waiting_of_one {
             state.waiting -= state.known.forget_gone() + state.others.forget_gone();
         }
@@ -134,8 +154,13 @@ impl FairQueue {
             return Err(HashError::NetworkFull);
         }
         if state.waiting >= self.bounds.waiting {
-            // A network that has nothing waiting takes the place of one that has a lot, and the known that of the others.
-            let shed = if count == 0 || who.is_known { state.others.shed() } else { None };
+            // A network that has nothing waiting takes the place of one that has a lot, and the
+            // known that of the others.
+            let shed = if count == 0 || who.is_known {
+                state.others.shed()
+            } else {
+                None
+            };
             if shed.is_none() {
                 return Err(HashError::Full);
             }
@@ -166,7 +191,8 @@ impl FairQueue {
             let Some(next) = next else { return };
             match next.send(Place(Some(Arc::clone(queue)))) {
                 Ok(()) => return,
-                // They gave up waiting: the place is still to be given, by this loop and not by its own end.
+                // They gave up waiting: the place is still to be given, by this loop and not by its
+                // own end.
                 Err(mut place) => place.0 = None,
             }
         }
@@ -179,11 +205,13 @@ impl FairQueue {
     }
 }
 
-/// Whose turn somebody takes: their network's. Of IPv6 a stranger takes the turn of all that one customer may have; whoever is known
-/// shares theirs with nobody who only lives near by.
+/// Whose turn somebody takes: their network's. Of IPv6 a stranger takes the turn of all that one
+/// customer may have; whoever is known shares theirs with nobody who only lives near by.
 fn fair_share(who: HashFor) -> IpAddr {
     let address = who.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    site_of(address).filter(|_| !who.is_known).unwrap_or_else(|| login_network(address))
+    site_of(address)
+        .filter(|_| !who.is_known)
+        .unwrap_or_else(|| login_network(address))
 }
 
 #[cfg(test)]
@@ -191,23 +219,42 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const BOUNDS: Bounds = Bounds { places: 1, waiting: 6, waiting_of_one: 4 };
+    const BOUNDS: Bounds = Bounds {
+        places: 1,
+        waiting: 6,
+        waiting_of_one: 4,
+    };
 
     fn from(address: &str) -> HashFor {
-        HashFor { address: Some(address.parse().unwrap()), is_known: false }
+        HashFor {
+            address: Some(address.parse().unwrap()),
+            is_known: false,
+        }
     }
 
     fn known(address: &str) -> HashFor {
-        HashFor { is_known: true, ..from(address) }
+        HashFor {
+            is_known: true,
+            ..from(address)
+        }
     }
 
     /// Asks for a place in a task of its own; the queue has it when this returns.
-    async fn ask(queue: &Arc<FairQueue>, who: HashFor, name: &'static str, order: &Arc<Mutex<Vec<&'static str>>>) {
+    async fn ask(
+        queue: &Arc<FairQueue>,
+        who: HashFor,
+        name: &'static str,
+        order: &Arc<Mutex<Vec<&'static str>>>,
+    ) {
         let (queue, order) = (Arc::clone(queue), Arc::clone(order));
         tokio::spawn(async move {
             match queue.place(who).await {
                 Ok(_place) => order.lock().push(name),
-                Err(error) => order.lock().push(if error == HashError::Full { "full" } else { "network full" }),
+                Err(error) => order.lock().push(if error == HashError::Full {
+                    "full"
+                } else {
+                    "network full"
+                }),
             }
         });
         tokio::task::yield_now().await;
@@ -231,7 +278,15 @@ mod tests {
         settle().await;
         assert_eq!(*order.lock(), ["owner", "a1", "b1", "a2", "a3"]);
         let state = queue.state.lock();
-        assert_eq!((state.running, state.waiting, state.others.waiting.len(), state.others.turns.len()), (0, 0, 0, 0));
+        assert_eq!(
+            (
+                state.running,
+                state.waiting,
+                state.others.waiting.len(),
+                state.others.turns.len()
+            ),
+            (0, 0, 0, 0)
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -245,7 +300,17 @@ mod tests {
         assert_eq!(*order.lock(), ["network full"]);
         // Networks of one customer are one.
         for name in ["c1", "c2"] {
-            ask(&queue, from(if name == "c1" { "2001:db8:1:1::1" } else { "2001:db8:1:2::1" }), name, &order).await;
+            ask(
+                &queue,
+                from(if name == "c1" {
+                    "2001:db8:1:1::1"
+                } else {
+                    "2001:db8:1:2::1"
+                }),
+                name,
+                &order,
+            )
+            .await;
         }
         ask(&queue, from("2001:db8:1:3::1"), "c3", &order).await;
         assert_eq!(*order.lock(), ["network full", "full"], "six wait");
@@ -254,7 +319,21 @@ mod tests {
         assert_eq!(queue.waiting(), 6);
         drop(held);
         settle().await;
-        assert_eq!(*order.lock(), ["network full", "full", "full", "full", "owner", "a1", "c1", "b1", "a2", "c2"]);
+        assert_eq!(
+            *order.lock(),
+            [
+                "network full",
+                "full",
+                "full",
+                "full",
+                "owner",
+                "a1",
+                "c1",
+                "b1",
+                "a2",
+                "c2"
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -264,7 +343,12 @@ mod tests {
         let held = queue.place(from("192.0.2.1")).await.unwrap();
         for _ in 0..6 {
             let gone = queue.place(from("192.0.2.1"));
-            assert!(tokio::time::timeout(Duration::from_millis(1), gone).await.is_err() || queue.waiting() <= 4);
+            assert!(
+                tokio::time::timeout(Duration::from_millis(1), gone)
+                    .await
+                    .is_err()
+                    || queue.waiting() <= 4
+            );
         }
         for address in ["198.51.100.1", "203.0.113.1", "203.0.114.1"] {
             ask(&queue, from(address), "b", &order).await;

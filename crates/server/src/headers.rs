@@ -1,24 +1,31 @@
-//! What is read from request headers: ids, tokens, cookies. All of it is read as bytes, since `HeaderValue::to_str` refuses
-//! a whole value for one byte beyond ASCII, and what a browser sends is not always ours.
+//! What is read from request headers: ids, tokens, cookies. All of it is read as bytes, since
+//! `HeaderValue::to_str` refuses a whole value for one byte beyond ASCII, and what a browser sends
+//! is not always ours.
 
 use ::http::HeaderMap;
 use ::http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use lamplight_usecases::{Code, Refusal};
 use percent_encoding::percent_decode;
 
-/// The most session cookies of one request that are looked at: a browser sends one for each path and domain that set it.
+/// The most session cookies of one request that are looked at: a browser sends one for each path
+/// and domain that set it.
 const COOKIES_AT_MOST: usize = 4;
 
-/// An id in a header: percent-encoded UTF-8, or the UTF-8 itself. A `%` that is not followed by two hexadecimal digits stands
-/// for itself, as in the WHATWG URL standard, so that an id such as `100%` need not be encoded.
+/// An id in a header: percent-encoded UTF-8, or the UTF-8 itself. A `%` that is not followed by two
+/// hexadecimal digits stands for itself, as in the WHATWG URL standard, so that an id such as
+/// `100%` need not be encoded.
 ///
 /// # Errors
 /// `invalid`, where it does not decode to UTF-8.
 pub fn id(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Refusal> {
-    let Some(value) = headers.get(HeaderName::from_static(name)) else { return Ok(None) };
+    let Some(value) = headers.get(HeaderName::from_static(name)) else {
+        return Ok(None);
+    };
     // White space around the value belongs to the header; what is encoded belongs to the id.
     let decoded = percent_decode(value.as_bytes().trim_ascii()).decode_utf8();
-    let text = decoded.map_err(|_| Refusal::invalid(format!("The header {name} is not percent-encoded UTF-8.")))?;
+    let text = decoded.map_err(|_| {
+        Refusal::invalid(format!("The header {name} is not percent-encoded UTF-8."))
+    })?;
     Ok(Some(text.into_owned()))
 }
 
@@ -27,10 +34,14 @@ pub fn id(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Ref
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
     let (scheme, token) = value.trim_start().split_once([' ', '\t'])?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| trim(token)).filter(|token| !token.is_empty())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| trim(token))
+        .filter(|token| !token.is_empty())
 }
 
-/// A token without what is around it: a file or a shell ends it with a line end, an editor begins it with a byte-order mark.
+/// A token without what is around it: a file or a shell ends it with a line end, an editor begins
+/// it with a byte-order mark.
 ///
 /// # Errors
 /// `unauthenticated`, where white space or a control character is inside it.
@@ -47,19 +58,29 @@ fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// The values of all cookies of one name, those that are ASCII and not empty, without quotes around them. Cookies of other
-/// names may be anything.
+/// The values of all cookies of one name, those that are ASCII and not empty, without quotes around
+/// them. Cookies of other names may be anything.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
-    let all = headers.get_all(COOKIE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let all = headers
+        .get_all(COOKIE)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
     for cookie in all {
-        let Some(equals) = cookie.iter().position(|byte| *byte == b'=') else { continue };
+        let Some(equals) = cookie.iter().position(|byte| *byte == b'=') else {
+            continue;
+        };
         if cookie[..equals].trim_ascii() != name.as_bytes() {
             continue;
         }
         let value = cookie[equals + 1..].trim_ascii();
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        let Ok(value) = std::str::from_utf8(value) else { continue };
+        let value = value
+            .strip_prefix(b"\"")
+            .and_then(|value| value.strip_suffix(b"\""))
+            .unwrap_or(value);
+        let Ok(value) = std::str::from_utf8(value) else {
+            continue;
+        };
         if value.is_ascii() && !value.is_empty() && !found.contains(&value) {
             found.push(value);
             if found.len() == COOKIES_AT_MOST {
@@ -78,7 +99,10 @@ mod tests {
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_bytes(value).unwrap(),
+            );
         }
         headers
     }
@@ -114,9 +138,24 @@ mod tests {
     fn f2_other_cookies_may_be_anything() {
         let read = |values: &[&[u8]]| {
             let pairs: Vec<_> = values.iter().map(|value| ("cookie", *value)).collect();
-            cookies(&headers(&pairs), "s").into_iter().map(str::to_owned).collect::<Vec<_>>()
+            cookies(&headers(&pairs), "s")
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
-        for other in ["a=ø", "ø", "", "=", "a", "a=\"x; y", "a==;b=%zz", "s2=1", "as=1", "S=1", "\u{feff}=1"] {
+        for other in [
+            "a=ø",
+            "ø",
+            "",
+            "=",
+            "a",
+            "a=\"x; y",
+            "a==;b=%zz",
+            "s2=1",
+            "as=1",
+            "S=1",
+            "\u{feff}=1",
+        ] {
             let line = format!("{other}; s=token ;{other}");
             assert_eq!(read(&[line.as_bytes()]), ["token"], "{other}");
         }
@@ -124,14 +163,23 @@ mod tests {
         assert_eq!(read(&[b"a=\xff", b"s=token"]), ["token"]);
         assert_eq!(read(&[b"s=\"token\""]), ["token"]);
         // Of ours, each is a candidate: any page of the domain can set one more.
-        assert_eq!(read(&[b"s=\xc3\xb8; s=; s=one; s=one; s=two"]), ["one", "two"]);
+        assert_eq!(
+            read(&[b"s=\xc3\xb8; s=; s=one; s=one; s=two"]),
+            ["one", "two"]
+        );
         assert_eq!(read(&[b"s=1; s=2; s=3; s=4; s=5"]).len(), COOKIES_AT_MOST);
         assert!(read(&[b"other=1"]).is_empty());
     }
 
     #[test]
     fn f5_a_token_is_the_same_with_a_line_end_after_it() {
-        for around in ["token", "token\n", "\r\n token\t", "\u{feff}token", "\u{a0}token\u{2028}"] {
+        for around in [
+            "token",
+            "token\n",
+            "\r\n token\t",
+            "\u{feff}token",
+            "\u{a0}token\u{2028}",
+        ] {
             assert_eq!(token(around), Ok("token"));
         }
         for inside in ["to\nken", "to ken", "to\0ken", "to\u{a0}ken"] {
@@ -144,7 +192,12 @@ mod tests {
     #[test]
     fn f5_a_bearer_token_may_have_anything_around_it() {
         let read = |value: &[u8]| bearer(&headers(&[("authorization", value)])).map(str::to_owned);
-        for value in ["Bearer token", "bearer \t token ", "BEARER\ttoken", "Bearer \u{feff}token"] {
+        for value in [
+            "Bearer token",
+            "bearer \t token ",
+            "BEARER\ttoken",
+            "Bearer \u{feff}token",
+        ] {
             assert_eq!(read(value.as_bytes()).as_deref(), Some("token"), "{value}");
         }
         assert_eq!(read(b"Basic token"), None);

@@ -13,8 +13,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// Gives memory back readily, which matters to a process that holds many small things for a long time. It asks for no huge pages: of
-/// each of those, two megabytes would be resident for the first byte in it, which doubled what a quiet server needs.
+/// Gives memory back readily, which matters to a process that holds many small things for a long
+/// time. It asks for no huge pages: of each of those, two megabytes would be resident for the first
+/// byte in it, which doubled what a quiet server needs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -63,7 +64,10 @@ fn main() -> ExitCode {
 }
 
 fn run(future: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let code = runtime.block_on(future);
             // A thread that hashes a password or waits for a disk does not hold up the end.
@@ -94,12 +98,19 @@ fn serve(settings: &Flags) -> ExitCode {
     // A connection is a file. What the system allows is taken whole.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "open files allowed"),
-        Err(error) => tracing::warn!(%error, code = "LL-115", "the limit on open files could not be raised"),
+        Err(error) => {
+            tracing::warn!(%error, code = "LL-115", "the limit on open files could not be raised")
+        }
     }
     run(async move {
         let listener = match TcpListener::bind(config.listen).await {
             Ok(listener) => listener,
-            Err(error) => return fail(&format!("Cannot listen on {}: {error}. Set LISTEN to another address or port.", config.listen)),
+            Err(error) => {
+                return fail(&format!(
+                    "Cannot listen on {}: {error}. Set LISTEN to another address or port.",
+                    config.listen
+                ));
+            }
         };
         let lamplight = match Lamplight::build(&config).await {
             Ok(lamplight) => lamplight,
@@ -117,8 +128,9 @@ fn serve(settings: &Flags) -> ExitCode {
 /// How often freed memory goes back to the system.
 const RETURN_MEMORY_EVERY: Duration = Duration::from_secs(2);
 
-/// Returns freed memory to the system for as long as the process runs. The allocator does so by itself only while it serves
-/// allocations, so that a server that is idle after a burst would hold the burst's memory.
+/// Returns freed memory to the system for as long as the process runs. The allocator does so by
+/// itself only while it serves allocations, so that a server that is idle after a burst would hold
+/// the burst's memory.
 async fn return_memory() {
     let mut every = tokio::time::interval(RETURN_MEMORY_EVERY);
     loop {
@@ -131,8 +143,9 @@ async fn return_memory() {
     }
 }
 
-/// What standard output gets: where to go. It is a line of JSON where the log is, and shaped like its lines, so that whatever
-/// gathers both streams can read it; and it is said whatever `LOG` leaves out, since a program may wait for it.
+/// What standard output gets: where to go. It is a line of JSON where the log is, and shaped like
+/// its lines, so that whatever gathers both streams can read it; and it is said whatever `LOG`
+/// leaves out, since a program may wait for it.
 fn ready_line(address: SocketAddr, format: LogFormat) -> String {
     let sentence = format!("Lamplight is ready. Open http://{address}/chat");
     match format {
@@ -147,20 +160,32 @@ fn ready_line(address: SocketAddr, format: LogFormat) -> String {
 
 /// Logs go to standard error; standard output says where to go.
 fn start_log(config: &Config) {
-    let filter: Targets = config.log.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
+    let filter: Targets = config
+        .log
+        .parse()
+        .unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
     let lines = match config.log_format {
         LogFormat::Text => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).boxed()
+            fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(colours)
+                .with_target(false)
+                .boxed()
         }
         LogFormat::Json => fmt::layer().with_writer(std::io::stderr).json().boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
 }
 
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::error!("signals cannot be heard; only SIGKILL stops this process");
         return std::future::pending().await;
     };

@@ -6,14 +6,18 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Durations from a tenth of a millisecond to ten seconds.
-const BUCKETS: [f64; 15] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 4.0, 10.0];
+const BUCKETS: [f64; 15] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 4.0,
+    10.0,
+];
 
 /// The process' recorder, installed once; tests that run several servers in one process share it.
 pub fn install() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            // The only error is an empty list of buckets; without them there would be summaries in place of histograms.
+            // The only error is an empty list of buckets; without them there would be summaries in
+            // place of histograms.
             let builder = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &BUCKETS)
                 .unwrap_or_else(|_| PrometheusBuilder::new());
@@ -27,21 +31,57 @@ pub fn install() -> PrometheusHandle {
 }
 
 fn describe() {
-    describe_gauge!("lamplight_connections", "Open Socket.IO connections, by transport.");
+    describe_gauge!(
+        "lamplight_connections",
+        "Open Socket.IO connections, by transport."
+    );
     describe_gauge!("lamplight_online_users", "Users shown as online.");
-    describe_gauge!("lamplight_sessions", "Presence sessions held, those in their grace period included.");
+    describe_gauge!(
+        "lamplight_sessions",
+        "Presence sessions held, those in their grace period included."
+    );
     describe_gauge!("lamplight_sockets", "Sockets that belong to a known user.");
-    describe_gauge!("lamplight_roster_followers", "Sockets that follow the roster or single users.");
-    describe_gauge!("lamplight_store_queue_depth", "Writes that wait for the store.");
-    describe_gauge!("lamplight_socket_queue_bytes", "Bytes that wait for clients to read them.");
-    describe_gauge!("lamplight_held", "Entries of tables that follow what goes on and must come back to where they were, by table.");
-    describe_counter!("lamplight_messages_total", "Messages stored, by the wire they came by.");
-    describe_counter!("lamplight_duplicates_total", "Sends that were stored already.");
+    describe_gauge!(
+        "lamplight_roster_followers",
+        "Sockets that follow the roster or single users."
+    );
+    describe_gauge!(
+        "lamplight_store_queue_depth",
+        "Writes that wait for the store."
+    );
+    describe_gauge!(
+        "lamplight_socket_queue_bytes",
+        "Bytes that wait for clients to read them."
+    );
+    describe_gauge!(
+        "lamplight_held",
+        "Entries of tables that follow what goes on and must come back to where they were, by table."
+    );
+    describe_counter!(
+        "lamplight_messages_total",
+        "Messages stored, by the wire they came by."
+    );
+    describe_counter!(
+        "lamplight_duplicates_total",
+        "Sends that were stored already."
+    );
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
-    describe_counter!("lamplight_disconnects_total", "Sockets that went away, by reason.");
-    describe_histogram!("lamplight_ack_seconds", "From a send's arrival to its acknowledgement.");
-    describe_histogram!("lamplight_delivery_seconds", "From a message's acceptance to its being written to a receiver's socket.");
-    describe_histogram!("lamplight_http_request_seconds", "HTTP requests, by route and status.");
+    describe_counter!(
+        "lamplight_disconnects_total",
+        "Sockets that went away, by reason."
+    );
+    describe_histogram!(
+        "lamplight_ack_seconds",
+        "From a send's arrival to its acknowledgement."
+    );
+    describe_histogram!(
+        "lamplight_delivery_seconds",
+        "From a message's acceptance to its being written to a receiver's socket."
+    );
+    describe_histogram!(
+        "lamplight_http_request_seconds",
+        "HTTP requests, by route and status."
+    );
 }
 
 /// A message was stored and acknowledged.
@@ -71,7 +111,8 @@ pub fn disconnected(reason: &'static str) {
 
 /// An HTTP request was answered.
 pub fn http(route: String, status: u16, took: Duration) {
-    histogram!("lamplight_http_request_seconds", "route" => route, "status" => status.to_string()).record(took.as_secs_f64());
+    histogram!("lamplight_http_request_seconds", "route" => route, "status" => status.to_string())
+        .record(took.as_secs_f64());
 }
 
 /// What is read off when someone asks.

@@ -9,13 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A request or a socket of a page that may not speak to us. `why` names the page and what to do.
 pub fn foreign(what: &'static str, why: &str, address: IpAddr) {
     if let Some(Due { left_out }) = throttle::due(what, why, Some(address)) {
-        tracing::info!(code = "LL-104", why, left_out, "{what} was refused for where it comes from");
+        tracing::info!(
+            code = "LL-104",
+            why,
+            left_out,
+            "{what} was refused for where it comes from"
+        );
     }
 }
 
 /// An address has all the connections that it may have.
 pub fn too_many_connections(address: IpAddr) {
-    if let Some(Due { left_out }) = throttle::due("connections", &address.to_string(), Some(address)) {
+    if let Some(Due { left_out }) =
+        throttle::due("connections", &address.to_string(), Some(address))
+    {
         tracing::info!(
             %address,
             left_out,
@@ -39,7 +46,9 @@ pub fn too_many_requests(address: IpAddr) {
 
 /// A token that is not good.
 pub fn token_refused(code: &'static str, error: &str, address: IpAddr) {
-    if let Some(Due { left_out }) = throttle::due("token", &format!("{address} {code}"), Some(address)) {
+    if let Some(Due { left_out }) =
+        throttle::due("token", &format!("{address} {code}"), Some(address))
+    {
         tracing::info!(code, error, %address, left_out, "token refused");
     }
 }
@@ -48,7 +57,9 @@ pub fn token_refused(code: &'static str, error: &str, address: IpAddr) {
 pub fn forwarded(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     let peer = peer.ip().to_canonical();
-    if !headers.contains_key("x-forwarded-for") || proxies.iter().any(|network| network.contains(&peer)) {
+    if !headers.contains_key("x-forwarded-for")
+        || proxies.iter().any(|network| network.contains(&peer))
+    {
         return;
     }
     if !IS_SAID.swap(true, Ordering::Relaxed) {
@@ -60,11 +71,14 @@ pub fn forwarded(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) {
     }
 }
 
-/// A client that speaks a protocol from before Engine.IO 4, which is told so in that protocol's own words, as an error in a console
-/// that nobody reads.
+/// A client that speaks a protocol from before Engine.IO 4, which is told so in that protocol's own
+/// words, as an error in a console that nobody reads.
 pub fn old_client(uri: &Uri, address: IpAddr) {
-    let Some(version) = other_version(uri) else { return };
-    if let Some(Due { left_out }) = throttle::due("old client", &address.to_string(), Some(address)) {
+    let Some(version) = other_version(uri) else {
+        return;
+    };
+    if let Some(Due { left_out }) = throttle::due("old client", &address.to_string(), Some(address))
+    {
         tracing::info!(
             code = "LL-110",
             %address,
@@ -76,7 +90,12 @@ pub fn old_client(uri: &Uri, address: IpAddr) {
 
 /// The version of Engine.IO that a request asks for, if it is a number and another than ours.
 fn other_version(uri: &Uri) -> Option<u8> {
-    let version = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("EIO="))?.parse().ok()?;
+    let version = uri
+        .query()?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("EIO="))?
+        .parse()
+        .ok()?;
     (version != 4).then_some(version)
 }
 
@@ -86,10 +105,17 @@ mod tests {
 
     #[test]
     fn a_version_is_other_only_if_it_is_one() {
-        let version = |query: &str| other_version(&format!("/api/socketio/?{query}").parse().unwrap());
+        let version =
+            |query: &str| other_version(&format!("/api/socketio/?{query}").parse().unwrap());
         assert_eq!(version("EIO=3&transport=polling"), Some(3));
         assert_eq!(version("transport=polling&EIO=2"), Some(2));
-        for query in ["EIO=4&transport=polling", "transport=polling", "EIO=x", "EIO=", ""] {
+        for query in [
+            "EIO=4&transport=polling",
+            "transport=polling",
+            "EIO=x",
+            "EIO=",
+            "",
+        ] {
             assert_eq!(version(query), None, "{query}");
         }
     }

@@ -10,7 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 pub enum Provenance {
     /// From this server's own pages, from an allowed origin, or from something that is no browser.
     Trusted,
-    /// From a browser, on another site's behalf, without an `Origin`: a link or an image. Cookies are not honoured.
+    /// From a browser, on another site's behalf, without an `Origin`: a link or an image. Cookies
+    /// are not honoured.
     CrossSite,
     /// From a page of an origin that is not allowed.
     Foreign,
@@ -23,8 +24,8 @@ pub struct Origins {
     pub allowed: Vec<String>,
     /// Pages served from this machine are allowed on any port: for `AUTH=open`.
     pub allow_loopback: bool,
-    /// The server's own origin counts only if it is a loopback name. For `AUTH=open` on loopback, where a page could
-    /// otherwise come in by pointing its own name at 127.0.0.1 (DNS rebinding).
+    /// The server's own origin counts only if it is a loopback name. For `AUTH=open` on loopback,
+    /// where a page could otherwise come in by pointing its own name at 127.0.0.1 (DNS rebinding).
     pub own_must_be_loopback: bool,
 }
 
@@ -33,12 +34,19 @@ impl Origins {
     #[must_use]
     pub fn judge(&self, headers: &HeaderMap) -> Provenance {
         if self.own_must_be_loopback && !self.is_called_by_its_name(headers) {
-            // A browser sends no `Origin` with what it takes for its own page's reading, so the name has to be looked at too.
+            // A browser sends no `Origin` with what it takes for its own page's reading, so the
+            // name has to be looked at too.
             return Provenance::Foreign;
         }
         let Some(origin) = headers.get(ORIGIN) else {
-            let cross = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-            return if cross { Provenance::CrossSite } else { Provenance::Trusted };
+            let cross = headers
+                .get("sec-fetch-site")
+                .is_some_and(|site| site == "cross-site");
+            return if cross {
+                Provenance::CrossSite
+            } else {
+                Provenance::Trusted
+            };
         };
         match origin.to_str() {
             Ok(origin) if self.allows(origin, headers) => Provenance::Trusted,
@@ -49,8 +57,12 @@ impl Origins {
     /// Why a request that is not trusted is refused, for whoever reads it.
     #[must_use]
     pub fn explain(&self, headers: &HeaderMap) -> String {
-        let shown =
-            |name| headers.get(name).and_then(|value| value.to_str().ok()).map(|value: &str| value.chars().take(200).collect::<String>());
+        let shown = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(|value: &str| value.chars().take(200).collect::<String>())
+        };
         match (shown(ORIGIN), shown(HOST)) {
             (None, Some(host)) if self.own_must_be_loopback && !self.is_called_by_its_name(headers) => {
                 format!(
@@ -73,8 +85,16 @@ impl Origins {
     /// Whether the request names this machine, or a host that is allowed by name.
     fn is_called_by_its_name(&self, headers: &HeaderMap) -> bool {
         names_loopback(headers) || {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("").to_ascii_lowercase();
-            self.allowed.iter().any(|allowed| allowed.split_once("://").is_some_and(|(_, authority)| authority == host))
+            let host = headers
+                .get(HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or("")
+                .to_ascii_lowercase();
+            self.allowed.iter().any(|allowed| {
+                allowed
+                    .split_once("://")
+                    .is_some_and(|(_, authority)| authority == host)
+            })
         }
     }
 
@@ -85,7 +105,9 @@ impl Origins {
         if self.allowed.contains(&origin) {
             return true;
         }
-        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let Some((scheme, authority)) = origin.split_once("://") else {
+            return false;
+        };
         let default_port = match scheme {
             "http" => 80,
             "https" => 443,
@@ -95,37 +117,50 @@ impl Origins {
         if self.allow_loopback && is_loopback(host) {
             return true;
         }
-        let Some(own) = headers.get(HOST).and_then(|own| own.to_str().ok()) else { return false };
+        let Some(own) = headers.get(HOST).and_then(|own| own.to_str().ok()) else {
+            return false;
+        };
         let own = own.to_ascii_lowercase();
         let (own_host, own_port) = split_authority(&own);
-        // Behind a proxy that ends TLS we do not know our own scheme, so a missing port is the default one of the
-        // origin's scheme.
-        let same = host == own_host && port.unwrap_or(default_port) == own_port.unwrap_or(default_port);
+        // Behind a proxy that ends TLS we do not know our own scheme, so a missing port is the
+        // default one of the origin's scheme.
+        let same =
+            host == own_host && port.unwrap_or(default_port) == own_port.unwrap_or(default_port);
         same && (!self.own_must_be_loopback || is_loopback(host))
     }
 }
 
-/// Whether a request's `Host` is a name of this machine. One without a `Host` comes from no browser.
+/// Whether a request's `Host` is a name of this machine. One without a `Host` comes from no
+/// browser.
 #[must_use]
 pub fn names_loopback(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST) else { return true };
-    host.to_str().is_ok_and(|host| is_loopback(split_authority(&host.to_ascii_lowercase()).0))
+    let Some(host) = headers.get(HOST) else {
+        return true;
+    };
+    host.to_str()
+        .is_ok_and(|host| is_loopback(split_authority(&host.to_ascii_lowercase()).0))
 }
 
 fn split_authority(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port.parse().ok()),
+        Some((host, port))
+            if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            (host, port.parse().ok())
+        }
         _ => (authority, None),
     }
 }
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    bare == "localhost"
+        || bare.ends_with(".localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The address a request comes from: the peer's, or where the peer is a trusted proxy, the last one in
-/// `X-Forwarded-For` that is not.
+/// The address a request comes from: the peer's, or where the peer is a trusted proxy, the last one
+/// in `X-Forwarded-For` that is not.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> IpAddr {
     let trusted = |ip: &IpAddr| proxies.iter().any(|net| net.contains(ip));
@@ -134,11 +169,19 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
         return address;
     }
     // The last hop is the nearest: a proxy adds whom it got the request from at the end.
-    let mut lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    let mut lines: Vec<&[u8]> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
     lines.reverse();
-    let hops = lines.into_iter().flat_map(|line| line.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let hops = lines
+        .into_iter()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii);
     for hop in hops.filter(|hop| !hop.is_empty()) {
-        // `unknown`, or nothing that is an address: whoever sent it goes by the address of the proxy that passed it on.
+        // `unknown`, or nothing that is an address: whoever sent it goes by the address of the
+        // proxy that passed it on.
         let Some(hop) = hop_address(hop) else { break };
         address = hop;
         if !trusted(&hop) {
@@ -148,11 +191,14 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
     address
 }
 
-/// The address of one hop: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`, with a zone or in
-/// quotes as well.
+/// The address of one hop: `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`,
+/// `[2001:db8::1]:80`, with a zone or in quotes as well.
 fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?;
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
         // One colon parts a port from an IPv4 address; more are an IPv6 address.
@@ -161,18 +207,30 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
             _ => text,
         },
     };
-    let bare = bare.split_once('%').map_or(bare, |(address, _zone)| address);
+    let bare = bare
+        .split_once('%')
+        .map_or(bare, |(address, _zone)| address);
     bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// Whether the browser spoke TLS, as far as a trusted proxy says. Proxies in a row make a list of what each heard, in one
-/// line or several; the first is what the browser spoke.
+/// Whether the browser spoke TLS, as far as a trusted proxy says. Proxies in a row make a list of
+/// what each heard, in one line or several; the first is what the browser spoke.
 #[must_use]
 pub fn is_secure(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> bool {
-    let trusted = proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
-    let lines = headers.get_all("x-forwarded-proto").into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let first = lines.map(<[u8]>::trim_ascii).find(|proto| !proto.is_empty());
-    trusted && first.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https") || proto.eq_ignore_ascii_case(b"wss"))
+    let trusted = proxies
+        .iter()
+        .any(|net| net.contains(&peer.ip().to_canonical()));
+    let lines = headers
+        .get_all("x-forwarded-proto")
+        .into_iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let first = lines
+        .map(<[u8]>::trim_ascii)
+        .find(|proto| !proto.is_empty());
+    trusted
+        && first.is_some_and(|proto| {
+            proto.eq_ignore_ascii_case(b"https") || proto.eq_ignore_ascii_case(b"wss")
+        })
 }
 
 #[cfg(test)]
@@ -180,49 +238,125 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (::http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    ::http::HeaderName::from_static(name),
+                    value.parse().unwrap(),
+                )
+            })
+            .collect()
     }
 
     #[test]
     fn own_and_allowed_origins_are_trusted_and_others_are_not() {
-        let origins = Origins { allowed: vec!["https://app.example".into()], ..Origins::default() };
+        let origins = Origins {
+            allowed: vec!["https://app.example".into()],
+            ..Origins::default()
+        };
         let judge = |pairs: &[(&'static str, &str)]| origins.judge(&headers(pairs));
         assert_eq!(judge(&[("host", "chat.example:3000")]), Provenance::Trusted);
-        assert_eq!(judge(&[("host", "chat.example:3000"), ("origin", "http://chat.example:3000")]), Provenance::Trusted);
-        assert_eq!(judge(&[("host", "chat.example"), ("origin", "https://chat.example")]), Provenance::Trusted);
-        assert_eq!(judge(&[("host", "chat.example:3000"), ("origin", "http://chat.example:3001")]), Provenance::Foreign);
-        assert_eq!(judge(&[("host", "x"), ("origin", "https://APP.example")]), Provenance::Trusted);
-        assert_eq!(judge(&[("host", "x"), ("origin", "https://app.example.evil")]), Provenance::Foreign);
-        assert_eq!(judge(&[("host", "x"), ("origin", "null")]), Provenance::Foreign);
-        assert_eq!(judge(&[("host", "x"), ("sec-fetch-site", "cross-site")]), Provenance::CrossSite);
-        assert_eq!(judge(&[("host", "x"), ("origin", "http://localhost:5173")]), Provenance::Foreign);
+        assert_eq!(
+            judge(&[
+                ("host", "chat.example:3000"),
+                ("origin", "http://chat.example:3000")
+            ]),
+            Provenance::Trusted
+        );
+        assert_eq!(
+            judge(&[("host", "chat.example"), ("origin", "https://chat.example")]),
+            Provenance::Trusted
+        );
+        assert_eq!(
+            judge(&[
+                ("host", "chat.example:3000"),
+                ("origin", "http://chat.example:3001")
+            ]),
+            Provenance::Foreign
+        );
+        assert_eq!(
+            judge(&[("host", "x"), ("origin", "https://APP.example")]),
+            Provenance::Trusted
+        );
+        assert_eq!(
+            judge(&[("host", "x"), ("origin", "https://app.example.evil")]),
+            Provenance::Foreign
+        );
+        assert_eq!(
+            judge(&[("host", "x"), ("origin", "null")]),
+            Provenance::Foreign
+        );
+        assert_eq!(
+            judge(&[("host", "x"), ("sec-fetch-site", "cross-site")]),
+            Provenance::CrossSite
+        );
+        assert_eq!(
+            judge(&[("host", "x"), ("origin", "http://localhost:5173")]),
+            Provenance::Foreign
+        );
     }
 
     #[test]
     fn whoever_is_refused_is_told_what_helps() {
         let origins = Origins::default();
-        let page = origins.explain(&headers(&[("host", "chat.example"), ("origin", "https://app.example")]));
-        assert!(page.contains("https://app.example") && page.contains("ALLOWED_ORIGINS"), "{page}");
+        let page = origins.explain(&headers(&[
+            ("host", "chat.example"),
+            ("origin", "https://app.example"),
+        ]));
+        assert!(
+            page.contains("https://app.example") && page.contains("ALLOWED_ORIGINS"),
+            "{page}"
+        );
         // No setting lets it in: any site can be `null`.
         let null = origins.explain(&headers(&[("host", "chat.example"), ("origin", "null")]));
-        assert!(null.contains("sandboxed frame") && !null.contains("ALLOWED_ORIGINS"), "{null}");
+        assert!(
+            null.contains("sandboxed frame") && !null.contains("ALLOWED_ORIGINS"),
+            "{null}"
+        );
     }
 
     #[test]
     fn open_allows_loopback_pages_and_no_rebound_name() {
-        let origins = Origins { allow_loopback: true, own_must_be_loopback: true, ..Origins::default() };
-        let judge = |origin: &str, host: &str| origins.judge(&headers(&[("host", host), ("origin", origin)]));
-        assert_eq!(judge("http://localhost:5173", "127.0.0.1:3000"), Provenance::Trusted);
-        assert_eq!(judge("http://[::1]:5173", "127.0.0.1:3000"), Provenance::Trusted);
-        assert_eq!(judge("http://evil.example:3000", "evil.example:3000"), Provenance::Foreign);
+        let origins = Origins {
+            allow_loopback: true,
+            own_must_be_loopback: true,
+            ..Origins::default()
+        };
+        let judge = |origin: &str, host: &str| {
+            origins.judge(&headers(&[("host", host), ("origin", origin)]))
+        };
+        assert_eq!(
+            judge("http://localhost:5173", "127.0.0.1:3000"),
+            Provenance::Trusted
+        );
+        assert_eq!(
+            judge("http://[::1]:5173", "127.0.0.1:3000"),
+            Provenance::Trusted
+        );
+        assert_eq!(
+            judge("http://evil.example:3000", "evil.example:3000"),
+            Provenance::Foreign
+        );
         // What a rebound page reads comes without an Origin.
-        let read = |host: &str| origins.judge(&headers(&[("host", host), ("sec-fetch-site", "same-origin")]));
+        let read = |host: &str| {
+            origins.judge(&headers(&[
+                ("host", host),
+                ("sec-fetch-site", "same-origin"),
+            ]))
+        };
         assert_eq!(read("evil.example:3000"), Provenance::Foreign);
         assert_eq!(read("localhost:3000"), Provenance::Trusted);
         assert_eq!(read("[::1]:3000"), Provenance::Trusted);
         assert_eq!(origins.judge(&headers(&[])), Provenance::Trusted);
-        let named = Origins { allowed: vec!["https://chat.example".into()], ..origins.clone() };
-        assert_eq!(named.judge(&headers(&[("host", "chat.example")])), Provenance::Trusted);
+        let named = Origins {
+            allowed: vec!["https://chat.example".into()],
+            ..origins.clone()
+        };
+        assert_eq!(
+            named.judge(&headers(&[("host", "chat.example")])),
+            Provenance::Trusted
+        );
     }
 
     #[test]
@@ -230,8 +364,14 @@ mod tests {
         let forged = headers(&[("x-forwarded-for", "1.2.3.4, 5.6.7.8, 10.0.0.2")]);
         let peer = "10.0.0.1:5".parse().unwrap();
         let proxies = ["10.0.0.0/8".parse().unwrap()];
-        assert_eq!(client_address(&forged, peer, &[]), "10.0.0.1".parse::<IpAddr>().unwrap());
-        assert_eq!(client_address(&forged, peer, &proxies), "5.6.7.8".parse::<IpAddr>().unwrap());
+        assert_eq!(
+            client_address(&forged, peer, &[]),
+            "10.0.0.1".parse::<IpAddr>().unwrap()
+        );
+        assert_eq!(
+            client_address(&forged, peer, &proxies),
+            "5.6.7.8".parse::<IpAddr>().unwrap()
+        );
     }
 
     #[test]
@@ -243,13 +383,32 @@ mod tests {
             for line in lines {
                 headers.append("x-forwarded-proto", line.parse().unwrap());
             }
-            assert!(!is_secure(&headers, peer, &[]), "from nobody who is trusted");
+            assert!(
+                !is_secure(&headers, peer, &[]),
+                "from nobody who is trusted"
+            );
             is_secure(&headers, peer, &proxies)
         };
-        for lines in [&["https"][..], &["https,http"], &["https , http"], &["HTTPS"], &["wss"], &["https", "http"], &["", " ,https"]] {
+        for lines in [
+            &["https"][..],
+            &["https,http"],
+            &["https , http"],
+            &["HTTPS"],
+            &["wss"],
+            &["https", "http"],
+            &["", " ,https"],
+        ] {
             assert!(secure(lines), "{lines:?}");
         }
-        for lines in [&[][..], &[""], &["http"], &["http,https"], &["http", "https"], &["httpsx"], &["h"]] {
+        for lines in [
+            &[][..],
+            &[""],
+            &["http"],
+            &["http,https"],
+            &["http", "https"],
+            &["httpsx"],
+            &["h"],
+        ] {
             assert!(!secure(lines), "{lines:?}");
         }
     }

@@ -11,15 +11,25 @@ use lamplight_usecases::ports::{HashError, HashFor, Passwords};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Two are hashed at a time: each takes 19 MiB and a core for some 30 ms, and neither may be taken from everyone who is signed
-/// in already. The rest wait, so many that the last waits for a few seconds.
-const BOUNDS: Bounds = Bounds { places: 2, waiting: 128, waiting_of_one: 16 };
+/// Two are hashed at a time: each takes 19 MiB and a core for some 30 ms, and neither may be taken
+/// from everyone who is signed in already. The rest wait, so many that the last waits for a few
+/// seconds.
+const BOUNDS: Bounds = Bounds {
+    places: 2,
+    waiting: 128,
+    waiting_of_one: 16,
+};
 
 /// What OWASP asks for at least: 19 MiB, two passes, one lane.
 const PARAMS: Params = Params::DEFAULT;
-const _: () = assert!(Params::DEFAULT_M_COST == 19 * 1_024 && Params::DEFAULT_T_COST == 2 && Params::DEFAULT_P_COST == 1);
+const _: () = assert!(
+    Params::DEFAULT_M_COST == 19 * 1_024
+        && Params::DEFAULT_T_COST == 2
+        && Params::DEFAULT_P_COST == 1
+);
 
-/// The hash of a random text that nobody kept, with [`PARAMS`]: what an unknown account's password is held against.
+/// The hash of a random text that nobody kept, with [`PARAMS`]: what an unknown account's password
+/// is held against.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$7G/Hbv8+nsIZoa4bUwQU/A$FgEQ1pyQ6Omw7IKGNPgNidHCLzhw+wMPaiO3ifvYlS0";
 
 /// argon2id on blocking threads, two at a time.
@@ -32,12 +42,18 @@ impl Argon2Passwords {
     /// A hasher.
     #[must_use]
     pub fn new() -> Self {
-        Self { queue: FairQueue::new(BOUNDS) }
+        Self {
+            queue: FairQueue::new(BOUNDS),
+        }
     }
 
-    /// Waits for a place and runs `work` on a blocking thread. The place goes with the work, so that a caller who gave
-    /// up waiting does not let a third one in.
-    async fn run<T: Send + 'static>(&self, from: HashFor, work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static) -> Result<T, HashError> {
+    /// Waits for a place and runs `work` on a blocking thread. The place goes with the work, so
+    /// that a caller who gave up waiting does not let a third one in.
+    async fn run<T: Send + 'static>(
+        &self,
+        from: HashFor,
+        work: impl FnOnce(&Argon2<'_>) -> T + Send + 'static,
+    ) -> Result<T, HashError> {
         let place = self.queue.place(from).await?;
         tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -57,16 +73,26 @@ impl Default for Argon2Passwords {
 #[async_trait]
 impl Passwords for Argon2Passwords {
     async fn hash(&self, password: String, from: HashFor) -> Result<String, HashError> {
-        self.run(from, move |argon2| argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()))
-            .await?
-            .map_err(|error| HashError::Failed(format!("the password could not be hashed: {error}")))
+        self.run(from, move |argon2| {
+            argon2
+                .hash_password(password.as_bytes())
+                .map(|hash| hash.to_string())
+        })
+        .await?
+        .map_err(|error| HashError::Failed(format!("the password could not be hashed: {error}")))
     }
 
-    async fn verify(&self, password: String, hash: Option<String>, from: HashFor) -> Result<bool, HashError> {
+    async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+        from: HashFor,
+    ) -> Result<bool, HashError> {
         self.run(from, move |argon2| {
             let text = hash.as_deref().unwrap_or(NOBODY);
-            let parsed =
-                PasswordHash::new(text).map_err(|error| HashError::Failed(format!("a stored password hash is broken: {error}")))?;
+            let parsed = PasswordHash::new(text).map_err(|error| {
+                HashError::Failed(format!("a stored password hash is broken: {error}"))
+            })?;
             let is_right = argon2.verify_password(password.as_bytes(), &parsed).is_ok();
             Ok(is_right && hash.is_some())
         })
@@ -87,20 +113,60 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_verified_by_its_hash_alone() {
         let passwords = Argon2Passwords::new();
-        let hash = passwords.hash("correct horse".to_owned(), HashFor::default()).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_ne!(hash, passwords.hash("correct horse".to_owned(), HashFor::default()).await.unwrap(), "a salt of its own");
-        assert!(passwords.verify("correct horse".to_owned(), Some(hash.clone()), HashFor::default()).await.unwrap());
-        assert!(!passwords.verify("correct house".to_owned(), Some(hash), HashFor::default()).await.unwrap());
-        assert!(!passwords.verify("correct horse".to_owned(), None, HashFor::default()).await.unwrap());
-        assert!(matches!(passwords.verify("x".to_owned(), Some("md5".to_owned()), HashFor::default()).await, Err(HashError::Failed(_))));
+        let hash = passwords
+            .hash("correct horse".to_owned(), HashFor::default())
+            .await
+            .unwrap();
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        assert_ne!(
+            hash,
+            passwords
+                .hash("correct horse".to_owned(), HashFor::default())
+                .await
+                .unwrap(),
+            "a salt of its own"
+        );
+        assert!(
+            passwords
+                .verify(
+                    "correct horse".to_owned(),
+                    Some(hash.clone()),
+                    HashFor::default()
+                )
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("correct house".to_owned(), Some(hash), HashFor::default())
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify("correct horse".to_owned(), None, HashFor::default())
+                .await
+                .unwrap()
+        );
+        assert!(matches!(
+            passwords
+                .verify("x".to_owned(), Some("md5".to_owned()), HashFor::default())
+                .await,
+            Err(HashError::Failed(_))
+        ));
     }
 
     #[test]
     fn nobodys_hash_costs_what_a_real_one_costs() {
         let hash = PasswordHash::new(NOBODY).unwrap();
         let params = Params::try_from(&hash).unwrap();
-        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (PARAMS.m_cost(), PARAMS.t_cost(), PARAMS.p_cost()));
+        assert_eq!(
+            (params.m_cost(), params.t_cost(), params.p_cost()),
+            (PARAMS.m_cost(), PARAMS.t_cost(), PARAMS.p_cost())
+        );
         assert_eq!(hash.hash.map(|hash| hash.len()), Some(32));
     }
 
@@ -117,10 +183,14 @@ mod tests {
             }
         };
         let tasks = (0..8).map(|index| {
-            let (passwords, work) = (passwords.clone(), work(Arc::clone(&running), Arc::clone(&most)));
+            let (passwords, work) = (
+                passwords.clone(),
+                work(Arc::clone(&running), Arc::clone(&most)),
+            );
             async move {
                 let patience = Duration::from_millis(if index % 2 == 0 { 5 } else { 5_000 });
-                let _ = tokio::time::timeout(patience, passwords.run(HashFor::default(), work)).await;
+                let _ =
+                    tokio::time::timeout(patience, passwords.run(HashFor::default(), work)).await;
             }
         });
         futures_util::future::join_all(tasks).await;
@@ -129,6 +199,9 @@ mod tests {
 
     #[test]
     fn a_digest_is_sha_256() {
-        assert_eq!(Argon2Passwords::new().digest("abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+        assert_eq!(
+            Argon2Passwords::new().digest("abc"),
+            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"
+        );
     }
 }

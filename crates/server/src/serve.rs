@@ -26,15 +26,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// How long a request's head may take to arrive: the first one from the accept, a later one from its first byte.
+/// How long a request's head may take to arrive: the first one from the accept, a later one from
+/// its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes in a request's head.
 const HEAD_BYTES: usize = 32 * 1024;
 /// The most header lines in a request.
 const HEADERS: usize = 100;
-/// So many connections at once are told that their address has too many; more are closed without a word.
+/// So many connections at once are told that their address has too many; more are closed without a
+/// word.
 const TURNED_AWAY: usize = 64;
-/// After the signal to stop, what is in flight has this long to finish: a little more than a store may take to answer.
+/// After the signal to stop, what is in flight has this long to finish: a little more than a store
+/// may take to answer.
 pub const FINISH: Duration = Duration::from_millis(4_500);
 /// … and what is to be sent has this long to go out.
 pub const CLOSE: Duration = Duration::from_millis(2_500);
@@ -48,7 +51,8 @@ pub struct Service {
     pub io: SocketIo,
     /// TCP connections that still speak HTTP, by address.
     pub connections: ConnectionCounts,
-    /// Socket.IO connections, on either transport, by the address they come from as far as that is believed.
+    /// Socket.IO connections, on either transport, by the address they come from as far as that is
+    /// believed.
     pub sessions: ConnectionCounts,
     /// WebSockets that are no session's yet, or are closed because they cannot be, by the same.
     pub upgrades: ConnectionCounts,
@@ -56,15 +60,18 @@ pub struct Service {
     pub proxies: Vec<IpNet>,
     /// What was asked for, over either wire, and is under way.
     pub tasks: TaskTracker,
-    /// How long an answer may wait for a client that reads nothing of it; `None` for as long as it likes.
+    /// How long an answer may wait for a client that reads nothing of it; `None` for as long as it
+    /// likes.
     pub write_timeout: Option<Duration>,
     /// How long a connection stays open without a request; `None` for as long as its client likes.
     pub keep_alive: Option<Duration>,
 }
 
-/// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and closes transports.
+/// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and
+/// closes transports.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
-    // Each connection holds a receiver: it hears of the stop by it, and when the last one is dropped all have finished.
+    // Each connection holds a receiver: it hears of the stop by it, and when the last one is
+    // dropped all have finished.
     let (stopping, hears_stop) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
@@ -79,10 +86,19 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
             },
             () = &mut stop => break,
         };
-        let is_proxy = service.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical()));
-        let counted = if is_proxy { Ok(None) } else { service.connections.add(peer.ip()) };
+        let is_proxy = service
+            .proxies
+            .iter()
+            .any(|network| network.contains(&peer.ip().to_canonical()));
+        let counted = if is_proxy {
+            Ok(None)
+        } else {
+            service.connections.add(peer.ip())
+        };
         match counted {
-            Ok(counted) => serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted),
+            Ok(counted) => {
+                serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted)
+            }
             Err(()) => {
                 notice::too_many_connections(peer.ip().to_canonical());
                 // Each holds a file for a moment, of which there must be enough for everybody else.
@@ -116,7 +132,13 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     }
 }
 
-fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut hears_stop: watch::Receiver<()>, counted: Option<Counted>) {
+fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: Service,
+    mut hears_stop: watch::Receiver<()>,
+    counted: Option<Counted>,
+) {
     // Small frames must not wait for one another's acknowledgement.
     let _ = stream.set_nodelay(true);
     let deadline = HttpDeadline::new(HEAD_TIMEOUT, service.keep_alive);
@@ -158,7 +180,11 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, service: Service, mut h
     });
 }
 
-async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+async fn answer(
+    service: Service,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response<Body> {
     notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
         let mut client = peer;
@@ -168,9 +194,17 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
             if opens {
                 notice::old_client(request.uri(), address);
             }
-            let counts = if opens { &service.sessions } else { &service.upgrades };
+            let counts = if opens {
+                &service.sessions
+            } else {
+                &service.upgrades
+            };
             match counts.add(address) {
-                Ok(Some(counted)) => drop(request.extensions_mut().insert(ConnectionGuard(Arc::new(counted)))),
+                Ok(Some(counted)) => drop(
+                    request
+                        .extensions_mut()
+                        .insert(ConnectionGuard(Arc::new(counted))),
+                ),
                 Ok(None) => {}
                 Err(()) => {
                     notice::too_many_connections(address);
@@ -184,18 +218,27 @@ async fn answer(service: Service, mut request: Request<Incoming>, peer: SocketAd
     }
     request.extensions_mut().insert(ConnectInfo(peer));
     // Minded like the requests of sockets: a stop waits as long for them.
-    match service.tasks.track_future(service.router.oneshot(request.map(Body::new))).await {
+    match service
+        .tasks
+        .track_future(service.router.oneshot(request.map(Body::new)))
+        .await
+    {
         Ok(response) => response,
         Err(never) => match never {},
     }
 }
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    headers
+        .get(UPGRADE)
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn too_many_connections() -> Response<Body> {
-    let refusal = Refusal::rate_limited("Too many connections from your address.", Duration::from_secs(10));
+    let refusal = Refusal::rate_limited(
+        "Too many connections from your address.",
+        Duration::from_secs(10),
+    );
     crate::metrics::refused(refusal.code.as_str());
     let response = Response::builder()
         .status(StatusCode::TOO_MANY_REQUESTS)
@@ -208,7 +251,8 @@ fn too_many_connections() -> Response<Body> {
 
 /// An address with too many connections is told so, and its connection is closed.
 async fn turn_away(stream: TcpStream) {
-    let refuse = service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(too_many_connections()) });
+    let refuse =
+        service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(too_many_connections()) });
     let stream = HttpStream::new(stream, None, HttpDeadline::new(HEAD_TIMEOUT, None));
     let connection = http1::Builder::new()
         .header_read_timeout(None)
@@ -224,7 +268,10 @@ async fn turn_away(stream: TcpStream) {
 async fn pause_after(error: &io::Error) {
     let theirs = matches!(
         error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
     );
     if !theirs {
         tracing::error!(%error, "cannot accept connections (LL-115 where it is too many open files: raise `ulimit -n`)");

@@ -17,7 +17,10 @@ use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
 use lamplight_wire::decode::{self, Asked};
 use lamplight_wire::{body::ConnectAuth, encode};
 use parking_lot::Mutex;
-use socketio::{Ack, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler as SocketHandler, Packet, Socket};
+use socketio::{
+    Ack, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event,
+    Handler as SocketHandler, Packet, Socket,
+};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -30,7 +33,8 @@ use tracing::Instrument;
 const WRITING_TOLD_EVERY: u64 = 1_000;
 /// How long whoever connects too often waits.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// Requests of one socket that may be under way at once; what comes then waits its turn on the wire.
+/// Requests of one socket that may be under way at once; what comes then waits its turn on the
+/// wire.
 const IN_FLIGHT: usize = 64;
 
 /// What proved whose a socket is; `authenticate` brings a fresh one.
@@ -123,9 +127,11 @@ enum Order {
 impl Order {
     fn of(command: &Command) -> Self {
         match command {
-            Command::Join { .. } | Command::SetStatus(_) | Command::SetActivity(_) | Command::Typing { .. } | Command::Watch(_) => {
-                Self::Held
-            }
+            Command::Join { .. }
+            | Command::SetStatus(_)
+            | Command::SetActivity(_)
+            | Command::Typing { .. }
+            | Command::Watch(_) => Self::Held,
             Command::Sync { .. } => Self::HeldAndDropped,
             _ => Self::Free,
         }
@@ -139,18 +145,30 @@ impl SocketHandler for Door {
         let handshake = &request.handshake;
         let address = client_address(&handshake.headers, handshake.peer, &self.gate.proxies);
         let auth: ConnectAuth = match &request.auth {
-            Some(auth) => serde_json::from_str(auth.get()).map_err(|_| refuse(&Refusal::invalid("auth.token is a string.")))?,
+            Some(auth) => serde_json::from_str(auth.get())
+                .map_err(|_| refuse(&Refusal::invalid("auth.token is a string.")))?,
             None => ConnectAuth::default(),
         };
-        let proved = self.gate.socket(auth.token.as_deref(), &handshake.headers, address).await.map_err(|refusal| {
-            metrics::refused(refusal.code.as_str());
-            refuse(&refusal)
-        })?;
+        let proved = self
+            .gate
+            .socket(auth.token.as_deref(), &handshake.headers, address)
+            .await
+            .map_err(|refusal| {
+                metrics::refused(refusal.code.as_str());
+                refuse(&refusal)
+            })?;
         if proved.who != Who::Nobody {
-            // One connection may come and go over and over. Whoever does that is let in, and more slowly.
-            let caller = Caller { who: proved.who.clone(), session: None, address: Some(address), credential: None };
+            // One connection may come and go over and over. Whoever does that is let in, and more
+            // slowly.
+            let caller = Caller {
+                who: proved.who.clone(),
+                session: None,
+                address: Some(address),
+                credential: None,
+            };
             if let Err(refusal) = self.handler.look(&caller) {
-                tokio::time::sleep(refusal.retry_after.unwrap_or_default().max(CONNECT_PAUSE)).await;
+                tokio::time::sleep(refusal.retry_after.unwrap_or_default().max(CONNECT_PAUSE))
+                    .await;
             }
         }
         let who = OnceLock::new();
@@ -161,7 +179,10 @@ impl SocketHandler for Door {
             session: SessionId::trusted(request.socket_id),
             address,
             who,
-            proof: Mutex::new(Proof { credential: proved.credential, expires: proved.expires }),
+            proof: Mutex::new(Proof {
+                credential: proved.credential,
+                expires: proved.expires,
+            }),
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -181,7 +202,8 @@ impl SocketHandler for Door {
         if let Some(at) = member.proof.lock().expires {
             self.expiries.mind(socket, at);
         }
-        // The session may have ended between the look at its token and now, when nobody knew of this socket yet.
+        // The session may have ended between the look at its token and now, when nobody knew of
+        // this socket yet.
         self.deliver.end_if_signed_out(socket);
     }
 
@@ -192,7 +214,11 @@ impl SocketHandler for Door {
 
     fn event(&self, socket: &Socket<Member>, event: Event) -> Option<BoxFuture<'static, ()>> {
         let paused = socket.data().paused.load(Ordering::Relaxed);
-        let wait = if paused == 0 { 0 } else { paused.saturating_sub(self.gate.clock.now().moment.0) };
+        let wait = if paused == 0 {
+            0
+        } else {
+            paused.saturating_sub(self.gate.clock.now().moment.0)
+        };
         if wait == 0 {
             return self.take(socket, event);
         }
@@ -207,7 +233,8 @@ impl SocketHandler for Door {
 
     fn recover(&self, socket: &Socket<Member>, fresh: Member) -> Result<(), Member> {
         let member = socket.data();
-        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof there is.
+        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof
+        // there is.
         let same = match fresh.who.get() {
             None => self.handler.identity() == Identity::Open,
             who => who == member.who.get(),
@@ -224,7 +251,8 @@ impl SocketHandler for Door {
         self.leave(member, reason);
         match self.counts.add(member.address) {
             Ok(counted) => *member.kept.lock() = counted,
-            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any more when this returns.
+            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any
+            // more when this returns.
             Err(()) => socket.disconnect(),
         }
         // Its client may be back already, told of on another task while this one was at it.
@@ -257,12 +285,20 @@ impl SocketHandler for Door {
 impl Door {
     /// Takes an event: whatever comes of it is answered once.
     fn take(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        let answer = Answer { ack: event.take_ack(), socket: socket.clone(), store: self.handler.generation(), door: self.clone() };
+        let answer = Answer {
+            ack: event.take_ack(),
+            socket: socket.clone(),
+            store: self.handler.generation(),
+            door: self.clone(),
+        };
         let member = socket.data();
         let asked = if event.name() != "join_user" && member.user().is_none() {
             // Whoever has not said who they are is told so, whatever else may be wrong.
             // It is so in `open` only, where nobody can sign in.
-            Err(Refusal::new(Code::Unauthenticated, "Say who you are first, by join_user."))
+            Err(Refusal::new(
+                Code::Unauthenticated,
+                "Say who you are first, by join_user.",
+            ))
         } else if event.refused_attachments == 0 {
             decode::event_by(member.user(), event.name(), event.arg(0).unwrap_or("null"))
         } else {
@@ -290,7 +326,14 @@ impl Door {
         if let Command::Join { user, .. } = &command {
             self.claim(member, user);
         }
-        if matches!(command, Command::Send { .. } | Command::Typing { is_typing: true, .. }) {
+        if matches!(
+            command,
+            Command::Send { .. }
+                | Command::Typing {
+                    is_typing: true,
+                    ..
+                }
+        ) {
             self.writes(member);
         }
         let began = tokio::time::Instant::now();
@@ -301,9 +344,13 @@ impl Door {
             answer.give(reply, sends.then(|| began.elapsed()));
         };
         let mut finish: BoxFuture<'static, ()> = Box::pin(finish.instrument(span));
-        // The first poll admits the request: a message takes its place in the log now, in the order in which it came.
-        // Most requests that need no store are done by it; the others finish on their own.
-        if let Poll::Ready(()) = finish.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        // The first poll admits the request: a message takes its place in the log now, in the order
+        // in which it came. Most requests that need no store are done by it; the others finish on
+        // their own.
+        if let Poll::Ready(()) = finish
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             return None;
         }
         if order == Order::HeldAndDropped {
@@ -329,9 +376,20 @@ impl Door {
         if !member.announced.load(Ordering::Acquire) {
             return;
         }
-        let reason = if reason == DisconnectReason::PingTimeout { OfflineReason::Timeout } else { OfflineReason::Closed };
+        let reason = if reason == DisconnectReason::PingTimeout {
+            OfflineReason::Timeout
+        } else {
+            OfflineReason::Closed
+        };
         let signed_out = member.signed_out.load(Ordering::Acquire);
-        self.tell(member, if signed_out { Command::SignOut } else { Command::Leave { reason } });
+        self.tell(
+            member,
+            if signed_out {
+                Command::SignOut
+            } else {
+                Command::Leave { reason }
+            },
+        );
     }
 
     /// Whoever writes is there, whether or not their page says so by heartbeats.
@@ -350,13 +408,22 @@ impl Door {
         let span = tracing::info_span!("socket", socket = %member.session);
         let work = async move {
             if let Err(refusal) = handler.handle(&caller, command).await
-                && let Some(Due { left_out }) = throttle::due("presence", refusal.code.as_str(), caller.address)
+                && let Some(Due { left_out }) =
+                    throttle::due("presence", refusal.code.as_str(), caller.address)
             {
-                tracing::warn!(code = refusal.code.as_str(), left_out, "presence could not be told of a socket");
+                tracing::warn!(
+                    code = refusal.code.as_str(),
+                    left_out,
+                    "presence could not be told of a socket"
+                );
             }
         };
         let mut work: BoxFuture<'static, ()> = Box::pin(work.instrument(span));
-        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        if work
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+        {
             self.tasks.spawn(work);
         }
     }
@@ -373,7 +440,8 @@ impl Door {
         *proof = fresh;
     }
 
-    /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last word.
+    /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last
+    /// word.
     fn claim(&self, member: &Member, user: &UserId) {
         if self.handler.identity() == Identity::Open {
             let _ = member.who.set(Who::Claimed(user.clone()));
@@ -399,12 +467,25 @@ impl Door {
         let member = socket.data();
         let user = match &proved.who {
             Who::Proven(user) => user,
-            _ => return Err(Refusal::invalid("There are no tokens here: the server runs with AUTH=open.")),
+            _ => {
+                return Err(Refusal::invalid(
+                    "There are no tokens here: the server runs with AUTH=open.",
+                ));
+            }
         };
         if member.user() != Some(user) {
-            return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
+            return Err(Refusal::new(
+                Code::Forbidden,
+                "The token is another user's.",
+            ));
         }
-        self.replace_proof(socket, Proof { credential: proved.credential, expires: proved.expires });
+        self.replace_proof(
+            socket,
+            Proof {
+                credential: proved.credential,
+                expires: proved.expires,
+            },
+        );
         if !socket.is_connected()
             && let Some(at) = proved.expires
         {
@@ -453,7 +534,11 @@ impl Answer {
                 metrics::refused(refusal.code.as_str());
                 let member = self.socket.data();
                 // Whoever is refused and goes on and on is heard more slowly.
-                if let Some(pause) = self.door.handler.pause_after_refusal(member.user(), member.address) {
+                if let Some(pause) = self
+                    .door
+                    .handler
+                    .pause_after_refusal(member.user(), member.address)
+                {
                     let until = self.door.gate.clock.now().moment.plus(pause);
                     member.paused.store(until.0, Ordering::Relaxed);
                 }
@@ -462,7 +547,9 @@ impl Answer {
         };
         let _ = match self.ack {
             Some(ack) => ack.send(&json),
-            None if refused => self.socket.emit_packet(&Packet::event("/", "error_message", &json)),
+            None if refused => self
+                .socket
+                .emit_packet(&Packet::event("/", "error_message", &json)),
             None => Ok(()),
         };
     }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::{ContextV7, Uuid};
 
-/// The machine's clocks. Its moments follow tokio's time, so that a test that pauses it pauses Lamplight.
+/// The machine's clocks. Its moments follow tokio's time, so that a test that pauses it pauses
+/// Lamplight.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -19,7 +20,9 @@ impl SystemClock {
     /// A clock whose moments count from now.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -31,22 +34,37 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Now {
-        let moment = Moment(self.start.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
-        Now { moment, wall: wall() }
+        let moment = Moment(
+            self.start
+                .elapsed()
+                .as_millis()
+                .try_into()
+                .unwrap_or(u64::MAX),
+        );
+        Now {
+            moment,
+            wall: wall(),
+        }
     }
 }
 
 /// The wall clock. A machine that believes to be before 1970 gets 1970.
-#[allow(clippy::disallowed_methods, reason = "this is the clock behind the Clock port")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the clock behind the Clock port"
+)]
 pub fn wall() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(since.as_millis().try_into().unwrap_or(i64::MAX))
 }
 
 /// Ids as UUIDs of version 7, and secrets from the machine's random source.
 #[derive(Debug, Default)]
 pub struct SystemIds {
-    /// Counts within a millisecond, and holds still when the clock steps back, so that later ids sort after earlier ones.
+    /// Counts within a millisecond, and holds still when the clock steps back, so that later ids
+    /// sort after earlier ones.
     order: Mutex<ContextV7>,
 }
 
@@ -80,7 +98,8 @@ impl Ids for SystemIds {
 
     fn secret(&self) -> String {
         let mut bytes = [0_u8; 32];
-        // Without randomness there are no secrets; going on with a weak one would be worse than stopping.
+        // Without randomness there are no secrets; going on with a weak one would be worse than
+        // stopping.
         getrandom::fill(&mut bytes).expect("the system's random source answers");
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -125,6 +144,11 @@ mod tests {
         let ids = SystemIds::new();
         let secrets: HashSet<String> = (0..100).map(|_| ids.secret()).collect();
         assert_eq!(secrets.len(), 100);
-        assert!(secrets.iter().all(|secret| secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))));
+        assert!(secrets.iter().all(|secret| {
+            secret.len() == 43
+                && secret
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        }));
     }
 }

@@ -52,10 +52,19 @@ struct Claims<'a> {
 
 /// Prints a token, alone, on standard output; what is wrong goes to standard error.
 pub fn run(options: &Options) -> ExitCode {
-    let given = [("jwt-secret", &options.secret), ("jwt-audience", &options.audience), ("jwt-issuer", &options.issuer)];
-    let flags = Flags::of(given.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))));
-    let minted =
-        JwtSettings::load(&flags).map_err(|error| error.to_string()).and_then(|settings| mint(options, &settings, crate::system::wall()));
+    let given = [
+        ("jwt-secret", &options.secret),
+        ("jwt-audience", &options.audience),
+        ("jwt-issuer", &options.issuer),
+    ];
+    let flags = Flags::of(
+        given
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.as_deref()?))),
+    );
+    let minted = JwtSettings::load(&flags)
+        .map_err(|error| error.to_string())
+        .and_then(|settings| mint(options, &settings, crate::system::wall()));
     match minted {
         Ok(token) => {
             println!("{token}");
@@ -78,10 +87,20 @@ fn mint(options: &Options, settings: &JwtSettings, now: Timestamp) -> Result<Str
             "The secret has {bytes} bytes; expected at least {MIN_JWT_SECRET_BYTES}, as the server does. `openssl rand -base64 48` makes one."
         ));
     }
-    let user = UserId::parse(&options.sub).map_err(|error| format!("--sub {error}; expected a user's id."))?;
-    let name = options.name.as_deref().map(parse_name).transpose().map_err(|error| format!("--name was not taken: {error}"))?;
-    let picture =
-        options.picture.as_deref().map(parse_avatar_url).transpose().map_err(|error| format!("--picture was not taken: {error}"))?;
+    let user = UserId::parse(&options.sub)
+        .map_err(|error| format!("--sub {error}; expected a user's id."))?;
+    let name = options
+        .name
+        .as_deref()
+        .map(parse_name)
+        .transpose()
+        .map_err(|error| format!("--name was not taken: {error}"))?;
+    let picture = options
+        .picture
+        .as_deref()
+        .map(parse_avatar_url)
+        .transpose()
+        .map_err(|error| format!("--picture was not taken: {error}"))?;
     let iat = now.0.div_euclid(1_000);
     let claims = Claims {
         sub: user.as_str(),
@@ -92,8 +111,12 @@ fn mint(options: &Options, settings: &JwtSettings, now: Timestamp) -> Result<Str
         iat,
         exp: iat.saturating_add(i64::try_from(options.expires_in.as_secs()).unwrap_or(i64::MAX)),
     };
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.expose().as_bytes()))
-        .map_err(|error| format!("The token could not be signed: {error}."))
+    jsonwebtoken::encode(
+        &Header::default(),
+        &claims,
+        &EncodingKey::from_secret(secret.expose().as_bytes()),
+    )
+    .map_err(|error| format!("The token could not be signed: {error}."))
 }
 
 #[cfg(test)]
@@ -117,26 +140,60 @@ mod tests {
     }
 
     fn settings(secret: &str) -> JwtSettings {
-        JwtSettings { secret: Some(Secret::new(secret)), issuer: Some("me".to_owned()), audience: Some("lamplight".to_owned()), jwks: None }
+        JwtSettings {
+            secret: Some(Secret::new(secret)),
+            issuer: Some("me".to_owned()),
+            audience: Some("lamplight".to_owned()),
+            jwks: None,
+        }
     }
 
     #[tokio::test]
     async fn what_is_minted_is_believed() {
         let settings = settings("a secret of thirty-two characters");
         let token = mint(&options("42"), &settings, NOW).unwrap();
-        let verified = TokenVerifier::new(&settings).await.unwrap().verify(&token, NOW).await.unwrap();
-        assert_eq!((verified.user.as_str(), verified.name.as_deref(), verified.picture.as_deref()), ("42", Some("Ada"), Some("/ada.png")));
+        let verified = TokenVerifier::new(&settings)
+            .await
+            .unwrap()
+            .verify(&token, NOW)
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                verified.user.as_str(),
+                verified.name.as_deref(),
+                verified.picture.as_deref()
+            ),
+            ("42", Some("Ada"), Some("/ada.png"))
+        );
         assert_eq!(verified.expires_at, Timestamp(1_800_000_300_000));
     }
 
     #[test]
     fn what_would_be_refused_is_not_minted() {
-        assert!(mint(&options("42"), &JwtSettings::default(), NOW).unwrap_err().contains("JWT_SECRET"));
+        assert!(
+            mint(&options("42"), &JwtSettings::default(), NOW)
+                .unwrap_err()
+                .contains("JWT_SECRET")
+        );
         let sentence = mint(&options("42"), &settings("hunter2"), NOW).unwrap_err();
-        assert!(sentence.contains("7 bytes") && !sentence.contains("hunter2"), "{sentence}");
+        assert!(
+            sentence.contains("7 bytes") && !sentence.contains("hunter2"),
+            "{sentence}"
+        );
         let settings = settings("a secret of thirty-two characters");
-        assert_eq!(mint(&options(""), &settings, NOW).unwrap_err(), "--sub is empty; expected a user's id.");
-        let picture = Options { picture: Some("javascript:1".to_owned()), ..options("42") };
-        assert!(mint(&picture, &settings, NOW).unwrap_err().starts_with("--picture was not taken"));
+        assert_eq!(
+            mint(&options(""), &settings, NOW).unwrap_err(),
+            "--sub is empty; expected a user's id."
+        );
+        let picture = Options {
+            picture: Some("javascript:1".to_owned()),
+            ..options("42")
+        };
+        assert!(
+            mint(&picture, &settings, NOW)
+                .unwrap_err()
+                .starts_with("--picture was not taken")
+        );
     }
 }

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes by address, held to a limit: whoever reads nothing of what they ask for is answered no more of it.
+/// Bytes by address, held to a limit: whoever reads nothing of what they ask for is answered no
+/// more of it.
 #[derive(Clone, Default)]
 pub struct Unsent {
     limit: usize,
@@ -24,10 +25,14 @@ struct Counted {
 }
 
 impl Unsent {
-    /// At most `limit` bytes for an address, 0 for no limit. What is being answered when it is reached goes out all the same.
+    /// At most `limit` bytes for an address, 0 for no limit. What is being answered when it is
+    /// reached goes out all the same.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, held: Arc::default() }
+        Self {
+            limit,
+            held: Arc::default(),
+        }
     }
 
     /// Whether an address may ask for more.
@@ -35,11 +40,19 @@ impl Unsent {
     /// # Errors
     /// `rate_limited` where too much of what it asked for waits.
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
-        let waits = self.held.lock().get(&network_of(address)).copied().unwrap_or(0);
+        let waits = self
+            .held
+            .lock()
+            .get(&network_of(address))
+            .copied()
+            .unwrap_or(0);
         if self.limit == 0 || waits < self.limit {
             return Ok(());
         }
-        Err(Refusal::rate_limited("Too much of what was answered to your address is not read yet.", Duration::from_secs(1)))
+        Err(Refusal::rate_limited(
+            "Too much of what was answered to your address is not read yet.",
+            Duration::from_secs(1),
+        ))
     }
 
     /// Counts an answer to an address.
@@ -47,7 +60,11 @@ impl Unsent {
     pub fn count(&self, address: IpAddr, bytes: Bytes) -> Bytes {
         let address = network_of(address);
         *self.held.lock().entry(address).or_default() += bytes.len();
-        Bytes::from_owner(Counted { bytes, address, held: Arc::clone(&self.held) })
+        Bytes::from_owner(Counted {
+            bytes,
+            address,
+            held: Arc::clone(&self.held),
+        })
     }
 
     /// How many addresses have something that waits.

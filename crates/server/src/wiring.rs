@@ -1,4 +1,5 @@
-//! Puts the parts together for the embedded default. The only place that knows which adapter stands behind which port.
+//! Puts the parts together for the embedded default. The only place that knows which adapter stands
+//! behind which port.
 
 use crate::auth::Gate;
 use crate::config::Config;
@@ -68,9 +69,21 @@ impl Lamplight {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let fanout = EmbeddedFanout::new();
         let shared_fanout: Arc<dyn Fanout> = Arc::new(fanout.clone());
-        let store = SqliteStore::open(SqliteOptions::new(&config.database), Arc::clone(&shared_fanout))?;
-        let rules = Rules { grace: config.presence_grace, time_to_live: config.presence_ttl, ..Rules::default() };
-        let presence = Arc::new(EmbeddedPresence::new(rules, store.presence_version(), Arc::clone(&clock), Arc::clone(&shared_fanout)));
+        let store = SqliteStore::open(
+            SqliteOptions::new(&config.database),
+            Arc::clone(&shared_fanout),
+        )?;
+        let rules = Rules {
+            grace: config.presence_grace,
+            time_to_live: config.presence_ttl,
+            ..Rules::default()
+        };
+        let presence = Arc::new(EmbeddedPresence::new(
+            rules,
+            store.presence_version(),
+            Arc::clone(&clock),
+            Arc::clone(&shared_fanout),
+        ));
         let deliver = Arc::new(Deliver::new(config.roster_limit, Arc::clone(&clock)));
         let audience: Arc<dyn Audience> = Arc::clone(&deliver) as Arc<dyn Audience>;
 
@@ -99,7 +112,11 @@ impl Lamplight {
         fanout.subscribe(move |event| subscriber.event(event));
 
         let verifier = match config.identity {
-            Identity::Jwt => Some(TokenVerifier::new(&config.jwt).await.map_err(|error| StartError::Jwt(error.to_string()))?),
+            Identity::Jwt => Some(
+                TokenVerifier::new(&config.jwt)
+                    .await
+                    .map_err(|error| StartError::Jwt(error.to_string()))?,
+            ),
             _ => None,
         };
         let open = config.identity == Identity::Open;
@@ -111,7 +128,10 @@ impl Lamplight {
         let gate = Arc::new(Gate {
             handler: Arc::clone(&handler),
             verifier: verifier.map(Arc::new),
-            server_key: config.server_key.as_ref().map(|key| key.expose().to_owned()),
+            server_key: config
+                .server_key
+                .as_ref()
+                .map(|key| key.expose().to_owned()),
             origins,
             proxies: config.trusted_proxies.clone(),
             clock: Arc::clone(&clock),
@@ -142,14 +162,23 @@ impl Lamplight {
             deliver: Arc::clone(&deliver),
             ready,
             metrics: metrics::install(),
-            roster_limit: if config.roster_limit == 0 { usize::MAX - 2 } else { config.roster_limit },
+            roster_limit: if config.roster_limit == 0 {
+                usize::MAX - 2
+            } else {
+                config.roster_limit
+            },
             max_payload: config.max_payload,
             received: {
                 let io = io.clone();
                 Box::new(move |address| Box::new(io.received(address)))
             },
-            // Over HTTP as over sockets; half of all there can be stands for no limit, so that sums do not overflow.
-            unsent: Unsent::new(config.limit_unsent.map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES))),
+            // Over HTTP as over sockets; half of all there can be stands for no limit, so that sums
+            // do not overflow.
+            unsent: Unsent::new(
+                config
+                    .limit_unsent
+                    .map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES)),
+            ),
         });
         let service = Service {
             router: http::router(site),
@@ -162,13 +191,26 @@ impl Lamplight {
             write_timeout: config.write_timeout,
             keep_alive: config.keep_alive,
         };
-        Ok(Self { service, handler, presence, deliver, expiries, store, clock })
+        Ok(Self {
+            service,
+            handler,
+            presence,
+            deliver,
+            expiries,
+            store,
+            clock,
+        })
     }
 
-    /// Serves until `stop` resolves, then winds down: what is in flight is finished, what is noted is written.
+    /// Serves until `stop` resolves, then winds down: what is in flight is finished, what is noted
+    /// is written.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let background = {
-            let (presence, handler, deliver) = (Arc::clone(&self.presence), Arc::clone(&self.handler), Arc::clone(&self.deliver));
+            let (presence, handler, deliver) = (
+                Arc::clone(&self.presence),
+                Arc::clone(&self.handler),
+                Arc::clone(&self.deliver),
+            );
             let (expiries, clock) = (Arc::clone(&self.expiries), Arc::clone(&self.clock));
             let (versions, store) = (Arc::clone(&self.presence), Arc::clone(&self.store));
             [
@@ -191,19 +233,26 @@ impl Lamplight {
         let wind_down = async {
             self.handler.flush_noted().await;
             // Exactly, so that the next start goes on from here.
-            drop(self.store.keep_presence_version(self.presence.version()).await);
+            drop(
+                self.store
+                    .keep_presence_version(self.presence.version())
+                    .await,
+            );
             self.store.close().await;
         };
         if tokio::time::timeout(WIND_DOWN, wind_down).await.is_err() {
-            tracing::warn!("the store did not finish within {WIND_DOWN:?}; what was acknowledged is on the disk all the same");
+            tracing::warn!(
+                "the store did not finish within {WIND_DOWN:?}; what was acknowledged is on the disk all the same"
+            );
         }
     }
 }
 
 /// So many sockets of one address may have as much waiting for them as one may have.
 const UNSENT_SHARES: usize = 8;
-/// Bytes that are held of messages and bodies of one address that are not whole yet, over sockets and over HTTP. No more than what may wait to be
-/// sent to it, and room for far more than a few hundred people behind one address have on its way at once.
+/// Bytes that are held of messages and bodies of one address that are not whole yet, over sockets
+/// and over HTTP. No more than what may wait to be sent to it, and room for far more than a few
+/// hundred people behind one address have on its way at once.
 const RECEIVED_PER_ADDRESS: usize = 32 << 20;
 /// ... or room for so many of the longest, where those are longer than usual.
 const RECEIVED_PAYLOADS: usize = 4;
@@ -216,24 +265,35 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
         connect_timeout: CONNECT_TIMEOUT,
         recovery: Some(socketio::Recovery::default()),
         max_queue_bytes: config.limit_unsent.unwrap_or(usize::MAX),
-        max_received_bytes_per_address: Some(RECEIVED_PER_ADDRESS.max(config.max_payload.saturating_mul(RECEIVED_PAYLOADS))),
-        max_queue_bytes_per_address: config.limit_unsent.map(|limit| limit.saturating_mul(UNSENT_SHARES)),
+        max_received_bytes_per_address: Some(
+            RECEIVED_PER_ADDRESS.max(config.max_payload.saturating_mul(RECEIVED_PAYLOADS)),
+        ),
+        max_queue_bytes_per_address: config
+            .limit_unsent
+            .map(|limit| limit.saturating_mul(UNSENT_SHARES)),
         ..socketio::Config::default()
     };
     let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));
     SocketIo::builder(settings)
         .namespace("/", door)
-        .allow_request(move |parts, peer| match refusing.origins.judge(&parts.headers) {
-            Provenance::Trusted => Ok(()),
-            // Without an Origin it is no page's script; without its cookies and outside `open` it is nobody's word.
-            Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
-            Provenance::CrossSite | Provenance::Foreign => {
-                let why = refusing.origins.explain(&parts.headers);
-                notice::foreign("a socket", &why, client_address(&parts.headers, peer, &refusing.proxies));
-                metrics::refused(Code::Forbidden.as_str());
-                Err(Refusal::forbidden(why))
-            }
-        })
+        .allow_request(
+            move |parts, peer| match refusing.origins.judge(&parts.headers) {
+                Provenance::Trusted => Ok(()),
+                // Without an Origin it is no page's script; without its cookies and outside `open`
+                // it is nobody's word.
+                Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
+                Provenance::CrossSite | Provenance::Foreign => {
+                    let why = refusing.origins.explain(&parts.headers);
+                    notice::foreign(
+                        "a socket",
+                        &why,
+                        client_address(&parts.headers, peer, &refusing.proxies),
+                    );
+                    metrics::refused(Code::Forbidden.as_str());
+                    Err(Refusal::forbidden(why))
+                }
+            },
+        )
         .cors(move |origin, parts| reading.origins.allows(origin, &parts.headers))
         .build()
 }
@@ -257,7 +317,10 @@ struct Parts {
 #[async_trait::async_trait]
 impl Ready for Parts {
     async fn check(&self) -> Result<(), String> {
-        self.store.ping(READY_DEADLINE).await.map_err(|error| error.to_string())
+        self.store
+            .ping(READY_DEADLINE)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     fn gauges(&self) -> Gauges {
@@ -281,7 +344,11 @@ impl Ready for Parts {
                 ("roster", self.presence.held()),
                 ("feed", self.deliver.held()),
                 ("tokens", self.expiries.len()),
-                ("tasks", tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks())),
+                (
+                    "tasks",
+                    tokio::runtime::Handle::try_current()
+                        .map_or(0, |runtime| runtime.metrics().num_alive_tasks()),
+                ),
             ],
         }
     }

@@ -1,6 +1,9 @@
 //! Arrows run one way. This holds them in place.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read the house fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the house fails"
+)]
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,20 +11,37 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
-/// What each crate of the workspace depends on, within the workspace. Development dependencies are left aside.
+/// What each crate of the workspace depends on, within the workspace. Development dependencies are
+/// left aside.
 fn arrows() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let names: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let names: BTreeSet<&str> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
     packages
         .iter()
         .map(|package| {
@@ -30,7 +50,10 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
                 .filter(|dependency| dependency["kind"].is_null())
                 .map(|dependency| dependency["name"].as_str().unwrap())
                 .filter(|name| names.contains(name));
-            (package["name"].as_str().unwrap().to_owned(), used.map(str::to_owned).collect())
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                used.map(str::to_owned).collect(),
+            )
         })
         .collect()
 }
@@ -40,17 +63,40 @@ fn crates_depend_one_way() {
     let allowed = BTreeMap::from([
         ("lamplight-domain", vec![]),
         ("lamplight-usecases", vec!["lamplight-domain"]),
-        ("lamplight-wire", vec!["lamplight-domain", "lamplight-usecases"]),
-        ("lamplight-embedded", vec!["lamplight-domain", "lamplight-usecases"]),
-        ("lamplight-conformance", vec!["lamplight-domain", "lamplight-usecases"]),
+        (
+            "lamplight-wire",
+            vec!["lamplight-domain", "lamplight-usecases"],
+        ),
+        (
+            "lamplight-embedded",
+            vec!["lamplight-domain", "lamplight-usecases"],
+        ),
+        (
+            "lamplight-conformance",
+            vec!["lamplight-domain", "lamplight-usecases"],
+        ),
         ("socketio", vec![]),
         ("lamplight-loadgen", vec![]),
-        ("lamplight", vec!["lamplight-domain", "lamplight-usecases", "lamplight-wire", "lamplight-embedded", "socketio"]),
+        (
+            "lamplight",
+            vec![
+                "lamplight-domain",
+                "lamplight-usecases",
+                "lamplight-wire",
+                "lamplight-embedded",
+                "socketio",
+            ],
+        ),
     ]);
     for (package, used) in arrows() {
-        let allowed = allowed.get(package.as_str()).unwrap_or_else(|| panic!("{package} has no place in the house yet: give it one here"));
+        let allowed = allowed
+            .get(package.as_str())
+            .unwrap_or_else(|| panic!("{package} has no place in the house yet: give it one here"));
         for dependency in used {
-            assert!(allowed.contains(&dependency.as_str()), "{package} must not depend on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{package} must not depend on {dependency}"
+            );
         }
     }
 }
@@ -58,11 +104,24 @@ fn crates_depend_one_way() {
 #[test]
 fn the_domain_is_pure() {
     let manifest = std::fs::read_to_string(root().join("crates/domain/Cargo.toml")).unwrap();
-    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-    let names: Vec<_> = dependencies.trim().lines().filter_map(|line| line.split('.').next()).collect();
+    let dependencies = manifest
+        .split("[dependencies]")
+        .nth(1)
+        .unwrap()
+        .split("\n[")
+        .next()
+        .unwrap();
+    let names: Vec<_> = dependencies
+        .trim()
+        .lines()
+        .filter_map(|line| line.split('.').next())
+        .collect();
     // Tables and pure functions of Unicode.
     let allowed = ["icu_casemap", "icu_normalizer", "icu_properties"];
-    assert_eq!(names, allowed, "the domain knows no async, no clock, no serde, no I/O");
+    assert_eq!(
+        names, allowed,
+        "the domain knows no async, no clock, no serde, no I/O"
+    );
 }
 
 /// Files of the server that may name the transport or the embedded adapters.
@@ -80,8 +139,15 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
-            let name = path.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
-            let uses = |what: &str| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(what));
+            let name = path
+                .strip_prefix(&source)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            let uses = |what: &str| {
+                text.lines()
+                    .any(|line| !line.trim_start().starts_with("//") && line.contains(what))
+            };
             if uses("socketio::") {
                 meeting.insert(name.clone());
             }
@@ -90,11 +156,31 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
             }
         }
     }
-    let expected: BTreeSet<String> = ["deliver.rs", "expiry.rs", "serve.rs", "socket.rs", "wiring.rs"].map(str::to_owned).into();
-    assert_eq!(meeting, expected, "Socket.IO and Lamplight meet in few places");
-    let strangers: Vec<_> =
-        adapting.iter().filter(|name| !["wiring", "doctor", "copies.rs"].iter().any(|known| name.starts_with(known))).collect();
-    assert!(strangers.is_empty(), "only the wiring, the doctor and backups know the adapters: {strangers:?}");
+    let expected: BTreeSet<String> = [
+        "deliver.rs",
+        "expiry.rs",
+        "serve.rs",
+        "socket.rs",
+        "wiring.rs",
+    ]
+    .map(str::to_owned)
+    .into();
+    assert_eq!(
+        meeting, expected,
+        "Socket.IO and Lamplight meet in few places"
+    );
+    let strangers: Vec<_> = adapting
+        .iter()
+        .filter(|name| {
+            !["wiring", "doctor", "copies.rs"]
+                .iter()
+                .any(|known| name.starts_with(known))
+        })
+        .collect();
+    assert!(
+        strangers.is_empty(),
+        "only the wiring, the doctor and backups know the adapters: {strangers:?}"
+    );
 }
 
 #[test]
@@ -102,23 +188,38 @@ fn packages_depend_one_way() {
     let used = |package: &str| -> BTreeSet<String> {
         let text = std::fs::read_to_string(root().join(package).join("package.json")).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
-        let names = ["dependencies", "peerDependencies"].iter().filter_map(|kind| json[kind].as_object()).flat_map(|all| all.keys());
-        names.filter(|name| name.starts_with("@lamplight/")).cloned().collect()
+        let names = ["dependencies", "peerDependencies"]
+            .iter()
+            .filter_map(|kind| json[kind].as_object())
+            .flat_map(|all| all.keys());
+        names
+            .filter(|name| name.starts_with("@lamplight/"))
+            .cloned()
+            .collect()
     };
     assert_eq!(used("packages/client"), BTreeSet::new());
-    assert_eq!(used("packages/react"), BTreeSet::from(["@lamplight/client".to_owned()]));
-    assert!(used("apps/chat").is_subset(&BTreeSet::from(["@lamplight/client".to_owned(), "@lamplight/react".to_owned()])));
+    assert_eq!(
+        used("packages/react"),
+        BTreeSet::from(["@lamplight/client".to_owned()])
+    );
+    assert!(used("apps/chat").is_subset(&BTreeSet::from([
+        "@lamplight/client".to_owned(),
+        "@lamplight/react".to_owned()
+    ])));
 }
 
-/// Routes that ask the use cases for nothing, by their handlers: what they answer is there already, or is for whoever runs the server.
+/// Routes that ask the use cases for nothing, by their handlers: what they answer is there already,
+/// or is for whoever runs the server.
 const NOT_BY_THE_DOOR: [&str; 5] = ["healthz", "readyz", "metrics", "openapi", "nothing_here"];
 
-/// A command has a budget and a bounded answer, which `usecases/tests/house/budget.rs` walks over; a route that asked something else would
-/// have neither.
+/// A command has a budget and a bounded answer, which `usecases/tests/house/budget.rs` walks over;
+/// a route that asked something else would have neither.
 #[test]
 fn h2_every_route_enters_by_the_one_door() {
     let folder = root().join("crates/server/src/http");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let source: String = files.collect();
     let mut routes = 0;
     for route in source.split(".route(\"").skip(1) {
@@ -127,19 +228,36 @@ fn h2_every_route_enters_by_the_one_door() {
         routes += 1;
         // Files of the binary, and ways to them.
         if line.contains("(async |") {
-            assert!(["Redirect::", "page(", "docs("].iter().any(|served| line.contains(served)), "{path}: {line}");
+            assert!(
+                ["Redirect::", "page(", "docs("]
+                    .iter()
+                    .any(|served| line.contains(served)),
+                "{path}: {line}"
+            );
             continue;
         }
         // Each `method(handler)` of the line.
-        let names = line.split('(').skip(1).filter_map(|part| part.split_once(')')).map(|(name, _)| name.rsplit("::").next().unwrap());
+        let names = line
+            .split('(')
+            .skip(1)
+            .filter_map(|part| part.split_once(')'))
+            .map(|(name, _)| name.rsplit("::").next().unwrap());
         let mut handlers = names.filter(|name| !name.is_empty()).peekable();
         assert!(handlers.peek().is_some(), "{path}: {line}");
         for name in handlers.filter(|name| !NOT_BY_THE_DOOR.contains(name)) {
-            let body = source.split_once(&format!("async fn {name}(")).unwrap_or_else(|| panic!("{path}: no {name}")).1;
+            let body = source
+                .split_once(&format!("async fn {name}("))
+                .unwrap_or_else(|| panic!("{path}: no {name}"))
+                .1;
             let body = body.split("\n}").next().unwrap();
-            let enters =
-                [" run(", "(run(", "match run(", " sign_in("].iter().any(|door| body.contains(door)) || body.contains("\n        run(");
-            assert!(enters, "{path} is answered by {name}, which asks for no command");
+            let enters = [" run(", "(run(", "match run(", " sign_in("]
+                .iter()
+                .any(|door| body.contains(door))
+                || body.contains("\n        run(");
+            assert!(
+                enters,
+                "{path} is answered by {name}, which asks for no command"
+            );
         }
     }
     assert!(routes > 20, "{routes}: does this test still find them?");

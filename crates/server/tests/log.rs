@@ -1,12 +1,16 @@
-//! Every log line that a stranger can cause is rationed. This walks over all that are written at the levels that are on by default, so that a
-//! new one cannot miss it.
+//! Every log line that a stranger can cause is rationed. This walks over all that are written at
+//! the levels that are on by default, so that a new one cannot miss it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read the sources fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot read the sources fails"
+)]
 
 use std::path::{Path, PathBuf};
 
-/// Lines that no stranger can cause, or no more often than something of ours allows, each by a piece of its text. Whatever a request, a
-/// socket or a connection can cause belongs behind `throttle::due`.
+/// Lines that no stranger can cause, or no more often than something of ours allows, each by a
+/// piece of its text. Whatever a request, a socket or a connection can cause belongs behind
+/// `throttle::due`.
 const OURS: &[&str] = &[
     // Starting and stopping.
     "{warning}",
@@ -64,7 +68,9 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 fn h4_every_line_that_a_stranger_can_cause_is_rationed() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    for name in ["server", "usecases", "embedded", "domain", "wire", "socketio"] {
+    for name in [
+        "server", "usecases", "embedded", "domain", "wire", "socketio",
+    ] {
         sources(&crates.join(name).join("src"), &mut files);
     }
     let mut rationed = 0;
@@ -77,7 +83,9 @@ fn h4_every_line_that_a_stranger_can_cause_is_rationed() {
                 let call = &text[at..at + text[at..].find(");").unwrap()];
                 // The question stands right before the line, which says how many were left out.
                 let before: Vec<&str> = text[..at].lines().rev().take(6).collect();
-                if before.iter().any(|line| line.contains("throttle::due(")) && call.contains("left_out") {
+                if before.iter().any(|line| line.contains("throttle::due("))
+                    && call.contains("left_out")
+                {
                     rationed += 1;
                 } else if !OURS.iter().any(|ours| call.contains(ours)) {
                     bare.push(format!("{}: {call}", file.display()));
@@ -85,6 +93,12 @@ fn h4_every_line_that_a_stranger_can_cause_is_rationed() {
             }
         }
     }
-    assert!(bare.is_empty(), "ask throttle::due first, or say in this test why no stranger can cause it: {bare:#?}");
-    assert!(rationed >= 12, "{rationed}: does this test still find them?");
+    assert!(
+        bare.is_empty(),
+        "ask throttle::due first, or say in this test why no stranger can cause it: {bare:#?}"
+    );
+    assert!(
+        rationed >= 12,
+        "{rationed}: does this test still find them?"
+    );
 }

@@ -1,12 +1,13 @@
-//! What the protocol suites of the Socket.IO project, and WebSocket suites, connect to. Listens on 127.0.0.1:3000, or on
-//! the address given as the first argument, and prints where.
+//! What the protocol suites of the Socket.IO project, and WebSocket suites, connect to. Listens on
+//! 127.0.0.1:3000, or on the address given as the first argument, and prints where.
 //!
 //! - `/engine.io/`: Engine.IO that echoes text and binary;
-//! - `/socket.io/`: namespaces `/` and `/custom` emit `auth` with what the client gave; `/` answers `message` with
-//!   `message-back` and acknowledges `message-with-ack`;
+//! - `/socket.io/`: namespaces `/` and `/custom` emit `auth` with what the client gave; `/` answers
+//!   `message` with `message-back` and acknowledges `message-with-ack`;
 //! - `/echo`: WebSocket that echoes.
 //!
-//! With the feature `deflate`, `DEFLATE=1` in the environment compresses on all of them for clients that offer it.
+//! With the feature `deflate`, `DEFLATE=1` in the environment compresses on all of them for clients
+//! that offer it.
 
 use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
@@ -16,8 +17,8 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
 use socketio::{
-    Body, BoxFuture, Config, ConnectError, ConnectRequest, EngineConnection, EngineHandler, EngineMessage, Event, Handler, Packet, Socket,
-    SocketIo,
+    Body, BoxFuture, Config, ConnectError, ConnectRequest, EngineConnection, EngineHandler,
+    EngineMessage, Event, Handler, Packet, Socket, SocketIo,
     codec::{
         frame::{self, FrameError, OpCode},
         handshake,
@@ -50,10 +51,15 @@ impl Handler for Main {
         emit_auth(socket);
     }
 
-    fn event(&self, socket: &Socket<Self::Data>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+    fn event(
+        &self,
+        socket: &Socket<Self::Data>,
+        mut event: Event,
+    ) -> Option<BoxFuture<'static, ()>> {
         match event.name() {
             "message" => {
-                let back = Packet::binary_event("/", "message-back", event.args(), &event.attachments);
+                let back =
+                    Packet::binary_event("/", "message-back", event.args(), &event.attachments);
                 let _ = socket.emit_packet(&back);
             }
             "message-with-ack" => {
@@ -85,8 +91,8 @@ impl Handler for Custom {
     }
 }
 
-/// A moment after the answer to the CONNECT: the suites' clients begin to listen for a message when they have seen the one before it, and
-/// under Node miss one that comes along with that.
+/// A moment after the answer to the CONNECT: the suites' clients begin to listen for a message when
+/// they have seen the one before it, and under Node miss one that comes along with that.
 fn emit_auth(socket: &Socket<Option<Box<RawValue>>>) {
     let socket = socket.clone();
     tokio::spawn(async move {
@@ -138,8 +144,13 @@ fn echo(request: &mut Request<Incoming>) -> Response<Body> {
     tokio::spawn(echo_on(hyper::upgrade::on(request), extensions.is_some()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let extensions = extensions.map(|extensions| ("sec-websocket-extensions", extensions));
-    for (name, value) in
-        [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", &accept)].into_iter().chain(extensions)
+    for (name, value) in [
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-accept", &accept),
+    ]
+    .into_iter()
+    .chain(extensions)
     {
         if let Ok(value) = value.parse() {
             response.headers_mut().insert(name, value);
@@ -151,7 +162,10 @@ fn echo(request: &mut Request<Incoming>) -> Response<Body> {
 /// Appends a message, compressed if it may be and gets shorter by it.
 fn write(out: &mut BytesMut, opcode: OpCode, data: &[u8], compresses: bool) {
     #[cfg(feature = "deflate")]
-    if let Some(message) = compresses.then(|| socketio::codec::deflate::message(opcode, data, 6)).flatten() {
+    if let Some(message) = compresses
+        .then(|| socketio::codec::deflate::message(opcode, data, 6))
+        .flatten()
+    {
         return frame::encode_parts(out, opcode, true, &[&message]);
     }
     let _ = compresses;
@@ -175,27 +189,42 @@ fn feed(
 
 async fn echo_on(upgrade: hyper::upgrade::OnUpgrade, compresses: bool) -> Option<()> {
     let mut stream = TokioIo::new(upgrade.await.ok()?);
-    let limits = Limits { max_payload: 16 << 20, max_fragments: usize::MAX };
+    let limits = Limits {
+        max_payload: 16 << 20,
+        max_fragments: usize::MAX,
+    };
     let (mut reader, mut buffer) = (Reader::default(), vec![0; 64 * 1024]);
     loop {
-        let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
+        let read = stream
+            .read(&mut buffer)
+            .await
+            .ok()
+            .filter(|read| *read > 0)?;
         let mut out = BytesMut::new();
         let mut closed = false;
-        let fed = feed(&mut reader, &mut buffer[..read], limits, compresses, &mut |message| {
-            match message {
-                Message::Text(text) => write(&mut out, OpCode::Text, text.as_bytes(), compresses),
-                Message::Binary(data) => write(&mut out, OpCode::Binary, data, compresses),
-                Message::Ping(data) => frame::encode(&mut out, OpCode::Pong, data),
-                Message::Pong => {}
-                Message::Close(code) => {
-                    let code = if code == 1005 { 1000 } else { code };
-                    frame::encode(&mut out, OpCode::Close, &code.to_be_bytes());
-                    closed = true;
-                    return ControlFlow::Break(());
+        let fed = feed(
+            &mut reader,
+            &mut buffer[..read],
+            limits,
+            compresses,
+            &mut |message| {
+                match message {
+                    Message::Text(text) => {
+                        write(&mut out, OpCode::Text, text.as_bytes(), compresses)
+                    }
+                    Message::Binary(data) => write(&mut out, OpCode::Binary, data, compresses),
+                    Message::Ping(data) => frame::encode(&mut out, OpCode::Pong, data),
+                    Message::Pong => {}
+                    Message::Close(code) => {
+                        let code = if code == 1005 { 1000 } else { code };
+                        frame::encode(&mut out, OpCode::Close, &code.to_be_bytes());
+                        closed = true;
+                        return ControlFlow::Break(());
+                    }
                 }
-            }
-            ControlFlow::Continue(())
-        });
+                ControlFlow::Continue(())
+            },
+        );
         if let Err(error) = fed {
             frame::encode(&mut out, OpCode::Close, &error.close_code().to_be_bytes());
             closed = true;
@@ -205,16 +234,25 @@ async fn echo_on(upgrade: hyper::upgrade::OnUpgrade, compresses: bool) -> Option
             stream.shutdown().await.ok()?;
             // Bytes left unread would reset the connection, and what was sent be lost.
             let rest = async { while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
-            return tokio::time::timeout(Duration::from_secs(2), rest).await.ok();
+            return tokio::time::timeout(Duration::from_secs(2), rest)
+                .await
+                .ok();
         }
     }
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let engine = SocketIo::builder(config("/engine.io/")).engine(EngineEcho).build();
-    let socket = SocketIo::builder(config("/socket.io/")).namespace("/", Main).namespace("/custom", Custom).build();
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let engine = SocketIo::builder(config("/engine.io/"))
+        .engine(EngineEcho)
+        .build();
+    let socket = SocketIo::builder(config("/socket.io/"))
+        .namespace("/", Main)
+        .namespace("/custom", Custom)
+        .build();
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
@@ -237,6 +275,10 @@ async fn main() -> std::io::Result<()> {
                 })
             }
         });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::spawn(
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades(),
+        );
     }
 }

@@ -1,7 +1,10 @@
-//! A chat of one room: whatever one says, all hear. `cargo run -p socketio --example echo_chat`, then connect any
-//! Socket.IO client to `http://127.0.0.1:3000` and emit `say`.
+//! A chat of one room: whatever one says, all hear. `cargo run -p socketio --example echo_chat`,
+//! then connect any Socket.IO client to `http://127.0.0.1:3000` and emit `say`.
 
-use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Socket, SocketIo};
+use socketio::{
+    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet,
+    Socket, SocketIo,
+};
 
 struct Chat;
 
@@ -36,6 +39,8 @@ impl Handler for Chat {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let io = SocketIo::builder(Config::default()).namespace("/", Chat).build();
+    let io = SocketIo::builder(Config::default())
+        .namespace("/", Chat)
+        .build();
     socketio::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, io).await
 }

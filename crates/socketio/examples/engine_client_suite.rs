@@ -1,5 +1,6 @@
-//! The server that the test suite of npm's `engine.io-client` expects: what its `test/support/hooks.js` starts, with this crate in place of
-//! Node's engine. Listens on 127.0.0.1:3000, or on the address given as the first argument, and prints where.
+//! The server that the test suite of npm's `engine.io-client` expects: what its
+//! `test/support/hooks.js` starts, with this crate in place of Node's engine. Listens on
+//! 127.0.0.1:3000, or on the address given as the first argument, and prints where.
 //!
 //! ```sh
 //! cargo run -p socketio --example engine_client_suite
@@ -28,15 +29,22 @@ struct Posts(Arc<Mutex<HashMap<String, HeaderMap>>>);
 
 impl Posts {
     fn note(&self, request: &Request<Incoming>) {
-        if let (&Method::POST, Some(sid)) = (request.method(), parameter(request.uri().query(), "sid")) {
+        if let (&Method::POST, Some(sid)) =
+            (request.method(), parameter(request.uri().query(), "sid"))
+        {
             self.with(|posts| posts.insert(sid.to_owned(), request.headers().clone()));
         }
     }
 
     fn headers_of(&self, connection: &EngineConnection) -> String {
-        let headers = self.with(|posts| posts.get(connection.id()).cloned()).unwrap_or_default();
+        let headers = self
+            .with(|posts| posts.get(connection.id()).cloned())
+            .unwrap_or_default();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let object: HashMap<_, _> = headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        let object: HashMap<_, _> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), text(value)))
+            .collect();
         serde_json::to_string(&object).unwrap_or_default()
     }
 
@@ -56,9 +64,15 @@ impl EngineHandler for Suite {
 
     fn message(&self, connection: &EngineConnection, message: EngineMessage) {
         let answer = match &message {
-            EngineMessage::Text(text) if text == "give binary" => EngineMessage::Binary(Bytes::from_static(&[0, 1, 2, 3, 4])),
-            EngineMessage::Text(text) if text == "give utf8" => EngineMessage::Text("пойду спать всем спокойной ночи".to_owned()),
-            EngineMessage::Text(text) if text == "sendHeaders" => EngineMessage::Text(self.posts.headers_of(connection)),
+            EngineMessage::Text(text) if text == "give binary" => {
+                EngineMessage::Binary(Bytes::from_static(&[0, 1, 2, 3, 4]))
+            }
+            EngineMessage::Text(text) if text == "give utf8" => {
+                EngineMessage::Text("пойду спать всем спокойной ночи".to_owned())
+            }
+            EngineMessage::Text(text) if text == "sendHeaders" => {
+                EngineMessage::Text(self.posts.headers_of(connection))
+            }
             _ => message,
         };
         let _ = connection.send(&answer);
@@ -70,8 +84,12 @@ impl EngineHandler for Suite {
 }
 
 fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    let pairs = query?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))
+    let pairs = query?
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .into_iter()
+        .find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// What comes along with the answer that opens a session.
@@ -84,23 +102,33 @@ const COOKIES: [&str; 4] = [
 
 fn add_cookies(response: &mut Response<Body>) {
     for cookie in COOKIES {
-        response.headers_mut().append(SET_COOKIE, HeaderValue::from_static(cookie));
+        response
+            .headers_mut()
+            .append(SET_COOKIE, HeaderValue::from_static(cookie));
     }
 }
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let posts = Posts::default();
-    let config =
-        Config { path: "/engine.io/".to_owned(), ping_interval: Duration::from_millis(500), max_payload: 100, ..Config::default() };
+    let config = Config {
+        path: "/engine.io/".to_owned(),
+        ping_interval: Duration::from_millis(500),
+        max_payload: 100,
+        ..Config::default()
+    };
     let io = SocketIo::builder(config)
-        .engine(Suite { posts: posts.clone() })
+        .engine(Suite {
+            posts: posts.clone(),
+        })
         .allow_request(|parts, _| match parameter(parts.uri.query(), "deny") {
             Some(_) => Err(Refusal::forbidden("Forbidden")),
             None => Ok(()),
         })
         .build();
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
@@ -123,6 +151,10 @@ async fn main() -> std::io::Result<()> {
                 Ok(response)
             }
         });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::spawn(
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades(),
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! Measures what a connection costs: `cargo run --release -p socketio --example hold -- [connections [server command]]`. A server
-//! of another make can be measured by its command; it must print its address, and answer `message` and `broadcast` as this does.
+//! Measures what a connection costs: `cargo run --release -p socketio --example hold --
+//! [connections [server command]]`. A server of another make can be measured by its command; it
+//! must print its address, and answer `message` and `broadcast` as this does.
 //!
-//! Starts itself once more as the server, pinned to the first core where `taskset` is there, loads it over loopback, and
-//! reads the server's memory and CPU from `/proc`. Figures are of the library with next to no application on top.
+//! Starts itself once more as the server, pinned to the first core where `taskset` is there, loads
+//! it over loopback, and reads the server's memory and CPU from `/proc`. Figures are of the library
+//! with next to no application on top.
 
 use std::{
     io::{BufRead, BufReader},
@@ -14,7 +16,8 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use socketio::{
-    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Socket, SocketIo,
+    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet,
+    Socket, SocketIo,
     codec::frame::{self, OpCode},
 };
 use tokio::{
@@ -36,7 +39,10 @@ impl Handler for Load {
     }
 
     fn connected(&self, socket: &Socket<()>) {
-        self.sockets.lock().expect("no one panics in here").push(socket.clone());
+        self.sockets
+            .lock()
+            .expect("no one panics in here")
+            .push(socket.clone());
     }
 
     fn event(&self, _: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
@@ -61,7 +67,10 @@ impl Handler for Load {
     }
 
     fn disconnected(&self, socket: &Socket<()>, _: DisconnectReason) {
-        self.sockets.lock().expect("no one panics in here").retain(|other| other != socket);
+        self.sockets
+            .lock()
+            .expect("no one panics in here")
+            .retain(|other| other != socket);
     }
 }
 
@@ -71,7 +80,9 @@ type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 async fn main() -> Fallible<()> {
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("serve") {
-        let io = SocketIo::builder(Config::default()).namespace("/", Load::default()).build();
+        let io = SocketIo::builder(Config::default())
+            .namespace("/", Load::default())
+            .build();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         return Ok(socketio::serve(listener, io).await?);
@@ -91,42 +102,61 @@ async fn measure(server: &Server, connections: usize) -> Fallible<()> {
     clients.extend(open(server.addr, connections).await?);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = (server.memory()? - memory) as f64 * 1024.0 / connections as f64;
-    println!("resident memory per idle connection  {grown:.0} bytes ({} KiB in all)", server.memory()?);
-    println!("CPU to accept and join                {:.1} us", per(server.cpu()? - cpu, connections));
+    println!(
+        "resident memory per idle connection  {grown:.0} bytes ({} KiB in all)",
+        server.memory()?
+    );
+    println!(
+        "CPU to accept and join                {:.1} us",
+        per(server.cpu()? - cpu, connections)
+    );
 
     for in_flight in [1, 8] {
         let rounds = 40_000 / in_flight;
         let cpu = server.cpu()?;
         let started = Instant::now();
-        let busy: Vec<_> =
-            clients.drain(..50).map(|client| tokio::spawn(async move { client.chat(rounds / 50, in_flight).await })).collect();
+        let busy: Vec<_> = clients
+            .drain(..50)
+            .map(|client| tokio::spawn(async move { client.chat(rounds / 50, in_flight).await }))
+            .collect();
         let mut back = Vec::new();
         for client in busy {
             back.push(client.await??);
         }
         let spent = per(server.cpu()? - cpu, rounds * in_flight);
         let rate = (rounds * in_flight) as f64 / started.elapsed().as_secs_f64();
-        println!("CPU per acknowledged message, {in_flight} at once  {spent:.2} us ({rate:.0} a second)");
+        println!(
+            "CPU per acknowledged message, {in_flight} at once  {spent:.2} us ({rate:.0} a second)"
+        );
         clients.extend(back);
     }
 
     let readers = connections.min(4_000);
     let cpu = server.cpu()?;
     let mut last = clients.pop().ok_or("no clients")?;
-    let reading: Vec<_> = clients.drain(..).map(|client| tokio::spawn(async move { client.listen(100).await })).collect();
+    let reading: Vec<_> = clients
+        .drain(..)
+        .map(|client| tokio::spawn(async move { client.listen(100).await }))
+        .collect();
     last.send("42[\"broadcast\"]").await?;
     let heard = reading.len();
     for client in reading {
         client.await??;
     }
-    println!("CPU per broadcast delivery, 100 queued {:.2} us (to {heard}, {readers} asked)", per(server.cpu()? - cpu, heard * 100));
+    println!(
+        "CPU per broadcast delivery, 100 queued {:.2} us (to {heard}, {readers} asked)",
+        per(server.cpu()? - cpu, heard * 100)
+    );
     drop(last);
     for round in 1..=3 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let empty = server.memory()?;
         let held = open(server.addr, connections).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        println!("round {round} of coming and going: {empty} KiB empty, {} KiB full", server.memory()?);
+        println!(
+            "round {round} of coming and going: {empty} KiB empty, {} KiB full",
+            server.memory()?
+        );
         drop(held);
     }
     Ok(())
@@ -140,7 +170,9 @@ fn per(ticks: u64, count: usize) -> f64 {
 async fn open(addr: SocketAddr, count: usize) -> Fallible<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
-        let some: Vec<_> = (0..100.min(count - clients.len())).map(|_| tokio::spawn(Client::join(addr))).collect();
+        let some: Vec<_> = (0..100.min(count - clients.len()))
+            .map(|_| tokio::spawn(Client::join(addr)))
+            .collect();
         for client in some {
             clients.push(client.await??);
         }
@@ -160,23 +192,43 @@ impl Server {
         if words.is_empty() {
             words = vec![own.into(), "serve".into()];
         }
-        let pinned = Command::new("taskset").args(["-c", "0"]).args(&words).stdout(Stdio::piped()).spawn();
-        let mut child = pinned.or_else(|_| Command::new(&words[0]).args(&words[1..]).stdout(Stdio::piped()).spawn())?;
+        let pinned = Command::new("taskset")
+            .args(["-c", "0"])
+            .args(&words)
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = pinned.or_else(|_| {
+            Command::new(&words[0])
+                .args(&words[1..])
+                .stdout(Stdio::piped())
+                .spawn()
+        })?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        Ok(Self { child, addr: line.trim().parse()? })
+        Ok(Self {
+            child,
+            addr: line.trim().parse()?,
+        })
     }
 
     /// KiB.
     fn memory(&self) -> Fallible<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).ok_or("no VmRSS")?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .ok_or("no VmRSS")?;
         Ok(line.split_whitespace().nth(1).ok_or("no figure")?.parse()?)
     }
 
     fn cpu(&self) -> Fallible<u64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit(") ").next().ok_or("no fields")?.split(' ').collect();
+        let fields: Vec<&str> = stat
+            .rsplit(") ")
+            .next()
+            .ok_or("no fields")?
+            .split(' ')
+            .collect();
         Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
     }
 }
@@ -193,9 +245,16 @@ impl Client {
         let head = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
                     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         stream.write_all(head.as_bytes()).await?;
-        let mut client = Self { stream, buffer: BytesMut::new() };
+        let mut client = Self {
+            stream,
+            buffer: BytesMut::new(),
+        };
         loop {
-            if let Some(end) = client.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(end) = client
+                .buffer
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+            {
                 client.buffer.advance(end + 4);
                 break;
             }
@@ -223,11 +282,14 @@ impl Client {
     /// The next message that is no ping, which it answers.
     async fn text(&mut self) -> Fallible<()> {
         loop {
-            let frame = frame::server_frames(&self.buffer).next().map(|(_, data)| (data.len(), data == b"2"));
+            let frame = frame::server_frames(&self.buffer)
+                .next()
+                .map(|(_, data)| (data.len(), data == b"2"));
             match frame {
                 None => self.fill().await?,
                 Some((length, is_ping)) => {
-                    self.buffer.advance(length + frame::server_header(OpCode::Text, length).1);
+                    self.buffer
+                        .advance(length + frame::server_header(OpCode::Text, length).1);
                     if !is_ping {
                         return Ok(());
                     }

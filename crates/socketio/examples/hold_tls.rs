@@ -1,5 +1,6 @@
-//! Measures what an idle WebSocket over TLS costs in memory: `cargo run --release -p socketio --features tls --example hold_tls --
-//! [connections]`. Starts itself once more as the server, and reads the server's memory from `/proc`.
+//! Measures what an idle WebSocket over TLS costs in memory: `cargo run --release -p socketio
+//! --features tls --example hold_tls -- [connections]`. Starts itself once more as the server, and
+//! reads the server's memory from `/proc`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -43,8 +44,13 @@ impl Handler for Nothing {
 async fn main() -> Fallible<()> {
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("serve") {
-        let tls = Tls::from_pem(std::env::var("CERTIFICATE")?.as_bytes(), std::env::var("KEY")?.as_bytes())?;
-        let io = SocketIo::builder(Config::default()).namespace("/", Nothing).build();
+        let tls = Tls::from_pem(
+            std::env::var("CERTIFICATE")?.as_bytes(),
+            std::env::var("KEY")?.as_bytes(),
+        )?;
+        let io = SocketIo::builder(Config::default())
+            .namespace("/", Nothing)
+            .build();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         return Ok(Serve::new(listener, io).tls(tls).run().await?);
@@ -84,12 +90,20 @@ async fn measure(address: &str, certificate: &str, server: u32, connections: u64
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = memory(server)?;
-    println!("resident memory per idle connection over TLS  {} bytes ({after} KiB in all)", (after - before) * 1024 / connections);
+    println!(
+        "resident memory per idle connection over TLS  {} bytes ({after} KiB in all)",
+        (after - before) * 1024 / connections
+    );
     Ok(())
 }
 
 async fn join(connector: &TlsConnector, address: &str) -> Fallible<TlsStream<TcpStream>> {
-    let mut stream = connector.connect(ServerName::try_from("localhost")?, TcpStream::connect(address).await?).await?;
+    let mut stream = connector
+        .connect(
+            ServerName::try_from("localhost")?,
+            TcpStream::connect(address).await?,
+        )
+        .await?;
     let head = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
@@ -103,7 +117,11 @@ async fn join(connector: &TlsConnector, address: &str) -> Fallible<TlsStream<Tcp
     Ok(stream)
 }
 
-async fn wait_for(stream: &mut TlsStream<TcpStream>, bytes: &mut bytes::BytesMut, text: &[u8]) -> Fallible<()> {
+async fn wait_for(
+    stream: &mut TlsStream<TcpStream>,
+    bytes: &mut bytes::BytesMut,
+    text: &[u8],
+) -> Fallible<()> {
     while !bytes.windows(text.len()).any(|part| part == text) {
         if stream.read_buf(bytes).await? == 0 {
             return Err("the server closed the connection".into());
@@ -115,6 +133,9 @@ async fn wait_for(stream: &mut TlsStream<TcpStream>, bytes: &mut bytes::BytesMut
 /// KiB.
 fn memory(process: u32) -> Fallible<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).ok_or("no VmRSS")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .ok_or("no VmRSS")?;
     Ok(line.split_whitespace().nth(1).ok_or("no figure")?.parse()?)
 }

@@ -1,9 +1,12 @@
-//! What socket.io-client's own tests connect to: a server that behaves as `test/support/server.ts` of that package does. Listens on
+//! What socket.io-client's own tests connect to: a server that behaves as `test/support/server.ts`
+//! of that package does. Listens on
 //! [::1]:3210, or on the address given as the first argument, and prints where.
 //!
-//! The tests run in a checkout of `socketio/socket.io` whose packages are built, with `test/support/hooks.ts` emptied, since the server is
-//! this one: `npx mocha --import=tsx --exit test/index.ts` in `packages/socket.io-client`. One test is on recovery, which the suite's server
-//! has for all clients. `RECOVERY=0` in the environment has it for those only that ask, as a server has it unless told otherwise.
+//! The tests run in a checkout of `socketio/socket.io` whose packages are built, with
+//! `test/support/hooks.ts` emptied, since the server is this one: `npx mocha --import=tsx --exit
+//! test/index.ts` in `packages/socket.io-client`. One test is on recovery, which the suite's server
+//! has for all clients. `RECOVERY=0` in the environment has it for those only that ask, as a server
+//! has it unless told otherwise.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,8 +16,8 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use socketio::{
-    Ack, BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Handshake, Packet, Placeholder, Recovery, Socket, SocketIo,
-    WriteTimeout,
+    Ack, BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Handshake, Packet,
+    Placeholder, Recovery, Socket, SocketIo, WriteTimeout,
 };
 use tokio::net::TcpListener;
 
@@ -22,18 +25,28 @@ use tokio::net::TcpListener;
 const QUERY_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "&a"];
 /// Some moment: the tests look only whether it came as a text.
 const DATE: &str = "2011-10-05T14:48:00.000Z";
-/// How long a connection takes to open: longer than the `timeout: 0` of some tests. The suite has 10 ms here, which pass at once for the test
-/// that stops the clock, since its server runs in the same process.
+/// How long a connection takes to open: longer than the `timeout: 0` of some tests. The suite has
+/// 10 ms here, which pass at once for the test that stops the clock, since its server runs in the
+/// same process.
 const DELAY: Duration = Duration::from_millis(3);
 
 /// `socket.handshake`, as far as the tests look at it.
 fn handshake(handshake: &Handshake, auth: Value) -> Value {
-    let query = QUERY_NAMES.iter().filter_map(|name| Some(((*name).to_owned(), Value::from(handshake.query(name)?.into_owned()))));
+    let query = QUERY_NAMES.iter().filter_map(|name| {
+        Some((
+            (*name).to_owned(),
+            Value::from(handshake.query(name)?.into_owned()),
+        ))
+    });
     json!({ "query": query.collect::<serde_json::Map<_, _>>(), "auth": auth })
 }
 
 fn auth(request: &ConnectRequest) -> Value {
-    request.auth.as_ref().and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_else(|| json!({}))
+    request
+        .auth
+        .as_ref()
+        .and_then(|auth| serde_json::from_str(auth.get()).ok())
+        .unwrap_or_else(|| json!({}))
 }
 
 /// The main namespace.
@@ -67,14 +80,21 @@ impl Handler for Main {
             "hi" => say_name("hi"),
             "echo" => {
                 let args = event.arg(0).unwrap_or("").to_owned();
-                let _ = event.take_ack().map(|ack| ack.send_binary(&args, &event.attachments));
+                let _ = event
+                    .take_ack()
+                    .map(|ack| ack.send_binary(&args, &event.attachments));
             }
             "ack" => {
-                let (asked, socket) = (socket.emit_with_ack("ack", "", &[], Duration::from_secs(5)), socket.clone());
+                let (asked, socket) = (
+                    socket.emit_with_ack("ack", "", &[], Duration::from_secs(5)),
+                    socket.clone(),
+                );
                 tokio::spawn(async move {
                     let Ok(reply) = asked.await else { return };
                     let object: Value = reply.parse(1).unwrap_or_default();
-                    if reply.parse::<u32>(0).is_ok_and(|number| number == 5) && object["test"] != Value::Null {
+                    if reply.parse::<u32>(0).is_ok_and(|number| number == 5)
+                        && object["test"] != Value::Null
+                    {
                         let _ = socket.emit_packet(&Packet::event("/", "got it", ""));
                     }
                 });
@@ -83,7 +103,13 @@ impl Handler for Main {
             "getDate" => say("takeDate", DATE.into()),
             "getDateObj" => say("takeDateObj", json!({ "date": DATE })),
             "getUtf8" => {
-                for text in ["てすと", "Я Б Г Д Ж Й", "Ä ä Ü ü ß", "utf8 — string", "utf8 — string"] {
+                for text in [
+                    "てすと",
+                    "Я Б Г Д Ж Й",
+                    "Ä ä Ü ü ß",
+                    "utf8 — string",
+                    "utf8 — string",
+                ] {
                     say("takeUtf8", text.into());
                 }
             }
@@ -91,11 +117,23 @@ impl Handler for Main {
             "doge" => emit_buffer(socket, "doge"),
             "getbin" => emit_buffer(socket, "takebin"),
             "buffa" if is_buffer(&arg) => say_name("buffack"),
-            "jsonbuff" if arg["hello"] == "lol" && is_buffer(&arg["message"]) && arg["goodbye"] == "gotcha" => say_name("jsonbuff-ack"),
+            "jsonbuff"
+                if arg["hello"] == "lol"
+                    && is_buffer(&arg["message"])
+                    && arg["goodbye"] == "gotcha" =>
+            {
+                say_name("jsonbuff-ack")
+            }
             // Events come in order, which is what the first of the two is for.
             "abuff2" => say_name("abuff2-ack"),
             "blob" if is_buffer(&arg) => say_name("back"),
-            "jsonblob" if arg["hello"] == "lol" && is_buffer(&arg["message"]) && arg["goodbye"] == "gotcha" => say_name("jsonblob-ack"),
+            "jsonblob"
+                if arg["hello"] == "lol"
+                    && is_buffer(&arg["message"])
+                    && arg["goodbye"] == "gotcha" =>
+            {
+                say_name("jsonblob-ack")
+            }
             "blob3" if is_buffer(&arg) => say_name("blob3-ack"),
             "getHandshake" => answer(event.ack, socket.data().clone()),
             "getId" => answer(event.ack, socket.id().into()),
@@ -107,7 +145,12 @@ impl Handler for Main {
 
 fn emit_buffer(socket: &Socket<Value>, name: &str) {
     let place = serde_json::to_string(&Placeholder(0)).unwrap_or_default();
-    let _ = socket.emit_packet(&Packet::binary_event("/", name, &place, &[Bytes::from_static(b"asdfasdf")]));
+    let _ = socket.emit_packet(&Packet::binary_event(
+        "/",
+        name,
+        &place,
+        &[Bytes::from_static(b"asdfasdf")],
+    ));
 }
 
 /// The other namespaces.
@@ -139,7 +182,8 @@ impl Handler for Other {
     }
 
     fn event(&self, socket: &Socket<Value>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        if let (Self::Foo, "getId", Some(ack)) = (self, &*event.name().to_owned(), event.take_ack()) {
+        if let (Self::Foo, "getId", Some(ack)) = (self, &*event.name().to_owned(), event.take_ack())
+        {
             let _ = ack.reply(socket.id());
         }
         None
@@ -151,7 +195,10 @@ async fn main() -> std::io::Result<()> {
     let for_everybody = std::env::var("RECOVERY").as_deref() != Ok("0");
     let config = Config {
         ping_interval: Duration::from_secs(2),
-        recovery: Some(Recovery { for_everybody, ..Recovery::default() }),
+        recovery: Some(Recovery {
+            for_everybody,
+            ..Recovery::default()
+        }),
         // A CONNECT may come late, and the tests look at what the connection was opened with.
         retain_handshake: true,
         ..Config::default()
@@ -166,7 +213,9 @@ async fn main() -> std::io::Result<()> {
         .namespace("/abc", Other::Abc)
         .namespace("/no", Other::No)
         .build();
-    let address = std::env::args().nth(1).unwrap_or_else(|| "[::1]:3210".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "[::1]:3210".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
@@ -183,6 +232,10 @@ async fn main() -> std::io::Result<()> {
                 Ok::<_, Infallible>(io.handle(request, peer).await)
             }
         });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::spawn(
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades(),
+        );
     }
 }

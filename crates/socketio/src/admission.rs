@@ -1,5 +1,5 @@
-//! Who may come in: how many at once, and how many of one address. Asked when a connection is opened and told when it ends, never on
-//! the path of a message.
+//! Who may come in: how many at once, and how many of one address. Asked when a connection is
+//! opened and told when it ends, never on the path of a message.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,10 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(per_address: Option<usize>) -> Self {
-        Self { handshakes: AtomicUsize::new(0), addresses: per_address.map(Addresses::new) }
+        Self {
+            handshakes: AtomicUsize::new(0),
+            addresses: per_address.map(Addresses::new),
+        }
     }
 
     /// One that was on its way in has arrived, or is gone.
@@ -59,20 +62,32 @@ impl Ticket {
         if server.stopping.alive() >= config.max_connections {
             return Err(Rejection::TooManyConnections);
         }
-        if admission.addresses.as_ref().is_some_and(|addresses| !addresses.add(address)) {
+        if admission
+            .addresses
+            .as_ref()
+            .is_some_and(|addresses| !addresses.add(address))
+        {
             return Err(Rejection::TooManyFromAddress);
         }
         let one_more = |count: usize| (count < config.max_handshakes).then_some(count + 1);
-        if admission.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
-            // Whoever means to come in does so within moments: it is those that wait without a word who give way, or a few
-            // addresses could keep everyone else out. The one displaced counts until its end a moment later.
+        if admission
+            .handshakes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .is_err()
+        {
+            // Whoever means to come in does so within moments: it is those that wait without a word
+            // who give way, or a few addresses could keep everyone else out. The one displaced
+            // counts until its end a moment later.
             if !server.displace_longest_waiting() {
                 admission.left(address);
                 return Err(Rejection::TooManyHandshakes);
             }
             admission.handshakes.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(Self { server: Some(server.clone()), address })
+        Ok(Self {
+            server: Some(server.clone()),
+            address,
+        })
     }
 
     /// The session is there, and tells of its end by itself.
@@ -98,7 +113,10 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, counts: Mutex::default() }
+        Self {
+            limit,
+            counts: Mutex::default(),
+        }
     }
 
     /// Counts one more; false, and nothing done, if the address has its fill.
@@ -116,7 +134,9 @@ impl Addresses {
     pub(crate) fn remove(&self, address: IpAddr) {
         let mut counts = self.counts.lock();
         let address = network_of(address);
-        let Some(count) = counts.get_mut(&address) else { return };
+        let Some(count) = counts.get_mut(&address) else {
+            return;
+        };
         *count -= 1;
         if *count == 0 {
             counts.remove(&address);
@@ -156,7 +176,14 @@ mod tests {
         assert!(addresses.add(ip("2001:db8:0:1::1")));
         addresses.remove(ip("192.0.2.1"));
         assert!(addresses.add(ip("192.0.2.1")));
-        for address in ["192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::3", "2001:db8::4", "2001:db8:0:1::1"] {
+        for address in [
+            "192.0.2.1",
+            "192.0.2.1",
+            "192.0.2.2",
+            "2001:db8::3",
+            "2001:db8::4",
+            "2001:db8:0:1::1",
+        ] {
             addresses.remove(ip(address));
         }
         assert!(addresses.counts.lock().is_empty());
@@ -164,7 +191,11 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_counted() {
-        let config = Config { max_handshakes: 2, max_connections_per_address: Some(1), ..Config::default() };
+        let config = Config {
+            max_handshakes: 2,
+            max_connections_per_address: Some(1),
+            ..Config::default()
+        };
         let server = SocketIo::builder(config).build().server;
         let take = |address: &str| Ticket::take(&server, ip(address));
         let one = take("192.0.2.1").unwrap();
@@ -175,7 +206,11 @@ mod tests {
         assert_eq!(server.admission.handshakes(), 1);
         assert!(take("192.0.2.1").is_ok());
         two.hand_over();
-        assert_eq!(server.admission.handshakes(), 1, "a session counts for itself now");
+        assert_eq!(
+            server.admission.handshakes(),
+            1,
+            "a session counts for itself now"
+        );
         assert_eq!(take("192.0.2.2").err(), Some(Rejection::TooManyFromAddress));
         server.admission.arrived();
         server.admission.left(ip("192.0.2.2"));

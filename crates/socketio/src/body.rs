@@ -13,8 +13,8 @@ use http_body::{Frame, SizeHint};
 
 use crate::{DisconnectReason, session::Session};
 
-/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it is bounded, and each piece that it has
-/// written shows that the client reads.
+/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it
+/// is bounded, and each piece that it has written shows that the client reads.
 const PIECE: usize = 64 << 10;
 
 /// The body of an answer: bytes, or none.
@@ -34,11 +34,23 @@ struct OnTaken {
 
 impl Body {
     pub(crate) fn new(data: impl Into<Bytes>) -> Self {
-        Self { data: data.into(), on_taken: None, reader: None }
+        Self {
+            data: data.into(),
+            on_taken: None,
+            reader: None,
+        }
     }
 
-    pub(crate) fn of_poll(data: Bytes, session: Arc<Session>, callbacks: Vec<Box<dyn FnOnce() + Send>>) -> Self {
-        Self { data, on_taken: Some(OnTaken { session, callbacks }), reader: None }
+    pub(crate) fn of_poll(
+        data: Bytes,
+        session: Arc<Session>,
+        callbacks: Vec<Box<dyn FnOnce() + Send>>,
+    ) -> Self {
+        Self {
+            data,
+            on_taken: Some(OnTaken { session, callbacks }),
+            reader: None,
+        }
     }
 }
 
@@ -46,7 +58,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(taken) = self.on_taken.take() {
             self.reader = Some(taken.session);
             taken.callbacks.into_iter().for_each(|callback| callback());
@@ -56,7 +71,10 @@ impl http_body::Body for Body {
         if length == PIECE
             && let Some(session) = &self.reader
         {
-            piece = Bytes::from_owner(Piece { bytes: piece, session: session.clone() });
+            piece = Bytes::from_owner(Piece {
+                bytes: piece,
+                session: session.clone(),
+            });
         }
         if self.data.is_empty() {
             self.reader = None;
@@ -93,7 +111,8 @@ impl Drop for Piece {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        // Nobody took the answer, or all of it: packets are lost, and a session with a gap in it must not go on.
+        // Nobody took the answer, or all of it: packets are lost, and a session with a gap in it
+        // must not go on.
         let untaken = self.on_taken.take().map(|untaken| untaken.session);
         if let Some(session) = untaken.or(self.reader.take()) {
             session.close(DisconnectReason::TransportError);
@@ -103,6 +122,8 @@ impl Drop for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").field("bytes", &self.data.len()).finish()
+        f.debug_struct("Body")
+            .field("bytes", &self.data.len())
+            .finish()
     }
 }

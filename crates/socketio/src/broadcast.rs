@@ -11,7 +11,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::{AckError, AckReply, Packet, Socket, namespace::AnyNamespace, server::Server, socket::AnySocket};
+use crate::{
+    AckError, AckReply, Packet, Socket, namespace::AnyNamespace, server::Server, socket::AnySocket,
+};
 
 /// Whom a broadcast is for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,13 +30,13 @@ pub struct Target {
 
 /// Carries broadcasts to other nodes. What comes from them goes to [`crate::SocketIo::deliver`].
 pub trait Adapter: Send + Sync + 'static {
-    /// A broadcast of this node, that is not [`Broadcast::local`]. Called on whatever task sent it, after it was delivered here; it must
-    /// not block.
+    /// A broadcast of this node, that is not [`Broadcast::local`]. Called on whatever task sent it,
+    /// after it was delivered here; it must not block.
     fn publish(&self, target: &Target, packet: &Packet);
 }
 
-/// Sockets of a namespace to do something with, all of them unless narrowed down. From [`crate::SocketIo::of`], [`Socket::to`] or
-/// [`Socket::broadcast`].
+/// Sockets of a namespace to do something with, all of them unless narrowed down. From
+/// [`crate::SocketIo::of`], [`Socket::to`] or [`Socket::broadcast`].
 #[derive(Clone)]
 #[must_use = "it does nothing until something is sent"]
 pub struct Broadcast {
@@ -46,12 +48,20 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub(crate) fn new(server: Arc<Server>, namespace: Arc<dyn AnyNamespace>) -> Self {
-        let target = Target { namespace: namespace.name().into(), ..Target::default() };
-        Self { server, namespace, target, local: false }
+        let target = Target {
+            namespace: namespace.name().into(),
+            ..Target::default()
+        };
+        Self {
+            server,
+            namespace,
+            target,
+            local: false,
+        }
     }
 
-    /// To those in this room. Said more than once, to those in any of the rooms, each once. A socket's id is a room that it is
-    /// alone in.
+    /// To those in this room. Said more than once, to those in any of the rooms, each once. A
+    /// socket's id is a room that it is alone in.
     pub fn to(mut self, room: &str) -> Self {
         self.target.rooms.push(room.into());
         self
@@ -63,8 +73,8 @@ impl Broadcast {
         self
     }
 
-    /// Left out for those to whom it cannot be written now (see [`Socket::emit_volatile`]), and is not kept for those who are
-    /// away.
+    /// Left out for those to whom it cannot be written now (see [`Socket::emit_volatile`]), and is
+    /// not kept for those who are away.
     pub fn volatile(mut self) -> Self {
         self.target.volatile = true;
         self
@@ -82,8 +92,8 @@ impl Broadcast {
         self.emit_packet(&Packet::event(&self.target.namespace, name, &args));
     }
 
-    /// Sends a packet of this namespace. It is encoded already, and goes to everybody as it is. Who is gone is passed over; who does not
-    /// read is cut off, as ever.
+    /// Sends a packet of this namespace. It is encoded already, and goes to everybody as it is. Who
+    /// is gone is passed over; who does not read is cut off, as ever.
     pub fn emit_packet(&self, packet: &Packet) {
         deliver(&*self.namespace, &self.target, packet);
         if let (false, Some(adapter)) = (self.local, &self.server.adapter) {
@@ -91,8 +101,9 @@ impl Broadcast {
         }
     }
 
-    /// Sends an event, and waits for everybody to acknowledge it: gives the id of each socket of this node and its answer, or why there
-    /// is none. `args` and `attachments` are as for [`Packet::binary_event`]. The event is sent by the call itself.
+    /// Sends an event, and waits for everybody to acknowledge it: gives the id of each socket of
+    /// this node and its answer, or why there is none. `args` and `attachments` are as for
+    /// [`Packet::binary_event`]. The event is sent by the call itself.
     pub fn emit_with_ack(
         &self,
         name: &str,
@@ -102,10 +113,17 @@ impl Broadcast {
     ) -> impl Future<Output = Vec<(String, Result<AckReply, AckError>)>> + Send + use<> {
         // One id for all of them, so that one encoding does.
         let id = self.server.next_broadcast_ack();
-        let packet = Packet::encode_event(&self.target.namespace, Some(id), name, args, attachments);
+        let packet =
+            Packet::encode_event(&self.target.namespace, Some(id), name, args, attachments);
         let sockets = self.namespace.rooms().find(&self.target);
-        let asked: Vec<_> = sockets.iter().map(|socket| (socket.id().as_str().to_owned(), socket.ask(&packet, id))).collect();
-        let forget = Forget { sockets: sockets.iter().map(Arc::downgrade).collect(), id };
+        let asked: Vec<_> = sockets
+            .iter()
+            .map(|socket| (socket.id().as_str().to_owned(), socket.ask(&packet, id)))
+            .collect();
+        let forget = Forget {
+            sockets: sockets.iter().map(Arc::downgrade).collect(),
+            id,
+        };
         let deadline = Instant::now() + timeout;
         async move {
             let _forget = forget;
@@ -127,7 +145,9 @@ impl Broadcast {
     /// The sockets of this node that it is for. None of a handler whose data is no `D`.
     pub fn sockets<D: Send + Sync + 'static>(&self) -> Vec<Socket<D>> {
         let found = self.namespace.rooms().find(&self.target).into_iter();
-        found.filter_map(|socket| socket.into_any().downcast().ok().map(Socket::of)).collect()
+        found
+            .filter_map(|socket| socket.into_any().downcast().ok().map(Socket::of))
+            .collect()
     }
 
     /// How many sockets of this node it is for.
@@ -140,7 +160,8 @@ impl Broadcast {
         self.namespace.rooms().sizes()
     }
 
-    /// Puts those sockets of this node into a room, unless they are in [`crate::Config::max_rooms`] already.
+    /// Puts those sockets of this node into a room, unless they are in [`crate::Config::max_rooms`]
+    /// already.
     pub fn join(&self, room: &str) {
         let max = self.server.config.max_rooms;
         for socket in self.namespace.rooms().find(&self.target) {
@@ -162,7 +183,8 @@ impl Broadcast {
         }
     }
 
-    /// Puts those clients of this node out for good, Node's `disconnectSockets(true)`: see [`Socket::disconnect_and_close`].
+    /// Puts those clients of this node out for good, Node's `disconnectSockets(true)`: see
+    /// [`Socket::disconnect_and_close`].
     pub fn disconnect_and_close(&self) {
         for socket in self.namespace.rooms().find(&self.target) {
             socket.disconnect_and_close();
@@ -179,7 +201,10 @@ pub(crate) fn deliver(namespace: &dyn AnyNamespace, target: &Target, packet: &Pa
 
 impl fmt::Debug for Broadcast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcast").field("target", &self.target).field("local", &self.local).finish_non_exhaustive()
+        f.debug_struct("Broadcast")
+            .field("target", &self.target)
+            .field("local", &self.local)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
-//! A connection's task. On polling it has no stream, and requests bring it what the client sent; on WebSocket it reads and
-//! writes by itself. It stays the same task over an upgrade, which is what keeps everything in order.
+//! A connection's task. On polling it has no stream, and requests bring it what the client sent; on
+//! WebSocket it reads and writes by itself. It stays the same task over an upgrade, which is what
+//! keeps everything in order.
 
 use std::{
     collections::VecDeque,
@@ -59,7 +60,8 @@ enum Protocol {
 impl Protocol {
     /// Whether the application takes anything more for now.
     fn can_receive(&self, session: &Session) -> bool {
-        let backlogged = matches!(self, Self::SocketIo(dispatch) if dispatch.is_backlogged(session));
+        let backlogged =
+            matches!(self, Self::SocketIo(dispatch) if dispatch.is_backlogged(session));
         !backlogged && !session.server.stopping.is_paused()
     }
 }
@@ -83,11 +85,23 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(session: Arc<Session>, link: Link) -> Self {
         let engine = session.server.engine.clone();
-        let protocol = engine.clone().map_or_else(|| Protocol::SocketIo(Dispatch::default()), Protocol::Engine);
-        let driver = Self { session, link, protocol, inbox: None, backlogged: false, close_code: 1000, ended: false };
+        let protocol = engine
+            .clone()
+            .map_or_else(|| Protocol::SocketIo(Dispatch::default()), Protocol::Engine);
+        let driver = Self {
+            session,
+            link,
+            protocol,
+            inbox: None,
+            backlogged: false,
+            close_code: 1000,
+            ended: false,
+        };
         // Told once there is a driver: should it panic, the connection still comes to its end.
         if let Some(handler) = engine {
-            handler.opened(&EngineConnection { session: driver.session.clone() });
+            handler.opened(&EngineConnection {
+                session: driver.session.clone(),
+            });
         }
         driver
     }
@@ -127,7 +141,8 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let fresh = matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_fresh());
+            let fresh =
+                matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_fresh());
             if !fresh && self.session.end_turn(can_write, self.can_receive()) {
                 return Poll::Pending;
             }
@@ -137,8 +152,12 @@ impl Driver {
     fn switch(&mut self, websocket: WebSocket) {
         self.link = Link::WebSocket(websocket);
         let server = &self.session.server;
-        server.counter(TransportKind::Polling).fetch_sub(1, Ordering::Relaxed);
-        server.counter(TransportKind::WebSocket).fetch_add(1, Ordering::Relaxed);
+        server
+            .counter(TransportKind::Polling)
+            .fetch_sub(1, Ordering::Relaxed);
+        server
+            .counter(TransportKind::WebSocket)
+            .fetch_add(1, Ordering::Relaxed);
         server.observe(|observer| observer.upgraded());
     }
 
@@ -147,7 +166,12 @@ impl Driver {
     }
 
     /// Takes what the client sent. `Err` says why the connection must end.
-    fn receive(&mut self, cx: &mut Context<'_>, joined: bool, budget: &mut usize) -> Result<(), DisconnectReason> {
+    fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        joined: bool,
+        budget: &mut usize,
+    ) -> Result<(), DisconnectReason> {
         let can_receive = self.can_receive();
         if self.backlogged == can_receive {
             self.backlogged = !can_receive;
@@ -158,7 +182,10 @@ impl Driver {
         }
         // What came by polling came before anything that comes by WebSocket.
         if self.inbox.is_none() {
-            self.inbox = self.session.take_inbox().map(|payload| Box::new(Inbox { payload, at: 0 }));
+            self.inbox = self
+                .session
+                .take_inbox()
+                .map(|payload| Box::new(Inbox { payload, at: 0 }));
         }
         while self.inbox.is_some() {
             if *budget == 0 || !self.can_receive() {
@@ -167,12 +194,22 @@ impl Driver {
             *budget -= 1;
             self.take_from_inbox()?;
         }
-        let Link::WebSocket(websocket) = &mut self.link else { return Ok(()) };
+        let Link::WebSocket(websocket) = &mut self.link else {
+            return Ok(());
+        };
         let config = &self.session.server.config;
-        let max_payload = if joined { config.max_payload } else { config.max_payload.min(config.max_connect_bytes) };
-        let limits = Limits { max_payload, max_fragments: config.max_fragments };
+        let max_payload = if joined {
+            config.max_payload
+        } else {
+            config.max_payload.min(config.max_connect_bytes)
+        };
+        let limits = Limits {
+            max_payload,
+            max_fragments: config.max_fragments,
+        };
         let mut outcome = Ok(());
-        let (session, protocol, close_code) = (&self.session, &mut self.protocol, &mut self.close_code);
+        let (session, protocol, close_code) =
+            (&self.session, &mut self.protocol, &mut self.close_code);
         let end = websocket.read(session, cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
             outcome = take_message(session, protocol, close_code, message);
@@ -196,7 +233,9 @@ impl Driver {
     }
 
     fn take_from_inbox(&mut self) -> Result<(), DisconnectReason> {
-        let Some(inbox) = &mut self.inbox else { return Ok(()) };
+        let Some(inbox) = &mut self.inbox else {
+            return Ok(());
+        };
         let rest = &inbox.payload[inbox.at..];
         let length = memchr::memchr(payload::SEPARATOR, rest).unwrap_or(rest.len());
         let range = inbox.at..inbox.at + length;
@@ -214,7 +253,12 @@ impl Driver {
             }
             return Ok(());
         }
-        take_text(&self.session, &mut self.protocol, TransportKind::Polling, packet)
+        take_text(
+            &self.session,
+            &mut self.protocol,
+            TransportKind::Polling,
+            packet,
+        )
     }
 
     /// Ends the connection: tells the application, and the client as far as it can be told.
@@ -222,15 +266,22 @@ impl Driver {
         self.ended = true;
         let server = self.session.server.clone();
         let kind = self.link.kind();
-        // A handler that panics has said so by its panic; the connection must come to its end all the same.
+        // A handler that panics has said so by its panic; the connection must come to its end all
+        // the same.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| match &mut self.protocol {
             Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
-                handler.closed(&EngineConnection { session: self.session.clone() }, reason);
+                handler.closed(
+                    &EngineConnection {
+                        session: self.session.clone(),
+                    },
+                    reason,
+                );
             }
         }));
         server.observe(|observer| observer.closed(kind, reason));
-        // After the handler was told: whoever sees no connections left finds everything about them done.
+        // After the handler was told: whoever sees no connections left finds everything about them
+        // done.
         server.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;
         let key = self.session.sid.key();
@@ -251,10 +302,15 @@ impl Driver {
                 if reason == DisconnectReason::TransportClose {
                     drop(self.session.take_alive());
                 }
-                // The next poll fetches what is left and learns that this is the end; if none comes, a timer clears up. A client that
-                // closes may have sent a poll along, and which of the two comes first is anyone's guess.
+                // The next poll fetches what is left and learns that this is the end; if none
+                // comes, a timer clears up. A client that closes may have sent a poll along, and
+                // which of the two comes first is anyone's guess.
                 if ended.awaits_poll && !ended.poll_open {
-                    server.timers.push(Lane::Linger, Instant::now() + server.config.ping_timeout, key);
+                    server.timers.push(
+                        Lane::Linger,
+                        Instant::now() + server.config.ping_timeout,
+                        key,
+                    );
                 } else {
                     server.forget(key);
                 }
@@ -286,7 +342,12 @@ fn take_message(
 ) -> Result<(), DisconnectReason> {
     match message {
         Message::Text(text) => take_text(session, protocol, TransportKind::WebSocket, text),
-        Message::Binary(data) => take_binary(session, protocol, TransportKind::WebSocket, Bytes::copy_from_slice(data)),
+        Message::Binary(data) => take_binary(
+            session,
+            protocol,
+            TransportKind::WebSocket,
+            Bytes::copy_from_slice(data),
+        ),
         Message::Ping(data) => {
             let mut pong = BytesMut::new();
             frame::encode(&mut pong, OpCode::Pong, data);
@@ -301,7 +362,12 @@ fn take_message(
     }
 }
 
-fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, text: &str) -> Result<(), DisconnectReason> {
+fn take_text(
+    session: &Arc<Session>,
+    protocol: &mut Protocol,
+    came_by: TransportKind,
+    text: &str,
+) -> Result<(), DisconnectReason> {
     // Also on WebSocket: `forceBase64` of Node's client.
     if let Some(base64) = text.strip_prefix('b') {
         let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
@@ -309,12 +375,18 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: Transport
     }
     let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
     if kind == EngineType::Message {
-        session.server.observe(|observer| observer.received(came_by, text.len()));
+        session
+            .server
+            .observe(|observer| observer.received(came_by, text.len()));
     }
     match (kind, protocol) {
-        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch.text(session, data).inspect_err(|_| session.tell_next_poll()),
+        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch
+            .text(session, data)
+            .inspect_err(|_| session.tell_next_poll()),
         (EngineType::Message, Protocol::Engine(handler)) => {
-            let connection = EngineConnection { session: session.clone() };
+            let connection = EngineConnection {
+                session: session.clone(),
+            };
             handler.message(&connection, EngineMessage::Text(data.to_owned()));
             Ok(())
         }
@@ -332,12 +404,23 @@ fn take_text(session: &Arc<Session>, protocol: &mut Protocol, came_by: Transport
     }
 }
 
-fn take_binary(session: &Arc<Session>, protocol: &mut Protocol, came_by: TransportKind, data: Bytes) -> Result<(), DisconnectReason> {
-    session.server.observe(|observer| observer.received(came_by, data.len()));
+fn take_binary(
+    session: &Arc<Session>,
+    protocol: &mut Protocol,
+    came_by: TransportKind,
+    data: Bytes,
+) -> Result<(), DisconnectReason> {
+    session
+        .server
+        .observe(|observer| observer.received(came_by, data.len()));
     match protocol {
-        Protocol::SocketIo(dispatch) => dispatch.binary(session, data).inspect_err(|_| session.tell_next_poll()),
+        Protocol::SocketIo(dispatch) => dispatch
+            .binary(session, data)
+            .inspect_err(|_| session.tell_next_poll()),
         Protocol::Engine(handler) => {
-            let connection = EngineConnection { session: session.clone() };
+            let connection = EngineConnection {
+                session: session.clone(),
+            };
             handler.message(&connection, EngineMessage::Binary(data));
             Ok(())
         }
@@ -349,8 +432,14 @@ pub(crate) fn pong(session: &Session) {
     if let Some(due) = session.pong() {
         let (server, now) = (&session.server, Instant::now());
         // Observed pings are due from when they were sent.
-        server.observe(|observer| observer.pong((now + server.config.ping_timeout).saturating_duration_since(due)));
-        server.timers.push(Lane::Ping, now + server.config.ping_interval, session.sid.key());
+        server.observe(|observer| {
+            observer.pong((now + server.config.ping_timeout).saturating_duration_since(due))
+        });
+        server.timers.push(
+            Lane::Ping,
+            now + server.config.ping_interval,
+            session.sid.key(),
+        );
         session.forget_polling();
     }
 }
@@ -366,9 +455,11 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.ended {
-            // A handler panicked, or the runtime is going down. Handlers and counts must not be left with a connection
-            // that is not there; a second panic is of no more use to anyone.
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.end(DisconnectReason::TransportClose)));
+            // A handler panicked, or the runtime is going down. Handlers and counts must not be
+            // left with a connection that is not there; a second panic is of no more use to anyone.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                self.end(DisconnectReason::TransportClose)
+            }));
         }
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::{DisconnectReason, EmitError, Packet, session::Session};
 
-/// What the application does with bare Engine.IO connections; see [`crate::Builder::engine`]. All of it is called on the
-/// connection's own task and must not block.
+/// What the application does with bare Engine.IO connections; see [`crate::Builder::engine`]. All
+/// of it is called on the connection's own task and must not block.
 pub trait EngineHandler: Send + Sync + 'static {
     /// A connection is open.
     fn opened(&self, connection: &EngineConnection) {
@@ -39,8 +39,8 @@ pub struct EngineConnection {
 }
 
 impl EngineConnection {
-    /// The id of its session, which requests on polling carry as `sid`. Whoever has it can take the session over: keep it as a secret of
-    /// this client's.
+    /// The id of its session, which requests on polling carry as `sid`. Whoever has it can take the
+    /// session over: keep it as a secret of this client's.
     pub fn id(&self) -> &str {
         self.session.sid.as_str()
     }
@@ -56,7 +56,9 @@ impl EngineConnection {
         };
         let queued = self.session.send_parsed(&packet, None);
         if queued == Err(EmitError::Full) {
-            self.session.server.observe(|observer| observer.queue_full());
+            self.session
+                .server
+                .observe(|observer| observer.queue_full());
         }
         queued
     }

@@ -13,10 +13,12 @@ pub struct Event {
     text: Box<str>,
     name: Name,
     args: Range<usize>,
-    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs. Where there are any, each placeholder is known
-    /// to name one of them; an event without any may hold an object that looks like one all the same, so look up with `get`.
+    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs. Where
+    /// there are any, each placeholder is known to name one of them; an event without any may hold
+    /// an object that looks like one all the same, so look up with `get`.
     pub attachments: Vec<Bytes>,
-    /// How many attachments the client sent that the handler does not take: see [`crate::Handler::takes_attachments`]. They are gone.
+    /// How many attachments the client sent that the handler does not take: see
+    /// [`crate::Handler::takes_attachments`]. They are gone.
     pub refused_attachments: usize,
     /// How to answer, if the client asks for an acknowledgement.
     pub ack: Option<Ack>,
@@ -41,23 +43,37 @@ impl Attachments {
     }
 }
 
-/// Almost every name stands in the text as it is; only one with an escape in it needs to be kept apart.
+/// Almost every name stands in the text as it is; only one with an escape in it needs to be kept
+/// apart.
 enum Name {
     Plain(Range<usize>),
     Escaped(Box<str>),
 }
 
 impl Event {
-    pub(crate) fn new(text: Box<str>, parts: &json::EventParts, attachments: Attachments, ack: Option<Ack>) -> Self {
+    pub(crate) fn new(
+        text: Box<str>,
+        parts: &json::EventParts,
+        attachments: Attachments,
+        ack: Option<Ack>,
+    ) -> Self {
         let name = match &parts.escaped_name {
             Some(name) => Name::Escaped(name.as_str().into()),
             None => Name::Plain(parts.name.clone()),
         };
-        Self { name, args: parts.args.clone(), text, attachments: attachments.taken, refused_attachments: attachments.refused, ack }
+        Self {
+            name,
+            args: parts.args.clone(),
+            text,
+            attachments: attachments.taken,
+            refused_attachments: attachments.refused,
+            ack,
+        }
     }
 
-    /// The event's name. A name that is a number, which Node allows too, is the text that JavaScript makes of it: `42` for `42`, `42.0` and
-    /// `4.2e1`, so that it is one event with the name `"42"`, as it is for a listener in Node.
+    /// The event's name. A name that is a number, which Node allows too, is the text that
+    /// JavaScript makes of it: `42` for `42`, `42.0` and `4.2e1`, so that it is one event with the
+    /// name `"42"`, as it is for a listener in Node.
     pub fn name(&self) -> &str {
         match &self.name {
             Name::Plain(range) => &self.text[range.clone()],
@@ -65,8 +81,8 @@ impl Event {
         }
     }
 
-    /// The JSON text of all arguments as the client wrote it: separated by commas, without brackets, empty for none.
-    /// Known to be well-formed.
+    /// The JSON text of all arguments as the client wrote it: separated by commas, without
+    /// brackets, empty for none. Known to be well-formed.
     pub fn args(&self) -> &str {
         &self.text[self.args.clone()]
     }
@@ -107,8 +123,9 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Takes an acknowledgement back to the client. Owned, so that it can be kept and sent from any thread; using it takes
-/// it, so that it is sent once. Dropped, it sends nothing. It does not keep the socket alive.
+/// Takes an acknowledgement back to the client. Owned, so that it can be kept and sent from any
+/// thread; using it takes it, so that it is sent once. Dropped, it sends nothing. It does not keep
+/// the socket alive.
 pub struct Ack {
     pub(crate) target: Weak<dyn AckTarget>,
     pub(crate) id: u64,
@@ -119,7 +136,8 @@ pub(crate) trait AckTarget: Send + Sync {
 }
 
 impl Ack {
-    /// Acknowledges with these arguments: JSON text, separated by commas, empty for none; it is not checked.
+    /// Acknowledges with these arguments: JSON text, separated by commas, empty for none; it is not
+    /// checked.
     ///
     /// # Errors
     /// When the socket is gone or its queue is full.
@@ -135,18 +153,24 @@ impl Ack {
         self.send(&serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned()))
     }
 
-    /// Acknowledges with binary attachments, whose places in `args` are marked by [`crate::Placeholder`]s.
+    /// Acknowledges with binary attachments, whose places in `args` are marked by
+    /// [`crate::Placeholder`]s.
     ///
     /// # Errors
     /// When the socket is gone or its queue is full.
     pub fn send_binary(self, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
-        self.target.upgrade().ok_or(EmitError::Closed)?.send_ack(self.id, args, attachments)
+        self.target
+            .upgrade()
+            .ok_or(EmitError::Closed)?
+            .send_ack(self.id, args, attachments)
     }
 }
 
 impl fmt::Debug for Ack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ack").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Ack")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

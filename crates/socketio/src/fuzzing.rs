@@ -1,5 +1,5 @@
-//! What must hold for any bytes at all. Each function is a fuzz target (`fuzz/`), and is tried on the kept corpus and on random bytes
-//! with every test run.
+//! What must hold for any bytes at all. Each function is a fuzz target (`fuzz/`), and is tried on
+//! the kept corpus and on random bytes with every test run.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used)]
 
 use std::{ops::ControlFlow, sync::Arc};
@@ -26,7 +26,8 @@ use crate::{
     session::{Item, Session},
 };
 
-/// Engine.IO payloads, as a POST brings them; and whatever stands for frames, as a poll is answered.
+/// Engine.IO payloads, as a POST brings them; and whatever stands for frames, as a poll is
+/// answered.
 pub fn payload(data: &[u8]) {
     let mut out = Vec::new();
     append_payload(&mut out, data);
@@ -36,8 +37,13 @@ pub fn payload(data: &[u8]) {
     append_payload(&mut again, &base64);
     assert_eq!(out, again);
     assert!(frame::server_frames(&base64).all(|(opcode, _)| opcode != OpCode::Binary));
-    assert_eq!(observer::messages([&Item::Frames(base64)]), observer::messages([&Item::Frames(frames)]));
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    assert_eq!(
+        observer::messages([&Item::Frames(base64)]),
+        observer::messages([&Item::Frames(frames)])
+    );
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     assert_eq!(payload::packets(text).count(), payload::count(text));
     for packet in payload::packets(text).filter(|packet| payload::is_packet(packet)) {
         match packet.strip_prefix('b') {
@@ -47,15 +53,29 @@ pub fn payload(data: &[u8]) {
     }
 }
 
-/// Socket.IO packets: what is taken for an event is one to `serde_json` too, with the same parts, and is read again as it is written.
+/// Socket.IO packets: what is taken for an event is one to `serde_json` too, with the same parts,
+/// and is read again as it is written.
 pub fn packet(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     match packet::decode(text, 10, 127) {
-        Ok(Incoming::Event { namespace, ack, text, parts, attachments }) => {
+        Ok(Incoming::Event {
+            namespace,
+            ack,
+            text,
+            parts,
+            attachments,
+        }) => {
             assert!(attachments <= 10);
-            // As raw values: a number out of range or half of a surrogate pair is well-formed all the same, for clients to make sense of.
+            // As raw values: a number out of range or half of a surrogate pair is well-formed all
+            // the same, for clients to make sense of.
             let mut values: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap();
-            let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]).to_owned();
+            let name = parts
+                .escaped_name
+                .as_deref()
+                .unwrap_or(&text[parts.name.clone()])
+                .to_owned();
             assert_eq!(name_of(values.remove(0).get()), name);
             let args = &text[parts.args];
             check_elements(args, &values);
@@ -63,19 +83,39 @@ pub fn packet(data: &[u8]) {
             let mut payload = Vec::new();
             append_payload(&mut payload, &again.into_frames());
             let payload = String::from_utf8(payload).unwrap();
-            let Ok(Incoming::Event { namespace: again_namespace, ack: again_ack, text, parts, .. }) =
-                packet::decode(&payload[1..], 10, 127)
+            let Ok(Incoming::Event {
+                namespace: again_namespace,
+                ack: again_ack,
+                text,
+                parts,
+                ..
+            }) = packet::decode(&payload[1..], 10, 127)
             else {
                 panic!("{payload}");
             };
-            assert_eq!((again_namespace, again_ack, &text[parts.args]), (namespace, ack, args));
+            assert_eq!(
+                (again_namespace, again_ack, &text[parts.args]),
+                (namespace, ack, args)
+            );
         }
-        Ok(Incoming::Ack { args, attachments, .. }) => {
+        Ok(Incoming::Ack {
+            args, attachments, ..
+        }) => {
             assert!(attachments <= 10);
-            check_elements(args, &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap());
+            check_elements(
+                args,
+                &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap(),
+            );
         }
-        Ok(Incoming::Connect { auth: Some(auth), .. }) => {
-            assert!(serde_json::from_str::<&RawValue>(auth).unwrap().get().starts_with('{'));
+        Ok(Incoming::Connect {
+            auth: Some(auth), ..
+        }) => {
+            assert!(
+                serde_json::from_str::<&RawValue>(auth)
+                    .unwrap()
+                    .get()
+                    .starts_with('{')
+            );
         }
         Ok(_) | Err(_) => {}
     }
@@ -83,7 +123,11 @@ pub fn packet(data: &[u8]) {
 
 /// An event's name, of the element that it stands in.
 fn name_of(json: &str) -> String {
-    if json.starts_with('"') { serde_json::from_str(json).unwrap() } else { number::to_text(json).unwrap() }
+    if json.starts_with('"') {
+        serde_json::from_str(json).unwrap()
+    } else {
+        number::to_text(json).unwrap()
+    }
 }
 
 fn check_elements(args: &str, values: &[Box<RawValue>]) {
@@ -93,7 +137,10 @@ fn check_elements(args: &str, values: &[Box<RawValue>]) {
     assert_eq!(json::element(args, values.len()), None);
 }
 
-const LIMITS: Limits = Limits { max_payload: 300, max_fragments: 4 };
+const LIMITS: Limits = Limits {
+    max_payload: 300,
+    max_fragments: 4,
+};
 
 /// Takes what was read to its end, and notes each message.
 type Feed = fn(&mut Reader, &mut [u8], &mut Vec<String>) -> Result<ControlFlow<()>, FrameError>;
@@ -105,8 +152,8 @@ fn note(message: &Message<'_>) -> String {
     }
 }
 
-/// WebSocket frames: however the network cuts them up, the same messages come out, and no more is kept than the limits say. The first
-/// byte says where to cut.
+/// WebSocket frames: however the network cuts them up, the same messages come out, and no more is
+/// kept than the limits say. The first byte says where to cut.
 pub fn frames(data: &[u8]) {
     frames_by(data, |reader, piece, got| {
         reader.feed(piece, LIMITS, &mut |message| {
@@ -116,8 +163,8 @@ pub fn frames(data: &[u8]) {
     });
 }
 
-/// The same of frames that may be compressed; what stands behind the first byte is also read as one message that is compressed, compressed,
-/// and taken for what a client offers.
+/// The same of frames that may be compressed; what stands behind the first byte is also read as one
+/// message that is compressed, compressed, and taken for what a client offers.
 #[cfg(feature = "deflate")]
 pub fn deflate(data: &[u8]) {
     use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
@@ -131,11 +178,19 @@ pub fn deflate(data: &[u8]) {
             ControlFlow::Continue(())
         })
     });
-    let Some((&level, data)) = data.split_first() else { return };
+    let Some((&level, data)) = data.split_first() else {
+        return;
+    };
     if let Ok(length) = deflate::inflate(data, 2_000, |inflated| Ok(inflated.len())) {
         assert!(length <= 2_000);
-        assert_eq!(deflate::inflate(data, length, |inflated| Ok(inflated.len())), Ok(length));
-        assert!(length == 0 || deflate::inflate(data, length - 1, |_| Ok(())) == Err(FrameError::TooBig));
+        assert_eq!(
+            deflate::inflate(data, length, |inflated| Ok(inflated.len())),
+            Ok(length)
+        );
+        assert!(
+            length == 0
+                || deflate::inflate(data, length - 1, |_| Ok(())) == Err(FrameError::TooBig)
+        );
     }
     for opcode in [OpCode::Text, OpCode::Binary] {
         if let Some(message) = deflate::message(opcode, data, level % 11) {
@@ -152,7 +207,9 @@ pub fn deflate(data: &[u8]) {
 }
 
 fn frames_by(data: &[u8], feed: Feed) {
-    let Some((&cut, data)) = data.split_first() else { return };
+    let Some((&cut, data)) = data.split_first() else {
+        return;
+    };
     let limits = LIMITS;
     let read = |piece: usize| {
         let (mut reader, mut got) = (Reader::default(), Vec::new());
@@ -162,8 +219,13 @@ fn frames_by(data: &[u8], feed: Feed) {
                 got.push(format!("{error:?}"));
                 break;
             }
-            // A frame and its header may be incomplete, and a message too; vectors grow by doubling.
-            assert!(reader.kept() <= 4 * (limits.max_payload + 14), "{}", reader.kept());
+            // A frame and its header may be incomplete, and a message too; vectors grow by
+            // doubling.
+            assert!(
+                reader.kept() <= 4 * (limits.max_payload + 14),
+                "{}",
+                reader.kept()
+            );
         }
         got
     };
@@ -171,13 +233,17 @@ fn frames_by(data: &[u8], feed: Feed) {
     let _ = frame::server_frames(data).count();
 }
 
-/// Packets in msgpack: what is taken is JSON of a size that is bounded, and is read again as it is written. Text is taken for arguments of
-/// the application's, which may be no JSON.
+/// Packets in msgpack: what is taken is JSON of a size that is bounded, and is read again as it is
+/// written. Text is taken for arguments of the application's, which may be no JSON.
 #[cfg(feature = "msgpack")]
 pub fn msgpack(data: &[u8]) {
     use crate::codec::msgpack::{self, Incoming};
 
-    let _ = (msgpack::is_disconnect(data), msgpack::append(data, String::new), msgpack::transcode(data));
+    let _ = (
+        msgpack::is_disconnect(data),
+        msgpack::append(data, String::new),
+        msgpack::transcode(data),
+    );
     let written = |packet: &Packet| {
         let frames = packet.msgpack().frames().clone();
         let (_, message) = frame::server_frames(&frames).next().unwrap();
@@ -185,29 +251,70 @@ pub fn msgpack(data: &[u8]) {
     };
     let message = Bytes::copy_from_slice(data);
     match msgpack::decode(&message, 10, 127) {
-        Ok(Incoming::Event { namespace, ack, text, parts, attachments }) => {
-            assert!(attachments.len() <= 10 && text.len() <= 6 * data.len() + 400, "{} of {}", text.len(), data.len());
+        Ok(Incoming::Event {
+            namespace,
+            ack,
+            text,
+            parts,
+            attachments,
+        }) => {
+            assert!(
+                attachments.len() <= 10 && text.len() <= 6 * data.len() + 400,
+                "{} of {}",
+                text.len(),
+                data.len()
+            );
             let mut values: Vec<Box<RawValue>> = serde_json::from_str(&text).unwrap();
             let first = values.remove(0);
             check_elements(&text[parts.args.clone()], &values);
             let args = &text[parts.args.clone()];
-            let again = written(&Packet::encode_event(namespace, ack, &name_of(first.get()), args, &attachments));
+            let again = written(&Packet::encode_event(
+                namespace,
+                ack,
+                &name_of(first.get()),
+                args,
+                &attachments,
+            ));
             let read = msgpack::decode(&again, 10, 127);
             if first.get().starts_with('"') {
-                assert_eq!(read, Ok(Incoming::Event { namespace, ack, text, parts, attachments }));
+                assert_eq!(
+                    read,
+                    Ok(Incoming::Event {
+                        namespace,
+                        ack,
+                        text,
+                        parts,
+                        attachments
+                    })
+                );
             } else {
-                assert!(matches!(read, Ok(Incoming::Event { .. })), "a number is written as text");
+                assert!(
+                    matches!(read, Ok(Incoming::Event { .. })),
+                    "a number is written as text"
+                );
             }
         }
         Ok(Incoming::Ack { args, .. }) => {
-            check_elements(&args, &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap());
+            check_elements(
+                &args,
+                &serde_json::from_str::<Vec<Box<RawValue>>>(&format!("[{args}]")).unwrap(),
+            );
         }
-        Ok(Incoming::Connect { auth: Some(auth), .. }) => {
-            assert!(serde_json::from_str::<&RawValue>(&auth).unwrap().get().starts_with('{'));
+        Ok(Incoming::Connect {
+            auth: Some(auth), ..
+        }) => {
+            assert!(
+                serde_json::from_str::<&RawValue>(&auth)
+                    .unwrap()
+                    .get()
+                    .starts_with('{')
+            );
         }
         Ok(_) | Err(_) => {}
     }
-    let Ok(args) = std::str::from_utf8(data) else { return };
+    let Ok(args) = std::str::from_utf8(data) else {
+        return;
+    };
     let again = |args: &str| {
         let message = written(&Packet::event("/", "e", args));
         let (start, rest, end) = msgpack::append(&message, || "1.7".to_owned()).unwrap();
@@ -217,7 +324,10 @@ pub fn msgpack(data: &[u8]) {
             other => panic!("{other:?}"),
         };
         let (plain, tagged) = (read(&message), read(&tagged));
-        assert_eq!(tagged, format!("{plain}{}\"1.7\"", if plain.is_empty() { "" } else { "," }));
+        assert_eq!(
+            tagged,
+            format!("{plain}{}\"1.7\"", if plain.is_empty() { "" } else { "," })
+        );
         plain
     };
     let once = again(args);
@@ -229,25 +339,52 @@ pub fn query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = query::find(&text, "transport");
     let escaped: String = data.iter().map(|byte| format!("%{byte:02x}")).collect();
-    let found = query::find(&format!("{text}&b{escaped}={escaped}"), &format!("b{text}")).map(std::borrow::Cow::into_owned);
+    let found = query::find(&format!("{text}&b{escaped}={escaped}"), &format!("b{text}"))
+        .map(std::borrow::Cow::into_owned);
     if !text.contains('&') && !text.starts_with('b') {
         assert_eq!(found.as_deref(), Some(&*text));
     }
 }
 
-/// The life of a socket that is recovered, as `data` has it: whatever is emitted, lost and asked for, a client that is let back in
-/// gets all that it missed, in order, and once. What stands behind the first line is an `auth`, or an offset.
+/// The life of a socket that is recovered, as `data` has it: whatever is emitted, lost and asked
+/// for, a client that is let back in gets all that it missed, in order, and once. What stands
+/// behind the first line is an `auth`, or an offset.
 pub fn recovery(data: &[u8]) {
-    let (script, said) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len()));
+    let (script, said) = data.split_at(
+        data.iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(data.len()),
+    );
     let said = String::from_utf8_lossy(said).trim_start().to_owned();
     let peer = ([127, 0, 0, 1], 1).into();
     let handshake = Arc::new(Handshake::bare(peer));
     let auth = RawValue::from_string(said.clone()).ok();
-    let request = ConnectRequest { socket_id: String::new(), namespace: "/".into(), auth, handshake: handshake.clone() };
+    let request = ConnectRequest {
+        socket_id: String::new(),
+        namespace: "/".into(),
+        auth,
+        handshake: handshake.clone(),
+    };
     let asked = Asked::read(&request);
-    let limits = Recovery { max_bytes: 2_000, max_total_bytes: 3_000, ..Recovery::default() };
-    let server = SocketIo::builder(Config { recovery: Some(limits), ..Config::default() }).build().server;
-    let session = || Session::new(server.clone(), Id::random().unwrap(), TransportKind::WebSocket, handshake.clone());
+    let limits = Recovery {
+        max_bytes: 2_000,
+        max_total_bytes: 3_000,
+        ..Recovery::default()
+    };
+    let server = SocketIo::builder(Config {
+        recovery: Some(limits),
+        ..Config::default()
+    })
+    .build()
+    .server;
+    let session = || {
+        Session::new(
+            server.clone(),
+            Id::random().unwrap(),
+            TransportKind::WebSocket,
+            handshake.clone(),
+        )
+    };
     let mut current = session();
     let recovering = Recovering::new(current.clone(), 7).unwrap();
     // What the client has, and what was emitted, by number.
@@ -255,7 +392,15 @@ pub fn recovery(data: &[u8]) {
     for &op in script {
         match op {
             b'e'..=b'z' => {
-                let packet = Packet::event("/", "n", &format!("{},\"{}\"", last + 1, "x".repeat(usize::from(op - b'e') * 20)));
+                let packet = Packet::event(
+                    "/",
+                    "n",
+                    &format!(
+                        "{},\"{}\"",
+                        last + 1,
+                        "x".repeat(usize::from(op - b'e') * 20)
+                    ),
+                );
                 // One that does not fit is not for a client who is away, and then nothing more is.
                 match recovering.push_events(&packet, None) {
                     Ok(()) => last += 1,
@@ -263,14 +408,26 @@ pub fn recovery(data: &[u8]) {
                 }
             }
             b'L' if !is_away => {
-                is_away = matches!(recovering.suspend(&current, DisconnectReason::TransportClose), Suspend::Until(_));
+                is_away = matches!(
+                    recovering.suspend(&current, DisconnectReason::TransportClose),
+                    Suspend::Until(_)
+                );
                 assert!(is_away);
             }
             b'R' if !is_away => has = received(&current, has),
             b'C' | b'W' => {
-                let offset = if op == b'C' { Some(format!("{has}.7")) } else { asked.as_ref().and_then(|asked| asked.offset.clone()) };
-                let asked = Asked { pid: recovering.pid.as_str().to_owned(), offset };
-                let Some(after) = recovering.resumes_after(&asked) else { continue };
+                let offset = if op == b'C' {
+                    Some(format!("{has}.7"))
+                } else {
+                    asked.as_ref().and_then(|asked| asked.offset.clone())
+                };
+                let asked = Asked {
+                    pid: recovering.pid.as_str().to_owned(),
+                    offset,
+                };
+                let Some(after) = recovering.resumes_after(&asked) else {
+                    continue;
+                };
                 assert!(is_away && !is_lost && after <= last);
                 current = session();
                 assert!(recovering.resume(&current, after, &Packet::connected("/", "x", None)));
@@ -284,10 +441,14 @@ pub fn recovery(data: &[u8]) {
         assert_eq!(server.recoverable.waiting(), usize::from(is_away));
     }
     drop(recovering);
-    assert_eq!((server.recoverable.bytes(), server.recoverable.waiting()), (0, 0));
+    assert_eq!(
+        (server.recoverable.bytes(), server.recoverable.waiting()),
+        (0, 0)
+    );
 }
 
-/// Takes what is queued. Gives the last event's number, having seen that each follows on the one before.
+/// Takes what is queued. Gives the last event's number, having seen that each follows on the one
+/// before.
 fn received(session: &Session, mut has: u64) -> u64 {
     for item in session.take_queue(usize::MAX) {
         let Item::Frames(frames) = item else { continue };
@@ -296,7 +457,10 @@ fn received(session: &Session, mut has: u64) -> u64 {
             if let Some(event) = text.strip_prefix("42") {
                 has += 1;
                 let values: Vec<Value> = serde_json::from_str(event).unwrap();
-                assert_eq!((values[1].as_u64(), values[3].as_str()), (Some(has), Some(&*format!("{has}.7"))));
+                assert_eq!(
+                    (values[1].as_u64(), values[3].as_str()),
+                    (Some(has), Some(&*format!("{has}.7")))
+                );
             }
         }
     }
@@ -327,7 +491,9 @@ mod tests {
     #[test]
     fn the_kept_corpus() {
         for (name, target) in TARGETS {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fuzz/corpus")
+                .join(name);
             let mut count = 0;
             for entry in std::fs::read_dir(&folder).unwrap() {
                 target(&std::fs::read(entry.unwrap().path()).unwrap());

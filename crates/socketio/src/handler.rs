@@ -15,30 +15,38 @@ pub trait Handler: Send + Sync + 'static {
     /// Belongs to each socket, decided when it connects; [`Socket::data`] gives it back.
     type Data: Send + Sync + 'static;
 
-    /// Decides whether a CONNECT is let in: Node's namespace middleware. Past [`crate::Config::connect_timeout`] it is
-    /// dropped and the client refused; it is dropped too when the client goes away meanwhile.
+    /// Decides whether a CONNECT is let in: Node's namespace middleware. Past
+    /// [`crate::Config::connect_timeout`] it is dropped and the client refused; it is dropped too
+    /// when the client goes away meanwhile.
     ///
     /// # Errors
     /// What the client gets as its CONNECT_ERROR.
-    fn connect(&self, request: ConnectRequest) -> impl Future<Output = Result<Self::Data, ConnectError>> + Send;
+    fn connect(
+        &self,
+        request: ConnectRequest,
+    ) -> impl Future<Output = Result<Self::Data, ConnectError>> + Send;
 
-    /// The socket is in: the answer to its CONNECT is queued, and what is emitted here comes after it.
+    /// The socket is in: the answer to its CONNECT is queued, and what is emitted here comes after
+    /// it.
     fn connected(&self, socket: &Socket<Self::Data>) {
         let _ = socket;
     }
 
-    /// An event of this socket. Called in the order of arrival, one at a time for a connection, on the connection's own
-    /// task, so it must not block. `Some(future)` holds back the next events of this connection until it completes;
-    /// meanwhile the connection goes on writing, answers pings and notices that it is closed. The future belongs to the socket: when
-    /// the socket is gone, by either side leaving the namespace or by the connection closing, it is dropped before
-    /// [`Self::disconnected`] is called, what the client had sent to that socket meanwhile is dropped too, and the connection's other
-    /// sockets go on. Work that must outlive its socket belongs in a task of its own.
+    /// An event of this socket. Called in the order of arrival, one at a time for a connection, on
+    /// the connection's own task, so it must not block. `Some(future)` holds back the next events
+    /// of this connection until it completes; meanwhile the connection goes on writing, answers
+    /// pings and notices that it is closed. The future belongs to the socket: when the socket is
+    /// gone, by either side leaving the namespace or by the connection closing, it is dropped
+    /// before [`Self::disconnected`] is called, what the client had sent to that socket meanwhile
+    /// is dropped too, and the connection's other sockets go on. Work that must outlive its socket
+    /// belongs in a task of its own.
     fn event(&self, socket: &Socket<Self::Data>, event: Event) -> Option<BoxFuture<'static, ()>>;
 
-    /// The client of a socket that was suspended is back, was let in by [`Self::connect`] (`fresh` is what that decided on), and has
-    /// missed nothing that is not kept. To let it have the socket back, take what is newer out of `fresh` and give `Ok`; `Err(fresh)`
-    /// makes it a new socket. This is the place to see that both are the same user, which the secret that a client comes back with
-    /// does not say: a page may sign in as somebody else on its way.
+    /// The client of a socket that was suspended is back, was let in by [`Self::connect`] (`fresh`
+    /// is what that decided on), and has missed nothing that is not kept. To let it have the socket
+    /// back, take what is newer out of `fresh` and give `Ok`; `Err(fresh)` makes it a new socket.
+    /// This is the place to see that both are the same user, which the secret that a client comes
+    /// back with does not say: a page may sign in as somebody else on its way.
     ///
     /// # Errors
     /// `fresh`, for a new socket.
@@ -47,32 +55,37 @@ pub trait Handler: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The connection of a socket is lost, and its client may come back to it: see [`crate::Recovery`]. It goes on to take what is
-    /// emitted. Called on the connection's own task.
+    /// The connection of a socket is lost, and its client may come back to it: see
+    /// [`crate::Recovery`]. It goes on to take what is emitted. Called on the connection's own
+    /// task.
     fn suspended(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
 
-    /// The client of a suspended socket is back on it: what it missed and the answer to its CONNECT are queued, and what is emitted here
-    /// comes after them. Called on the new connection's task, in place of [`Self::connected`].
+    /// The client of a suspended socket is back on it: what it missed and the answer to its CONNECT
+    /// are queued, and what is emitted here comes after them. Called on the new connection's task,
+    /// in place of [`Self::connected`].
     fn recovered(&self, socket: &Socket<Self::Data>) {
         let _ = socket;
     }
 
-    /// The socket is about to leave its rooms, which [`Socket::rooms`] still names and which still can be spoken [to](Socket::to); it takes
-    /// nothing itself any more. [`Self::disconnected`] follows at once.
+    /// The socket is about to leave its rooms, which [`Socket::rooms`] still names and which still
+    /// can be spoken [to](Socket::to); it takes nothing itself any more. [`Self::disconnected`]
+    /// follows at once.
     fn disconnecting(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
 
-    /// Whether events and acknowledgements of this namespace's clients may have binary attachments. If not, attachments are dropped as they
-    /// come, and [`Event::refused_attachments`] says how many there were, so that the handler can say why it does nothing.
+    /// Whether events and acknowledgements of this namespace's clients may have binary attachments.
+    /// If not, attachments are dropped as they come, and [`Event::refused_attachments`] says how
+    /// many there were, so that the handler can say why it does nothing.
     fn takes_attachments(&self) -> bool {
         true
     }
 
-    /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called for, on the connection's own
-    /// task, or if the socket was suspended, on a task of the server's or by the call of [`Socket::disconnect`].
+    /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called
+    /// for, on the connection's own task, or if the socket was suspended, on a task of the server's
+    /// or by the call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
@@ -85,13 +98,15 @@ pub struct ConnectRequest {
     pub socket_id: String,
     /// The name of the namespace.
     pub namespace: Box<str>,
-    /// What the client gave as `auth`: a JSON object. Clients that come back to a socket add `pid` and `offset`.
+    /// What the client gave as `auth`: a JSON object. Clients that come back to a socket add `pid`
+    /// and `offset`.
     pub auth: Option<Box<RawValue>>,
     /// The HTTP request that opened the connection.
     pub handshake: Arc<Handshake>,
 }
 
-/// The HTTP request that opened a connection. See [`crate::Config::retain_handshake`] for how long it is kept.
+/// The HTTP request that opened a connection. See [`crate::Config::retain_handshake`] for how long
+/// it is kept.
 #[derive(Debug, Clone)]
 pub struct Handshake {
     /// Its headers.
@@ -100,7 +115,8 @@ pub struct Handshake {
     pub uri: Uri,
     /// Who the application said was asking.
     pub peer: SocketAddr,
-    /// Whether the application said that the request came in encrypted, by a [`Secure`] among the request's extensions.
+    /// Whether the application said that the request came in encrypted, by a [`Secure`] among the
+    /// request's extensions.
     pub secure: bool,
     /// What the application put into the request's extensions before it handed the request over.
     pub extensions: Extensions,
@@ -108,10 +124,17 @@ pub struct Handshake {
 
 impl Handshake {
     pub(crate) fn bare(peer: SocketAddr) -> Self {
-        Self { headers: HeaderMap::new(), uri: Uri::default(), peer, secure: false, extensions: Extensions::new() }
+        Self {
+            headers: HeaderMap::new(),
+            uri: Uri::default(),
+            peer,
+            secure: false,
+            extensions: Extensions::new(),
+        }
     }
 
-    /// The first parameter of this name in the query, percent-decoded; bytes that are no UTF-8 become U+FFFD.
+    /// The first parameter of this name in the query, percent-decoded; bytes that are no UTF-8
+    /// become U+FFFD.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         crate::query::find(self.uri.query().unwrap_or(""), name)
     }
@@ -128,9 +151,10 @@ pub struct Secure(
     pub bool,
 );
 
-/// Put into the extensions of a request that opens a connection, it is kept for as long as the connection lives and dropped
-/// when it ends, whether or not a namespace was ever joined. For counting connections of an address, say. One in a request that upgrades a
-/// connection is kept until the upgrade is done, or its WebSocket is closed: those, too, can be many.
+/// Put into the extensions of a request that opens a connection, it is kept for as long as the
+/// connection lives and dropped when it ends, whether or not a namespace was ever joined. For
+/// counting connections of an address, say. One in a request that upgrades a connection is kept
+/// until the upgrade is done, or its WebSocket is closed: those, too, can be many.
 #[derive(Clone)]
 pub struct ConnectionGuard(
     /// What is kept.
@@ -149,19 +173,26 @@ pub struct ConnectError {
 impl ConnectError {
     /// A refusal without data.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), data: None }
+        Self {
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// A refusal with data. Data that cannot be written as JSON is left out.
     pub fn with_data<T: serde::Serialize + ?Sized>(message: impl Into<String>, data: &T) -> Self {
-        Self { message: message.into(), data: serde_json::value::to_raw_value(data).ok() }
+        Self {
+            message: message.into(),
+            data: serde_json::value::to_raw_value(data).ok(),
+        }
     }
 }
 
 /// Why a request is refused before it reaches a session: see [`crate::Builder::allow_request`].
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// The status to answer with; 403 where in doubt. A WebSocket is refused with 400 whatever this is, as Node does.
+    /// The status to answer with; 403 where in doubt. A WebSocket is refused with 400 whatever this
+    /// is, as Node does.
     pub status: StatusCode,
     /// A sentence for whoever reads the answer.
     pub message: String,
@@ -170,6 +201,9 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with status 403.
     pub fn forbidden(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, message: message.into() }
+        Self {
+            status: StatusCode::FORBIDDEN,
+            message: message.into(),
+        }
     }
 }

@@ -26,13 +26,16 @@ const LINGER_BYTES: usize = 64 << 20;
 /// How far apart looks at a deadline are at least, however short the limits.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// When an HTTP connection has been silent for too long. The stream notes what is read and written, [`Self::request`] what is answered.
+/// When an HTTP connection has been silent for too long. The stream notes what is read and written,
+/// [`Self::request`] what is answered.
 ///
 /// - The head of the first request has to be there `head_timeout` after the connection is accepted.
-/// - After an answer, counted from its last byte, the connection may be idle for `keep_alive`: longer than the proxy in front of it keeps
-///   one for its next request, or that request meets a closed connection.
+/// - After an answer, counted from its last byte, the connection may be idle for `keep_alive`:
+///   longer than the proxy in front of it keeps one for its next request, or that request meets a
+///   closed connection.
 /// - The head of a later request has to be there `head_timeout` after its first byte.
-/// - While a request is answered, or its answer waits for a client that does not read, there is no limit: that is [`WriteTimeout`]'s.
+/// - While a request is answered, or its answer waits for a client that does not read, there is no
+///   limit: that is [`WriteTimeout`]'s.
 #[derive(Debug)]
 pub struct HttpDeadline {
     head_timeout: Duration,
@@ -60,14 +63,24 @@ impl HttpDeadline {
     /// For a connection that is accepted now. Without `keep_alive` it may be idle for ever.
     #[must_use]
     pub fn new(head_timeout: Duration, keep_alive: Option<Duration>) -> Arc<Self> {
-        let state = State { phase: Phase::Head, at: Some(Instant::now() + head_timeout) };
-        Arc::new(Self { head_timeout, keep_alive, state: Mutex::new(state) })
+        let state = State {
+            phase: Phase::Head,
+            at: Some(Instant::now() + head_timeout),
+        };
+        Arc::new(Self {
+            head_timeout,
+            keep_alive,
+            state: Mutex::new(state),
+        })
     }
 
     /// A request has come; it is being answered until what this gives is dropped.
     #[must_use]
     pub fn request(self: &Arc<Self>) -> UnderWay {
-        *self.state.lock() = State { phase: Phase::Answering, at: None };
+        *self.state.lock() = State {
+            phase: Phase::Answering,
+            at: None,
+        };
         UnderWay(self.clone())
     }
 
@@ -76,7 +89,9 @@ impl HttpDeadline {
         loop {
             let now = Instant::now();
             // The soonest that anything which begins from now on can be overdue.
-            let soonest = self.keep_alive.map_or(self.head_timeout, |keep_alive| keep_alive.min(self.head_timeout));
+            let soonest = self.keep_alive.map_or(self.head_timeout, |keep_alive| {
+                keep_alive.min(self.head_timeout)
+            });
             let again = now + soonest.max(LOOK);
             let look_again = match self.state.lock().at {
                 Some(at) if at <= now => return,
@@ -90,7 +105,10 @@ impl HttpDeadline {
     fn has_read(&self) {
         let mut state = self.state.lock();
         if state.phase == Phase::Idle {
-            *state = State { phase: Phase::Head, at: Some(Instant::now() + self.head_timeout) };
+            *state = State {
+                phase: Phase::Head,
+                at: Some(Instant::now() + self.head_timeout),
+            };
         }
     }
 
@@ -104,13 +122,15 @@ impl HttpDeadline {
         }
     }
 
-    /// Bytes wait for the client to read: it is not idle, and is not to blame for a next head that it sends behind them.
+    /// Bytes wait for the client to read: it is not idle, and is not to blame for a next head that
+    /// it sends behind them.
     fn waits_to_write(&self) {
         self.state.lock().at = None;
     }
 
     fn idle_until(&self) -> Option<Instant> {
-        self.keep_alive.map(|keep_alive| Instant::now() + keep_alive)
+        self.keep_alive
+            .map(|keep_alive| Instant::now() + keep_alive)
     }
 }
 
@@ -120,17 +140,21 @@ pub struct UnderWay(Arc<HttpDeadline>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        *self.0.state.lock() = State { phase: Phase::Idle, at: self.0.idle_until() };
+        *self.0.state.lock() = State {
+            phase: Phase::Idle,
+            at: self.0.idle_until(),
+        };
     }
 }
 
-/// What an HTTP connection is served on: a [`WriteTimeout`] that tells an [`HttpDeadline`] what is read and written, and that closes in a
-/// way that the client sees the answer.
+/// What an HTTP connection is served on: a [`WriteTimeout`] that tells an [`HttpDeadline`] what is
+/// read and written, and that closes in a way that the client sees the answer.
 ///
-/// A server may answer before it has read the whole request: 413 to a body that is too large, 431, 404. When it then closes the
-/// connection while bytes of the request are unread, the system resets it, and the client, which is still writing, never sees the answer.
-/// So the shutdown ends the writing, and then reads on and drops what comes until the client has closed, within bounds (10 s, 2 s of
-/// silence, 64 MiB).
+/// A server may answer before it has read the whole request: 413 to a body that is too large, 431,
+/// 404. When it then closes the connection while bytes of the request are unread, the system resets
+/// it, and the client, which is still writing, never sees the answer. So the shutdown ends the
+/// writing, and then reads on and drops what comes until the client has closed, within bounds (10
+/// s, 2 s of silence, 64 MiB).
 ///
 /// ```no_run
 /// # use std::{convert::Infallible, time::Duration};
@@ -158,8 +182,8 @@ impl Drop for UnderWay {
 /// # }
 /// ```
 ///
-/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<HttpStream<TcpStream>>` for a WebSocket. [`crate::Serve`] does
-/// all of this by itself.
+/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<HttpStream<TcpStream>>` for
+/// a WebSocket. [`crate::Serve`] does all of this by itself.
 #[derive(Debug)]
 pub struct HttpStream<S> {
     stream: WriteTimeout<S>,
@@ -178,7 +202,11 @@ struct Linger {
 impl<S> HttpStream<S> {
     /// `write_timeout` is the limit of [`WriteTimeout`].
     pub fn new(stream: S, write_timeout: Option<Duration>, deadline: Arc<HttpDeadline>) -> Self {
-        Self { stream: WriteTimeout::new(stream, write_timeout), deadline, linger: None }
+        Self {
+            stream: WriteTimeout::new(stream, write_timeout),
+            deadline,
+            linger: None,
+        }
     }
 
     /// The stream itself, without limits.
@@ -201,7 +229,11 @@ impl<S: AsyncRead + Unpin> HttpStream<S> {
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let linger = self.linger.get_or_insert_with(|| {
             let now = Instant::now();
-            Box::new(Linger { ends: now + LINGER, quiet: Box::pin(sleep_until(now + LINGER_QUIET)), bytes: LINGER_BYTES })
+            Box::new(Linger {
+                ends: now + LINGER,
+                quiet: Box::pin(sleep_until(now + LINGER_QUIET)),
+                bytes: LINGER_BYTES,
+            })
         });
         let mut dropped = [0; 4 << 10];
         loop {
@@ -213,7 +245,10 @@ impl<S: AsyncRead + Unpin> HttpStream<S> {
                     if linger.bytes == 0 || now >= linger.ends {
                         return Poll::Ready(());
                     }
-                    linger.quiet.as_mut().reset((now + LINGER_QUIET).min(linger.ends));
+                    linger
+                        .quiet
+                        .as_mut()
+                        .reset((now + LINGER_QUIET).min(linger.ends));
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return linger.quiet.as_mut().poll(cx),
@@ -223,7 +258,11 @@ impl<S: AsyncRead + Unpin> HttpStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {
@@ -234,7 +273,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let attempt = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note_written(attempt)
     }
@@ -254,7 +297,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HttpStream<S> {
         self.stream.is_write_vectored()
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let attempt = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note_written(attempt)
     }
@@ -277,7 +324,10 @@ mod tests {
     }
 
     fn about(took: Duration, expected: Duration) {
-        assert!(took >= expected && took < expected + Duration::from_millis(20), "{took:?}, not {expected:?}");
+        assert!(
+            took >= expected && took < expected + Duration::from_millis(20),
+            "{took:?}, not {expected:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -297,7 +347,9 @@ mod tests {
         let (_other, stream) = tokio::io::duplex(64);
         let mut stream = HttpStream::new(stream, None, deadline.clone());
         let under_way = deadline.request();
-        tokio::time::timeout(IDLE * 10, deadline.passed()).await.expect_err("a poll may wait");
+        tokio::time::timeout(IDLE * 10, deadline.passed())
+            .await
+            .expect_err("a poll may wait");
         drop(under_way);
         tokio::time::sleep(IDLE / 2).await;
         stream.write_all(b"the end of a long answer").await.unwrap();
@@ -315,7 +367,9 @@ mod tests {
             stream
         });
         for _ in 0..9 {
-            tokio::time::timeout(HEAD / 2, deadline.passed()).await.expect_err("it reads, slowly");
+            tokio::time::timeout(HEAD / 2, deadline.passed())
+                .await
+                .expect_err("it reads, slowly");
             other.read_exact(&mut [0; 64]).await.unwrap();
         }
         about(passes(&deadline).await, keep_alive);
@@ -335,7 +389,9 @@ mod tests {
                 passed.as_mut().poll(cx)
             }
         });
-        tokio::time::timeout(Duration::from_secs(1), looking).await.expect_err("a poll may wait");
+        tokio::time::timeout(Duration::from_secs(1), looking)
+            .await
+            .expect_err("a poll may wait");
         drop(under_way);
         about(passes(&deadline).await, Duration::ZERO);
     }
@@ -356,14 +412,19 @@ mod tests {
             stream.read_u8().await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        about(watching.await.unwrap(), IDLE - Duration::from_secs(5) + HEAD);
+        about(
+            watching.await.unwrap(),
+            IDLE - Duration::from_secs(5) + HEAD,
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn f9_without_keep_alive_only_heads_have_a_limit() {
         let deadline = HttpDeadline::new(HEAD, None);
         drop(deadline.request());
-        tokio::time::timeout(IDLE * 1_000, deadline.passed()).await.expect_err("idle for ever");
+        tokio::time::timeout(IDLE * 1_000, deadline.passed())
+            .await
+            .expect_err("idle for ever");
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,9 +60,19 @@ mod tests {
         for (at, id) in ids.iter().enumerate() {
             assert_eq!(id.as_str().len(), 20);
             assert_eq!(Id::key_of(id.as_str()), Some(id.key()));
-            assert!(ids[..at].iter().all(|other| other != id && other.key() != id.key()));
+            assert!(
+                ids[..at]
+                    .iter()
+                    .all(|other| other != id && other.key() != id.key())
+            );
         }
-        for bad in ["", "short", "====================", "éééééééééé", "AAAAAAAAAAAAAAAAAAAAA"] {
+        for bad in [
+            "",
+            "short",
+            "====================",
+            "éééééééééé",
+            "AAAAAAAAAAAAAAAAAAAAA",
+        ] {
             assert_eq!(Id::key_of(bad), None, "{bad}");
         }
     }

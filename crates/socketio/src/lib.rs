@@ -1,9 +1,10 @@
-//! An [Engine.IO 4](https://socket.io/docs/v4/engine-io-protocol/) and
-//! [Socket.IO 5](https://socket.io/docs/v4/socket-io-protocol/) server that holds many quiet connections: an idle
-//! WebSocket owns its socket, a small task and no buffer.
+//! An [Engine.IO 4](https://socket.io/docs/v4/engine-io-protocol/) and [Socket.IO
+//! 5](https://socket.io/docs/v4/socket-io-protocol/) server that holds many quiet connections: an
+//! idle WebSocket owns its socket, a small task and no buffer.
 //!
-//! The application serves HTTP with hyper and hands over the requests whose path [`SocketIo::matches`]; [`serve`] is a
-//! small loop that does so for a server that has nothing else to serve.
+//! The application serves HTTP with hyper and hands over the requests whose path
+//! [`SocketIo::matches`]; [`serve`] is a small loop that does so for a server that has nothing else
+//! to serve.
 //!
 //! ```no_run
 //! use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Socket, SocketIo};
@@ -33,8 +34,8 @@
 //! # }
 //! ```
 //!
-//! Rooms and broadcasts are the library's: a socket [joins](Socket::join) and speaks [to](Socket::to) the others, and the server
-//! speaks to all of a [namespace](SocketIo::of).
+//! Rooms and broadcasts are the library's: a socket [joins](Socket::join) and speaks
+//! [to](Socket::to) the others, and the server speaks to all of a [namespace](SocketIo::of).
 //!
 //! ```no_run
 //! # fn example(io: &socketio::SocketIo, socket: &socketio::Socket<()>) -> Option<()> {
@@ -45,12 +46,15 @@
 //! # }
 //! ```
 //!
-//! **Order.** Events of one connection reach the handler one at a time in the order the client sent them; what the handler
-//! emits leaves in the order it was emitted. **Bounds.** What waits for a client is bounded in bytes
-//! ([`Config::max_queue_bytes`]) and in time ([`Config::write_timeout`]): a client that does not read is cut off, never skipped. All else that a client can make the server
-//! hold has a limit in [`Config`], or in [`Serve`]. **Threads.** No lock is shared by two connections on the path of a message, but for
-//! shards of the tables that a broadcast reads; a server may be shared by several runtimes. **Recovery.** A client that asks for it comes back to
-//! the socket it had: [`Recovery`]. **Metrics.** An [`Observer`] hears what the server does.
+//! **Order.** Events of one connection reach the handler one at a time in the order the client sent
+//! them; what the handler emits leaves in the order it was emitted. **Bounds.** What waits for a
+//! client is bounded in bytes ([`Config::max_queue_bytes`]) and in time
+//! ([`Config::write_timeout`]): a client that does not read is cut off, never skipped. All else
+//! that a client can make the server hold has a limit in [`Config`], or in [`Serve`]. **Threads.**
+//! No lock is shared by two connections on the path of a message, but for shards of the tables that
+//! a broadcast reads; a server may be shared by several runtimes. **Recovery.** A client that asks
+//! for it comes back to the socket it had: [`Recovery`]. **Metrics.** An [`Observer`] hears what
+//! the server does.
 //!
 //! # Features
 //! None is on by default, and what each adds is off until it is asked for.
@@ -106,7 +110,9 @@ pub use config::Deflate;
 pub use config::{Config, Parser, Recovery, Transports};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
 pub use event::{Ack, AckReply, Event};
-pub use handler::{BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure};
+pub use handler::{
+    BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure,
+};
 pub use http_stream::{HttpDeadline, HttpStream, UnderWay};
 pub use observer::Observer;
 pub use packet::{Packet, Placeholder};

@@ -1,4 +1,5 @@
-//! A handler and the name it answers to, with the type of its sockets' data hidden from the connection.
+//! A handler and the name it answers to, with the type of its sockets' data hidden from the
+//! connection.
 
 use std::sync::Arc;
 
@@ -56,8 +57,13 @@ pub(crate) trait NamespaceOf<D>: Send + Sync {
 }
 
 impl<H: Handler> Namespace<H> {
-    /// The socket that a client wants back, if it can have it, and the last event of it that the client has.
-    async fn reclaim(&self, session: &Session, asked: &Asked) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+    /// The socket that a client wants back, if it can have it, and the last event of it that the
+    /// client has.
+    async fn reclaim(
+        &self,
+        session: &Session,
+        asked: &Asked,
+    ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
         let socket = session.server.recoverable.get(Id::key_of(&asked.pid)?)?;
         let socket = socket.into_any().downcast::<SocketInner<H::Data>>().ok()?;
         let after = socket.reclaim(&self.name, asked).await?;
@@ -81,17 +87,29 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
         request: ConnectRequest,
     ) -> BoxFuture<'static, Result<Admitted, ConnectError>> {
         Box::pin(async move {
-            let asked = if session.recovers { Asked::read(&request) } else { None };
+            let asked = if session.recovers {
+                Asked::read(&request)
+            } else {
+                None
+            };
             let mut data = self.handler.connect(request).await?;
             if let Some(asked) = asked
                 && let Some((socket, after)) = self.reclaim(&session, &asked).await
             {
                 match self.handler.recover(&Socket::of(socket.clone()), data) {
-                    Ok(()) => return Ok(Admitted { socket, resumes_after: Some(after) }),
+                    Ok(()) => {
+                        return Ok(Admitted {
+                            socket,
+                            resumes_after: Some(after),
+                        });
+                    }
                     Err(fresh) => data = fresh,
                 }
             }
-            Ok(Admitted { socket: SocketInner::new(session, self, id, data), resumes_after: None })
+            Ok(Admitted {
+                socket: SocketInner::new(session, self, id, data),
+                resumes_after: None,
+            })
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The namespaces of a server: those that are always there, and those that come and go with their sockets.
+//! The namespaces of a server: those that are always there, and those that come and go with their
+//! sockets.
 
 use std::{
     collections::HashMap,
@@ -19,8 +20,9 @@ pub(crate) struct Namespaces {
     children: Arc<Children>,
 }
 
-/// Dynamic namespaces. They are kept by their sockets, by who is on the way in, and by connections that were put out of them and may not
-/// know it yet, and take themselves out when the last of those is gone.
+/// Dynamic namespaces. They are kept by their sockets, by who is on the way in, and by connections
+/// that were put out of them and may not know it yet, and take themselves out when the last of
+/// those is gone.
 #[derive(Default)]
 pub(crate) struct Children(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
 
@@ -42,18 +44,35 @@ impl<H: Handler, F: Fn(&str) -> bool + Send + Sync> Dynamic for DynamicOf<H, F> 
 
     fn make(&self, name: &str, children: &Arc<Children>) -> Arc<dyn AnyNamespace> {
         let handler = self.handler.clone();
-        Arc::new(Namespace { name: name.into(), handler, rooms: Rooms::default(), among: Some(children.clone()) })
+        Arc::new(Namespace {
+            name: name.into(),
+            handler,
+            rooms: Rooms::default(),
+            among: Some(children.clone()),
+        })
     }
 }
 
 impl Namespaces {
     pub(crate) fn add<H: Handler>(&mut self, name: Box<str>, handler: H) {
         self.fixed.retain(|namespace| namespace.name() != &*name);
-        self.fixed.push(Arc::new(Namespace { name, handler: Arc::new(handler), rooms: Rooms::default(), among: None }));
+        self.fixed.push(Arc::new(Namespace {
+            name,
+            handler: Arc::new(handler),
+            rooms: Rooms::default(),
+            among: None,
+        }));
     }
 
-    pub(crate) fn add_dynamic<H: Handler>(&mut self, has: impl Fn(&str) -> bool + Send + Sync + 'static, handler: H) {
-        self.dynamic.push(Box::new(DynamicOf { has, handler: Arc::new(handler) }));
+    pub(crate) fn add_dynamic<H: Handler>(
+        &mut self,
+        has: impl Fn(&str) -> bool + Send + Sync + 'static,
+        handler: H,
+    ) {
+        self.dynamic.push(Box::new(DynamicOf {
+            has,
+            handler: Arc::new(handler),
+        }));
     }
 
     /// How many there can be, if they are all known.
@@ -64,7 +83,9 @@ impl Namespaces {
     /// One that is there.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn AnyNamespace>> {
         let fixed = self.fixed.iter().find(|namespace| namespace.name() == name);
-        fixed.cloned().or_else(|| self.children.0.lock().get(name).and_then(Weak::upgrade))
+        fixed
+            .cloned()
+            .or_else(|| self.children.0.lock().get(name).and_then(Weak::upgrade))
     }
 
     /// One that a client asks for.
@@ -86,9 +107,19 @@ impl Namespaces {
     /// The names of those that are always there, and of those that somebody is in.
     pub(crate) fn names(&self) -> Vec<String> {
         // One that is let go while the lock is held would wait for it for ever.
-        let children: Vec<_> = self.children.0.lock().values().filter_map(Weak::upgrade).collect();
+        let children: Vec<_> = self
+            .children
+            .0
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
         let used = children.iter().filter(|child| !child.rooms().is_empty());
-        self.fixed.iter().chain(used).map(|namespace| namespace.name().to_owned()).collect()
+        self.fixed
+            .iter()
+            .chain(used)
+            .map(|namespace| namespace.name().to_owned())
+            .collect()
     }
 }
 
@@ -96,7 +127,10 @@ impl Children {
     /// The one of this name is gone. (Another may have been made since.)
     pub(crate) fn gone(&self, name: &str) {
         let mut children = self.0.lock();
-        if children.get(name).is_some_and(|child| child.strong_count() == 0) {
+        if children
+            .get(name)
+            .is_some_and(|child| child.strong_count() == 0)
+        {
             children.remove(name);
         }
         if children.capacity() > 64 && children.len() < children.capacity() / 4 {

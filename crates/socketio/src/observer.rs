@@ -11,11 +11,12 @@ use crate::{
     session::Item,
 };
 
-/// Is told what a server does: see [`crate::Builder::observer`]. Every method does nothing unless it is written. A server without an
-/// observer does not even look at the clock for it.
+/// Is told what a server does: see [`crate::Builder::observer`]. Every method does nothing unless
+/// it is written. A server without an observer does not even look at the clock for it.
 ///
-/// All of it is called where it happens, on the tasks of connections and from any thread, so it must be quick, and neither block
-/// nor panic: atomics, or a metrics library's. It is never called with a lock of the library held.
+/// All of it is called where it happens, on the tasks of connections and from any thread, so it
+/// must be quick, and neither block nor panic: atomics, or a metrics library's. It is never called
+/// with a lock of the library held.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
@@ -65,28 +66,30 @@ pub trait Observer: Send + Sync + 'static {
     /// A request or a TCP connection was refused.
     fn refused(&self, why: Rejection) {}
 
-    /// A message of a client came: a Socket.IO packet or a binary attachment of one. `bytes` as the client wrote it, without what the
-    /// transport puts around it; base64 counts as the bytes it stands for.
+    /// A message of a client came: a Socket.IO packet or a binary attachment of one. `bytes` as the
+    /// client wrote it, without what the transport puts around it; base64 counts as the bytes it
+    /// stands for.
     fn received(&self, transport: TransportKind, bytes: usize) {}
 
-    /// Messages were given to a transport to be written, counted as in [`Self::received`]. Of what was given to a connection
-    /// that broke then, nobody knows how much arrived.
+    /// Messages were given to a transport to be written, counted as in [`Self::received`]. Of what
+    /// was given to a connection that broke then, nobody knows how much arrived.
     fn sent(&self, transport: TransportKind, messages: usize, bytes: usize) {}
 
-    /// Something was not queued because too much waits already. Unless it was volatile, the client is cut off for it
-    /// ([`DisconnectReason::SlowReader`]), or will find a fresh socket if it was away.
+    /// Something was not queued because too much waits already. Unless it was volatile, the client
+    /// is cut off for it ([`DisconnectReason::SlowReader`]), or will find a fresh socket if it was
+    /// away.
     fn queue_full(&self) {}
 
-    /// A client answered a ping, so long after the ping was queued for it. Time in which the application held back its events counts
-    /// from when it was last looked at only.
+    /// A client answered a ping, so long after the ping was queued for it. Time in which the
+    /// application held back its events counts from when it was last looked at only.
     fn pong(&self, latency: Duration) {}
 
-    /// An event is about to be given to its handler. The name is the client's to choose: not for a label without a list of those
-    /// that are known.
+    /// An event is about to be given to its handler. The name is the client's to choose: not for a
+    /// label without a list of those that are known.
     fn event(&self, namespace: &str, name: &str) {}
 
-    /// A handler has taken an event: how long [`crate::Handler::event`] kept the connection's task, without the future that it may
-    /// have given back.
+    /// A handler has taken an event: how long [`crate::Handler::event`] kept the connection's task,
+    /// without the future that it may have given back.
     fn handled(&self, namespace: &str, took: Duration) {}
 }
 

@@ -13,10 +13,11 @@ use crate::codec::msgpack;
 #[cfg(feature = "deflate")]
 use crate::{Deflate, codec::deflate};
 
-/// One or more Socket.IO packets, encoded and ready to be sent. Cloning costs a reference count, so that one packet may
-/// go to any number of sockets of its namespace without being encoded again.
+/// One or more Socket.IO packets, encoded and ready to be sent. Cloning costs a reference count, so
+/// that one packet may go to any number of sockets of its namespace without being encoded again.
 ///
-/// Inside are whole WebSocket frames, one after another; what goes out by polling is cut from the same bytes.
+/// Inside are whole WebSocket frames, one after another; what goes out by polling is cut from the
+/// same bytes.
 #[derive(Debug, Clone)]
 pub struct Packet {
     frames: Bytes,
@@ -48,8 +49,8 @@ impl Packet {
         }
     }
 
-    /// An EVENT. `args` is the JSON text of the arguments as they stand between the brackets of an array, which means
-    /// separated by commas, and empty for none; it is not checked.
+    /// An EVENT. `args` is the JSON text of the arguments as they stand between the brackets of an
+    /// array, which means separated by commas, and empty for none; it is not checked.
     pub fn event(namespace: &str, name: &str, args: &str) -> Self {
         Self::encode_event(namespace, None, name, args, &[])
     }
@@ -58,7 +59,11 @@ impl Packet {
     ///
     /// # Errors
     /// When the value cannot be written as JSON.
-    pub fn event_of<T: Serialize + ?Sized>(namespace: &str, name: &str, arg: &T) -> Result<Self, serde_json::Error> {
+    pub fn event_of<T: Serialize + ?Sized>(
+        namespace: &str,
+        name: &str,
+        arg: &T,
+    ) -> Result<Self, serde_json::Error> {
         Ok(Self::event(namespace, name, &serde_json::to_string(arg)?))
     }
 
@@ -70,8 +75,12 @@ impl Packet {
     /// Several packets as one: queued, counted and written together, in this order.
     pub fn batch<I: IntoIterator<Item = Packet>>(packets: I) -> Self {
         let mut packets = packets.into_iter();
-        let Some(first) = packets.next() else { return Self::of(Bytes::new()) };
-        let Some(second) = packets.next() else { return first };
+        let Some(first) = packets.next() else {
+            return Self::of(Bytes::new());
+        };
+        let Some(second) = packets.next() else {
+            return first;
+        };
         let mut all = BytesMut::from(&first.frames[..]);
         all.extend_from_slice(&second.frames);
         packets.for_each(|packet| all.extend_from_slice(&packet.frames));
@@ -89,7 +98,9 @@ impl Packet {
         for (opcode, data) in frame::server_frames(&frames) {
             length += frame::server_header(opcode, data.len()).1 + data.len();
             let fits = match opcode {
-                OpCode::Text => (data.starts_with(b"42") || data.starts_with(b"45")) && data.ends_with(b"]"),
+                OpCode::Text => {
+                    (data.starts_with(b"42") || data.starts_with(b"45")) && data.ends_with(b"]")
+                }
                 OpCode::Binary => true,
                 _ => false,
             };
@@ -110,7 +121,13 @@ impl Packet {
         self.frames.is_empty()
     }
 
-    pub(crate) fn encode_event(namespace: &str, ack: Option<u64>, name: &str, args: &str, attachments: &[Bytes]) -> Self {
+    pub(crate) fn encode_event(
+        namespace: &str,
+        ack: Option<u64>,
+        name: &str,
+        args: &str,
+        attachments: &[Bytes],
+    ) -> Self {
         let kind = if attachments.is_empty() { '2' } else { '5' };
         let mut text = Writer::new(name.len() + args.len() + namespace.len() + 32);
         text.head(kind, attachments.len(), namespace, ack);
@@ -187,16 +204,20 @@ impl Packet {
     /// The same in msgpack. It is written once, however many connections ask.
     #[cfg(feature = "msgpack")]
     pub(crate) fn msgpack(&self) -> &Self {
-        self.msgpack.get_or_init(|| Box::new(Self::of(msgpack::transcode(&self.frames))))
+        self.msgpack
+            .get_or_init(|| Box::new(Self::of(msgpack::transcode(&self.frames))))
     }
 
-    /// The frames with those compressed for which that is of use; `None` if it is for none. It is done once, however many connections ask.
+    /// The frames with those compressed for which that is of use; `None` if it is for none. It is
+    /// done once, however many connections ask.
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed(&self, how: &Deflate) -> Option<&Bytes> {
         if self.frames.len() < how.threshold {
             return None;
         }
-        self.compressed.get_or_init(|| deflate::frames(&self.frames, how.threshold, how.level)).as_ref()
+        self.compressed
+            .get_or_init(|| deflate::frames(&self.frames, how.threshold, how.level))
+            .as_ref()
     }
 
     pub(crate) fn into_frames(self) -> Bytes {
@@ -204,8 +225,8 @@ impl Packet {
     }
 }
 
-/// Writes the queued frames as one polling payload (protocol 4, "Packet encoding": packets parted by U+001E, binary as
-/// `b` and base64).
+/// Writes the queued frames as one polling payload (protocol 4, "Packet encoding": packets parted
+/// by U+001E, binary as `b` and base64).
 pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     for (opcode, data) in frame::server_frames(frames) {
         // What belongs to WebSocket alone has no place in a payload.
@@ -223,8 +244,8 @@ pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     }
 }
 
-/// The same frames with each binary one as a text of `b` and base64, for a WebSocket whose client asked for it (protocol 4, "Packet
-/// encoding", as in payloads).
+/// The same frames with each binary one as a text of `b` and base64, for a WebSocket whose client
+/// asked for it (protocol 4, "Packet encoding", as in payloads).
 pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
     if !frame::server_frames(&frames).any(|(opcode, _)| opcode == OpCode::Binary) {
         return frames;
@@ -232,7 +253,12 @@ pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
     let mut out = BytesMut::with_capacity(frames.len() / 3 * 4 + 32);
     for (opcode, data) in frame::server_frames(&frames) {
         if opcode == OpCode::Binary {
-            frame::encode_parts(&mut out, OpCode::Text, false, &[b"b", STANDARD.encode(data).as_bytes()]);
+            frame::encode_parts(
+                &mut out,
+                OpCode::Text,
+                false,
+                &[b"b", STANDARD.encode(data).as_bytes()],
+            );
         } else {
             frame::encode(&mut out, opcode, data);
         }
@@ -240,8 +266,8 @@ pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
     out.freeze()
 }
 
-/// How many packets of a payload there are at the start of `frames`, at most `max`, and how many bytes they take. What belongs to
-/// WebSocket alone is no packet.
+/// How many packets of a payload there are at the start of `frames`, at most `max`, and how many
+/// bytes they take. What belongs to WebSocket alone is no packet.
 pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {
     let (mut packets, mut length) = (0, 0);
     for (opcode, data) in frame::server_frames(frames) {
@@ -256,7 +282,8 @@ pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {
     (packets, frames.len())
 }
 
-/// Stands in the JSON of a binary packet where an attachment belongs: serialises as `{"_placeholder":true,"num":n}`.
+/// Stands in the JSON of a binary packet where an attachment belongs: serialises as
+/// `{"_placeholder":true,"num":n}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder(
     /// Which attachment, counted from 0.
@@ -272,8 +299,8 @@ impl Serialize for Placeholder {
     }
 }
 
-/// Writes a packet's text behind room for the largest frame header, so that nothing has to move once its length is
-/// known.
+/// Writes a packet's text behind room for the largest frame header, so that nothing has to move
+/// once its length is known.
 struct Writer {
     bytes: Vec<u8>,
 }
@@ -338,21 +365,52 @@ mod tests {
     #[test]
     fn writes_what_the_protocol_document_shows() {
         assert_eq!(payload(&Packet::event("/", "foo", "")), "42[\"foo\"]");
-        assert_eq!(payload(&Packet::event("/admin", "foo", "1,{}")), "42/admin,[\"foo\",1,{}]");
+        assert_eq!(
+            payload(&Packet::event("/admin", "foo", "1,{}")),
+            "42/admin,[\"foo\",1,{}]"
+        );
         assert_eq!(payload(&Packet::event("/", "a\"b", "")), "42[\"a\\\"b\"]");
-        assert_eq!(payload(&Packet::ack("/admin", 13, "", &[])), "43/admin,13[]");
-        assert_eq!(payload(&Packet::connected("/", "x", None)), "40{\"sid\":\"x\"}");
+        assert_eq!(
+            payload(&Packet::ack("/admin", 13, "", &[])),
+            "43/admin,13[]"
+        );
+        assert_eq!(
+            payload(&Packet::connected("/", "x", None)),
+            "40{\"sid\":\"x\"}"
+        );
         assert_eq!(payload(&Packet::disconnect("/admin")), "41/admin,");
-        assert_eq!(payload(&Packet::connect_error("/", "no", Some("[1]"))), "44{\"message\":\"no\",\"data\":[1]}");
-        let binary = Packet::binary_event("/", "baz", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1, 2, 3])]);
-        assert_eq!(payload(&binary), "451-[\"baz\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID");
-        let ack = Packet::ack("/", 7, "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
-        assert_eq!(payload(&ack), "461-7[{\"_placeholder\":true,\"num\":0}]\u{1e}bAQ==");
+        assert_eq!(
+            payload(&Packet::connect_error("/", "no", Some("[1]"))),
+            "44{\"message\":\"no\",\"data\":[1]}"
+        );
+        let binary = Packet::binary_event(
+            "/",
+            "baz",
+            "{\"_placeholder\":true,\"num\":0}",
+            &[Bytes::from_static(&[1, 2, 3])],
+        );
+        assert_eq!(
+            payload(&binary),
+            "451-[\"baz\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID"
+        );
+        let ack = Packet::ack(
+            "/",
+            7,
+            "{\"_placeholder\":true,\"num\":0}",
+            &[Bytes::from_static(&[1])],
+        );
+        assert_eq!(
+            payload(&ack),
+            "461-7[{\"_placeholder\":true,\"num\":0}]\u{1e}bAQ=="
+        );
     }
 
     #[test]
     fn a_session_that_can_be_recovered_says_so() {
-        assert_eq!(payload(&Packet::connected("/a", "x", Some("y"))), "40/a,{\"sid\":\"x\",\"pid\":\"y\"}");
+        assert_eq!(
+            payload(&Packet::connected("/a", "x", Some("y"))),
+            "40/a,{\"sid\":\"x\",\"pid\":\"y\"}"
+        );
     }
 
     #[test]
@@ -369,14 +427,22 @@ mod tests {
         let one = Packet::event("/", "a", "");
         let two = Packet::event("/", "b", "1");
         let three = Packet::event("/", "c", "");
-        assert_eq!(payload(&Packet::batch([one.clone(), two, three])), "42[\"a\"]\u{1e}42[\"b\",1]\u{1e}42[\"c\"]");
+        assert_eq!(
+            payload(&Packet::batch([one.clone(), two, three])),
+            "42[\"a\"]\u{1e}42[\"b\",1]\u{1e}42[\"c\"]"
+        );
         assert_eq!(Packet::batch([one.clone()]), one);
         assert!(Packet::batch([]).is_empty());
     }
 
     #[test]
     fn bytes_of_another_node_are_whole_events_or_nothing() {
-        let binary = Packet::binary_event("/a", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
+        let binary = Packet::binary_event(
+            "/a",
+            "b",
+            "{\"_placeholder\":true,\"num\":0}",
+            &[Bytes::from_static(&[1])],
+        );
         let batch = Packet::batch([Packet::event("/", "a", ""), binary]);
         let bytes = batch.to_bytes();
         assert_eq!(Packet::from_bytes(bytes.clone()), Some(batch));
@@ -384,10 +450,17 @@ mod tests {
             let cut = Packet::from_bytes(bytes.slice(..end));
             assert!(cut.is_none_or(|cut| cut.len() == end), "{end}");
         }
-        for other in [Packet::disconnect("/"), Packet::engine("2"), Packet::ack("/", 1, "", &[])] {
+        for other in [
+            Packet::disconnect("/"),
+            Packet::engine("2"),
+            Packet::ack("/", 1, "", &[]),
+        ] {
             assert_eq!(Packet::from_bytes(other.to_bytes()), None);
         }
-        assert_eq!(Packet::from_bytes(Bytes::from_static(b"anything else")), None);
+        assert_eq!(
+            Packet::from_bytes(Bytes::from_static(b"anything else")),
+            None
+        );
     }
 
     #[cfg(feature = "msgpack")]
@@ -395,7 +468,10 @@ mod tests {
     fn a_packet_is_turned_into_msgpack_once_for_all_who_get_it() {
         let batch = Packet::batch([Packet::event("/", "e", "1"), Packet::ack("/", 3, "", &[])]);
         assert_eq!(frame::server_frames(batch.msgpack().frames()).count(), 2);
-        assert_eq!(batch.msgpack().frames().as_ptr(), batch.clone().msgpack().frames().as_ptr());
+        assert_eq!(
+            batch.msgpack().frames().as_ptr(),
+            batch.clone().msgpack().frames().as_ptr()
+        );
     }
 
     #[cfg(feature = "deflate")]
@@ -406,12 +482,22 @@ mod tests {
         let first = long.compressed(&how).unwrap();
         assert!(first.len() < 100);
         assert_eq!(long.compressed(&how).unwrap().as_ptr(), first.as_ptr());
-        assert_eq!(long.clone().compressed(&how).unwrap().as_ptr(), first.as_ptr());
-        assert_eq!(Packet::event("/", "e", "1").compressed(&how), None, "short as it is");
+        assert_eq!(
+            long.clone().compressed(&how).unwrap().as_ptr(),
+            first.as_ptr()
+        );
+        assert_eq!(
+            Packet::event("/", "e", "1").compressed(&how),
+            None,
+            "short as it is"
+        );
     }
 
     #[test]
     fn a_placeholder_is_what_clients_look_for() {
-        assert_eq!(serde_json::to_string(&Placeholder(1)).unwrap(), "{\"_placeholder\":true,\"num\":1}");
+        assert_eq!(
+            serde_json::to_string(&Placeholder(1)).unwrap(),
+            "{\"_placeholder\":true,\"num\":1}"
+        );
     }
 }

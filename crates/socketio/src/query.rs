@@ -45,7 +45,10 @@ mod tests {
 
     #[test]
     fn finds_and_decodes() {
-        assert_eq!(find("EIO=4&transport=polling&t=", "transport").as_deref(), Some("polling"));
+        assert_eq!(
+            find("EIO=4&transport=polling&t=", "transport").as_deref(),
+            Some("polling")
+        );
         assert_eq!(find("a=b+c%20d%C3%A9", "a").as_deref(), Some("b c dé"));
         assert_eq!(find("a", "a").as_deref(), Some(""));
         assert_eq!(find("%61=1", "a").as_deref(), Some("1"));

@@ -11,8 +11,8 @@ use http_body::Frame;
 
 use crate::received::Received;
 
-/// What is read and dropped of a body behind its refusal. A connection that is closed with bytes unread is reset, and with it goes the
-/// answer that says why.
+/// What is read and dropped of a body behind its refusal. A connection that is closed with bytes
+/// unread is reset, and with it goes the answer that says why.
 const REFUSED_BYTES: usize = 8 << 20;
 /// How long the next piece of such a body may take.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
@@ -29,7 +29,10 @@ where
     B::Data: Buf,
 {
     pub(crate) fn new(body: B) -> Self {
-        Self { is_at_end: body.is_end_stream(), body }
+        Self {
+            is_at_end: body.is_end_stream(),
+            body,
+        }
     }
 
     /// Whether nothing of it is left in the connection.
@@ -43,10 +46,20 @@ where
         frame
     }
 
-    /// Reads the payload of a POST, and stops at the first byte too many, of it or for its address. What is read counts until it is dropped.
-    pub(crate) async fn payload(&mut self, headers: &HeaderMap, max: usize, mut received: Received) -> Result<Bytes, StatusCode> {
-        // Binary packets are base64 in this protocol; a body that says it is bytes is of an older one.
-        if headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
+    /// Reads the payload of a POST, and stops at the first byte too many, of it or for its address.
+    /// What is read counts until it is dropped.
+    pub(crate) async fn payload(
+        &mut self,
+        headers: &HeaderMap,
+        max: usize,
+        mut received: Received,
+    ) -> Result<Bytes, StatusCode> {
+        // Binary packets are base64 in this protocol; a body that says it is bytes is of an older
+        // one.
+        if headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/octet-stream")
+        {
             return Err(StatusCode::BAD_REQUEST);
         }
         if announced(headers).is_some_and(|length| length > max as u64) {
@@ -54,7 +67,9 @@ where
         }
         let mut whole = Vec::new();
         while let Some(frame) = self.frame().await {
-            let Ok(mut data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
+            let Ok(mut data) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else {
+                continue;
+            };
             if whole.len() + data.remaining() > max {
                 return Err(StatusCode::PAYLOAD_TOO_LARGE);
             }
@@ -71,20 +86,29 @@ where
         Ok(received.keep(whole))
     }
 
-    /// Reads and drops what is left of a body that is refused. False if that would be too much, or takes too long.
+    /// Reads and drops what is left of a body that is refused. False if that would be too much, or
+    /// takes too long.
     pub(crate) async fn drain(&mut self, announced: Option<u64>, limit: Duration) -> bool {
         if announced.is_some_and(|length| length > REFUSED_BYTES as u64) {
             return false;
         }
-        tokio::time::timeout(limit, self.drain_on()).await.unwrap_or(false)
+        tokio::time::timeout(limit, self.drain_on())
+            .await
+            .unwrap_or(false)
     }
 
     async fn drain_on(&mut self) -> bool {
         let mut left = REFUSED_BYTES;
         while !self.is_at_end() {
-            let Ok(frame) = tokio::time::timeout(REFUSED_PAUSE, self.frame()).await else { return false };
-            let length = frame.and_then(|frame| frame.ok()?.into_data().ok()).map_or(0, |data| data.remaining());
-            let Some(less) = left.checked_sub(length) else { return false };
+            let Ok(frame) = tokio::time::timeout(REFUSED_PAUSE, self.frame()).await else {
+                return false;
+            };
+            let length = frame
+                .and_then(|frame| frame.ok()?.into_data().ok())
+                .map_or(0, |data| data.remaining());
+            let Some(less) = left.checked_sub(length) else {
+                return false;
+            };
             left = less;
         }
         true

@@ -8,7 +8,8 @@ use std::fmt;
 pub enum DisconnectReason {
     /// The client closed its transport, or the network did: `transport close`.
     TransportClose,
-    /// The transport broke its own rules (a bad WebSocket frame, a second poll, a poll cut off): `transport error`.
+    /// The transport broke its own rules (a bad WebSocket frame, a second poll, a poll cut off):
+    /// `transport error`.
     TransportError,
     /// No pong came within the ping timeout: `ping timeout`.
     PingTimeout,
@@ -16,21 +17,24 @@ pub enum DisconnectReason {
     ParseError,
     /// The client left the namespace with a DISCONNECT: `client namespace disconnect`.
     ClientNamespaceDisconnect,
-    /// [`crate::Socket::disconnect`] or [`crate::Socket::disconnect_and_close`]: `server namespace disconnect`.
+    /// [`crate::Socket::disconnect`] or [`crate::Socket::disconnect_and_close`]: `server namespace
+    /// disconnect`.
     ServerNamespaceDisconnect,
     /// [`crate::Socket::close_transport`]: `forced close`.
     ForcedClose,
     /// [`crate::SocketIo::drain`]: `server shutting down`.
     ServerShuttingDown,
-    /// The client took nothing of what was sent for [`crate::Config::write_timeout`], or more waited for it, or for its address, than may:
-    /// `slow reader`.
+    /// The client took nothing of what was sent for [`crate::Config::write_timeout`], or more
+    /// waited for it, or for its address, than may: `slow reader`.
     SlowReader,
     /// More of what the client, and others of its address, had sent in part or ahead was held than
     /// [`crate::Config::max_received_bytes_per_address`]: `too much received`.
     TooMuchReceived,
-    /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was no socket.
+    /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was
+    /// no socket.
     ConnectTimeout,
-    /// It was in no namespace yet, had waited longest, and there were [`crate::Config::max_handshakes`]: `displaced`. Handlers never see it.
+    /// It was in no namespace yet, had waited longest, and there were
+    /// [`crate::Config::max_handshakes`]: `displaced`. Handlers never see it.
     Displaced,
 }
 
@@ -69,7 +73,13 @@ impl DisconnectReason {
 
     /// Whether what is still queued should reach the client before the transport closes.
     pub(crate) const fn is_graceful(self) -> bool {
-        matches!(self, Self::ForcedClose | Self::ServerNamespaceDisconnect | Self::ServerShuttingDown | Self::ConnectTimeout)
+        matches!(
+            self,
+            Self::ForcedClose
+                | Self::ServerNamespaceDisconnect
+                | Self::ServerShuttingDown
+                | Self::ConnectTimeout
+        )
     }
 }
 
@@ -126,14 +136,17 @@ pub enum Rejection {
     Stopping,
     /// The system gives no random bytes to make an id of: 503.
     NoRandomness,
-    /// There are [`crate::Config::max_handshakes`] on their way in, all of them in the middle of a request: 503; and the TCP connection
-    /// that has waited longest is closed.
+    /// There are [`crate::Config::max_handshakes`] on their way in, all of them in the middle of a
+    /// request: 503; and the TCP connection that has waited longest is closed.
     TooManyHandshakes,
-    /// There are [`crate::Config::max_connections`], or [`crate::Serve::max_connections`]: 503, or the TCP connection is closed.
+    /// There are [`crate::Config::max_connections`], or [`crate::Serve::max_connections`]: 503, or
+    /// the TCP connection is closed.
     TooManyConnections,
-    /// The address has [`crate::Config::max_connections_per_address`]: 429, or the TCP connection is closed.
+    /// The address has [`crate::Config::max_connections_per_address`]: 429, or the TCP connection
+    /// is closed.
     TooManyFromAddress,
-    /// More of what clients of its address had sent in part was held than [`crate::Config::max_received_bytes_per_address`]: 429.
+    /// More of what clients of its address had sent in part was held than
+    /// [`crate::Config::max_received_bytes_per_address`]: 429.
     TooMuchReceived,
     /// A TCP connection went without a request for too long.
     HeadTimeout,

@@ -1,5 +1,5 @@
-//! What clients have sent and nobody has taken yet: a message or a body that is not whole, and what is held back. How much of it is held
-//! for each address.
+//! What clients have sent and nobody has taken yet: a message or a body that is not whole, and what
+//! is held back. How much of it is held for each address.
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
 
@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::{admission::network_of, sync::Mutex};
 
-/// What is counted at once. What is less costs nothing: neither a small message nor an idle connection comes past the lock.
+/// What is counted at once. What is less costs nothing: neither a small message nor an idle
+/// connection comes past the lock.
 pub(crate) const PIECE: usize = 64 << 10;
 
 /// What is held for each address; an IPv6 network (/64) counts as one.
@@ -19,10 +20,14 @@ pub(crate) struct ReceiveBudgets {
 
 impl ReceiveBudgets {
     pub(crate) fn new(limit: Option<usize>) -> Self {
-        Self { limit: limit.unwrap_or(usize::MAX), held: Mutex::default() }
+        Self {
+            limit: limit.unwrap_or(usize::MAX),
+            held: Mutex::default(),
+        }
     }
 
-    /// Takes one count in place of another. False, and nothing done, if it is more and there would be too much.
+    /// Takes one count in place of another. False, and nothing done, if it is more and there would
+    /// be too much.
     fn exchange(&self, network: IpAddr, before: usize, now: usize) -> bool {
         let mut held = self.held.lock();
         let all = held.get(&network).copied().unwrap_or(0) - before + now;
@@ -42,8 +47,8 @@ impl ReceiveBudgets {
     }
 }
 
-/// What is held of one connection, or one request: it counts for its address until this is dropped. See
-/// [`crate::Config::max_received_bytes_per_address`].
+/// What is held of one connection, or one request: it counts for its address until this is dropped.
+/// See [`crate::Config::max_received_bytes_per_address`].
 pub struct Received {
     budgets: Arc<ReceiveBudgets>,
     network: IpAddr,
@@ -52,11 +57,15 @@ pub struct Received {
 
 impl Received {
     pub(crate) fn new(budgets: Arc<ReceiveBudgets>, address: IpAddr) -> Self {
-        Self { budgets, network: network_of(address), counted: 0 }
+        Self {
+            budgets,
+            network: network_of(address),
+            counted: 0,
+        }
     }
 
-    /// Says how much is held now, in bytes. False if that is more than before and too much for the address: then what is held must be let go,
-    /// and counts as it did until it is.
+    /// Says how much is held now, in bytes. False if that is more than before and too much for the
+    /// address: then what is held must be let go, and counts as it did until it is.
     #[must_use]
     pub fn hold(&mut self, bytes: usize) -> bool {
         let pieces = bytes - bytes % PIECE;
@@ -72,7 +81,14 @@ impl Received {
 
     /// Bytes that go on counting until they are dropped.
     pub(crate) fn keep(self, bytes: Vec<u8>) -> Bytes {
-        if self.counted == 0 { bytes.into() } else { Bytes::from_owner(Kept { bytes, _received: self }) }
+        if self.counted == 0 {
+            bytes.into()
+        } else {
+            Bytes::from_owner(Kept {
+                bytes,
+                _received: self,
+            })
+        }
     }
 }
 
@@ -84,7 +100,10 @@ impl Drop for Received {
 
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Received").field("network", &self.network).field("counted", &self.counted).finish_non_exhaustive()
+        f.debug_struct("Received")
+            .field("network", &self.network)
+            .field("counted", &self.counted)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,11 +126,24 @@ mod tests {
     fn h5_what_is_held_counts_for_its_network_until_it_is_let_go() {
         let budgets = Arc::new(ReceiveBudgets::new(Some(4 * PIECE)));
         let of = |address: &str| Received::new(budgets.clone(), address.parse().unwrap());
-        let (mut one, mut two, mut other) = (of("2001:db8::1"), of("2001:db8::ffff"), of("2001:db8:0:1::1"));
-        assert!(one.hold(PIECE - 1) && budgets.held.lock().is_empty(), "a part that is small");
+        let (mut one, mut two, mut other) = (
+            of("2001:db8::1"),
+            of("2001:db8::ffff"),
+            of("2001:db8:0:1::1"),
+        );
+        assert!(
+            one.hold(PIECE - 1) && budgets.held.lock().is_empty(),
+            "a part that is small"
+        );
         assert!(one.hold(3 * PIECE + 7));
-        assert!(!two.hold(2 * PIECE) && two.hold(PIECE - 1), "nothing is done if it is too much");
-        assert!(other.hold(4 * PIECE), "another network has a budget of its own");
+        assert!(
+            !two.hold(2 * PIECE) && two.hold(PIECE - 1),
+            "nothing is done if it is too much"
+        );
+        assert!(
+            other.hold(4 * PIECE),
+            "another network has a budget of its own"
+        );
         assert!(one.hold(2 * PIECE) && two.hold(2 * PIECE));
         assert!(!one.hold(3 * PIECE));
         let kept = one.keep(vec![0; 2 * PIECE]);
@@ -120,6 +152,9 @@ mod tests {
         assert!(two.hold(4 * PIECE));
         drop((two, other));
         assert!(budgets.held.lock().is_empty());
-        assert!(Received::new(Arc::new(ReceiveBudgets::new(None)), "::1".parse().unwrap()).hold(usize::MAX));
+        assert!(
+            Received::new(Arc::new(ReceiveBudgets::new(None)), "::1".parse().unwrap())
+                .hold(usize::MAX)
+        );
     }
 }

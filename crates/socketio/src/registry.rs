@@ -1,4 +1,5 @@
-//! The sessions that are there, found by the number in their id. In shards, so that threads seldom meet.
+//! The sessions that are there, found by the number in their id. In shards, so that threads seldom
+//! meet.
 
 use std::{
     collections::HashMap,
@@ -39,7 +40,8 @@ pub(crate) struct Registry {
 
 impl Registry {
     fn shard(&self, key: u64) -> &Mutex<Shard> {
-        // The map takes its buckets from the low bits and its tags from the high ones; this takes from between.
+        // The map takes its buckets from the low bits and its tags from the high ones; this takes
+        // from between.
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
@@ -71,6 +73,9 @@ impl Registry {
 
     /// Everything that is there now.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.shards.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect()
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 }

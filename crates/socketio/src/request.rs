@@ -6,8 +6,9 @@ use bytes::Buf;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{
-        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
+        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
     },
     request::Parts,
 };
@@ -29,20 +30,45 @@ use crate::{
 /// How long a poll that comes during an upgrade waits before it is let go, as the reference has it.
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
-/// The answer to a request that is refused: codes and sentences are the reference's (`engine.io`, `Server.errors`) where it has one.
+/// The answer to a request that is refused: codes and sentences are the reference's (`engine.io`,
+/// `Server.errors`) where it has one.
 pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
     server.refused(why);
     let (status, code, message) = match why {
         Rejection::UnknownTransport => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),
         Rejection::UnknownSession => (StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
         Rejection::BadMethod => (StatusCode::BAD_REQUEST, 2, "Bad handshake method"),
-        Rejection::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
-        Rejection::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 3, "The server is shutting down"),
-        Rejection::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, 3, "No session can be opened"),
-        Rejection::TooManyHandshakes => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections are being opened"),
-        Rejection::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections"),
-        Rejection::TooManyFromAddress => (StatusCode::TOO_MANY_REQUESTS, 3, "Too many connections from this address"),
-        Rejection::TooMuchReceived => (StatusCode::TOO_MANY_REQUESTS, 3, "Too much that is not whole yet comes from this address"),
+        Rejection::UnsupportedVersion => {
+            (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version")
+        }
+        Rejection::Stopping => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            3,
+            "The server is shutting down",
+        ),
+        Rejection::NoRandomness => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            3,
+            "No session can be opened",
+        ),
+        Rejection::TooManyHandshakes => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            3,
+            "Too many connections are being opened",
+        ),
+        Rejection::TooManyConnections => {
+            (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections")
+        }
+        Rejection::TooManyFromAddress => (
+            StatusCode::TOO_MANY_REQUESTS,
+            3,
+            "Too many connections from this address",
+        ),
+        Rejection::TooMuchReceived => (
+            StatusCode::TOO_MANY_REQUESTS,
+            3,
+            "Too much that is not whole yet comes from this address",
+        ),
         _ => (StatusCode::BAD_REQUEST, 3, "Bad request"),
     };
     error(status, code, message)
@@ -50,7 +76,11 @@ pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
 
 fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
     let message = serde_json::to_string(message).unwrap_or_else(|_| "\"\"".to_owned());
-    respond(status, "application/json", Body::new(format!("{{\"code\":{code},\"message\":{message}}}")))
+    respond(
+        status,
+        "application/json",
+        Body::new(format!("{{\"code\":{code},\"message\":{message}}}")),
+    )
 }
 
 /// That a connection is not used again.
@@ -59,8 +89,12 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -68,7 +102,11 @@ fn text(status: StatusCode, body: Body) -> Response<Body> {
     respond(status, "text/plain; charset=UTF-8", body)
 }
 
-pub(crate) async fn handle<B>(server: &Arc<Server>, request: Request<B>, peer: SocketAddr) -> Response<Body>
+pub(crate) async fn handle<B>(
+    server: &Arc<Server>,
+    request: Request<B>,
+    peer: SocketAddr,
+) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -76,32 +114,58 @@ where
     let (parts, body) = request.into_parts();
     let mut body = Reading::new(body);
     let version = parts.version;
-    let (announced, waits_to_send) = (reading::announced(&parts.headers), reading::waits_to_send(&parts.headers));
+    let (announced, waits_to_send) = (
+        reading::announced(&parts.headers),
+        reading::waits_to_send(&parts.headers),
+    );
     let allowed_origin = allowed_origin(server, &parts);
     let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let is_preflight = parts.method == Method::OPTIONS;
     let mut response = if is_preflight {
         let mut response = Response::new(Body::default());
-        *response.status_mut() = if allowed_origin.is_some() { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
+        *response.status_mut() = if allowed_origin.is_some() {
+            StatusCode::NO_CONTENT
+        } else {
+            StatusCode::FORBIDDEN
+        };
         response
     } else {
-        match server.allow_request.as_ref().map_or(Ok(()), |allow| allow(&parts, peer)) {
+        match server
+            .allow_request
+            .as_ref()
+            .map_or(Ok(()), |allow| allow(&parts, peer))
+        {
             Ok(()) => route(server, parts, &mut body, peer).await,
             Err(refusal) => {
                 server.refused(Rejection::NotAllowed);
-                error(if asks_for_websocket(&parts) { StatusCode::BAD_REQUEST } else { refusal.status }, 4, &refusal.message)
+                error(
+                    if asks_for_websocket(&parts) {
+                        StatusCode::BAD_REQUEST
+                    } else {
+                        refusal.status
+                    },
+                    4,
+                    &refusal.message,
+                )
             }
         }
     };
     let status = response.status();
     if (status.is_client_error() || status.is_server_error()) && !body.is_at_end() {
         let is_given_up = waits_to_send || response.headers().contains_key(CONNECTION);
-        if (is_given_up || !body.drain(announced, server.config.body_timeout).await) && version <= Version::HTTP_11 {
+        if (is_given_up || !body.drain(announced, server.config.body_timeout).await)
+            && version <= Version::HTTP_11
+        {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
     }
     if server.cors.is_some() {
-        add_cors(response.headers_mut(), allowed_origin, is_preflight, asked_headers);
+        add_cors(
+            response.headers_mut(),
+            allowed_origin,
+            is_preflight,
+            asked_headers,
+        );
     }
     response
 }
@@ -116,23 +180,43 @@ fn asks_for_websocket(parts: &Parts) -> bool {
     query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
 }
 
-/// Answers are for one origin and said to be so: never a wildcard, which browsers refuse with credentials.
-fn add_cors(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool, asked_headers: Option<HeaderValue>) {
+/// Answers are for one origin and said to be so: never a wildcard, which browsers refuse with
+/// credentials.
+fn add_cors(
+    headers: &mut HeaderMap,
+    origin: Option<HeaderValue>,
+    is_preflight: bool,
+    asked_headers: Option<HeaderValue>,
+) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
     if is_preflight {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST,OPTIONS"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET,POST,OPTIONS"),
+        );
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        headers.append(VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
+        headers.append(
+            VARY,
+            HeaderValue::from_static("Access-Control-Request-Headers"),
+        );
         if let Some(asked) = asked_headers {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
         }
     }
 }
 
-async fn route<B>(server: &Arc<Server>, parts: Parts, body: &mut Reading<B>, peer: SocketAddr) -> Response<Body>
+async fn route<B>(
+    server: &Arc<Server>,
+    parts: Parts,
+    body: &mut Reading<B>,
+    peer: SocketAddr,
+) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -201,8 +285,16 @@ pub(crate) fn is_of_session(server: &Server, uri: &Uri) -> bool {
 
 /// The handshake as the application may see it.
 pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Handshake {
-    let secure = parts.extensions.get::<Secure>().is_some_and(|secure| secure.0);
-    let Parts { mut headers, mut uri, extensions, .. } = parts;
+    let secure = parts
+        .extensions
+        .get::<Secure>()
+        .is_some_and(|secure| secure.0);
+    let Parts {
+        mut headers,
+        mut uri,
+        extensions,
+        ..
+    } = parts;
     if server.config.retain_handshake {
         // As they come they hold on to the whole buffer that hyper read them into.
         for value in headers.values_mut() {
@@ -212,7 +304,13 @@ pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Hand
         }
         uri = uri.to_string().parse().unwrap_or(uri);
     }
-    Handshake { headers, uri, peer, secure, extensions }
+    Handshake {
+        headers,
+        uri,
+        peer,
+        secure,
+        extensions,
+    }
 }
 
 fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
@@ -222,12 +320,16 @@ fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Respons
     };
     let handshake = handshake(server, parts, peer);
     match server.open(ticket, Link::Polling, handshake) {
-        Some(session) => text(StatusCode::OK, Body::new(server.open_packet(&session.sid, TransportKind::Polling))),
+        Some(session) => text(
+            StatusCode::OK,
+            Body::new(server.open_packet(&session.sid, TransportKind::Polling)),
+        ),
         None => reject(server, Rejection::NoRandomness),
     }
 }
 
-/// Ends the session if a request is cut off in the middle: what it carried is lost, and both sides must know.
+/// Ends the session if a request is cut off in the middle: what it carried is lost, and both sides
+/// must know.
 struct CutOff<'a> {
     session: &'a Arc<Session>,
     close_request: fn(&Session),
@@ -253,17 +355,24 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
         return reject(&session.server, Rejection::UnknownSession);
     }
     if !session.open_poll() {
-        // Two polls would share out the packets between them. The one that is open learns it by the close that it gets.
+        // Two polls would share out the packets between them. The one that is open learns it by the
+        // close that it gets.
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
-    let mut cut_off = CutOff { session: &session, close_request: Session::close_poll, is_done: false };
+    let mut cut_off = CutOff {
+        session: &session,
+        close_request: Session::close_poll,
+        is_done: false,
+    };
     let items = poll_fn(|cx| session.poll_items(cx));
     let polled = if session.is_upgrading() {
-        tokio::time::timeout(UPGRADE_POLL, items).await.unwrap_or_else(|_| {
-            session.close_poll();
-            Polled::Noop
-        })
+        tokio::time::timeout(UPGRADE_POLL, items)
+            .await
+            .unwrap_or_else(|_| {
+                session.close_poll();
+                Polled::Noop
+            })
     } else {
         items.await
     };
@@ -275,7 +384,9 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     let (items, is_last) = match polled {
         Polled::Noop | Polled::Over => return text(StatusCode::OK, Body::new("6")),
         Polled::Refused => return reject(&session.server, Rejection::BadRequest),
-        Polled::Stopping(items) if items.is_empty() => return reject(&session.server, Rejection::Stopping),
+        Polled::Stopping(items) if items.is_empty() => {
+            return reject(&session.server, Rejection::Stopping);
+        }
         Polled::Items(items) | Polled::Stopping(items) => (items, false),
         Polled::Last(items) => (items, true),
     };
@@ -311,9 +422,16 @@ where
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
-    let mut cut_off = CutOff { session: &session, close_request: Session::close_post, is_done: false };
+    let mut cut_off = CutOff {
+        session: &session,
+        close_request: Session::close_post,
+        is_done: false,
+    };
     let config = &session.server.config;
-    let read = tokio::time::timeout(config.body_timeout, body.payload(&parts.headers, config.max_payload, session.received()));
+    let read = tokio::time::timeout(
+        config.body_timeout,
+        body.payload(&parts.headers, config.max_payload, session.received()),
+    );
     let read = tokio::select! {
         biased;
         () = poll_fn(|cx| session.poll_closing(cx)) => {
@@ -330,7 +448,8 @@ where
     };
     let payload = match read {
         Ok(Ok(payload)) => payload,
-        // The client knows what it could not send, and the session goes on, as the reference has it.
+        // The client knows what it could not send, and the session goes on, as the reference has
+        // it.
         Ok(Err(StatusCode::PAYLOAD_TOO_LARGE)) => {
             cut_off.is_done = true;
             session.close_post();
@@ -345,7 +464,11 @@ where
         Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
         Err(_) => {
             // It does not get the same time once more.
-            let mut response = bad_body(&session.server, StatusCode::REQUEST_TIMEOUT, "The payload took too long");
+            let mut response = bad_body(
+                &session.server,
+                StatusCode::REQUEST_TIMEOUT,
+                "The payload took too long",
+            );
             if parts.version <= Version::HTTP_11 {
                 response.headers_mut().insert(CONNECTION, CLOSE);
             }
@@ -356,7 +479,9 @@ where
         session.close(DisconnectReason::ParseError);
         return reject(&session.server, Rejection::BadRequest);
     };
-    if payload::count(packets) > config.max_packets_per_payload || !payload::packets(packets).all(payload::is_packet) {
+    if payload::count(packets) > config.max_packets_per_payload
+        || !payload::packets(packets).all(payload::is_packet)
+    {
         session.close(DisconnectReason::ParseError);
         return reject(&session.server, Rejection::BadRequest);
     }
@@ -367,7 +492,11 @@ where
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
     session.close_post();
     cut_off.is_done = true;
-    if delivered { respond(StatusCode::OK, "text/html", Body::new("ok")) } else { reject(&session.server, Rejection::UnknownSession) }
+    if delivered {
+        respond(StatusCode::OK, "text/html", Body::new("ok"))
+    } else {
+        reject(&session.server, Rejection::UnknownSession)
+    }
 }
 
 fn bad_body(server: &Server, status: StatusCode, message: &str) -> Response<Body> {

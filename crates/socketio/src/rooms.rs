@@ -17,7 +17,8 @@ const SHARDS: usize = 8;
 
 type Members = HashMap<u64, Arc<dyn AnySocket>>;
 
-/// Sockets are known by the number in their public id. Everything is in shards, so that those who come, go and speak at once seldom meet.
+/// Sockets are known by the number in their public id. Everything is in shards, so that those who
+/// come, go and speak at once seldom meet.
 ///
 /// Where two locks are held, a socket's is taken before a room's.
 #[derive(Default)]
@@ -56,7 +57,9 @@ impl Rooms {
         drop(shard);
         drop(removed);
         let mut rooms = self.rooms(key).lock();
-        let Some(joined) = rooms.remove(&key) else { return };
+        let Some(joined) = rooms.remove(&key) else {
+            return;
+        };
         give_back(&mut rooms);
         drop(rooms);
         for room in joined {
@@ -79,7 +82,10 @@ impl Rooms {
             Some((room, _)) => room.clone(),
             None => room.into(),
         };
-        members.entry(room.clone()).or_default().insert(key, socket.clone());
+        members
+            .entry(room.clone())
+            .or_default()
+            .insert(key, socket.clone());
         drop(members);
         rooms.entry(key).or_default().push(room);
         true
@@ -87,7 +93,9 @@ impl Rooms {
 
     pub(crate) fn leave(&self, key: u64, room: &str) {
         let mut rooms = self.rooms(key).lock();
-        let Some(joined) = rooms.get_mut(&key) else { return };
+        let Some(joined) = rooms.get_mut(&key) else {
+            return;
+        };
         joined.retain(|joined| **joined != *room);
         if joined.is_empty() {
             rooms.remove(&key);
@@ -113,13 +121,21 @@ impl Rooms {
     }
 
     pub(crate) fn of(&self, key: u64) -> Vec<Arc<str>> {
-        self.rooms(key).lock().get(&key).cloned().unwrap_or_default()
+        self.rooms(key)
+            .lock()
+            .get(&key)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The rooms that somebody is in, and how many are.
     pub(crate) fn sizes(&self) -> Vec<(Arc<str>, usize)> {
         let sizes = |shard: &RwLock<HashMap<Arc<str>, Members>>| {
-            shard.read().iter().map(|(room, members)| (room.clone(), members.len())).collect::<Vec<_>>()
+            shard
+                .read()
+                .iter()
+                .map(|(room, members)| (room.clone(), members.len()))
+                .collect::<Vec<_>>()
         };
         self.members.iter().flat_map(sizes).collect()
     }
@@ -132,7 +148,8 @@ impl Rooms {
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
         let mut passed_over = HashSet::new();
         for room in &target.except {
-            // A room may be called as a socket is: by whoever names rooms, to get at what is for that one or keep it from it.
+            // A room may be called as a socket is: by whoever names rooms, to get at what is for
+            // that one or keep it from it.
             passed_over.extend(Id::key_of(room));
             if let Some(members) = self.members(room).read().get(&**room) {
                 passed_over.extend(members.keys());
@@ -144,7 +161,12 @@ impl Rooms {
                 for shard in &self.all {
                     let shard = shard.lock();
                     found.reserve(shard.len());
-                    found.extend(shard.iter().filter(|(key, _)| !passed_over.contains(key)).map(|(_, socket)| socket.clone()));
+                    found.extend(
+                        shard
+                            .iter()
+                            .filter(|(key, _)| !passed_over.contains(key))
+                            .map(|(_, socket)| socket.clone()),
+                    );
                 }
             }
             rooms => {
@@ -162,7 +184,8 @@ impl Rooms {
                         members.iter().for_each(|(&key, socket)| take(key, socket));
                     }
                     // Each socket is also in a room that is called by its id.
-                    let socket = Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
+                    let socket =
+                        Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
                     if let Some(socket) = socket.filter(|socket| socket.id().as_str() == &**room) {
                         take(socket.id().key(), &socket);
                     }

@@ -16,7 +16,8 @@ use tokio::{
 
 use crate::{HttpStream, WriteTimeout};
 
-/// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of an idle connection.
+/// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of
+/// an idle connection.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Other(Box<dyn Io>),
@@ -27,23 +28,35 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Stream {
-    /// Waits for hyper to let go of the connection; gives its stream and what had been read of it too early.
+    /// Waits for hyper to let go of the connection; gives its stream and what had been read of it
+    /// too early.
     pub(crate) async fn take(on_upgrade: OnUpgrade) -> Result<(Self, Bytes), hyper::Error> {
         let upgraded = match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner()), read_buf)),
             Err(upgraded) => upgraded,
         };
         let upgraded = match upgraded.downcast::<TokioIo<HttpStream<TcpStream>>>() {
-            Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner().into_inner()), read_buf)),
+            Ok(Parts { io, read_buf, .. }) => {
+                return Ok((Self::tcp(io.into_inner().into_inner()), read_buf));
+            }
             Err(upgraded) => upgraded,
         };
         let upgraded = match upgraded.downcast::<TokioIo<WriteTimeout<TcpStream>>>() {
-            Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner().into_inner()), read_buf)),
+            Ok(Parts { io, read_buf, .. }) => {
+                return Ok((Self::tcp(io.into_inner().into_inner()), read_buf));
+            }
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]
-        let upgraded = match upgraded.downcast::<TokioIo<HttpStream<tokio_rustls::server::TlsStream<TcpStream>>>>() {
-            Ok(Parts { io, read_buf, .. }) => return Ok((Self::Other(Box::new(io.into_inner().into_inner())), read_buf)),
+        let upgraded = match upgraded
+            .downcast::<TokioIo<HttpStream<tokio_rustls::server::TlsStream<TcpStream>>>>()
+        {
+            Ok(Parts { io, read_buf, .. }) => {
+                return Ok((
+                    Self::Other(Box::new(io.into_inner().into_inner())),
+                    read_buf,
+                ));
+            }
             Err(upgraded) => upgraded,
         };
         Ok((Self::Other(Box::new(TokioIo::new(upgraded))), Bytes::new()))
@@ -55,7 +68,8 @@ impl Stream {
         Self::Tcp(tcp)
     }
 
-    /// Passes on what the stream may hold on to of what was written (TLS does, TCP does not). False if it cannot for now.
+    /// Passes on what the stream may hold on to of what was written (TLS does, TCP does not). False
+    /// if it cannot for now.
     pub(crate) fn pass_on(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self {
             Self::Tcp(_) => Ok(true),
@@ -75,13 +89,21 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.io().poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.io().poll_write(cx, buf)
     }
 
@@ -93,7 +115,11 @@ impl AsyncWrite for Stream {
         self.io().poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.io().poll_write_vectored(cx, bufs)
     }
 }

@@ -1,5 +1,6 @@
-//! One task for all the timers of all the connections. Every timer of a kind runs for the same time, so that each kind is
-//! a queue whose front is due first: starting one costs a push, and a connection owns no timer of its own.
+//! One task for all the timers of all the connections. Every timer of a kind runs for the same
+//! time, so that each kind is a queue whose front is due first: starting one costs a push, and a
+//! connection owns no timer of its own.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +25,8 @@ pub(crate) enum Lane {
     Pong,
     /// See whether a namespace has been joined.
     Connect,
-    /// The same for one that was found to have joined before that: only its handshake is to be forgotten.
+    /// The same for one that was found to have joined before that: only its handshake is to be
+    /// forgotten.
     Joined,
     /// Forget a session that has ended.
     Linger,
@@ -45,7 +47,8 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Starts a timer. `due` must not be earlier than that of the lane's last one by more than the clock's own doing.
+    /// Starts a timer. `due` must not be earlier than that of the lane's last one by more than the
+    /// clock's own doing.
     pub(crate) fn push(&self, lane: Lane, due: Instant, key: u64) {
         let was_empty = {
             let mut lanes = self.lanes.lock();
@@ -58,8 +61,9 @@ impl Timers {
         }
     }
 
-    /// Starts the task, unless there is one. To be called within a runtime. Where there are several runtimes, the one that it is on may be
-    /// gone before the others: then the next connection starts it anew.
+    /// Starts the task, unless there is one. To be called within a runtime. Where there are several
+    /// runtimes, the one that it is on may be gone before the others: then the next connection
+    /// starts it anew.
     pub(crate) fn start(&self, server: &Arc<Server>) {
         if !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::Relaxed) {
             let ends = Ends(Arc::downgrade(server));
@@ -68,10 +72,15 @@ impl Timers {
     }
 
     fn next(&self) -> Option<Instant> {
-        self.lanes.lock().iter().filter_map(|lane| Some(lane.front()?.0)).min()
+        self.lanes
+            .lock()
+            .iter()
+            .filter_map(|lane| Some(lane.front()?.0))
+            .min()
     }
 
-    /// Takes the key that has been in [`Lane::Connect`] longest. What is due for it otherwise still is.
+    /// Takes the key that has been in [`Lane::Connect`] longest. What is due for it otherwise still
+    /// is.
     pub(crate) fn take_waiting(&self) -> Option<u64> {
         let mut lanes = self.lanes.lock();
         let (due, key) = lanes[Lane::Connect as usize].pop_front()?;
@@ -126,7 +135,9 @@ async fn run(ends: Ends, changed: Arc<Notify>) {
             },
             None => changed.notified().await,
         }
-        let Some(server) = server.upgrade() else { return };
+        let Some(server) = server.upgrade() else {
+            return;
+        };
         last = Instant::now();
         sweep(&server, last);
     }
@@ -135,16 +146,29 @@ async fn run(ends: Ends, changed: Arc<Notify>) {
 fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
     for (ping_due, key) in timers.due(Lane::Ping, now) {
-        // Counted from when the ping was due, so that small delays do not add up; but a client is not made to pay for a large one.
-        // An observer wants to know how long the pong took, to the moment.
-        let sent = if server.observer.is_some() { now } else { ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now)) };
+        // Counted from when the ping was due, so that small delays do not add up; but a client is
+        // not made to pay for a large one. An observer wants to know how long the pong took, to the
+        // moment.
+        let sent = if server.observer.is_some() {
+            now
+        } else {
+            ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now))
+        };
         let due = sent + server.config.ping_timeout;
-        if server.registry.get(key).is_some_and(|session| session.ping(due)) {
+        if server
+            .registry
+            .get(key)
+            .is_some_and(|session| session.ping(due))
+        {
             timers.push(Lane::Pong, due, key);
         }
     }
     for (_, key) in timers.due(Lane::Pong, now) {
-        if let Some(again) = server.registry.get(key).and_then(|session| session.check_pong(now)) {
+        if let Some(again) = server
+            .registry
+            .get(key)
+            .and_then(|session| session.check_pong(now))
+        {
             timers.push(Lane::Pong, again, key);
         }
     }

@@ -1,4 +1,5 @@
-//! How a WebSocket comes to be: at once, or after polling by way of a probe (Engine.IO protocol 4, "Upgrade").
+//! How a WebSocket comes to be: at once, or after polling by way of a probe (Engine.IO protocol 4,
+//! "Upgrade").
 
 use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc};
 
@@ -31,7 +32,10 @@ use crate::{
 };
 
 /// A probe is a few bytes; nothing else may come before the upgrade.
-const PROBE_LIMITS: Limits = Limits { max_payload: 125, max_fragments: 1 };
+const PROBE_LIMITS: Limits = Limits {
+    max_payload: 125,
+    max_fragments: 1,
+};
 
 /// What becomes a WebSocket once the answer has been sent.
 struct Accepted {
@@ -50,8 +54,12 @@ impl Accepted {
     }
 }
 
-/// The answer to an opening handshake, and what comes of it. `None` if the request is no such handshake.
-#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no extension is known"))]
+/// The answer to an opening handshake, and what comes of it. `None` if the request is no such
+/// handshake.
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(unused_variables, reason = "no extension is known")
+)]
 fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepted)> {
     let accepted = handshake::accept(&parts.method, &parts.headers)?;
     let on_upgrade = parts.extensions.remove::<OnUpgrade>()?;
@@ -63,8 +71,15 @@ fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepte
     headers.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).ok()?);
     #[cfg(feature = "deflate")]
     let compresses = {
-        let answer = config.deflate.as_ref().and_then(|_| extensions::deflate(&parts.headers));
-        answer.inspect(|answer| drop(headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(answer)))).is_some()
+        let answer = config
+            .deflate
+            .as_ref()
+            .and_then(|_| extensions::deflate(&parts.headers));
+        answer
+            .inspect(|answer| {
+                drop(headers.insert(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(answer)))
+            })
+            .is_some()
     };
     let accepted = Accepted {
         on_upgrade,
@@ -76,7 +91,9 @@ fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepte
 
 /// Opens a session on a WebSocket.
 pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
+        return request::reject(server, Rejection::BadRequest);
+    };
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,
         Err(why) => return request::reject(server, why),
@@ -94,8 +111,9 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
     response
 }
 
-/// Starts to take a session from polling to WebSocket. A session that cannot be taken, because an upgrade is under way or it is on a WebSocket
-/// already, is left in peace: the new WebSocket is opened and closed, as the reference does.
+/// Starts to take a session from polling to WebSocket. A session that cannot be taken, because an
+/// upgrade is under way or it is on a WebSocket already, is left in peace: the new WebSocket is
+/// opened and closed, as the reference does.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
     let server = session.server.clone();
     if !is_handshake(&parts) || !session.start_upgrade() {
@@ -120,8 +138,14 @@ pub(crate) fn is_handshake(parts: &Parts) -> bool {
 }
 
 /// Opens a WebSocket that nothing can come of, and closes it.
-pub(crate) fn turn_away(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else { return request::reject(server, Rejection::BadRequest) };
+pub(crate) fn turn_away(
+    server: &Arc<Server>,
+    mut parts: Parts,
+    peer: SocketAddr,
+) -> Response<Body> {
+    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
+        return request::reject(server, Rejection::BadRequest);
+    };
     // It takes room while it lasts, like one that opens a session.
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,
@@ -150,7 +174,8 @@ enum Probed {
 
 async fn go_over(session: Arc<Session>, accepted: Accepted, base64: bool) {
     let deadline = Instant::now() + session.server.config.upgrade_timeout;
-    let Ok(Ok(mut websocket)) = tokio::time::timeout_at(deadline, accepted.websocket()).await else {
+    let Ok(Ok(mut websocket)) = tokio::time::timeout_at(deadline, accepted.websocket()).await
+    else {
         return session.cancel_upgrade();
     };
     let probed = tokio::select! {
@@ -186,14 +211,17 @@ async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
         return false;
     }
     let mut answer: Bytes = engine_frames("3probe");
-    if poll_fn(|cx| websocket.poll_write_now(&mut answer, cx)).await.is_err() {
+    if poll_fn(|cx| websocket.poll_write_now(&mut answer, cx))
+        .await
+        .is_err()
+    {
         return false;
     }
     tokio::select! {
         biased;
         is_done = expect(session, websocket, "5") => return is_done,
-        // The client stops polling once its open poll is answered, and only then says that it is done. (One that has said so already
-        // waits for no poll.)
+        // The client stops polling once its open poll is answered, and only then says that it is
+        // done. (One that has said so already waits for no poll.)
         () = std::future::ready(()) => session.release_poll(),
     }
     expect(session, websocket, "5").await

@@ -45,7 +45,8 @@ pub(crate) struct WebSocket {
     received: Option<Box<Received>>,
     /// The reader may hold whole messages: it was stopped, or was given bytes that hyper had read.
     resume: bool,
-    /// Taken from the session's queue and not written yet; the first one may have been written in part.
+    /// Taken from the session's queue and not written yet; the first one may have been written in
+    /// part.
     unsent: VecDeque<Item>,
     unsent_is_partial: bool,
     /// Messages may be compressed, as was agreed in the handshake.
@@ -163,7 +164,9 @@ impl WebSocket {
             self.received = None;
             return true;
         }
-        self.received.get_or_insert_with(|| Box::new(session.received())).hold(kept)
+        self.received
+            .get_or_insert_with(|| Box::new(session.received()))
+            .hold(kept)
     }
 
     /// Writes what is queued, as far as it goes. True if all of it went.
@@ -239,8 +242,8 @@ impl WebSocket {
         self.unsent = VecDeque::new();
     }
 
-    /// Sends what is left if `rest` is given, then a close frame, and waits a moment for the other side to close too, so
-    /// that what was sent is not lost to a reset.
+    /// Sends what is left if `rest` is given, then a close frame, and waits a moment for the other
+    /// side to close too, so that what was sent is not lost to a reset.
     pub(crate) async fn close(mut self, rest: Option<VecDeque<Item>>, code: u16) {
         // Nothing is taken any more.
         self.reader = Reader::default();
@@ -276,7 +279,11 @@ impl WebSocket {
     }
 
     /// For the handshake of an upgrade, before there is a session to write from.
-    pub(crate) fn poll_write_now(&mut self, bytes: &mut Bytes, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_now(
+        &mut self,
+        bytes: &mut Bytes,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         while !bytes.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -287,7 +294,11 @@ impl WebSocket {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.stream.pass_on(cx)? { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if self.stream.pass_on(cx)? {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 

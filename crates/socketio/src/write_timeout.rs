@@ -12,10 +12,12 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// A stream that fails with [`io::ErrorKind::TimedOut`] when it has bytes to write and the other side has taken none of them for `limit`.
+/// A stream that fails with [`io::ErrorKind::TimedOut`] when it has bytes to write and the other
+/// side has taken none of them for `limit`.
 ///
-/// An HTTP server hands an answer to its connection and waits until the client has read it. A client that never reads keeps the answer in
-/// memory for ever. Put this between the stream and hyper, and hyper drops the connection, with all it holds:
+/// An HTTP server hands an answer to its connection and waits until the client has read it. A
+/// client that never reads keeps the answer in memory for ever. Put this between the stream and
+/// hyper, and hyper drops the connection, with all it holds:
 ///
 /// ```no_run
 /// # use std::{convert::Infallible, time::Duration};
@@ -33,26 +35,34 @@ use tokio::{
 /// # }
 /// ```
 ///
-/// Every byte that is taken starts the time anew, so a slow client that keeps reading is never cut off. The time runs only while a write, a
-/// flush or a shutdown waits: an idle connection owns no timer. `None` sets no limit. It says nothing of bytes that the kernel has taken:
-/// once all are there, the limit on idle connections applies.
+/// Every byte that is taken starts the time anew, so a slow client that keeps reading is never cut
+/// off. The time runs only while a write, a flush or a shutdown waits: an idle connection owns no
+/// timer. `None` sets no limit. It says nothing of bytes that the kernel has taken: once all are
+/// there, the limit on idle connections applies.
 ///
-/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<WriteTimeout<TcpStream>>` for a WebSocket, as it does out of a
-/// `TokioIo<TcpStream>`; [`crate::Config::write_timeout`] is its limit from then on. [`crate::Serve`] does all of this by itself.
+/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<WriteTimeout<TcpStream>>`
+/// for a WebSocket, as it does out of a `TokioIo<TcpStream>`; [`crate::Config::write_timeout`] is
+/// its limit from then on. [`crate::Serve`] does all of this by itself.
 #[derive(Debug)]
 pub struct WriteTimeout<S> {
     stream: S,
     limit: Option<Duration>,
     /// There while something waits.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// What waits is a write, which a flush says nothing about: a stream without a buffer of its own is always flushed.
+    /// What waits is a write, which a flush says nothing about: a stream without a buffer of its
+    /// own is always flushed.
     write_waits: bool,
 }
 
 impl<S> WriteTimeout<S> {
     /// Limits how long a write may wait without progress.
     pub fn new(stream: S, limit: Option<Duration>) -> Self {
-        Self { stream, limit, deadline: None, write_waits: false }
+        Self {
+            stream,
+            limit,
+            deadline: None,
+            write_waits: false,
+        }
     }
 
     /// The stream itself, without a limit.
@@ -66,26 +76,45 @@ impl<S> WriteTimeout<S> {
     }
 
     /// Starts the time when an attempt has to wait, stops it when one succeeds.
-    fn watch<T>(&mut self, attempt: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        attempt: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if attempt.is_ready() {
             self.deadline = None;
             return attempt;
         }
-        let Some(limit) = self.limit else { return Poll::Pending };
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
+        let Some(limit) = self.limit else {
+            return Poll::Pending;
+        };
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
         ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the other side reads nothing")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the other side reads nothing",
+        )))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let attempt = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.write_waits = attempt.is_pending();
         self.watch(attempt, cx)
@@ -93,7 +122,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let attempt = Pin::new(&mut self.stream).poll_flush(cx);
-        if attempt.is_ready() && self.write_waits { attempt } else { self.watch(attempt, cx) }
+        if attempt.is_ready() && self.write_waits {
+            attempt
+        } else {
+            self.watch(attempt, cx)
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,7 +138,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
         self.stream.is_write_vectored()
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let attempt = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.write_waits = attempt.is_pending();
         self.watch(attempt, cx)
@@ -127,7 +164,11 @@ mod tests {
         let began = Instant::now();
         let error = stream.write_all(&[0; 9]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(began.elapsed() >= LIMIT && began.elapsed() < LIMIT + Duration::from_millis(10), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() >= LIMIT && began.elapsed() < LIMIT + Duration::from_millis(10),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -162,10 +203,15 @@ mod tests {
         let mut stream = WriteTimeout::new(stream, Some(LIMIT));
         let began = Instant::now();
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert!(matches!(Pin::new(&mut stream).poll_write(&mut cx, &[0; 9]), Poll::Ready(Ok(8))));
+        assert!(matches!(
+            Pin::new(&mut stream).poll_write(&mut cx, &[0; 9]),
+            Poll::Ready(Ok(8))
+        ));
         loop {
             match Pin::new(&mut stream).poll_write(&mut cx, &[0; 9]) {
-                Poll::Ready(result) => break assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut),
+                Poll::Ready(result) => {
+                    break assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+                }
                 Poll::Pending => {}
             }
             assert!(Pin::new(&mut stream).poll_flush(&mut cx).is_ready());

@@ -21,7 +21,11 @@ fn large(number: usize, bytes: usize) -> Packet {
 }
 
 fn number(text: &str) -> Option<usize> {
-    text.strip_prefix("42[\"n\",")?.split(',').next()?.parse().ok()
+    text.strip_prefix("42[\"n\",")?
+        .split(',')
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[tokio::test]
@@ -56,9 +60,20 @@ async fn s9_a_burst_arrives_over_polling() {
 #[tokio::test]
 async fn s9_an_emit_can_wait_for_room() {
     for recovery in [false, true] {
-        let recovery = recovery.then(|| Recovery { for_everybody: true, ..Recovery::default() });
-        let fixture = start(Config { max_queue_bytes: 250_000, recovery, ..config() }).await;
-        let (mut ws, poller) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await);
+        let recovery = recovery.then(|| Recovery {
+            for_everybody: true,
+            ..Recovery::default()
+        });
+        let fixture = start(Config {
+            max_queue_bytes: 250_000,
+            recovery,
+            ..config()
+        })
+        .await;
+        let (mut ws, poller) = (
+            Ws::join(fixture.addr).await,
+            Poller::join(fixture.addr).await,
+        );
         let sockets = fixture.echo.sockets.lock().clone();
         let emitting = sockets.into_iter().map(|socket| {
             tokio::spawn(async move {
@@ -85,7 +100,11 @@ async fn s9_an_emit_can_wait_for_room() {
 
 #[tokio::test]
 async fn s9_an_emit_that_waits_ends_with_its_socket() {
-    let fixture = start(Config { max_queue_bytes: 250_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 250_000,
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let emitting = tokio::spawn(async move {
@@ -95,7 +114,10 @@ async fn s9_an_emit_that_waits_ends_with_its_socket() {
         Ok::<_, EmitError>(())
     });
     assert_eq!(poller.post("1").await.body, "ok");
-    assert_eq!(timeout(PATIENCE, emitting).await.unwrap().unwrap(), Err(EmitError::Closed));
+    assert_eq!(
+        timeout(PATIENCE, emitting).await.unwrap().unwrap(),
+        Err(EmitError::Closed)
+    );
     all_gone(&fixture).await;
 }
 
@@ -103,8 +125,18 @@ async fn s9_an_emit_that_waits_ends_with_its_socket() {
 fn quiet(config: Config) -> (SocketIo, Echo) {
     let echo = Echo::default();
     let hours = Duration::from_secs(10_000);
-    let config = Config { ping_interval: hours, ping_timeout: hours, connect_timeout: hours, ..config };
-    (SocketIo::builder(config).namespace("/", echo.clone()).build(), echo)
+    let config = Config {
+        ping_interval: hours,
+        ping_timeout: hours,
+        connect_timeout: hours,
+        ..config
+    };
+    (
+        SocketIo::builder(config)
+            .namespace("/", echo.clone())
+            .build(),
+        echo,
+    )
 }
 
 fn address(last: u8) -> IpAddr {
@@ -122,9 +154,17 @@ async fn s9_a_websocket_that_reads_nothing_is_cut_off_after_the_write_timeout() 
     tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
     assert!(socket.is_connected());
     echo.log.wait_for("disconnected: slow reader").await;
-    assert!(began.elapsed() < LIMIT * 5 / 4 + Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < LIMIT * 5 / 4 + Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
     let got = ws.receive().await;
-    assert_eq!(got.iter().map(|text| number(text)).collect::<Vec<_>>(), [Some(0), Some(1)], "a beginning without gaps");
+    assert_eq!(
+        got.iter().map(|text| number(text)).collect::<Vec<_>>(),
+        [Some(0), Some(1)],
+        "a beginning without gaps"
+    );
     assert_eq!(io.queued_bytes(), 0);
 }
 
@@ -149,7 +189,9 @@ async fn s9_a_websocket_that_reads_slowly_is_not_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn s9_a_ping_that_waits_behind_what_is_read_slowly_is_not_missed() {
     let echo = Echo::default();
-    let io = SocketIo::builder(Config::default()).namespace("/", echo.clone()).build();
+    let io = SocketIo::builder(Config::default())
+        .namespace("/", echo.clone())
+        .build();
     let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
     let mut poller = piped::Client::open(&io, false).await;
     poller.send(&["40".to_owned()]).await;
@@ -168,7 +210,11 @@ async fn s9_a_ping_that_waits_behind_what_is_read_slowly_is_not_missed() {
         let read = answer.read(&mut piece).await.unwrap();
         polled.extend_from_slice(&piece[..read]);
     }
-    assert!(sockets.iter().all(socketio::Socket::is_connected), "{:?}", echo.log.lines());
+    assert!(
+        sockets.iter().all(socketio::Socket::is_connected),
+        "{:?}",
+        echo.log.lines()
+    );
     // Who reads no more is found out as ever.
     tokio::time::sleep(LIMIT * 3).await;
     assert!(!sockets.iter().any(socketio::Socket::is_connected));
@@ -181,7 +227,8 @@ async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
     client.send(&["40".to_owned()]).await;
     assert_eq!(client.receive().await, ["40"]);
     let socket = echo.sockets.lock()[0].clone();
-    // One that has nothing to fetch is not to blame, nor is one that fetches what there is in time, again and again.
+    // One that has nothing to fetch is not to blame, nor is one that fetches what there is in time,
+    // again and again.
     tokio::time::sleep(LIMIT * 2).await;
     for _ in 0..5 {
         socket.emit("n", &1).unwrap();
@@ -195,26 +242,51 @@ async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
     tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
     assert!(socket.is_connected());
     tokio::time::sleep(LIMIT / 3).await;
-    assert!(echo.log.lines().contains(&"disconnected: slow reader".to_owned()), "{:?}", echo.log.lines());
+    assert!(
+        echo.log
+            .lines()
+            .contains(&"disconnected: slow reader".to_owned()),
+        "{:?}",
+        echo.log.lines()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_client_cut_off_by_time_gets_the_rest_when_it_comes_back() {
-    let (io, echo) = quiet(Config { recovery: Some(Recovery { for_everybody: true, ..Recovery::default() }), ..Config::default() });
+    let (io, echo) = quiet(Config {
+        recovery: Some(Recovery {
+            for_everybody: true,
+            ..Recovery::default()
+        }),
+        ..Config::default()
+    });
     let mut client = piped::Client::open(&io, false).await;
     client.send(&["40".to_owned()]).await;
     client.receive().await;
     let socket = echo.sockets.lock()[0].clone();
     (1..=3).for_each(|sent| socket.emit("n", &sent).unwrap());
     tokio::time::sleep(LIMIT * 4 / 3).await;
-    assert!(echo.log.lines().contains(&"suspended: slow reader".to_owned()), "{:?}", echo.log.lines());
-    assert_eq!(socket.emit("n", &4), Ok(()), "and nothing is skipped meanwhile");
+    assert!(
+        echo.log
+            .lines()
+            .contains(&"suspended: slow reader".to_owned()),
+        "{:?}",
+        echo.log.lines()
+    );
+    assert_eq!(
+        socket.emit("n", &4),
+        Ok(()),
+        "and nothing is skipped meanwhile"
+    );
     assert!(io.kept_bytes() > 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn s9_an_address_has_so_much_that_waits() {
-    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(1_500_000), ..Config::default() });
+    let (io, echo) = quiet(Config {
+        max_queue_bytes_per_address: Some(1_500_000),
+        ..Config::default()
+    });
     let mut clients = Vec::new();
     for last in [1, 1, 2] {
         clients.push(piped::WebSocket::join_from(&io, address(last)).await);
@@ -226,8 +298,18 @@ async fn s9_an_address_has_so_much_that_waits() {
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(sockets.iter().map(|socket| socket.is_connected()).collect::<Vec<_>>(), [true, false, true]);
-    assert!(echo.log.lines().contains(&"disconnected: slow reader".to_owned()));
+    assert_eq!(
+        sockets
+            .iter()
+            .map(|socket| socket.is_connected())
+            .collect::<Vec<_>>(),
+        [true, false, true]
+    );
+    assert!(
+        echo.log
+            .lines()
+            .contains(&"disconnected: slow reader".to_owned())
+    );
     // What waits no more leaves room for others.
     while sockets[0].queued_bytes() > 0 {
         clients[0].receive().await;
@@ -241,7 +323,10 @@ async fn s9_an_address_has_so_much_that_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_broadcast_that_waits_for_many_of_one_address_is_there_once() {
-    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(2_000_000), ..Config::default() });
+    let (io, echo) = quiet(Config {
+        max_queue_bytes_per_address: Some(2_000_000),
+        ..Config::default()
+    });
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(piped::WebSocket::join_from(&io, address(1)).await);
@@ -251,19 +336,30 @@ async fn s9_a_broadcast_that_waits_for_many_of_one_address_is_there_once() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(io.queued_bytes() > 10_000_000);
-    assert!(echo.sockets.lock().iter().all(socketio::Socket::is_connected));
+    assert!(
+        echo.sockets
+            .lock()
+            .iter()
+            .all(socketio::Socket::is_connected)
+    );
     for client in &mut clients {
         let mut got = Vec::new();
         while got.len() < 10 {
             got.extend(client.receive().await);
         }
-        assert_eq!(got.iter().map(|text| number(text)).collect::<Vec<_>>(), (0..10).map(Some).collect::<Vec<_>>());
+        assert_eq!(
+            got.iter().map(|text| number(text)).collect::<Vec<_>>(),
+            (0..10).map(Some).collect::<Vec<_>>()
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn h3_answers_to_polls_that_are_not_read_count_too() {
-    let (io, echo) = quiet(Config { max_queue_bytes_per_address: Some(2_000_000), ..Config::default() });
+    let (io, echo) = quiet(Config {
+        max_queue_bytes_per_address: Some(2_000_000),
+        ..Config::default()
+    });
     let mut held = Vec::new();
     for _ in 0..4 {
         let mut client = piped::Client::open(&io, false).await;
@@ -276,18 +372,31 @@ async fn h3_answers_to_polls_that_are_not_read_count_too() {
         held.push((client.start("GET", "").await, socket));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(held.iter().map(|(_, socket)| socket.is_connected()).collect::<Vec<_>>(), [true, true, false, false]);
+    assert_eq!(
+        held.iter()
+            .map(|(_, socket)| socket.is_connected())
+            .collect::<Vec<_>>(),
+        [true, true, false, false]
+    );
     // A client that polls again without reading has no more than one that does not.
     let socket = held[0].1.clone();
-    let full = (0..40).map(|sent| socket.emit_packet(&large(sent, 100_000))).find(Result::is_err);
+    let full = (0..40)
+        .map(|sent| socket.emit_packet(&large(sent, 100_000)))
+        .find(Result::is_err);
     assert_eq!(full, Some(Err(EmitError::Full)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
-    let (io, echo) = quiet(Config { max_queue_bytes: 300_000, ..Config::default() });
+    let (io, echo) = quiet(Config {
+        max_queue_bytes: 300_000,
+        ..Config::default()
+    });
     // One is larger than the whole queue may be, the other is once it is base64.
-    let packets = [large(0, 500_000), Packet::binary_event("/", "n", "0", &[vec![0; 290_000].into()])];
+    let packets = [
+        large(0, 500_000),
+        Packet::binary_event("/", "n", "0", &[vec![0; 290_000].into()]),
+    ];
     for packet in packets {
         let mut client = piped::Client::open(&io, false).await;
         client.send(&["40".to_owned()]).await;
@@ -307,15 +416,23 @@ async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_an_emit_that_waits_cuts_nobody_off() {
-    let recovery = Some(Recovery { for_everybody: true, ..Recovery::default() });
-    let (io, echo) = quiet(Config { max_queue_bytes: 250_000, recovery, ..Config::default() });
+    let recovery = Some(Recovery {
+        for_everybody: true,
+        ..Recovery::default()
+    });
+    let (io, echo) = quiet(Config {
+        max_queue_bytes: 250_000,
+        recovery,
+        ..Config::default()
+    });
     let mut clients = Vec::new();
     for _ in 0..2 {
         clients.push(piped::WebSocket::join_from(&io, address(1)).await);
     }
     let sockets = echo.sockets.lock().clone();
     // Each event of a batch gets an offset.
-    let batch = Packet::batch((0..3_000).map(|number| Packet::event("/", "n", &number.to_string())));
+    let batch =
+        Packet::batch((0..3_000).map(|number| Packet::event("/", "n", &number.to_string())));
     let emitting: Vec<_> = sockets
         .iter()
         .map(|socket| {
@@ -329,7 +446,11 @@ async fn s9_an_emit_that_waits_cuts_nobody_off() {
         })
         .collect();
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert!(!emitting.iter().any(tokio::task::JoinHandle::is_finished), "{:?}", echo.log.lines());
+    assert!(
+        !emitting.iter().any(tokio::task::JoinHandle::is_finished),
+        "{:?}",
+        echo.log.lines()
+    );
     let mut got = [0, 0];
     while got != [60_000, 60_000] {
         for (client, got) in clients.iter_mut().zip(&mut got) {
@@ -343,16 +464,27 @@ async fn s9_an_emit_that_waits_cuts_nobody_off() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_nobody_waits_for_what_no_poll_comes_for() {
-    let limits = Config { ping_timeout: LIMIT, write_timeout: None, max_queue_bytes: 250_000, ..Config::default() };
+    let limits = Config {
+        ping_timeout: LIMIT,
+        write_timeout: None,
+        max_queue_bytes: 250_000,
+        ..Config::default()
+    };
     let echo = Echo::default();
-    let io = SocketIo::builder(limits).namespace("/", echo.clone()).build();
+    let io = SocketIo::builder(limits)
+        .namespace("/", echo.clone())
+        .build();
     // The last poll may be cut off, too.
     for cut_off in [false, true] {
         let mut client = piped::Client::open(&io, false).await;
         client.send(&["40".to_owned()]).await;
         client.receive().await;
         let socket = echo.sockets.lock().last().unwrap().clone();
-        let poll = if cut_off { Some(client.start("GET", "").await) } else { None };
+        let poll = if cut_off {
+            Some(client.start("GET", "").await)
+        } else {
+            None
+        };
         tokio::time::sleep(Duration::from_millis(1)).await;
         let emitting = tokio::spawn({
             let socket = socket.clone();
@@ -368,7 +500,10 @@ async fn s9_nobody_waits_for_what_no_poll_comes_for() {
         socket.close_transport();
         drop(poll);
         tokio::time::sleep(LIMIT + Duration::from_secs(1)).await;
-        assert_eq!(timeout(LIMIT, emitting).await.expect("it ends").unwrap(), Err(EmitError::Closed));
+        assert_eq!(
+            timeout(LIMIT, emitting).await.expect("it ends").unwrap(),
+            Err(EmitError::Closed)
+        );
         assert_eq!(socket.queued_bytes(), 0);
     }
 }
@@ -376,12 +511,19 @@ async fn s9_nobody_waits_for_what_no_poll_comes_for() {
 #[tokio::test]
 async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
     let fixture = start(config()).await;
-    let (mut ws, poller) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await);
+    let (mut ws, poller) = (
+        Ws::join(fixture.addr).await,
+        Poller::join(fixture.addr).await,
+    );
     let sockets = fixture.echo.sockets.lock().clone();
-    let volatile = |socket: &socketio::Socket<_>, number: u32| socket.emit_volatile(&Packet::event("/", "v", &number.to_string()));
+    let volatile = |socket: &socketio::Socket<_>, number: u32| {
+        socket.emit_volatile(&Packet::event("/", "v", &number.to_string()))
+    };
     // Of several at once, the first is written, as in Node.
     assert_eq!(
-        (1..=3).map(|number| volatile(&sockets[0], number)).collect::<Vec<_>>(),
+        (1..=3)
+            .map(|number| volatile(&sockets[0], number))
+            .collect::<Vec<_>>(),
         [Ok(()), Err(EmitError::Full), Err(EmitError::Full)]
     );
     assert_eq!(ws.text().await, "42[\"v\",1]");
@@ -396,6 +538,11 @@ async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
     sockets[1].emit("n", &1).unwrap();
     assert_eq!(poller.poll().await.body, "42[\"n\",1]");
     let mut poll = poller.start_poll().await;
-    assert_eq!((2..=3).map(|number| volatile(&sockets[1], number)).collect::<Vec<_>>(), [Ok(()), Err(EmitError::Full)]);
+    assert_eq!(
+        (2..=3)
+            .map(|number| volatile(&sockets[1], number))
+            .collect::<Vec<_>>(),
+        [Ok(()), Err(EmitError::Full)]
+    );
     assert_eq!(common::read_answer(&mut poll).await.body, "42[\"v\",2]");
 }

@@ -1,20 +1,28 @@
-//! What nobody should send: each gets a clear refusal or a closed connection, and others notice nothing.
+//! What nobody should send: each gets a clear refusal or a closed connection, and others notice
+//! nothing.
 
 mod common;
 
 use std::time::Duration;
 
 use common::{
-    Answer, Echo, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, serve, start, still_serves,
+    Answer, Echo, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request,
+    send_request, serve, start, still_serves,
 };
 use socketio::{
-    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Refusal, Socket, SocketIo, Transports, codec::frame::OpCode,
+    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Refusal, Socket, SocketIo,
+    Transports, codec::frame::OpCode,
 };
 use tokio::io::AsyncWriteExt;
 
 fn refused(answer: &Answer, code: u8) {
     assert_eq!(answer.status, 400, "{answer:?}");
-    assert!(answer.body.starts_with(&format!("{{\"code\":{code},\"message\":")), "{answer:?}");
+    assert!(
+        answer
+            .body
+            .starts_with(&format!("{{\"code\":{code},\"message\":")),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -27,33 +35,82 @@ async fn engine_requests_that_make_no_sense() {
     refused(&get("EIO=4").await, 0);
     refused(&get("EIO=4&transport=carrier-pigeon").await, 0);
     refused(&get("EIO=4&transport=polling&sid=unknown").await, 1);
-    refused(&get("EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA").await, 1);
+    refused(
+        &get("EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA").await,
+        1,
+    );
     refused(&get("EIO=3&transport=polling").await, 5);
     refused(&get("transport=polling").await, 5);
     refused(&get("EIO=4&transport=websocket").await, 3);
-    refused(&request(fixture.addr, &format!("POST {POLLING}"), b"4").await, 2);
+    refused(
+        &request(fixture.addr, &format!("POST {POLLING}"), b"4").await,
+        2,
+    );
     let poller = Poller::open(fixture.addr).await;
     for method in ["PUT", "DELETE", "PATCH"] {
-        refused(&request(fixture.addr, &format!("{method} {}", poller.url()), b"").await, 3);
+        refused(
+            &request(fixture.addr, &format!("{method} {}", poller.url()), b"").await,
+            3,
+        );
     }
     // An id that only starts like one.
-    refused(&get(&format!("EIO=4&transport=polling&sid={}AAAAA", &poller.sid[..15])).await, 1);
-    for header in ["Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Key: short\r\n"] {
-        let head = format!("GET {WEBSOCKET}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{header}");
+    refused(
+        &get(&format!(
+            "EIO=4&transport=polling&sid={}AAAAA",
+            &poller.sid[..15]
+        ))
+        .await,
+        1,
+    );
+    for header in [
+        "Sec-WebSocket-Version: 8\r\n",
+        "Sec-WebSocket-Key: short\r\n",
+    ] {
+        let head =
+            format!("GET {WEBSOCKET}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{header}");
         refused(&request(fixture.addr, &head, b"").await, 3);
     }
-    let answer = Ws::try_connect(fixture.addr, "/socket.io/?EIO=3&transport=websocket", "").await.err().unwrap();
+    let answer = Ws::try_connect(fixture.addr, "/socket.io/?EIO=3&transport=websocket", "")
+        .await
+        .err()
+        .unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"));
     still_serves(&fixture).await;
 }
 
 #[tokio::test]
 async fn transports_that_are_not_offered() {
-    let no_polling = start(Config { transports: Transports { polling: false, websocket: true }, ..config() }).await;
-    refused(&request(no_polling.addr, &format!("GET {POLLING}"), b"").await, 0);
-    let no_websocket = start(Config { transports: Transports { polling: true, websocket: false }, ..config() }).await;
-    assert!(Ws::try_connect(no_websocket.addr, WEBSOCKET, "").await.is_err());
-    assert!(request(no_websocket.addr, &format!("GET {POLLING}"), b"").await.body.contains("\"upgrades\":[]"));
+    let no_polling = start(Config {
+        transports: Transports {
+            polling: false,
+            websocket: true,
+        },
+        ..config()
+    })
+    .await;
+    refused(
+        &request(no_polling.addr, &format!("GET {POLLING}"), b"").await,
+        0,
+    );
+    let no_websocket = start(Config {
+        transports: Transports {
+            polling: true,
+            websocket: false,
+        },
+        ..config()
+    })
+    .await;
+    assert!(
+        Ws::try_connect(no_websocket.addr, WEBSOCKET, "")
+            .await
+            .is_err()
+    );
+    assert!(
+        request(no_websocket.addr, &format!("GET {POLLING}"), b"")
+            .await
+            .body
+            .contains("\"upgrades\":[]")
+    );
 }
 
 #[tokio::test]
@@ -64,7 +121,9 @@ async fn origins_are_checked_on_every_transport_and_every_request() {
         .allow_request(|parts, peer| {
             assert!(peer.ip().is_loopback());
             match parts.headers.get("origin") {
-                Some(origin) if origin != "https://good.example" => Err(Refusal::forbidden("not from \"there\"")),
+                Some(origin) if origin != "https://good.example" => {
+                    Err(Refusal::forbidden("not from \"there\""))
+                }
                 _ => Ok(()),
             }
         })
@@ -73,52 +132,121 @@ async fn origins_are_checked_on_every_transport_and_every_request() {
     let fixture = serve(io, echo).await;
     let evil = "Origin: https://evil.example\r\n";
     let good = "Origin: https://good.example\r\n";
-    let refused = Ws::try_connect(fixture.addr, WEBSOCKET, evil).await.err().unwrap();
-    assert!(refused.starts_with("HTTP/1.1 400"), "S7: as Node has it for a WebSocket: {refused}");
+    let refused = Ws::try_connect(fixture.addr, WEBSOCKET, evil)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        refused.starts_with("HTTP/1.1 400"),
+        "S7: as Node has it for a WebSocket: {refused}"
+    );
     let answer = request(fixture.addr, &format!("GET {POLLING}\r\n{evil}"), b"").await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "{\"code\":4,\"message\":\"not from \\\"there\\\"\"}"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (403, "{\"code\":4,\"message\":\"not from \\\"there\\\"\"}")
+    );
     assert_eq!(answer.header("access-control-allow-origin"), None);
     let poller = Poller::open(fixture.addr).await;
     for method in ["GET", "POST"] {
-        let answer = request(fixture.addr, &format!("{method} {}\r\n{evil}", poller.url()), b"40").await;
+        let answer = request(
+            fixture.addr,
+            &format!("{method} {}\r\n{evil}", poller.url()),
+            b"40",
+        )
+        .await;
         assert_eq!(answer.status, 403);
     }
-    assert!(Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid), evil).await.is_err());
+    assert!(
+        Ws::try_connect(
+            fixture.addr,
+            &format!("{WEBSOCKET}&sid={}", poller.sid),
+            evil
+        )
+        .await
+        .is_err()
+    );
     assert_eq!(fixture.io.connections().websocket, 0);
 
     assert!(Ws::try_connect(fixture.addr, WEBSOCKET, good).await.is_ok());
     let answer = request(fixture.addr, &format!("GET {POLLING}\r\n{good}"), b"").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://good.example"));
-    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some("https://good.example")
+    );
+    assert_eq!(
+        answer.header("access-control-allow-credentials"),
+        Some("true")
+    );
     assert_eq!(answer.header("vary"), Some("Origin"));
 
-    let asked = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n";
-    let preflight = request(fixture.addr, &format!("OPTIONS {POLLING}\r\n{good}{asked}"), b"").await;
+    let asked =
+        "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n";
+    let preflight = request(
+        fixture.addr,
+        &format!("OPTIONS {POLLING}\r\n{good}{asked}"),
+        b"",
+    )
+    .await;
     assert_eq!(preflight.status, 204);
-    assert_eq!(preflight.header("access-control-allow-origin"), Some("https://good.example"));
-    assert_eq!(preflight.header("access-control-allow-headers"), Some("authorization"));
-    let preflight = request(fixture.addr, &format!("OPTIONS {POLLING}\r\n{evil}{asked}"), b"").await;
-    assert_eq!((preflight.status, preflight.header("access-control-allow-origin")), (403, None));
+    assert_eq!(
+        preflight.header("access-control-allow-origin"),
+        Some("https://good.example")
+    );
+    assert_eq!(
+        preflight.header("access-control-allow-headers"),
+        Some("authorization")
+    );
+    let preflight = request(
+        fixture.addr,
+        &format!("OPTIONS {POLLING}\r\n{evil}{asked}"),
+        b"",
+    )
+    .await;
+    assert_eq!(
+        (
+            preflight.status,
+            preflight.header("access-control-allow-origin")
+        ),
+        (403, None)
+    );
 }
 
 #[tokio::test]
 async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
-    let fixture = start(Config { max_payload: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 1_000,
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
-    let announced = request(fixture.addr, &format!("POST {}", poller.url()), &[b'4'; 1_001]).await;
+    let announced = request(
+        fixture.addr,
+        &format!("POST {}", poller.url()),
+        &[b'4'; 1_001],
+    )
+    .await;
     assert_eq!(announced.status, 413);
 
     let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nContent-Length: 1001\r\n", poller.url());
     let mut post = send_request(fixture.addr, &head, b"").await;
-    assert_eq!(read_answer(&mut post).await.status, 413, "before any of it has come");
+    assert_eq!(
+        read_answer(&mut post).await.status,
+        413,
+        "before any of it has come"
+    );
 
     let poller = Poller::join(fixture.addr).await;
-    let head = format!("POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n", poller.url());
+    let head = format!(
+        "POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n",
+        poller.url()
+    );
     let mut post = send_request(fixture.addr, &head, b"").await;
     // Endless: the answer must come without the end of the body.
-    post.write_all(&[b"400\r\n", &[b'4'; 0x400][..], b"\r\n"].concat()).await.unwrap();
+    post.write_all(&[b"400\r\n", &[b'4'; 0x400][..], b"\r\n"].concat())
+        .await
+        .unwrap();
     assert_eq!(read_answer(&mut post).await.status, 413);
 
     let mut ws = Ws::join(fixture.addr).await;
@@ -133,7 +261,11 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
 
 #[tokio::test]
 async fn a_body_that_trickles_in_is_cut_off() {
-    let fixture = start(Config { body_timeout: Duration::from_millis(80), ..config() }).await;
+    let fixture = start(Config {
+        body_timeout: Duration::from_millis(80),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
     let mut post = send_request(fixture.addr, &head, b"4").await;
@@ -147,7 +279,11 @@ async fn a_body_that_trickles_in_is_cut_off() {
 
 #[tokio::test]
 async fn payloads_that_make_no_sense() {
-    let fixture = start(Config { max_packets_per_payload: 100, ..config() }).await;
+    let fixture = start(Config {
+        max_packets_per_payload: 100,
+        ..config()
+    })
+    .await;
     for payload in [
         &b""[..],
         b"x",
@@ -170,7 +306,10 @@ async fn payloads_that_make_no_sense() {
         all_gone(&fixture).await;
     }
     let poller = Poller::join(fixture.addr).await;
-    let old = format!("POST {}\r\nContent-Type: application/octet-stream\r\n", poller.url());
+    let old = format!(
+        "POST {}\r\nContent-Type: application/octet-stream\r\n",
+        poller.url()
+    );
     assert_eq!(request(fixture.addr, &old, b"4").await.status, 400);
     still_serves(&fixture).await;
 }
@@ -178,7 +317,14 @@ async fn payloads_that_make_no_sense() {
 /// Waits for a line and takes it out of the log, so that it can come again.
 async fn timeout_log(fixture: &common::Fixture, line: &str, at_least: usize) -> bool {
     for _ in 0..500 {
-        if fixture.log.lines().iter().filter(|seen| *seen == line).count() >= at_least {
+        if fixture
+            .log
+            .lines()
+            .iter()
+            .filter(|seen| *seen == line)
+            .count()
+            >= at_least
+        {
             fixture.log.clear();
             return true;
         }
@@ -189,7 +335,11 @@ async fn timeout_log(fixture: &common::Fixture, line: &str, at_least: usize) -> 
 
 #[tokio::test]
 async fn frames_that_break_the_websocket_protocol() {
-    let fixture = start(Config { max_fragments: 16, ..config() }).await;
+    let fixture = start(Config {
+        max_fragments: 16,
+        ..config()
+    })
+    .await;
     let addr = fixture.addr;
     let masked = |first: u8, second: u8| [first, 0x80 | second, 0, 0, 0, 0].to_vec();
     for (what, bytes, code) in [
@@ -199,26 +349,58 @@ async fn frames_that_break_the_websocket_protocol() {
         ("reserved bit 3", masked(0x91, 0), 1002),
         ("reserved opcode", masked(0x83, 0), 1002),
         ("reserved control opcode", masked(0x8B, 0), 1002),
-        ("control frame over 125 bytes", vec![0x89, 0xFE, 0, 126, 0, 0, 0, 0], 1002),
+        (
+            "control frame over 125 bytes",
+            vec![0x89, 0xFE, 0, 126, 0, 0, 0, 0],
+            1002,
+        ),
         ("fragmented control frame", masked(0x09, 0), 1002),
         ("continuation of nothing", masked(0x80, 0), 1002),
-        ("message within a message", [masked(0x01, 0), masked(0x81, 0)].concat(), 1002),
-        ("bad UTF-8", [masked(0x81, 2), vec![0xC3, 0x28]].concat(), 1007),
-        ("close with one byte", [masked(0x88, 1), vec![3]].concat(), 1002),
-        ("close with a code that is never sent", [masked(0x88, 2), vec![3, 0xEE]].concat(), 1002),
-        ("a flood of fragments", [masked(0x01, 0), masked(0x00, 0).repeat(20)].concat(), 1009),
+        (
+            "message within a message",
+            [masked(0x01, 0), masked(0x81, 0)].concat(),
+            1002,
+        ),
+        (
+            "bad UTF-8",
+            [masked(0x81, 2), vec![0xC3, 0x28]].concat(),
+            1007,
+        ),
+        (
+            "close with one byte",
+            [masked(0x88, 1), vec![3]].concat(),
+            1002,
+        ),
+        (
+            "close with a code that is never sent",
+            [masked(0x88, 2), vec![3, 0xEE]].concat(),
+            1002,
+        ),
+        (
+            "a flood of fragments",
+            [masked(0x01, 0), masked(0x00, 0).repeat(20)].concat(),
+            1009,
+        ),
     ] {
         let mut ws = Ws::join(addr).await;
         ws.raw(&bytes).await;
         assert_eq!(ws.end().await, Some(code), "{what}");
-        assert!(timeout_log(&fixture, "disconnected: transport error", 1).await, "{what}");
+        assert!(
+            timeout_log(&fixture, "disconnected: transport error", 1).await,
+            "{what}"
+        );
     }
     still_serves(&fixture).await;
 }
 
 #[tokio::test]
 async fn an_endless_fragmented_message_takes_no_more_than_the_limit() {
-    let fixture = start(Config { max_payload: 100_000, max_fragments: usize::MAX, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 100_000,
+        max_fragments: usize::MAX,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.frame(false, OpCode::Binary, &[0; 1_000]).await;
     for _ in 0..150 {
@@ -230,9 +412,15 @@ async fn an_endless_fragmented_message_takes_no_more_than_the_limit() {
 
 #[tokio::test]
 async fn a_flood_of_pings_is_no_way_to_fill_memory() {
-    let fixture = start(Config { max_queue_bytes: 20_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 20_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
-    let ping = [&[0x89, 0xFD, 0, 0, 0, 0][..], &[b'p'; 125]].concat().repeat(100);
+    let ping = [&[0x89, 0xFD, 0, 0, 0, 0][..], &[b'p'; 125]]
+        .concat()
+        .repeat(100);
     let flood = async {
         // Never reads: sooner or later the server must stop taking it.
         for _ in 0..10_000 {
@@ -251,17 +439,24 @@ async fn a_flood_of_pings_is_no_way_to_fill_memory() {
 #[tokio::test]
 async fn headers_by_the_hundred() {
     let fixture = start(config()).await;
-    let headers: String = (0..200).map(|number| format!("X-{number}: x\r\n")).collect();
+    let headers: String = (0..200)
+        .map(|number| format!("X-{number}: x\r\n"))
+        .collect();
     let answer = request(fixture.addr, &format!("GET {POLLING}\r\n{headers}"), b"").await;
     assert_eq!(answer.status, 431);
-    assert!(Ws::try_connect(fixture.addr, WEBSOCKET, &headers).await.is_err());
+    assert!(
+        Ws::try_connect(fixture.addr, WEBSOCKET, &headers)
+            .await
+            .is_err()
+    );
     still_serves(&fixture).await;
 }
 
 #[tokio::test]
 async fn socketio_packets_that_no_client_sends() {
     let fixture = start(config()).await;
-    let placeholder = |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
+    let placeholder =
+        |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
     let wrong = vec![
         "4".to_owned(),
         "47".to_owned(),
@@ -302,7 +497,10 @@ async fn socketio_packets_that_no_client_sends() {
         let mut ws = Ws::join(fixture.addr).await;
         ws.send(&text).await;
         ws.end().await;
-        assert!(timeout_log(&fixture, "disconnected: parse error", 1).await, "{text:.60}");
+        assert!(
+            timeout_log(&fixture, "disconnected: parse error", 1).await,
+            "{text:.60}"
+        );
     }
     all_gone(&fixture).await;
     still_serves(&fixture).await;
@@ -311,14 +509,27 @@ async fn socketio_packets_that_no_client_sends() {
 #[tokio::test]
 async fn event_names_that_are_reserved() {
     let fixture = start(config()).await;
-    for name in ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener", "disc\\u006fnnect"] {
-        for text in
-            [format!("42[\"{name}\"]"), format!("427[ \"{name}\", 1]"), format!("451-[\"{name}\",{{\"_placeholder\":true,\"num\":0}}]")]
-        {
+    for name in [
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "newListener",
+        "removeListener",
+        "disc\\u006fnnect",
+    ] {
+        for text in [
+            format!("42[\"{name}\"]"),
+            format!("427[ \"{name}\", 1]"),
+            format!("451-[\"{name}\",{{\"_placeholder\":true,\"num\":0}}]"),
+        ] {
             let mut ws = Ws::join(fixture.addr).await;
             ws.send(&text).await;
             ws.end().await;
-            assert!(timeout_log(&fixture, "disconnected: parse error", 1).await, "{text}");
+            assert!(
+                timeout_log(&fixture, "disconnected: parse error", 1).await,
+                "{text}"
+            );
         }
     }
     // Those that only look like it are the application's.
@@ -333,18 +544,41 @@ async fn event_names_that_are_reserved() {
 async fn s5_event_names_that_are_numbers_are_the_text_that_javascript_makes_of_them() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
-    for text in ["42[42,1]", "42[42.0]", "42[-0,\"x\"]", "427[1e21]", "451-[0.5,{\"_placeholder\":true,\"num\":0}]"] {
+    for text in [
+        "42[42,1]",
+        "42[42.0]",
+        "42[-0,\"x\"]",
+        "427[1e21]",
+        "451-[0.5,{\"_placeholder\":true,\"num\":0}]",
+    ] {
         ws.send(text).await;
     }
     ws.send_binary(&[1]).await;
     ws.send("42[\"message\",3]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",3]");
     let poller = Poller::join(fixture.addr).await;
-    assert_eq!(poller.post("42[17]\u{1e}42[\"message\",4]").await.body, "ok");
+    assert_eq!(
+        poller.post("42[17]\u{1e}42[\"message\",4]").await.body,
+        "ok"
+    );
     assert_eq!(poller.poll().await.body, "42[\"message-back\",4]");
-    let events: Vec<_> = fixture.log.lines().into_iter().filter(|line| line.starts_with("event")).collect();
+    let events: Vec<_> = fixture
+        .log
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("event"))
+        .collect();
     let binary = "event 0.5 {\"_placeholder\":true,\"num\":0}";
-    assert_eq!(events[..5], ["event 42 1", "event 42 ", "event 0 \"x\"", "event 1e+21 ", binary]);
+    assert_eq!(
+        events[..5],
+        [
+            "event 42 1",
+            "event 42 ",
+            "event 0 \"x\"",
+            "event 1e+21 ",
+            binary
+        ]
+    );
     assert_eq!(events[6], "event 17 ");
 }
 
@@ -356,11 +590,18 @@ async fn attachments_out_of_turn() {
     ws.end().await;
     assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
     let mut ws = Ws::join(fixture.addr).await;
-    ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]")
+        .await;
     ws.send("42[\"message\"]").await;
     ws.end().await;
     assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
-    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("event")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("event"))
+    );
 }
 
 #[tokio::test]
@@ -381,14 +622,21 @@ async fn events_before_connect() {
 
 #[tokio::test]
 async fn h5_attachments_count_against_the_payload_limit_together() {
-    let fixture = start(Config { max_payload: 10_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 10_000,
+        ..config()
+    })
+    .await;
     let text = "453-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":2}]";
     let mut ws = Ws::join(fixture.addr).await;
     ws.send(text).await;
     for _ in 0..3 {
         ws.send_binary(&[1; 3_200]).await;
     }
-    assert!(ws.text().await.starts_with("453-[\"message-back\""), "what fits together is taken");
+    assert!(
+        ws.text().await.starts_with("453-[\"message-back\""),
+        "what fits together is taken"
+    );
     let mut ws = Ws::join(fixture.addr).await;
     ws.send(text).await;
     ws.send_binary(&[1; 6_000]).await;
@@ -409,7 +657,11 @@ async fn h5_attachments_count_against_the_payload_limit_together() {
 #[tokio::test]
 async fn h5_no_attachment_is_taken_before_connect() {
     let fixture = start(config()).await;
-    for text in ["451-[\"message\",{\"_placeholder\":true,\"num\":0}]", "451-/custom,[\"message\"]", "461-7[]"] {
+    for text in [
+        "451-[\"message\",{\"_placeholder\":true,\"num\":0}]",
+        "451-/custom,[\"message\"]",
+        "461-7[]",
+    ] {
         let mut ws = Ws::open(fixture.addr).await;
         ws.send(text).await;
         // Ended by the first part, before there is anything to hold.
@@ -417,7 +669,8 @@ async fn h5_no_attachment_is_taken_before_connect() {
     }
     let mut ws = Ws::open(fixture.addr).await;
     ws.send("40{\"slow\":true}").await;
-    ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]")
+        .await;
     ws.end().await;
     all_gone(&fixture).await;
 }
@@ -438,12 +691,23 @@ impl Handler for TextOnly {
 
     fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         assert!(event.attachments.is_empty());
-        self.0.log.add(format!("event {} without {}", event.args(), event.refused_attachments));
+        self.0.log.add(format!(
+            "event {} without {}",
+            event.args(),
+            event.refused_attachments
+        ));
         if event.name() == "ask" {
-            let (asked, log) = (socket.emit_with_ack("q", "", &[], Duration::from_secs(5)), self.0.log.clone());
+            let (asked, log) = (
+                socket.emit_with_ack("q", "", &[], Duration::from_secs(5)),
+                self.0.log.clone(),
+            );
             tokio::spawn(async move {
                 let reply = asked.await.expect("an answer");
-                log.add(format!("answer {} {}", reply.args(), reply.attachments.len()));
+                log.add(format!(
+                    "answer {} {}",
+                    reply.args(),
+                    reply.attachments.len()
+                ));
             });
         }
         if let Some(ack) = event.take_ack() {
@@ -451,34 +715,47 @@ impl Handler for TextOnly {
         }
         // The next one waits, its attachments do not.
         let wait = event.name() == "hold";
-        wait.then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::time::sleep(Duration::from_millis(50))) })
+        wait.then(|| -> BoxFuture<'static, ()> {
+            Box::pin(tokio::time::sleep(Duration::from_millis(50)))
+        })
     }
 }
 
 #[tokio::test]
 async fn h5_a_namespace_can_take_no_attachments() {
     let echo = Echo::default();
-    let io = SocketIo::builder(Config { max_payload: 10_000, ..config() }).namespace("/", TextOnly(echo.clone())).build();
+    let io = SocketIo::builder(Config {
+        max_payload: 10_000,
+        ..config()
+    })
+    .namespace("/", TextOnly(echo.clone()))
+    .build();
     let fixture = serve(io, echo).await;
     let mut ws = Ws::join(fixture.addr).await;
     // Answered before the attachments are there, which are passed over.
-    ws.send("452-7[\"x\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]").await;
+    ws.send("452-7[\"x\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]")
+        .await;
     assert_eq!(ws.text().await, "437[\"no bytes\"]");
     ws.send_binary(&[1; 9_000]).await;
     ws.send_binary(&[1; 9_000]).await;
-    ws.send("451-[\"hold\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("451-[\"hold\",{\"_placeholder\":true,\"num\":0}]")
+        .await;
     ws.send_binary(&[1]).await;
     ws.send("421[\"x\"]").await;
     assert_eq!(ws.text().await, "431[\"no bytes\"]");
     ws.send("42[\"ask\"]").await;
     assert_eq!(ws.text().await, "420[\"q\"]");
     ws.send("461-0[1,{\"_placeholder\":true,\"num\":0}]").await;
-    fixture.log.wait_for("answer 1,{\"_placeholder\":true,\"num\":0} 0").await;
+    fixture
+        .log
+        .wait_for("answer 1,{\"_placeholder\":true,\"num\":0} 0")
+        .await;
     ws.send_binary(&[1]).await;
     ws.send("422[\"x\"]").await;
     assert_eq!(ws.text().await, "432[\"no bytes\"]");
     // They come right behind what they belong to, as ever.
-    ws.send("451-[\"x\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("451-[\"x\",{\"_placeholder\":true,\"num\":0}]")
+        .await;
     ws.send("42[\"x\"]").await;
     ws.end().await;
 }

@@ -1,5 +1,6 @@
-//! The unmodified clients, over each way of connecting: `socket.io-client` in Node and in Chromium, and `python-socketio`. (Rust's is in
-//! `clients/`, since it brings TLS along: `make test-clients`.)
+//! The unmodified clients, over each way of connecting: `socket.io-client` in Node and in Chromium,
+//! and `python-socketio`. (Rust's is in `clients/`, since it brings TLS along: `make
+//! test-clients`.)
 
 mod common;
 
@@ -19,14 +20,28 @@ fn repository() -> PathBuf {
 
 /// Runs one of the scripts against a server, to its end.
 async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
-    let (script, args) = args.split_at(usize::from(args.first().is_some_and(|first| first.contains('.'))));
+    let (script, args) = args.split_at(usize::from(
+        args.first().is_some_and(|first| first.contains('.')),
+    ));
     let folder = repository().join("tests/socketio-clients");
-    let installed = ["node_modules", "../../node_modules"].iter().any(|at| folder.join(at).join("socket.io-client").is_dir());
-    assert!(installed, "socket.io-client is not installed: run `npm install` in the repository's root first");
+    let installed = ["node_modules", "../../node_modules"]
+        .iter()
+        .any(|at| folder.join(at).join("socket.io-client").is_dir());
+    assert!(
+        installed,
+        "socket.io-client is not installed: run `npm install` in the repository's root first"
+    );
     let echo = Echo::default();
-    let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone());
+    let io = SocketIo::builder(config)
+        .namespace("/", echo.clone())
+        .namespace("/custom", echo.clone());
     // The browser's page comes from a server of its own.
-    let fixture = serve(io.cors(|origin, _| origin.starts_with("http://127.0.0.1:")).build(), echo).await;
+    let fixture = serve(
+        io.cors(|origin, _| origin.starts_with("http://127.0.0.1:"))
+            .build(),
+        echo,
+    )
+    .await;
     let output = Command::new(program)
         .args(script)
         .arg(format!("http://{}", fixture.addr))
@@ -48,9 +63,16 @@ async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
 
 /// Runs one that goes through all that a page does, over the transports of `args`' `mode`.
 async fn run(program: &Path, args: &[&str], mode: &str, config: Config) -> Fixture {
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config };
+    let timings = Config {
+        ping_interval: Duration::from_millis(250),
+        ping_timeout: Duration::from_secs(2),
+        ..config
+    };
     let fixture = run_script(program, args, timings).await;
-    assert!(fixture.log.lines().contains(&format!("connect é {mode}")), "the name in the query");
+    assert!(
+        fixture.log.lines().contains(&format!("connect é {mode}")),
+        "the name in the query"
+    );
     all_gone(&fixture).await;
     fixture
 }
@@ -58,7 +80,9 @@ async fn run(program: &Path, args: &[&str], mode: &str, config: Config) -> Fixtu
 fn has_answered(fixture: &Fixture) {
     let lines = fixture.log.lines();
     assert!(
-        lines.iter().any(|line| line.starts_with("answer 2,{\"_placeholder\":true,\"num\":0} [b\"\\t\"]")),
+        lines
+            .iter()
+            .any(|line| line.starts_with("answer 2,{\"_placeholder\":true,\"num\":0} [b\"\\t\"]")),
         "the answer to the question"
     );
 }
@@ -76,16 +100,31 @@ async fn run_python(mode: &str) {
     let folder = repository().join("tests/e2e");
     READY
         .get_or_init(|| async {
-            let made = Command::new(folder.join("setup-python.sh")).output().await.expect("a shell");
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let made = Command::new(folder.join("setup-python.sh"))
+                .output()
+                .await
+                .expect("a shell");
+            assert!(
+                made.status.success(),
+                "{}",
+                String::from_utf8_lossy(&made.stderr)
+            );
         })
         .await;
-    has_answered(&run(&folder.join(".venv/bin/python"), &["client.py", mode], mode, config()).await);
+    has_answered(
+        &run(
+            &folder.join(".venv/bin/python"),
+            &["client.py", mode],
+            mode,
+            config(),
+        )
+        .await,
+    );
 }
 
 async fn run_rust(mode: &str) {
-    let program =
-        std::env::var_os("SOCKETIO_RUST_CLIENT").expect("run by `make test-clients`, which builds the client and says where it is");
+    let program = std::env::var_os("SOCKETIO_RUST_CLIENT")
+        .expect("run by `make test-clients`, which builds the client and says where it is");
     run(Path::new(&program), &[mode], mode, config()).await;
 }
 
@@ -164,11 +203,20 @@ async fn recover(mode: &str) {
 }
 
 async fn recover_with(mode: &str, extra: &str, config: Config) {
-    let recovery = Some(Recovery { window: Duration::from_secs(2), ..Recovery::default() });
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), recovery, ..config };
+    let recovery = Some(Recovery {
+        window: Duration::from_secs(2),
+        ..Recovery::default()
+    });
+    let timings = Config {
+        ping_interval: Duration::from_millis(250),
+        ping_timeout: Duration::from_secs(2),
+        recovery,
+        ..config
+    };
     let fixture = run_script(Path::new("node"), &["recovery.mjs", mode, extra], timings).await;
     all_gone(&fixture).await;
-    // The one that was left behind by a change of users, and nothing else, waits for its time to be over.
+    // The one that was left behind by a change of users, and nothing else, waits for its time to be
+    // over.
     let over = async {
         while fixture.io.kept_bytes() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -199,7 +247,10 @@ mod compressing {
     use super::*;
 
     fn compressing() -> Config {
-        Config { deflate: Some(Deflate::default()), ..config() }
+        Config {
+            deflate: Some(Deflate::default()),
+            ..config()
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -235,7 +286,10 @@ mod in_msgpack {
     use super::*;
 
     fn msgpack() -> Config {
-        Config { parser: Parser::MsgPack, ..config() }
+        Config {
+            parser: Parser::MsgPack,
+            ..config()
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -266,7 +320,13 @@ mod in_msgpack {
     #[cfg(feature = "deflate")]
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn socket_io_client_is_recovered_with_messages_compressed() {
-        let config = Config { deflate: Some(socketio::Deflate { threshold: 64, level: 1 }), ..msgpack() };
+        let config = Config {
+            deflate: Some(socketio::Deflate {
+                threshold: 64,
+                level: 1,
+            }),
+            ..msgpack()
+        };
         run_with("client.mjs", "upgrade", "msgpack deflate", config.clone()).await;
         recover_with("upgrade", "msgpack deflate", config).await;
     }

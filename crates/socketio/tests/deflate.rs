@@ -7,7 +7,9 @@ mod common;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
-use common::{Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, start, still_serves};
+use common::{
+    Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, start, still_serves,
+};
 use socketio::{
     Config, Deflate, Packet, Recovery,
     codec::{
@@ -20,14 +22,22 @@ use tokio::{io::AsyncReadExt as _, time::timeout};
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
 const AGREED: &str = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
 const LIMIT: usize = 1_000_000;
-/// The first bytes of frames: a message that is whole and compressed, the start of one, and what goes on with it.
+/// The first bytes of frames: a message that is whole and compressed, the start of one, and what
+/// goes on with it.
 const WHOLE: u8 = 0xC1;
 const START: u8 = 0x41;
 const REST: u8 = 0x00;
 const LAST: u8 = 0x80;
 
 fn compressing() -> Config {
-    Config { deflate: Some(Deflate { threshold: 200, ..Deflate::default() }), max_payload: LIMIT, ..config() }
+    Config {
+        deflate: Some(Deflate {
+            threshold: 200,
+            ..Deflate::default()
+        }),
+        max_payload: LIMIT,
+        ..config()
+    }
 }
 
 /// Opened, and in the main namespace.
@@ -53,14 +63,28 @@ async fn send(ws: &mut Ws, first: u8, payload: &[u8]) {
 /// The next text, and whether it came compressed.
 async fn next(ws: &mut Ws) -> (bool, String) {
     loop {
-        let whole = frame::written_frames(&ws.buffer).next().map(|(opcode, compressed, data)| (opcode, compressed, data.to_vec()));
+        let whole = frame::written_frames(&ws.buffer)
+            .next()
+            .map(|(opcode, compressed, data)| (opcode, compressed, data.to_vec()));
         if let Some((opcode, compressed, data)) = whole {
             assert_eq!(opcode, OpCode::Text);
-            let _ = ws.buffer.split_to(frame::server_header(opcode, data.len()).1 + data.len());
-            let data = if compressed { deflate::inflate(&data, LIMIT, |data| Ok(data.to_vec())).unwrap() } else { data };
+            let _ = ws
+                .buffer
+                .split_to(frame::server_header(opcode, data.len()).1 + data.len());
+            let data = if compressed {
+                deflate::inflate(&data, LIMIT, |data| Ok(data.to_vec())).unwrap()
+            } else {
+                data
+            };
             return (compressed, String::from_utf8(data).unwrap());
         }
-        assert_ne!(timeout(PATIENCE, ws.stream.read_buf(&mut ws.buffer)).await.expect("a frame in time").unwrap(), 0);
+        assert_ne!(
+            timeout(PATIENCE, ws.stream.read_buf(&mut ws.buffer))
+                .await
+                .expect("a frame in time")
+                .unwrap(),
+            0
+        );
     }
 }
 
@@ -72,12 +96,28 @@ fn long() -> String {
 async fn it_is_agreed_on_where_it_is_offered_and_configured() {
     let fixture = start(compressing()).await;
     let head = |ws: Ws| ws.head.to_lowercase();
-    assert!(head(Ws::try_connect(fixture.addr, WEBSOCKET, OFFER).await.unwrap()).contains(AGREED));
+    assert!(
+        head(
+            Ws::try_connect(fixture.addr, WEBSOCKET, OFFER)
+                .await
+                .unwrap()
+        )
+        .contains(AGREED)
+    );
     let window = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n";
-    assert!(!head(Ws::try_connect(fixture.addr, WEBSOCKET, window).await.unwrap()).contains("extensions"));
+    assert!(
+        !head(
+            Ws::try_connect(fixture.addr, WEBSOCKET, window)
+                .await
+                .unwrap()
+        )
+        .contains("extensions")
+    );
     assert!(!head(Ws::connect(fixture.addr, WEBSOCKET).await).contains("extensions"));
     let plain = start(config()).await;
-    assert!(!head(Ws::try_connect(plain.addr, WEBSOCKET, OFFER).await.unwrap()).contains("extensions"));
+    assert!(
+        !head(Ws::try_connect(plain.addr, WEBSOCKET, OFFER).await.unwrap()).contains("extensions")
+    );
 }
 
 #[tokio::test]
@@ -88,27 +128,43 @@ async fn long_messages_are_compressed_both_ways_and_short_ones_are_not() {
     let message = compress(&format!("42[\"message\",{long}]"));
     for _ in 0..2 {
         send(&mut ws, WHOLE, &message).await;
-        assert_eq!(next(&mut ws).await, (true, format!("42[\"message-back\",{long}]")));
+        assert_eq!(
+            next(&mut ws).await,
+            (true, format!("42[\"message-back\",{long}]"))
+        );
     }
     ws.send("42[\"message\",1]").await;
-    assert_eq!(next(&mut ws).await, (false, "42[\"message-back\",1]".to_owned()));
+    assert_eq!(
+        next(&mut ws).await,
+        (false, "42[\"message-back\",1]".to_owned())
+    );
     let (start, rest) = message.split_at(7);
     send(&mut ws, START, start).await;
     ws.frame(true, OpCode::Ping, b"p").await;
     send(&mut ws, REST, b"").await;
     assert_eq!(ws.next().await, common::Got::Pong(b"p".to_vec()));
     send(&mut ws, LAST, rest).await;
-    assert_eq!(next(&mut ws).await, (true, format!("42[\"message-back\",{long}]")));
+    assert_eq!(
+        next(&mut ws).await,
+        (true, format!("42[\"message-back\",{long}]"))
+    );
 }
 
 #[tokio::test]
 async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
     let fixture = start(compressing()).await;
-    let (mut one, mut two, mut plain) =
-        (join(fixture.addr, WEBSOCKET).await, join(fixture.addr, WEBSOCKET).await, Ws::join(fixture.addr).await);
+    let (mut one, mut two, mut plain) = (
+        join(fixture.addr, WEBSOCKET).await,
+        join(fixture.addr, WEBSOCKET).await,
+        Ws::join(fixture.addr).await,
+    );
     let poller = Poller::join(fixture.addr).await;
     let text = format!("42[\"all\",{}]", long());
-    fixture.io.of("/").unwrap().emit_packet(&Packet::event("/", "all", &long()));
+    fixture
+        .io
+        .of("/")
+        .unwrap()
+        .emit_packet(&Packet::event("/", "all", &long()));
     assert_eq!(next(&mut one).await, (true, text.clone()));
     assert_eq!(next(&mut two).await, (true, text.clone()));
     assert_eq!(next(&mut plain).await, (false, text.clone()));
@@ -119,45 +175,93 @@ async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
 async fn an_upgrade_may_agree_on_it_and_compress_its_probe() {
     let fixture = start(compressing()).await;
     let poller = Poller::join(fixture.addr).await;
-    let mut ws = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid), OFFER).await.unwrap();
+    let mut ws = Ws::try_connect(
+        fixture.addr,
+        &format!("{WEBSOCKET}&sid={}", poller.sid),
+        OFFER,
+    )
+    .await
+    .unwrap();
     assert!(ws.head.to_lowercase().contains(AGREED));
     // "2probe" without and "5" with a block that is not compressed.
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
     send(&mut ws, WHOLE, &deflate::ending(b"5")).await;
-    send(&mut ws, WHOLE, &compress(&format!("42[\"message\",{}]", long()))).await;
-    assert_eq!(next(&mut ws).await, (true, format!("42[\"message-back\",{}]", long())));
+    send(
+        &mut ws,
+        WHOLE,
+        &compress(&format!("42[\"message\",{}]", long())),
+    )
+    .await;
+    assert_eq!(
+        next(&mut ws).await,
+        (true, format!("42[\"message-back\",{}]", long()))
+    );
 }
 
 #[tokio::test]
 async fn a_socket_that_is_recovered_gets_its_offsets_compressed() {
     let recovery = Some(Recovery::default());
-    let fixture = start(Config { recovery, ..compressing() }).await;
-    let mut ws = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&recovery=1"), OFFER).await.unwrap();
+    let fixture = start(Config {
+        recovery,
+        ..compressing()
+    })
+    .await;
+    let mut ws = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&recovery=1"), OFFER)
+        .await
+        .unwrap();
     ws.text().await;
     ws.send("40").await;
     let answer: serde_json::Value = serde_json::from_str(&ws.text().await[2..]).unwrap();
     let mut offset = String::new();
     for number in 1..=3 {
-        send(&mut ws, WHOLE, &compress(&format!("42[\"message\",{}]", long()))).await;
+        send(
+            &mut ws,
+            WHOLE,
+            &compress(&format!("42[\"message\",{}]", long())),
+        )
+        .await;
         let (compressed, text) = next(&mut ws).await;
         let values: serde_json::Value = serde_json::from_str(&text[2..]).unwrap();
         offset = values[2].as_str().unwrap().to_owned();
-        assert!(compressed && offset.starts_with(&format!("{number}.")), "{text}");
+        assert!(
+            compressed && offset.starts_with(&format!("{number}.")),
+            "{text}"
+        );
     }
     drop(ws);
     all_gone(&fixture).await;
-    fixture.io.of("/").unwrap().emit_packet(&Packet::event("/", "missed", &long()));
+    fixture
+        .io
+        .of("/")
+        .unwrap()
+        .emit_packet(&Packet::event("/", "missed", &long()));
     let socket = fixture.echo.sockets.lock()[0].clone();
-    socket.emit_packet(&Packet::event("/", "missed", &long())).unwrap();
-    let mut ws = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&recovery=1"), OFFER).await.unwrap();
+    socket
+        .emit_packet(&Packet::event("/", "missed", &long()))
+        .unwrap();
+    let mut ws = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&recovery=1"), OFFER)
+        .await
+        .unwrap();
     ws.text().await;
-    ws.send(&format!("40{{\"pid\":{},\"offset\":\"{offset}\"}}", answer["pid"])).await;
+    ws.send(&format!(
+        "40{{\"pid\":{},\"offset\":\"{offset}\"}}",
+        answer["pid"]
+    ))
+    .await;
     for number in 4..=5 {
         let (compressed, text) = next(&mut ws).await;
-        assert!(compressed && text.starts_with("42[\"missed\"") && text.contains(&format!(",\"{number}.")), "{text}");
+        assert!(
+            compressed
+                && text.starts_with("42[\"missed\"")
+                && text.contains(&format!(",\"{number}.")),
+            "{text}"
+        );
     }
-    assert_eq!(next(&mut ws).await.1, format!("40{{\"sid\":{},\"pid\":{}}}", answer["sid"], answer["pid"]));
+    assert_eq!(
+        next(&mut ws).await.1,
+        format!("40{{\"sid\":{},\"pid\":{}}}", answer["sid"], answer["pid"])
+    );
 }
 
 /// Frames after which the connection is closed with this code.
@@ -173,12 +277,22 @@ async fn refused(fixture: &Fixture, frames: &[(u8, &[u8])], code: u16) {
 async fn what_breaks_the_rules_is_refused() {
     let fixture = start(compressing()).await;
     let message = compress(&format!("42[\"message\",{}]", long()));
-    refused(&fixture, &[(START, &message[..5]), (0xC0, &message[5..])], 1002).await;
+    refused(
+        &fixture,
+        &[(START, &message[..5]), (0xC0, &message[5..])],
+        1002,
+    )
+    .await;
     refused(&fixture, &[(0xC9, b"p")], 1002).await;
     refused(&fixture, &[(0xE1, &message)], 1002).await;
     refused(&fixture, &[(WHOLE, &message[..9])], 1007).await;
     refused(&fixture, &[(WHOLE, b"")], 1007).await;
-    refused(&fixture, &[(WHOLE, &deflate::ending(b"42[\"message\",\"\xC3\"]"))], 1007).await;
+    refused(
+        &fixture,
+        &[(WHOLE, &deflate::ending(b"42[\"message\",\"\xC3\"]"))],
+        1007,
+    )
+    .await;
     let mut plain = Ws::join(fixture.addr).await;
     send(&mut plain, WHOLE, &message).await;
     assert_eq!(plain.end().await, Some(1002), "never agreed on");
@@ -190,8 +304,15 @@ async fn what_breaks_the_rules_is_refused() {
 #[cfg(target_os = "linux")]
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<usize>()
+        .unwrap()
+        * 1024
 }
 
 #[cfg(target_os = "linux")]
@@ -206,7 +327,12 @@ async fn a_bomb_is_stopped_at_the_limit() {
     let before = peak();
     for _ in 0..3 {
         refused(&fixture, &[(WHOLE, &bomb)], 1009).await;
-        refused(&fixture, &[(START, &bomb[..LIMIT / 2]), (LAST, &bomb[LIMIT / 2..])], 1009).await;
+        refused(
+            &fixture,
+            &[(START, &bomb[..LIMIT / 2]), (LAST, &bomb[LIMIT / 2..])],
+            1009,
+        )
+        .await;
     }
     assert!(peak() - before < 48 << 20, "{} bytes", peak() - before);
     all_gone(&fixture).await;
@@ -216,5 +342,8 @@ async fn a_bomb_is_stopped_at_the_limit() {
 async fn polling_is_never_compressed() {
     let fixture = start(compressing()).await;
     let answer = common::request(fixture.addr, &format!("GET {POLLING}\r\n{OFFER}"), b"").await;
-    assert!(answer.status == 200 && answer.header("sec-websocket-extensions").is_none(), "{answer:?}");
+    assert!(
+        answer.status == 200 && answer.header("sec-websocket-extensions").is_none(),
+        "{answer:?}"
+    );
 }

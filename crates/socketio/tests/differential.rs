@@ -1,5 +1,6 @@
-//! The packets that the reference's parser takes, against those that this one takes: the npm `socket.io-parser` reads what is made up
-//! here, and has to agree. `SOCKETIO_DIFFERENTIAL=1000000 cargo test -p socketio --test differential` says how many.
+//! The packets that the reference's parser takes, against those that this one takes: the npm
+//! `socket.io-parser` reads what is made up here, and has to agree. `SOCKETIO_DIFFERENTIAL=1000000
+//! cargo test -p socketio --test differential` says how many.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +26,10 @@ struct Chance(u64);
 
 impl Chance {
     fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % below
     }
 
@@ -34,8 +38,20 @@ impl Chance {
     }
 }
 
-const NUMBERS: [&str; 12] =
-    ["0", "-0", "1", "-17", "3.25", "1e3", "1E-7", "9007199254740993", "1e400", "0.1", "18446744073709551616", "-1.5e+2"];
+const NUMBERS: [&str; 12] = [
+    "0",
+    "-0",
+    "1",
+    "-17",
+    "3.25",
+    "1e3",
+    "1E-7",
+    "9007199254740993",
+    "1e400",
+    "0.1",
+    "18446744073709551616",
+    "-1.5e+2",
+];
 const STRINGS: [&str; 17] = [
     "",
     "a",
@@ -55,7 +71,16 @@ const STRINGS: [&str; 17] = [
     "disc\\u006fnnect",
     "_placeholder",
 ];
-const IDS: [&str; 8] = ["", "", "", "0", "7", "456", "9007199254740991", "99999999999999999999"];
+const IDS: [&str; 8] = [
+    "",
+    "",
+    "",
+    "0",
+    "7",
+    "456",
+    "9007199254740991",
+    "99999999999999999999",
+];
 const NAMESPACES: [&str; 7] = ["", "", "", "/,", "/admin,", "/a/b?c=d,", "/é,"];
 
 fn value(chance: &mut Chance, depth: usize, out: &mut String) {
@@ -67,12 +92,22 @@ fn value(chance: &mut Chance, depth: usize, out: &mut String) {
         }
         5 => list(chance, depth - 1, out),
         6 => {
-            let _ = write!(out, "{{\"_placeholder\":true,\"num\":{}}}", chance.pick(&["0", "1", "2", "11", "-1", "0.5", "\"0\"", "null"]));
+            let _ = write!(
+                out,
+                "{{\"_placeholder\":true,\"num\":{}}}",
+                chance.pick(&["0", "1", "2", "11", "-1", "0.5", "\"0\"", "null"])
+            );
         }
         _ => {
             out.push('{');
             for at in 0..chance.next(4) {
-                let _ = write!(out, "{}\"{}{at}\":{}", if at > 0 { "," } else { "" }, chance.pick(&STRINGS), chance.pick(&["", " "]));
+                let _ = write!(
+                    out,
+                    "{}\"{}{at}\":{}",
+                    if at > 0 { "," } else { "" },
+                    chance.pick(&STRINGS),
+                    chance.pick(&["", " "])
+                );
                 value(chance, depth - 1, out);
             }
             out.push('}');
@@ -83,7 +118,11 @@ fn value(chance: &mut Chance, depth: usize, out: &mut String) {
 fn list(chance: &mut Chance, depth: usize, out: &mut String) {
     out.push('[');
     for at in 0..chance.next(4) {
-        out.push_str(if at > 0 { chance.pick(&[",", ", "]) } else { "" });
+        out.push_str(if at > 0 {
+            chance.pick(&[",", ", "])
+        } else {
+            ""
+        });
         value(chance, depth, out);
     }
     out.push(']');
@@ -120,13 +159,22 @@ fn text(chance: &mut Chance) -> String {
         }
     }
     for _ in 0..chance.next(8).saturating_sub(5) {
-        let at = text.char_indices().nth(chance.next(text.chars().count().max(1))).map_or(0, |(at, _)| at);
+        let at = text
+            .char_indices()
+            .nth(chance.next(text.chars().count().max(1)))
+            .map_or(0, |(at, _)| at);
         match chance.next(3) {
             0 if !text.is_empty() => drop(text.remove(at)),
             1 => text.truncate(at),
             _ => text.insert(
                 at,
-                chance.pick(&["[", "]", "{", "}", "\"", ",", ":", "0", "-", "/", "\\", "e", "5", "\u{e9}"]).chars().next().unwrap(),
+                chance
+                    .pick(&[
+                        "[", "]", "{", "}", "\"", ",", ":", "0", "-", "/", "\\", "e", "5", "\u{e9}",
+                    ])
+                    .chars()
+                    .next()
+                    .unwrap(),
             ),
         }
     }
@@ -142,12 +190,26 @@ fn taken(text: &str) -> Value {
         Ok(Incoming::Disconnect { namespace }) => {
             json!({ "kind": "disconnect", "nsp": namespace, "id": null, "attachments": 0, "data": null })
         }
-        Ok(Incoming::Event { namespace, ack, text, attachments, parts }) => {
-            let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]);
+        Ok(Incoming::Event {
+            namespace,
+            ack,
+            text,
+            attachments,
+            parts,
+        }) => {
+            let name = parts
+                .escaped_name
+                .as_deref()
+                .unwrap_or(&text[parts.name.clone()]);
             let id = ack.map(|id| id.to_string());
             json!({ "kind": "event", "nsp": namespace, "id": id, "attachments": attachments, "data": text, "name": name })
         }
-        Ok(Incoming::Ack { namespace, id, args, attachments }) => {
+        Ok(Incoming::Ack {
+            namespace,
+            id,
+            args,
+            attachments,
+        }) => {
             json!({ "kind": "ack", "nsp": namespace, "id": id.to_string(), "attachments": attachments, "data": format!("[{args}]") })
         }
     }
@@ -155,9 +217,16 @@ fn taken(text: &str) -> Value {
 
 /// A packet as this server writes it.
 fn written(chance: &mut Chance) -> Value {
-    let (namespace, name) = (chance.pick(&["/", "/admin"]), chance.pick(&["a", "é", "a\"b\\", "\u{1F600}\n"]));
-    let attachments: Vec<_> = (0..chance.next(3)).map(|at| Bytes::copy_from_slice(&[at as u8])).collect();
-    let mut args: Vec<_> = (0..attachments.len()).map(|at| serde_json::to_string(&Placeholder(at)).unwrap()).collect();
+    let (namespace, name) = (
+        chance.pick(&["/", "/admin"]),
+        chance.pick(&["a", "é", "a\"b\\", "\u{1F600}\n"]),
+    );
+    let attachments: Vec<_> = (0..chance.next(3))
+        .map(|at| Bytes::copy_from_slice(&[at as u8]))
+        .collect();
+    let mut args: Vec<_> = (0..attachments.len())
+        .map(|at| serde_json::to_string(&Placeholder(at)).unwrap())
+        .collect();
     args.push(chance.pick(&NUMBERS).to_owned());
     let args = args.join(",");
     let packet = Packet::binary_event(namespace, name, &args, &attachments).to_bytes();
@@ -168,7 +237,8 @@ fn written(chance: &mut Chance) -> Value {
 
 #[test]
 fn the_reference_agrees() {
-    let count = std::env::var("SOCKETIO_DIFFERENTIAL").map_or(20_000, |count| count.parse().unwrap());
+    let count =
+        std::env::var("SOCKETIO_DIFFERENTIAL").map_or(20_000, |count| count.parse().unwrap());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/socketio-clients");
     let mut node = Command::new("node")
         .arg("differential.mjs")
@@ -193,6 +263,9 @@ fn the_reference_agrees() {
     drop(lines);
     let output = node.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.starts_with("ok"), "they do not agree");
+    assert!(
+        output.status.success() && said.starts_with("ok"),
+        "they do not agree"
+    );
     println!("{said}");
 }

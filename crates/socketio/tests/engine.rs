@@ -1,11 +1,15 @@
-//! What Node's engine does at the edges of Engine.IO protocol 4, which its client and the protocol's own suites count on.
+//! What Node's engine does at the edges of Engine.IO protocol 4, which its client and the
+//! protocol's own suites count on.
 
 mod common;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Answer, Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, start, still_serves};
+use common::{
+    Answer, Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request,
+    send_request, start, still_serves,
+};
 use socketio::{Config, Packet, SocketIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -18,7 +22,11 @@ const BINARY: &str = "451-[\"message\",{\"_placeholder\":true,\"num\":0}]";
 const BINARY_BACK: &str = "451-[\"message-back\",{\"_placeholder\":true,\"num\":0}]";
 
 async fn probe_with(poller: &Poller, query: &str) -> Ws {
-    let mut ws = Ws::connect(poller.addr, &format!("{WEBSOCKET}&sid={}{query}", poller.sid)).await;
+    let mut ws = Ws::connect(
+        poller.addr,
+        &format!("{WEBSOCKET}&sid={}{query}", poller.sid),
+    )
+    .await;
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
     ws
@@ -58,7 +66,8 @@ async fn s1_base64_is_read_on_websocket_and_answered_in_kind_where_it_was_asked_
     }
 }
 
-/// What was queued before, as bytes for either transport, goes out in the form that the new one wants, and is counted to the byte.
+/// What was queued before, as bytes for either transport, goes out in the form that the new one
+/// wants, and is counted to the byte.
 #[tokio::test]
 async fn s1_base64_is_asked_for_by_each_transport_and_outlives_an_upgrade() {
     let fixture = start(config()).await;
@@ -67,10 +76,18 @@ async fn s1_base64_is_asked_for_by_each_transport_and_outlives_an_upgrade() {
     let mut poll = poller.start_poll().await;
     let mut ws = probe_with(&poller, "&b64=1").await;
     assert_eq!(read_answer(&mut poll).await.body, "6");
-    let binary = Packet::binary_event("/", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[7; 200])]);
+    let binary = Packet::binary_event(
+        "/",
+        "b",
+        "{\"_placeholder\":true,\"num\":0}",
+        &[Bytes::from_static(&[7; 200])],
+    );
     socket.emit_packet(&binary).unwrap();
     ws.send("5").await;
-    assert_eq!(ws.text().await, "451-[\"b\",{\"_placeholder\":true,\"num\":0}]");
+    assert_eq!(
+        ws.text().await,
+        "451-[\"b\",{\"_placeholder\":true,\"num\":0}]"
+    );
     let text = ws.text().await;
     assert!(text.starts_with("bBwcH") && text.len() == 269, "{text}");
     socket.emit_packet(&binary).unwrap();
@@ -81,7 +98,11 @@ async fn s1_base64_is_asked_for_by_each_transport_and_outlives_an_upgrade() {
 
 #[tokio::test]
 async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_session_lives_on() {
-    let fixture = start(Config { max_payload: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 1_000,
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;
     let refused = poller.post(&"4".repeat(1_001)).await;
@@ -89,7 +110,10 @@ async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_se
     // No close packet overtakes it, nor comes after it.
     poller.post("42[\"message\",1]").await;
     assert_eq!(read_answer(&mut poll).await.body, "42[\"message-back\",1]");
-    assert_eq!(fixture.log.lines(), ["connect ", "connected", "event message 1"]);
+    assert_eq!(
+        fixture.log.lines(),
+        ["connect ", "connected", "event message 1"]
+    );
 }
 
 /// A connection that is closed with bytes unread is reset, and the client never sees why.
@@ -98,12 +122,22 @@ async fn s6_a_refusal_of_a_large_body_always_arrives() {
     let fixture = start(config()).await;
     let body = vec![b'4'; 6_000_000];
     let session = Poller::join(fixture.addr).await.url();
-    for (method, url, status) in [("POST", &*session, 413), ("PUT", &*session, 400), ("POST", &format!("{POLLING}&sid=unknown"), 400)] {
-        for headers in [format!("Content-Length: {}\r\n", body.len()), "Transfer-Encoding: chunked\r\nX: content-length\r\n".to_owned()] {
+    for (method, url, status) in [
+        ("POST", &*session, 413),
+        ("PUT", &*session, 400),
+        ("POST", &format!("{POLLING}&sid=unknown"), 400),
+    ] {
+        for headers in [
+            format!("Content-Length: {}\r\n", body.len()),
+            "Transfer-Encoding: chunked\r\nX: content-length\r\n".to_owned(),
+        ] {
             let head = format!("{method} {url}\r\n{headers}");
             let mut stream = send_request(fixture.addr, &head, b"").await;
             if headers.contains("chunked") {
-                stream.write_all(format!("{:x}\r\n", body.len()).as_bytes()).await.unwrap();
+                stream
+                    .write_all(format!("{:x}\r\n", body.len()).as_bytes())
+                    .await
+                    .unwrap();
                 stream.write_all(&body).await.unwrap();
                 stream.write_all(b"\r\n0\r\n\r\n").await.unwrap();
             } else {
@@ -117,41 +151,78 @@ async fn s6_a_refusal_of_a_large_body_always_arrives() {
 /// The connection is as good as before, if all of the body was read.
 #[tokio::test]
 async fn s6_a_connection_outlives_a_refusal() {
-    let fixture = start(Config { max_payload: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 1_000,
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let mut stream = TcpStream::connect(fixture.addr).await.unwrap();
-    for (length, status) in [(100_000, "HTTP/1.1 413"), (1_001, "HTTP/1.1 413"), (1, "HTTP/1.1 200")] {
-        let head = format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n", poller.url());
+    for (length, status) in [
+        (100_000, "HTTP/1.1 413"),
+        (1_001, "HTTP/1.1 413"),
+        (1, "HTTP/1.1 200"),
+    ] {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n",
+            poller.url()
+        );
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&vec![b'6'; length]).await.unwrap();
         let mut answer = vec![0; 4096];
-        let read = timeout(common::PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
+        let read = timeout(common::PATIENCE, stream.read(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-        assert!(answer.starts_with(status) && !answer.contains("connection: close"), "{answer}");
+        assert!(
+            answer.starts_with(status) && !answer.contains("connection: close"),
+            "{answer}"
+        );
     }
 }
 
 #[tokio::test]
 async fn s6_a_body_that_waits_to_be_asked_for_is_not_asked_for_in_vain() {
-    let fixture = start(Config { max_payload: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 1_000,
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
-    let head = format!("POST {}\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n", poller.url());
+    let head = format!(
+        "POST {}\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n",
+        poller.url()
+    );
     let mut stream = send_request(fixture.addr, &head, b"").await;
-    assert_eq!(read_answer(&mut stream).await.status, 413, "and no 100 before it");
+    assert_eq!(
+        read_answer(&mut stream).await.status,
+        413,
+        "and no 100 before it"
+    );
 }
 
 #[tokio::test]
 async fn s7_a_probing_websocket_ends_with_its_session_and_a_close_frame() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(150), ping_timeout: Duration::from_millis(150), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(150),
+        ping_timeout: Duration::from_millis(150),
+        ..config()
+    })
+    .await;
     // By the client's own doing, and by what it does not do.
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
     let began = Instant::now();
     assert_eq!(poller.post("1").await.body, "ok");
     assert_eq!(ws.end().await, Some(1000));
-    assert!(began.elapsed() < Duration::from_secs(2), "not when the upgrade would have timed out");
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "not when the upgrade would have timed out"
+    );
     let poller = Poller::join(fixture.addr).await;
-    let mut before_the_probe = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+    let mut before_the_probe =
+        Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
     fixture.log.wait_for("disconnected: ping timeout").await;
     assert_eq!(before_the_probe.end().await, Some(1000));
     all_gone(&fixture).await;
@@ -188,7 +259,9 @@ async fn s7_a_session_closed_by_the_server_in_the_middle_of_an_upgrade_loses_not
     assert_eq!(ws.end().await, Some(1000));
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
     fixture.io.drain();
-    timeout(common::PATIENCE, fixture.io.closed()).await.expect("nothing is left to wait for");
+    timeout(common::PATIENCE, fixture.io.closed())
+        .await
+        .expect("nothing is left to wait for");
 }
 
 #[tokio::test]
@@ -203,16 +276,27 @@ async fn s7_a_stop_waits_for_the_close_frame_of_a_probe() {
     ws.send("5").await;
     assert_eq!(ws.end().await, Some(1000));
     drop(ws);
-    timeout(common::PATIENCE, closed).await.expect("in time").unwrap();
+    timeout(common::PATIENCE, closed)
+        .await
+        .expect("in time")
+        .unwrap();
 }
 
 #[tokio::test]
 async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
-    let fixture = start(Config { max_connections_per_address: Some(2), ..config() }).await;
+    let fixture = start(Config {
+        max_connections_per_address: Some(2),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let url = format!("{WEBSOCKET}&sid={}", poller.sid);
     let mut ws = probe(&poller).await;
-    assert_eq!(Ws::connect(fixture.addr, &url).await.end().await, Some(1000), "during an upgrade");
+    assert_eq!(
+        Ws::connect(fixture.addr, &url).await.end().await,
+        Some(1000),
+        "during an upgrade"
+    );
     ws.send("5").await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
@@ -223,11 +307,17 @@ async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
     let sid = open.split('"').nth(3).unwrap();
     let of_born = format!("{WEBSOCKET}&sid={sid}");
     // It takes room while it lasts.
-    let refused = Ws::try_connect(fixture.addr, &of_born, "").await.err().unwrap();
+    let refused = Ws::try_connect(fixture.addr, &of_born, "")
+        .await
+        .err()
+        .unwrap();
     assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
-    assert_eq!(Ws::connect(fixture.addr, &of_born).await.end().await, Some(1000));
+    assert_eq!(
+        Ws::connect(fixture.addr, &of_born).await.end().await,
+        Some(1000)
+    );
     born.send("40").await;
     assert!(born.text().await.starts_with("40"));
 }
@@ -236,9 +326,15 @@ async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
 #[tokio::test]
 async fn s7_a_websocket_on_the_url_of_polling_is_opened_and_closed() {
     let fixture = start(config()).await;
-    assert_eq!(Ws::connect(fixture.addr, POLLING).await.end().await, Some(1000));
+    assert_eq!(
+        Ws::connect(fixture.addr, POLLING).await.end().await,
+        Some(1000)
+    );
     let poller = Poller::join(fixture.addr).await;
-    assert_eq!(Ws::connect(fixture.addr, &poller.url()).await.end().await, Some(1000));
+    assert_eq!(
+        Ws::connect(fixture.addr, &poller.url()).await.end().await,
+        Some(1000)
+    );
     poller.post("42[\"message\",1]").await;
     assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
     assert_eq!(fixture.io.connections().polling, 1);
@@ -247,8 +343,19 @@ async fn s7_a_websocket_on_the_url_of_polling_is_opened_and_closed() {
 #[tokio::test]
 async fn s7_an_empty_sid_is_none() {
     let fixture = start(config()).await;
-    assert!(request(fixture.addr, &format!("GET {POLLING}&sid="), b"").await.body.starts_with("0{\"sid\""));
-    assert!(Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid=")).await.text().await.starts_with("0{\"sid\""));
+    assert!(
+        request(fixture.addr, &format!("GET {POLLING}&sid="), b"")
+            .await
+            .body
+            .starts_with("0{\"sid\"")
+    );
+    assert!(
+        Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid="))
+            .await
+            .text()
+            .await
+            .starts_with("0{\"sid\"")
+    );
 }
 
 #[tokio::test]
@@ -257,18 +364,29 @@ async fn f12_a_second_websocket_after_an_upgrade_is_opened_and_closed() {
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
     ws.send("5").await;
-    let second = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await.end().await;
+    let second = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid))
+        .await
+        .end()
+        .await;
     assert_eq!(second, Some(1000));
     ws.send("42[\"message\"]").await;
     assert_eq!(ws.text().await, "42[\"message-back\"]");
     assert_eq!(fixture.io.connections().websocket, 1);
 }
 
-/// A breach of Socket.IO is told to the next poll. One of Engine.IO ends the session for good, as the protocol's own suite wants it.
+/// A breach of Socket.IO is told to the next poll. One of Engine.IO ends the session for good, as
+/// the protocol's own suite wants it.
 #[tokio::test]
 async fn s8_the_next_poll_after_a_violation_learns_of_the_close() {
     let fixture = start(config()).await;
-    for payload in ["47", "42[]", "42/nowhere,[\"a\"]", "bAQID", "42[\"message\"", "451-[\"a\"]\u{1e}42[\"b\"]"] {
+    for payload in [
+        "47",
+        "42[]",
+        "42/nowhere,[\"a\"]",
+        "bAQID",
+        "42[\"message\"",
+        "451-[\"a\"]\u{1e}42[\"b\"]",
+    ] {
         let poller = Poller::join(fixture.addr).await;
         assert_eq!(poller.post(payload).await.body, "ok", "{payload}");
         fixture.log.wait_for("disconnected: parse error").await;
@@ -310,7 +428,11 @@ async fn s8_a_post_half_sent_is_cut_at_once_when_its_session_ends() {
         end(&fixture.io, &fixture.echo);
         let Answer { status, body, .. } = read_answer(&mut post).await;
         assert_eq!((status, body.as_str()), (400, UNKNOWN_SID));
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            began.elapsed()
+        );
     }
     // A second one ends the session, and with it the first.
     let poller = Poller::join(fixture.addr).await;
@@ -319,16 +441,33 @@ async fn s8_a_post_half_sent_is_cut_at_once_when_its_session_ends() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(poller.post("42[\"message\"]").await.status, 400);
     assert_eq!(read_answer(&mut first).await.body, UNKNOWN_SID);
-    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("event")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("event"))
+    );
 }
 
 #[tokio::test]
 async fn s8_a_violation_that_nobody_asks_about_is_forgotten() {
-    let fixture = start(Config { ping_timeout: Duration::from_millis(200), ..config() }).await;
+    let fixture = start(Config {
+        ping_timeout: Duration::from_millis(200),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("47").await;
     fixture.log.wait_for("disconnected: parse error").await;
     fixture.io.drain();
-    timeout(common::PATIENCE, fixture.io.closed()).await.expect("a stop waits no longer than for any poll");
-    assert_eq!(request(fixture.addr, &format!("GET {}", poller.url()), b"").await.body, UNKNOWN_SID);
+    timeout(common::PATIENCE, fixture.io.closed())
+        .await
+        .expect("a stop waits no longer than for any poll");
+    assert_eq!(
+        request(fixture.addr, &format!("GET {}", poller.url()), b"")
+            .await
+            .body,
+        UNKNOWN_SID
+    );
 }

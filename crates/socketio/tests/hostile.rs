@@ -1,5 +1,6 @@
-//! What nobody should send, sent by many at once and over and over: the server, in a process of its own, keeps its memory within what its
-//! limits say, and somebody who only wants to talk meanwhile does not wait. `bad_input` has each of these once, with its answer.
+//! What nobody should send, sent by many at once and over and over: the server, in a process of its
+//! own, keeps its memory within what its limits say, and somebody who only wants to talk meanwhile
+//! does not wait. `bad_input` has each of these once, with its answer.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -28,8 +29,8 @@ const ADDRESS: &str = "SOCKETIO_HOSTILE_SERVER";
 /// How many do it at once.
 const CROWD: usize = 40;
 const MAX_PAYLOAD: usize = 100_000;
-/// Each of the crowd may make the server keep this much: a message that is coming in (a vector that grows by doubling), one that waits, and
-/// what is not read of the answers.
+/// Each of the crowd may make the server keep this much: a message that is coming in (a vector that
+/// grows by doubling), one that waits, and what is not read of the answers.
 const SHARE: usize = 4 * MAX_PAYLOAD + 50_000;
 /// Threads' stacks, the allocator's own, code that is paged in.
 const SLACK: usize = 10 << 20;
@@ -42,8 +43,13 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 async fn the_server() {
     if std::env::var_os(ADDRESS).is_some() {
         let second = Duration::from_secs(1);
-        let limits =
-            Config { max_payload: MAX_PAYLOAD, max_queue_bytes: MAX_PAYLOAD, body_timeout: second, connect_timeout: second, ..config() };
+        let limits = Config {
+            max_payload: MAX_PAYLOAD,
+            max_queue_bytes: MAX_PAYLOAD,
+            body_timeout: second,
+            connect_timeout: second,
+            ..config()
+        };
         let fixture = start(limits).await;
         println!("\nlistening on {}", fixture.addr);
         std::future::pending::<()>().await;
@@ -58,7 +64,13 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_server", "--nocapture", "--test-threads", "1"])
+            .args([
+                "--exact",
+                "the_server",
+                "--nocapture",
+                "--test-threads",
+                "1",
+            ])
             .env(ADDRESS, "1")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -66,18 +78,33 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         loop {
-            let line = lines.next_line().await.unwrap().expect("the server says where it is");
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("the server says where it is");
             if let Some(addr) = line.strip_prefix("listening on ") {
-                return Self { child, addr: addr.parse().unwrap() };
+                return Self {
+                    child,
+                    addr: addr.parse().unwrap(),
+                };
             }
         }
     }
 
     /// Bytes that are in memory now (`VmRSS`), or were at most (`VmHWM`).
     fn memory(&self, what: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))
+            .unwrap();
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse::<usize>()
+            .unwrap()
+            * 1024
     }
 }
 
@@ -109,20 +136,30 @@ async fn endure<F: Future<Output = ()>>(share: usize, abuse: impl Fn(SocketAddr,
     });
     let before = server.memory("VmRSS");
     let crowd = join_all((0..CROWD).map(|number| abuse(addr, number)));
-    timeout(Duration::from_secs(20), crowd).await.expect("everybody is done with in time");
+    timeout(Duration::from_secs(20), crowd)
+        .await
+        .expect("everybody is done with in time");
     done.store(true, Ordering::Relaxed);
     let mut waits = neighbour.await.unwrap();
     waits.sort_unstable();
     let (usual, worst) = (waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
-    // The machine may be busy with other things; what is looked for is a server that does nothing else for a while.
-    assert!(usual < Duration::from_millis(250) && worst < Duration::from_secs(2), "{usual:?}, at worst {worst:?}");
+    // The machine may be busy with other things; what is looked for is a server that does nothing
+    // else for a while.
+    assert!(
+        usual < Duration::from_millis(250) && worst < Duration::from_secs(2),
+        "{usual:?}, at worst {worst:?}"
+    );
     let grown = server.memory("VmHWM").saturating_sub(before);
     assert!(grown < SLACK + CROWD * share, "{} KiB more", grown / 1024);
 }
 
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-    let header = if payload.len() < 126 { vec![first, 0x80 | length[1]] } else { vec![first, 0xFE, length[0], length[1]] };
+    let header = if payload.len() < 126 {
+        vec![first, 0x80 | length[1]]
+    } else {
+        vec![first, 0xFE, length[0], length[1]]
+    };
     [&header[..], &[0; 4], payload].concat()
 }
 
@@ -136,7 +173,12 @@ async fn requests_of_unknown_sessions_and_other_versions() {
                 2 => format!("EIO=4&transport=polling&sid={}", "A".repeat(20_000)),
                 _ => format!("{}transport=none", "%41=%42&".repeat(5_000)),
             };
-            assert_eq!(request(addr, &format!("GET /socket.io/?{query}"), b"").await.status, 400);
+            assert_eq!(
+                request(addr, &format!("GET /socket.io/?{query}"), b"")
+                    .await
+                    .status,
+                400
+            );
         }
     })
     .await;
@@ -144,7 +186,8 @@ async fn requests_of_unknown_sessions_and_other_versions() {
 
 #[tokio::test]
 async fn sessions_that_are_opened_and_left_alone() {
-    // Nobody asks for a namespace: they are gone after the connect timeout, and until then are small.
+    // Nobody asks for a namespace: they are gone after the connect timeout, and until then are
+    // small.
     endure(30 * 8_000, |addr, _| async move {
         let mut pollers = Vec::new();
         for _ in 0..30 {
@@ -187,7 +230,10 @@ async fn bodies_that_trickle_in() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // One second for the body, and what a close waits for a client that does not listen.
-        assert!(begun.elapsed() < Duration::from_secs(15), "a body has a time limit as a whole");
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "a body has a time limit as a whole"
+        );
     })
     .await;
 }
@@ -196,7 +242,10 @@ async fn bodies_that_trickle_in() {
 async fn bodies_and_packets_over_the_limit() {
     endure(SHARE, |addr, number| async move {
         let poller = Poller::join(addr).await;
-        let head = format!("POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n", poller.url());
+        let head = format!(
+            "POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n",
+            poller.url()
+        );
         let mut post = send_request(addr, &head, b"").await;
         let chunk = [b"4000\r\n", &[b'4'; 0x4000][..], b"\r\n"].concat();
         // Without an end, until nobody listens.
@@ -208,7 +257,8 @@ async fn bodies_and_packets_over_the_limit() {
             if number % 2 == 0 {
                 ws.raw(b"\x81\xFF\x00\x00\x00\xFF\x00\x00\x00\x00").await;
             } else {
-                ws.frame(true, OpCode::Text, &vec![b'4'; MAX_PAYLOAD + 1]).await;
+                ws.frame(true, OpCode::Text, &vec![b'4'; MAX_PAYLOAD + 1])
+                    .await;
             }
             assert_eq!(ws.end().await, Some(1009));
         }
@@ -221,7 +271,16 @@ async fn endless_messages_in_fragments() {
     endure(SHARE, |addr, number| async move {
         let mut ws = Ws::join(addr).await;
         // A text is looked at as it comes, bytes are only kept.
-        ws.frame(false, if number % 2 == 0 { OpCode::Text } else { OpCode::Binary }, &[b'4'; 1_000]).await;
+        ws.frame(
+            false,
+            if number % 2 == 0 {
+                OpCode::Text
+            } else {
+                OpCode::Binary
+            },
+            &[b'4'; 1_000],
+        )
+        .await;
         let more = masked(0x00, &[b'x'; 1_000]);
         while ws.stream.write_all(&more).await.is_ok() {
             tokio::task::yield_now().await;
@@ -262,7 +321,10 @@ async fn frames_that_are_none() {
             (masked(0x83, b""), 1002),
             (masked(0x09, b""), 1002),
             (vec![0x89, 0xFE, 0, 126, 0, 0, 0, 0], 1002),
-            (masked(0x81, &[b"4", &[b'x'; 10_000][..], b"\xFF"].concat()), 1007),
+            (
+                masked(0x81, &[b"4", &[b'x'; 10_000][..], b"\xFF"].concat()),
+                1007,
+            ),
         ] {
             let mut ws = Ws::join(addr).await;
             ws.raw(&bytes.repeat(20)).await;
@@ -275,10 +337,19 @@ async fn frames_that_are_none() {
 #[tokio::test]
 async fn headers_by_the_hundred_and_headers_without_an_end() {
     endure(500_000, |addr, number| async move {
-        let many: String = (0..2_000).map(|header| format!("X-{header}: x\r\n")).collect();
-        assert_eq!(request(addr, &format!("GET {POLLING}\r\n{many}"), b"").await.status, 431);
+        let many: String = (0..2_000)
+            .map(|header| format!("X-{header}: x\r\n"))
+            .collect();
+        assert_eq!(
+            request(addr, &format!("GET {POLLING}\r\n{many}"), b"")
+                .await
+                .status,
+            431
+        );
         let mut endless = tokio::net::TcpStream::connect(addr).await.unwrap();
-        let _ = endless.write_all(format!("GET {WEBSOCKET} HTTP/1.1\r\nX: ").as_bytes()).await;
+        let _ = endless
+            .write_all(format!("GET {WEBSOCKET} HTTP/1.1\r\nX: ").as_bytes())
+            .await;
         while endless.write_all(&[b'x'; 10_000]).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -295,7 +366,8 @@ async fn headers_by_the_hundred_and_headers_without_an_end() {
 #[tokio::test]
 async fn packets_that_make_no_sense() {
     endure(SHARE, |addr, _| async move {
-        let placeholder = |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
+        let placeholder =
+            |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
         for text in [
             "4299999999999999999999[\"a\"]".to_owned(),
             "45999999999999999999999999-[\"a\"]".to_owned(),
@@ -309,7 +381,10 @@ async fn packets_that_make_no_sense() {
             format!("42[\"a\",{}", "{\"a\":".repeat(MAX_PAYLOAD / 5 - 100)),
             format!("42[\"a\",\"{}", "\\u0041".repeat(MAX_PAYLOAD / 6 - 100)),
             format!("42[\"a\"{}", ",0".repeat(MAX_PAYLOAD / 2 - 100)),
-            format!("451-[\"a\"{}]", ",{\"_placeholder\":true,\"num\":9}".repeat(3_000)),
+            format!(
+                "451-[\"a\"{}]",
+                ",{\"_placeholder\":true,\"num\":9}".repeat(3_000)
+            ),
         ] {
             let mut ws = Ws::join(addr).await;
             ws.send(&text).await;
@@ -322,7 +397,12 @@ async fn packets_that_make_no_sense() {
 #[tokio::test]
 async fn packets_before_a_namespace_is_joined() {
     endure(SHARE, |addr, _| async move {
-        for text in ["42[\"message\"]", "431[]", "41", "451-[\"message\",{\"_placeholder\":true,\"num\":0}]"] {
+        for text in [
+            "42[\"message\"]",
+            "431[]",
+            "41",
+            "451-[\"message\",{\"_placeholder\":true,\"num\":0}]",
+        ] {
             let mut ws = Ws::open(addr).await;
             ws.send(text).await;
             ws.send_binary(b"x").await;
@@ -339,7 +419,8 @@ async fn packets_before_a_namespace_is_joined() {
 
 #[tokio::test]
 async fn attachments_that_are_sent_but_for_the_last_one() {
-    // Ten of them, each as large as may be, wait for one more that does not come: together they are too much.
+    // Ten of them, each as large as may be, wait for one more that does not come: together they are
+    // too much.
     endure(2 * MAX_PAYLOAD + SHARE, |addr, _| async move {
         let mut ws = Ws::join(addr).await;
         ws.send("4510-[\"message\"]").await;

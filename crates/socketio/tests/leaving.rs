@@ -31,10 +31,25 @@ async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.disconnect();
     assert_eq!(ws.text().await, "41");
-    assert_eq!(ws.text().await, "42/custom,[\"message-back\",1]", "the other namespace goes on, at once");
-    assert!(fixture.log.lines().contains(&"disconnected: server namespace disconnect".to_owned()));
+    assert_eq!(
+        ws.text().await,
+        "42/custom,[\"message-back\",1]",
+        "the other namespace goes on, at once"
+    );
+    assert!(
+        fixture
+            .log
+            .lines()
+            .contains(&"disconnected: server namespace disconnect".to_owned())
+    );
     no_ghost(&fixture).await;
-    assert!(!fixture.log.lines().iter().any(|line| line.contains("never")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.contains("never"))
+    );
     // And the client may come back.
     ws.send("40").await;
     assert!(ws.text().await.starts_with("40{\"sid\":"));
@@ -47,14 +62,26 @@ async fn what_was_held_for_a_socket_is_dropped_when_its_client_leaves() {
     let (fixture, mut ws) = in_both().await;
     ws.send("42[\"hold\",60000]").await;
     ws.send("42[\"message\",\"never\"]").await;
-    ws.send("451-[\"message\",\"never\",{\"_placeholder\":true,\"num\":0}]").await;
+    ws.send("451-[\"message\",\"never\",{\"_placeholder\":true,\"num\":0}]")
+        .await;
     ws.send_binary(&[1]).await;
     ws.send("42/custom,[\"message\",1]").await;
     ws.send("41").await;
     assert_eq!(ws.text().await, "42/custom,[\"message-back\",1]");
-    assert!(fixture.log.lines().contains(&"disconnected: client namespace disconnect".to_owned()));
+    assert!(
+        fixture
+            .log
+            .lines()
+            .contains(&"disconnected: client namespace disconnect".to_owned())
+    );
     no_ghost(&fixture).await;
-    assert!(!fixture.log.lines().iter().any(|line| line.contains("never")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.contains("never"))
+    );
 }
 
 #[tokio::test]
@@ -66,12 +93,28 @@ async fn leaving_and_coming_back_behind_a_hold_keeps_its_order() {
     ws.send("40/custom,").await;
     ws.send("41/custom,").await;
     ws.send("40/custom,{\"n\":2}").await;
-    fixture.log.wait_for("disconnected: client namespace disconnect").await;
-    assert!(!fixture.log.lines().contains(&"let go".to_owned()), "leaving waits for nobody");
-    assert_eq!(ws.text().await, "42[\"held\",\"\"]", "the main namespace's hold is not the other's to drop");
+    fixture
+        .log
+        .wait_for("disconnected: client namespace disconnect")
+        .await;
+    assert!(
+        !fixture.log.lines().contains(&"let go".to_owned()),
+        "leaving waits for nobody"
+    );
+    assert_eq!(
+        ws.text().await,
+        "42[\"held\",\"\"]",
+        "the main namespace's hold is not the other's to drop"
+    );
     assert!(ws.text().await.starts_with("40/custom,{\"sid\":"));
     assert_eq!(ws.text().await, "42/custom,[\"auth\",{\"n\":2}]");
-    assert!(!fixture.log.lines().iter().any(|line| line.contains("never")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.contains("never"))
+    );
     ws.quiet().await;
 }
 
@@ -97,7 +140,12 @@ async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport
     assert_eq!([ws.text().await, ws.text().await], ["41", "41/custom,"]);
     assert_eq!(ws.end().await, Some(1000));
     all_gone(&fixture).await;
-    let reasons: Vec<_> = fixture.log.lines().into_iter().filter(|line| line.starts_with("disconnected")).collect();
+    let reasons: Vec<_> = fixture
+        .log
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with("disconnected"))
+        .collect();
     assert_eq!(reasons, ["disconnected: server namespace disconnect"; 2]);
     // The handle of a socket that is gone closes nothing of those who came after it.
     let mut ws = Ws::join(fixture.addr).await;
@@ -113,27 +161,44 @@ async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport
 #[tokio::test]
 async fn s3_all_sockets_of_a_broadcast_can_be_put_out() {
     let fixture = start(config()).await;
-    let (mut ws, poller, mut other) = (Ws::join(fixture.addr).await, Poller::join(fixture.addr).await, Ws::join(fixture.addr).await);
+    let (mut ws, poller, mut other) = (
+        Ws::join(fixture.addr).await,
+        Poller::join(fixture.addr).await,
+        Ws::join(fixture.addr).await,
+    );
     let sockets = fixture.echo.sockets.lock().clone();
     sockets[..2].iter().for_each(|socket| socket.join("out"));
     fixture.io.of("/").unwrap().to("out").disconnect_and_close();
     assert_eq!(ws.text().await, "41");
     assert_eq!(ws.end().await, Some(1000));
-    assert_eq!([poller.poll().await.body, poller.poll().await.body], ["41", "1"]);
+    assert_eq!(
+        [poller.poll().await.body, poller.poll().await.body],
+        ["41", "1"]
+    );
     other.send("42[\"message\",1]").await;
     assert_eq!(other.text().await, "42[\"message-back\",1]");
 }
 
 #[tokio::test]
 async fn s3_who_is_put_out_is_not_recovered() {
-    let recovery = Some(Recovery { for_everybody: true, ..Recovery::default() });
-    let fixture = start(Config { recovery, ..config() }).await;
+    let recovery = Some(Recovery {
+        for_everybody: true,
+        ..Recovery::default()
+    });
+    let fixture = start(Config {
+        recovery,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.disconnect_and_close();
     assert_eq!(ws.text().await, "41");
     ws.end().await;
-    fixture.log.wait_for("disconnected: server namespace disconnect").await;
+    fixture
+        .log
+        .wait_for("disconnected: server namespace disconnect")
+        .await;
     assert_eq!(fixture.io.kept_bytes(), 0);
     // One that is away is over at once.
     drop(Ws::join(fixture.addr).await);
@@ -141,7 +206,10 @@ async fn s3_who_is_put_out_is_not_recovered() {
     fixture.log.clear();
     let socket = fixture.echo.sockets.lock()[1].clone();
     socket.disconnect_and_close();
-    assert_eq!(fixture.log.lines(), ["disconnected: server namespace disconnect"]);
+    assert_eq!(
+        fixture.log.lines(),
+        ["disconnected: server namespace disconnect"]
+    );
 }
 
 #[tokio::test]
@@ -161,11 +229,20 @@ async fn s4_a_handler_sees_the_rooms_that_a_socket_is_about_to_leave() {
             "put out" => socket.disconnect(),
             _ => socket.close_transport(),
         }
-        fixture.log.wait_for("disconnecting from [\"those who are told\", \"hall\"]").await;
+        fixture
+            .log
+            .wait_for("disconnecting from [\"those who are told\", \"hall\"]")
+            .await;
         // It can still speak to those who are in them.
         assert_eq!(other.text().await, "42[\"leaving\",2]");
         let left = tokio::time::timeout(PATIENCE, async {
-            while !socket.rooms().is_empty() || !fixture.log.lines().iter().any(|line| line.starts_with("disconnected")) {
+            while !socket.rooms().is_empty()
+                || !fixture
+                    .log
+                    .lines()
+                    .iter()
+                    .any(|line| line.starts_with("disconnected"))
+            {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });

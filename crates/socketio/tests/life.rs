@@ -1,7 +1,9 @@
-//! The life of a connection, by random plans: what a client sends and gets, on either transport and over upgrades that go well or badly, in
-//! namespaces it joins, leaves and is put out of, to whatever end it comes. A model says to the letter what both sides must see.
+//! The life of a connection, by random plans: what a client sends and gets, on either transport and
+//! over upgrades that go well or badly, in namespaces it joins, leaves and is put out of, to
+//! whatever end it comes. A model says to the letter what both sides must see.
 //!
-//! Everything is in one process and on one thread, over pipes, and time is paused: it goes on by itself when there is nothing else to do.
+//! Everything is in one process and on one thread, over pipes, and time is paused: it goes on by
+//! itself when there is nothing else to do.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -97,7 +99,11 @@ struct Model {
 }
 
 fn prefix(kind: &str, at: usize) -> String {
-    if at == 0 { kind.to_owned() } else { format!("{kind}{},", NAMESPACES[at]) }
+    if at == 0 {
+        kind.to_owned()
+    } else {
+        format!("{kind}{},", NAMESPACES[at])
+    }
 }
 
 impl Open {
@@ -112,7 +118,9 @@ impl Open {
 
 impl Model {
     fn end(&mut self, end: End) {
-        let Some(mut open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
         let polling = open.transport == Transport::Polling;
         let reason = match end {
             End::ClosePacket | End::CloseFrame => "transport close",
@@ -123,8 +131,13 @@ impl Model {
             End::ByServer => "forced close",
             End::NoPong => "ping timeout",
         };
-        let joined = open.places.iter().filter(|place| **place == Place::In).count();
-        self.log.extend((0..joined).map(|_| format!("disconnected: {reason}")));
+        let joined = open
+            .places
+            .iter()
+            .filter(|place| **place == Place::In)
+            .count();
+        self.log
+            .extend((0..joined).map(|_| format!("disconnected: {reason}")));
         if end == End::ByServer {
             self.received = open.taken();
         }
@@ -141,32 +154,67 @@ impl ReferenceStateMachine for Model {
 
     fn transitions(state: &Self) -> BoxedStrategy<Step> {
         let Some(open) = &state.open else {
-            return select(vec![Step::Open(Transport::Polling), Step::Open(Transport::WebSocket)]).boxed();
+            return select(vec![
+                Step::Open(Transport::Polling),
+                Step::Open(Transport::WebSocket),
+            ])
+            .boxed();
         };
-        let mut steps = vec![(3, Just(Step::Receive).boxed()), (1, Just(Step::Ping).boxed())];
+        let mut steps = vec![
+            (3, Just(Step::Receive).boxed()),
+            (1, Just(Step::Ping).boxed()),
+        ];
         for at in 0..2 {
             match open.places[at] {
                 Place::Out => steps.push((6, Just(Step::Join(at)).boxed())),
                 Place::In => steps.extend([
-                    (1, select(vec![Step::Join(at), Step::Leave(at), Step::PutOut(at)]).boxed()),
-                    (3, (1u32..5).prop_map(move |count| Step::Send(at, count)).boxed()),
-                    (3, (1u32..5).prop_map(move |count| Step::Emit(at, count)).boxed()),
+                    (
+                        1,
+                        select(vec![Step::Join(at), Step::Leave(at), Step::PutOut(at)]).boxed(),
+                    ),
+                    (
+                        3,
+                        (1u32..5)
+                            .prop_map(move |count| Step::Send(at, count))
+                            .boxed(),
+                    ),
+                    (
+                        3,
+                        (1u32..5)
+                            .prop_map(move |count| Step::Emit(at, count))
+                            .boxed(),
+                    ),
                     (1, Just(Step::Ask(at)).boxed()),
                 ]),
-                Place::PutOut { .. } => steps.push((3, select(vec![Step::Join(at), Step::Leave(at), Step::Send(at, 2)]).boxed())),
+                Place::PutOut { .. } => steps.push((
+                    3,
+                    select(vec![Step::Join(at), Step::Leave(at), Step::Send(at, 2)]).boxed(),
+                )),
             }
         }
         if open.transport == Transport::Polling {
             steps.push((2, any::<bool>().prop_map(Step::Upgrade).boxed()));
-            steps.push((1, select(vec![Step::UpgradeStalls, Step::UpgradeIsCut]).boxed()));
+            steps.push((
+                1,
+                select(vec![Step::UpgradeStalls, Step::UpgradeIsCut]).boxed(),
+            ));
         }
-        let ends = vec![End::ClosePacket, End::CloseFrame, End::Cut, End::Nonsense, End::ByServer, End::NoPong];
+        let ends = vec![
+            End::ClosePacket,
+            End::CloseFrame,
+            End::Cut,
+            End::Nonsense,
+            End::ByServer,
+            End::NoPong,
+        ];
         steps.push((1, select(ends).prop_map(Step::End).boxed()));
         proptest::strategy::Union::new_weighted(steps).boxed()
     }
 
     fn preconditions(state: &Self, step: &Step) -> bool {
-        let Some(open) = &state.open else { return matches!(step, Step::Open(_)) };
+        let Some(open) = &state.open else {
+            return matches!(step, Step::Open(_));
+        };
         match *step {
             Step::Open(_) => false,
             Step::Join(_) | Step::Receive | Step::Ping => true,
@@ -174,7 +222,9 @@ impl ReferenceStateMachine for Model {
             // The server closes by way of a socket.
             Step::End(End::ByServer) => open.is_in(0) || open.is_in(1),
             Step::PutOut(at) | Step::Emit(at, _) | Step::Ask(at) => open.is_in(at),
-            Step::Upgrade(_) | Step::UpgradeStalls | Step::UpgradeIsCut => open.transport == Transport::Polling,
+            Step::Upgrade(_) | Step::UpgradeStalls | Step::UpgradeIsCut => {
+                open.transport == Transport::Polling
+            }
             Step::End(_) => true,
         }
     }
@@ -186,10 +236,22 @@ impl ReferenceStateMachine for Model {
             return state;
         }
         if let Step::Open(transport) = *step {
-            state.open = Some(Open { transport, places: [Place::Out; 2], queued: Vec::new() });
+            state.open = Some(Open {
+                transport,
+                places: [Place::Out; 2],
+                queued: Vec::new(),
+            });
             return state;
         }
-        let Self { open: Some(open), log, next, received } = &mut state else { return state };
+        let Self {
+            open: Some(open),
+            log,
+            next,
+            received,
+        } = &mut state
+        else {
+            return state;
+        };
         match *step {
             Step::Join(at) => {
                 open.queued.push(prefix("40", at));
@@ -214,19 +276,22 @@ impl ReferenceStateMachine for Model {
                 for _ in 0..count {
                     if open.is_in(at) {
                         log.push(format!("event message {next}"));
-                        open.queued.push(format!("{}[\"message-back\",{next}]", prefix("42", at)));
+                        open.queued
+                            .push(format!("{}[\"message-back\",{next}]", prefix("42", at)));
                     }
                     *next += 1;
                 }
             }
             Step::Ask(at) => {
                 log.push(format!("event message-with-ack {next}"));
-                open.queued.push(format!("{}{next}[{next}]", prefix("43", at)));
+                open.queued
+                    .push(format!("{}{next}[{next}]", prefix("43", at)));
                 *next += 1;
             }
             Step::Emit(at, count) => {
                 for _ in 0..count {
-                    open.queued.push(format!("{}[\"n\",{next}]", prefix("42", at)));
+                    open.queued
+                        .push(format!("{}[\"n\",{next}]", prefix("42", at)));
                     *next += 1;
                 }
             }
@@ -245,7 +310,8 @@ impl ReferenceStateMachine for Model {
             Step::Upgrade(with_poll) => {
                 open.transport = Transport::WebSocket;
                 if with_poll {
-                    // A poll that finds something is answered at once, and one that finds nothing when it is let go.
+                    // A poll that finds something is answered at once, and one that finds nothing
+                    // when it is let go.
                     *received = open.taken();
                     if received.is_empty() {
                         received.push("6".to_owned());
@@ -268,7 +334,12 @@ struct Life {
 /// The socket that is in a namespace, or was in it last.
 fn socket_in(echo: &Echo, at: usize) -> Socket<Value> {
     let sockets = echo.sockets.lock();
-    sockets.iter().rev().find(|socket| socket.namespace() == NAMESPACES[at]).unwrap().clone()
+    sockets
+        .iter()
+        .rev()
+        .find(|socket| socket.namespace() == NAMESPACES[at])
+        .unwrap()
+        .clone()
 }
 
 impl StateMachineTest for Life {
@@ -276,7 +347,11 @@ impl StateMachineTest for Life {
     type Reference = Model;
 
     fn init_test(_: &Model) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
         let echo = Echo::default();
         let config = Config {
             ping_interval: PING_INTERVAL,
@@ -287,12 +362,25 @@ impl StateMachineTest for Life {
             write_timeout: None,
             ..Config::default()
         };
-        let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone()).build();
-        Self { runtime, io, echo, client: None }
+        let io = SocketIo::builder(config)
+            .namespace("/", echo.clone())
+            .namespace("/custom", echo.clone())
+            .build();
+        Self {
+            runtime,
+            io,
+            echo,
+            client: None,
+        }
     }
 
     fn apply(state: Self, model: &Model, step: Step) -> Self {
-        let Self { runtime, io, echo, mut client } = state;
+        let Self {
+            runtime,
+            io,
+            echo,
+            mut client,
+        } = state;
         let number = |count: u32| model.next - count..model.next;
         let received = runtime.block_on(async {
             let mut received = Vec::new();
@@ -300,20 +388,29 @@ impl StateMachineTest for Life {
                 client = Some(Client::open(&io, transport == Transport::WebSocket).await);
                 return received;
             }
-            let Some(open) = &mut client else { return received };
+            let Some(open) = &mut client else {
+                return received;
+            };
             match step {
                 Step::Join(at) => open.send(&[prefix("40", at)]).await,
                 Step::Leave(at) => open.send(&[prefix("41", at)]).await,
                 Step::PutOut(at) => socket_in(&echo, at).disconnect(),
                 Step::Send(at, count) => {
-                    let packets: Vec<_> = number(count).map(|number| format!("{}[\"message\",{number}]", prefix("42", at))).collect();
+                    let packets: Vec<_> = number(count)
+                        .map(|number| format!("{}[\"message\",{number}]", prefix("42", at)))
+                        .collect();
                     open.send(&packets).await;
                 }
                 Step::Ask(at) => {
                     let number = model.next - 1;
-                    open.send(&[format!("{}{number}[\"message-with-ack\",{number}]", prefix("42", at))]).await;
+                    open.send(&[format!(
+                        "{}{number}[\"message-with-ack\",{number}]",
+                        prefix("42", at)
+                    )])
+                    .await;
                 }
-                Step::Emit(at, count) => number(count).for_each(|number| socket_in(&echo, at).emit("n", &number).unwrap()),
+                Step::Emit(at, count) => number(count)
+                    .for_each(|number| socket_in(&echo, at).emit("n", &number).unwrap()),
                 Step::Receive => received = open.receive().await,
                 Step::Ping => {
                     received = open.receive().await;
@@ -331,7 +428,14 @@ impl StateMachineTest for Life {
                         End::Cut => open.cut().await,
                         End::Nonsense => open.nonsense().await,
                         End::ByServer => {
-                            let socket = echo.sockets.lock().iter().rev().find(|socket| socket.is_connected()).unwrap().clone();
+                            let socket = echo
+                                .sockets
+                                .lock()
+                                .iter()
+                                .rev()
+                                .find(|socket| socket.is_connected())
+                                .unwrap()
+                                .clone();
                             socket.close_transport();
                             open.closed_by_server().await
                         }
@@ -345,25 +449,48 @@ impl StateMachineTest for Life {
         // Until nothing is left to do.
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(10)).await });
         assert_eq!(received, model.received, "after {step:?}");
-        Self { runtime, io, echo, client }
+        Self {
+            runtime,
+            io,
+            echo,
+            client,
+        }
     }
 
     fn check_invariants(state: &Self, model: &Model) {
         assert_eq!(state.echo.log.lines(), model.log);
-        let on = |transport| usize::from(model.open.as_ref().is_some_and(|open| open.transport == transport));
-        let expected = Connections { polling: on(Transport::Polling), websocket: on(Transport::WebSocket) };
+        let on = |transport| {
+            usize::from(
+                model
+                    .open
+                    .as_ref()
+                    .is_some_and(|open| open.transport == transport),
+            )
+        };
+        let expected = Connections {
+            polling: on(Transport::Polling),
+            websocket: on(Transport::WebSocket),
+        };
         assert_eq!(state.io.connections(), expected);
         for (at, namespace) in NAMESPACES.iter().enumerate() {
             let joined = model.open.as_ref().is_some_and(|open| open.is_in(at));
             assert_eq!(state.io.of(namespace).unwrap().count(), usize::from(joined));
         }
         // A WebSocket's bytes are in the pipe by now; a poll's wait until they are fetched.
-        let waits = model.open.as_ref().is_some_and(|open| open.transport == Transport::Polling && !open.queued.is_empty());
+        let waits = model
+            .open
+            .as_ref()
+            .is_some_and(|open| open.transport == Transport::Polling && !open.queued.is_empty());
         assert_eq!(state.io.queued_bytes() > 0, waits);
     }
 
     fn teardown(state: Self, _: Model) {
-        let Self { runtime, io, echo, client } = state;
+        let Self {
+            runtime,
+            io,
+            echo,
+            client,
+        } = state;
         drop(client);
         runtime.block_on(async {
             io.drain();
@@ -371,9 +498,18 @@ impl StateMachineTest for Life {
             assert!(closed.await.is_ok(), "nothing is left to wait for");
             tokio::time::sleep(2 * PING_TIMEOUT).await;
         });
-        let count = |start: &str| echo.log.lines().iter().filter(|line| line.starts_with(start)).count();
+        let count = |start: &str| {
+            echo.log
+                .lines()
+                .iter()
+                .filter(|line| line.starts_with(start))
+                .count()
+        };
         assert_eq!(count("connected"), count("disconnected"));
-        assert_eq!((io.connections(), io.queued_bytes()), (Connections::default(), 0));
+        assert_eq!(
+            (io.connections(), io.queued_bytes()),
+            (Connections::default(), 0)
+        );
     }
 }
 

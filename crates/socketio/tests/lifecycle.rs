@@ -4,12 +4,19 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, start, still_serves};
+use common::{
+    Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, start,
+    still_serves,
+};
 use socketio::{Config, Connections, EmitError, Packet};
 use tokio::time::Instant;
 
 fn short() -> Config {
-    Config { ping_interval: Duration::from_millis(120), ping_timeout: Duration::from_millis(400), ..config() }
+    Config {
+        ping_interval: Duration::from_millis(120),
+        ping_timeout: Duration::from_millis(400),
+        ..config()
+    }
 }
 
 #[tokio::test]
@@ -21,7 +28,10 @@ async fn the_first_ping_comes_after_one_interval_and_the_next_after_the_pong() {
         assert_eq!(ws.text().await, "2");
         let waited = asked.elapsed();
         // How late it may be depends on the machine; that it is not early is what matters.
-        assert!(waited > Duration::from_millis(90) && waited < Duration::from_secs(3), "{waited:?}");
+        assert!(
+            waited > Duration::from_millis(90) && waited < Duration::from_secs(3),
+            "{waited:?}"
+        );
         ws.send("3").await;
         // One that was not asked for changes nothing.
         ws.send("3").await;
@@ -41,26 +51,45 @@ async fn no_pong_ends_the_connection_on_either_transport() {
     assert_eq!(poller.poll().await.body, "2");
     fixture.log.wait_for("disconnected: ping timeout").await;
     let late = poller.post("42[\"message\"]").await;
-    assert_eq!((late.status, late.body.as_str()), (400, "{\"code\":1,\"message\":\"Session ID unknown\"}"));
+    assert_eq!(
+        (late.status, late.body.as_str()),
+        (400, "{\"code\":1,\"message\":\"Session ID unknown\"}")
+    );
     all_gone(&fixture).await;
 }
 
 #[tokio::test]
 async fn a_ping_longer_than_its_timeout_away_is_judged_by_its_own_pong() {
-    // With the interval shorter than the timeout, several pings are on their way within one timeout.
-    let fixture = start(Config { ping_interval: Duration::from_millis(40), ping_timeout: Duration::from_millis(400), ..config() }).await;
+    // With the interval shorter than the timeout, several pings are on their way within one
+    // timeout.
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(40),
+        ping_timeout: Duration::from_millis(400),
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     for _ in 0..6 {
         assert_eq!(ws.text().await, "2");
         tokio::time::sleep(Duration::from_millis(100)).await;
         ws.send("3").await;
     }
-    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("disconnected")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("disconnected"))
+    );
 }
 
 #[tokio::test]
 async fn a_connect_that_never_comes_ends_the_connection() {
-    let fixture = start(Config { connect_timeout: Duration::from_millis(300), ..config() }).await;
+    let fixture = start(Config {
+        connect_timeout: Duration::from_millis(300),
+        ..config()
+    })
+    .await;
     let mut ws = Ws::open(fixture.addr).await;
     let mut refused = Ws::open(fixture.addr).await;
     refused.send("40{\"refuse\":true}").await;
@@ -71,12 +100,22 @@ async fn a_connect_that_never_comes_ends_the_connection() {
     assert_eq!(poller.poll().await.body, "1");
     joined.send("42[\"message\"]").await;
     assert_eq!(joined.text().await, "42[\"message-back\"]");
-    assert_eq!(fixture.io.connections(), Connections { polling: 0, websocket: 1 });
+    assert_eq!(
+        fixture.io.connections(),
+        Connections {
+            polling: 0,
+            websocket: 1
+        }
+    );
 }
 
 #[tokio::test]
 async fn a_slow_reader_is_cut_off_and_told_apart() {
-    let fixture = start(Config { max_queue_bytes: 50_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 50_000,
+        ..config()
+    })
+    .await;
     let mut other = Ws::join(fixture.addr).await;
     let mut slow = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[1].clone();
@@ -101,19 +140,33 @@ async fn a_slow_reader_is_cut_off_and_told_apart() {
     assert!(received <= sent, "what arrives is a beginning without gaps");
     let mut frame = bytes::BytesMut::new();
     let text = format!("42[\"x\",\"{}\"]", "y".repeat(10_000));
-    socketio::codec::frame::encode(&mut frame, socketio::codec::frame::OpCode::Text, text.as_bytes());
-    assert!(frame.starts_with(&slow.buffer), "and ends within a packet, with nothing put behind it");
+    socketio::codec::frame::encode(
+        &mut frame,
+        socketio::codec::frame::OpCode::Text,
+        text.as_bytes(),
+    );
+    assert!(
+        frame.starts_with(&slow.buffer),
+        "and ends within a packet, with nothing put behind it"
+    );
     other.send("42[\"message\"]").await;
     assert_eq!(other.text().await, "42[\"message-back\"]");
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_poll_is_cut_off_too() {
-    let fixture = start(Config { max_queue_bytes: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 1_000,
+        ..config()
+    })
+    .await;
     let _poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let packet = Packet::event("/", "x", &format!("\"{}\"", "y".repeat(400)));
-    assert_eq!([(); 3].map(|()| socket.emit_packet(&packet)), [Ok(()), Ok(()), Err(EmitError::Full)]);
+    assert_eq!(
+        [(); 3].map(|()| socket.emit_packet(&packet)),
+        [Ok(()), Ok(()), Err(EmitError::Full)]
+    );
     fixture.log.wait_for("disconnected: slow reader").await;
     all_gone(&fixture).await;
     assert_eq!(fixture.io.queued_bytes(), 0);
@@ -121,7 +174,11 @@ async fn a_client_that_does_not_poll_is_cut_off_too() {
 
 #[tokio::test]
 async fn one_packet_larger_than_the_queue_goes_through() {
-    let fixture = start(Config { max_queue_bytes: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 1_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.emit("big", &"y".repeat(5_000)).unwrap();
@@ -133,7 +190,11 @@ async fn one_packet_larger_than_the_queue_goes_through() {
 
 #[tokio::test]
 async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
-    let fixture = start(Config { max_queue_bytes: 50_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 50_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     for number in 0..20 {
@@ -176,10 +237,23 @@ async fn a_drain_closes_transports_and_lets_nobody_in() {
     assert_eq!(late.poll().await.body, "42[\"last\",1]");
     assert_ne!(late.poll().await.status, 200);
     all_gone(&fixture).await;
-    let closed = fixture.log.lines().iter().filter(|line| *line == "disconnected: server shutting down").count();
+    let closed = fixture
+        .log
+        .lines()
+        .iter()
+        .filter(|line| *line == "disconnected: server shutting down")
+        .count();
     assert_eq!(closed, 3);
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}"), b"").await.status, 503);
-    let refused = Ws::try_connect(fixture.addr, WEBSOCKET, "").await.err().unwrap();
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}"), b"")
+            .await
+            .status,
+        503
+    );
+    let refused = Ws::try_connect(fixture.addr, WEBSOCKET, "")
+        .await
+        .err()
+        .unwrap();
     assert!(refused.starts_with("HTTP/1.1 503"));
 }
 
@@ -187,7 +261,12 @@ async fn a_drain_closes_transports_and_lets_nobody_in() {
 async fn a_closed_websocket_is_noticed_with_and_without_a_goodbye() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
-    ws.frame(true, socketio::codec::frame::OpCode::Close, &4000u16.to_be_bytes()).await;
+    ws.frame(
+        true,
+        socketio::codec::frame::OpCode::Close,
+        &4000u16.to_be_bytes(),
+    )
+    .await;
     assert_eq!(ws.next().await, Got::Close(4000));
     assert_eq!(ws.next().await, Got::Eof);
     fixture.log.wait_for("disconnected: transport close").await;
@@ -222,12 +301,19 @@ async fn many_come_and_go_and_nothing_is_left() {
     all_gone(&fixture).await;
     let lines = fixture.log.lines();
     let count = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
-    assert_eq!((count("connected"), count("disconnected: transport close")), (100, 100));
+    assert_eq!(
+        (count("connected"), count("disconnected: transport close")),
+        (100, 100)
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_read_because_events_are_held_back_waits_in_the_network() {
-    let fixture = start(Config { max_payload: 10_000, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 10_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("42[\"hold for ever\"]").await;
     let filler = format!("42[\"other\",\"{}\"]", "x".repeat(9_000));
@@ -237,7 +323,11 @@ async fn what_is_not_read_because_events_are_held_back_waits_in_the_network() {
         }
     };
     // 45 MB are more than the system's buffers hold, so somebody has stopped taking them.
-    assert!(tokio::time::timeout(Duration::from_secs(1), flood).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), flood)
+            .await
+            .is_err()
+    );
     still_serves(&fixture).await;
 }
 
@@ -268,17 +358,26 @@ async fn a_pong_that_the_server_itself_does_not_read_is_not_missed() {
 
 #[tokio::test]
 async fn what_the_network_takes_in_pieces_arrives_whole_and_in_order() {
-    let fixture = start(Config { max_queue_bytes: 100_000_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 100_000_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let filler = "z".repeat(7_919);
     for number in 0..3_000 {
-        socket.emit_packet(&Packet::event("/", "n", &format!("{number},\"{filler}\""))).unwrap();
+        socket
+            .emit_packet(&Packet::event("/", "n", &format!("{number},\"{filler}\"")))
+            .unwrap();
         if number % 64 == 0 {
             tokio::task::yield_now().await;
         }
     }
-    assert!(fixture.io.queued_bytes() > 1_000_000, "the network has not taken it all");
+    assert!(
+        fixture.io.queued_bytes() > 1_000_000,
+        "the network has not taken it all"
+    );
     for number in 0..3_000 {
         assert_eq!(ws.text().await, format!("42[\"n\",{number},\"{filler}\"]"));
     }
@@ -300,7 +399,8 @@ async fn an_emit_from_another_thread_is_never_left_lying() {
         }
     });
     for number in 0..3_000 {
-        // What the client sends keeps the connection's task awake, so that the emit falls into its turn.
+        // What the client sends keeps the connection's task awake, so that the emit falls into its
+        // turn.
         asked.send(number).unwrap();
         ws.send("42[\"other\"]").await;
         assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));

@@ -1,11 +1,15 @@
-//! What a server holds for those who are on their way in, or were in and do nothing: all of it has a limit, and who is in is left alone.
+//! What a server holds for those who are on their way in, or were in and do nothing: all of it has
+//! a limit, and who is in is left alone.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use common::{Echo, Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, request, start, still_serves};
+use common::{
+    Echo, Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, request, start,
+    still_serves,
+};
 use socketio::{AckError, Config, Serve, SocketIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,13 +18,24 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-async fn start_with(config: Config, limited: impl FnOnce(Serve) -> Serve, stop: impl Future<Output = ()> + Send + 'static) -> Fixture {
+async fn start_with(
+    config: Config,
+    limited: impl FnOnce(Serve) -> Serve,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Fixture {
     let echo = Echo::default();
-    let io = SocketIo::builder(config).namespace("/", echo.clone()).build();
+    let io = SocketIo::builder(config)
+        .namespace("/", echo.clone())
+        .build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(limited(Serve::new(listener, io.clone())).run_until(stop));
-    Fixture { addr, io, log: echo.log.clone(), echo }
+    Fixture {
+        addr,
+        io,
+        log: echo.log.clone(),
+        echo,
+    }
 }
 
 async fn start_serve(config: Config, limited: impl FnOnce(Serve) -> Serve) -> Fixture {
@@ -32,22 +47,36 @@ async fn is_refused(addr: SocketAddr, status: u16, message: &str) {
     let answer = request(addr, &format!("GET {POLLING}"), b"").await;
     assert_eq!((answer.status, answer.body), (status, body));
     let answer = Ws::try_connect(addr, WEBSOCKET, "").await.err().unwrap();
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status}")),
+        "{answer}"
+    );
 }
 
 async fn is_closed(stream: &mut TcpStream) {
     let mut rest = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("closed in time");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .expect("closed in time");
 }
 
 async fn is_open(stream: &mut TcpStream) {
     let mut byte = [0];
-    assert!(timeout(Duration::from_millis(30), stream.read(&mut byte)).await.is_err(), "it was closed");
+    assert!(
+        timeout(Duration::from_millis(30), stream.read(&mut byte))
+            .await
+            .is_err(),
+        "it was closed"
+    );
 }
 
 #[tokio::test]
 async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_room() {
-    let fixture = start(Config { max_handshakes: 2, ..config() }).await;
+    let fixture = start(Config {
+        max_handshakes: 2,
+        ..config()
+    })
+    .await;
     let mut joined = Ws::join(fixture.addr).await;
     let polling = Poller::join(fixture.addr).await;
     let mut one = Ws::open(fixture.addr).await;
@@ -67,7 +96,8 @@ async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_
     let four = Poller::open(fixture.addr).await;
     let five = Poller::open(fixture.addr).await;
     assert_eq!(three.end().await, Some(1000));
-    // One that waits with a poll is told by it; afterwards it is not known any more, and owes nothing to a timer.
+    // One that waits with a poll is told by it; afterwards it is not known any more, and owes
+    // nothing to a timer.
     let mut poll = four.start_poll().await;
     let mut six = Ws::open(fixture.addr).await;
     assert_eq!(common::read_answer(&mut poll).await.body, "1");
@@ -85,7 +115,11 @@ async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_
 
 #[tokio::test]
 async fn a_crowd_that_opens_and_says_nothing_keeps_nobody_out() {
-    let fixture = start(Config { max_handshakes: 8, ..config() }).await;
+    let fixture = start(Config {
+        max_handshakes: 8,
+        ..config()
+    })
+    .await;
     let mut crowd = Vec::new();
     for round in 0..10 {
         for _ in 0..8 {
@@ -103,7 +137,11 @@ async fn a_crowd_that_opens_and_says_nothing_keeps_nobody_out() {
 
 #[tokio::test]
 async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_makes_room() {
-    let fixture = start(Config { max_handshakes: 3, ..config() }).await;
+    let fixture = start(Config {
+        max_handshakes: 3,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let polling = Poller::join(fixture.addr).await;
     let mut poll = polling.start_poll().await;
@@ -121,7 +159,12 @@ async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_mak
         is_open(stream).await;
     }
     assert_eq!(polling.post("42[\"message\",2]").await.body, "ok");
-    assert!(common::read_answer(&mut poll).await.body.ends_with("42[\"message-back\",2]"));
+    assert!(
+        common::read_answer(&mut poll)
+            .await
+            .body
+            .ends_with("42[\"message-back\",2]")
+    );
     is_closed(&mut silent[1]).await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
@@ -130,7 +173,12 @@ async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_mak
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
-    let fixture = start(Config { max_handshakes: 40, max_connections_per_address: Some(40), ..config() }).await;
+    let fixture = start(Config {
+        max_handshakes: 40,
+        max_connections_per_address: Some(40),
+        ..config()
+    })
+    .await;
     let addr = fixture.addr;
     for round in 0..20 {
         let ends = (0..16).map(|number| {
@@ -150,7 +198,8 @@ async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
                     }
                     5 => {
                         let poller = Poller::open(addr).await;
-                        let mut ws = Ws::connect(addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
+                        let mut ws =
+                            Ws::connect(addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
                         ws.send("2probe").await;
                         assert_eq!(ws.text().await, "3probe");
                         ws.send("5").await;
@@ -193,7 +242,11 @@ async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_over_both_transports() {
-    let fixture = start(Config { max_connections_per_address: Some(2), ..config() }).await;
+    let fixture = start(Config {
+        max_connections_per_address: Some(2),
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let polling = Poller::join(fixture.addr).await;
     is_refused(fixture.addr, 429, "Too many connections from this address").await;
@@ -209,7 +262,12 @@ async fn an_address_has_so_many_connections_over_both_transports() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = socket.connect(fixture.addr).await.unwrap();
-    other.write_all(format!("GET {POLLING} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    other
+        .write_all(
+            format!("GET {POLLING} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+        .await
+        .unwrap();
     assert_eq!(common::read_answer(&mut other).await.status, 200);
     for _ in 0..3 {
         ws.send("1").await;
@@ -223,13 +281,24 @@ async fn an_address_has_so_many_connections_over_both_transports() {
 
 #[tokio::test]
 async fn there_are_so_many_connections_in_all() {
-    let fixture = start(Config { max_connections: 2, ..config() }).await;
+    let fixture = start(Config {
+        max_connections: 2,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let polling = Poller::join(fixture.addr).await;
     is_refused(fixture.addr, 503, "Too many connections").await;
     polling.post("1").await;
     fixture.log.wait_for("disconnected: transport close").await;
-    assert_eq!(Poller::join(fixture.addr).await.post("42[\"message\",2]").await.body, "ok");
+    assert_eq!(
+        Poller::join(fixture.addr)
+            .await
+            .post("42[\"message\",2]")
+            .await
+            .body,
+        "ok"
+    );
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
 }
@@ -242,7 +311,12 @@ async fn a_head_that_takes_too_long_and_a_connection_that_says_nothing_are_close
     let mut silent = TcpStream::connect(fixture.addr).await.unwrap();
     let (mut reading, mut writing) = TcpStream::connect(fixture.addr).await.unwrap().into_split();
     let dribble = tokio::spawn(async move {
-        for byte in format!("GET {POLLING} HTTP/1.1\r\nHost: test\r\nX: {}", "x".repeat(500)).bytes() {
+        for byte in format!(
+            "GET {POLLING} HTTP/1.1\r\nHost: test\r\nX: {}",
+            "x".repeat(500)
+        )
+        .bytes()
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
             if writing.write_all(&[byte]).await.is_err() {
                 return;
@@ -250,7 +324,9 @@ async fn a_head_that_takes_too_long_and_a_connection_that_says_nothing_are_close
         }
         panic!("it could have gone on for ever");
     });
-    let _ = timeout(PATIENCE, reading.read_to_end(&mut Vec::new())).await.expect("closed in time");
+    let _ = timeout(PATIENCE, reading.read_to_end(&mut Vec::new()))
+        .await
+        .expect("closed in time");
     drop(reading);
     is_closed(&mut silent).await;
     assert!(began.elapsed() >= limit);
@@ -261,7 +337,10 @@ async fn a_head_that_takes_too_long_and_a_connection_that_says_nothing_are_close
 #[tokio::test]
 async fn a_connection_that_stays_idle_between_requests_is_closed_and_one_that_polls_is_not() {
     let limit = Duration::from_millis(120);
-    let fixture = start_serve(config(), |serve| serve.head_timeout(limit).idle_timeout(limit)).await;
+    let fixture = start_serve(config(), |serve| {
+        serve.head_timeout(limit).idle_timeout(limit)
+    })
+    .await;
     let polling = Poller::join(fixture.addr).await;
     let ask = format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url());
     let mut stream = TcpStream::connect(fixture.addr).await.unwrap();
@@ -272,27 +351,49 @@ async fn a_connection_that_stays_idle_between_requests_is_closed_and_one_that_po
         socket.emit("news", &1).unwrap();
     }
     let mut answer = [0; 512];
-    let read = timeout(PATIENCE, stream.read(&mut answer)).await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&answer[..read]).ends_with("42[\"news\",1]"), "the poll was not idle");
+    let read = timeout(PATIENCE, stream.read(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&answer[..read]).ends_with("42[\"news\",1]"),
+        "the poll was not idle"
+    );
     let answered = Instant::now();
     is_closed(&mut stream).await;
     assert!(answered.elapsed() + Duration::from_millis(20) >= limit);
     assert_eq!(ws.text().await, "42[\"news\",1]", "nor is a WebSocket");
-    assert_eq!(polling.post("42[\"message\",2]").await.body, "ok", "nor is the session of the idle connection gone");
+    assert_eq!(
+        polling.post("42[\"message\",2]").await.body,
+        "ok",
+        "nor is the session of the idle connection gone"
+    );
 }
 
 #[tokio::test]
 async fn f9_an_answer_that_is_not_read_yet_makes_no_connection_idle() {
     let limit = Duration::from_millis(150);
     let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
-    let fixture = start_serve(Config { max_queue_bytes, ..config() }, |serve| serve.idle_timeout(limit)).await;
+    let fixture = start_serve(
+        Config {
+            max_queue_bytes,
+            ..config()
+        },
+        |serve| serve.idle_timeout(limit),
+    )
+    .await;
     let polling = Poller::join(fixture.addr).await;
     fixture.echo.sockets.lock()[0].emit("big", &big).unwrap();
     let mut stream = TcpStream::connect(fixture.addr).await.unwrap();
-    stream.write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes())
+        .await
+        .unwrap();
     tokio::time::sleep(limit * 4).await;
     let mut all = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("closed once it is read");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut all))
+        .await
+        .expect("closed once it is read");
     assert!(all.len() > big.len());
 }
 
@@ -300,28 +401,55 @@ async fn f9_an_answer_that_is_not_read_yet_makes_no_connection_idle() {
 async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeout() {
     let limit = Duration::from_millis(150);
     let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
-    let config = Config { max_queue_bytes, write_timeout: Some(limit), ..config() };
+    let config = Config {
+        max_queue_bytes,
+        write_timeout: Some(limit),
+        ..config()
+    };
     // The limit on idle connections does not come into it.
     let fixture = start_serve(config, |serve| serve.idle_timeout(PATIENCE * 10)).await;
     let polling = Poller::join(fixture.addr).await;
     fixture.echo.sockets.lock()[0].emit("big", &big).unwrap();
     let mut stream = TcpStream::connect(fixture.addr).await.unwrap();
-    stream.write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes()).await.unwrap();
+    stream
+        .write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes())
+        .await
+        .unwrap();
     // With the answer its packets are lost.
     fixture.log.wait_for("disconnected: transport error").await;
     let mut some = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut some)).await.expect("closed in time");
-    assert!(some.len() < big.len(), "only what the system had taken came");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut some))
+        .await
+        .expect("closed in time");
+    assert!(
+        some.len() < big.len(),
+        "only what the system had taken came"
+    );
 }
 
 #[tokio::test]
 async fn heads_are_limited_in_lines_and_bytes() {
     let fixture = start_serve(config(), |serve| serve.max_headers(10).max_head_bytes(8192)).await;
     let many = "X: x\r\n".repeat(10);
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}\r\n{many}"), b"").await.status, 431);
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}\r\n{many}"), b"")
+            .await
+            .status,
+        431
+    );
     let large = format!("X: {}\r\n", "x".repeat(8192));
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}\r\n{large}"), b"").await.status, 431);
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}\r\nX: x\r\n"), b"").await.status, 200);
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}\r\n{large}"), b"")
+            .await
+            .status,
+        431
+    );
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}\r\nX: x\r\n"), b"")
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -345,20 +473,33 @@ async fn tcp_connections_are_limited_in_all_and_by_address() {
     let mut first = TcpStream::connect(fixture.addr).await.unwrap();
     let mut second = TcpStream::connect(fixture.addr).await.unwrap();
     is_closed(&mut first).await;
-    assert_eq!(poller.post("42[\"message\",1]").await.body, "ok", "who says nothing makes room");
+    assert_eq!(
+        poller.post("42[\"message\",1]").await.body,
+        "ok",
+        "who says nothing makes room"
+    );
     is_closed(&mut second).await;
     drop(poll);
 }
 
 #[tokio::test]
 async fn acknowledgements_that_are_waited_for_are_limited() {
-    let fixture = start(Config { max_pending_acks: 2, ..config() }).await;
+    let fixture = start(Config {
+        max_pending_acks: 2,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let ask = || socket.emit_with_ack("q", "", &[], PATIENCE);
     let (first, second) = (ask(), ask());
     assert_eq!(ask().await.unwrap_err(), AckError::TooMany);
-    let answers = fixture.io.of("/").unwrap().emit_with_ack("q", "", &[], PATIENCE).await;
+    let answers = fixture
+        .io
+        .of("/")
+        .unwrap()
+        .emit_with_ack("q", "", &[], PATIENCE)
+        .await;
     assert_eq!(answers[0].1.as_ref().unwrap_err(), &AckError::TooMany);
     drop(second);
     let third = ask();
@@ -372,14 +513,25 @@ async fn acknowledgements_that_are_waited_for_are_limited() {
 
 #[tokio::test]
 async fn rooms_of_a_socket_are_limited() {
-    let fixture = start(Config { max_rooms: 2, ..config() }).await;
+    let fixture = start(Config {
+        max_rooms: 2,
+        ..config()
+    })
+    .await;
     let _ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     assert!(socket.try_join("a") && socket.try_join("b") && socket.try_join("a"));
     assert!(!socket.try_join("c"));
     socket.join("c");
     fixture.io.of("/").unwrap().join("d");
-    assert_eq!(socket.rooms().iter().map(|room| &**room).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(
+        socket
+            .rooms()
+            .iter()
+            .map(|room| &**room)
+            .collect::<Vec<_>>(),
+        ["a", "b"]
+    );
     socket.leave("a");
     assert!(socket.try_join("c"));
 }
@@ -392,14 +544,22 @@ async fn a_handler_that_panics_at_the_end_leaves_nothing_counted() {
         async fn connect(&self, _: socketio::ConnectRequest) -> Result<(), socketio::ConnectError> {
             Ok(())
         }
-        fn event(&self, _: &socketio::Socket<()>, _: socketio::Event) -> Option<socketio::BoxFuture<'static, ()>> {
+        fn event(
+            &self,
+            _: &socketio::Socket<()>,
+            _: socketio::Event,
+        ) -> Option<socketio::BoxFuture<'static, ()>> {
             None
         }
         fn disconnected(&self, _: &socketio::Socket<()>, _: socketio::DisconnectReason) {
             panic!("as the test asked");
         }
     }
-    let limits = Config { max_connections_per_address: Some(1), max_handshakes: 1, ..config() };
+    let limits = Config {
+        max_connections_per_address: Some(1),
+        max_handshakes: 1,
+        ..config()
+    };
     let io = SocketIo::builder(limits).namespace("/", Panics).build();
     let fixture = common::serve(io, Echo::default()).await;
     for _ in 0..3 {

@@ -7,7 +7,9 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Fixture, Got, PATIENCE, POLLING, Poller, Ws, all_gone, config, request, serve, start};
+use common::{
+    Fixture, Got, PATIENCE, POLLING, Poller, Ws, all_gone, config, request, serve, start,
+};
 use socketio::{
     Config, EngineConnection, EngineHandler, EngineMessage, Packet, Parser, SocketIo,
     codec::{
@@ -17,7 +19,10 @@ use socketio::{
 };
 
 fn msgpack() -> Config {
-    Config { parser: Parser::MsgPack, ..config() }
+    Config {
+        parser: Parser::MsgPack,
+        ..config()
+    }
 }
 
 /// A packet as a client writes it.
@@ -37,7 +42,9 @@ fn event(name: &str, args: &str, attachments: &[Bytes]) -> Vec<u8> {
 
 fn message(packet: &Packet) -> Vec<u8> {
     let frames = msgpack::transcode(&packet.to_bytes());
-    let all: Vec<_> = frame::server_frames(&frames).map(|(_, data)| data.to_vec()).collect();
+    let all: Vec<_> = frame::server_frames(&frames)
+        .map(|(_, data)| data.to_vec())
+        .collect();
     assert_eq!(all.len(), 1);
     all[0].clone()
 }
@@ -53,7 +60,11 @@ async fn binary(ws: &mut Ws) -> Vec<u8> {
 async fn join(fixture: &Fixture) -> Ws {
     let mut ws = Ws::open(fixture.addr).await;
     ws.send_binary(&packet(0, b"")).await;
-    assert!(binary(&mut ws).await.starts_with(b"\x83\xA4type\x00\xA3nsp\xA1/\xA4data\x81\xA3sid\xB4"));
+    assert!(
+        binary(&mut ws)
+            .await
+            .starts_with(b"\x83\xA4type\x00\xA3nsp\xA1/\xA4data\x81\xA3sid\xB4")
+    );
     ws
 }
 
@@ -70,7 +81,10 @@ async fn a_handler_sees_json_and_attachments() {
     let args = "{\"_placeholder\":true,\"num\":0},{\"a\":[null,-1.5,\"é\"]}";
     let attachments = [Bytes::from_static(b"\x01\x02")];
     ws.send_binary(&event("message", args, &attachments)).await;
-    assert_eq!(binary(&mut ws).await, event("message-back", args, &attachments));
+    assert_eq!(
+        binary(&mut ws).await,
+        event("message-back", args, &attachments)
+    );
     fixture.log.wait_for(&format!("event message {args}")).await;
     // What is forged without bytes beside it is an object.
     let forged = "{\"_placeholder\":true,\"num\":7}";
@@ -118,7 +132,13 @@ async fn a_broadcast_reaches_every_transport() {
         format!("b{}", STANDARD.encode(data))
     };
     assert_eq!(poller.post(&base64(&packet(0, b""))).await.body, "ok");
-    assert!(poller.poll().await.body.starts_with(&base64(b"\x83\xA4type\x00\xA3nsp\xA1/\xA4data\x81\xA3s")));
+    assert!(
+        poller
+            .poll()
+            .await
+            .body
+            .starts_with(&base64(b"\x83\xA4type\x00\xA3nsp\xA1/\xA4data\x81\xA3s"))
+    );
     fixture.io.of("/").unwrap().emit("all", &[1, 2]);
     let wanted = event("all", "[1,2]", &[]);
     assert_eq!(binary(&mut one).await, wanted);
@@ -130,15 +150,40 @@ async fn a_broadcast_reaches_every_transport() {
 async fn everybody_is_asked_by_one_packet() {
     let fixture = start(msgpack()).await;
     let mut ws = join(&fixture).await;
-    let answers = fixture.io.of("/").unwrap().emit_with_ack("how many", "", &[], PATIENCE);
+    let answers = fixture
+        .io
+        .of("/")
+        .unwrap()
+        .emit_with_ack("how many", "", &[], PATIENCE);
     let asked = Bytes::from(binary(&mut ws).await);
-    let Ok(Incoming::Event { ack: Some(id), text, .. }) = msgpack::decode(&asked, 0, 9) else { panic!("{asked:?}") };
+    let Ok(Incoming::Event {
+        ack: Some(id),
+        text,
+        ..
+    }) = msgpack::decode(&asked, 0, 9)
+    else {
+        panic!("{asked:?}")
+    };
     assert_eq!(text, "[\"how many\"]");
     let id = [b"\xA2id\xCF", &id.to_be_bytes()[..]].concat();
-    ws.send_binary(&[b"\x84\xA4type\x03\xA3nsp\xA1/", &id[..], b"\xA4data\x92\x07\xC4\x01b"].concat()).await;
+    ws.send_binary(
+        &[
+            b"\x84\xA4type\x03\xA3nsp\xA1/",
+            &id[..],
+            b"\xA4data\x92\x07\xC4\x01b",
+        ]
+        .concat(),
+    )
+    .await;
     let answers = answers.await;
     let reply = answers[0].1.as_ref().unwrap();
-    assert_eq!((reply.args(), &reply.attachments[..]), ("7,{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(b"b")][..]));
+    assert_eq!(
+        (reply.args(), &reply.attachments[..]),
+        (
+            "7,{\"_placeholder\":true,\"num\":0}",
+            &[Bytes::from_static(b"b")][..]
+        )
+    );
 }
 
 #[tokio::test]
@@ -148,9 +193,15 @@ async fn who_leaves_waits_for_nothing() {
     ws.send_binary(&event("hold for ever", "", &[])).await;
     ws.send_binary(&event("message", "1", &[])).await;
     ws.send_binary(&packet(1, b"")).await;
-    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    fixture
+        .log
+        .wait_for("disconnected: client namespace disconnect")
+        .await;
     ws.send_binary(&packet(0, b"")).await;
-    assert!(binary(&mut ws).await.starts_with(b"\x83\xA4type\x00"), "and what it had sent before is passed over");
+    assert!(
+        binary(&mut ws).await.starts_with(b"\x83\xA4type\x00"),
+        "and what it had sent before is passed over"
+    );
 }
 
 #[tokio::test]
@@ -158,7 +209,10 @@ async fn an_auth_is_json_and_a_refusal_has_its_data() {
     let fixture = start(msgpack()).await;
     let mut ws = Ws::open(fixture.addr).await;
     ws.send_binary(&packet(0, b"\x81\xA6refuse\xC3")).await;
-    assert_eq!(binary(&mut ws).await, packet(4, b"\x82\xA7message\xA7not you\xA4data\x81\xA4code\x07"));
+    assert_eq!(
+        binary(&mut ws).await,
+        packet(4, b"\x82\xA7message\xA7not you\xA4data\x81\xA4code\x07")
+    );
     ws.send_binary(b"\x82\xA4type\x00\xA3nsp\xA8/nowhere").await;
     let wanted = b"\x83\xA4type\x04\xA3nsp\xA8/nowhere\xA4data\x81\xA7message\xB1Invalid namespace";
     assert_eq!(binary(&mut ws).await, wanted);
@@ -174,12 +228,22 @@ impl EngineHandler for Echo {
 
 #[tokio::test]
 async fn bare_engine_io_has_no_parser() {
-    let io = SocketIo::builder(Config { ping_interval: Duration::from_secs(9), ..msgpack() }).engine(Echo).build();
+    let io = SocketIo::builder(Config {
+        ping_interval: Duration::from_secs(9),
+        ..msgpack()
+    })
+    .engine(Echo)
+    .build();
     let fixture = serve(io, common::Echo::default()).await;
     let mut ws = Ws::open(fixture.addr).await;
     ws.send("42[\"a\"]").await;
     assert_eq!(ws.text().await, "42[\"a\"]");
     ws.send_binary(b"\x82").await;
     assert_eq!(ws.next().await, Got::Binary(b"\x82".to_vec()));
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}"), b"").await.status, 200);
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}"), b"")
+            .await
+            .status,
+        200
+    );
 }

@@ -5,7 +5,9 @@
 mod common;
 
 use common::{Echo, Fixture, Ws, all_gone, config, serve, still_serves};
-use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Recovery, Socket, SocketIo};
+use socketio::{
+    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Recovery, Socket, SocketIo,
+};
 
 /// Says where it is.
 struct Where;
@@ -14,7 +16,10 @@ impl Handler for Where {
     type Data = Box<str>;
 
     async fn connect(&self, request: ConnectRequest) -> Result<Box<str>, ConnectError> {
-        if request.auth.is_some_and(|auth| auth.get().contains("refuse")) {
+        if request
+            .auth
+            .is_some_and(|auth| auth.get().contains("refuse"))
+        {
             return Err(ConnectError::new("no"));
         }
         Ok(request.namespace)
@@ -33,21 +38,33 @@ impl Handler for Where {
 async fn start(config: Config) -> Fixture {
     let echo = Echo::default();
     let numbered = |name: &str| {
-        name.strip_prefix("/room-").is_some_and(|rest| (1..6).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_digit()))
+        name.strip_prefix("/room-").is_some_and(|rest| {
+            (1..6).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_digit())
+        })
     };
-    let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/room-0", echo.clone()).dynamic_namespace(numbered, Where);
+    let io = SocketIo::builder(config)
+        .namespace("/", echo.clone())
+        .namespace("/room-0", echo.clone())
+        .dynamic_namespace(numbered, Where);
     serve(io.build(), echo).await
 }
 
 async fn join(ws: &mut Ws, name: &str) {
     ws.send(&format!("40{name},")).await;
     let answer = ws.text().await;
-    assert!(answer.starts_with(&format!("40{name},{{\"sid\":")), "{answer}");
+    assert!(
+        answer.starts_with(&format!("40{name},{{\"sid\":")),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn those_that_one_was_put_out_of_take_no_room() {
-    let fixture = start(Config { max_namespaces: 2, ..config() }).await;
+    let fixture = start(Config {
+        max_namespaces: 2,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     for number in [1, 2, 3, 1] {
         let name = format!("/room-{number}");
@@ -107,23 +124,40 @@ async fn each_is_apart_and_there_for_as_long_as_somebody_is_in_it() {
 
 #[tokio::test]
 async fn names_that_do_not_fit_and_names_without_end_are_refused() {
-    let fixture = start(Config { max_namespaces: 5, ..config() }).await;
+    let fixture = start(Config {
+        max_namespaces: 5,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::open(fixture.addr).await;
     for name in ["/room-", "/room-x", "/room-1234567", "/other", "/room-1/"] {
         ws.send(&format!("40{name},")).await;
-        assert_eq!(ws.text().await, format!("44{name},{{\"message\":\"Invalid namespace\"}}"));
+        assert_eq!(
+            ws.text().await,
+            format!("44{name},{{\"message\":\"Invalid namespace\"}}")
+        );
     }
     for number in 0..20 {
-        ws.send(&format!("40/room-{},{{\"refuse\":1}}", number + 100)).await;
-        assert_eq!(ws.text().await, format!("44/room-{},{{\"message\":\"no\"}}", number + 100));
+        ws.send(&format!("40/room-{},{{\"refuse\":1}}", number + 100))
+            .await;
+        assert_eq!(
+            ws.text().await,
+            format!("44/room-{},{{\"message\":\"no\"}}", number + 100)
+        );
     }
     assert_eq!(fixture.io.namespaces().len(), 2);
-    assert!(fixture.io.of("/room-100").is_none(), "who is refused leaves none behind");
+    assert!(
+        fixture.io.of("/room-100").is_none(),
+        "who is refused leaves none behind"
+    );
     for number in 0..5 {
         join(&mut ws, &format!("/room-{number}")).await;
     }
     ws.send("40/room-5,").await;
-    assert_eq!(ws.text().await, "44/room-5,{\"message\":\"Too many namespaces\"}");
+    assert_eq!(
+        ws.text().await,
+        "44/room-5,{\"message\":\"Too many namespaces\"}"
+    );
     ws.send("41/room-3,").await;
     join(&mut ws, "/room-5").await;
     still_serves(&fixture).await;
@@ -132,7 +166,14 @@ async fn names_that_do_not_fit_and_names_without_end_are_refused() {
 #[tokio::test]
 async fn one_who_is_away_keeps_it() {
     let window = std::time::Duration::from_millis(300);
-    let fixture = start(Config { recovery: Some(Recovery { window, ..Recovery::default() }), ..config() }).await;
+    let fixture = start(Config {
+        recovery: Some(Recovery {
+            window,
+            ..Recovery::default()
+        }),
+        ..config()
+    })
+    .await;
     let url = format!("{}&recovery=1", common::WEBSOCKET);
     let mut ws = Ws::connect(fixture.addr, &url).await;
     ws.text().await;
@@ -142,10 +183,18 @@ async fn one_who_is_away_keeps_it() {
     while fixture.io.connections().websocket > 0 {
         tokio::task::yield_now().await;
     }
-    fixture.io.of("/room-1").expect("it is kept").emit("missed", &1);
+    fixture
+        .io
+        .of("/room-1")
+        .expect("it is kept")
+        .emit("missed", &1);
     let mut ws = Ws::connect(fixture.addr, &url).await;
     ws.text().await;
-    ws.send(&format!("40/room-1,{{\"pid\":\"{}\"}}", answer.split('"').nth(7).unwrap())).await;
+    ws.send(&format!(
+        "40/room-1,{{\"pid\":\"{}\"}}",
+        answer.split('"').nth(7).unwrap()
+    ))
+    .await;
     assert!(ws.text().await.starts_with("42/room-1,[\"missed\",1,"));
     assert_eq!(ws.text().await, answer);
     drop(ws);

@@ -39,8 +39,13 @@ impl Seen {
 
     /// Messages and bytes in, messages and bytes out, since last asked.
     fn traffic(&self, transport: TransportKind) -> [usize; 4] {
-        [&self.messages_in, &self.bytes_in, &self.messages_out, &self.bytes_out]
-            .map(|counts| counts[transport as usize].swap(0, Ordering::Relaxed))
+        [
+            &self.messages_in,
+            &self.bytes_in,
+            &self.messages_out,
+            &self.bytes_out,
+        ]
+        .map(|counts| counts[transport as usize].swap(0, Ordering::Relaxed))
     }
 }
 
@@ -115,18 +120,32 @@ async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports()
     assert_eq!(seen.traffic(TransportKind::WebSocket), [1, 2, 1, connected]);
     ws.send("42[\"message\",1]").await;
     let back = ws.text().await;
-    assert_eq!(seen.traffic(TransportKind::WebSocket), [1, 15, 1, back.len()]);
+    assert_eq!(
+        seen.traffic(TransportKind::WebSocket),
+        [1, 15, 1, back.len()]
+    );
     ws.send(binary).await;
     ws.send_binary(&[1, 2, 3]).await;
     let back = ws.text().await;
     ws.next().await;
-    assert_eq!(seen.traffic(TransportKind::WebSocket), [2, binary.len() + 3, 2, back.len() + 3]);
+    assert_eq!(
+        seen.traffic(TransportKind::WebSocket),
+        [2, binary.len() + 3, 2, back.len() + 3]
+    );
     // Packets that leave as one.
     let socket = fixture.echo.sockets.lock()[0].clone();
-    socket.emit_packet(&Packet::batch([Packet::event("/", "a", ""), Packet::event("/", "b", "")])).unwrap();
+    socket
+        .emit_packet(&Packet::batch([
+            Packet::event("/", "a", ""),
+            Packet::event("/", "b", ""),
+        ]))
+        .unwrap();
     assert_eq!((ws.text().await.len(), ws.text().await.len()), (7, 7));
     assert_eq!(seen.traffic(TransportKind::WebSocket), [0, 0, 2, 14]);
-    assert_eq!(seen.take_lines(), ["opened websocket", "event / message", "event / message"]);
+    assert_eq!(
+        seen.take_lines(),
+        ["opened websocket", "event / message", "event / message"]
+    );
     assert_eq!(seen.handled.load(Ordering::Relaxed), 2);
     ws.send("1").await;
     ws.end().await;
@@ -134,10 +153,19 @@ async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports()
 
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(seen.traffic(TransportKind::Polling), [1, 2, 1, connected]);
-    poller.post(&format!("42[\"message\",1]\u{1e}{binary}\u{1e}bAQID")).await;
+    poller
+        .post(&format!("42[\"message\",1]\u{1e}{binary}\u{1e}bAQID"))
+        .await;
     let answer = poller.poll().await.body;
-    let texts: usize = answer.split('\u{1e}').filter(|packet| packet.starts_with('4')).map(str::len).sum();
-    assert_eq!(seen.traffic(TransportKind::Polling), [3, 15 + binary.len() + 3, 3, texts + 3]);
+    let texts: usize = answer
+        .split('\u{1e}')
+        .filter(|packet| packet.starts_with('4'))
+        .map(str::len)
+        .sum();
+    assert_eq!(
+        seen.traffic(TransportKind::Polling),
+        [3, 15 + binary.len() + 3, 3, texts + 3]
+    );
     let mut upgraded = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
     upgraded.send("2probe").await;
     upgraded.text().await;
@@ -145,8 +173,18 @@ async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports()
     upgraded.send("42/custom,[\"message\",1]").await;
     upgraded.end().await;
     assert_eq!(seen.traffic(TransportKind::Polling), [0; 4]);
-    assert_eq!(seen.traffic(TransportKind::WebSocket), [1, 23, 0, 0], "pings and probes are no messages");
-    let lines = ["opened polling", "event / message", "event / message", "upgraded", "closed websocket: parse error"];
+    assert_eq!(
+        seen.traffic(TransportKind::WebSocket),
+        [1, 23, 0, 0],
+        "pings and probes are no messages"
+    );
+    let lines = [
+        "opened polling",
+        "event / message",
+        "event / message",
+        "upgraded",
+        "closed websocket: parse error",
+    ];
     assert_eq!(seen.take_lines(), lines);
     all_gone(&fixture).await;
 }
@@ -165,31 +203,57 @@ async fn what_is_sent_as_a_farewell_is_told_too() {
         socket.close_transport();
     }
     assert_eq!(ws.text().await, "42[\"bye\",1]");
-    assert_eq!([poller.poll().await.body, poller.poll().await.body], ["42[\"bye\",1]", "1"]);
+    assert_eq!(
+        [poller.poll().await.body, poller.poll().await.body],
+        ["42[\"bye\",1]", "1"]
+    );
     for transport in [TransportKind::WebSocket, TransportKind::Polling] {
         assert_eq!(seen.traffic(transport), [0, 0, 1, 11]);
     }
     let lines = seen.take_lines();
-    assert!(lines.contains(&"closed websocket: forced close".to_owned()) && lines.contains(&"closed polling: forced close".to_owned()));
+    assert!(
+        lines.contains(&"closed websocket: forced close".to_owned())
+            && lines.contains(&"closed polling: forced close".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn refusals_are_told_with_their_reasons() {
-    let limits = Config { max_handshakes: 2, max_connections: 3, max_connections_per_address: Some(2), ..config() };
-    let (fixture, seen) = start(Config { max_payload: 10, ..limits }).await;
-    let get = |query: &'static str| async move { request(fixture.addr, &format!("GET /socket.io/?{query}"), b"").await };
+    let limits = Config {
+        max_handshakes: 2,
+        max_connections: 3,
+        max_connections_per_address: Some(2),
+        ..config()
+    };
+    let (fixture, seen) = start(Config {
+        max_payload: 10,
+        ..limits
+    })
+    .await;
+    let get = |query: &'static str| async move {
+        request(fixture.addr, &format!("GET /socket.io/?{query}"), b"").await
+    };
     get("EIO=4&transport=pigeon").await;
     get("EIO=4&transport=polling&sid=unknown").await;
     get("EIO=3&transport=polling").await;
     get("EIO=4&transport=websocket").await;
     request(fixture.addr, &format!("POST {POLLING}"), b"4").await;
-    request(fixture.addr, &format!("GET {POLLING}\r\nOrigin: x\r\n"), b"").await;
+    request(
+        fixture.addr,
+        &format!("GET {POLLING}\r\nOrigin: x\r\n"),
+        b"",
+    )
+    .await;
     let one = Poller::join(fixture.addr).await;
     let two = Poller::open(fixture.addr).await;
     request(fixture.addr, &format!("GET {POLLING}"), b"").await;
     assert_eq!(one.post("42[\"much too long\"]").await.status, 413);
     drop(two);
-    let told: Vec<_> = seen.take_lines().into_iter().filter(|line| line.starts_with("refused")).collect();
+    let told: Vec<_> = seen
+        .take_lines()
+        .into_iter()
+        .filter(|line| line.starts_with("refused"))
+        .collect();
     let expected = [
         "unknown transport",
         "unknown session",
@@ -209,7 +273,12 @@ async fn refusals_are_told_with_their_reasons() {
 #[tokio::test]
 async fn pongs_are_told_with_the_time_they_took_and_a_full_queue_each_time() {
     let interval = Duration::from_millis(60);
-    let (fixture, seen) = start(Config { ping_interval: interval, max_queue_bytes: 40_000, ..config() }).await;
+    let (fixture, seen) = start(Config {
+        ping_interval: interval,
+        max_queue_bytes: 40_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     assert_eq!(ws.text().await, "2");
     let late = Duration::from_millis(80);
@@ -235,5 +304,8 @@ async fn pongs_are_told_with_the_time_they_took_and_a_full_queue_each_time() {
     assert_eq!(seen.full.load(Ordering::Relaxed), 2);
     ws.end().await;
     all_gone(&fixture).await;
-    assert_eq!(seen.take_lines().last().unwrap(), "closed websocket: slow reader");
+    assert_eq!(
+        seen.take_lines().last().unwrap(),
+        "closed websocket: slow reader"
+    );
 }

@@ -5,7 +5,10 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request, start, still_serves};
+use common::{
+    Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request,
+    start, still_serves,
+};
 use socketio::{Config, Packet};
 use tokio::io::AsyncWriteExt;
 
@@ -13,14 +16,24 @@ const UNKNOWN_SID: &str = "{\"code\":1,\"message\":\"Session ID unknown\"}";
 
 #[tokio::test]
 async fn the_handshake_tells_everything_a_client_needs() {
-    let fixture = start(Config { max_payload: 1234, ..config() }).await;
+    let fixture = start(Config {
+        max_payload: 1234,
+        ..config()
+    })
+    .await;
     let answer = request(fixture.addr, &format!("GET {POLLING}"), b"").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("text/plain; charset=UTF-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; charset=UTF-8")
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let open: serde_json::Value = serde_json::from_str(&answer.body[1..]).unwrap();
     assert_eq!(open["upgrades"], serde_json::json!(["websocket"]));
-    assert_eq!((&open["pingInterval"], &open["pingTimeout"]), (&10_000.into(), &10_000.into()));
+    assert_eq!(
+        (&open["pingInterval"], &open["pingTimeout"]),
+        (&10_000.into(), &10_000.into())
+    );
     assert_eq!(open["maxPayload"], 1234);
     assert_eq!(fixture.io.connections().polling, 1);
 }
@@ -29,11 +42,21 @@ async fn the_handshake_tells_everything_a_client_needs() {
 async fn the_path_is_taken_with_and_without_its_slash() {
     let fixture = start(config()).await;
     for path in ["/socket.io", "/socket.io/"] {
-        let answer = request(fixture.addr, &format!("GET {path}?EIO=4&transport=polling"), b"").await;
+        let answer = request(
+            fixture.addr,
+            &format!("GET {path}?EIO=4&transport=polling"),
+            b"",
+        )
+        .await;
         assert_eq!(answer.status, 200, "{path}");
     }
     for path in ["/socket.io//", "/socket.iox", "/", "/socket.io/x"] {
-        let answer = request(fixture.addr, &format!("GET {path}?EIO=4&transport=polling"), b"").await;
+        let answer = request(
+            fixture.addr,
+            &format!("GET {path}?EIO=4&transport=polling"),
+            b"",
+        )
+        .await;
         assert_eq!(answer.status, 404, "{path}");
     }
     let mut ws = Ws::connect(fixture.addr, "/socket.io?EIO=4&transport=websocket").await;
@@ -44,22 +67,38 @@ async fn the_path_is_taken_with_and_without_its_slash() {
 async fn several_packets_in_one_payload_both_ways() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
-    let payload =
-        "42[\"message\",1]\u{1e}451-[\"message\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID\u{1e}427[\"message-with-ack\",\"é\"]";
+    let payload = "42[\"message\",1]\u{1e}451-[\"message\",{\"_placeholder\":true,\"num\":0}]\u{1e}bAQID\u{1e}427[\"message-with-ack\",\"é\"]";
     assert_eq!(poller.post(payload).await.body, "ok");
     let mut got = Vec::new();
     while got.len() < 4 {
         let body = poller.poll().await.body;
         got.extend(body.split('\u{1e}').map(str::to_owned));
     }
-    assert_eq!(got, ["42[\"message-back\",1]", "451-[\"message-back\",{\"_placeholder\":true,\"num\":0}]", "bAQID", "437[\"é\"]"]);
+    assert_eq!(
+        got,
+        [
+            "42[\"message-back\",1]",
+            "451-[\"message-back\",{\"_placeholder\":true,\"num\":0}]",
+            "bAQID",
+            "437[\"é\"]"
+        ]
+    );
 }
 
-/// The packets of the answers to polls, by answer, until the transport is closed or this many have come.
+/// The packets of the answers to polls, by answer, until the transport is closed or this many have
+/// come.
 async fn polled(poller: &Poller, wanted: usize) -> Vec<Vec<String>> {
     let mut answers: Vec<Vec<String>> = Vec::new();
     while answers.iter().map(Vec::len).sum::<usize>() < wanted {
-        answers.push(poller.poll().await.body.split('\u{1e}').map(str::to_owned).collect());
+        answers.push(
+            poller
+                .poll()
+                .await
+                .body
+                .split('\u{1e}')
+                .map(str::to_owned)
+                .collect(),
+        );
     }
     answers
 }
@@ -71,16 +110,34 @@ async fn an_answer_to_a_poll_holds_so_many_packets_and_the_rest_is_for_the_next(
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let event = |number: usize| Packet::event("/", "n", &number.to_string());
-    // One by one, and as a batch, with an attachment that comes to stand at the beginning of an answer.
+    // One by one, and as a batch, with an attachment that comes to stand at the beginning of an
+    // answer.
     (0..10).for_each(|number| socket.emit_packet(&event(number)).unwrap());
     let log = fixture.log.clone();
-    socket.emit_then(&Packet::batch((10..30).map(event)), move || log.add("taken")).unwrap();
+    socket
+        .emit_then(&Packet::batch((10..30).map(event)), move || {
+            log.add("taken")
+        })
+        .unwrap();
     let bytes = Bytes::from_static(&[1]);
-    socket.emit_packet(&Packet::batch([event(30), Packet::binary_event("/", "b", "{\"_placeholder\":true,\"num\":0}", &[bytes])])).unwrap();
+    socket
+        .emit_packet(&Packet::batch([
+            event(30),
+            Packet::binary_event("/", "b", "{\"_placeholder\":true,\"num\":0}", &[bytes]),
+        ]))
+        .unwrap();
     let answers = polled(&poller, 33).await;
-    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 1]);
-    let mut wanted: Vec<_> = (0..31).map(|number| format!("42[\"n\",{number}]")).collect();
-    wanted.extend(["451-[\"b\",{\"_placeholder\":true,\"num\":0}]".to_owned(), "bAQ==".to_owned()]);
+    assert_eq!(
+        answers.iter().map(Vec::len).collect::<Vec<_>>(),
+        [16, 16, 1]
+    );
+    let mut wanted: Vec<_> = (0..31)
+        .map(|number| format!("42[\"n\",{number}]"))
+        .collect();
+    wanted.extend([
+        "451-[\"b\",{\"_placeholder\":true,\"num\":0}]".to_owned(),
+        "bAQ==".to_owned(),
+    ]);
     assert_eq!(answers.concat(), wanted);
     fixture.log.wait_for("taken").await;
     assert_eq!(socket.queued_bytes(), 0);
@@ -92,12 +149,26 @@ async fn what_is_queued_at_a_close_takes_as_many_polls_as_it_takes() {
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let mut open = poller.start_poll().await;
-    socket.emit_packet(&Packet::batch((0..40).map(|number| Packet::event("/", "n", &number.to_string())))).unwrap();
+    socket
+        .emit_packet(&Packet::batch(
+            (0..40).map(|number| Packet::event("/", "n", &number.to_string())),
+        ))
+        .unwrap();
     socket.close_transport();
     fixture.log.wait_for("disconnected: forced close").await;
-    let mut answers = vec![read_answer(&mut open).await.body.split('\u{1e}').map(str::to_owned).collect::<Vec<_>>()];
+    let mut answers = vec![
+        read_answer(&mut open)
+            .await
+            .body
+            .split('\u{1e}')
+            .map(str::to_owned)
+            .collect::<Vec<_>>(),
+    ];
     answers.extend(polled(&poller, 25).await);
-    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 8, 1]);
+    assert_eq!(
+        answers.iter().map(Vec::len).collect::<Vec<_>>(),
+        [16, 16, 8, 1]
+    );
     assert_eq!(answers[3][0], "1", "closed");
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
     all_gone(&fixture).await;
@@ -118,7 +189,11 @@ async fn on_written_is_called_when_a_poll_takes_the_bytes() {
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let log = fixture.log.clone();
-    socket.emit_then(&socketio::Packet::event("/", "x", ""), move || log.add("taken")).unwrap();
+    socket
+        .emit_then(&socketio::Packet::event("/", "x", ""), move || {
+            log.add("taken")
+        })
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!fixture.log.lines().contains(&"taken".to_owned()));
     assert_eq!(poller.poll().await.body, "42[\"x\"]");
@@ -131,7 +206,10 @@ async fn a_second_poll_ends_the_session_and_both_ends_learn_it() {
     let poller = Poller::join(fixture.addr).await;
     let mut first = poller.start_poll().await;
     let second = poller.poll().await;
-    assert_eq!((second.status, second.body.as_str()), (400, "{\"code\":3,\"message\":\"Bad request\"}"));
+    assert_eq!(
+        (second.status, second.body.as_str()),
+        (400, "{\"code\":3,\"message\":\"Bad request\"}")
+    );
     assert_eq!(read_answer(&mut first).await.body, "1");
     fixture.log.wait_for("disconnected: transport error").await;
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
@@ -201,7 +279,13 @@ async fn a_close_packet_that_comes_before_the_poll_sent_along_with_it_lets_the_p
 async fn a_noop_or_an_upgrade_packet_from_the_client_means_nothing() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
-    assert_eq!(poller.post("6\u{1e}5\u{1e}42[\"message\",1]\u{1e}6").await.body, "ok");
+    assert_eq!(
+        poller
+            .post("6\u{1e}5\u{1e}42[\"message\",1]\u{1e}6")
+            .await
+            .body,
+        "ok"
+    );
     assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
     assert_eq!(fixture.log.lines().last().unwrap(), "event message 1");
 }
@@ -213,35 +297,66 @@ async fn binary_is_base64_in_payloads_both_ways() {
     // Some bytes, none at all, and the alphabet's last two characters.
     let placeholders = "{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":2}";
     let attachments = "bAQIDBA==\u{1e}b\u{1e}b+/8=";
-    poller.post(&format!("453-9[\"message-with-ack\",{placeholders}]\u{1e}{attachments}")).await;
-    assert_eq!(poller.poll().await.body, format!("463-9[{placeholders}]\u{1e}{attachments}"));
+    poller
+        .post(&format!(
+            "453-9[\"message-with-ack\",{placeholders}]\u{1e}{attachments}"
+        ))
+        .await;
+    assert_eq!(
+        poller.poll().await.body,
+        format!("463-9[{placeholders}]\u{1e}{attachments}")
+    );
 }
 
 #[tokio::test]
 async fn the_first_ping_by_polling_waits_for_its_interval() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(120), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(120),
+        ..config()
+    })
+    .await;
     let opened = tokio::time::Instant::now();
     let poller = Poller::open(fixture.addr).await;
     for pings in 1..3 {
         assert_eq!(poller.poll().await.body, "2");
-        assert!(opened.elapsed() >= Duration::from_millis(120) * pings, "{:?}", opened.elapsed());
+        assert!(
+            opened.elapsed() >= Duration::from_millis(120) * pings,
+            "{:?}",
+            opened.elapsed()
+        );
         poller.post("3").await;
     }
 }
 
 #[tokio::test]
 async fn a_post_after_the_ping_timeout_is_refused() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(400), ping_timeout: Duration::from_millis(60), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(400),
+        ping_timeout: Duration::from_millis(60),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     fixture.log.wait_for("disconnected: ping timeout").await;
     let late = poller.post("42[\"message\"]").await;
     assert_eq!((late.status, late.body.as_str()), (400, UNKNOWN_SID));
-    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("event")));
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("event"))
+    );
 }
 
 #[tokio::test]
 async fn a_poll_after_the_ping_timeout_is_refused() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(400), ping_timeout: Duration::from_millis(60), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(400),
+        ping_timeout: Duration::from_millis(60),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(poller.poll().await.body, "2");
     tokio::time::sleep(Duration::from_millis(60)).await;
@@ -288,7 +403,12 @@ async fn s2_a_session_that_the_server_closes_says_so_to_the_poll_after_the_last_
 
 #[tokio::test]
 async fn held_events_let_pongs_through_and_posts_wait() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(50), ping_timeout: Duration::from_millis(300), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(50),
+        ping_timeout: Duration::from_millis(300),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("42[\"hold\",800]\u{1e}42[\"message\",1]").await;
     let mut got = String::new();
@@ -299,7 +419,10 @@ async fn held_events_let_pongs_through_and_posts_wait() {
         }
         got.push_str(&body);
     }
-    assert!(got.find("held").unwrap() < got.find("message-back").unwrap(), "{got}");
+    assert!(
+        got.find("held").unwrap() < got.find("message-back").unwrap(),
+        "{got}"
+    );
 }
 
 async fn probe(poller: &Poller) -> Ws {
@@ -322,13 +445,26 @@ async fn an_upgrade_lets_go_of_the_open_poll_with_a_noop() {
     assert_eq!(socket.transport(), socketio::TransportKind::Polling);
     socket.emit("between", &1).unwrap();
     ws.send("5").await;
-    assert_eq!(ws.text().await, "42[\"between\",1]", "what came up meanwhile follows");
+    assert_eq!(
+        ws.text().await,
+        "42[\"between\",1]",
+        "what came up meanwhile follows"
+    );
     ws.send("42[\"message\",2]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",2]");
     assert_eq!(socket.transport(), socketio::TransportKind::WebSocket);
-    assert_eq!(fixture.io.connections(), socketio::Connections { polling: 0, websocket: 1 });
+    assert_eq!(
+        fixture.io.connections(),
+        socketio::Connections {
+            polling: 0,
+            websocket: 1
+        }
+    );
     let late = poller.poll().await;
-    assert_eq!((late.status, late.body.as_str()), (400, "{\"code\":3,\"message\":\"Bad request\"}"));
+    assert_eq!(
+        (late.status, late.body.as_str()),
+        (400, "{\"code\":3,\"message\":\"Bad request\"}")
+    );
     assert_eq!(poller.post("42[\"message\"]").await.status, 400);
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
@@ -343,11 +479,21 @@ async fn an_upgrade_that_waits_for_no_answer_has_its_polls_refused() {
     let mut ws = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
     let mut both = bytes::BytesMut::new();
     for text in ["2probe", "5"] {
-        socketio::codec::frame::encode_client(&mut both, true, socketio::codec::frame::OpCode::Text, text.as_bytes(), [1, 2, 3, 4]);
+        socketio::codec::frame::encode_client(
+            &mut both,
+            true,
+            socketio::codec::frame::OpCode::Text,
+            text.as_bytes(),
+            [1, 2, 3, 4],
+        );
     }
     ws.raw(&both).await;
     assert_eq!(ws.text().await, "3probe");
-    assert_eq!(read_answer(&mut poll).await.status, 400, "a client that says it is done has no poll open");
+    assert_eq!(
+        read_answer(&mut poll).await.status,
+        400,
+        "a client that says it is done has no poll open"
+    );
     assert_eq!(poller.poll().await.status, 400);
     ws.send("42[\"message\"]").await;
     assert_eq!(ws.text().await, "42[\"message-back\"]");
@@ -361,7 +507,11 @@ async fn events_keep_their_order_over_an_upgrade() {
     let mut ws = probe(&poller).await;
     ws.send("5").await;
     ws.send("42[\"message\",2]").await;
-    for expected in ["42[\"held\",\"\"]", "42[\"message-back\",1]", "42[\"message-back\",2]"] {
+    for expected in [
+        "42[\"held\",\"\"]",
+        "42[\"message-back\",1]",
+        "42[\"message-back\",2]",
+    ] {
         assert_eq!(ws.text().await, expected);
     }
 }
@@ -387,17 +537,28 @@ async fn a_probe_that_is_none_leaves_the_session_on_polling() {
 
 #[tokio::test]
 async fn an_upgrade_that_stalls_leaves_the_session_on_polling() {
-    let fixture = start(Config { upgrade_timeout: Duration::from_millis(300), ..config() }).await;
+    let fixture = start(Config {
+        upgrade_timeout: Duration::from_millis(300),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
-    assert_eq!((ws.next().await, ws.next().await), (Got::Close(1000), Got::Eof));
+    assert_eq!(
+        (ws.next().await, ws.next().await),
+        (Got::Close(1000), Got::Eof)
+    );
     let mut poll = poller.start_poll().await;
     poller.post("42[\"message\",1]").await;
     assert_eq!(read_answer(&mut poll).await.body, "42[\"message-back\",1]");
     let mut again = probe(&poller).await;
     again.send("5").await;
     again.send("42[\"message\",2]").await;
-    assert_eq!(again.text().await, "42[\"message-back\",2]", "another try may succeed");
+    assert_eq!(
+        again.text().await,
+        "42[\"message-back\",2]",
+        "another try may succeed"
+    );
 }
 
 #[tokio::test]
@@ -406,12 +567,21 @@ async fn one_upgrade_at_a_time_and_only_once() {
     let poller = Poller::join(fixture.addr).await;
     let url = format!("{WEBSOCKET}&sid={}", poller.sid);
     let mut ws = probe(&poller).await;
-    assert_eq!(Ws::connect(fixture.addr, &url).await.end().await, Some(1000));
+    assert_eq!(
+        Ws::connect(fixture.addr, &url).await.end().await,
+        Some(1000)
+    );
     ws.send("5").await;
     ws.send("42[\"message\"]").await;
     ws.text().await;
-    assert_eq!(Ws::connect(fixture.addr, &url).await.end().await, Some(1000));
-    let refused = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid=nobody"), "").await.err().unwrap();
+    assert_eq!(
+        Ws::connect(fixture.addr, &url).await.end().await,
+        Some(1000)
+    );
+    let refused = Ws::try_connect(fixture.addr, &format!("{WEBSOCKET}&sid=nobody"), "")
+        .await
+        .err()
+        .unwrap();
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
 }
 
@@ -420,7 +590,9 @@ async fn an_answer_that_nobody_takes_ends_the_session() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("42[\"message\",1]").await;
-    let poll = http::Request::get(poller.url()).body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let poll = http::Request::get(poller.url())
+        .body(http_body_util::Empty::<bytes::Bytes>::new())
+        .unwrap();
     let answer = fixture.io.handle(poll, fixture.addr).await;
     assert_eq!(answer.status(), 200);
     drop(answer);
@@ -429,7 +601,11 @@ async fn an_answer_that_nobody_takes_ends_the_session() {
 
 #[tokio::test]
 async fn a_closed_session_that_nobody_asks_for_is_forgotten() {
-    let fixture = start(Config { ping_timeout: Duration::from_millis(200), ..config() }).await;
+    let fixture = start(Config {
+        ping_timeout: Duration::from_millis(200),
+        ..config()
+    })
+    .await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("42[\"drop\"]").await;
     fixture.log.wait_for("disconnected: forced close").await;

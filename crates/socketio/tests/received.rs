@@ -16,13 +16,22 @@ const PART: usize = 200_000;
 const LIMIT: usize = 550_000;
 
 async fn start_bounded() -> Fixture {
-    start(Config { max_received_bytes_per_address: Some(LIMIT), ..config() }).await
+    start(Config {
+        max_received_bytes_per_address: Some(LIMIT),
+        ..config()
+    })
+    .await
 }
 
 /// Waits until so many bytes more would fit, or would not.
 async fn wait_until_fits(fixture: &Fixture, bytes: usize, fits: bool) {
     let waits = timeout(Duration::from_secs(5), async {
-        while fixture.io.received("127.0.0.1".parse().unwrap()).hold(bytes) != fits {
+        while fixture
+            .io
+            .received("127.0.0.1".parse().unwrap())
+            .hold(bytes)
+            != fits
+        {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
@@ -55,15 +64,24 @@ async fn h5_half_sent_messages_of_an_address_have_one_budget() {
     for ws in [&mut first, &mut second] {
         assert_eq!(send_part(ws, &part).await, Got::Pong(b"read".to_vec()));
     }
-    assert_eq!(send_part(&mut third, &part).await, Got::Close(1013), "the one that asks for more is cut off");
-    fixture.log.wait_for("disconnected: too much received").await;
+    assert_eq!(
+        send_part(&mut third, &part).await,
+        Got::Close(1013),
+        "the one that asks for more is cut off"
+    );
+    fixture
+        .log
+        .wait_for("disconnected: too much received")
+        .await;
     // Small ones go on, and so do the ones that had their part before.
     still_serves(&fixture).await;
     first.frame(true, OpCode::Continuation, b"\"]").await;
     assert!(first.text().await.starts_with("42[\"message-back\",\"xxx"));
     // One long frame counts as well, and what was whole does so no more.
     let mut fourth = Ws::join(fixture.addr).await;
-    fourth.send(&format!("42[\"message\",\"{}\"]", "y".repeat(PART))).await;
+    fourth
+        .send(&format!("42[\"message\",\"{}\"]", "y".repeat(PART)))
+        .await;
     assert!(fourth.text().await.starts_with("42[\"message-back\",\"yyy"));
     drop((second, third));
     wait_until_free(&fixture).await;
@@ -76,7 +94,10 @@ async fn h5_a_half_sent_body_counts_with_half_sent_messages() {
     let part = format!("42[\"message\",\"{}", "x".repeat(PART));
     assert_eq!(send_part(&mut ws, &part).await, Got::Pong(b"read".to_vec()));
     let slow = Poller::join(fixture.addr).await;
-    let head = format!("POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: 500000\r\n\r\n", slow.url());
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: test\r\nContent-Length: 500000\r\n\r\n",
+        slow.url()
+    );
     let mut stream = tokio::net::TcpStream::connect(fixture.addr).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(part.as_bytes()).await.unwrap();
@@ -107,7 +128,11 @@ async fn h5_what_is_held_back_and_attachments_that_wait_count_too() {
     }
     wait_until_full(&fixture).await;
     let mut binary = Ws::join(fixture.addr).await;
-    binary.send("452-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]").await;
+    binary
+        .send(
+            "452-[\"message\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]",
+        )
+        .await;
     binary.send_binary(&[1; PART]).await;
     assert_eq!(binary.end().await, Some(1013));
     drop(held);
@@ -137,7 +162,8 @@ async fn h5_before_connect_a_message_is_no_longer_than_a_connect_can_be() {
     assert_eq!(ws.end().await, Some(1009));
     // ... and in fragments.
     let mut ws = Ws::open(fixture.addr).await;
-    ws.frame(false, OpCode::Text, &connect(65_536).as_bytes()[..40_000]).await;
+    ws.frame(false, OpCode::Text, &connect(65_536).as_bytes()[..40_000])
+        .await;
     ws.frame(false, OpCode::Continuation, &[b'x'; 40_000]).await;
     assert_eq!(ws.end().await, Some(1009));
     let mut ws = Ws::open(fixture.addr).await;
@@ -145,9 +171,16 @@ async fn h5_before_connect_a_message_is_no_longer_than_a_connect_can_be() {
     assert!(ws.text().await.starts_with("40{\"sid\":"));
     assert!(ws.text().await.starts_with("42[\"auth\""));
     // From then on it is the other limit.
-    ws.send(&format!("42[\"message\",\"{}\"]", "x".repeat(PART))).await;
+    ws.send(&format!("42[\"message\",\"{}\"]", "x".repeat(PART)))
+        .await;
     assert!(ws.text().await.starts_with("42[\"message-back\",\"xxx"));
     let poller = Poller::open(fixture.addr).await;
-    let many = vec![connect(20_000); 2].join("\u{1e}") + "\u{1e}" + &connect(50_000).replacen("40", "40/custom,", 1);
-    assert_eq!(poller.post(&many).await.body, "ok", "one payload may hold those for several namespaces");
+    let many = vec![connect(20_000); 2].join("\u{1e}")
+        + "\u{1e}"
+        + &connect(50_000).replacen("40", "40/custom,", 1);
+    assert_eq!(
+        poller.post(&many).await.body,
+        "ok",
+        "one payload may hold those for several namespaces"
+    );
 }

@@ -17,7 +17,11 @@ use socketio::{
 const ASKS: &str = "/socket.io/?EIO=4&transport=websocket&recovery=1";
 
 async fn server(recovery: Recovery) -> Fixture {
-    start(Config { recovery: Some(recovery), ..config() }).await
+    start(Config {
+        recovery: Some(recovery),
+        ..config()
+    })
+    .await
 }
 
 /// What a client remembers of its socket.
@@ -30,9 +34,19 @@ struct Memory {
 
 impl Memory {
     fn of(connected: &str) -> Self {
-        let answer: Value = serde_json::from_str(&connected[connected.find('{').unwrap()..]).unwrap();
-        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned();
-        Self { sid: text("sid"), pid: text("pid"), offset: None }
+        let answer: Value =
+            serde_json::from_str(&connected[connected.find('{').unwrap()..]).unwrap();
+        let text = |name: &str| {
+            answer[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name} in {answer}"))
+                .to_owned()
+        };
+        Self {
+            sid: text("sid"),
+            pid: text("pid"),
+            offset: None,
+        }
     }
 
     fn auth(&self) -> String {
@@ -77,7 +91,11 @@ async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) 
         let text = ws.text().await;
         if text.starts_with("40") {
             let again = Memory::of(&text);
-            assert_eq!((&again.sid, &again.pid), (&memory.sid, &memory.pid), "the same socket");
+            assert_eq!(
+                (&again.sid, &again.pid),
+                (&memory.sid, &memory.pid),
+                "the same socket"
+            );
             break;
         }
         missed.push(memory.hear(&text));
@@ -93,7 +111,10 @@ async fn come_back_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
     let fresh = Memory::of(&ws.text().await);
     assert_ne!(fresh.sid, memory.sid);
     assert_ne!(fresh.pid, memory.pid);
-    assert!(ws.text().await.starts_with("42[\"auth\","), "connected as anybody is");
+    assert!(
+        ws.text().await.starts_with("42[\"auth\","),
+        "connected as anybody is"
+    );
     (ws, fresh)
 }
 
@@ -128,7 +149,10 @@ async fn a_client_that_has_received_nothing_yet_comes_back() {
     let (mut ws, missed) = come_back(&fixture, &mut memory).await;
     assert_eq!(missed, ["[\"n\",0]", "[\"n\",1]", "[\"n\",2]"]);
     assert!(socket.is_connected());
-    assert_eq!(fixture.log.lines(), ["connect ".to_owned(), format!("recovered {}", memory.sid)]);
+    assert_eq!(
+        fixture.log.lines(),
+        ["connect ".to_owned(), format!("recovered {}", memory.sid)]
+    );
     ws.send("42[\"message\",7]").await;
     assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
     ws.send("420[\"message-with-ack\",8]").await;
@@ -143,7 +167,9 @@ async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
     let mut seen = Vec::new();
     let mut number = 0;
     let mut emit = |count: u32| {
-        let batch: Vec<_> = (0..count).map(|more| Packet::event("/", "n", &(number + more).to_string())).collect();
+        let batch: Vec<_> = (0..count)
+            .map(|more| Packet::event("/", "n", &(number + more).to_string()))
+            .collect();
         number += count;
         socket.emit_packet(&Packet::batch(batch)).unwrap();
     };
@@ -160,8 +186,19 @@ async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
         seen.extend(missed);
     }
     seen.retain(|event| event.starts_with("[\"n\""));
-    assert_eq!(seen, (0..number).map(|number| format!("[\"n\",{number}]")).collect::<Vec<_>>());
-    assert!(!fixture.log.lines().iter().any(|line| line.starts_with("disconnected")));
+    assert_eq!(
+        seen,
+        (0..number)
+            .map(|number| format!("[\"n\",{number}]"))
+            .collect::<Vec<_>>()
+    );
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.starts_with("disconnected"))
+    );
 }
 
 #[tokio::test]
@@ -170,11 +207,22 @@ async fn attachments_come_along() {
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
     let args = serde_json::to_string(&Placeholder(0)).unwrap();
-    socket.emit_packet(&Packet::binary_event("/", "b", &args, &[bytes::Bytes::from_static(&[1, 2])])).unwrap();
+    socket
+        .emit_packet(&Packet::binary_event(
+            "/",
+            "b",
+            &args,
+            &[bytes::Bytes::from_static(&[1, 2])],
+        ))
+        .unwrap();
     socket.emit("after", &1).unwrap();
     let mut ws = open(&fixture).await;
     ws.send(&format!("40{}", memory.auth())).await;
-    assert!(ws.text().await.starts_with("451-[\"b\",{\"_placeholder\":true,\"num\":0},\"1."));
+    assert!(
+        ws.text()
+            .await
+            .starts_with("451-[\"b\",{\"_placeholder\":true,\"num\":0},\"1.")
+    );
     assert_eq!(ws.next().await, Got::Binary(vec![1, 2]));
     assert!(ws.text().await.starts_with("42[\"after\",1,\"2."));
     assert_eq!(Memory::of(&ws.text().await).sid, memory.sid);
@@ -182,9 +230,20 @@ async fn attachments_come_along() {
 
 #[tokio::test]
 async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
-    let timings = Config { ping_interval: Duration::from_millis(60), ping_timeout: Duration::from_millis(100), ..config() };
+    let timings = Config {
+        ping_interval: Duration::from_millis(60),
+        ping_timeout: Duration::from_millis(100),
+        ..config()
+    };
     let window = Duration::from_millis(300);
-    let fixture = start(Config { recovery: Some(Recovery { window, ..Recovery::default() }), ..timings }).await;
+    let fixture = start(Config {
+        recovery: Some(Recovery {
+            window,
+            ..Recovery::default()
+        }),
+        ..timings
+    })
+    .await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     socket.emit("once", &"x".repeat(1_000)).unwrap();
     memory.hear(&ws.text().await);
@@ -203,7 +262,11 @@ async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
 
 #[tokio::test]
 async fn one_who_stays_away_too_long_starts_anew() {
-    let fixture = server(Recovery { window: Duration::from_millis(100), ..Recovery::default() }).await;
+    let fixture = server(Recovery {
+        window: Duration::from_millis(100),
+        ..Recovery::default()
+    })
+    .await;
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
     socket.emit("x", &1).unwrap();
@@ -211,13 +274,21 @@ async fn one_who_stays_away_too_long_starts_anew() {
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
     assert_eq!(fixture.io.kept_bytes(), 0);
     come_back_as_new(&fixture, &memory).await;
-    assert_eq!(fixture.log.lines()[..2], ["disconnected: transport close", "connect "]);
+    assert_eq!(
+        fixture.log.lines()[..2],
+        ["disconnected: transport close", "connect "]
+    );
 }
 
 #[tokio::test]
 async fn what_is_kept_is_bounded_by_socket_and_in_all() {
     for (max_bytes, max_total_bytes) in [(3_000, 1 << 20), (1 << 20, 3_000)] {
-        let fixture = server(Recovery { max_bytes, max_total_bytes, ..Recovery::default() }).await;
+        let fixture = server(Recovery {
+            max_bytes,
+            max_total_bytes,
+            ..Recovery::default()
+        })
+        .await;
         let (mut ws, mut memory, socket) = join(&fixture).await;
         // More than that, to a client that reads it.
         for _ in 0..20 {
@@ -237,13 +308,23 @@ async fn what_is_kept_is_bounded_by_socket_and_in_all() {
         assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
         assert_eq!(fixture.io.kept_bytes(), 0);
         come_back_as_new(&fixture, &memory).await;
-        assert!(fixture.log.lines().contains(&"disconnected: transport close".to_owned()), "the old one is over at once");
+        assert!(
+            fixture
+                .log
+                .lines()
+                .contains(&"disconnected: transport close".to_owned()),
+            "the old one is over at once"
+        );
     }
 }
 
 #[tokio::test]
 async fn only_so_many_wait_at_once() {
-    let fixture = server(Recovery { max_waiting: 2, ..Recovery::default() }).await;
+    let fixture = server(Recovery {
+        max_waiting: 2,
+        ..Recovery::default()
+    })
+    .await;
     let (first, mut memory, _) = join(&fixture).await;
     lose(&fixture, first).await;
     let (second, ..) = join(&fixture).await;
@@ -268,7 +349,13 @@ async fn a_connection_taken_for_alive_is_displaced_first() {
     assert_eq!(missed, ["[\"on the old one\",1]"]);
     old.end().await;
     let lines = fixture.log.lines();
-    assert_eq!(lines[lines.len() - 2..], ["suspended: transport close".to_owned(), format!("recovered {}", memory.sid)]);
+    assert_eq!(
+        lines[lines.len() - 2..],
+        [
+            "suspended: transport close".to_owned(),
+            format!("recovered {}", memory.sid)
+        ]
+    );
     ws.send("42[\"message\",7]").await;
     assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
     assert_eq!(fixture.io.connections().websocket, 1);
@@ -289,12 +376,25 @@ async fn what_was_once_acknowledged_cannot_be_asked_for_again() {
     come_back_as_new(&fixture, &first).await;
     // And with it the socket is nobody's.
     come_back_as_new(&fixture, &memory).await;
-    for offset in ["99.1", "-1.1", "1e9.1", "18446744073709551616.1", "18446744073709551615.1"] {
+    for offset in [
+        "99.1",
+        "-1.1",
+        "1e9.1",
+        "18446744073709551616.1",
+        "18446744073709551615.1",
+    ] {
         let (ws, memory, _) = join(&fixture).await;
         let suffix = format!(".{}", fixture.echo.sockets.lock().last().unwrap().key());
         fixture.log.clear();
         lose(&fixture, ws).await;
-        come_back_as_new(&fixture, &Memory { offset: Some(offset.replace(".1", &suffix)), ..memory }).await;
+        come_back_as_new(
+            &fixture,
+            &Memory {
+                offset: Some(offset.replace(".1", &suffix)),
+                ..memory
+            },
+        )
+        .await;
     }
     still_serves(&fixture).await;
 }
@@ -319,7 +419,10 @@ async fn who_left_has_nothing_to_come_back_to() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, memory, _) = join(&fixture).await;
     ws.send("41").await;
-    fixture.log.wait_for("disconnected: client namespace disconnect").await;
+    fixture
+        .log
+        .wait_for("disconnected: client namespace disconnect")
+        .await;
     let _other = come_back_as_new(&fixture, &memory).await;
     let (mut ws, memory, socket) = join(&fixture).await;
     socket.disconnect();
@@ -334,11 +437,22 @@ async fn who_left_has_nothing_to_come_back_to() {
     assert!(fixture.io.kept_bytes() > others + 1_000);
     socket.disconnect();
     // At once, not when its time is over: nothing is held for it from now on.
-    assert_eq!(fixture.log.lines(), ["disconnected: server namespace disconnect"]);
+    assert_eq!(
+        fixture.log.lines(),
+        ["disconnected: server namespace disconnect"]
+    );
     assert!(fixture.io.kept_bytes() <= others);
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
     come_back_as_new(&fixture, &memory).await;
-    assert_eq!(fixture.log.lines().iter().filter(|line| line.starts_with("disconnected")).count(), 1);
+    assert_eq!(
+        fixture
+            .log
+            .lines()
+            .iter()
+            .filter(|line| line.starts_with("disconnected"))
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -350,12 +464,25 @@ async fn a_secret_is_good_for_its_own_namespace_and_user_only() {
     ws.send(&format!("40/custom,{}", memory.auth())).await;
     assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
     let mut ws = open(&fixture).await;
-    ws.send(&format!("40{{\"pid\":\"{}\",\"user\":\"somebody else\"}}", memory.pid)).await;
+    ws.send(&format!(
+        "40{{\"pid\":\"{}\",\"user\":\"somebody else\"}}",
+        memory.pid
+    ))
+    .await;
     assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
     let mut ws = open(&fixture).await;
-    ws.send(&format!("40{{\"pid\":\"{}\",\"refuse\":true}}", memory.pid)).await;
-    assert!(ws.text().await.starts_with("44"), "who is not let in does not come back either");
-    for auth in ["{\"pid\":7}", "{\"pid\":\"\"}", "{\"pid\":\"x\",\"offset\":{}}", "{\"pid\":\"AAAAAAAAAAAAAAAAAAAA\"}"] {
+    ws.send(&format!("40{{\"pid\":\"{}\",\"refuse\":true}}", memory.pid))
+        .await;
+    assert!(
+        ws.text().await.starts_with("44"),
+        "who is not let in does not come back either"
+    );
+    for auth in [
+        "{\"pid\":7}",
+        "{\"pid\":\"\"}",
+        "{\"pid\":\"x\",\"offset\":{}}",
+        "{\"pid\":\"AAAAAAAAAAAAAAAAAAAA\"}",
+    ] {
         let mut ws = open(&fixture).await;
         ws.send(&format!("40{auth}")).await;
         assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
@@ -373,7 +500,12 @@ async fn on_polling_too() {
     lose(&fixture, ws).await;
     socket.emit("missed", &1).unwrap();
     let mut poller = Poller::open(fixture.addr).await;
-    let answer = common::request(fixture.addr, &format!("GET {}&recovery=1", common::POLLING), b"").await;
+    let answer = common::request(
+        fixture.addr,
+        &format!("GET {}&recovery=1", common::POLLING),
+        b"",
+    )
+    .await;
     let sid: Value = serde_json::from_str(&answer.body[1..]).unwrap();
     sid["sid"].as_str().unwrap().clone_into(&mut poller.sid);
     poller.post(&format!("40{}", memory.auth())).await;
@@ -381,13 +513,24 @@ async fn on_polling_too() {
     let packets: Vec<_> = body.split('\u{1e}').collect();
     assert!(packets[0].starts_with("42[\"missed\",1,\"1."), "{body}");
     assert_eq!(Memory::of(packets[1]).pid, memory.pid);
-    assert!(packets[2].starts_with("42[\"welcome back\",1,\"2."), "{body}");
+    assert!(
+        packets[2].starts_with("42[\"welcome back\",1,\"2."),
+        "{body}"
+    );
 }
 
 #[tokio::test]
 async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_they_missed() {
-    let recovery = Recovery { max_bytes: 3_000, ..Recovery::default() };
-    let fixture = start(Config { recovery: Some(recovery), max_queue_bytes: 2_000, ..config() }).await;
+    let recovery = Recovery {
+        max_bytes: 3_000,
+        ..Recovery::default()
+    };
+    let fixture = start(Config {
+        recovery: Some(recovery),
+        max_queue_bytes: 2_000,
+        ..config()
+    })
+    .await;
     let mut ws = open(&fixture).await;
     let names = ["", "/custom,"];
     let mut memories = Vec::new();
@@ -403,17 +546,36 @@ async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_th
     }
     let mut ws = open(&fixture).await;
     // In one piece, so that all of it is taken in one turn.
-    let both: Vec<_> = names.iter().zip(&memories).map(|(name, memory)| format!("40{name}{}", memory.auth())).collect();
+    let both: Vec<_> = names
+        .iter()
+        .zip(&memories)
+        .map(|(name, memory)| format!("40{name}{}", memory.auth()))
+        .collect();
     let mut frames = BytesMut::new();
     for text in &both {
-        frame::encode_client(&mut frames, true, OpCode::Text, text.as_bytes(), [5, 6, 7, 8]);
+        frame::encode_client(
+            &mut frames,
+            true,
+            OpCode::Text,
+            text.as_bytes(),
+            [5, 6, 7, 8],
+        );
     }
     ws.raw(&frames).await;
     let mut got = Vec::new();
-    while got.iter().filter(|text: &&String| text.starts_with("40")).count() < 2 {
+    while got
+        .iter()
+        .filter(|text: &&String| text.starts_with("40"))
+        .count()
+        < 2
+    {
         got.push(ws.text().await);
     }
-    assert_eq!(got.iter().filter(|text| text.contains("missed")).count(), 2, "{got:?}");
+    assert_eq!(
+        got.iter().filter(|text| text.contains("missed")).count(),
+        2,
+        "{got:?}"
+    );
     still_serves(&fixture).await;
 }
 
@@ -425,14 +587,25 @@ async fn on_polling_what_was_missed_comes_with_the_answer() {
     for number in 0..40 {
         socket.emit("missed", &number).unwrap();
     }
-    let answer = common::request(fixture.addr, &format!("GET {}&recovery=1", common::POLLING), b"").await;
+    let answer = common::request(
+        fixture.addr,
+        &format!("GET {}&recovery=1", common::POLLING),
+        b"",
+    )
+    .await;
     let opened: Value = serde_json::from_str(&answer.body[1..]).unwrap();
     let mut poller = Poller::open(fixture.addr).await;
     opened["sid"].as_str().unwrap().clone_into(&mut poller.sid);
     poller.post(&format!("40{}", memory.auth())).await;
-    // Node's client tells its offset only once it has the answer: cut off before that, it would get the first of them twice.
+    // Node's client tells its offset only once it has the answer: cut off before that, it would get
+    // the first of them twice.
     let body = poller.poll().await.body;
-    assert!(body.split('\u{1e}').nth(40).is_some_and(|packet| packet.starts_with("40{")), "{body}");
+    assert!(
+        body.split('\u{1e}')
+            .nth(40)
+            .is_some_and(|packet| packet.starts_with("40{")),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -441,6 +614,9 @@ async fn a_server_that_stops_keeps_nobody() {
     let (mut ws, ..) = join(&fixture).await;
     fixture.io.drain();
     assert_eq!(ws.end().await, Some(1000));
-    fixture.log.wait_for("disconnected: server shutting down").await;
+    fixture
+        .log
+        .wait_for("disconnected: server shutting down")
+        .await;
     all_gone(&fixture).await;
 }

@@ -9,7 +9,9 @@ use std::{sync::Arc, time::Duration};
 use common::{Fixture, Got, Ws, all_gone, config, serve, start};
 use parking_lot::Mutex;
 use serde_json::Value;
-use socketio::{AckError, Adapter, Broadcast, Config, EmitError, Packet, Recovery, Socket, SocketIo, Target};
+use socketio::{
+    AckError, Adapter, Broadcast, Config, EmitError, Packet, Recovery, Socket, SocketIo, Target,
+};
 
 /// Clients in the main namespace, with their sockets.
 async fn join(fixture: &Fixture, count: usize) -> Vec<(Ws, Socket<Value>)> {
@@ -47,10 +49,17 @@ async fn a_room_that_is_called_as_a_socket_takes_nothing_from_it() {
     let sockets: Vec<_> = clients.iter().map(|(_, socket)| socket.clone()).collect();
     sockets[1].join(sockets[0].id());
     let all = fixture.io.of("/").unwrap();
-    assert_eq!(hear(&mut clients, &all.clone().to(sockets[0].id())).await, [0, 1]);
+    assert_eq!(
+        hear(&mut clients, &all.clone().to(sockets[0].id())).await,
+        [0, 1]
+    );
     assert_eq!(hear(&mut clients, &sockets[0].broadcast()).await, [2]);
     sockets[0].join(sockets[0].id());
-    assert_eq!(hear(&mut clients, &all.to(sockets[0].id())).await, [0, 1], "each once");
+    assert_eq!(
+        hear(&mut clients, &all.to(sockets[0].id())).await,
+        [0, 1],
+        "each once"
+    );
 }
 
 #[tokio::test]
@@ -69,18 +78,53 @@ async fn everybody_who_is_meant_hears_it_once() {
     let clients = &mut clients;
     assert_eq!(hear(clients, &all).await, [0, 1, 2, 3, 4]);
     assert_eq!(hear(clients, &all.clone().to("a")).await, [0, 1]);
-    assert_eq!(hear(clients, &all.clone().to("a").to("b")).await, [0, 1, 2, 3], "once, though in both");
-    assert_eq!(hear(clients, &all.clone().to("b").except("c")).await, [1, 2]);
-    assert_eq!(hear(clients, &all.clone().except("a").except("c")).await, [2, 4]);
+    assert_eq!(
+        hear(clients, &all.clone().to("a").to("b")).await,
+        [0, 1, 2, 3],
+        "once, though in both"
+    );
+    assert_eq!(
+        hear(clients, &all.clone().to("b").except("c")).await,
+        [1, 2]
+    );
+    assert_eq!(
+        hear(clients, &all.clone().except("a").except("c")).await,
+        [2, 4]
+    );
     assert_eq!(hear(clients, &all.clone().to("nobody")).await, [0; 0]);
-    assert_eq!(hear(clients, &sockets[1].to("b")).await, [2, 3], "not who says it");
+    assert_eq!(
+        hear(clients, &sockets[1].to("b")).await,
+        [2, 3],
+        "not who says it"
+    );
     assert_eq!(hear(clients, &sockets[1].broadcast()).await, [0, 2, 3, 4]);
-    assert_eq!(hear(clients, &all.clone().to(sockets[4].id())).await, [4], "an id is a room");
-    assert_eq!(hear(clients, &all.clone().to("a").to(sockets[1].id()).except(sockets[0].id())).await, [1]);
+    assert_eq!(
+        hear(clients, &all.clone().to(sockets[4].id())).await,
+        [4],
+        "an id is a room"
+    );
+    assert_eq!(
+        hear(
+            clients,
+            &all.clone()
+                .to("a")
+                .to(sockets[1].id())
+                .except(sockets[0].id())
+        )
+        .await,
+        [1]
+    );
     sockets[3].leave("b");
     sockets[3].leave("b");
     assert_eq!(hear(clients, &all.clone().to("b")).await, [1, 2]);
-    assert_eq!(sockets[1].rooms().iter().map(|room| &**room).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(
+        sockets[1]
+            .rooms()
+            .iter()
+            .map(|room| &**room)
+            .collect::<Vec<_>>(),
+        ["a", "b"]
+    );
     all.clone().to("a").join("d");
     all.clone().to("b").leave("d");
     assert_eq!(hear(clients, &all.clone().to("d")).await, [0]);
@@ -113,7 +157,10 @@ async fn who_is_gone_is_in_no_room() {
     put_out.join("b");
     gone.join("b");
     assert!(gone.rooms().is_empty());
-    fixture.log.wait_for("disconnected: server namespace disconnect").await;
+    fixture
+        .log
+        .wait_for("disconnected: server namespace disconnect")
+        .await;
     assert_eq!(hear(&mut clients, &all.clone().to("a").to("b")).await, [0]);
     assert_eq!(all.rooms(), [("a".into(), 1)]);
     drop(clients);
@@ -124,7 +171,11 @@ async fn who_is_gone_is_in_no_room() {
 
 #[tokio::test]
 async fn volatile_is_left_out_for_who_does_not_read_and_cuts_nobody_off() {
-    let fixture = start(Config { max_queue_bytes: 100_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 100_000,
+        ..config()
+    })
+    .await;
     let mut clients = join(&fixture, 2).await;
     let volatile = fixture.io.of("/").unwrap().volatile();
     let args = format!("\"{}\"", "x".repeat(10_000));
@@ -134,7 +185,11 @@ async fn volatile_is_left_out_for_who_does_not_read_and_cuts_nobody_off() {
     for _ in 0..3_000 {
         volatile.emit_packet(&packet);
         let (ws, _) = &mut clients[0];
-        assert_eq!(ws.text().await.len(), args.len() + 9, "who reads gets all of it");
+        assert_eq!(
+            ws.text().await.len(),
+            args.len() + 9,
+            "who reads gets all of it"
+        );
     }
     assert_eq!(socket.emit_volatile(&packet), Err(EmitError::Full));
     assert!(socket.is_connected() && socket.queued_bytes() < 40_000);
@@ -158,29 +213,62 @@ async fn everybody_is_asked_and_who_does_not_answer_is_named() {
     clients[0].0.send("42[\"ask\",5000]").await;
     assert!(clients[0].0.text().await.starts_with("451-0[\"question\""));
     assert_eq!(clients[0].0.next().await, Got::Binary(vec![9, 8]));
-    let asking = fixture.io.of("/").unwrap().emit_with_ack("well?", "7", &[], Duration::from_millis(300));
+    let asking =
+        fixture
+            .io
+            .of("/")
+            .unwrap()
+            .emit_with_ack("well?", "7", &[], Duration::from_millis(300));
     let mut ids = Vec::new();
     for (ws, _) in &mut clients {
         let text = ws.text().await;
-        let id = text.strip_prefix("42").unwrap().strip_suffix("[\"well?\",7]").unwrap_or_else(|| panic!("{text}")).to_owned();
-        assert!(id.parse::<u64>().unwrap() < 1 << 53, "JavaScript can count so far");
+        let id = text
+            .strip_prefix("42")
+            .unwrap()
+            .strip_suffix("[\"well?\",7]")
+            .unwrap_or_else(|| panic!("{text}"))
+            .to_owned();
+        assert!(
+            id.parse::<u64>().unwrap() < 1 << 53,
+            "JavaScript can count so far"
+        );
         ids.push(id);
     }
-    assert!(ids.iter().all(|id| *id == ids[0]), "one encoding for all of them");
+    assert!(
+        ids.iter().all(|id| *id == ids[0]),
+        "one encoding for all of them"
+    );
     clients[0].0.send(&format!("43{}[\"fine\"]", ids[0])).await;
     clients[0].0.send("430[\"the other one\"]").await;
     drop(clients.remove(1).0);
     let answers = asking.await;
-    let answer = |socket: &Socket<Value>| answers.iter().find(|(id, _)| id == socket.id()).unwrap().1.clone();
+    let answer = |socket: &Socket<Value>| {
+        answers
+            .iter()
+            .find(|(id, _)| id == socket.id())
+            .unwrap()
+            .1
+            .clone()
+    };
     assert_eq!(answer(&clients[0].1).unwrap().args(), "\"fine\"");
     assert_eq!(answer(&clients[1].1).unwrap_err(), AckError::Timeout);
-    assert_eq!(answers.iter().filter(|(_, answer)| matches!(answer, Err(AckError::Closed))).count(), 1);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|(_, answer)| matches!(answer, Err(AckError::Closed)))
+            .count(),
+        1
+    );
     fixture.log.wait_for("answer \"the other one\" []").await;
 }
 
 #[tokio::test]
 async fn one_who_is_away_hears_it_when_back() {
-    let fixture = start(Config { recovery: Some(Recovery::default()), ..config() }).await;
+    let fixture = start(Config {
+        recovery: Some(Recovery::default()),
+        ..config()
+    })
+    .await;
     let mut ws = Ws::connect(fixture.addr, &format!("{}&recovery=1", common::WEBSOCKET)).await;
     ws.text().await;
     ws.send("40").await;
@@ -188,16 +276,39 @@ async fn one_who_is_away_hears_it_when_back() {
     let pid = answer.split('"').nth(7).unwrap();
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.join("a");
-    fixture.io.of("/").unwrap().to("a").volatile().emit("now", "1.1");
-    assert_eq!(ws.text().await, format!("42[\"now\",\"1.1\",\"0.{}\"]", socket.key()), "what is not kept has an offset too");
+    fixture
+        .io
+        .of("/")
+        .unwrap()
+        .to("a")
+        .volatile()
+        .emit("now", "1.1");
+    assert_eq!(
+        ws.text().await,
+        format!("42[\"now\",\"1.1\",\"0.{}\"]", socket.key()),
+        "what is not kept has an offset too"
+    );
     drop(ws);
     fixture.log.wait_for("suspended: transport close").await;
-    fixture.io.of("/").unwrap().to("a").volatile().emit("lost", &1);
+    fixture
+        .io
+        .of("/")
+        .unwrap()
+        .to("a")
+        .volatile()
+        .emit("lost", &1);
     fixture.io.of("/").unwrap().to("a").emit("said", &1);
     let mut ws = Ws::connect(fixture.addr, &format!("{}&recovery=1", common::WEBSOCKET)).await;
     ws.text().await;
-    ws.send(&format!("40{{\"pid\":\"{pid}\",\"offset\":\"0.{}\"}}", socket.key())).await;
-    assert_eq!(ws.text().await, format!("42[\"said\",1,\"1.{}\"]", socket.key()));
+    ws.send(&format!(
+        "40{{\"pid\":\"{pid}\",\"offset\":\"0.{}\"}}",
+        socket.key()
+    ))
+    .await;
+    assert_eq!(
+        ws.text().await,
+        format!("42[\"said\",1,\"1.{}\"]", socket.key())
+    );
     assert_eq!(ws.text().await, answer);
     assert_eq!(socket.rooms().len(), 1);
 }
@@ -210,7 +321,11 @@ impl Adapter for Bus {
     fn publish(&self, target: &Target, packet: &Packet) {
         let (target, packet) = (serde_json::to_string(target).unwrap(), packet.to_bytes());
         let target: Target = serde_json::from_str(&target).unwrap();
-        self.0.lock().as_ref().unwrap().deliver(&target, &Packet::from_bytes(packet).unwrap());
+        self.0
+            .lock()
+            .as_ref()
+            .unwrap()
+            .deliver(&target, &Packet::from_bytes(packet).unwrap());
     }
 }
 
@@ -220,7 +335,10 @@ async fn other_nodes_hear_what_is_not_local() {
     let there = start(config()).await;
     *bus.0.lock() = Some(there.io.clone());
     let echo = common::Echo::default();
-    let io = SocketIo::builder(config()).namespace("/", echo.clone()).adapter(bus).build();
+    let io = SocketIo::builder(config())
+        .namespace("/", echo.clone())
+        .adapter(bus)
+        .build();
     let here = serve(io, echo).await;
     let theirs = join(&there, 2).await;
     let ours = join(&here, 2).await;
@@ -230,7 +348,12 @@ async fn other_nodes_hear_what_is_not_local() {
     all.clone().local().emit("local", &1);
     ours[0].1.to("a").emit("room", &1);
     all.emit("all", &1);
-    for (ws, expected) in theirs.into_iter().chain(ours).map(|(ws, _)| ws).zip(["room all", "all", "local all", "local room all"]) {
+    for (ws, expected) in theirs.into_iter().chain(ours).map(|(ws, _)| ws).zip([
+        "room all",
+        "all",
+        "local all",
+        "local room all",
+    ]) {
         let mut ws = ws;
         for name in expected.split(' ') {
             assert_eq!(ws.text().await, format!("42[\"{name}\",1]"));

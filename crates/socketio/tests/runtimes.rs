@@ -1,4 +1,5 @@
-//! One server on several runtimes, each a thread of its own: connections, broadcasts and timers do not mind.
+//! One server on several runtimes, each a thread of its own: connections, broadcasts and timers do
+//! not mind.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -21,7 +22,10 @@ impl Core {
         let (io, (stop, stopped)) = (io.clone(), oneshot::channel());
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
@@ -31,7 +35,11 @@ impl Core {
                 }
             });
         });
-        Self { addr: told.recv().unwrap(), stop, thread }
+        Self {
+            addr: told.recv().unwrap(),
+            stop,
+            thread,
+        }
     }
 
     fn end(self) {
@@ -42,9 +50,19 @@ impl Core {
 
 fn start(config: Config) -> (Fixture, [Core; 2]) {
     let echo = Echo::default();
-    let io = SocketIo::builder(config).namespace("/", echo.clone()).build();
+    let io = SocketIo::builder(config)
+        .namespace("/", echo.clone())
+        .build();
     let cores = [Core::start(&io), Core::start(&io)];
-    (Fixture { addr: cores[0].addr, io, log: echo.log.clone(), echo }, cores)
+    (
+        Fixture {
+            addr: cores[0].addr,
+            io,
+            log: echo.log.clone(),
+            echo,
+        },
+        cores,
+    )
 }
 
 #[tokio::test]
@@ -67,7 +85,8 @@ async fn what_is_said_to_all_comes_to_all_in_order_wherever_it_is_said() {
         let mut next = [0; 2];
         for _ in 0..400 {
             let text = client.text().await;
-            let (who, number): (usize, u32) = serde_json::from_str(&text["42[\"n\",".len()..text.len() - 1]).unwrap();
+            let (who, number): (usize, u32) =
+                serde_json::from_str(&text["42[\"n\",".len()..text.len() - 1]).unwrap();
             assert_eq!(number, next[who], "each speaker is heard in order");
             next[who] += 1;
         }
@@ -90,7 +109,10 @@ async fn a_session_is_polled_and_upgraded_by_way_of_another_core_than_its_own() 
     poller.addr = cores[1].addr;
     let mut poll = poller.start_poll().await;
     assert_eq!(poller.post("42[\"message\",1]").await.body, "ok");
-    assert_eq!(common::read_answer(&mut poll).await.body, "42[\"message-back\",1]");
+    assert_eq!(
+        common::read_answer(&mut poll).await.body,
+        "42[\"message-back\",1]"
+    );
     let mut ws = Ws::connect(poller.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
@@ -109,7 +131,10 @@ async fn a_session_is_polled_and_upgraded_by_way_of_another_core_than_its_own() 
 #[tokio::test]
 async fn the_end_of_one_runtime_takes_its_own_connections_and_nobody_elses_timers() {
     let interval = Duration::from_millis(60);
-    let (fixture, [first, second]) = start(Config { ping_interval: interval, ..config() });
+    let (fixture, [first, second]) = start(Config {
+        ping_interval: interval,
+        ..config()
+    });
     // The first connection starts the timers, on its own runtime.
     let mut gone = Ws::join(first.addr).await;
     let mut stays = Ws::join(second.addr).await;

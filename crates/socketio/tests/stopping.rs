@@ -38,13 +38,17 @@ impl Handler for Works {
             ack.reply(&number).unwrap();
             finished.fetch_add(1, Ordering::SeqCst);
         });
-        number.is_multiple_of(3).then(|| Box::pin(tokio::time::sleep(Duration::from_millis(2))) as BoxFuture<'static, ()>)
+        number.is_multiple_of(3).then(|| {
+            Box::pin(tokio::time::sleep(Duration::from_millis(2))) as BoxFuture<'static, ()>
+        })
     }
 }
 
 async fn works() -> (SocketIo, Works, std::net::SocketAddr) {
     let works = Works::default();
-    let io = SocketIo::builder(config()).namespace("/", works.clone()).build();
+    let io = SocketIo::builder(config())
+        .namespace("/", works.clone())
+        .build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(socketio::serve(listener, io.clone()));
@@ -62,7 +66,13 @@ async fn until(condition: impl Fn() -> bool) {
 
 /// The number that is acknowledged, by itself.
 fn acknowledgement(text: &str) -> usize {
-    let (id, arg) = text.strip_prefix("43").unwrap().strip_suffix(']').unwrap().split_once('[').unwrap();
+    let (id, arg) = text
+        .strip_prefix("43")
+        .unwrap()
+        .strip_suffix(']')
+        .unwrap()
+        .split_once('[')
+        .unwrap();
     assert_eq!(id, arg);
     id.parse().unwrap()
 }
@@ -79,9 +89,15 @@ async fn stop(io: &SocketIo, works: &Works) -> usize {
     let begun = works.begun.load(Ordering::SeqCst);
     assert!(begun < 60, "the pause falls into the middle");
     until(|| works.finished.load(Ordering::SeqCst) == begun).await;
-    assert_eq!(works.begun.load(Ordering::SeqCst), begun, "nothing is begun after a pause");
+    assert_eq!(
+        works.begun.load(Ordering::SeqCst),
+        begun,
+        "nothing is begun after a pause"
+    );
     io.drain();
-    timeout(PATIENCE, io.closed()).await.expect("closed in time");
+    timeout(PATIENCE, io.closed())
+        .await
+        .expect("closed in time");
     begun
 }
 
@@ -112,7 +128,9 @@ async fn every_event_that_reached_the_handler_is_acknowledged_and_the_others_nev
 async fn the_same_on_polling() {
     let (io, works, addr) = works().await;
     let poller = Poller::join(addr).await;
-    let events: Vec<_> = (0..60).map(|number| format!("42{number}[\"work\",{number}]")).collect();
+    let events: Vec<_> = (0..60)
+        .map(|number| format!("42{number}[\"work\",{number}]"))
+        .collect();
     assert_eq!(poller.post(&events.join("\u{1e}")).await.body, "ok");
     let reading = tokio::spawn(async move {
         let mut acknowledged = Vec::new();
@@ -150,24 +168,37 @@ async fn what_is_queued_between_a_drain_and_the_close_goes_out() {
 
 #[tokio::test]
 async fn a_queue_that_runs_over_while_closing_sends_nothing_behind_the_gap() {
-    let fixture = start(Config { max_queue_bytes: 1_000, ..config() }).await;
+    let fixture = start(Config {
+        max_queue_bytes: 1_000,
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     fixture.io.drain();
     assert_eq!(socket.emit("a", &"x".repeat(600)), Ok(()));
-    assert_eq!(socket.emit("b", &"x".repeat(600)), Err(socketio::EmitError::Full));
+    assert_eq!(
+        socket.emit("b", &"x".repeat(600)),
+        Err(socketio::EmitError::Full)
+    );
     assert_eq!(socket.emit("c", &1), Err(socketio::EmitError::Closed));
     ws.end().await;
     fixture.log.wait_for("disconnected: slow reader").await;
 }
 
 async fn is_closed(fixture: &Fixture, within: u64) -> bool {
-    timeout(Duration::from_millis(within), fixture.io.closed()).await.is_ok()
+    timeout(Duration::from_millis(within), fixture.io.closed())
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
 async fn closed_waits_for_the_last_farewell() {
-    let fixture = start(Config { ping_timeout: Duration::from_millis(500), ..config() }).await;
+    let fixture = start(Config {
+        ping_timeout: Duration::from_millis(500),
+        ..config()
+    })
+    .await;
     assert!(is_closed(&fixture, 10).await, "of nobody");
     let mut ws = Ws::join(fixture.addr).await;
     let fetched = Poller::join(fixture.addr).await;
@@ -175,7 +206,10 @@ async fn closed_waits_for_the_last_farewell() {
     assert!(!is_closed(&fixture, 30).await);
     fixture.io.drain();
     all_gone(&fixture).await;
-    assert!(!is_closed(&fixture, 30).await, "all three are still to be told");
+    assert!(
+        !is_closed(&fixture, 30).await,
+        "all three are still to be told"
+    );
     assert_eq!(ws.end().await, Some(1000));
     drop(ws);
     assert_eq!(fetched.poll().await.status, 503);
@@ -185,15 +219,35 @@ async fn closed_waits_for_the_last_farewell() {
 
 #[tokio::test]
 async fn a_pause_lets_nobody_in_and_cuts_nobody_off() {
-    let fixture = start(Config { ping_interval: Duration::from_millis(50), ping_timeout: Duration::from_millis(150), ..config() }).await;
+    let fixture = start(Config {
+        ping_interval: Duration::from_millis(50),
+        ping_timeout: Duration::from_millis(150),
+        ..config()
+    })
+    .await;
     let mut ws = Ws::join(fixture.addr).await;
     fixture.io.pause_events().await;
-    assert_eq!(request(fixture.addr, &format!("GET {POLLING}"), b"").await.status, 503);
+    assert_eq!(
+        request(fixture.addr, &format!("GET {POLLING}"), b"")
+            .await
+            .status,
+        503
+    );
     assert_eq!(ws.text().await, "2");
     ws.send("3").await;
     ws.send("42[\"message\",\"never\"]").await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     fixture.echo.sockets.lock()[0].emit("still", &true).unwrap();
-    assert_eq!(ws.text().await, "42[\"still\",true]", "its pong is there, only not read");
-    assert!(!fixture.log.lines().iter().any(|line| line.contains("never")));
+    assert_eq!(
+        ws.text().await,
+        "42[\"still\",true]",
+        "its pong is there, only not read"
+    );
+    assert!(
+        !fixture
+            .log
+            .lines()
+            .iter()
+            .any(|line| line.contains("never"))
+    );
 }

@@ -1,4 +1,5 @@
-//! TLS: the real client, clients that do not keep to it, certificates that are replaced, and what is written how.
+//! TLS: the real client, clients that do not keep to it, certificates that are replaced, and what
+//! is written how.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,7 +10,8 @@ use bytes::BytesMut;
 use common::{Echo, PATIENCE, WEBSOCKET, config};
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use socketio::{
-    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Packet, Serve, Socket, SocketIo, Tls,
+    BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Packet, Serve, Socket,
+    SocketIo, Tls,
     codec::frame::{self, OpCode},
     rustls::{
         ClientConfig, RootCertStore,
@@ -29,7 +31,11 @@ fn certificate() -> CertifiedKey<KeyPair> {
 }
 
 fn tls(made: &CertifiedKey<KeyPair>) -> Tls {
-    Tls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap()
+    Tls::from_pem(
+        made.cert.pem().as_bytes(),
+        made.signing_key.serialize_pem().as_bytes(),
+    )
+    .unwrap()
 }
 
 async fn start(io: SocketIo, limited: impl FnOnce(Serve) -> Serve) -> SocketAddr {
@@ -39,7 +45,11 @@ async fn start(io: SocketIo, limited: impl FnOnce(Serve) -> Serve) -> SocketAddr
     addr
 }
 
-async fn try_connect(addr: SocketAddr, trusted: &CertificateDer<'static>, alpn: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+async fn try_connect(
+    addr: SocketAddr,
+    trusted: &CertificateDer<'static>,
+    alpn: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -49,7 +59,9 @@ async fn try_connect(addr: SocketAddr, trusted: &CertificateDer<'static>, alpn: 
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
     let stream = TcpStream::connect(addr).await?;
-    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+    TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
 }
 
 async fn connect(addr: SocketAddr, trusted: &CertificateDer<'static>) -> TlsStream<TcpStream> {
@@ -64,14 +76,21 @@ struct Client {
 
 impl Client {
     async fn join(addr: SocketAddr, trusted: &CertificateDer<'static>) -> Self {
-        let mut client = Self { stream: connect(addr, trusted).await, buffer: BytesMut::new() };
+        let mut client = Self {
+            stream: connect(addr, trusted).await,
+            buffer: BytesMut::new(),
+        };
         let head = format!(
             "GET {WEBSOCKET} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         client.stream.write_all(head.as_bytes()).await.unwrap();
         let end = loop {
-            if let Some(end) = client.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(end) = client
+                .buffer
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+            {
                 break end + 4;
             }
             client.fill().await;
@@ -84,7 +103,10 @@ impl Client {
     }
 
     async fn fill(&mut self) {
-        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.expect("something in time").unwrap();
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
+            .await
+            .expect("something in time")
+            .unwrap();
         assert_ne!(read, 0, "it was closed");
     }
 
@@ -97,12 +119,16 @@ impl Client {
 
     async fn text(&mut self) -> String {
         loop {
-            let whole = frame::server_frames(&self.buffer).next().map(|(_, data)| data.to_vec());
+            let whole = frame::server_frames(&self.buffer)
+                .next()
+                .map(|(_, data)| data.to_vec());
             let Some(data) = whole else {
                 self.fill().await;
                 continue;
             };
-            let _ = self.buffer.split_to(frame::server_header(OpCode::Text, data.len()).1 + data.len());
+            let _ = self
+                .buffer
+                .split_to(frame::server_header(OpCode::Text, data.len()).1 + data.len());
             return String::from_utf8(data).unwrap();
         }
     }
@@ -111,14 +137,26 @@ impl Client {
 async fn run_client(mode: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/socketio-clients");
     let echo = Echo::default();
-    let timings = Config { ping_interval: Duration::from_millis(250), ping_timeout: Duration::from_secs(2), ..config() };
-    let io = SocketIo::builder(timings).namespace("/", echo.clone()).namespace("/custom", echo.clone()).build();
+    let timings = Config {
+        ping_interval: Duration::from_millis(250),
+        ping_timeout: Duration::from_secs(2),
+        ..config()
+    };
+    let io = SocketIo::builder(timings)
+        .namespace("/", echo.clone())
+        .namespace("/custom", echo.clone())
+        .build();
     let made = certificate();
     let addr = start(io, |serve| serve.tls(tls(&made))).await;
     let pem = std::env::temp_dir().join(format!("socketio-{}-{mode}.pem", addr.port()));
     std::fs::write(&pem, made.cert.pem()).unwrap();
     let output = tokio::process::Command::new("node")
-        .args(["client.mjs", &format!("https://localhost:{}", addr.port()), mode, ""])
+        .args([
+            "client.mjs",
+            &format!("https://localhost:{}", addr.port()),
+            mode,
+            "",
+        ])
         .arg(&pem)
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -126,8 +164,15 @@ async fn run_client(mode: &str) {
         .output();
     let output = output.await.expect("node can be started");
     std::fs::remove_file(pem).unwrap();
-    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.trim() == "ok", "{said}\n{wrong}\n{:?}", echo.log.lines());
+    let (said, wrong) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success() && said.trim() == "ok",
+        "{said}\n{wrong}\n{:?}",
+        echo.log.lines()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,10 +203,13 @@ impl Handler for Says {
     fn event(&self, socket: &Socket<bool>, event: Event) -> Option<BoxFuture<'static, ()>> {
         match event.name() {
             "secure" => socket.emit("secure", socket.data()).unwrap(),
-            "many" => (0..event.parse(0).unwrap()).for_each(|number: u32| socket.emit("n", &number).unwrap()),
+            "many" => (0..event.parse(0).unwrap())
+                .for_each(|number: u32| socket.emit("n", &number).unwrap()),
             _ => {
                 let large = "x".repeat(event.parse(0).unwrap());
-                socket.emit_packet(&Packet::event("/", "large", &format!("\"{large}\""))).unwrap();
+                socket
+                    .emit_packet(&Packet::event("/", "large", &format!("\"{large}\"")))
+                    .unwrap();
                 socket.emit("end", &1).unwrap();
             }
         }
@@ -170,7 +218,12 @@ impl Handler for Says {
 }
 
 fn says() -> SocketIo {
-    SocketIo::builder(Config { max_queue_bytes: 64 << 20, ..config() }).namespace("/", Says).build()
+    SocketIo::builder(Config {
+        max_queue_bytes: 64 << 20,
+        ..config()
+    })
+    .namespace("/", Says)
+    .build()
 }
 
 #[tokio::test]
@@ -178,7 +231,10 @@ async fn handshakes_say_that_they_came_in_encrypted_and_only_http_1_is_offered()
     let made = certificate();
     let addr = start(says(), |serve| serve.tls(tls(&made))).await;
     let mut client = Client::join(addr, made.cert.der()).await;
-    assert_eq!(client.stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert_eq!(
+        client.stream.get_ref().1.alpn_protocol(),
+        Some(&b"http/1.1"[..])
+    );
     client.send("42[\"secure\"]").await;
     assert_eq!(client.text().await, "42[\"secure\",true]");
     assert!(try_connect(addr, made.cert.der(), b"h2").await.is_err());
@@ -188,7 +244,10 @@ async fn handshakes_say_that_they_came_in_encrypted_and_only_http_1_is_offered()
 async fn records(stream: &mut TcpStream, until: usize) -> Vec<usize> {
     let (mut bytes, mut lengths, mut at, mut sum) = (Vec::new(), Vec::new(), 0, 0);
     while sum < until {
-        timeout(PATIENCE, stream.read_buf(&mut bytes)).await.expect("something in time").unwrap();
+        timeout(PATIENCE, stream.read_buf(&mut bytes))
+            .await
+            .expect("something in time")
+            .unwrap();
         while let Some(header) = bytes.get(at..at + 5) {
             let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
             if bytes.len() < at + 5 + length {
@@ -221,7 +280,10 @@ async fn what_does_not_fit_the_socket_at_once_comes_whole_and_in_order() {
     let mut client = Client::join(addr, made.cert.der()).await;
     client.send("42[\"large\",20000000]").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(client.text().await.len(), 20_000_000 + "42[\"large\",\"\"]".len());
+    assert_eq!(
+        client.text().await.len(),
+        20_000_000 + "42[\"large\",\"\"]".len()
+    );
     assert_eq!(client.text().await, "42[\"end\",1]");
 }
 
@@ -234,7 +296,8 @@ async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
     let listener = small.listen(64).unwrap();
     let (addr, io) = (listener.local_addr().unwrap(), says());
     tokio::spawn(Serve::new(listener, io.clone()).tls(tls(&made)).run());
-    // How much a connection takes until something waits in its queue: the system's share, and then that of TLS.
+    // How much a connection takes until something waits in its queue: the system's share, and then
+    // that of TLS.
     let mut full = 0;
     let _unread = Client::join(addr, made.cert.der()).await;
     let socket = io.of("/").unwrap().sockets::<bool>().remove(0);
@@ -261,39 +324,67 @@ async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
 #[tokio::test]
 async fn a_handshake_that_is_never_finished_and_plain_http_are_closed_and_others_get_in() {
     let made = certificate();
-    let addr = start(says(), |serve| serve.tls(tls(&made)).tls_timeout(Duration::from_millis(100))).await;
+    let addr = start(says(), |serve| {
+        serve
+            .tls(tls(&made))
+            .tls_timeout(Duration::from_millis(100))
+    })
+    .await;
     let mut silent = TcpStream::connect(addr).await.unwrap();
     let mut half = TcpStream::connect(addr).await.unwrap();
     half.write_all(&[22, 3, 1, 2, 0, 1, 0, 1]).await.unwrap();
     let mut plain = TcpStream::connect(addr).await.unwrap();
-    plain.write_all(format!("GET {WEBSOCKET} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await.unwrap();
+    plain
+        .write_all(format!("GET {WEBSOCKET} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut client = Client::join(addr, made.cert.der()).await;
     for stream in [&mut silent, &mut half, &mut plain] {
         let mut rest = Vec::new();
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("closed in time");
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut rest))
+            .await
+            .expect("closed in time");
         assert!(!rest.starts_with(b"HTTP"), "{rest:?}");
     }
     // Shaken hands, and then silence: that is the head's time.
     client.send("42[\"secure\"]").await;
     assert_eq!(client.text().await, "42[\"secure\",true]");
-    let addr = start(says(), |serve| serve.tls(tls(&made)).head_timeout(Duration::from_millis(100))).await;
+    let addr = start(says(), |serve| {
+        serve
+            .tls(tls(&made))
+            .head_timeout(Duration::from_millis(100))
+    })
+    .await;
     let mut shaken = connect(addr, made.cert.der()).await;
-    let _ = timeout(PATIENCE, shaken.read_to_end(&mut Vec::new())).await.expect("closed in time");
+    let _ = timeout(PATIENCE, shaken.read_to_end(&mut Vec::new()))
+        .await
+        .expect("closed in time");
 }
 
 #[tokio::test]
 async fn handshakes_of_tls_that_are_under_way_make_room_for_others() {
     let made = certificate();
-    let io = SocketIo::builder(Config { max_handshakes: 2, ..config() }).namespace("/", Says).build();
+    let io = SocketIo::builder(Config {
+        max_handshakes: 2,
+        ..config()
+    })
+    .namespace("/", Says)
+    .build();
     let addr = start(io, |serve| serve.tls(tls(&made))).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
         silent.push(TcpStream::connect(addr).await.unwrap());
     }
     let _client = Client::join(addr, made.cert.der()).await;
-    let closed = timeout(PATIENCE, silent[0].read(&mut [0])).await.expect("closed in time");
+    let closed = timeout(PATIENCE, silent[0].read(&mut [0]))
+        .await
+        .expect("closed in time");
     assert!(matches!(closed, Ok(0) | Err(_)));
-    assert!(timeout(Duration::from_millis(30), silent[1].read(&mut [0])).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(30), silent[1].read(&mut [0]))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -302,13 +393,35 @@ async fn certificates_are_replaced_while_it_runs() {
     let tls = tls(&old);
     let addr = start(says(), |serve| serve.tls(tls.clone())).await;
     let mut client = Client::join(addr, old.cert.der()).await;
-    assert!(try_connect(addr, new.cert.der(), b"http/1.1").await.is_err());
-    assert!(tls.replace_pem(new.cert.pem().as_bytes(), old.signing_key.serialize_pem().as_bytes()).is_err());
+    assert!(
+        try_connect(addr, new.cert.der(), b"http/1.1")
+            .await
+            .is_err()
+    );
+    assert!(
+        tls.replace_pem(
+            new.cert.pem().as_bytes(),
+            old.signing_key.serialize_pem().as_bytes()
+        )
+        .is_err()
+    );
     assert!(tls.replace_pem(b"nothing", b"of the kind").is_err());
     let _client_of_the_old = Client::join(addr, old.cert.der()).await;
-    tls.replace_pem(new.cert.pem().as_bytes(), new.signing_key.serialize_pem().as_bytes()).unwrap();
-    assert!(try_connect(addr, old.cert.der(), b"http/1.1").await.is_err());
+    tls.replace_pem(
+        new.cert.pem().as_bytes(),
+        new.signing_key.serialize_pem().as_bytes(),
+    )
+    .unwrap();
+    assert!(
+        try_connect(addr, old.cert.der(), b"http/1.1")
+            .await
+            .is_err()
+    );
     Client::join(addr, new.cert.der()).await;
     client.send("42[\"secure\"]").await;
-    assert_eq!(client.text().await, "42[\"secure\",true]", "who is there stays");
+    assert_eq!(
+        client.text().await,
+        "42[\"secure\",true]",
+        "who is there stays"
+    );
 }

@@ -1,5 +1,5 @@
-//! RFC 6455, case by case as the Autobahn testsuite has them: its numbers stand beside each test. What is echoed is Engine.IO's messages:
-//! a text behind its `4`, and binary as it is.
+//! RFC 6455, case by case as the Autobahn testsuite has them: its numbers stand beside each test.
+//! What is echoed is Engine.IO's messages: a text behind its `4`, and binary as it is.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -22,7 +22,11 @@ impl EngineHandler for EngineEcho {
 }
 
 async fn start() -> Fixture {
-    serve(SocketIo::builder(config()).engine(EngineEcho).build(), Echo::default()).await
+    serve(
+        SocketIo::builder(config()).engine(EngineEcho).build(),
+        Echo::default(),
+    )
+    .await
 }
 
 async fn open(fixture: &Fixture) -> Ws {
@@ -64,7 +68,9 @@ async fn refused(fixture: &Fixture, bytes: &[u8], code: u16, what: &str) {
 async fn texts_and_bytes_of_every_length_come_back_1_and_9() {
     let fixture = start().await;
     let mut ws = open(&fixture).await;
-    for length in [0, 1, 124, 125, 126, 127, 128, 65_534, 65_535, 65_536, 999_999] {
+    for length in [
+        0, 1, 124, 125, 126, 127, 128, 65_534, 65_535, 65_536, 999_999,
+    ] {
         let text = format!("4{}", "*".repeat(length));
         ws.send(&text).await;
         assert!(ws.text().await == text, "{length}");
@@ -74,7 +80,12 @@ async fn texts_and_bytes_of_every_length_come_back_1_and_9() {
     }
     for piece in [1, 63, 997] {
         let text = format!("4{}", "é".repeat(2_000));
-        send_in_pieces(&mut ws, &frames(&[(true, OpCode::Text, text.as_bytes())]), piece).await;
+        send_in_pieces(
+            &mut ws,
+            &frames(&[(true, OpCode::Text, text.as_bytes())]),
+            piece,
+        )
+        .await;
         assert_eq!(ws.text().await, text);
     }
 }
@@ -90,26 +101,58 @@ async fn pings_are_answered_in_order_with_what_they_brought_2() {
         }
     }
     let ten: Vec<String> = (0..10).map(|number| format!("ping {number}")).collect();
-    let all: Vec<_> = ten.iter().map(|ping| (true, OpCode::Ping, ping.as_bytes())).collect();
+    let all: Vec<_> = ten
+        .iter()
+        .map(|ping| (true, OpCode::Ping, ping.as_bytes()))
+        .collect();
     ws.raw(&frames(&all)).await;
     for ping in ten {
         assert_eq!(ws.next().await, Got::Pong(ping.into_bytes()));
     }
     // Pongs that nobody asked for are no matter.
-    ws.raw(&frames(&[(true, OpCode::Pong, b""), (true, OpCode::Pong, b"unasked"), (true, OpCode::Ping, b"asked")])).await;
+    ws.raw(&frames(&[
+        (true, OpCode::Pong, b""),
+        (true, OpCode::Pong, b"unasked"),
+        (true, OpCode::Ping, b"asked"),
+    ]))
+    .await;
     assert_eq!(ws.next().await, Got::Pong(b"asked".to_vec()));
-    refused(&fixture, &[0x89, 0xFE, 0, 126, 0, 0, 0, 0], 1002, "a ping of 126 bytes").await;
+    refused(
+        &fixture,
+        &[0x89, 0xFE, 0, 126, 0, 0, 0, 0],
+        1002,
+        "a ping of 126 bytes",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn reserved_bits_and_opcodes_are_refused_behind_what_was_good_3_and_4() {
     let fixture = start().await;
     for rsv in 1..=7u8 {
-        refused(&fixture, &[0x81 | rsv << 4, 0x80, 0, 0, 0, 0], 1002, &format!("reserved bits {rsv}")).await;
+        refused(
+            &fixture,
+            &[0x81 | rsv << 4, 0x80, 0, 0, 0, 0],
+            1002,
+            &format!("reserved bits {rsv}"),
+        )
+        .await;
     }
     for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
-        refused(&fixture, &[0x80 | opcode, 0x80, 0, 0, 0, 0], 1002, &format!("opcode {opcode}")).await;
-        refused(&fixture, &[0x80 | opcode, 0x81, 0, 0, 0, 0, b'4'], 1002, &format!("opcode {opcode} with a payload")).await;
+        refused(
+            &fixture,
+            &[0x80 | opcode, 0x80, 0, 0, 0, 0],
+            1002,
+            &format!("opcode {opcode}"),
+        )
+        .await;
+        refused(
+            &fixture,
+            &[0x80 | opcode, 0x81, 0, 0, 0, 0, b'4'],
+            1002,
+            &format!("opcode {opcode} with a payload"),
+        )
+        .await;
     }
 }
 
@@ -121,15 +164,25 @@ async fn a_message_in_fragments_comes_back_whole_5() {
         (&[b"4fragment1", b"fragment2"], "4fragment1fragment2"),
         (&[b"4", b"", b"x", b""], "4x"),
         (&[b"", b"", b"4"], "4"),
-        ("4κόσμε".as_bytes().chunks(1).collect::<Vec<_>>().leak(), "4κόσμε"),
+        (
+            "4κόσμε".as_bytes().chunks(1).collect::<Vec<_>>().leak(),
+            "4κόσμε",
+        ),
     ];
     for (fragments, whole) in cases {
         for piece in [1, 3, usize::MAX] {
             let last = fragments.len() - 1;
-            let list = fragments
-                .iter()
-                .enumerate()
-                .map(|(at, fragment)| (at == last, if at == 0 { OpCode::Text } else { OpCode::Continuation }, *fragment));
+            let list = fragments.iter().enumerate().map(|(at, fragment)| {
+                (
+                    at == last,
+                    if at == 0 {
+                        OpCode::Text
+                    } else {
+                        OpCode::Continuation
+                    },
+                    *fragment,
+                )
+            });
             let list: Vec<_> = list.collect();
             send_in_pieces(&mut ws, &frames(&list), piece).await;
             assert_eq!(ws.text().await, *whole);
@@ -139,7 +192,11 @@ async fn a_message_in_fragments_comes_back_whole_5() {
     for size in [64, 1_021, 65_536] {
         let chunks: Vec<_> = large.chunks(size.max(large.len() / 1_000)).collect();
         for (at, chunk) in chunks.iter().enumerate() {
-            let opcode = if at == 0 { OpCode::Binary } else { OpCode::Continuation };
+            let opcode = if at == 0 {
+                OpCode::Binary
+            } else {
+                OpCode::Continuation
+            };
             ws.frame(at + 1 == chunks.len(), opcode, chunk).await;
         }
         assert!(ws.next().await == Got::Binary(large.clone()), "{size}");
@@ -152,7 +209,11 @@ async fn a_ping_between_fragments_is_answered_at_once_5() {
     let mut ws = open(&fixture).await;
     ws.frame(false, OpCode::Text, b"4one").await;
     ws.frame(true, OpCode::Ping, b"first").await;
-    assert_eq!(ws.next().await, Got::Pong(b"first".to_vec()), "before the message is whole");
+    assert_eq!(
+        ws.next().await,
+        Got::Pong(b"first".to_vec()),
+        "before the message is whole"
+    );
     ws.frame(false, OpCode::Continuation, b"two").await;
     ws.frame(true, OpCode::Pong, b"unasked").await;
     ws.frame(true, OpCode::Ping, b"second").await;
@@ -165,16 +226,47 @@ async fn a_ping_between_fragments_is_answered_at_once_5() {
 async fn fragments_out_of_turn_are_refused_5() {
     let fixture = start().await;
     for (what, list) in [
-        ("a ping in fragments", &[(false, OpCode::Ping, &b"a"[..]), (true, OpCode::Continuation, b"b")][..]),
-        ("a pong in fragments", &[(false, OpCode::Pong, b"a"), (true, OpCode::Continuation, b"b")]),
+        (
+            "a ping in fragments",
+            &[
+                (false, OpCode::Ping, &b"a"[..]),
+                (true, OpCode::Continuation, b"b"),
+            ][..],
+        ),
+        (
+            "a pong in fragments",
+            &[
+                (false, OpCode::Pong, b"a"),
+                (true, OpCode::Continuation, b"b"),
+            ],
+        ),
         ("a close in fragments", &[(false, OpCode::Close, b"")]),
-        ("a continuation of nothing", &[(true, OpCode::Continuation, b"4")]),
-        ("an unfinished continuation of nothing", &[(false, OpCode::Continuation, b"4"), (true, OpCode::Text, b"4")]),
-        ("a text within a text", &[(false, OpCode::Text, b"4"), (true, OpCode::Text, b"4")]),
-        ("bytes within a text", &[(false, OpCode::Text, b"4"), (false, OpCode::Binary, b"4")]),
+        (
+            "a continuation of nothing",
+            &[(true, OpCode::Continuation, b"4")],
+        ),
+        (
+            "an unfinished continuation of nothing",
+            &[
+                (false, OpCode::Continuation, b"4"),
+                (true, OpCode::Text, b"4"),
+            ],
+        ),
+        (
+            "a text within a text",
+            &[(false, OpCode::Text, b"4"), (true, OpCode::Text, b"4")],
+        ),
+        (
+            "bytes within a text",
+            &[(false, OpCode::Text, b"4"), (false, OpCode::Binary, b"4")],
+        ),
         (
             "a continuation behind the end",
-            &[(false, OpCode::Binary, b""), (true, OpCode::Continuation, b""), (true, OpCode::Continuation, b"")],
+            &[
+                (false, OpCode::Binary, b""),
+                (true, OpCode::Continuation, b""),
+                (true, OpCode::Continuation, b""),
+            ],
         ),
     ] {
         let mut ws = open(&fixture).await;
@@ -238,7 +330,15 @@ async fn texts_are_utf8_however_they_come_6() {
     for valid in VALID {
         let text = [b"4", *valid].concat();
         let list = text.iter().enumerate().map(|(at, byte)| {
-            (at + 1 == text.len(), if at == 0 { OpCode::Text } else { OpCode::Continuation }, std::slice::from_ref(byte))
+            (
+                at + 1 == text.len(),
+                if at == 0 {
+                    OpCode::Text
+                } else {
+                    OpCode::Continuation
+                },
+                std::slice::from_ref(byte),
+            )
         });
         let list: Vec<_> = list.collect();
         for bytes in [frames(&[(true, OpCode::Text, &text)]), frames(&list)] {
@@ -248,9 +348,19 @@ async fn texts_are_utf8_however_they_come_6() {
     }
     for invalid in INVALID {
         let text = [b"4", *invalid].concat();
-        refused(&fixture, &frames(&[(true, OpCode::Text, &text)]), 1007, &format!("{invalid:02X?}")).await;
+        refused(
+            &fixture,
+            &frames(&[(true, OpCode::Text, &text)]),
+            1007,
+            &format!("{invalid:02X?}"),
+        )
+        .await;
         let mut ws = open(&fixture).await;
-        ws.raw(&frames(&[(false, OpCode::Text, b"4"), (true, OpCode::Continuation, invalid)])).await;
+        ws.raw(&frames(&[
+            (false, OpCode::Text, b"4"),
+            (true, OpCode::Continuation, invalid),
+        ]))
+        .await;
         assert_eq!(ws.end().await, Some(1007), "{invalid:02X?}");
     }
 }
@@ -264,15 +374,23 @@ async fn a_text_that_is_none_is_refused_before_it_ends_6_4() {
         let mut ws = open(&fixture).await;
         ws.frame(false, OpCode::Text, good).await;
         ws.frame(true, OpCode::Ping, b"so far").await;
-        assert_eq!(ws.next().await, Got::Pong(b"so far".to_vec()), "a good beginning");
+        assert_eq!(
+            ws.next().await,
+            Got::Pong(b"so far".to_vec()),
+            "a good beginning"
+        );
         ws.frame(false, OpCode::Continuation, last).await;
         assert_eq!(ws.end().await, Some(1007));
 
         let mut ws = open(&fixture).await;
         let whole = frames(&[(true, OpCode::Text, &[good, last, &[b'x'; 100]].concat())]);
         ws.raw(&whole[..6 + good.len()]).await;
-        assert!(timeout(Duration::from_millis(40), ws.next()).await.is_err(), "a good beginning");
-        ws.raw(&whole[6 + good.len()..6 + good.len() + last.len()]).await;
+        assert!(
+            timeout(Duration::from_millis(40), ws.next()).await.is_err(),
+            "a good beginning"
+        );
+        ws.raw(&whole[6 + good.len()..6 + good.len() + last.len()])
+            .await;
         assert_eq!(ws.end().await, Some(1007));
     }
 }
@@ -281,18 +399,35 @@ async fn a_text_that_is_none_is_refused_before_it_ends_6_4() {
 async fn a_close_is_answered_and_nothing_behind_it_is_7_1() {
     let fixture = start().await;
     let close = 1000u16.to_be_bytes();
-    for behind in
-        [(true, OpCode::Text, &b"4late"[..]), (true, OpCode::Ping, b"late"), (true, OpCode::Close, &close), (false, OpCode::Text, b"4")]
-    {
+    for behind in [
+        (true, OpCode::Text, &b"4late"[..]),
+        (true, OpCode::Ping, b"late"),
+        (true, OpCode::Close, &close),
+        (false, OpCode::Text, b"4"),
+    ] {
         let mut ws = open(&fixture).await;
-        ws.raw(&frames(&[(true, OpCode::Text, b"4early"), (true, OpCode::Close, &close), behind])).await;
+        ws.raw(&frames(&[
+            (true, OpCode::Text, b"4early"),
+            (true, OpCode::Close, &close),
+            behind,
+        ]))
+        .await;
         assert_eq!(ws.text().await, "4early");
         assert_eq!(ws.next().await, Got::Close(1000));
         assert_eq!(ws.next().await, Got::Eof);
     }
     let mut ws = open(&fixture).await;
-    ws.raw(&frames(&[(false, OpCode::Text, b"4"), (true, OpCode::Close, &close), (true, OpCode::Continuation, b"late")])).await;
-    assert_eq!(ws.next().await, Got::Close(1000), "in the middle of a message too");
+    ws.raw(&frames(&[
+        (false, OpCode::Text, b"4"),
+        (true, OpCode::Close, &close),
+        (true, OpCode::Continuation, b"late"),
+    ]))
+    .await;
+    assert_eq!(
+        ws.next().await,
+        Got::Close(1000),
+        "in the middle of a message too"
+    );
     assert_eq!(ws.next().await, Got::Eof);
     all_gone(&fixture).await;
 }
@@ -322,12 +457,17 @@ async fn close_frames_are_read_to_their_last_byte_7_3_and_7_5() {
 #[tokio::test]
 async fn close_codes_that_may_be_sent_are_answered_with_the_same_and_others_refused_7_7_and_7_9() {
     let fixture = start().await;
-    for code in [1000u16, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
+    for code in [
+        1000u16, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999,
+        4000, 4999,
+    ] {
         let mut ws = open(&fixture).await;
         ws.frame(true, OpCode::Close, &code.to_be_bytes()).await;
         assert_eq!(ws.end().await, Some(code));
     }
-    for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535] {
+    for code in [
+        0u16, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535,
+    ] {
         let mut ws = open(&fixture).await;
         ws.frame(true, OpCode::Close, &code.to_be_bytes()).await;
         assert_eq!(ws.end().await, Some(1002), "{code}");

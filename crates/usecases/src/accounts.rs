@@ -14,15 +14,20 @@ use std::sync::Arc;
 
 const MIN_PASSWORD: usize = 8;
 const MAX_PASSWORD: usize = 256;
-/// One character decomposes into at most this many (UAX #15, table 9), so a decomposed name may be so much longer.
+/// One character decomposes into at most this many (UAX #15, table 9), so a decomposed name may be
+/// so much longer.
 const DECOMPOSED: usize = 4;
 /// How long the store remembers a network that signed in to an account.
 const NETWORK_KNOWN_FOR_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
 fn check_password(password: &str) -> Result<(), Refusal> {
     match password.chars().count() {
-        length if length < MIN_PASSWORD => Err(Refusal::invalid("A password has at least 8 characters.")),
-        length if length > MAX_PASSWORD => Err(Refusal::invalid("A password has at most 256 characters.")),
+        length if length < MIN_PASSWORD => {
+            Err(Refusal::invalid("A password has at least 8 characters."))
+        }
+        length if length > MAX_PASSWORD => {
+            Err(Refusal::invalid("A password has at most 256 characters."))
+        }
         _ => Ok(()),
     }
 }
@@ -32,7 +37,9 @@ fn parse_username(text: &str) -> Result<&str, Refusal> {
     if text::is_username(text) {
         Ok(text)
     } else {
-        Err(Refusal::invalid("A username has 2 to 32 letters, digits, dots, dashes or underscores."))
+        Err(Refusal::invalid(
+            "A username has 2 to 32 letters, digits, dots, dashes or underscores.",
+        ))
     }
 }
 
@@ -41,16 +48,26 @@ impl Handler {
         if self.settings.identity == Identity::Local {
             return Ok(());
         }
-        Err(Refusal::new(Code::NotFound, "There are no accounts here: the server runs with another AUTH."))
+        Err(Refusal::new(
+            Code::NotFound,
+            "There are no accounts here: the server runs with another AUTH.",
+        ))
     }
 
-    pub(crate) async fn register(&self, caller: &Caller, username: &str, password: String, name: Option<&str>) -> Result<Reply, Refusal> {
+    pub(crate) async fn register(
+        &self,
+        caller: &Caller,
+        username: &str,
+        password: String,
+        name: Option<&str>,
+    ) -> Result<Reply, Refusal> {
         self.local_only()?;
         // Whoever runs the server adds accounts as fast as they like.
         let is_host = caller.who == Who::Host;
         if !is_host {
             if !self.settings.is_registration_open {
-                let why = "This server takes no new accounts by itself. Ask whoever runs it for one.";
+                let why =
+                    "This server takes no new accounts by itself. Ask whoever runs it for one.";
                 return Err(Refusal::new(Code::Forbidden, why));
             }
             self.limits.network(caller.address)?;
@@ -59,63 +76,128 @@ impl Handler {
         let username = parse_username(username)?;
         let password = text::password(&password).into_owned();
         check_password(&password)?;
-        let name = parse_name(name.filter(|name| text::is_visible(name)).unwrap_or(username))
-            .map_err(|error| Refusal::invalid(error.to_string()))?;
+        let name = parse_name(
+            name.filter(|name| text::is_visible(name))
+                .unwrap_or(username),
+        )
+        .map_err(|error| Refusal::invalid(error.to_string()))?;
         // Looking first spares the hashing for a name that is taken; the store has the last word.
-        if self.store(self.ports.accounts.find(username)).await?.is_some() {
+        if self
+            .store(self.ports.accounts.find(username))
+            .await?
+            .is_some()
+        {
             return Err(taken());
         }
-        let from = HashFor { address: caller.address, is_known: is_host };
+        let from = HashFor {
+            address: caller.address,
+            is_known: is_host,
+        };
         let password_hash = self.ports.passwords.hash(password, from).await?;
         let at = self.wall();
         let id = self.ports.ids.user(at);
-        let profile = Profile { id: id.clone(), name, avatar_url: None };
-        let account = Account { user: id, password_hash: password_hash.clone() };
-        if !self.store(self.ports.accounts.create(username, account, profile.clone(), at)).await? {
+        let profile = Profile {
+            id: id.clone(),
+            name,
+            avatar_url: None,
+        };
+        let account = Account {
+            user: id,
+            password_hash: password_hash.clone(),
+        };
+        if !self
+            .store(
+                self.ports
+                    .accounts
+                    .create(username, account, profile.clone(), at),
+            )
+            .await?
+        {
             return Err(taken());
         }
-        if is_host { Ok(Reply::User(profile)) } else { self.signed_in(caller, profile, password_hash).await }
+        if is_host {
+            Ok(Reply::User(profile))
+        } else {
+            self.signed_in(caller, profile, password_hash).await
+        }
     }
 
-    pub(crate) async fn login(&self, caller: &Caller, username: &str, password: String) -> Result<Reply, Refusal> {
+    pub(crate) async fn login(
+        &self,
+        caller: &Caller,
+        username: &str,
+        password: String,
+    ) -> Result<Reply, Refusal> {
         self.local_only()?;
         let username = text::trim(username);
-        if username.chars().count() > DECOMPOSED * MAX_USERNAME_CHARS || password.chars().count() > DECOMPOSED * MAX_PASSWORD {
+        if username.chars().count() > DECOMPOSED * MAX_USERNAME_CHARS
+            || password.chars().count() > DECOMPOSED * MAX_PASSWORD
+        {
             return Err(wrong());
         }
         self.limits.network(caller.address)?;
         let from = self.attempt(caller, username).await?;
         let account = self.store(self.ports.accounts.find(username)).await?;
-        let hash = account.as_ref().map(|account| account.password_hash.clone());
+        let hash = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
         let right = self.is_right(password, hash, from).await?;
-        let Some(account) = account.filter(|_| right) else { return Err(wrong()) };
+        let Some(account) = account.filter(|_| right) else {
+            return Err(wrong());
+        };
         let profile = self.profile_of(&account.user).await?;
         self.signed_in(caller, profile, account.password_hash).await
     }
 
-    /// Whether a password is the hash's: normalised, or as typed, since hashes from before the normalisation hold what was typed. Where there
-    /// is no account it takes as long.
-    async fn is_right(&self, typed: String, hash: Option<String>, from: HashFor) -> Result<bool, Refusal> {
+    /// Whether a password is the hash's: normalised, or as typed, since hashes from before the
+    /// normalisation hold what was typed. Where there is no account it takes as long.
+    async fn is_right(
+        &self,
+        typed: String,
+        hash: Option<String>,
+        from: HashFor,
+    ) -> Result<bool, Refusal> {
         let password = text::password(&typed).into_owned();
         let differs = password != typed;
-        let right = self.ports.passwords.verify(password, hash.clone(), from).await?;
-        if right || !differs { Ok(right) } else { Ok(self.ports.passwords.verify(typed, hash, from).await?) }
+        let right = self
+            .ports
+            .passwords
+            .verify(password, hash.clone(), from)
+            .await?;
+        if right || !differs {
+            Ok(right)
+        } else {
+            Ok(self.ports.passwords.verify(typed, hash, from).await?)
+        }
     }
 
-    /// Counts an attempt at an account's password, and says how it stands in the queue for hashing. The store is asked for the
-    /// network whether or not there is such an account, so that neither the answer nor its time tells.
+    /// Counts an attempt at an account's password, and says how it stands in the queue for hashing.
+    /// The store is asked for the network whether or not there is such an account, so that neither
+    /// the answer nor its time tells.
     async fn attempt(&self, caller: &Caller, username: &str) -> Result<HashFor, Refusal> {
         let since = Timestamp(self.wall().0.saturating_sub(NETWORK_KNOWN_FOR_MS));
         let is_known = match network_of(caller) {
-            Some(network) => self.store(self.ports.accounts.knows_network(username, network, since)).await?,
+            Some(network) => {
+                self.store(self.ports.accounts.knows_network(username, network, since))
+                    .await?
+            }
             None => false,
         };
         self.limits.account(username, caller.address, is_known)?;
-        Ok(HashFor { address: caller.address, is_known })
+        Ok(HashFor {
+            address: caller.address,
+            is_known,
+        })
     }
 
-    /// The hash is the one that the password was right for: whoever had the old one while another was set is not in.
-    async fn signed_in(&self, caller: &Caller, user: Profile, password_hash: String) -> Result<Reply, Refusal> {
+    /// The hash is the one that the password was right for: whoever had the old one while another
+    /// was set is not in.
+    async fn signed_in(
+        &self,
+        caller: &Caller,
+        user: Profile,
+        password_hash: String,
+    ) -> Result<Reply, Refusal> {
         let token = self.ports.ids.secret();
         let at = self.wall();
         let life = i64::try_from(self.settings.session_life.as_millis()).unwrap_or(i64::MAX);
@@ -129,29 +211,49 @@ impl Handler {
             most: self.settings.max_sessions,
             password_hash: Some(password_hash),
         };
-        let Some(ended) = self.store(self.ports.accounts.open_session(session)).await? else { return Err(wrong()) };
+        let Some(ended) = self
+            .store(self.ports.accounts.open_session(session))
+            .await?
+        else {
+            return Err(wrong());
+        };
         self.tell_ended(&user.id, ended);
-        Ok(Reply::SignedIn { user, token, expires })
+        Ok(Reply::SignedIn {
+            user,
+            token,
+            expires,
+        })
     }
 
     /// The sockets of sessions that ended are closed.
     fn tell_ended(&self, user: &UserId, ended: Vec<String>) {
         for digest in ended {
-            self.ports.fanout.publish(Event::SignedOut { user: user.clone(), credential: digest.into() });
+            self.ports.fanout.publish(Event::SignedOut {
+                user: user.clone(),
+                credential: digest.into(),
+            });
         }
     }
 
-    /// Ends the session; its sockets are closed and its user is out at once, unless they are in on another device. Where the
-    /// store takes no writes the session is over all the same, for as long as this process lives, and the answer says that it
-    /// could not be written.
+    /// Ends the session; its sockets are closed and its user is out at once, unless they are in on
+    /// another device. Where the store takes no writes the session is over all the same, for as
+    /// long as this process lives, and the answer says that it could not be written.
     pub(crate) async fn logout(&self, caller: &Caller) -> Result<Reply, Refusal> {
         self.local_only()?;
         let user = proven(caller)?;
-        let credential = caller.credential.clone().ok_or_else(Refusal::unauthenticated)?;
-        match self.store(self.ports.accounts.end_session(&credential)).await {
+        let credential = caller
+            .credential
+            .clone()
+            .ok_or_else(Refusal::unauthenticated)?;
+        match self
+            .store(self.ports.accounts.end_session(&credential))
+            .await
+        {
             Ok(None) => Ok(Reply::Done),
             Ok(Some(user)) => {
-                self.ports.fanout.publish(Event::SignedOut { user, credential });
+                self.ports
+                    .fanout
+                    .publish(Event::SignedOut { user, credential });
                 Ok(Reply::Done)
             }
             Err(refusal) => {
@@ -172,9 +274,20 @@ impl Handler {
             }
             Err(refusal) => {
                 // A store that takes no writes can often be read.
-                let all = self.store(self.ports.accounts.sessions_of(user)).await.unwrap_or_default();
-                let own = caller.credential.iter().filter(|own| !all.iter().any(|digest| *digest == ***own)).cloned();
-                for digest in all.iter().map(|digest| Arc::from(digest.as_str())).chain(own) {
+                let all = self
+                    .store(self.ports.accounts.sessions_of(user))
+                    .await
+                    .unwrap_or_default();
+                let own = caller
+                    .credential
+                    .iter()
+                    .filter(|own| !all.iter().any(|digest| *digest == ***own))
+                    .cloned();
+                for digest in all
+                    .iter()
+                    .map(|digest| Arc::from(digest.as_str()))
+                    .chain(own)
+                {
                     self.end_in_memory(user, digest);
                 }
                 Err(signed_out_for_now(refusal))
@@ -183,14 +296,23 @@ impl Handler {
     }
 
     /// A new password ends every other session: whoever had the old one is out.
-    pub(crate) async fn change_password(&self, caller: &Caller, current: String, next: String) -> Result<Reply, Refusal> {
+    pub(crate) async fn change_password(
+        &self,
+        caller: &Caller,
+        current: String,
+        next: String,
+    ) -> Result<Reply, Refusal> {
         self.local_only()?;
         let user = proven(caller)?;
         let next = text::password(&next).into_owned();
         check_password(&next)?;
         self.limits.network(caller.address)?;
-        let Some((username, account)) = self.store(self.ports.accounts.account_of(user)).await? else {
-            return Err(Refusal::new(Code::NotFound, "You have no account with a password here."));
+        let Some((username, account)) = self.store(self.ports.accounts.account_of(user)).await?
+        else {
+            return Err(Refusal::new(
+                Code::NotFound,
+                "You have no account with a password here.",
+            ));
         };
         let from = self.attempt(caller, &username).await?;
         let fits = current.chars().count() <= DECOMPOSED * MAX_PASSWORD;
@@ -201,9 +323,15 @@ impl Handler {
             return Err(not_current());
         }
         let hash = self.ports.passwords.hash(next, from).await?;
-        let set = self.ports.accounts.set_password(user, &before, &hash, caller.credential.as_deref());
-        // Hashing takes a while, and somebody may have set another one meanwhile: then this one knew an old one.
-        let Some(ended) = self.store(set).await? else { return Err(not_current()) };
+        let set =
+            self.ports
+                .accounts
+                .set_password(user, &before, &hash, caller.credential.as_deref());
+        // Hashing takes a while, and somebody may have set another one meanwhile: then this one
+        // knew an old one.
+        let Some(ended) = self.store(set).await? else {
+            return Err(not_current());
+        };
         self.tell_ended(user, ended);
         Ok(Reply::Done)
     }
@@ -258,8 +386,12 @@ fn network_of(caller: &Caller) -> Option<IpAddr> {
 
 /// What is true after a session was ended in memory alone.
 fn signed_out_for_now(refusal: Refusal) -> Refusal {
-    let message = "You are signed out. The server could not write it down yet; it will as soon as it can.";
-    Refusal { message: message.into(), ..refusal }
+    let message =
+        "You are signed out. The server could not write it down yet; it will as soon as it can.";
+    Refusal {
+        message: message.into(),
+        ..refusal
+    }
 }
 
 fn taken() -> Refusal {
@@ -268,5 +400,8 @@ fn taken() -> Refusal {
 
 /// One sentence for a wrong name and a wrong password, so that nobody learns which names there are.
 fn wrong() -> Refusal {
-    Refusal::new(Code::Unauthenticated, "The username or the password is wrong.")
+    Refusal::new(
+        Code::Unauthenticated,
+        "The username or the password is wrong.",
+    )
 }

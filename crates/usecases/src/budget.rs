@@ -1,7 +1,9 @@
-//! What reads may cost: for each user and each address so many bytes a second, by what was answered, and so many at a time.
+//! What reads may cost: for each user and each address so many bytes a second, by what was
+//! answered, and so many at a time.
 //!
-//! A limit on how often does not bound this, since one request may be answered with nothing and another with a megabyte. What a
-//! read costs is known when it is done, so it is charged then, and whoever is in debt waits until it is worn off.
+//! A limit on how often does not bound this, since one request may be answered with nothing and
+//! another with a megabyte. What a read costs is known when it is done, so it is charged then, and
+//! whoever is in debt waits until it is worn off.
 
 use crate::limits::network_of;
 use crate::ports::Clock;
@@ -16,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a user's reads may cost, for each read a second that `LIMIT_READS` allows: 4 MB a second by default.
+/// What a user's reads may cost, for each read a second that `LIMIT_READS` allows: 4 MB a second by
+/// default.
 const BYTES_PER_READ: u64 = 40_000;
 /// What a row costs besides its bytes, for the looking.
 pub(crate) const ROW: usize = 200;
@@ -49,7 +52,12 @@ struct Accounts<K> {
 
 impl<K: Hash + Eq + Clone> Accounts<K> {
     fn new(per_second: u64, at_once: usize, waiting: usize) -> Self {
-        Self { per_second, at_once, waiting, held: Mutex::default() }
+        Self {
+            per_second,
+            at_once,
+            waiting,
+            held: Mutex::default(),
+        }
     }
 
     /// Whether there is no debt and room to wait in.
@@ -60,13 +68,22 @@ impl<K: Hash + Eq + Clone> Accounts<K> {
             slots: Arc::new(Semaphore::new(self.at_once)),
             waiting: 0,
         });
-        let debt = account.worn_off.0.saturating_sub(now.0.saturating_add(SAVED * 1_000));
+        let debt = account
+            .worn_off
+            .0
+            .saturating_sub(now.0.saturating_add(SAVED * 1_000));
         if debt > 0 {
-            return Err(Refusal::rate_limited("You are reading too much at once. Wait a moment.", Duration::from_millis(debt)));
+            return Err(Refusal::rate_limited(
+                "You are reading too much at once. Wait a moment.",
+                Duration::from_millis(debt),
+            ));
         }
         if account.waiting >= self.at_once + self.waiting {
             let wait = Duration::from_millis(500);
-            return Err(Refusal::rate_limited("Too many of your requests are waiting. Wait a moment.", wait));
+            return Err(Refusal::rate_limited(
+                "Too many of your requests are waiting. Wait a moment.",
+                wait,
+            ));
         }
         account.waiting += 1;
         Ok(Arc::clone(&account.slots))
@@ -75,7 +92,13 @@ impl<K: Hash + Eq + Clone> Accounts<K> {
     fn charge(&self, key: &K, cost: u64, now: Moment) {
         if let Some(account) = self.held.lock().get_mut(key) {
             account.waiting = account.waiting.saturating_sub(1);
-            account.worn_off = Moment(account.worn_off.0.max(now.0).saturating_add(cost * 1_000 / self.per_second));
+            account.worn_off = Moment(
+                account
+                    .worn_off
+                    .0
+                    .max(now.0)
+                    .saturating_add(cost * 1_000 / self.per_second),
+            );
         }
     }
 
@@ -116,8 +139,18 @@ impl ReadBudget {
     }
 
     /// Waits for a place among the reads of this user and this address.
-    pub(crate) async fn admit(&self, user: Option<&UserId>, address: Option<IpAddr>) -> Result<Admitted<'_>, Refusal> {
-        let mut admitted = Admitted { budget: self, user: None, address: None, cost: 0, _slots: [None, None] };
+    pub(crate) async fn admit(
+        &self,
+        user: Option<&UserId>,
+        address: Option<IpAddr>,
+    ) -> Result<Admitted<'_>, Refusal> {
+        let mut admitted = Admitted {
+            budget: self,
+            user: None,
+            address: None,
+            cost: 0,
+            _slots: [None, None],
+        };
         if self.is_off {
             return Ok(admitted);
         }

@@ -41,12 +41,16 @@ impl Caller {
     /// The user, if it is one.
     ///
     /// # Errors
-    /// `unauthenticated` for nobody, `forbidden` for the host application, which has no conversations.
+    /// `unauthenticated` for nobody, `forbidden` for the host application, which has no
+    /// conversations.
     pub fn user(&self) -> Result<&UserId, Refusal> {
         match &self.who {
             Who::Proven(user) | Who::Claimed(user) => Ok(user),
             Who::Nobody => Err(Refusal::unauthenticated()),
-            Who::Host => Err(Refusal::new(crate::Code::Forbidden, "The server key is not a user.")),
+            Who::Host => Err(Refusal::new(
+                crate::Code::Forbidden,
+                "The server key is not a user.",
+            )),
         }
     }
 
@@ -56,7 +60,10 @@ impl Caller {
     /// As [`Caller::user`], and `invalid` where there is no socket.
     pub fn on_socket(&self) -> Result<(&UserId, &SessionId), Refusal> {
         let user = self.user()?;
-        let session = self.session.as_ref().ok_or_else(|| Refusal::invalid("This can be asked over a socket only."))?;
+        let session = self
+            .session
+            .as_ref()
+            .ok_or_else(|| Refusal::invalid("This can be asked over a socket only."))?;
         Ok((user, session))
     }
 }
@@ -80,8 +87,8 @@ pub enum Command {
         /// The person is at the device.
         active: bool,
     },
-    /// The socket's connection is back on a socket that announced its user before: nothing of it was lost but its place among
-    /// those who are in.
+    /// The socket's connection is back on a socket that announced its user before: nothing of it
+    /// was lost but its place among those who are in.
     Resume,
     /// The socket is gone.
     Leave {
@@ -131,7 +138,8 @@ pub enum Command {
     Sync {
         /// The newest entry that the caller has of each conversation.
         have: Vec<Have>,
-        /// What was named and could not be read, each with what is wrong with it: answered beside the others.
+        /// What was named and could not be read, each with what is wrong with it: answered beside
+        /// the others.
         refused: Vec<(Arc<str>, Refusal)>,
     },
     /// Who is in?
@@ -219,11 +227,12 @@ pub enum Command {
     WhoAmI,
 }
 
-/// What a command counts against. There is none without: this is where a new one says how often it may be asked for.
+/// What a command counts against. There is none without: this is where a new one says how often it
+/// may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// As much as somebody asks for: counted by `LIMIT_READS`, charged by what it was answered, a few at a time, and after what is
-    /// more urgent.
+    /// As much as somebody asks for: counted by `LIMIT_READS`, charged by what it was answered, a
+    /// few at a time, and after what is more urgent.
     Read,
     /// One small look: counted by `LIMIT_READS`.
     Look,
@@ -250,8 +259,15 @@ impl Command {
             | Self::ListConversations { .. }
             | Self::History { .. }
             | Self::ListUsers { .. } => Budget::Read,
-            Self::Activity { .. } | Self::Unwatch(_) | Self::View(_) | Self::Unview(_) | Self::WhoAmI => Budget::Look,
-            Self::MarkRead { .. } | Self::OpenConversation(_) | Self::UpdateAccount { .. } | Self::LogoutAll => Budget::Write,
+            Self::Activity { .. }
+            | Self::Unwatch(_)
+            | Self::View(_)
+            | Self::Unview(_)
+            | Self::WhoAmI => Budget::Look,
+            Self::MarkRead { .. }
+            | Self::OpenConversation(_)
+            | Self::UpdateAccount { .. }
+            | Self::LogoutAll => Budget::Write,
             Self::SetStatus(_) | Self::SetActivity(_) => Budget::Change,
             // The socket, the user, the account or the address.
             Self::Join { .. }

@@ -40,7 +40,9 @@ impl Handler {
         }
         let mut marks = self.delivered.marks.lock();
         let first = marks.is_empty();
-        let mark = marks.entry((user.clone(), conversation.clone())).or_default();
+        let mark = marks
+            .entry((user.clone(), conversation.clone()))
+            .or_default();
         *mark = seq.max(*mark);
         drop(marks);
         if first {
@@ -57,7 +59,8 @@ impl Handler {
         self.delivered.wake.notify_one();
     }
 
-    /// Writes marks and last-seen times as they come, and ends what is over by itself, for as long as it is polled.
+    /// Writes marks and last-seen times as they come, and ends what is over by itself, for as long
+    /// as it is polled.
     pub async fn run_background(&self) {
         tokio::join!(self.run_noted(), self.run_clocks(), self.run_ended());
     }
@@ -65,7 +68,8 @@ impl Handler {
     /// Apart from the clocks, which a store that stalls is not to hold up.
     async fn run_noted(&self) {
         loop {
-            // What could not be written waits for the next thing to be noted, or not even that long.
+            // What could not be written waits for the next thing to be noted, or not even that
+            // long.
             let _ = tokio::time::timeout(TRY_AGAIN, self.delivered.wake.notified()).await;
             self.flush_seen().await;
             tokio::time::sleep(GATHER).await;
@@ -100,17 +104,29 @@ impl Handler {
     }
 
     async fn flush_seen(&self) {
-        let seen: Vec<(UserId, Timestamp)> = self.delivered.seen.lock().iter().map(|(user, at)| (user.clone(), *at)).collect();
+        let seen: Vec<(UserId, Timestamp)> = self
+            .delivered
+            .seen
+            .lock()
+            .iter()
+            .map(|(user, at)| (user.clone(), *at))
+            .collect();
         if seen.is_empty() {
             return;
         }
         if let Err(refusal) = self.store(self.ports.directory.seen(seen.clone())).await {
-            if let Some(Due { left_out }) = throttle::due("last seen", refusal.code.as_str(), None) {
-                tracing::warn!(code = refusal.code.as_str(), left_out, "last-seen times could not be written; trying again");
+            if let Some(Due { left_out }) = throttle::due("last seen", refusal.code.as_str(), None)
+            {
+                tracing::warn!(
+                    code = refusal.code.as_str(),
+                    left_out,
+                    "last-seen times could not be written; trying again"
+                );
             }
             return;
         }
-        // Noted until it is written, so that whoever asks meanwhile is not told an older time, or none.
+        // Noted until it is written, so that whoever asks meanwhile is not told an older time, or
+        // none.
         let mut noted = self.delivered.seen.lock();
         for (user, at) in seen {
             if noted.get(&user) == Some(&at) {
@@ -121,16 +137,29 @@ impl Handler {
 
     async fn flush_marks(&self) {
         let noted = std::mem::take(&mut *self.delivered.marks.lock());
-        let mut marks: Vec<_> = noted.into_iter().map(|((user, conversation), seq)| (conversation, user, seq)).collect();
-        // Part by part, each told when it is written: a store that stalls takes only the part it stalls at.
+        let mut marks: Vec<_> = noted
+            .into_iter()
+            .map(|((user, conversation), seq)| (conversation, user, seq))
+            .collect();
+        // Part by part, each told when it is written: a store that stalls takes only the part it
+        // stalls at.
         while !marks.is_empty() {
             let part = marks.split_off(marks.len().saturating_sub(MARKS_AT_ONCE));
-            match self.store(self.ports.messages.mark_delivered(part, self.wall())).await {
+            match self
+                .store(self.ports.messages.mark_delivered(part, self.wall()))
+                .await
+            {
                 Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
                 Err(refusal) => {
                     // Best effort: the next delivery moves the marks past what is lost here.
-                    if let Some(Due { left_out }) = throttle::due("marks", refusal.code.as_str(), None) {
-                        tracing::warn!(code = refusal.code.as_str(), left_out, "delivered marks could not be written");
+                    if let Some(Due { left_out }) =
+                        throttle::due("marks", refusal.code.as_str(), None)
+                    {
+                        tracing::warn!(
+                            code = refusal.code.as_str(),
+                            left_out,
+                            "delivered marks could not be written"
+                        );
                     }
                     return;
                 }
@@ -141,8 +170,17 @@ impl Handler {
     /// Tells others of marks that moved, if they may know.
     pub(crate) fn tell(&self, marked: Marked) {
         if marked.told {
-            let Marked { conversation, receipt, to, .. } = marked;
-            self.ports.fanout.publish(Event::Receipt { conversation, receipt, to });
+            let Marked {
+                conversation,
+                receipt,
+                to,
+                ..
+            } = marked;
+            self.ports.fanout.publish(Event::Receipt {
+                conversation,
+                receipt,
+                to,
+            });
         }
     }
 }

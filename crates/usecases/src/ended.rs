@@ -1,7 +1,8 @@
-//! Sessions that ended while the store took no writes: they are over at once, and written as soon as the store takes it.
+//! Sessions that ended while the store took no writes: they are over at once, and written as soon
+//! as the store takes it.
 //!
-//! They are kept in memory alone. A crash before the write brings such a session back, which is why whoever signed out is
-//! answered `unavailable` and not with success.
+//! They are kept in memory alone. A crash before the write brings such a session back, which is why
+//! whoever signed out is answered `unavailable` and not with success.
 
 use crate::handler::Handler;
 use crate::throttle::{self, Due};
@@ -54,7 +55,10 @@ impl Handler {
     /// Ends a session for as long as this process lives, and its sockets at once.
     pub(crate) fn end_in_memory(&self, user: &UserId, digest: Arc<str>) {
         self.ended.add(&digest);
-        self.ports.fanout.publish(Event::SignedOut { user: user.clone(), credential: digest });
+        self.ports.fanout.publish(Event::SignedOut {
+            user: user.clone(),
+            credential: digest,
+        });
     }
 
     /// Has the store end what is ended, for as long as it is polled.
@@ -72,7 +76,11 @@ impl Handler {
     pub async fn write_ended(&self) {
         let digests: Vec<Arc<str>> = self.ended.digests.lock().iter().cloned().collect();
         for digest in digests {
-            if self.store(self.ports.accounts.end_session(&digest)).await.is_err() {
+            if self
+                .store(self.ports.accounts.end_session(&digest))
+                .await
+                .is_err()
+            {
                 return;
             }
             self.ended.digests.lock().remove(&digest);

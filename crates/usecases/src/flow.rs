@@ -1,5 +1,5 @@
-//! For whom a store is asked. A store that has a queue serves its callers fairly by it: addresses in turn, of each its users in turn,
-//! and what somebody waits for at the door before what is long.
+//! For whom a store is asked. A store that has a queue serves its callers fairly by it: addresses
+//! in turn, of each its users in turn, and what somebody waits for at the door before what is long.
 
 use crate::limits::network_of;
 use lamplight_domain::identity::UserId;
@@ -31,7 +31,11 @@ impl Flow {
     /// A flow from an address.
     #[must_use]
     pub fn from(address: Option<IpAddr>, user: Option<UserId>, urgency: Urgency) -> Self {
-        Self { network: address.map(network_of), user, urgency }
+        Self {
+            network: address.map(network_of),
+            user,
+            urgency,
+        }
     }
 
     /// Does something for this flow.

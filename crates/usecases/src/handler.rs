@@ -6,7 +6,10 @@ use crate::delivered::Delivered;
 use crate::ended::EndedSessions;
 use crate::flow::{Flow, Urgency};
 use crate::limits::{Limits, Quotas};
-use crate::ports::{Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence, ProfileSource, Stored};
+use crate::ports::{
+    Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence,
+    ProfileSource, Stored,
+};
 use crate::refusal::{Code, Refusal};
 use crate::throttle::{self, Due};
 use crate::typing::TypingTable;
@@ -24,11 +27,12 @@ use tokio::sync::Semaphore;
 
 /// A store that has not answered by then is unavailable.
 pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
-/// How many profiles are remembered as introduced already, so that a request does not write what it wrote before.
+/// How many profiles are remembered as introduced already, so that a request does not write what it
+/// wrote before.
 const INTRODUCED_AT_MOST: usize = 10_000;
 
-/// In how many shares the users take turns. More than one commit takes, so that in a storm of joins commits are full though each
-/// share waits for its own.
+/// In how many shares the users take turns. More than one commit takes, so that in a storm of joins
+/// commits are full though each share waits for its own.
 const TURNS: usize = 1024;
 
 /// How long whoever is refused too often waits for each refusal.
@@ -123,7 +127,8 @@ pub struct Handler {
     introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
     /// One for a share of the users: see [`Handler::in_turn`].
     turns: Box<[tokio::sync::Mutex<()>]>,
-    /// Who looks at everyone in the directory, one at a time: the store has few readers, and sign-ins wait for them too.
+    /// Who looks at everyone in the directory, one at a time: the store has few readers, and
+    /// sign-ins wait for them too.
     pub(crate) searching: Arc<Semaphore>,
 }
 
@@ -159,11 +164,13 @@ impl Handler {
 
     /// Does what a caller wants.
     ///
-    /// A message takes its place in the log when the returned future is *first polled*: a wire that polls its
-    /// requests once in the order in which they came keeps that order, and may let them finish on their own.
+    /// A message takes its place in the log when the returned future is *first polled*: a wire that
+    /// polls its requests once in the order in which they came keeps that order, and may let them
+    /// finish on their own.
     ///
     /// # Errors
-    /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is unknown.
+    /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is
+    /// unknown.
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         let budget = command.budget();
         self.limits.admit(budget, caller)?;
@@ -171,18 +178,32 @@ impl Handler {
         if budget == Budget::Read {
             return Box::pin(self.read(caller, user, command)).await;
         }
-        Flow::from(caller.address, user, Urgency::First).run(self.dispatch(caller, command)).await
+        Flow::from(caller.address, user, Urgency::First)
+            .run(self.dispatch(caller, command))
+            .await
     }
 
     /// Reads as much as the caller's budget has left, when it is their turn.
-    async fn read(&self, caller: &Caller, user: Option<UserId>, command: Command) -> Result<Reply, Refusal> {
-        let admit =
-            self.budget.admit(user.as_ref().filter(|_| caller.who != Who::Host), caller.address.filter(|_| caller.who != Who::Host));
+    async fn read(
+        &self,
+        caller: &Caller,
+        user: Option<UserId>,
+        command: Command,
+    ) -> Result<Reply, Refusal> {
+        let admit = self.budget.admit(
+            user.as_ref().filter(|_| caller.who != Who::Host),
+            caller.address.filter(|_| caller.who != Who::Host),
+        );
         let Ok(admitted) = tokio::time::timeout(STORE_DEADLINE, admit).await else {
-            return Err(Refusal::rate_limited("Your other requests take too long. Wait a moment.", Duration::from_secs(1)));
+            return Err(Refusal::rate_limited(
+                "Your other requests take too long. Wait a moment.",
+                Duration::from_secs(1),
+            ));
         };
         let mut admitted = admitted?;
-        let reply = Flow::from(caller.address, user, Urgency::Bulk).run(self.dispatch(caller, command)).await;
+        let reply = Flow::from(caller.address, user, Urgency::Bulk)
+            .run(self.dispatch(caller, command))
+            .await;
         if let Ok(reply) = &reply {
             admitted.costs(weight::reply(reply));
         }
@@ -191,7 +212,12 @@ impl Handler {
 
     async fn dispatch(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         match command {
-            Command::Join { user, mode, name, avatar_url } => self.join(caller, user, mode, name, avatar_url).await,
+            Command::Join {
+                user,
+                mode,
+                name,
+                avatar_url,
+            } => self.join(caller, user, mode, name, avatar_url).await,
             Command::Activity { active } => self.activity(caller, active).await,
             Command::Resume => self.resume(caller).await,
             Command::Leave { reason } => self.leave(caller, reason).await,
@@ -202,25 +228,72 @@ impl Handler {
             Command::Unwatch(users) => self.unwatch(caller, &users),
             Command::View(conversation) => self.view_conversation(caller, &conversation).await,
             Command::Unview(_) => caller.on_socket().map(|_| Reply::Done),
-            Command::Send { conversation, content, key, temp_id } => self.send_message(caller, conversation, &content, key, temp_id).await,
-            Command::Typing { conversation, is_typing } => self.set_typing(caller, conversation, is_typing).await,
-            Command::MarkRead { conversation, seq } => self.mark_read(caller, &conversation, seq).await,
-            Command::Sync { have, refused } => self.sync(caller, have, refused).await,
-            Command::ListOnline { exclude, count_only, cursor, limit } => {
-                self.list_online(caller, exclude, count_only, cursor.as_deref(), limit).await
+            Command::Send {
+                conversation,
+                content,
+                key,
+                temp_id,
+            } => {
+                self.send_message(caller, conversation, &content, key, temp_id)
+                    .await
             }
-            Command::ListConversations { cursor, limit } => self.list_conversations(caller, cursor.as_deref(), limit).await,
+            Command::Typing {
+                conversation,
+                is_typing,
+            } => self.set_typing(caller, conversation, is_typing).await,
+            Command::MarkRead { conversation, seq } => {
+                self.mark_read(caller, &conversation, seq).await
+            }
+            Command::Sync { have, refused } => self.sync(caller, have, refused).await,
+            Command::ListOnline {
+                exclude,
+                count_only,
+                cursor,
+                limit,
+            } => {
+                self.list_online(caller, exclude, count_only, cursor.as_deref(), limit)
+                    .await
+            }
+            Command::ListConversations { cursor, limit } => {
+                self.list_conversations(caller, cursor.as_deref(), limit)
+                    .await
+            }
             Command::OpenConversation(other) => self.open_conversation(caller, &other).await,
-            Command::PutConversation { conversation, members } => self.put_conversation(caller, &conversation, members).await,
-            Command::History { conversation, range, limit } => self.history(caller, &conversation, range, limit).await,
-            Command::ListUsers { query, cursor, limit } => self.list_users(caller, &query, cursor.as_deref(), limit).await,
+            Command::PutConversation {
+                conversation,
+                members,
+            } => self.put_conversation(caller, &conversation, members).await,
+            Command::History {
+                conversation,
+                range,
+                limit,
+            } => self.history(caller, &conversation, range, limit).await,
+            Command::ListUsers {
+                query,
+                cursor,
+                limit,
+            } => {
+                self.list_users(caller, &query, cursor.as_deref(), limit)
+                    .await
+            }
             Command::PutProfile(profile) => self.put_profile(caller, profile).await,
-            Command::Register { username, password, name } => self.register(caller, &username, password, name.as_deref()).await,
+            Command::Register {
+                username,
+                password,
+                name,
+            } => {
+                self.register(caller, &username, password, name.as_deref())
+                    .await
+            }
             Command::Login { username, password } => self.login(caller, &username, password).await,
             Command::Logout => self.logout(caller).await,
             Command::LogoutAll => self.logout_all(caller).await,
-            Command::ChangePassword { current, next } => self.change_password(caller, current, next).await,
-            Command::UpdateAccount { name, avatar_url } => self.update_account(caller, name, avatar_url).await,
+            Command::ChangePassword { current, next } => {
+                self.change_password(caller, current, next).await
+            }
+            Command::UpdateAccount { name, avatar_url } => {
+                self.update_account(caller, name, avatar_url).await
+            }
             Command::WhoAmI => self.who_am_i(caller).await,
         }
     }
@@ -236,7 +309,9 @@ impl Handler {
     /// # Errors
     /// When the store fails; the log has the cause.
     pub async fn session(&self, digest: &str) -> Result<Option<(UserId, Timestamp)>, Refusal> {
-        let session = self.store(self.ports.accounts.session(digest, self.wall())).await?;
+        let session = self
+            .store(self.ports.accounts.session(digest, self.wall()))
+            .await?;
         // Looked at last: a session may have ended while the store was asked.
         Ok(session.filter(|_| !self.ended.contains(digest)))
     }
@@ -263,11 +338,14 @@ impl Handler {
         self.limits.refused_token(address)
     }
 
-    /// Counts a refusal, of a user's or of an address' where there is no user. Whoever goes on and on being refused is to be answered
-    /// more slowly: how much more.
+    /// Counts a refusal, of a user's or of an address' where there is no user. Whoever goes on and
+    /// on being refused is to be answered more slowly: how much more.
     #[must_use]
     pub fn pause_after_refusal(&self, user: Option<&UserId>, address: IpAddr) -> Option<Duration> {
-        self.limits.refused(user, address).err().map(|_| REFUSED_PAUSE)
+        self.limits
+            .refused(user, address)
+            .err()
+            .map(|_| REFUSED_PAUSE)
     }
 
     /// Counts what a caller has looked up that is no command: whose a token is.
@@ -303,10 +381,15 @@ impl Handler {
         }
     }
 
-    /// Lets a user's devices do one after the other what reads or writes the store and then tells the roster: the two must end
-    /// the same. Waiting for the turn and the work itself have [`STORE_DEADLINE`] together, so that whoever stands behind a
-    /// store that stalls is answered as soon as whoever is at it. The work must not ask for a turn itself.
-    pub(crate) async fn in_turn<T>(&self, user: &UserId, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    /// Lets a user's devices do one after the other what reads or writes the store and then tells
+    /// the roster: the two must end the same. Waiting for the turn and the work itself have
+    /// [`STORE_DEADLINE`] together, so that whoever stands behind a store that stalls is answered
+    /// as soon as whoever is at it. The work must not ask for a turn itself.
+    pub(crate) async fn in_turn<T>(
+        &self,
+        user: &UserId,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
         let share = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
@@ -314,11 +397,16 @@ impl Handler {
             let _turn = self.turns[share].lock().await;
             work.await
         };
-        tokio::time::timeout(STORE_DEADLINE, turn).await.unwrap_or_else(|_| Err(Self::late()))
+        tokio::time::timeout(STORE_DEADLINE, turn)
+            .await
+            .unwrap_or_else(|_| Err(Self::late()))
     }
 
     /// Waits for a store, but no longer than [`STORE_DEADLINE`].
-    pub(crate) async fn store<T>(&self, answer: impl Future<Output = Stored<T>>) -> Result<T, Refusal> {
+    pub(crate) async fn store<T>(
+        &self,
+        answer: impl Future<Output = Stored<T>>,
+    ) -> Result<T, Refusal> {
         match tokio::time::timeout(STORE_DEADLINE, answer).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(Self::late()),
@@ -327,7 +415,10 @@ impl Handler {
 
     fn late() -> Refusal {
         if let Some(Due { left_out }) = throttle::due("store late", "", None) {
-            tracing::warn!(left_out, "the store did not answer within {STORE_DEADLINE:?}");
+            tracing::warn!(
+                left_out,
+                "the store did not answer within {STORE_DEADLINE:?}"
+            );
         }
         Refusal::unavailable()
     }
@@ -339,14 +430,23 @@ impl Handler {
     pub(crate) fn host_only(caller: &Caller) -> Result<(), Refusal> {
         match caller.who {
             Who::Host => Ok(()),
-            Who::Nobody => Err(Refusal::new(Code::Unauthenticated, "This needs the server key.")),
+            Who::Nobody => Err(Refusal::new(
+                Code::Unauthenticated,
+                "This needs the server key.",
+            )),
             _ => Err(Refusal::new(Code::Forbidden, "This needs the server key.")),
         }
     }
 
-    /// Whether there is nothing to be written: this very profile was written not long ago, or a word that is not older than this.
-    /// A token that does not say when it was issued is taken for a new one.
-    pub(crate) fn is_introduced(&self, profile: &Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> bool {
+    /// Whether there is nothing to be written: this very profile was written not long ago, or a
+    /// word that is not older than this. A token that does not say when it was issued is taken for
+    /// a new one.
+    pub(crate) fn is_introduced(
+        &self,
+        profile: &Profile,
+        source: ProfileSource,
+        issued_at: Option<Timestamp>,
+    ) -> bool {
         match self.introduced.lock().get_mut(&profile.id) {
             Some(_) if source == ProfileSource::Nobody => true,
             Some((known, at)) if known == profile => {

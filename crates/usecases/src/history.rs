@@ -15,8 +15,14 @@ impl Handler {
         limit: usize,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        let history =
-            self.store(self.ports.messages.history(user, conversation, range, limit)).await?.ok_or_else(Refusal::no_conversation)?;
+        let history = self
+            .store(
+                self.ports
+                    .messages
+                    .history(user, conversation, range, limit),
+            )
+            .await?
+            .ok_or_else(Refusal::no_conversation)?;
         if let Some(newest) = history.entries.last() {
             self.note_delivered(user, conversation, newest.seq);
         }

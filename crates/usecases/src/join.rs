@@ -10,7 +10,8 @@ use lamplight_domain::presence::OfflineReason;
 use std::sync::Arc;
 
 impl Handler {
-    /// Announces the user of a socket. Calling it again gives a fresh snapshot, and another mode if asked.
+    /// Announces the user of a socket. Calling it again gives a fresh snapshot, and another mode if
+    /// asked.
     pub(crate) async fn join(
         &self,
         caller: &Caller,
@@ -22,16 +23,30 @@ impl Handler {
         let open = self.settings.identity == Identity::Open;
         match &caller.who {
             Who::Nobody if !open => return Err(Refusal::unauthenticated()),
-            Who::Host => return Err(Refusal::new(Code::Forbidden, "The server key is not a user.")),
+            Who::Host => {
+                return Err(Refusal::new(
+                    Code::Forbidden,
+                    "The server key is not a user.",
+                ));
+            }
             Who::Proven(proven) if *proven != user => {
-                return Err(Refusal::new(Code::Forbidden, "The token is another user's."));
+                return Err(Refusal::new(
+                    Code::Forbidden,
+                    "The token is another user's.",
+                ));
             }
             Who::Claimed(claimed) if *claimed != user => {
-                return Err(Refusal::new(Code::Conflict, "This connection announced another user before."));
+                return Err(Refusal::new(
+                    Code::Conflict,
+                    "This connection announced another user before.",
+                ));
             }
             _ => {}
         }
-        let session = caller.session.clone().ok_or_else(|| Refusal::invalid("Only a socket can announce a user."))?;
+        let session = caller
+            .session
+            .clone()
+            .ok_or_else(|| Refusal::invalid("Only a socket can announce a user."))?;
         self.limits.join(&session)?;
         // Another socket is another allowance of joins, and each costs a list.
         self.limits.read(&user)?;
@@ -39,19 +54,32 @@ impl Handler {
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());
         let joined = self.in_turn(&user, async {
-            let said = says.then(|| Profile { name: name.unwrap_or_else(|| bare.name.clone()), avatar_url, ..bare.clone() });
+            let said = says.then(|| Profile {
+                name: name.unwrap_or_else(|| bare.name.clone()),
+                avatar_url,
+                ..bare.clone()
+            });
             let (profile, source) = match said {
                 Some(said) if self.may_say(&said).await? => (said, ProfileSource::Claims),
                 _ => (bare, ProfileSource::Nobody),
             };
             let person = self.remember(profile, source).await?;
-            let (profile, chosen) = (person.profile.clone(), person.chosen.clone().at(self.wall()));
+            let (profile, chosen) = (
+                person.profile.clone(),
+                person.chosen.clone().at(self.wall()),
+            );
             self.ports.audience.admit(&session, &user);
-            self.store(self.ports.presence.join(&session, person)).await?;
+            self.store(self.ports.presence.join(&session, person))
+                .await?;
             if !self.ports.audience.follow(&session, mode) {
                 self.close_unheard(&session).await?;
             }
-            Ok(Reply::Joined { user: profile, session: session.clone(), mode, chosen })
+            Ok(Reply::Joined {
+                user: profile,
+                session: session.clone(),
+                mode,
+                chosen,
+            })
         });
         joined.await
     }
@@ -60,8 +88,11 @@ impl Handler {
     pub(crate) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
         let resumed = self.in_turn(user, async {
-            let person = self.remember(Profile::bare(user.clone()), ProfileSource::Nobody).await?;
-            self.store(self.ports.presence.join(session, person)).await?;
+            let person = self
+                .remember(Profile::bare(user.clone()), ProfileSource::Nobody)
+                .await?;
+            self.store(self.ports.presence.join(session, person))
+                .await?;
             if !self.ports.audience.admit(session, user) {
                 self.close_unheard(session).await?;
             }
@@ -70,22 +101,30 @@ impl Handler {
         resumed.await
     }
 
-    /// A socket lost its connection while it was announced, and its leave came too early to find it. In the same turn as the
-    /// join: should its client be back already, what announces it again comes after this.
+    /// A socket lost its connection while it was announced, and its leave came too early to find
+    /// it. In the same turn as the join: should its client be back already, what announces it again
+    /// comes after this.
     async fn close_unheard(&self, session: &SessionId) -> Result<(), Refusal> {
-        self.store(self.ports.presence.close(session, OfflineReason::Closed)).await
+        self.store(self.ports.presence.close(session, OfflineReason::Closed))
+            .await
     }
 
     pub(crate) async fn activity(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
-        self.store(self.ports.presence.activity(session, active)).await?;
+        self.store(self.ports.presence.activity(session, active))
+            .await?;
         Ok(Reply::Done)
     }
 
-    pub(crate) async fn leave(&self, caller: &Caller, reason: OfflineReason) -> Result<Reply, Refusal> {
+    pub(crate) async fn leave(
+        &self,
+        caller: &Caller,
+        reason: OfflineReason,
+    ) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
         self.stop_typing_on(user, session);
-        self.store(self.ports.presence.close(session, reason)).await?;
+        self.store(self.ports.presence.close(session, reason))
+            .await?;
         Ok(Reply::Done)
     }
 

@@ -44,15 +44,27 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         let clock = PortClock(Arc::clone(clock));
         let limiter = NonZeroU32::new(count).and_then(|burst| {
             let quota = Quota::with_period(per / burst.get())?.allow_burst(burst);
-            Some(RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()))
+            Some(RateLimiter::new(
+                quota,
+                DashMapStateStore::default(),
+                clock.clone(),
+            ))
         });
-        Self { what, limiter, clock }
+        Self {
+            what,
+            limiter,
+            clock,
+        }
     }
 
     fn check(&self, key: &K) -> Result<(), Refusal> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
         limiter.check_key(key).map_err(|not_yet| {
-            let wait = not_yet.wait_time_from(self.clock.now()).max(Duration::from_millis(1));
+            let wait = not_yet
+                .wait_time_from(self.clock.now())
+                .max(Duration::from_millis(1));
             Refusal::rate_limited(format!("{} {}", self.what, how_long(wait)), wait)
         })
     }
@@ -77,8 +89,9 @@ fn how_long(wait: Duration) -> String {
     }
 }
 
-/// How many secrets of one address were refused in the minute that began with the first of them. Unlike [`Limit`] it can be
-/// asked without counting, so that a limit can stand before a comparison that counts only where it fails.
+/// How many secrets of one address were refused in the minute that began with the first of them.
+/// Unlike [`Limit`] it can be asked without counting, so that a limit can stand before a comparison
+/// that counts only where it fails.
 struct Refused {
     most: u32,
     clock: Arc<dyn Clock>,
@@ -91,9 +104,17 @@ impl Refused {
     fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         let now = self.clock.now().moment;
         match self.counts.lock().get(&network_of(address)) {
-            Some((since, count)) if self.most > 0 && *count >= self.most && now.since(*since) < REFUSED_WINDOW => {
+            Some((since, count))
+                if self.most > 0 && *count >= self.most && now.since(*since) < REFUSED_WINDOW =>
+            {
                 let wait = REFUSED_WINDOW - now.since(*since);
-                Err(Refusal::rate_limited(format!("Too many refused tokens from your address. {}", how_long(wait)), wait))
+                Err(Refusal::rate_limited(
+                    format!(
+                        "Too many refused tokens from your address. {}",
+                        how_long(wait)
+                    ),
+                    wait,
+                ))
             }
             _ => Ok(()),
         }
@@ -132,25 +153,36 @@ pub struct Quotas {
     pub typing: u32,
     /// `join_user` a minute, by socket.
     pub joins: u32,
-    /// Sign-ins a minute to an account from one network; from a network to any account three times as many, and ten times as many
-    /// to an account from all networks that have not signed in to it lately.
+    /// Sign-ins a minute to an account from one network; from a network to any account three times
+    /// as many, and ten times as many to an account from all networks that have not signed in to it
+    /// lately.
     pub logins: u32,
     /// Conversations that a user may make, a minute.
     pub conversations: u32,
-    /// Reads a second, by user; by address where there is no user. What they may cost together follows it.
+    /// Reads a second, by user; by address where there is no user. What they may cost together
+    /// follows it.
     pub reads: u32,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { sends: 20, typing: 5, joins: 10, logins: 10, conversations: 20, reads: 100 }
+        Self {
+            sends: 20,
+            typing: 5,
+            joins: 10,
+            logins: 10,
+            conversations: 20,
+            reads: 100,
+        }
     }
 }
 
-/// Marks, statuses and the like that a user may write for each send that they may make: reading is faster than writing.
+/// Marks, statuses and the like that a user may write for each send that they may make: reading is
+/// faster than writing.
 const WRITES_PER_SEND: u32 = 5;
 
-/// Searches that look at everyone in the directory: this many sends for each. A page that searches while one types needs fewer.
+/// Searches that look at everyone in the directory: this many sends for each. A page that searches
+/// while one types needs fewer.
 const SENDS_PER_SEARCH: u32 = 2;
 
 /// How often a minute what is told of a user to everyone may change: their name and picture.
@@ -163,7 +195,8 @@ const CHANGES_IN: Duration = Duration::from_secs(10);
 /// Reads that a user may make for each refusal a second that they are given at once.
 const READS_PER_REFUSAL: u32 = 5;
 
-/// Requests that an address may make for each read that a user may: there may be many users behind it.
+/// Requests that an address may make for each read that a user may: there may be many users behind
+/// it.
 const REQUESTS_PER_READ: u32 = 20;
 
 /// Every limiter.
@@ -194,24 +227,88 @@ impl Limits {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
         Self {
-            writes: Limit::new("You are changing things too fast.", quotas.sends.saturating_mul(WRITES_PER_SEND), second, clock),
-            searches: Limit::new("You are searching too fast. Wait a moment.", quotas.sends.div_ceil(SENDS_PER_SEARCH), second, clock),
+            writes: Limit::new(
+                "You are changing things too fast.",
+                quotas.sends.saturating_mul(WRITES_PER_SEND),
+                second,
+                clock,
+            ),
+            searches: Limit::new(
+                "You are searching too fast. Wait a moment.",
+                quotas.sends.div_ceil(SENDS_PER_SEARCH),
+                second,
+                clock,
+            ),
             reads: Limit::new("You are reading too fast.", quotas.reads, second, clock),
-            nameless_reads: Limit::new("Too many reads from your address.", quotas.reads, second, clock),
-            changes: Limit::new("You are changing your status too fast.", if quotas.sends == 0 { 0 } else { CHANGES }, CHANGES_IN, clock),
+            nameless_reads: Limit::new(
+                "Too many reads from your address.",
+                quotas.reads,
+                second,
+                clock,
+            ),
+            changes: Limit::new(
+                "You are changing your status too fast.",
+                if quotas.sends == 0 { 0 } else { CHANGES },
+                CHANGES_IN,
+                clock,
+            ),
             refusals: Limit::new("", quotas.reads.div_ceil(READS_PER_REFUSAL), second, clock),
             address_refusals: Limit::new("", quotas.reads, second, clock),
-            requests: Limit::new("Too many requests from your address.", quotas.reads.saturating_mul(REQUESTS_PER_READ), second, clock),
+            requests: Limit::new(
+                "Too many requests from your address.",
+                quotas.reads.saturating_mul(REQUESTS_PER_READ),
+                second,
+                clock,
+            ),
             sends: Limit::new("You are sending too fast.", quotas.sends, second, clock),
             typing: Limit::new("Too many typing notices.", quotas.typing, second, clock),
-            joins: Limit::new("This connection announced itself too often.", quotas.joins, minute, clock),
-            accounts: Limit::new("Too many attempts to sign in to this account from your network.", quotas.logins, minute, clock),
-            strangers: Limit::new("Too many attempts to sign in to this account.", quotas.logins.saturating_mul(10), minute, clock),
-            networks: Limit::new("Too many attempts to sign in from your network.", quotas.logins.saturating_mul(3), minute, clock),
-            sites: Limit::new("Too many attempts to sign in from your network.", quotas.logins.saturating_mul(10), minute, clock),
-            tokens: Refused { most: quotas.logins.saturating_mul(3), clock: Arc::clone(clock), counts: Mutex::default() },
-            conversations: Limit::new("You are starting conversations too fast.", quotas.conversations, minute, clock),
-            profiles: Limit::new("Your name or picture changes too often.", PROFILES_A_MINUTE, minute, clock),
+            joins: Limit::new(
+                "This connection announced itself too often.",
+                quotas.joins,
+                minute,
+                clock,
+            ),
+            accounts: Limit::new(
+                "Too many attempts to sign in to this account from your network.",
+                quotas.logins,
+                minute,
+                clock,
+            ),
+            strangers: Limit::new(
+                "Too many attempts to sign in to this account.",
+                quotas.logins.saturating_mul(10),
+                minute,
+                clock,
+            ),
+            networks: Limit::new(
+                "Too many attempts to sign in from your network.",
+                quotas.logins.saturating_mul(3),
+                minute,
+                clock,
+            ),
+            sites: Limit::new(
+                "Too many attempts to sign in from your network.",
+                quotas.logins.saturating_mul(10),
+                minute,
+                clock,
+            ),
+            tokens: Refused {
+                most: quotas.logins.saturating_mul(3),
+                clock: Arc::clone(clock),
+                counts: Mutex::default(),
+            },
+            conversations: Limit::new(
+                "You are starting conversations too fast.",
+                quotas.conversations,
+                minute,
+                clock,
+            ),
+            profiles: Limit::new(
+                "Your name or picture changes too often.",
+                PROFILES_A_MINUTE,
+                minute,
+                clock,
+            ),
         }
     }
 
@@ -231,7 +328,11 @@ impl Limits {
             },
             // Whoever is nobody is refused for that.
             Budget::Write => caller.user().map_or(Ok(()), |user| self.writes.check(user)),
-            Budget::Change => caller.user().map_or(Ok(()), |user| self.writes.check(user).and_then(|()| self.changes.check(user))),
+            Budget::Change => caller.user().map_or(Ok(()), |user| {
+                self.writes
+                    .check(user)
+                    .and_then(|()| self.changes.check(user))
+            }),
         }
     }
 
@@ -264,22 +365,35 @@ impl Limits {
 
     /// A network's attempts to sign in, to whichever account. Asked before anything is looked up.
     pub(crate) fn network(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        address.map_or(Ok(()), |address| self.networks.check(&login_network(address)))
+        address.map_or(Ok(()), |address| {
+            self.networks.check(&login_network(address))
+        })
     }
 
-    /// A /48's attempts, of which one customer may have all networks, or a provider's customers one each.
+    /// A /48's attempts, of which one customer may have all networks, or a provider's customers one
+    /// each.
     pub(crate) fn site(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
-        address.and_then(site_of).map_or(Ok(()), |site| self.sites.check(&site))
+        address
+            .and_then(site_of)
+            .map_or(Ok(()), |site| self.sites.check(&site))
     }
 
-    /// Attempts at one account. Each network has its own allowance, so that nobody keeps its owner out by guessing from elsewhere;
-    /// those that have not signed in to it lately have one together besides, which bounds what many addresses can guess.
-    pub(crate) fn account(&self, account: &str, address: Option<IpAddr>, is_known: bool) -> Result<(), Refusal> {
+    /// Attempts at one account. Each network has its own allowance, so that nobody keeps its owner
+    /// out by guessing from elsewhere; those that have not signed in to it lately have one together
+    /// besides, which bounds what many addresses can guess.
+    pub(crate) fn account(
+        &self,
+        account: &str,
+        address: Option<IpAddr>,
+        is_known: bool,
+    ) -> Result<(), Refusal> {
         // Normalised as the store does it: every spelling that opens the account counts against it.
         let key = username_key(account);
-        self.accounts.check(&(key.clone(), address.map(login_network)))?;
+        self.accounts
+            .check(&(key.clone(), address.map(login_network)))?;
         if is_known {
-            // Neither what strangers do elsewhere nor what the neighbours do with the other networks of the site keeps them out.
+            // Neither what strangers do elsewhere nor what the neighbours do with the other
+            // networks of the site keeps them out.
             return Ok(());
         }
         self.site(address)?;
@@ -327,11 +441,18 @@ impl Limits {
 
     /// How many keys are held.
     pub(crate) fn len(&self) -> usize {
-        let by_name = self.sends.len() + self.typing.len() + self.writes.len() + self.joins.len() + self.accounts.len();
+        let by_name = self.sends.len()
+            + self.typing.len()
+            + self.writes.len()
+            + self.joins.len()
+            + self.accounts.len();
         let by_network = self.networks.len() + self.sites.len() + self.tokens.counts.lock().len();
         let reads = self.reads.len() + self.nameless_reads.len() + self.requests.len();
         let refusals = self.refusals.len() + self.address_refusals.len();
-        let by_user = self.searches.len() + self.conversations.len() + self.profiles.len() + self.changes.len();
+        let by_user = self.searches.len()
+            + self.conversations.len()
+            + self.profiles.len()
+            + self.changes.len();
         by_name + by_network + by_user + reads + refusals + self.strangers.len()
     }
 }
@@ -352,8 +473,8 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The network that attempts to sign in are counted by: a /24 of IPv4, a /64 of IPv6. A household or an office has one, and an
-/// attacker who has many pays for each.
+/// The network that attempts to sign in are counted by: a /24 of IPv4, a /64 of IPv6. A household
+/// or an office has one, and an attacker who has many pays for each.
 #[must_use]
 pub fn login_network(address: IpAddr) -> IpAddr {
     match network_of(address) {
@@ -365,10 +486,13 @@ pub fn login_network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What one customer of a provider may be given of IPv6: a /48, which has 65,536 networks to rotate through.
+/// What one customer of a provider may be given of IPv6: a /48, which has 65,536 networks to rotate
+/// through.
 #[must_use]
 pub fn site_of(address: IpAddr) -> Option<IpAddr> {
-    let IpAddr::V6(v6) = network_of(address) else { return None };
+    let IpAddr::V6(v6) = network_of(address) else {
+        return None;
+    };
     let mut octets = v6.octets();
     octets[6..].fill(0);
     Some(IpAddr::V6(octets.into()))
@@ -385,8 +509,17 @@ mod tests {
 
     #[test]
     fn the_wait_that_is_told_is_the_wait_there_is() {
-        for (millis, words) in [(1, "a moment"), (1_000, "a moment"), (1_001, "2 seconds"), (5_793, "6 seconds"), (60_000, "60 seconds")] {
-            assert_eq!(how_long(Duration::from_millis(millis)), format!("Wait {words}."));
+        for (millis, words) in [
+            (1, "a moment"),
+            (1_000, "a moment"),
+            (1_001, "2 seconds"),
+            (5_793, "6 seconds"),
+            (60_000, "60 seconds"),
+        ] {
+            assert_eq!(
+                how_long(Duration::from_millis(millis)),
+                format!("Wait {words}.")
+            );
         }
     }
 }

@@ -5,8 +5,16 @@ use crate::handler::Handler;
 use crate::refusal::Refusal;
 
 impl Handler {
-    pub(crate) async fn list_conversations(&self, caller: &Caller, cursor: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
+    pub(crate) async fn list_conversations(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        Ok(Reply::Conversations(self.store(self.ports.messages.conversations(user, cursor, limit)).await?))
+        Ok(Reply::Conversations(
+            self.store(self.ports.messages.conversations(user, cursor, limit))
+                .await?,
+        ))
     }
 }

@@ -28,23 +28,40 @@ impl Handler {
             None => false,
         };
         // They may have left between the two looks.
-        let count = self.store(self.ports.presence.count()).await?.saturating_sub(usize::from(excluded));
+        let count = self
+            .store(self.ports.presence.count())
+            .await?
+            .saturating_sub(usize::from(excluded));
         if count_only {
             return Ok(Reply::OnlineCount { count, degraded });
         }
         let after = match cursor {
-            Some(cursor) => u64::from_str_radix(cursor, 36).map_err(|_| Refusal::invalid("The cursor is not one of ours."))?,
+            Some(cursor) => u64::from_str_radix(cursor, 36)
+                .map_err(|_| Refusal::invalid("The cursor is not one of ours."))?,
             None => 0,
         };
         // More than this fit into no answer, and a roster without a limit may hold many more.
         let limit = limit.min(MOST);
         // One more tells whether there is a next page, and another makes up for the one left out.
-        let mut users = self.store(self.ports.presence.list(after, limit + 2)).await?;
+        let mut users = self
+            .store(self.ports.presence.list(after, limit + 2))
+            .await?;
         users.retain(|shown| exclude.as_ref() != Some(&shown.profile.id));
-        let kept = users.len().min(limit).min(weight::fitting(&users, weight::ANSWER_BYTES, |shown| weight::presence(shown)));
+        let kept =
+            users
+                .len()
+                .min(limit)
+                .min(weight::fitting(&users, weight::ANSWER_BYTES, |shown| {
+                    weight::presence(shown)
+                }));
         let next = (users.len() > kept).then(|| base36(users[kept - 1].since));
         users.truncate(kept);
-        Ok(Reply::Online { users, count, next, degraded })
+        Ok(Reply::Online {
+            users,
+            count,
+            next,
+            degraded,
+        })
     }
 }
 

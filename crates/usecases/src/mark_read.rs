@@ -7,15 +7,32 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
 
 impl Handler {
-    pub(crate) async fn mark_read(&self, caller: &Caller, conversation: &ConversationId, seq: u64) -> Result<Reply, Refusal> {
+    pub(crate) async fn mark_read(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        seq: u64,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        let marked =
-            self.store(self.ports.messages.mark_read(user, conversation, seq, self.wall())).await?.ok_or_else(Refusal::no_conversation)?;
+        let marked = self
+            .store(
+                self.ports
+                    .messages
+                    .mark_read(user, conversation, seq, self.wall()),
+            )
+            .await?
+            .ok_or_else(Refusal::no_conversation)?;
         let read_seq = marked.read_seq;
         if marked.moved {
-            self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.clone(), to: [user.clone()].into() });
+            self.ports.fanout.publish(Event::ConversationChanged {
+                conversation: conversation.clone(),
+                to: [user.clone()].into(),
+            });
         }
         self.tell(marked);
-        Ok(Reply::Read { conversation: conversation.clone(), read_seq })
+        Ok(Reply::Read {
+            conversation: conversation.clone(),
+            read_seq,
+        })
     }
 }

@@ -11,26 +11,44 @@ use lamplight_domain::identity::{ConversationId, Profile, UserId};
 pub(crate) const MAX_MEMBERS: usize = 1_000;
 
 impl Handler {
-    pub(crate) async fn open_conversation(&self, caller: &Caller, other: &UserId) -> Result<Reply, Refusal> {
+    pub(crate) async fn open_conversation(
+        &self,
+        caller: &Caller,
+        other: &UserId,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if user == other {
-            return Err(Refusal::invalid("You cannot start a conversation with yourself."));
+            return Err(Refusal::invalid(
+                "You cannot start a conversation with yourself.",
+            ));
         }
         // Nearly always it is there. Making one is limited, since each is shown to the other one.
         if let Some(conversation) = self.store(self.ports.messages.direct(user, other)).await? {
-            return Ok(Reply::Conversation { conversation, created: false });
+            return Ok(Reply::Conversation {
+                conversation,
+                created: false,
+            });
         }
         self.limits.conversation(user)?;
         self.known(other).await?;
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None).await?;
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None)
+            .await?;
         let at = self.wall();
         let new = self.ports.ids.conversation(at);
-        let (conversation, created) = self.store(self.ports.messages.ensure_direct(user, other, new, at)).await?;
+        let (conversation, created) = self
+            .store(self.ports.messages.ensure_direct(user, other, new, at))
+            .await?;
         if created {
             let to = [user.clone(), other.clone()].into();
-            self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.id.clone(), to });
+            self.ports.fanout.publish(Event::ConversationChanged {
+                conversation: conversation.id.clone(),
+                to,
+            });
         }
-        Ok(Reply::Conversation { conversation, created })
+        Ok(Reply::Conversation {
+            conversation,
+            created,
+        })
     }
 
     pub(crate) async fn put_conversation(
@@ -43,31 +61,55 @@ impl Handler {
         members.sort();
         members.dedup();
         if members.is_empty() {
-            return Err(Refusal::invalid("A conversation has at least one member: memberIds is empty."));
+            return Err(Refusal::invalid(
+                "A conversation has at least one member: memberIds is empty.",
+            ));
         }
         if members.len() > MAX_MEMBERS {
-            return Err(Refusal::new(Code::TooLong, "A conversation has at most 1,000 members."));
+            return Err(Refusal::new(
+                Code::TooLong,
+                "A conversation has at most 1,000 members.",
+            ));
         }
-        // Elsewhere the host application knows them, and the store makes bare profiles as it seats them.
+        // Elsewhere the host application knows them, and the store makes bare profiles as it seats
+        // them.
         if self.settings.identity == Identity::Local
-            && let Some(stranger) = self.store(self.ports.directory.unknown(&members)).await?.first()
+            && let Some(stranger) = self
+                .store(self.ports.directory.unknown(&members))
+                .await?
+                .first()
         {
-            return Err(Refusal::new(Code::NotFound, format!("There is no such user: {stranger}.")));
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("There is no such user: {stranger}."),
+            ));
         }
-        let (to, changed) = self.store(self.ports.messages.put_conversation(conversation, &members, self.wall())).await?;
+        let (to, changed) = self
+            .store(
+                self.ports
+                    .messages
+                    .put_conversation(conversation, &members, self.wall()),
+            )
+            .await?;
         if changed {
-            self.ports.fanout.publish(Event::ConversationChanged { conversation: conversation.clone(), to });
+            self.ports.fanout.publish(Event::ConversationChanged {
+                conversation: conversation.clone(),
+                to,
+            });
         }
         Ok(Reply::Put)
     }
 
-    /// Where accounts are ours, someone unknown does not exist; elsewhere the host application knows them, and we make
-    /// a bare profile.
+    /// Where accounts are ours, someone unknown does not exist; elsewhere the host application
+    /// knows them, and we make a bare profile.
     async fn known(&self, user: &UserId) -> Result<(), Refusal> {
         if self.settings.identity == Identity::Local {
             let person = self.store(self.ports.directory.person(user)).await?;
-            return person.map(drop).ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
+            return person
+                .map(drop)
+                .ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
         }
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None).await
+        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None)
+            .await
     }
 }

@@ -1,12 +1,14 @@
-//! What the use cases need of the world. Each port has a twin in every mode, and every twin passes the same suite in
-//! `crates/conformance`.
+//! What the use cases need of the world. Each port has a twin in every mode, and every twin passes
+//! the same suite in `crates/conformance`.
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{
+    ConversationId, Generation, MessageId, Profile, SessionId, UserId,
+};
 use lamplight_domain::message::{Message, NewMessage};
 use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence as Shown};
 use lamplight_domain::time::{Now, Timestamp};
@@ -80,8 +82,8 @@ pub enum Range {
     Before(u64),
     /// The oldest of those after a `seq`.
     After(u64),
-    /// The entry of a `seq` and those on both sides of it, as many on one as on the other where there are as many. One side
-    /// that is short leaves its share to the other.
+    /// The entry of a `seq` and those on both sides of it, as many on one as on the other where
+    /// there are as many. One side that is short leaves its share to the other.
     Around(u64),
 }
 
@@ -112,13 +114,18 @@ pub struct Have {
     pub conversation: ConversationId,
     /// The entry's `seq`, 0 where the client has none.
     pub seq: u64,
-    /// The entry's id, where the client tells it: a copied store can have another entry at the same `seq`.
+    /// The entry's id, where the client tells it: a copied store can have another entry at the same
+    /// `seq`.
     pub id: Option<MessageId>,
 }
 
 impl From<(ConversationId, u64)> for Have {
     fn from((conversation, seq): (ConversationId, u64)) -> Self {
-        Self { conversation, seq, id: None }
+        Self {
+            conversation,
+            seq,
+            id: None,
+        }
     }
 }
 
@@ -127,7 +134,8 @@ impl From<(ConversationId, u64)> for Have {
 pub struct SyncPage {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Message>,
-    /// The client's entry is not in this log: the store went back in time, and the client has to drop what it holds of it.
+    /// The client's entry is not in this log: the store went back in time, and the client has to
+    /// drop what it holds of it.
     pub reset: bool,
     /// The newest `seq` there is.
     pub head_seq: u64,
@@ -152,8 +160,8 @@ pub struct Page<T> {
 
 /// What moving a mark came to: for others, and for the member's own devices.
 ///
-/// The two differ while someone is invisible: their marks move, and others see them stand still, as those of someone
-/// offline do.
+/// The two differ while someone is invisible: their marks move, and others see them stand still, as
+/// those of someone offline do.
 #[derive(Clone, Debug)]
 pub struct Marked {
     /// Where.
@@ -167,50 +175,83 @@ pub struct Marked {
     /// Whether that moved, which their own devices are to know.
     pub moved: bool,
     /// Who is to be told: the member, and everyone in the conversation, or where they are more than
-    /// [`RECEIPTS_FOR_ALL`](lamplight_domain::conversation::RECEIPTS_FOR_ALL) the authors of what the marks newly cover, of
-    /// the newest [`RECEIPT_REACH`](lamplight_domain::conversation::RECEIPT_REACH) entries.
+    /// [`RECEIPTS_FOR_ALL`](lamplight_domain::conversation::RECEIPTS_FOR_ALL) the authors of what
+    /// the marks newly cover, of the newest
+    /// [`RECEIPT_REACH`](lamplight_domain::conversation::RECEIPT_REACH) entries.
     pub to: Members,
 }
 
 /// Conversations and their logs. The truth of Lamplight.
 ///
-/// Lists and pages, here and in the [`Directory`], are bounded in bytes besides their `limit`: of what would be longer than
-/// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES) the part that is nearest is answered, at least one, and that there is more.
+/// Lists and pages, here and in the [`Directory`], are bounded in bytes besides their `limit`: of
+/// what would be longer than [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES) the part that is nearest
+/// is answered, at least one, and that there is more.
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
-    /// Appends a message. Its place among this process' other appends is settled when this is *called*, not when the
-    /// future is first polled, so that one sender's messages keep their order. Resolves once the entry is durable.
+    /// Appends a message. Its place among this process' other appends is settled when this is
+    /// *called*, not when the future is first polled, so that one sender's messages keep their
+    /// order. Resolves once the entry is durable.
     ///
-    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own marks, which others are told
-    /// whatever the sender's status is: the message itself shows that they were there. After the
-    /// commit, and in its order, an [`Event::Appended`] that leaves out the socket `except` goes to the fan-out;
-    /// a duplicate is not published again.
-    /// Where the sender's marks pass entries by others, an [`Event::Receipt`] follows it, and an [`Event::ConversationChanged`]
-    /// for the sender's own devices: each only if it is news.
+    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own
+    /// marks, which others are told whatever the sender's status is: the message itself shows that
+    /// they were there. After the commit, and in its order, an [`Event::Appended`] that leaves out
+    /// the socket `except` goes to the fan-out; a duplicate is not published again. Where the
+    /// sender's marks pass entries by others, an [`Event::Receipt`] follows it, and an
+    /// [`Event::ConversationChanged`] for the sender's own devices: each only if it is news.
     ///
     /// A sender that the store does not know fails with [`AppendError::NotFound`].
-    fn append(&self, message: NewMessage, except: Option<SessionId>) -> BoxFuture<'static, Result<Appended, AppendError>>;
+    fn append(
+        &self,
+        message: NewMessage,
+        except: Option<SessionId>,
+    ) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
     /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
-    async fn history(&self, caller: &UserId, conversation: &ConversationId, range: Range, limit: usize) -> Stored<Option<History>>;
+    async fn history(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> Stored<Option<History>>;
 
-    /// The store's generation, which changes when the store went back in time. Read it before what is answered with it.
+    /// The store's generation, which changes when the store went back in time. Read it before what
+    /// is answered with it.
     fn generation(&self) -> Generation;
 
-    /// What the caller missed in each of these conversations, in the order asked, at most `limit` entries each; `None`
-    /// where there is no such conversation for them. Where the log ends before what the caller has, or has another entry in
-    /// its place, the newest page with `reset`.
-    async fn sync(&self, caller: &UserId, have: &[Have], limit: usize) -> Stored<Vec<Option<SyncPage>>>;
+    /// What the caller missed in each of these conversations, in the order asked, at most `limit`
+    /// entries each; `None` where there is no such conversation for them. Where the log ends before
+    /// what the caller has, or has another entry in its place, the newest page with `reset`.
+    async fn sync(
+        &self,
+        caller: &UserId,
+        have: &[Have],
+        limit: usize,
+    ) -> Stored<Vec<Option<SyncPage>>>;
 
     /// Conversations of the caller that are not among `known`, newest entry first.
-    async fn others(&self, caller: &UserId, known: &[ConversationId], limit: usize) -> Stored<Vec<Conversation>>;
+    async fn others(
+        &self,
+        caller: &UserId,
+        known: &[ConversationId],
+        limit: usize,
+    ) -> Stored<Vec<Conversation>>;
 
-    /// The caller's conversations, newest entry first (one without entries counts from when it was made). A cursor of
-    /// no earlier page is [`StoreError::BadCursor`].
-    async fn conversations(&self, caller: &UserId, cursor: Option<&str>, limit: usize) -> Stored<Page<Conversation>>;
+    /// The caller's conversations, newest entry first (one without entries counts from when it was
+    /// made). A cursor of no earlier page is [`StoreError::BadCursor`].
+    async fn conversations(
+        &self,
+        caller: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Conversation>>;
 
     /// One conversation as the caller sees it.
-    async fn conversation(&self, caller: &UserId, conversation: &ConversationId) -> Stored<Option<Conversation>>;
+    async fn conversation(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> Stored<Option<Conversation>>;
 
     /// Who is in a conversation, `None` if it does not exist.
     async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>>;
@@ -218,35 +259,62 @@ pub trait Messages: Send + Sync + 'static {
     /// The one conversation of two people, if there is one.
     async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>>;
 
-    /// Finds or makes the one conversation of two people, both known to the directory; `new` is its id if it is made.
-    /// `true` if it was made. Safe to call at once from both sides.
-    async fn ensure_direct(&self, caller: &UserId, other: &UserId, new: ConversationId, at: Timestamp) -> Stored<(Conversation, bool)>;
+    /// Finds or makes the one conversation of two people, both known to the directory; `new` is its
+    /// id if it is made. `true` if it was made. Safe to call at once from both sides.
+    async fn ensure_direct(
+        &self,
+        caller: &UserId,
+        other: &UserId,
+        new: ConversationId,
+        at: Timestamp,
+    ) -> Stored<(Conversation, bool)>;
 
-    /// Makes a conversation under the host application's id, or changes who is in it. Who is added starts with
-    /// everything read; who is removed has no conversation from then on; whoever the directory does not know gets a bare
-    /// profile. Answers with everyone who is, or was until now, in it, and whether anything changed.
+    /// Makes a conversation under the host application's id, or changes who is in it. Who is added
+    /// starts with everything read; who is removed has no conversation from then on; whoever the
+    /// directory does not know gets a bare profile. Answers with everyone who is, or was until now,
+    /// in it, and whether anything changed.
     ///
-    /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds. When the members of
-    /// that one change, it is no longer found: nobody is led into a conversation with a third in it.
-    async fn put_conversation(&self, conversation: &ConversationId, members: &[UserId], at: Timestamp) -> Stored<(Members, bool)>;
+    /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds.
+    /// When the members of that one change, it is no longer found: nobody is led into a
+    /// conversation with a third in it.
+    async fn put_conversation(
+        &self,
+        conversation: &ConversationId,
+        members: &[UserId],
+        at: Timestamp,
+    ) -> Stored<(Members, bool)>;
 
-    /// Moves the caller's read mark, never back and never past the head; what is read was delivered, so the delivered
-    /// mark is never behind it. `None` if there is no such conversation for them.
+    /// Moves the caller's read mark, never back and never past the head; what is read was
+    /// delivered, so the delivered mark is never behind it. `None` if there is no such conversation
+    /// for them.
     ///
-    /// Whether others are told is decided in the same transaction, by the status that the directory holds: not while it is
-    /// invisible and its `until` has not passed at `at`. Otherwise what is told is all that is true from then on, also
-    /// what moved untold before.
-    async fn mark_read(&self, caller: &UserId, conversation: &ConversationId, seq: u64, at: Timestamp) -> Stored<Option<Marked>>;
+    /// Whether others are told is decided in the same transaction, by the status that the directory
+    /// holds: not while it is invisible and its `until` has not passed at `at`. Otherwise what is
+    /// told is all that is true from then on, also what moved untold before.
+    async fn mark_read(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        seq: u64,
+        at: Timestamp,
+    ) -> Stored<Option<Marked>>;
 
-    /// Moves delivered marks, never back and never past the head; told or not as with [`Messages::mark_read`]. Answers
-    /// with those that others are to be told of. Long lists may be written in parts.
-    async fn mark_delivered(&self, marks: Vec<(ConversationId, UserId, u64)>, at: Timestamp) -> Stored<Vec<Marked>>;
+    /// Moves delivered marks, never back and never past the head; told or not as with
+    /// [`Messages::mark_read`]. Answers with those that others are to be told of. Long lists may be
+    /// written in parts.
+    async fn mark_delivered(
+        &self,
+        marks: Vec<(ConversationId, UserId, u64)>,
+        at: Timestamp,
+    ) -> Stored<Vec<Marked>>;
 
-    /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a new profile.
+    /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a
+    /// new profile.
     async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>>;
 }
 
-/// Where a profile comes from. A later one takes the place of an earlier one unless that came from a better source.
+/// Where a profile comes from. A later one takes the place of an earlier one unless that came from
+/// a better source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProfileSource {
     /// Nobody: only the id is known. Never replaces anything.
@@ -277,30 +345,49 @@ pub trait Directory: Send + Sync + 'static {
     /// Those of these whom the directory does not know, in the order asked.
     async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>>;
 
-    /// Writes a profile unless a better source wrote it before; answers with the person as they are now, and whether
-    /// the profile changed (a new one has). With [`ProfileSource::Nobody`], makes a bare profile where there is none.
-    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)>;
+    /// Writes a profile unless a better source wrote it before; answers with the person as they are
+    /// now, and whether the profile changed (a new one has). With [`ProfileSource::Nobody`], makes
+    /// a bare profile where there is none.
+    async fn remember(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)>;
 
-    /// Writes what a token that was issued at `issued_at` says of its user, unless a better source, or the claims of a token that
-    /// was not older, wrote the profile before; answers as [`Directory::remember`].
-    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)>;
+    /// Writes what a token that was issued at `issued_at` says of its user, unless a better source,
+    /// or the claims of a token that was not older, wrote the profile before; answers as
+    /// [`Directory::remember`].
+    async fn remember_claims(
+        &self,
+        profile: Profile,
+        issued_at: Timestamp,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)>;
 
-    /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are told of the person's
-    /// marks comes up to what is true, in the same transaction; answers with those that moved.
-    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>>;
+    /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are
+    /// told of the person's marks comes up to what is true, in the same transaction; answers with
+    /// those that moved.
+    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp)
+    -> Stored<Vec<Marked>>;
 
-    /// Moves when people were last seen; never back, but from a time that only a wrong clock can have shown: see
-    /// [`Timestamp::advance_to`].
+    /// Moves when people were last seen; never back, but from a time that only a wrong clock can
+    /// have shown: see [`Timestamp::advance_to`].
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()>;
 
     /// When each of these was last seen.
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>>;
 
-    /// People whose name or id, or whose account's user name, contains `query` by [`search_key`], by name; all of them where
-    /// the query's key is empty.
+    /// People whose name or id, or whose account's user name, contains `query` by [`search_key`],
+    /// by name; all of them where the query's key is empty.
     ///
     /// [`search_key`]: lamplight_domain::text::search_key
-    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>>;
+    async fn search(
+        &self,
+        query: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Profile>>;
 }
 
 /// A local account.
@@ -327,7 +414,8 @@ pub struct NewSession {
     pub network: Option<IpAddr>,
     /// The most sessions that a user may have; 0 for no limit.
     pub most: usize,
-    /// The hash that the password was right for, where one was asked for: it may be another's by now.
+    /// The hash that the password was right for, where one was asked for: it may be another's by
+    /// now.
     pub password_hash: Option<String>,
 }
 
@@ -337,7 +425,13 @@ pub trait Accounts: Send + Sync + 'static {
     /// Makes an account and its profile. `false` if the name is taken, by [`username_key`].
     ///
     /// [`username_key`]: lamplight_domain::text::username_key
-    async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool>;
+    async fn create(
+        &self,
+        username: &str,
+        account: Account,
+        profile: Profile,
+        at: Timestamp,
+    ) -> Stored<bool>;
 
     /// The account of that name, by its key.
     async fn find(&self, username: &str) -> Stored<Option<Account>>;
@@ -345,12 +439,19 @@ pub trait Accounts: Send + Sync + 'static {
     /// The account of a user, with the name that it is found by.
     async fn account_of(&self, user: &UserId) -> Stored<Option<(String, Account)>>;
 
-    /// Whether somebody signed in to the account of that name from this network at `since` or later.
-    async fn knows_network(&self, username: &str, network: IpAddr, since: Timestamp) -> Stored<bool>;
+    /// Whether somebody signed in to the account of that name from this network at `since` or
+    /// later.
+    async fn knows_network(
+        &self,
+        username: &str,
+        network: IpAddr,
+        since: Timestamp,
+    ) -> Stored<bool>;
 
-    /// Keeps a session under the digest of its token, remembers the network it was opened from, and ends the oldest sessions
-    /// of the user past `most`; answers with the digests of those that ended. `None`, and nothing is kept, where the account's password
-    /// has another hash by now than the session's.
+    /// Keeps a session under the digest of its token, remembers the network it was opened from, and
+    /// ends the oldest sessions of the user past `most`; answers with the digests of those that
+    /// ended. `None`, and nothing is kept, where the account's password has another hash by now
+    /// than the session's.
     async fn open_session(&self, session: NewSession) -> Stored<Option<Vec<String>>>;
 
     /// Whose session this is, and when it ends, unless it has ended before `at`.
@@ -365,14 +466,20 @@ pub trait Accounts: Send + Sync + 'static {
     /// Ends every session of a user; answers with their digests.
     async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>>;
 
-    /// Replaces the password's hash, ends every session of the user but `except`, and forgets the networks that signed in: one
-    /// transaction. Answers with the digests of the sessions that ended. `None`, and nothing is changed, where the hash is not `before` any
-    /// more.
-    async fn set_password(&self, user: &UserId, before: &str, password_hash: &str, except: Option<&str>) -> Stored<Option<Vec<String>>>;
+    /// Replaces the password's hash, ends every session of the user but `except`, and forgets the
+    /// networks that signed in: one transaction. Answers with the digests of the sessions that
+    /// ended. `None`, and nothing is changed, where the hash is not `before` any more.
+    async fn set_password(
+        &self,
+        user: &UserId,
+        before: &str,
+        password_hash: &str,
+        except: Option<&str>,
+    ) -> Stored<Option<Vec<String>>>;
 }
 
-/// Who wants a password hashed. What waits is bounded, networks take turns, and those that have signed in to the account
-/// before come first.
+/// Who wants a password hashed. What waits is bounded, networks take turns, and those that have
+/// signed in to the account before come first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HashFor {
     /// Where it is asked from.
@@ -400,9 +507,14 @@ pub enum HashError {
 pub trait Passwords: Send + Sync + 'static {
     /// A hash in PHC string format.
     async fn hash(&self, password: String, from: HashFor) -> Result<String, HashError>;
-    /// Whether the password is the hash's. With no hash, takes as long and says no, so that nobody learns from the
-    /// time which accounts there are.
-    async fn verify(&self, password: String, hash: Option<String>, from: HashFor) -> Result<bool, HashError>;
+    /// Whether the password is the hash's. With no hash, takes as long and says no, so that nobody
+    /// learns from the time which accounts there are.
+    async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+        from: HashFor,
+    ) -> Result<bool, HashError>;
     /// The digest under which a secret token is kept.
     fn digest(&self, token: &str) -> String;
 }
@@ -432,14 +544,15 @@ pub trait Presence: Send + Sync + 'static {
     async fn count(&self) -> Stored<usize>;
     /// Whether someone has a session and is to look offline all the same.
     async fn is_invisible(&self, user: &UserId) -> Stored<bool>;
-    /// Whether what is answered is this node's own view only, because the shared store is out of reach.
+    /// Whether what is answered is this node's own view only, because the shared store is out of
+    /// reach.
     fn is_degraded(&self) -> bool;
 }
 
 /// Tells every node what happened.
 pub trait Fanout: Send + Sync + 'static {
-    /// Publishes. Best effort: what is lost is healed from the log. Never blocks for long, and keeps the order of one
-    /// publisher's events.
+    /// Publishes. Best effort: what is lost is healed from the log. Never blocks for long, and
+    /// keeps the order of one publisher's events.
     fn publish(&self, event: Event);
 }
 
@@ -456,14 +569,14 @@ pub struct Seen {
 
 /// The sockets of this node, as far as the use cases steer them.
 pub trait Audience: Send + Sync + 'static {
-    /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected to it: it has gone, or waits
-    /// for its client to come back.
+    /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected
+    /// to it: it has gone, or waits for its client to come back.
     fn admit(&self, session: &SessionId, user: &UserId) -> bool;
-    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where nobody is connected to it:
-    /// whoever began something for it has to end it.
+    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where nobody is
+    /// connected to it: whoever began something for it has to end it.
     fn follow(&self, session: &SessionId, mode: Mode) -> bool;
-    /// A socket follows these users, whose states as of now are the answer. `None`, and nothing done, if it would follow
-    /// more than it may.
+    /// A socket follows these users, whose states as of now are the answer. `None`, and nothing
+    /// done, if it would follow more than it may.
     fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>>;
     /// A socket follows these users no longer.
     fn unwatch(&self, session: &SessionId, users: &[UserId]);

@@ -13,13 +13,20 @@ use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
 impl Handler {
-    /// Writes what a token says of its user, or that there is such a user. Cheap when nothing changed, and nothing for a token
-    /// that was not issued after the one whose word stands: two devices with different ones would turn a profile back and forth.
-    /// What comes too fast is left for the next request with that token, so that everyone who is told of it is told at that rate.
+    /// Writes what a token says of its user, or that there is such a user. Cheap when nothing
+    /// changed, and nothing for a token that was not issued after the one whose word stands: two
+    /// devices with different ones would turn a profile back and forth. What comes too fast is left
+    /// for the next request with that token, so that everyone who is told of it is told at that
+    /// rate.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn introduce(&self, profile: Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> Result<(), Refusal> {
+    pub async fn introduce(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        issued_at: Option<Timestamp>,
+    ) -> Result<(), Refusal> {
         if self.is_introduced(&profile, source, issued_at) {
             return Ok(());
         }
@@ -28,75 +35,139 @@ impl Handler {
             if source == ProfileSource::Claims && !self.may_say(&profile).await? {
                 return Ok(());
             }
-            let person = self.remember_from(profile.clone(), source, issued_at).await?;
-            // What the store has, which may be the word of a later token: the next one is held against that. A word without a time is
-            // turned down for the host application's alone, and always will be.
-            self.set_introduced(if issued_at.is_some() { person.profile } else { profile }, issued_at);
+            let person = self
+                .remember_from(profile.clone(), source, issued_at)
+                .await?;
+            // What the store has, which may be the word of a later token: the next one is held
+            // against that. A word without a time is turned down for the host application's alone,
+            // and always will be.
+            self.set_introduced(
+                if issued_at.is_some() {
+                    person.profile
+                } else {
+                    profile
+                },
+                issued_at,
+            );
             Ok(())
         });
         written.await
     }
 
-    /// Whether what someone says of themselves is written now. Not while they are not to be seen: it waits until they come in anew
-    /// and are, since a name that changes tells that somebody is there. And not too often, since everyone is told.
+    /// Whether what someone says of themselves is written now. Not while they are not to be seen:
+    /// it waits until they come in anew and are, since a name that changes tells that somebody is
+    /// there. And not too often, since everyone is told.
     pub(crate) async fn may_say(&self, profile: &Profile) -> Result<bool, Refusal> {
         let person = self.store(self.ports.directory.person(&profile.id)).await?;
-        let is_news = person.as_ref().is_none_or(|person| person.profile != *profile);
-        let hides = person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible);
+        let is_news = person
+            .as_ref()
+            .is_none_or(|person| person.profile != *profile);
+        let hides =
+            person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible);
         Ok(!hides && (!is_news || self.limits.profile(&profile.id).is_ok()))
     }
 
-    /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so that the roster has the profile
-    /// that the store kept last, and a person read here is not told to it after a newer word of another device.
-    pub(crate) async fn remember(&self, profile: Profile, source: ProfileSource) -> Result<Person, Refusal> {
+    /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so
+    /// that the roster has the profile that the store kept last, and a person read here is not told
+    /// to it after a newer word of another device.
+    pub(crate) async fn remember(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+    ) -> Result<Person, Refusal> {
         self.remember_from(profile, source, None).await
     }
 
-    async fn remember_from(&self, profile: Profile, source: ProfileSource, issued_at: Option<Timestamp>) -> Result<Person, Refusal> {
+    async fn remember_from(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        issued_at: Option<Timestamp>,
+    ) -> Result<Person, Refusal> {
         let directory = &self.ports.directory;
         let (person, changed) = match issued_at.filter(|_| source == ProfileSource::Claims) {
-            Some(issued_at) => self.store(directory.remember_claims(profile, issued_at, self.wall())).await?,
-            None => self.store(directory.remember(profile, source, self.wall())).await?,
+            Some(issued_at) => {
+                self.store(directory.remember_claims(profile, issued_at, self.wall()))
+                    .await?
+            }
+            None => {
+                self.store(directory.remember(profile, source, self.wall()))
+                    .await?
+            }
         };
         if changed {
             self.forget_introduced(&person.profile.id);
-            self.store(self.ports.presence.set_profile(person.profile.clone())).await?;
-            for (conversation, to) in self.store(self.ports.messages.shared_with(&person.profile.id)).await? {
-                self.ports.fanout.publish(Event::ConversationChanged { conversation, to });
+            self.store(self.ports.presence.set_profile(person.profile.clone()))
+                .await?;
+            for (conversation, to) in self
+                .store(self.ports.messages.shared_with(&person.profile.id))
+                .await?
+            {
+                self.ports
+                    .fanout
+                    .publish(Event::ConversationChanged { conversation, to });
             }
         }
         Ok(person)
     }
 
-    pub(crate) async fn put_profile(&self, caller: &Caller, profile: Profile) -> Result<Reply, Refusal> {
+    pub(crate) async fn put_profile(
+        &self,
+        caller: &Caller,
+        profile: Profile,
+    ) -> Result<Reply, Refusal> {
         Self::host_only(caller)?;
         let user = profile.id.clone();
-        let person = self.in_turn(&user, self.remember(profile, ProfileSource::Host)).await?;
+        let person = self
+            .in_turn(&user, self.remember(profile, ProfileSource::Host))
+            .await?;
         Ok(Reply::User(person.profile))
     }
 
-    pub(crate) async fn list_users(&self, caller: &Caller, query: &str, cursor: Option<&str>, limit: usize) -> Result<Reply, Refusal> {
+    pub(crate) async fn list_users(
+        &self,
+        caller: &Caller,
+        query: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if query.chars().count() > 200 {
             return Err(Refusal::invalid("A query has at most 200 characters."));
         }
         let query = text::trim(query);
         if query.is_empty() {
-            return Ok(Reply::Users(self.store(self.ports.directory.search(query, cursor, limit)).await?));
+            return Ok(Reply::Users(
+                self.store(self.ports.directory.search(query, cursor, limit))
+                    .await?,
+            ));
         }
         self.limits.search(user)?;
-        Ok(Reply::Users(self.store(self.search(query.to_owned(), cursor.map(str::to_owned), limit)).await?))
+        Ok(Reply::Users(
+            self.store(self.search(query.to_owned(), cursor.map(str::to_owned), limit))
+                .await?,
+        ))
     }
 
-    /// One search after the other. It goes on in the store when nobody waits for it any more, so the next begins when it is over.
-    async fn search(&self, query: String, cursor: Option<String>, limit: usize) -> Stored<Page<Profile>> {
+    /// One search after the other. It goes on in the store when nobody waits for it any more, so
+    /// the next begins when it is over.
+    async fn search(
+        &self,
+        query: String,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Stored<Page<Profile>> {
         let directory = Arc::clone(&self.ports.directory);
         let turn = Arc::clone(&self.searching).acquire_owned().await;
         let search = tokio::spawn(Flow::current().run(async move {
             let _turn = turn;
             directory.search(&query, cursor.as_deref(), limit).await
         }));
-        search.await.unwrap_or_else(|error| Err(StoreError::Internal(format!("a search was given up: {error}"))))
+        search.await.unwrap_or_else(|error| {
+            Err(StoreError::Internal(format!(
+                "a search was given up: {error}"
+            )))
+        })
     }
 
     /// The profile of someone who signed in.

@@ -16,7 +16,8 @@ pub enum Code {
     NotFound,
     /// The request makes no sense.
     Invalid,
-    /// The same, since its body is none that is read. Travels as `invalid`, with a status of its own.
+    /// The same, since its body is none that is read. Travels as `invalid`, with a status of its
+    /// own.
     UnsupportedMedia,
     /// A message without a visible character.
     EmptyMessage,
@@ -102,7 +103,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a sentence.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
     }
 
     /// A request that makes no sense.
@@ -125,7 +130,11 @@ impl Refusal {
     /// Too often; come back after `wait`.
     #[must_use]
     pub fn rate_limited(what: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
-        Self { code: Code::RateLimited, message: what.into(), retry_after: Some(wait) }
+        Self {
+            code: Code::RateLimited,
+            message: what.into(),
+            retry_after: Some(wait),
+        }
     }
 
     /// The store did not answer in time.
@@ -143,10 +152,17 @@ impl From<HashError> for Refusal {
     fn from(error: HashError) -> Self {
         let second = Duration::from_secs(1);
         match error {
-            HashError::NetworkFull => Self::rate_limited("Too many sign-ins from your network are under way. Wait a moment.", second),
+            HashError::NetworkFull => Self::rate_limited(
+                "Too many sign-ins from your network are under way. Wait a moment.",
+                second,
+            ),
             HashError::Full => {
-                let message = "Too many people are signing in just now. Try again in a moment.".into();
-                Self { message, ..Self::unavailable() }
+                let message =
+                    "Too many people are signing in just now. Try again in a moment.".into();
+                Self {
+                    message,
+                    ..Self::unavailable()
+                }
             }
             HashError::Failed(cause) => StoreError::Internal(cause).into(),
         }
@@ -169,7 +185,10 @@ impl From<StoreError> for Refusal {
                 }
                 Self::new(Code::Internal, "Something went wrong on the server.")
             }
-            StoreError::BadCursor => Self::new(Code::Invalid, "The cursor is not one that an earlier page gave."),
+            StoreError::BadCursor => Self::new(
+                Code::Invalid,
+                "The cursor is not one that an earlier page gave.",
+            ),
         }
     }
 }

@@ -35,17 +35,23 @@ impl Handler {
             key,
             created_at,
         };
-        // No await stands before this line: the message takes its place in the log in the order of the calls.
+        // No await stands before this line: the message takes its place in the log in the order of
+        // the calls.
         let appended = self.ports.messages.append(message, caller.session.clone());
         match tokio::time::timeout(STORE_DEADLINE, appended).await {
             Ok(Ok(appended)) => {
                 self.sent_instead_of_typing(user, &conversation);
-                Ok(Reply::Sent { message: appended.message, duplicate: appended.duplicate, temp_id })
+                Ok(Reply::Sent {
+                    message: appended.message,
+                    duplicate: appended.duplicate,
+                    temp_id,
+                })
             }
             Ok(Err(AppendError::NotFound)) => Err(Refusal::no_conversation()),
-            Ok(Err(AppendError::Conflict)) => {
-                Err(Refusal::new(Code::Conflict, "This clientMessageId was used for another message. Send it under a new one."))
-            }
+            Ok(Err(AppendError::Conflict)) => Err(Refusal::new(
+                Code::Conflict,
+                "This clientMessageId was used for another message. Send it under a new one.",
+            )),
             Ok(Err(AppendError::Store(error))) => Err(error.into()),
             Err(_) => Err(Refusal::unavailable()),
         }

@@ -7,19 +7,32 @@ use lamplight_domain::presence::{Activity, Chosen, Manual};
 
 impl Handler {
     /// The manual status, for all of the user's devices, kept over restarts.
-    pub(crate) async fn set_status(&self, caller: &Caller, chosen: Chosen) -> Result<Reply, Refusal> {
+    pub(crate) async fn set_status(
+        &self,
+        caller: &Caller,
+        chosen: Chosen,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if chosen.until.is_some_and(|until| until <= self.wall()) {
-            return Err(Refusal::invalid("The status would be over already: until is in the past."));
+            return Err(Refusal::invalid(
+                "The status would be over already: until is in the past.",
+            ));
         }
         // What the store keeps last is what the roster hears last, whichever device was faster.
         let told = self.in_turn(user, async {
-            let told = self.store(self.ports.directory.set_status(user, chosen.clone(), self.wall())).await?;
+            let told = self
+                .store(
+                    self.ports
+                        .directory
+                        .set_status(user, chosen.clone(), self.wall()),
+                )
+                .await?;
             if chosen.status == Manual::Invisible {
                 // Someone who goes offline stops typing.
                 self.stop_typing_of(user);
             }
-            self.store(self.ports.presence.set_status(user, chosen.clone())).await?;
+            self.store(self.ports.presence.set_status(user, chosen.clone()))
+                .await?;
             Ok(told)
         });
         // What they read and got unseen is told once they are seen.
@@ -30,13 +43,22 @@ impl Handler {
     }
 
     /// What the person is doing, held by this session and gone with it.
-    pub(crate) async fn set_activity(&self, caller: &Caller, activity: Option<Activity>) -> Result<Reply, Refusal> {
+    pub(crate) async fn set_activity(
+        &self,
+        caller: &Caller,
+        activity: Option<Activity>,
+    ) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        if let Some(conversation) = activity.as_ref().and_then(|activity| activity.conversation.as_ref()) {
-            // The activity is shown to everyone, so it may not name what the caller themselves may not see.
+        if let Some(conversation) = activity
+            .as_ref()
+            .and_then(|activity| activity.conversation.as_ref())
+        {
+            // The activity is shown to everyone, so it may not name what the caller themselves may
+            // not see.
             self.members_for(user, conversation).await?;
         }
-        self.store(self.ports.presence.set_activity(session, activity)).await?;
+        self.store(self.ports.presence.set_activity(session, activity))
+            .await?;
         Ok(Reply::Done)
     }
 }

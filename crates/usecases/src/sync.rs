@@ -13,11 +13,13 @@ use std::sync::Arc;
 pub(crate) const SYNC_CONVERSATIONS: usize = 100;
 /// The most entries answered for each.
 pub(crate) const SYNC_ENTRIES: usize = 200;
-/// The most bytes of one answer, as they travel, but for what is answered of every conversation asked for and for a single
-/// thing that is larger by itself. What is past it is told by `hasMore`, so that nobody's catch-up is longer than what may
-/// wait for a socket, a list of who is in beside it, or than what a server wants to hold for one.
+/// The most bytes of one answer, as they travel, but for what is answered of every conversation
+/// asked for and for a single thing that is larger by itself. What is past it is told by `hasMore`,
+/// so that nobody's catch-up is longer than what may wait for a socket, a list of who is in beside
+/// it, or than what a server wants to hold for one.
 pub(crate) const SYNC_BYTES: usize = 400_000;
-/// Of these, what conversations that were not named have for themselves. They also get what the others leave.
+/// Of these, what conversations that were not named have for themselves. They also get what the
+/// others leave.
 const ADDED_BYTES: usize = SYNC_BYTES / 4;
 /// The most bytes of names that are no ids.
 const REFUSED_BYTES: usize = 100_000;
@@ -32,10 +34,14 @@ struct Room {
 
 impl Room {
     fn new(bytes: usize) -> Self {
-        Self { left: bytes, is_untouched: true }
+        Self {
+            left: bytes,
+            is_untouched: true,
+        }
     }
 
-    /// Whether something of this weight goes into the answer. The first always does, so that every call brings a client on.
+    /// Whether something of this weight goes into the answer. The first always does, so that every
+    /// call brings a client on.
     fn takes(&mut self, weight: usize) -> bool {
         if weight > self.left && !self.is_untouched {
             return false;
@@ -57,49 +63,95 @@ impl Room {
 }
 
 impl Handler {
-    pub(crate) async fn sync(&self, caller: &Caller, have: Vec<Have>, refused: Vec<(Arc<str>, Refusal)>) -> Result<Reply, Refusal> {
+    pub(crate) async fn sync(
+        &self,
+        caller: &Caller,
+        have: Vec<Have>,
+        refused: Vec<(Arc<str>, Refusal)>,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if have.len() + refused.len() > SYNC_CONVERSATIONS {
-            return Err(Refusal::new(Code::TooLong, "At most 100 conversations can be asked for at once."));
+            return Err(Refusal::new(
+                Code::TooLong,
+                "At most 100 conversations can be asked for at once.",
+            ));
         }
         // What is refused is answered as it was named, which an id does in little.
         if refused.iter().map(|(named, _)| named.len()).sum::<usize>() > REFUSED_BYTES {
-            return Err(Refusal::new(Code::TooLong, "The names of the conversations asked for are too long for ids."));
+            return Err(Refusal::new(
+                Code::TooLong,
+                "The names of the conversations asked for are too long for ids.",
+            ));
         }
-        let known: Vec<ConversationId> = have.iter().map(|have| have.conversation.clone()).collect();
+        let known: Vec<ConversationId> =
+            have.iter().map(|have| have.conversation.clone()).collect();
         let mut room = Room::new(SYNC_BYTES - ADDED_BYTES);
         let pages = self.catch_up(user, &have, &mut room).await?;
-        let others = self.store(self.ports.messages.others(user, &known, SYNC_ADDED)).await?;
+        let others = self
+            .store(self.ports.messages.others(user, &known, SYNC_ADDED))
+            .await?;
         let added = fitting(others, &mut Room::new(ADDED_BYTES + room.left));
         for (conversation, page) in known.iter().zip(&pages) {
             if let Some(newest) = page.as_ref().and_then(|page| page.entries.last()) {
                 self.note_delivered(user, conversation, newest.seq);
             }
         }
-        Ok(Reply::Synced { conversations: known.into_iter().zip(pages).collect(), refused, added })
+        Ok(Reply::Synced {
+            conversations: known.into_iter().zip(pages).collect(),
+            refused,
+            added,
+        })
     }
 
     /// One conversation after the other, so that no more than one page past the limit is ever held.
-    async fn catch_up(&self, user: &UserId, have: &[Have], room: &mut Room) -> Result<Vec<Option<SyncPage>>, Refusal> {
-        room.lose(have.iter().map(|have| weight::bare_page(&have.conversation)).sum());
+    async fn catch_up(
+        &self,
+        user: &UserId,
+        have: &[Have],
+        room: &mut Room,
+    ) -> Result<Vec<Option<SyncPage>>, Refusal> {
+        room.lose(
+            have.iter()
+                .map(|have| weight::bare_page(&have.conversation))
+                .sum(),
+        );
         let mut pages = Vec::with_capacity(have.len());
         for one in have {
-            let page = self.store(self.ports.messages.sync(user, std::slice::from_ref(one), room.entries())).await?;
-            pages.extend(page.into_iter().map(|page| page.map(|page| within(page, room))));
+            let page = self
+                .store(
+                    self.ports
+                        .messages
+                        .sync(user, std::slice::from_ref(one), room.entries()),
+                )
+                .await?;
+            pages.extend(
+                page.into_iter()
+                    .map(|page| page.map(|page| within(page, room))),
+            );
         }
         Ok(pages)
     }
 }
 
-/// Cuts a page to what there is room for: entries first, since a log is shown, then how far everyone has got. A reset keeps the
-/// newest entries, for older ones are fetched as history is; one with no entry at all has to be asked for again.
+/// Cuts a page to what there is room for: entries first, since a log is shown, then how far
+/// everyone has got. A reset keeps the newest entries, for older ones are fetched as history is;
+/// one with no entry at all has to be asked for again.
 fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
     if page.reset {
-        let kept = page.entries.iter().rev().take_while(|entry| room.takes(weight::entry(entry))).count();
+        let kept = page
+            .entries
+            .iter()
+            .rev()
+            .take_while(|entry| room.takes(weight::entry(entry)))
+            .count();
         page.entries.drain(..page.entries.len() - kept);
         page.has_more = kept == 0 && page.head_seq > 0;
     } else {
-        let kept = page.entries.iter().take_while(|entry| room.takes(weight::entry(entry))).count();
+        let kept = page
+            .entries
+            .iter()
+            .take_while(|entry| room.takes(weight::entry(entry)))
+            .count();
         page.has_more |= kept < page.entries.len();
         page.entries.truncate(kept);
     }
@@ -112,7 +164,10 @@ fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
 
 /// As many as there is room for, the newest first.
 fn fitting(mut others: Vec<Conversation>, room: &mut Room) -> Vec<Conversation> {
-    let kept = others.iter().take_while(|other| room.takes(weight::conversation(other))).count();
+    let kept = others
+        .iter()
+        .take_while(|other| room.takes(weight::conversation(other)))
+        .count();
     others.truncate(kept);
     others
 }

@@ -1,5 +1,6 @@
-//! The one way to a log line that a stranger can cause: rationed by kind and by address, so that nobody fills a disk and nobody's
-//! flood hides what happens to somebody else. What is left out is counted, and the count is logged.
+//! The one way to a log line that a stranger can cause: rationed by kind and by address, so that
+//! nobody fills a disk and nobody's flood hides what happens to somebody else. What is left out is
+//! counted, and the count is logged.
 
 use crate::limits::network_of;
 use parking_lot::Mutex;
@@ -11,7 +12,8 @@ use tokio::time::Instant;
 
 /// A ration is for this long, and so long the same line is not repeated.
 const PERIOD: Duration = Duration::from_secs(60);
-/// Lines of one kind about one address (an IPv6 /64 is one): few, so that what an address makes up takes no other's place.
+/// Lines of one kind about one address (an IPv6 /64 is one): few, so that what an address makes up
+/// takes no other's place.
 const FOR_AN_ADDRESS: u32 = 10;
 /// Lines of one kind, about whomever.
 const OF_A_KIND: u32 = 100;
@@ -23,7 +25,8 @@ pub struct Due {
     pub left_out: Option<u64>,
 }
 
-/// Lines of one kind in this period. Only what was logged is remembered, so the ration bounds the tables, too.
+/// Lines of one kind in this period. Only what was logged is remembered, so the ration bounds the
+/// tables, too.
 #[derive(Default)]
 struct Kind {
     began: Option<Instant>,
@@ -35,13 +38,18 @@ struct Kind {
 
 impl Kind {
     fn due(&mut self, line: u64, address: Option<IpAddr>, now: Instant) -> Option<Due> {
-        if self.began.is_none_or(|began| now.duration_since(began) >= PERIOD) {
+        if self
+            .began
+            .is_none_or(|began| now.duration_since(began) >= PERIOD)
+        {
             self.began = Some(now);
             self.logged = 0;
             self.lines.clear();
             self.addresses.clear();
         }
-        let had = address.map_or(0, |address| self.addresses.get(&address).copied().unwrap_or(0));
+        let had = address.map_or(0, |address| {
+            self.addresses.get(&address).copied().unwrap_or(0)
+        });
         if self.logged >= OF_A_KIND || had >= FOR_AN_ADDRESS || self.lines.contains(&line) {
             self.left_out += 1;
             return None;
@@ -52,7 +60,9 @@ impl Kind {
             self.addresses.insert(address, had + 1);
         }
         let left_out = std::mem::take(&mut self.left_out);
-        Some(Due { left_out: (left_out > 0).then_some(left_out) })
+        Some(Due {
+            left_out: (left_out > 0).then_some(left_out),
+        })
     }
 }
 
@@ -61,21 +71,35 @@ impl Kind {
 pub struct LogThrottle(Mutex<BTreeMap<&'static str, Kind>>);
 
 impl LogThrottle {
-    /// Whether a line is to be logged now. `kind` is a name of the code's, `what` is what makes one line of the kind another
-    /// than the next, and `address` is whose doing it is.
+    /// Whether a line is to be logged now. `kind` is a name of the code's, `what` is what makes one
+    /// line of the kind another than the next, and `address` is whose doing it is.
     #[must_use]
     pub fn due(&self, kind: &'static str, what: &str, address: Option<IpAddr>) -> Option<Due> {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
-        self.0.lock().entry(kind).or_default().due(hasher.finish(), address.map(network_of), Instant::now())
+        self.0.lock().entry(kind).or_default().due(
+            hasher.finish(),
+            address.map(network_of),
+            Instant::now(),
+        )
     }
 
-    /// Kinds that have had no line for a period since others were left out, with how many those were.
+    /// Kinds that have had no line for a period since others were left out, with how many those
+    /// were.
     pub fn take_left_out(&self) -> Vec<(&'static str, u64)> {
         let now = Instant::now();
         let mut kinds = self.0.lock();
-        let is_over = |kind: &Kind| kind.left_out > 0 && kind.began.is_none_or(|began| now.duration_since(began) >= PERIOD);
-        kinds.iter_mut().filter(|(_, kind)| is_over(kind)).map(|(name, kind)| (*name, std::mem::take(&mut kind.left_out))).collect()
+        let is_over = |kind: &Kind| {
+            kind.left_out > 0
+                && kind
+                    .began
+                    .is_none_or(|began| now.duration_since(began) >= PERIOD)
+        };
+        kinds
+            .iter_mut()
+            .filter(|(_, kind)| is_over(kind))
+            .map(|(name, kind)| (*name, std::mem::take(&mut kind.left_out)))
+            .collect()
     }
 }
 
@@ -105,32 +129,70 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn h4_a_line_is_logged_once_in_a_while_and_the_next_says_how_many_were_left_out() {
         let log = LogThrottle::default();
-        assert_eq!(log.due("token", "a", address(1)), Some(Due { left_out: None }));
+        assert_eq!(
+            log.due("token", "a", address(1)),
+            Some(Due { left_out: None })
+        );
         for _ in 0..7 {
             assert_eq!(log.due("token", "a", address(2)), None);
         }
-        assert_eq!(log.due("token", "b", address(1)), Some(Due { left_out: Some(7) }));
-        assert_eq!(log.due("origin", "a", address(1)), Some(Due { left_out: None }), "another kind is its own");
+        assert_eq!(
+            log.due("token", "b", address(1)),
+            Some(Due { left_out: Some(7) })
+        );
+        assert_eq!(
+            log.due("origin", "a", address(1)),
+            Some(Due { left_out: None }),
+            "another kind is its own"
+        );
         tokio::time::advance(PERIOD).await;
-        assert_eq!(log.due("token", "a", address(1)), Some(Due { left_out: None }));
+        assert_eq!(
+            log.due("token", "a", address(1)),
+            Some(Due { left_out: None })
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn h4_what_one_address_makes_up_silences_no_other() {
         let log = LogThrottle::default();
-        let logged = (0..100_000).filter(|n| log.due("origin", &format!("https://{n}.example"), address(1)).is_some()).count();
+        let logged = (0..100_000)
+            .filter(|n| {
+                log.due("origin", &format!("https://{n}.example"), address(1))
+                    .is_some()
+            })
+            .count();
         assert_eq!(logged, 10);
-        assert!(log.due("origin", "https://real.example", address(2)).is_some());
+        assert!(
+            log.due("origin", "https://real.example", address(2))
+                .is_some()
+        );
         // Nor from as many addresses as a network of their own has.
-        let v6 = |n: u64| Some(IpAddr::from(std::net::Ipv6Addr::from((0x2001_0db8_u128 << 96) | u128::from(n))));
-        let logged = (0..1_000).filter(|n| log.due("token", &n.to_string(), v6(*n)).is_some()).count();
+        let v6 = |n: u64| {
+            Some(IpAddr::from(std::net::Ipv6Addr::from(
+                (0x2001_0db8_u128 << 96) | u128::from(n),
+            )))
+        };
+        let logged = (0..1_000)
+            .filter(|n| log.due("token", &n.to_string(), v6(*n)).is_some())
+            .count();
         assert_eq!(logged, 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn h4_from_however_many_addresses_lines_and_tables_are_bounded() {
         let log = LogThrottle::default();
-        let flood = || (0..50_000_u32).filter(|n| log.due("origin", &n.to_string(), Some(IpAddr::from(n.to_be_bytes()))).is_some()).count();
+        let flood = || {
+            (0..50_000_u32)
+                .filter(|n| {
+                    log.due(
+                        "origin",
+                        &n.to_string(),
+                        Some(IpAddr::from(n.to_be_bytes())),
+                    )
+                    .is_some()
+                })
+                .count()
+        };
         assert_eq!(flood(), 100);
         {
             let kinds = log.0.lock();

@@ -32,7 +32,12 @@ impl TypingTable {
 }
 
 impl Handler {
-    pub(crate) async fn set_typing(&self, caller: &Caller, conversation: ConversationId, is_typing: bool) -> Result<Reply, Refusal> {
+    pub(crate) async fn set_typing(
+        &self,
+        caller: &Caller,
+        conversation: ConversationId,
+        is_typing: bool,
+    ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         self.limits.typing(user)?;
         let to = self.members_for(user, &conversation).await?;
@@ -41,9 +46,22 @@ impl Handler {
         }
         if is_typing {
             let now = self.ports.clock.now();
-            let entry = Entry { until: now.moment.plus(TYPING_LASTS), to: Members::clone(&to), session: caller.session.clone() };
-            self.typing.0.lock().entry(user.clone()).or_default().insert(conversation.clone(), entry);
-            let expires_at = Timestamp(now.wall.0.saturating_add(i64::try_from(TYPING_LASTS.as_millis()).unwrap_or(0)));
+            let entry = Entry {
+                until: now.moment.plus(TYPING_LASTS),
+                to: Members::clone(&to),
+                session: caller.session.clone(),
+            };
+            self.typing
+                .0
+                .lock()
+                .entry(user.clone())
+                .or_default()
+                .insert(conversation.clone(), entry);
+            let expires_at = Timestamp(
+                now.wall
+                    .0
+                    .saturating_add(i64::try_from(TYPING_LASTS.as_millis()).unwrap_or(0)),
+            );
             self.publish_typing(user, conversation, to, true, expires_at);
         } else if self.forget_typing(user, &conversation) {
             self.publish_typing(user, conversation, to, false, self.wall());
@@ -51,7 +69,8 @@ impl Handler {
         Ok(Reply::Done)
     }
 
-    /// A message takes the place of the notice that it was coming, without an event: the message itself says so.
+    /// A message takes the place of the notice that it was coming, without an event: the message
+    /// itself says so.
     pub(crate) fn sent_instead_of_typing(&self, user: &UserId, conversation: &ConversationId) {
         self.forget_typing(user, conversation);
     }
@@ -68,7 +87,9 @@ impl Handler {
 
     fn stop_typing_where(&self, user: &UserId, ends: impl Fn(&Entry) -> bool) {
         let mut table = self.typing.0.lock();
-        let Some(conversations) = table.get_mut(user) else { return };
+        let Some(conversations) = table.get_mut(user) else {
+            return;
+        };
         let stopped: Vec<_> = conversations.extract_if(|_, entry| ends(entry)).collect();
         if conversations.is_empty() {
             table.remove(user);
@@ -95,7 +116,9 @@ impl Handler {
 
     fn forget_typing(&self, user: &UserId, conversation: &ConversationId) -> bool {
         let mut table = self.typing.0.lock();
-        let Some(conversations) = table.get_mut(user) else { return false };
+        let Some(conversations) = table.get_mut(user) else {
+            return false;
+        };
         let was = conversations.remove(conversation).is_some();
         if conversations.is_empty() {
             table.remove(user);
@@ -103,8 +126,25 @@ impl Handler {
         was
     }
 
-    fn publish_typing(&self, user: &UserId, conversation: ConversationId, to: Members, is_typing: bool, expires_at: Timestamp) {
-        let to = to.iter().filter(|member| *member != user).cloned().collect();
-        self.ports.fanout.publish(Event::Typing { conversation, user: user.clone(), is_typing, expires_at, to });
+    fn publish_typing(
+        &self,
+        user: &UserId,
+        conversation: ConversationId,
+        to: Members,
+        is_typing: bool,
+        expires_at: Timestamp,
+    ) {
+        let to = to
+            .iter()
+            .filter(|member| *member != user)
+            .cloned()
+            .collect();
+        self.ports.fanout.publish(Event::Typing {
+            conversation,
+            user: user.clone(),
+            is_typing,
+            expires_at,
+            to,
+        });
     }
 }

@@ -7,16 +7,28 @@ use lamplight_domain::conversation::{Conversation, Members};
 use lamplight_domain::identity::{ConversationId, UserId};
 
 impl Handler {
-    pub(crate) async fn view_conversation(&self, caller: &Caller, conversation: &ConversationId) -> Result<Reply, Refusal> {
+    pub(crate) async fn view_conversation(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+    ) -> Result<Reply, Refusal> {
         let (user, _) = caller.on_socket()?;
         self.members_for(user, conversation).await?;
         Ok(Reply::Done)
     }
 
     /// Who is in a conversation, if `user` is.
-    pub(crate) async fn members_for(&self, user: &UserId, conversation: &ConversationId) -> Result<Members, Refusal> {
-        let members = self.store(self.ports.messages.members(conversation)).await?;
-        members.filter(|members| members.contains(user)).ok_or_else(Refusal::no_conversation)
+    pub(crate) async fn members_for(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> Result<Members, Refusal> {
+        let members = self
+            .store(self.ports.messages.members(conversation))
+            .await?;
+        members
+            .filter(|members| members.contains(user))
+            .ok_or_else(Refusal::no_conversation)
     }
 }
 
@@ -25,7 +37,12 @@ impl Handler {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn conversation_for(&self, user: &UserId, conversation: &ConversationId) -> Result<Option<Conversation>, Refusal> {
-        self.store(self.ports.messages.conversation(user, conversation)).await
+    pub async fn conversation_for(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> Result<Option<Conversation>, Refusal> {
+        self.store(self.ports.messages.conversation(user, conversation))
+            .await
     }
 }

@@ -1,5 +1,5 @@
-//! About how many bytes an answer has on the wire, so that a long one can be bounded before it is written. A little too much
-//! where it is not exact: what is bounded by it is bounded.
+//! About how many bytes an answer has on the wire, so that a long one can be bounded before it is
+//! written. A little too much where it is not exact: what is bounded by it is bounded.
 
 use crate::budget::ROW;
 use crate::command::Reply;
@@ -9,12 +9,12 @@ use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::message::Message;
 use lamplight_domain::presence::{Change, Presence};
 
-/// The most bytes of one answer as it travels, but for a single thing that is larger by itself. What is past it is told by `hasMore`, a
-/// cursor, or changes that follow.
+/// The most bytes of one answer as it travels, but for a single thing that is larger by itself.
+/// What is past it is told by `hasMore`, a cursor, or changes that follow.
 pub const ANSWER_BYTES: usize = 1_000_000;
 
-/// An entry without its content and ids: the names of its fields, its kind, its `seq`, its time. With ids of the usual length
-/// that is about 350.
+/// An entry without its content and ids: the names of its fields, its kind, its `seq`, its time.
+/// With ids of the usual length that is about 350.
 pub(crate) const ENTRY: usize = 160;
 /// A member's marks without their id.
 const RECEIPT: usize = 75;
@@ -46,7 +46,10 @@ pub fn entry(entry: &Message) -> usize {
 }
 
 pub(crate) fn receipts(receipts: &[Receipt]) -> usize {
-    receipts.iter().map(|receipt| RECEIPT + text(receipt.user.as_str())).sum()
+    receipts
+        .iter()
+        .map(|receipt| RECEIPT + text(receipt.user.as_str()))
+        .sum()
 }
 
 /// A page of a catch-up without its entries and receipts.
@@ -58,30 +61,45 @@ pub(crate) fn bare_page(conversation: &ConversationId) -> usize {
 #[must_use]
 pub fn conversation(conversation: &Conversation) -> usize {
     let members: usize = conversation.members.iter().map(member).sum();
-    CONVERSATION + text(conversation.id.as_str()) + members + conversation.last_message.as_ref().map_or(0, entry)
+    CONVERSATION
+        + text(conversation.id.as_str())
+        + members
+        + conversation.last_message.as_ref().map_or(0, entry)
 }
 
 /// A person in a list.
 #[must_use]
 pub fn member(profile: &Profile) -> usize {
-    MEMBER + text(profile.id.as_str()) + text(&profile.name) + profile.avatar_url.as_deref().map_or(0, text)
+    MEMBER
+        + text(profile.id.as_str())
+        + text(&profile.name)
+        + profile.avatar_url.as_deref().map_or(0, text)
 }
 
 /// Someone who is in.
 #[must_use]
 pub fn presence(shown: &Presence) -> usize {
     let activity = |activity: &lamplight_domain::presence::Activity| {
-        let conversation = activity.conversation.as_ref().map_or(0, |conversation| text(conversation.as_str()));
+        let conversation = activity
+            .conversation
+            .as_ref()
+            .map_or(0, |conversation| text(conversation.as_str()));
         ACTIVITY + text(&activity.kind) + activity.label.as_deref().map_or(0, text) + conversation
     };
     let activities: usize = shown.activities.iter().map(activity).sum();
-    PRESENCE + text(shown.profile.id.as_str()) + member(&shown.profile) + shown.text.as_deref().map_or(0, text) + activities
+    PRESENCE
+        + text(shown.profile.id.as_str())
+        + member(&shown.profile)
+        + shown.text.as_deref().map_or(0, text)
+        + activities
 }
 
 /// Someone who is watched.
 #[must_use]
 pub fn seen(seen: &Seen) -> usize {
-    seen.shown.as_deref().map_or_else(|| ABSENCE + text(seen.user.as_str()), presence)
+    seen.shown
+        .as_deref()
+        .map_or_else(|| ABSENCE + text(seen.user.as_str()), presence)
 }
 
 /// A change of someone's presence.
@@ -94,7 +112,11 @@ pub fn change(change: &Change) -> usize {
 }
 
 /// As many of these as fit into `bytes`, and one in any case.
-pub fn fitting<T>(items: impl IntoIterator<Item = T>, bytes: usize, weight: impl Fn(&T) -> usize) -> usize {
+pub fn fitting<T>(
+    items: impl IntoIterator<Item = T>,
+    bytes: usize,
+    weight: impl Fn(&T) -> usize,
+) -> usize {
     let mut total = 0;
     let fits = |item: &T| {
         total += weight(item);
@@ -110,11 +132,23 @@ pub(crate) fn reply(reply: &Reply) -> usize {
     }
     let page = |page: &SyncPage| ROW + PAGE + of(&page.entries, entry) + receipts(&page.receipts);
     ROW + match reply {
-        Reply::Watching { users, later } => of(users, |(one, _)| seen(one)) + of(later, |user| ABSENCE + text(user.as_str())),
-        Reply::Synced { conversations, added, .. } => of(conversations, |(_, one)| one.as_ref().map_or(0, page)) + of(added, conversation),
+        Reply::Watching { users, later } => {
+            of(users, |(one, _)| seen(one)) + of(later, |user| ABSENCE + text(user.as_str()))
+        }
+        Reply::Synced {
+            conversations,
+            added,
+            ..
+        } => of(conversations, |(_, one)| one.as_ref().map_or(0, page)) + of(added, conversation),
         Reply::Online { users, .. } => of(users, |shown| presence(shown)),
-        Reply::Conversations(page) => page.items.iter().map(|one| ROW * (1 + one.members.len()) + conversation(one)).sum(),
-        Reply::Conversation { conversation: one, .. } => conversation(one),
+        Reply::Conversations(page) => page
+            .items
+            .iter()
+            .map(|one| ROW * (1 + one.members.len()) + conversation(one))
+            .sum(),
+        Reply::Conversation {
+            conversation: one, ..
+        } => conversation(one),
         Reply::History(history) => of(&history.entries, entry),
         Reply::Users(page) => of(&page.items, member),
         Reply::Sent { message, .. } => entry(message),
@@ -129,7 +163,8 @@ pub(crate) fn reply(reply: &Reply) -> usize {
     }
 }
 
-/// A text as JSON has it: quotes, backslashes and the usual control characters are two bytes, the others six.
+/// A text as JSON has it: quotes, backslashes and the usual control characters are two bytes, the
+/// others six.
 fn text(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,

@@ -1,6 +1,7 @@
-//! What is received: the payloads of events and the bodies of requests. Fields that are not known are left aside, for
-//! the original pages send more than is needed. In what the host application and accounts write they are refused: a misspelt
-//! field would change nothing and say that all is well.
+//! What is received: the payloads of events and the bodies of requests. Fields that are not known
+//! are left aside, for the original pages send more than is needed. In what the host application
+//! and accounts write they are refused: a misspelt field would change nothing and say that all is
+//! well.
 
 use crate::loose::LooseId;
 use serde::Deserialize;
@@ -12,8 +13,9 @@ use std::marker::PhantomData;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-/// A `T` that is written as an object. What serde derives takes an array of the fields' values, too: it would be a second form, which
-/// nobody knows of, and in which a field that comes to stand elsewhere means something else.
+/// A `T` that is written as an object. What serde derives takes an array of the fields' values,
+/// too: it would be a second form, which nobody knows of, and in which a field that comes to stand
+/// elsewhere means something else.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -185,13 +187,14 @@ pub struct ReadBody {
 /// `sync`.
 #[derive(Debug, Deserialize, TS)]
 pub struct SyncBody {
-    /// The newest entry that the client has of each conversation: its `seq`, or better its `seq` and `id`.
+    /// The newest entry that the client has of each conversation: its `seq`, or better its `seq`
+    /// and `id`.
     #[ts(type = "Record<string, number | { seq: number, id?: string }>")]
     pub conversations: HaveSeqs,
 }
 
-/// A map from conversation to the newest entry known of it, in the order in which it came; of a key that comes twice the later one
-/// counts. `None` is what makes no sense: it is refused by itself.
+/// A map from conversation to the newest entry known of it, in the order in which it came; of a key
+/// that comes twice the later one counts. `None` is what makes no sense: it is refused by itself.
 #[derive(Debug, Default)]
 pub struct HaveSeqs(pub Vec<(String, Option<HaveSeq>)>);
 

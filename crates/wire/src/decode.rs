@@ -4,7 +4,9 @@ use crate::body::{self, Object};
 use crate::loose::LooseId;
 use crate::time;
 use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name};
+use lamplight_domain::identity::{
+    ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name,
+};
 use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, Chosen, Manual, parse_kind, parse_text};
 use lamplight_usecases::ports::Have;
@@ -33,16 +35,25 @@ pub fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
 /// Reads one that may be anything.
 fn value<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(text).map_err(|error| match error.classify() {
-        Category::Syntax | Category::Eof => not_understood(&format!("it is not JSON ({})", without_place(&error.to_string()))),
+        Category::Syntax | Category::Eof => not_understood(&format!(
+            "it is not JSON ({})",
+            without_place(&error.to_string())
+        )),
         Category::Data | Category::Io => not_understood(&error.to_string()),
     })
 }
 
-/// A refusal of what a parser did not take, in words for whoever sent it: they know nothing of Rust's types.
+/// A refusal of what a parser did not take, in words for whoever sent it: they know nothing of
+/// Rust's types.
 #[must_use]
 pub fn not_understood(error: &str) -> Refusal {
-    let said = error.replace("expected u64", "expected a whole number, 0 or more").replace("expected i64", "expected a whole number");
-    Refusal::invalid(format!("The request was not understood: {}.", brief(without_place(&said))))
+    let said = error
+        .replace("expected u64", "expected a whole number, 0 or more")
+        .replace("expected i64", "expected a whole number");
+    Refusal::invalid(format!(
+        "The request was not understood: {}.",
+        brief(without_place(&said))
+    ))
 }
 
 /// Where in the text it is helps nobody who sent a value.
@@ -50,8 +61,8 @@ fn without_place(error: &str) -> &str {
     error.rfind(" at line ").map_or(error, |at| &error[..at])
 }
 
-/// What is wrong with a value quotes the value, which may be as long as a request: its beginning and the end, which says
-/// what was expected and where, are enough.
+/// What is wrong with a value quotes the value, which may be as long as a request: its beginning
+/// and the end, which says what was expected and where, are enough.
 fn brief(error: &str) -> String {
     const BEGINNING: usize = 120;
     const END: usize = 120;
@@ -65,10 +76,15 @@ fn brief(error: &str) -> String {
 }
 
 fn json_or<T: DeserializeOwned + Default>(text: &str) -> Result<T, Refusal> {
-    if text == "null" { Ok(T::default()) } else { json(text.as_bytes()) }
+    if text == "null" {
+        Ok(T::default())
+    } else {
+        json(text.as_bytes())
+    }
 }
 
-/// Reads a socket's event. `payload` is the JSON text of its first argument, `null` where it has none.
+/// Reads a socket's event. `payload` is the JSON text of its first argument, `null` where it has
+/// none.
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
@@ -76,7 +92,8 @@ pub fn event(name: &str, payload: &str) -> Result<Asked, Refusal> {
     event_by(None, name, payload)
 }
 
-/// As [`event`]. `caller` is the user that the socket has proved, for a `join_user` that leaves the user out.
+/// As [`event`]. `caller` is the user that the socket has proved, for a `join_user` that leaves the
+/// user out.
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
@@ -84,27 +101,50 @@ pub fn event_by(caller: Option<&UserId>, name: &str, payload: &str) -> Result<As
     let payload = payload.trim();
     let command = match name {
         "join_user" => join_user(payload, caller)?,
-        "user_activity" => Command::Activity { active: is_active(payload)? },
+        "user_activity" => Command::Activity {
+            active: is_active(payload)?,
+        },
         "set_status" => set_status(json(payload.as_bytes())?)?,
-        "set_activity" => Command::SetActivity(json::<body::SetActivity>(payload.as_bytes())?.activity.map(activity).transpose()?),
-        "watch_presence" => Command::Watch(user_ids(&json::<body::WatchPresence>(payload.as_bytes())?.user_ids)?),
-        "unwatch_presence" => Command::Unwatch(user_ids(&json::<body::WatchPresence>(payload.as_bytes())?.user_ids)?),
+        "set_activity" => Command::SetActivity(
+            json::<body::SetActivity>(payload.as_bytes())?
+                .activity
+                .map(activity)
+                .transpose()?,
+        ),
+        "watch_presence" => Command::Watch(user_ids(
+            &json::<body::WatchPresence>(payload.as_bytes())?.user_ids,
+        )?),
+        "unwatch_presence" => Command::Unwatch(user_ids(
+            &json::<body::WatchPresence>(payload.as_bytes())?.user_ids,
+        )?),
         "join_conversation" => Command::View(conversation_ref(payload)?),
         "leave_conversation" => Command::Unview(conversation_ref(payload)?),
         "send_private_message" => send(json(payload.as_bytes())?)?,
         "typing" => {
             let typing: body::TypingBody = json(payload.as_bytes())?;
-            Command::Typing { conversation: typing.conversation_id.conversation()?, is_typing: typing.is_typing }
+            Command::Typing {
+                conversation: typing.conversation_id.conversation()?,
+                is_typing: typing.is_typing,
+            }
         }
         "mark_read" => {
             let mark: body::MarkRead = json(payload.as_bytes())?;
-            Command::MarkRead { conversation: mark.conversation_id.conversation()?, seq: mark.seq }
+            Command::MarkRead {
+                conversation: mark.conversation_id.conversation()?,
+                seq: mark.seq,
+            }
         }
         "sync" => sync(json(payload.as_bytes())?)?,
-        "authenticate" => return Ok(Asked::Authenticate(json::<body::Authenticate>(payload.as_bytes())?.token)),
+        "authenticate" => {
+            return Ok(Asked::Authenticate(
+                json::<body::Authenticate>(payload.as_bytes())?.token,
+            ));
+        }
         other => {
             let shown: String = other.chars().take(64).collect();
-            return Err(Refusal::invalid(format!("There is no event called {shown:?}.")));
+            return Err(Refusal::invalid(format!(
+                "There is no event called {shown:?}."
+            )));
         }
     };
     Ok(Asked::Command(command))
@@ -117,7 +157,12 @@ fn is_object(payload: &str) -> bool {
 fn join_user(payload: &str, caller: Option<&UserId>) -> Result<Command, Refusal> {
     if !is_object(payload) {
         let user = value::<LooseId>(payload.as_bytes())?.user("userId")?;
-        return Ok(Command::Join { user, mode: Mode::Full, name: None, avatar_url: None });
+        return Ok(Command::Join {
+            user,
+            mode: Mode::Full,
+            name: None,
+            avatar_url: None,
+        });
     }
     let join: body::JoinUser = json(payload.as_bytes())?;
     let mode = match join.roster.as_deref() {
@@ -125,24 +170,41 @@ fn join_user(payload: &str, caller: Option<&UserId>) -> Result<Command, Refusal>
         Some("diff") => Mode::Diff,
         Some("watch") => Mode::Watch,
         Some("none") => Mode::None,
-        Some(_) => return Err(Refusal::invalid("roster is \"full\", \"diff\", \"watch\" or \"none\".")),
+        Some(_) => {
+            return Err(Refusal::invalid(
+                "roster is \"full\", \"diff\", \"watch\" or \"none\".",
+            ));
+        }
     };
-    let name = join.name.as_deref().map(parse_name).transpose().map_err(invalid)?;
+    let name = join
+        .name
+        .as_deref()
+        .map(parse_name)
+        .transpose()
+        .map_err(invalid)?;
     let avatar_url = avatar(join.avatar_url.as_deref())?;
     let user = match (join.user_id, caller) {
         (Some(id), _) => id.user("userId")?,
         (None, Some(caller)) => caller.clone(),
         (None, None) => return Err(Refusal::invalid("join_user needs a userId.")),
     };
-    Ok(Command::Join { user, mode, name, avatar_url })
+    Ok(Command::Join {
+        user,
+        mode,
+        name,
+        avatar_url,
+    })
 }
 
-/// Bare means active. The original pages send their user's id along, which says nothing: the socket is known.
+/// Bare means active. The original pages send their user's id along, which says nothing: the socket
+/// is known.
 fn is_active(payload: &str) -> Result<bool, Refusal> {
     if value::<LooseId>(payload.as_bytes()).is_ok() {
         return Ok(true);
     }
-    Ok(json_or::<body::UserActivity>(payload)?.active.unwrap_or(true))
+    Ok(json_or::<body::UserActivity>(payload)?
+        .active
+        .unwrap_or(true))
 }
 
 fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
@@ -151,23 +213,46 @@ fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
         "away" => Manual::Away,
         "busy" => Manual::Busy,
         "invisible" => Manual::Invisible,
-        _ => return Err(Refusal::invalid("status is \"online\", \"away\", \"busy\" or \"invisible\".")),
-    };
-    let text = status.text.as_deref().map(parse_text).transpose().map_err(invalid)?.flatten();
-    let until = match status.until.as_deref() {
-        Some(until) => {
-            Some(time::parse(until).ok_or_else(|| Refusal::invalid("until is an RFC 3339 time, such as 2026-01-31T12:00:00Z."))?)
+        _ => {
+            return Err(Refusal::invalid(
+                "status is \"online\", \"away\", \"busy\" or \"invisible\".",
+            ));
         }
+    };
+    let text = status
+        .text
+        .as_deref()
+        .map(parse_text)
+        .transpose()
+        .map_err(invalid)?
+        .flatten();
+    let until = match status.until.as_deref() {
+        Some(until) => Some(time::parse(until).ok_or_else(|| {
+            Refusal::invalid("until is an RFC 3339 time, such as 2026-01-31T12:00:00Z.")
+        })?),
         None => None,
     };
-    Ok(Command::SetStatus(Chosen { status: manual, text, until }))
+    Ok(Command::SetStatus(Chosen {
+        status: manual,
+        text,
+        until,
+    }))
 }
 
 fn activity(activity: body::ActivityBody) -> Result<Activity, Refusal> {
     Ok(Activity {
         kind: parse_kind(&activity.kind).map_err(invalid)?,
-        label: activity.label.as_deref().map(parse_text).transpose().map_err(invalid)?.flatten(),
-        conversation: activity.conversation_id.map(|conversation| conversation.conversation()).transpose()?,
+        label: activity
+            .label
+            .as_deref()
+            .map(parse_text)
+            .transpose()
+            .map_err(invalid)?
+            .flatten(),
+        conversation: activity
+            .conversation_id
+            .map(|conversation| conversation.conversation())
+            .transpose()?,
     })
 }
 
@@ -177,7 +262,9 @@ fn user_ids(ids: &[LooseId]) -> Result<Vec<UserId>, Refusal> {
 
 fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
     if is_object(payload) {
-        return json::<body::ConversationRef>(payload.as_bytes())?.conversation_id.conversation();
+        return json::<body::ConversationRef>(payload.as_bytes())?
+            .conversation_id
+            .conversation();
     }
     value::<LooseId>(payload.as_bytes())?.conversation()
 }
@@ -189,15 +276,24 @@ fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
 pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
     let own_id = |field: &str, id: Option<LooseId>| -> Result<Option<Arc<str>>, Refusal> {
         // The rules of an id hold for these as well.
-        id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str()))).transpose()
+        id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
+            .transpose()
     };
     let client_message_id = own_id("clientMessageId", send.client_message_id)?;
     let temp_id = own_id("tempId", send.temp_id)?;
-    let key = client_message_id.map(SendKey::ClientMessageId).or_else(|| temp_id.clone().map(SendKey::TempId));
-    Ok(Command::Send { conversation: send.conversation_id.conversation()?, content: send.content, key, temp_id })
+    let key = client_message_id
+        .map(SendKey::ClientMessageId)
+        .or_else(|| temp_id.clone().map(SendKey::TempId));
+    Ok(Command::Send {
+        conversation: send.conversation_id.conversation()?,
+        content: send.content,
+        key,
+        temp_id,
+    })
 }
 
-/// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must not stop all its catching up.
+/// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must
+/// not stop all its catching up.
 fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
     let (mut have, mut refused) = (Vec::new(), Vec::new());
     for (conversation, seq) in sync.conversations.0 {
@@ -211,9 +307,19 @@ fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
 
 fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Have, Refusal> {
     let conversation = LooseId(conversation.to_owned()).conversation()?;
-    let entry = entry.ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more, or { seq, id }."))?;
-    let id = entry.id.map(|id| MessageId::parse(&id.0).map_err(|error| Refusal::invalid(format!("The id {error}.")))).transpose()?;
-    Ok(Have { conversation, seq: entry.seq, id })
+    let entry = entry
+        .ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more, or { seq, id }."))?;
+    let id = entry
+        .id
+        .map(|id| {
+            MessageId::parse(&id.0).map_err(|error| Refusal::invalid(format!("The id {error}.")))
+        })
+        .transpose()?;
+    Ok(Have {
+        conversation,
+        seq: entry.seq,
+        id,
+    })
 }
 
 /// Reads who is in a conversation that the host application brings in.
@@ -221,7 +327,10 @@ fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Have
 /// # Errors
 /// `invalid`, with what is wrong.
 pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<Command, Refusal> {
-    Ok(Command::PutConversation { conversation: LooseId(id.to_owned()).conversation()?, members: user_ids(&put.member_ids)? })
+    Ok(Command::PutConversation {
+        conversation: LooseId(id.to_owned()).conversation()?,
+        members: user_ids(&put.member_ids)?,
+    })
 }
 
 /// Reads a profile that the host application writes.
@@ -230,7 +339,11 @@ pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<Command
 /// `invalid`, with what is wrong.
 pub fn put_user(id: &str, put: &body::PutUser) -> Result<Command, Refusal> {
     let id = LooseId(id.to_owned()).user("The user id")?;
-    Ok(Command::PutProfile(profile(id, Some(&put.name), put.avatar_url.as_deref())?))
+    Ok(Command::PutProfile(profile(
+        id,
+        Some(&put.name),
+        put.avatar_url.as_deref(),
+    )?))
 }
 
 /// Reads the body of `PATCH /api/account`.
@@ -239,10 +352,21 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<Command, Refusal> {
 /// `invalid`, with what is wrong, or where it changes nothing at all.
 pub fn update_account(update: &body::UpdateAccount) -> Result<Command, Refusal> {
     if update.name.is_none() && update.avatar_url.is_none() {
-        return Err(Refusal::invalid("There is nothing to change: give name, avatarUrl, or both."));
+        return Err(Refusal::invalid(
+            "There is nothing to change: give name, avatarUrl, or both.",
+        ));
     }
-    let name = update.name.as_deref().map(parse_name).transpose().map_err(invalid)?;
-    let avatar_url = update.avatar_url.as_ref().map(|url| avatar(url.as_deref())).transpose()?;
+    let name = update
+        .name
+        .as_deref()
+        .map(parse_name)
+        .transpose()
+        .map_err(invalid)?;
+    let avatar_url = update
+        .avatar_url
+        .as_ref()
+        .map(|url| avatar(url.as_deref()))
+        .transpose()?;
     Ok(Command::UpdateAccount { name, avatar_url })
 }
 
@@ -250,16 +374,27 @@ pub fn update_account(update: &body::UpdateAccount) -> Result<Command, Refusal> 
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
-pub fn profile(id: UserId, name: Option<&str>, avatar_url: Option<&str>) -> Result<Profile, Refusal> {
+pub fn profile(
+    id: UserId,
+    name: Option<&str>,
+    avatar_url: Option<&str>,
+) -> Result<Profile, Refusal> {
     let name = match name {
         Some(name) => parse_name(name).map_err(invalid)?,
         None => id.as_str().into(),
     };
-    Ok(Profile { id, name, avatar_url: avatar(avatar_url)? })
+    Ok(Profile {
+        id,
+        name,
+        avatar_url: avatar(avatar_url)?,
+    })
 }
 
 fn avatar(url: Option<&str>) -> Result<Option<Arc<str>>, Refusal> {
-    url.filter(|url| !url.is_empty()).map(parse_avatar_url).transpose().map_err(invalid)
+    url.filter(|url| !url.is_empty())
+        .map(parse_avatar_url)
+        .transpose()
+        .map_err(invalid)
 }
 
 fn invalid(error: impl std::fmt::Display) -> Refusal {
@@ -278,8 +413,15 @@ mod tests {
             Ok(_) => panic!("a join"),
             Err(refusal) => Err(refusal.message),
         };
-        assert_eq!(join(Some(&caller), "{\"roster\":\"diff\"}").unwrap(), "a😀b");
-        assert_eq!(join(Some(&caller), "{\"userId\":7}").unwrap(), "7", "who is named is compared with the token elsewhere");
+        assert_eq!(
+            join(Some(&caller), "{\"roster\":\"diff\"}").unwrap(),
+            "a😀b"
+        );
+        assert_eq!(
+            join(Some(&caller), "{\"userId\":7}").unwrap(),
+            "7",
+            "who is named is compared with the token elsewhere"
+        );
         assert_eq!(join(None, "{}").unwrap_err(), "join_user needs a userId.");
     }
 
@@ -309,21 +451,33 @@ mod tests {
 
     #[test]
     fn f13_a_field_that_is_not_known_is_named_where_it_would_change_nothing() {
-        let put = json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png"}"#).expect("a token's word for it");
+        let put = json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png"}"#)
+            .expect("a token's word for it");
         assert_eq!(put.avatar_url.as_deref(), Some("/a.png"));
         for refused in [
             json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#).err(),
-            json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png","avatarUrl":"/b.png"}"#).err(),
+            json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png","avatarUrl":"/b.png"}"#)
+                .err(),
             json::<body::PutConversation>(br#"{"memberIds":["1"],"members":[]}"#).err(),
-            json::<body::Register>(br#"{"username":"ada","password":"lovelace1","displayName":"Ada"}"#).err(),
+            json::<body::Register>(
+                br#"{"username":"ada","password":"lovelace1","displayName":"Ada"}"#,
+            )
+            .err(),
             json::<body::UpdateAccount>(br#"{"displayName":"Ada"}"#).err(),
         ] {
             let said = refused.expect("refused").message;
             assert!(said.contains("field `"), "{said}");
         }
-        let said = json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#).expect_err("refused").message;
-        assert!(said.contains("`avatar`") && said.contains("`name`") && said.contains("`avatarUrl`"), "{said}");
-        let sent = json::<body::SendMessage>(br#"{"conversationId":7,"content":"x","senderId":1,"timestamp":5}"#);
+        let said = json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#)
+            .expect_err("refused")
+            .message;
+        assert!(
+            said.contains("`avatar`") && said.contains("`name`") && said.contains("`avatarUrl`"),
+            "{said}"
+        );
+        let sent = json::<body::SendMessage>(
+            br#"{"conversationId":7,"content":"x","senderId":1,"timestamp":5}"#,
+        );
         assert!(sent.is_ok(), "the original pages send more than is needed");
     }
 
@@ -332,7 +486,10 @@ mod tests {
         for (name, payload) in [
             ("set_status", "5"),
             ("set_status", "{}"),
-            ("send_private_message", "{\"conversationId\":{},\"content\":\"x\"}"),
+            (
+                "send_private_message",
+                "{\"conversationId\":{},\"content\":\"x\"}",
+            ),
             ("mark_read", "{\"conversationId\":\"7\",\"seq\":-1}"),
             ("mark_read", "{\"conversationId\":\"7\",\"seq\":1.5}"),
             ("typing", "{\"conversationId\":\"7\""),
@@ -346,19 +503,39 @@ mod tests {
 
     #[test]
     fn m14_in_a_sync_one_that_makes_no_sense_is_refused_alone() {
-        let payload =
-            format!("{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}", "y".repeat(129));
-        let Ok(Asked::Command(Command::Sync { have, refused })) = event("sync", &payload) else { panic!("a sync") };
-        assert_eq!(have.iter().map(|have| (have.conversation.as_str(), have.seq)).collect::<Vec<_>>(), [("7", 3), ("11", 0)]);
-        assert_eq!(refused.iter().map(|(id, _)| id.len()).collect::<Vec<_>>(), [129, 1, 1, 0, 2]);
+        let payload = format!(
+            "{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}",
+            "y".repeat(129)
+        );
+        let Ok(Asked::Command(Command::Sync { have, refused })) = event("sync", &payload) else {
+            panic!("a sync")
+        };
+        assert_eq!(
+            have.iter()
+                .map(|have| (have.conversation.as_str(), have.seq))
+                .collect::<Vec<_>>(),
+            [("7", 3), ("11", 0)]
+        );
+        assert_eq!(
+            refused.iter().map(|(id, _)| id.len()).collect::<Vec<_>>(),
+            [129, 1, 1, 0, 2]
+        );
     }
 
     #[test]
     fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
         for payload in ["\"42\"", "42", "\"\"", "null", "{}", " 42 "] {
-            let Ok(Asked::Command(Command::Activity { active: true })) = event("user_activity", payload) else { panic!("{payload}") };
+            let Ok(Asked::Command(Command::Activity { active: true })) =
+                event("user_activity", payload)
+            else {
+                panic!("{payload}")
+            };
         }
-        let Ok(Asked::Command(Command::Activity { active: false })) = event("user_activity", "{\"active\":false}") else { panic!("idle") };
+        let Ok(Asked::Command(Command::Activity { active: false })) =
+            event("user_activity", "{\"active\":false}")
+        else {
+            panic!("idle")
+        };
         for payload in ["true", "1.5", "{\"active\":1}"] {
             assert!(event("user_activity", payload).is_err(), "{payload}");
         }
@@ -368,7 +545,11 @@ mod tests {
     fn a_refusal_does_not_send_back_what_was_sent() {
         let payload = format!("\"{}\"", "é".repeat(100_000));
         let refusal = event("set_status", &payload).unwrap_err();
-        assert!(refusal.message.chars().count() < 300, "{}", refusal.message.len());
+        assert!(
+            refusal.message.chars().count() < 300,
+            "{}",
+            refusal.message.len()
+        );
         assert!(refusal.message.contains("expected"), "{}", refusal.message);
     }
 }

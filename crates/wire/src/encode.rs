@@ -26,7 +26,10 @@ struct Success<T: Serialize> {
 }
 
 fn success<T: Serialize>(rest: T) -> Json {
-    write(&Success { success: true, rest })
+    write(&Success {
+        success: true,
+        rest,
+    })
 }
 
 /// A refusal.
@@ -35,7 +38,8 @@ pub fn refusal(refusal: &Refusal) -> Json {
     write(&shape::Refusal::from(refusal))
 }
 
-/// The answer to who is asking, with whether anyone may make an account: the page shows or hides its form by it.
+/// The answer to who is asking, with whether anyone may make an account: the page shows or hides
+/// its form by it.
 #[must_use]
 pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -> Json {
     #[derive(Serialize)]
@@ -49,14 +53,28 @@ pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -
         success: bool,
         user: User<'a>,
     }
-    let registration = if is_registration_open { "open" } else { "closed" };
+    let registration = if is_registration_open {
+        "open"
+    } else {
+        "closed"
+    };
     match result {
-        Ok(user) => write(&Told { rest: Session { success: true, user: User::from(user) }, registration }),
-        Err(refusal) => write(&Told { rest: shape::Refusal::from(refusal), registration }),
+        Ok(user) => write(&Told {
+            rest: Session {
+                success: true,
+                user: User::from(user),
+            },
+            registration,
+        }),
+        Err(refusal) => write(&Told {
+            rest: shape::Refusal::from(refusal),
+            registration,
+        }),
     }
 }
 
-/// A reply, the same over a socket's acknowledgement and over HTTP. `store` is the generation of the store that it was read from.
+/// A reply, the same over a socket's acknowledgement and over HTTP. `store` is the generation of
+/// the store that it was read from.
 #[must_use]
 pub fn reply(reply: &Reply, store: &Generation) -> Json {
     let store = store.as_str();
@@ -147,10 +165,21 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
 
     match reply {
         Reply::Done | Reply::Put => success(Nothing {}),
-        Reply::Joined { user, session, mode, chosen } => {
-            success(Joined { user: user.into(), session_id: session.as_str(), roster: shape::mode(*mode), status: chosen.into(), store })
-        }
-        Reply::Status(chosen) => success(Status { status: chosen.into() }),
+        Reply::Joined {
+            user,
+            session,
+            mode,
+            chosen,
+        } => success(Joined {
+            user: user.into(),
+            session_id: session.as_str(),
+            roster: shape::mode(*mode),
+            status: chosen.into(),
+            store,
+        }),
+        Reply::Status(chosen) => success(Status {
+            status: chosen.into(),
+        }),
         Reply::Watching { users: seen, .. } => success(Watching {
             users: seen
                 .iter()
@@ -165,22 +194,56 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 })
                 .collect(),
         }),
-        Reply::Sent { message, duplicate, temp_id } => {
-            success(Sent { message: message.as_ref().into(), duplicate: *duplicate, temp_id: temp_id.as_deref() })
-        }
-        Reply::Read { conversation, read_seq } => success(Read { conversation_id: conversation.as_str(), read_seq: *read_seq }),
-        Reply::Synced { conversations, refused, added } => {
+        Reply::Sent {
+            message,
+            duplicate,
+            temp_id,
+        } => success(Sent {
+            message: message.as_ref().into(),
+            duplicate: *duplicate,
+            temp_id: temp_id.as_deref(),
+        }),
+        Reply::Read {
+            conversation,
+            read_seq,
+        } => success(Read {
+            conversation_id: conversation.as_str(),
+            read_seq: *read_seq,
+        }),
+        Reply::Synced {
+            conversations,
+            refused,
+            added,
+        } => {
             let added = added.iter().map(Into::into).collect();
-            success(Synced { conversations: SyncedConversations { conversations, refused }, added, store })
+            success(Synced {
+                conversations: SyncedConversations {
+                    conversations,
+                    refused,
+                },
+                added,
+                store,
+            })
         }
-        Reply::Online { users, count, next, degraded } => success(Paged {
-            data: users.iter().map(|shown| shape::Presence::from(shown.as_ref())).collect(),
+        Reply::Online {
+            users,
+            count,
+            next,
+            degraded,
+        } => success(Paged {
+            data: users
+                .iter()
+                .map(|shown| shape::Presence::from(shown.as_ref()))
+                .collect(),
             store,
             count: Some(*count),
             next_cursor: next.clone(),
             degraded: *degraded,
         }),
-        Reply::OnlineCount { count, degraded } => success(Count { count: *count, degraded: *degraded }),
+        Reply::OnlineCount { count, degraded } => success(Count {
+            count: *count,
+            degraded: *degraded,
+        }),
         Reply::Conversations(page) => success(Paged {
             data: page.items.iter().map(shape::Conversation::from).collect(),
             store,
@@ -188,7 +251,13 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             next_cursor: page.next.clone(),
             degraded: false,
         }),
-        Reply::Conversation { conversation, created } => success(OneConversation { conversation: conversation.into(), created: *created }),
+        Reply::Conversation {
+            conversation,
+            created,
+        } => success(OneConversation {
+            conversation: conversation.into(),
+            created: *created,
+        }),
         Reply::History(history) => success(HistoryPage {
             data: history.entries.iter().map(Into::into).collect(),
             has_more: history.has_more,
@@ -204,7 +273,15 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             degraded: false,
         }),
         Reply::User(user) => success(OneUser { user: user.into() }),
-        Reply::SignedIn { user, token, expires } => success(SignedIn { user: user.into(), token, expires_at: time::format(*expires) }),
+        Reply::SignedIn {
+            user,
+            token,
+            expires,
+        } => success(SignedIn {
+            user: user.into(),
+            token,
+            expires_at: time::format(*expires),
+        }),
     }
 }
 
@@ -216,7 +293,9 @@ pub fn authenticated(expires_at: Option<Timestamp>) -> Json {
     struct Authenticated {
         expires_at: Option<String>,
     }
-    success(Authenticated { expires_at: expires_at.map(time::format) })
+    success(Authenticated {
+        expires_at: expires_at.map(time::format),
+    })
 }
 
 struct SyncedConversations<'a> {
@@ -227,11 +306,16 @@ struct SyncedConversations<'a> {
 impl Serialize for SyncedConversations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let missing = Refusal::no_conversation();
-        let mut map = serializer.serialize_map(Some(self.conversations.len() + self.refused.len()))?;
+        let mut map =
+            serializer.serialize_map(Some(self.conversations.len() + self.refused.len()))?;
         for (conversation, page) in self.conversations {
             match page {
-                Some(page) => map.serialize_entry(conversation.as_str(), &shape::SyncPage::from(page))?,
-                None => map.serialize_entry(conversation.as_str(), &shape::Refusal::from(&missing))?,
+                Some(page) => {
+                    map.serialize_entry(conversation.as_str(), &shape::SyncPage::from(page))?
+                }
+                None => {
+                    map.serialize_entry(conversation.as_str(), &shape::Refusal::from(&missing))?
+                }
             }
         }
         for (named, refusal) in self.refused {
@@ -243,14 +327,28 @@ impl Serialize for SyncedConversations<'_> {
 
 /// `online_users`.
 #[must_use]
-pub fn online_users<'a>(users: impl Iterator<Item = &'a Arc<Presence>>, count: usize, truncated: bool, version: u64) -> Json {
-    write(&OnlineUsers { users: users.map(|shown| shown.as_ref().into()).collect(), count, truncated, version })
+pub fn online_users<'a>(
+    users: impl Iterator<Item = &'a Arc<Presence>>,
+    count: usize,
+    truncated: bool,
+    version: u64,
+) -> Json {
+    write(&OnlineUsers {
+        users: users.map(|shown| shown.as_ref().into()).collect(),
+        count,
+        truncated,
+        version,
+    })
 }
 
 /// `presence_changes`.
 #[must_use]
 pub fn presence_changes(changes: &[Change], version: u64, count: Option<usize>) -> Json {
-    write(&PresenceChanges { changes: changes.iter().map(Into::into).collect(), version, count })
+    write(&PresenceChanges {
+        changes: changes.iter().map(Into::into).collect(),
+        version,
+        count,
+    })
 }
 
 /// A change as an event of its own: its name and payload.
@@ -258,7 +356,10 @@ pub fn presence_changes(changes: &[Change], version: u64, count: Option<usize>) 
 pub fn presence_event(change: &Change) -> (&'static str, Json) {
     match change {
         Change::Online(shown) => ("user_online", write(&shape::Presence::from(shown.as_ref()))),
-        Change::Updated(shown) => ("user_updated", write(&shape::Presence::from(shown.as_ref()))),
+        Change::Updated(shown) => (
+            "user_updated",
+            write(&shape::Presence::from(shown.as_ref())),
+        ),
         Change::Offline(absence) => ("user_offline", write(&shape::UserOffline::from(absence))),
     }
 }
@@ -278,12 +379,20 @@ pub fn conversation(conversation: &Conversation) -> Json {
 /// `receipt`.
 #[must_use]
 pub fn receipt(conversation: &ConversationId, receipt: &Receipt) -> Json {
-    write(&shape::Receipt { conversation_id: conversation.as_str(), marks: Marks::from(receipt) })
+    write(&shape::Receipt {
+        conversation_id: conversation.as_str(),
+        marks: Marks::from(receipt),
+    })
 }
 
 /// `typing`.
 #[must_use]
-pub fn typing(conversation: &ConversationId, user: &UserId, is_typing: bool, expires_at: Timestamp) -> Json {
+pub fn typing(
+    conversation: &ConversationId,
+    user: &UserId,
+    is_typing: bool,
+    expires_at: Timestamp,
+) -> Json {
     write(&shape::Typing {
         conversation_id: conversation.as_str(),
         user_id: user.as_str(),

@@ -1,7 +1,9 @@
-//! The only place that knows JSON: commands in, replies, refusals and events out, and the TypeScript types of both.
+//! The only place that knows JSON: commands in, replies, refusals and events out, and the
+//! TypeScript types of both.
 //!
-//! [`decode`] turns a socket's event or a request's body into a [`lamplight_usecases::Command`]; [`encode`] turns
-//! replies, refusals and events into bytes. The shapes are in [`shape`] (what is sent) and [`body`] (what is received).
+//! [`decode`] turns a socket's event or a request's body into a [`lamplight_usecases::Command`];
+//! [`encode`] turns replies, refusals and events into bytes. The shapes are in [`shape`] (what is
+//! sent) and [`body`] (what is received).
 
 pub mod body;
 pub mod decode;

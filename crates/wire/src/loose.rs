@@ -47,7 +47,8 @@ impl LooseId {
     /// # Errors
     /// With what is wrong with it.
     pub fn user(&self, field: &str) -> Result<UserId, lamplight_usecases::Refusal> {
-        UserId::parse(&self.0).map_err(|error| lamplight_usecases::Refusal::invalid(format!("{field} {error}.")))
+        UserId::parse(&self.0)
+            .map_err(|error| lamplight_usecases::Refusal::invalid(format!("{field} {error}.")))
     }
 
     /// As a conversation's id.
@@ -55,6 +56,8 @@ impl LooseId {
     /// # Errors
     /// With what is wrong with it.
     pub fn conversation(&self) -> Result<ConversationId, lamplight_usecases::Refusal> {
-        ConversationId::parse(&self.0).map_err(|error| lamplight_usecases::Refusal::invalid(format!("conversationId {error}.")))
+        ConversationId::parse(&self.0).map_err(|error| {
+            lamplight_usecases::Refusal::invalid(format!("conversationId {error}."))
+        })
     }
 }

@@ -25,7 +25,11 @@ pub struct User<'a> {
 
 impl<'a> From<&'a Profile> for User<'a> {
     fn from(profile: &'a Profile) -> Self {
-        Self { id: profile.id.as_str(), name: &profile.name, avatar_url: profile.avatar_url.as_deref() }
+        Self {
+            id: profile.id.as_str(),
+            name: &profile.name,
+            avatar_url: profile.avatar_url.as_deref(),
+        }
     }
 }
 
@@ -50,7 +54,10 @@ impl<'a> From<&'a presence::Activity> for Activity<'a> {
         Self {
             kind: &activity.kind,
             label: activity.label.as_deref(),
-            conversation_id: activity.conversation.as_ref().map(|conversation| conversation.as_str()),
+            conversation_id: activity
+                .conversation
+                .as_ref()
+                .map(|conversation| conversation.as_str()),
         }
     }
 }
@@ -290,7 +297,11 @@ pub struct Marks<'a> {
 
 impl<'a> From<&'a model::Receipt> for Marks<'a> {
     fn from(receipt: &'a model::Receipt) -> Self {
-        Self { user_id: receipt.user.as_str(), delivered_seq: receipt.delivered_seq.max(receipt.read_seq), read_seq: receipt.read_seq }
+        Self {
+            user_id: receipt.user.as_str(),
+            delivered_seq: receipt.delivered_seq.max(receipt.read_seq),
+            read_seq: receipt.read_seq,
+        }
     }
 }
 
@@ -377,7 +388,9 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
             error: &refused.message,
             code: refused.code.as_str(),
             retryable: refused.code.is_retryable(),
-            retry_after_ms: refused.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            retry_after_ms: refused
+                .retry_after
+                .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 }
@@ -388,7 +401,8 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
 pub struct SyncPage<'a> {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Message<'a>>,
-    /// The client's entry is not in this log, since the store went back in time: drop what is held of it.
+    /// The client's entry is not in this log, since the store went back in time: drop what is held
+    /// of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub reset: bool,

@@ -2,10 +2,15 @@
 
 use lamplight_domain::time::Timestamp;
 
-/// `2026-11-24T03:34:51.000Z`. A time that no calendar has is written as the nearest one that it has.
+/// `2026-11-24T03:34:51.000Z`. A time that no calendar has is written as the nearest one that it
+/// has.
 #[must_use]
 pub fn format(at: Timestamp) -> String {
-    let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or(if at.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX });
+    let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or(if at.0 < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    });
     format!("{instant:.3}")
 }
 
@@ -14,7 +19,8 @@ pub fn format(at: Timestamp) -> String {
 pub fn parse(text: &str) -> Option<Timestamp> {
     let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let instant = read(text).or_else(|| {
-        // The end of the calendar is how "for ever" is written, and lies past the last instant that is known here.
+        // The end of the calendar is how "for ever" is written, and lies past the last instant that
+        // is known here.
         let rest = text.strip_prefix("9999-12-3")?;
         read(&format!("9998-12-3{rest}")).map(|_| jiff::Timestamp::MAX)
     });
@@ -28,10 +34,19 @@ mod tests {
     #[test]
     fn times_have_milliseconds_and_z() {
         assert_eq!(format(Timestamp(0)), "1970-01-01T00:00:00.000Z");
-        assert_eq!(format(Timestamp(1_764_000_000_120)), "2025-11-24T16:00:00.120Z");
-        assert_eq!(parse("2025-11-24T17:00:00.12+01:00"), Some(Timestamp(1_764_000_000_120)));
+        assert_eq!(
+            format(Timestamp(1_764_000_000_120)),
+            "2025-11-24T16:00:00.120Z"
+        );
+        assert_eq!(
+            parse("2025-11-24T17:00:00.12+01:00"),
+            Some(Timestamp(1_764_000_000_120))
+        );
         assert_eq!(parse("tomorrow"), None);
-        assert_eq!(parse("9999-12-31T23:59:59Z"), Some(Timestamp(jiff::Timestamp::MAX.as_millisecond())));
+        assert_eq!(
+            parse("9999-12-31T23:59:59Z"),
+            Some(Timestamp(jiff::Timestamp::MAX.as_millisecond()))
+        );
         assert_eq!(parse("9999-12-32T23:59:59Z"), None);
         assert!(!format(Timestamp(i64::MAX)).is_empty());
     }

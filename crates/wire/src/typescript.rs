@@ -9,9 +9,16 @@ use ts_rs::{Config, TS};
 #[must_use]
 pub fn declarations() -> String {
     let config = Config::new().with_large_int("number");
-    let codes: Vec<String> = Code::ALL.iter().map(|code| format!("\"{}\"", code.as_str())).collect();
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| format!("\"{}\"", code.as_str()))
+        .collect();
     let mut text = String::from("// Made by `make generate` from crates/wire. Do not edit.\n\n");
-    let _ = writeln!(text, "/** A stable code a program can act on. */\nexport type RefusalCode = {};", codes.join(" | "));
+    let _ = writeln!(
+        text,
+        "/** A stable code a program can act on. */\nexport type RefusalCode = {};",
+        codes.join(" | ")
+    );
     macro_rules! declare {
         ($($shape:ty),* $(,)?) => {$(
             let _ = write!(text, "\n{}export {}\n", <$shape>::docs().unwrap_or_default(), <$shape>::decl(&config));

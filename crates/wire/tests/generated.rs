@@ -1,11 +1,19 @@
-//! What two languages share is generated, committed, and proved to be clean here. `make generate` writes it anew.
+//! What two languages share is generated, committed, and proved to be clean here. `make generate`
+//! writes it anew.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot read what it checks fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot read what it checks fails"
+)]
 
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::identity::{ConversationId, Generation, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{
+    ConversationId, Generation, MessageId, Profile, SessionId, UserId,
+};
 use lamplight_domain::message::{Content, Message};
-use lamplight_domain::presence::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status};
+use lamplight_domain::presence::{
+    Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status,
+};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Seen, Sides, SyncPage};
 use lamplight_usecases::{Code, Refusal, Reply};
@@ -29,20 +37,33 @@ fn check(path: &str, text: &str) {
         return;
     }
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(committed == text, "{path} is not what the shapes say: run `make generate` and look at the difference");
+    assert!(
+        committed == text,
+        "{path} is not what the shapes say: run `make generate` and look at the difference"
+    );
 }
 
 #[test]
 fn typescript_types_are_clean() {
-    check("packages/client/src/generated/wire.ts", &typescript::declarations());
+    check(
+        "packages/client/src/generated/wire.ts",
+        &typescript::declarations(),
+    );
 }
 
 fn asha() -> Profile {
-    Profile { id: UserId::trusted("42"), name: "Asha".into(), avatar_url: Some("https://example.org/asha.png".into()) }
+    Profile {
+        id: UserId::trusted("42"),
+        name: "Asha".into(),
+        avatar_url: Some("https://example.org/asha.png".into()),
+    }
 }
 
 fn ben() -> Profile {
-    Profile { name: "Ben <b>".into(), ..Profile::bare(UserId::trusted("7")) }
+    Profile {
+        name: "Ben <b>".into(),
+        ..Profile::bare(UserId::trusted("7"))
+    }
 }
 
 const AT: Timestamp = Timestamp(1_764_000_000_120);
@@ -54,20 +75,36 @@ fn presence(version: u64) -> Arc<Presence> {
         status: Status::Busy,
         text: Some("Lunch".into()),
         last_active_at: AT,
-        activities: vec![Activity { kind: "in_call".into(), label: None, conversation: Some(ConversationId::trusted("c1")) }],
+        activities: vec![Activity {
+            kind: "in_call".into(),
+            label: None,
+            conversation: Some(ConversationId::trusted("c1")),
+        }],
         version,
         since: EPOCH + 1,
     })
 }
 
 fn plain_presence(version: u64) -> Arc<Presence> {
-    let plain =
-        Presence { profile: ben(), status: Status::Online, text: None, last_active_at: AT, activities: vec![], version, since: version };
+    let plain = Presence {
+        profile: ben(),
+        status: Status::Online,
+        text: None,
+        last_active_at: AT,
+        activities: vec![],
+        version,
+        since: version,
+    };
     Arc::new(plain)
 }
 
 fn absence(version: u64) -> Absence {
-    Absence { user: UserId::trusted("42"), last_seen_at: Some(AT), reason: OfflineReason::Closed, version }
+    Absence {
+        user: UserId::trusted("42"),
+        last_seen_at: Some(AT),
+        reason: OfflineReason::Closed,
+        version,
+    }
 }
 
 fn message(seq: u64) -> Message {
@@ -95,7 +132,11 @@ fn conversation() -> Conversation {
 }
 
 fn receipt() -> Receipt {
-    Receipt { user: UserId::trusted("7"), delivered_seq: 2, read_seq: 1 }
+    Receipt {
+        user: UserId::trusted("7"),
+        delivered_seq: 2,
+        read_seq: 1,
+    }
 }
 
 fn frames() -> Value {
@@ -104,21 +145,41 @@ fn frames() -> Value {
     let mut add = |name: &str, text: String| {
         all.insert(name.to_owned(), serde_json::from_str(&text).unwrap());
     };
-    let changes = [Change::Online(presence(EPOCH + 1)), Change::Updated(presence(EPOCH + 2)), Change::Offline(absence(EPOCH + 3))];
+    let changes = [
+        Change::Online(presence(EPOCH + 1)),
+        Change::Updated(presence(EPOCH + 2)),
+        Change::Offline(absence(EPOCH + 3)),
+    ];
     let list = [presence(EPOCH + 2), plain_presence(EPOCH + 4)];
-    add("event online_users", encode::online_users(list.iter(), 2, false, EPOCH + 4));
+    add(
+        "event online_users",
+        encode::online_users(list.iter(), 2, false, EPOCH + 4),
+    );
     for change in &changes {
         let (name, json) = encode::presence_event(change);
         add(&format!("event {name}"), json);
     }
-    add("event presence_changes", encode::presence_changes(&changes, EPOCH + 3, None));
+    add(
+        "event presence_changes",
+        encode::presence_changes(&changes, EPOCH + 3, None),
+    );
     add("event new_private_message", encode::message(&message(2)));
-    add("event typing", encode::typing(&c1, &UserId::trusted("7"), true, AT));
+    add(
+        "event typing",
+        encode::typing(&c1, &UserId::trusted("7"), true, AT),
+    );
     add("event receipt", encode::receipt(&c1, &receipt()));
-    add("event conversation_updated", encode::conversation(&conversation()));
+    add(
+        "event conversation_updated",
+        encode::conversation(&conversation()),
+    );
     add("event token_expired", encode::token_expired(30_000));
 
-    let chosen = Chosen { status: Manual::Invisible, text: Some("Lunch".into()), until: Some(AT) };
+    let chosen = Chosen {
+        status: Manual::Invisible,
+        text: Some("Lunch".into()),
+        until: Some(AT),
+    };
     let page = SyncPage {
         entries: vec![message(1), message(2)],
         reset: false,
@@ -144,38 +205,124 @@ fn frames() -> Value {
             "watch_presence",
             Reply::Watching {
                 users: vec![
-                    (Seen { user: UserId::trusted("42"), shown: Some(presence(EPOCH + 2)), version: EPOCH + 2 }, None),
-                    (Seen { user: UserId::trusted("9"), shown: None, version: EPOCH + 4 }, Some(AT)),
+                    (
+                        Seen {
+                            user: UserId::trusted("42"),
+                            shown: Some(presence(EPOCH + 2)),
+                            version: EPOCH + 2,
+                        },
+                        None,
+                    ),
+                    (
+                        Seen {
+                            user: UserId::trusted("9"),
+                            shown: None,
+                            version: EPOCH + 4,
+                        },
+                        Some(AT),
+                    ),
                 ],
                 later: vec![],
             },
         ),
-        ("send_private_message", Reply::Sent { message: Arc::new(message(2)), duplicate: false, temp_id: Some("temp-1".into()) }),
-        ("mark_read", Reply::Read { conversation: c1.clone(), read_seq: 2 }),
+        (
+            "send_private_message",
+            Reply::Sent {
+                message: Arc::new(message(2)),
+                duplicate: false,
+                temp_id: Some("temp-1".into()),
+            },
+        ),
+        (
+            "mark_read",
+            Reply::Read {
+                conversation: c1.clone(),
+                read_seq: 2,
+            },
+        ),
         (
             "sync",
             Reply::Synced {
                 conversations: vec![
                     (c1.clone(), Some(page.clone())),
                     (ConversationId::trusted("gone"), None),
-                    (ConversationId::trusted("restored"), Some(SyncPage { reset: true, ..page })),
+                    (
+                        ConversationId::trusted("restored"),
+                        Some(SyncPage {
+                            reset: true,
+                            ..page
+                        }),
+                    ),
                 ],
                 refused: vec![],
                 added: vec![conversation()],
             },
         ),
-        ("online-users", Reply::Online { users: list.to_vec(), count: 2, next: Some("cursor".into()), degraded: false }),
-        ("online-users countOnly", Reply::OnlineCount { count: 2, degraded: true }),
-        ("conversations", Reply::Conversations(Page { items: vec![conversation()], next: None })),
-        ("conversation", Reply::Conversation { conversation: conversation(), created: true }),
-        ("messages", Reply::History(History { entries: vec![message(1)], has_more: true, sides: None })),
+        (
+            "online-users",
+            Reply::Online {
+                users: list.to_vec(),
+                count: 2,
+                next: Some("cursor".into()),
+                degraded: false,
+            },
+        ),
+        (
+            "online-users countOnly",
+            Reply::OnlineCount {
+                count: 2,
+                degraded: true,
+            },
+        ),
+        (
+            "conversations",
+            Reply::Conversations(Page {
+                items: vec![conversation()],
+                next: None,
+            }),
+        ),
+        (
+            "conversation",
+            Reply::Conversation {
+                conversation: conversation(),
+                created: true,
+            },
+        ),
+        (
+            "messages",
+            Reply::History(History {
+                entries: vec![message(1)],
+                has_more: true,
+                sides: None,
+            }),
+        ),
         (
             "messages around",
-            Reply::History(History { entries: vec![message(1)], has_more: true, sides: Some(Sides { before: false, after: true }) }),
+            Reply::History(History {
+                entries: vec![message(1)],
+                has_more: true,
+                sides: Some(Sides {
+                    before: false,
+                    after: true,
+                }),
+            }),
         ),
-        ("users", Reply::Users(Page { items: vec![asha(), ben()], next: None })),
+        (
+            "users",
+            Reply::Users(Page {
+                items: vec![asha(), ben()],
+                next: None,
+            }),
+        ),
         ("session", Reply::User(asha())),
-        ("login", Reply::SignedIn { user: asha(), token: "secret".into(), expires: AT }),
+        (
+            "login",
+            Reply::SignedIn {
+                user: asha(),
+                token: "secret".into(),
+                expires: AT,
+            },
+        ),
     ];
     let store = Generation::trusted("8f0c2c4b9d3e5a17");
     for (name, reply) in replies {
@@ -183,16 +330,25 @@ fn frames() -> Value {
     }
     add("reply authenticate", encode::authenticated(Some(AT)));
     for code in Code::ALL {
-        let refusal =
-            Refusal { code, message: "A sentence.".into(), retry_after: code.is_retryable().then_some(Duration::from_millis(250)) };
-        add(&format!("refusal {}", code.as_str()), encode::refusal(&refusal));
+        let refusal = Refusal {
+            code,
+            message: "A sentence.".into(),
+            retry_after: code.is_retryable().then_some(Duration::from_millis(250)),
+        };
+        add(
+            &format!("refusal {}", code.as_str()),
+            encode::refusal(&refusal),
+        );
     }
     Value::Object(all)
 }
 
 #[test]
 fn golden_frames_are_clean() {
-    check("fixtures/wire/frames.json", &(serde_json::to_string_pretty(&frames()).unwrap() + "\n"));
+    check(
+        "fixtures/wire/frames.json",
+        &(serde_json::to_string_pretty(&frames()).unwrap() + "\n"),
+    );
 }
 
 /// What a client may send, good and bad, and what is understood.
@@ -200,9 +356,18 @@ fn received() -> Vec<(&'static str, Value)> {
     vec![
         ("join_user", json!("42")),
         ("join_user", json!(42)),
-        ("join_user", json!({ "userId": 42, "roster": "diff", "name": " Asha ", "avatarUrl": "https://example.org/a.png", "more": 1 })),
-        ("join_user", json!({ "userId": "42", "roster": "everything" })),
-        ("join_user", json!({ "userId": "42", "avatarUrl": "javascript:alert(1)" })),
+        (
+            "join_user",
+            json!({ "userId": 42, "roster": "diff", "name": " Asha ", "avatarUrl": "https://example.org/a.png", "more": 1 }),
+        ),
+        (
+            "join_user",
+            json!({ "userId": "42", "roster": "everything" }),
+        ),
+        (
+            "join_user",
+            json!({ "userId": "42", "avatarUrl": "javascript:alert(1)" }),
+        ),
         ("join_user", json!(4.5)),
         ("join_user", json!("")),
         ("join_user", json!("a\u{0}b")),
@@ -212,11 +377,20 @@ fn received() -> Vec<(&'static str, Value)> {
         ("user_activity", json!({})),
         ("user_activity", json!({ "active": false })),
         ("user_activity", json!({ "active": "no" })),
-        ("set_status", json!({ "status": "busy", "text": "Lunch", "until": "2026-01-31T12:00:00Z" })),
+        (
+            "set_status",
+            json!({ "status": "busy", "text": "Lunch", "until": "2026-01-31T12:00:00Z" }),
+        ),
         ("set_status", json!({ "status": "asleep" })),
         ("set_status", json!({ "status": "away", "until": "noon" })),
-        ("set_status", json!({ "status": "away", "text": "x".repeat(201) })),
-        ("set_activity", json!({ "activity": { "kind": "in_call", "conversationId": 7 } })),
+        (
+            "set_status",
+            json!({ "status": "away", "text": "x".repeat(201) }),
+        ),
+        (
+            "set_activity",
+            json!({ "activity": { "kind": "in_call", "conversationId": 7 } }),
+        ),
         ("set_activity", json!({ "activity": null })),
         ("set_activity", json!({})),
         ("watch_presence", json!({ "userIds": ["1", 2] })),
@@ -225,12 +399,27 @@ fn received() -> Vec<(&'static str, Value)> {
         ("join_conversation", json!("7")),
         ("join_conversation", json!(7)),
         ("leave_conversation", json!({ "conversationId": 7 })),
-        ("send_private_message", json!({ "conversationId": 7, "content": " hi ", "clientMessageId": "id-1", "tempId": "temp-1" })),
-        ("send_private_message", json!({ "conversationId": "7", "content": "hi", "tempId": "temp-1", "senderId": 42 })),
-        ("send_private_message", json!({ "conversationId": "7", "content": "hi" })),
+        (
+            "send_private_message",
+            json!({ "conversationId": 7, "content": " hi ", "clientMessageId": "id-1", "tempId": "temp-1" }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "tempId": "temp-1", "senderId": 42 }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi" }),
+        ),
         ("send_private_message", json!({ "conversationId": "7" })),
-        ("send_private_message", json!({ "conversationId": "7", "content": 5 })),
-        ("send_private_message", json!({ "conversationId": "7", "content": "hi", "clientMessageId": "" })),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": 5 }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "clientMessageId": "" }),
+        ),
         ("send_private_message", json!([1, 2])),
         ("typing", json!({ "conversationId": "7", "isTyping": true })),
         ("typing", json!({ "conversationId": "7", "isTyping": 1 })),
@@ -263,7 +452,10 @@ fn golden_commands_are_clean() {
             json!({ "event": event, "payload": payload, "understood": said })
         })
         .collect();
-    check("fixtures/wire/commands.json", &(serde_json::to_string_pretty(&understood).unwrap() + "\n"));
+    check(
+        "fixtures/wire/commands.json",
+        &(serde_json::to_string_pretty(&understood).unwrap() + "\n"),
+    );
 }
 
 #[test]

@@ -30,22 +30,36 @@ async fn main() -> std::io::Result<()> {
         .ws_read_buffer_size(512)
         .build_layer();
     io.ns("/", async |socket: SocketRef| {
-        socket.on("register", async |socket: SocketRef, Data::<String>(user), ack: AckSender| {
-            socket.join(user);
-            let _ = ack.send(&json!({ "success": true }));
-        });
+        socket.on(
+            "register",
+            async |socket: SocketRef, Data::<String>(user), ack: AckSender| {
+                socket.join(user);
+                let _ = ack.send(&json!({ "success": true }));
+            },
+        );
         socket.on("echo", async |Data::<Value>(payload), ack: AckSender| {
             let _ = ack.send(&payload);
         });
-        socket.on("relay", async |socket: SocketRef, Data::<Relay>(payload), ack: AckSender| {
-            let _ = socket.to(payload.to.clone()).emit("relayed", &payload).await;
-            let _ = ack.send(&json!({ "success": true }));
-        });
-        socket.on("broadcast", async |io: SocketIo, Data::<Broadcast>(wanted)| {
-            for number in 0..wanted.count {
-                let _ = io.emit("news", &json!({ "number": number, "text": wanted.text })).await;
-            }
-        });
+        socket.on(
+            "relay",
+            async |socket: SocketRef, Data::<Relay>(payload), ack: AckSender| {
+                let _ = socket
+                    .to(payload.to.clone())
+                    .emit("relayed", &payload)
+                    .await;
+                let _ = ack.send(&json!({ "success": true }));
+            },
+        );
+        socket.on(
+            "broadcast",
+            async |io: SocketIo, Data::<Broadcast>(wanted)| {
+                for number in 0..wanted.count {
+                    let _ = io
+                        .emit("news", &json!({ "number": number, "text": wanted.text }))
+                        .await;
+                }
+            },
+        );
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);

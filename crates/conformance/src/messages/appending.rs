@@ -7,7 +7,9 @@ use lamplight_domain::identity::SessionId;
 use lamplight_usecases::ports::{AppendError, Messages, Range};
 
 /// One row, one answer, however often it is sent.
-pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_time<S: Messages>(subject: Subject<S>) {
+pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_time<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     let mut first = message("c", "a", "hello");
@@ -20,28 +22,49 @@ pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_ti
         again.key = client_id("one");
         let again = store.append(again, None).await.expect("a repetition");
         assert!(again.duplicate);
-        assert_eq!(again.message, first.message, "the first answer, its id and time included");
+        assert_eq!(
+            again.message, first.message,
+            "the first answer, its id and time included"
+        );
     }
-    let log = store.history(&user("b"), &conversation("c"), Range::Newest, 10).await.expect("a log").expect("a member");
+    let log = store
+        .history(&user("b"), &conversation("c"), Range::Newest, 10)
+        .await
+        .expect("a log")
+        .expect("a member");
     assert_eq!(log.entries, [(*first.message).clone()]);
     subject.events.exactly(1).await;
 }
 
 /// A client that reuses an id is told so, and nothing is stored.
-pub async fn m1_the_same_client_message_id_with_other_content_is_a_conflict<S: Messages>(subject: Subject<S>) {
+pub async fn m1_the_same_client_message_id_with_other_content_is_a_conflict<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     for (content, is_first) in [("hello", true), ("hello!", false), ("Hello", false)] {
         let mut sent = message("c", "a", content);
         sent.key = client_id("one");
         let outcome = store.append(sent, None).await;
-        assert!(if is_first { outcome.is_ok() } else { matches!(outcome, Err(AppendError::Conflict)) }, "{content}");
+        assert!(
+            if is_first {
+                outcome.is_ok()
+            } else {
+                matches!(outcome, Err(AppendError::Conflict))
+            },
+            "{content}"
+        );
     }
-    assert_eq!(fresh(store.append(message("c", "a", "next"), None).await), 2);
+    assert_eq!(
+        fresh(store.append(message("c", "a", "next"), None).await),
+        2
+    );
 }
 
 /// The same id of another sender, or elsewhere, is another message.
-pub async fn m1_client_message_ids_are_the_senders_own_in_each_conversation<S: Messages>(subject: Subject<S>) {
+pub async fn m1_client_message_ids_are_the_senders_own_in_each_conversation<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     put(&**store, "d", &["a", "b"]).await;
@@ -61,20 +84,31 @@ pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subj
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     let mut seqs = Vec::new();
-    for (content, duplicate) in [("one", false), ("two", false), ("one", true), ("two", true), ("three", false)] {
+    for (content, duplicate) in [
+        ("one", false),
+        ("two", false),
+        ("one", true),
+        ("two", true),
+        ("three", false),
+    ] {
         let mut sent = message("c", "a", content);
         sent.key = temp_id("temp-1700000000000");
         let appended = store.append(sent, None).await.expect("an append");
         assert_eq!(appended.duplicate, duplicate, "{content}");
         assert_eq!(appended.message.content.as_str(), content);
-        assert_eq!(appended.message.client_message_id, None, "a temporary id is told to nobody");
+        assert_eq!(
+            appended.message.client_message_id, None,
+            "a temporary id is told to nobody"
+        );
         seqs.push(appended.message.seq);
     }
     assert_eq!(seqs, [1, 2, 1, 2, 3]);
 }
 
 /// A retry can overtake the first attempt.
-pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S: Messages>(subject: Subject<S>) {
+pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     let sends = (0..50).map(|_| {
@@ -83,9 +117,16 @@ pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S
         tokio::spawn(store.append(sent, None))
     });
     let answers = join_all(sends).await;
-    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("a task").expect("an append")).collect();
+    let answers: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.expect("a task").expect("an append"))
+        .collect();
     assert_eq!(answers.iter().filter(|answer| !answer.duplicate).count(), 1);
-    assert!(answers.iter().all(|answer| answer.message == answers[0].message));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.message == answers[0].message)
+    );
     subject.events.exactly(1).await;
 }
 
@@ -106,20 +147,44 @@ pub async fn m2_a_repetition_is_recognised_after_much_else<S: Messages>(subject:
 }
 
 /// The numbers are 1 to 200, and the events have them in order.
-pub async fn m4_two_hundred_at_once_are_numbered_without_a_gap_and_published_in_order<S: Messages>(subject: Subject<S>) {
+pub async fn m4_two_hundred_at_once_are_numbered_without_a_gap_and_published_in_order<
+    S: Messages,
+>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     let sends = (0..200).map(|number| {
         let sender = if number % 2 == 0 { "a" } else { "b" };
         tokio::spawn(store.append(message("c", sender, &number.to_string()), None))
     });
-    let mut seqs: Vec<u64> = join_all(sends).await.into_iter().map(|sent| fresh(sent.expect("a task"))).collect();
+    let mut seqs: Vec<u64> = join_all(sends)
+        .await
+        .into_iter()
+        .map(|sent| fresh(sent.expect("a task")))
+        .collect();
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=200).collect::<Vec<u64>>());
-    let published: Vec<u64> = subject.events.exactly(200).await.iter().map(|(message, ..)| message.seq).collect();
+    let published: Vec<u64> = subject
+        .events
+        .exactly(200)
+        .await
+        .iter()
+        .map(|(message, ..)| message.seq)
+        .collect();
     assert_eq!(published, (1..=200).collect::<Vec<u64>>());
-    let log = store.history(&user("a"), &conversation("c"), Range::After(0), 200).await.expect("a log").expect("a member");
-    assert_eq!(log.entries.iter().map(|entry| entry.seq).collect::<Vec<u64>>(), published);
+    let log = store
+        .history(&user("a"), &conversation("c"), Range::After(0), 200)
+        .await
+        .expect("a log")
+        .expect("a member");
+    assert_eq!(
+        log.entries
+            .iter()
+            .map(|entry| entry.seq)
+            .collect::<Vec<u64>>(),
+        published
+    );
     assert!(!log.has_more);
 }
 
@@ -129,32 +194,46 @@ pub async fn m4_conversations_are_numbered_each_on_its_own<S: Messages>(subject:
     for number in 0..10 {
         put(&**store, &number.to_string(), &["a", "b"]).await;
     }
-    let sends = (0..100).map(|number| store.append(message(&(number % 10).to_string(), "a", "hello"), None));
+    let sends = (0..100)
+        .map(|number| store.append(message(&(number % 10).to_string(), "a", "hello"), None));
     let mut seqs: Vec<u64> = join_all(sends).await.into_iter().map(fresh).collect();
     seqs.sort_unstable();
-    assert_eq!(seqs, (0..100).map(|number| number / 10 + 1).collect::<Vec<u64>>());
+    assert_eq!(
+        seqs,
+        (0..100).map(|number| number / 10 + 1).collect::<Vec<u64>>()
+    );
 }
 
 /// Polled in the opposite order, messages keep the order in which they were handed over.
 pub async fn m5_the_call_and_not_the_poll_settles_the_order<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
-    let mut sends: Vec<_> = (1..=50).map(|number| store.append(message("c", "a", &number.to_string()), None)).collect();
+    let mut sends: Vec<_> = (1..=50)
+        .map(|number| store.append(message("c", "a", &number.to_string()), None))
+        .collect();
     sends.reverse();
     let mut answers = join_all(sends).await;
     answers.reverse();
     for (number, answer) in (1..).zip(answers) {
         let answer = answer.expect("an append");
-        assert_eq!((answer.message.seq, answer.message.content.as_str()), (number, number.to_string().as_str()));
+        assert_eq!(
+            (answer.message.seq, answer.message.content.as_str()),
+            (number, number.to_string().as_str())
+        );
     }
 }
 
 /// A socket that closes right after sending has sent.
-pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(subject: Subject<S>) {
+pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     drop(store.append(message("c", "a", "first"), None));
-    assert_eq!(fresh(store.append(message("c", "a", "second"), None).await), 2);
+    assert_eq!(
+        fresh(store.append(message("c", "a", "second"), None).await),
+        2
+    );
     subject.events.exactly(2).await;
 }
 
@@ -162,40 +241,83 @@ pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
 pub async fn m9_ones_own_send_is_read_and_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
-    store.append(message("c", "b", "hello"), None).await.expect("an append");
-    store.append(message("c", "a", "hello yourself"), None).await.expect("an append");
-    let mine = store.conversation(&user("a"), &conversation("c")).await.expect("a view").expect("a member");
+    store
+        .append(message("c", "b", "hello"), None)
+        .await
+        .expect("an append");
+    store
+        .append(message("c", "a", "hello yourself"), None)
+        .await
+        .expect("an append");
+    let mine = store
+        .conversation(&user("a"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((mine.head_seq, mine.read_seq, mine.unread), (2, 2, 0));
-    let theirs = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
+    let theirs = store
+        .conversation(&user("b"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((theirs.head_seq, theirs.read_seq, theirs.unread), (2, 1, 1));
-    let pages = store.sync(&user("b"), &[(conversation("c"), 2).into()], 10).await.expect("pages");
+    let pages = store
+        .sync(&user("b"), &[(conversation("c"), 2).into()], 10)
+        .await
+        .expect("pages");
     let receipts = pages[0].as_ref().expect("a member").receipts.clone();
-    let marks: Vec<_> = receipts.iter().map(|receipt| (receipt.user.as_str(), receipt.delivered_seq, receipt.read_seq)).collect();
+    let marks: Vec<_> = receipts
+        .iter()
+        .map(|receipt| {
+            (
+                receipt.user.as_str(),
+                receipt.delivered_seq,
+                receipt.read_seq,
+            )
+        })
+        .collect();
     assert_eq!(marks, [("a", 2, 2), ("b", 1, 1)]);
 }
 
 /// Refusals change nothing.
-pub async fn m10_a_refused_append_is_not_published_and_leaves_no_trace<S: Messages>(subject: Subject<S>) {
+pub async fn m10_a_refused_append_is_not_published_and_leaves_no_trace<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     put(&**store, "d", &["x", "y"]).await;
     for (place, sender) in [("c", "x"), ("c", "nobody"), ("nowhere", "a")] {
         let mut sent = message(place, sender, "hello");
         sent.key = client_id("one");
-        assert!(matches!(store.append(sent, None).await, Err(AppendError::NotFound)), "{sender} in {place}");
+        assert!(
+            matches!(store.append(sent, None).await, Err(AppendError::NotFound)),
+            "{sender} in {place}"
+        );
     }
-    let seen = store.conversation(&user("a"), &conversation("c")).await.expect("a view").expect("a member");
+    let seen = store
+        .conversation(&user("a"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((seen.head_seq, seen.last_message), (0, None));
     subject.events.exactly(0).await;
 }
 
 /// Enough to deliver by, without asking the store again.
-pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Messages>(subject: Subject<S>) {
+pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["b", "c", "a"]).await;
     let socket = SessionId::trusted("socket");
-    let appended = store.append(message("c", "a", "hello"), Some(socket.clone())).await.expect("an append");
-    store.append(message("c", "b", "hello"), None).await.expect("an append");
+    let appended = store
+        .append(message("c", "a", "hello"), Some(socket.clone()))
+        .await
+        .expect("an append");
+    store
+        .append(message("c", "b", "hello"), None)
+        .await
+        .expect("an append");
     let published = subject.events.exactly(2).await;
     let (told, to, except) = &published[0];
     assert_eq!(**told, *appended.message);
@@ -239,11 +361,35 @@ pub async fn content_comes_back_as_it_was_typed<S: Messages>(subject: Subject<S>
     let (place, sender) = ("'; DROP TABLE entries; --", "💡\u{202e}\" or 1=1");
     put(&**store, place, &[sender, "b"]).await;
     let longest = "😀".repeat(8_000);
-    let contents = ["  two\nlines\t ", "<script>alert(1)</script>", "'; DROP TABLE entries; --", "%_\\", "e\u{301} é", &longest];
+    let contents = [
+        "  two\nlines\t ",
+        "<script>alert(1)</script>",
+        "'; DROP TABLE entries; --",
+        "%_\\",
+        "e\u{301} é",
+        &longest,
+    ];
     for content in contents {
-        store.append(message(place, sender, content), None).await.expect("an append");
+        store
+            .append(message(place, sender, content), None)
+            .await
+            .expect("an append");
     }
-    let log = store.history(&user("b"), &conversation(place), Range::Newest, 10).await.expect("a log").expect("a member");
-    assert_eq!(log.entries.iter().map(|entry| entry.content.as_str()).collect::<Vec<_>>(), contents);
-    assert!(log.entries.iter().all(|entry| entry.sender == user(sender) && entry.conversation == conversation(place)));
+    let log = store
+        .history(&user("b"), &conversation(place), Range::Newest, 10)
+        .await
+        .expect("a log")
+        .expect("a member");
+    assert_eq!(
+        log.entries
+            .iter()
+            .map(|entry| entry.content.as_str())
+            .collect::<Vec<_>>(),
+        contents
+    );
+    assert!(
+        log.entries
+            .iter()
+            .all(|entry| entry.sender == user(sender) && entry.conversation == conversation(place))
+    );
 }

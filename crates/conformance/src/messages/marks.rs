@@ -12,40 +12,82 @@ use lamplight_usecases::ports::{Directory, Marked, Messages};
 async fn ten<S: Messages>(store: &S) {
     put(store, "c", &["a", "b"]).await;
     for number in 0..10 {
-        store.append(message("c", "a", &number.to_string()), None).await.expect("an append");
+        store
+            .append(message("c", "a", &number.to_string()), None)
+            .await
+            .expect("an append");
     }
 }
 
 /// What others are told: delivered, read, and whether it is news.
 fn marks(marked: &Marked) -> (u64, u64, bool) {
-    (marked.receipt.delivered_seq, marked.receipt.read_seq, marked.told)
+    (
+        marked.receipt.delivered_seq,
+        marked.receipt.read_seq,
+        marked.told,
+    )
 }
 
 /// What `viewer` finds of b's marks in "c": delivered, read.
 async fn found<S: Messages>(store: &S, viewer: &str) -> (u64, u64) {
-    let pages = store.sync(&user(viewer), &[(conversation("c"), 0).into()], 10).await.expect("pages");
+    let pages = store
+        .sync(&user(viewer), &[(conversation("c"), 0).into()], 10)
+        .await
+        .expect("pages");
     let receipts = pages[0].as_ref().expect("a member").receipts.clone();
-    let marks = receipts.into_iter().find(|receipt| receipt.user == user("b")).expect("b is in it");
+    let marks = receipts
+        .into_iter()
+        .find(|receipt| receipt.user == user("b"))
+        .expect("b is in it");
     (marks.delivered_seq, marks.read_seq)
 }
 
 fn chosen(status: Manual, until: Option<Timestamp>) -> Chosen {
-    Chosen { status, text: None, until }
+    Chosen {
+        status,
+        text: None,
+        until,
+    }
 }
 
 /// Never back, and never past what there is.
 pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
-    for (seq, read_seq, moved) in
-        [(3, 3, true), (2, 3, false), (3, 3, false), (0, 3, false), (7, 7, true), (u64::MAX, 10, true), (11, 10, false)]
-    {
-        let marked = store.mark_read(&user("b"), &conversation("c"), seq, at(0)).await.expect("a mark").expect("a member");
-        assert_eq!((marked.receipt.read_seq, marked.told), (read_seq, moved), "{seq}");
-        assert_eq!((marked.read_seq, marked.moved), (read_seq, moved), "their own devices see the same");
-        assert_eq!((marked.conversation.as_str(), marked.receipt.user.as_str()), ("c", "b"));
+    for (seq, read_seq, moved) in [
+        (3, 3, true),
+        (2, 3, false),
+        (3, 3, false),
+        (0, 3, false),
+        (7, 7, true),
+        (u64::MAX, 10, true),
+        (11, 10, false),
+    ] {
+        let marked = store
+            .mark_read(&user("b"), &conversation("c"), seq, at(0))
+            .await
+            .expect("a mark")
+            .expect("a member");
+        assert_eq!(
+            (marked.receipt.read_seq, marked.told),
+            (read_seq, moved),
+            "{seq}"
+        );
+        assert_eq!(
+            (marked.read_seq, marked.moved),
+            (read_seq, moved),
+            "their own devices see the same"
+        );
+        assert_eq!(
+            (marked.conversation.as_str(), marked.receipt.user.as_str()),
+            ("c", "b")
+        );
         assert_eq!(*marked.to, [user("a"), user("b")]);
-        let seen = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
+        let seen = store
+            .conversation(&user("b"), &conversation("c"))
+            .await
+            .expect("a view")
+            .expect("a member");
         assert_eq!(seen.read_seq, read_seq);
     }
 }
@@ -56,13 +98,21 @@ pub async fn m9_marks_raced_at_once_end_at_the_highest<S: Messages>(subject: Sub
     ten(&**store).await;
     let moves = (1..=10).rev().map(|seq| {
         let store = store.clone();
-        tokio::spawn(async move { store.mark_read(&user("b"), &conversation("c"), seq, at(0)).await })
+        tokio::spawn(async move {
+            store
+                .mark_read(&user("b"), &conversation("c"), seq, at(0))
+                .await
+        })
     });
     for moved in join_all(moves).await {
         let marked = moved.expect("a task").expect("a mark").expect("a member");
         assert!(marked.receipt.read_seq >= 1);
     }
-    let seen = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
+    let seen = store
+        .conversation(&user("b"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((seen.read_seq, seen.unread), (10, 0));
 }
 
@@ -71,29 +121,81 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
     let store = &subject.store;
     ten(&**store).await;
     put(&**store, "d", &["b", "x"]).await;
-    store.append(message("d", "x", "hello"), None).await.expect("an append");
+    store
+        .append(message("d", "x", "hello"), None)
+        .await
+        .expect("an append");
     let mark = |id: &str, who: &str, seq| (conversation(id), user(who), seq);
     let moved = store
-        .mark_delivered(vec![mark("c", "b", 4), mark("d", "b", 99), mark("c", "a", 3), mark("c", "x", 3), mark("nowhere", "a", 1)], at(0))
+        .mark_delivered(
+            vec![
+                mark("c", "b", 4),
+                mark("d", "b", 99),
+                mark("c", "a", 3),
+                mark("c", "x", 3),
+                mark("nowhere", "a", 1),
+            ],
+            at(0),
+        )
         .await
         .expect("marks");
-    let told: Vec<_> = moved.iter().map(|moved| (moved.conversation.as_str(), moved.receipt.user.as_str(), marks(moved))).collect();
+    let told: Vec<_> = moved
+        .iter()
+        .map(|moved| {
+            (
+                moved.conversation.as_str(),
+                moved.receipt.user.as_str(),
+                marks(moved),
+            )
+        })
+        .collect();
     assert_eq!(told, [("c", "b", (4, 0, true)), ("d", "b", (1, 0, true))]);
-    assert!(store.mark_delivered(vec![mark("c", "b", 4), mark("c", "b", 2)], at(0)).await.expect("marks").is_empty());
-    assert!(store.mark_delivered(Vec::new(), at(0)).await.expect("marks").is_empty());
-    let many = (0..1_000).map(|number| mark("c", "b", number % 10)).collect();
+    assert!(
+        store
+            .mark_delivered(vec![mark("c", "b", 4), mark("c", "b", 2)], at(0))
+            .await
+            .expect("marks")
+            .is_empty()
+    );
+    assert!(
+        store
+            .mark_delivered(Vec::new(), at(0))
+            .await
+            .expect("marks")
+            .is_empty()
+    );
+    let many = (0..1_000)
+        .map(|number| mark("c", "b", number % 10))
+        .collect();
     let moved = store.mark_delivered(many, at(0)).await.expect("marks");
-    assert_eq!(moved.iter().map(|moved| moved.receipt.delivered_seq).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+    assert_eq!(
+        moved
+            .iter()
+            .map(|moved| moved.receipt.delivered_seq)
+            .collect::<Vec<_>>(),
+        [5, 6, 7, 8, 9]
+    );
 }
 
 /// Reading implies having.
 pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
-    let marked = store.mark_read(&user("b"), &conversation("c"), 5, at(0)).await.expect("a mark").expect("a member");
+    let marked = store
+        .mark_read(&user("b"), &conversation("c"), 5, at(0))
+        .await
+        .expect("a mark")
+        .expect("a member");
     assert_eq!(marks(&marked), (5, 5, true));
-    store.mark_delivered(vec![(conversation("c"), user("b"), 8)], at(0)).await.expect("marks");
-    let marked = store.mark_read(&user("b"), &conversation("c"), 6, at(0)).await.expect("a mark").expect("a member");
+    store
+        .mark_delivered(vec![(conversation("c"), user("b"), 8)], at(0))
+        .await
+        .expect("marks");
+    let marked = store
+        .mark_read(&user("b"), &conversation("c"), 6, at(0))
+        .await
+        .expect("a mark")
+        .expect("a member");
     assert_eq!(marks(&marked), (8, 6, true));
 }
 
@@ -101,57 +203,139 @@ pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
 pub async fn m9_unread_counts_what_others_said_past_the_mark<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b", "x"]).await;
-    for (sender, unread_a, unread_b) in [("a", 0, 1), ("a", 0, 2), ("x", 1, 3), ("b", 2, 0), ("x", 3, 1), ("a", 0, 2)] {
-        store.append(message("c", sender, "hello"), None).await.expect("an append");
+    for (sender, unread_a, unread_b) in [
+        ("a", 0, 1),
+        ("a", 0, 2),
+        ("x", 1, 3),
+        ("b", 2, 0),
+        ("x", 3, 1),
+        ("a", 0, 2),
+    ] {
+        store
+            .append(message("c", sender, "hello"), None)
+            .await
+            .expect("an append");
         for (viewer, unread) in [("a", unread_a), ("b", unread_b)] {
-            let seen = store.conversation(&user(viewer), &conversation("c")).await.expect("a view").expect("a member");
+            let seen = store
+                .conversation(&user(viewer), &conversation("c"))
+                .await
+                .expect("a view")
+                .expect("a member");
             assert_eq!(seen.unread, unread, "{viewer} at {}", seen.head_seq);
         }
     }
 }
 
 /// Their marks move for themselves, and for others when they show themselves.
-pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
     store.mark_read(&b, &c, 2, at(0)).await.expect("a mark");
-    assert!(store.set_status(&b, chosen(Manual::Invisible, None), at(0)).await.expect("kept").is_empty());
-    let marked = store.mark_read(&b, &c, 4, at(1)).await.expect("a mark").expect("a member");
-    assert_eq!((marks(&marked), marked.read_seq, marked.moved), ((2, 2, false), 4, true));
-    assert!(store.mark_delivered(vec![(c.clone(), b.clone(), 7)], at(2)).await.expect("marks").is_empty());
+    assert!(
+        store
+            .set_status(&b, chosen(Manual::Invisible, None), at(0))
+            .await
+            .expect("kept")
+            .is_empty()
+    );
+    let marked = store
+        .mark_read(&b, &c, 4, at(1))
+        .await
+        .expect("a mark")
+        .expect("a member");
+    assert_eq!(
+        (marks(&marked), marked.read_seq, marked.moved),
+        ((2, 2, false), 4, true)
+    );
+    assert!(
+        store
+            .mark_delivered(vec![(c.clone(), b.clone(), 7)], at(2))
+            .await
+            .expect("marks")
+            .is_empty()
+    );
     for viewer in ["a", "b"] {
-        assert_eq!(found(&**store, viewer).await, (2, 2), "receipts are what others know, for {viewer} too");
+        assert_eq!(
+            found(&**store, viewer).await,
+            (2, 2),
+            "receipts are what others know, for {viewer} too"
+        );
     }
-    let seen = store.conversation(&b, &c).await.expect("a view").expect("a member");
+    let seen = store
+        .conversation(&b, &c)
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((seen.read_seq, seen.unread), (4, 6));
     // Others' marks are told all the while.
-    let marked = store.mark_read(&user("a"), &c, 99, at(2)).await.expect("a mark").expect("a member");
+    let marked = store
+        .mark_read(&user("a"), &c, 99, at(2))
+        .await
+        .expect("a mark")
+        .expect("a member");
     assert_eq!(marks(&marked), (10, 10, false));
 
-    let told = store.set_status(&b, chosen(Manual::Busy, None), at(3)).await.expect("kept");
+    let told = store
+        .set_status(&b, chosen(Manual::Busy, None), at(3))
+        .await
+        .expect("kept");
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(7, 4, true)]);
-    assert_eq!((told[0].conversation.as_str(), told[0].receipt.user.as_str()), ("c", "b"));
+    assert_eq!(
+        (told[0].conversation.as_str(), told[0].receipt.user.as_str()),
+        ("c", "b")
+    );
     assert_eq!(*told[0].to, [user("a"), user("b")]);
     assert!(!told[0].moved, "their own devices knew");
     assert_eq!(found(&**store, "a").await, (7, 4));
-    assert!(store.set_status(&b, chosen(Manual::Online, None), at(4)).await.expect("kept").is_empty(), "told once");
+    assert!(
+        store
+            .set_status(&b, chosen(Manual::Online, None), at(4))
+            .await
+            .expect("kept")
+            .is_empty(),
+        "told once"
+    );
 }
 
 /// The moment it is over is the first that is.
-pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
-    store.set_status(&b, chosen(Manual::Invisible, Some(at(100))), at(0)).await.expect("kept");
-    let marked = store.mark_read(&b, &c, 2, at(99)).await.expect("a mark").expect("a member");
+    store
+        .set_status(&b, chosen(Manual::Invisible, Some(at(100))), at(0))
+        .await
+        .expect("kept");
+    let marked = store
+        .mark_read(&b, &c, 2, at(99))
+        .await
+        .expect("a mark")
+        .expect("a member");
     assert_eq!((marks(&marked), marked.moved), ((0, 0, false), true));
-    let told = store.mark_delivered(vec![(c.clone(), b.clone(), 3)], at(100)).await.expect("marks");
-    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(3, 2, true)], "with all that moved untold");
+    let told = store
+        .mark_delivered(vec![(c.clone(), b.clone(), 3)], at(100))
+        .await
+        .expect("marks");
+    assert_eq!(
+        told.iter().map(marks).collect::<Vec<_>>(),
+        [(3, 2, true)],
+        "with all that moved untold"
+    );
     // Also by a status that is over as it is set.
-    store.set_status(&b, chosen(Manual::Invisible, None), at(200)).await.expect("kept");
+    store
+        .set_status(&b, chosen(Manual::Invisible, None), at(200))
+        .await
+        .expect("kept");
     store.mark_read(&b, &c, 5, at(200)).await.expect("a mark");
-    let told = store.set_status(&b, chosen(Manual::Invisible, Some(at(300))), at(300)).await.expect("kept");
+    let told = store
+        .set_status(&b, chosen(Manual::Invisible, Some(at(300))), at(300))
+        .await
+        .expect("kept");
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(5, 5, true)]);
 }
 
@@ -160,62 +344,134 @@ pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject
     let store = &subject.store;
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
-    store.set_status(&b, chosen(Manual::Invisible, None), at(0)).await.expect("kept");
-    store.append(message("c", "b", "hello"), None).await.expect("an append");
+    store
+        .set_status(&b, chosen(Manual::Invisible, None), at(0))
+        .await
+        .expect("kept");
+    store
+        .append(message("c", "b", "hello"), None)
+        .await
+        .expect("an append");
     assert_eq!(found(&**store, "a").await, (11, 11));
-    store.append(message("c", "a", "hello"), None).await.expect("an append");
-    let marked = store.mark_read(&b, &c, 12, at(1)).await.expect("a mark").expect("a member");
-    assert_eq!((marks(&marked), marked.read_seq), ((11, 11, false), 12), "and nothing beyond it");
+    store
+        .append(message("c", "a", "hello"), None)
+        .await
+        .expect("an append");
+    let marked = store
+        .mark_read(&b, &c, 12, at(1))
+        .await
+        .expect("a mark")
+        .expect("a member");
+    assert_eq!(
+        (marks(&marked), marked.read_seq),
+        ((11, 11, false), 12),
+        "and nothing beyond it"
+    );
 }
 
 /// Whatever order they come in, what is told ends as what is true.
-pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     ten(&**store).await;
     let races = (1..=40_u64).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
-            let status = if number % 8 == 0 { Manual::Online } else { Manual::Invisible };
+            let status = if number % 8 == 0 {
+                Manual::Online
+            } else {
+                Manual::Invisible
+            };
             match number % 4 {
-                0 => drop(store.set_status(&user("b"), chosen(status, None), at(0)).await.expect("kept")),
-                1 => drop(store.set_status(&user("b"), chosen(Manual::Invisible, None), at(0)).await.expect("kept")),
-                2 => drop(store.mark_read(&user("b"), &conversation("c"), number / 4, at(0)).await.expect("a mark")),
-                _ => drop(store.mark_delivered(vec![(conversation("c"), user("b"), number / 4)], at(0)).await.expect("marks")),
+                0 => drop(
+                    store
+                        .set_status(&user("b"), chosen(status, None), at(0))
+                        .await
+                        .expect("kept"),
+                ),
+                1 => drop(
+                    store
+                        .set_status(&user("b"), chosen(Manual::Invisible, None), at(0))
+                        .await
+                        .expect("kept"),
+                ),
+                2 => drop(
+                    store
+                        .mark_read(&user("b"), &conversation("c"), number / 4, at(0))
+                        .await
+                        .expect("a mark"),
+                ),
+                _ => drop(
+                    store
+                        .mark_delivered(vec![(conversation("c"), user("b"), number / 4)], at(0))
+                        .await
+                        .expect("marks"),
+                ),
             }
         })
     });
     for raced in join_all(races).await {
         raced.expect("a task");
     }
-    store.set_status(&user("b"), Chosen::default(), at(0)).await.expect("kept");
+    store
+        .set_status(&user("b"), Chosen::default(), at(0))
+        .await
+        .expect("kept");
     assert_eq!(found(&**store, "a").await, (9, 9));
 }
 
 /// What was published, in its order, without the messages' words.
 async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
     subject.events.exactly(appended).await;
-    let ids = |to: &[lamplight_domain::identity::UserId]| to.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let events = subject.events.events().into_iter().map(|event| match event {
-        Event::Appended { message, .. } => format!("{} sends {}", message.sender, message.seq),
-        Event::Receipt { receipt, to, .. } => {
-            format!("{} has read {} of {}, to {}", receipt.user, receipt.read_seq, receipt.delivered_seq, ids(&to))
-        }
-        Event::ConversationChanged { to, .. } => format!("changed, to {}", ids(&to)),
-        other => format!("{other:?}"),
-    });
+    let ids = |to: &[lamplight_domain::identity::UserId]| {
+        to.iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let events = subject
+        .events
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            Event::Appended { message, .. } => format!("{} sends {}", message.sender, message.seq),
+            Event::Receipt { receipt, to, .. } => {
+                format!(
+                    "{} has read {} of {}, to {}",
+                    receipt.user,
+                    receipt.read_seq,
+                    receipt.delivered_seq,
+                    ids(&to)
+                )
+            }
+            Event::ConversationChanged { to, .. } => format!("changed, to {}", ids(&to)),
+            other => format!("{other:?}"),
+        });
     events.collect()
 }
 
-/// Whoever answers has read what they answer: the others learn of it, and their own other devices. Where there was nothing
-/// unread, the message says it all.
-pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>(subject: Subject<S>) {
+/// Whoever answers has read what they answer: the others learn of it, and their own other devices.
+/// Where there was nothing unread, the message says it all.
+pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     for sender in ["b", "b", "a", "a", "b"] {
-        store.append(message("c", sender, "hello"), None).await.expect("an append");
+        store
+            .append(message("c", sender, "hello"), None)
+            .await
+            .expect("an append");
     }
-    store.mark_read(&user("a"), &conversation("c"), 5, at(0)).await.expect("a mark");
-    store.append(message("c", "a", "hello"), None).await.expect("an append");
+    store
+        .mark_read(&user("a"), &conversation("c"), 5, at(0))
+        .await
+        .expect("a mark");
+    store
+        .append(message("c", "a", "hello"), None)
+        .await
+        .expect("an append");
     let expected = [
         "b sends 1",
         "b sends 2",
@@ -232,48 +488,111 @@ pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>
 }
 
 /// What they had read untold is told by it; their own devices knew.
-pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
+    S: Messages + Directory,
+>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
-    store.set_status(&user("b"), chosen(Manual::Invisible, None), at(0)).await.expect("kept");
-    store.append(message("c", "a", "hello"), None).await.expect("an append");
-    store.mark_read(&user("b"), &conversation("c"), 1, at(0)).await.expect("a mark");
-    store.append(message("c", "b", "hello"), None).await.expect("an append");
-    assert_eq!(published(&subject, 2).await, ["a sends 1", "b sends 2", "b has read 2 of 2, to a,b"]);
+    store
+        .set_status(&user("b"), chosen(Manual::Invisible, None), at(0))
+        .await
+        .expect("kept");
+    store
+        .append(message("c", "a", "hello"), None)
+        .await
+        .expect("an append");
+    store
+        .mark_read(&user("b"), &conversation("c"), 1, at(0))
+        .await
+        .expect("a mark");
+    store
+        .append(message("c", "b", "hello"), None)
+        .await
+        .expect("an append");
+    assert_eq!(
+        published(&subject, 2).await,
+        ["a sends 1", "b sends 2", "b has read 2 of 2, to a,b"]
+    );
 }
 
-/// In a large conversation a receipt is for its owner and for whoever wrote what it newly covers, so that a message costs as
-/// many receipts as there are members and not the square of that.
-pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages>(subject: Subject<S>) {
+/// In a large conversation a receipt is for its owner and for whoever wrote what it newly covers,
+/// so that a message costs as many receipts as there are members and not the square of that.
+pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
-    let crowd: Vec<String> = (0..=RECEIPTS_FOR_ALL).map(|number| format!("m{number:02}")).collect();
+    let crowd: Vec<String> = (0..=RECEIPTS_FOR_ALL)
+        .map(|number| format!("m{number:02}"))
+        .collect();
     let mut members: Vec<&str> = crowd.iter().map(String::as_str).collect();
     let c = conversation("c");
     put(&**store, "c", &members).await;
     for sender in ["m01", "m02", "m01", "m20"] {
-        store.append(message("c", sender, "hello"), None).await.expect("an append");
+        store
+            .append(message("c", sender, "hello"), None)
+            .await
+            .expect("an append");
     }
-    let to = |marked: &Marked| marked.to.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let read = async |who: &str, seq| to(&store.mark_read(&user(who), &c, seq, at(0)).await.expect("a mark").expect("a member"));
-    let got = store.mark_delivered(vec![(c.clone(), user("m03"), 2), (c.clone(), user("m05"), 4)], at(0)).await.expect("marks");
-    assert_eq!(got.iter().map(to).collect::<Vec<_>>(), [vec!["m01", "m02", "m03"], vec!["m01", "m02", "m05", "m20"]]);
-    assert_eq!(read("m03", 1).await, ["m01", "m03"], "read is news of what was delivered before");
+    let to = |marked: &Marked| {
+        marked
+            .to
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let read = async |who: &str, seq| {
+        to(&store
+            .mark_read(&user(who), &c, seq, at(0))
+            .await
+            .expect("a mark")
+            .expect("a member"))
+    };
+    let got = store
+        .mark_delivered(
+            vec![(c.clone(), user("m03"), 2), (c.clone(), user("m05"), 4)],
+            at(0),
+        )
+        .await
+        .expect("marks");
+    assert_eq!(
+        got.iter().map(to).collect::<Vec<_>>(),
+        [vec!["m01", "m02", "m03"], vec!["m01", "m02", "m05", "m20"]]
+    );
+    assert_eq!(
+        read("m03", 1).await,
+        ["m01", "m03"],
+        "read is news of what was delivered before"
+    );
     assert_eq!(read("m03", 2).await, ["m02", "m03"]);
-    assert_eq!(read("m01", 2).await, ["m01"], "their own last word was read before");
+    assert_eq!(
+        read("m01", 2).await,
+        ["m01"],
+        "their own last word was read before"
+    );
     // The sender's receipt: m02 had seen nothing since its own.
-    store.append(message("c", "m02", "hello"), None).await.expect("an append");
+    store
+        .append(message("c", "m02", "hello"), None)
+        .await
+        .expect("an append");
     let told = published(&subject, 5).await;
-    assert_eq!(told[told.len() - 2..], ["m02 has read 5 of 5, to m01,m02,m20", "changed, to m02"]);
+    assert_eq!(
+        told[told.len() - 2..],
+        ["m02 has read 5 of 5, to m01,m02,m20", "changed, to m02"]
+    );
     // Who has left is told nothing more.
     members.remove(20);
     put(&**store, "c", &members).await;
     assert_eq!(
         read("m07", 9).await,
-        ["m00", "m01", "m02", "m03", "m04", "m05", "m06", "m07", "m08", "m09"]
-            .iter()
-            .map(|id| (*id).to_owned())
-            .chain((10..20).map(|n| format!("m{n}")))
-            .collect::<Vec<_>>(),
+        [
+            "m00", "m01", "m02", "m03", "m04", "m05", "m06", "m07", "m08", "m09"
+        ]
+        .iter()
+        .map(|id| (*id).to_owned())
+        .chain((10..20).map(|n| format!("m{n}")))
+        .collect::<Vec<_>>(),
         "a small one tells all"
     );
     members.extend(["n1", "n2"]);
@@ -281,7 +600,10 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
     assert_eq!(read("m08", 9).await, ["m01", "m02", "m08"]);
     // Only the newest of what is covered is looked at.
     for _ in 0..RECEIPT_REACH {
-        store.append(message("c", "n1", "hello"), None).await.expect("an append");
+        store
+            .append(message("c", "n1", "hello"), None)
+            .await
+            .expect("an append");
     }
     assert_eq!(read("m09", u64::MAX).await, ["m09", "n1"]);
 }

@@ -16,7 +16,8 @@ use crate::{at, conversation, user};
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{AppendError, Appended, Messages};
 
-/// Joins the suite: `messages_suite!(factory)`, the factory an `async fn` that makes an empty [`crate::Subject`].
+/// Joins the suite: `messages_suite!(factory)`, the factory an `async fn` that makes an empty
+/// [`crate::Subject`].
 #[macro_export]
 macro_rules! messages_suite {
     ($factory:path) => {
@@ -85,7 +86,10 @@ macro_rules! messages_suite {
 /// Makes a conversation of these people.
 async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
     let members: Vec<UserId> = members.iter().map(|member| user(member)).collect();
-    store.put_conversation(&conversation(id), &members, at(0)).await.expect("a conversation");
+    store
+        .put_conversation(&conversation(id), &members, at(0))
+        .await
+        .expect("a conversation");
 }
 
 fn fresh(appended: Result<Appended, AppendError>) -> u64 {

@@ -23,7 +23,8 @@ enum Step {
     Send(usize, usize, u8, Option<(bool, u8)>),
     Read(usize, usize, u64),
     Delivered(usize, usize, u64),
-    /// Who, and for how many steps they are invisible: 0 for not at all, 9 until they say otherwise.
+    /// Who, and for how many steps they are invisible: 0 for not at all, 9 until they say
+    /// otherwise.
     Hide(usize, u8),
 }
 
@@ -53,7 +54,10 @@ struct Marks {
 
 impl Marks {
     fn all(seq: u64) -> Self {
-        Self { own: (seq, seq), told: (seq, seq) }
+        Self {
+            own: (seq, seq),
+            told: (seq, seq),
+        }
     }
 
     /// Moves the marks; whether there is something to tell.
@@ -91,7 +95,10 @@ struct Model {
 impl Model {
     /// Named places first, then whatever conversations of two were made.
     fn place(&self, number: usize) -> String {
-        PLACES.get(number).map_or_else(|| format!("direct-{}", number - PLACES.len()), |place| (*place).to_owned())
+        PLACES.get(number).map_or_else(
+            || format!("direct-{}", number - PLACES.len()),
+            |place| (*place).to_owned(),
+        )
     }
 
     fn put(&mut self, place: &str, members: BTreeSet<UserId>) -> bool {
@@ -113,8 +120,17 @@ impl Model {
         {
             self.direct.entry(key).or_insert_with(|| place.to_owned());
         }
-        let members = members.into_iter().map(|member| (member, Marks::all(0))).collect();
-        self.logs.insert(place.to_owned(), Log { members, entries: Vec::new() });
+        let members = members
+            .into_iter()
+            .map(|member| (member, Marks::all(0)))
+            .collect();
+        self.logs.insert(
+            place.to_owned(),
+            Log {
+                members,
+                entries: Vec::new(),
+            },
+        );
         true
     }
 }
@@ -122,19 +138,32 @@ impl Model {
 async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step) {
     model.now += 1;
     let now = at(model.now);
-    let hides = |model: &Model, who: &UserId| model.hidden.get(who).is_some_and(|until| *until > model.now);
+    let hides = |model: &Model, who: &UserId| {
+        model
+            .hidden
+            .get(who)
+            .is_some_and(|until| *until > model.now)
+    };
     match step {
         Step::Put(place, members) => {
             let place = model.place(place);
             let members: Vec<UserId> = members.iter().map(|member| user(USERS[*member])).collect();
-            let (_, changed) = store.put_conversation(&conversation(&place), &members, at(0)).await.expect("put");
+            let (_, changed) = store
+                .put_conversation(&conversation(&place), &members, at(0))
+                .await
+                .expect("put");
             assert_eq!(changed, model.put(&place, members.into_iter().collect()));
         }
         Step::Direct(one, other) => {
             let (one, other) = (user(USERS[one]), user(USERS[other]));
-            let Some(key) = direct_key(&one, &other) else { return };
+            let Some(key) = direct_key(&one, &other) else {
+                return;
+            };
             let new = format!("direct-{}", model.made);
-            let (found, created) = store.ensure_direct(&one, &other, conversation(&new), at(0)).await.expect("direct");
+            let (found, created) = store
+                .ensure_direct(&one, &other, conversation(&new), at(0))
+                .await
+                .expect("direct");
             assert_eq!(created, !model.direct.contains_key(&key));
             if created {
                 model.made += 1;
@@ -146,17 +175,30 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             let mut sent = message(&model.place(place), USERS[who], &format!("text {what}"));
             sent.key = key.map(|(is_client, key)| {
                 let text = format!("key-{key}").into();
-                if is_client { SendKey::ClientMessageId(text) } else { SendKey::TempId(text) }
+                if is_client {
+                    SendKey::ClientMessageId(text)
+                } else {
+                    SendKey::TempId(text)
+                }
             });
-            let (sender, content, key) = (sent.sender.clone(), sent.content.as_str().to_owned(), sent.key.clone());
+            let (sender, content, key) = (
+                sent.sender.clone(),
+                sent.content.as_str().to_owned(),
+                sent.key.clone(),
+            );
             let place = model.place(place);
             let outcome = store.append(sent, None).await;
-            let Some(log) = model.logs.get_mut(&place).filter(|log| log.members.contains_key(&sender)) else {
+            let Some(log) = model
+                .logs
+                .get_mut(&place)
+                .filter(|log| log.members.contains_key(&sender))
+            else {
                 assert!(matches!(outcome, Err(AppendError::NotFound)));
                 return;
             };
             let same_key = |entry: &&(UserId, String, Option<SendKey>)| {
-                let is_same_content = entry.1 == content || matches!(key, Some(SendKey::ClientMessageId(_)));
+                let is_same_content =
+                    entry.1 == content || matches!(key, Some(SendKey::ClientMessageId(_)));
                 entry.0 == sender && key.is_some() && entry.2 == key && is_same_content
             };
             if let Some(there) = log.entries.iter().find(same_key) {
@@ -169,7 +211,10 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             }
             log.entries.push((sender.clone(), content, key));
             let head = log.entries.len() as u64;
-            let before = log.members.insert(sender, Marks::all(head)).expect("a member");
+            let before = log
+                .members
+                .insert(sender, Marks::all(head))
+                .expect("a member");
             model.receipts += usize::from(before.told.1 < head - 1);
             model.published += 1;
             let appended = outcome.expect("an append");
@@ -178,9 +223,15 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
         Step::Read(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
             let hides = hides(model, &who);
-            let marked = store.mark_read(&who, &conversation(&place), seq, now).await.expect("a mark");
+            let marked = store
+                .mark_read(&who, &conversation(&place), seq, now)
+                .await
+                .expect("a mark");
             let log = model.logs.get_mut(&place);
-            let Some((log, marked)) = log.filter(|log| log.members.contains_key(&who)).zip(marked.clone()) else {
+            let Some((log, marked)) = log
+                .filter(|log| log.members.contains_key(&who))
+                .zip(marked.clone())
+            else {
                 assert!(marked.is_none());
                 return;
             };
@@ -188,14 +239,24 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             let marks = log.members.entry(who).or_default();
             assert_eq!(marked.moved, seq > marks.own.1);
             assert_eq!(marked.told, marks.mark(seq, seq, hides));
-            assert_eq!((marked.receipt.delivered_seq, marked.receipt.read_seq), marks.told);
+            assert_eq!(
+                (marked.receipt.delivered_seq, marked.receipt.read_seq),
+                marks.told
+            );
             assert_eq!(marked.read_seq, marks.own.1);
         }
         Step::Delivered(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
             let hides = hides(model, &who);
-            let told = store.mark_delivered(vec![(conversation(&place), who.clone(), seq)], now).await.expect("marks");
-            let Some(log) = model.logs.get_mut(&place).filter(|log| log.members.contains_key(&who)) else {
+            let told = store
+                .mark_delivered(vec![(conversation(&place), who.clone(), seq)], now)
+                .await
+                .expect("marks");
+            let Some(log) = model
+                .logs
+                .get_mut(&place)
+                .filter(|log| log.members.contains_key(&who))
+            else {
                 assert!(told.is_empty());
                 return;
             };
@@ -205,11 +266,28 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
         }
         Step::Hide(who, steps) => {
             let who = user(USERS[who]);
-            let status = if steps == 0 { Manual::Away } else { Manual::Invisible };
-            let until = (1..9).contains(&steps).then(|| model.now + i64::from(steps));
-            let chosen = Chosen { status, text: None, until: until.map(at) };
+            let status = if steps == 0 {
+                Manual::Away
+            } else {
+                Manual::Invisible
+            };
+            let until = (1..9)
+                .contains(&steps)
+                .then(|| model.now + i64::from(steps));
+            let chosen = Chosen {
+                status,
+                text: None,
+                until: until.map(at),
+            };
             let told = store.set_status(&who, chosen, now).await.expect("kept");
-            model.hidden.insert(who.clone(), if steps == 0 { 0 } else { until.unwrap_or(i64::MAX) });
+            model.hidden.insert(
+                who.clone(),
+                if steps == 0 {
+                    0
+                } else {
+                    until.unwrap_or(i64::MAX)
+                },
+            );
             let mut expected = BTreeMap::new();
             for (place, log) in model.logs.iter_mut().filter(|_| steps == 0) {
                 if let Some(marks) = log.members.get_mut(&who)
@@ -218,8 +296,12 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                     expected.insert(place.clone(), marks.told);
                 }
             }
-            let told =
-                told.into_iter().map(|one| (one.conversation.as_str().to_owned(), (one.receipt.delivered_seq, one.receipt.read_seq)));
+            let told = told.into_iter().map(|one| {
+                (
+                    one.conversation.as_str().to_owned(),
+                    (one.receipt.delivered_seq, one.receipt.read_seq),
+                )
+            });
             assert_eq!(told.collect::<BTreeMap<_, _>>(), expected);
         }
     }
@@ -229,10 +311,24 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
 async fn compare<S: Messages>(store: &S, model: &Model) {
     for name in USERS {
         let viewer = user(name);
-        let mine = model.logs.iter().filter(|(_, log)| log.members.contains_key(&viewer)).map(|(place, _)| place.clone());
+        let mine = model
+            .logs
+            .iter()
+            .filter(|(_, log)| log.members.contains_key(&viewer))
+            .map(|(place, _)| place.clone());
         let mine: BTreeSet<String> = mine.collect();
-        let listed = store.conversations(&viewer, None, 100).await.expect("a page").items;
-        assert_eq!(listed.iter().map(|seen| seen.id.as_str().to_owned()).collect::<BTreeSet<_>>(), mine);
+        let listed = store
+            .conversations(&viewer, None, 100)
+            .await
+            .expect("a page")
+            .items;
+        assert_eq!(
+            listed
+                .iter()
+                .map(|seen| seen.id.as_str().to_owned())
+                .collect::<BTreeSet<_>>(),
+            mine
+        );
         for (place, log) in &model.logs {
             let id = conversation(place);
             let seen = store.conversation(&viewer, &id).await.expect("a view");
@@ -242,15 +338,55 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             };
             let seen = seen.expect("a member");
             let head = log.entries.len() as u64;
-            assert_eq!((seen.head_seq, seen.read_seq, seen.unread), (head, read, head - read), "{name} in {place}");
-            assert_eq!(seen.last_message.map(|last| last.seq), (head > 0).then_some(head));
-            let history = store.history(&viewer, &id, Range::After(0), 1_000).await.expect("a log").expect("a member");
-            let entries: Vec<_> = history.entries.iter().map(|entry| (entry.sender.clone(), entry.content.as_str().to_owned())).collect();
-            assert_eq!(entries, log.entries.iter().map(|entry| (entry.0.clone(), entry.1.clone())).collect::<Vec<_>>());
-            assert!((1..).zip(&history.entries).all(|(seq, entry)| entry.seq == seq));
-            let page = store.sync(&viewer, &[(id, 0).into()], 1_000).await.expect("pages").remove(0).expect("a member");
-            let marks: Vec<_> = page.receipts.into_iter().map(|mark| (mark.user, (mark.delivered_seq, mark.read_seq))).collect();
-            assert_eq!(marks, log.members.iter().map(|(member, marks)| (member.clone(), marks.told)).collect::<Vec<_>>());
+            assert_eq!(
+                (seen.head_seq, seen.read_seq, seen.unread),
+                (head, read, head - read),
+                "{name} in {place}"
+            );
+            assert_eq!(
+                seen.last_message.map(|last| last.seq),
+                (head > 0).then_some(head)
+            );
+            let history = store
+                .history(&viewer, &id, Range::After(0), 1_000)
+                .await
+                .expect("a log")
+                .expect("a member");
+            let entries: Vec<_> = history
+                .entries
+                .iter()
+                .map(|entry| (entry.sender.clone(), entry.content.as_str().to_owned()))
+                .collect();
+            assert_eq!(
+                entries,
+                log.entries
+                    .iter()
+                    .map(|entry| (entry.0.clone(), entry.1.clone()))
+                    .collect::<Vec<_>>()
+            );
+            assert!(
+                (1..)
+                    .zip(&history.entries)
+                    .all(|(seq, entry)| entry.seq == seq)
+            );
+            let page = store
+                .sync(&viewer, &[(id, 0).into()], 1_000)
+                .await
+                .expect("pages")
+                .remove(0)
+                .expect("a member");
+            let marks: Vec<_> = page
+                .receipts
+                .into_iter()
+                .map(|mark| (mark.user, (mark.delivered_seq, mark.read_seq)))
+                .collect();
+            assert_eq!(
+                marks,
+                log.members
+                    .iter()
+                    .map(|(member, marks)| (member.clone(), marks.told))
+                    .collect::<Vec<_>>()
+            );
         }
     }
 }
@@ -260,14 +396,23 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
 /// # Panics
 /// When an adapter and the model disagree, with the shortest steps that lead there.
 pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, Subject<S>>) {
-    let config = Config { cases: 24, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config = Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new(config);
     let steps = proptest::collection::vec(step(), 1..60);
     let outcome = runner.run(&steps, |steps| {
         run(async {
             let subject = factory().await;
             for name in USERS {
-                subject.store.remember(Profile::bare(user(name)), ProfileSource::Nobody, at(0)).await.expect("a person");
+                subject
+                    .store
+                    .remember(Profile::bare(user(name)), ProfileSource::Nobody, at(0))
+                    .await
+                    .expect("a person");
             }
             let mut model = Model::default();
             for step in steps {
@@ -275,7 +420,12 @@ pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, S
             }
             compare(&*subject.store, &model).await;
             subject.events.exactly(model.published).await;
-            let receipts = subject.events.events().iter().filter(|event| matches!(event, Event::Receipt { .. })).count();
+            let receipts = subject
+                .events
+                .events()
+                .iter()
+                .filter(|event| matches!(event, Event::Receipt { .. }))
+                .count();
             assert_eq!(receipts, model.receipts);
         });
         Ok(())

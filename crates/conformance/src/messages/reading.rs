@@ -4,18 +4,24 @@ use super::{fresh, put};
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
-use lamplight_usecases::ports::{Directory, Have, History, Messages, ProfileSource, Range, Sides, StoreError};
+use lamplight_usecases::ports::{
+    Directory, Have, History, Messages, ProfileSource, Range, Sides, StoreError,
+};
 
 async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
     put(store, id, &["a", "b"]).await;
-    let sends = (1..=entries).map(|number| store.append(message(id, "a", &number.to_string()), None));
+    let sends =
+        (1..=entries).map(|number| store.append(message(id, "a", &number.to_string()), None));
     for sent in join_all(sends).await {
         fresh(sent);
     }
 }
 
 fn seqs(history: &History) -> (Vec<u64>, bool) {
-    (history.entries.iter().map(|entry| entry.seq).collect(), history.has_more)
+    (
+        history.entries.iter().map(|entry| entry.seq).collect(),
+        history.has_more,
+    )
 }
 
 /// Oldest first, whichever way one reads, and `has_more` looks in the direction asked.
@@ -39,10 +45,15 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
         (Range::After(u64::MAX), 3, vec![], false),
     ];
     for (range, limit, entries, has_more) in expected {
-        let history = store.history(&user("b"), &conversation("c"), range, limit).await.expect("a log").expect("a member");
+        let history = store
+            .history(&user("b"), &conversation("c"), range, limit)
+            .await
+            .expect("a log")
+            .expect("a member");
         assert_eq!(seqs(&history), (entries, has_more), "{range:?}, {limit}");
     }
-    // A seq in the middle: as many on both sides where there are as many, and what one side lacks is the other's.
+    // A seq in the middle: as many on both sides where there are as many, and what one side lacks
+    // is the other's.
     let around = [
         (5, 4, vec![3, 4, 5, 6], (true, true)),
         (5, 5, vec![3, 4, 5, 6, 7], (true, true)),
@@ -57,13 +68,42 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
         (u64::MAX, 200, (1..=10).collect(), (false, false)),
     ];
     for (seq, limit, entries, (before, after)) in around {
-        let history = store.history(&user("b"), &conversation("c"), Range::Around(seq), limit).await.expect("a log").expect("a member");
-        assert_eq!(seqs(&history), (entries, before || after), "around {seq}, {limit}");
-        assert_eq!(history.sides, Some(Sides { before, after }), "around {seq}, {limit}");
+        let history = store
+            .history(&user("b"), &conversation("c"), Range::Around(seq), limit)
+            .await
+            .expect("a log")
+            .expect("a member");
+        assert_eq!(
+            seqs(&history),
+            (entries, before || after),
+            "around {seq}, {limit}"
+        );
+        assert_eq!(
+            history.sides,
+            Some(Sides { before, after }),
+            "around {seq}, {limit}"
+        );
     }
-    let nothing = store.history(&user("b"), &conversation("empty"), Range::Around(1), 3).await.expect("a log").expect("a member");
-    assert_eq!((seqs(&nothing), nothing.sides), ((vec![], false), Some(Sides { before: false, after: false })));
-    let empty = store.history(&user("b"), &conversation("empty"), Range::Newest, 3).await.expect("a log").expect("a member");
+    let nothing = store
+        .history(&user("b"), &conversation("empty"), Range::Around(1), 3)
+        .await
+        .expect("a log")
+        .expect("a member");
+    assert_eq!(
+        (seqs(&nothing), nothing.sides),
+        (
+            (vec![], false),
+            Some(Sides {
+                before: false,
+                after: false
+            })
+        )
+    );
+    let empty = store
+        .history(&user("b"), &conversation("empty"), Range::Newest, 3)
+        .await
+        .expect("a log")
+        .expect("a member");
     assert_eq!(seqs(&empty), (vec![], false));
 }
 
@@ -74,38 +114,106 @@ pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
     put(&**store, "d", &["x", "y"]).await;
     for (caller, place) in [("x", "c"), ("nobody", "c"), ("a", "nowhere")] {
         let (caller, place) = (user(caller), conversation(place));
-        assert!(store.history(&caller, &place, Range::Newest, 10).await.expect("an answer").is_none());
-        assert!(store.conversation(&caller, &place).await.expect("an answer").is_none());
-        assert!(store.mark_read(&caller, &place, 1, at(0)).await.expect("an answer").is_none());
-        assert!(store.sync(&caller, &[(place.clone(), 0).into()], 10).await.expect("an answer")[0].is_none());
-        assert!(store.mark_delivered(vec![(place, caller, 1)], at(0)).await.expect("an answer").is_empty());
+        assert!(
+            store
+                .history(&caller, &place, Range::Newest, 10)
+                .await
+                .expect("an answer")
+                .is_none()
+        );
+        assert!(
+            store
+                .conversation(&caller, &place)
+                .await
+                .expect("an answer")
+                .is_none()
+        );
+        assert!(
+            store
+                .mark_read(&caller, &place, 1, at(0))
+                .await
+                .expect("an answer")
+                .is_none()
+        );
+        assert!(
+            store
+                .sync(&caller, &[(place.clone(), 0).into()], 10)
+                .await
+                .expect("an answer")[0]
+                .is_none()
+        );
+        assert!(
+            store
+                .mark_delivered(vec![(place, caller, 1)], at(0))
+                .await
+                .expect("an answer")
+                .is_empty()
+        );
     }
 }
 
 /// One answer heals everything: entries, marks, and where the log begins.
-pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<S: Messages>(subject: Subject<S>) {
+pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     filled(&**store, "c", 10).await;
     put(&**store, "empty", &["a", "b"]).await;
-    store.mark_read(&user("b"), &conversation("c"), 4, at(0)).await.expect("a mark");
-    let have = [("c", 7), ("c", 2), ("c", 10), ("empty", 0)].map(|(id, seq)| (conversation(id), seq).into());
+    store
+        .mark_read(&user("b"), &conversation("c"), 4, at(0))
+        .await
+        .expect("a mark");
+    let have = [("c", 7), ("c", 2), ("c", 10), ("empty", 0)]
+        .map(|(id, seq)| (conversation(id), seq).into());
     let pages = store.sync(&user("b"), &have, 5).await.expect("pages");
-    let pages: Vec<_> = pages.into_iter().map(|page| page.expect("a member")).collect();
-    let entries: Vec<Vec<u64>> = pages.iter().map(|page| page.entries.iter().map(|entry| entry.seq).collect()).collect();
-    assert_eq!(entries, [vec![8, 9, 10], vec![3, 4, 5, 6, 7], vec![], vec![]]);
-    assert_eq!(pages.iter().map(|page| page.has_more).collect::<Vec<_>>(), [false, true, false, false]);
-    assert_eq!(pages.iter().map(|page| page.first_seq).collect::<Vec<_>>(), [1, 1, 1, 1]);
-    assert_eq!(pages.iter().map(|page| (page.head_seq, page.read_seq)).collect::<Vec<_>>(), [(10, 4), (10, 4), (10, 4), (0, 0)]);
-    let marks: Vec<_> = pages[0].receipts.iter().map(|mark| (mark.user.as_str(), mark.delivered_seq, mark.read_seq)).collect();
+    let pages: Vec<_> = pages
+        .into_iter()
+        .map(|page| page.expect("a member"))
+        .collect();
+    let entries: Vec<Vec<u64>> = pages
+        .iter()
+        .map(|page| page.entries.iter().map(|entry| entry.seq).collect())
+        .collect();
+    assert_eq!(
+        entries,
+        [vec![8, 9, 10], vec![3, 4, 5, 6, 7], vec![], vec![]]
+    );
+    assert_eq!(
+        pages.iter().map(|page| page.has_more).collect::<Vec<_>>(),
+        [false, true, false, false]
+    );
+    assert_eq!(
+        pages.iter().map(|page| page.first_seq).collect::<Vec<_>>(),
+        [1, 1, 1, 1]
+    );
+    assert_eq!(
+        pages
+            .iter()
+            .map(|page| (page.head_seq, page.read_seq))
+            .collect::<Vec<_>>(),
+        [(10, 4), (10, 4), (10, 4), (0, 0)]
+    );
+    let marks: Vec<_> = pages[0]
+        .receipts
+        .iter()
+        .map(|mark| (mark.user.as_str(), mark.delivered_seq, mark.read_seq))
+        .collect();
     assert_eq!(marks, [("a", 10, 10), ("b", 4, 4)]);
 }
 
-/// A client that knows an entry which this log does not have in that place learns that the past is another one.
-pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Messages>(subject: Subject<S>) {
+/// A client that knows an entry which this log does not have in that place learns that the past is
+/// another one.
+pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     filled(&**store, "c", 10).await;
     put(&**store, "empty", &["a", "b"]).await;
-    let log = store.history(&user("b"), &conversation("c"), Range::Newest, 10).await.expect("a log").expect("a member");
+    let log = store
+        .history(&user("b"), &conversation("c"), Range::Newest, 10)
+        .await
+        .expect("a log")
+        .expect("a member");
     let have = |id: &str, seq: u64, entry: Option<usize>| Have {
         conversation: conversation(id),
         seq,
@@ -122,8 +230,18 @@ pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Mess
     ];
     let pages = store.sync(&user("b"), &have, 2).await.expect("pages");
     let pages = pages.into_iter().map(|page| page.expect("a member"));
-    let seen: Vec<_> =
-        pages.map(|page| (page.reset, page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), page.head_seq)).collect();
+    let seen: Vec<_> = pages
+        .map(|page| {
+            (
+                page.reset,
+                page.entries
+                    .iter()
+                    .map(|entry| entry.seq)
+                    .collect::<Vec<_>>(),
+                page.head_seq,
+            )
+        })
+        .collect();
     assert_eq!(
         seen,
         [
@@ -154,7 +272,10 @@ pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
     put(&**store, "private", &["x", "y"]).await;
     let have = ["d", "nowhere", "c", "private"].map(|id| (conversation(id), 0).into());
     let pages = store.sync(&user("b"), &have, 10).await.expect("pages");
-    let heads: Vec<_> = pages.iter().map(|page| page.as_ref().map(|page| page.head_seq)).collect();
+    let heads: Vec<_> = pages
+        .iter()
+        .map(|page| page.as_ref().map(|page| page.head_seq))
+        .collect();
     assert_eq!(heads, [Some(2), None, Some(1), None]);
 }
 
@@ -166,20 +287,48 @@ pub async fn others_are_those_not_named<S: Messages>(subject: Subject<S>) {
     }
     put(&**store, "private", &["x", "y"]).await;
     let ids = |found: Vec<lamplight_domain::conversation::Conversation>| {
-        found.iter().map(|conversation| conversation.id.as_str().to_owned()).collect::<Vec<_>>()
+        found
+            .iter()
+            .map(|conversation| conversation.id.as_str().to_owned())
+            .collect::<Vec<_>>()
     };
-    let known = [conversation("d"), conversation("private"), conversation("nowhere")];
-    assert_eq!(ids(store.others(&user("b"), &known, 10).await.expect("others")), ["f", "e", "c"]);
-    assert_eq!(ids(store.others(&user("b"), &known, 2).await.expect("others")), ["f", "e"]);
-    assert_eq!(ids(store.others(&user("nobody"), &[], 10).await.expect("others")), Vec::<String>::new());
+    let known = [
+        conversation("d"),
+        conversation("private"),
+        conversation("nowhere"),
+    ];
+    assert_eq!(
+        ids(store.others(&user("b"), &known, 10).await.expect("others")),
+        ["f", "e", "c"]
+    );
+    assert_eq!(
+        ids(store.others(&user("b"), &known, 2).await.expect("others")),
+        ["f", "e"]
+    );
+    assert_eq!(
+        ids(store
+            .others(&user("nobody"), &[], 10)
+            .await
+            .expect("others")),
+        Vec::<String>::new()
+    );
 }
 
 /// Each once, whatever arrives between the pages.
-pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(subject: Subject<S>) {
+pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     let id = |number: i64| format!("{number:02}");
     for number in 0..25 {
-        store.put_conversation(&conversation(&id(number)), &[user("a"), user("b")], at(number)).await.expect("a conversation");
+        store
+            .put_conversation(
+                &conversation(&id(number)),
+                &[user("a"), user("b")],
+                at(number),
+            )
+            .await
+            .expect("a conversation");
     }
     // Ten of them are spoken in later, all in one millisecond.
     for number in (0..20).step_by(2) {
@@ -191,7 +340,10 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
     let mut cursor = None;
     let mut pages = 0;
     loop {
-        let page = store.conversations(&user("b"), cursor.as_deref(), 4).await.expect("a page");
+        let page = store
+            .conversations(&user("b"), cursor.as_deref(), 4)
+            .await
+            .expect("a page");
         assert!(page.items.len() <= 4);
         found.extend(page.items.into_iter().map(|conversation| conversation.id));
         // Something new between the pages neither repeats nor hides what is yet to come.
@@ -205,18 +357,38 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
         }
     }
     assert_eq!(pages, 7);
-    let mut spoken: Vec<_> = found[..10].iter().map(|id| id.as_str().to_owned()).collect();
+    let mut spoken: Vec<_> = found[..10]
+        .iter()
+        .map(|id| id.as_str().to_owned())
+        .collect();
     spoken.sort();
     assert_eq!(spoken, (0..20).step_by(2).map(id).collect::<Vec<_>>());
-    let silent: Vec<_> = found[10..].iter().map(|id| id.as_str().to_owned()).collect();
-    let mut expected: Vec<_> = (0..25).filter(|number| *number >= 20 || number % 2 == 1).map(id).collect();
+    let silent: Vec<_> = found[10..]
+        .iter()
+        .map(|id| id.as_str().to_owned())
+        .collect();
+    let mut expected: Vec<_> = (0..25)
+        .filter(|number| *number >= 20 || number % 2 == 1)
+        .map(id)
+        .collect();
     expected.reverse();
-    assert_eq!(silent, expected, "those without an entry count from when they were made");
-    let whole = store.conversations(&user("b"), None, 25).await.expect("a page");
-    assert_eq!((whole.items.len(), whole.next), (25, None), "a full last page has no next");
+    assert_eq!(
+        silent, expected,
+        "those without an entry count from when they were made"
+    );
+    let whole = store
+        .conversations(&user("b"), None, 25)
+        .await
+        .expect("a page");
+    assert_eq!(
+        (whole.items.len(), whole.next),
+        (25, None),
+        "a full last page has no next"
+    );
 }
 
-/// The conversation with the newest message comes first, and no message is from before the one above it.
+/// The conversation with the newest message comes first, and no message is from before the one
+/// above it.
 pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: Subject<S>) {
     const HOUR: i64 = 3_600_000;
     let store = &subject.store;
@@ -231,23 +403,51 @@ pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: S
     }
     // The clock is set back.
     let sent = send("c", 0).await.expect("an append");
-    assert_eq!(sent.message.created_at, at(HOUR), "it answers with what is stored");
-    store.put_conversation(&conversation("new"), &[user("a"), user("b")], at(1)).await.expect("a conversation");
+    assert_eq!(
+        sent.message.created_at,
+        at(HOUR),
+        "it answers with what is stored"
+    );
+    store
+        .put_conversation(&conversation("new"), &[user("a"), user("b")], at(1))
+        .await
+        .expect("a conversation");
     let list = |cursor: Option<String>, limit| async move {
-        let page = store.conversations(&user("b"), cursor.as_deref(), limit).await.expect("a page");
-        (page.items.into_iter().map(|one| one.id.as_str().to_owned()).collect::<Vec<_>>(), page.next)
+        let page = store
+            .conversations(&user("b"), cursor.as_deref(), limit)
+            .await
+            .expect("a page");
+        (
+            page.items
+                .into_iter()
+                .map(|one| one.id.as_str().to_owned())
+                .collect::<Vec<_>>(),
+            page.next,
+        )
     };
     assert_eq!(list(None, 10).await.0, ["new", "c", "d"]);
     let (first, next) = list(None, 1).await;
     assert_eq!(first, ["new"]);
     send("d", 2).await.expect("an append");
-    assert_eq!(list(next, 10).await.0, ["c"], "what came to the front does not come again");
+    assert_eq!(
+        list(next, 10).await.0,
+        ["c"],
+        "what came to the front does not come again"
+    );
     assert_eq!(list(None, 10).await.0, ["d", "new", "c"]);
     let others = store.others(&user("b"), &[], 1).await.expect("others");
     assert_eq!(others[0].id, conversation("d"));
     for id in ["c", "d"] {
-        let log = store.history(&user("b"), &conversation(id), Range::Newest, 10).await.expect("a log").expect("a member");
-        assert!(log.entries.is_sorted_by_key(|entry| entry.created_at), "{:?}", log.entries);
+        let log = store
+            .history(&user("b"), &conversation(id), Range::Newest, 10)
+            .await
+            .expect("a log")
+            .expect("a member");
+        assert!(
+            log.entries.is_sorted_by_key(|entry| entry.created_at),
+            "{:?}",
+            log.entries
+        );
     }
 }
 
@@ -255,24 +455,70 @@ pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: S
 pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for bad in ["", "7", "!", "AAAA", "..", "Y29udmVyc2F0aW9u"] {
-        assert!(matches!(store.conversations(&user("a"), Some(bad), 4).await, Err(StoreError::BadCursor)), "{bad:?}");
-        assert!(matches!(store.search("", Some(bad), 4).await, Err(StoreError::BadCursor)), "{bad:?}");
+        assert!(
+            matches!(
+                store.conversations(&user("a"), Some(bad), 4).await,
+                Err(StoreError::BadCursor)
+            ),
+            "{bad:?}"
+        );
+        assert!(
+            matches!(
+                store.search("", Some(bad), 4).await,
+                Err(StoreError::BadCursor)
+            ),
+            "{bad:?}"
+        );
     }
 }
 
 /// Profiles, the newest entry, and the viewer's own marks.
-pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
-    store.remember(named("b", "Berta"), ProfileSource::Claims, at(0)).await.expect("a profile");
-    store.put_conversation(&conversation("c"), &[user("b"), user("a")], at(7)).await.expect("a conversation");
-    let sent = store.append(message("c", "a", "hello"), None).await.expect("an append");
-    let theirs = store.conversation(&user("b"), &conversation("c")).await.expect("a view").expect("a member");
-    assert_eq!(theirs.members, [named("a", "a"), named("b", "Berta")], "in the order of their ids, whoever is unknown with a bare profile");
+    store
+        .remember(named("b", "Berta"), ProfileSource::Claims, at(0))
+        .await
+        .expect("a profile");
+    store
+        .put_conversation(&conversation("c"), &[user("b"), user("a")], at(7))
+        .await
+        .expect("a conversation");
+    let sent = store
+        .append(message("c", "a", "hello"), None)
+        .await
+        .expect("an append");
+    let theirs = store
+        .conversation(&user("b"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
+    assert_eq!(
+        theirs.members,
+        [named("a", "a"), named("b", "Berta")],
+        "in the order of their ids, whoever is unknown with a bare profile"
+    );
     assert_eq!(theirs.last_message.as_ref(), Some(&*sent.message));
-    assert_eq!((theirs.head_seq, theirs.read_seq, theirs.unread, theirs.created_at), (1, 0, 1, at(7)));
-    let mine = store.conversation(&user("a"), &conversation("c")).await.expect("a view").expect("a member");
+    assert_eq!(
+        (
+            theirs.head_seq,
+            theirs.read_seq,
+            theirs.unread,
+            theirs.created_at
+        ),
+        (1, 0, 1, at(7))
+    );
+    let mine = store
+        .conversation(&user("a"), &conversation("c"))
+        .await
+        .expect("a view")
+        .expect("a member");
     assert_eq!((mine.head_seq, mine.read_seq, mine.unread), (1, 1, 0));
-    let listed = store.conversations(&user("b"), None, 10).await.expect("a page");
+    let listed = store
+        .conversations(&user("b"), None, 10)
+        .await
+        .expect("a page");
     assert_eq!(listed.items, [theirs], "the list shows the same");
 }
 
@@ -281,8 +527,18 @@ pub async fn members_are_known_to_all_who_ask<S: Messages>(subject: Subject<S>) 
     let store = &subject.store;
     put(&**store, "c", &["b", "a", "b"]).await;
     for _ in 0..2 {
-        let members = store.members(&conversation("c")).await.expect("members").expect("a conversation");
+        let members = store
+            .members(&conversation("c"))
+            .await
+            .expect("members")
+            .expect("a conversation");
         assert_eq!(*members, [user("a"), user("b")]);
-        assert!(store.members(&conversation("nowhere")).await.expect("an answer").is_none());
+        assert!(
+            store
+                .members(&conversation("nowhere"))
+                .await
+                .expect("an answer")
+                .is_none()
+        );
     }
 }

@@ -10,14 +10,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// P8: opened and closed from everywhere at the same moment.
-pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     let subject = Arc::new(subject);
     for closing in [false, true] {
         let calls = (0..50).map(|n| {
             let subject = Arc::clone(&subject);
             tokio::spawn(async move {
                 let session = format!("a{n}");
-                if closing { subject.close(&session).await } else { subject.join("a", &session).await }
+                if closing {
+                    subject.close(&session).await
+                } else {
+                    subject.join("a", &session).await
+                }
             })
         });
         for call in join_all(calls).await {
@@ -42,14 +48,19 @@ fn take(view: &mut View, change: &Change) {
 }
 
 fn present(view: &View) -> Vec<Arc<Shown>> {
-    let mut present: Vec<_> = view.values().filter_map(|(_, shown)| shown.clone()).collect();
+    let mut present: Vec<_> = view
+        .values()
+        .filter_map(|(_, shown)| shown.clone())
+        .collect();
     present.sort_by_key(|shown| shown.since);
     present
 }
 
-/// P6 and P5: whoever takes a list while everything moves, and follows the events from before they took it, ends with
-/// the list as it is.
-pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(subject: PresenceSubject<P>) {
+/// P6 and P5: whoever takes a list while everything moves, and follows the events from before they
+/// took it, ends with the list as it is.
+pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(
+    subject: PresenceSubject<P>,
+) {
     let subject = Arc::new(subject);
     let movers: Vec<_> = (0..8_u64)
         .map(|n| {
@@ -59,13 +70,33 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(sub
                 for step in 0..40 {
                     match (step * 7 + n * 3) % 5 {
                         0 | 1 => subject.join(&who, &session).await,
-                        2 => subject.presence.sign_out(&tab(&session)).await.expect("signed out"),
+                        2 => subject
+                            .presence
+                            .sign_out(&tab(&session))
+                            .await
+                            .expect("signed out"),
                         3 => {
-                            let status = if (step + n) % 2 == 0 { Manual::Busy } else { Manual::Online };
-                            let chosen = Chosen { status, text: None, until: None };
-                            subject.presence.set_status(&user(&who), chosen).await.expect("set");
+                            let status = if (step + n) % 2 == 0 {
+                                Manual::Busy
+                            } else {
+                                Manual::Online
+                            };
+                            let chosen = Chosen {
+                                status,
+                                text: None,
+                                until: None,
+                            };
+                            subject
+                                .presence
+                                .set_status(&user(&who), chosen)
+                                .await
+                                .expect("set");
                         }
-                        _ => subject.presence.activity(&tab(&session), step % 2 == 0).await.expect("active"),
+                        _ => subject
+                            .presence
+                            .activity(&tab(&session), step % 2 == 0)
+                            .await
+                            .expect("active"),
                     }
                     tokio::task::yield_now().await;
                 }
@@ -75,7 +106,10 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(sub
     let mut stale = Vec::new();
     while !movers.iter().all(tokio::task::JoinHandle::is_finished) {
         let heard = subject.changes().len();
-        stale.push((heard, subject.presence.list(0, usize::MAX).await.expect("a list")));
+        stale.push((
+            heard,
+            subject.presence.list(0, usize::MAX).await.expect("a list"),
+        ));
         tokio::task::yield_now().await;
     }
     for mover in movers {
@@ -86,13 +120,21 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(sub
     let fresh = subject.presence.list(0, usize::MAX).await.expect("a list");
     let changes = subject.changes();
     for (heard, list) in stale.into_iter().chain([(0, Vec::new())]) {
-        let mut view: View = list.into_iter().map(|shown| (shown.profile.id.clone(), (shown.version, Some(shown)))).collect();
-        changes[heard..].iter().for_each(|change| take(&mut view, change));
+        let mut view: View = list
+            .into_iter()
+            .map(|shown| (shown.profile.id.clone(), (shown.version, Some(shown))))
+            .collect();
+        changes[heard..]
+            .iter()
+            .for_each(|change| take(&mut view, change));
         assert_eq!(present(&view), fresh);
     }
     let mut newest = HashMap::new();
     for change in &changes {
         let before = newest.insert(change.user().clone(), change.version());
-        assert!(before < Some(change.version()), "one user's versions are published in their order");
+        assert!(
+            before < Some(change.version()),
+            "one user's versions are published in their order"
+        );
     }
 }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// At most two changes a user, however often they come and go, so that no user can make a batch long. What is left
-/// out is what the rest makes untrue: `online, offline, online` is `online`, and a look is replaced by a newer one.
+/// At most two changes a user, however often they come and go, so that no user can make a batch
+/// long. What is left out is what the rest makes untrue: `online, offline, online` is `online`, and
+/// a look is replaced by a newer one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
     /// In the order in which users first changed.
@@ -23,7 +24,9 @@ impl Batch {
 
     /// The version of the newest change of a user, 0 if there is none.
     pub(super) fn version_of(&self, user: &UserId) -> u64 {
-        self.held.get(user).map_or(0, |(first, second)| second.as_ref().unwrap_or(first).version())
+        self.held.get(user).map_or(0, |(first, second)| {
+            second.as_ref().unwrap_or(first).version()
+        })
     }
 
     pub(super) fn add(&mut self, change: Change) {
@@ -34,7 +37,9 @@ impl Batch {
         };
         match (&*first, second.as_ref().unwrap_or(first), &change) {
             // In, then out again: if they were in before all of it, they are just out.
-            (Change::Online(_), Change::Online(_) | Change::Updated(_), Change::Offline(_)) => *second = Some(change),
+            (Change::Online(_), Change::Online(_) | Change::Updated(_), Change::Offline(_)) => {
+                *second = Some(change)
+            }
             (_, _, Change::Offline(_)) => (*first, *second) = (change, None),
             // Out, then in again: if they were out before all of it, they are just in.
             (Change::Offline(_), Change::Offline(_), _) => *second = Some(change),
@@ -63,7 +68,8 @@ const REMEMBER: Duration = Duration::from_secs(30);
 /// … but not more than twice as many.
 const REMEMBER_AT_MOST: usize = 10_000;
 
-/// Whoever went out not long ago, and at which version: what a bus delivers late must not bring them back.
+/// Whoever went out not long ago, and at which version: what a bus delivers late must not bring
+/// them back.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     young: HashMap<UserId, u64>,

@@ -1,5 +1,5 @@
-//! The feed, looked at with hostile eyes: clients that believe exactly what they are sent, and complain of whatever
-//! comes twice, late, or not at all.
+//! The feed, looked at with hostile eyes: clients that believe exactly what they are sent, and
+//! complain of whatever comes twice, late, or not at all.
 
 mod bounds;
 mod order;
@@ -31,7 +31,12 @@ pub(super) fn presence(user: &UserId, version: u64, since: u64) -> Arc<Presence>
 }
 
 pub(super) fn offline(user: &UserId, version: u64) -> Change {
-    Change::Offline(Absence { user: user.clone(), last_seen_at: Some(Timestamp(1)), reason: OfflineReason::Closed, version })
+    Change::Offline(Absence {
+        user: user.clone(),
+        last_seen_at: Some(Timestamp(1)),
+        reason: OfflineReason::Closed,
+        version,
+    })
 }
 
 /// A roster too simple to be wrong: who is in, and since when.
@@ -48,7 +53,11 @@ impl Truth {
         let since = self.present.get(user).map(|presence| presence.since);
         let now = presence(user, self.version, since.unwrap_or(self.version));
         self.present.insert(user.clone(), Arc::clone(&now));
-        if since.is_some() { Change::Updated(now) } else { Change::Online(now) }
+        if since.is_some() {
+            Change::Updated(now)
+        } else {
+            Change::Online(now)
+        }
     }
 
     pub(super) fn hide(&mut self, user: &UserId) -> Option<Change> {
@@ -77,17 +86,29 @@ impl Client {
 
     /// A change that came by way of the list.
     fn take_listed(&mut self, change: &Change) {
-        assert!(self.follows_list() && !self.joining, "who waits for a snapshot gets no changes of before: {change:?}");
+        assert!(
+            self.follows_list() && !self.joining,
+            "who waits for a snapshot gets no changes of before: {change:?}"
+        );
         let user = change.user().clone();
         match change {
             Change::Online(presence) => {
-                assert!(self.list.insert(user, Arc::clone(presence)).is_none(), "came twice: {change:?}");
+                assert!(
+                    self.list.insert(user, Arc::clone(presence)).is_none(),
+                    "came twice: {change:?}"
+                );
             }
             Change::Updated(presence) => {
-                let before = self.list.insert(user, Arc::clone(presence)).expect("an update of someone listed");
+                let before = self
+                    .list
+                    .insert(user, Arc::clone(presence))
+                    .expect("an update of someone listed");
                 assert!(before.version < presence.version, "not newer: {change:?}");
             }
-            Change::Offline(_) => assert!(self.list.remove(&user).is_some(), "out, but was not in: {change:?}"),
+            Change::Offline(_) => assert!(
+                self.list.remove(&user).is_some(),
+                "out, but was not in: {change:?}"
+            ),
         }
         if let Some(held) = self.watched.get_mut(change.user())
             && held.0 < change.version()
@@ -98,8 +119,14 @@ impl Client {
 
     /// A change that came because it watches.
     fn take_watched(&mut self, change: &Change) {
-        let (version, held) = self.watched.get_mut(change.user()).expect("only whom it watches");
-        assert!(*version < change.version(), "p5, p6: told twice or backwards: {change:?} after {version}");
+        let (version, held) = self
+            .watched
+            .get_mut(change.user())
+            .expect("only whom it watches");
+        assert!(
+            *version < change.version(),
+            "p5, p6: told twice or backwards: {change:?} after {version}"
+        );
         (*version, *held) = (change.version(), shown(change));
     }
 
@@ -125,7 +152,8 @@ fn shown(change: &Change) -> Option<Arc<Presence>> {
     }
 }
 
-/// A feed, the truth, and clients who listen, with a driver that does what [`Feed::next_flush`] says.
+/// A feed, the truth, and clients who listen, with a driver that does what [`Feed::next_flush`]
+/// says.
 pub(super) struct World {
     pub(super) feed: Feed<Key>,
     pub(super) truth: Truth,
@@ -181,10 +209,15 @@ impl World {
 
     pub(super) fn watch(&mut self, key: Key, users: &[UserId]) {
         self.feed.watch(&key, users.iter().cloned());
-        let client = self.clients.entry(key).or_insert_with(|| Client { mode: Mode::None, ..Client::default() });
+        let client = self.clients.entry(key).or_insert_with(|| Client {
+            mode: Mode::None,
+            ..Client::default()
+        });
         for user in users {
             let shown = self.feed.get(user.as_str()).cloned();
-            let version = shown.as_ref().map_or(self.feed.version(), |presence| presence.version);
+            let version = shown
+                .as_ref()
+                .map_or(self.feed.version(), |presence| presence.version);
             client.watched.insert(user.clone(), (version, shown));
         }
     }
@@ -192,12 +225,18 @@ impl World {
     pub(super) fn unwatch(&mut self, key: Key, users: &[UserId]) {
         self.feed.unwatch(&key, users);
         if let Some(client) = self.clients.get_mut(&key) {
-            users.iter().for_each(|user| drop(client.watched.remove(user)));
+            users
+                .iter()
+                .for_each(|user| drop(client.watched.remove(user)));
         }
     }
 
     fn deliver(&mut self, delivery: Delivery<Key>, gathered: &[Change]) {
-        let listed: HashMap<_, _> = self.feed.listed().map(|presence| (presence.profile.id.clone(), Arc::clone(presence))).collect();
+        let listed: HashMap<_, _> = self
+            .feed
+            .listed()
+            .map(|presence| (presence.profile.id.clone(), Arc::clone(presence)))
+            .collect();
         match delivery {
             Delivery::Snapshot(keys) => {
                 assert!(!keys.is_empty());
@@ -206,7 +245,10 @@ impl World {
                     assert!(client.follows_list(), "a list for who asked for one");
                     if !std::mem::take(&mut client.joining) {
                         assert_eq!(client.mode, Mode::Full);
-                        assert_eq!(client.list, listed, "p6: the changes alone had told everything the list tells");
+                        assert_eq!(
+                            client.list, listed,
+                            "p6: the changes alone had told everything the list tells"
+                        );
                     }
                     client.lists.push(self.now);
                     client.take_list(&listed, !self.feed.is_truncated(), self.feed.version());
@@ -216,7 +258,10 @@ impl World {
                 self.told += changes.len();
                 assert!(!keys.is_empty() && !changes.is_empty());
                 for key in keys {
-                    let client = self.clients.get_mut(&key).expect("changes for who is there");
+                    let client = self
+                        .clients
+                        .get_mut(&key)
+                        .expect("changes for who is there");
                     assert_eq!(client.mode, Mode::Full);
                     changes.iter().for_each(|change| client.take_listed(change));
                 }
@@ -225,11 +270,19 @@ impl World {
                 self.told += changes.len();
                 assert!(!keys.is_empty() && !changes.is_empty());
                 for key in keys {
-                    let client = self.clients.get_mut(&key).expect("changes for who is there");
+                    let client = self
+                        .clients
+                        .get_mut(&key)
+                        .expect("changes for who is there");
                     // What a watcher gets besides the list is nothing that the list tells it.
-                    let by_list = client.mode == Mode::Diff && !client.joining && changes == gathered;
+                    let by_list =
+                        client.mode == Mode::Diff && !client.joining && changes == gathered;
                     for change in &changes {
-                        if by_list { client.take_listed(change) } else { client.take_watched(change) }
+                        if by_list {
+                            client.take_listed(change)
+                        } else {
+                            client.take_watched(change)
+                        }
                     }
                 }
             }
@@ -244,14 +297,21 @@ impl World {
         if self.feed.pending.is_empty() && self.feed.pending_watched.is_empty() {
             self.waiting_since = None;
             if let Some(since) = waiting {
-                assert!(self.now.since(since) <= GATHER_AT_MOST, "gathered for {:?}", self.now.since(since));
+                assert!(
+                    self.now.since(since) <= GATHER_AT_MOST,
+                    "gathered for {:?}",
+                    self.now.since(since)
+                );
             }
         }
         assert!(due || deliveries.is_empty(), "sent what was not due");
         for delivery in deliveries {
             self.deliver(delivery, &gathered);
         }
-        assert!(self.feed.next_flush().is_none_or(|next| next > self.now), "a flush leaves nothing undone");
+        assert!(
+            self.feed.next_flush().is_none_or(|next| next > self.now),
+            "a flush leaves nothing undone"
+        );
     }
 
     /// Lets time pass as a driver does that flushes when it is told to.
@@ -267,11 +327,17 @@ impl World {
     /// Until there is nothing left to send.
     pub(super) fn settle(&mut self) {
         for _ in 0..10 {
-            let Some(next) = self.feed.next_flush() else { break };
+            let Some(next) = self.feed.next_flush() else {
+                break;
+            };
             self.now = self.now.max(next);
             self.flush();
         }
-        assert_eq!(self.feed.next_flush(), None, "the last list is out some time");
+        assert_eq!(
+            self.feed.next_flush(),
+            None,
+            "the last list is out some time"
+        );
     }
 
     /// Everyone knows exactly what they asked to know.
@@ -279,8 +345,16 @@ impl World {
         let mut in_order: Vec<_> = self.truth.present.values().cloned().collect();
         in_order.sort_by_key(|presence| presence.since);
         assert_eq!(self.feed.count(), in_order.len());
-        let listed: HashMap<_, _> = self.feed.listed().map(|presence| (presence.profile.id.clone(), Arc::clone(presence))).collect();
-        assert_eq!(listed.len(), in_order.len().min(self.feed.limit), "as long as it may be");
+        let listed: HashMap<_, _> = self
+            .feed
+            .listed()
+            .map(|presence| (presence.profile.id.clone(), Arc::clone(presence)))
+            .collect();
+        assert_eq!(
+            listed.len(),
+            in_order.len().min(self.feed.limit),
+            "as long as it may be"
+        );
         assert_eq!(self.feed.is_truncated(), in_order.len() > self.feed.limit);
         for (user, presence) in &self.truth.present {
             assert_eq!(self.feed.get(user.as_str()), Some(presence));
@@ -293,7 +367,11 @@ impl World {
                 assert_eq!(client.list, listed, "p6: what {key} believes");
             }
             for (user, (_, held)) in &client.watched {
-                assert_eq!(held.as_ref(), self.truth.present.get(user), "p6: what {key} believes of {user}");
+                assert_eq!(
+                    held.as_ref(),
+                    self.truth.present.get(user),
+                    "p6: what {key} believes of {user}"
+                );
             }
         }
     }

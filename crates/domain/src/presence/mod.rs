@@ -1,8 +1,9 @@
 //! Who is in: a pure state machine.
 //!
-//! Sessions, heartbeats, statuses and ticks go in together with [`Now`]; [`Change`]s with a version come out, in the
-//! order in which everyone is to hear them. A user is online when the *set* of their sessions is not empty (never a
-//! counter), and a session that closed stays in the set through its grace period, so that a reload is no event.
+//! Sessions, heartbeats, statuses and ticks go in together with [`Now`]; [`Change`]s with a version
+//! come out, in the order in which everyone is to hear them. A user is online when the *set* of
+//! their sessions is not empty (never a counter), and a session that closed stays in the set
+//! through its grace period, so that a reload is no event.
 
 mod roster;
 #[cfg(test)]
@@ -53,7 +54,11 @@ impl Chosen {
     /// What is left of it at `wall`: itself, or the default once `until` has passed.
     #[must_use]
     pub fn at(self, wall: Timestamp) -> Self {
-        if self.until.is_some_and(|until| until <= wall) { Self::default() } else { self }
+        if self.until.is_some_and(|until| until <= wall) {
+            Self::default()
+        } else {
+            self
+        }
     }
 }
 
@@ -83,7 +88,10 @@ impl Activity {
     /// The bytes of its texts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let conversation = self.conversation.as_ref().map_or(0, |conversation| conversation.as_str().len());
+        let conversation = self
+            .conversation
+            .as_ref()
+            .map_or(0, |conversation| conversation.as_str().len());
         self.kind.len() + self.label.as_deref().map_or(0, str::len) + conversation
     }
 }
@@ -103,8 +111,8 @@ pub struct Presence {
     pub activities: Vec<Activity>,
     /// Grows with every change of this user, over restarts too.
     pub version: u64,
-    /// A number that orders the roster by when people came in; it says nothing else. It stays while they are in, so a list ordered by
-    /// it can be paged.
+    /// A number that orders the roster by when people came in; it says nothing else. It stays while
+    /// they are in, so a list ordered by it can be paged.
     pub since: u64,
 }
 
@@ -183,7 +191,8 @@ impl fmt::Display for InvalidPresence {
     }
 }
 
-/// Checks a status text or a label that came from outside; one without a visible character means none.
+/// Checks a status text or a label that came from outside; one without a visible character means
+/// none.
 ///
 /// # Errors
 /// When it is too long or has a control character.
@@ -203,7 +212,10 @@ pub fn parse_text(text: &str) -> Result<Option<Arc<str>>, InvalidPresence> {
 /// # Errors
 /// When it has no visible character, is too long or has a control character.
 pub fn parse_kind(text: &str) -> Result<Arc<str>, InvalidPresence> {
-    if !is_visible(text) || text.chars().count() > MAX_KIND_CHARS || text.chars().any(char::is_control) {
+    if !is_visible(text)
+        || text.chars().count() > MAX_KIND_CHARS
+        || text.chars().any(char::is_control)
+    {
         return Err(InvalidPresence::Kind);
     }
     Ok(text.into())

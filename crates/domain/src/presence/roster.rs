@@ -17,8 +17,8 @@ pub struct Rules {
     pub time_to_live: Duration,
     /// After how long without activity on any device someone is away by themselves.
     pub away_after: Duration,
-    /// Whoever looks different more often than this is shown as they look once in this while, after a few times at once. Coming and
-    /// going is always told. Zero for no such limit.
+    /// Whoever looks different more often than this is shown as they look once in this while, after
+    /// a few times at once. Coming and going is always told. Zero for no such limit.
     pub update_every: Duration,
 }
 
@@ -37,8 +37,8 @@ impl Default for Rules {
 #[derive(Debug)]
 pub struct Roster {
     rules: Rules,
-    /// The latest version given out, to anyone: whoever is forgotten here and comes back has a newer one all the same. Only what is
-    /// *visible* takes one.
+    /// The latest version given out, to anyone: whoever is forgotten here and comes back has a
+    /// newer one all the same. Only what is *visible* takes one.
     version: u64,
     /// The latest place in the order of arrival.
     arrival: u64,
@@ -50,7 +50,8 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// An empty roster. No version above `version` was given out in an earlier life of this roster, whatever the clock said.
+    /// An empty roster. No version above `version` was given out in an earlier life of this roster,
+    /// whatever the clock said.
     #[must_use]
     pub fn new(rules: Rules, version: u64) -> Self {
         Self {
@@ -76,7 +77,8 @@ impl Roster {
         self.visible.len()
     }
 
-    /// How many sessions there are, those in their grace period and the invisible included. For metrics.
+    /// How many sessions there are, those in their grace period and the invisible included. For
+    /// metrics.
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.sessions.len()
@@ -88,9 +90,12 @@ impl Roster {
         self.users.len() + self.wakes.len()
     }
 
-    /// Everyone who is shown as in and came after whoever has `after` as their `since`, in the order in which they came.
+    /// Everyone who is shown as in and came after whoever has `after` as their `since`, in the
+    /// order in which they came.
     pub fn list(&self, after: u64) -> impl Iterator<Item = &Arc<Presence>> {
-        self.visible.range(after.saturating_add(1)..).map(|(_, presence)| presence)
+        self.visible
+            .range(after.saturating_add(1)..)
+            .map(|(_, presence)| presence)
     }
 
     /// How `user` is shown, `None` if as offline.
@@ -120,19 +125,37 @@ impl Roster {
     /// Whether `user` has a session and is to look offline all the same.
     #[must_use]
     pub fn is_invisible(&self, user: &str) -> bool {
-        self.users.get(user).is_some_and(|user| user.chosen.status == Manual::Invisible)
+        self.users
+            .get(user)
+            .is_some_and(|user| user.chosen.status == Manual::Invisible)
     }
 
-    /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what the store knows.
+    /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what
+    /// the store knows.
     ///
-    /// `chosen` counts for someone who is not held yet. For whoever is, the roster was told of every later choice, and
-    /// the store's answer may have been read before the latest: taking it could show someone who has just gone invisible.
-    pub fn join(&mut self, now: Now, session: SessionId, profile: Profile, chosen: Chosen, last_seen: Option<Timestamp>) -> Vec<Change> {
+    /// `chosen` counts for someone who is not held yet. For whoever is, the roster was told of
+    /// every later choice, and the store's answer may have been read before the latest: taking it
+    /// could show someone who has just gone invisible.
+    pub fn join(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        profile: Profile,
+        chosen: Chosen,
+        last_seen: Option<Timestamp>,
+    ) -> Vec<Change> {
         let id = profile.id.clone();
-        if self.sessions.get(&session).is_some_and(|owner| *owner != id) {
+        if self
+            .sessions
+            .get(&session)
+            .is_some_and(|owner| *owner != id)
+        {
             return Vec::new(); // One socket is one user's; the use case has refused this already.
         }
-        let user = self.users.entry(id.clone()).or_insert_with(|| User::new(profile.clone(), chosen, now));
+        let user = self
+            .users
+            .entry(id.clone())
+            .or_insert_with(|| User::new(profile.clone(), chosen, now));
         user.profile = profile;
         user.last_seen = user.last_seen.max(last_seen);
         user.last_active_wall = user.last_active_wall.advance_to(now.wall);
@@ -148,18 +171,23 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
-    /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no event for others,
-    /// unless it ends or begins an absence.
+    /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no
+    /// event for others, unless it ends or begins an absence.
     pub fn activity(&mut self, now: Now, session: &SessionId, active: bool) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
-        let Some(held) = user.session(session) else { return Vec::new() };
+        let Some((id, user)) = self.user_mut(session) else {
+            return Vec::new();
+        };
+        let Some(held) = user.session(session) else {
+            return Vec::new();
+        };
         if matches!(held.life, Life::Ending { .. }) {
             return Vec::new(); // A late heartbeat of a socket that is gone.
         }
         held.life = Life::Live;
         held.idle = !active;
-        // A heartbeat that says "idle" still proves that the device is there; it just is no sign of the person. The
-        // life of a session is therefore measured from any heartbeat, being away from `active` ones.
+        // A heartbeat that says "idle" still proves that the device is there; it just is no sign of
+        // the person. The life of a session is therefore measured from any heartbeat, being away
+        // from `active` ones.
         held.last_active = now.moment;
         if active {
             user.last_active_wall = user.last_active_wall.advance_to(now.wall);
@@ -170,7 +198,9 @@ impl Roster {
     /// A session's socket is gone. It counts through the grace period.
     pub fn close(&mut self, now: Now, session: &SessionId, reason: OfflineReason) -> Vec<Change> {
         let at = now.moment.plus(self.rules.grace);
-        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        let Some((id, user)) = self.user_mut(session) else {
+            return Vec::new();
+        };
         if let Some(index) = user.sessions.iter().position(|held| held.id == *session) {
             match user.sessions[index].life {
                 Life::Live => {
@@ -179,7 +209,8 @@ impl Roster {
                 }
                 Life::Ending { .. } => {} // Told twice; the first one counts.
                 Life::Dormant => {
-                    // In order, for the order of the sessions is the order in which activities are shown.
+                    // In order, for the order of the sessions is the order in which activities are
+                    // shown.
                     user.sessions.remove(index);
                     self.sessions.remove(session);
                 }
@@ -190,13 +221,19 @@ impl Roster {
 
     /// A session is over at once: its user signed out.
     pub fn sign_out(&mut self, now: Now, session: &SessionId) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+        let Some((id, user)) = self.user_mut(session) else {
+            return Vec::new();
+        };
         user.sessions.retain(|held| held.id != *session);
         user.last_end = Some((OfflineReason::SignedOut, now.wall));
         let mut ended = vec![session.clone()];
         if !user.is_in() {
             // Whoever signs out leaves no ghost of an earlier tab behind.
-            ended.extend(user.sessions.extract_if(.., |held| matches!(held.life, Life::Ending { .. })).map(|held| held.id));
+            ended.extend(
+                user.sessions
+                    .extract_if(.., |held| matches!(held.life, Life::Ending { .. }))
+                    .map(|held| held.id),
+            );
         }
         for session in &ended {
             self.sessions.remove(session);
@@ -206,14 +243,23 @@ impl Roster {
 
     /// The user's manual status, for all their devices.
     pub fn set_status(&mut self, now: Now, user: &UserId, chosen: Chosen) -> Vec<Change> {
-        let Some(held) = self.users.get_mut(user) else { return Vec::new() };
+        let Some(held) = self.users.get_mut(user) else {
+            return Vec::new();
+        };
         held.choose(now, chosen.at(now.wall));
         self.settle(now, user).into_iter().collect()
     }
 
     /// What the person is doing, held by one session and gone with it.
-    pub fn set_activity(&mut self, now: Now, session: &SessionId, activity: Option<Activity>) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else { return Vec::new() };
+    pub fn set_activity(
+        &mut self,
+        now: Now,
+        session: &SessionId,
+        activity: Option<Activity>,
+    ) -> Vec<Change> {
+        let Some((id, user)) = self.user_mut(session) else {
+            return Vec::new();
+        };
         if let Some(held) = user.session(session)
             && !matches!(held.life, Life::Ending { .. })
         {
@@ -225,7 +271,9 @@ impl Roster {
     /// A profile changed.
     pub fn set_profile(&mut self, now: Now, profile: Profile) -> Vec<Change> {
         let id = profile.id.clone();
-        let Some(user) = self.users.get_mut(&id) else { return Vec::new() };
+        let Some(user) = self.users.get_mut(&id) else {
+            return Vec::new();
+        };
         user.profile = profile;
         self.settle(now, &id).into_iter().collect()
     }
@@ -241,7 +289,8 @@ impl Roster {
     pub fn tick(&mut self, now: Now) -> Vec<Change> {
         let mut changes = Vec::new();
         while let Some((moment, id)) = self.wakes.first().cloned() {
-            // Strictly later: a refresh at the very moment of expiry wins, even if the tick comes first.
+            // Strictly later: a refresh at the very moment of expiry wins, even if the tick comes
+            // first.
             if moment >= now.moment {
                 break;
             }
@@ -260,7 +309,8 @@ impl Roster {
         Some((id, user))
     }
 
-    /// Brings what is shown of a user in line with the facts: the only place that makes a [`Change`].
+    /// Brings what is shown of a user in line with the facts: the only place that makes a
+    /// [`Change`].
     fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
         let user = self.users.get_mut(id)?;
         let sessions = &mut self.sessions;
@@ -297,26 +347,44 @@ impl Roster {
                     });
                     self.visible.insert(since, Arc::clone(&presence));
                     user.shown = Some(Arc::clone(&presence));
-                    Some(if is_new { Change::Online(presence) } else { Change::Updated(presence) })
+                    Some(if is_new {
+                        Change::Online(presence)
+                    } else {
+                        Change::Updated(presence)
+                    })
                 }
             }
             Look::Out { reason, seen } => user.shown.take().map(|shown| {
                 user.hiding = None;
-                user.last_seen = Some(user.last_seen.map_or(seen, |before| before.advance_to(seen)));
+                user.last_seen = Some(
+                    user.last_seen
+                        .map_or(seen, |before| before.advance_to(seen)),
+                );
                 self.visible.remove(&shown.since);
                 self.version = next_version(self.version, now.wall);
-                Change::Offline(Absence { user: id.clone(), last_seen_at: user.last_seen, reason, version: self.version })
+                Change::Offline(Absence {
+                    user: id.clone(),
+                    last_seen_at: user.last_seen,
+                    reason,
+                    version: self.version,
+                })
             }),
         };
         self.plan(now, id);
         change
     }
 
-    /// Notes when the user has to be looked at again. A wake that is too early does no harm and is left where it is, so
-    /// that a heartbeat costs no work here.
+    /// Notes when the user has to be looked at again. A wake that is too early does no harm and is
+    /// left where it is, so that a heartbeat costs no work here.
     fn plan(&mut self, now: Now, id: &UserId) {
-        let Some(user) = self.users.get_mut(id) else { return };
-        let due = if user.is_over() { None } else { user.due(now, self.rules) };
+        let Some(user) = self.users.get_mut(id) else {
+            return;
+        };
+        let due = if user.is_over() {
+            None
+        } else {
+            user.due(now, self.rules)
+        };
         if let Some(wake) = user.wake
             && due.is_none_or(|due| due < wake)
         {

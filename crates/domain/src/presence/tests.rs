@@ -1,5 +1,5 @@
-//! The roster, looked at with hostile eyes. Everything goes through [`World`], which checks after every step that
-//! whoever folds the changes ends up with exactly what the roster would answer.
+//! The roster, looked at with hostile eyes. Everything goes through [`World`], which checks after
+//! every step that whoever folds the changes ends up with exactly what the roster would answer.
 
 mod clocks;
 mod invisible;
@@ -27,11 +27,19 @@ pub(super) fn session(id: &str) -> SessionId {
 }
 
 pub(super) fn chose(status: Manual) -> Chosen {
-    Chosen { status, text: None, until: None }
+    Chosen {
+        status,
+        text: None,
+        until: None,
+    }
 }
 
 pub(super) fn doing(kind: &str) -> Activity {
-    Activity { kind: kind.into(), label: None, conversation: None }
+    Activity {
+        kind: kind.into(),
+        label: None,
+        conversation: None,
+    }
 }
 
 /// A roster, its clocks, and someone who listens to every change.
@@ -56,7 +64,10 @@ impl World {
     pub(super) fn with(rules: Rules, version: u64) -> Self {
         Self {
             roster: Roster::new(rules, version),
-            now: Now { moment: Moment(1_000_000), wall: Timestamp(1_700_000_000_000) },
+            now: Now {
+                moment: Moment(1_000_000),
+                wall: Timestamp(1_700_000_000_000),
+            },
             told: Vec::new(),
             looked_at: 0,
             view: HashMap::new(),
@@ -75,27 +86,58 @@ impl World {
         for change in changes {
             let who = change.user().clone();
             let newest = self.newest.insert(who.clone(), change.version());
-            assert!(newest < Some(change.version()), "versions grow: {newest:?} then {change:?}");
+            assert!(
+                newest < Some(change.version()),
+                "versions grow: {newest:?} then {change:?}"
+            );
             match &change {
                 Change::Online(presence) => {
-                    assert!(self.view.insert(who, Arc::clone(presence)).is_none(), "online, but was in: {change:?}");
+                    assert!(
+                        self.view.insert(who, Arc::clone(presence)).is_none(),
+                        "online, but was in: {change:?}"
+                    );
                 }
                 Change::Updated(presence) => {
-                    let before = self.view.insert(who, Arc::clone(presence)).expect("an update of someone who is in");
+                    let before = self
+                        .view
+                        .insert(who, Arc::clone(presence))
+                        .expect("an update of someone who is in");
                     assert_eq!(before.since, presence.since);
-                    assert_eq!(before.last_active_at.advance_to(presence.last_active_at), presence.last_active_at);
-                    let telling = (before.status, &before.text, &before.activities, &before.profile)
-                        != (presence.status, &presence.text, &presence.activities, &presence.profile);
+                    assert_eq!(
+                        before.last_active_at.advance_to(presence.last_active_at),
+                        presence.last_active_at
+                    );
+                    let telling = (
+                        before.status,
+                        &before.text,
+                        &before.activities,
+                        &before.profile,
+                    ) != (
+                        presence.status,
+                        &presence.text,
+                        &presence.activities,
+                        &presence.profile,
+                    );
                     assert!(telling, "an update that changes nothing: {change:?}");
                 }
                 Change::Offline(absence) => {
-                    assert!(self.view.remove(&who).is_some(), "offline, but was not in: {change:?}");
+                    assert!(
+                        self.view.remove(&who).is_some(),
+                        "offline, but was not in: {change:?}"
+                    );
                     let seen = absence.last_seen_at.expect("who was in was seen");
                     let before = self.left.insert(who, seen).unwrap_or(seen);
-                    assert_eq!(before.advance_to(seen), seen, "p13: last seen goes back: {change:?}");
+                    assert_eq!(
+                        before.advance_to(seen),
+                        seen,
+                        "p13: last seen goes back: {change:?}"
+                    );
                 }
             }
-            assert_eq!(change.version().max(self.roster.version()), self.roster.version());
+            assert_eq!(
+                change.version().max(self.roster.version()),
+                self.roster.version()
+            );
             self.told.push((self.now.moment, change));
         }
         self.check();
@@ -109,7 +151,10 @@ impl World {
         assert_eq!(folded, fresh);
         assert_eq!(self.roster.count(), fresh.len());
         for presence in &fresh {
-            assert_eq!(self.roster.get(presence.profile.id.as_str()), Some(presence));
+            assert_eq!(
+                self.roster.get(presence.profile.id.as_str()),
+                Some(presence)
+            );
         }
     }
 
@@ -118,8 +163,20 @@ impl World {
         self.join_as(who, tab, Chosen::default(), stored);
     }
 
-    pub(super) fn join_as(&mut self, who: &str, tab: &str, chosen: Chosen, last_seen: Option<Timestamp>) {
-        let changes = self.roster.join(self.now, session(tab), Profile::bare(user(who)), chosen, last_seen);
+    pub(super) fn join_as(
+        &mut self,
+        who: &str,
+        tab: &str,
+        chosen: Chosen,
+        last_seen: Option<Timestamp>,
+    ) {
+        let changes = self.roster.join(
+            self.now,
+            session(tab),
+            Profile::bare(user(who)),
+            chosen,
+            last_seen,
+        );
         self.hear(changes);
     }
 
@@ -158,7 +215,13 @@ impl World {
     }
 
     pub(super) fn set_name(&mut self, who: &str, name: &str) {
-        let changes = self.roster.set_profile(self.now, Profile { name: name.into(), ..Profile::bare(user(who)) });
+        let changes = self.roster.set_profile(
+            self.now,
+            Profile {
+                name: name.into(),
+                ..Profile::bare(user(who))
+            },
+        );
         self.hear(changes);
     }
 
@@ -173,21 +236,30 @@ impl World {
         self.hear(changes);
     }
 
-    /// Lets time pass as a driver does that trusts [`Roster::next_wake`]: it looks just after each wake and at no other
-    /// moment.
+    /// Lets time pass as a driver does that trusts [`Roster::next_wake`]: it looks just after each
+    /// wake and at no other moment.
     pub(super) fn pass(&mut self, by: u64) {
         let end = self.now.moment.0 + by;
         while let Some(wake) = self.roster.next_wake().filter(|wake| wake.0 < end) {
             self.move_clocks((wake.0 + 1).saturating_sub(self.now.moment.0));
             self.tick();
-            assert!(self.roster.next_wake().is_none_or(|next| next >= self.now.moment), "a tick leaves nothing undone");
+            assert!(
+                self.roster
+                    .next_wake()
+                    .is_none_or(|next| next >= self.now.moment),
+                "a tick leaves nothing undone"
+            );
         }
         self.move_clocks(end - self.now.moment.0);
     }
 
-    /// What was told since the last look, in words: `a online`, `a away`, `a busy "text" +kind`, `a offline closed`.
+    /// What was told since the last look, in words: `a online`, `a away`, `a busy "text" +kind`, `a
+    /// offline closed`.
     pub(super) fn heard(&mut self) -> Vec<String> {
-        let news = self.told[self.looked_at..].iter().map(|(_, change)| in_words(change)).collect();
+        let news = self.told[self.looked_at..]
+            .iter()
+            .map(|(_, change)| in_words(change))
+            .collect();
         self.looked_at = self.told.len();
         news
     }
@@ -205,7 +277,9 @@ impl World {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.roster.session_count() == 0 && self.roster.next_wake().is_none() && self.roster.count() == 0
+        self.roster.session_count() == 0
+            && self.roster.next_wake().is_none()
+            && self.roster.count() == 0
     }
 }
 

@@ -10,9 +10,11 @@ use std::time::Duration;
 const MAX_ACTIVITIES: usize = 16;
 /// The most bytes of what they are doing that are shown of one user, over all devices.
 const MAX_ACTIVITY_BYTES: usize = 2_048;
-/// How often at once somebody may look different before [`Rules::update_every`] holds them to its pace.
+/// How often at once somebody may look different before [`Rules::update_every`] holds them to its
+/// pace.
 const UPDATES_AT_ONCE: u32 = 5;
-/// A status with an `until` follows the wall clock, which may jump, so its user is looked at this often.
+/// A status with an `until` follows the wall clock, which may jump, so its user is looked at this
+/// often.
 const UNTIL_LOOK: u64 = 30_000;
 
 /// Whether a session counts, and until when.
@@ -41,7 +43,13 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(id: SessionId, now: Now) -> Self {
-        Self { id, life: Life::Live, last_active: now.moment, idle: false, activity: None }
+        Self {
+            id,
+            life: Life::Live,
+            last_active: now.moment,
+            idle: false,
+            activity: None,
+        }
     }
 
     fn is_live(&self) -> bool {
@@ -72,7 +80,8 @@ pub(super) struct User {
     pub(super) last_active_wall: Timestamp,
     /// Why the latest session that ended did so, and when, for the leave that may follow.
     pub(super) last_end: Option<(OfflineReason, Timestamp)>,
-    /// They have gone invisible and are still shown, exactly as long as someone who closed everything at that moment.
+    /// They have gone invisible and are still shown, exactly as long as someone who closed
+    /// everything at that moment.
     pub(super) hiding: Option<Leave>,
     /// When their updates so far are worn off, by [`Rules::update_every`] for each.
     pub(super) worn_off: Moment,
@@ -84,7 +93,8 @@ pub(super) struct User {
 
 /// What is to be shown of a user.
 pub(super) enum Look {
-    /// Whatever is shown stays: they are out, or on their way out and may be back before anyone is told.
+    /// Whatever is shown stays: they are out, or on their way out and may be back before anyone is
+    /// told.
     AsBefore,
     /// They are in, and look like this.
     In {
@@ -127,10 +137,13 @@ impl User {
         self.sessions.iter().any(Session::is_live)
     }
 
-    /// Takes over a manual status. Who shows themselves again after being invisible comes in as a newcomer does: a time of
-    /// last activity before that moment, or coming in as away, would say that they had been there.
+    /// Takes over a manual status. Who shows themselves again after being invisible comes in as a
+    /// newcomer does: a time of last activity before that moment, or coming in as away, would say
+    /// that they had been there.
     pub(super) fn choose(&mut self, now: Now, chosen: Chosen) {
-        let appears = self.chosen.status == Manual::Invisible && chosen.status != Manual::Invisible && self.shown.is_none();
+        let appears = self.chosen.status == Manual::Invisible
+            && chosen.status != Manual::Invisible
+            && self.shown.is_none();
         self.chosen = chosen;
         if appears && self.is_in() {
             self.last_active_wall = self.last_active_wall.advance_to(now.wall);
@@ -165,17 +178,32 @@ impl User {
         self.hide_or_not(now, rules);
     }
 
-    /// Going invisible must look like closing every tab at that moment, to the millisecond and in every answer: told
-    /// at once it would stand out, for a leave that is told at the very time of its `lastSeenAt` is no close.
+    /// Going invisible must look like closing every tab at that moment, to the millisecond and in
+    /// every answer: told at once it would stand out, for a leave that is told at the very time of
+    /// its `lastSeenAt` is no close.
     fn hide_or_not(&mut self, now: Now, rules: Rules) {
         if self.shown.is_none() || self.chosen.status != Manual::Invisible {
             self.hiding = None;
         } else if self.hiding.is_none() {
-            let ending = self.sessions.iter().filter_map(|held| if let Life::Ending { at } = held.life { Some(at) } else { None }).max();
+            let ending = self
+                .sessions
+                .iter()
+                .filter_map(|held| {
+                    if let Life::Ending { at } = held.life {
+                        Some(at)
+                    } else {
+                        None
+                    }
+                })
+                .max();
             self.hiding = Some(match (self.is_in(), ending, self.last_end) {
                 // They had closed everything already.
                 (false, Some(at), Some((reason, seen))) => Leave { at, reason, seen },
-                _ => Leave { at: now.moment.plus(rules.grace), reason: OfflineReason::Closed, seen: now.wall },
+                _ => Leave {
+                    at: now.moment.plus(rules.grace),
+                    reason: OfflineReason::Closed,
+                    seen: now.wall,
+                },
             });
         }
     }
@@ -183,7 +211,11 @@ impl User {
     /// How they look, after [`User::pass_time`].
     pub(super) fn look(&self, now: Now, rules: Rules) -> Look {
         if let Some(Leave { at, reason, seen }) = self.hiding {
-            return if at < now.moment { Look::Out { reason, seen } } else { Look::AsBefore };
+            return if at < now.moment {
+                Look::Out { reason, seen }
+            } else {
+                Look::AsBefore
+            };
         }
         if self.chosen.status == Manual::Invisible {
             return Look::AsBefore;
@@ -200,14 +232,23 @@ impl User {
             Manual::Away => Status::Away,
             Manual::Busy => Status::Busy,
             Manual::Online | Manual::Invisible => {
-                let at_a_device = counting().any(|held| !held.idle && held.last_active.plus(rules.away_after) >= now.moment);
-                if at_a_device { Status::Online } else { Status::Away }
+                let at_a_device = counting().any(|held| {
+                    !held.idle && held.last_active.plus(rules.away_after) >= now.moment
+                });
+                if at_a_device {
+                    Status::Online
+                } else {
+                    Status::Away
+                }
             }
         };
         let (mut activities, mut bytes) = (Vec::new(), 0);
         for one in counting().filter_map(|held| held.activity.as_ref()) {
             let size = one.bytes();
-            if activities.len() < MAX_ACTIVITIES && bytes + size <= MAX_ACTIVITY_BYTES && !activities.contains(one) {
+            if activities.len() < MAX_ACTIVITIES
+                && bytes + size <= MAX_ACTIVITY_BYTES
+                && !activities.contains(one)
+            {
                 bytes += size;
                 activities.push(one.clone());
             }
@@ -215,9 +256,14 @@ impl User {
         Look::In { status, activities }
     }
 
-    /// Whether a new look may be told now, and takes note of it: of one that is told, or of when it will be.
+    /// Whether a new look may be told now, and takes note of it: of one that is told, or of when it
+    /// will be.
     pub(super) fn may_update(&mut self, now: Now, rules: Rules) -> bool {
-        let earliest = Moment(self.worn_off.0.saturating_sub((rules.update_every * (UPDATES_AT_ONCE - 1)).as_millis() as u64));
+        let earliest = Moment(
+            self.worn_off
+                .0
+                .saturating_sub((rules.update_every * (UPDATES_AT_ONCE - 1)).as_millis() as u64),
+        );
         if earliest > now.moment {
             // A tick comes after the moment that it was asked for.
             self.withheld = Some(Moment(earliest.0 - 1));
@@ -234,11 +280,16 @@ impl User {
 
     /// When they have to be looked at again.
     pub(super) fn due(&self, now: Now, rules: Rules) -> Option<Moment> {
-        let can_be_away = self.shown.as_ref().is_some_and(|shown| shown.status == Status::Online);
+        let can_be_away = self
+            .shown
+            .as_ref()
+            .is_some_and(|shown| shown.status == Status::Online);
         let until = self.chosen.until.map(|until| {
             let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
             // A tick comes after the moment it was asked for, so this is one early.
-            now.moment.plus(Duration::from_millis(left.saturating_sub(1).min(UNTIL_LOOK)))
+            now.moment.plus(Duration::from_millis(
+                left.saturating_sub(1).min(UNTIL_LOOK),
+            ))
         });
         self.sessions
             .iter()
@@ -249,7 +300,11 @@ impl User {
                     Life::Dormant => return None,
                 };
                 let away = held.last_active.plus(rules.away_after);
-                Some(if can_be_away && !held.idle && away >= now.moment { end.min(away) } else { end })
+                Some(if can_be_away && !held.idle && away >= now.moment {
+                    end.min(away)
+                } else {
+                    end
+                })
             })
             .chain(until)
             .chain(self.withheld)

@@ -1,4 +1,5 @@
-//! Versions of what is shown of a person: they grow for each person, over restarts and restored stores too.
+//! Versions of what is shown of a person: they grow for each person, over restarts and restored
+//! stores too.
 
 use crate::time::Timestamp;
 
@@ -6,8 +7,8 @@ use crate::time::Timestamp;
 const START_MS: i64 = 1_577_836_800_000;
 /// Versions in a millisecond.
 const PER_MS: u64 = 4_096;
-/// Versions are below 2^53, so that every client's numbers hold them. The clock stays this far below, whatever it shows: what was told
-/// under a clock in a far year can still grow.
+/// Versions are below 2^53, so that every client's numbers hold them. The clock stays this far
+/// below, whatever it shows: what was told under a clock in a far year can still grow.
 const CLOCK_AT_MOST: u64 = (1 << 53) - (1 << 40);
 
 /// The version that the clock alone would give.
@@ -33,9 +34,20 @@ mod tests {
         let first = next_version(0, noon);
         assert_eq!(first, u64::try_from(noon.0 - START_MS).unwrap() * 4_096);
         assert_eq!(next_version(first, noon), first + 1);
-        assert_eq!(next_version(first, Timestamp(noon.0 - 3_600_000)), first + 1, "the clock went back");
-        assert_eq!(next_version(first + 5, Timestamp(noon.0 + 1)), first + 4_096);
-        assert_eq!(next_version(7, Timestamp(0)), 8, "a clock that was never set");
+        assert_eq!(
+            next_version(first, Timestamp(noon.0 - 3_600_000)),
+            first + 1,
+            "the clock went back"
+        );
+        assert_eq!(
+            next_version(first + 5, Timestamp(noon.0 + 1)),
+            first + 4_096
+        );
+        assert_eq!(
+            next_version(7, Timestamp(0)),
+            8,
+            "a clock that was never set"
+        );
         assert!(next_version(0, Timestamp(i64::MAX)) < 1 << 53);
         assert!(next_version(clock_version(Timestamp(i64::MAX)), Timestamp(i64::MAX)) < 1 << 53);
     }

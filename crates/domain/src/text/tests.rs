@@ -23,11 +23,21 @@ fn f18_user_names_are_compared_by_compatibility_and_case() {
     ] {
         assert_eq!(username_key(one), username_key(other), "{one} {other}");
     }
-    for (one, other) in [("Zoë", "Zoe"), ("ı", "i"), ("į\u{307}\u{301}", "i"), ("й", "и"), ("がき", "かき")] {
+    for (one, other) in [
+        ("Zoë", "Zoe"),
+        ("ı", "i"),
+        ("į\u{307}\u{301}", "i"),
+        ("й", "и"),
+        ("がき", "かき"),
+    ] {
         assert_ne!(username_key(one), username_key(other), "{one} {other}");
     }
     assert_eq!(username_key("Ada_1"), "ada_1");
-    assert_eq!(username_key("i\u{301}\u{307}"), "í\u{307}", "a dot above another mark is no dot of the letter's");
+    assert_eq!(
+        username_key("i\u{301}\u{307}"),
+        "í\u{307}",
+        "a dot above another mark is no dot of the letter's"
+    );
 }
 
 #[test]
@@ -49,15 +59,27 @@ fn f18_a_search_leaves_marks_and_spaces_aside() {
         let (key, wanted) = (search_key(text), search_key(query));
         assert!(key.contains(&wanted), "{text} ({key}) {query} ({wanted})");
     }
-    assert_ne!(search_key("がき"), search_key("かき"), "the marks of kana are letters of their own");
-    assert_ne!(search_key("प्रिया"), search_key("परया"), "and those of Devanagari are vowels");
+    assert_ne!(
+        search_key("がき"),
+        search_key("かき"),
+        "the marks of kana are letters of their own"
+    );
+    assert_ne!(
+        search_key("प्रिया"),
+        search_key("परया"),
+        "and those of Devanagari are vowels"
+    );
     assert_eq!(search_key(" \u{200b}\u{3000}"), "");
 }
 
 #[test]
 fn f18_keys_equal_themselves_when_they_are_folded_again() {
-    // Every character that has a mapping: what is left out are ideographs, Hangul syllables and planes without any.
-    let letters = (0..0x3400).chain(0xa000..0xac00).chain(0xf900..0x1_1000).chain(0x1_d000..0x1_f200);
+    // Every character that has a mapping: what is left out are ideographs, Hangul syllables and
+    // planes without any.
+    let letters = (0..0x3400)
+        .chain(0xa000..0xac00)
+        .chain(0xf900..0x1_1000)
+        .chain(0x1_d000..0x1_f200);
     for c in letters.filter_map(char::from_u32) {
         for text in [format!("A{c}"), format!("i{c}\u{307}")] {
             let key = username_key(&text);
@@ -127,7 +149,10 @@ fn f19_user_names_hide_nothing() {
     ] {
         assert!(!is_username(name), "{name:?}");
     }
-    assert!(is_username(&"e\u{301}".repeat(MAX_USERNAME_CHARS)), "counted as composed");
+    assert!(
+        is_username(&"e\u{301}".repeat(MAX_USERNAME_CHARS)),
+        "counted as composed"
+    );
     assert!(!is_username(&"é".repeat(MAX_USERNAME_CHARS + 1)));
 }
 
@@ -138,11 +163,20 @@ fn ends_are_trimmed_of_what_copying_leaves_there() {
     assert_eq!(trim("\u{2003}\u{2060}"), "");
 }
 
-/// Read by the client's tests too (`packages/client/test/content.test.ts`), so that both sides refuse the same texts.
+/// Read by the client's tests too (`packages/client/test/content.test.ts`), so that both sides
+/// refuse the same texts.
 #[test]
 fn f19_what_is_visible_is_the_same_in_both_languages() {
-    let fixture: serde_json::Value = serde_json::from_str(include_str!("../../../../fixtures/text/visible.json")).unwrap();
-    let texts = |kind: &str| fixture[kind].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>();
+    let fixture: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../fixtures/text/visible.json")).unwrap();
+    let texts = |kind: &str| {
+        fixture[kind]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|text| text.as_str().unwrap())
+            .collect::<Vec<_>>()
+    };
     for text in texts("visible") {
         assert!(is_visible(text), "{text:?}");
     }
@@ -151,7 +185,8 @@ fn f19_what_is_visible_is_the_same_in_both_languages() {
     }
 }
 
-/// A new rule or new tables make other keys than those in the databases. Characters that a newer Unicode adds do so too.
+/// A new rule or new tables make other keys than those in the databases. Characters that a newer
+/// Unicode adds do so too.
 #[test]
 fn f18_other_keys_have_another_version() {
     let mut print = 0xcbf2_9ce4_8422_2325_u64;
@@ -160,7 +195,9 @@ fn f18_other_keys_have_another_version() {
         for key in [username_key(&text), search_key(&text)] {
             if key != text {
                 let bytes = text.bytes().chain(key.bytes());
-                print = bytes.fold(print, |print, byte| (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+                print = bytes.fold(print, |print, byte| {
+                    (print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
             }
         }
     }

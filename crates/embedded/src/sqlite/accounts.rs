@@ -18,13 +18,24 @@ const EXPIRED_AT_ONCE: i64 = 16;
 const NETWORKS_AT_MOST: i64 = 16;
 /// How long they are remembered, in milliseconds: no shorter than the use cases ask for.
 const NETWORKS_FOR: i64 = 30 * 24 * 3_600 * 1_000;
-/// Sessions are deleted so long after their end: a clock that is ahead for a while ends none of them for good.
+/// Sessions are deleted so long after their end: a clock that is ahead for a while ends none of
+/// them for good.
 const KEPT_EXPIRED_MS: i64 = 90 * 24 * 3_600_000;
 
 #[async_trait]
 impl Accounts for SqliteStore {
-    async fn create(&self, username: &str, account: Account, profile: Profile, at: Timestamp) -> Stored<bool> {
-        let (username, folded, search) = (username.to_owned(), username_key(username), search_key(username));
+    async fn create(
+        &self,
+        username: &str,
+        account: Account,
+        profile: Profile,
+        at: Timestamp,
+    ) -> Stored<bool> {
+        let (username, folded, search) = (
+            username.to_owned(),
+            username_key(username),
+            search_key(username),
+        );
         let made = self.write(move |batch| {
             let conn = batch.conn;
             if conn.prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1")?.exists([&folded])? {
@@ -48,7 +59,12 @@ impl Accounts for SqliteStore {
                 "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person
                  WHERE a.name_folded IN (?1, ?2) ORDER BY a.name_folded LIMIT 1",
             )?
-            .query_row([key, exact], |row| Ok(Account { user: UserId::trusted(row.get_ref(0)?.as_str()?), password_hash: row.get(1)? }))
+            .query_row([key, exact], |row| {
+                Ok(Account {
+                    user: UserId::trusted(row.get_ref(0)?.as_str()?),
+                    password_hash: row.get(1)?,
+                })
+            })
             .optional()
         })
         .await
@@ -64,7 +80,12 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn knows_network(&self, username: &str, network: IpAddr, since: Timestamp) -> Stored<bool> {
+    async fn knows_network(
+        &self,
+        username: &str,
+        network: IpAddr,
+        since: Timestamp,
+    ) -> Stored<bool> {
         let (key, exact) = (username_key(username), exact_key(username));
         self.read(move |conn| {
             conn.prepare_cached(
@@ -100,7 +121,11 @@ impl Accounts for SqliteStore {
             Ok(Some(Some(ended)))
         });
         let ended = opened.answer().await?;
-        ended.ok_or_else(|| StoreError::Internal("a session is to be opened for someone who is not in the directory".into()))
+        ended.ok_or_else(|| {
+            StoreError::Internal(
+                "a session is to be opened for someone who is not in the directory".into(),
+            )
+        })
     }
 
     async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>> {
@@ -110,7 +135,12 @@ impl Accounts for SqliteStore {
                 "SELECT p.user_id, s.expires_at FROM sessions s JOIN people p ON p.id = s.person
                  WHERE s.digest = ?1 AND s.expires_at > ?2",
             )?
-            .query_row(params![digest, at.0], |row| Ok((UserId::trusted(row.get_ref(0)?.as_str()?), Timestamp(row.get(1)?))))
+            .query_row(params![digest, at.0], |row| {
+                Ok((
+                    UserId::trusted(row.get_ref(0)?.as_str()?),
+                    Timestamp(row.get(1)?),
+                ))
+            })
             .optional()
         })
         .await
@@ -144,44 +174,75 @@ impl Accounts for SqliteStore {
     async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>> {
         let user = user.clone();
         let ended = self.write(move |batch| {
-            let Some(person) = person_row(batch.conn, &user)? else { return Ok(Vec::new()) };
+            let Some(person) = person_row(batch.conn, &user)? else {
+                return Ok(Vec::new());
+            };
             end_all(batch.conn, person, None)
         });
         ended.answer().await
     }
 
-    async fn set_password(&self, user: &UserId, before: &str, password_hash: &str, except: Option<&str>) -> Stored<Option<Vec<String>>> {
-        let (user, before, hash, except) = (user.clone(), before.to_owned(), password_hash.to_owned(), except.map(str::to_owned));
+    async fn set_password(
+        &self,
+        user: &UserId,
+        before: &str,
+        password_hash: &str,
+        except: Option<&str>,
+    ) -> Stored<Option<Vec<String>>> {
+        let (user, before, hash, except) = (
+            user.clone(),
+            before.to_owned(),
+            password_hash.to_owned(),
+            except.map(str::to_owned),
+        );
         let written = self.write(move |batch| {
             let conn = batch.conn;
-            let Some(person) = person_row(conn, &user)? else { return Ok(None) };
-            if !conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1")?.exists([person])? {
+            let Some(person) = person_row(conn, &user)? else {
+                return Ok(None);
+            };
+            if !conn
+                .prepare_cached("SELECT 1 FROM accounts WHERE person = ?1")?
+                .exists([person])?
+            {
                 return Ok(None);
             }
             if !has_password(conn, person, &before)? {
                 return Ok(Some(None));
             }
-            conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?.execute(params![person, hash])?;
-            conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?.execute([person])?;
+            conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?
+                .execute(params![person, hash])?;
+            conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?
+                .execute([person])?;
             end_all(conn, person, except.as_deref()).map(|ended| Some(Some(ended)))
         });
-        written.answer().await?.ok_or_else(|| StoreError::Internal("a password is to be set for someone without an account".into()))
+        written.answer().await?.ok_or_else(|| {
+            StoreError::Internal("a password is to be set for someone without an account".into())
+        })
     }
 }
 
 fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1 AND password_hash = ?2")?.exists(params![person, hash])
+    conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1 AND password_hash = ?2")?
+        .exists(params![person, hash])
 }
 
 /// Ends all sessions of somebody but one; answers with their digests.
 fn end_all(conn: &Connection, person: i64, except: Option<&str>) -> rusqlite::Result<Vec<String>> {
-    conn.prepare_cached("DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 RETURNING digest")?
-        .query_map(params![person, except], |row| row.get(0))?
-        .collect()
+    conn.prepare_cached(
+        "DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 RETURNING digest",
+    )?
+    .query_map(params![person, except], |row| row.get(0))?
+    .collect()
 }
 
-/// Ends the oldest sessions of somebody past `most`. The newest stays, whatever the clock said when the others began.
-fn end_oldest(conn: &Connection, person: i64, most: usize, newest: &str) -> rusqlite::Result<Vec<String>> {
+/// Ends the oldest sessions of somebody past `most`. The newest stays, whatever the clock said when
+/// the others began.
+fn end_oldest(
+    conn: &Connection,
+    person: i64,
+    most: usize,
+    newest: &str,
+) -> rusqlite::Result<Vec<String>> {
     let kept = i64::try_from(most - 1).unwrap_or(i64::MAX);
     conn.prepare_cached(
         "DELETE FROM sessions WHERE digest IN (
@@ -193,7 +254,12 @@ fn end_oldest(conn: &Connection, person: i64, most: usize, newest: &str) -> rusq
 }
 
 /// Remembers a network that signed in. A few that are too old go with each, whoever's they are.
-fn remember_network(conn: &Connection, person: i64, network: IpAddr, at: Timestamp) -> rusqlite::Result<()> {
+fn remember_network(
+    conn: &Connection,
+    person: i64,
+    network: IpAddr,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
     conn.prepare_cached(
         "INSERT INTO account_networks (person, network, last_at) VALUES (?1, ?2, ?3)
          ON CONFLICT (person, network) DO UPDATE SET last_at = max(last_at, excluded.last_at)",

@@ -11,24 +11,38 @@ use lamplight_usecases::ports::{AppendError, Appended};
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::Arc;
 
-/// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the inner one is an
-/// answer.
+/// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the
+/// inner one is an answer.
 pub(crate) fn append(
     batch: &mut Batch<'_>,
     message: &NewMessage,
     except: Option<&SessionId>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
-    let Some((conn, known)) = batch.known(&message.conversation)? else { return Ok(Err(AppendError::NotFound)) };
-    let Some(sender) = known.member(&message.sender) else { return Ok(Err(AppendError::NotFound)) };
-    let key = message.key.as_ref().map(|key| dedupe_key(key, &message.content));
+    let Some((conn, known)) = batch.known(&message.conversation)? else {
+        return Ok(Err(AppendError::NotFound));
+    };
+    let Some(sender) = known.member(&message.sender) else {
+        return Ok(Err(AppendError::NotFound));
+    };
+    let key = message
+        .key
+        .as_ref()
+        .map(|key| dedupe_key(key, &message.content));
     if let Some(key) = &key {
         let there = conn
-            .prepare_cached(entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"))?
-            .query_row(params![known.row, sender, key], |row| entry(row, &message.conversation))
+            .prepare_cached(entries!(
+                "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
+            ))?
+            .query_row(params![known.row, sender, key], |row| {
+                entry(row, &message.conversation)
+            })
             .optional()?;
         if let Some(there) = there {
             return Ok(if there.content == message.content {
-                Ok(Appended { message: Arc::new(there), duplicate: true })
+                Ok(Appended {
+                    message: Arc::new(there),
+                    duplicate: true,
+                })
             } else {
                 Err(AppendError::Conflict)
             });
@@ -42,13 +56,18 @@ pub(crate) fn append(
     )?
     .execute(params![known.row, to_db(seq), message.id.as_str(), sender, message.content.as_str(), key, created_at.0])?;
     let position = conn.last_insert_rowid();
-    conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1")?.execute(params![
-        known.row,
-        to_db(seq),
-        created_at.0,
-        position
-    ])?;
-    let news = sent(conn, known, &message.conversation, &message.sender, sender, seq)?;
+    conn.prepare_cached(
+        "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
+    )?
+    .execute(params![known.row, to_db(seq), created_at.0, position])?;
+    let news = sent(
+        conn,
+        known,
+        &message.conversation,
+        &message.sender,
+        sender,
+        seq,
+    )?;
     known.head_seq = seq;
     known.last_at = created_at;
     let to = known.members.clone();
@@ -64,9 +83,16 @@ pub(crate) fn append(
         },
         created_at,
     });
-    batch.publish(Event::Appended { message: Arc::clone(&message), to, except: except.cloned() });
+    batch.publish(Event::Appended {
+        message: Arc::clone(&message),
+        to,
+        except: except.cloned(),
+    });
     for event in news.into_iter().flatten() {
         batch.publish(event);
     }
-    Ok(Ok(Appended { message, duplicate: false }))
+    Ok(Ok(Appended {
+        message,
+        duplicate: false,
+    }))
 }

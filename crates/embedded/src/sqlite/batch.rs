@@ -22,19 +22,23 @@ pub(crate) struct Known {
     pub(crate) rows: Box<[i64]>,
     /// The `seq` of its newest entry, counting what this transaction has appended.
     pub(crate) head_seq: u64,
-    /// When that entry was made, or the conversation if it has none. No later entry is from before it, whatever the clock shows.
+    /// When that entry was made, or the conversation if it has none. No later entry is from before
+    /// it, whatever the clock shows.
     pub(crate) last_at: Timestamp,
 }
 
 impl Known {
     /// The row of a member.
     pub(crate) fn member(&self, user: &UserId) -> Option<i64> {
-        self.members.binary_search(user).ok().map(|at| self.rows[at])
+        self.members
+            .binary_search(user)
+            .ok()
+            .map(|at| self.rows[at])
     }
 }
 
-/// The conversations lately written to. Only the writer changes them, so what it knows is the truth as long as its
-/// transaction is committed; after one that was not, everything is forgotten.
+/// The conversations lately written to. Only the writer changes them, so what it knows is the truth
+/// as long as its transaction is committed; after one that was not, everything is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct KnownConversations(HashMap<ConversationId, Known>);
 
@@ -45,10 +49,20 @@ impl KnownConversations {
 
     fn load(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Known>> {
         let found = conn
-            .prepare_cached("SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1")?
-            .query_row([conversation.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
+            .prepare_cached(
+                "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
+            )?
+            .query_row([conversation.as_str()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            })
             .optional()?;
-        let Some((row, head_seq, last_at)) = found else { return Ok(None) };
+        let Some((row, head_seq, last_at)) = found else {
+            return Ok(None);
+        };
         let mut members = Vec::new();
         let mut rows = Vec::new();
         let mut statement = conn.prepare_cached(
@@ -59,7 +73,13 @@ impl KnownConversations {
             members.push(UserId::trusted(member.get_ref(0)?.as_str()?));
             rows.push(member.get(1)?);
         }
-        Ok(Some(Known { row, members: members.into(), rows: rows.into(), head_seq: from_db(head_seq), last_at: Timestamp(last_at) }))
+        Ok(Some(Known {
+            row,
+            members: members.into(),
+            rows: rows.into(),
+            head_seq: from_db(head_seq),
+            last_at: Timestamp(last_at),
+        }))
     }
 }
 
@@ -73,26 +93,42 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(conn: &'a Connection, known: &'a mut KnownConversations) -> Self {
-        Self { conn, known, events: Vec::new(), changed: Vec::new() }
+        Self {
+            conn,
+            known,
+            events: Vec::new(),
+            changed: Vec::new(),
+        }
     }
 
-    /// What is to be told once all this is committed: events, and memberships that were read or changed.
+    /// What is to be told once all this is committed: events, and memberships that were read or
+    /// changed.
     pub(crate) fn into_parts(self) -> (Vec<Event>, Vec<(ConversationId, Members)>) {
         (self.events, self.changed)
     }
 
     /// A conversation, with the connection to go on with.
-    pub(crate) fn known(&mut self, conversation: &ConversationId) -> rusqlite::Result<Option<(&'a Connection, &mut Known)>> {
+    pub(crate) fn known(
+        &mut self,
+        conversation: &ConversationId,
+    ) -> rusqlite::Result<Option<(&'a Connection, &mut Known)>> {
         if !self.known.0.contains_key(conversation) {
-            let Some(loaded) = KnownConversations::load(self.conn, conversation)? else { return Ok(None) };
-            self.changed.push((conversation.clone(), loaded.members.clone()));
+            let Some(loaded) = KnownConversations::load(self.conn, conversation)? else {
+                return Ok(None);
+            };
+            self.changed
+                .push((conversation.clone(), loaded.members.clone()));
             if self.known.0.len() >= KNOWN_AT_MOST {
                 self.known.0.clear();
             }
             self.known.0.insert(conversation.clone(), loaded);
         }
         let conn = self.conn;
-        Ok(self.known.0.get_mut(conversation).map(|known| (conn, known)))
+        Ok(self
+            .known
+            .0
+            .get_mut(conversation)
+            .map(|known| (conn, known)))
     }
 
     /// Forgets a conversation that was changed, and tells everyone who is in it now.
@@ -108,11 +144,17 @@ impl<'a> Batch<'a> {
 
 /// The row of someone, `None` if nobody knows them.
 pub(crate) fn person_row(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT id FROM people WHERE user_id = ?1")?.query_row([user.as_str()], |row| row.get(0)).optional()
+    conn.prepare_cached("SELECT id FROM people WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))
+        .optional()
 }
 
 /// The row of someone, made with a bare profile if there is none.
-pub(crate) fn ensure_person(conn: &Connection, user: &UserId, at: Timestamp) -> rusqlite::Result<i64> {
+pub(crate) fn ensure_person(
+    conn: &Connection,
+    user: &UserId,
+    at: Timestamp,
+) -> rusqlite::Result<i64> {
     if let Some(row) = person_row(conn, user)? {
         return Ok(row);
     }

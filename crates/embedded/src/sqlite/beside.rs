@@ -1,7 +1,9 @@
-//! A small file beside the database, which a copy of the database does not bring along. It tells a database that went back in
-//! time, and a write-ahead log that belongs to another database than the one it lies beside.
+//! A small file beside the database, which a copy of the database does not bring along. It tells a
+//! database that went back in time, and a write-ahead log that belongs to another database than the
+//! one it lies beside.
 //!
-//! Nothing is lost without it, so it is not synced when it is written often; what is in doubt then is settled by looking.
+//! Nothing is lost without it, so it is not synced when it is written often; what is in doubt then
+//! is settled by looking.
 
 use super::lock::{Lock, beside, private};
 use sha2::{Digest as _, Sha256};
@@ -49,7 +51,17 @@ pub(crate) enum Found {
 
 impl Note {
     fn text(&self) -> String {
-        let Self { generation, epoch, changes, presence, page, main, main_changes, folding, boot } = self;
+        let Self {
+            generation,
+            epoch,
+            changes,
+            presence,
+            page,
+            main,
+            main_changes,
+            folding,
+            boot,
+        } = self;
         let mut text = format!(
             "{FIRST_LINE}\ngeneration {generation}\nepoch {epoch}\nchanges {changes}\npresence {presence}\npage {page}\nmain {main}\n\
              main_changes {main_changes}\nfolding {folding}\nboot {boot}\n"
@@ -89,7 +101,9 @@ impl Note {
     /// What is noted beside the database at `path`.
     pub(crate) fn read(path: &Path) -> Found {
         let mut text = String::new();
-        match File::open(beside(path, ".note")).and_then(|file| file.take(4_096).read_to_string(&mut text)) {
+        match File::open(beside(path, ".note"))
+            .and_then(|file| file.take(4_096).read_to_string(&mut text))
+        {
             Ok(_) => Self::parse(&text).map_or(Found::Unreadable, Found::Note),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
             Err(_) => Found::Unreadable,
@@ -99,7 +113,9 @@ impl Note {
     /// Writes it through to the disk.
     pub(crate) fn keep(&self, path: &Path) -> io::Result<NoteFile> {
         let path = beside(path, ".note");
-        let mut file = NoteFile(private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path)?);
+        let mut file = NoteFile(
+            private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path)?,
+        );
         file.write(self)?;
         file.0.sync_all()?;
         if let Some(directory) = path.parent() {
@@ -128,29 +144,39 @@ fn digest(parts: &[&[u8]]) -> String {
     for part in parts {
         hasher.update(part);
     }
-    hasher.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hasher
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
-/// What tells a database file from a copy of an earlier or later state: its length, its first page (the header and the roots of its
-/// tables), and the page with the counters, one of which moves with every note.
+/// What tells a database file from a copy of an earlier or later state: its length, its first page
+/// (the header and the roots of its tables), and the page with the counters, one of which moves
+/// with every note.
 pub(crate) fn fingerprint(lock: &Lock, page: u64) -> io::Result<String> {
-    Ok(digest(&[&lock.len()?.to_be_bytes(), &lock.read_at(0, 4_096)?, &page_of(lock, page)?]))
+    Ok(digest(&[
+        &lock.len()?.to_be_bytes(),
+        &lock.read_at(0, 4_096)?,
+        &page_of(lock, page)?,
+    ]))
 }
 
 /// What a database file that is not as it was noted can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
-    /// The same, into which somebody else has folded the log: SQLite's shell does so, and programs that make backups. Its counters are
-    /// in this page.
+    /// The same, into which somebody else has folded the log: SQLite's shell does so, and programs
+    /// that make backups. Its counters are in this page.
     Later(u64),
     /// A copy of an earlier state, or something else.
     Foreign,
 }
 
-/// How many pages are looked through for the counters: a database that is vacuumed has its tables' roots at its beginning.
+/// How many pages are looked through for the counters: a database that is vacuumed has its tables'
+/// roots at its beginning.
 const ROOTS: u64 = 1_000;
 
 /// Compares a database file that is not as it was noted with the note.
@@ -171,20 +197,29 @@ pub(crate) fn compare(lock: &Lock, note: &Note) -> io::Result<Other> {
     Ok(Other::Foreign)
 }
 
-/// The names and values of the table of counters, read from the one page that it has: a leaf of an index (see "The B-tree Pages" in
-/// SQLite's file format), with a text and a whole number in each record. What is not that is left out.
+/// The names and values of the table of counters, read from the one page that it has: a leaf of an
+/// index (see "The B-tree Pages" in SQLite's file format), with a text and a whole number in each
+/// record. What is not that is left out.
 fn counters(page: &[u8]) -> HashMap<String, i64> {
     let mut found = HashMap::new();
     if page.first() != Some(&0x0a) {
         return found;
     }
-    let two = |at: usize| page.get(at..at + 2).map(|bytes| usize::from(u16::from_be_bytes([bytes[0], bytes[1]])));
+    let two = |at: usize| {
+        page.get(at..at + 2)
+            .map(|bytes| usize::from(u16::from_be_bytes([bytes[0], bytes[1]])))
+    };
     for cell in 0..two(3).unwrap_or(0).min(1_000) {
-        // The payload's length, the header's length, and the two types: each below 128, and so of one byte.
+        // The payload's length, the header's length, and the two types: each below 128, and so of
+        // one byte.
         let record = two(8 + 2 * cell).and_then(|at| page.get(at..));
-        let Some([_, 3, text, number, rest @ ..]) = record else { continue };
+        let Some([_, 3, text, number, rest @ ..]) = record else {
+            continue;
+        };
         let length = usize::from(text.saturating_sub(13) / 2);
-        let Some((name, rest)) = rest.split_at_checked(length) else { continue };
+        let Some((name, rest)) = rest.split_at_checked(length) else {
+            continue;
+        };
         let width = match number {
             8 | 9 => 0,
             1..=4 => usize::from(*number),
@@ -192,10 +227,20 @@ fn counters(page: &[u8]) -> HashMap<String, i64> {
             6 => 8,
             _ => continue,
         };
-        let Some(bytes) = rest.get(..width) else { continue };
+        let Some(bytes) = rest.get(..width) else {
+            continue;
+        };
         let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-        let value = bytes.iter().fold(if negative { -1 } else { 0 }, |value: i64, byte| value << 8 | i64::from(*byte));
-        let value = if width == 0 { i64::from(number - 8) } else { value };
+        let value = bytes
+            .iter()
+            .fold(if negative { -1 } else { 0 }, |value: i64, byte| {
+                value << 8 | i64::from(*byte)
+            });
+        let value = if width == 0 {
+            i64::from(number - 8)
+        } else {
+            value
+        };
         found.insert(String::from_utf8_lossy(name).into_owned(), value);
     }
     found
@@ -203,15 +248,22 @@ fn counters(page: &[u8]) -> HashMap<String, i64> {
 
 fn page_of(lock: &Lock, page: u64) -> io::Result<Vec<u8>> {
     let size = lock.read_at(16, 2)?;
-    let size = size.first_chunk().map_or(0, |size| u64::from(u16::from_be_bytes(*size)));
+    let size = size
+        .first_chunk()
+        .map_or(0, |size| u64::from(u16::from_be_bytes(*size)));
     // 1 stands for 65,536, which two bytes cannot hold.
     let size = if size == 1 { 65_536 } else { size };
-    lock.read_at(page.saturating_sub(1) * size, usize::try_from(size).unwrap_or(0))
+    lock.read_at(
+        page.saturating_sub(1) * size,
+        usize::try_from(size).unwrap_or(0),
+    )
 }
 
 /// The boot of this machine; empty where it cannot be known.
 pub(crate) fn boot() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// How far a write-ahead log that lies beside a database can be trusted.
@@ -234,7 +286,9 @@ impl Log {
         if std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len()) <= 32 {
             return Self::Empty;
         }
-        let Found::Note(note) = found else { return Self::Doubtful };
+        let Found::Note(note) = found else {
+            return Self::Doubtful;
+        };
         if fingerprint(lock, note.page).is_ok_and(|main| main == note.main) {
             return Self::Ours;
         }
@@ -264,7 +318,13 @@ mod tests {
         };
         let text = note.text();
         assert_eq!(text.len(), LENGTH);
-        assert_eq!(Note::parse(&text), Some(Note { boot: String::new(), ..note }));
+        assert_eq!(
+            Note::parse(&text),
+            Some(Note {
+                boot: String::new(),
+                ..note
+            })
+        );
         assert_eq!(Note::parse(&text.replace("changes 7", "changes 8")), None);
         assert_eq!(Note::parse(&text[..100]), None);
         assert_eq!(Note::parse(""), None);
@@ -275,9 +335,28 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let conn = rusqlite::Connection::open(file.path()).unwrap();
         conn.execute_batch("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID").unwrap();
-        let values = [0, 1, 2, 127, 128, 300, -1, -300, 70_000, 20_000_000, 5_000_000_000, 1 << 50, i64::MAX, i64::MIN];
+        let values = [
+            0,
+            1,
+            2,
+            127,
+            128,
+            300,
+            -1,
+            -300,
+            70_000,
+            20_000_000,
+            5_000_000_000,
+            1 << 50,
+            i64::MAX,
+            i64::MIN,
+        ];
         for (number, value) in values.into_iter().enumerate() {
-            conn.execute("INSERT INTO counters VALUES (?1, ?2)", rusqlite::params![format!("counter {number}"), value]).unwrap();
+            conn.execute(
+                "INSERT INTO counters VALUES (?1, ?2)",
+                rusqlite::params![format!("counter {number}"), value],
+            )
+            .unwrap();
         }
         let bytes = std::fs::read(file.path()).unwrap();
         let found = counters(&bytes[4_096..8_192]);
@@ -286,6 +365,9 @@ mod tests {
         }
         assert_eq!(found.len(), values.len());
         assert_eq!(counters(&bytes[..4_096]), HashMap::new(), "another page");
-        assert_eq!(counters(&[0x0a, 0, 0, 0, 9, 0, 0, 0, 0xff, 0xff]), HashMap::new());
+        assert_eq!(
+            counters(&[0x0a, 0, 0, 0, 9, 0, 0, 0, 0xff, 0xff]),
+            HashMap::new()
+        );
     }
 }

@@ -7,8 +7,14 @@ use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
-fn insert(conn: &Connection, conversation: &ConversationId, key: Option<&str>, at: Timestamp) -> rusqlite::Result<i64> {
-    // It is newer than every entry there is, and than conversations made since then, which have smaller rows.
+fn insert(
+    conn: &Connection,
+    conversation: &ConversationId,
+    key: Option<&str>,
+    at: Timestamp,
+) -> rusqlite::Result<i64> {
+    // It is newer than every entry there is, and than conversations made since then, which have
+    // smaller rows.
     conn.prepare_cached(
         "INSERT INTO conversations (conversation_id, direct_key, last_at, created_at, position)
          VALUES (?1, ?2, ?3, ?3, (SELECT ifnull(max(id), 0) FROM entries))",
@@ -18,7 +24,13 @@ fn insert(conn: &Connection, conversation: &ConversationId, key: Option<&str>, a
 }
 
 /// Seats someone who has read everything up to `head_seq`.
-fn seat(conn: &Connection, conversation: i64, user: &UserId, head_seq: u64, at: Timestamp) -> rusqlite::Result<()> {
+fn seat(
+    conn: &Connection,
+    conversation: i64,
+    user: &UserId,
+    head_seq: u64,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
     let person = ensure_person(conn, user, at)?;
     conn.prepare_cached(
         "INSERT INTO members (conversation, person, read_seq, delivered_seq, told_read_seq, told_delivered_seq)
@@ -59,7 +71,12 @@ pub(crate) fn put(
 ) -> rusqlite::Result<(Members, bool)> {
     let conn = batch.conn;
     let Some((_, known)) = batch.known(conversation)? else {
-        let row = insert(conn, conversation, free_direct_key(conn, members)?.as_deref(), at)?;
+        let row = insert(
+            conn,
+            conversation,
+            free_direct_key(conn, members)?.as_deref(),
+            at,
+        )?;
         for member in members.iter() {
             seat(conn, row, member, 0, at)?;
         }
@@ -70,17 +87,26 @@ pub(crate) fn put(
         return Ok((members.clone(), false));
     }
     let (row, head_seq, before) = (known.row, known.head_seq, known.members.clone());
-    let removed = before.iter().filter(|member| members.binary_search(member).is_err());
+    let removed = before
+        .iter()
+        .filter(|member| members.binary_search(member).is_err());
     for member in removed {
         let person = ensure_person(conn, member, at)?;
-        conn.prepare_cached("DELETE FROM members WHERE conversation = ?1 AND person = ?2")?.execute(params![row, person])?;
+        conn.prepare_cached("DELETE FROM members WHERE conversation = ?1 AND person = ?2")?
+            .execute(params![row, person])?;
     }
-    for member in members.iter().filter(|member| before.binary_search(member).is_err()) {
+    for member in members
+        .iter()
+        .filter(|member| before.binary_search(member).is_err())
+    {
         seat(conn, row, member, head_seq, at)?;
     }
-    // It is no longer the conversation of those two; were the key to stay, one of them could be led into a
-    // conversation with others in it.
-    conn.prepare_cached("UPDATE conversations SET direct_key = NULL WHERE id = ?1 AND direct_key IS NOT NULL")?.execute([row])?;
+    // It is no longer the conversation of those two; were the key to stay, one of them could be led
+    // into a conversation with others in it.
+    conn.prepare_cached(
+        "UPDATE conversations SET direct_key = NULL WHERE id = ?1 AND direct_key IS NOT NULL",
+    )?
+    .execute([row])?;
     batch.membership_changed(conversation, members.clone());
     let mut everyone: Vec<UserId> = before.iter().chain(members.iter()).cloned().collect();
     everyone.sort();
@@ -90,8 +116,14 @@ pub(crate) fn put(
 
 /// The direct key for a conversation of these members, if they are two who have none yet.
 fn free_direct_key(conn: &Connection, members: &[UserId]) -> rusqlite::Result<Option<String>> {
-    let [one, other] = members else { return Ok(None) };
-    let Some(key) = direct_key(one, other) else { return Ok(None) };
-    let is_taken = conn.prepare_cached("SELECT 1 FROM conversations WHERE direct_key = ?1")?.exists([&key])?;
+    let [one, other] = members else {
+        return Ok(None);
+    };
+    let Some(key) = direct_key(one, other) else {
+        return Ok(None);
+    };
+    let is_taken = conn
+        .prepare_cached("SELECT 1 FROM conversations WHERE direct_key = ?1")?
+        .exists([&key])?;
     Ok((!is_taken).then_some(key))
 }

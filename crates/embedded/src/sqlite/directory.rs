@@ -11,7 +11,9 @@ use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::{Chosen, Manual};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Directory, Marked, Page, Person, ProfileSource, StoreError, Stored};
+use lamplight_usecases::ports::{
+    Directory, Marked, Page, Person, ProfileSource, StoreError, Stored,
+};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -19,7 +21,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 impl Directory for SqliteStore {
     async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
         let user = user.clone();
-        self.read(move |conn| Ok(find(conn, &user)?.map(|held| held.person))).await
+        self.read(move |conn| Ok(find(conn, &user)?.map(|held| held.person)))
+            .await
     }
 
     async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
@@ -36,15 +39,46 @@ impl Directory for SqliteStore {
         .await
     }
 
-    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
-        self.remember_as(Word { profile, source, issued_at: None }, at).await
+    async fn remember(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)> {
+        self.remember_as(
+            Word {
+                profile,
+                source,
+                issued_at: None,
+            },
+            at,
+        )
+        .await
     }
 
-    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)> {
-        self.remember_as(Word { profile, source: ProfileSource::Claims, issued_at: Some(issued_at) }, at).await
+    async fn remember_claims(
+        &self,
+        profile: Profile,
+        issued_at: Timestamp,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)> {
+        self.remember_as(
+            Word {
+                profile,
+                source: ProfileSource::Claims,
+                issued_at: Some(issued_at),
+            },
+            at,
+        )
+        .await
     }
 
-    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>> {
+    async fn set_status(
+        &self,
+        user: &UserId,
+        chosen: Chosen,
+        at: Timestamp,
+    ) -> Stored<Vec<Marked>> {
         let user = user.clone();
         let hides = chosen.clone().at(at).status == Manual::Invisible;
         let written = self.write(move |batch| {
@@ -56,7 +90,11 @@ impl Directory for SqliteStore {
             if hides { Ok(Some(Vec::new())) } else { catch_up(batch, &user, person, at).map(Some) }
         });
         let told = written.answer().await?;
-        told.ok_or_else(|| StoreError::Internal("a status is to be kept for someone who is not in the directory".into()))
+        told.ok_or_else(|| {
+            StoreError::Internal(
+                "a status is to be kept for someone who is not in the directory".into(),
+            )
+        })
     }
 
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
@@ -64,11 +102,15 @@ impl Directory for SqliteStore {
         for part in users.chunks(BATCH_AT_MOST) {
             let part = part.to_vec();
             let written = self.write(move |batch| {
-                let mut statement =
-                    batch.conn.prepare_cached("UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND last_seen IS NOT ?2")?;
+                let mut statement = batch.conn.prepare_cached(
+                    "UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND last_seen IS NOT ?2",
+                )?;
                 for (user, at) in &part {
                     let before = last_seen(batch.conn, user)?;
-                    statement.execute(params![user.as_str(), before.map_or(*at, |before| before.advance_to(*at)).0])?;
+                    statement.execute(params![
+                        user.as_str(),
+                        before.map_or(*at, |before| before.advance_to(*at)).0
+                    ])?;
                 }
                 Ok(())
             });
@@ -79,19 +121,28 @@ impl Directory for SqliteStore {
 
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
         let users = users.to_vec();
-        self.read(move |conn| users.iter().map(|user| last_seen(conn, user)).collect()).await
+        self.read(move |conn| users.iter().map(|user| last_seen(conn, user)).collect())
+            .await
     }
 
-    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
+    async fn search(
+        &self,
+        query: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Profile>> {
         let after = cursor.map(PersonKey::read).transpose()?;
         let query = search_key(query);
-        self.read(move |conn| search(conn, &query, after, limit)).await
+        self.read(move |conn| search(conn, &query, after, limit))
+            .await
     }
 }
 
 fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timestamp>> {
     let mut statement = conn.prepare_cached("SELECT last_seen FROM people WHERE user_id = ?1")?;
-    let seen = statement.query_row([user.as_str()], |row| row.get::<_, Option<i64>>(0)).optional()?;
+    let seen = statement
+        .query_row([user.as_str()], |row| row.get::<_, Option<i64>>(0))
+        .optional()?;
     Ok(seen.flatten().map(Timestamp))
 }
 
@@ -108,7 +159,9 @@ impl Word {
     /// Whether it would change anything, if only who wrote it.
     fn is_news(&self, held: &Held) -> bool {
         // A word without a time is the newest; of two claims that have one, the later.
-        let is_newer = self.issued_at.is_none() || held.source < self.source || self.issued_at > held.claims_at;
+        let is_newer = self.issued_at.is_none()
+            || held.source < self.source
+            || self.issued_at > held.claims_at;
         self.source != ProfileSource::Nobody
             && self.source >= held.source
             && (self.source > held.source || self.profile != held.person.profile)
@@ -145,7 +198,10 @@ impl SqliteStore {
             let changed = before.is_none_or(|held| held.person.profile != word.profile);
             Ok(find(conn, &word.profile.id)?.map(|held| (held.person, changed)))
         });
-        written.answer().await?.ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
+        written
+            .answer()
+            .await?
+            .ok_or_else(|| StoreError::Internal("a profile was written and is not there".into()))
     }
 }
 
@@ -194,16 +250,28 @@ fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
     };
     let last_seen = row.get::<_, Option<i64>>(6)?.map(Timestamp);
     Ok(Held {
-        person: Person { profile: profile(row, 0)?, chosen, last_seen },
+        person: Person {
+            profile: profile(row, 0)?,
+            chosen,
+            last_seen,
+        },
         source: source_from_db(row.get(7)?),
         claims_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
     })
 }
 
-/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included. Whoever has an account is found by its user
-/// name too, whatever they call themselves.
-fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usize) -> rusqlite::Result<Page<Profile>> {
-    let after = after.unwrap_or(PersonKey { name_folded: String::new(), user: String::new() });
+/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included. Whoever has an
+/// account is found by its user name too, whatever they call themselves.
+fn search(
+    conn: &Connection,
+    folded: &str,
+    after: Option<PersonKey>,
+    limit: usize,
+) -> rusqlite::Result<Page<Profile>> {
+    let after = after.unwrap_or(PersonKey {
+        name_folded: String::new(),
+        user: String::new(),
+    });
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(
         "SELECT user_id, name, avatar_url, name_folded FROM people
@@ -211,21 +279,42 @@ fn search(conn: &Connection, folded: &str, after: Option<PersonKey>, limit: usiz
              OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND instr(a.name_search, ?1) > 0))
          ORDER BY name_folded, user_id LIMIT ?4",
     )?;
-    let found = statement.query_map(params![folded, after.name_folded, after.user, wanted], |row| {
-        let profile = profile(row, 0)?;
-        let key = PersonKey { name_folded: row.get(3)?, user: profile.id.as_str().to_owned() };
-        Ok((profile, key))
-    })?;
+    let found = statement.query_map(
+        params![folded, after.name_folded, after.user, wanted],
+        |row| {
+            let profile = profile(row, 0)?;
+            let key = PersonKey {
+                name_folded: row.get(3)?,
+                user: profile.id.as_str().to_owned(),
+            };
+            Ok((profile, key))
+        },
+    )?;
     let mut found = found.collect::<rusqlite::Result<Vec<(Profile, PersonKey)>>>()?;
-    let kept = found.len().min(limit).min(weight::fitting(&found, ANSWER_BYTES, |(profile, _)| weight::member(profile)));
+    let kept = found
+        .len()
+        .min(limit)
+        .min(weight::fitting(&found, ANSWER_BYTES, |(profile, _)| {
+            weight::member(profile)
+        }));
     let has_more = found.len() > kept;
     found.truncate(kept);
-    let next = found.last().filter(|_| has_more).map(|(_, key)| key.write());
-    Ok(Page { items: found.into_iter().map(|(profile, _)| profile).collect(), next })
+    let next = found
+        .last()
+        .filter(|_| has_more)
+        .map(|(_, key)| key.write());
+    Ok(Page {
+        items: found.into_iter().map(|(profile, _)| profile).collect(),
+        next,
+    })
 }
 
 /// Makes a profile where there is none and takes over an older one, for a new account.
-pub(super) fn profile_of_account(conn: &Connection, profile: &Profile, at: Timestamp) -> rusqlite::Result<Option<i64>> {
+pub(super) fn profile_of_account(
+    conn: &Connection,
+    profile: &Profile,
+    at: Timestamp,
+) -> rusqlite::Result<Option<i64>> {
     write_profile(conn, profile, ProfileSource::Claims, None, at)?;
     person_row(conn, &profile.id)
 }

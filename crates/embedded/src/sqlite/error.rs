@@ -126,14 +126,17 @@ impl OpenError {
         let path = path.to_owned();
         // Of what never was a database the plain sentence says more.
         if is_damage(&source) && source.sqlite_error_code() != Some(ErrorCode::NotADatabase) {
-            return Self::Damaged { path, what: source.to_string() };
+            return Self::Damaged {
+                path,
+                what: source.to_string(),
+            };
         }
         Self::Database { path, source }
     }
 }
 
-/// Whether the fault lies with the surroundings (disk, locks, memory) rather than with what was asked. Waiting helps
-/// with these, repeating one item at a time does not.
+/// Whether the fault lies with the surroundings (disk, locks, memory) rather than with what was
+/// asked. Waiting helps with these, repeating one item at a time does not.
 pub(crate) fn is_environmental(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -153,14 +156,20 @@ pub(crate) fn is_environmental(error: &rusqlite::Error) -> bool {
 
 /// Whether it means that the file is not what SQLite wrote.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    let told_by_the_disk = |code: i32| matches!(code, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA);
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-        || error.sqlite_error().is_some_and(|error| told_by_the_disk(error.extended_code))
+    let told_by_the_disk =
+        |code: i32| matches!(code, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA);
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    ) || error
+        .sqlite_error()
+        .is_some_and(|error| told_by_the_disk(error.extended_code))
 }
 
 /// What the port says of an error of SQLite's.
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
-    // What is damaged is out of order for everyone: what waits to be sent has to be kept, not given up.
+    // What is damaged is out of order for everyone: what waits to be sent has to be kept, not given
+    // up.
     if is_environmental(error) || is_damage(error) {
         StoreError::Unavailable(error.to_string())
     } else {

@@ -1,5 +1,6 @@
-//! A queue that serves its callers in turn: what is urgent first, then one network after the other, and of each one user after the
-//! other. However much somebody asks for, whoever asks for one thing waits for one turn of everybody else.
+//! A queue that serves its callers in turn: what is urgent first, then one network after the other,
+//! and of each one user after the other. However much somebody asks for, whoever asks for one thing
+//! waits for one turn of everybody else.
 
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::flow::{Flow, Urgency};
@@ -18,7 +19,10 @@ struct Round<K, Q> {
 
 impl<K: Clone + Eq + Hash, Q> Default for Round<K, Q> {
     fn default() -> Self {
-        Self { turns: VecDeque::new(), queues: HashMap::new() }
+        Self {
+            turns: VecDeque::new(),
+            queues: HashMap::new(),
+        }
     }
 }
 
@@ -31,7 +35,8 @@ impl<K: Clone + Eq + Hash, Q: Default> Round<K, Q> {
         self.queues.entry(key.clone()).or_default()
     }
 
-    /// Takes one from the queue whose turn it is. `take` says what, and whether the queue is empty now.
+    /// Takes one from the queue whose turn it is. `take` says what, and whether the queue is empty
+    /// now.
     fn next<T>(&mut self, take: impl FnOnce(&mut Q) -> (Option<T>, bool)) -> Option<T> {
         let key = self.turns.pop_front()?;
         let (taken, is_empty) = take(self.queues.get_mut(&key)?);
@@ -53,7 +58,10 @@ struct Lane<T> {
 
 impl<T> Lane<T> {
     fn push(&mut self, flow: &Flow, item: T) {
-        self.networks.queue(&flow.network).queue(&flow.user).push_back(item);
+        self.networks
+            .queue(&flow.network)
+            .queue(&flow.user)
+            .push_back(item);
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -76,8 +84,16 @@ pub(super) struct FairQueue<T> {
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        let lane = || Lane { networks: Round::default() };
-        Self { alone: None, first: lane(), bulk: lane(), in_a_row: 0, length: 0 }
+        let lane = || Lane {
+            networks: Round::default(),
+        };
+        Self {
+            alone: None,
+            first: lane(),
+            bulk: lane(),
+            in_a_row: 0,
+            length: 0,
+        }
     }
 }
 
@@ -109,7 +125,10 @@ impl<T> FairQueue<T> {
     /// The next, and how urgent it is. `with_bulk` where it may be one that is not.
     pub(super) fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
         let may_go = |(flow, _): &mut (Flow, T)| with_bulk || flow.urgency == Urgency::First;
-        let alone = self.alone.take_if(may_go).map(|(flow, item)| (item, flow.urgency));
+        let alone = self
+            .alone
+            .take_if(may_go)
+            .map(|(flow, item)| (item, flow.urgency));
         let bulk_is_due = with_bulk && self.in_a_row >= URGENT_IN_A_ROW;
         let bulk = |queue: &mut Self| queue.bulk.pop().map(|item| (item, Urgency::Bulk));
         let first = |queue: &mut Self| queue.first.pop().map(|item| (item, Urgency::First));
@@ -122,7 +141,11 @@ impl<T> FairQueue<T> {
         };
         if let Some((_, urgency)) = &next {
             self.length -= 1;
-            self.in_a_row = if *urgency == Urgency::First { self.in_a_row.saturating_add(1) } else { 0 };
+            self.in_a_row = if *urgency == Urgency::First {
+                self.in_a_row.saturating_add(1)
+            } else {
+                0
+            };
         }
         next
     }
@@ -133,7 +156,11 @@ mod tests {
     use super::*;
 
     fn flow(network: u8, user: &str, urgency: Urgency) -> Flow {
-        Flow::from(Some(IpAddr::from([192, 0, 2, network])), Some(UserId::trusted(user)), urgency)
+        Flow::from(
+            Some(IpAddr::from([192, 0, 2, network])),
+            Some(UserId::trusted(user)),
+            urgency,
+        )
     }
 
     fn drain(queue: &mut FairQueue<&'static str>) -> Vec<&'static str> {
@@ -152,7 +179,14 @@ mod tests {
         queue.push(flow(2, "c", Urgency::Bulk), "c");
         queue.push(flow(2, "c", Urgency::Bulk), "c");
         assert_eq!(drain(&mut queue), ["a", "c", "b", "c", "a", "b", "a", "b"]);
-        assert_eq!((queue.len(), queue.bulk.networks.queues.len(), queue.bulk.networks.turns.len()), (0, 0, 0));
+        assert_eq!(
+            (
+                queue.len(),
+                queue.bulk.networks.queues.len(),
+                queue.bulk.networks.turns.len()
+            ),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -165,7 +199,10 @@ mod tests {
         let order = drain(&mut queue);
         assert!(order[..16].iter().all(|item| *item == "login"));
         assert_eq!(order[16], "page");
-        assert_eq!(order[..40].iter().filter(|item| **item == "page").count(), 2);
+        assert_eq!(
+            order[..40].iter().filter(|item| **item == "page").count(),
+            2
+        );
         queue.push(flow(1, "a", Urgency::Bulk), "page");
         assert!(queue.pop(false).is_none() && queue.len() == 1);
     }

@@ -1,5 +1,5 @@
-//! Whether the database can be relied on. What is found to be damaged acknowledges nothing any more: a write that went well may be
-//! lost with the page beside it.
+//! Whether the database can be relied on. What is found to be damaged acknowledges nothing any
+//! more: a write that went well may be lost with the page beside it.
 
 use super::error::is_damage;
 use lamplight_usecases::ports::StoreError;
@@ -27,7 +27,9 @@ impl Health {
     /// # Errors
     /// When the database is not to be relied on.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        self.broken.get().map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
+        self.broken
+            .get()
+            .map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
     }
 
     /// Notes what SQLite said, if it means damage. Logs what to do, the first time.

@@ -1,5 +1,5 @@
-//! The columns that hold normalised names. They are made anew at the start where they were made by other rules or by other tables of
-//! Unicode than this version's.
+//! The columns that hold normalised names. They are made anew at the start where they were made by
+//! other rules or by other tables of Unicode than this version's.
 
 use lamplight_domain::text::{KEYS_VERSION, search_key, username_key};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 /// How many people are read at a time.
 const ROWS: i64 = 1_000;
 
-/// What `accounts.name_folded` holds where the name's key is another account's: no key has a control character.
+/// What `accounts.name_folded` holds where the name's key is another account's: no key has a
+/// control character.
 pub(super) fn exact_key(username: &str) -> String {
     format!("\u{1}{username}")
 }
@@ -15,17 +16,29 @@ pub(super) fn exact_key(username: &str) -> String {
 /// Brings the columns to this version's rules, all of them or none.
 pub(super) fn renew(conn: &mut Connection) -> rusqlite::Result<()> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let made_by =
-        transaction.query_row("SELECT value FROM counters WHERE name = 'text_keys'", [], |row| row.get::<_, i64>(0)).optional()?;
+    let made_by = transaction
+        .query_row(
+            "SELECT value FROM counters WHERE name = 'text_keys'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()?;
     if made_by == Some(KEYS_VERSION) {
         return Ok(());
     }
     let people = renew_people(&transaction)?;
     let accounts = renew_accounts(&transaction)?;
-    transaction.execute("INSERT OR REPLACE INTO counters (name, value) VALUES ('text_keys', ?1)", [KEYS_VERSION])?;
+    transaction.execute(
+        "INSERT OR REPLACE INTO counters (name, value) VALUES ('text_keys', ?1)",
+        [KEYS_VERSION],
+    )?;
     transaction.commit()?;
     if people + accounts > 0 {
-        tracing::info!(people, accounts, "the names that are compared were normalised anew");
+        tracing::info!(
+            people,
+            accounts,
+            "the names that are compared were normalised anew"
+        );
     }
     Ok(())
 }
@@ -33,14 +46,18 @@ pub(super) fn renew(conn: &mut Connection) -> rusqlite::Result<()> {
 fn renew_people(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let mut select =
         transaction.prepare("SELECT id, user_id, user_folded, name, name_folded FROM people WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    let mut update = transaction.prepare("UPDATE people SET user_folded = ?2, name_folded = ?3 WHERE id = ?1")?;
+    let mut update = transaction
+        .prepare("UPDATE people SET user_folded = ?2, name_folded = ?3 WHERE id = ?1")?;
     let (mut changed, mut after) = (0, i64::MIN);
     loop {
         let mut rows = select.query(params![after, ROWS])?;
         let before = after;
         while let Some(row) = rows.next()? {
             after = row.get(0)?;
-            let (user, name) = (search_key(row.get_ref(1)?.as_str()?), search_key(row.get_ref(3)?.as_str()?));
+            let (user, name) = (
+                search_key(row.get_ref(1)?.as_str()?),
+                search_key(row.get_ref(3)?.as_str()?),
+            );
             if user != row.get_ref(2)?.as_str()? || name != row.get_ref(4)?.as_str()? {
                 changed += update.execute(params![after, user, name])?;
             }
@@ -58,17 +75,31 @@ struct AccountRow {
     created_at: i64,
 }
 
-/// Two accounts whose names were different may have one key now. The key goes to the account that has it already, else to the oldest; the
-/// others are found by the exact spelling that they were registered with.
+/// Two accounts whose names were different may have one key now. The key goes to the account that
+/// has it already, else to the oldest; the others are found by the exact spelling that they were
+/// registered with.
 fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
-    let mut select = transaction.prepare("SELECT name_folded, username, created_at FROM accounts")?;
+    let mut select =
+        transaction.prepare("SELECT name_folded, username, created_at FROM accounts")?;
     let found = select.query_map([], |row| {
         let username: String = row.get(1)?;
-        Ok(AccountRow { stored: row.get(0)?, key: username_key(&username), username, created_at: row.get(2)? })
+        Ok(AccountRow {
+            stored: row.get(0)?,
+            key: username_key(&username),
+            username,
+            created_at: row.get(2)?,
+        })
     })?;
     let mut accounts = found.collect::<rusqlite::Result<Vec<_>>>()?;
     // Those of one key stand together, the one that gets it first.
-    let order = |row: &AccountRow| (row.key.clone(), row.stored != row.key, row.created_at, row.stored.clone());
+    let order = |row: &AccountRow| {
+        (
+            row.key.clone(),
+            row.stored != row.key,
+            row.created_at,
+            row.stored.clone(),
+        )
+    };
     accounts.sort_by_cached_key(order);
     let mut moves = Vec::new();
     let mut holder: Option<&AccountRow> = None;
@@ -88,13 +119,15 @@ fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
             }
         }
     }
-    let mut search = transaction.prepare("UPDATE accounts SET name_search = ?2 WHERE name_folded = ?1")?;
+    let mut search =
+        transaction.prepare("UPDATE accounts SET name_search = ?2 WHERE name_folded = ?1")?;
     for row in &accounts {
         search.execute(params![row.stored, search_key(&row.username)])?;
     }
     // By way of keys that are nobody's, since what one account is to get another may still have.
     moves.retain(|(row, key)| row.stored != *key);
-    let mut update = transaction.prepare("UPDATE accounts SET name_folded = ?2 WHERE name_folded = ?1")?;
+    let mut update =
+        transaction.prepare("UPDATE accounts SET name_folded = ?2 WHERE name_folded = ?1")?;
     let passing = |place: usize| format!("\u{2}{place}");
     for (place, (row, _)) in moves.iter().enumerate() {
         update.execute(params![row.stored, passing(place)])?;

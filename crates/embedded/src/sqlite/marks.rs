@@ -1,4 +1,5 @@
-//! How far each has got: what is true, which is what their own devices see, and what others are told of it.
+//! How far each has got: what is true, which is what their own devices see, and what others are
+//! told of it.
 
 use super::batch::{Batch, Known, from_db, to_db};
 use super::directory::manual_to_db;
@@ -27,8 +28,8 @@ pub(crate) enum Mark {
     Delivered,
 }
 
-/// Moves a mark forward, at most to the head, and tells all there is to tell, unless the member hides. `None` if there
-/// is no such conversation for the user.
+/// Moves a mark forward, at most to the head, and tells all there is to tell, unless the member
+/// hides. `None` if there is no such conversation for the user.
 pub(crate) fn mark(
     batch: &mut Batch<'_>,
     mark: Mark,
@@ -37,11 +38,20 @@ pub(crate) fn mark(
     seq: u64,
     at: Timestamp,
 ) -> rusqlite::Result<Option<Marked>> {
-    let Some((conn, known)) = batch.known(conversation)? else { return Ok(None) };
-    let Some(person) = known.member(user) else { return Ok(None) };
-    let Some((before, hides)) = find(conn, known.row, person, at)? else { return Ok(None) };
+    let Some((conn, known)) = batch.known(conversation)? else {
+        return Ok(None);
+    };
+    let Some(person) = known.member(user) else {
+        return Ok(None);
+    };
+    let Some((before, hides)) = find(conn, known.row, person, at)? else {
+        return Ok(None);
+    };
     let seq = seq.min(known.head_seq);
-    let mut after = Marks { delivered: before.delivered.max(seq), ..before };
+    let mut after = Marks {
+        delivered: before.delivered.max(seq),
+        ..before
+    };
     if mark == Mark::Read {
         after.read = before.read.max(seq);
     }
@@ -53,7 +63,11 @@ pub(crate) fn mark(
     }
     Ok(Some(Marked {
         conversation: conversation.clone(),
-        receipt: Receipt { user: user.clone(), delivered_seq: after.told_delivered, read_seq: after.told_read },
+        receipt: Receipt {
+            user: user.clone(),
+            delivered_seq: after.told_delivered,
+            read_seq: after.told_read,
+        },
         told: (after.told_read, after.told_delivered) != (before.told_read, before.told_delivered),
         read_seq: after.read,
         moved: after.read != before.read,
@@ -61,9 +75,10 @@ pub(crate) fn mark(
     }))
 }
 
-/// Moves all of a sender's marks to the entry they append, told whatever their status is: the message itself shows that
-/// they were there. Answers with what is to be published after it: nothing, unless the send passes entries that were not
-/// known to be read, so that an ordinary message is one event.
+/// Moves all of a sender's marks to the entry they append, told whatever their status is: the
+/// message itself shows that they were there. Answers with what is to be published after it:
+/// nothing, unless the send passes entries that were not known to be read, so that an ordinary
+/// message is one event.
 pub(crate) fn sent(
     conn: &Connection,
     known: &Known,
@@ -73,26 +88,52 @@ pub(crate) fn sent(
     seq: u64,
 ) -> rusqlite::Result<[Option<Event>; 2]> {
     let (read, told_read) = conn
-        .prepare_cached("SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
-        .query_row(params![known.row, person], |row| Ok((from_db(row.get(0)?), from_db(row.get(1)?))))?;
-    write(conn, known.row, person, Marks { read: seq, delivered: seq, told_read: seq, told_delivered: seq })?;
+        .prepare_cached(
+            "SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2",
+        )?
+        .query_row(params![known.row, person], |row| {
+            Ok((from_db(row.get(0)?), from_db(row.get(1)?)))
+        })?;
+    write(
+        conn,
+        known.row,
+        person,
+        Marks {
+            read: seq,
+            delivered: seq,
+            told_read: seq,
+            told_delivered: seq,
+        },
+    )?;
     let receipt = if told_read < known.head_seq {
         Some(Event::Receipt {
             conversation: conversation.clone(),
-            receipt: Receipt { user: user.clone(), delivered_seq: seq, read_seq: seq },
+            receipt: Receipt {
+                user: user.clone(),
+                delivered_seq: seq,
+                read_seq: seq,
+            },
             to: audience(conn, known, user, person, (told_read, known.head_seq))?,
         })
     } else {
         None
     };
     // Their other devices count as unread what this one has answered.
-    let changed =
-        (read < known.head_seq).then(|| Event::ConversationChanged { conversation: conversation.clone(), to: [user.clone()].into() });
+    let changed = (read < known.head_seq).then(|| Event::ConversationChanged {
+        conversation: conversation.clone(),
+        to: [user.clone()].into(),
+    });
     Ok([receipt, changed])
 }
 
-/// Someone shows themselves: brings what is told of their marks up to what is true, and answers with those that moved.
-pub(crate) fn catch_up(batch: &mut Batch<'_>, user: &UserId, person: i64, at: Timestamp) -> rusqlite::Result<Vec<Marked>> {
+/// Someone shows themselves: brings what is told of their marks up to what is true, and answers
+/// with those that moved.
+pub(crate) fn catch_up(
+    batch: &mut Batch<'_>,
+    user: &UserId,
+    person: i64,
+    at: Timestamp,
+) -> rusqlite::Result<Vec<Marked>> {
     let behind = batch
         .conn
         .prepare_cached(
@@ -104,20 +145,37 @@ pub(crate) fn catch_up(batch: &mut Batch<'_>, user: &UserId, person: i64, at: Ti
     let mut told = Vec::with_capacity(behind.len());
     for conversation in behind {
         // To where it is already: only what is told moves.
-        told.extend(mark(batch, Mark::Delivered, user, &conversation, 0, at)?.filter(|marked| marked.told));
+        told.extend(
+            mark(batch, Mark::Delivered, user, &conversation, 0, at)?.filter(|marked| marked.told),
+        );
     }
     Ok(told)
 }
 
 /// The entries after the first and up to the second are those of which others learn something new.
 fn newly_covered(before: Marks, after: Marks) -> (u64, u64) {
-    let from = if after.told_read == before.told_read { before.told_delivered } else { before.told_read };
-    let to = if after.told_delivered == before.told_delivered { after.told_read } else { after.told_delivered };
+    let from = if after.told_read == before.told_read {
+        before.told_delivered
+    } else {
+        before.told_read
+    };
+    let to = if after.told_delivered == before.told_delivered {
+        after.told_read
+    } else {
+        after.told_delivered
+    };
     (from, to)
 }
 
-/// Who is told of a member's marks: all, or where they are many the member and the authors of what is newly covered.
-fn audience(conn: &Connection, known: &Known, user: &UserId, person: i64, covered: (u64, u64)) -> rusqlite::Result<Members> {
+/// Who is told of a member's marks: all, or where they are many the member and the authors of what
+/// is newly covered.
+fn audience(
+    conn: &Connection,
+    known: &Known,
+    user: &UserId,
+    person: i64,
+    covered: (u64, u64),
+) -> rusqlite::Result<Members> {
     if known.members.len() <= RECEIPTS_FOR_ALL {
         return Ok(known.members.clone());
     }
@@ -132,16 +190,24 @@ fn audience(conn: &Connection, known: &Known, user: &UserId, person: i64, covere
     while let Some(author) = authors.next()? {
         // Some who wrote may be members no longer.
         let author = author.get_ref(0)?.as_str()?;
-        let author = known.members.binary_search_by(|member| member.as_str().cmp(author));
+        let author = known
+            .members
+            .binary_search_by(|member| member.as_str().cmp(author));
         told.extend(author.ok().map(|place| known.members[place].clone()));
     }
     told.sort();
     Ok(told.into())
 }
 
-/// A member's marks, and whether nobody else may see them move at `at`. The status is read in the transaction that moves
-/// the marks, so that the two keep the order in which they were asked for, whether or not the member has a session.
-fn find(conn: &Connection, conversation: i64, person: i64, at: Timestamp) -> rusqlite::Result<Option<(Marks, bool)>> {
+/// A member's marks, and whether nobody else may see them move at `at`. The status is read in the
+/// transaction that moves the marks, so that the two keep the order in which they were asked for,
+/// whether or not the member has a session.
+fn find(
+    conn: &Connection,
+    conversation: i64,
+    person: i64,
+    at: Timestamp,
+) -> rusqlite::Result<Option<(Marks, bool)>> {
     conn.prepare_cached(
         "SELECT m.read_seq, m.delivered_seq, m.told_read_seq, m.told_delivered_seq,
                 p.status = ?3 AND (p.status_until IS NULL OR p.status_until > ?4)

@@ -30,7 +30,9 @@ pub use copies::{Restored, backup, restore};
 pub use error::OpenError;
 pub(crate) use marks::{Mark, mark};
 pub(crate) use open::connect;
-pub(crate) use queries::{conversation, conversations, direct, history, members, others, shared_with, sync_page};
+pub(crate) use queries::{
+    conversation, conversations, direct, history, members, others, shared_with, sync_page,
+};
 pub(crate) use text::ConversationKey;
 
 use batch::{Batch, to_db};
@@ -69,7 +71,12 @@ impl SqliteOptions {
     /// The usual options for a file.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 3, queue: 4_096, max_pages: None }
+        Self {
+            path: path.into(),
+            readers: 3,
+            queue: 4_096,
+            max_pages: None,
+        }
     }
 }
 
@@ -93,8 +100,8 @@ impl SqliteStore {
         lock::Lock::is_held(path)
     }
 
-    /// Opens or makes the database, brings it to this version's schema, and starts the threads. What is appended goes
-    /// to `fanout` after its commit.
+    /// Opens or makes the database, brings it to this version's schema, and starts the threads.
+    /// What is appended goes to `fanout` after its commit.
     ///
     /// # Errors
     /// When the file cannot be used, with a sentence that says why and what to do.
@@ -113,7 +120,8 @@ impl SqliteStore {
     /// # Errors
     /// When the store fails.
     pub async fn keep_presence_version(&self, version: u64) -> Stored<()> {
-        let kept = self.write(move |batch| keeper::set_counter(batch.conn, keeper::PRESENCE, to_db(version)));
+        let kept = self
+            .write(move |batch| keeper::set_counter(batch.conn, keeper::PRESENCE, to_db(version)));
         kept.answer().await
     }
 
@@ -123,8 +131,8 @@ impl SqliteStore {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Whether the writer and a reader answer, and the database with them. After a write that failed it tries one: until one
-    /// succeeds the disk is taken to be as full as it was.
+    /// Whether the writer and a reader answer, and the database with them. After a write that
+    /// failed it tries one: until one succeeds the disk is taken to be as full as it was.
     ///
     /// # Errors
     /// When there is no answer within the deadline, or a bad one.
@@ -143,24 +151,51 @@ impl SqliteStore {
             if self.health.is_failing() {
                 self.try_writing().await?;
             }
-            self.write(|batch| batch.conn.query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(()))).answer().await?;
+            self.write(|batch| {
+                batch
+                    .conn
+                    .query_row("SELECT 1 FROM counters LIMIT 1", [], |_| Ok(()))
+            })
+            .answer()
+            .await?;
             self.read(newest).await?;
             self.health.check()
         };
-        let late = || Err(StoreError::Unavailable(format!("the store did not answer within {} ms", deadline.as_millis())));
-        tokio::time::timeout(deadline, answer).await.unwrap_or_else(|_| late())
+        let late = || {
+            Err(StoreError::Unavailable(format!(
+                "the store did not answer within {} ms",
+                deadline.as_millis()
+            )))
+        };
+        tokio::time::timeout(deadline, answer)
+            .await
+            .unwrap_or_else(|_| late())
     }
 
-    /// Writes as much as the longest message takes, for a little fits on most full disks, and takes it away again. In two
-    /// transactions, since SQLite does not write what is gone before its commit.
+    /// Writes as much as the longest message takes, for a little fits on most full disks, and takes
+    /// it away again. In two transactions, since SQLite does not write what is gone before its
+    /// commit.
     async fn try_writing(&self) -> Stored<()> {
         let name = format!("trial {}", "x".repeat(4 * MAX_CONTENT_CHARS));
-        let kept = self.write(move |batch| batch.conn.execute("INSERT OR REPLACE INTO counters (name, value) VALUES (?1, 0)", [&name]));
+        let kept = self.write(move |batch| {
+            batch.conn.execute(
+                "INSERT OR REPLACE INTO counters (name, value) VALUES (?1, 0)",
+                [&name],
+            )
+        });
         kept.answer().await?;
-        self.write(|batch| batch.conn.execute("DELETE FROM counters WHERE name GLOB 'trial *'", [])).answer().await.map(drop)
+        self.write(|batch| {
+            batch
+                .conn
+                .execute("DELETE FROM counters WHERE name GLOB 'trial *'", [])
+        })
+        .answer()
+        .await
+        .map(drop)
     }
 
-    /// Finishes what is queued, folds the write-ahead log into the file, and stops. What is asked later is unavailable.
+    /// Finishes what is queued, folds the write-ahead log into the file, and stops. What is asked
+    /// later is unavailable.
     pub async fn close(self: &Arc<Self>) {
         let store = Arc::clone(self);
         // Waits for threads, so not on the runtime's own.
@@ -217,7 +252,9 @@ fn newest(conn: &Connection) -> rusqlite::Result<()> {
         "SELECT p.name FROM members m JOIN people p ON p.id = m.person LIMIT 1",
         "SELECT digest FROM sessions LIMIT 1",
     ] {
-        conn.prepare_cached(sql)?.query_row([], |_| Ok(())).optional()?;
+        conn.prepare_cached(sql)?
+            .query_row([], |_| Ok(()))
+            .optional()?;
     }
     Ok(())
 }
@@ -229,6 +266,8 @@ pub(crate) struct Waiting<T>(Result<oneshot::Receiver<Stored<T>>, StoreError>);
 
 impl<T> Waiting<T> {
     pub(crate) async fn answer(self) -> Stored<T> {
-        self.0?.await.unwrap_or_else(|_| Err(StoreError::Unavailable(CLOSED.into())))
+        self.0?
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable(CLOSED.into())))
     }
 }

@@ -1,5 +1,5 @@
-//! Opening the database: the directory, the lock against a second process, the journal that was left, the pragmas, the
-//! migrations, the generation.
+//! Opening the database: the directory, the lock against a second process, the journal that was
+//! left, the pragmas, the migrations, the generation.
 
 use super::batch::{KnownConversations, from_db};
 use super::beside::{Found, Log, Note};
@@ -26,13 +26,20 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-/// How long a lock of someone else's (a backup, a shell) is waited for; well below the deadline of a send.
+/// How long a lock of someone else's (a backup, a shell) is waited for; well below the deadline of
+/// a send.
 const BUSY: Duration = Duration::from_secs(2);
 
-pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<SqliteStore, OpenError> {
+pub(super) fn open(
+    options: &SqliteOptions,
+    fanout: Arc<dyn Fanout>,
+) -> Result<SqliteStore, OpenError> {
     make_directory(&options.path)?;
     if options.path.is_dir() {
-        return Err(OpenError::InTheWay { path: options.path.clone(), what: "it is a directory, and the database is a file" });
+        return Err(OpenError::InTheWay {
+            path: options.path.clone(),
+            what: "it is a directory, and the database is a file",
+        });
     }
     let path = &resolve(&options.path);
     let database = |source| OpenError::of(path, source);
@@ -51,10 +58,20 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     }
     if let Found::Note(note) = &found {
         // Until the start is done the file changes without a note of it.
-        let note = Note { folding: true, ..note.clone() };
-        note.keep(path).map_err(|source| OpenError::Note { path: path.clone(), source })?;
+        let note = Note {
+            folding: true,
+            ..note.clone()
+        };
+        note.keep(path).map_err(|source| OpenError::Note {
+            path: path.clone(),
+            source,
+        })?;
     }
-    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).map_err(database)?;
+    let mut conn = connect(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+    .map_err(database)?;
     if log == Log::Doubtful {
         check_log(&conn, path)?;
     }
@@ -64,7 +81,10 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
     prepare_writer(&mut conn, options.max_pages, &pages).map_err(database)?;
     keys::renew(&mut conn).map_err(database)?;
     let note = begin(&mut conn, &found).map_err(database)?;
-    let (generation, presence) = (Generation::trusted(&*note.generation), from_db(note.presence));
+    let (generation, presence) = (
+        Generation::trusted(&*note.generation),
+        from_db(note.presence),
+    );
     let keeper = Arc::new(Mutex::new(Keeper::start(path, lock, note, &conn)?));
     let health = Arc::new(Health::default());
     let readers = Readers::start(path, options, Arc::clone(&health))?;
@@ -93,24 +113,47 @@ pub(super) fn open(options: &SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<S
         fanout,
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
-    let writer = thread.spawn(move || writer.run()).map_err(OpenError::Thread)?;
-    Ok(SqliteStore { jobs, depth, health, keeper, writer: Mutex::new(Some(writer)), readers, members, presence, generation })
+    let writer = thread
+        .spawn(move || writer.run())
+        .map_err(OpenError::Thread)?;
+    Ok(SqliteStore {
+        jobs,
+        depth,
+        health,
+        keeper,
+        writer: Mutex::new(Some(writer)),
+        readers,
+        members,
+        presence,
+        generation,
+    })
 }
 
-/// A log of which it is not known whether the database is the one that it was written for: together they must make sense, before
-/// anything is folded.
+/// A log of which it is not known whether the database is the one that it was written for: together
+/// they must make sense, before anything is folded.
 pub(super) fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
-    tracing::warn!(code = "LL-120", "looking through {} and its write-ahead log, which may not belong together", path.display());
-    let fold_on_close = |fold: bool| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold).map(drop);
+    tracing::warn!(
+        code = "LL-120",
+        "looking through {} and its write-ahead log, which may not belong together",
+        path.display()
+    );
+    let fold_on_close = |fold: bool| {
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)
+            .map(drop)
+    };
     fold_on_close(false).map_err(|source| OpenError::of(path, source))?;
     let verdict = sound(conn, "PRAGMA quick_check(1)");
     match verdict {
         Ok(None) => fold_on_close(true).map_err(|source| OpenError::of(path, source)),
         Ok(Some(what)) => {
             tracing::error!(code = "LL-120", "together they make no sense: {what}");
-            Err(OpenError::ForeignLog { path: path.to_owned() })
+            Err(OpenError::ForeignLog {
+                path: path.to_owned(),
+            })
         }
-        Err(source) if is_damage(&source) => Err(OpenError::ForeignLog { path: path.to_owned() }),
+        Err(source) if is_damage(&source) => Err(OpenError::ForeignLog {
+            path: path.to_owned(),
+        }),
         Err(source) => Err(OpenError::of(path, source)),
     }
 }
@@ -127,18 +170,23 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connec
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    // Statements are planned once, whatever is bound: without this SQLite plans joins and partial indexes anew with
-    // each new value, which cost a quarter of an append.
+    // Statements are planned once, whatever is bound: without this SQLite plans joins and partial
+    // indexes anew with each new value, which cost a quarter of an append.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }
 
-fn prepare_writer(conn: &mut Connection, max_pages: Option<u32>, pages: &Arc<AtomicI32>) -> rusqlite::Result<()> {
+fn prepare_writer(
+    conn: &mut Connection,
+    max_pages: Option<u32>,
+    pages: &Arc<AtomicI32>,
+) -> rusqlite::Result<()> {
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     // FULL: a commit returns when it is on the disk, and only then is anything acknowledged.
     conn.pragma_update(None, "synchronous", "FULL")?;
-    // In KiB: the pages that appends come back to are the ends of a few trees for each busy conversation.
+    // In KiB: the pages that appends come back to are the ends of a few trees for each busy
+    // conversation.
     conn.pragma_update(None, "cache_size", -8_192)?;
     // After a burst, the write-ahead log shrinks back.
     conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
@@ -154,27 +202,51 @@ fn prepare_writer(conn: &mut Connection, max_pages: Option<u32>, pages: &Arc<Ato
 }
 
 pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
-    let Some(directory) = database.parent().filter(|directory| !directory.as_os_str().is_empty()) else { return Ok(()) };
+    let Some(directory) = database
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
     if directory.is_dir() {
         return Ok(());
     }
-    if let Some(file) = directory.ancestors().find(|ancestor| ancestor.exists()).filter(|ancestor| !ancestor.is_dir()) {
-        return Err(OpenError::InTheWay { path: file.to_owned(), what: "it is a file, and the data wants a directory there" });
+    if let Some(file) = directory
+        .ancestors()
+        .find(|ancestor| ancestor.exists())
+        .filter(|ancestor| !ancestor.is_dir())
+    {
+        return Err(OpenError::InTheWay {
+            path: file.to_owned(),
+            what: "it is a file, and the data wants a directory there",
+        });
     }
-    let existing = directory.ancestors().find(|ancestor| ancestor.is_dir()).map(Path::to_owned);
-    let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
+    let existing = directory
+        .ancestors()
+        .find(|ancestor| ancestor.is_dir())
+        .map(Path::to_owned);
+    let failed = |source| OpenError::Directory {
+        path: directory.to_owned(),
+        source,
+    };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     // What people say to each other in private is for this server's user alone.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory).map_err(failed)?;
-    // SQLite syncs the directory of its files, not the ones above it: without this a power loss could take the new
-    // directory away, and what was acknowledged with it.
+    // SQLite syncs the directory of its files, not the ones above it: without this a power loss
+    // could take the new directory away, and what was acknowledged with it.
     let mut made = directory.parent();
     while let Some(parent) = made {
-        let parent_or_here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        File::open(parent_or_here).and_then(|handle| handle.sync_all()).map_err(failed)?;
+        let parent_or_here = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        File::open(parent_or_here)
+            .and_then(|handle| handle.sync_all())
+            .map_err(failed)?;
         if existing.as_deref() == Some(parent) {
             break;
         }

@@ -1,5 +1,5 @@
-//! What is read of conversations and their logs. Each function wants one snapshot: a reader's, or the writer's own
-//! transaction.
+//! What is read of conversations and their logs. Each function wants one snapshot: a reader's, or
+//! the writer's own transaction.
 
 use super::batch::{from_db, to_db};
 use super::text::{ConversationKey, client_message_id};
@@ -44,7 +44,10 @@ struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { left: ANSWER_BYTES, is_untouched: true }
+        Self {
+            left: ANSWER_BYTES,
+            is_untouched: true,
+        }
     }
 }
 
@@ -64,7 +67,11 @@ struct Seat {
     read_seq: u64,
 }
 
-fn seat(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> rusqlite::Result<Option<Seat>> {
+fn seat(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<Seat>> {
     conn.prepare_cached(
         "SELECT c.id, c.head_seq, m.read_seq FROM conversations c
          JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
@@ -76,10 +83,12 @@ fn seat(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> ru
     .optional()
 }
 
-const OLDER: &str = entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
+const OLDER: &str =
+    entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
 const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
 
-/// At most `limit` entries beyond `edge` and no more than an answer holds, the nearest first, and whether there are more.
+/// At most `limit` entries beyond `edge` and no more than an answer holds, the nearest first, and
+/// whether there are more.
 fn beyond(
     conn: &Connection,
     sql: &'static str,
@@ -104,25 +113,48 @@ fn beyond(
 }
 
 /// At most `limit` entries, and whether there are more.
-fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range, limit: usize) -> rusqlite::Result<History> {
+fn page(
+    conn: &Connection,
+    row: i64,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> rusqlite::Result<History> {
     let older = |edge| {
         let (mut entries, has_more) = beyond(conn, OLDER, row, conversation, edge, limit)?;
         entries.reverse();
-        Ok(History { entries, has_more, sides: None })
+        Ok(History {
+            entries,
+            has_more,
+            sides: None,
+        })
     };
     match range {
         Range::Newest => older(i64::MAX),
         Range::Before(seq) => older(to_db(seq)),
         Range::After(seq) => {
             let (entries, has_more) = beyond(conn, NEWER, row, conversation, to_db(seq), limit)?;
-            Ok(History { entries, has_more, sides: None })
+            Ok(History {
+                entries,
+                has_more,
+                sides: None,
+            })
         }
         Range::Around(seq) => {
             let edge = to_db(seq);
             let (mut older, more_older) = beyond(conn, OLDER, row, conversation, edge, limit)?;
-            let (mut newer, more_newer) = beyond(conn, NEWER, row, conversation, edge.saturating_sub(1), limit)?;
+            let (mut newer, more_newer) = beyond(
+                conn,
+                NEWER,
+                row,
+                conversation,
+                edge.saturating_sub(1),
+                limit,
+            )?;
             // What one side leaves of its half is the other's.
-            let before = older.len().min((limit / 2).max(limit.saturating_sub(newer.len())));
+            let before = older
+                .len()
+                .min((limit / 2).max(limit.saturating_sub(newer.len())));
             let after = newer.len().min(limit - before);
             // And so with bytes.
             let bytes = |entries: &[Message]| entries.iter().map(weight::entry).sum::<usize>();
@@ -138,13 +170,23 @@ fn page(conn: &Connection, row: i64, conversation: &ConversationId, range: Range
             };
             let half = (ANSWER_BYTES / 2).min(bytes(&older[..before]));
             let after = after.min(fitting(&newer[..after], ANSWER_BYTES - half).max(1));
-            let before = fitting(&older[..before], ANSWER_BYTES.saturating_sub(bytes(&newer[..after])));
-            let sides = Sides { before: more_older || before < older.len(), after: more_newer || after < newer.len() };
+            let before = fitting(
+                &older[..before],
+                ANSWER_BYTES.saturating_sub(bytes(&newer[..after])),
+            );
+            let sides = Sides {
+                before: more_older || before < older.len(),
+                after: more_newer || after < newer.len(),
+            };
             older.truncate(before);
             newer.truncate(after);
             older.reverse();
             older.append(&mut newer);
-            Ok(History { entries: older, has_more: sides.before || sides.after, sides: Some(sides) })
+            Ok(History {
+                entries: older,
+                has_more: sides.before || sides.after,
+                sides: Some(sides),
+            })
         }
     }
 }
@@ -156,16 +198,31 @@ pub(crate) fn history(
     range: Range,
     limit: usize,
 ) -> rusqlite::Result<Option<History>> {
-    let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
+    let Some(seat) = seat(conn, caller, conversation)? else {
+        return Ok(None);
+    };
     page(conn, seat.row, conversation, range, limit).map(Some)
 }
 
-pub(crate) fn sync_page(conn: &Connection, caller: &UserId, have: &Have, limit: usize) -> rusqlite::Result<Option<SyncPage>> {
+pub(crate) fn sync_page(
+    conn: &Connection,
+    caller: &UserId,
+    have: &Have,
+    limit: usize,
+) -> rusqlite::Result<Option<SyncPage>> {
     let conversation = &have.conversation;
-    let Some(seat) = seat(conn, caller, conversation)? else { return Ok(None) };
+    let Some(seat) = seat(conn, caller, conversation)? else {
+        return Ok(None);
+    };
     let reset = have.seq > seat.head_seq || is_another(conn, seat.row, have)?;
-    let range = if reset { Range::Newest } else { Range::After(have.seq) };
-    let History { entries, has_more, .. } = page(conn, seat.row, conversation, range, limit)?;
+    let range = if reset {
+        Range::Newest
+    } else {
+        Range::After(have.seq)
+    };
+    let History {
+        entries, has_more, ..
+    } = page(conn, seat.row, conversation, range, limit)?;
     let first_seq = conn
         .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
         .query_row([seat.row], |row| row.get(0))
@@ -184,16 +241,26 @@ pub(crate) fn sync_page(conn: &Connection, caller: &UserId, have: &Have, limit: 
             })
         })?
         .collect::<rusqlite::Result<Vec<Receipt>>>()?;
-    Ok(Some(SyncPage { entries, reset, head_seq: seat.head_seq, read_seq: seat.read_seq, receipts, first_seq, has_more }))
+    Ok(Some(SyncPage {
+        entries,
+        reset,
+        head_seq: seat.head_seq,
+        read_seq: seat.read_seq,
+        receipts,
+        first_seq,
+        has_more,
+    }))
 }
 
 /// Whether the log has another entry where the client has this one.
 fn is_another(conn: &Connection, row: i64, have: &Have) -> rusqlite::Result<bool> {
     let Some(id) = &have.id else { return Ok(false) };
-    conn.prepare_cached("SELECT message_id <> ?3 FROM entries WHERE conversation = ?1 AND seq = ?2")?
-        .query_row(params![row, to_db(have.seq), id.as_str()], |row| row.get(0))
-        .optional()
-        .map(|another| another.unwrap_or(false))
+    conn.prepare_cached(
+        "SELECT message_id <> ?3 FROM entries WHERE conversation = ?1 AND seq = ?2",
+    )?
+    .query_row(params![row, to_db(have.seq), id.as_str()], |row| row.get(0))
+    .optional()
+    .map(|another| another.unwrap_or(false))
 }
 
 /// A row of `conversations`, to be filled up for a caller.
@@ -225,7 +292,9 @@ fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<C
         .collect::<rusqlite::Result<Vec<Profile>>>()?;
     let last_message = conn
         .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
-        .query_row(params![outline.row, outline.head_seq], |row| entry(row, &outline.id))
+        .query_row(params![outline.row, outline.head_seq], |row| {
+            entry(row, &outline.id)
+        })
         .optional()?;
     let read_seq = conn
         .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
@@ -255,8 +324,14 @@ fn person(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
     super::batch::person_row(conn, user)
 }
 
-pub(crate) fn conversation(conn: &Connection, caller: &UserId, conversation: &ConversationId) -> rusqlite::Result<Option<Conversation>> {
-    let Some(person) = person(conn, caller)? else { return Ok(None) };
+pub(crate) fn conversation(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<Conversation>> {
+    let Some(person) = person(conn, caller)? else {
+        return Ok(None);
+    };
     let found = conn
         .prepare_cached(
             "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position FROM conversations c
@@ -268,10 +343,16 @@ pub(crate) fn conversation(conn: &Connection, caller: &UserId, conversation: &Co
 }
 
 /// The conversation under a direct key, as one of the two sees it.
-pub(crate) fn direct(conn: &Connection, caller: &UserId, key: &str) -> rusqlite::Result<Option<Conversation>> {
+pub(crate) fn direct(
+    conn: &Connection,
+    caller: &UserId,
+    key: &str,
+) -> rusqlite::Result<Option<Conversation>> {
     let found = conn
         .prepare_cached("SELECT conversation_id FROM conversations WHERE direct_key = ?1")?
-        .query_row([key], |row| Ok(ConversationId::trusted(row.get_ref(0)?.as_str()?)))
+        .query_row([key], |row| {
+            Ok(ConversationId::trusted(row.get_ref(0)?.as_str()?))
+        })
         .optional()?;
     found.map_or(Ok(None), |id| conversation(conn, caller, &id))
 }
@@ -287,8 +368,16 @@ pub(crate) fn conversations(
     after: Option<ConversationKey>,
     limit: usize,
 ) -> rusqlite::Result<Page<Conversation>> {
-    let Some(person) = person(conn, caller)? else { return Ok(Page { items: Vec::new(), next: None }) };
-    let after = after.unwrap_or(ConversationKey { position: i64::MAX, row: 0 });
+    let Some(person) = person(conn, caller)? else {
+        return Ok(Page {
+            items: Vec::new(),
+            next: None,
+        });
+    };
+    let after = after.unwrap_or(ConversationKey {
+        position: i64::MAX,
+        row: 0,
+    });
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut found = conn
         .prepare_cached(BY_NEWEST)?
@@ -308,7 +397,13 @@ pub(crate) fn conversations(
     }
     found.truncate(items.len());
     let next = found.last().filter(|_| has_more);
-    let next = next.map(|last| ConversationKey { position: last.position, row: last.row }.write());
+    let next = next.map(|last| {
+        ConversationKey {
+            position: last.position,
+            row: last.row,
+        }
+        .write()
+    });
     Ok(Page { items, next })
 }
 
@@ -318,7 +413,9 @@ pub(crate) fn others(
     known: &HashSet<ConversationId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Conversation>> {
-    let Some(person) = person(conn, caller)? else { return Ok(Vec::new()) };
+    let Some(person) = person(conn, caller)? else {
+        return Ok(Vec::new());
+    };
     // Among this many there are `limit` that are not known, if there are so many at all.
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
@@ -340,7 +437,10 @@ pub(crate) fn others(
     Ok(items)
 }
 
-pub(crate) fn members(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Members>> {
+pub(crate) fn members(
+    conn: &Connection,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<Members>> {
     let row = conn
         .prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
         .query_row([conversation.as_str()], |row| row.get::<_, i64>(0))
@@ -349,11 +449,18 @@ pub(crate) fn members(conn: &Connection, conversation: &ConversationId) -> rusql
     let mut statement = conn
         .prepare_cached("SELECT p.user_id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id")?;
     let found = statement.query_map([row], |row| Ok(UserId::trusted(row.get_ref(0)?.as_str()?)))?;
-    Ok(Some(found.collect::<rusqlite::Result<Vec<UserId>>>()?.into()))
+    Ok(Some(
+        found.collect::<rusqlite::Result<Vec<UserId>>>()?.into(),
+    ))
 }
 
-pub(crate) fn shared_with(conn: &Connection, user: &UserId) -> rusqlite::Result<Vec<(ConversationId, Members)>> {
-    let Some(person) = person(conn, user)? else { return Ok(Vec::new()) };
+pub(crate) fn shared_with(
+    conn: &Connection,
+    user: &UserId,
+) -> rusqlite::Result<Vec<(ConversationId, Members)>> {
+    let Some(person) = person(conn, user)? else {
+        return Ok(Vec::new());
+    };
     let mut statement = conn.prepare_cached(
         "SELECT c.conversation_id, p.user_id FROM members mine
          JOIN conversations c ON c.id = mine.conversation
@@ -371,5 +478,8 @@ pub(crate) fn shared_with(conn: &Connection, user: &UserId) -> rusqlite::Result<
             _ => shared.push((ConversationId::trusted(conversation), vec![user])),
         }
     }
-    Ok(shared.into_iter().map(|(id, members)| (id, members.into())).collect())
+    Ok(shared
+        .into_iter()
+        .map(|(id, members)| (id, members.into()))
+        .collect())
 }

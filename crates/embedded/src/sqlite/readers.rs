@@ -1,5 +1,5 @@
-//! Reads: a few threads with a read-only connection each, which serve whoever asks in turn. A read sees one snapshot, taken when it
-//! begins.
+//! Reads: a few threads with a read-only connection each, which serve whoever asks in turn. A read
+//! sees one snapshot, taken when it begins.
 
 use super::error::{OpenError, store_error};
 use super::fair::FairQueue;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// How often an idle reader yields before it sleeps. While many people join, the next read comes at once, and a sleep and a
-/// wake-up for each read would take a third of a join's CPU time.
+/// How often an idle reader yields before it sleeps. While many people join, the next read comes at
+/// once, and a sleep and a wake-up for each read would take a third of a join's CPU time.
 const YIELDS: u32 = 4;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
@@ -43,7 +43,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(path: &Path, options: &SqliteOptions, health: Arc<Health>) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        path: &Path,
+        options: &SqliteOptions,
+        health: Arc<Health>,
+    ) -> Result<Self, OpenError> {
         let shared = Arc::new(Shared::default());
         let mut threads = Vec::new();
         let count = options.readers.max(1);
@@ -52,13 +56,25 @@ impl Readers {
                 let path = path.to_owned();
                 move || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             };
-            let conn = open().map_err(|source| OpenError::Database { path: options.path.clone(), source })?;
+            let conn = open().map_err(|source| OpenError::Database {
+                path: options.path.clone(),
+                source,
+            })?;
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("sqlite-read-{number}"));
             // One is always there for what is urgent.
-            threads.push(thread.spawn(move || work(&shared, count.saturating_sub(1).max(1), conn, open)).map_err(OpenError::Thread)?);
+            threads.push(
+                thread
+                    .spawn(move || work(&shared, count.saturating_sub(1).max(1), conn, open))
+                    .map_err(OpenError::Thread)?,
+            );
         }
-        Ok(Self { shared, limit: options.queue.max(1), threads: Mutex::new(threads), health })
+        Ok(Self {
+            shared,
+            limit: options.queue.max(1),
+            threads: Mutex::new(threads),
+            health,
+        })
     }
 
     /// Reads for the [`Flow`] that this is called in, when it is its turn.
@@ -81,7 +97,11 @@ impl Readers {
             drop(reply.send(result));
         });
         self.push(job)?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Internal("a read was given up; the log says why".into())))
+        answer.await.unwrap_or_else(|_| {
+            Err(StoreError::Internal(
+                "a read was given up; the log says why".into(),
+            ))
+        })
     }
 
     fn push(&self, job: Read) -> Stored<()> {
@@ -94,7 +114,8 @@ impl Readers {
         }
         queue.waiting.push(Flow::current(), job);
         drop(queue);
-        // One is enough: any thread may take any read, and a bulk read above the limit waits for a thread that ends one, which looks again.
+        // One is enough: any thread may take any read, and a bulk read above the limit waits for a
+        // thread that ends one, which looks again.
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -117,7 +138,10 @@ impl Drop for Readers {
     }
 }
 
-fn snapshot<T>(conn: &Connection, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn snapshot<T>(
+    conn: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     // Several statements see one state; dropping the transaction, by a panic too, ends it.
     let transaction = conn.unchecked_transaction()?;
     let value = read(&transaction)?;
@@ -148,7 +172,12 @@ fn next(shared: &Shared, most_bulk: usize) -> Option<(Read, Urgency)> {
     }
 }
 
-fn work(shared: &Shared, most_bulk: usize, mut conn: Connection, open: impl Fn() -> rusqlite::Result<Connection>) {
+fn work(
+    shared: &Shared,
+    most_bulk: usize,
+    mut conn: Connection,
+    open: impl Fn() -> rusqlite::Result<Connection>,
+) {
     while let Some((read, urgency)) = next(shared, most_bulk) {
         if catch_unwind(AssertUnwindSafe(|| read(&conn))).is_err() {
             tracing::error!("a read of the database panicked; its connection is opened anew");

@@ -1,5 +1,5 @@
-//! Migrations: embedded, run at the start, each in a transaction of its own together with the number that says it was
-//! run. They only ever add; a database from a newer version is left alone.
+//! Migrations: embedded, run at the start, each in a transaction of its own together with the
+//! number that says it was run. They only ever add; a database from a newer version is left alone.
 
 use super::error::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -20,23 +20,40 @@ pub(crate) const MIGRATIONS: &[&str] = &[
 const APPLICATION_ID: i32 = 0x4c61_6d70;
 
 /// The schema that a database has, 0 for an empty one.
-pub(crate) fn recognise(conn: &Connection, path: &Path, migrations: &[&str]) -> Result<u32, OpenError> {
-    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|source| OpenError::of(path, source));
+pub(crate) fn recognise(
+    conn: &Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<u32, OpenError> {
+    let number = |sql| {
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|source| OpenError::of(path, source))
+    };
     let found = u32::try_from(number("PRAGMA user_version")?).unwrap_or(u32::MAX);
     let application = number("PRAGMA application_id")?;
     let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
     if application != i64::from(APPLICATION_ID) && !(is_empty && found == 0 && application == 0) {
-        return Err(OpenError::NotOurs { path: path.to_owned() });
+        return Err(OpenError::NotOurs {
+            path: path.to_owned(),
+        });
     }
     let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
     if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
     }
     Ok(found)
 }
 
 /// Brings the database to the newest of `migrations`.
-pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), OpenError> {
+pub(crate) fn migrate(
+    conn: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), OpenError> {
     let found = recognise(conn, path, migrations)?;
     for (version, sql) in (1..).zip(migrations).skip(found as usize) {
         let step = |conn: &mut Connection| {
@@ -46,7 +63,11 @@ pub(crate) fn migrate(conn: &mut Connection, path: &Path, migrations: &[&str]) -
             transaction.pragma_update(None, "user_version", version)?;
             transaction.commit()
         };
-        step(conn).map_err(|source| OpenError::Migration { path: path.to_owned(), version, source })?;
+        step(conn).map_err(|source| OpenError::Migration {
+            path: path.to_owned(),
+            version,
+            source,
+        })?;
         if found > 0 {
             tracing::info!(version, "database migrated");
         }

@@ -19,7 +19,9 @@ async fn m14_a_write_that_panics_fails_alone() {
     let store = open(&directory.path().join("lamplight.db"));
     let write = |name: &'static str| {
         store.write(move |batch| {
-            batch.conn.execute("INSERT INTO counters (name, value) VALUES (?1, 1)", [name])?;
+            batch
+                .conn
+                .execute("INSERT INTO counters (name, value) VALUES (?1, 1)", [name])?;
             assert_ne!(name, "bad", "on purpose");
             Ok(())
         })
@@ -29,12 +31,22 @@ async fn m14_a_write_that_panics_fails_alone() {
     for waiting in waiting {
         outcomes.push(waiting.answer().await);
     }
-    assert!(matches!(outcomes[..], [Ok(()), Err(StoreError::Internal(_)), Ok(())]), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[..], [Ok(()), Err(StoreError::Internal(_)), Ok(())]),
+        "{outcomes:?}"
+    );
     let names: Vec<String> = store
-        .read(|conn| conn.prepare("SELECT name FROM counters ORDER BY name")?.query_map([], |row| row.get(0))?.collect())
+        .read(|conn| {
+            conn.prepare("SELECT name FROM counters ORDER BY name")?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
         .await
         .unwrap();
-    assert_eq!(names, ["changes", "epoch", "one", "presence", "text_keys", "two"]);
+    assert_eq!(
+        names,
+        ["changes", "epoch", "one", "presence", "text_keys", "two"]
+    );
     store.close().await;
 }
 
@@ -51,9 +63,15 @@ async fn a_read_that_panics_leaves_the_readers_at_work() {
                 Ok(())
             })
             .await;
-        assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(StoreError::Internal(_))),
+            "{outcome:?}"
+        );
     }
-    let names: i64 = store.read(|conn| conn.query_row("SELECT count(*) FROM counters", [], |row| row.get(0))).await.unwrap();
+    let names: i64 = store
+        .read(|conn| conn.query_row("SELECT count(*) FROM counters", [], |row| row.get(0)))
+        .await
+        .unwrap();
     assert_eq!(names, 4, "nothing of the trial is left");
     store.close().await;
 }
@@ -62,15 +80,25 @@ async fn a_read_that_panics_leaves_the_readers_at_work() {
 async fn readers_cannot_write() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory.path().join("lamplight.db"));
-    let outcome = store.read(|conn| conn.execute("DELETE FROM counters", [])).await;
+    let outcome = store
+        .read(|conn| conn.execute("DELETE FROM counters", []))
+        .await;
     assert!(outcome.is_err());
     store.close().await;
 }
 
 fn schema(conn: &Connection) -> (u32, Vec<String>) {
-    let version = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-    let names = names.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap();
+    let version = conn
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    let mut names = conn
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap();
+    let names = names
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
     (version, names)
 }
 
@@ -100,16 +128,41 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
             )
             .unwrap();
         if version >= 3 {
-            older.execute_batch("UPDATE members SET told_read_seq = 1, told_delivered_seq = 1").unwrap();
+            older
+                .execute_batch("UPDATE members SET told_read_seq = 1, told_delivered_seq = 1")
+                .unwrap();
         }
         drop(older);
         let store = open(&path);
-        let log = store.history(&UserId::trusted("a"), &ConversationId::trusted("c"), Range::Newest, 10).await.unwrap().unwrap();
+        let log = store
+            .history(
+                &UserId::trusted("a"),
+                &ConversationId::trusted("c"),
+                Range::Newest,
+                10,
+            )
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(log.entries[0].content.as_str(), "hello");
-        assert!(store.find("nobody").await.unwrap().is_none(), "what is newer is there too");
-        let pages = store.sync(&UserId::trusted("a"), &[(ConversationId::trusted("c"), 0).into()], 10).await.unwrap();
+        assert!(
+            store.find("nobody").await.unwrap().is_none(),
+            "what is newer is there too"
+        );
+        let pages = store
+            .sync(
+                &UserId::trusted("a"),
+                &[(ConversationId::trusted("c"), 0).into()],
+                10,
+            )
+            .await
+            .unwrap();
         let marks = &pages[0].as_ref().unwrap().receipts[0];
-        assert_eq!((marks.read_seq, marks.delivered_seq), (1, 1), "marks that were told stay told");
+        assert_eq!(
+            (marks.read_seq, marks.delivered_seq),
+            (1, 1),
+            "marks that were told stay told"
+        );
         store.close().await;
     }
 }
@@ -136,25 +189,42 @@ async fn f16_conversations_of_an_older_schema_keep_their_order() {
     let mut found = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let page = store.conversations(&UserId::trusted("a"), cursor.as_deref(), 2).await.unwrap();
+        let page = store
+            .conversations(&UserId::trusted("a"), cursor.as_deref(), 2)
+            .await
+            .unwrap();
         found.extend(page.items.into_iter().map(|one| one.id.as_str().to_owned()));
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    assert_eq!(found, ["silent last", "newest", "silent", "oldest", "silent first"]);
+    assert_eq!(
+        found,
+        ["silent last", "newest", "silent", "oldest", "silent first"]
+    );
     store.close().await;
 }
 
 #[test]
 fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
     let mut conn = Connection::open_in_memory().unwrap();
-    let steps = ["CREATE TABLE one (x)", "CREATE TABLE two (x); INSERT INTO one VALUES (1); CREATE TABLE one (x)"];
+    let steps = [
+        "CREATE TABLE one (x)",
+        "CREATE TABLE two (x); INSERT INTO one VALUES (1); CREATE TABLE one (x)",
+    ];
     let error = migrate(&mut conn, Path::new("x"), &steps).unwrap_err();
-    assert!(matches!(error, OpenError::Migration { version: 2, .. }), "{error}");
+    assert!(
+        matches!(error, OpenError::Migration { version: 2, .. }),
+        "{error}"
+    );
     assert_eq!(schema(&conn), (1, vec!["one".into()]));
-    migrate(&mut conn, Path::new("x"), &["CREATE TABLE one (x)", "CREATE TABLE two (x)"]).unwrap();
+    migrate(
+        &mut conn,
+        Path::new("x"),
+        &["CREATE TABLE one (x)", "CREATE TABLE two (x)"],
+    )
+    .unwrap();
     assert_eq!(schema(&conn), (2, vec!["one".into(), "two".into()]));
 }
 
@@ -162,18 +232,39 @@ fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
 fn what_every_append_looks_up_is_found_by_index() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    let lookup = super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2");
-    let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {lookup}")).unwrap();
-    let steps: Vec<String> = plan.query_map([0, 0, 0], |row| row.get("detail")).unwrap().collect::<rusqlite::Result<_>>().unwrap();
-    assert!(steps.iter().any(|step| step.contains("entries_by_key (dedupe_key=? AND conversation=? AND sender=?)")), "{steps:?}");
-    assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
+    let lookup = super::queries::entries!(
+        "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
+    );
+    let mut plan = conn
+        .prepare(&format!("EXPLAIN QUERY PLAN {lookup}"))
+        .unwrap();
+    let steps: Vec<String> = plan
+        .query_map([0, 0, 0], |row| row.get("detail"))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert!(
+        steps
+            .iter()
+            .any(|step| step
+                .contains("entries_by_key (dedupe_key=? AND conversation=? AND sender=?)")),
+        "{steps:?}"
+    );
+    assert!(
+        steps.iter().all(|step| step.starts_with("SEARCH")),
+        "{steps:?}"
+    );
 }
 
 #[test]
 fn what_every_append_runs_is_planned_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lamplight.db");
-    let mut conn = super::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+    let mut conn = super::connect(
+        &path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+    .unwrap();
     migrate(&mut conn, &path, MIGRATIONS).unwrap();
     conn.execute_batch(
         "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
@@ -207,7 +298,10 @@ fn what_every_append_runs_is_planned_once() {
 
 /// As user names and names were folded before they were normalised.
 fn folded(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Everything that is logged on this thread, a line each.
@@ -225,7 +319,11 @@ impl tracing::Subscriber for Lines {
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = String::new();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| line += &format!("{field}={value:?} "));
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                line += &format!("{field}={value:?} ")
+            },
+        );
         self.0.lock().unwrap().push(line);
     }
     fn enter(&self, _: &tracing::span::Id) {}
@@ -238,7 +336,8 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
     let path = directory.path().join("lamplight.db");
     let mut older = Connection::open(&path).unwrap();
     migrate(&mut older, &path, &MIGRATIONS[..3]).unwrap();
-    // In the order of their registration. "inci" has today's key of its own, and keeps it though it is younger.
+    // In the order of their registration. "inci" has today's key of its own, and keeps it though it
+    // is younger.
     let names = ["İnci", "inci", "①nn", "1NN", "Жанна", "ａｄａ", "x"];
     for (row, name) in (1_i64..).zip(names) {
         older
@@ -257,22 +356,62 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
     drop(older);
     let lines = Lines::default();
     let store = tracing::subscriber::with_default(lines.clone(), || open(&path));
-    for (typed, row) in
-        [("İnci", 1), ("inci", 2), ("INCI", 2), ("①nn", 3), ("1NN", 4), ("1nn", 4), ("жанна", 5), ("ada", 6), ("ＡＤＡ", 6), ("x", 7)]
-    {
-        let account = store.find(typed).await.unwrap().unwrap_or_else(|| panic!("{typed}"));
+    for (typed, row) in [
+        ("İnci", 1),
+        ("inci", 2),
+        ("INCI", 2),
+        ("①nn", 3),
+        ("1NN", 4),
+        ("1nn", 4),
+        ("жанна", 5),
+        ("ada", 6),
+        ("ＡＤＡ", 6),
+        ("x", 7),
+    ] {
+        let account = store
+            .find(typed)
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{typed}"));
         assert_eq!(account.user.as_str(), format!("İd-{row}"), "{typed}");
     }
-    for (query, count) in [("inci b", 2), ("1nn", 2), ("id-1", 1), ("жанна b", 1), ("\u{a0}ada", 1), ("", 7)] {
-        assert_eq!(store.search(query, None, 10).await.unwrap().items.len(), count, "{query}");
+    for (query, count) in [
+        ("inci b", 2),
+        ("1nn", 2),
+        ("id-1", 1),
+        ("жанна b", 1),
+        ("\u{a0}ada", 1),
+        ("", 7),
+    ] {
+        assert_eq!(
+            store.search(query, None, 10).await.unwrap().items.len(),
+            count,
+            "{query}"
+        );
     }
     store.close().await;
     let told = lines.0.lock().unwrap().join("\n");
-    assert!(told.contains("username=\"İnci\" other=\"inci\"") && told.contains("username=\"①nn\" other=\"1NN\""), "{told}");
+    assert!(
+        told.contains("username=\"İnci\" other=\"inci\"")
+            && told.contains("username=\"①nn\" other=\"1NN\""),
+        "{told}"
+    );
     // Once: what was brought up to date is left alone.
     let lines = Lines::default();
     let store = tracing::subscriber::with_default(lines.clone(), || open(&path));
-    assert_eq!(store.find("①nn").await.unwrap().unwrap().user.as_str(), "İd-3");
-    assert!(!lines.0.lock().unwrap().iter().any(|line| line.contains("name")), "{lines:?}", lines = lines.0);
+    assert_eq!(
+        store.find("①nn").await.unwrap().unwrap().user.as_str(),
+        "İd-3"
+    );
+    assert!(
+        !lines
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains("name")),
+        "{lines:?}",
+        lines = lines.0
+    );
     store.close().await;
 }

@@ -22,9 +22,13 @@ pub(crate) struct PersonKey {
 }
 
 fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StoreError::BadCursor)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| StoreError::BadCursor)?;
     let text = String::from_utf8(bytes).map_err(|_| StoreError::BadCursor)?;
-    text.strip_prefix(kind).map(str::to_owned).ok_or(StoreError::BadCursor)
+    text.strip_prefix(kind)
+        .map(str::to_owned)
+        .ok_or(StoreError::BadCursor)
 }
 
 impl ConversationKey {
@@ -36,7 +40,10 @@ impl ConversationKey {
         let text = open(cursor, 'o')?;
         let (position, row) = text.split_once(':').ok_or(StoreError::BadCursor)?;
         let number = |text: &str| text.parse().map_err(|_| StoreError::BadCursor);
-        Ok(Self { position: number(position)?, row: number(row)? })
+        Ok(Self {
+            position: number(position)?,
+            row: number(row)?,
+        })
     }
 }
 
@@ -49,16 +56,22 @@ impl PersonKey {
     pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
         let text = open(cursor, 'p')?;
         let (name_folded, user) = text.split_once('\0').ok_or(StoreError::BadCursor)?;
-        Ok(Self { name_folded: name_folded.to_owned(), user: user.to_owned() })
+        Ok(Self {
+            name_folded: name_folded.to_owned(),
+            user: user.to_owned(),
+        })
     }
 }
 
-/// What a repetition is recognised by. A temporary id stands for its content only, so the content's digest is part of
-/// the key.
+/// What a repetition is recognised by. A temporary id stands for its content only, so the content's
+/// digest is part of the key.
 pub(crate) fn dedupe_key(key: &SendKey, content: &Content) -> String {
     match key {
         SendKey::ClientMessageId(id) => format!("c{id}"),
-        SendKey::TempId(id) => format!("t{id}:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(content.as_str().as_bytes()))),
+        SendKey::TempId(id) => format!(
+            "t{id}:{}",
+            URL_SAFE_NO_PAD.encode(Sha256::digest(content.as_str().as_bytes()))
+        ),
     }
 }
 
@@ -73,13 +86,25 @@ mod tests {
 
     #[test]
     fn cursors_come_back_as_they_went_out_and_nothing_else_passes() {
-        let key = ConversationKey { position: 5, row: 7 };
+        let key = ConversationKey {
+            position: 5,
+            row: 7,
+        };
         assert_eq!(ConversationKey::read(&key.write()).unwrap(), key);
-        let person = PersonKey { name_folded: "zoë".into(), user: "42".into() };
+        let person = PersonKey {
+            name_folded: "zoë".into(),
+            user: "42".into(),
+        };
         assert_eq!(PersonKey::read(&person.write()).unwrap(), person);
         for bad in ["", "%%%", "7", &person.write(), "YzE", "Y3g6MQ"] {
-            assert!(matches!(ConversationKey::read(bad), Err(StoreError::BadCursor)), "{bad}");
+            assert!(
+                matches!(ConversationKey::read(bad), Err(StoreError::BadCursor)),
+                "{bad}"
+            );
         }
-        assert!(matches!(PersonKey::read(&key.write()), Err(StoreError::BadCursor)));
+        assert!(matches!(
+            PersonKey::read(&key.write()),
+            Err(StoreError::BadCursor)
+        ));
     }
 }

@@ -1,5 +1,5 @@
-//! The one writer. What comes while a commit runs is the next commit; answers go out after it, and what was appended
-//! goes to the fan-out in the order in which it was committed.
+//! The one writer. What comes while a commit runs is the next commit; answers go out after it, and
+//! what was appended goes to the fan-out in the order in which it was committed.
 
 use super::batch::{Batch, KnownConversations};
 use super::error::{is_damage, is_environmental, store_error};
@@ -28,7 +28,8 @@ const QUIET: Duration = Duration::from_secs(5);
 /// How often, where writes come, it is looked whether the file is still the one that was opened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Something to be done in a transaction, possibly more than once: a batch that fails is run again item by item.
+/// Something to be done in a transaction, possibly more than once: a batch that fails is run again
+/// item by item.
 pub(crate) trait Work: Send {
     fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
     /// Answers, after the commit or after the failure.
@@ -45,7 +46,14 @@ pub(crate) struct Call<T, F> {
 impl<T, F> Call<T, F> {
     pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Stored<T>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work, result: None, reply }, answer)
+        (
+            Self {
+                work,
+                result: None,
+                reply,
+            },
+            answer,
+        )
     }
 }
 
@@ -58,7 +66,9 @@ impl<T: Send, F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send> Work for C
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let answer = match (outcome, self.result) {
             (Ok(()), Some(result)) => Ok(result),
-            (Ok(()), None) => Err(StoreError::Internal("the writer left something undone".into())),
+            (Ok(()), None) => Err(StoreError::Internal(
+                "the writer left something undone".into(),
+            )),
             (Err(error), _) => Err(error),
         };
         // Whoever asked may have stopped waiting; the work is done all the same.
@@ -82,13 +92,21 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         // What is damaged is not mended by trying one item at a time.
         let environmental = is_environmental(&error) || is_damage(&error);
-        Self { environmental, error: store_error(&error), source: Some(error) }
+        Self {
+            environmental,
+            error: store_error(&error),
+            source: Some(error),
+        }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self { environmental: true, error, source: None }
+        Self {
+            environmental: true,
+            error,
+            source: None,
+        }
     }
 }
 
@@ -112,11 +130,14 @@ pub(crate) struct Writer<O> {
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
-    /// Works until told to stop, or until the store is dropped; either way what was queued before is finished.
+    /// Works until told to stop, or until the store is dropped; either way what was queued before
+    /// is finished.
     pub(crate) fn run(mut self) {
         let (events, unpublished) = sync_channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
         let fanout = Arc::clone(&self.fanout);
-        let publisher = std::thread::Builder::new().name("sqlite-publish".into()).spawn(move || publish(&unpublished, &*fanout));
+        let publisher = std::thread::Builder::new()
+            .name("sqlite-publish".into())
+            .spawn(move || publish(&unpublished, &*fanout));
         if let Err(error) = &publisher {
             tracing::error!(%error, "no thread for publishing; clients will heal by the log");
         }
@@ -128,7 +149,9 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
             let outcome = self.transact(&mut items, true, &mut stopping);
             match outcome {
                 Ok(committed) => Self::settle(items, committed, &events),
-                Err(failure) if items.len() == 1 || failure.environmental => fail(items, &failure.error),
+                Err(failure) if items.len() == 1 || failure.environmental => {
+                    fail(items, &failure.error)
+                }
                 Err(failure) => self.one_by_one(items, &failure.error, &events),
             }
             self.look_after();
@@ -147,7 +170,11 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     fn next(&mut self) -> Option<Box<dyn Work>> {
         loop {
             let is_behind = self.keeper.lock().is_behind();
-            let job = if is_behind { self.jobs.recv_timeout(QUIET) } else { self.jobs.recv().map_err(RecvTimeoutError::from) };
+            let job = if is_behind {
+                self.jobs.recv_timeout(QUIET)
+            } else {
+                self.jobs.recv().map_err(RecvTimeoutError::from)
+            };
             match job {
                 Ok(Job::Work(work)) => return Some(work),
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
@@ -159,10 +186,14 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
     }
 
-    /// Looks whether the file is still ours, unless it was just now. Readiness asks too, but on many servers nobody asks for readiness,
-    /// and what is written to a file that has no name any more is lost with its last user.
+    /// Looks whether the file is still ours, unless it was just now. Readiness asks too, but on
+    /// many servers nobody asks for readiness, and what is written to a file that has no name any
+    /// more is lost with its last user.
     fn look(&mut self) {
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+        if self
+            .looked
+            .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+        {
             self.keeper.lock().look(&self.health);
             self.looked = Some(Instant::now());
         }
@@ -171,12 +202,21 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     /// What comes after the answers of a commit.
     fn look_after(&mut self) {
         if std::mem::take(&mut self.has_written) {
-            self.keeper.lock().committed(&self.conn, self.pages.load(Ordering::Relaxed), &self.health);
+            self.keeper.lock().committed(
+                &self.conn,
+                self.pages.load(Ordering::Relaxed),
+                &self.health,
+            );
         }
     }
 
     /// One bad item fails alone: each gets a transaction of its own.
-    fn one_by_one(&mut self, items: Vec<Box<dyn Work>>, cause: &StoreError, events: &SyncSender<Vec<Event>>) {
+    fn one_by_one(
+        &mut self,
+        items: Vec<Box<dyn Work>>,
+        cause: &StoreError,
+        events: &SyncSender<Vec<Event>>,
+    ) {
         if let Some(Due { left_out }) = throttle::due("batch", &cause.to_string(), None) {
             tracing::warn!(%cause, items = items.len(), left_out, "a batch failed and is run item by item");
         }
@@ -196,7 +236,12 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     }
 
     /// Runs the items, and with `gather` those that come meanwhile, in one transaction.
-    fn transact(&mut self, items: &mut Vec<Box<dyn Work>>, gather: bool, stopping: &mut bool) -> Result<Vec<Event>, Failure> {
+    fn transact(
+        &mut self,
+        items: &mut Vec<Box<dyn Work>>,
+        gather: bool,
+        stopping: &mut bool,
+    ) -> Result<Vec<Event>, Failure> {
         let written = self.conn.total_changes();
         let result = self.attempt(items, gather, stopping);
         match &result {
@@ -221,7 +266,12 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         result
     }
 
-    fn attempt(&mut self, items: &mut Vec<Box<dyn Work>>, gather: bool, stopping: &mut bool) -> Result<Vec<Event>, Failure> {
+    fn attempt(
+        &mut self,
+        items: &mut Vec<Box<dyn Work>>,
+        gather: bool,
+        stopping: &mut bool,
+    ) -> Result<Vec<Event>, Failure> {
         if gather {
             gather_more(&self.jobs, &self.depth, items, stopping);
         }
@@ -268,7 +318,10 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if rolled_back.is_ok() && self.conn.is_autocommit() {
             return;
         }
-        tracing::error!(?rolled_back, "a transaction could not be rolled back; the connection is opened anew");
+        tracing::error!(
+            ?rolled_back,
+            "a transaction could not be rolled back; the connection is opened anew"
+        );
         // Another file by the same name is not to be written to.
         self.keeper.lock().look(&self.health);
         if self.health.check().is_err() {
@@ -277,11 +330,14 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         match (self.reopen)() {
             // Closing the old connection is what undoes its transaction.
             Ok(conn) => self.conn = conn,
-            Err(error) => tracing::error!(%error, "the database could not be opened anew; trying again with the next write"),
+            Err(error) => {
+                tracing::error!(%error, "the database could not be opened anew; trying again with the next write")
+            }
         }
     }
 
-    /// After the commit: answers first, for they are what someone waits for, then the fan-out, which may make us wait.
+    /// After the commit: answers first, for they are what someone waits for, then the fan-out,
+    /// which may make us wait.
     fn settle(items: Vec<Box<dyn Work>>, committed: Vec<Event>, events: &SyncSender<Vec<Event>>) {
         for item in items {
             item.finish(Ok(()));
@@ -293,7 +349,12 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     }
 }
 
-fn gather_more(jobs: &Receiver<Job>, depth: &AtomicUsize, items: &mut Vec<Box<dyn Work>>, stopping: &mut bool) {
+fn gather_more(
+    jobs: &Receiver<Job>,
+    depth: &AtomicUsize,
+    items: &mut Vec<Box<dyn Work>>,
+    stopping: &mut bool,
+) {
     while items.len() < BATCH_AT_MOST {
         match jobs.try_recv() {
             Ok(Job::Work(item)) => {

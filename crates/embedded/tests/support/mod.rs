@@ -13,7 +13,11 @@ use std::sync::Arc;
 pub(crate) async fn fresh() -> Subject<SqliteStore> {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, events) = open(directory.path());
-    Subject { store, events, keep: Box::new(directory) }
+    Subject {
+        store,
+        events,
+        keep: Box::new(directory),
+    }
 }
 
 pub(crate) fn open(directory: &Path) -> (Arc<SqliteStore>, Arc<Recorder>) {

@@ -18,20 +18,35 @@ impl Reader {
     }
 
     /// A setting's value, or its default; `None` if it has neither or is wrong.
-    fn value<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    fn value<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let setting = SETTINGS.iter().find(|setting| setting.key == key)?;
         let found = match self.gathered.found.get(key) {
             Some(found) => found.clone(),
             None if setting.default.is_empty() => return None,
-            None => Found { text: setting.default.to_owned(), source: Source::Default },
+            None => Found {
+                text: setting.default.to_owned(),
+                source: Source::Default,
+            },
         };
         match read(&found.text) {
             Ok(value) => Some(value),
             Err(expected) => {
                 // A URL may have a password in it, even where none belongs.
-                let is_secret = setting.is_secret || (found.text.contains("://") && found.text.contains('@'));
-                let shown = if is_secret { "a value that is not shown".to_owned() } else { format!("{:?}", found.text) };
-                self.problem(format!("{} is {shown}, from {}; expected {expected}.", setting.env, found.source));
+                let is_secret =
+                    setting.is_secret || (found.text.contains("://") && found.text.contains('@'));
+                let shown = if is_secret {
+                    "a value that is not shown".to_owned()
+                } else {
+                    format!("{:?}", found.text)
+                };
+                self.problem(format!(
+                    "{} is {shown}, from {}; expected {expected}.",
+                    setting.env, found.source
+                ));
                 None
             }
         }
@@ -52,23 +67,36 @@ impl Reader {
     /// Names a part that is not built yet, if a setting asks for it.
     fn not_built(&mut self, key: &'static str, env: &str, part: &str, without: &str) {
         if let Some(source) = self.found(key).map(|found| found.source.to_string()) {
-            self.problem(format!("{env} is set, from {source}, but {part} is not built yet (LL-114). {without}"));
+            self.problem(format!(
+                "{env} is set, from {source}, but {part} is not built yet (LL-114). {without}"
+            ));
         }
     }
 }
 
 pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
-    let mut reader = Reader { gathered, warnings: Vec::new() };
+    let mut reader = Reader {
+        gathered,
+        warnings: Vec::new(),
+    };
     reader.not_built(
         "redis-url",
         "REDIS_URL",
         "running on several nodes with Redis",
         "Take it away: one node needs no Redis and keeps presence in its own memory.",
     );
-    let is_postgres = |found: &Found| found.text.starts_with("postgres:") || found.text.starts_with("postgresql:");
+    let is_postgres = |found: &Found| {
+        found.text.starts_with("postgres:") || found.text.starts_with("postgresql:")
+    };
     if reader.found("database-url").is_some_and(is_postgres) {
-        let without = "Take it away, or give it as sqlite:PATH: messages are then kept in a SQLite file.";
-        reader.not_built("database-url", "DATABASE_URL", "keeping messages in PostgreSQL", without);
+        let without =
+            "Take it away, or give it as sqlite:PATH: messages are then kept in a SQLite file.";
+        reader.not_built(
+            "database-url",
+            "DATABASE_URL",
+            "keeping messages in PostgreSQL",
+            without,
+        );
         reader.gathered.found.remove("database-url");
     }
 
@@ -76,11 +104,17 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let identity = reader.value("auth", values::identity);
     let is_open_on_purpose = reader.value(OPEN_FLAG, values::yes_or_no).unwrap_or(false);
     let data_dir = PathBuf::from(reader.text("data-dir").unwrap_or_default());
-    let database = reader.value("database-url", values::sqlite_path).unwrap_or_else(|| data_dir.join("lamplight.db"));
+    let database = reader
+        .value("database-url", values::sqlite_path)
+        .unwrap_or_else(|| data_dir.join("lamplight.db"));
     let jwt = read_jwt(&mut reader);
     let server_key = reader.value("server-key", values::bearer).map(Secret::new);
-    let allowed_origins = reader.value("allowed-origins", values::origins).unwrap_or_default();
-    let trusted_proxies = reader.value("trusted-proxies", values::networks).unwrap_or_default();
+    let allowed_origins = reader
+        .value("allowed-origins", values::origins)
+        .unwrap_or_default();
+    let trusted_proxies = reader
+        .value("trusted-proxies", values::networks)
+        .unwrap_or_default();
     let socket_path = reader.value("socket-path", values::socket_path);
     let presence_ttl = reader.value("presence-ttl", |text| match values::duration(text)? {
         // The page's heartbeat comes every 30 s; less would throw out people who are there.
@@ -136,7 +170,14 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             roster_limit: roster_limit?,
             log: log?,
             log_format: log_format?,
-            quotas: Quotas { sends: sends?, typing: typing?, joins: joins?, logins: logins?, conversations: conversations?, reads: reads? },
+            quotas: Quotas {
+                sends: sends?,
+                typing: typing?,
+                joins: joins?,
+                logins: logins?,
+                conversations: conversations?,
+                reads: reads?,
+            },
             max_sessions: usize::try_from(max_sessions?).unwrap_or(usize::MAX),
             is_registration_open: is_registration_open?,
             limit_connections: usize::try_from(limit_connections?).unwrap_or(usize::MAX),
@@ -149,7 +190,9 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     })();
     match whole {
         Some(config) if reader.gathered.problems.is_empty() => Ok(config),
-        _ => Err(ConfigError { sentences: reader.gathered.problems }),
+        _ => Err(ConfigError {
+            sentences: reader.gathered.problems,
+        }),
     }
 }
 
@@ -164,12 +207,26 @@ fn read_jwt(reader: &mut Reader) -> JwtSettings {
 
 /// The settings for tokens alone, whatever the others are.
 pub(super) fn jwt(gathered: Gathered) -> Result<JwtSettings, ConfigError> {
-    let mut reader = Reader { gathered, warnings: Vec::new() };
+    let mut reader = Reader {
+        gathered,
+        warnings: Vec::new(),
+    };
     let settings = read_jwt(&mut reader);
-    if reader.gathered.problems.is_empty() { Ok(settings) } else { Err(ConfigError { sentences: reader.gathered.problems }) }
+    if reader.gathered.problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(ConfigError {
+            sentences: reader.gathered.problems,
+        })
+    }
 }
 
-fn check_open(reader: &mut Reader, identity: Identity, listen: SocketAddr, is_open_on_purpose: bool) {
+fn check_open(
+    reader: &mut Reader,
+    identity: Identity,
+    listen: SocketAddr,
+    is_open_on_purpose: bool,
+) {
     let is_loopback = listen.ip().to_canonical().is_loopback();
     match (identity, is_loopback, is_open_on_purpose) {
         (Identity::Open, false, false) => reader.problem(format!(
@@ -187,9 +244,12 @@ fn check_open(reader: &mut Reader, identity: Identity, listen: SocketAddr, is_op
 
 fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
     if identity != Identity::Jwt {
-        for (key, env) in
-            [("jwt-secret", "JWT_SECRET"), ("jwt-jwks", "JWT_JWKS"), ("jwt-issuer", "JWT_ISSUER"), ("jwt-audience", "JWT_AUDIENCE")]
-        {
+        for (key, env) in [
+            ("jwt-secret", "JWT_SECRET"),
+            ("jwt-jwks", "JWT_JWKS"),
+            ("jwt-issuer", "JWT_ISSUER"),
+            ("jwt-audience", "JWT_AUDIENCE"),
+        ] {
             if reader.is_given(key) {
                 reader.warn(format!("{env} has no effect without AUTH=jwt."));
             }
@@ -203,8 +263,14 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
                 .to_owned(),
         );
     }
-    if let Some(secret) = jwt.secret.as_ref().filter(|secret| secret.expose().len() < MIN_JWT_SECRET_BYTES) {
-        let source = reader.found("jwt-secret").map_or_else(String::new, |found| found.source.to_string());
+    if let Some(secret) = jwt
+        .secret
+        .as_ref()
+        .filter(|secret| secret.expose().len() < MIN_JWT_SECRET_BYTES)
+    {
+        let source = reader
+            .found("jwt-secret")
+            .map_or_else(String::new, |found| found.source.to_string());
         reader.problem(format!(
             "JWT_SECRET, from {source}, has {} bytes; expected at least {MIN_JWT_SECRET_BYTES}, since a shorter one can be guessed from a \
              single token. `openssl rand -base64 48` makes one.",
@@ -216,7 +282,11 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
     }
     if let Some(JwkSource::Url(url)) = &jwt.jwks {
         let is_near = url.host().is_some_and(|host| {
-            host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            host == "localhost"
+                || host
+                    .trim_matches(['[', ']'])
+                    .parse::<IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
         });
         if url.scheme_str() == Some("http") && !is_near {
             reader.warn(format!("JWT_JWKS is fetched from {url} without TLS: whoever is on the way can put keys of their own in it."));
@@ -227,7 +297,9 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
 /// Whoever has the key may write for everyone.
 fn check_server_key(reader: &mut Reader, server_key: Option<&Secret>) {
     if let Some(key) = server_key.filter(|key| key.expose().len() < MIN_SERVER_KEY_BYTES) {
-        let source = reader.found("server-key").map_or_else(String::new, |found| found.source.to_string());
+        let source = reader
+            .found("server-key")
+            .map_or_else(String::new, |found| found.source.to_string());
         reader.problem(format!(
             "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, since whoever guesses it may write for \
              everyone. `openssl rand -base64 48` makes one.",
@@ -236,9 +308,18 @@ fn check_server_key(reader: &mut Reader, server_key: Option<&Secret>) {
     }
 }
 
-fn advise(reader: &mut Reader, trusted_proxies: &[IpNet], presence_ttl: Option<Duration>, max_payload: Option<usize>) {
-    if trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
-        reader.warn("TRUSTED_PROXIES trusts every address: any client can claim to be at any other.");
+fn advise(
+    reader: &mut Reader,
+    trusted_proxies: &[IpNet],
+    presence_ttl: Option<Duration>,
+    max_payload: Option<usize>,
+) {
+    if trusted_proxies
+        .iter()
+        .any(|network| network.prefix_len() == 0)
+    {
+        reader
+            .warn("TRUSTED_PROXIES trusts every address: any client can claim to be at any other.");
     }
     if presence_ttl.is_some_and(|ttl| ttl < Duration::from_secs(60)) {
         reader.warn("PRESENCE_TTL is under 60s, but pages give a sign of life every 30s: people will look offline while they are there.");

@@ -1,5 +1,6 @@
-//! The settings: found as flags, in the environment, in `.env` and in `lamplight.toml`, checked once, and typed from
-//! then on. A wrong value stops the start with a sentence; a secret is never part of one.
+//! The settings: found as flags, in the environment, in `.env` and in `lamplight.toml`, checked
+//! once, and typed from then on. A wrong value stops the start with a sentence; a secret is never
+//! part of one.
 
 mod check;
 mod settings;
@@ -87,7 +88,13 @@ impl JwtSettings {
     /// # Errors
     /// With a sentence for everything that is wrong.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        check::jwt(gather(flags, &Surroundings { environment: &|name| std::env::var(name).ok(), directory: Some(Path::new(".")) }))
+        check::jwt(gather(
+            flags,
+            &Surroundings {
+                environment: &|name| std::env::var(name).ok(),
+                directory: Some(Path::new(".")),
+            },
+        ))
     }
 }
 
@@ -119,7 +126,8 @@ pub struct Config {
     pub is_registration_open: bool,
     /// The most sessions of one account; 0 for no limit.
     pub max_sessions: usize,
-    /// Origins besides the server's own, as browsers write them (lower case, no port that the scheme implies).
+    /// Origins besides the server's own, as browsers write them (lower case, no port that the
+    /// scheme implies).
     pub allowed_origins: Vec<String>,
     /// Whose word on a client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -143,7 +151,8 @@ pub struct Config {
     pub write_timeout: Option<Duration>,
     /// How long an idle HTTP connection stays open; `None` for as long as its client likes.
     pub keep_alive: Option<Duration>,
-    /// The most bytes that wait for one socket, and an eighth of the most that wait for one address.
+    /// The most bytes that wait for one socket, and an eighth of the most that wait for one
+    /// address.
     pub limit_unsent: Option<usize>,
     /// The most bytes in one packet or body. "No limit" is 2^31 - 1, which every client can read.
     pub max_payload: usize,
@@ -166,8 +175,8 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads the settings from the flags, the process' environment, `.env` and `lamplight.toml` of the working
-    /// directory.
+    /// Reads the settings from the flags, the process' environment, `.env` and `lamplight.toml` of
+    /// the working directory.
     ///
     /// # Errors
     /// With a sentence for everything that is wrong, not only the first.
@@ -179,26 +188,52 @@ impl Config {
     ///
     /// # Errors
     /// With a sentence for everything that is wrong, not only the first.
-    pub fn read(flags: &Flags, environment: &dyn Fn(&str) -> Option<String>, directory: &Path) -> Result<Self, ConfigError> {
-        check::config(gather(flags, &Surroundings { environment, directory: Some(directory) }))
+    pub fn read(
+        flags: &Flags,
+        environment: &dyn Fn(&str) -> Option<String>,
+        directory: &Path,
+    ) -> Result<Self, ConfigError> {
+        check::config(gather(
+            flags,
+            &Surroundings {
+                environment,
+                directory: Some(directory),
+            },
+        ))
     }
 
-    /// The defaults with these settings on top, nothing read from the surroundings: for tests. Listens on a free port.
+    /// The defaults with these settings on top, nothing read from the surroundings: for tests.
+    /// Listens on a free port.
     ///
     /// # Panics
     /// When a setting is wrong.
     #[must_use]
-    pub fn for_tests<V: Into<String>>(data_dir: &Path, settings: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+    pub fn for_tests<V: Into<String>>(
+        data_dir: &Path,
+        settings: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
         let mut flags = Flags::of(settings);
-        flags.values.entry("listen").or_insert_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-        flags.values.insert("data-dir", data_dir.display().to_string());
-        match check::config(gather(&flags, &Surroundings { environment: &|_| None, directory: None })) {
+        flags
+            .values
+            .entry("listen")
+            .or_insert_with(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+        flags
+            .values
+            .insert("data-dir", data_dir.display().to_string());
+        match check::config(gather(
+            &flags,
+            &Surroundings {
+                environment: &|_| None,
+                directory: None,
+            },
+        )) {
             Ok(config) => config,
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// What should be said at the start: settings without effect, and settings that are open to misuse.
+    /// What should be said at the start: settings without effect, and settings that are open to
+    /// misuse.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -208,6 +243,8 @@ impl Config {
     #[must_use]
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(&address))
     }
 }

@@ -1,5 +1,5 @@
-//! Every setting by name: its flag, its environment variable, its key in `lamplight.toml`, its default. One table, so
-//! that the three cannot drift apart and `--help` cannot leave one out.
+//! Every setting by name: its flag, its environment variable, its key in `lamplight.toml`, its
+//! default. One table, so that the three cannot drift apart and `--help` cannot leave one out.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::collections::BTreeMap;
@@ -21,15 +21,41 @@ pub(super) struct Setting {
     pub(super) is_secret: bool,
 }
 
-const fn setting(key: &'static str, env: &'static str, value_name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, env, value_name, default, help, is_secret: false }
+const fn setting(
+    key: &'static str,
+    env: &'static str,
+    value_name: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        env,
+        value_name,
+        default,
+        help,
+        is_secret: false,
+    }
 }
 
-const fn secret(key: &'static str, env: &'static str, value_name: &'static str, help: &'static str) -> Setting {
-    Setting { key, env, value_name, default: "", help, is_secret: true }
+const fn secret(
+    key: &'static str,
+    env: &'static str,
+    value_name: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        env,
+        value_name,
+        default: "",
+        help,
+        is_secret: true,
+    }
 }
 
-/// The key of the flag that lets `AUTH=open` leave this machine. Long on purpose: nobody types it by accident.
+/// The key of the flag that lets `AUTH=open` leave this machine. Long on purpose: nobody types it
+/// by accident.
 pub(super) const OPEN_FLAG: &str = "open-to-the-network-without-authentication";
 
 /// Every setting, in the order of `--help`.
@@ -75,7 +101,8 @@ A flag beats an environment variable, that beats a line of ./.env, and that beat
 flag's name without its dashes (listen = \"127.0.0.1:3000\"), and underscores do as well. An empty value counts as not given.
 Durations are 30s, 5m, 1h, 500ms, or plain seconds.";
 
-/// The settings that came as flags. Flatten it into a command with clap: `#[command(flatten)] settings: Flags`.
+/// The settings that came as flags. Flatten it into a command with clap: `#[command(flatten)]
+/// settings: Flags`.
 #[derive(Clone, Default)]
 pub struct Flags {
     /// Values by key.
@@ -92,10 +119,16 @@ impl Flags {
     #[must_use]
     pub fn of<V: Into<String>>(pairs: impl IntoIterator<Item = (&'static str, V)>) -> Self {
         let values = pairs.into_iter().map(|(key, value)| {
-            assert!(SETTINGS.iter().any(|setting| setting.key == key), "{key} is no setting");
+            assert!(
+                SETTINGS.iter().any(|setting| setting.key == key),
+                "{key} is no setting"
+            );
             (key, value.into())
         });
-        Self { values: values.collect(), file: None }
+        Self {
+            values: values.collect(),
+            file: None,
+        }
     }
 }
 
@@ -106,12 +139,27 @@ impl Args for Flags {
             .value_name("PATH")
             .value_parser(clap::value_parser!(PathBuf))
             .help("The file with the settings [default: lamplight.toml, if it is there]");
-        SETTINGS.iter().fold(command.arg(config).after_help(AFTER_HELP), |command, setting| {
-            let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
-            let help = format!("{} [env: {}]{default}", setting.help, setting.env);
-            let arg = Arg::new(setting.key).long(setting.key).value_name(setting.value_name).action(ArgAction::Set).help(help);
-            command.arg(if setting.key == OPEN_FLAG { arg.num_args(0..=1).default_missing_value("true") } else { arg })
-        })
+        SETTINGS.iter().fold(
+            command.arg(config).after_help(AFTER_HELP),
+            |command, setting| {
+                let default = if setting.default.is_empty() {
+                    String::new()
+                } else {
+                    format!(" [default: {}]", setting.default)
+                };
+                let help = format!("{} [env: {}]{default}", setting.help, setting.env);
+                let arg = Arg::new(setting.key)
+                    .long(setting.key)
+                    .value_name(setting.value_name)
+                    .action(ArgAction::Set)
+                    .help(help);
+                command.arg(if setting.key == OPEN_FLAG {
+                    arg.num_args(0..=1).default_missing_value("true")
+                } else {
+                    arg
+                })
+            },
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -121,8 +169,13 @@ impl Args for Flags {
 
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let values = SETTINGS.iter().filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())));
-        Ok(Self { values: values.collect(), file: matches.get_one::<PathBuf>("config").cloned() })
+        let values = SETTINGS.iter().filter_map(|setting| {
+            Some((setting.key, matches.get_one::<String>(setting.key)?.clone()))
+        });
+        Ok(Self {
+            values: values.collect(),
+            file: matches.get_one::<PathBuf>("config").cloned(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

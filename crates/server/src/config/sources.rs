@@ -46,7 +46,10 @@ impl Gathered {
     fn add(&mut self, setting: &Setting, text: &str, source: Source) {
         // Compose files and CI pass `REDIS_URL=` for what is not set.
         if !text.trim().is_empty() {
-            self.found.entry(setting.key).or_insert_with(|| Found { text: text.trim().to_owned(), source });
+            self.found.entry(setting.key).or_insert_with(|| Found {
+                text: text.trim().to_owned(),
+                source,
+            });
         }
     }
 }
@@ -84,17 +87,25 @@ pub(super) fn gather(flags: &Flags, around: &Surroundings<'_>) -> Gathered {
 
 fn read(path: &Path, must_exist: bool, gathered: &mut Gathered) -> Option<String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Ok(text) => Some(
+            text.strip_prefix('\u{feff}')
+                .map(str::to_owned)
+                .unwrap_or(text),
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => None,
         Err(error) => {
-            gathered.problems.push(format!("{} cannot be read: {error}.", path.display()));
+            gathered
+                .problems
+                .push(format!("{} cannot be read: {error}.", path.display()));
             None
         }
     }
 }
 
 fn read_dot_env(path: &Path, gathered: &mut Gathered) {
-    let Some(text) = read(path, false, gathered) else { return };
+    let Some(text) = read(path, false, gathered) else {
+        return;
+    };
     for entry in dotenvy::from_read_iter(text.as_bytes()) {
         match entry {
             Ok((name, text)) => {
@@ -104,22 +115,34 @@ fn read_dot_env(path: &Path, gathered: &mut Gathered) {
             }
             // The line may hold a secret: at most the name before its `=` is shown.
             Err(dotenvy::Error::LineParse(line, _)) => {
-                let name = line.split_once('=').map_or("a line without =", |(name, _)| name.trim());
+                let name = line
+                    .split_once('=')
+                    .map_or("a line without =", |(name, _)| name.trim());
                 gathered.problems.push(format!("{} has a line that cannot be read: {name:?}. Expected NAME=value, with quotes around a value that has spaces or # in it.", path.display()));
             }
-            Err(error) => gathered.problems.push(format!("{} cannot be read: {error}.", path.display())),
+            Err(error) => gathered
+                .problems
+                .push(format!("{} cannot be read: {error}.", path.display())),
         }
     }
 }
 
 fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {
-    let Some(text) = read(path, must_exist, gathered) else { return };
+    let Some(text) = read(path, must_exist, gathered) else {
+        return;
+    };
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(error) => {
             // The error's own display quotes the line, which may hold a secret.
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            gathered.problems.push(format!("{} is not TOML: line {line}: {}.", path.display(), error.message()));
+            let line = error.span().map_or(1, |span| {
+                text[..span.start.min(text.len())].matches('\n').count() + 1
+            });
+            gathered.problems.push(format!(
+                "{} is not TOML: line {line}: {}.",
+                path.display(),
+                error.message()
+            ));
             return;
         }
     };
@@ -130,7 +153,10 @@ fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {
             continue;
         };
         if *key != wanted && table.contains_key(&wanted) {
-            gathered.problems.push(format!("{wanted} and {key} in {} are the same setting. Keep one of them.", path.display()));
+            gathered.problems.push(format!(
+                "{wanted} and {key} in {} are the same setting. Keep one of them.",
+                path.display()
+            ));
             continue;
         }
         match as_text(value) {
@@ -159,9 +185,19 @@ fn as_text(value: &toml::Value) -> Option<String> {
 
 fn unknown_key(key: &str, path: &Path) -> String {
     let wanted = key.replace('_', "-").to_lowercase();
-    let near = SETTINGS.iter().map(|setting| (distance(&wanted, setting.key), setting.key)).min().filter(|(distance, _)| *distance <= 3);
-    let hint = near.map_or_else(|| "`lamplight serve --help` lists the settings.".to_owned(), |(_, near)| format!("Was {near} meant?"));
-    format!("{key:?} in {} is no setting of Lamplight. {hint}", path.display())
+    let near = SETTINGS
+        .iter()
+        .map(|setting| (distance(&wanted, setting.key), setting.key))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    let hint = near.map_or_else(
+        || "`lamplight serve --help` lists the settings.".to_owned(),
+        |(_, near)| format!("Was {near} meant?"),
+    );
+    format!(
+        "{key:?} in {} is no setting of Lamplight. {hint}",
+        path.display()
+    )
 }
 
 /// Levenshtein's distance, for telling a slip from a stranger.

@@ -13,10 +13,14 @@ type Read<T> = Result<T, String>;
 
 pub(super) fn address(text: &str) -> Read<SocketAddr> {
     if let Some(port) = text.strip_prefix("localhost:") {
-        let port = port.parse().map_err(|_| "a port from 0 to 65535 after localhost:".to_owned())?;
+        let port = port
+            .parse()
+            .map_err(|_| "a port from 0 to 65535 after localhost:".to_owned())?;
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
-    text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+    text.parse().map_err(|_| {
+        "an IP address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned()
+    })
 }
 
 pub(super) fn identity(text: &str) -> Read<Identity> {
@@ -38,7 +42,9 @@ pub(super) fn yes_or_no(text: &str) -> Read<bool> {
 
 /// `30s`, `5m`, `1h`, `2d`, `500ms`, or plain seconds.
 pub(crate) fn duration(text: &str) -> Read<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let millis = match unit.trim() {
         "" | "s" => 1_000,
@@ -55,16 +61,27 @@ pub(crate) fn duration(text: &str) -> Read<Duration> {
         .and_then(|number| number.checked_mul(millis))
         .filter(|total| millis > 0 && *total <= 366 * 86_400_000)
         .map(Duration::from_millis)
-        .ok_or_else(|| "a duration of at most a year, such as 30s, 5m, 1h or 500ms, or plain seconds".to_owned())
+        .ok_or_else(|| {
+            "a duration of at most a year, such as 30s, 5m, 1h or 500ms, or plain seconds"
+                .to_owned()
+        })
 }
 
 /// A duration that is not over before it began.
 pub(crate) fn lasting(text: &str) -> Read<Duration> {
-    duration(text).and_then(|read| if read.is_zero() { Err("more than 0".to_owned()) } else { Ok(read) })
+    duration(text).and_then(|read| {
+        if read.is_zero() {
+            Err("more than 0".to_owned())
+        } else {
+            Ok(read)
+        }
+    })
 }
 
 pub(super) fn number(text: &str) -> Read<u32> {
-    text.replace('_', "").parse().map_err(|_| "a whole number from 0 to 4294967295".to_owned())
+    text.replace('_', "")
+        .parse()
+        .map_err(|_| "a whole number from 0 to 4294967295".to_owned())
 }
 
 /// Bytes that may wait for a socket; `None` for no limit.
@@ -97,9 +114,13 @@ pub(super) fn roster(text: &str) -> Read<usize> {
 
 pub(super) fn socket_path(text: &str) -> Read<String> {
     let path = text.trim_end_matches('/');
-    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c));
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c));
     if !path.starts_with('/') || !is_plain || path.contains("//") {
-        return Err("a path such as /api/socketio: a slash, then letters, digits, and - _ . ~ /".to_owned());
+        return Err(
+            "a path such as /api/socketio: a slash, then letters, digits, and - _ . ~ /".to_owned(),
+        );
     }
     // These are answered by Lamplight's own pages; a socket in their place would hide them.
     let own = [
@@ -114,7 +135,10 @@ pub(super) fn socket_path(text: &str) -> Read<String> {
         "/api/users",
         "/api/auth",
     ];
-    if own.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))) {
+    if own.iter().any(|own| {
+        path.strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }) {
         return Err("a path that is not one of Lamplight's own, such as /api/socketio".to_owned());
     }
     Ok(path.to_owned())
@@ -130,17 +154,28 @@ pub(super) fn log_filter(text: &str) -> Read<String> {
 }
 
 pub(super) fn sqlite_path(text: &str) -> Read<PathBuf> {
-    let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    let path = text
+        .strip_prefix("sqlite:")
+        .map(|path| path.strip_prefix("//").unwrap_or(path));
     match path {
-        Some(path) if !path.is_empty() && !path.contains('?') && path != ":memory:" => Ok(PathBuf::from(path)),
-        _ => Err("sqlite: and the path of a file, such as sqlite:/var/lib/lamplight/lamplight.db".to_owned()),
+        Some(path) if !path.is_empty() && !path.contains('?') && path != ":memory:" => {
+            Ok(PathBuf::from(path))
+        }
+        _ => Err(
+            "sqlite: and the path of a file, such as sqlite:/var/lib/lamplight/lamplight.db"
+                .to_owned(),
+        ),
     }
 }
 
 pub(super) fn jwks(text: &str) -> Read<JwkSource> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return match text.parse::<http::Uri>() {
-            Ok(url) if url.authority().is_some_and(|authority| !authority.as_str().contains('@') && !authority.host().is_empty()) => {
+            Ok(url)
+                if url.authority().is_some_and(|authority| {
+                    !authority.as_str().contains('@') && !authority.host().is_empty()
+                }) =>
+            {
                 Ok(JwkSource::Url(url))
             }
             _ => Err("the path of a file or an http or https URL without a user name".to_owned()),
@@ -157,7 +192,10 @@ pub(super) fn bearer(text: &str) -> Read<String> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
-        Err("letters, digits and signs of ASCII without spaces, since it travels in a header".to_owned())
+        Err(
+            "letters, digits and signs of ASCII without spaces, since it travels in a header"
+                .to_owned(),
+        )
     }
 }
 
@@ -175,10 +213,15 @@ pub(super) fn networks(text: &str) -> Read<Vec<IpNet>> {
 pub(super) fn origins(text: &str) -> Read<Vec<String>> {
     let is_between = |c: char| c == ';' || c.is_whitespace();
     if list(text).any(|item| item.contains(is_between)) {
-        let items: Vec<&str> = list(text).flat_map(|item| item.split(is_between)).filter(|item| !item.is_empty()).collect();
+        let items: Vec<&str> = list(text)
+            .flat_map(|item| item.split(is_between))
+            .filter(|item| !item.is_empty())
+            .collect();
         return Err(format!("commas between origins: {}", items.join(",")));
     }
-    list(text).map(|item| origin(item).map_err(|expected| format!("{expected}; got {item:?}"))).collect()
+    list(text)
+        .map(|item| origin(item).map_err(|expected| format!("{expected}; got {item:?}")))
+        .collect()
 }
 
 /// An origin as a browser writes it: lower case, without a port that its scheme implies.
@@ -188,28 +231,45 @@ pub(crate) fn origin(text: &str) -> Read<String> {
             "origins one by one, such as https://app.example, since * would let every site in with its visitors' cookies".to_owned()
         );
     }
-    let expected = || "origins such as https://app.example or http://localhost:5173, separated by commas".to_owned();
+    let expected = || {
+        "origins such as https://app.example or http://localhost:5173, separated by commas"
+            .to_owned()
+    };
     let (scheme, rest) = text.split_once("://").ok_or_else(expected)?;
     let scheme = scheme.to_ascii_lowercase();
     let starts_well = scheme.starts_with(|c: char| c.is_ascii_lowercase());
-    if !starts_well || !scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) {
+    if !starts_well
+        || !scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    {
         return Err(expected());
     }
     if !rest.is_ascii() {
         return Err("a host in its ASCII form (xn--...), as browsers send it".to_owned());
     }
     if let Some((authority, _)) = rest.split_once(['/', '?', '#']) {
-        return Err(format!("an origin without a path, such as {scheme}://{authority}"));
+        return Err(format!(
+            "an origin without a path, such as {scheme}://{authority}"
+        ));
     }
     let rest = rest.to_ascii_lowercase();
     // A bracketed IPv6 address has colons of its own.
-    let (host, port) = match rest.rfind(':').filter(|colon| !rest[*colon..].contains(']')) {
+    let (host, port) = match rest
+        .rfind(':')
+        .filter(|colon| !rest[*colon..].contains(']'))
+    {
         Some(colon) => (&rest[..colon], Some(&rest[colon + 1..])),
         None => (rest.as_str(), None),
     };
     let host_ok = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
         Some(inner) => inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+        None => {
+            !host.is_empty()
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+        }
     };
     let port: Option<u16> = port.map(str::parse).transpose().map_err(|_| expected())?;
     if !host_ok || port == Some(0) {
@@ -222,5 +282,7 @@ pub(crate) fn origin(text: &str) -> Read<String> {
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
 }

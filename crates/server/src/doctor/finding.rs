@@ -38,8 +38,22 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(check: &'static str, level: Level, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
-        Self { check, level, code, seen: seen.to_owned(), expected: expected.to_owned(), fix: fix.to_owned() }
+    fn new(
+        check: &'static str,
+        level: Level,
+        code: &'static str,
+        seen: &str,
+        expected: &str,
+        fix: &str,
+    ) -> Self {
+        Self {
+            check,
+            level,
+            code,
+            seen: seen.to_owned(),
+            expected: expected.to_owned(),
+            fix: fix.to_owned(),
+        }
     }
 
     pub(super) fn good(check: &'static str, seen: &str) -> Self {
@@ -50,11 +64,23 @@ impl Finding {
         Self::new(check, Level::Note, "", seen, "", "")
     }
 
-    pub(super) fn warn(check: &'static str, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
+    pub(super) fn warn(
+        check: &'static str,
+        code: &'static str,
+        seen: &str,
+        expected: &str,
+        fix: &str,
+    ) -> Self {
         Self::new(check, Level::Warn, code, seen, expected, fix)
     }
 
-    pub(super) fn fail(check: &'static str, code: &'static str, seen: &str, expected: &str, fix: &str) -> Self {
+    pub(super) fn fail(
+        check: &'static str,
+        code: &'static str,
+        seen: &str,
+        expected: &str,
+        fix: &str,
+    ) -> Self {
         Self::new(check, Level::Fail, code, seen, expected, fix)
     }
 }
@@ -78,11 +104,17 @@ impl Report {
 
     /// Nothing failed.
     pub(super) fn is_healthy(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Fail)
+        self.findings
+            .iter()
+            .all(|finding| finding.level != Level::Fail)
     }
 
     pub(super) fn json(&self) -> String {
-        serde_json::to_string_pretty(&Json { success: self.is_healthy(), findings: &self.findings }).unwrap_or_default()
+        serde_json::to_string_pretty(&Json {
+            success: self.is_healthy(),
+            findings: &self.findings,
+        })
+        .unwrap_or_default()
     }
 
     pub(super) fn text(&self) -> String {
@@ -95,9 +127,17 @@ impl Report {
                 Level::Fail => "FAIL",
             };
             let is_said = finding.code.is_empty() || finding.seen.contains(finding.code);
-            let code = if is_said { String::new() } else { format!("{} ", finding.code) };
+            let code = if is_said {
+                String::new()
+            } else {
+                format!("{} ", finding.code)
+            };
             // Writing to a text cannot fail.
-            let _ = writeln!(text, "{level}  {:<10} {code}{}", finding.check, finding.seen);
+            let _ = writeln!(
+                text,
+                "{level}  {:<10} {code}{}",
+                finding.check, finding.seen
+            );
             for (label, words) in [("expected", &finding.expected), ("fix", &finding.fix)] {
                 for (index, line) in words.lines().enumerate() {
                     let label = if index == 0 { label } else { "" };
@@ -105,7 +145,12 @@ impl Report {
                 }
             }
         }
-        let count = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let count = |level| {
+            self.findings
+                .iter()
+                .filter(|finding| finding.level == level)
+                .count()
+        };
         let _ = write!(
             text,
             "{}",
@@ -114,7 +159,11 @@ impl Report {
                 (0, 1) => "Nothing fails; there is 1 warning.".to_owned(),
                 (0, warnings) => format!("Nothing fails; there are {warnings} warnings."),
                 (failures, warnings) => {
-                    let wrong = if failures == 1 { "One thing is wrong".to_owned() } else { format!("{failures} things are wrong") };
+                    let wrong = if failures == 1 {
+                        "One thing is wrong".to_owned()
+                    } else {
+                        format!("{failures} things are wrong")
+                    };
                     match warnings {
                         0 => format!("{wrong}."),
                         1 => format!("{wrong}, and there is 1 warning."),

@@ -1,4 +1,5 @@
-//! The line to a running server: a handshake over polling, and a WebSocket, with and without the slash at the end.
+//! The line to a running server: a handshake over polling, and a WebSocket, with and without the
+//! slash at the end.
 
 use super::BOUNDS;
 use super::finding::{Finding, Report};
@@ -15,8 +16,8 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// What an nginx before the server needs.
 const NGINX: &str = "In nginx, add to the location that leads to Lamplight:\n  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection \"upgrade\";";
 
-/// Whether polling works, the least that a client needs. Lamplight's own client asks without a slash at the path's end; socket.io-client
-/// asks with one, unless told otherwise.
+/// Whether polling works, the least that a client needs. Lamplight's own client asks without a
+/// slash at the path's end; socket.io-client asks with one, unless told otherwise.
 pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Report) -> bool {
     let slashed = format!("{socket_path}/");
     if let Some(trouble) = polling(target, socket_path).await {
@@ -24,11 +25,18 @@ pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Repor
         return false;
     }
     match polling(target, &slashed).await {
-        None => report.add(Finding::good("polling", &format!("a handshake works at {socket_path}, with and without a slash at its end"))),
+        None => report.add(Finding::good(
+            "polling",
+            &format!("a handshake works at {socket_path}, with and without a slash at its end"),
+        )),
         // A framework's redirect: the path without the slash goes through.
         Some(trouble) if trouble.code == "LL-105" => {
             report.add(redirected(&slashed, &trouble.seen));
-            report.add(websocket(target, socket_path).await.unwrap_or_else(|| Finding::good("websocket", "opens (101)")));
+            report.add(
+                websocket(target, socket_path)
+                    .await
+                    .unwrap_or_else(|| Finding::good("websocket", "opens (101)")),
+            );
             return true;
         }
         Some(trouble) => {
@@ -42,7 +50,10 @@ pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Repor
             return true;
         }
     }
-    report.add(Finding::good("websocket", "opens (101), with and without a slash at the path's end"));
+    report.add(Finding::good(
+        "websocket",
+        "opens (101), with and without a slash at the path's end",
+    ));
     true
 }
 
@@ -61,7 +72,13 @@ async fn polling(target: &Target, path: &str) -> Option<Finding> {
     let answer = match target.shake_hands(path, &[]).await {
         Ok(answer) => answer,
         Err(trouble) => {
-            return Some(Finding::fail("polling", "", &format!("{url}: {trouble}"), "an opening packet", "Look at the proxy's log."));
+            return Some(Finding::fail(
+                "polling",
+                "",
+                &format!("{url}: {trouble}"),
+                "an opening packet",
+                "Look at the proxy's log.",
+            ));
         }
     };
     if answer.status == StatusCode::OK && is_opening(&answer.body) {
@@ -83,15 +100,36 @@ async fn polling(target: &Target, path: &str) -> Option<Finding> {
     };
     let body: String = answer.text().chars().take(80).collect();
     let expected = "200 and an Engine.IO opening packet, 0{\"sid\":...}";
-    Some(Finding::fail("polling", "", &format!("{url} answers {} {body:?}", answer.status), expected, &fix))
+    Some(Finding::fail(
+        "polling",
+        "",
+        &format!("{url} answers {} {body:?}", answer.status),
+        expected,
+        &fix,
+    ))
 }
 
 async fn websocket(target: &Target, path: &str) -> Option<Finding> {
     let url = format!("{}{path}", target.origin);
-    let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", KEY)];
-    let stripped =
-        |seen: &str| Some(Finding::fail("websocket", "LL-102", seen, "101 Switching Protocols, then Engine.IO's opening packet", NGINX));
-    let answer = match target.get(&format!("{path}?EIO=4&transport=websocket"), &headers).await {
+    let headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", KEY),
+    ];
+    let stripped = |seen: &str| {
+        Some(Finding::fail(
+            "websocket",
+            "LL-102",
+            seen,
+            "101 Switching Protocols, then Engine.IO's opening packet",
+            NGINX,
+        ))
+    };
+    let answer = match target
+        .get(&format!("{path}?EIO=4&transport=websocket"), &headers)
+        .await
+    {
         Ok(answer) => answer,
         Err(trouble) => return stripped(&format!("{url}: {trouble}")),
     };
@@ -99,14 +137,21 @@ async fn websocket(target: &Target, path: &str) -> Option<Finding> {
         return Some(next("websocket", &url, &answer));
     }
     if answer.status != StatusCode::SWITCHING_PROTOCOLS {
-        return stripped(&format!("{url} answers the upgrade with {}: the proxy strips it", answer.status));
+        return stripped(&format!(
+            "{url} answers the upgrade with {}: the proxy strips it",
+            answer.status
+        ));
     }
     if answer.header("sec-websocket-accept") != Some(ACCEPT) {
-        return stripped(&format!("{url} answers 101 without the right Sec-WebSocket-Accept"));
+        return stripped(&format!(
+            "{url} answers 101 without the right Sec-WebSocket-Accept"
+        ));
     }
     match tokio::time::timeout(BOUNDS.time, first_frame(answer)).await {
         Ok(Some(payload)) if is_opening(&payload) => None,
-        Ok(_) => stripped(&format!("{url} answers 101, and then the link is cut or something else comes")),
+        Ok(_) => stripped(&format!(
+            "{url} answers 101, and then the link is cut or something else comes"
+        )),
         Err(_) => stripped(&format!("{url} answers 101, and then nothing comes")),
     }
 }

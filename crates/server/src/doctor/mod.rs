@@ -1,5 +1,5 @@
-//! `lamplight doctor`: goes through what can be wrong, and says what was seen, what was expected and one thing to do.
-//! It works with a server running and without one.
+//! `lamplight doctor`: goes through what can be wrong, and says what was seen, what was expected
+//! and one thing to do. It works with a server running and without one.
 
 mod finding;
 mod line;
@@ -25,7 +25,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// What the doctor may take for one question.
-const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 1 << 20 };
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(5),
+    bytes: 1 << 20,
+};
 /// What the socket is asked for where the settings cannot be read.
 const USUAL_SOCKET_PATH: &str = "/api/socketio";
 
@@ -49,13 +52,25 @@ pub struct Options {
 pub async fn run(options: Options) -> ExitCode {
     let config = Config::load(&options.settings);
     let report = examine(&options, &config, crate::system::wall()).await;
-    let text = if options.json { report.json() } else { report.text() };
+    let text = if options.json {
+        report.json()
+    } else {
+        report.text()
+    };
     // Whoever reads only the first lines closes the pipe, and is no reason to fail.
     let _ = writeln!(std::io::stdout(), "{text}");
-    if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.is_healthy() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: Timestamp) -> Report {
+async fn examine(
+    options: &Options,
+    config: &Result<Config, ConfigError>,
+    now: Timestamp,
+) -> Report {
     let mut report = Report::default();
     let mut port = Port::Open;
     match config {
@@ -66,7 +81,10 @@ async fn examine(options: &Options, config: &Result<Config, ConfigError>, now: T
             if can_write || !config.database.starts_with(&config.data_dir) {
                 store::check(config, &mut report).await;
             } else {
-                report.add(Finding::note("database", "not looked at, since nothing can be written where it is"));
+                report.add(Finding::note(
+                    "database",
+                    "not looked at, since nothing can be written where it is",
+                ));
             }
             port = machine::port(config, &mut report).await;
             if config.identity == Identity::Jwt {
@@ -113,16 +131,27 @@ async fn ask_server(
         // Where the server would be is not known.
         (None, Err(_)) => return None,
     };
-    let socket_path = config.as_ref().map_or(USUAL_SOCKET_PATH, |config| &config.socket_path);
-    let allowed = config.as_ref().map_or(&[][..], |config| &config.allowed_origins);
+    let socket_path = config
+        .as_ref()
+        .map_or(USUAL_SOCKET_PATH, |config| &config.socket_path);
+    let allowed = config
+        .as_ref()
+        .map_or(&[][..], |config| &config.allowed_origins);
     match target {
         Ok(target) => {
-            let answers = server::check(&target, socket_path, allowed, &options.origin, now, report).await;
+            let answers =
+                server::check(&target, socket_path, allowed, &options.origin, now, report).await;
             answers.then_some(target.origin)
         }
         Err(why) => {
             let fix = "Give --url the address that browsers use.";
-            report.add(Finding::fail("server", "", &why, "an address such as https://chat.example", fix));
+            report.add(Finding::fail(
+                "server",
+                "",
+                &why,
+                "an address such as https://chat.example",
+                fix,
+            ));
             None
         }
     }
@@ -130,14 +159,24 @@ async fn ask_server(
 
 /// A sentence about a setting, taken apart where it has parts.
 fn wrong_setting(sentence: &str) -> Finding {
-    let code = if sentence.contains("LL-114") { "LL-114" } else { "" };
+    let code = if sentence.contains("LL-114") {
+        "LL-114"
+    } else {
+        ""
+    };
     let change = "Change it where it comes from; `lamplight serve --help` lists the settings.";
     let sentence = sentence.trim_end_matches('.');
     if let Some((seen, expected)) = sentence.split_once("; expected ") {
         return Finding::fail("settings", code, seen, expected, change);
     }
     let (seen, fix) = sentence.split_once(". ").unwrap_or((sentence, change));
-    Finding::fail("settings", code, seen, "settings that the server can start with", fix)
+    Finding::fail(
+        "settings",
+        code,
+        seen,
+        "settings that the server can start with",
+        fix,
+    )
 }
 
 fn settings(config: &Config, report: &mut Report) {
@@ -148,7 +187,11 @@ fn settings(config: &Config, report: &mut Report) {
     };
     report.add(Finding::good(
         "settings",
-        &format!("valid: AUTH={identity}, LISTEN={}, data in {}", config.listen, config.data_dir.display()),
+        &format!(
+            "valid: AUTH={identity}, LISTEN={}, data in {}",
+            config.listen,
+            config.data_dir.display()
+        ),
     ));
     for warning in config.warnings() {
         report.add(Finding::warn(
@@ -163,7 +206,10 @@ fn settings(config: &Config, report: &mut Report) {
 
 async fn keys(config: &Config, now: Timestamp, report: &mut Report) {
     let Some(source) = &config.jwt.jwks else {
-        report.add(Finding::good("keys", "tokens are checked with JWT_SECRET (HS256)"));
+        report.add(Finding::good(
+            "keys",
+            "tokens are checked with JWT_SECRET (HS256)",
+        ));
         return;
     };
     match crate::jwt::look_at_keys(source, BOUNDS).await {

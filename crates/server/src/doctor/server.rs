@@ -21,23 +21,41 @@ impl Target {
     pub(super) fn parse(url: &str, is_named: bool) -> Result<Self, String> {
         let wrong = || format!("{url:?} is no http or https address");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
-        let (Some(scheme @ ("http" | "https")), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+        let (Some(scheme @ ("http" | "https")), Some(authority)) =
+            (uri.scheme_str(), uri.authority())
+        else {
+            return Err(wrong());
+        };
         if authority.as_str().contains('@') {
             return Err("the address has a user name in it".to_owned());
         }
         let origin = values::origin(&format!("{scheme}://{authority}")).map_err(|_| wrong())?;
-        let path = Some(uri.path()).filter(|path| !matches!(*path, "" | "/")).map(str::to_owned);
-        Ok(Self { origin, is_named, path })
+        let path = Some(uri.path())
+            .filter(|path| !matches!(*path, "" | "/"))
+            .map(str::to_owned);
+        Ok(Self {
+            origin,
+            is_named,
+            path,
+        })
     }
 
     /// A GET of a path of the server.
-    pub(super) async fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Trouble> {
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Answer, Trouble> {
         outgoing::get(&self.url(path)?, headers, BOUNDS).await
     }
 
-    /// A polling session opened and closed again: one that is left would hold up a stop of the server until it times out.
-    /// Answers with the opening.
-    pub(super) async fn shake_hands(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Answer, Trouble> {
+    /// A polling session opened and closed again: one that is left would hold up a stop of the
+    /// server until it times out. Answers with the opening.
+    pub(super) async fn shake_hands(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Answer, Trouble> {
         let path = format!("{path}?EIO=4&transport=polling");
         let answer = self.get(&path, headers).await?;
         if let Some(session) = line::session(&answer.body) {
@@ -49,22 +67,29 @@ impl Target {
     }
 
     fn url(&self, path: &str) -> Result<Uri, Trouble> {
-        format!("{}{path}", self.origin).parse().map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))
+        format!("{}{path}", self.origin)
+            .parse()
+            .map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))
     }
 }
 
 /// Whether this is how Lamplight answers to `/healthz`.
 pub(super) fn is_lamplight(answer: &Answer) -> bool {
-    let says_so =
-        serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body["success"] == true && body["status"] == "ok");
+    let says_so = serde_json::from_slice::<serde_json::Value>(&answer.body)
+        .is_ok_and(|body| body["success"] == true && body["status"] == "ok");
     answer.status == StatusCode::OK && says_so
 }
 
 /// Whether Next.js answered: it moves every path with a slash at its end by 308, and names itself.
 pub(super) fn is_next(answer: &Answer) -> bool {
     answer.status == StatusCode::PERMANENT_REDIRECT
-        || answer.header("x-powered-by").is_some_and(|by| by.contains("Next.js"))
-        || answer.headers.keys().any(|name| name.as_str().starts_with("x-nextjs-"))
+        || answer
+            .header("x-powered-by")
+            .is_some_and(|by| by.contains("Next.js"))
+        || answer
+            .headers
+            .keys()
+            .any(|name| name.as_str().starts_with("x-nextjs-"))
         || answer.text().contains("/_next/")
 }
 
@@ -95,10 +120,15 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> bool {
     if let Some(path) = &target.path {
-        let seen = format!("the path {path} is left aside: what is asked is asked of {}", target.origin);
+        let seen = format!(
+            "the path {path} is left aside: what is asked is asked of {}",
+            target.origin
+        );
         report.add(Finding::note("server", &seen));
     }
-    let Some(health) = health(target, now, report).await else { return false };
+    let Some(health) = health(target, now, report).await else {
+        return false;
+    };
     let api = api(target).await;
     let mut line = Report::default();
     let is_line_up = line::check(target, socket_path, &mut line).await;
@@ -109,9 +139,15 @@ pub(super) async fn check(
             return false;
         }
         (Health::Else(_), Some(trouble)) => report.add(trouble),
-        (Health::Else(_), None) => report.add(Finding::note("server", "Lamplight answers, but not to /healthz, which is not passed on")),
+        (Health::Else(_), None) => report.add(Finding::note(
+            "server",
+            "Lamplight answers, but not to /healthz, which is not passed on",
+        )),
         (Health::Lamplight, trouble) => {
-            report.add(Finding::good("server", &format!("Lamplight answers at {}", target.origin)));
+            report.add(Finding::good(
+                "server",
+                &format!("Lamplight answers at {}", target.origin),
+            ));
             ready(target, report).await;
             report.findings.extend(trouble);
         }
@@ -121,7 +157,10 @@ pub(super) async fn check(
         return true;
     }
     if origins.is_empty() {
-        report.add(Finding::note("origin", "not looked at; name your pages' origin with --origin https://app.example"));
+        report.add(Finding::note(
+            "origin",
+            "not looked at; name your pages' origin with --origin https://app.example",
+        ));
     }
     for origin in origins {
         report.add(check_origin(target, socket_path, allowed, origin).await);
@@ -135,18 +174,31 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<
     let answer = match target.get("/healthz", &[]).await {
         Ok(answer) => answer,
         Err(Trouble::Refused(why)) if !target.is_named => {
-            report.add(Finding::note("server", &format!("none is running ({why}), so nothing is asked of one")));
+            report.add(Finding::note(
+                "server",
+                &format!("none is running ({why}), so nothing is asked of one"),
+            ));
             return None;
         }
         Err(trouble) => {
             let fix = match &trouble {
-                Trouble::Refused(_) => "Start it with `lamplight serve`, or look where LISTEN says it is.",
+                Trouble::Refused(_) => {
+                    "Start it with `lamplight serve`, or look where LISTEN says it is."
+                }
                 Trouble::Tls(_) => {
                     "Give the host the certificate of that name, with its chain; SSL_CERT_FILE names a company's own authority."
                 }
-                Trouble::Other(_) => "Check the host name and the firewall; the server listens beyond this machine only if LISTEN says so.",
+                Trouble::Other(_) => {
+                    "Check the host name and the firewall; the server listens beyond this machine only if LISTEN says so."
+                }
             };
-            report.add(Finding::fail("server", "", &format!("{url}: {trouble}"), "an answer", fix));
+            report.add(Finding::fail(
+                "server",
+                "",
+                &format!("{url}: {trouble}"),
+                "an answer",
+                fix,
+            ));
             return None;
         }
     };
@@ -174,7 +226,10 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<
     Some(Health::Else(Finding::fail(
         "server",
         "",
-        &format!("{url} answers {} {body:?}, and nothing there answers as Lamplight does", answer.status),
+        &format!(
+            "{url} answers {} {body:?}, and nothing there answers as Lamplight does",
+            answer.status
+        ),
         "Lamplight's answers, at /healthz, at /api and at the socket's path",
         "Let the proxy pass every path on to Lamplight unchanged, or look whether this is its address.",
     )))
@@ -185,25 +240,51 @@ async fn api(target: &Target) -> Option<Finding> {
     let path = "/api/online-users?countOnly=true";
     let seen = match target.get(path, &[]).await {
         // A refusal of Lamplight's, such as 401, is an answer of Lamplight's.
-        Ok(answer) if serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body["success"].is_boolean()) => {
+        Ok(answer)
+            if serde_json::from_slice::<serde_json::Value>(&answer.body)
+                .is_ok_and(|body| body["success"].is_boolean()) =>
+        {
             return None;
         }
-        Ok(answer) => format!("{}/api/online-users answers {}, and not as Lamplight does", target.origin, answer.status),
+        Ok(answer) => format!(
+            "{}/api/online-users answers {}, and not as Lamplight does",
+            target.origin, answer.status
+        ),
         Err(trouble) => format!("{}/api/online-users: {trouble}", target.origin),
     };
-    let expected = "an answer of Lamplight's: pages read who is in, conversations and messages under /api";
-    Some(Finding::fail("api", "", &seen, expected, "Let the proxy pass on all of /api to Lamplight, not the socket's path alone."))
+    let expected =
+        "an answer of Lamplight's: pages read who is in, conversations and messages under /api";
+    Some(Finding::fail(
+        "api",
+        "",
+        &seen,
+        expected,
+        "Let the proxy pass on all of /api to Lamplight, not the socket's path alone.",
+    ))
 }
 
 async fn ready(target: &Target, report: &mut Report) {
-    let Ok(answer) = target.get("/readyz", &[]).await else { return };
+    let Ok(answer) = target.get("/readyz", &[]).await else {
+        return;
+    };
     if answer.status == StatusCode::SERVICE_UNAVAILABLE {
         let fix = "Read the server's log: it has the cause (a database that does not answer, a disk that is full).";
-        report.add(Finding::fail("server", "", "it runs and is not ready (503)", "200 from /readyz", fix));
+        report.add(Finding::fail(
+            "server",
+            "",
+            "it runs and is not ready (503)",
+            "200 from /readyz",
+            fix,
+        ));
     }
 }
 
-async fn check_origin(target: &Target, socket_path: &str, allowed: &[String], origin: &str) -> Finding {
+async fn check_origin(
+    target: &Target,
+    socket_path: &str,
+    allowed: &[String],
+    origin: &str,
+) -> Finding {
     let origin = match values::origin(origin) {
         Ok(origin) => origin,
         Err(expected) => {
@@ -216,22 +297,44 @@ async fn check_origin(target: &Target, socket_path: &str, allowed: &[String], or
             );
         }
     };
-    let answer = match target.shake_hands(&format!("{socket_path}/"), &[("origin", &origin)]).await {
+    let answer = match target
+        .shake_hands(&format!("{socket_path}/"), &[("origin", &origin)])
+        .await
+    {
         Ok(answer) => answer,
-        Err(trouble) => return Finding::fail("origin", "", &trouble.to_string(), "an answer", "Try again."),
+        Err(trouble) => {
+            return Finding::fail(
+                "origin",
+                "",
+                &trouble.to_string(),
+                "an answer",
+                "Try again.",
+            );
+        }
     };
     let readable = answer.header("access-control-allow-origin");
-    let may_read = origin == target.origin || readable == Some(origin.as_str()) || readable == Some("*");
+    let may_read =
+        origin == target.origin || readable == Some(origin.as_str()) || readable == Some("*");
     if answer.status == StatusCode::OK && may_read {
         return Finding::good("origin", &format!("pages of {origin} may connect"));
     }
     let seen = match (answer.status, readable) {
-        (StatusCode::OK, None) => format!("a page of {origin} gets an answer that its browser does not let it read"),
-        (StatusCode::OK, Some(other)) => format!("the answer to a page of {origin} is for {other} to read"),
+        (StatusCode::OK, None) => {
+            format!("a page of {origin} gets an answer that its browser does not let it read")
+        }
+        (StatusCode::OK, Some(other)) => {
+            format!("the answer to a page of {origin} is for {other} to read")
+        }
         (status, _) => format!("a page of {origin} is refused ({status})"),
     };
     let mut origins = allowed.to_vec();
     origins.push(origin.clone());
     let expected = format!("200 and Access-Control-Allow-Origin: {origin}");
-    Finding::fail("origin", "LL-104", &seen, &expected, &format!("Set ALLOWED_ORIGINS={}", origins.join(",")))
+    Finding::fail(
+        "origin",
+        "LL-104",
+        &seen,
+        &expected,
+        &format!("Set ALLOWED_ORIGINS={}", origins.join(",")),
+    )
 }

@@ -14,14 +14,21 @@ const READ_THROUGH: u64 = 256 << 20;
 pub(super) async fn check(config: &Config, report: &mut Report) {
     let database = config.database.clone();
     let findings = tokio::task::spawn_blocking(move || look(&database)).await;
-    for finding in
-        findings.unwrap_or_else(|error| vec![Finding::fail("database", "", &error.to_string(), "a look at the database", "Try again.")])
-    {
+    for finding in findings.unwrap_or_else(|error| {
+        vec![Finding::fail(
+            "database",
+            "",
+            &error.to_string(),
+            "a look at the database",
+            "Try again.",
+        )]
+    }) {
         report.add(finding);
     }
 }
 
-/// Whether a server has the database. It locks it for as long as it runs; trying the lock takes it for no longer than the look.
+/// Whether a server has the database. It locks it for as long as it runs; trying the lock takes it
+/// for no longer than the look.
 pub(super) fn is_held(database: &Path) -> bool {
     SqliteStore::is_held(database)
 }
@@ -30,7 +37,10 @@ pub(super) fn is_held(database: &Path) -> bool {
 pub(super) fn held(database: &Path, at: Option<&str>) -> Finding {
     let seen = format!("{} is in use by a Lamplight", database.display());
     match at {
-        Some(at) => Finding::note("database", &format!("{seen}, which is taken to be the one at {at}")),
+        Some(at) => Finding::note(
+            "database",
+            &format!("{seen}, which is taken to be the one at {at}"),
+        ),
         None => Finding::fail(
             "database",
             "",
@@ -44,11 +54,17 @@ pub(super) fn held(database: &Path, at: Option<&str>) -> Finding {
 fn look(database: &Path) -> Vec<Finding> {
     let directory = existing(database.parent().unwrap_or(Path::new(".")));
     let journal = match try_journal(&directory) {
-        Ok(()) => Finding::good("database", &format!("SQLite and its journal work in {}", directory.display())),
+        Ok(()) => Finding::good(
+            "database",
+            &format!("SQLite and its journal work in {}", directory.display()),
+        ),
         Err(error) => Finding::fail(
             "database",
             "",
-            &format!("SQLite's journal does not work in {}: {error}", directory.display()),
+            &format!(
+                "SQLite's journal does not work in {}: {error}",
+                directory.display()
+            ),
             "a local file system with shared memory and locks",
             "Put DATA_DIR on a local disk, not on NFS or a shared folder.",
         ),
@@ -65,12 +81,19 @@ fn look(database: &Path) -> Vec<Finding> {
             ),
         }
     } else {
-        Finding::note("database", &format!("{} is not there yet; the first start makes it", database.display()))
+        Finding::note(
+            "database",
+            &format!(
+                "{} is not there yet; the first start makes it",
+                database.display()
+            ),
+        )
     };
     vec![journal, opened]
 }
 
-/// Writes and reads a database of its own next to where the real one is, in the way the real one is written.
+/// Writes and reads a database of its own next to where the real one is, in the way the real one is
+/// written.
 fn try_journal(directory: &Path) -> Result<(), String> {
     let path = directory.join(format!(".lamplight-doctor-{}.db", std::process::id()));
     let outcome = (|| {
@@ -79,32 +102,63 @@ fn try_journal(directory: &Path) -> Result<(), String> {
         if mode != "wal" {
             return Ok(Err(format!("it stays in mode {mode}")));
         }
-        writer.execute_batch("PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1);")?;
+        writer.execute_batch(
+            "PRAGMA synchronous = FULL; CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1);",
+        )?;
         let reader = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let rows: i64 = reader.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?;
-        Ok(if rows == 1 { Ok(()) } else { Err(format!("a reader sees {rows} rows of 1")) })
+        Ok(if rows == 1 {
+            Ok(())
+        } else {
+            Err(format!("a reader sees {rows} rows of 1"))
+        })
     })();
     for ending in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.clone().into_os_string();
         name.push(ending);
         let _ = std::fs::remove_file(PathBuf::from(name));
     }
-    outcome.map_err(|error: rusqlite::Error| error.to_string()).and_then(|seen| seen)
+    outcome
+        .map_err(|error: rusqlite::Error| error.to_string())
+        .and_then(|seen| seen)
 }
 
 fn read_through(database: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(database).map_err(|error| error.to_string())?.len();
+    let size = std::fs::metadata(database)
+        .map_err(|error| error.to_string())?
+        .len();
     let text = |error: rusqlite::Error| error.to_string();
     // Without the right to write, SQLite would fail only at the first message.
-    std::fs::File::options().append(true).open(database).map_err(|error| format!("it cannot be written to: {error}"))?;
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
-    connection.busy_timeout(Duration::from_secs(2)).map_err(text)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0)).map_err(text)?;
-    let shown = format!("{} holds {} KiB in {tables} tables", database.display(), size >> 10);
+    std::fs::File::options()
+        .append(true)
+        .open(database)
+        .map_err(|error| format!("it cannot be written to: {error}"))?;
+    let connection =
+        Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
+    connection
+        .busy_timeout(Duration::from_secs(2))
+        .map_err(text)?;
+    let tables: i64 = connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(text)?;
+    let shown = format!(
+        "{} holds {} KiB in {tables} tables",
+        database.display(),
+        size >> 10
+    );
     if size > READ_THROUGH {
         return Ok(format!("{shown} (too large to read through)"));
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(text)?;
-    if verdict == "ok" { Ok(format!("{shown} and is sound")) } else { Err(format!("it is damaged: {verdict}")) }
+    let verdict: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(text)?;
+    if verdict == "ok" {
+        Ok(format!("{shown} and is sound"))
+    } else {
+        Err(format!("it is damaged: {verdict}"))
+    }
 }

@@ -16,10 +16,13 @@ use lamplight_usecases::{Caller, Code, Command, Refusal, Reply, command::Who};
 use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
-/// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is sent and by which method.
+/// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is
+/// sent and by which method.
 pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
     if identity != Identity::Local {
-        return Router::new().route("/api/auth/{*rest}", any(nothing_here)).route("/api/account", any(nothing_here));
+        return Router::new()
+            .route("/api/auth/{*rest}", any(nothing_here))
+            .route("/api/account", any(nothing_here));
     }
     Router::new()
         .route("/api/auth/register", post(register))
@@ -31,16 +34,24 @@ pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
         .route("/api/account", patch(update_account))
 }
 
-/// Makes an account and signs in. With the server key it makes one for somebody else, `REGISTRATION=closed` or not, and answers
-/// with the user alone.
+/// Makes an account and signs in. With the server key it makes one for somebody else,
+/// `REGISTRATION=closed` or not, and answers with the user alone.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register, security((), ("serverKey" = [])),
     responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` alone", body = docs::SignedInAnswer),
         docs::Refusals))]
 pub(crate) async fn register(State(site): State<Arc<Site>>, request: Request) -> Response {
     let tls = tls(&request);
     let result = sign_in(&site, request, |asked| {
-        let body::Register { username, password, name } = asked.body()?;
-        Ok(Command::Register { username, password, name })
+        let body::Register {
+            username,
+            password,
+            name,
+        } = asked.body()?;
+        Ok(Command::Register {
+            username,
+            password,
+            name,
+        })
     });
     signed_in(&site, result.await, StatusCode::CREATED, tls)
 }
@@ -57,12 +68,14 @@ pub(crate) async fn login(State(site): State<Arc<Site>>, request: Request) -> Re
     signed_in(&site, result.await, StatusCode::OK, tls)
 }
 
-/// Ends the session. Its sockets are closed, and its user is out at once unless they are in elsewhere.
+/// Ends the session. Its sockets are closed, and its user is out at once unless they are in
+/// elsewhere.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Signed out; the cookie is gone", body = docs::Done), docs::Refusals))]
 pub(crate) async fn logout(State(site): State<Arc<Site>>, request: Request) -> Response {
     let tls = tls(&request);
-    // A page that says whose it is may have been refused because the cookie is somebody else's by now.
+    // A page that says whose it is may have been refused because the cookie is somebody else's by
+    // now.
     let may_be_stale = !request.headers().contains_key("x-user-id");
     let result = run(&site, request, nobody, |_| Ok(Command::Logout)).await;
     out(result, may_be_stale, tls)
@@ -73,7 +86,11 @@ pub(crate) async fn logout(State(site): State<Arc<Site>>, request: Request) -> R
     responses((status = 200, description = "Signed out everywhere; the cookie is gone", body = docs::Done), docs::Refusals))]
 pub(crate) async fn logout_all(State(site): State<Arc<Site>>, request: Request) -> Response {
     let tls = tls(&request);
-    out(run(&site, request, nobody, |_| Ok(Command::LogoutAll)).await, false, tls)
+    out(
+        run(&site, request, nobody, |_| Ok(Command::LogoutAll)).await,
+        false,
+        tls,
+    )
 }
 
 /// The answer to signing out. The cookie goes wherever the session is over.
@@ -91,7 +108,8 @@ fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Resp
     response
 }
 
-/// Replaces the password. Every other session of the account ends; a wrong `current` is `forbidden` and counts as a guess.
+/// Replaces the password. Every other session of the account ends; a wrong `current` is `forbidden`
+/// and counts as a guess.
 #[utoipa::path(post, path = "/api/auth/password", tag = "accounts", request_body = body::ChangePassword,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Changed", body = docs::Done), docs::Refusals))]
@@ -108,17 +126,28 @@ pub(crate) async fn change_password(State(site): State<Arc<Site>>, request: Requ
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
 pub(crate) async fn update_account(State(site): State<Arc<Site>>, request: Request) -> Response {
-    answer(run(&site, request, nobody, |asked| decode::update_account(&asked.body()?)).await)
+    answer(
+        run(&site, request, nobody, |asked| {
+            decode::update_account(&asked.body()?)
+        })
+        .await,
+    )
 }
 
-/// Who am I? Besides the user, or the refusal where nobody is signed in, it says whether anyone may make an account.
+/// Who am I? Besides the user, or the refusal where nobody is signed in, it says whether anyone may
+/// make an account.
 #[utoipa::path(get, path = "/api/auth/session", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The user of the session", body = docs::SessionAnswer), docs::Refusals))]
 pub(crate) async fn session(State(site): State<Arc<Site>>, request: Request) -> Response {
     let is_open = site.handler.is_registration_open();
     match run(&site, request, nobody, |_| Ok(Command::WhoAmI)).await {
-        Ok(Answered { reply: Reply::User(user), .. }) => json(StatusCode::OK, encode::session(Ok(&user), is_open)),
-        Err(refusal) if refusal.code == Code::Unauthenticated => refused_with(&refusal, encode::session(Err(&refusal), is_open)),
+        Ok(Answered {
+            reply: Reply::User(user),
+            ..
+        }) => json(StatusCode::OK, encode::session(Ok(&user), is_open)),
+        Err(refusal) if refusal.code == Code::Unauthenticated => {
+            refused_with(&refusal, encode::session(Err(&refusal), is_open))
+        }
         other => answer(other),
     }
 }
@@ -127,21 +156,41 @@ fn tls(request: &Request) -> bool {
     request.extensions().get::<Tls>().is_some_and(|tls| tls.0)
 }
 
-/// Signing in asks for nothing that was proved before: a stale token must not stand in the way. Only the server key counts.
-async fn sign_in(site: &Site, request: Request, command: impl FnOnce(&Asked) -> Result<Command, Refusal>) -> Result<Answered, Refusal> {
+/// Signing in asks for nothing that was proved before: a stale token must not stand in the way.
+/// Only the server key counts.
+async fn sign_in(
+    site: &Site,
+    request: Request,
+    command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
+) -> Result<Answered, Refusal> {
     let asked = Asked::read(site, request).await?;
-    let is_host = bearer(&asked.headers).is_some_and(|key| site.gate.proves_host(key, asked.address) == Ok(true));
+    let is_host = bearer(&asked.headers)
+        .is_some_and(|key| site.gate.proves_host(key, asked.address) == Ok(true));
     let who = if is_host { Who::Host } else { Who::Nobody };
-    let caller = Caller { who, session: None, address: Some(asked.address), credential: None };
+    let caller = Caller {
+        who,
+        session: None,
+        address: Some(asked.address),
+        credential: None,
+    };
     handle(site, &caller, command(&asked)?).await
 }
 
-fn signed_in(site: &Site, result: Result<Answered, Refusal>, status: StatusCode, tls: bool) -> Response {
+fn signed_in(
+    site: &Site,
+    result: Result<Answered, Refusal>,
+    status: StatusCode,
+    tls: bool,
+) -> Response {
     match result {
         Ok(Answered { reply, store }) => {
             let mut response = json(status, encode::reply(&reply, &store));
             if let Reply::SignedIn { token, expires, .. } = &reply
-                && let Ok(cookie) = HeaderValue::from_str(&cookie(token, seconds_until(*expires, site.gate.clock.now().wall), tls))
+                && let Ok(cookie) = HeaderValue::from_str(&cookie(
+                    token,
+                    seconds_until(*expires, site.gate.clock.now().wall),
+                    tls,
+                ))
             {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
             }
@@ -155,7 +204,8 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> i64 {
     at.0.saturating_sub(now.0) / 1_000
 }
 
-/// `Secure` where the browser is known to have spoken TLS: without it a page on plain HTTP could not stay signed in.
+/// `Secure` where the browser is known to have spoken TLS: without it a page on plain HTTP could
+/// not stay signed in.
 fn cookie(token: &str, max_age: i64, tls: bool) -> String {
     let secure = if tls { "; Secure" } else { "" };
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}")

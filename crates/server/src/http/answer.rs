@@ -31,14 +31,20 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
 /// A refusal whose body says more than that.
 pub(super) fn refused_with(refusal: &Refusal, body: String) -> Response {
     crate::metrics::refused(refusal.code.as_str());
-    let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, body);
     if let Some(wait) = refusal.retry_after {
         // Whole seconds, and never a second too few.
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64));
+        response.headers_mut().insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64),
+        );
     }
     if refusal.code == Code::Unauthenticated {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -49,10 +55,18 @@ pub(super) struct Answered {
     pub(super) store: Generation,
 }
 
-/// Does what a caller wants. The generation is read first: should it change meanwhile, the client learns of it by its next answer.
-pub(super) async fn handle(site: &Site, caller: &Caller, command: Command) -> Result<Answered, Refusal> {
+/// Does what a caller wants. The generation is read first: should it change meanwhile, the client
+/// learns of it by its next answer.
+pub(super) async fn handle(
+    site: &Site,
+    caller: &Caller,
+    command: Command,
+) -> Result<Answered, Refusal> {
     let store = site.handler.generation();
-    site.handler.handle(caller, command).await.map(|reply| Answered { reply, store })
+    site.handler
+        .handle(caller, command)
+        .await
+        .map(|reply| Answered { reply, store })
 }
 
 pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
@@ -60,7 +74,9 @@ pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
         Ok(Answered { reply, store }) => {
             let status = match &reply {
                 Reply::Conversation { created: true, .. } => StatusCode::CREATED,
-                Reply::Sent { duplicate: false, .. } => StatusCode::CREATED,
+                Reply::Sent {
+                    duplicate: false, ..
+                } => StatusCode::CREATED,
                 _ => StatusCode::OK,
             };
             json(status, encode::reply(&reply, &store))
@@ -90,19 +106,35 @@ impl Asked {
     /// Reads a request whose body, if it has one, is JSON.
     pub(super) async fn read(site: &Site, request: Request) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
-        let address = parts.extensions.get::<Address>().map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
+        let address = parts
+            .extensions
+            .get::<Address>()
+            .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
         let mut received = (site.received)(address);
-        let bytes = request_body::read(&parts.headers, body, site.max_payload, &mut *received).await?;
+        let bytes =
+            request_body::read(&parts.headers, body, site.max_payload, &mut *received).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
-        // Signing out has nothing to say: where there is no body, what kind it is does not matter. (The check of origins stands before this.)
-        let says_nothing = bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
+        // Signing out has nothing to say: where there is no body, what kind it is does not matter.
+        // (The check of origins stands before this.)
+        let says_nothing =
+            bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
         if !says_nothing && (!bytes.is_empty() || !reads) {
             request_body::check_media(&parts.headers)?;
         }
-        // The original pages name nobody when they fetch; in `open` they can be given a name by the address they fetch from.
-        let named = Query::<OpenQuery>::try_from_uri(&parts.uri).ok().and_then(|Query(query)| query.user_id).filter(|_| reads);
-        Ok(Self { headers: parts.headers, address, bytes, _received: received, named })
+        // The original pages name nobody when they fetch; in `open` they can be given a name by the
+        // address they fetch from.
+        let named = Query::<OpenQuery>::try_from_uri(&parts.uri)
+            .ok()
+            .and_then(|Query(query)| query.user_id)
+            .filter(|_| reads);
+        Ok(Self {
+            headers: parts.headers,
+            address,
+            bytes,
+            _received: received,
+            named,
+        })
     }
 
     /// The body, read.
@@ -110,28 +142,50 @@ impl Asked {
         decode::json(request_body::text(&self.bytes)?)
     }
 
-    /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says` reads it.
-    /// Besides, why the server key was not looked for in what came, if it was not.
+    /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says`
+    /// reads it. Besides, why the server key was not looked for in what came, if it was not.
     async fn caller(
         &self,
         site: &Site,
         body_says: fn(body::OpenIdentity) -> Option<LooseId>,
     ) -> Result<(Caller, Option<Refusal>), Refusal> {
-        let Proved { who, credential, not_compared, .. } = site.gate.request(&self.headers, self.address).await?;
+        let Proved {
+            who,
+            credential,
+            not_compared,
+            ..
+        } = site.gate.request(&self.headers, self.address).await?;
         let who = match who {
-            Who::Nobody if site.handler.identity() == Identity::Open => self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed),
+            Who::Nobody if site.handler.identity() == Identity::Open => {
+                self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed)
+            }
             who => who,
         };
         // An id that is none names no socket, and a message is not refused for that.
-        let session = headers::id(&self.headers, "x-socket-id").ok().flatten().and_then(|id| SessionId::parse(&id).ok());
-        Ok((Caller { who, session, address: Some(self.address), credential }, not_compared))
+        let session = headers::id(&self.headers, "x-socket-id")
+            .ok()
+            .flatten()
+            .and_then(|id| SessionId::parse(&id).ok());
+        Ok((
+            Caller {
+                who,
+                session,
+                address: Some(self.address),
+                credential,
+            },
+            not_compared,
+        ))
     }
 
-    fn claimed(&self, body_says: fn(body::OpenIdentity) -> Option<LooseId>) -> Result<Option<UserId>, Refusal> {
+    fn claimed(
+        &self,
+        body_says: fn(body::OpenIdentity) -> Option<LooseId>,
+    ) -> Result<Option<UserId>, Refusal> {
         if let Some(user) = claimed(&self.headers)? {
             return Ok(Some(user));
         }
-        // A body that cannot be read says nothing here; reading it for its own sake says what is wrong with it.
+        // A body that cannot be read says nothing here; reading it for its own sake says what is
+        // wrong with it.
         let identity: body::OpenIdentity = self.body().unwrap_or_default();
         let said = body_says(identity).or_else(|| self.named.clone().map(LooseId));
         said.map(|id| id.user("The user id")).transpose()
@@ -149,11 +203,19 @@ pub(super) async fn run(
     let (caller, not_compared) = asked.caller(site, body_says).await?;
     let is_open = site.handler.identity() == Identity::Open;
     let command = command(&asked).map_err(|refusal| {
-        // Who is not known is told so first. In `open` it may be the body that says who it is, which could not be read.
+        // Who is not known is told so first. In `open` it may be the body that says who it is,
+        // which could not be read.
         let must_be_known = !is_open && caller.who == Who::Nobody;
-        if must_be_known { Refusal::unauthenticated() } else { refusal }
+        if must_be_known {
+            Refusal::unauthenticated()
+        } else {
+            refusal
+        }
     })?;
-    let is_for_host = matches!(command, Command::PutProfile(_) | Command::PutConversation { .. });
+    let is_for_host = matches!(
+        command,
+        Command::PutProfile(_) | Command::PutConversation { .. }
+    );
     let answered = handle(site, &caller, command).await;
     answered.map_err(|refusal| match not_compared {
         // It may have been the right key.

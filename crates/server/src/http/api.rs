@@ -25,20 +25,36 @@ type Id = Result<Path<String>, PathRejection>;
 fn params<T>(params: Params<T>) -> Result<T, Refusal> {
     params.map(|Query(params)| params).map_err(|error| {
         let said = error.body_text();
-        let said = said.strip_prefix("Failed to deserialize query string: ").unwrap_or(&said);
-        Refusal::invalid(format!("The query was not understood: {}.", in_plain_words(said)))
+        let said = said
+            .strip_prefix("Failed to deserialize query string: ")
+            .unwrap_or(&said);
+        Refusal::invalid(format!(
+            "The query was not understood: {}.",
+            in_plain_words(said)
+        ))
     })
 }
 
-/// What the standard library says of a text that is no number, in words for somebody who does not know it.
+/// What the standard library says of a text that is no number, in words for somebody who does not
+/// know it.
 fn in_plain_words(said: &str) -> String {
-    said.replace("invalid digit found in string", "this is a whole number, 0 or more")
-        .replace("cannot parse integer from empty string", "this is a whole number, and it is empty")
-        .replace("number too large to fit in target type", "the number is too large")
+    said.replace(
+        "invalid digit found in string",
+        "this is a whole number, 0 or more",
+    )
+    .replace(
+        "cannot parse integer from empty string",
+        "this is a whole number, and it is empty",
+    )
+    .replace(
+        "number too large to fit in target type",
+        "the number is too large",
+    )
 }
 
 fn id(id: Id) -> Result<String, Refusal> {
-    id.map(|Path(id)| id).map_err(|_| Refusal::invalid("The id in the address is not UTF-8."))
+    id.map(|Path(id)| id)
+        .map_err(|_| Refusal::invalid("The id in the address is not UTF-8."))
 }
 
 fn page_length(limit: Option<u64>) -> Result<usize, Refusal> {
@@ -77,16 +93,32 @@ pub(crate) struct OnlineParams {
 /// Who is in. With `AUTH=open` nobody needs to say who asks.
 #[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Who is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
-pub(crate) async fn online_users(State(site): State<Arc<Site>>, query: Params<OnlineParams>, request: Request) -> Response {
+pub(crate) async fn online_users(
+    State(site): State<Arc<Site>>,
+    query: Params<OnlineParams>,
+    request: Request,
+) -> Response {
     answer(
         run(&site, request, nobody, |_| {
             let query = params(query)?;
-            let exclude =
-                query.exclude_user_id.filter(|user| !user.is_empty()).map(|user| LooseId(user).user("excludeUserId")).transpose()?;
+            let exclude = query
+                .exclude_user_id
+                .filter(|user| !user.is_empty())
+                .map(|user| LooseId(user).user("excludeUserId"))
+                .transpose()?;
             // The original pages ask without a limit and expect everyone, as far as a list goes.
-            let limit = if query.limit.is_none() { site.roster_limit } else { page_length(query.limit)? };
+            let limit = if query.limit.is_none() {
+                site.roster_limit
+            } else {
+                page_length(query.limit)?
+            };
             let count_only = flag("countOnly", query.count_only.as_deref())?;
-            Ok(Command::ListOnline { exclude, count_only, cursor: query.cursor, limit })
+            Ok(Command::ListOnline {
+                exclude,
+                count_only,
+                cursor: query.cursor,
+                limit,
+            })
         })
         .await,
     )
@@ -105,11 +137,18 @@ pub(crate) struct PageParams {
 /// The caller's conversations, newest entry first.
 #[utoipa::path(get, path = "/api/privatechat/conversations", tag = "messages", params(PageParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The caller's conversations", body = docs::ConversationsAnswer), docs::Refusals))]
-pub(crate) async fn list_conversations(State(site): State<Arc<Site>>, query: Params<PageParams>, request: Request) -> Response {
+pub(crate) async fn list_conversations(
+    State(site): State<Arc<Site>>,
+    query: Params<PageParams>,
+    request: Request,
+) -> Response {
     answer(
         run(&site, request, nobody, |_| {
             let query = params(query)?;
-            Ok(Command::ListConversations { cursor: query.cursor, limit: page_length(query.limit)? })
+            Ok(Command::ListConversations {
+                cursor: query.cursor,
+                limit: page_length(query.limit)?,
+            })
         })
         .await,
     )
@@ -124,8 +163,15 @@ pub(crate) async fn open_conversation(State(site): State<Arc<Site>>, request: Re
     // The body's userId is the other one's here.
     let sender = |identity: body::OpenIdentity| identity.sender_id;
     answer(
-        run(&site, request, sender, |asked| Ok(Command::OpenConversation(asked.body::<body::OpenConversation>()?.user_id.user("userId")?)))
-            .await,
+        run(&site, request, sender, |asked| {
+            Ok(Command::OpenConversation(
+                asked
+                    .body::<body::OpenConversation>()?
+                    .user_id
+                    .user("userId")?,
+            ))
+        })
+        .await,
     )
 }
 
@@ -133,20 +179,36 @@ pub(crate) async fn open_conversation(State(site): State<Arc<Site>>, request: Re
 #[utoipa::path(put, path = "/api/privatechat/conversations/{id}", tag = "host", params(("id" = String, Path, description = "The conversation")),
     request_body = body::PutConversation, security(("serverKey" = [])),
     responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
-pub(crate) async fn put_conversation(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
-    answer(run(&site, request, nobody, |asked| decode::put_conversation(&id(path)?, &asked.body()?)).await)
+pub(crate) async fn put_conversation(
+    State(site): State<Arc<Site>>,
+    path: Id,
+    request: Request,
+) -> Response {
+    answer(
+        run(&site, request, nobody, |asked| {
+            decode::put_conversation(&id(path)?, &asked.body()?)
+        })
+        .await,
+    )
 }
 
 /// Moves the caller's read mark; it never moves back.
 #[utoipa::path(post, path = "/api/privatechat/conversations/{id}/read", tag = "messages",
     params(("id" = String, Path, description = "The conversation")), request_body = body::ReadBody, security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The mark in force", body = docs::ReadAnswer), docs::Refusals))]
-pub(crate) async fn mark_read(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
+pub(crate) async fn mark_read(
+    State(site): State<Arc<Site>>,
+    path: Id,
+    request: Request,
+) -> Response {
     let says = |identity: body::OpenIdentity| identity.user_id.or(identity.sender_id);
     answer(
         run(&site, request, says, |asked| {
             let conversation = LooseId(id(path)?).conversation()?;
-            Ok(Command::MarkRead { conversation, seq: asked.body::<body::ReadBody>()?.seq })
+            Ok(Command::MarkRead {
+                conversation,
+                seq: asked.body::<body::ReadBody>()?.seq,
+            })
         })
         .await,
     )
@@ -160,8 +222,9 @@ pub(crate) struct MessagesParams {
     before: Option<u64>,
     /// Only entries with a larger `seq`: the oldest of them.
     after: Option<u64>,
-    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` tell where there is more. With a
-    /// conversation's `readSeq` plus 1 this is the page of the first unread message.
+    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` tell where
+    /// there is more. With a conversation's `readSeq` plus 1 this is the page of the first unread
+    /// message.
     around: Option<u64>,
     /// 1 to 200, 50 where left out.
     limit: Option<u64>,
@@ -171,7 +234,12 @@ pub(crate) struct MessagesParams {
 #[utoipa::path(get, path = "/api/privatechat/messages/{conversationId}", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), MessagesParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The entries", body = docs::MessagesAnswer), docs::Refusals))]
-pub(crate) async fn messages(State(site): State<Arc<Site>>, path: Id, query: Params<MessagesParams>, request: Request) -> Response {
+pub(crate) async fn messages(
+    State(site): State<Arc<Site>>,
+    path: Id,
+    query: Params<MessagesParams>,
+    request: Request,
+) -> Response {
     answer(
         run(&site, request, nobody, |_| {
             let query = params(query)?;
@@ -180,16 +248,25 @@ pub(crate) async fn messages(State(site): State<Arc<Site>>, path: Id, query: Par
                 (Some(before), None, None) => Range::Before(before),
                 (None, Some(after), None) => Range::After(after),
                 (None, None, Some(around)) => Range::Around(around),
-                _ => return Err(Refusal::invalid("Give one of before, after and around, not two.")),
+                _ => {
+                    return Err(Refusal::invalid(
+                        "Give one of before, after and around, not two.",
+                    ));
+                }
             };
             let conversation = LooseId(id(path)?).conversation()?;
-            Ok(Command::History { conversation, range, limit: page_length(query.limit)? })
+            Ok(Command::History {
+                conversation,
+                range,
+                limit: page_length(query.limit)?,
+            })
         })
         .await,
     )
 }
 
-/// Sends a message: the way through when the socket fails. The same answer as the socket's acknowledgement.
+/// Sends a message: the way through when the socket fails. The same answer as the socket's
+/// acknowledgement.
 #[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
     responses((status = 201, description = "Stored", body = docs::SentAnswer),
         (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
@@ -197,7 +274,11 @@ pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Res
     let began = tokio::time::Instant::now();
     let says = |identity: body::OpenIdentity| identity.sender_id.or(identity.user_id);
     let result = run(&site, request, says, |asked| decode::send(asked.body()?)).await;
-    if let Ok(Answered { reply: lamplight_usecases::Reply::Sent { duplicate, .. }, .. }) = &result {
+    if let Ok(Answered {
+        reply: lamplight_usecases::Reply::Sent { duplicate, .. },
+        ..
+    }) = &result
+    {
         crate::metrics::sent("http", *duplicate, began.elapsed());
     }
     answer(result)
@@ -218,12 +299,20 @@ pub(crate) struct UsersParams {
 /// People, by name.
 #[utoipa::path(get, path = "/api/users", tag = "people", params(UsersParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "People", body = docs::UsersAnswer), docs::Refusals))]
-pub(crate) async fn users(State(site): State<Arc<Site>>, query: Params<UsersParams>, request: Request) -> Response {
+pub(crate) async fn users(
+    State(site): State<Arc<Site>>,
+    query: Params<UsersParams>,
+    request: Request,
+) -> Response {
     answer(
         run(&site, request, nobody, |_| {
             let query = params(query)?;
             let limit = page_length(query.limit)?;
-            Ok(Command::ListUsers { query: query.query.unwrap_or_default(), cursor: query.cursor, limit })
+            Ok(Command::ListUsers {
+                query: query.query.unwrap_or_default(),
+                cursor: query.cursor,
+                limit,
+            })
         })
         .await,
     )
@@ -232,8 +321,17 @@ pub(crate) async fn users(State(site): State<Arc<Site>>, query: Params<UsersPara
 /// Writes a profile, which beats a token's claims.
 #[utoipa::path(put, path = "/api/users/{id}", tag = "host", params(("id" = String, Path, description = "The user")), request_body = body::PutUser,
     security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
-pub(crate) async fn put_user(State(site): State<Arc<Site>>, path: Id, request: Request) -> Response {
-    answer(run(&site, request, nobody, |asked| decode::put_user(&id(path)?, &asked.body()?)).await)
+pub(crate) async fn put_user(
+    State(site): State<Arc<Site>>,
+    path: Id,
+    request: Request,
+) -> Response {
+    answer(
+        run(&site, request, nobody, |asked| {
+            decode::put_user(&id(path)?, &asked.body()?)
+        })
+        .await,
+    )
 }
 
 #[cfg(test)]
@@ -243,10 +341,22 @@ mod tests {
     #[test]
     fn a_number_that_is_none_is_named_in_plain_words() {
         for (query, words) in [
-            ("around=x", "The query was not understood: around: this is a whole number, 0 or more."),
-            ("before=-1", "The query was not understood: before: this is a whole number, 0 or more."),
-            ("limit=", "The query was not understood: limit: this is a whole number, and it is empty."),
-            ("after=99999999999999999999999", "The query was not understood: after: the number is too large."),
+            (
+                "around=x",
+                "The query was not understood: around: this is a whole number, 0 or more.",
+            ),
+            (
+                "before=-1",
+                "The query was not understood: before: this is a whole number, 0 or more.",
+            ),
+            (
+                "limit=",
+                "The query was not understood: limit: this is a whole number, and it is empty.",
+            ),
+            (
+                "after=99999999999999999999999",
+                "The query was not understood: after: the number is too large.",
+            ),
         ] {
             let uri = format!("/?{query}").parse().unwrap();
             let refusal = params(Query::<MessagesParams>::try_from_uri(&uri)).unwrap_err();
@@ -256,13 +366,21 @@ mod tests {
 
     #[test]
     fn f13_what_is_neither_true_nor_false_is_not_taken_for_false() {
-        for (value, expected) in
-            [(None, false), (Some("true"), true), (Some("1"), true), (Some("false"), false), (Some("0"), false), (Some(""), false)]
-        {
+        for (value, expected) in [
+            (None, false),
+            (Some("true"), true),
+            (Some("1"), true),
+            (Some("false"), false),
+            (Some("0"), false),
+            (Some(""), false),
+        ] {
             assert_eq!(flag("countOnly", value).ok(), Some(expected), "{value:?}");
         }
         for value in ["yes", "True", "2"] {
-            assert_eq!(&*flag("countOnly", Some(value)).expect_err("refused").message, "countOnly is true or false.");
+            assert_eq!(
+                &*flag("countOnly", Some(value)).expect_err("refused").message,
+                "countOnly is true or false."
+            );
         }
     }
 }

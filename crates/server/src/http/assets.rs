@@ -1,4 +1,5 @@
-//! Files that are in the binary, compressed when it was built: a request for one costs a look into a table, whatever it accepts.
+//! Files that are in the binary, compressed when it was built: a request for one costs a look into
+//! a table, whatever it accepts.
 
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,11 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 /// A file of the chat page.
 pub(super) fn page(path: &str, headers: &HeaderMap) -> Option<Response> {
     // Names of built assets hold a hash of what is in them, so they never change.
-    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     find(PAGE, path).map(|asset| serve(asset, cache, headers))
 }
 
@@ -30,7 +35,10 @@ pub(super) fn docs(path: &str, headers: &HeaderMap) -> Option<Response> {
 }
 
 fn find(table: &'static [Asset], path: &str) -> Option<&'static Asset> {
-    table.binary_search_by(|asset| asset.path.cmp(path)).ok().map(|index| &table[index])
+    table
+        .binary_search_by(|asset| asset.path.cmp(path))
+        .ok()
+        .map(|index| &table[index])
 }
 
 fn serve(asset: &'static Asset, cache: &'static str, headers: &HeaderMap) -> Response {
@@ -57,17 +65,27 @@ fn serve(asset: &'static Asset, cache: &'static str, headers: &HeaderMap) -> Res
     }
     match coding {
         Coding::Plain => {}
-        Coding::Gzip => drop(out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))),
-        Coding::Brotli => drop(out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"))),
+        Coding::Gzip => {
+            drop(out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip")))
+        }
+        Coding::Brotli => {
+            drop(out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br")))
+        }
     }
     response
 }
 
-/// Whether a request says that it has what this tag names. A proxy that compresses on its own makes tags weak, and for this question
-/// weak ones count (RFC 9110, 13.1.2).
+/// Whether a request says that it has what this tag names. A proxy that compresses on its own makes
+/// tags weak, and for this question weak ones count (RFC 9110, 13.1.2).
 pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
-    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    given.flat_map(|value| value.split(',')).map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    let given = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    given
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,14 +95,19 @@ enum Coding {
     Brotli,
 }
 
-/// The form that a request accepts most gladly (RFC 9110, 12.5.3), the smallest where it does not mind. Plain where it accepts none.
+/// The form that a request accepts most gladly (RFC 9110, 12.5.3), the smallest where it does not
+/// mind. Plain where it accepts none.
 fn coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
     let (mut gzip, mut brotli, mut plain, mut any) = (None, None, None, None);
-    let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let given = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     for one in given.flat_map(|value| value.split(',')) {
         let mut parts = one.split(';').map(str::trim);
         let name = parts.next().unwrap_or("");
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let quality = quality.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
         match name.to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => gzip = Some(quality),
@@ -96,7 +119,10 @@ fn coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
     }
     // Plain is always acceptable unless it is refused, but what is asked for by name comes first.
     let mut best = (plain.unwrap_or(0.0), Coding::Plain);
-    for (is_there, quality, coding) in [(has_gzip, gzip, Coding::Gzip), (has_brotli, brotli, Coding::Brotli)] {
+    for (is_there, quality, coding) in [
+        (has_gzip, gzip, Coding::Gzip),
+        (has_brotli, brotli, Coding::Brotli),
+    ] {
         let quality = quality.or(any).unwrap_or(0.0);
         if is_there && quality > 0.0 && quality >= best.0 {
             best = (quality, coding);
@@ -110,7 +136,10 @@ mod tests {
     use super::*;
 
     fn accepting(values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| (header::ACCEPT_ENCODING, HeaderValue::from_static(value))).collect()
+        values
+            .iter()
+            .map(|value| (header::ACCEPT_ENCODING, HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -132,20 +161,46 @@ mod tests {
             (&["gzip;q=nonsense"], Coding::Plain),
             (&["deflate", "gzip"], Coding::Gzip),
         ] {
-            assert_eq!(coding(&accepting(values), true, true), expected, "{values:?}");
+            assert_eq!(
+                coding(&accepting(values), true, true),
+                expected,
+                "{values:?}"
+            );
         }
-        assert_eq!(coding(&accepting(&["br, gzip;q=0.1"]), true, false), Coding::Gzip);
+        assert_eq!(
+            coding(&accepting(&["br, gzip;q=0.1"]), true, false),
+            Coding::Gzip
+        );
         assert_eq!(coding(&accepting(&["br"]), false, false), Coding::Plain);
     }
 
     #[test]
     fn a_tag_is_known_by_itself_among_others_and_weakly() {
-        let has =
-            |value: &'static str| has(&[(header::IF_NONE_MATCH, HeaderValue::from_static(value))].into_iter().collect(), "\"abc-br\"");
-        for known in ["\"abc-br\"", "W/\"abc-br\"", "\"x\", \"abc-br\"", "*", "  \"x\" ,W/\"abc-br\" "] {
+        let has = |value: &'static str| {
+            has(
+                &[(header::IF_NONE_MATCH, HeaderValue::from_static(value))]
+                    .into_iter()
+                    .collect(),
+                "\"abc-br\"",
+            )
+        };
+        for known in [
+            "\"abc-br\"",
+            "W/\"abc-br\"",
+            "\"x\", \"abc-br\"",
+            "*",
+            "  \"x\" ,W/\"abc-br\" ",
+        ] {
             assert!(has(known), "{known}");
         }
-        for other in ["", "\"abc\"", "\"abc-gzip\"", "abc-br", "\"xabc-br\"", "\"abc-br"] {
+        for other in [
+            "",
+            "\"abc\"",
+            "\"abc-gzip\"",
+            "abc-br",
+            "\"xabc-br\"",
+            "\"abc-br",
+        ] {
             assert!(!has(other), "{other}");
         }
     }
@@ -154,12 +209,22 @@ mod tests {
     fn h1_the_page_of_the_api_is_there_in_three_forms_and_smaller_in_two() {
         let bundle = find(DOCS, "swagger-ui-bundle.js").unwrap();
         let (gzip, brotli) = (bundle.gzip.unwrap().len(), bundle.brotli.unwrap().len());
-        assert!(brotli < gzip && gzip < bundle.plain.len() / 3, "{brotli} {gzip}");
-        for (accepts, encoding, length) in
-            [("br", Some("br"), brotli), ("gzip", Some("gzip"), gzip), ("identity", None, bundle.plain.len())]
-        {
+        assert!(
+            brotli < gzip && gzip < bundle.plain.len() / 3,
+            "{brotli} {gzip}"
+        );
+        for (accepts, encoding, length) in [
+            ("br", Some("br"), brotli),
+            ("gzip", Some("gzip"), gzip),
+            ("identity", None, bundle.plain.len()),
+        ] {
             let response = docs("swagger-ui-bundle.js", &accepting(&[accepts])).unwrap();
-            let header = |name: header::HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+            let header = |name: header::HeaderName| {
+                response
+                    .headers()
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+            };
             assert_eq!(header(header::CONTENT_ENCODING), encoding);
             assert_eq!(header(header::VARY), Some("accept-encoding"));
             let size = axum::body::HttpBody::size_hint(response.body()).exact();
@@ -171,8 +236,14 @@ mod tests {
             assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
             assert_eq!(unchanged.headers()[header::ETAG], tag);
             // What one form is called is no word for another.
-            again.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(if accepts == "br" { "gzip" } else { "br" }));
-            assert_eq!(docs("swagger-ui-bundle.js", &again).unwrap().status(), StatusCode::OK);
+            again.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static(if accepts == "br" { "gzip" } else { "br" }),
+            );
+            assert_eq!(
+                docs("swagger-ui-bundle.js", &again).unwrap().status(),
+                StatusCode::OK
+            );
         }
         for wrong in ["", "../x", "swagger-ui-bundle.js.map", "INDEX.HTML"] {
             assert!(docs(wrong, &HeaderMap::new()).is_none(), "{wrong}");

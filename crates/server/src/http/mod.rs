@@ -76,19 +76,35 @@ pub(crate) struct Tls(pub(crate) bool);
 pub fn router(site: Arc<Site>) -> Router {
     let api = Router::new()
         .route("/api/online-users", get(api::online_users))
-        .route("/api/privatechat/conversations", get(api::list_conversations).post(api::open_conversation))
-        .route("/api/privatechat/conversations/{id}", put(api::put_conversation))
-        .route("/api/privatechat/conversations/{id}/read", post(api::mark_read))
+        .route(
+            "/api/privatechat/conversations",
+            get(api::list_conversations).post(api::open_conversation),
+        )
+        .route(
+            "/api/privatechat/conversations/{id}",
+            put(api::put_conversation),
+        )
+        .route(
+            "/api/privatechat/conversations/{id}/read",
+            post(api::mark_read),
+        )
         .route("/api/privatechat/messages/{id}", get(api::messages))
         .route("/api/privatechat/message", post(api::send))
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
         .merge(accounts::routes(site.handler.identity()))
-        // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the check of origins.
+        // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the
+        // check of origins.
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(site.max_payload))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), bound_unsent))
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), check_origin));
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&site),
+            bound_unsent,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&site),
+            check_origin,
+        ));
     Router::new()
         .merge(api)
         .merge(pages::routes())
@@ -103,7 +119,10 @@ pub fn router(site: Arc<Site>) -> Router {
 }
 
 async fn nothing_here() -> Response {
-    refused(&Refusal::new(Code::NotFound, "There is nothing at this address."))
+    refused(&Refusal::new(
+        Code::NotFound,
+        "There is nothing at this address.",
+    ))
 }
 
 async fn wrong_method() -> Response {
@@ -112,20 +131,35 @@ async fn wrong_method() -> Response {
     response
 }
 
-/// Around every request: who it is from, an id for the log, the time it took, headers that keep browsers in line.
-async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+/// Around every request: who it is from, an id for the log, the time it took, headers that keep
+/// browsers in line.
+async fn around(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = tokio::time::Instant::now();
     let address = client_address(request.headers(), peer, &site.gate.proxies);
     let tls = is_secure(request.headers(), peer, &site.gate.proxies);
     request.extensions_mut().insert(Address(address));
     request.extensions_mut().insert(Tls(tls));
     let id = request_id(&request);
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %id, %method, route);
-    // Whatever it asks for; only whether the process is alive may be asked at any rate, and the host application may ask at any rate.
-    let is_host = bearer(request.headers()).is_some_and(|key| site.gate.is_server_key(key, address) == Ok(true));
-    let admitted = if route == "/healthz" || is_host { Ok(()) } else { site.handler.request(address) };
+    // Whatever it asks for; only whether the process is alive may be asked at any rate, and the
+    // host application may ask at any rate.
+    let is_host = bearer(request.headers())
+        .is_some_and(|key| site.gate.is_server_key(key, address) == Ok(true));
+    let admitted = if route == "/healthz" || is_host {
+        Ok(())
+    } else {
+        site.handler.request(address)
+    };
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(refusal) => {
@@ -133,7 +167,8 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
             refused(&refusal)
         }
     };
-    // Whoever is refused and goes on and on is answered more slowly, which holds the connection they ask on.
+    // Whoever is refused and goes on and on is answered more slowly, which holds the connection
+    // they ask on.
     if response.status() == StatusCode::TOO_MANY_REQUESTS
         && let Some(pause) = site.handler.pause_after_refusal(None, address)
     {
@@ -144,10 +179,20 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
     span.in_scope(|| tracing::debug!(status, took_ms = took.as_secs_f64() * 1e3, "answered"));
     crate::metrics::http(route, status, took);
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers
+        .entry(header::X_FRAME_OPTIONS)
+        .or_insert(HeaderValue::from_static("DENY"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -156,7 +201,9 @@ async fn around(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<So
 
 /// Nobody gets more while too much of what they got before waits to be read.
 async fn bound_unsent(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let Some(Address(address)) = request.extensions().get::<Address>().copied() else { return next.run(request).await };
+    let Some(Address(address)) = request.extensions().get::<Address>().copied() else {
+        return next.run(request).await;
+    };
     if let Err(refusal) = site.unsent.check(address) {
         return refused(&refusal);
     }
@@ -173,8 +220,16 @@ async fn bound_unsent(State(site): State<Arc<Site>>, request: Request, next: Nex
 
 /// The caller's own id for a request if it is a plain one, else one of ours.
 fn request_id(request: &Request) -> String {
-    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-    let plain = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let given = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=64).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
     given.filter(plain).map_or_else(fresh_id, str::to_owned)
 }
 
@@ -183,32 +238,55 @@ fn fresh_id() -> String {
     getrandom::u64().map_or_else(|_| "unknown".to_owned(), |number| format!("{number:016x}"))
 }
 
-/// Cross-site requests: a page of an origin that is not allowed is refused, one that is gets answers it can read.
+/// Cross-site requests: a page of an origin that is not allowed is refused, one that is gets
+/// answers it can read.
 async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let preflight = request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let open = site.handler.identity() == Identity::Open;
     match site.gate.origins.judge(request.headers()) {
         Provenance::Trusted => {}
-        // In `open` there is no proof of anything, so where a request comes from is all there is to go by.
+        // In `open` there is no proof of anything, so where a request comes from is all there is to
+        // go by.
         Provenance::CrossSite if open => return foreign(&site, &request),
         Provenance::CrossSite => {}
         Provenance::Foreign => return foreign(&site, &request),
     }
-    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let mut response = if preflight {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, x-request-id"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("retry-after, x-request-id"),
+        );
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         if preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH"));
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static("GET, POST, PUT, PATCH"),
+            );
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("authorization, content-type, x-request-id, x-socket-id, x-user-id"),
+                HeaderValue::from_static(
+                    "authorization, content-type, x-request-id, x-socket-id, x-user-id",
+                ),
             );
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+            headers.insert(
+                header::ACCESS_CONTROL_MAX_AGE,
+                HeaderValue::from_static("600"),
+            );
         }
     }
     response
@@ -216,7 +294,10 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
 
 fn foreign(site: &Site, request: &Request) -> Response {
     let why = site.gate.origins.explain(request.headers());
-    let address = request.extensions().get::<Address>().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.0);
+    let address = request
+        .extensions()
+        .get::<Address>()
+        .map_or(IpAddr::from([0, 0, 0, 0]), |address| address.0);
     crate::notice::foreign("a request", &why, address);
     refused(&Refusal::new(Code::Forbidden, why))
 }

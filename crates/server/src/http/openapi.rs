@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{self, Object};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
@@ -44,7 +46,8 @@ answers! {
         next_cursor: Option<String>,
         /// This node's own view only: the shared store is out of reach.
         degraded: Option<bool>,
-        /// The store's generation; with `countOnly` it is left out. Another one than before: the store went back in time.
+        /// The store's generation; with `countOnly` it is left out. Another one than before: the
+        /// store went back in time.
         #[schema(required = false)]
         store: String,
     }
@@ -54,7 +57,8 @@ answers! {
         data: Vec<shape::Conversation<'static>>,
         /// Where the next page begins.
         next_cursor: Option<String>,
-        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        /// The store's generation. Another one than before: the store went back in time, so drop
+        /// what is held of it.
         store: String,
     }
     /// A conversation.
@@ -81,7 +85,8 @@ answers! {
         has_before: Option<bool>,
         /// With `around`: there are newer entries.
         has_after: Option<bool>,
-        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        /// The store's generation. Another one than before: the store went back in time, so drop
+        /// what is held of it.
         store: String,
     }
     /// A message that was sent.
@@ -99,7 +104,8 @@ answers! {
         data: Vec<shape::User<'static>>,
         /// Where the next page begins.
         next_cursor: Option<String>,
-        /// The store's generation. Another one than before: the store went back in time, so drop what is held of it.
+        /// The store's generation. Another one than before: the store went back in time, so drop
+        /// what is held of it.
         store: String,
     }
     /// A person.
@@ -215,11 +221,17 @@ impl Modify for Security {
             bearer("A token of the host application, or of a local session. With `AUTH=open` nobody has one: see `X-User-Id`."),
         );
         components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
-        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::SESSION_COOKIE))));
+        components.add_security_scheme(
+            "cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(
+                crate::auth::SESSION_COOKIE,
+            ))),
+        );
     }
 }
 
-/// What every operation of a user's takes to say who asks, which the operations themselves need not repeat.
+/// What every operation of a user's takes to say who asks, which the operations themselves need not
+/// repeat.
 struct Callers;
 
 impl Modify for Callers {
@@ -229,7 +241,10 @@ impl Modify for Callers {
             let reads = item.get.iter_mut().map(|operation| (operation, true));
             let writes = item.post.iter_mut().map(|operation| (operation, false));
             for (operation, is_read) in reads.chain(writes) {
-                if !path.starts_with("/api/") || path.starts_with("/api/auth/") || path == "/api/account" {
+                if !path.starts_with("/api/")
+                    || path.starts_with("/api/auth/")
+                    || path == "/api/account"
+                {
                     continue;
                 }
                 let parameters = operation.parameters.get_or_insert_default();
@@ -249,7 +264,8 @@ impl Modify for Callers {
     }
 }
 
-/// An operation that takes no credentials says `security: []`, which tools know better than one empty requirement.
+/// An operation that takes no credentials says `security: []`, which tools know better than one
+/// empty requirement.
 struct Public;
 
 impl Modify for Public {
@@ -266,8 +282,15 @@ impl Modify for Public {
 
 fn said(name: &str, parameter_in: ParameterIn, what: &str) -> RefOr<Parameter> {
     let text = Object::with_type(schema::Type::String);
-    let parameter = ParameterBuilder::new().name(name).parameter_in(parameter_in).required(Required::False);
-    parameter.description(Some(what)).schema(Some(text)).build().into()
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(parameter_in)
+        .required(Required::False);
+    parameter
+        .description(Some(what))
+        .schema(Some(text))
+        .build()
+        .into()
 }
 
 /// The document as JSON.
@@ -282,8 +305,9 @@ pub(crate) struct Document {
     pub(crate) tag: HeaderValue,
 }
 
-/// The document as it is served. It is made when it is first asked for, away from the runtime's threads, since that takes 10 ms and 4 MB
-/// that a server whose document nobody reads need not hold. `None` where making it failed; the panic is in the log.
+/// The document as it is served. It is made when it is first asked for, away from the runtime's
+/// threads, since that takes 10 ms and 4 MB that a server whose document nobody reads need not
+/// hold. `None` where making it failed; the panic is in the log.
 pub(crate) async fn served() -> Option<&'static Document> {
     static DOCUMENT: OnceCell<Document> = OnceCell::const_new();
     let made = DOCUMENT.get_or_try_init(async || tokio::task::spawn_blocking(make).await);
@@ -292,9 +316,16 @@ pub(crate) async fn served() -> Option<&'static Document> {
 
 fn make() -> Document {
     let json = document();
-    let hash = Sha256::digest(&json).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
-    Document { json: json.into(), tag }
+    let hash = Sha256::digest(&json)
+        .iter()
+        .take(16)
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let tag =
+        HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+    Document {
+        json: json.into(),
+        tag,
+    }
 }
 
 #[cfg(test)]
@@ -307,12 +338,20 @@ mod tests {
         let document: Value = serde_json::from_str(&document()).unwrap();
         assert_eq!(document["servers"][0]["url"], "/");
         let of = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
-        for (path, method) in [("/api/auth/login", "post"), ("/healthz", "get"), ("/readyz", "get"), ("/openapi.json", "get")] {
+        for (path, method) in [
+            ("/api/auth/login", "post"),
+            ("/healthz", "get"),
+            ("/readyz", "get"),
+            ("/openapi.json", "get"),
+        ] {
             assert_eq!(of(path, method), json!([]), "{path}");
         }
         // Optional: anybody may while registration is open, and the host application always.
         assert_eq!(of("/api/auth/register", "post")[0], json!({}));
-        assert_eq!(of("/api/privatechat/message", "post"), json!([{ "bearer": [] }, { "cookie": [] }]));
+        assert_eq!(
+            of("/api/privatechat/message", "post"),
+            json!([{ "bearer": [] }, { "cookie": [] }])
+        );
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 assert!(operation["security"].is_array(), "{method} {path}");
@@ -323,8 +362,16 @@ mod tests {
     #[test]
     fn f13_what_is_true_or_false_is_a_boolean() {
         let document: Value = serde_json::from_str(&document()).unwrap();
-        let parameters = document["paths"]["/api/online-users"]["get"]["parameters"].as_array().unwrap();
-        let count_only = parameters.iter().find(|parameter| parameter["name"] == "countOnly").unwrap();
-        assert!(count_only["schema"]["type"].to_string().contains("boolean"), "{count_only}");
+        let parameters = document["paths"]["/api/online-users"]["get"]["parameters"]
+            .as_array()
+            .unwrap();
+        let count_only = parameters
+            .iter()
+            .find(|parameter| parameter["name"] == "countOnly")
+            .unwrap();
+        assert!(
+            count_only["schema"]["type"].to_string().contains("boolean"),
+            "{count_only}"
+        );
     }
 }

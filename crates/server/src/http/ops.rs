@@ -16,7 +16,10 @@ use std::sync::Arc;
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
     responses((status = 200, description = "It answers", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn healthz() -> Response {
-    json(StatusCode::OK, r#"{"success":true,"status":"ok"}"#.to_owned())
+    json(
+        StatusCode::OK,
+        r#"{"success":true,"status":"ok"}"#.to_owned(),
+    )
 }
 
 /// Can it do its work?
@@ -24,38 +27,65 @@ pub(crate) async fn healthz() -> Response {
     responses((status = 200, description = "It takes messages", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.ready.check().await {
-        Ok(()) => json(StatusCode::OK, r#"{"success":true,"status":"ready"}"#.to_owned()),
+        Ok(()) => json(
+            StatusCode::OK,
+            r#"{"success":true,"status":"ready"}"#.to_owned(),
+        ),
         Err(sentence) => {
             if let Some(Due { left_out }) = throttle::due("not ready", &sentence, None) {
                 tracing::warn!(cause = sentence, left_out, "not ready");
             }
-            let why = "Not ready: the store takes no writes just now. The server's log has the cause.";
-            refused(&Refusal { message: why.into(), ..Refusal::unavailable() })
+            let why =
+                "Not ready: the store takes no writes just now. The server's log has the cause.";
+            refused(&Refusal {
+                message: why.into(),
+                ..Refusal::unavailable()
+            })
         }
     }
 }
 
-/// What is counted, for Prometheus: for this machine, or with the server key. A request that a proxy on this machine
-/// passes on is not from this machine.
+/// What is counted, for Prometheus: for this machine, or with the server key. A request that a
+/// proxy on this machine passes on is not from this machine.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security((), ("serverKey" = [])),
     responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), openapi::Refusals))]
-pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+pub(crate) async fn metrics(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
     // A page whose name was pointed at this machine is not this machine either.
     let here = peer.ip().to_canonical().is_loopback() && !forwarded && names_loopback(&headers);
     let keyed = match bearer(&headers).filter(|_| !here) {
-        Some(key) => site.gate.proves_host(key, client_address(&headers, peer, &site.gate.proxies)),
+        Some(key) => site
+            .gate
+            .proves_host(key, client_address(&headers, peer, &site.gate.proxies)),
         None => Ok(false),
     };
     match keyed {
         Ok(true) => {}
         Ok(false) if here => {}
-        Ok(false) => return refused(&Refusal::new(Code::Unauthenticated, "Metrics answer this machine, or the server key.")),
+        Ok(false) => {
+            return refused(&Refusal::new(
+                Code::Unauthenticated,
+                "Metrics answer this machine, or the server key.",
+            ));
+        }
         Err(refusal) => return refused(&refusal),
     }
     site.ready.gauges().set();
     site.metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], site.metrics.render()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        site.metrics.render(),
+    )
+        .into_response()
 }
 
 /// The API, described.
@@ -63,11 +93,29 @@ pub(crate) async fn metrics(State(site): State<Arc<Site>>, ConnectInfo(peer): Co
     responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
 pub(crate) async fn openapi(headers: HeaderMap) -> Response {
     let Some(document) = openapi::served().await else {
-        return refused(&Refusal::new(Code::Internal, "Something went wrong on the server."));
+        return refused(&Refusal::new(
+            Code::Internal,
+            "Something went wrong on the server.",
+        ));
     };
-    let about = [(header::ETAG, document.tag.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-    if document.tag.to_str().is_ok_and(|tag| assets::has(&headers, tag)) {
+    let about = [
+        (header::ETAG, document.tag.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    if document
+        .tag
+        .to_str()
+        .is_ok_and(|tag| assets::has(&headers, tag))
+    {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], about, document.json.clone()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        about,
+        document.json.clone(),
+    )
+        .into_response()
 }

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use std::sync::Arc;
 
-/// Nothing but what this server serves, and pictures over https. No inline script, so that markup in a message could
-/// do nothing even if it were shown as markup.
+/// Nothing but what this server serves, and pictures over https. No inline script, so that markup
+/// in a message could do nothing even if it were shown as markup.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' https: data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; \
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -18,17 +18,32 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/", get(async || Redirect::temporary("/chat")))
-        .route("/chat", get(async |headers: HeaderMap| page("index.html", &headers)))
+        .route(
+            "/chat",
+            get(async |headers: HeaderMap| page("index.html", &headers)),
+        )
         .route("/chat/", get(async || Redirect::permanent("/chat")))
-        .route("/chat/{*path}", get(async |Path(path): Path<String>, headers: HeaderMap| page(&path, &headers)))
+        .route(
+            "/chat/{*path}",
+            get(async |Path(path): Path<String>, headers: HeaderMap| page(&path, &headers)),
+        )
         .route("/docs", get(async || Redirect::temporary("/docs/")))
-        .route("/docs/", get(async |headers: HeaderMap| docs("index.html", &headers)))
-        .route("/docs/{*path}", get(async |Path(path): Path<String>, headers: HeaderMap| docs(&path, &headers)))
+        .route(
+            "/docs/",
+            get(async |headers: HeaderMap| docs("index.html", &headers)),
+        )
+        .route(
+            "/docs/{*path}",
+            get(async |Path(path): Path<String>, headers: HeaderMap| docs(&path, &headers)),
+        )
 }
 
 fn page(path: &str, headers: &HeaderMap) -> Response {
-    let missing =
-        if path == "index.html" { "The chat page is not in this binary: build it with `make build`." } else { "There is no such file." };
+    let missing = if path == "index.html" {
+        "The chat page is not in this binary: build it with `make build`."
+    } else {
+        "There is no such file."
+    };
     guarded(assets::page(path, headers), missing)
 }
 
@@ -37,7 +52,11 @@ fn docs(path: &str, headers: &HeaderMap) -> Response {
 }
 
 fn guarded(found: Option<Response>, missing: &'static str) -> Response {
-    let Some(mut response) = found else { return (StatusCode::NOT_FOUND, missing).into_response() };
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    let Some(mut response) = found else {
+        return (StatusCode::NOT_FOUND, missing).into_response();
+    };
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, POLICY);
     response
 }

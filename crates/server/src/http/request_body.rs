@@ -9,13 +9,15 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Of a body over the limit, so many bytes more are read and dropped before it is refused: a client that has sent all of its request sees the
-/// answer, and its connection can be used again. Past them the answer comes at once, and the connection is closed.
+/// Of a body over the limit, so many bytes more are read and dropped before it is refused: a client
+/// that has sent all of its request sees the answer, and its connection can be used again. Past
+/// them the answer comes at once, and the connection is closed.
 const DRAIN_BYTES: usize = 16 << 20;
 /// ... and for so long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Counts what is held of a request for its address, together with what the address has sent in part over sockets, until it is dropped.
+/// Counts what is held of a request for its address, together with what the address has sent in
+/// part over sockets, until it is dropped.
 pub trait Received: Send + Sync {
     /// Says how much is held now. False if that is too much for the address.
     fn hold(&mut self, bytes: usize) -> bool;
@@ -23,22 +25,45 @@ pub trait Received: Send + Sync {
 
 /// Checks what kind of body a request announces: JSON in UTF-8, as it is.
 pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
-    if let Some(encoding) =
-        text(header::CONTENT_ENCODING).filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("?").trim())
+    };
+    if let Some(encoding) = text(header::CONTENT_ENCODING)
+        .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
     {
         let shown: String = encoding.chars().take(40).collect();
-        return Err(unsupported(format!("The body is encoded ({shown}): send it without Content-Encoding.")));
+        return Err(unsupported(format!(
+            "The body is encoded ({shown}): send it without Content-Encoding."
+        )));
     }
     // A page of another site can send a form or plain text without asking first, but not JSON.
-    let mut parts = text(header::CONTENT_TYPE).unwrap_or("").split(';').map(str::trim);
-    if !parts.next().unwrap_or("").eq_ignore_ascii_case("application/json") {
-        return Err(unsupported("The body is JSON: send Content-Type: application/json."));
+    let mut parts = text(header::CONTENT_TYPE)
+        .unwrap_or("")
+        .split(';')
+        .map(str::trim);
+    if !parts
+        .next()
+        .unwrap_or("")
+        .eq_ignore_ascii_case("application/json")
+    {
+        return Err(unsupported(
+            "The body is JSON: send Content-Type: application/json.",
+        ));
     }
-    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let charset = parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     match charset.map(|(_, value)| value.trim().trim_matches('"')) {
-        Some(charset) if !["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known)) => {
-            Err(unsupported("The body is JSON in UTF-8: send Content-Type: application/json without another charset."))
+        Some(charset)
+            if !["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|known| charset.eq_ignore_ascii_case(known)) =>
+        {
+            Err(unsupported(
+                "The body is JSON in UTF-8: send Content-Type: application/json without another charset.",
+            ))
         }
         _ => Ok(()),
     }
@@ -48,11 +73,25 @@ fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Code::UnsupportedMedia, message)
 }
 
-/// Reads a body of at most `limit` bytes, 0 for no limit, while there is room for it among what is held of its address.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, received: &mut dyn Received) -> Result<Vec<u8>, Refusal> {
+/// Reads a body of at most `limit` bytes, 0 for no limit, while there is room for it among what is
+/// held of its address.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    received: &mut dyn Received,
+) -> Result<Vec<u8>, Refusal> {
     let limit = if limit == 0 { usize::MAX } else { limit };
-    let too_long = || Refusal::new(Code::TooLong, format!("The body has more than {limit} bytes."));
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+    let too_long = || {
+        Refusal::new(
+            Code::TooLong,
+            format!("The body has more than {limit} bytes."),
+        )
+    };
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(0);
     if length > limit && (headers.contains_key(header::EXPECT) || length - limit > DRAIN_BYTES) {
         // It waits for a word before it sends anything, or sends too much to wait for.
         return Err(too_long());
@@ -66,7 +105,9 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, rece
             Ok(None) => return Ok(read),
             Err(_) => return Err(Refusal::invalid("The body took too long to arrive.")),
         };
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if length > limit || data.len() > limit - read.len() {
             drop(read);
             drain(body).await;
@@ -98,7 +139,9 @@ pub(super) fn text(bytes: &[u8]) -> Result<&[u8], Refusal> {
     match bytes {
         [] => Err(Refusal::invalid("The body is empty: send a JSON object.")),
         [0x1f, 0x8b, ..] => Err(unsupported("The body is compressed: send it as it is.")),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(unsupported("The body is UTF-16: send it in UTF-8.")),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Err(unsupported("The body is UTF-16: send it in UTF-8."))
+        }
         [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
         _ => Ok(bytes),
     }
@@ -110,7 +153,10 @@ mod tests {
     use ::http::{HeaderName, HeaderValue};
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -126,14 +172,29 @@ mod tests {
         }
         for (refused, word) in [
             (headers(&[]), "Content-Type: application/json"),
-            (headers(&[(CONTENT_TYPE, "text/plain")]), "Content-Type: application/json"),
-            (headers(&[(CONTENT_TYPE, "application/json-seq")]), "Content-Type: application/json"),
-            (headers(&[(CONTENT_TYPE, "application/json; charset=utf-16")]), "UTF-8"),
+            (
+                headers(&[(CONTENT_TYPE, "text/plain")]),
+                "Content-Type: application/json",
+            ),
+            (
+                headers(&[(CONTENT_TYPE, "application/json-seq")]),
+                "Content-Type: application/json",
+            ),
+            (
+                headers(&[(CONTENT_TYPE, "application/json; charset=utf-16")]),
+                "UTF-8",
+            ),
             (headers(&[json.clone(), (CONTENT_ENCODING, "gzip")]), "gzip"),
-            (headers(&[json, (CONTENT_ENCODING, "br, gzip")]), "Content-Encoding"),
+            (
+                headers(&[json, (CONTENT_ENCODING, "br, gzip")]),
+                "Content-Encoding",
+            ),
         ] {
             let refusal = check_media(&refused).expect_err("refused");
-            assert_eq!((refusal.code.status(), refusal.code.as_str()), (415, "invalid"));
+            assert_eq!(
+                (refusal.code.status(), refusal.code.as_str()),
+                (415, "invalid")
+            );
             assert!(refusal.message.contains(word), "{}", refusal.message);
         }
     }
@@ -142,15 +203,23 @@ mod tests {
     fn f11_a_mark_is_skipped_and_other_beginnings_are_named() {
         assert_eq!(text(b"\xef\xbb\xbf{}").ok(), Some(&b"{}"[..]));
         assert_eq!(text(b"{}").ok(), Some(&b"{}"[..]));
-        for (bytes, word) in [(&b""[..], "empty"), (b"\x1f\x8b\x08", "compressed"), (b"\xff\xfe{\0", "UTF-16"), (b"\xfe\xff\0{", "UTF-16")]
-        {
+        for (bytes, word) in [
+            (&b""[..], "empty"),
+            (b"\x1f\x8b\x08", "compressed"),
+            (b"\xff\xfe{\0", "UTF-16"),
+            (b"\xfe\xff\0{", "UTF-16"),
+        ] {
             let refusal = text(bytes).expect_err("refused");
             assert!(refusal.message.contains(word), "{}", refusal.message);
         }
     }
 
     /// A body whose parts come a second apart, and how many of them were asked for.
-    async fn asked(parts: usize, length: Option<usize>, limit: usize) -> (Result<usize, u16>, Duration) {
+    async fn asked(
+        parts: usize,
+        length: Option<usize>,
+        limit: usize,
+    ) -> (Result<usize, u16>, Duration) {
         asked_beside(usize::MAX, 1_000, parts, length, limit).await
     }
 
@@ -164,16 +233,33 @@ mod tests {
     }
 
     /// The same with parts of another size, where there is room for so much.
-    async fn asked_beside(room: usize, size: usize, parts: usize, length: Option<usize>, limit: usize) -> (Result<usize, u16>, Duration) {
+    async fn asked_beside(
+        room: usize,
+        size: usize,
+        parts: usize,
+        length: Option<usize>,
+        limit: usize,
+    ) -> (Result<usize, u16>, Duration) {
         let began = Instant::now();
         let stream = futures_util::stream::unfold(0, move |part| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             (part < parts).then(|| (Ok::<_, std::io::Error>(vec![b'x'; size]), part + 1))
         });
-        let length = length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length as u64)));
+        let length =
+            length.map(|length| (header::CONTENT_LENGTH, HeaderValue::from(length as u64)));
         let mut received = UpTo(room);
-        let read = read(&length.into_iter().collect(), Body::from_stream(stream), limit, &mut received).await;
-        (read.map(|read| read.len()).map_err(|refusal| refusal.code.status()), began.elapsed())
+        let read = read(
+            &length.into_iter().collect(),
+            Body::from_stream(stream),
+            limit,
+            &mut received,
+        )
+        .await;
+        (
+            read.map(|read| read.len())
+                .map_err(|refusal| refusal.code.status()),
+            began.elapsed(),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -187,16 +273,31 @@ mod tests {
         let (answer, took) = asked(1_000, None, 2_500).await;
         assert_eq!((answer, took.as_secs()), (Err(413), 8), "and not for ever");
         let (answer, took) = asked(1_000, Some(1_000_000_000), 2_500).await;
-        assert_eq!((answer, took.as_secs()), (Err(413), 0), "nor at all where it announces too much");
+        assert_eq!(
+            (answer, took.as_secs()),
+            (Err(413), 0),
+            "nor at all where it announces too much"
+        );
         let (answer, took) = asked(1_000, None, 1_000_000).await;
-        assert_eq!((answer, took.as_secs()), (Err(400), 20), "a body that trickles in");
+        assert_eq!(
+            (answer, took.as_secs()),
+            (Err(400), 20),
+            "a body that trickles in"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn h5_a_body_for_which_its_address_has_no_room_is_refused() {
         // A vector may have grown past what is in it.
-        assert_eq!(asked_beside(800_000, 100_000, 4, Some(400_000), 0).await.0, Ok(400_000));
+        assert_eq!(
+            asked_beside(800_000, 100_000, 4, Some(400_000), 0).await.0,
+            Ok(400_000)
+        );
         let (answer, took) = asked_beside(300_000, 100_000, 4, Some(400_000), 0).await;
-        assert_eq!((answer, took.as_secs()), (Err(429), 5), "read to its end, without being held");
+        assert_eq!(
+            (answer, took.as_secs()),
+            (Err(429), 5),
+            "read to its end, without being held"
+        );
     }
 }

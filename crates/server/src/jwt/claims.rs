@@ -9,14 +9,28 @@ use std::time::Duration;
 /// The last moment of the year 9999, past which no time can be written.
 const END_OF_TIME: i64 = 253_402_300_799_999;
 
-pub(super) fn check(json: &[u8], issuer: Option<&str>, audience: Option<&str>, now: Timestamp) -> Result<Verified, TokenError> {
-    let claims: Map<String, Value> = serde_json::from_slice(json).map_err(|_| TokenError::Malformed("its claims are not a JSON object"))?;
-    let expires_at = claims.get("exp").and_then(date).ok_or(TokenError::NoExpiry)?;
+pub(super) fn check(
+    json: &[u8],
+    issuer: Option<&str>,
+    audience: Option<&str>,
+    now: Timestamp,
+) -> Result<Verified, TokenError> {
+    let claims: Map<String, Value> = serde_json::from_slice(json)
+        .map_err(|_| TokenError::Malformed("its claims are not a JSON object"))?;
+    let expires_at = claims
+        .get("exp")
+        .and_then(date)
+        .ok_or(TokenError::NoExpiry)?;
     if now.0 >= later(expires_at, EXPIRY_LEEWAY) {
-        return Err(TokenError::Expired { at: expires_at, now });
+        return Err(TokenError::Expired {
+            at: expires_at,
+            now,
+        });
     }
     for claim in ["nbf", "iat"] {
-        let Some(value) = claims.get(claim).filter(|value| !value.is_null()) else { continue };
+        let Some(value) = claims.get(claim).filter(|value| !value.is_null()) else {
+            continue;
+        };
         let at = date(value).ok_or(TokenError::Malformed("its nbf or iat is not a number"))?;
         if at.0 > later(now, FUTURE_LEEWAY) {
             return Err(TokenError::FromTheFuture { claim, at, now });
@@ -25,22 +39,32 @@ pub(super) fn check(json: &[u8], issuer: Option<&str>, audience: Option<&str>, n
     if let Some(expected) = issuer {
         let came = claims.get("iss").and_then(Value::as_str);
         if came != Some(expected) {
-            return Err(TokenError::Issuer { came: came.map(str::to_owned), expected: expected.to_owned() });
+            return Err(TokenError::Issuer {
+                came: came.map(str::to_owned),
+                expected: expected.to_owned(),
+            });
         }
     }
     if let Some(expected) = audience {
         let came = audiences(claims.get("aud"));
         if !came.contains(&expected) {
             let came = came.into_iter().map(str::to_owned).collect();
-            return Err(TokenError::Audience { came, expected: expected.to_owned() });
+            return Err(TokenError::Audience {
+                came,
+                expected: expected.to_owned(),
+            });
         }
     }
     // A claim that breaks the rules for profiles is left aside; it does not keep its user out.
     let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
     Ok(Verified {
         user: subject(claims.get("sub"))?,
-        name: text("name").and_then(|name| parse_name(name).ok()).map(|name| name.to_string()),
-        picture: text("picture").and_then(|url| parse_avatar_url(url).ok()).map(|url| url.to_string()),
+        name: text("name")
+            .and_then(|name| parse_name(name).ok())
+            .map(|name| name.to_string()),
+        picture: text("picture")
+            .and_then(|url| parse_avatar_url(url).ok())
+            .map(|url| url.to_string()),
         issued_at: claims.get("iat").and_then(date),
         expires_at,
     })
@@ -73,7 +97,11 @@ fn subject(value: Option<&Value>) -> Result<UserId, TokenError> {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
         Some(Value::Null) | None => return Err(TokenError::Subject("is missing".to_owned())),
-        Some(_) => return Err(TokenError::Subject("is neither a text nor a whole number".to_owned())),
+        Some(_) => {
+            return Err(TokenError::Subject(
+                "is neither a text nor a whole number".to_owned(),
+            ));
+        }
     };
     UserId::parse(&text).map_err(|error| TokenError::Subject(error.to_string()))
 }

@@ -1,4 +1,5 @@
-//! Why a token was refused: what was seen, what was expected, and one thing to do. The token itself is never part of it.
+//! Why a token was refused: what was seen, what was expected, and one thing to do. The token itself
+//! is never part of it.
 
 use lamplight_domain::time::Timestamp;
 use std::fmt;
@@ -104,7 +105,8 @@ const MINT: &str = "Let a route of your application sign a short token for Lampl
     `lamplight token` makes one for trials.";
 
 impl TokenError {
-    /// Whether the fault is not the token's: asking again later may help, and no attempt at guessing was made.
+    /// Whether the fault is not the token's: asking again later may help, and no attempt at
+    /// guessing was made.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::KeysOutOfReach(_))
@@ -115,7 +117,9 @@ impl TokenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Empty | Self::Encrypted | Self::Opaque { .. } | Self::Malformed(_) => "LL-106",
-            Self::Algorithm { .. } | Self::UnknownKey { .. } | Self::KeyAlgorithm { .. } => "LL-108",
+            Self::Algorithm { .. } | Self::UnknownKey { .. } | Self::KeyAlgorithm { .. } => {
+                "LL-108"
+            }
             Self::FromTheFuture { .. } => "LL-109",
             Self::KeysOutOfReach(_) => "LL-113",
             Self::Signature { .. } => "bad_signature",
@@ -131,7 +135,12 @@ impl TokenError {
     #[must_use]
     pub fn explain(&self) -> Explained {
         let (seen, expected, fix) = self.story();
-        Explained { code: self.code(), seen, expected: expected.to_owned(), fix }
+        Explained {
+            code: self.code(),
+            seen,
+            expected: expected.to_owned(),
+            fix,
+        }
     }
 
     fn story(&self) -> (String, String, String) {
@@ -218,7 +227,12 @@ impl TokenError {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Explained { code, seen, expected, fix } = self.explain();
+        let Explained {
+            code,
+            seen,
+            expected,
+            fix,
+        } = self.explain();
         write!(f, "{seen}; expected {expected}. {fix} ({code})")
     }
 }
@@ -226,18 +240,30 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 fn count(parts: usize) -> String {
-    if parts == 1 { "one part: it is opaque, a name that only its maker can look up".to_owned() } else { format!("{parts} parts") }
+    if parts == 1 {
+        "one part: it is opaque, a name that only its maker can look up".to_owned()
+    } else {
+        format!("{parts} parts")
+    }
 }
 
 /// What a stranger wrote, short and without anything that could pass for a line of ours.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(100).collect();
-    if short.len() < text.len() { format!("{short:?}…") } else { format!("{short:?}") }
+    if short.len() < text.len() {
+        format!("{short:?}…")
+    } else {
+        format!("{short:?}")
+    }
 }
 
 fn list(items: &[String]) -> String {
     let shown: Vec<String> = items.iter().take(5).map(|item| quoted(item)).collect();
-    let rest = if items.len() > 5 { format!(" and {} more", items.len() - 5) } else { String::new() };
+    let rest = if items.len() > 5 {
+        format!(" and {} more", items.len() - 5)
+    } else {
+        String::new()
+    };
     format!("{}{rest}", shown.join(", "))
 }
 

@@ -17,8 +17,8 @@ pub(super) struct Timing {
     pub(super) refresh: Duration,
     /// From a failed fetch to the next.
     pub(super) retry: Duration,
-    /// An unknown key id makes for a fetch, but not within this time of the last: whoever sends nonsense does not get
-    /// to hammer someone else's server through ours.
+    /// An unknown key id makes for a fetch, but not within this time of the last: whoever sends
+    /// nonsense does not get to hammer someone else's server through ours.
     pub(super) cooldown: Duration,
     /// What one fetch may take.
     pub(super) bounds: Bounds,
@@ -30,7 +30,10 @@ impl Default for Timing {
             refresh: Duration::from_secs(600),
             retry: Duration::from_secs(30),
             cooldown: Duration::from_secs(10),
-            bounds: Bounds { time: Duration::from_secs(5), bytes: 1 << 20 },
+            bounds: Bounds {
+                time: Duration::from_secs(5),
+                bytes: 1 << 20,
+            },
         }
     }
 }
@@ -51,9 +54,16 @@ pub(super) struct Jwks {
 }
 
 impl Jwks {
-    /// A set. A file is read now, and has to be readable; an address is fetched by and by, and may be out of reach.
+    /// A set. A file is read now, and has to be readable; an address is fetched by and by, and may
+    /// be out of reach.
     pub(super) async fn open(source: JwkSource, timing: Timing) -> Result<Arc<Self>, String> {
-        let jwks = Arc::new(Self { source, timing, keys: RwLock::default(), trouble: RwLock::default(), fetched: Mutex::new(None) });
+        let jwks = Arc::new(Self {
+            source,
+            timing,
+            keys: RwLock::default(),
+            trouble: RwLock::default(),
+            fetched: Mutex::new(None),
+        });
         if let JwkSource::File(path) = &jwks.source {
             jwks.refresh().await;
             if let Some(trouble) = jwks.trouble.read().as_ref() {
@@ -65,7 +75,11 @@ impl Jwks {
             // Ends with the last user of the set.
             while let Some(jwks) = weak.upgrade() {
                 jwks.fetch_unless_within(jwks.timing.retry / 2).await;
-                let pause = if jwks.trouble.read().is_some() { jwks.timing.retry } else { jwks.timing.refresh };
+                let pause = if jwks.trouble.read().is_some() {
+                    jwks.timing.retry
+                } else {
+                    jwks.timing.refresh
+                };
                 drop(jwks);
                 tokio::time::sleep(pause).await;
             }
@@ -73,19 +87,24 @@ impl Jwks {
         Ok(jwks)
     }
 
-    /// Verifies a signature with the key that the token names, fetching the set again if it is not known.
+    /// Verifies a signature with the key that the token names, fetching the set again if it is not
+    /// known.
     pub(super) async fn verify(self: &Arc<Self>, signed: &Signed<'_>) -> Result<(), TokenError> {
         let outcome = self.look_up(signed);
         if !matches!(outcome, Err(TokenError::UnknownKey { .. })) {
             return outcome;
         }
         let jwks = Arc::clone(self);
-        // On a task of its own: a caller who goes away must not take the fetch along, for others wait for it.
-        let _ = tokio::spawn(async move { jwks.fetch_unless_within(jwks.timing.cooldown).await }).await;
+        // On a task of its own: a caller who goes away must not take the fetch along, for others
+        // wait for it.
+        let _ =
+            tokio::spawn(async move { jwks.fetch_unless_within(jwks.timing.cooldown).await }).await;
         match self.look_up(signed) {
             Err(TokenError::UnknownKey { .. }) if self.keys.read().is_empty() => {
                 let trouble = self.trouble.read().clone();
-                Err(TokenError::KeysOutOfReach(trouble.unwrap_or_else(|| "not fetched yet".to_owned())))
+                Err(TokenError::KeysOutOfReach(
+                    trouble.unwrap_or_else(|| "not fetched yet".to_owned()),
+                ))
             }
             outcome => outcome,
         }
@@ -94,20 +113,33 @@ impl Jwks {
     fn look_up(&self, signed: &Signed<'_>) -> Result<(), TokenError> {
         let keys = Arc::clone(&self.keys.read());
         let Some(kid) = signed.kid else {
-            let mut fitting = keys.iter().filter(|key| key.algorithm == signed.algorithm).take(MOST_TRIES).peekable();
+            let mut fitting = keys
+                .iter()
+                .filter(|key| key.algorithm == signed.algorithm)
+                .take(MOST_TRIES)
+                .peekable();
             if fitting.peek().is_none() {
                 return Err(signed.unknown(&keys));
             }
-            return if fitting.any(|key| signed.is_by(key)) { Ok(()) } else { Err(signed.bad_signature()) };
+            return if fitting.any(|key| signed.is_by(key)) {
+                Ok(())
+            } else {
+                Err(signed.bad_signature())
+            };
         };
-        let named: Vec<&Key> = keys.iter().filter(|key| key.id.as_deref() == Some(kid)).collect();
+        let named: Vec<&Key> = keys
+            .iter()
+            .filter(|key| key.id.as_deref() == Some(kid))
+            .collect();
         let fitting = named.iter().find(|key| key.algorithm == signed.algorithm);
         match (fitting, named.first()) {
             (Some(key), _) if signed.is_by(key) => Ok(()),
             (Some(_), _) => Err(signed.bad_signature()),
-            (None, Some(other)) => {
-                Err(TokenError::KeyAlgorithm { kid: kid.to_owned(), came: signed.algorithm.name(), expected: other.algorithm.name() })
-            }
+            (None, Some(other)) => Err(TokenError::KeyAlgorithm {
+                kid: kid.to_owned(),
+                came: signed.algorithm.name(),
+                expected: other.algorithm.name(),
+            }),
             (None, None) => Err(signed.unknown(&keys)),
         }
     }
@@ -123,7 +155,10 @@ impl Jwks {
     }
 
     async fn refresh(&self) {
-        match load(&self.source, self.timing.bounds).await.and_then(|loaded| keys::read(&loaded.json)) {
+        match load(&self.source, self.timing.bounds)
+            .await
+            .and_then(|loaded| keys::read(&loaded.json))
+        {
             Ok((keys, left_out)) => {
                 for why in left_out {
                     tracing::debug!("a key of {} is left out: {why}", self.source);
@@ -137,7 +172,11 @@ impl Jwks {
             }
             Err(why) => {
                 let kept = self.keys.read().len();
-                tracing::warn!(code = "LL-113", "the keys at {} cannot be had: {why}. {kept} keys from before are kept", self.source);
+                tracing::warn!(
+                    code = "LL-113",
+                    "the keys at {} cannot be had: {why}. {kept} keys from before are kept",
+                    self.source
+                );
                 *self.trouble.write() = Some(why);
             }
         }
@@ -157,19 +196,31 @@ pub(super) async fn load(source: &JwkSource, bounds: Bounds) -> Result<Loaded, S
         JwkSource::Url(url) => url,
         JwkSource::File(path) => {
             let path = path.clone();
-            let read = tokio::task::spawn_blocking(move || std::fs::read(path)).await.map_err(|error| error.to_string())?;
-            return read.map(|json| Loaded { json, date: None }).map_err(|error| format!("it cannot be read: {error}"));
+            let read = tokio::task::spawn_blocking(move || std::fs::read(path))
+                .await
+                .map_err(|error| error.to_string())?;
+            return read
+                .map(|json| Loaded { json, date: None })
+                .map_err(|error| format!("it cannot be read: {error}"));
         }
     };
-    let answer = outgoing::get(url, &[], bounds).await.map_err(|trouble| trouble.to_string())?;
+    let answer = outgoing::get(url, &[], bounds)
+        .await
+        .map_err(|trouble| trouble.to_string())?;
     if answer.status.is_redirection() {
         let target = answer.header("location").unwrap_or("nowhere");
-        return Err(format!("it answers {} and leads to {target}; give that address", answer.status));
+        return Err(format!(
+            "it answers {} and leads to {target}; give that address",
+            answer.status
+        ));
     }
     if !answer.status.is_success() {
         return Err(format!("it answers {}", answer.status));
     }
-    Ok(Loaded { json: answer.body.to_vec(), date: answer.header("date").map(str::to_owned) })
+    Ok(Loaded {
+        json: answer.body.to_vec(),
+        date: answer.header("date").map(str::to_owned),
+    })
 }
 
 /// What a token says of its signature, with the signature.
@@ -184,18 +235,27 @@ pub(super) struct Signed<'a> {
 
 impl Signed<'_> {
     fn is_by(&self, key: &Key) -> bool {
-        self.algorithm == key.algorithm && self.algorithm.verify(self.signature, self.message, &key.key)
+        self.algorithm == key.algorithm
+            && self
+                .algorithm
+                .verify(self.signature, self.message, &key.key)
     }
 
     pub(super) fn bad_signature(&self) -> TokenError {
-        TokenError::Signature { algorithm: self.algorithm.name(), kid: self.kid.map(str::to_owned) }
+        TokenError::Signature {
+            algorithm: self.algorithm.name(),
+            kid: self.kid.map(str::to_owned),
+        }
     }
 
     fn unknown(&self, keys: &[Key]) -> TokenError {
         TokenError::UnknownKey {
             kid: self.kid.map(str::to_owned),
             algorithm: self.algorithm.name(),
-            have: keys.iter().map(|key| key.id.clone().unwrap_or_else(|| "without kid".to_owned())).collect(),
+            have: keys
+                .iter()
+                .map(|key| key.id.clone().unwrap_or_else(|| "without kid".to_owned()))
+                .collect(),
         }
     }
 }

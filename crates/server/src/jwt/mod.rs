@@ -1,8 +1,10 @@
-//! Tokens of the host application: HS256 by a shared secret, and RS256, ES256 or EdDSA by a JWK set.
+//! Tokens of the host application: HS256 by a shared secret, and RS256, ES256 or EdDSA by a JWK
+//! set.
 //!
-//! The signature is jsonwebtoken's to check; which key may check which algorithm, and every claim, is decided here,
-//! since time comes in as an argument. A token must have an `exp`. It counts for [`EXPIRY_LEEWAY`] longer, for clocks
-//! are never quite alike, and may seem to begin up to [`FUTURE_LEEWAY`] from now.
+//! The signature is jsonwebtoken's to check; which key may check which algorithm, and every claim,
+//! is decided here, since time comes in as an argument. A token must have an `exp`. It counts for
+//! [`EXPIRY_LEEWAY`] longer, for clocks are never quite alike, and may seem to begin up to
+//! [`FUTURE_LEEWAY`] from now.
 
 mod claims;
 mod error;
@@ -65,8 +67,8 @@ struct Header {
 }
 
 impl TokenVerifier {
-    /// A verifier for these settings. Keys at an address are fetched in the background, so that a start does not wait
-    /// for someone else's server.
+    /// A verifier for these settings. Keys at an address are fetched in the background, so that a
+    /// start does not wait for someone else's server.
     ///
     /// # Errors
     /// With a sentence, when the file with the keys cannot be read.
@@ -80,32 +82,57 @@ impl TokenVerifier {
             None => None,
         };
         Ok(Self {
-            secret: settings.secret.as_ref().map(|secret| DecodingKey::from_secret(secret.expose().as_bytes())),
+            secret: settings
+                .secret
+                .as_ref()
+                .map(|secret| DecodingKey::from_secret(secret.expose().as_bytes())),
             jwks,
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
         })
     }
 
-    /// What a token says, if it can be believed at `now`. Waits only where the token names a key that is not known yet.
+    /// What a token says, if it can be believed at `now`. Waits only where the token names a key
+    /// that is not known yet.
     ///
     /// # Errors
     /// With the reason why it cannot be believed.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
         let (header, message, signature) = take_apart(token)?;
         let Some(algorithm) = Algorithm::parse(&header.alg) else {
-            return Err(TokenError::Algorithm { came: header.alg, have: self.algorithms() });
+            return Err(TokenError::Algorithm {
+                came: header.alg,
+                have: self.algorithms(),
+            });
         };
-        let signed = Signed { algorithm, kid: header.kid.as_deref(), message, signature };
+        let signed = Signed {
+            algorithm,
+            kid: header.kid.as_deref(),
+            message,
+            signature,
+        };
         match (algorithm, &self.secret, &self.jwks) {
-            (Algorithm::Hs256, Some(secret), _) if algorithm.verify(signature, message, secret) => {}
+            (Algorithm::Hs256, Some(secret), _) if algorithm.verify(signature, message, secret) => {
+            }
             (Algorithm::Hs256, Some(_), _) => return Err(signed.bad_signature()),
-            (Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa, _, Some(jwks)) => jwks.verify(&signed).await?,
-            _ => return Err(TokenError::Algorithm { came: header.alg, have: self.algorithms() }),
+            (Algorithm::Rs256 | Algorithm::Es256 | Algorithm::EdDsa, _, Some(jwks)) => {
+                jwks.verify(&signed).await?
+            }
+            _ => {
+                return Err(TokenError::Algorithm {
+                    came: header.alg,
+                    have: self.algorithms(),
+                });
+            }
         }
         let claims = message.split_once('.').map_or("", |(_, claims)| claims);
         let claims = decode(claims).ok_or(TokenError::Malformed("its claims are not base64url"))?;
-        claims::check(&claims, self.issuer.as_deref(), self.audience.as_deref(), now)
+        claims::check(
+            &claims,
+            self.issuer.as_deref(),
+            self.audience.as_deref(),
+            now,
+        )
     }
 
     fn algorithms(&self) -> Vec<&'static str> {
@@ -127,13 +154,18 @@ fn take_apart(token: &str) -> Result<(Header, &str, &str), TokenError> {
         5 => return Err(TokenError::Encrypted),
         parts => return Err(TokenError::Opaque { parts }),
     }
-    let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Opaque { parts: 1 })?;
+    let (message, signature) = token
+        .rsplit_once('.')
+        .ok_or(TokenError::Opaque { parts: 1 })?;
     let header = message.split_once('.').map_or("", |(header, _)| header);
     let header = decode(header).ok_or(TokenError::Malformed("its header is not base64url"))?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| TokenError::Malformed("its header is not JSON with an alg"))?;
+    let header: Header = serde_json::from_slice(&header)
+        .map_err(|_| TokenError::Malformed("its header is not JSON with an alg"))?;
     // Extensions that must be understood (RFC 7515, 4.1.11), and none is.
     if header.crit.is_some() {
-        return Err(TokenError::Malformed("its header has crit, which asks for something that this server does not know"));
+        return Err(TokenError::Malformed(
+            "its header has crit, which asks for something that this server does not know",
+        ));
     }
     Ok((header, message, signature))
 }
@@ -156,5 +188,9 @@ pub(crate) struct Seen {
 pub(crate) async fn look_at_keys(source: &JwkSource, bounds: Bounds) -> Result<Seen, String> {
     let loaded = jwks::load(source, bounds).await?;
     let (keys, left_out) = keys::read(&loaded.json)?;
-    Ok(Seen { usable: keys.len(), left_out, date: loaded.date })
+    Ok(Seen {
+        usable: keys.len(),
+        left_out,
+        date: loaded.date,
+    })
 }

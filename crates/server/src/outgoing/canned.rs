@@ -15,7 +15,9 @@ pub(crate) struct Canned {
 
 impl Canned {
     /// Answers each request's head with these bytes, and closes.
-    pub(crate) async fn start<A: Into<Vec<u8>>>(answer: impl Fn(&str) -> A + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start<A: Into<Vec<u8>>>(
+        answer: impl Fn(&str) -> A + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -27,7 +29,9 @@ impl Canned {
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
-                        let Ok(byte) = stream.read_u8().await else { return };
+                        let Ok(byte) = stream.read_u8().await else {
+                            return;
+                        };
                         head.push(byte);
                     }
                     counter.fetch_add(1, Ordering::SeqCst);
@@ -37,7 +41,11 @@ impl Canned {
                 });
             }
         });
-        Self { port, requests, task }
+        Self {
+            port,
+            requests,
+            task,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -57,5 +65,8 @@ impl Drop for Canned {
 
 /// A whole answer with a body.
 pub(crate) fn reply(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}",
+        body.len()
+    )
 }

@@ -1,5 +1,6 @@
-//! Requests that Lamplight itself makes: fetching keys, and the doctor's questions. Small on purpose: one connection,
-//! one request, no redirects, no proxies, a limit on the time and on the bytes.
+//! Requests that Lamplight itself makes: fetching keys, and the doctor's questions. Small on
+//! purpose: one connection, one request, no redirects, no proxies, a limit on the time and on the
+//! bytes.
 
 #[cfg(test)]
 pub(crate) mod canned;
@@ -72,27 +73,60 @@ pub(crate) struct Bounds {
 }
 
 /// GETs an http or https address, with these headers on top.
-pub(crate) async fn get(url: &Uri, headers: &[(&'static str, &str)], bounds: Bounds) -> Result<Answer, Trouble> {
-    bounded(bounds, request(Method::GET, url, headers, Bytes::new(), bounds.bytes)).await
+pub(crate) async fn get(
+    url: &Uri,
+    headers: &[(&'static str, &str)],
+    bounds: Bounds,
+) -> Result<Answer, Trouble> {
+    bounded(
+        bounds,
+        request(Method::GET, url, headers, Bytes::new(), bounds.bytes),
+    )
+    .await
 }
 
 /// POSTs a text to one.
-pub(crate) async fn post(url: &Uri, headers: &[(&'static str, &str)], body: impl Into<Bytes>, bounds: Bounds) -> Result<Answer, Trouble> {
-    bounded(bounds, request(Method::POST, url, headers, body.into(), bounds.bytes)).await
+pub(crate) async fn post(
+    url: &Uri,
+    headers: &[(&'static str, &str)],
+    body: impl Into<Bytes>,
+    bounds: Bounds,
+) -> Result<Answer, Trouble> {
+    bounded(
+        bounds,
+        request(Method::POST, url, headers, body.into(), bounds.bytes),
+    )
+    .await
 }
 
-async fn bounded(bounds: Bounds, request: impl Future<Output = Result<Answer, Trouble>>) -> Result<Answer, Trouble> {
+async fn bounded(
+    bounds: Bounds,
+    request: impl Future<Output = Result<Answer, Trouble>>,
+) -> Result<Answer, Trouble> {
     match tokio::time::timeout(bounds.time, request).await {
         Ok(answer) => answer,
-        Err(_) => Err(Trouble::Other(format!("no answer within {:?}", bounds.time))),
+        Err(_) => Err(Trouble::Other(format!(
+            "no answer within {:?}",
+            bounds.time
+        ))),
     }
 }
 
-async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], body: Bytes, bytes: usize) -> Result<Answer, Trouble> {
+async fn request(
+    method: Method,
+    url: &Uri,
+    headers: &[(&'static str, &str)],
+    body: Bytes,
+    bytes: usize,
+) -> Result<Answer, Trouble> {
     let other = |error: &dyn fmt::Display| Trouble::Other(error.to_string());
-    let authority = url.authority().ok_or_else(|| Trouble::Other("the address has no host".to_owned()))?;
+    let authority = url
+        .authority()
+        .ok_or_else(|| Trouble::Other("the address has no host".to_owned()))?;
     let stream = connect(url).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| other(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| other(&error))?;
     // Once upgraded, the connection has left this task, and ending it does no harm.
     let _connection = AbortOnDrop(tokio::spawn(connection.with_upgrades()));
     let path = url.path_and_query().map_or("/", |path| path.as_str());
@@ -101,26 +135,51 @@ async fn request(method: Method, url: &Uri, headers: &[(&'static str, &str)], bo
         .uri(path)
         .header(HOST, authority.as_str())
         .header(USER_AGENT, concat!("lamplight/", env!("CARGO_PKG_VERSION")));
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
-        request = request.header(CONNECTION, "close").header(ACCEPT, "application/json, */*");
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("connection"))
+    {
+        request = request
+            .header(CONNECTION, "close")
+            .header(ACCEPT, "application/json, */*");
     }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(body)).map_err(|error| other(&error))?;
-    let response = sender.send_request(request).await.map_err(|error| other(&error))?;
+    let request = request
+        .body(Full::new(body))
+        .map_err(|error| other(&error))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| other(&error))?;
     read(response, bytes).await
 }
 
 async fn read(mut response: ::http::Response<Incoming>, bytes: usize) -> Result<Answer, Trouble> {
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        let upgraded = hyper::upgrade::on(&mut response).await.map_err(|error| Trouble::Other(error.to_string()))?;
-        return Ok(Answer { status, headers: response.headers().clone(), body: Bytes::new(), upgraded: Some(upgraded) });
+        let upgraded = hyper::upgrade::on(&mut response)
+            .await
+            .map_err(|error| Trouble::Other(error.to_string()))?;
+        return Ok(Answer {
+            status,
+            headers: response.headers().clone(),
+            body: Bytes::new(),
+            upgraded: Some(upgraded),
+        });
     }
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, bytes).collect().await.map_err(|error| Trouble::Other(format!("the body could not be read: {error}")))?;
-    Ok(Answer { status, headers: parts.headers, body: body.to_bytes(), upgraded: None })
+    let body = Limited::new(body, bytes)
+        .collect()
+        .await
+        .map_err(|error| Trouble::Other(format!("the body could not be read: {error}")))?;
+    Ok(Answer {
+        status,
+        headers: parts.headers,
+        body: body.to_bytes(),
+        upgraded: None,
+    })
 }
 
 /// Ends the task that drives a connection with the request that it was for.
@@ -139,23 +198,30 @@ async fn connect(url: &Uri) -> Result<Box<dyn Stream>, Trouble> {
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let tcp = TcpStream::connect((host, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused => Trouble::Refused(format!("nothing listens on {host}:{port}")),
-        _ => Trouble::Other(format!("no connection to {host}:{port}: {error}")),
-    })?;
+    let tcp = TcpStream::connect((host, port))
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                Trouble::Refused(format!("nothing listens on {host}:{port}"))
+            }
+            _ => Trouble::Other(format!("no connection to {host}:{port}: {error}")),
+        })?;
     let _ = tcp.set_nodelay(true);
     if !is_tls {
         return Ok(Box::new(tcp));
     }
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|error| Trouble::Tls(format!("{host} is no name for a certificate: {error}")))?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| Trouble::Tls(format!("{host} is no name for a certificate: {error}")))?;
     let config = tls().await?;
-    let stream =
-        TlsConnector::from(config).connect(name, tcp).await.map_err(|error| Trouble::Tls(format!("TLS with {host} failed: {error}")))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| Trouble::Tls(format!("TLS with {host} failed: {error}")))?;
     Ok(Box::new(stream))
 }
 
-/// The system's certificates, for it knows a company's own; Mozilla's where the system has none, as in a bare container.
+/// The system's certificates, for it knows a company's own; Mozilla's where the system has none, as
+/// in a bare container.
 async fn tls() -> Result<Arc<ClientConfig>, Trouble> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {

@@ -1,5 +1,6 @@
-//! A page's work with the crate `rust_socketio`, against the server at the first argument over the transports of the second ("polling",
-//! "websocket" or "upgrade"). Prints "ok", or panics with what failed.
+//! A page's work with the crate `rust_socketio`, against the server at the first argument over the
+//! transports of the second ("polling", "websocket" or "upgrade"). Prints "ok", or panics with what
+//! failed.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -22,7 +23,10 @@ fn plain(payload: Payload) -> Value {
     }
 }
 
-fn note(news: &Sender<(String, Value)>, name: &'static str) -> impl FnMut(Payload, RawClient) + Send + 'static + use<> {
+fn note(
+    news: &Sender<(String, Value)>,
+    name: &'static str,
+) -> impl FnMut(Payload, RawClient) + Send + 'static + use<> {
     let news = news.clone();
     move |payload, _| {
         let _ = news.send((name.to_owned(), plain(payload)));
@@ -31,7 +35,9 @@ fn note(news: &Sender<(String, Value)>, name: &'static str) -> impl FnMut(Payloa
 
 fn see(news: &Receiver<(String, Value)>, name: &str) -> Value {
     loop {
-        let (seen, value) = news.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} never came"));
+        let (seen, value) = news
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("{name} never came"));
         if seen == name {
             return value;
         }
@@ -43,7 +49,9 @@ fn ask(client: &Client, payload: impl Into<Payload>) -> Value {
     let answered = move |payload: Payload, _: RawClient| {
         let _ = answered.send(plain(payload));
     };
-    client.emit_with_ack("message-with-ack", payload, PATIENCE, answered).unwrap();
+    client
+        .emit_with_ack("message-with-ack", payload, PATIENCE, answered)
+        .unwrap();
     answer.recv_timeout(PATIENCE).expect("an answer")
 }
 
@@ -74,8 +82,13 @@ fn main() {
     let (client, news) = connect("/");
 
     // Text and binary, both ways, with and without acknowledgements.
-    client.emit("message", json!({ "é\u{1F600}\u{1e}": [null, true] })).unwrap();
-    assert_eq!(see(&news, "message-back"), json!([{ "é\u{1F600}\u{1e}": [null, true] }]));
+    client
+        .emit("message", json!({ "é\u{1F600}\u{1e}": [null, true] }))
+        .unwrap();
+    assert_eq!(
+        see(&news, "message-back"),
+        json!([{ "é\u{1F600}\u{1e}": [null, true] }])
+    );
     client.emit("message", vec![1u8, 2, 3]).unwrap();
     assert_eq!(see(&news, "message-back"), json!({ "bytes": [1, 2, 3] }));
     assert_eq!(ask(&client, json!({ "b": 2 })), json!([[{ "b": 2 }]]));
@@ -97,7 +110,8 @@ fn main() {
     assert_eq!(see(&custom_news, "message-back"), json!(["x"]));
     custom.disconnect().unwrap();
 
-    // A transport closed by the server is come back from. (By polling the end is a packet, which this client takes for the last word.)
+    // A transport closed by the server is come back from. (By polling the end is a packet, which
+    // this client takes for the last word.)
     client.emit("drop", json!(0)).unwrap();
     if mode == "polling" {
         drop(client);

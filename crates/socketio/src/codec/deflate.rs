@@ -1,5 +1,6 @@
-//! Compressed messages (permessage-deflate, RFC 7692), each for itself: no window outlives its message, so that nothing is kept for a
-//! connection between two messages, and one compressed form does for all who get it.
+//! Compressed messages (permessage-deflate, RFC 7692), each for itself: no window outlives its
+//! message, so that nothing is kept for a connection between two messages, and one compressed form
+//! does for all who get it.
 
 use std::cell::Cell;
 
@@ -38,14 +39,21 @@ struct Inflater {
     out: Vec<u8>,
 }
 
-/// Inflates a message and gives it to `then`. What does not end within `max` bytes is given up as soon as that is known.
+/// Inflates a message and gives it to `then`. What does not end within `max` bytes is given up as
+/// soon as that is known.
 ///
 /// # Errors
 /// When it is longer than that, or no message that was compressed; and what `then` says.
-pub fn inflate<T>(message: &[u8], max: usize, then: impl FnOnce(&[u8]) -> Result<T, FrameError>) -> Result<T, FrameError> {
+pub fn inflate<T>(
+    message: &[u8],
+    max: usize,
+    then: impl FnOnce(&[u8]) -> Result<T, FrameError>,
+) -> Result<T, FrameError> {
     // Taken out, not borrowed, in case a handler drives another connection within its turn.
     let mut inflater = INFLATER.take().unwrap_or_default();
-    let outcome = inflater.run(message, max).and_then(|length| then(&inflater.out[..length]));
+    let outcome = inflater
+        .run(message, max)
+        .and_then(|length| then(&inflater.out[..length]));
     if inflater.out.len() > KEPT {
         inflater.out = Vec::new();
     }
@@ -57,14 +65,24 @@ impl Inflater {
     fn run(&mut self, message: &[u8], max: usize) -> Result<usize, FrameError> {
         let Self { state, out } = self;
         state.init();
-        let likely = message.len().saturating_mul(4).clamp(256, KEPT).min(max.saturating_add(1));
+        let likely = message
+            .len()
+            .saturating_mul(4)
+            .clamp(256, KEPT)
+            .min(max.saturating_add(1));
         if out.len() < likely {
             out.resize(likely, 0);
         }
         let (mut input, mut is_end, mut length) = (message, false, 0);
         loop {
             let more = if is_end { 0 } else { TINFL_FLAG_HAS_MORE_INPUT };
-            let (status, read, written) = decompress(state, input, out, length, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | more);
+            let (status, read, written) = decompress(
+                state,
+                input,
+                out,
+                length,
+                TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | more,
+            );
             input = &input[read..];
             length += written;
             if length > max {
@@ -87,7 +105,8 @@ impl Inflater {
     }
 }
 
-/// Compresses those of these frames that have at least `threshold` bytes and get shorter by it. `None` if there are none.
+/// Compresses those of these frames that have at least `threshold` bytes and get shorter by it.
+/// `None` if there are none.
 ///
 /// The closing bracket of a text gets a block of its own, see [`ending`].
 pub fn frames(frames: &[u8], threshold: usize, level: u8) -> Option<Bytes> {
@@ -99,7 +118,9 @@ pub fn frames(frames: &[u8], threshold: usize, level: u8) -> Option<Bytes> {
         if data.len() < threshold {
             continue;
         }
-        let Some(message) = message(opcode, data, level) else { continue };
+        let Some(message) = message(opcode, data, level) else {
+            continue;
+        };
         let out = out.get_or_insert_with(|| BytesMut::with_capacity(frames.len() / 2));
         out.extend_from_slice(&frames[copied..start]);
         frame::encode_parts(out, opcode, true, &[&message]);
@@ -122,9 +143,9 @@ pub fn message(opcode: OpCode, data: &[u8], level: u8) -> Option<Vec<u8>> {
     (out.len() < data.len()).then_some(out)
 }
 
-/// What a compressed text ends with whose last bytes are these: a block that is not compressed, and the trailer without what is left out
-/// of it. Other last bytes may take its place without anything being compressed again, which is how every socket that may be recovered
-/// gets its own offset.
+/// What a compressed text ends with whose last bytes are these: a block that is not compressed, and
+/// the trailer without what is left out of it. Other last bytes may take its place without anything
+/// being compressed again, which is how every socket that may be recovered gets its own offset.
 pub fn ending(last: &[u8]) -> Vec<u8> {
     let mut blocks = Vec::with_capacity(last.len() + 6);
     for part in last.chunks(usize::from(u16::MAX)) {
@@ -138,11 +159,20 @@ pub fn ending(last: &[u8]) -> Vec<u8> {
     blocks
 }
 
-/// Whole blocks up to the boundary of a byte, which takes a [`TRAILER`]; `None` if they are no shorter than the data.
+/// Whole blocks up to the boundary of a byte, which takes a [`TRAILER`]; `None` if they are no
+/// shorter than the data.
 fn blocks(data: &[u8], level: u8) -> Option<Vec<u8>> {
     let kept = COMPRESSOR.take().filter(|(of, _)| *of == level);
     let (_, mut compressor) = kept.unwrap_or_else(|| {
-        (level, Box::new(CompressorOxide::with_params(DataFormat::Raw, level, CompressionStrategy::Default, WINDOW_BITS)))
+        (
+            level,
+            Box::new(CompressorOxide::with_params(
+                DataFormat::Raw,
+                level,
+                CompressionStrategy::Default,
+                WINDOW_BITS,
+            )),
+        )
     });
     let mut out = vec![0; data.len()];
     let (_, read, written) = compress(&mut compressor, data, &mut out, TDEFLFlush::Sync);
@@ -167,21 +197,63 @@ mod tests {
     #[test]
     fn reads_the_examples_of_the_rfc() {
         let hello = Ok(b"Hello".to_vec());
-        assert_eq!(inflated(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 5), hello, "section 7.2.3.1");
-        assert_eq!(inflated(&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00], 5), hello, "7.2.3.3, not compressed");
-        assert_eq!(inflated(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], 5), hello, "7.2.3.4, a last block");
-        assert_eq!(inflated(&[0xf2, 0x48, 0x05, 0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00], 5), hello, "7.2.3.5, two blocks");
-        assert_eq!(inflated(&[0x00], 0), Ok(Vec::new()), "7.2.3.6, an empty one");
+        assert_eq!(
+            inflated(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 5),
+            hello,
+            "section 7.2.3.1"
+        );
+        assert_eq!(
+            inflated(
+                &[
+                    0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00
+                ],
+                5
+            ),
+            hello,
+            "7.2.3.3, not compressed"
+        );
+        assert_eq!(
+            inflated(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], 5),
+            hello,
+            "7.2.3.4, a last block"
+        );
+        assert_eq!(
+            inflated(
+                &[
+                    0xf2, 0x48, 0x05, 0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00
+                ],
+                5
+            ),
+            hello,
+            "7.2.3.5, two blocks"
+        );
+        assert_eq!(
+            inflated(&[0x00], 0),
+            Ok(Vec::new()),
+            "7.2.3.6, an empty one"
+        );
     }
 
     #[test]
     fn a_last_block_may_be_followed_by_more_or_by_nothing() {
         let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
         assert_eq!(inflated(&last, 5), Ok(b"Hello".to_vec()));
-        assert_eq!(inflated(&[last, last].concat(), 10), Ok(b"HelloHello".to_vec()));
-        assert_eq!(inflated(&[&last[..], &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]].concat(), 10), Ok(b"HelloHello".to_vec()));
+        assert_eq!(
+            inflated(&[last, last].concat(), 10),
+            Ok(b"HelloHello".to_vec())
+        );
+        assert_eq!(
+            inflated(
+                &[&last[..], &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]].concat(),
+                10
+            ),
+            Ok(b"HelloHello".to_vec())
+        );
         assert_eq!(inflated(&[1, 0, 0, 0xff, 0xff], 0), Ok(Vec::new()));
-        assert_eq!(inflated(&[&last[..], &[0x07]].concat(), 10), Err(FrameError::Deflate));
+        assert_eq!(
+            inflated(&[&last[..], &[0x07]].concat(), 10),
+            Err(FrameError::Deflate)
+        );
     }
 
     #[test]
@@ -193,7 +265,10 @@ mod tests {
         assert_eq!(inflated(b"", 10), Err(FrameError::Deflate));
         assert_eq!(inflated(b"Hello", 10), Err(FrameError::Deflate));
         // Reaches back before the start.
-        assert_eq!(inflated(&[0x02, 0x13, 0x00], 1000), Err(FrameError::Deflate));
+        assert_eq!(
+            inflated(&[0x02, 0x13, 0x00], 1000),
+            Err(FrameError::Deflate)
+        );
     }
 
     #[test]
@@ -204,7 +279,11 @@ mod tests {
         assert_eq!(inflated(&bomb, 8 << 20).map(|data| data.len()), Ok(8 << 20));
         assert_eq!(inflated(&bomb, 0), Err(FrameError::TooBig));
         let inflater = INFLATER.take().unwrap();
-        assert!(inflater.out.capacity() <= KEPT, "{}", inflater.out.capacity());
+        assert!(
+            inflater.out.capacity() <= KEPT,
+            "{}",
+            inflater.out.capacity()
+        );
     }
 
     #[test]
@@ -215,10 +294,17 @@ mod tests {
             frame::encode(&mut plain, OpCode::Text, data);
         }
         let compressed = frames(&plain, 100, 6).unwrap();
-        let walked: Vec<_> =
-            frame::written_frames(&compressed).map(|(opcode, compressed, data)| (opcode, compressed, data.len())).collect();
-        assert_eq!((walked[0], walked[2]), ((OpCode::Text, false, 99), (OpCode::Text, false, 99)));
-        assert!(walked[1].1 && walked[1].2 < 50 && walked.len() == 3, "{walked:?}");
+        let walked: Vec<_> = frame::written_frames(&compressed)
+            .map(|(opcode, compressed, data)| (opcode, compressed, data.len()))
+            .collect();
+        assert_eq!(
+            (walked[0], walked[2]),
+            ((OpCode::Text, false, 99), (OpCode::Text, false, 99))
+        );
+        assert!(
+            walked[1].1 && walked[1].2 < 50 && walked.len() == 3,
+            "{walked:?}"
+        );
         assert_eq!(frames(&plain, 5000, 6), None);
         let mut plain = BytesMut::new();
         frame::encode(&mut plain, OpCode::Binary, &sha1::Sha1::digest(b"chance"));
@@ -236,7 +322,10 @@ mod tests {
         let open = whole.strip_suffix(&ending(b"]")[..]).unwrap();
         for last in ["", ",\"17.2\"]", &"z".repeat(70_000)] {
             let other = [open, &ending(last.as_bytes())].concat();
-            assert_eq!(inflated(&other, 80_000).unwrap(), format!("{}{last}", &text[..text.len() - 1]).as_bytes());
+            assert_eq!(
+                inflated(&other, 80_000).unwrap(),
+                format!("{}{last}", &text[..text.len() - 1]).as_bytes()
+            );
         }
     }
 

@@ -36,7 +36,8 @@ impl EngineType {
     }
 }
 
-/// Takes a text packet apart: its type and its data. `None` if it is empty or starts with no known type.
+/// Takes a text packet apart: its type and its data. `None` if it is empty or starts with no known
+/// type.
 pub fn decode(text: &str) -> Option<(EngineType, &str)> {
     let kind = EngineType::from_digit(*text.as_bytes().first()?)?;
     Some((kind, &text[1..]))

@@ -1,5 +1,6 @@
-//! What a client offers by `Sec-WebSocket-Extensions` (RFC 6455, section 9.1), and what of it is taken: permessage-deflate (RFC 7692,
-//! section 7.1), without a window from one message to the next on either side.
+//! What a client offers by `Sec-WebSocket-Extensions` (RFC 6455, section 9.1), and what of it is
+//! taken: permessage-deflate (RFC 7692, section 7.1), without a window from one message to the next
+//! on either side.
 
 use std::borrow::Cow;
 
@@ -7,13 +8,15 @@ use http::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
 
 /// The answer to most offers.
 const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-/// The answer to an offer that names the server's window, which has to be told that it is agreed to.
+/// The answer to an offer that names the server's window, which has to be told that it is agreed
+/// to.
 const ANSWER_WITH_WINDOW: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15";
 
 type Parameter<'a> = (&'a str, Option<Cow<'a, str>>);
 
-/// The answer that agrees to compression, if one of the offers can be agreed to: the first one that can, since clients put what they like
-/// best first. A header that is not in the grammar offers nothing.
+/// The answer that agrees to compression, if one of the offers can be agreed to: the first one that
+/// can, since clients put what they like best first. A header that is not in the grammar offers
+/// nothing.
 pub fn deflate(headers: &HeaderMap) -> Option<&'static str> {
     let mut answer = None;
     for value in headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
@@ -36,7 +39,8 @@ pub fn deflate(headers: &HeaderMap) -> Option<&'static str> {
     answer
 }
 
-/// `None` declines an offer: a parameter that is not known, is there twice, or has a value that it cannot have (section 7.1).
+/// `None` declines an offer: a parameter that is not known, is there twice, or has a value that it
+/// cannot have (section 7.1).
 fn agree(parameters: &[Parameter<'_>]) -> Option<&'static str> {
     let mut answer = ANSWER;
     for (at, (name, value)) in parameters.iter().enumerate() {
@@ -44,9 +48,17 @@ fn agree(parameters: &[Parameter<'_>]) -> Option<&'static str> {
             return None;
         }
         match (*name, value.as_deref()) {
-            ("server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits", None) => {}
+            (
+                "server_no_context_takeover"
+                | "client_no_context_takeover"
+                | "client_max_window_bits",
+                None,
+            ) => {}
             // Any window of the client's fits into the one here.
-            ("client_max_window_bits", Some("8" | "9" | "10" | "11" | "12" | "13" | "14" | "15")) => {}
+            (
+                "client_max_window_bits",
+                Some("8" | "9" | "10" | "11" | "12" | "13" | "14" | "15"),
+            ) => {}
             // The compressor has one window, the largest there is.
             ("server_max_window_bits", Some("15")) => answer = ANSWER_WITH_WINDOW,
             _ => return None,
@@ -69,7 +81,9 @@ impl<'a> Header<'a> {
 
     /// Takes a sign and the space after it.
     fn take(&mut self, sign: char) -> bool {
-        let Some(rest) = self.0.strip_prefix(sign) else { return false };
+        let Some(rest) = self.0.strip_prefix(sign) else {
+            return false;
+        };
         self.0 = rest;
         self.space();
         true
@@ -81,14 +95,22 @@ impl<'a> Header<'a> {
         let mut parameters = Vec::new();
         while self.take(';') {
             let name = self.token()?;
-            let value = if self.take('=') { Some(self.value()?) } else { None };
+            let value = if self.take('=') {
+                Some(self.value()?)
+            } else {
+                None
+            };
             parameters.push((name, value));
         }
         (self.0.is_empty() || self.is_at(',')).then_some((name, parameters))
     }
 
     fn token(&mut self) -> Option<&'a str> {
-        let end = self.0.bytes().position(|byte| !is_token(byte)).unwrap_or(self.0.len());
+        let end = self
+            .0
+            .bytes()
+            .position(|byte| !is_token(byte))
+            .unwrap_or(self.0.len());
         let (token, rest) = self.0.split_at(end);
         self.0 = rest;
         self.space();
@@ -97,7 +119,9 @@ impl<'a> Header<'a> {
 
     /// A token, which may be quoted and escaped.
     fn value(&mut self) -> Option<Cow<'a, str>> {
-        let Some(quoted) = self.0.strip_prefix('"') else { return self.token().map(Cow::Borrowed) };
+        let Some(quoted) = self.0.strip_prefix('"') else {
+            return self.token().map(Cow::Borrowed);
+        };
         let mut value = String::new();
         let mut signs = quoted.char_indices();
         while let Some((at, mut sign)) = signs.next() {
@@ -131,7 +155,10 @@ mod tests {
     fn answer(values: &[&str]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+            headers.append(
+                SEC_WEBSOCKET_EXTENSIONS,
+                HeaderValue::from_bytes(value.as_bytes()).ok()?,
+            );
         }
         deflate(&headers)
     }
@@ -150,9 +177,19 @@ mod tests {
         ] {
             assert_eq!(answer(&[offer]), Some(ANSWER), "{offer}");
         }
-        assert_eq!(answer(&["permessage-deflate; server_max_window_bits=15"]), Some(ANSWER_WITH_WINDOW));
-        assert_eq!(answer(&["permessage-deflate; server_max_window_bits=\"15\", permessage-deflate"]), Some(ANSWER_WITH_WINDOW));
-        assert_eq!(answer(&["foo", "permessage-deflate"]), Some(ANSWER), "several headers are one list");
+        assert_eq!(
+            answer(&["permessage-deflate; server_max_window_bits=15"]),
+            Some(ANSWER_WITH_WINDOW)
+        );
+        assert_eq!(
+            answer(&["permessage-deflate; server_max_window_bits=\"15\", permessage-deflate"]),
+            Some(ANSWER_WITH_WINDOW)
+        );
+        assert_eq!(
+            answer(&["foo", "permessage-deflate"]),
+            Some(ANSWER),
+            "several headers are one list"
+        );
     }
 
     #[test]
@@ -189,7 +226,11 @@ mod tests {
             assert_eq!(answer(&[offer]), None, "{offer}");
         }
         assert_eq!(answer(&[]), None);
-        assert_eq!(answer(&["permessage-deflate", "foo;"]), None, "one header that is wrong spoils the list");
+        assert_eq!(
+            answer(&["permessage-deflate", "foo;"]),
+            None,
+            "one header that is wrong spoils the list"
+        );
     }
 
     proptest! {

@@ -88,22 +88,32 @@ pub struct ClientHeader {
 /// Reads the header of a client's frame from the start of `bytes`; `None` if more bytes are needed.
 ///
 /// # Errors
-/// Reserved bits and opcodes, a missing mask, control frames that are fragmented or over 125 bytes, and a payload over
-/// `max_payload`, as soon as the bytes that say so are there.
+/// Reserved bits and opcodes, a missing mask, control frames that are fragmented or over 125 bytes,
+/// and a payload over `max_payload`, as soon as the bytes that say so are there.
 pub fn client_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHeader>, FrameError> {
     header(bytes, max_payload, false)
 }
 
-/// The same, of a client that may compress its messages (RFC 7692): the first frame of one says that it has.
+/// The same, of a client that may compress its messages (RFC 7692): the first frame of one says
+/// that it has.
 ///
 /// # Errors
 /// The same, and a control frame or a continuation that says so.
-pub fn compressed_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHeader>, FrameError> {
+pub fn compressed_header(
+    bytes: &[u8],
+    max_payload: usize,
+) -> Result<Option<ClientHeader>, FrameError> {
     header(bytes, max_payload, true)
 }
 
-fn header(bytes: &[u8], max_payload: usize, may_compress: bool) -> Result<Option<ClientHeader>, FrameError> {
-    let (Some(&first), Some(&second)) = (bytes.first(), bytes.get(1)) else { return Ok(None) };
+fn header(
+    bytes: &[u8],
+    max_payload: usize,
+    may_compress: bool,
+) -> Result<Option<ClientHeader>, FrameError> {
+    let (Some(&first), Some(&second)) = (bytes.first(), bytes.get(1)) else {
+        return Ok(None);
+    };
     let compressed = first & RSV1 != 0;
     if first & 0x30 != 0 || second & 0x80 == 0 || compressed && !may_compress {
         return Err(FrameError::Protocol);
@@ -119,11 +129,15 @@ fn header(bytes: &[u8], max_payload: usize, may_compress: bool) -> Result<Option
     }
     let (payload_len, mask_at) = match short {
         126 => {
-            let Some(length) = bytes.get(2..4) else { return Ok(None) };
+            let Some(length) = bytes.get(2..4) else {
+                return Ok(None);
+            };
             (u64::from(u16::from_be_bytes([length[0], length[1]])), 4)
         }
         127 => {
-            let Some(length) = bytes.get(2..10) else { return Ok(None) };
+            let Some(length) = bytes.get(2..10) else {
+                return Ok(None);
+            };
             let mut eight = [0; 8];
             eight.copy_from_slice(length);
             (u64::from_be_bytes(eight), 10)
@@ -131,11 +145,24 @@ fn header(bytes: &[u8], max_payload: usize, may_compress: bool) -> Result<Option
         short => (u64::from(short), 2),
     };
     if payload_len > max_payload as u64 {
-        return Err(if payload_len >> 63 == 1 { FrameError::Protocol } else { FrameError::TooBig });
+        return Err(if payload_len >> 63 == 1 {
+            FrameError::Protocol
+        } else {
+            FrameError::TooBig
+        });
     }
-    let Some(key) = bytes.get(mask_at..mask_at + 4) else { return Ok(None) };
+    let Some(key) = bytes.get(mask_at..mask_at + 4) else {
+        return Ok(None);
+    };
     let mask = [key[0], key[1], key[2], key[3]];
-    Ok(Some(ClientHeader { fin, compressed, opcode, mask, header_len: mask_at + 4, payload_len: payload_len as usize }))
+    Ok(Some(ClientHeader {
+        fin,
+        compressed,
+        opcode,
+        mask,
+        header_len: mask_at + 4,
+        payload_len: payload_len as usize,
+    }))
 }
 
 /// Takes the mask off (or puts it on), eight bytes at a time.
@@ -187,7 +214,8 @@ pub fn encode_parts(out: &mut BytesMut, opcode: OpCode, compressed: bool, parts:
     parts.iter().for_each(|part| out.put_slice(part));
 }
 
-/// Appends a frame as a client would write it. The server has no use for it; tests and load generators have.
+/// Appends a frame as a client would write it. The server has no use for it; tests and load
+/// generators have.
 pub fn encode_client(out: &mut BytesMut, fin: bool, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
     let (mut header, length) = server_header(opcode, payload.len());
     header[1] |= 0x80;
@@ -201,7 +229,8 @@ pub fn encode_client(out: &mut BytesMut, fin: bool, opcode: OpCode, payload: &[u
     unmask(&mut out[start..], mask);
 }
 
-/// Walks over whole frames that [`encode`] wrote, and gives what is in them, be it compressed or not.
+/// Walks over whole frames that [`encode`] wrote, and gives what is in them, be it compressed or
+/// not.
 pub fn server_frames(frames: &[u8]) -> impl Iterator<Item = (OpCode, &[u8])> {
     written_frames(frames).map(|(opcode, _, payload)| (opcode, payload))
 }
@@ -212,8 +241,14 @@ pub fn written_frames(mut frames: &[u8]) -> impl Iterator<Item = (OpCode, bool, 
         let first = *frames.first()?;
         let opcode = OpCode::from_bits(first & 0x0F)?;
         let (length, header): (usize, usize) = match frames.get(1)? {
-            126 => (u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?) as usize, 4),
-            127 => (u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?) as usize, 10),
+            126 => (
+                u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?) as usize,
+                4,
+            ),
+            127 => (
+                u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?) as usize,
+                10,
+            ),
             short => (*short as usize, 2),
         };
         let end = header.checked_add(length)?;
@@ -234,7 +269,10 @@ mod tests {
     fn reads_the_example_of_the_rfc() {
         let mut frame = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
         let header = client_header(&frame, 100).unwrap().unwrap();
-        assert_eq!((header.fin, header.opcode, header.payload_len), (true, OpCode::Text, 5));
+        assert_eq!(
+            (header.fin, header.opcode, header.payload_len),
+            (true, OpCode::Text, 5)
+        );
         unmask(&mut frame[header.header_len..], header.mask);
         assert_eq!(&frame[6..], b"Hello");
     }
@@ -244,24 +282,59 @@ mod tests {
         let refused = |bytes: &[u8]| client_header(bytes, 1000).unwrap_err();
         assert_eq!(refused(b"\x81\x05"), FrameError::Protocol, "no mask");
         for bit in [0x40, 0x20, 0x10] {
-            assert_eq!(refused(&[0x81 | bit, 0x80]), FrameError::Protocol, "reserved bit");
+            assert_eq!(
+                refused(&[0x81 | bit, 0x80]),
+                FrameError::Protocol,
+                "reserved bit"
+            );
         }
         for bit in [0x60, 0x50, 0x20, 0x10] {
-            assert_eq!(compressed_header(&[0x81 | bit, 0x80], 1000), Err(FrameError::Protocol), "reserved bit");
+            assert_eq!(
+                compressed_header(&[0x81 | bit, 0x80], 1000),
+                Err(FrameError::Protocol),
+                "reserved bit"
+            );
         }
         for opcode in [0, 8, 9, 0xA] {
-            assert_eq!(compressed_header(&[0xC0 | opcode, 0x80], 1000), Err(FrameError::Protocol), "only a message is compressed");
+            assert_eq!(
+                compressed_header(&[0xC0 | opcode, 0x80], 1000),
+                Err(FrameError::Protocol),
+                "only a message is compressed"
+            );
         }
         for opcode in [3, 4, 5, 6, 7, 0xB, 0xC, 0xD, 0xE, 0xF] {
-            assert_eq!(refused(&[0x80 | opcode, 0x80]), FrameError::Protocol, "reserved opcode");
+            assert_eq!(
+                refused(&[0x80 | opcode, 0x80]),
+                FrameError::Protocol,
+                "reserved opcode"
+            );
         }
         for opcode in [8, 9, 0xA] {
-            assert_eq!(refused(&[opcode, 0x80]), FrameError::Protocol, "fragmented control frame");
-            assert_eq!(refused(&[0x80 | opcode, 0xFE]), FrameError::Protocol, "long control frame");
+            assert_eq!(
+                refused(&[opcode, 0x80]),
+                FrameError::Protocol,
+                "fragmented control frame"
+            );
+            assert_eq!(
+                refused(&[0x80 | opcode, 0xFE]),
+                FrameError::Protocol,
+                "long control frame"
+            );
         }
-        assert_eq!(refused(b"\x82\xFE\x03\xE9"), FrameError::TooBig, "told by the header alone");
-        assert_eq!(refused(b"\x82\xFF\x80\0\0\0\0\0\0\0"), FrameError::Protocol, "the highest bit of a length");
-        assert_eq!(refused(b"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), FrameError::TooBig);
+        assert_eq!(
+            refused(b"\x82\xFE\x03\xE9"),
+            FrameError::TooBig,
+            "told by the header alone"
+        );
+        assert_eq!(
+            refused(b"\x82\xFF\x80\0\0\0\0\0\0\0"),
+            FrameError::Protocol,
+            "the highest bit of a length"
+        );
+        assert_eq!(
+            refused(b"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
+            FrameError::TooBig
+        );
     }
 
     proptest! {
@@ -303,6 +376,10 @@ mod tests {
 
     #[test]
     fn a_mask_of_nothing_is_taken() {
-        assert!(client_header(&[0x89, 0x80, MASK[0], MASK[1], MASK[2], MASK[3]], 0).unwrap().is_some());
+        assert!(
+            client_header(&[0x89, 0x80, MASK[0], MASK[1], MASK[2], MASK[3]], 0)
+                .unwrap()
+                .is_some()
+        );
     }
 }

@@ -10,15 +10,19 @@ use sha1::{Digest, Sha1};
 /// What every key is hashed with (section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What the answer's `Sec-WebSocket-Accept` says; `None` if the request is no opening handshake of version 13.
+/// What the answer's `Sec-WebSocket-Accept` says; `None` if the request is no opening handshake of
+/// version 13.
 pub fn accept(method: &Method, headers: &HeaderMap) -> Option<String> {
     let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
     let is_handshake = method == Method::GET
         && has_token(headers, UPGRADE, "websocket")
         && has_token(headers, CONNECTION, "upgrade")
-        && headers.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
+        && headers
+            .get(SEC_WEBSOCKET_VERSION)
+            .is_some_and(|version| version == "13")
         && STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
-    is_handshake.then(|| STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize()))
+    is_handshake
+        .then(|| STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize()))
 }
 
 fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
@@ -36,7 +40,10 @@ mod tests {
     use http::HeaderValue;
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -47,14 +54,28 @@ mod tests {
             (SEC_WEBSOCKET_VERSION, "13"),
             (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
         ];
-        assert_eq!(accept(&Method::GET, &headers(&good)).as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert_eq!(
+            accept(&Method::GET, &headers(&good)).as_deref(),
+            Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        );
         assert_eq!(accept(&Method::POST, &headers(&good)), None);
         for missing in 0..good.len() {
             let mut some = good.to_vec();
             some.remove(missing);
-            assert_eq!(accept(&Method::GET, &headers(&some)), None, "without {}", good[missing].0);
+            assert_eq!(
+                accept(&Method::GET, &headers(&some)),
+                None,
+                "without {}",
+                good[missing].0
+            );
         }
-        for (at, wrong) in [(0, "h2c"), (1, "close"), (2, "8"), (3, "c2hvcnQ="), (3, "not base64")] {
+        for (at, wrong) in [
+            (0, "h2c"),
+            (1, "close"),
+            (2, "8"),
+            (3, "c2hvcnQ="),
+            (3, "not base64"),
+        ] {
             let mut some = good.to_vec();
             some[at].1 = wrong;
             assert_eq!(accept(&Method::GET, &headers(&some)), None, "{wrong}");

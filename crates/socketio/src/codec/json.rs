@@ -1,5 +1,6 @@
-//! Just enough JSON to know that a packet is well-formed and where its arguments stand, without building anything.
-//! Nesting is kept in the bits of one number, so that no input can exhaust the stack or the memory.
+//! Just enough JSON to know that a packet is well-formed and where its arguments stand, without
+//! building anything. Nesting is kept in the bits of one number, so that no input can exhaust the
+//! stack or the memory.
 
 use std::ops::Range;
 
@@ -13,15 +14,15 @@ pub const MAX_NESTING: usize = 127;
 pub struct EventParts {
     /// The name: a string without its quotes, or a number.
     pub name: Range<usize>,
-    /// The name as it reads, if that is not what stands in the text: a string with an escape in it, or a number that JavaScript writes in
-    /// another way ([`super::number::to_text`]).
+    /// The name as it reads, if that is not what stands in the text: a string with an escape in it,
+    /// or a number that JavaScript writes in another way ([`super::number::to_text`]).
     pub escaped_name: Option<String>,
     /// The arguments after the name, without brackets.
     pub args: Range<usize>,
 }
 
-/// Takes `["name", ...]` apart. `None` if it is not well-formed, nests deeper than `max_nesting`, or the first element is
-/// neither a string nor a number.
+/// Takes `["name", ...]` apart. `None` if it is not well-formed, nests deeper than `max_nesting`,
+/// or the first element is neither a string nor a number.
 pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
     let bytes = text.as_bytes();
     let inner = array(text, max_nesting)?;
@@ -38,17 +39,27 @@ pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
         }
         b'-' | b'0'..=b'9' => {
             let end = number(bytes, start)?;
-            let escaped_name = super::number::to_text(&text[start..end]).filter(|name| *name != text[start..end]);
+            let escaped_name =
+                super::number::to_text(&text[start..end]).filter(|name| *name != text[start..end]);
             (start..end, escaped_name, end)
         }
         _ => return None,
     };
     let after = space(bytes, end);
-    let args = if bytes[after] == b',' { space(bytes, after + 1)..inner.end } else { inner.end..inner.end };
-    Some(EventParts { name, escaped_name, args })
+    let args = if bytes[after] == b',' {
+        space(bytes, after + 1)..inner.end
+    } else {
+        inner.end..inner.end
+    };
+    Some(EventParts {
+        name,
+        escaped_name,
+        args,
+    })
 }
 
-/// Where the elements of an array stand, without its brackets. `None` if `text` is anything but one well-formed array.
+/// Where the elements of an array stand, without its brackets. `None` if `text` is anything but one
+/// well-formed array.
 pub fn array(text: &str, max_nesting: usize) -> Option<Range<usize>> {
     container(text, b'[', max_nesting)
 }
@@ -185,13 +196,20 @@ fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 
 pub(super) fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
     let digits = |from: usize| {
-        let count = bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let count = bytes[from.min(bytes.len())..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         (count > 0).then_some(from + count)
     };
     if bytes.get(at) == Some(&b'-') {
         at += 1;
     }
-    at = if bytes.get(at) == Some(&b'0') { at + 1 } else { digits(at)? };
+    at = if bytes.get(at) == Some(&b'0') {
+        at + 1
+    } else {
+        digits(at)?
+    };
     if bytes.get(at) == Some(&b'.') {
         at = digits(at + 1)?;
     }
@@ -205,8 +223,9 @@ pub(super) fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a whole number. Numbers out of range and
-/// halves of surrogate pairs are as good here as they are to [`event`].
+/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a
+/// whole number. Numbers out of range and halves of surrogate pairs are as good here as they are to
+/// [`event`].
 pub fn placeholders_in_range(text: &str, attachments: usize) -> bool {
     walk_objects(text.as_bytes(), attachments).is_some()
 }
@@ -292,7 +311,11 @@ fn walk_objects(bytes: &[u8], attachments: usize) -> Option<()> {
             top.set(is_true, num);
         }
         if matches!(byte, b'{' | b'[') {
-            open.push(Open { is_object: byte == b'{', wants_key: byte == b'{', ..Open::default() });
+            open.push(Open {
+                is_object: byte == b'{',
+                wants_key: byte == b'{',
+                ..Open::default()
+            });
         }
     }
     Some(())
@@ -300,8 +323,12 @@ fn walk_objects(bytes: &[u8], attachments: usize) -> Option<()> {
 
 /// What a key, in its quotes, stands for.
 fn key_of(quoted: &[u8]) -> Key {
-    let escaped: Option<String> = memchr::memchr(b'\\', quoted).and_then(|_| serde_json::from_slice(quoted).ok());
-    match escaped.as_ref().map_or(&quoted[1..quoted.len() - 1], |key| key.as_bytes()) {
+    let escaped: Option<String> =
+        memchr::memchr(b'\\', quoted).and_then(|_| serde_json::from_slice(quoted).ok());
+    match escaped
+        .as_ref()
+        .map_or(&quoted[1..quoted.len() - 1], |key| key.as_bytes())
+    {
         b"_placeholder" => Key::Placeholder,
         b"num" => Key::Num,
         _ => Key::Other,
@@ -321,25 +348,58 @@ mod tests {
 
     fn whole(text: &str) -> bool {
         let bytes = text.as_bytes();
-        value(bytes, space(bytes, 0), MAX_NESTING).is_some_and(|end| space(bytes, end) == bytes.len())
+        value(bytes, space(bytes, 0), MAX_NESTING)
+            .is_some_and(|end| space(bytes, end) == bytes.len())
     }
 
     #[test]
     fn takes_events_apart() {
         let text = " [ \"na me\" , 1 , {\"a\":[2]} ] ";
         let parts = event(text, 127).unwrap();
-        assert_eq!((&text[parts.name], &text[parts.args.clone()]), ("na me", "1 , {\"a\":[2]} "));
+        assert_eq!(
+            (&text[parts.name], &text[parts.args.clone()]),
+            ("na me", "1 , {\"a\":[2]} ")
+        );
         assert_eq!(element(&text[parts.args.clone()], 0), Some("1"));
         assert_eq!(element(&text[parts.args.clone()], 1), Some("{\"a\":[2]}"));
         assert_eq!(element(&text[parts.args], 2), None);
         let parts = event("[\"x\"]", 127).unwrap();
         assert_eq!(parts.args, 4..4);
-        assert_eq!(event("[\"\\u0061b\"]", 127).unwrap().escaped_name.as_deref(), Some("ab"));
+        assert_eq!(
+            event("[\"\\u0061b\"]", 127)
+                .unwrap()
+                .escaped_name
+                .as_deref(),
+            Some("ab")
+        );
         let numbered = "[ -1.50 , 2]";
         let parts = event(numbered, 127).unwrap();
-        assert_eq!((parts.escaped_name.as_deref(), &numbered[parts.args]), (Some("-1.5"), "2"));
-        assert_eq!(event("[7]", 127), Some(EventParts { name: 1..2, escaped_name: None, args: 2..2 }));
-        for bad in ["", "[]", "[-]", "[01]", "[null]", "{}", "[\"a\"", "[\"a\",]", "[\"a\"]]", "[\"a\" 1]", "[\"\\ud800\"]", "x"] {
+        assert_eq!(
+            (parts.escaped_name.as_deref(), &numbered[parts.args]),
+            (Some("-1.5"), "2")
+        );
+        assert_eq!(
+            event("[7]", 127),
+            Some(EventParts {
+                name: 1..2,
+                escaped_name: None,
+                args: 2..2
+            })
+        );
+        for bad in [
+            "",
+            "[]",
+            "[-]",
+            "[01]",
+            "[null]",
+            "{}",
+            "[\"a\"",
+            "[\"a\",]",
+            "[\"a\"]]",
+            "[\"a\" 1]",
+            "[\"\\ud800\"]",
+            "x",
+        ] {
             assert_eq!(event(bad, 127), None, "{bad}");
         }
     }
@@ -349,7 +409,10 @@ mod tests {
         let nested = |depth: usize| format!("[\"a\",{}{}]", "[".repeat(depth), "]".repeat(depth));
         assert!(event(&nested(126), 127).is_some());
         assert!(event(&nested(127), 127).is_none());
-        assert!(event(&nested(127), 1000).is_none(), "never more than the bits hold");
+        assert!(
+            event(&nested(127), 1000).is_none(),
+            "never more than the bits hold"
+        );
         assert!(event(&"[\"a\",".repeat(500_000), 127).is_none());
         assert!(event(&format!("[\"a\",{}", "{\"a\":".repeat(500_000)), 127).is_none());
     }
@@ -357,20 +420,44 @@ mod tests {
     #[test]
     fn placeholders_must_name_an_attachment() {
         let fits = |text: &str| placeholders_in_range(text, 2);
-        assert!(fits("[{\"_placeholder\":true,\"num\":1},{\"num\":9},{\"_placeholder\":false,\"num\":9}]"));
+        assert!(fits(
+            "[{\"_placeholder\":true,\"num\":1},{\"num\":9},{\"_placeholder\":false,\"num\":9}]"
+        ));
         assert!(fits("[{\"a\":[{\"_placeholder\":true,\"num\":0}]}]"));
-        for num in ["2", "-1", "0.5", "1e0", "\"0\"", "null", "[0]", "99999999999999999999"] {
-            assert!(!fits(&format!("[{{\"_placeholder\":true,\"num\":{num}}}]")), "{num}");
+        for num in [
+            "2",
+            "-1",
+            "0.5",
+            "1e0",
+            "\"0\"",
+            "null",
+            "[0]",
+            "99999999999999999999",
+        ] {
+            assert!(
+                !fits(&format!("[{{\"_placeholder\":true,\"num\":{num}}}]")),
+                "{num}"
+            );
         }
         assert!(!fits("[{\"_placeholder\":true}]"));
         assert!(!fits("[{\"x\":{\"_placeholder\":true,\"num\":2}}]"));
-        assert!(!fits("[{\"_pl\\u0061ceholder\":true,\"num\":2}]"), "an escaped key is the same key");
         assert!(
-            fits("[1e400,\"\\ud83d\",{\"\\ud83d\":\"_placeholder\"},{\"a\":\"num\",\"_placeholder\":[true]}]"),
+            !fits("[{\"_pl\\u0061ceholder\":true,\"num\":2}]"),
+            "an escaped key is the same key"
+        );
+        assert!(
+            fits(
+                "[1e400,\"\\ud83d\",{\"\\ud83d\":\"_placeholder\"},{\"a\":\"num\",\"_placeholder\":[true]}]"
+            ),
             "what is no placeholder"
         );
-        assert!(fits("[{\"_placeholder\":true,\"num\":{\"num\":7},\"num\":1}]"), "the last one counts");
-        assert!(!fits("[{\"_placeholder\":{},\"num\":[1,2],\"_placeholder\":true}]"));
+        assert!(
+            fits("[{\"_placeholder\":true,\"num\":{\"num\":7},\"num\":1}]"),
+            "the last one counts"
+        );
+        assert!(!fits(
+            "[{\"_placeholder\":{},\"num\":[1,2],\"_placeholder\":true}]"
+        ));
     }
 
     proptest! {

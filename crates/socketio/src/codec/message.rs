@@ -1,5 +1,5 @@
-//! WebSocket messages out of whatever pieces of frames come in (RFC 6455, section 5.4), with what may have to be kept in
-//! between bounded by the limits.
+//! WebSocket messages out of whatever pieces of frames come in (RFC 6455, section 5.4), with what
+//! may have to be kept in between bounded by the limits.
 
 use std::ops::ControlFlow;
 
@@ -29,10 +29,12 @@ pub enum Message<'a> {
     Close(u16),
 }
 
-/// Puts messages together. Empty, as it is between messages that came in whole, it owns nothing on the heap.
+/// Puts messages together. Empty, as it is between messages that came in whole, it owns nothing on
+/// the heap.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// The start of a header or of a control frame that is not whole yet, or frames left over when the receiver said to stop.
+    /// The start of a header or of a control frame that is not whole yet, or frames left over when
+    /// the receiver said to stop.
     carry: Vec<u8>,
     /// A message that is not whole yet.
     partial: Option<Box<Partial>>,
@@ -44,7 +46,8 @@ struct Partial {
     compressed: bool,
     data: Vec<u8>,
     fragments: usize,
-    /// How much of a text has been seen to be UTF-8; behind it is at most the beginning of a character.
+    /// How much of a text has been seen to be UTF-8; behind it is at most the beginning of a
+    /// character.
     checked: usize,
     /// The frame that is coming in.
     coming: Coming,
@@ -64,8 +67,9 @@ trait ReadHeader: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> +
 impl<T: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy> ReadHeader for T {}
 
 impl Reader {
-    /// Takes what was read, which it unmasks in place, and gives each message to `each`. When `each` breaks, the rest is
-    /// kept for the next call, and `Break` comes back; that call may bring no bytes at all.
+    /// Takes what was read, which it unmasks in place, and gives each message to `each`. When
+    /// `each` breaks, the rest is kept for the next call, and `Break` comes back; that call may
+    /// bring no bytes at all.
     ///
     /// # Errors
     /// The first breach of the protocol or the limits. Nothing may be fed after it.
@@ -78,7 +82,8 @@ impl Reader {
         self.feed_by(frame::client_header, bytes, limits, each)
     }
 
-    /// The same, of a client that may compress its messages. The limit is the message's that is inflated.
+    /// The same, of a client that may compress its messages. The limit is the message's that is
+    /// inflated.
     ///
     /// # Errors
     /// The same, and what is said to be compressed and is not.
@@ -121,7 +126,11 @@ impl Reader {
 
     /// Bytes kept at the moment.
     pub fn kept(&self) -> usize {
-        self.carry.capacity() + self.partial.as_ref().map_or(0, |partial| partial.data.capacity())
+        self.carry.capacity()
+            + self
+                .partial
+                .as_ref()
+                .map_or(0, |partial| partial.data.capacity())
     }
 
     fn parse(
@@ -133,14 +142,20 @@ impl Reader {
     ) -> Result<(usize, ControlFlow<()>), FrameError> {
         let mut used = 0;
         loop {
-            if self.partial.as_ref().is_some_and(|partial| partial.coming.left > 0) {
+            if self
+                .partial
+                .as_ref()
+                .is_some_and(|partial| partial.coming.left > 0)
+            {
                 let (taken, flow) = self.take(&mut bytes[used..], limits, each)?;
                 used += taken;
                 if flow.is_break() || used == bytes.len() {
                     return Ok((used, flow));
                 }
             }
-            let Some(header) = header(&bytes[used..], limits.max_payload)? else { break };
+            let Some(header) = header(&bytes[used..], limits.max_payload)? else {
+                break;
+            };
             let start = used + header.header_len;
             let flow = if let Some(payload) = bytes.get_mut(start..start + header.payload_len) {
                 used = start + header.payload_len;
@@ -168,7 +183,8 @@ impl Reader {
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
-        let is_alone = header.opcode != OpCode::Continuation && header.fin && self.partial.is_none();
+        let is_alone =
+            header.opcode != OpCode::Continuation && header.fin && self.partial.is_none();
         if !header.opcode.is_control() && !is_alone {
             self.begin(header, limits)?;
             return Ok(self.take(payload, limits, each)?.1);
@@ -184,11 +200,17 @@ impl Reader {
 
     /// Starts on a frame of a message that is not there as a whole.
     fn begin(&mut self, header: ClientHeader, limits: Limits) -> Result<(), FrameError> {
-        let coming = Coming { fin: header.fin, mask: header.mask, left: header.payload_len };
+        let coming = Coming {
+            fin: header.fin,
+            mask: header.mask,
+            left: header.payload_len,
+        };
         match (&mut self.partial, header.opcode) {
             (Some(partial), OpCode::Continuation) => {
                 partial.fragments += 1;
-                if partial.fragments > limits.max_fragments || partial.data.len() + coming.left > limits.max_payload {
+                if partial.fragments > limits.max_fragments
+                    || partial.data.len() + coming.left > limits.max_payload
+                {
                     return Err(FrameError::TooBig);
                 }
                 partial.coming = coming;
@@ -196,7 +218,14 @@ impl Reader {
             (None, OpCode::Continuation) | (Some(_), _) => return Err(FrameError::Protocol),
             (None, opcode) => {
                 let compressed = header.compressed;
-                self.partial = Some(Box::new(Partial { opcode, compressed, data: Vec::new(), fragments: 1, checked: 0, coming }));
+                self.partial = Some(Box::new(Partial {
+                    opcode,
+                    compressed,
+                    data: Vec::new(),
+                    fragments: 1,
+                    checked: 0,
+                    coming,
+                }));
             }
         }
         Ok(())
@@ -209,7 +238,9 @@ impl Reader {
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> Result<(usize, ControlFlow<()>), FrameError> {
-        let Some(partial) = &mut self.partial else { return Ok((0, ControlFlow::Continue(()))) };
+        let Some(partial) = &mut self.partial else {
+            return Ok((0, ControlFlow::Continue(())));
+        };
         let taken = partial.coming.left.min(bytes.len());
         let part = &mut bytes[..taken];
         frame::unmask(part, partial.coming.mask);
@@ -219,8 +250,14 @@ impl Reader {
         if partial.opcode == OpCode::Text && !partial.compressed {
             partial.check()?;
         }
-        match self.partial.take_if(|partial| partial.coming.left == 0 && partial.coming.fin) {
-            Some(whole) => Ok((taken, deliver(whole.opcode, whole.compressed, &whole.data, limits, each)?)),
+        match self
+            .partial
+            .take_if(|partial| partial.coming.left == 0 && partial.coming.fin)
+        {
+            Some(whole) => Ok((
+                taken,
+                deliver(whole.opcode, whole.compressed, &whole.data, limits, each)?,
+            )),
             None => Ok((taken, ControlFlow::Continue(()))),
         }
     }
@@ -239,7 +276,10 @@ impl Partial {
 }
 
 /// Gives a message away that is whole.
-#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no message is compressed"))]
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(unused_variables, reason = "no message is compressed")
+)]
 fn deliver(
     opcode: OpCode,
     compressed: bool,
@@ -249,14 +289,18 @@ fn deliver(
 ) -> Result<ControlFlow<()>, FrameError> {
     #[cfg(feature = "deflate")]
     if compressed {
-        return super::deflate::inflate(data, limits.max_payload, |data| Ok(each(message(opcode, data)?)));
+        return super::deflate::inflate(data, limits.max_payload, |data| {
+            Ok(each(message(opcode, data)?))
+        });
     }
     Ok(each(message(opcode, data)?))
 }
 
 fn message(opcode: OpCode, data: &[u8]) -> Result<Message<'_>, FrameError> {
     if opcode == OpCode::Text {
-        Ok(Message::Text(simdutf8::basic::from_utf8(data).map_err(|_| FrameError::Utf8)?))
+        Ok(Message::Text(
+            simdutf8::basic::from_utf8(data).map_err(|_| FrameError::Utf8)?,
+        ))
     } else {
         Ok(Message::Binary(data))
     }
@@ -281,7 +325,10 @@ mod tests {
     use bytes::BytesMut;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { max_payload: 1000, max_fragments: 8 };
+    const LIMITS: Limits = Limits {
+        max_payload: 1000,
+        max_fragments: 8,
+    };
 
     fn client(frames: &[(bool, OpCode, &[u8])]) -> Vec<u8> {
         let mut out = BytesMut::new();
@@ -298,7 +345,9 @@ mod tests {
             seen.push(format!("{message:?}"));
             ControlFlow::Continue(())
         };
-        Reader::default().feed(&mut bytes, LIMITS, &mut each).map(|_| seen)
+        Reader::default()
+            .feed(&mut bytes, LIMITS, &mut each)
+            .map(|_| seen)
     }
 
     #[test]
@@ -311,45 +360,106 @@ mod tests {
             (true, OpCode::Binary, &[7]),
             (true, OpCode::Close, &[0x03, 0xE8]),
         ]);
-        assert_eq!(seen.unwrap(), ["Ping([112])", "Text(\"ab\")", "Binary([7])", "Close(1000)"].map(String::from));
+        assert_eq!(
+            seen.unwrap(),
+            ["Ping([112])", "Text(\"ab\")", "Binary([7])", "Close(1000)"].map(String::from)
+        );
     }
 
     #[test]
     fn refuses_what_breaks_the_rules() {
         let refused = |frames: &[(bool, OpCode, &[u8])]| read(frames).unwrap_err();
-        assert_eq!(refused(&[(true, OpCode::Continuation, b"a")]), FrameError::Protocol);
-        assert_eq!(refused(&[(false, OpCode::Text, b"a"), (true, OpCode::Text, b"a")]), FrameError::Protocol);
+        assert_eq!(
+            refused(&[(true, OpCode::Continuation, b"a")]),
+            FrameError::Protocol
+        );
+        assert_eq!(
+            refused(&[(false, OpCode::Text, b"a"), (true, OpCode::Text, b"a")]),
+            FrameError::Protocol
+        );
         assert_eq!(refused(&[(true, OpCode::Text, b"\xFF")]), FrameError::Utf8);
-        assert_eq!(refused(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"x")]), FrameError::Utf8);
-        assert_eq!(refused(&[(true, OpCode::Close, b"\x03")]), FrameError::Protocol);
-        assert_eq!(refused(&[(true, OpCode::Close, &[0x03, 0xED])]), FrameError::Protocol, "1005 is never sent");
-        assert_eq!(refused(&[(true, OpCode::Close, &[0x03, 0xE8, 0xFF])]), FrameError::Utf8);
+        assert_eq!(
+            refused(&[
+                (false, OpCode::Text, b"\xC3"),
+                (true, OpCode::Continuation, b"x")
+            ]),
+            FrameError::Utf8
+        );
+        assert_eq!(
+            refused(&[(true, OpCode::Close, b"\x03")]),
+            FrameError::Protocol
+        );
+        assert_eq!(
+            refused(&[(true, OpCode::Close, &[0x03, 0xED])]),
+            FrameError::Protocol,
+            "1005 is never sent"
+        );
+        assert_eq!(
+            refused(&[(true, OpCode::Close, &[0x03, 0xE8, 0xFF])]),
+            FrameError::Utf8
+        );
         let flood = [(false, OpCode::Continuation, &b""[..]); 8];
-        assert_eq!(refused(&[&[(false, OpCode::Text, &b""[..])], &flood[..]].concat()), FrameError::TooBig);
+        assert_eq!(
+            refused(&[&[(false, OpCode::Text, &b""[..])], &flood[..]].concat()),
+            FrameError::TooBig
+        );
         let long = [1; 600];
-        assert_eq!(refused(&[(false, OpCode::Binary, &long), (false, OpCode::Continuation, &long)]), FrameError::TooBig);
-        assert!(read(&[(false, OpCode::Text, b"\xC3"), (true, OpCode::Continuation, b"\xA9")]).is_ok());
+        assert_eq!(
+            refused(&[
+                (false, OpCode::Binary, &long),
+                (false, OpCode::Continuation, &long)
+            ]),
+            FrameError::TooBig
+        );
+        assert!(
+            read(&[
+                (false, OpCode::Text, b"\xC3"),
+                (true, OpCode::Continuation, b"\xA9")
+            ])
+            .is_ok()
+        );
     }
 
     #[test]
     fn a_text_that_is_none_is_refused_at_its_first_wrong_byte() {
         // The code point after the last one: wrong at its second byte.
         let text = b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80\x80edited";
-        let bytes = client(&[(false, OpCode::Text, &text[..3]), (true, OpCode::Continuation, &text[3..])]);
+        let bytes = client(&[
+            (false, OpCode::Text, &text[..3]),
+            (true, OpCode::Continuation, &text[3..]),
+        ]);
         let mut reader = Reader::default();
-        let refused_at = bytes.iter().position(|byte| reader.feed(&mut [*byte], LIMITS, &mut |_| ControlFlow::Continue(())).is_err());
+        let refused_at = bytes.iter().position(|byte| {
+            reader
+                .feed(&mut [*byte], LIMITS, &mut |_| ControlFlow::Continue(()))
+                .is_err()
+        });
         // Behind two headers of six bytes.
         assert_eq!(refused_at, Some(12 + 6));
-        let cut = [(false, OpCode::Text, &text[..4]), (true, OpCode::Continuation, b"")];
-        assert_eq!(read(&cut), Err(FrameError::Utf8), "an end within a character");
+        let cut = [
+            (false, OpCode::Text, &text[..4]),
+            (true, OpCode::Continuation, b""),
+        ];
+        assert_eq!(
+            read(&cut),
+            Err(FrameError::Utf8),
+            "an end within a character"
+        );
     }
 
     #[test]
     fn a_long_frame_announced_takes_no_memory_before_it_comes() {
         let mut reader = Reader::default();
-        let limits = Limits { max_payload: 1 << 30, max_fragments: 8 };
+        let limits = Limits {
+            max_payload: 1 << 30,
+            max_fragments: 8,
+        };
         let mut start = *b"\x82\xFF\x00\x00\x00\x00\x3F\xFF\xFF\xFF\0\0\0\0abc";
-        assert!(reader.feed(&mut start, limits, &mut |_| ControlFlow::Continue(())).is_ok());
+        assert!(
+            reader
+                .feed(&mut start, limits, &mut |_| ControlFlow::Continue(()))
+                .is_ok()
+        );
         assert!(reader.kept() < 100, "{}", reader.kept());
     }
 
@@ -376,20 +486,41 @@ mod tests {
                 });
                 ControlFlow::Continue(())
             };
-            Reader::default().feed_compressed(&mut bytes, LIMITS, &mut each).map(|_| seen)
+            Reader::default()
+                .feed_compressed(&mut bytes, LIMITS, &mut each)
+                .map(|_| seen)
         };
         let (start, end) = message.split_at(3);
-        assert_eq!(read(&[(0xC1, &message), (0x81, b"plain")]), Ok(vec![text.clone(), "plain".to_owned()]));
         assert_eq!(
-            read(&[(0x41, start), (0x89, b"p"), (0x00, b""), (0x80, end), (0xC2, &[0])]),
-            Ok(vec!["Ping([112])".to_owned(), text, "Binary([])".to_owned()])
+            read(&[(0xC1, &message), (0x81, b"plain")]),
+            Ok(vec![text.clone(), "plain".to_owned()])
+        );
+        assert_eq!(
+            read(&[
+                (0x41, start),
+                (0x89, b"p"),
+                (0x00, b""),
+                (0x80, end),
+                (0xC2, &[0])
+            ]),
+            Ok(vec![
+                "Ping([112])".to_owned(),
+                text,
+                "Binary([])".to_owned()
+            ])
         );
         assert_eq!(read(&[(0xC1, &not_utf8)]), Err(FrameError::Utf8));
         assert_eq!(read(&[(0xC2, &bomb)]), Err(FrameError::TooBig));
         assert_eq!(read(&[(0xC1, b"")]), Err(FrameError::Deflate));
-        assert_eq!(read(&[(0x41, start), (0xC0, end)]), Err(FrameError::Protocol), "said again by a continuation");
+        assert_eq!(
+            read(&[(0x41, start), (0xC0, end)]),
+            Err(FrameError::Protocol),
+            "said again by a continuation"
+        );
         assert_eq!(read(&[(0xC9, b"p")]), Err(FrameError::Protocol));
-        let plain = Reader::default().feed(&mut [0xC1, 0x81, 0, 0, 0, 0, 0], LIMITS, &mut |_| ControlFlow::Continue(()));
+        let plain = Reader::default().feed(&mut [0xC1, 0x81, 0, 0, 0, 0, 0], LIMITS, &mut |_| {
+            ControlFlow::Continue(())
+        });
         assert_eq!(plain, Err(FrameError::Protocol), "never agreed on");
     }
 

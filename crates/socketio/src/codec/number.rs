@@ -1,7 +1,8 @@
-//! Numbers as JavaScript writes them: the parser of the reference takes a number for an event's name, and an emitter of Node's turns it
-//! into text.
+//! Numbers as JavaScript writes them: the parser of the reference takes a number for an event's
+//! name, and an emitter of Node's turns it into text.
 
-/// What `String(JSON.parse(json))` gives in JavaScript (ECMA-262, Number::toString). `None` if this is no number.
+/// What `String(JSON.parse(json))` gives in JavaScript (ECMA-262, Number::toString). `None` if this
+/// is no number.
 pub fn to_text(json: &str) -> Option<String> {
     let number: f64 = json.parse().ok()?;
     if number == 0.0 {

@@ -70,14 +70,31 @@ pub(super) struct Head<'a> {
 }
 
 /// Names that stand for something else, in the client or in Node.
-const RESERVED: [&str; 6] = ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
 
 /// Reads a packet.
 ///
 /// # Errors
 /// When it is not one that a well-meaning client sends.
-pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<Incoming<'_>, PacketError> {
-    let Head { kind, attachments, namespace, id, rest } = head(text)?;
+pub fn decode(
+    text: &str,
+    max_attachments: usize,
+    max_nesting: usize,
+) -> Result<Incoming<'_>, PacketError> {
+    let Head {
+        kind,
+        attachments,
+        namespace,
+        id,
+        rest,
+    } = head(text)?;
     if kind == b'4' {
         return Err(PacketError::Kind);
     }
@@ -99,7 +116,13 @@ pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<
             if kind == b'5' && !json::placeholders_in_range(rest, attachments) {
                 return Err(PacketError::Placeholder);
             }
-            Ok(Incoming::Event { namespace, ack: id, text: rest, parts, attachments })
+            Ok(Incoming::Event {
+                namespace,
+                ack: id,
+                text: rest,
+                parts,
+                attachments,
+            })
         }
         b'3' | b'6' => {
             let id = id.ok_or(PacketError::AckId)?;
@@ -107,7 +130,12 @@ pub fn decode(text: &str, max_attachments: usize, max_nesting: usize) -> Result<
             if kind == b'6' && !json::placeholders_in_range(rest, attachments) {
                 return Err(PacketError::Placeholder);
             }
-            Ok(Incoming::Ack { namespace, id, args: &rest[inner], attachments })
+            Ok(Incoming::Ack {
+                namespace,
+                id,
+                args: &rest[inner],
+                attachments,
+            })
         }
         _ => Err(PacketError::Payload),
     }
@@ -133,14 +161,31 @@ pub(super) fn head(text: &str) -> Result<Head<'_>, PacketError> {
         (namespace, rest) = rest.split_once(',').unwrap_or((rest, ""));
     }
     let (id, rest) = digits(rest);
-    let id: Option<u64> = if id.is_empty() { None } else { Some(id.parse().map_err(|_| PacketError::AckId)?) };
-    Ok(Head { kind, attachments, namespace, id, rest })
+    let id: Option<u64> = if id.is_empty() {
+        None
+    } else {
+        Some(id.parse().map_err(|_| PacketError::AckId)?)
+    };
+    Ok(Head {
+        kind,
+        attachments,
+        namespace,
+        id,
+        rest,
+    })
 }
 
 /// Refuses an event by its name.
 pub(super) fn check_name(text: &str, parts: &EventParts) -> Result<(), PacketError> {
-    let name = parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()]);
-    if RESERVED.contains(&name) { Err(PacketError::ReservedName) } else { Ok(()) }
+    let name = parts
+        .escaped_name
+        .as_deref()
+        .unwrap_or(&text[parts.name.clone()]);
+    if RESERVED.contains(&name) {
+        Err(PacketError::ReservedName)
+    } else {
+        Ok(())
+    }
 }
 
 fn digits(text: &str) -> (&str, &str) {
@@ -159,25 +204,79 @@ mod tests {
 
     #[test]
     fn reads_the_examples_of_the_document() {
-        assert_eq!(read("0"), Ok(Incoming::Connect { namespace: "/", auth: None }));
-        assert_eq!(read("0/admin,"), Ok(Incoming::Connect { namespace: "/admin", auth: None }));
-        assert_eq!(read("0/admin,{\"sid\":\"x\"}"), Ok(Incoming::Connect { namespace: "/admin", auth: Some("{\"sid\":\"x\"}") }));
-        assert_eq!(read("1/admin,"), Ok(Incoming::Disconnect { namespace: "/admin" }));
-        assert_eq!(read("1/admin"), Ok(Incoming::Disconnect { namespace: "/admin" }));
-        let Ok(Incoming::Event { namespace, ack, text, attachments, .. }) = read("2/admin,456[\"foo\",1]") else {
+        assert_eq!(
+            read("0"),
+            Ok(Incoming::Connect {
+                namespace: "/",
+                auth: None
+            })
+        );
+        assert_eq!(
+            read("0/admin,"),
+            Ok(Incoming::Connect {
+                namespace: "/admin",
+                auth: None
+            })
+        );
+        assert_eq!(
+            read("0/admin,{\"sid\":\"x\"}"),
+            Ok(Incoming::Connect {
+                namespace: "/admin",
+                auth: Some("{\"sid\":\"x\"}")
+            })
+        );
+        assert_eq!(
+            read("1/admin,"),
+            Ok(Incoming::Disconnect {
+                namespace: "/admin"
+            })
+        );
+        assert_eq!(
+            read("1/admin"),
+            Ok(Incoming::Disconnect {
+                namespace: "/admin"
+            })
+        );
+        let Ok(Incoming::Event {
+            namespace,
+            ack,
+            text,
+            attachments,
+            ..
+        }) = read("2/admin,456[\"foo\",1]")
+        else {
             panic!("no event");
         };
-        assert_eq!((namespace, ack, text, attachments), ("/admin", Some(456), "[\"foo\",1]", 0));
-        assert_eq!(read("3/admin,456[1,2]"), Ok(Incoming::Ack { namespace: "/admin", id: 456, args: "1,2", attachments: 0 }));
-        let Ok(Incoming::Event { attachments, ack, .. }) =
-            read("52-7[\"baz\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]")
+        assert_eq!(
+            (namespace, ack, text, attachments),
+            ("/admin", Some(456), "[\"foo\",1]", 0)
+        );
+        assert_eq!(
+            read("3/admin,456[1,2]"),
+            Ok(Incoming::Ack {
+                namespace: "/admin",
+                id: 456,
+                args: "1,2",
+                attachments: 0
+            })
+        );
+        let Ok(Incoming::Event {
+            attachments, ack, ..
+        }) = read(
+            "52-7[\"baz\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]",
+        )
         else {
             panic!("no event");
         };
         assert_eq!((attachments, ack), (2, Some(7)));
         assert!(matches!(
             read("61-/admin,456[{\"_placeholder\":true,\"num\":0}]"),
-            Ok(Incoming::Ack { namespace: "/admin", id: 456, attachments: 1, .. })
+            Ok(Incoming::Ack {
+                namespace: "/admin",
+                id: 456,
+                attachments: 1,
+                ..
+            })
         ));
     }
 
@@ -209,7 +308,10 @@ mod tests {
             ("51.5-[\"a\"]", Attachments),
             ("599999999999999999999999-[\"a\"]", Attachments),
             ("51-[\"a\",{\"_placeholder\":true,\"num\":1}]", Placeholder),
-            ("51-[\"a\",{\"_placeholder\":true,\"num\":0.5}]", Placeholder),
+            (
+                "51-[\"a\",{\"_placeholder\":true,\"num\":0.5}]",
+                Placeholder,
+            ),
             ("50-[\"a\"]", Attachments),
             ("60-1[]", Attachments),
             ("61-1[{\"_placeholder\":true,\"num\":-1}]", Placeholder),
@@ -219,7 +321,11 @@ mod tests {
         for name in RESERVED {
             assert_eq!(read(&format!("2[\"{name}\"]")), Err(ReservedName), "{name}");
         }
-        assert_eq!(read("2[\"disc\\u006fnnect\"]"), Err(ReservedName), "an escape hides nothing");
+        assert_eq!(
+            read("2[\"disc\\u006fnnect\"]"),
+            Err(ReservedName),
+            "an escape hides nothing"
+        );
         assert!(read("218446744073709551615[\"a\"]").is_ok());
         assert!(read("510-[\"a\"]").is_ok());
     }

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use super::{Dispatch, Entry, Outcome, State};
 use crate::{
-    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id, namespace::AnyNamespace, session::Session, socket::Admitted,
+    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id,
+    namespace::AnyNamespace, session::Session, socket::Admitted,
 };
 
 /// What a handler made of a CONNECT.
@@ -21,14 +22,21 @@ pub(super) struct Connecting {
 }
 
 impl Dispatch {
-    pub(super) fn connect(&mut self, session: &Arc<Session>, name: &str, auth: Option<&str>) -> Outcome {
+    pub(super) fn connect(
+        &mut self,
+        session: &Arc<Session>,
+        name: &str,
+        auth: Option<&str>,
+    ) -> Outcome {
         let server = &session.server;
         let word = server.word(auth);
         let namespace = match self.find(name) {
             Some(at) => {
-                // In it, or on the way in. Node's client asks twice where `connect()` is called twice, and goes by the first answer. It also
-                // asks anew, after it has given up before it was answered, of which it says nothing: then it listens from now on only. Both
-                // are content with the same answer once more, unless it is somebody else that asks by now: what was asked for before is over.
+                // In it, or on the way in. Node's client asks twice where `connect()` is called
+                // twice, and goes by the first answer. It also asks anew, after it has given up
+                // before it was answered, of which it says nothing: then it listens from now on
+                // only. Both are content with the same answer once more, unless it is somebody else
+                // that asks by now: what was asked for before is over.
                 let entry = &self.entries[at];
                 match &entry.state {
                     State::Connecting if entry.word == word => return Ok(()),
@@ -43,29 +51,43 @@ impl Dispatch {
                 entry.state = State::Connecting;
                 entry.word = word;
                 let namespace = entry.namespace.clone();
-                self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &namespace));
+                self.connecting
+                    .retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &namespace));
                 namespace
             }
             None => {
                 let max = server.config.max_namespaces;
                 if self.entries.len() >= max
-                    && let Some(at) = self.entries.iter().position(|entry| matches!(entry.state, State::Left { .. }))
+                    && let Some(at) = self
+                        .entries
+                        .iter()
+                        .position(|entry| matches!(entry.state, State::Left { .. }))
                 {
                     // The client has known for long that it is out of there.
                     self.entries.remove(at);
                 }
                 let opened = (self.entries.len() < max).then(|| server.namespaces.open(name));
                 let Some(Some(namespace)) = opened else {
-                    let why = if opened.is_none() { "Too many namespaces" } else { "Invalid namespace" };
+                    let why = if opened.is_none() {
+                        "Too many namespaces"
+                    } else {
+                        "Invalid namespace"
+                    };
                     let _ = session.send(&Packet::connect_error(name, why, None), None);
                     return Ok(());
                 };
                 self.entries.reserve_exact(1);
-                self.entries.push(Entry { namespace: namespace.clone(), state: State::Connecting, word });
+                self.entries.push(Entry {
+                    namespace: namespace.clone(),
+                    state: State::Connecting,
+                    word,
+                });
                 namespace
             }
         };
-        let Ok(id) = Id::random() else { return Err(DisconnectReason::TransportError) };
+        let Ok(id) = Id::random() else {
+            return Err(DisconnectReason::TransportError);
+        };
         let request = ConnectRequest {
             socket_id: id.as_str().to_owned(),
             namespace: name.into(),
@@ -101,14 +123,29 @@ impl Dispatch {
         }
     }
 
-    fn decided(&mut self, session: &Arc<Session>, namespace: &Arc<dyn AnyNamespace>, decision: Decision) {
-        let Some(at) = self.entries.iter().position(|entry| Arc::ptr_eq(&entry.namespace, namespace)) else { return };
+    fn decided(
+        &mut self,
+        session: &Arc<Session>,
+        namespace: &Arc<dyn AnyNamespace>,
+        decision: Decision,
+    ) {
+        let Some(at) = self
+            .entries
+            .iter()
+            .position(|entry| Arc::ptr_eq(&entry.namespace, namespace))
+        else {
+            return;
+        };
         let server = &session.server;
         let name = namespace.name();
         match decision {
-            Ok(Admitted { socket, resumes_after }) => {
+            Ok(Admitted {
+                socket,
+                resumes_after,
+            }) => {
                 if !socket.clone().admit(session, resumes_after) {
-                    // Somebody else has it. A client whose transport closes asks again by itself, and is told then how it stands.
+                    // Somebody else has it. A client whose transport closes asks again by itself,
+                    // and is told then how it stands.
                     self.entries.swap_remove(at);
                     session.close(DisconnectReason::TransportError);
                     return;

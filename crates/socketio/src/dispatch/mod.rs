@@ -1,5 +1,5 @@
-//! Socket.IO on one connection: which namespaces it is in, and what becomes of its packets. Owned by the connection's task,
-//! so that none of it needs a lock.
+//! Socket.IO on one connection: which namespaces it is in, and what becomes of its packets. Owned
+//! by the connection's task, so that none of it needs a lock.
 
 mod connecting;
 #[cfg(feature = "msgpack")]
@@ -52,8 +52,9 @@ struct Entry {
 enum State {
     Connecting,
     Open(Arc<dyn AnySocket>),
-    /// The server has taken the client out; what the client had sent before it knew is ignored. It knows once it has answered a ping that
-    /// was sent after that: the second that it answers, since the first may have been on its way.
+    /// The server has taken the client out; what the client had sent before it knew is ignored. It
+    /// knows once it has answered a ping that was sent after that: the second that it answers,
+    /// since the first may have been on its way.
     Left {
         answered_one: bool,
     },
@@ -78,8 +79,15 @@ struct Partial {
 }
 
 enum PartialPacket {
-    Event { text: Box<str>, parts: EventParts, ack: Option<u64> },
-    Ack { id: u64, args: Box<str> },
+    Event {
+        text: Box<str>,
+        parts: EventParts,
+        ack: Option<u64>,
+    },
+    Ack {
+        id: u64,
+        args: Box<str>,
+    },
 }
 
 struct Pending {
@@ -90,7 +98,11 @@ struct Pending {
 
 impl Pending {
     fn new(received: Received) -> Self {
-        Self { messages: VecDeque::new(), bytes: 0, received }
+        Self {
+            messages: VecDeque::new(),
+            bytes: 0,
+            received,
+        }
     }
 
     /// So many bytes of a message wait no more.
@@ -119,7 +131,11 @@ impl Dispatch {
         }
         if self.holds() {
             let leaves = self.leaves_at_once(session, text);
-            return if leaves { Ok(()) } else { self.put_off(session, Data::Text(text.into()), text.len()) };
+            return if leaves {
+                Ok(())
+            } else {
+                self.put_off(session, Data::Text(text.into()), text.len())
+            };
         }
         self.take_text(session, text)
     }
@@ -127,11 +143,19 @@ impl Dispatch {
     /// Takes a binary message. `Err` ends the connection.
     pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         // What is not wanted waits for nothing, unless what it belongs to does.
-        let is_unwanted = self.pending.is_none() && self.partial.as_ref().is_some_and(|partial| partial.packet.is_none());
+        let is_unwanted = self.pending.is_none()
+            && self
+                .partial
+                .as_ref()
+                .is_some_and(|partial| partial.packet.is_none());
         if self.holds() && !is_unwanted {
             let bytes = data.len();
             let leaves = self.leaves_at_once_by(session, &data);
-            return if leaves { Ok(()) } else { self.put_off(session, Data::Binary(data), bytes) };
+            return if leaves {
+                Ok(())
+            } else {
+                self.put_off(session, Data::Binary(data), bytes)
+            };
         }
         self.take_binary(session, data)
     }
@@ -140,38 +164,56 @@ impl Dispatch {
         self.hold.is_some() || self.pending.is_some()
     }
 
-    /// A client that leaves a namespace waits for nothing that was to be done for it there. Its socket ends now; what it had sent
-    /// before is passed over when its turn comes.
+    /// A client that leaves a namespace waits for nothing that was to be done for it there. Its
+    /// socket ends now; what it had sent before is passed over when its turn comes.
     fn leaves_at_once(&mut self, session: &Session, text: &str) -> bool {
         let config = &session.server.config;
         if !text.starts_with('1') {
             return false;
         }
-        let Ok(Incoming::Disconnect { namespace }) = packet::decode(text, config.max_attachments, config.max_nesting) else { return false };
+        let Ok(Incoming::Disconnect { namespace }) =
+            packet::decode(text, config.max_attachments, config.max_nesting)
+        else {
+            return false;
+        };
         self.leave_at_once(session, namespace)
     }
 
     fn leave_at_once(&mut self, session: &Session, namespace: &str) -> bool {
-        let Some(at) = self.find(namespace).filter(|&at| matches!(self.entries[at].state, State::Open(_))) else { return false };
+        let Some(at) = self
+            .find(namespace)
+            .filter(|&at| matches!(self.entries[at].state, State::Open(_)))
+        else {
+            return false;
+        };
         self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // There may be nothing any more that holds back what waits.
         self.fresh = true;
         true
     }
 
-    /// Ends an open socket, and leaves its namespace in a state in which what the client had sent to it is ignored.
+    /// Ends an open socket, and leaves its namespace in a state in which what the client had sent
+    /// to it is ignored.
     fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
-        if let State::Open(socket) = std::mem::replace(&mut entry.state, State::Left { answered_one: false }) {
+        if let State::Open(socket) = std::mem::replace(
+            &mut entry.state,
+            State::Left {
+                answered_one: false,
+            },
+        ) {
             let namespace = &entry.namespace;
-            self.hold.take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
+            self.hold
+                .take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
             end(session, socket, reason);
         }
     }
 
     /// Holds a message back. `Err` if that would be too much for the client's address.
     fn put_off(&mut self, session: &Session, data: Data, bytes: usize) -> Outcome {
-        let pending = self.pending.get_or_insert_with(|| Box::new(Pending::new(session.received())));
+        let pending = self
+            .pending
+            .get_or_insert_with(|| Box::new(Pending::new(session.received())));
         pending.bytes += bytes + PENDING_OVERHEAD;
         pending.messages.push_back(data);
         count(&mut pending.received, pending.bytes)
@@ -179,7 +221,9 @@ impl Dispatch {
 
     /// Whether so much is held back that no more should be read.
     pub(crate) fn is_backlogged(&self, session: &Session) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.bytes > session.server.config.max_payload)
+        self.pending
+            .as_ref()
+            .is_some_and(|pending| pending.bytes > session.server.config.max_payload)
     }
 
     /// Whether [`Self::advance`] must be called before the task may sleep.
@@ -187,8 +231,14 @@ impl Dispatch {
         self.fresh
     }
 
-    /// Goes on with what was waiting: answers to CONNECTs, and what was held back. `budget` counts messages.
-    pub(crate) fn advance(&mut self, session: &Arc<Session>, cx: &mut Context<'_>, budget: &mut usize) -> Outcome {
+    /// Goes on with what was waiting: answers to CONNECTs, and what was held back. `budget` counts
+    /// messages.
+    pub(crate) fn advance(
+        &mut self,
+        session: &Arc<Session>,
+        cx: &mut Context<'_>,
+        budget: &mut usize,
+    ) -> Outcome {
         self.fresh = false;
         self.advance_connecting(session, cx);
         loop {
@@ -198,7 +248,9 @@ impl Dispatch {
                 }
                 self.hold = None;
             }
-            let Some(pending) = &mut self.pending else { return Ok(()) };
+            let Some(pending) = &mut self.pending else {
+                return Ok(());
+            };
             if *budget == 0 || session.server.stopping.is_paused() {
                 return Ok(());
             }
@@ -225,49 +277,127 @@ impl Dispatch {
             return Err(DisconnectReason::ParseError);
         }
         let config = &session.server.config;
-        let packet = packet::decode(text, config.max_attachments, config.max_nesting).map_err(refused)?;
+        let packet =
+            packet::decode(text, config.max_attachments, config.max_nesting).map_err(refused)?;
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments: 0 } => {
-                self.event(session, namespace, text.into(), &parts, Attachments::default(), ack)
-            }
-            Incoming::Event { namespace, ack, text: array, parts, attachments } => {
-                let packet = PartialPacket::Event { text: array.into(), parts, ack };
+            Incoming::Event {
+                namespace,
+                ack,
+                text,
+                parts,
+                attachments: 0,
+            } => self.event(
+                session,
+                namespace,
+                text.into(),
+                &parts,
+                Attachments::default(),
+                ack,
+            ),
+            Incoming::Event {
+                namespace,
+                ack,
+                text: array,
+                parts,
+                attachments,
+            } => {
+                let packet = PartialPacket::Event {
+                    text: array.into(),
+                    parts,
+                    ack,
+                };
                 self.start_partial(session, namespace, packet, text.len(), attachments)
             }
-            Incoming::Ack { namespace, id, args, attachments: 0 } => {
-                self.acknowledged(namespace, id, AckReply { args: args.into(), attachments: Vec::new() })
-            }
-            Incoming::Ack { namespace, id, args, attachments } => {
-                let packet = PartialPacket::Ack { id, args: args.into() };
+            Incoming::Ack {
+                namespace,
+                id,
+                args,
+                attachments: 0,
+            } => self.acknowledged(
+                namespace,
+                id,
+                AckReply {
+                    args: args.into(),
+                    attachments: Vec::new(),
+                },
+            ),
+            Incoming::Ack {
+                namespace,
+                id,
+                args,
+                attachments,
+            } => {
+                let packet = PartialPacket::Ack {
+                    id,
+                    args: args.into(),
+                };
                 self.start_partial(session, namespace, packet, text.len(), attachments)
             }
         }
     }
 
-    /// Waits for the attachments of a packet. `Err` if the client is not in its namespace: what it sends is not kept for anybody.
-    fn start_partial(&mut self, session: &Session, namespace: &str, packet: PartialPacket, bytes: usize, missing: usize) -> Outcome {
+    /// Waits for the attachments of a packet. `Err` if the client is not in its namespace: what it
+    /// sends is not kept for anybody.
+    fn start_partial(
+        &mut self,
+        session: &Session,
+        namespace: &str,
+        packet: PartialPacket,
+        bytes: usize,
+        missing: usize,
+    ) -> Outcome {
         let socket = self.socket(namespace)?.map(|(_, socket)| socket);
         let mut packet = socket.is_some().then_some(packet);
         if socket.is_some_and(|socket| !socket.takes_attachments())
             && let Some(packet) = packet.take()
         {
-            self.take_whole(session, namespace, packet, Attachments { taken: Vec::new(), refused: missing })?;
+            self.take_whole(
+                session,
+                namespace,
+                packet,
+                Attachments {
+                    taken: Vec::new(),
+                    refused: missing,
+                },
+            )?;
         }
         let mut received = session.received();
         if packet.is_some() {
             count(&mut received, bytes)?;
         }
-        let partial = Partial { namespace: namespace.into(), packet, attachments: Vec::new(), bytes, received, missing };
+        let partial = Partial {
+            namespace: namespace.into(),
+            packet,
+            attachments: Vec::new(),
+            bytes,
+            received,
+            missing,
+        };
         self.partial = Some(Box::new(partial));
         Ok(())
     }
 
-    fn take_whole(&mut self, session: &Session, namespace: &str, packet: PartialPacket, attachments: Attachments) -> Outcome {
+    fn take_whole(
+        &mut self,
+        session: &Session,
+        namespace: &str,
+        packet: PartialPacket,
+        attachments: Attachments,
+    ) -> Outcome {
         match packet {
-            PartialPacket::Event { text, parts, ack } => self.event(session, namespace, text, &parts, attachments, ack),
-            PartialPacket::Ack { id, args } => self.acknowledged(namespace, id, AckReply { args, attachments: attachments.taken }),
+            PartialPacket::Event { text, parts, ack } => {
+                self.event(session, namespace, text, &parts, attachments, ack)
+            }
+            PartialPacket::Ack { id, args } => self.acknowledged(
+                namespace,
+                id,
+                AckReply {
+                    args,
+                    attachments: attachments.taken,
+                },
+            ),
         }
     }
 
@@ -290,22 +420,37 @@ impl Dispatch {
             partial.attachments.push(data);
             count(&mut partial.received, partial.bytes)?;
         }
-        let Some(whole) = self.partial.take_if(|partial| partial.missing == 0) else { return Ok(()) };
-        let Partial { namespace, packet, attachments, .. } = *whole;
-        packet.map_or(Ok(()), |packet| self.take_whole(session, &namespace, packet, Attachments::of(attachments)))
+        let Some(whole) = self.partial.take_if(|partial| partial.missing == 0) else {
+            return Ok(());
+        };
+        let Partial {
+            namespace,
+            packet,
+            attachments,
+            ..
+        } = *whole;
+        packet.map_or(Ok(()), |packet| {
+            self.take_whole(session, &namespace, packet, Attachments::of(attachments))
+        })
     }
 
     /// Where in `entries` a namespace is.
     fn find(&self, name: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.namespace.name() == name)
+        self.entries
+            .iter()
+            .position(|entry| entry.namespace.name() == name)
     }
 
     fn disconnect(&mut self, session: &Session, name: &str) -> Outcome {
         let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = self.entries.swap_remove(at);
         match entry.state {
-            State::Connecting => self.connecting.retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &entry.namespace)),
-            State::Open(socket) => end(session, socket, DisconnectReason::ClientNamespaceDisconnect),
+            State::Connecting => self
+                .connecting
+                .retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &entry.namespace)),
+            State::Open(socket) => {
+                end(session, socket, DisconnectReason::ClientNamespaceDisconnect)
+            }
             State::Left { .. } => {}
         }
         Ok(())
@@ -325,13 +470,24 @@ impl Dispatch {
                 attachments.refuse();
             }
             let server = &session.server;
-            server.observe(|observer| observer.event(name, parts.escaped_name.as_deref().unwrap_or(&text[parts.name.clone()])));
+            server.observe(|observer| {
+                observer.event(
+                    name,
+                    parts
+                        .escaped_name
+                        .as_deref()
+                        .unwrap_or(&text[parts.name.clone()]),
+                )
+            });
             let began = server.observer.is_some().then(Instant::now);
             let future = socket.event(text, parts, attachments, ack);
             if let Some(began) = began {
                 server.observe(|observer| observer.handled(name, began.elapsed()));
             }
-            self.hold = future.map(|future| Hold { namespace: self.entries[at].namespace.clone(), future });
+            self.hold = future.map(|future| Hold {
+                namespace: self.entries[at].namespace.clone(),
+                future,
+            });
             self.fresh |= self.hold.is_some();
         }
         Ok(())
@@ -347,7 +503,8 @@ impl Dispatch {
         Ok(())
     }
 
-    /// The socket that a packet is for. `None` if the server has taken it out and the client did not know yet.
+    /// The socket that a packet is for. `None` if the server has taken it out and the client did
+    /// not know yet.
     fn socket(&self, name: &str) -> Result<Option<Found>, DisconnectReason> {
         let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = &self.entries[at];
@@ -358,7 +515,8 @@ impl Dispatch {
         }
     }
 
-    /// Ends the sockets that the application has taken out: drops what was held for them and tells their handlers.
+    /// Ends the sockets that the application has taken out: drops what was held for them and tells
+    /// their handlers.
     pub(crate) fn drop_left(&mut self, session: &Session) {
         for at in 0..self.entries.len() {
             if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
@@ -391,7 +549,8 @@ impl Dispatch {
                     // One of them was put out with all the others; these are told, too.
                     socket.clone().disconnect();
                 }
-                // A handler that panics has said so by its panic; the others must be told all the same.
+                // A handler that panics has said so by its panic; the others must be told all the
+                // same.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }
         }
@@ -400,7 +559,11 @@ impl Dispatch {
 
 /// Counts what is held of what the client sent. `Err` if it is too much for its address.
 fn count(received: &mut Received, bytes: usize) -> Outcome {
-    if received.hold(bytes) { Ok(()) } else { Err(DisconnectReason::TooMuchReceived) }
+    if received.hold(bytes) {
+        Ok(())
+    } else {
+        Err(DisconnectReason::TooMuchReceived)
+    }
 }
 
 fn refused(error: PacketError) -> DisconnectReason {
@@ -417,6 +580,10 @@ impl Dispatch {
 }
 
 fn end(session: &Session, socket: Arc<dyn AnySocket>, reason: DisconnectReason) {
-    let reason = if socket.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
+    let reason = if socket.has_left() {
+        DisconnectReason::ServerNamespaceDisconnect
+    } else {
+        reason
+    };
     socket.ended(session, reason);
 }

@@ -15,15 +15,40 @@ use crate::{
 impl Dispatch {
     pub(super) fn take_msgpack(&mut self, session: &Arc<Session>, message: &Bytes) -> Outcome {
         let config = &session.server.config;
-        match msgpack::decode(message, config.max_attachments, config.max_nesting).map_err(refused)? {
-            Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth.as_deref()),
+        match msgpack::decode(message, config.max_attachments, config.max_nesting)
+            .map_err(refused)?
+        {
+            Incoming::Connect { namespace, auth } => {
+                self.connect(session, namespace, auth.as_deref())
+            }
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event { namespace, ack, text, parts, attachments } => {
-                self.event(session, namespace, text.into(), &parts, Attachments::of(attachments), ack)
-            }
-            Incoming::Ack { namespace, id, args, attachments } => {
-                self.acknowledged(namespace, id, AckReply { args: args.into(), attachments })
-            }
+            Incoming::Event {
+                namespace,
+                ack,
+                text,
+                parts,
+                attachments,
+            } => self.event(
+                session,
+                namespace,
+                text.into(),
+                &parts,
+                Attachments::of(attachments),
+                ack,
+            ),
+            Incoming::Ack {
+                namespace,
+                id,
+                args,
+                attachments,
+            } => self.acknowledged(
+                namespace,
+                id,
+                AckReply {
+                    args: args.into(),
+                    attachments,
+                },
+            ),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What hangs on a session on polling while it ends: an upgrade, and a POST that is half sent. Neither may be left waiting.
+//! What hangs on a session on polling while it ends: an upgrade, and a POST that is half sent.
+//! Neither may be left waiting.
 
 use std::{
     convert::Infallible,
@@ -27,7 +28,10 @@ impl http_body::Body for HalfSent {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Pending
     }
 }
@@ -47,7 +51,8 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
             move || {
                 // What is refused is not waited for, since no time passes here.
                 let request =
-                    http::Request::post(format!("/socket.io/?EIO=4&transport=polling&sid={sid}")).header("expect", "100-continue");
+                    http::Request::post(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"))
+                        .header("expect", "100-continue");
                 let request = request.body(HalfSent).unwrap();
                 block_on(io.handle(request, ([127, 0, 0, 1], 1).into())).status()
             }
@@ -69,11 +74,15 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
         closing.join().unwrap();
         driver.join().unwrap();
         everything_is_gone(&io, &app);
-        assert!(session.take_alive().is_none(), "nothing is left to wait for");
+        assert!(
+            session.take_alive().is_none(),
+            "nothing is left to wait for"
+        );
     });
 }
 
-/// The upgrade is finished just when the server closes the transport: one of the two sends what is queued.
+/// The upgrade is finished just when the server closes the transport: one of the two sends what is
+/// queued.
 #[test]
 fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
     explore(|| {
@@ -108,7 +117,11 @@ fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
                     append_payload(&mut payload, &frames);
                 }
             }
-            let texts: Vec<_> = String::from_utf8(payload).unwrap().split('\u{1e}').map(str::to_owned).collect();
+            let texts: Vec<_> = String::from_utf8(payload)
+                .unwrap()
+                .split('\u{1e}')
+                .map(str::to_owned)
+                .collect();
             assert_eq!(numbers(&texts, "a"), [0, 1]);
             io.server.forget(session.sid.key());
             session.cancel_upgrade();

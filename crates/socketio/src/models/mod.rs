@@ -1,5 +1,6 @@
-//! What threads may do to one another, tried in many orders: at every lock a model checker chooses who goes next (see `sync`). What is run
-//! is the real thing, down to the frames; a wake-up that is lost shows as a deadlock. `SHUTTLE_RUNS` is for more orders than the usual.
+//! What threads may do to one another, tried in many orders: at every lock a model checker chooses
+//! who goes next (see `sync`). What is run is the real thing, down to the frames; a wake-up that is
+//! lost shows as a deadlock. `SHUTTLE_RUNS` is for more orders than the usual.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -13,7 +14,8 @@ use shuttle::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
-    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Handshake, Packet, Socket, SocketIo, TransportKind,
+    BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Handshake,
+    Packet, Socket, SocketIo, TransportKind,
     codec::frame::{self, OpCode},
     driver::{Driver, Link},
     id::Id,
@@ -30,12 +32,19 @@ mod rooms;
 const RUNS: usize = 1_000;
 
 fn explore(model: impl Fn() + Send + Sync + 'static) {
-    let runs = std::env::var("SHUTTLE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
+    let runs = std::env::var("SHUTTLE_RUNS")
+        .ok()
+        .and_then(|runs| runs.parse().ok())
+        .unwrap_or(RUNS);
     let mut config = shuttle::Config::new();
     config.stack_size = 512 << 10;
     shuttle::Runner::new(RandomScheduler::new(runs), config).run(move || {
         // Time limits are set within a runtime; it stands still, so that none runs out.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
         let _within = runtime.enter();
         model();
     });
@@ -78,12 +87,19 @@ impl Handler for App {
 }
 
 fn server(app: &App) -> SocketIo {
-    SocketIo::builder(Config::default()).namespace("/", app.clone()).build()
+    SocketIo::builder(Config::default())
+        .namespace("/", app.clone())
+        .build()
 }
 
 fn session(io: &SocketIo, transport: TransportKind) -> Arc<Session> {
     let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
-    let session = Session::new(io.server.clone(), Id::random().unwrap(), transport, handshake);
+    let session = Session::new(
+        io.server.clone(),
+        Id::random().unwrap(),
+        transport,
+        handshake,
+    );
     assert!(io.server.registry.insert(&session));
     io.server.counter(transport).fetch_add(1, Ordering::Relaxed);
     session
@@ -97,7 +113,10 @@ fn drive(session: &Arc<Session>, link: Link) -> JoinHandle<()> {
 
 fn pipe(bytes: usize) -> (DuplexStream, WebSocket) {
     let (client, server) = tokio::io::duplex(bytes);
-    (client, WebSocket::new(Stream::Other(Box::new(server)), Bytes::new()))
+    (
+        client,
+        WebSocket::new(Stream::Other(Box::new(server)), Bytes::new()),
+    )
 }
 
 async fn send(client: &mut DuplexStream, text: &str) {
@@ -110,7 +129,9 @@ async fn send(client: &mut DuplexStream, text: &str) {
 async fn receive(client: &mut DuplexStream, buffer: &mut BytesMut, count: usize) -> Vec<String> {
     let mut got = Vec::new();
     while got.len() < count {
-        let whole = frame::server_frames(buffer).next().map(|(opcode, data)| (opcode, data.to_vec()));
+        let whole = frame::server_frames(buffer)
+            .next()
+            .map(|(opcode, data)| (opcode, data.to_vec()));
         if let Some((opcode, data)) = whole {
             let _ = buffer.split_to(frame::server_header(opcode, data.len()).1 + data.len());
             got.push(String::from_utf8(data).unwrap());
@@ -124,11 +145,19 @@ async fn receive(client: &mut DuplexStream, buffer: &mut BytesMut, count: usize)
 /// Those of the texts that are this event, by their numbers.
 fn numbers(texts: &[String], event: &str) -> Vec<u32> {
     let prefix = format!("42[\"{event}\",");
-    texts.iter().filter_map(|text| text.strip_prefix(&prefix)?.strip_suffix(']')?.parse().ok()).collect()
+    texts
+        .iter()
+        .filter_map(|text| text.strip_prefix(&prefix)?.strip_suffix(']')?.parse().ok())
+        .collect()
 }
 
 fn everything_is_gone(io: &SocketIo, app: &App) {
-    assert_eq!((app.count("connected"), app.count("disconnected")), (1, 1), "{:?}", app.log.lock());
+    assert_eq!(
+        (app.count("connected"), app.count("disconnected")),
+        (1, 1),
+        "{:?}",
+        app.log.lock()
+    );
     assert_eq!(io.connections(), crate::Connections::default());
     assert_eq!(io.queued_bytes(), 0);
     let of = io.of("/").unwrap();
@@ -153,14 +182,26 @@ fn joined(room: usize) -> Joined {
     let mut buffer = BytesMut::new();
     block_on(send(&mut client, "40"));
     block_on(receive(&mut client, &mut buffer, 1));
-    Joined { app, io, client, buffer, driver }
+    Joined {
+        app,
+        io,
+        client,
+        buffer,
+        driver,
+    }
 }
 
 /// Two threads emit while the client sends, and reads through a pipe that is soon full.
 #[test]
 fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
     explore(|| {
-        let Joined { app, io, mut client, mut buffer, driver } = joined(24);
+        let Joined {
+            app,
+            io,
+            mut client,
+            mut buffer,
+            driver,
+        } = joined(24);
         let socket = app.sockets.lock().first().cloned();
         // The answer comes before the handler is told.
         let socket = socket.unwrap_or_else(|| {
@@ -177,8 +218,17 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
         });
         block_on(send(&mut client, "42[\"x\",0]"));
         let got = block_on(receive(&mut client, &mut buffer, 7));
-        assert_eq!((numbers(&got, "a"), numbers(&got, "b"), numbers(&got, "back")), (vec![0, 1, 2], vec![0, 1, 2], vec![0]));
-        emitters.into_iter().for_each(|emitter| emitter.join().unwrap());
+        assert_eq!(
+            (
+                numbers(&got, "a"),
+                numbers(&got, "b"),
+                numbers(&got, "back")
+            ),
+            (vec![0, 1, 2], vec![0, 1, 2], vec![0])
+        );
+        emitters
+            .into_iter()
+            .for_each(|emitter| emitter.join().unwrap());
         drop(client);
         driver.join().unwrap();
         assert_eq!(socket.emit("late", &1), Err(crate::EmitError::Closed));
@@ -187,11 +237,18 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
     });
 }
 
-/// The client leaves, the server puts it out, its transport is closed and it is cut off, all at once, while somebody emits.
+/// The client leaves, the server puts it out, its transport is closed and it is cut off, all at
+/// once, while somebody emits.
 #[test]
 fn however_a_connection_ends_its_handler_is_told_once() {
     explore(|| {
-        let Joined { app, io, mut client, mut buffer, driver } = joined(4096);
+        let Joined {
+            app,
+            io,
+            mut client,
+            mut buffer,
+            driver,
+        } = joined(4096);
         block_on(send(&mut client, "42[\"x\",0]"));
         block_on(receive(&mut client, &mut buffer, 1));
         let socket = app.sockets.lock()[0].clone();
@@ -217,8 +274,12 @@ fn however_a_connection_ends_its_handler_is_told_once() {
 
 /// A request as it comes from hyper. Gives status and body.
 fn request(io: &SocketIo, method: &str, sid: &Id, body: &str) -> (u16, String) {
-    let request = http::Request::builder().method(method).uri(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"));
-    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"));
+    let request = request
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .unwrap();
     block_on(async {
         let answer = io.handle(request, ([127, 0, 0, 1], 1).into()).await;
         let status = answer.status().as_u16();
@@ -241,7 +302,10 @@ fn polling_loses_nothing_and_learns_of_the_end() {
             let (io, session, app) = (io.clone(), session.clone(), app.clone());
             move || {
                 for number in 0..3 {
-                    assert_eq!(request(&io, "POST", &session.sid, &format!("42[\"x\",{number}]")).0, 200);
+                    assert_eq!(
+                        request(&io, "POST", &session.sid, &format!("42[\"x\",{number}]")).0,
+                        200
+                    );
                 }
                 while app.log.lock().len() < 4 {
                     thread::yield_now();
@@ -259,10 +323,17 @@ fn polling_loses_nothing_and_learns_of_the_end() {
         }
         posting.join().unwrap();
         driver.join().unwrap();
-        assert_eq!((numbers(&got, "back"), numbers(&got, "last")), (vec![0, 1, 2], vec![1]), "{got:?}");
+        assert_eq!(
+            (numbers(&got, "back"), numbers(&got, "last")),
+            (vec![0, 1, 2], vec![1]),
+            "{got:?}"
+        );
         assert_eq!(request(&io, "GET", &session.sid, "").0, 400);
         everything_is_gone(&io, &app);
-        assert!(session.take_alive().is_none(), "nothing is left to wait for");
+        assert!(
+            session.take_alive().is_none(),
+            "nothing is left to wait for"
+        );
     });
 }
 
@@ -280,13 +351,23 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
             thread::yield_now();
         }
         let socket = app.sockets.lock()[0].clone();
-        let emitting = thread::spawn(move || (0..4).for_each(|number| socket.emit("a", &number).unwrap()));
-        let (is_probed, has_stopped) = (Arc::new(AtomicBool::default()), Arc::new(AtomicBool::default()));
+        let emitting =
+            thread::spawn(move || (0..4).for_each(|number| socket.emit("a", &number).unwrap()));
+        let (is_probed, has_stopped) = (
+            Arc::new(AtomicBool::default()),
+            Arc::new(AtomicBool::default()),
+        );
         let polling = thread::spawn({
-            let (io, session, is_probed, has_stopped) = (io.clone(), session.clone(), is_probed.clone(), has_stopped.clone());
+            let (io, session, is_probed, has_stopped) = (
+                io.clone(),
+                session.clone(),
+                is_probed.clone(),
+                has_stopped.clone(),
+            );
             move || {
                 let mut got = Vec::new();
-                // As a client does it: polls are opened until the probe is answered, and the last one is waited for.
+                // As a client does it: polls are opened until the probe is answered, and the last
+                // one is waited for.
                 while !is_probed.load(Ordering::SeqCst) {
                     let (status, body) = request(&io, "GET", &session.sid, "");
                     assert_eq!(status, 200);
@@ -308,8 +389,16 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
         assert!(session.finish_upgrade(Box::new(websocket), false).is_ok());
         let rest = 4 - numbers(&got, "a").len();
         block_on(send(&mut client, "42[\"x\",7]"));
-        got.extend(block_on(receive(&mut client, &mut BytesMut::new(), rest + 1)));
-        assert_eq!((numbers(&got, "a"), numbers(&got, "back")), (vec![0, 1, 2, 3], vec![7]), "{got:?}");
+        got.extend(block_on(receive(
+            &mut client,
+            &mut BytesMut::new(),
+            rest + 1,
+        )));
+        assert_eq!(
+            (numbers(&got, "a"), numbers(&got, "back")),
+            (vec![0, 1, 2, 3], vec![7]),
+            "{got:?}"
+        );
         emitting.join().unwrap();
         drop(client);
         driver.join().unwrap();

@@ -1,4 +1,5 @@
-//! A socket that goes from one connection to the next, while the application emits and others want it too.
+//! A socket that goes from one connection to the next, while the application emits and others want
+//! it too.
 
 use super::*;
 use crate::{
@@ -8,15 +9,22 @@ use crate::{
 };
 
 fn recoverable() -> (SocketIo, Arc<Session>, Arc<Recovering>) {
-    let config = Config { recovery: Some(Recovery::default()), ..Config::default() };
-    let io = SocketIo::builder(config).namespace("/", App::default()).build();
+    let config = Config {
+        recovery: Some(Recovery::default()),
+        ..Config::default()
+    };
+    let io = SocketIo::builder(config)
+        .namespace("/", App::default())
+        .build();
     let first = session(&io, TransportKind::WebSocket);
     let recovering = Arc::new(Recovering::new(first.clone(), 7).unwrap());
     (io, first, recovering)
 }
 
 fn emit(recovering: &Recovering, number: u64) {
-    recovering.push_events(&Packet::event("/", "n", &number.to_string()), None).unwrap();
+    recovering
+        .push_events(&Packet::event("/", "n", &number.to_string()), None)
+        .unwrap();
 }
 
 /// Takes what is queued, which must go on where the client stopped. Gives where it stops now.
@@ -35,10 +43,21 @@ fn take(session: &Session, mut has: u64) -> u64 {
 }
 
 /// Loses the connection and comes back over another.
-fn come_back(io: &SocketIo, recovering: &Recovering, session: &Arc<Session>, has: u64) -> Arc<Session> {
-    assert!(matches!(recovering.suspend(session, DisconnectReason::TransportClose), Suspend::Until(_)));
+fn come_back(
+    io: &SocketIo,
+    recovering: &Recovering,
+    session: &Arc<Session>,
+    has: u64,
+) -> Arc<Session> {
+    assert!(matches!(
+        recovering.suspend(session, DisconnectReason::TransportClose),
+        Suspend::Until(_)
+    ));
     let next = self::session(io, TransportKind::WebSocket);
-    let asked = Asked { pid: recovering.pid.as_str().to_owned(), offset: Some(format!("{has}.7")) };
+    let asked = Asked {
+        pid: recovering.pid.as_str().to_owned(),
+        offset: Some(format!("{has}.7")),
+    };
     let after = recovering.resumes_after(&asked).unwrap();
     assert!(recovering.resume(&next, after, &Packet::connected("/", "x", None)));
     next
@@ -65,28 +84,49 @@ fn a_recovered_socket_misses_nothing_and_gets_nothing_twice() {
     });
 }
 
-/// Two connections and the end of its time want a socket that waits: one gets it, and what is emitted goes there.
+/// Two connections and the end of its time want a socket that waits: one gets it, and what is
+/// emitted goes there.
 #[test]
 fn a_socket_that_waits_is_given_to_one_only() {
     explore(|| {
         let (io, first, recovering) = recoverable();
-        assert!(matches!(recovering.suspend(&first, DisconnectReason::TransportClose), Suspend::Until(_)));
+        assert!(matches!(
+            recovering.suspend(&first, DisconnectReason::TransportClose),
+            Suspend::Until(_)
+        ));
         emit(&recovering, 1);
         let [one, other] = [0; 2].map(|_| {
-            let (recovering, session) = (recovering.clone(), session(&io, TransportKind::WebSocket));
-            thread::spawn(move || (recovering.resume(&session, 0, &Packet::connected("/", "x", None)), session))
+            let (recovering, session) =
+                (recovering.clone(), session(&io, TransportKind::WebSocket));
+            thread::spawn(move || {
+                (
+                    recovering.resume(&session, 0, &Packet::connected("/", "x", None)),
+                    session,
+                )
+            })
         });
         let gave_up = recovering.give_up(None).is_some();
-        let ((one, one_session), (other, other_session)) = (one.join().unwrap(), other.join().unwrap());
-        assert_eq!([gave_up, one, other].iter().filter(|has_it| **has_it).count(), 1);
+        let ((one, one_session), (other, other_session)) =
+            (one.join().unwrap(), other.join().unwrap());
+        assert_eq!(
+            [gave_up, one, other]
+                .iter()
+                .filter(|has_it| **has_it)
+                .count(),
+            1
+        );
         let late = recovering.push_events(&Packet::event("/", "n", "2"), None);
         assert_eq!(late.is_err(), gave_up);
-        assert_eq!((take(&one_session, 0), take(&other_session, 0)), (if one { 2 } else { 0 }, if other { 2 } else { 0 }));
+        assert_eq!(
+            (take(&one_session, 0), take(&other_session, 0)),
+            (if one { 2 } else { 0 }, if other { 2 } else { 0 })
+        );
         assert_eq!(io.server.recoverable.waiting(), 0);
     });
 }
 
-/// What is to be done once an event is written is done once, whichever of the connections writes it.
+/// What is to be done once an event is written is done once, whichever of the connections writes
+/// it.
 #[test]
 fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
     explore(|| {
@@ -95,7 +135,9 @@ fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
         let emit_then = |number: u64| {
             let written = written.clone();
             let then = Item::Written(Box::new(move || written.lock().push(number)));
-            recovering.push_events(&Packet::event("/", "n", &number.to_string()), Some(then)).unwrap();
+            recovering
+                .push_events(&Packet::event("/", "n", &number.to_string()), Some(then))
+                .unwrap();
         };
         let write = |session: &Arc<Session>| {
             session.take_queue(0).into_iter().for_each(|item| {

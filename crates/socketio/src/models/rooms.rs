@@ -14,17 +14,31 @@ use crate::{
 
 fn member(io: &SocketIo, namespace: &Arc<Namespace<App>>) -> (Arc<Session>, Arc<SocketInner<()>>) {
     let session = session(io, TransportKind::Polling);
-    let socket = SocketInner::new(session.clone(), namespace.clone(), Id::random().unwrap(), ());
+    let socket = SocketInner::new(
+        session.clone(),
+        namespace.clone(),
+        Id::random().unwrap(),
+        (),
+    );
     assert!(AnySocket::admit(socket.clone(), &session, None));
     (session, socket)
 }
 
 fn kitchen() -> Target {
-    Target { namespace: "/".into(), rooms: vec!["kitchen".into()], ..Target::default() }
+    Target {
+        namespace: "/".into(),
+        rooms: vec!["kitchen".into()],
+        ..Target::default()
+    }
 }
 
 fn namespace(app: &App) -> Arc<Namespace<App>> {
-    Arc::new(Namespace { name: "/".into(), handler: Arc::new(app.clone()), rooms: Rooms::default(), among: None })
+    Arc::new(Namespace {
+        name: "/".into(),
+        handler: Arc::new(app.clone()),
+        rooms: Rooms::default(),
+        among: None,
+    })
 }
 
 /// One joins and leaves rooms, is put into one by others, and ends.
@@ -53,25 +67,35 @@ fn nobody_who_is_gone_is_in_a_room() {
             }
             rooms.leave(key, "hall");
         });
-        any.clone().ended(&session, DisconnectReason::TransportClose);
+        any.clone()
+            .ended(&session, DisconnectReason::TransportClose);
         joining.join().unwrap();
         joined_by_others.join().unwrap();
         let rooms = &namespace.rooms;
-        assert!(rooms.is_empty() && rooms.sizes().is_empty() && rooms.of(key).is_empty(), "{:?}", rooms.sizes());
+        assert!(
+            rooms.is_empty() && rooms.sizes().is_empty() && rooms.of(key).is_empty(),
+            "{:?}",
+            rooms.sizes()
+        );
         assert!(rooms.find(&kitchen()).is_empty());
         assert_eq!(app.count("disconnected"), 1);
     });
 }
 
-/// What has begun when a broadcast begins counts for it: one who has joined gets it, one who is gone does not.
+/// What has begun when a broadcast begins counts for it: one who has joined gets it, one who is
+/// gone does not.
 #[test]
 fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
     explore(|| {
         let app = App::default();
         let io = server(&app);
         let namespace = namespace(&app);
-        let ((staying_session, staying), (going_session, going)) = (member(&io, &namespace), member(&io, &namespace));
-        let (has_joined, is_gone) = (Arc::new(AtomicBool::default()), Arc::new(AtomicBool::default()));
+        let ((staying_session, staying), (going_session, going)) =
+            (member(&io, &namespace), member(&io, &namespace));
+        let (has_joined, is_gone) = (
+            Arc::new(AtomicBool::default()),
+            Arc::new(AtomicBool::default()),
+        );
         let stay = thread::spawn({
             let (namespace, has_joined) = (namespace.clone(), has_joined.clone());
             move || {
@@ -81,7 +105,8 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
             }
         });
         let go = thread::spawn({
-            let (namespace, is_gone, session) = (namespace.clone(), is_gone.clone(), going_session.clone());
+            let (namespace, is_gone, session) =
+                (namespace.clone(), is_gone.clone(), going_session.clone());
             move || {
                 let any: Arc<dyn AnySocket> = going.clone();
                 namespace.rooms.join(&any, "kitchen", usize::MAX);
@@ -92,8 +117,12 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
         let frames = Packet::event("/", "bell", "1");
         let mut reached = 0;
         for _ in 0..3 {
-            let (had_joined, was_gone) = (has_joined.load(Ordering::SeqCst), is_gone.load(Ordering::SeqCst));
-            let (before, gone_before) = (staying_session.queued_bytes(), going_session.queued_bytes());
+            let (had_joined, was_gone) = (
+                has_joined.load(Ordering::SeqCst),
+                is_gone.load(Ordering::SeqCst),
+            );
+            let (before, gone_before) =
+                (staying_session.queued_bytes(), going_session.queued_bytes());
             crate::broadcast::deliver(&*namespace, &kitchen(), &frames);
             let got = (staying_session.queued_bytes() - before) / frames.len();
             assert!(got == 1 || got == 0 && !had_joined, "{got}");
@@ -103,7 +132,11 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
         stay.join().unwrap();
         go.join().unwrap();
         let queued: VecDeque<Item> = staying_session.take_queue(0);
-        assert_eq!(queued.len(), 1 + reached, "each once, behind the answer to the CONNECT");
+        assert_eq!(
+            queued.len(),
+            1 + reached,
+            "each once, behind the answer to the CONNECT"
+        );
         assert_eq!(namespace.rooms.sizes(), [("kitchen".into(), 1)]);
     });
 }

@@ -51,14 +51,23 @@ impl Event {
 }
 
 impl Kept {
-    /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing had to be let go for them. `total`
-    /// counts the bytes of all sockets.
-    pub(super) fn add(&mut self, frames: &[u8], offsets: Offsets<'_>, limits: &Recovery, total: &AtomicUsize) -> (Bytes, bool) {
+    /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing
+    /// had to be let go for them. `total` counts the bytes of all sockets.
+    pub(super) fn add(
+        &mut self,
+        frames: &[u8],
+        offsets: Offsets<'_>,
+        limits: &Recovery,
+        total: &AtomicUsize,
+    ) -> (Bytes, bool) {
         let (tagged, starts) = tag(frames, self.last + 1.., offsets);
         let now = Instant::now();
         for (at, &start) in starts.iter().enumerate() {
             let end = starts.get(at + 1).copied().unwrap_or(tagged.len());
-            let event = Event { frames: tagged.slice(start..end), at: now };
+            let event = Event {
+                frames: tagged.slice(start..end),
+                at: now,
+            };
             self.last += 1;
             self.bytes += event.bytes();
             total.fetch_add(event.bytes(), Ordering::Relaxed);
@@ -75,7 +84,8 @@ impl Kept {
         (tagged, complete)
     }
 
-    /// Gives frames the offsets that [`Self::add`] is about to give to what they are another form of.
+    /// Gives frames the offsets that [`Self::add`] is about to give to what they are another form
+    /// of.
     pub(super) fn tag_next(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
         tag(frames, self.last + 1.., offsets).0
     }
@@ -86,7 +96,9 @@ impl Kept {
     }
 
     fn drop_oldest(&mut self, total: &AtomicUsize) -> bool {
-        let Some(event) = self.events.pop_front() else { return false };
+        let Some(event) = self.events.pop_front() else {
+            return false;
+        };
         self.bytes -= event.bytes();
         total.fetch_sub(event.bytes(), Ordering::Relaxed);
         if self.events.is_empty() {
@@ -134,8 +146,13 @@ impl Kept {
     }
 }
 
-/// Puts an offset behind the arguments of every event in these frames, numbered so. Gives where each event starts.
-fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, offsets: Offsets<'_>) -> (Bytes, Vec<usize>) {
+/// Puts an offset behind the arguments of every event in these frames, numbered so. Gives where
+/// each event starts.
+fn tag(
+    frames: &[u8],
+    mut numbers: impl Iterator<Item = u64>,
+    offsets: Offsets<'_>,
+) -> (Bytes, Vec<usize>) {
     let mut tagged = BytesMut::with_capacity(frames.len() + offsets.suffix.len() + 32);
     let mut starts = Vec::new();
     for (opcode, compressed, data) in frame::written_frames(frames) {
@@ -155,24 +172,45 @@ fn tag(frames: &[u8], mut numbers: impl Iterator<Item = u64>, offsets: Offsets<'
     (tagged.freeze(), starts)
 }
 
-/// Appends an event with its offset. False if it is none: events are text that ends with the bracket of their array, and their attachments
-/// follow as they are.
-fn tag_text(tagged: &mut BytesMut, opcode: OpCode, compressed: bool, data: &[u8], offset: impl FnOnce() -> String) -> bool {
-    let Some(open) = data.strip_suffix(&*ending("]", compressed)).filter(|_| opcode == OpCode::Text) else { return false };
+/// Appends an event with its offset. False if it is none: events are text that ends with the
+/// bracket of their array, and their attachments follow as they are.
+fn tag_text(
+    tagged: &mut BytesMut,
+    opcode: OpCode,
+    compressed: bool,
+    data: &[u8],
+    offset: impl FnOnce() -> String,
+) -> bool {
+    let Some(open) = data
+        .strip_suffix(&*ending("]", compressed))
+        .filter(|_| opcode == OpCode::Text)
+    else {
+        return false;
+    };
     let last = format!(",\"{}\"]", offset());
-    frame::encode_parts(tagged, OpCode::Text, compressed, &[open, &ending(&last, compressed)]);
+    frame::encode_parts(
+        tagged,
+        OpCode::Text,
+        compressed,
+        &[open, &ending(&last, compressed)],
+    );
     true
 }
 
 #[cfg(feature = "msgpack")]
 fn tag_msgpack(tagged: &mut BytesMut, data: &[u8], offset: impl FnOnce() -> String) -> bool {
-    let Some((start, rest, end)) = msgpack::append(data, offset) else { return false };
+    let Some((start, rest, end)) = msgpack::append(data, offset) else {
+        return false;
+    };
     frame::encode_parts(tagged, OpCode::Binary, false, &[&start, rest, &end]);
     true
 }
 
 /// What a text ends with whose last characters are these.
-#[cfg_attr(not(feature = "deflate"), expect(unused_variables, reason = "no text is compressed"))]
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(unused_variables, reason = "no text is compressed")
+)]
 fn ending(last: &str, compressed: bool) -> Cow<'_, [u8]> {
     #[cfg(feature = "deflate")]
     if compressed {
@@ -195,37 +233,80 @@ mod tests {
     }
 
     fn offsets(suffix: &str) -> Offsets<'_> {
-        Offsets { suffix, parser: Parser::Json }
+        Offsets {
+            suffix,
+            parser: Parser::Json,
+        }
     }
 
     fn limits(max_bytes: usize) -> Recovery {
-        Recovery { max_bytes, ..Recovery::default() }
+        Recovery {
+            max_bytes,
+            ..Recovery::default()
+        }
     }
 
     #[test]
     fn every_event_of_a_batch_gets_its_own_offset() {
-        let binary = Packet::binary_event("/a", "b", "{\"_placeholder\":true,\"num\":0}", &[Bytes::from_static(&[1])]);
-        let batch = Packet::batch([Packet::event("/a", "x", ""), binary, Packet::event("/a", "y", "1")]);
+        let binary = Packet::binary_event(
+            "/a",
+            "b",
+            "{\"_placeholder\":true,\"num\":0}",
+            &[Bytes::from_static(&[1])],
+        );
+        let batch = Packet::batch([
+            Packet::event("/a", "x", ""),
+            binary,
+            Packet::event("/a", "y", "1"),
+        ]);
         let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
-        let (tagged, complete) = kept.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
+        let (tagged, complete) =
+            kept.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
         assert!(complete);
-        let whole =
-            "42/a,[\"x\",\"1.7\"]\u{1e}451-/a,[\"b\",{\"_placeholder\":true,\"num\":0},\"2.7\"]\u{1e}bAQ==\u{1e}42/a,[\"y\",1,\"3.7\"]";
+        let whole = "42/a,[\"x\",\"1.7\"]\u{1e}451-/a,[\"b\",{\"_placeholder\":true,\"num\":0},\"2.7\"]\u{1e}bAQ==\u{1e}42/a,[\"y\",1,\"3.7\"]";
         assert_eq!(payload(&tagged), whole);
-        assert_eq!(kept.frames().map(|frames| payload(frames)).collect::<Vec<_>>().join("\u{1e}"), whole);
+        assert_eq!(
+            kept.frames()
+                .map(|frames| payload(frames))
+                .collect::<Vec<_>>()
+                .join("\u{1e}"),
+            whole
+        );
         kept.drop_until(2, &total);
-        assert_eq!(kept.frames().map(|frames| payload(frames)).collect::<Vec<_>>(), ["42/a,[\"y\",1,\"3.7\"]"]);
-        assert_eq!((1..=4).map(|after| kept.reaches_back_to(after)).collect::<Vec<_>>(), [false, true, true, false]);
+        assert_eq!(
+            kept.frames()
+                .map(|frames| payload(frames))
+                .collect::<Vec<_>>(),
+            ["42/a,[\"y\",1,\"3.7\"]"]
+        );
+        assert_eq!(
+            (1..=4)
+                .map(|after| kept.reaches_back_to(after))
+                .collect::<Vec<_>>(),
+            [false, true, true, false]
+        );
     }
 
     #[cfg(feature = "deflate")]
     #[test]
     fn compressed_events_get_the_offsets_that_are_kept() {
         let long = format!("\"{}\"", "ab".repeat(300));
-        let binary = Packet::binary_event("/", "b", &format!("{long},{{\"_placeholder\":true,\"num\":0}}"), &[vec![1; 900].into()]);
-        let batch = Packet::batch([Packet::event("/", "x", &long), Packet::event("/", "y", "1"), binary]);
+        let binary = Packet::binary_event(
+            "/",
+            "b",
+            &format!("{long},{{\"_placeholder\":true,\"num\":0}}"),
+            &[vec![1; 900].into()],
+        );
+        let batch = Packet::batch([
+            Packet::event("/", "x", &long),
+            Packet::event("/", "y", "1"),
+            binary,
+        ]);
         let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
-        let how = crate::Deflate { threshold: 100, ..crate::Deflate::default() };
+        let how = crate::Deflate {
+            threshold: 100,
+            ..crate::Deflate::default()
+        };
         let compressed = kept.tag_next(batch.compressed(&how).unwrap(), offsets(".7"));
         let (tagged, _) = kept.add(batch.frames(), offsets(".7"), &limits(10_000), &total);
         let mut inflated = BytesMut::new();
@@ -249,16 +330,27 @@ mod tests {
     #[test]
     fn every_event_in_msgpack_gets_its_own_offset() {
         let binary = |more: &str| {
-            Packet::binary_event("/a", "b", &format!("{{\"_placeholder\":true,\"num\":0}}{more}"), &[Bytes::from_static(&[1])])
+            Packet::binary_event(
+                "/a",
+                "b",
+                &format!("{{\"_placeholder\":true,\"num\":0}}{more}"),
+                &[Bytes::from_static(&[1])],
+            )
         };
         let batch = Packet::batch([Packet::event("/", "x", ""), binary("")]);
         let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
-        let offsets = Offsets { suffix: ".7", parser: Parser::MsgPack };
+        let offsets = Offsets {
+            suffix: ".7",
+            parser: Parser::MsgPack,
+        };
         let (tagged, _) = kept.add(batch.msgpack().frames(), offsets, &limits(10_000), &total);
         let wanted = [Packet::event("/", "x", "\"1.7\""), binary(",\"2.7\"")];
         assert_eq!(tagged, Packet::batch(wanted.clone()).msgpack().frames());
         let kept: Vec<_> = kept.frames().collect();
-        assert_eq!(kept, [wanted[0].msgpack().frames(), wanted[1].msgpack().frames()]);
+        assert_eq!(
+            kept,
+            [wanted[0].msgpack().frames(), wanted[1].msgpack().frames()]
+        );
     }
 
     proptest! {

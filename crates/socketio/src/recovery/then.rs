@@ -36,7 +36,8 @@ impl Then {
     }
 }
 
-/// Those that have not been called, in the order of their events. A connection drops what it has not written: these are what remains.
+/// Those that have not been called, in the order of their events. A connection drops what it has
+/// not written: these are what remains.
 #[derive(Default)]
 pub(super) struct Unwritten(VecDeque<Then>);
 
@@ -47,12 +48,14 @@ impl Unwritten {
         self.0.push_back(then.clone());
     }
 
-    /// Takes the oldest out, which is to be dropped outside of locks: dropping may run foreign code.
+    /// Takes the oldest out, which is to be dropped outside of locks: dropping may run foreign
+    /// code.
     pub(super) fn pop(&mut self) -> Option<Then> {
         self.0.pop_front()
     }
 
-    /// They are called in the order in which they were added, so that the first that is not called ends those that are.
+    /// They are called in the order in which they were added, so that the first that is not called
+    /// ends those that are.
     pub(super) fn forget_called(&mut self) {
         while self.0.front().is_some_and(Then::is_called) {
             self.0.pop_front();

@@ -40,11 +40,21 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Serves a connection on a task of its own, if there is room for it.
-    pub(super) fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, stopping: &watch::Receiver<()>) {
-        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections && !self.close_longest() {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stopping: &watch::Receiver<()>,
+    ) {
+        if self.open.load(Ordering::Relaxed) >= self.limits.max_connections && !self.close_longest()
+        {
             return self.refused(Rejection::TooManyConnections);
         }
-        if self.addresses.as_ref().is_some_and(|addresses| !addresses.add(peer.ip())) {
+        if self
+            .addresses
+            .as_ref()
+            .is_some_and(|addresses| !addresses.add(peer.ip()))
+        {
             return self.refused(Rejection::TooManyFromAddress);
         }
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -55,7 +65,10 @@ impl Shared {
                 peer,
                 place,
                 is_settled: AtomicBool::new(false),
-                deadline: HttpDeadline::new(self.limits.head_timeout, Some(self.limits.idle_timeout)),
+                deadline: HttpDeadline::new(
+                    self.limits.head_timeout,
+                    Some(self.limits.idle_timeout),
+                ),
             };
             tokio::spawn(Arc::new(connection).serve(stream, stopping)).abort_handle()
         });
@@ -121,8 +134,17 @@ impl Connection {
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
         // An answer that nobody reads is not kept for ever, and one that comes early is seen.
-        let stream = HttpStream::new(stream, self.shared.io.server.config.write_timeout, self.deadline.clone());
-        let mut speaking = pin!(self.shared.http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let stream = HttpStream::new(
+            stream,
+            self.shared.io.server.config.write_timeout,
+            self.deadline.clone(),
+        );
+        let mut speaking = pin!(
+            self.shared
+                .http
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+        );
         let mut overdue = pin!(self.deadline.passed());
         let mut is_stopping = false;
         let result = loop {
@@ -140,7 +162,10 @@ impl Connection {
         }
     }
 
-    async fn answer(&self, #[cfg_attr(not(feature = "tls"), allow(unused_mut))] mut request: Request<Incoming>) -> Response<Body> {
+    async fn answer(
+        &self,
+        #[cfg_attr(not(feature = "tls"), allow(unused_mut))] mut request: Request<Incoming>,
+    ) -> Response<Body> {
         let _under_way = self.deadline.request();
         let io = &self.shared.io;
         if !io.matches(request.uri().path()) {
@@ -150,7 +175,9 @@ impl Connection {
         let is_settled = self.is_settled.load(Ordering::Relaxed);
         if !is_settled && request::is_of_session(&io.server, request.uri()) && !self.settle() {
             let mut response = reject(&io.server, Rejection::TooManyHandshakes);
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
             return response;
         }
         #[cfg(feature = "tls")]
@@ -159,7 +186,12 @@ impl Connection {
         }
         let may_open = request.method() == Method::GET;
         let response = io.handle(request, self.peer).await;
-        if may_open && matches!(response.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
+        if may_open
+            && matches!(
+                response.status(),
+                StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS
+            )
+        {
             self.settle();
         }
         response

@@ -28,8 +28,9 @@ use crate::{SocketIo, admission::Addresses};
 /// How long the loop rests when no connection can be accepted.
 const REST: Duration = Duration::from_millis(50);
 
-/// Serves `io` on a listener, for ever, with the limits that [`Serve`] begins with; what is not for it is answered with 404.
-/// Applications with routes of their own run a loop like this one (see its source) and hand over what [`SocketIo::matches`].
+/// Serves `io` on a listener, for ever, with the limits that [`Serve`] begins with; what is not for
+/// it is answered with 404. Applications with routes of their own run a loop like this one (see its
+/// source) and hand over what [`SocketIo::matches`].
 ///
 /// # Errors
 /// None yet: a connection that cannot be accepted is passed over.
@@ -37,8 +38,8 @@ pub async fn serve(listener: TcpListener, io: SocketIo) -> io::Result<()> {
     Serve::new(listener, io).run().await
 }
 
-/// Serves a [`SocketIo`] on a listener, with limits on everything that somebody can make it hold before there is a connection of
-/// Engine.IO, which has its limits in [`crate::Config`].
+/// Serves a [`SocketIo`] on a listener, with limits on everything that somebody can make it hold
+/// before there is a connection of Engine.IO, which has its limits in [`crate::Config`].
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -93,16 +94,16 @@ impl Serve {
         }
     }
 
-    /// How long the head of a request may take: of the first one from the connection's being accepted, of a later one from its first
-    /// byte. Default 30 s.
+    /// How long the head of a request may take: of the first one from the connection's being
+    /// accepted, of a later one from its first byte. Default 30 s.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.limits.head_timeout = limit;
         self
     }
 
-    /// How long a connection may be idle after an answer, counted from its last byte. Default 75 s: longer than proxies keep theirs for the
-    /// next request, mostly. A poll that waits and
-    /// a WebSocket are not idle: pings find out whether those are alive.
+    /// How long a connection may be idle after an answer, counted from its last byte. Default 75 s:
+    /// longer than proxies keep theirs for the next request, mostly. A poll that waits and a
+    /// WebSocket are not idle: pings find out whether those are alive.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = limit;
         self
@@ -114,21 +115,24 @@ impl Serve {
         self
     }
 
-    /// Bytes in the head of one request. Past it, the answer is 431. Default 32 KiB, at least 8 KiB.
+    /// Bytes in the head of one request. Past it, the answer is 431. Default 32 KiB, at least 8
+    /// KiB.
     pub fn max_head_bytes(mut self, limit: usize) -> Self {
         self.limits.max_head_bytes = limit.max(8 << 10);
         self
     }
 
-    /// TCP connections that speak HTTP at once: a WebSocket is none any more, a client on polling has two or so. Past it, one that has
-    /// not said what it is for makes room, and if there is none, new ones are closed. Default 100,000.
+    /// TCP connections that speak HTTP at once: a WebSocket is none any more, a client on polling
+    /// has two or so. Past it, one that has not said what it is for makes room, and if there is
+    /// none, new ones are closed. Default 100,000.
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.limits.max_connections = limit;
         self
     }
 
-    /// TCP connections of one address that speak HTTP at once; an IPv6 network (/64) counts as one address. Past it, new ones are closed.
-    /// Not to be set behind a proxy, whose address all of them have. Default none.
+    /// TCP connections of one address that speak HTTP at once; an IPv6 network (/64) counts as one
+    /// address. Past it, new ones are closed. Not to be set behind a proxy, whose address all of
+    /// them have. Default none.
     pub fn max_connections_per_address(mut self, limit: usize) -> Self {
         self.limits.max_connections_per_address = Some(limit);
         self
@@ -140,7 +144,8 @@ impl Serve {
         self
     }
 
-    /// Speaks TLS, and nothing else, on this listener: `https` and `wss`. Requests carry [`crate::Secure`]`(true)`.
+    /// Speaks TLS, and nothing else, on this listener: `https` and `wss`. Requests carry
+    /// [`crate::Secure`]`(true)`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
@@ -162,17 +167,25 @@ impl Serve {
         self.run_until(pending()).await
     }
 
-    /// Serves until `stop` is done. Then it accepts nothing more, hands no more events to handlers, lets requests finish, sends what is
-    /// queued, and closes every connection: [`SocketIo::pause_events`], [`SocketIo::drain`] and [`SocketIo::closed`], the last with a
-    /// time limit. An application whose handlers leave work to tasks of their own does the first by itself, waits for its
-    /// tasks, and is done with `stop` only then.
+    /// Serves until `stop` is done. Then it accepts nothing more, hands no more events to handlers,
+    /// lets requests finish, sends what is queued, and closes every connection:
+    /// [`SocketIo::pause_events`], [`SocketIo::drain`] and [`SocketIo::closed`], the last with a
+    /// time limit. An application whose handlers leave work to tasks of their own does the first by
+    /// itself, waits for its tasks, and is done with `stop` only then.
     ///
     /// # Errors
     /// None yet: a connection that cannot be accepted is passed over.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, io, limits, .. } = self;
+        let Self {
+            listener,
+            io,
+            limits,
+            ..
+        } = self;
         let mut http = http1::Builder::new();
-        http.header_read_timeout(None).max_headers(limits.max_headers).max_buf_size(limits.max_head_bytes);
+        http.header_read_timeout(None)
+            .max_headers(limits.max_headers)
+            .max_buf_size(limits.max_head_bytes);
         let shared = Arc::new(Shared {
             waiting: Waiting::new(io.server.config.max_handshakes),
             addresses: limits.max_connections_per_address.map(Addresses::new),
@@ -183,7 +196,8 @@ impl Serve {
             #[cfg(feature = "tls")]
             tls: self.tls,
         });
-        // Each connection holds a receiver: it hears of the stop by it, and when the last one is dropped all have finished.
+        // Each connection holds a receiver: it hears of the stop by it, and when the last one is
+        // dropped all have finished.
         let (stopping, hears_stop) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -199,7 +213,10 @@ impl Serve {
         io.pause_events().await;
         io.drain();
         let closed = async { tokio::join!(stopping.closed(), io.closed()) };
-        if tokio::time::timeout(shared.limits.stop_timeout, closed).await.is_err() {
+        if tokio::time::timeout(shared.limits.stop_timeout, closed)
+            .await
+            .is_err()
+        {
             tracing::warn!("some connections took too long to close");
         }
         Ok(())

@@ -17,11 +17,13 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-/// What a [`crate::Serve`] speaks TLS with. Cheap to clone; all clones are the same, so that a clone that is kept replaces certificates
-/// while the server runs: connections that come from then on get the new ones, those that are there keep theirs.
+/// What a [`crate::Serve`] speaks TLS with. Cheap to clone; all clones are the same, so that a
+/// clone that is kept replaces certificates while the server runs: connections that come from then
+/// on get the new ones, those that are there keep theirs.
 ///
-/// An idle WebSocket over TLS costs about 9 KiB (`examples/hold_tls.rs`), against 1.5 KiB without: rustls keeps a buffer of 4 KiB to
-/// read records into, keys and the connection's state. Where that counts, a proxy can do TLS.
+/// An idle WebSocket over TLS costs about 9 KiB (`examples/hold_tls.rs`), against 1.5 KiB without:
+/// rustls keeps a buffer of 4 KiB to read records into, keys and the connection's state. Where that
+/// counts, a proxy can do TLS.
 ///
 /// ```no_run
 /// # async fn run(listener: tokio::net::TcpListener, io: socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,13 +43,17 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// With a configuration of rustls. It will offer `http/1.1` and nothing else by ALPN, since WebSockets need that.
+    /// With a configuration of rustls. It will offer `http/1.1` and nothing else by ALPN, since
+    /// WebSockets need that.
     pub fn new(config: ServerConfig) -> Self {
-        Self { config: Arc::new(RwLock::new(for_http(config))) }
+        Self {
+            config: Arc::new(RwLock::new(for_http(config))),
+        }
     }
 
-    /// With a certificate, those of its issuers behind it, and its key, as PEM. TLS 1.2 and 1.3 by ring, no certificates of clients,
-    /// and tickets, by which those who come back are spared half of the handshake and the server keeps nothing for it.
+    /// With a certificate, those of its issuers behind it, and its key, as PEM. TLS 1.2 and 1.3 by
+    /// ring, no certificates of clients, and tickets, by which those who come back are spared half
+    /// of the handshake and the server keeps nothing for it.
     ///
     /// # Errors
     /// When they are no PEM, or do not belong together.
@@ -70,7 +76,11 @@ impl Tls {
     }
 
     /// `None` if the client cannot do it, or takes too long.
-    pub(super) async fn accept(&self, stream: TcpStream, limit: Duration) -> Option<TlsStream<TcpStream>> {
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        limit: Duration,
+    ) -> Option<TlsStream<TcpStream>> {
         let acceptor = TlsAcceptor::from(self.config.read().clone());
         match tokio::time::timeout(limit, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
@@ -89,7 +99,9 @@ fn for_http(mut config: ServerConfig) -> Arc<ServerConfig> {
 }
 
 fn read(chain: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>().map_err(TlsError::Pem)?;
+    let chain = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(TlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Pem)?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,5 +1,6 @@
-//! TCP connections that have not said what they are for. They are the ones to go when there are too many: the one that has waited longest
-//! first, so that whoever speaks up soon gets in, however many keep silent.
+//! TCP connections that have not said what they are for. They are the ones to go when there are too
+//! many: the one that has waited longest first, so that whoever speaks up soon gets in, however
+//! many keep silent.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +21,20 @@ struct Places {
 
 impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), places: Mutex::default() }
+        Self {
+            limit: limit.max(1),
+            places: Mutex::default(),
+        }
     }
 
     /// Gives a place to the task that is started with its number. True if another had to go for it.
     pub(super) fn enter(&self, start: impl FnOnce(u64) -> AbortHandle) -> bool {
         let mut places = self.places.lock();
-        let gone = if places.taken.len() >= self.limit { places.taken.pop_first() } else { None };
+        let gone = if places.taken.len() >= self.limit {
+            places.taken.pop_first()
+        } else {
+            None
+        };
         places.last += 1;
         let place = places.last;
         // Started under the lock: it may be quick to leave its place, and must find it taken.

@@ -1,5 +1,6 @@
-//! What a connection and the rest of the world share about it: what waits to be sent, and why it is to close. The lock is
-//! the connection's own, is held for a few instructions at a time, and no foreign code runs under it.
+//! What a connection and the rest of the world share about it: what waits to be sent, and why it is
+//! to close. The lock is the connection's own, is held for a few instructions at a time, and no
+//! foreign code runs under it.
 
 mod form;
 mod polling;
@@ -20,8 +21,9 @@ pub(crate) use self::{
 };
 
 use crate::{
-    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind, driver::Handover, id::Id, observer, packet,
-    received::Received, server::Server, stopping::Alive, sweep::Lane, sync::Mutex,
+    ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind,
+    driver::Handover, id::Id, observer, packet, received::Received, server::Server,
+    stopping::Alive, sweep::Lane, sync::Mutex,
 };
 
 /// One thing to send, or to do once what came before it has been sent.
@@ -36,7 +38,8 @@ pub(crate) struct Session {
     pub(crate) server: Arc<Server>,
     /// The client has asked for its sockets to be recovered, and may.
     pub(crate) recovers: bool,
-    /// It is on a WebSocket whose messages may be compressed. Never taken back, for there is no way back to polling.
+    /// It is on a WebSocket whose messages may be compressed. Never taken back, for there is no way
+    /// back to polling.
     #[cfg(feature = "deflate")]
     compresses: AtomicBool,
     shared: Mutex<Shared>,
@@ -46,8 +49,9 @@ struct Shared {
     queue: VecDeque<Item>,
     /// Bytes of frames that are queued, or taken by the driver and not written yet.
     queued: usize,
-    /// What of that is left of a packet larger than the whole queue may be, which was taken while the queue was empty and is therefore
-    /// written first. It is counted apart, or whatever comes next would cut off a client that reads well.
+    /// What of that is left of a packet larger than the whole queue may be, which was taken while
+    /// the queue was empty and is therefore written first. It is counted apart, or whatever comes
+    /// next would cut off a client that reads well.
     oversized: usize,
     /// Something waits that the client does not take at the moment.
     stall: Option<Box<Stall>>,
@@ -64,7 +68,8 @@ struct Shared {
     /// The client takes binary messages as base64 text only, on this WebSocket.
     base64: bool,
     socket_left: bool,
-    /// Not reading because the application holds events back: then a missing pong is no fault of the client's.
+    /// Not reading because the application holds events back: then a missing pong is no fault of
+    /// the client's.
     backlogged: bool,
     pong_due: Option<Instant>,
     /// When it was last looked for that pong, the client was still reading what was written before.
@@ -94,7 +99,8 @@ struct Polling {
     over: bool,
     /// The next poll learns that the session is closed, though this was no graceful end.
     tells_next_poll: bool,
-    /// Bytes of large answers that were given to polls and have not been read yet, as they counted in the queue.
+    /// Bytes of large answers that were given to polls and have not been read yet, as they counted
+    /// in the queue.
     unread: usize,
     /// The same of the answer that was taken from the queue last.
     taken: usize,
@@ -134,7 +140,8 @@ pub(crate) struct Ended {
     pub(crate) awaits_poll: bool,
     /// To be sent before the close, on WebSocket.
     pub(crate) rest: Option<VecDeque<Item>>,
-    /// A WebSocket that came too late to be driven, and on which the client waits for the end by now.
+    /// A WebSocket that came too late to be driven, and on which the client waits for the end by
+    /// now.
     pub(crate) handover: Option<Box<Handover>>,
 }
 
@@ -144,10 +151,12 @@ pub(crate) enum Polled {
     Items(VecDeque<Item>),
     /// Send this, and that the transport is closed.
     Last(VecDeque<Item>),
-    /// Send this, or refuse the poll if it is nothing: the server stops, and the session ends with this poll.
+    /// Send this, or refuse the poll if it is nothing: the server stops, and the session ends with
+    /// this poll.
     ///
-    /// A close packet would say the same to Node's client. Others (python-engineio, rust_engineio) take it for a wish that they leave,
-    /// and do not come back by themselves as they do when a poll fails.
+    /// A close packet would say the same to Node's client. Others (python-engineio, rust_engineio)
+    /// take it for a wish that they leave, and do not come back by themselves as they do when a
+    /// poll fails.
     Stopping(VecDeque<Item>),
     /// There is nothing, but the poll must be let go.
     Noop,
@@ -176,7 +185,9 @@ impl Shared {
     /// When a client that has not read yet all that was written to it last did so, or was given it.
     fn read_last(&self) -> Option<Instant> {
         match (&self.polling, self.transport) {
-            (Some(polling), TransportKind::Polling) => polling.read_last.filter(|_| polling.unread_answers > 0),
+            (Some(polling), TransportKind::Polling) => {
+                polling.read_last.filter(|_| polling.unread_answers > 0)
+            }
             (_, TransportKind::Polling) => None,
             (_, TransportKind::WebSocket) => self.stall.as_ref().map(|stall| stall.since),
         }
@@ -184,7 +195,11 @@ impl Shared {
 
     /// Whether what is queued must wait for a poll to come.
     fn has_no_poll(&self) -> bool {
-        self.transport == TransportKind::Polling && self.polling.as_ref().is_some_and(|polling| polling.poll.is_none())
+        self.transport == TransportKind::Polling
+            && self
+                .polling
+                .as_ref()
+                .is_some_and(|polling| polling.poll.is_none())
     }
 
     fn wake_driver(&self) {
@@ -216,14 +231,22 @@ impl Shared {
     /// Wakes those who act on the session's having to close.
     fn wake_closing(&mut self) {
         self.wake_driver();
-        if let Some(reading) = self.polling.as_mut().and_then(|polling| polling.reading.take()) {
+        if let Some(reading) = self
+            .polling
+            .as_mut()
+            .and_then(|polling| polling.reading.take())
+        {
             reading.wake();
         }
     }
 
     /// Takes what is queued if nobody can come for it any more.
     fn take_left(&mut self) -> VecDeque<Item> {
-        let is_lost = self.ended && self.polling.as_ref().is_some_and(|polling| polling.forgotten && !polling.poll_open);
+        let is_lost = self.ended
+            && self
+                .polling
+                .as_ref()
+                .is_some_and(|polling| polling.forgotten && !polling.poll_open);
         if !is_lost {
             return VecDeque::new();
         }
@@ -244,17 +267,20 @@ impl Shared {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<Server>, sid: Id, transport: TransportKind, handshake: Arc<Handshake>) -> Arc<Self> {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        sid: Id,
+        transport: TransportKind,
+        handshake: Arc<Handshake>,
+    ) -> Arc<Self> {
         let alive = Some(Alive::new(server.clone()));
         let base64 = transport == TransportKind::WebSocket && handshake.wants_base64();
         Arc::new(Self {
             sid,
             peer: handshake.peer,
-            recovers: server
-                .config
-                .recovery
-                .as_ref()
-                .is_some_and(|recovery| recovery.for_everybody || handshake.query("recovery").as_deref() == Some("1")),
+            recovers: server.config.recovery.as_ref().is_some_and(|recovery| {
+                recovery.for_everybody || handshake.query("recovery").as_deref() == Some("1")
+            }),
             server,
             #[cfg(feature = "deflate")]
             compresses: AtomicBool::new(false),
@@ -276,7 +302,10 @@ impl Session {
                 backlogged: false,
                 pong_due: None,
                 read_slowly: false,
-                guard: handshake.extensions.get::<ConnectionGuard>().map(|guard| guard.0.clone()),
+                guard: handshake
+                    .extensions
+                    .get::<ConnectionGuard>()
+                    .map(|guard| guard.0.clone()),
                 handshake: Some(handshake),
                 alive,
                 polling: (transport == TransportKind::Polling).then(Box::default),
@@ -301,24 +330,27 @@ impl Session {
         self.shared.lock().queued
     }
 
-    /// Whether what is queued now is written at once, as far as can be told: nothing waits, and on polling a poll does.
+    /// Whether what is queued now is written at once, as far as can be told: nothing waits, and on
+    /// polling a poll does.
     pub(crate) fn is_writable(&self) -> bool {
         let shared = self.shared.lock();
         shared.queued == 0 && !shared.has_no_poll()
     }
 
-    /// Queues frames, and what is to follow their being written. Until a connection that is to close gracefully has its last turn,
-    /// what comes still goes out.
+    /// Queues frames, and what is to follow their being written. Until a connection that is to
+    /// close gracefully has its last turn, what comes still goes out.
     pub(crate) fn push(&self, frames: Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
         self.try_push(frames, &mut then)
     }
 
-    /// The same, for a caller with a lock of its own: what is to follow is left where it is if nothing is queued.
+    /// The same, for a caller with a lock of its own: what is to follow is left where it is if
+    /// nothing is queued.
     pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
         self.queue(frames, then, Push::OrCutOff)
     }
 
-    /// The same if there is room for it; [`EmitError::Full`], and nothing done, if there is none at the moment.
+    /// The same if there is room for it; [`EmitError::Full`], and nothing done, if there is none at
+    /// the moment.
     pub(crate) fn push_if_room(&self, frames: Bytes) -> Result<(), EmitError> {
         self.queue(frames, &mut None, Push::IfRoom)
     }
@@ -328,7 +360,11 @@ impl Session {
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
         }
-        let frames = if shared.base64 { packet::base64_frames(frames) } else { frames };
+        let frames = if shared.base64 {
+            packet::base64_frames(frames)
+        } else {
+            frames
+        };
         let max = self.server.config.max_queue_bytes;
         let fits = how == Push::Apart || frames.is_empty() || shared.fits(frames.len(), max);
         // A client that takes what it is sent is not looked at any closer.
@@ -357,11 +393,19 @@ impl Session {
         Ok(())
     }
 
-    /// Accounts for frames that are about to be queued behind others, or for a poll that is not there. False if it would be too much for
-    /// the client's address.
+    /// Accounts for frames that are about to be queued behind others, or for a poll that is not
+    /// there. False if it would be too much for the client's address.
     fn wait_for_client(&self, shared: &mut Shared, frames: &[u8]) -> bool {
         self.watch(shared);
-        let Shared { stall: Some(stall), queue, queued, .. } = shared else { return true };
+        let Shared {
+            stall: Some(stall),
+            queue,
+            queued,
+            ..
+        } = shared
+        else {
+            return true;
+        };
         if !stall.is_counting()
             && *queued + frames.len() >= COUNTED_FROM
             && let Some(budget) = self.server.unsent.of(self.peer.ip())
@@ -380,16 +424,21 @@ impl Session {
     /// Notes that something waits for the client, and has a timer look after it.
     fn watch(&self, shared: &mut Shared) {
         let now = Instant::now();
-        shared.stall.get_or_insert_with(|| Box::new(Stall::new(now)));
+        shared
+            .stall
+            .get_or_insert_with(|| Box::new(Stall::new(now)));
         if !shared.watched
             && let Some(look) = self.server.stall_look()
         {
             shared.watched = true;
-            self.server.timers.push(Lane::Stalled, now + look, self.sid.key());
+            self.server
+                .timers
+                .push(Lane::Stalled, now + look, self.sid.key());
         }
     }
 
-    /// Closes the connection if the client has taken nothing of what waits for it for too long. Whether to look again.
+    /// Closes the connection if the client has taken nothing of what waits for it for too long.
+    /// Whether to look again.
     pub(crate) fn check_progress(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
         // Until it has gone over to a WebSocket, a client does not poll.
@@ -436,7 +485,8 @@ impl Session {
         }
     }
 
-    /// Closes the connection to make room for another, if it is in no namespace yet. False if it is, or is on its way out.
+    /// Closes the connection to make room for another, if it is in no namespace yet. False if it
+    /// is, or is on its way out.
     pub(crate) fn displace(&self) -> bool {
         let mut shared = self.shared.lock();
         let waits = !shared.joined && shared.closing.is_none();
@@ -477,7 +527,8 @@ impl Session {
         self.shared.lock().pong_due.take()
     }
 
-    /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look again.
+    /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look
+    /// again.
     pub(crate) fn check_pong(&self, now: Instant) -> Option<Instant> {
         let mut shared = self.shared.lock();
         let due = shared.pong_due?;
@@ -496,11 +547,14 @@ impl Session {
         None
     }
 
-    /// Closes the connection, and says so, if its pong is overdue: what [`Self::check_pong`] would find a moment later.
+    /// Closes the connection, and says so, if its pong is overdue: what [`Self::check_pong`] would
+    /// find a moment later.
     pub(crate) fn close_if_overdue(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
         let is_overdue = shared.pong_due.is_some_and(|due| due <= now)
-            && !(self.keeps_waiting(&shared) || shared.read_slowly || self.reads_slowly(&shared, now));
+            && !(self.keeps_waiting(&shared)
+                || shared.read_slowly
+                || self.reads_slowly(&shared, now));
         if is_overdue {
             shared.close(DisconnectReason::PingTimeout);
         }
@@ -509,12 +563,20 @@ impl Session {
 
     /// Whether it is the server that does not take what the client may have sent.
     fn keeps_waiting(&self, shared: &Shared) -> bool {
-        shared.backlogged || self.server.stopping.is_paused() || shared.polling.as_ref().is_some_and(|polling| polling.post.is_some())
+        shared.backlogged
+            || self.server.stopping.is_paused()
+            || shared
+                .polling
+                .as_ref()
+                .is_some_and(|polling| polling.post.is_some())
     }
 
     /// Whether a ping may wait behind much else, which the client does read.
     fn reads_slowly(&self, shared: &Shared, now: Instant) -> bool {
-        self.server.config.write_timeout.is_some_and(|limit| shared.read_last().is_some_and(|read| read + limit > now))
+        self.server
+            .config
+            .write_timeout
+            .is_some_and(|limit| shared.read_last().is_some_and(|read| read + limit > now))
     }
 }
 
@@ -523,23 +585,33 @@ impl Session {
     pub(crate) fn begin_turn(&self, waker: &Waker) -> Turn {
         let mut shared = self.shared.lock();
         shared.running = true;
-        if !shared.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+        if !shared
+            .driver
+            .as_ref()
+            .is_some_and(|driver| driver.will_wake(waker))
+        {
             shared.driver = Some(waker.clone());
         }
         Turn {
             closing: shared.closing,
             joined: shared.joined,
             socket_left: std::mem::take(&mut shared.socket_left),
-            handover: shared.polling.as_mut().and_then(|polling| polling.handover.take()),
+            handover: shared
+                .polling
+                .as_mut()
+                .and_then(|polling| polling.handover.take()),
         }
     }
 
-    /// Ends the turn, if nothing came up meanwhile that wants another. What is queued counts only if the driver could write it.
+    /// Ends the turn, if nothing came up meanwhile that wants another. What is queued counts only
+    /// if the driver could write it.
     pub(crate) fn end_turn(&self, can_write: bool, can_receive: bool) -> bool {
         let mut shared = self.shared.lock();
-        let queue_waits = can_write && shared.transport == TransportKind::WebSocket && !shared.queue.is_empty();
-        let polling_waits =
-            shared.polling.as_ref().is_some_and(|polling| polling.handover.is_some() || can_receive && polling.inbox.is_some());
+        let queue_waits =
+            can_write && shared.transport == TransportKind::WebSocket && !shared.queue.is_empty();
+        let polling_waits = shared.polling.as_ref().is_some_and(|polling| {
+            polling.handover.is_some() || can_receive && polling.inbox.is_some()
+        });
         if queue_waits || polling_waits || shared.closing.is_some() || shared.socket_left {
             return false;
         }
@@ -574,21 +646,34 @@ impl Session {
         }
     }
 
-    /// Accounts for what was written, and for what the client does not take for now. False if that is too much for its address.
+    /// Accounts for what was written, and for what the client does not take for now. False if that
+    /// is too much for its address.
     pub(crate) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
         let mut shared = self.shared.lock();
         shared.written(written);
         self.watch(&mut shared);
-        let Shared { stall: Some(stall), queue, queued, .. } = &mut *shared else { return true };
+        let Shared {
+            stall: Some(stall),
+            queue,
+            queued,
+            ..
+        } = &mut *shared
+        else {
+            return true;
+        };
         if written > 0 {
             stall.since = Instant::now();
         }
         if stall.is_counting() || *queued < COUNTED_FROM {
             return true;
         }
-        let Some(budget) = self.server.unsent.of(self.peer.ip()) else { return true };
+        let Some(budget) = self.server.unsent.of(self.peer.ip()) else {
+            return true;
+        };
         stall.start_counting(budget, 0);
-        frames_of(unsent).chain(frames_of(queue)).all(|frames| stall.count(frames))
+        frames_of(unsent)
+            .chain(frames_of(queue))
+            .all(|frames| stall.count(frames))
     }
 
     pub(crate) fn take_inbox(&self) -> Option<Bytes> {
@@ -619,7 +704,11 @@ impl Session {
     pub(crate) fn forgotten(&self) {
         let mut shared = self.shared.lock();
         shared.end_upgrade();
-        let alive = if shared.upgrading { None } else { shared.alive.take() };
+        let alive = if shared.upgrading {
+            None
+        } else {
+            shared.alive.take()
+        };
         if let Some(polling) = &mut shared.polling {
             polling.forgotten = true;
         }
@@ -629,8 +718,8 @@ impl Session {
         drop((alive, left));
     }
 
-    /// The driver is done. What is still queued is sent along if the end is graceful: it is given back on WebSocket, and kept for one
-    /// more poll on polling.
+    /// The driver is done. What is still queued is sent along if the end is graceful: it is given
+    /// back on WebSocket, and kept for one more poll on polling.
     pub(crate) fn end(&self, reason: DisconnectReason, transport: TransportKind) -> Ended {
         let mut shared = self.shared.lock();
         let reason = *shared.closing.get_or_insert(reason);
@@ -638,16 +727,26 @@ impl Session {
         let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
         let kept = (shared.handshake.take(), shared.guard.take());
-        let handover = shared.polling.as_mut().and_then(|polling| polling.handover.take());
-        let keep_queue = reason.is_graceful() && transport == TransportKind::Polling && handover.is_none();
-        let queue = if keep_queue { VecDeque::new() } else { std::mem::take(&mut shared.queue) };
+        let handover = shared
+            .polling
+            .as_mut()
+            .and_then(|polling| polling.handover.take());
+        let keep_queue =
+            reason.is_graceful() && transport == TransportKind::Polling && handover.is_none();
+        let queue = if keep_queue {
+            VecDeque::new()
+        } else {
+            std::mem::take(&mut shared.queue)
+        };
         if !keep_queue {
             shared.written(usize::MAX);
             shared.stall = None;
         }
         // A close goes with a poll of its own: see `Shared::poll_items`.
         let is_told = match reason {
-            DisconnectReason::ServerShuttingDown => shared.fits_into_a_poll(self.max_packets_per_poll()),
+            DisconnectReason::ServerShuttingDown => {
+                shared.fits_into_a_poll(self.max_packets_per_poll())
+            }
             _ => frames_of(&shared.queue).next().is_none(),
         };
         let mut poll_open = false;
@@ -659,7 +758,14 @@ impl Session {
             poll_open = polling.poll_open && is_told;
             awaits_poll |= polling.tells_next_poll;
             polling.inbox = None;
-            for waiting in [polling.poll.take(), polling.post.take(), polling.reading.take()].into_iter().flatten() {
+            for waiting in [
+                polling.poll.take(),
+                polling.post.take(),
+                polling.reading.take(),
+            ]
+            .into_iter()
+            .flatten()
+            {
                 waiting.wake();
             }
         }
@@ -674,7 +780,12 @@ impl Session {
         if let Some(rest) = &rest {
             self.observe_sent(transport, rest);
         }
-        Ended { poll_open, awaits_poll, rest, handover }
+        Ended {
+            poll_open,
+            awaits_poll,
+            rest,
+            handover,
+        }
     }
 }
 

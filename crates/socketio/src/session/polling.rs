@@ -38,22 +38,30 @@ impl Session {
         self.shared.lock().upgrading
     }
 
-    /// Waits for something to answer the open poll with. With that it is open no more: what is queued from then on is for the next.
+    /// Waits for something to answer the open poll with. With that it is open no more: what is
+    /// queued from then on is for the next.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let polled = self.try_poll_items(cx);
-        if let Poll::Ready(Polled::Items(items) | Polled::Last(items) | Polled::Stopping(items)) = &polled {
+        if let Poll::Ready(Polled::Items(items) | Polled::Last(items) | Polled::Stopping(items)) =
+            &polled
+        {
             self.observe_sent(TransportKind::Polling, items);
         }
         polled
     }
 
-    /// Those who ask for recovery are no clients that limit it, and should get all that they missed together with the answer: until they
-    /// have that, Node's client does not tell what it has.
+    /// Those who ask for recovery are no clients that limit it, and should get all that they missed
+    /// together with the answer: until they have that, Node's client does not tell what it has.
     pub(super) fn max_packets_per_poll(&self) -> usize {
-        if self.recovers { usize::MAX } else { self.server.config.max_packets_per_poll }
+        if self.recovers {
+            usize::MAX
+        } else {
+            self.server.config.max_packets_per_poll
+        }
     }
 
-    /// Takes the answer to a poll, which waits from now on until the client reads it. `None` if that is too much for its address.
+    /// Takes the answer to a poll, which waits from now on until the client reads it. `None` if
+    /// that is too much for its address.
     pub(crate) fn hold_answer(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
         if payload.len() < COUNTED_FROM {
             return Some(payload.into());
@@ -64,11 +72,14 @@ impl Session {
         Answer::hold(payload, budget, move || session.remove_unread(unread))
     }
 
-    /// What was taken last counts until it is read, as it did in the queue: a client is not cut off for what base64 adds to it, nor for
-    /// what comes while it reads a packet larger than the whole queue may be.
+    /// What was taken last counts until it is read, as it did in the queue: a client is not cut off
+    /// for what base64 adds to it, nor for what comes while it reads a packet larger than the whole
+    /// queue may be.
     fn add_unread(&self) -> usize {
         let mut shared = self.shared.lock();
-        let Some(polling) = &mut shared.polling else { return 0 };
+        let Some(polling) = &mut shared.polling else {
+            return 0;
+        };
         polling.unread += polling.taken;
         polling.unread_answers += 1;
         polling.read_last = Some(Instant::now());
@@ -120,7 +131,8 @@ impl Shared {
         // The client is not cut off for it.
         self.queued += grown;
         self.oversized += grown;
-        // What was counted for its address is there no more; what comes next counts anew what waits.
+        // What was counted for its address is there no more; what comes next counts anew what
+        // waits.
         if let Some(stall) = &mut self.stall {
             stall.stop_counting();
         }
@@ -131,15 +143,22 @@ impl Shared {
             return Poll::Ready(match self.closing {
                 Some(DisconnectReason::TransportClose) => Polled::Over,
                 reason => match (self.take_packets(max), self.queue.is_empty()) {
-                    (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => Polled::Stopping(items),
-                    // The next poll learns of the end. Node's client closes at once when it reads a close packet, and drops the events
-                    // before it in the same answer, which it has not dispatched yet.
-                    (items, is_all) if !is_all || frames_of(&items).next().is_some() => Polled::Items(items),
+                    (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => {
+                        Polled::Stopping(items)
+                    }
+                    // The next poll learns of the end. Node's client closes at once when it reads a
+                    // close packet, and drops the events before it in the same answer, which it has
+                    // not dispatched yet.
+                    (items, is_all) if !is_all || frames_of(&items).next().is_some() => {
+                        Polled::Items(items)
+                    }
                     (items, _) => Polled::Last(items),
                 },
             });
         }
-        let Some(polling) = &mut self.polling else { return Poll::Ready(Polled::Refused) };
+        let Some(polling) = &mut self.polling else {
+            return Poll::Ready(Polled::Refused);
+        };
         let is_current = self.transport == TransportKind::Polling;
         if is_current && !self.queue.is_empty() {
             polling.release = false;
@@ -164,7 +183,8 @@ impl Shared {
         packets.sum::<usize>() <= max
     }
 
-    /// Takes so many packets from the front of the queue, and what is to be done once those are written.
+    /// Takes so many packets from the front of the queue, and what is to be done once those are
+    /// written.
     fn take_packets(&mut self, max: usize) -> VecDeque<Item> {
         let (mut taken, mut left, mut bytes) = (VecDeque::new(), max.max(1), 0);
         while left > 0 || matches!(self.queue.front(), Some(Item::Written(_))) {
@@ -231,7 +251,8 @@ impl Session {
         }
     }
 
-    /// The client broke the protocol above this one: the close that follows is told to its next poll, as the reference does.
+    /// The client broke the protocol above this one: the close that follows is told to its next
+    /// poll, as the reference does.
     pub(crate) fn tell_next_poll(&self) {
         if let Some(polling) = &mut self.shared.lock().polling {
             polling.tells_next_poll = true;
@@ -244,7 +265,9 @@ impl Session {
         if shared.closing.is_some() {
             return Poll::Ready(false);
         }
-        let Some(polling) = &mut shared.polling else { return Poll::Ready(false) };
+        let Some(polling) = &mut shared.polling else {
+            return Poll::Ready(false);
+        };
         if polling.inbox.is_some() {
             polling.post = Some(cx.waker().clone());
             return Poll::Pending;
@@ -268,7 +291,9 @@ impl Session {
     /// Starts an upgrade; false if it cannot be, or one is under way.
     pub(crate) fn start_upgrade(&self) -> bool {
         let mut shared = self.shared.lock();
-        let can = shared.closing.is_none() && shared.transport == TransportKind::Polling && !shared.upgrading;
+        let can = shared.closing.is_none()
+            && shared.transport == TransportKind::Polling
+            && !shared.upgrading;
         shared.upgrading |= can;
         can
     }
@@ -304,16 +329,25 @@ impl Session {
         }
     }
 
-    /// Goes on over a WebSocket. If the session has ended meanwhile, gives it back with what is still to be sent: the client does not
-    /// poll any more.
-    pub(crate) fn finish_upgrade(&self, handover: Box<Handover>, base64: bool) -> Result<(), TooLate> {
+    /// Goes on over a WebSocket. If the session has ended meanwhile, gives it back with what is
+    /// still to be sent: the client does not poll any more.
+    pub(crate) fn finish_upgrade(
+        &self,
+        handover: Box<Handover>,
+        base64: bool,
+    ) -> Result<(), TooLate> {
         let mut shared = self.shared.lock();
         if base64 {
             shared.turn_to_base64();
         }
         // What is to close gracefully and has not ended yet does so over the WebSocket.
-        if let Some(reason) = shared.closing.filter(|reason| shared.ended || !reason.is_graceful()) {
-            let rest = reason.is_graceful().then(|| std::mem::take(&mut shared.queue));
+        if let Some(reason) = shared
+            .closing
+            .filter(|reason| shared.ended || !reason.is_graceful())
+        {
+            let rest = reason
+                .is_graceful()
+                .then(|| std::mem::take(&mut shared.queue));
             if rest.is_some() {
                 shared.written(usize::MAX);
             }
@@ -340,6 +374,11 @@ impl Session {
     /// Lets go of what only polling needs, once nothing of it is under way.
     pub(crate) fn forget_polling(&self) {
         let mut shared = self.shared.lock();
-        shared.polling.take_if(|polling| !polling.poll_open && !polling.post_open && polling.inbox.is_none() && polling.handover.is_none());
+        shared.polling.take_if(|polling| {
+            !polling.poll_open
+                && !polling.post_open
+                && polling.inbox.is_none()
+                && polling.handover.is_none()
+        });
     }
 }

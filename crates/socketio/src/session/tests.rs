@@ -16,10 +16,19 @@ impl Wake for Count {
 }
 
 fn session(transport: TransportKind) -> (Arc<Session>, Arc<Count>, Waker) {
-    let server = SocketIo::builder(Config { max_queue_bytes: 10, ..Config::default() }).build().server;
+    let server = SocketIo::builder(Config {
+        max_queue_bytes: 10,
+        ..Config::default()
+    })
+    .build()
+    .server;
     let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
     let wakes = Arc::new(Count::default());
-    (Session::new(server, Id::random().unwrap(), transport, handshake), wakes.clone(), wakes.into())
+    (
+        Session::new(server, Id::random().unwrap(), transport, handshake),
+        wakes.clone(),
+        wakes.into(),
+    )
 }
 
 #[tokio::test]
@@ -32,7 +41,10 @@ async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wak
     session.push(something(), None).unwrap();
     assert_eq!(seen(), 0, "a running driver is not woken");
     assert!(!session.end_turn(true, true), "but has another turn");
-    assert!(session.end_turn(false, true), "unless it cannot write anyway");
+    assert!(
+        session.end_turn(false, true),
+        "unless it cannot write anyway"
+    );
     session.take_queue(3);
     session.push(something(), None).unwrap();
     assert_eq!(seen(), 1);
@@ -45,9 +57,22 @@ async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wak
     assert!(session.begin_turn(&waker).socket_left);
     session.close(DisconnectReason::ForcedClose);
     assert!(!session.end_turn(true, true));
-    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::ForcedClose));
-    assert_eq!(session.push(something(), None), Ok(()), "a graceful end takes along what comes before it");
-    assert_eq!(session.end(DisconnectReason::ForcedClose, TransportKind::WebSocket).rest.map(|rest| rest.len()), Some(1));
+    assert_eq!(
+        session.begin_turn(&waker).closing,
+        Some(DisconnectReason::ForcedClose)
+    );
+    assert_eq!(
+        session.push(something(), None),
+        Ok(()),
+        "a graceful end takes along what comes before it"
+    );
+    assert_eq!(
+        session
+            .end(DisconnectReason::ForcedClose, TransportKind::WebSocket)
+            .rest
+            .map(|rest| rest.len()),
+        Some(1)
+    );
     assert_eq!(session.push(something(), None), Err(EmitError::Closed));
 }
 
@@ -63,8 +88,14 @@ async fn bytes_count_until_they_are_written() {
     assert!(session.count_blocked(8, &VecDeque::new()));
     assert!(session.end_turn(true, true));
     session.push(Bytes::from_static(&[0; 8]), None).unwrap();
-    assert_eq!(session.push(Bytes::from_static(&[0; 3]), None), Err(EmitError::Full));
-    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::SlowReader));
+    assert_eq!(
+        session.push(Bytes::from_static(&[0; 3]), None),
+        Err(EmitError::Full)
+    );
+    assert_eq!(
+        session.begin_turn(&waker).closing,
+        Some(DisconnectReason::SlowReader)
+    );
     assert_eq!(wakes.0.load(Ordering::Relaxed), 3);
 }
 
@@ -80,8 +111,14 @@ async fn a_payload_waits_for_room_in_the_inbox() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Pending);
     session.begin_turn(&waker);
-    assert!(!session.end_turn(false, true), "there is something to receive");
-    assert!(session.end_turn(false, false), "unless it is not to be received yet");
+    assert!(
+        !session.end_turn(false, true),
+        "there is something to receive"
+    );
+    assert!(
+        session.end_turn(false, false),
+        "unless it is not to be received yet"
+    );
     assert!(session.take_inbox().is_some());
     assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
     assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(true));
@@ -95,14 +132,29 @@ async fn a_poll_that_has_its_answer_is_not_there_for_what_is_queued_at_the_end()
     let mut cx = Context::from_waker(&waker);
     assert!(session.open_poll() && !session.open_poll());
     assert!(session.poll_items(&mut cx).is_pending());
-    session.push(Bytes::from_static(b"\x81\x012"), None).unwrap();
-    assert!(matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Items(items)) if items.len() == 1));
-    session.push(Bytes::from_static(b"\x81\x012"), None).unwrap();
-    assert!(!session.end(DisconnectReason::ForcedClose, TransportKind::Polling).poll_open, "the next one is to be waited for");
+    session
+        .push(Bytes::from_static(b"\x81\x012"), None)
+        .unwrap();
+    assert!(
+        matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Items(items)) if items.len() == 1)
+    );
+    session
+        .push(Bytes::from_static(b"\x81\x012"), None)
+        .unwrap();
+    assert!(
+        !session
+            .end(DisconnectReason::ForcedClose, TransportKind::Polling)
+            .poll_open,
+        "the next one is to be waited for"
+    );
     assert!(session.open_poll());
-    assert!(matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Items(items)) if items.len() == 1));
+    assert!(
+        matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Items(items)) if items.len() == 1)
+    );
     assert!(session.open_poll());
-    assert!(matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Last(items)) if items.is_empty()));
+    assert!(
+        matches!(session.poll_items(&mut cx), Poll::Ready(Polled::Last(items)) if items.is_empty())
+    );
 }
 
 #[tokio::test]
@@ -128,7 +180,10 @@ async fn there_is_never_more_than_one_packet_larger_than_the_queue() {
     session.push(vec![0; 50].into(), None).unwrap();
     session.take_queue(49);
     assert_eq!(session.push(vec![0; 11].into(), None), Err(EmitError::Full));
-    assert_eq!(session.begin_turn(&waker).closing, Some(DisconnectReason::SlowReader));
+    assert_eq!(
+        session.begin_turn(&waker).closing,
+        Some(DisconnectReason::SlowReader)
+    );
 }
 
 #[tokio::test]
@@ -136,6 +191,10 @@ async fn s9_nothing_always_fits() {
     let (session, _, _) = session(TransportKind::WebSocket);
     session.push(Bytes::from_static(&[0; 8]), None).unwrap();
     session.ping(Instant::now());
-    assert_eq!(session.push(Bytes::new(), Some(Item::Written(Box::new(|| ())))), Ok(()), "a ping made it too much, not the client");
+    assert_eq!(
+        session.push(Bytes::new(), Some(Item::Written(Box::new(|| ())))),
+        Ok(()),
+        "a ping made it too much, not the client"
+    );
     assert!(session.is_open());
 }

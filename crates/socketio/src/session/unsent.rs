@@ -1,4 +1,5 @@
-//! What waits for clients that do not take it: since when, and how much of it there is for each address.
+//! What waits for clients that do not take it: since when, and how much of it there is for each
+//! address.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::{admission::network_of, sync::Mutex};
 
-/// A client for which less than this waits does not count for its address. Most are never counted, and cost nothing for it.
+/// A client for which less than this waits does not count for its address. Most are never counted,
+/// and cost nothing for it.
 pub(crate) const COUNTED_FROM: usize = 64 << 10;
 /// What a buffer is counted as on top of its bytes.
 const OVERHEAD: usize = 128;
@@ -26,7 +28,10 @@ type Networks = Mutex<HashMap<IpAddr, Weak<Budget>>>;
 
 impl Budgets {
     pub(crate) fn new(limit: Option<usize>) -> Self {
-        Self { limit, networks: Arc::default() }
+        Self {
+            limit,
+            networks: Arc::default(),
+        }
     }
 
     /// An address' budget. `None` if there is no limit.
@@ -37,7 +42,12 @@ impl Budgets {
         if let Some(budget) = networks.get(&network).and_then(Weak::upgrade) {
             return Some(budget);
         }
-        let budget = Arc::new(Budget { limit, network, held: Mutex::default(), among: self.networks.clone() });
+        let budget = Arc::new(Budget {
+            limit,
+            network,
+            held: Mutex::default(),
+            among: self.networks.clone(),
+        });
         networks.insert(network, Arc::downgrade(&budget));
         Some(budget)
     }
@@ -45,8 +55,9 @@ impl Budgets {
 
 /// What is counted of one address; an IPv6 network (/64) counts as one.
 ///
-/// Memory is counted, not deliveries: a buffer that waits for many clients of the address, as a broadcast does, is there once and counts
-/// once. Buffers are told apart by where they end, which stays the same while they are written from the front.
+/// Memory is counted, not deliveries: a buffer that waits for many clients of the address, as a
+/// broadcast does, is there once and counts once. Buffers are told apart by where they end, which
+/// stays the same while they are written from the front.
 pub(crate) struct Budget {
     limit: usize,
     network: IpAddr,
@@ -66,7 +77,8 @@ struct Buffer {
 }
 
 impl Budget {
-    /// Counts a buffer once more; gives what to release it by. `None`, and nothing done, if it would be too much.
+    /// Counts a buffer once more; gives what to release it by. `None`, and nothing done, if it
+    /// would be too much.
     fn hold(&self, frames: &[u8]) -> Option<usize> {
         let end = frames.as_ptr_range().end as usize;
         let bytes = frames.len() + OVERHEAD;
@@ -77,7 +89,10 @@ impl Budget {
             return None;
         }
         held.bytes += more;
-        let buffer = held.buffers.entry(end).or_insert(Buffer { bytes: 0, holders: 0 });
+        let buffer = held.buffers.entry(end).or_insert(Buffer {
+            bytes: 0,
+            holders: 0,
+        });
         buffer.bytes += more;
         buffer.holders += 1;
         Some(end)
@@ -85,7 +100,9 @@ impl Budget {
 
     fn release(&self, end: usize) {
         let mut held = self.held.lock();
-        let Some(buffer) = held.buffers.get_mut(&end) else { return };
+        let Some(buffer) = held.buffers.get_mut(&end) else {
+            return;
+        };
         buffer.holders -= 1;
         if buffer.holders == 0 {
             let bytes = buffer.bytes;
@@ -109,7 +126,10 @@ impl Drop for Budget {
     fn drop(&mut self) {
         let mut networks = self.among.lock();
         // Another may have been made since.
-        if networks.get(&self.network).is_some_and(|budget| budget.strong_count() == 0) {
+        if networks
+            .get(&self.network)
+            .is_some_and(|budget| budget.strong_count() == 0)
+        {
             networks.remove(&self.network);
         }
         if networks.capacity() > 256 && networks.len() < networks.capacity() / 4 {
@@ -119,7 +139,8 @@ impl Drop for Budget {
     }
 }
 
-/// Bytes that wait for a client that takes none of them at the moment. Costs nothing for one that does.
+/// Bytes that wait for a client that takes none of them at the moment. Costs nothing for one that
+/// does.
 pub(super) struct Stall {
     /// When the client last took some, or when there first were some to take.
     pub(super) since: Instant,
@@ -128,13 +149,17 @@ pub(super) struct Stall {
 
 struct Counting {
     budget: Arc<Budget>,
-    /// In the order in which they are written: what to release each by (`None` for what is not counted), and how much is left of it.
+    /// In the order in which they are written: what to release each by (`None` for what is not
+    /// counted), and how much is left of it.
     waiting: VecDeque<(Option<usize>, usize)>,
 }
 
 impl Stall {
     pub(super) fn new(since: Instant) -> Self {
-        Self { since, counting: None }
+        Self {
+            since,
+            counting: None,
+        }
     }
 
     pub(super) fn is_counting(&self) -> bool {
@@ -143,7 +168,11 @@ impl Stall {
 
     /// Counts what waits for its address from now on, behind so many bytes that are not counted.
     pub(super) fn start_counting(&mut self, budget: Arc<Budget>, uncounted: usize) {
-        let waiting = if uncounted == 0 { VecDeque::new() } else { VecDeque::from([(None, uncounted)]) };
+        let waiting = if uncounted == 0 {
+            VecDeque::new()
+        } else {
+            VecDeque::from([(None, uncounted)])
+        };
         self.counting = Some(Counting { budget, waiting });
     }
 
@@ -155,7 +184,9 @@ impl Stall {
 
     /// Counts what is queued last, if anything is counted. False if it is too much.
     pub(super) fn count(&mut self, frames: &[u8]) -> bool {
-        let Some(counting) = &mut self.counting else { return true };
+        let Some(counting) = &mut self.counting else {
+            return true;
+        };
         let held = counting.budget.hold(frames);
         if held.is_some() {
             counting.waiting.push_back((held, frames.len()));
@@ -172,7 +203,9 @@ impl Stall {
 
     /// So many bytes are gone from the front.
     pub(super) fn written(&mut self, mut bytes: usize) {
-        let Some(Counting { budget, waiting }) = &mut self.counting else { return };
+        let Some(Counting { budget, waiting }) = &mut self.counting else {
+            return;
+        };
         while let Some((held, left)) = waiting.front_mut() {
             if *left > bytes {
                 *left -= bytes;
@@ -200,7 +233,11 @@ pub(super) struct Answer {
 
 impl Answer {
     /// `None` if it would be too much for the address. `read` is called once it is gone.
-    pub(super) fn hold(payload: Vec<u8>, budget: Option<Arc<Budget>>, read: impl Fn() + Send + Sync + 'static) -> Option<Bytes> {
+    pub(super) fn hold(
+        payload: Vec<u8>,
+        budget: Option<Arc<Budget>>,
+        read: impl Fn() + Send + Sync + 'static,
+    ) -> Option<Bytes> {
         let held = match budget {
             None => None,
             Some(budget) => {
@@ -208,7 +245,11 @@ impl Answer {
                 Some((budget, end))
             }
         };
-        Some(Bytes::from_owner(Self { payload, held, read: Box::new(read) }))
+        Some(Bytes::from_owner(Self {
+            payload,
+            held,
+            read: Box::new(read),
+        }))
     }
 }
 
@@ -248,7 +289,10 @@ mod tests {
         let (budgets, budget) = budgets(10_000);
         let same = budgets.of("2001:db8::ffff".parse().unwrap()).unwrap();
         assert!(Arc::ptr_eq(&budget, &same));
-        assert!(!Arc::ptr_eq(&budget, &budgets.of("2001:db8:0:1::1".parse().unwrap()).unwrap()));
+        assert!(!Arc::ptr_eq(
+            &budget,
+            &budgets.of("2001:db8:0:1::1".parse().unwrap()).unwrap()
+        ));
         drop((budget, same));
         assert!(budgets.networks.lock().is_empty());
         assert!(Budgets::new(None).of("::1".parse().unwrap()).is_none());
@@ -264,7 +308,10 @@ mod tests {
             assert!(stall.count(&broadcast.slice(number..)));
         }
         assert_eq!(budget.bytes(), 700 + OVERHEAD);
-        assert!(!stalls[0].count(&[0; 200]), "what is only its own counts on top");
+        assert!(
+            !stalls[0].count(&[0; 200]),
+            "what is only its own counts on top"
+        );
         drop(stalls);
         assert_eq!(budget.bytes(), 0);
     }
@@ -282,6 +329,9 @@ mod tests {
         assert_eq!(budget.bytes(), 100 + OVERHEAD);
         stall.written(103);
         assert_eq!(budget.bytes(), 0);
-        assert!(!stall.count(&three), "with its overhead it is over the limit");
+        assert!(
+            !stall.count(&three),
+            "with its overhead it is over the limit"
+        );
     }
 }

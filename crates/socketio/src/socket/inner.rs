@@ -56,7 +56,8 @@ struct Acks {
 
 /// A socket whose data's type is of no concern.
 pub(crate) trait AnySocket: Send + Sync {
-    /// Answers the CONNECT. False if another connection has taken the socket meanwhile, or its time has run out.
+    /// Answers the CONNECT. False if another connection has taken the socket meanwhile, or its time
+    /// has run out.
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
     /// The answer to a CONNECT.
     fn answer(&self) -> Packet;
@@ -71,7 +72,8 @@ pub(crate) trait AnySocket: Send + Sync {
     fn takes_attachments(&self) -> bool;
     fn acknowledged(&self, id: u64, reply: AckReply);
     fn has_left(&self) -> bool;
-    /// This connection carries it no more. Ends it and tells the handler, or lets it wait for its client to come back.
+    /// This connection carries it no more. Ends it and tells the handler, or lets it wait for its
+    /// client to come back.
     fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason);
     /// The client has answered a ping.
     fn pong(&self, now: Instant);
@@ -80,7 +82,8 @@ pub(crate) trait AnySocket: Send + Sync {
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
-    /// Queues a packet that asks to be acknowledged by this id, which no other packet to this socket has.
+    /// Queues a packet that asks to be acknowledged by this id, which no other packet to this
+    /// socket has.
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(self: Arc<Self>);
@@ -89,7 +92,12 @@ pub(crate) trait AnySocket: Send + Sync {
 }
 
 impl<D: Send + Sync + 'static> SocketInner<D> {
-    pub(crate) fn new(session: Arc<Session>, namespace: Arc<dyn NamespaceOf<D>>, id: Id, data: D) -> Arc<Self> {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        namespace: Arc<dyn NamespaceOf<D>>,
+        id: Id,
+        data: D,
+    ) -> Arc<Self> {
         let key = session.server.next_socket_key();
         let link = if session.recovers {
             match Recovering::new(session.clone(), key) {
@@ -99,7 +107,15 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         } else {
             Link::Fixed(session)
         };
-        Arc::new(Self { link, namespace, id, key, left: AtomicBool::new(false), acks: Mutex::new(None), data })
+        Arc::new(Self {
+            link,
+            namespace,
+            id,
+            key,
+            left: AtomicBool::new(false),
+            acks: Mutex::new(None),
+            data,
+        })
     }
 
     /// The connection that carries it, or carried it last.
@@ -113,7 +129,9 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     pub(super) fn is_connected(&self) -> bool {
         let attached = match &self.link {
             Link::Fixed(session) => session.is_open(),
-            Link::Recovering(recovering) => recovering.attached().is_some_and(|session| session.is_open()),
+            Link::Recovering(recovering) => recovering
+                .attached()
+                .is_some_and(|session| session.is_open()),
         };
         attached && !self.has_left()
     }
@@ -132,7 +150,9 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     /// Tells the observer of a full queue.
     fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
         if result == Err(EmitError::Full) {
-            self.session().server.observe(|observer| observer.queue_full());
+            self.session()
+                .server
+                .observe(|observer| observer.queue_full());
         }
         result
     }
@@ -190,7 +210,8 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
 
     /// Gives the connection that the client was on, if it was in and this put it out.
     pub(super) fn put_out(self: &Arc<Self>) -> Option<Arc<Session>> {
-        // One that waits for its client is over now: there is nobody to be told, and nothing is to be kept for them.
+        // One that waits for its client is over now: there is nobody to be told, and nothing is to
+        // be kept for them.
         if self.left.swap(true, Ordering::AcqRel) || self.clone().give_up(None) {
             return None;
         }
@@ -207,11 +228,13 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
     }
 
-    /// Gets it ready to be given back to a client that asks for it: a connection that still carries it is closed first, since its
-    /// client knows better than the server that it is dead. Gives what the client missed last; `None` if it cannot be given back,
-    /// and then it is over.
+    /// Gets it ready to be given back to a client that asks for it: a connection that still carries
+    /// it is closed first, since its client knows better than the server that it is dead. Gives
+    /// what the client missed last; `None` if it cannot be given back, and then it is over.
     pub(crate) async fn reclaim(self: &Arc<Self>, namespace: &str, asked: &Asked) -> Option<u64> {
-        let Link::Recovering(recovering) = &self.link else { return None };
+        let Link::Recovering(recovering) = &self.link else {
+            return None;
+        };
         if recovering.pid.as_str() != asked.pid || self.namespace.name() != namespace {
             return None;
         }
@@ -223,11 +246,20 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         after
     }
 
-    /// Ends it if it waits for its client: whatever happens, or because its time has run out by `now`. Whether this ended it.
+    /// Ends it if it waits for its client: whatever happens, or because its time has run out by
+    /// `now`. Whether this ended it.
     fn give_up(self: Arc<Self>, now: Option<Instant>) -> bool {
-        let Link::Recovering(recovering) = &self.link else { return false };
-        let Some(reason) = recovering.give_up(now) else { return false };
-        let reason = if self.has_left() { DisconnectReason::ServerNamespaceDisconnect } else { reason };
+        let Link::Recovering(recovering) = &self.link else {
+            return false;
+        };
+        let Some(reason) = recovering.give_up(now) else {
+            return false;
+        };
+        let reason = if self.has_left() {
+            DisconnectReason::ServerNamespaceDisconnect
+        } else {
+            reason
+        };
         self.over(reason);
         true
     }
@@ -240,8 +272,11 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
         let namespace = self.namespace.clone();
         let socket = Socket { inner: self };
-        // A handler that panics has said so by its panic; the socket must leave its rooms all the same.
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| namespace.disconnecting(&socket, reason)));
+        // A handler that panics has said so by its panic; the socket must leave its rooms all the
+        // same.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            namespace.disconnecting(&socket, reason)
+        }));
         namespace.rooms().remove(socket.inner.id.key());
         namespace.disconnected(&socket, reason);
     }
@@ -278,7 +313,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
                 let resumed = recovering.resume(session, after, &answer);
-                // The application has put it out at the last moment, and may have told the old connection.
+                // The application has put it out at the last moment, and may have told the old
+                // connection.
                 if resumed && self.has_left() {
                     let _ = session.send(&Packet::disconnect(name), None);
                     session.socket_left();
@@ -287,7 +323,10 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             }
             (recovering, _) => {
                 if let Some(recovering) = recovering {
-                    session.server.recoverable.insert(recovering.pid.key(), self.clone());
+                    session
+                        .server
+                        .recoverable
+                        .insert(recovering.pid.key(), self.clone());
                 }
                 let _ = session.send(&answer, None);
                 // Only now: what is said to everybody comes behind the answer.
@@ -322,7 +361,10 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         attachments: Attachments,
         ack: Option<u64>,
     ) -> Option<BoxFuture<'static, ()>> {
-        let ack = ack.map(|id| Ack { target: Arc::downgrade(&self) as Weak<dyn AckTarget>, id });
+        let ack = ack.map(|id| Ack {
+            target: Arc::downgrade(&self) as Weak<dyn AckTarget>,
+            id,
+        });
         let event = Event::new(text, parts, attachments, ack);
         // Not cloned: threads would meet at its count with every event.
         let socket = Socket { inner: self };
@@ -334,7 +376,11 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn acknowledged(&self, id: u64, reply: AckReply) {
-        let waiting = self.acks.lock().as_mut().and_then(|acks| acks.waiting.remove(&id));
+        let waiting = self
+            .acks
+            .lock()
+            .as_mut()
+            .and_then(|acks| acks.waiting.remove(&id));
         // An answer that nobody waits for any more is no fault of the client's.
         if let Some(waiting) = waiting {
             let _ = waiting.send(reply);
@@ -351,8 +397,13 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 Suspend::Over => {}
                 Suspend::NotCarried => return,
                 Suspend::Until(due) => {
-                    // Whoever waits learns that the socket was gone. The count goes on, so that a late answer is not taken for another's.
-                    let waiting = self.acks.lock().as_mut().map(|acks| std::mem::take(&mut acks.waiting));
+                    // Whoever waits learns that the socket was gone. The count goes on, so that a
+                    // late answer is not taken for another's.
+                    let waiting = self
+                        .acks
+                        .lock()
+                        .as_mut()
+                        .map(|acks| std::mem::take(&mut acks.waiting));
                     drop(waiting);
                     let key = recovering.pid.key();
                     let namespace = self.namespace.clone();
@@ -360,7 +411,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     session.server.timers.push(Lane::Suspended, due, key);
                     let socket = Socket { inner: self };
                     namespace.suspended(&socket, reason);
-                    // The application has put it out just before it was to wait, and found a connection still.
+                    // The application has put it out just before it was to wait, and found a
+                    // connection still.
                     if socket.inner.has_left() {
                         socket.inner.give_up(None);
                     }
@@ -390,7 +442,11 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError> {
-        if volatile { self.push_volatile(packet) } else { self.push_event(packet, None) }
+        if volatile {
+            self.push_volatile(packet)
+        } else {
+            self.push_event(packet, None)
+        }
     }
 
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError> {
@@ -436,7 +492,10 @@ pub(super) struct ForgetAck<D: Send + Sync + 'static> {
 
 impl<D: Send + Sync + 'static> ForgetAck<D> {
     pub(super) fn new(socket: &Arc<SocketInner<D>>, id: u64) -> Self {
-        Self { socket: Arc::downgrade(socket), id }
+        Self {
+            socket: Arc::downgrade(socket),
+            id,
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use self::inner::ForgetAck;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
 use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
 
-/// A handle to a client in a namespace: cheap to clone, usable from any thread, harmless after the client has gone. Two handles are
-/// equal if they mean the same socket.
+/// A handle to a client in a namespace: cheap to clone, usable from any thread, harmless after the
+/// client has gone. Two handles are equal if they mean the same socket.
 pub struct Socket<D> {
     inner: Arc<SocketInner<D>>,
 }
@@ -53,7 +53,8 @@ pub enum AckError {
     Full,
     /// The client did not answer in time.
     Timeout,
-    /// Too many answers of this client are waited for already ([`crate::Config::max_pending_acks`]); the event was not queued.
+    /// Too many answers of this client are waited for already
+    /// ([`crate::Config::max_pending_acks`]); the event was not queued.
     TooMany,
 }
 
@@ -110,8 +111,8 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.session().transport()
     }
 
-    /// Whether the client is in at this moment, as far as is known here. One that may still come back
-    /// ([`crate::Config::recovery`]) is not.
+    /// Whether the client is in at this moment, as far as is known here. One that may still come
+    /// back ([`crate::Config::recovery`]) is not.
     pub fn is_connected(&self) -> bool {
         self.inner.is_connected()
     }
@@ -119,7 +120,8 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// Queues an event with one argument.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full. A value that cannot be written as JSON is sent as `null`.
+    /// When the socket is gone or its queue is full. A value that cannot be written as JSON is sent
+    /// as `null`.
     pub fn emit<T: Serialize + ?Sized>(&self, name: &str, arg: &T) -> Result<(), EmitError> {
         let args = serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned());
         self.emit_packet(&Packet::event(self.namespace(), name, &args))
@@ -133,13 +135,18 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.push_event(packet, None)
     }
 
-    /// Queues a packet as soon as there is room for it ([`crate::Config::max_queue_bytes`]), where [`Self::emit_packet`] would cut the client
-    /// off: for those who have much to send, and a client that may be slow to read it. A client that reads nothing at all is cut off
-    /// after [`crate::Config::write_timeout`], which ends the wait. Emits of several tasks that wait are queued in no particular order.
+    /// Queues a packet as soon as there is room for it ([`crate::Config::max_queue_bytes`]), where
+    /// [`Self::emit_packet`] would cut the client off: for those who have much to send, and a
+    /// client that may be slow to read it. A client that reads nothing at all is cut off after
+    /// [`crate::Config::write_timeout`], which ends the wait. Emits of several tasks that wait are
+    /// queued in no particular order.
     ///
     /// # Errors
     /// When the socket is gone.
-    pub fn emit_wait(&self, packet: &Packet) -> impl Future<Output = Result<(), EmitError>> + Send + use<D> {
+    pub fn emit_wait(
+        &self,
+        packet: &Packet,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + use<D> {
         let (inner, packet) = (self.inner.clone(), packet.clone());
         async move {
             loop {
@@ -151,17 +158,19 @@ impl<D: Send + Sync + 'static> Socket<D> {
         }
     }
 
-    /// Queues a packet if it can be written now, and leaves it out otherwise: if anything waits for the client already or, on polling, no
-    /// poll is open. For what is soon out of date.
+    /// Queues a packet if it can be written now, and leaves it out otherwise: if anything waits for
+    /// the client already or, on polling, no poll is open. For what is soon out of date.
     ///
     /// # Errors
-    /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when the socket is gone or away.
+    /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when
+    /// the socket is gone or away.
     pub fn emit_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         self.inner.push_volatile(packet)
     }
 
-    /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It leaves by itself when it is gone.
-    /// In [`crate::Config::max_rooms`] already, it stays out; where clients name the rooms, [`Self::try_join`] says so.
+    /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It
+    /// leaves by itself when it is gone. In [`crate::Config::max_rooms`] already, it stays out;
+    /// where clients name the rooms, [`Self::try_join`] says so.
     pub fn join(&self, room: &str) {
         self.try_join(room);
     }
@@ -169,12 +178,18 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// The same; false if the socket is gone, or in too many rooms already.
     pub fn try_join(&self, room: &str) -> bool {
         let max = self.inner.session().server.config.max_rooms;
-        self.inner.namespace.rooms().join(&(self.inner.clone() as Arc<dyn AnySocket>), room, max)
+        self.inner
+            .namespace
+            .rooms()
+            .join(&(self.inner.clone() as Arc<dyn AnySocket>), room, max)
     }
 
     /// Takes the socket out of a room.
     pub fn leave(&self, room: &str) {
-        self.inner.namespace.rooms().leave(self.inner.id.key(), room);
+        self.inner
+            .namespace
+            .rooms()
+            .leave(self.inner.id.key(), room);
     }
 
     /// The rooms it is in, in the order it joined them.
@@ -189,21 +204,31 @@ impl<D: Send + Sync + 'static> Socket<D> {
 
     /// To everybody else in this namespace.
     pub fn broadcast(&self) -> Broadcast {
-        self.inner.namespace.clone().broadcast(self.inner.session().server.clone()).except(self.id())
+        self.inner
+            .namespace
+            .clone()
+            .broadcast(self.inner.session().server.clone())
+            .except(self.id())
     }
 
-    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system (WebSocket; over TLS, to rustls, which
-    /// holds back 64 KiB at most) or to the response that carries them (polling). If the socket is or goes away before that, it is
-    /// dropped uncalled. It is called on the connection's task and must not block.
+    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system
+    /// (WebSocket; over TLS, to rustls, which holds back 64 KiB at most) or to the response that
+    /// carries them (polling). If the socket is or goes away before that, it is dropped uncalled.
+    /// It is called on the connection's task and must not block.
     ///
     /// # Errors
     /// When the socket is gone or its queue is full.
-    pub fn emit_then(&self, packet: &Packet, on_written: impl FnOnce() + Send + 'static) -> Result<(), EmitError> {
-        self.inner.push_event(packet, Some(Item::Written(Box::new(on_written))))
+    pub fn emit_then(
+        &self,
+        packet: &Packet,
+        on_written: impl FnOnce() + Send + 'static,
+    ) -> Result<(), EmitError> {
+        self.inner
+            .push_event(packet, Some(Item::Written(Box::new(on_written))))
     }
 
-    /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as for
-    /// [`Packet::binary_event`]. The event is queued by the call itself; the future only waits.
+    /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as
+    /// for [`Packet::binary_event`]. The event is queued by the call itself; the future only waits.
     pub fn emit_with_ack(
         &self,
         name: &str,
@@ -226,22 +251,24 @@ impl<D: Send + Sync + 'static> Socket<D> {
         }
     }
 
-    /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by themselves after it. One that is
-    /// away cannot be told, and finds a fresh socket when it comes back; its socket is over at once, and
-    /// [`crate::Handler::disconnected`] is called by this call. The connection stays: a client may ask for the namespace again over it.
+    /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by
+    /// themselves after it. One that is away cannot be told, and finds a fresh socket when it comes
+    /// back; its socket is over at once, and [`crate::Handler::disconnected`] is called by this
+    /// call. The connection stays: a client may ask for the namespace again over it.
     pub fn disconnect(&self) {
         let _ = self.inner.put_out();
     }
 
-    /// Takes the client out of all its namespaces, each with a DISCONNECT, and closes the transport after what is queued has been sent:
-    /// Node's `disconnect(true)`. Clients do not come back by themselves after it, unlike after [`Self::close_transport`], and nothing of
-    /// them stays. Handlers are given [`DisconnectReason::ServerNamespaceDisconnect`].
+    /// Takes the client out of all its namespaces, each with a DISCONNECT, and closes the transport
+    /// after what is queued has been sent: Node's `disconnect(true)`. Clients do not come back by
+    /// themselves after it, unlike after [`Self::close_transport`], and nothing of them stays.
+    /// Handlers are given [`DisconnectReason::ServerNamespaceDisconnect`].
     pub fn disconnect_and_close(&self) {
         self.inner.put_out_and_close();
     }
 
-    /// Closes the transport under this socket, after what is queued has been sent. Clients come back by themselves after it: to put
-    /// somebody out, see [`Self::disconnect_and_close`].
+    /// Closes the transport under this socket, after what is queued has been sent. Clients come
+    /// back by themselves after it: to put somebody out, see [`Self::disconnect_and_close`].
     pub fn close_transport(&self) {
         self.inner.session().close(DisconnectReason::ForcedClose);
     }
@@ -260,7 +287,9 @@ impl<D> Socket<D> {
 
 impl<D> Clone for Socket<D> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
+        Self {
+            inner: self.inner.clone(),
+        }
     }
 }
 
@@ -280,6 +309,8 @@ impl<D> Hash for Socket<D> {
 
 impl<D> fmt::Debug for Socket<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("id", &self.inner.id.as_str()).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("id", &self.inner.id.as_str())
+            .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
-use socketio::{BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Placeholder, Socket};
+use socketio::{
+    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet, Placeholder,
+    Socket,
+};
 
 use super::Log;
 
@@ -30,7 +33,11 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.log.add(if self.is_let_go { "let go" } else { "dropped while it was held" });
+        self.log.add(if self.is_let_go {
+            "let go"
+        } else {
+            "dropped while it was held"
+        });
     }
 }
 
@@ -38,14 +45,22 @@ impl Handler for Echo {
     type Data = Value;
 
     async fn connect(&self, request: ConnectRequest) -> Result<Value, ConnectError> {
-        let auth: Value = request.auth.map_or(Value::Null, |auth| serde_json::from_str(auth.get()).unwrap());
+        let auth: Value = request.auth.map_or(Value::Null, |auth| {
+            serde_json::from_str(auth.get()).unwrap()
+        });
         if auth["slow"] == true {
             std::future::pending::<()>().await;
         }
         if auth["refuse"] == true {
-            return Err(ConnectError::with_data("not you", &serde_json::json!({ "code": 7 })));
+            return Err(ConnectError::with_data(
+                "not you",
+                &serde_json::json!({ "code": 7 }),
+            ));
         }
-        self.log.add(format!("connect {}", request.handshake.query("name").unwrap_or_default()));
+        self.log.add(format!(
+            "connect {}",
+            request.handshake.query("name").unwrap_or_default()
+        ));
         Ok(auth)
     }
 
@@ -58,10 +73,16 @@ impl Handler for Echo {
     }
 
     fn event(&self, socket: &Socket<Value>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
-        self.log.add(format!("event {} {}", event.name(), event.args()));
+        self.log
+            .add(format!("event {} {}", event.name(), event.args()));
         match event.name() {
             "message" => {
-                let _ = socket.emit_packet(&Packet::binary_event(socket.namespace(), "message-back", event.args(), &event.attachments));
+                let _ = socket.emit_packet(&Packet::binary_event(
+                    socket.namespace(),
+                    "message-back",
+                    event.args(),
+                    &event.attachments,
+                ));
             }
             "message-with-ack" => {
                 let ack = event.take_ack().expect("the client asks for one");
@@ -73,7 +94,10 @@ impl Handler for Echo {
                 }
                 let (socket, log) = (socket.clone(), self.log.clone());
                 let time = event.parse::<Option<u64>>(0).unwrap().unwrap_or(100);
-                let held = Held { log, is_let_go: false };
+                let held = Held {
+                    log,
+                    is_let_go: false,
+                };
                 return Some(Box::pin(async move {
                     tokio::time::sleep(Duration::from_millis(time)).await;
                     let _ = socket.emit("held", "");
@@ -82,12 +106,25 @@ impl Handler for Echo {
             }
             "hold for ever" => return Some(Box::pin(std::future::pending())),
             "count" => {
-                let (socket, from, count) = (socket.clone(), event.parse::<u64>(0).unwrap(), event.parse::<u64>(1).unwrap());
-                let more = event.arg(2).map(|more| format!(",{more}")).unwrap_or_default();
+                let (socket, from, count) = (
+                    socket.clone(),
+                    event.parse::<u64>(0).unwrap(),
+                    event.parse::<u64>(1).unwrap(),
+                );
+                let more = event
+                    .arg(2)
+                    .map(|more| format!(",{more}"))
+                    .unwrap_or_default();
                 tokio::spawn(async move {
                     for number in from..from + count {
                         tokio::time::sleep(Duration::from_millis(3)).await;
-                        socket.emit_packet(&Packet::event(socket.namespace(), "n", &format!("{number}{more}"))).unwrap();
+                        socket
+                            .emit_packet(&Packet::event(
+                                socket.namespace(),
+                                "n",
+                                &format!("{number}{more}"),
+                            ))
+                            .unwrap();
                     }
                 });
             }
@@ -101,7 +138,9 @@ impl Handler for Echo {
                 let log = self.log.clone();
                 tokio::spawn(async move {
                     match reply.await {
-                        Ok(reply) => log.add(format!("answer {} {:?}", reply.args(), reply.attachments)),
+                        Ok(reply) => {
+                            log.add(format!("answer {} {:?}", reply.args(), reply.attachments))
+                        }
                         Err(error) => log.add(format!("no answer: {error}")),
                     }
                 });
@@ -116,7 +155,11 @@ impl Handler for Echo {
 
     /// For the user who had it.
     fn recover(&self, socket: &Socket<Value>, fresh: Value) -> Result<(), Value> {
-        if socket.data()["user"] == fresh["user"] { Ok(()) } else { Err(fresh) }
+        if socket.data()["user"] == fresh["user"] {
+            Ok(())
+        } else {
+            Err(fresh)
+        }
     }
 
     fn suspended(&self, _: &Socket<Value>, reason: DisconnectReason) {
@@ -132,7 +175,9 @@ impl Handler for Echo {
         let rooms = socket.rooms();
         if rooms.iter().any(|room| &**room == "those who are told") {
             self.log.add(format!("disconnecting from {rooms:?}"));
-            socket.to("those who are told").emit("leaving", &rooms.len());
+            socket
+                .to("those who are told")
+                .emit("leaving", &rooms.len());
         }
     }
 

@@ -58,7 +58,11 @@ impl Log {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
-        assert!(seen.await.is_ok(), "{line:?} never came, but {:?}", self.lines());
+        assert!(
+            seen.await.is_ok(),
+            "{line:?} never came, but {:?}",
+            self.lines()
+        );
     }
 }
 
@@ -72,7 +76,10 @@ pub struct Fixture {
 /// A server with the namespaces `/` and `/custom`.
 pub async fn start(config: Config) -> Fixture {
     let echo = Echo::default();
-    let io = SocketIo::builder(config).namespace("/", echo.clone()).namespace("/custom", echo.clone()).build();
+    let io = SocketIo::builder(config)
+        .namespace("/", echo.clone())
+        .namespace("/custom", echo.clone())
+        .build();
     serve(io, echo).await
 }
 
@@ -80,7 +87,12 @@ pub async fn serve(io: SocketIo, echo: Echo) -> Fixture {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(socketio::serve(listener, io.clone()));
-    Fixture { addr, io, log: echo.log.clone(), echo }
+    Fixture {
+        addr,
+        io,
+        log: echo.log.clone(),
+        echo,
+    }
 }
 
 #[derive(Debug)]
@@ -107,13 +119,15 @@ pub async fn request(addr: SocketAddr, head: &str, body: &[u8]) -> Answer {
 
 pub async fn send_request(addr: SocketAddr, head: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(addr).await.unwrap();
-    let length = if head.starts_with("POST") && !head.to_ascii_lowercase().contains("content-length") {
-        format!("Content-Length: {}\r\n", body.len())
-    } else {
-        String::new()
-    };
+    let length =
+        if head.starts_with("POST") && !head.to_ascii_lowercase().contains("content-length") {
+            format!("Content-Length: {}\r\n", body.len())
+        } else {
+            String::new()
+        };
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
-    let text = format!("{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{length}{headers}\r\n");
+    let text =
+        format!("{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{length}{headers}\r\n");
     stream.write_all(text.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
     stream
@@ -121,11 +135,22 @@ pub async fn send_request(addr: SocketAddr, head: &str, body: &[u8]) -> TcpStrea
 
 pub async fn read_answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer in time").unwrap();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes))
+        .await
+        .expect("an answer in time")
+        .unwrap();
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
 }
 
 /// A client on polling.
@@ -139,7 +164,10 @@ impl Poller {
         let answer = request(addr, &format!("GET {POLLING}"), b"").await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let open: Value = serde_json::from_str(answer.body.strip_prefix('0').unwrap()).unwrap();
-        Self { addr, sid: open["sid"].as_str().unwrap().to_owned() }
+        Self {
+            addr,
+            sid: open["sid"].as_str().unwrap().to_owned(),
+        }
     }
 
     /// Opened, and in the main namespace.
@@ -204,15 +232,26 @@ impl Ws {
             if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
-            let read = timeout(PATIENCE, stream.read_buf(&mut buffer)).await.expect("an answer in time").unwrap();
+            let read = timeout(PATIENCE, stream.read_buf(&mut buffer))
+                .await
+                .expect("an answer in time")
+                .unwrap();
             assert_ne!(read, 0, "no answer");
         };
         let head = String::from_utf8(buffer.split_to(end).to_vec()).unwrap();
         if !head.starts_with("HTTP/1.1 101") {
             return Err(head);
         }
-        assert!(head.to_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
-        Ok(Self { stream, buffer, head })
+        assert!(
+            head.to_lowercase()
+                .contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+            "{head}"
+        );
+        Ok(Self {
+            stream,
+            buffer,
+            head,
+        })
     }
 
     pub async fn connect(addr: SocketAddr, url: &str) -> Self {
@@ -255,7 +294,9 @@ impl Ws {
 
     pub async fn next(&mut self) -> Got {
         loop {
-            let whole = frame::server_frames(&self.buffer).next().map(|(opcode, data)| (opcode, data.to_vec()));
+            let whole = frame::server_frames(&self.buffer)
+                .next()
+                .map(|(opcode, data)| (opcode, data.to_vec()));
             if let Some((opcode, data)) = whole {
                 let header = frame::server_header(opcode, data.len()).1;
                 let _ = self.buffer.split_to(header + data.len());
@@ -267,7 +308,10 @@ impl Ws {
                     other => panic!("a server does not send {other:?}"),
                 };
             }
-            match timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await.expect("a frame in time") {
+            match timeout(PATIENCE, self.stream.read_buf(&mut self.buffer))
+                .await
+                .expect("a frame in time")
+            {
                 Ok(0) | Err(_) => return Got::Eof,
                 Ok(_) => {}
             }
@@ -296,7 +340,11 @@ impl Ws {
     /// That nothing comes for a while.
     pub async fn quiet(&mut self) {
         assert!(self.buffer.is_empty(), "{:?}", self.buffer);
-        let read = timeout(Duration::from_millis(60), self.stream.read_buf(&mut self.buffer)).await;
+        let read = timeout(
+            Duration::from_millis(60),
+            self.stream.read_buf(&mut self.buffer),
+        )
+        .await;
         assert!(read.is_err(), "{:?}", self.buffer);
     }
 }

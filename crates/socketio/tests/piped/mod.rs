@@ -1,4 +1,5 @@
-//! A client over pipes, for tests in which time is paused: a real network would seem idle to the clock while bytes are on their way.
+//! A client over pipes, for tests in which time is paused: a real network would seem idle to the
+//! clock while bytes are on their way.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use std::{convert::Infallible, net::IpAddr, time::Duration};
@@ -42,13 +43,21 @@ fn connect_from(io: &SocketIo, address: IpAddr) -> DuplexStream {
         let io = io.clone();
         async move { Ok::<_, Infallible>(io.handle(request, (address, 1).into()).await) }
     });
-    tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service).with_upgrades());
+    tokio::spawn(
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(server), service)
+            .with_upgrades(),
+    );
     client
 }
 
 /// A packet as it is compared: ids are random.
 fn plain(packet: &str) -> String {
-    if packet.starts_with("40") { packet.split("{\"sid\"").next().unwrap().to_owned() } else { packet.to_owned() }
+    if packet.starts_with("40") {
+        packet.split("{\"sid\"").next().unwrap().to_owned()
+    } else {
+        packet.to_owned()
+    }
 }
 
 impl WebSocket {
@@ -89,7 +98,10 @@ impl WebSocket {
 
     /// What comes within a moment; a close as its code.
     pub async fn receive(&mut self) -> Vec<String> {
-        while matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(1..))) {}
+        while matches!(
+            timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await,
+            Ok(Ok(1..))
+        ) {}
         let (mut got, mut used) = (Vec::new(), 0);
         for (opcode, data) in frame::server_frames(&self.buffer) {
             used += frame::server_header(opcode, data.len()).1 + data.len();
@@ -104,13 +116,20 @@ impl WebSocket {
     }
 
     pub async fn is_over(&mut self) -> bool {
-        matches!(timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await, Ok(Ok(0) | Err(_)))
+        matches!(
+            timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await,
+            Ok(Ok(0) | Err(_))
+        )
     }
 }
 
 impl Client {
     pub async fn open(io: &SocketIo, by_websocket: bool) -> Self {
-        let mut client = Self { io: io.clone(), sid: String::new(), websocket: None };
+        let mut client = Self {
+            io: io.clone(),
+            sid: String::new(),
+            websocket: None,
+        };
         let text = if by_websocket {
             let mut websocket = WebSocket::connect(io, "").await;
             let open = websocket.receive().await.remove(0);
@@ -126,7 +145,11 @@ impl Client {
 
     pub async fn start(&self, method: &str, body: &str) -> DuplexStream {
         let mut stream = connect(&self.io);
-        let sid = if self.sid.is_empty() { String::new() } else { format!("&sid={}", self.sid) };
+        let sid = if self.sid.is_empty() {
+            String::new()
+        } else {
+            format!("&sid={}", self.sid)
+        };
         let text = format!(
             "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
@@ -139,7 +162,10 @@ impl Client {
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_owned(),
+        )
     }
 
     async fn request(&self, method: &str, body: &str) -> (u16, String) {
@@ -159,7 +185,10 @@ impl Client {
                     websocket.send(OpCode::Text, packet.as_bytes()).await;
                 }
             }
-            None => assert_eq!(self.request("POST", &packets.join("\u{1e}")).await, (200, "ok".to_owned())),
+            None => assert_eq!(
+                self.request("POST", &packets.join("\u{1e}")).await,
+                (200, "ok".to_owned())
+            ),
         }
     }
 
@@ -184,7 +213,11 @@ impl Client {
     pub async fn ping(&mut self) {
         match &mut self.websocket {
             Some(websocket) => {
-                let read = websocket.stream.read_buf(&mut websocket.buffer).await.unwrap();
+                let read = websocket
+                    .stream
+                    .read_buf(&mut websocket.buffer)
+                    .await
+                    .unwrap();
                 assert_ne!(read, 0);
                 assert_eq!(websocket.receive().await, ["2"]);
             }
@@ -201,7 +234,11 @@ impl Client {
 
     /// Goes over to WebSocket. Gives what a poll got that was open before.
     pub async fn upgrade(&mut self, with_poll: bool) -> Vec<String> {
-        let poll = if with_poll { Some(self.start("GET", "").await) } else { None };
+        let poll = if with_poll {
+            Some(self.start("GET", "").await)
+        } else {
+            None
+        };
         sleep(A_MOMENT).await;
         let mut websocket = self.probe().await;
         let mut got = Vec::new();
@@ -233,7 +270,9 @@ impl Client {
 
     pub async fn close(mut self, by_frame: bool) -> Vec<String> {
         match &mut self.websocket {
-            Some(websocket) if by_frame => websocket.send(OpCode::Close, &1000u16.to_be_bytes()).await,
+            Some(websocket) if by_frame => {
+                websocket.send(OpCode::Close, &1000u16.to_be_bytes()).await
+            }
             Some(websocket) => websocket.send(OpCode::Text, b"1").await,
             None => assert_eq!(self.request("POST", "1").await.0, 200),
         }

@@ -11,11 +11,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn register(username: &str, password: &str) -> Command {
-    Command::Register { username: username.into(), password: password.into(), name: None }
+    Command::Register {
+        username: username.into(),
+        password: password.into(),
+        name: None,
+    }
 }
 
 fn login(username: &str, password: &str) -> Command {
-    Command::Login { username: username.into(), password: password.into() }
+    Command::Login {
+        username: username.into(),
+        password: password.into(),
+    }
 }
 
 fn signed_in(answer: Answer) -> (String, String) {

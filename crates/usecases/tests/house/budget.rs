@@ -9,8 +9,8 @@ use lamplight_usecases::ports::Range;
 use lamplight_usecases::{Caller, Code, Command, Reply};
 use std::time::Duration;
 
-/// One of each, and their names. The match makes the list whole: a command that is new does not compile until it is named here, with an
-/// example.
+/// One of each, and their names. The match makes the list whole: a command that is new does not
+/// compile until it is named here, with an example.
 macro_rules! every_command {
     ($($name:ident => $example:expr,)*) => {
         fn every_command() -> Vec<Command> {
@@ -65,7 +65,12 @@ async fn taken(house: &House, caller: &Caller, command: &Command) -> Option<usiz
         if let Err(refusal) = house.ask(caller, command.clone()).await
             && refusal.code == Code::RateLimited
         {
-            assert!(refusal.retry_after.is_some_and(|wait| wait > Duration::ZERO && wait < Duration::from_secs(60)), "{refusal:?}");
+            assert!(
+                refusal
+                    .retry_after
+                    .is_some_and(|wait| wait > Duration::ZERO && wait < Duration::from_secs(60)),
+                "{refusal:?}"
+            );
             return Some(n);
         }
     }
@@ -116,7 +121,8 @@ house_tests! {
             house.send(&a, &place, &format!("{n}{}", "\u{1}".repeat(7_000))).await;
             house.clock.pass(Duration::from_millis(50));
         }
-        // A page of a megabyte: far fewer of them than of small ones, and as many again when they are paid for.
+        // A page of a megabyte: far fewer of them than of small ones, and as many again when they
+        // are paid for.
         let page = || Command::History { conversation: place.clone(), range: Range::Newest, limit: 200 };
         let count = taken(&house, &b, &page()).await.expect("a limit");
         assert!((6..=12).contains(&count), "{count}");

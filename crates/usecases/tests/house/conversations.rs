@@ -13,12 +13,33 @@ fn about(id: &ConversationId) -> Vec<Command> {
     vec![
         Command::View(id.clone()),
         send(id, "let me in"),
-        Command::Typing { conversation: id.clone(), is_typing: true },
-        Command::Typing { conversation: id.clone(), is_typing: false },
-        Command::MarkRead { conversation: id.clone(), seq: 1 },
-        Command::History { conversation: id.clone(), range: Range::Newest, limit: 10 },
-        Command::History { conversation: id.clone(), range: Range::Before(9), limit: 10 },
-        Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: Some(id.clone()) })),
+        Command::Typing {
+            conversation: id.clone(),
+            is_typing: true,
+        },
+        Command::Typing {
+            conversation: id.clone(),
+            is_typing: false,
+        },
+        Command::MarkRead {
+            conversation: id.clone(),
+            seq: 1,
+        },
+        Command::History {
+            conversation: id.clone(),
+            range: Range::Newest,
+            limit: 10,
+        },
+        Command::History {
+            conversation: id.clone(),
+            range: Range::Before(9),
+            limit: 10,
+        },
+        Command::SetActivity(Some(Activity {
+            kind: "in_call".into(),
+            label: None,
+            conversation: Some(id.clone()),
+        })),
     ]
 }
 

@@ -10,14 +10,21 @@ use lamplight_usecases::ports::Range;
 use lamplight_usecases::{Code, Command, Reply};
 
 fn join(id: &str) -> Command {
-    Command::Join { user: user(id), mode: Mode::Diff, name: None, avatar_url: None }
+    Command::Join {
+        user: user(id),
+        mode: Mode::Diff,
+        name: None,
+        avatar_url: None,
+    }
 }
 
 /// What only a user may ask for, on a socket.
 fn of_a_user_on_a_socket() -> Vec<Command> {
     vec![
         Command::Activity { active: true },
-        Command::Leave { reason: OfflineReason::Closed },
+        Command::Leave {
+            reason: OfflineReason::Closed,
+        },
         Command::SignOut,
         Command::SetActivity(None),
         Command::Watch(vec![user("b")]),
@@ -32,25 +39,53 @@ fn of_a_user() -> Vec<Command> {
     vec![
         Command::SetStatus(Chosen::default()),
         send(&conversation("7"), "hello"),
-        Command::Typing { conversation: conversation("7"), is_typing: true },
-        Command::MarkRead { conversation: conversation("7"), seq: 1 },
-        Command::Sync { have: vec![(conversation("7"), 0).into()], refused: vec![] },
-        Command::ListConversations { cursor: None, limit: 10 },
+        Command::Typing {
+            conversation: conversation("7"),
+            is_typing: true,
+        },
+        Command::MarkRead {
+            conversation: conversation("7"),
+            seq: 1,
+        },
+        Command::Sync {
+            have: vec![(conversation("7"), 0).into()],
+            refused: vec![],
+        },
+        Command::ListConversations {
+            cursor: None,
+            limit: 10,
+        },
         Command::OpenConversation(user("b")),
-        Command::History { conversation: conversation("7"), range: Range::Newest, limit: 10 },
-        Command::ListUsers { query: String::new(), cursor: None, limit: 10 },
+        Command::History {
+            conversation: conversation("7"),
+            range: Range::Newest,
+            limit: 10,
+        },
+        Command::ListUsers {
+            query: String::new(),
+            cursor: None,
+            limit: 10,
+        },
     ]
 }
 
 fn of_the_host() -> Vec<Command> {
     vec![
-        Command::PutConversation { conversation: conversation("7"), members: vec![user("a")] },
+        Command::PutConversation {
+            conversation: conversation("7"),
+            members: vec![user("a")],
+        },
         Command::PutProfile(Profile::bare(user("a"))),
     ]
 }
 
 fn list_online() -> Command {
-    Command::ListOnline { exclude: None, count_only: false, cursor: None, limit: 10 }
+    Command::ListOnline {
+        exclude: None,
+        count_only: false,
+        cursor: None,
+        limit: 10,
+    }
 }
 
 house_tests! {

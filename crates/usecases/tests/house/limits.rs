@@ -10,19 +10,32 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn from(address: &str) -> Caller {
-    Caller { address: Some(address.parse::<IpAddr>().expect("an address")), ..nobody() }
+    Caller {
+        address: Some(address.parse::<IpAddr>().expect("an address")),
+        ..nobody()
+    }
 }
 
 fn guess(username: &str) -> Command {
-    Command::Login { username: username.into(), password: "a guess or two".into() }
+    Command::Login {
+        username: username.into(),
+        password: "a guess or two".into(),
+    }
 }
 
 fn register(username: &str) -> Command {
-    Command::Register { username: username.into(), password: "a good password".into(), name: None }
+    Command::Register {
+        username: username.into(),
+        password: "a good password".into(),
+        name: None,
+    }
 }
 
 fn login(username: &str) -> Command {
-    Command::Login { username: username.into(), password: "a good password".into() }
+    Command::Login {
+        username: username.into(),
+        password: "a good password".into(),
+    }
 }
 
 fn too_often(answer: Answer) -> Duration {

@@ -1,5 +1,5 @@
-//! The use cases on the real adapters of one machine: SQLite in a directory of its own, and the roster in memory. Time,
-//! ids and passwords are the test's.
+//! The use cases on the real adapters of one machine: SQLite in a directory of its own, and the
+//! roster in memory. Time, ids and passwords are the test's.
 
 mod accounts;
 mod budget;

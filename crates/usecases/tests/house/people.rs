@@ -11,17 +11,41 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 fn list(exclude: Option<&str>, count_only: bool, cursor: Option<String>, limit: usize) -> Command {
-    Command::ListOnline { exclude: exclude.map(user), count_only, cursor, limit }
+    Command::ListOnline {
+        exclude: exclude.map(user),
+        count_only,
+        cursor,
+        limit,
+    }
 }
 
 const GONE: Duration = Duration::from_secs(7);
 
 /// Everything someone can ask about others.
 async fn all_answers(house: &House, caller: &Caller, about: &str) -> String {
-    let online = house.ask(caller, list(None, false, None, 10)).await.expect("a list");
-    let count = house.ask(caller, list(Some(about), true, None, 10)).await.expect("a count");
-    let watched = house.ask(caller, Command::Watch(vec![user(about)])).await.expect("states");
-    let found = house.ask(caller, Command::ListUsers { query: about.into(), cursor: None, limit: 10 }).await.expect("people");
+    let online = house
+        .ask(caller, list(None, false, None, 10))
+        .await
+        .expect("a list");
+    let count = house
+        .ask(caller, list(Some(about), true, None, 10))
+        .await
+        .expect("a count");
+    let watched = house
+        .ask(caller, Command::Watch(vec![user(about)]))
+        .await
+        .expect("states");
+    let found = house
+        .ask(
+            caller,
+            Command::ListUsers {
+                query: about.into(),
+                cursor: None,
+                limit: 10,
+            },
+        )
+        .await
+        .expect("people");
     format!("{online:?}\n{count:?}\n{watched:?}\n{found:?}")
 }
 

@@ -10,7 +10,14 @@ use lamplight_usecases::ports::Range;
 use lamplight_usecases::{Code, Command, Reply, Settings};
 
 fn unlimited() -> House {
-    House::with(Settings { identity: Identity::Jwt, quotas: Quotas { sends: 0, ..Quotas::default() }, ..Settings::default() })
+    House::with(Settings {
+        identity: Identity::Jwt,
+        quotas: Quotas {
+            sends: 0,
+            ..Quotas::default()
+        },
+        ..Settings::default()
+    })
 }
 
 house_tests! {

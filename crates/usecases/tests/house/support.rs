@@ -15,7 +15,8 @@ use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{
-    Audience, Clock, Directory, Fanout, HashError, HashFor, Ids, Marked, Page, Passwords, Person, ProfileSource, Seen, StoreError, Stored,
+    Audience, Clock, Directory, Fanout, HashError, HashFor, Ids, Marked, Page, Passwords, Person,
+    ProfileSource, Seen, StoreError, Stored,
 };
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
@@ -38,7 +39,10 @@ pub(crate) struct Street {
 impl Fanout for Street {
     fn publish(&self, event: Event) {
         if let Event::Presence(change) = &event {
-            self.feed.lock().get_or_insert_with(|| Feed::new(0)).push(change.clone());
+            self.feed
+                .lock()
+                .get_or_insert_with(|| Feed::new(0))
+                .push(change.clone());
         }
         self.recorder.publish(event);
     }
@@ -62,7 +66,11 @@ impl Audience for Street {
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
             let version = shown.as_ref().map_or(feed.version(), |shown| shown.version);
-            Seen { user: user.clone(), shown, version }
+            Seen {
+                user: user.clone(),
+                shown,
+                version,
+            }
         });
         Some(seen.collect())
     }
@@ -113,7 +121,12 @@ impl Passwords for Plain {
     async fn hash(&self, password: String, _: HashFor) -> Result<String, HashError> {
         Ok(format!("hash of {password}"))
     }
-    async fn verify(&self, password: String, hash: Option<String>, _: HashFor) -> Result<bool, HashError> {
+    async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+        _: HashFor,
+    ) -> Result<bool, HashError> {
         self.verified.fetch_add(1, Ordering::Relaxed);
         drop(self.answers.read().await);
         Ok(hash == Some(format!("hash of {password}")))
@@ -138,7 +151,14 @@ pub(crate) struct Held {
 impl Held {
     fn new(store: Arc<SqliteStore>) -> Self {
         let [remembering, setting, searching] = std::array::from_fn(|_| watch::Sender::new(false));
-        Self { store, remembering, setting, searching, searches: AtomicU64::new(0), seen_fails: AtomicU64::new(0) }
+        Self {
+            store,
+            remembering,
+            setting,
+            searching,
+            searches: AtomicU64::new(0),
+            seen_fails: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn hold_remember(&self, held: bool) {
@@ -166,23 +186,44 @@ impl Directory for Held {
     async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
         self.store.unknown(users).await
     }
-    async fn remember(&self, profile: Profile, source: ProfileSource, at: Timestamp) -> Stored<(Person, bool)> {
+    async fn remember(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)> {
         let answer = self.store.remember(profile, source, at).await;
         let_go(&self.remembering).await;
         answer
     }
-    async fn remember_claims(&self, profile: Profile, issued_at: Timestamp, at: Timestamp) -> Stored<(Person, bool)> {
+    async fn remember_claims(
+        &self,
+        profile: Profile,
+        issued_at: Timestamp,
+        at: Timestamp,
+    ) -> Stored<(Person, bool)> {
         let answer = self.store.remember_claims(profile, issued_at, at).await;
         let_go(&self.remembering).await;
         answer
     }
-    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp) -> Stored<Vec<Marked>> {
+    async fn set_status(
+        &self,
+        user: &UserId,
+        chosen: Chosen,
+        at: Timestamp,
+    ) -> Stored<Vec<Marked>> {
         let answer = self.store.set_status(user, chosen, at).await;
         let_go(&self.setting).await;
         answer
     }
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
-        if self.seen_fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+        if self
+            .seen_fails
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+        {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
         self.store.seen(users).await
@@ -190,7 +231,12 @@ impl Directory for Held {
     async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
         self.store.last_seen(users).await
     }
-    async fn search(&self, query: &str, cursor: Option<&str>, limit: usize) -> Stored<Page<Profile>> {
+    async fn search(
+        &self,
+        query: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Stored<Page<Profile>> {
         self.searches.fetch_add(1, Ordering::Relaxed);
         let answer = self.store.search(query, cursor, limit).await;
         let_go(&self.searching).await;
@@ -213,7 +259,10 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new(identity: Identity) -> Self {
-        Self::with(Settings { identity, ..Settings::default() })
+        Self::with(Settings {
+            identity,
+            ..Settings::default()
+        })
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
@@ -223,9 +272,18 @@ impl House {
 
     fn open(settings: Settings, home: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
         let street = Arc::new(Street::default());
-        let store = SqliteStore::open(SqliteOptions::new(home.path().join("lamplight.db")), street.clone()).expect("a store");
+        let store = SqliteStore::open(
+            SqliteOptions::new(home.path().join("lamplight.db")),
+            street.clone(),
+        )
+        .expect("a store");
         let directory = Arc::new(Held::new(store.clone()));
-        let presence = Arc::new(EmbeddedPresence::new(Rules::default(), store.presence_version(), clock.clone(), street.clone()));
+        let presence = Arc::new(EmbeddedPresence::new(
+            Rules::default(),
+            store.presence_version(),
+            clock.clone(),
+            street.clone(),
+        ));
         let passwords = Arc::new(Plain::default());
         let ports = Ports {
             messages: store.clone(),
@@ -238,20 +296,36 @@ impl House {
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
         };
-        Self { handler: Handler::new(ports, settings), clock, street, directory, passwords, presence, store, settings, home }
+        Self {
+            handler: Handler::new(ports, settings),
+            clock,
+            street,
+            directory,
+            passwords,
+            presence,
+            store,
+            settings,
+            home,
+        }
     }
 
     /// The process begins anew on what it left on disk.
     pub(crate) async fn restart(self) -> Self {
         self.store.close().await;
-        let (settings, home, clock) = (self.settings, Arc::clone(&self.home), Arc::clone(&self.clock));
+        let (settings, home, clock) = (
+            self.settings,
+            Arc::clone(&self.home),
+            Arc::clone(&self.clock),
+        );
         drop(self);
         Self::open(settings, home, clock)
     }
 
-    /// Until what is answered is dropped, no write is taken: somebody else holds the database's lock, as a backup may.
+    /// Until what is answered is dropped, no write is taken: somebody else holds the database's
+    /// lock, as a backup may.
     pub(crate) fn shut_for_writes(&self) -> rusqlite::Connection {
-        let conn = rusqlite::Connection::open(self.home.path().join("lamplight.db")).expect("a connection");
+        let conn = rusqlite::Connection::open(self.home.path().join("lamplight.db"))
+            .expect("a connection");
         conn.execute_batch("BEGIN IMMEDIATE").expect("a lock");
         conn
     }
@@ -262,28 +336,58 @@ impl House {
 
     pub(crate) async fn join(&self, caller: &Caller) -> Reply {
         let user = caller.user().expect("a user").clone();
-        self.ask(caller, Command::Join { user, mode: Mode::Full, name: None, avatar_url: None }).await.expect("joined")
+        self.ask(
+            caller,
+            Command::Join {
+                user,
+                mode: Mode::Full,
+                name: None,
+                avatar_url: None,
+            },
+        )
+        .await
+        .expect("joined")
     }
 
     pub(crate) async fn open_with(&self, caller: &Caller, other: &str) -> ConversationId {
-        match self.ask(caller, Command::OpenConversation(user(other))).await.expect("a conversation") {
+        match self
+            .ask(caller, Command::OpenConversation(user(other)))
+            .await
+            .expect("a conversation")
+        {
             Reply::Conversation { conversation, .. } => conversation.id,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn send(&self, caller: &Caller, conversation: &ConversationId, content: &str) -> Arc<Message> {
+    pub(crate) async fn send(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        content: &str,
+    ) -> Arc<Message> {
         sent(self.ask(caller, send(conversation, content)).await).0
     }
 
     pub(crate) async fn set_status(&self, caller: &Caller, status: Manual) {
-        let chosen = Chosen { status, text: None, until: None };
-        self.ask(caller, Command::SetStatus(chosen)).await.expect("set");
+        let chosen = Chosen {
+            status,
+            text: None,
+            until: None,
+        };
+        self.ask(caller, Command::SetStatus(chosen))
+            .await
+            .expect("set");
     }
 
     /// As others see it.
     pub(crate) async fn name_of(&self, id: &str) -> Arc<str> {
-        Directory::person(&*self.store, &user(id)).await.expect("a directory").expect("somebody").profile.name
+        Directory::person(&*self.store, &user(id))
+            .await
+            .expect("a directory")
+            .expect("somebody")
+            .profile
+            .name
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -297,7 +401,9 @@ impl House {
             self.presence.tick();
             self.handler.expire_typing();
         }
-        self.clock.pass(Duration::from_millis(u64::try_from(by.as_millis() % 250).unwrap_or(0)));
+        self.clock.pass(Duration::from_millis(
+            u64::try_from(by.as_millis() % 250).unwrap_or(0),
+        ));
     }
 
     /// Writes what is noted, as the node's deliverer and background do.
@@ -312,10 +418,13 @@ impl House {
         self.handler.flush_noted().await;
     }
 
-    /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at it.
+    /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at
+    /// it.
     pub(crate) async fn appended(&self, count: usize) -> Vec<(Vec<String>, Option<SessionId>)> {
         let told = self.street.recorder.exactly(count).await;
-        told.into_iter().map(|(_, to, except)| (to.iter().map(ToString::to_string).collect(), except)).collect()
+        told.into_iter()
+            .map(|(_, to, except)| (to.iter().map(ToString::to_string).collect(), except))
+            .collect()
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -325,14 +434,26 @@ impl House {
     /// Every typing notice: who, to whom, began or stopped.
     pub(crate) fn typing(&self) -> Vec<(String, Vec<String>, bool)> {
         let notices = self.events().into_iter().filter_map(|event| match event {
-            Event::Typing { user, to, is_typing, .. } => Some((user.to_string(), to.iter().map(ToString::to_string).collect(), is_typing)),
+            Event::Typing {
+                user,
+                to,
+                is_typing,
+                ..
+            } => Some((
+                user.to_string(),
+                to.iter().map(ToString::to_string).collect(),
+                is_typing,
+            )),
             _ => None,
         });
         notices.collect()
     }
 
     pub(crate) fn receipts(&self) -> Vec<Receipt> {
-        self.receipts_to().into_iter().map(|(receipt, _)| receipt).collect()
+        self.receipts_to()
+            .into_iter()
+            .map(|(receipt, _)| receipt)
+            .collect()
     }
 
     /// The same, with who was told.
@@ -347,7 +468,9 @@ impl House {
     /// How often each conversation changed, and for whom.
     pub(crate) fn conversation_changes(&self) -> Vec<(ConversationId, Vec<String>)> {
         let changes = self.events().into_iter().filter_map(|event| match event {
-            Event::ConversationChanged { conversation, to } => Some((conversation, to.iter().map(ToString::to_string).collect())),
+            Event::ConversationChanged { conversation, to } => {
+                Some((conversation, to.iter().map(ToString::to_string).collect()))
+            }
             _ => None,
         });
         changes.collect()
@@ -371,7 +494,12 @@ pub(crate) fn conversation(id: &str) -> ConversationId {
 }
 
 fn caller(who: Who, session: Option<&str>) -> Caller {
-    Caller { who, session: session.map(SessionId::trusted), address: None, credential: None }
+    Caller {
+        who,
+        session: session.map(SessionId::trusted),
+        address: None,
+        credential: None,
+    }
 }
 
 /// A user on a socket whose token was checked.
@@ -397,17 +525,29 @@ pub(crate) fn host() -> Caller {
 }
 
 pub(crate) fn send(conversation: &ConversationId, content: &str) -> Command {
-    Command::Send { conversation: conversation.clone(), content: content.to_owned(), key: None, temp_id: None }
+    Command::Send {
+        conversation: conversation.clone(),
+        content: content.to_owned(),
+        key: None,
+        temp_id: None,
+    }
 }
 
 pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) -> Command {
     let key = Some(SendKey::ClientMessageId(id.into()));
-    Command::Send { conversation: conversation.clone(), content: content.to_owned(), key, temp_id: None }
+    Command::Send {
+        conversation: conversation.clone(),
+        content: content.to_owned(),
+        key,
+        temp_id: None,
+    }
 }
 
 pub(crate) fn sent(answer: Answer) -> (Arc<Message>, bool) {
     match answer.expect("sent") {
-        Reply::Sent { message, duplicate, .. } => (message, duplicate),
+        Reply::Sent {
+            message, duplicate, ..
+        } => (message, duplicate),
         other => panic!("{other:?}"),
     }
 }
@@ -417,7 +557,10 @@ pub(crate) fn code(answer: Answer) -> Code {
 }
 
 pub(crate) fn named(id: &str, name: &str) -> Profile {
-    Profile { name: name.into(), ..Profile::bare(user(id)) }
+    Profile {
+        name: name.into(),
+        ..Profile::bare(user(id))
+    }
 }
 
 /// Makes a `#[test]` of an async body, on several threads.

@@ -11,29 +11,57 @@ use lamplight_usecases::{Caller, Command, Reply};
 use std::time::Duration;
 
 fn mark(place: &ConversationId, seq: u64) -> Command {
-    Command::MarkRead { conversation: place.clone(), seq }
+    Command::MarkRead {
+        conversation: place.clone(),
+        seq,
+    }
 }
 
 /// What `viewer` learns of b's marks by asking: delivered, read.
 async fn asked(house: &House, viewer: &Caller, place: &ConversationId) -> (u64, u64) {
-    let Ok(Reply::Synced { conversations, .. }) =
-        house.ask(viewer, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await
+    let Ok(Reply::Synced { conversations, .. }) = house
+        .ask(
+            viewer,
+            Command::Sync {
+                have: vec![(place.clone(), 0).into()],
+                refused: vec![],
+            },
+        )
+        .await
     else {
         panic!("synced")
     };
     let page = conversations[0].1.as_ref().expect("a page");
-    let marks = page.receipts.iter().find(|one| one.user == user("b")).expect("b is in it");
+    let marks = page
+        .receipts
+        .iter()
+        .find(|one| one.user == user("b"))
+        .expect("b is in it");
     (marks.delivered_seq, marks.read_seq)
 }
 
 /// What was told of b's marks so far.
 fn told(house: &House) -> Vec<(u64, u64)> {
-    house.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| (one.delivered_seq, one.read_seq)).collect()
+    house
+        .receipts()
+        .into_iter()
+        .filter(|one| one.user == user("b"))
+        .map(|one| (one.delivered_seq, one.read_seq))
+        .collect()
 }
 
 /// Their own read mark and what is unread, as b's devices see them.
 async fn own(house: &House, b: &Caller) -> (u64, u64) {
-    let Ok(Reply::Conversations(page)) = house.ask(b, Command::ListConversations { cursor: None, limit: 10 }).await else {
+    let Ok(Reply::Conversations(page)) = house
+        .ask(
+            b,
+            Command::ListConversations {
+                cursor: None,
+                limit: 10,
+            },
+        )
+        .await
+    else {
         panic!("listed")
     };
     (page.items[0].read_seq, page.items[0].unread)
@@ -41,7 +69,11 @@ async fn own(house: &House, b: &Caller) -> (u64, u64) {
 
 /// How often b's own devices were shown the conversation anew.
 fn own_updates(house: &House) -> usize {
-    house.conversation_changes().iter().filter(|(_, to)| to == &["b"]).count()
+    house
+        .conversation_changes()
+        .iter()
+        .filter(|(_, to)| to == &["b"])
+        .count()
 }
 
 async fn five(house: &House, a: &Caller) -> ConversationId {

@@ -1,4 +1,5 @@
-//! What one user's devices do at once ends in the store and in the roster the same, and a store that stalls holds up nobody.
+//! What one user's devices do at once ends in the store and in the roster the same, and a store
+//! that stalls holds up nobody.
 
 use crate::support::*;
 use futures_util::FutureExt as _;
@@ -13,15 +14,29 @@ use tokio::time::{Instant, sleep, timeout};
 const A_WHILE: Duration = Duration::from_millis(300);
 
 fn status(status: Manual) -> Command {
-    Command::SetStatus(Chosen { status, text: None, until: None })
+    Command::SetStatus(Chosen {
+        status,
+        text: None,
+        until: None,
+    })
 }
 
 fn join(id: &str) -> Command {
-    Command::Join { user: user(id), mode: Mode::None, name: None, avatar_url: None }
+    Command::Join {
+        user: user(id),
+        mode: Mode::None,
+        name: None,
+        avatar_url: None,
+    }
 }
 
 async fn online(house: &House) -> usize {
-    let list = Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 10 };
+    let list = Command::ListOnline {
+        exclude: None,
+        count_only: true,
+        cursor: None,
+        limit: 10,
+    };
     match house.ask(&by_http("b"), list).await {
         Ok(Reply::OnlineCount { count, .. }) => count,
         other => panic!("{other:?}"),

@@ -9,7 +9,10 @@ use lamplight_usecases::handler::Identity;
 use std::time::Duration;
 
 fn typing(conversation: &ConversationId, is_typing: bool) -> Command {
-    Command::Typing { conversation: conversation.clone(), is_typing }
+    Command::Typing {
+        conversation: conversation.clone(),
+        is_typing,
+    }
 }
 
 fn notice(who: &str, to: &str, is_typing: bool) -> (String, Vec<String>, bool) {

@@ -32,11 +32,17 @@ fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
         while let Some(due) = feed.next_flush() {
             flush(&mut feed, due.0);
         }
-        // Ten batches a second, each encoded once for those who were there and once for those who came; then some whole
-        // lists. Not 500 times 500.
-        assert!(deliveries <= 2 * 12 + 3, "{mode:?}: {deliveries} deliveries");
+        // Ten batches a second, each encoded once for those who were there and once for those who
+        // came; then some whole lists. Not 500 times 500.
+        assert!(
+            deliveries <= 2 * 12 + 3,
+            "{mode:?}: {deliveries} deliveries"
+        );
         assert!(told <= 500, "{mode:?}: each change is in one batch: {told}");
-        assert!(entries <= 500 + 12 * 500 + 3 * 500, "{mode:?}: {entries} entries");
+        assert!(
+            entries <= 500 + 12 * 500 + 3 * 500,
+            "{mode:?}: {entries} entries"
+        );
     }
 }
 
@@ -48,11 +54,19 @@ fn one_user_cannot_make_a_batch_long() {
     world.show(&user(2));
     world.pass(0);
     for n in 0..10_000 {
-        if n % 3 == 2 { world.hide(&user(1)) } else { world.show(&user(1)) }
+        if n % 3 == 2 {
+            world.hide(&user(1))
+        } else {
+            world.show(&user(1))
+        }
     }
     let before = world.told;
     world.pass(100);
-    assert!(world.told - before <= 2 * 2, "{} entries", world.told - before);
+    assert!(
+        world.told - before <= 2 * 2,
+        "{} entries",
+        world.told - before
+    );
     world.check();
 }
 
@@ -79,16 +93,31 @@ fn a_batch_keeps_what_everyone_must_hear() {
         assert!(batch.is_empty());
         changes.iter().map(words).collect()
     };
-    assert_eq!(batch(&["in", "now", "now"]), ["in 3"], "who came looks as they look now");
+    assert_eq!(
+        batch(&["in", "now", "now"]),
+        ["in 3"],
+        "who came looks as they look now"
+    );
     assert_eq!(batch(&["now", "now"]), ["now 2"]);
     assert_eq!(batch(&["now", "out"]), ["out 2"]);
-    assert_eq!(batch(&["in", "out"]), ["in 1", "out 2"], "a short visit was a visit");
-    assert_eq!(batch(&["out", "in"]), ["out 1", "in 2"], "an update never looks like a leave, nor a leave like an update");
+    assert_eq!(
+        batch(&["in", "out"]),
+        ["in 1", "out 2"],
+        "a short visit was a visit"
+    );
+    assert_eq!(
+        batch(&["out", "in"]),
+        ["out 1", "in 2"],
+        "an update never looks like a leave, nor a leave like an update"
+    );
     assert_eq!(batch(&["out", "in", "now"]), ["out 1", "in 3"]);
     assert_eq!(batch(&["out", "in", "out"]), ["out 3"]);
     assert_eq!(batch(&["in", "out", "in"]), ["in 3"]);
     assert_eq!(batch(&["in", "out", "in", "now", "out"]), ["in 4", "out 5"]);
-    assert_eq!(batch(&["now", "out", "in", "out", "in", "now"]), ["out 4", "in 6"]);
+    assert_eq!(
+        batch(&["now", "out", "in", "out", "in", "now"]),
+        ["out 4", "in 6"]
+    );
 }
 
 #[test]
@@ -96,7 +125,10 @@ fn unfollowing_leaves_no_trace() {
     let mut world = World::new(2);
     for round in 0..3 {
         for key in 0..10 {
-            world.follow(key, [Mode::Full, Mode::Diff, Mode::Watch, Mode::None][usize::from(key % 4)]);
+            world.follow(
+                key,
+                [Mode::Full, Mode::Diff, Mode::Watch, Mode::None][usize::from(key % 4)],
+            );
             world.watch(key, &[user(1), user(2), user(u16::from(key) + 10)]);
             world.follow(key, Mode::Full);
         }
@@ -124,7 +156,11 @@ fn who_follows_nothing_is_not_held() {
     feed.follow(4, Mode::Full);
     feed.follow(4, Mode::None);
     assert_eq!(feed.follower_count(), 0);
-    assert_eq!(feed.next_flush(), None, "and no list is sent to whoever no longer wants one");
+    assert_eq!(
+        feed.next_flush(),
+        None,
+        "and no list is sent to whoever no longer wants one"
+    );
     feed.follow(5, Mode::Full);
     feed.follow(5, Mode::Watch);
     assert_eq!(feed.flush(Moment(1)), []);

@@ -96,7 +96,12 @@ fn p5_who_comes_back_before_the_news_of_their_going_is_listed_once() {
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(Change::Online(presence(&user(1), 3, 3)));
     feed.push(offline(&user(1), 2));
-    assert_eq!(feed.listed().map(|presence| presence.version).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        feed.listed()
+            .map(|presence| presence.version)
+            .collect::<Vec<_>>(),
+        [3]
+    );
 }
 
 #[test]

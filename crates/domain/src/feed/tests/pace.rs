@@ -23,7 +23,8 @@ fn a_change_after_a_quiet_time_is_told_at_once_and_the_next_ones_together() {
     assert_eq!(world.clients[&0].list.len(), 49);
 }
 
-/// When this client got changes, in milliseconds after the beginning, while users come at these moments.
+/// When this client got changes, in milliseconds after the beginning, while users come at these
+/// moments.
 fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
     let mut feed: Feed<u8> = Feed::new(5_000);
     let mut truth = Truth::default();
@@ -37,7 +38,12 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
         }
         if feed.next_flush().is_some_and(|due| due.0 <= at) {
             let deliveries = feed.flush(Moment(at));
-            told.extend(deliveries.iter().filter(|delivery| matches!(delivery, Delivery::Changes(..))).map(|_| at - 10_000));
+            told.extend(
+                deliveries
+                    .iter()
+                    .filter(|delivery| matches!(delivery, Delivery::Changes(..)))
+                    .map(|_| at - 10_000),
+            );
         }
     }
     assert!(arrivals.next().is_none() && feed.pending.is_empty());
@@ -47,14 +53,23 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
 #[test]
 fn h6_a_storm_is_one_batch_a_second() {
     // 2,000 come back within four seconds.
-    assert_eq!(told_at((0..2_000).map(|n| n * 2), 10_000), [0, 100, 1_100, 2_100, 3_100, 4_100]);
+    assert_eq!(
+        told_at((0..2_000).map(|n| n * 2), 10_000),
+        [0, 100, 1_100, 2_100, 3_100, 4_100]
+    );
 }
 
 #[test]
 fn h6_what_goes_on_and_on_is_gathered_longer_and_longer() {
-    assert_eq!(told_at((0..100).map(|n| n * 50), 6_500), [0, 100, 300, 700, 1_500, 2_500, 3_500, 4_500, 5_500]);
+    assert_eq!(
+        told_at((0..100).map(|n| n * 50), 6_500),
+        [0, 100, 300, 700, 1_500, 2_500, 3_500, 4_500, 5_500]
+    );
     // One in a while is told at once.
-    assert_eq!(told_at([0, 1_500, 4_000, 6_000].into_iter(), 8_000), [0, 1_500, 4_000, 6_000]);
+    assert_eq!(
+        told_at([0, 1_500, 4_000, 6_000].into_iter(), 8_000),
+        [0, 1_500, 4_000, 6_000]
+    );
     // And so it is again after a storm.
     let storm_and_one = (0..100).map(|n| n * 10).chain([4_000]);
     assert_eq!(told_at(storm_and_one, 6_000).last(), Some(&4_000));
@@ -78,7 +93,11 @@ fn nobody_is_woken_when_there_is_nothing_to_tell() {
     world.settle();
     world.show(&user(1));
     world.settle();
-    assert_eq!(world.feed.next_flush(), None, "the whole list went out once more, and that is it");
+    assert_eq!(
+        world.feed.next_flush(),
+        None,
+        "the whole list went out once more, and that is it"
+    );
     assert_eq!(world.clients[&0].lists.len(), 2);
 }
 
@@ -96,7 +115,11 @@ fn the_whole_list_comes_less_often_the_longer_it_is() {
         }
         let lists = &world.clients[&0].lists;
         assert!(lists.len() >= 3, "but it comes");
-        let closest = lists.windows(2).map(|pair| pair[1].since(pair[0])).min().unwrap();
+        let closest = lists
+            .windows(2)
+            .map(|pair| pair[1].since(pair[0]))
+            .min()
+            .unwrap();
         assert!(closest >= Duration::from_secs(1));
         pauses.push(closest);
     }
@@ -123,7 +146,8 @@ proptest! {
             }
         }
         for (key, follower) in &world.feed.followers {
-            // Every change is in the last list this client got, or was told before it had its first.
+            // Every change is in the last list this client got, or was told before it had its
+            // first.
             prop_assert_eq!(follower.listed_changes, world.feed.changes, "client {}", key);
         }
         world.check();

@@ -151,7 +151,11 @@ fn p6_changes_past_the_limit_are_told_to_those_who_watch_alone() {
     let before = world.told;
     world.show(&user(1));
     world.pass(0);
-    assert_eq!(world.told - before, 1, "one change, for the one who watches");
+    assert_eq!(
+        world.told - before,
+        1,
+        "one change, for the one who watches"
+    );
     world.settle();
     world.check();
 }
@@ -159,7 +163,12 @@ fn p6_changes_past_the_limit_are_told_to_those_who_watch_alone() {
 #[test]
 fn p6_watchers_get_only_whom_they_watch_and_once_though_they_follow_the_list_too() {
     let mut world = World::new(0);
-    for (key, mode) in [(0, Mode::Full), (1, Mode::Diff), (2, Mode::Watch), (3, Mode::None)] {
+    for (key, mode) in [
+        (0, Mode::Full),
+        (1, Mode::Diff),
+        (2, Mode::Watch),
+        (3, Mode::None),
+    ] {
         world.follow(key, mode);
         world.watch(key, &[user(1)]);
     }
@@ -168,7 +177,11 @@ fn p6_watchers_get_only_whom_they_watch_and_once_though_they_follow_the_list_too
     world.show(&user(1));
     world.show(&user(2));
     world.flush(); // The clients complain of anything that comes twice, and of whom they do not watch.
-    assert_eq!(world.told - before, 2 + 2 + 1, "two for full, two for diff, one that both watchers share");
+    assert_eq!(
+        world.told - before,
+        2 + 2 + 1,
+        "two for full, two for diff, one that both watchers share"
+    );
     world.settle();
     world.check();
 }

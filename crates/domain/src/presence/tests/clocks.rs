@@ -30,7 +30,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..60)
 }
 
-const STATUSES: [Manual; 4] = [Manual::Online, Manual::Away, Manual::Busy, Manual::Invisible];
+const STATUSES: [Manual; 4] = [
+    Manual::Online,
+    Manual::Away,
+    Manual::Busy,
+    Manual::Invisible,
+];
 
 fn run(steps: &[Step], jumps: bool) -> World {
     let mut world = World::new();
@@ -41,8 +46,13 @@ fn run(steps: &[Step], jumps: bool) -> World {
             Step::Active(tab, false) => world.idle(&format!("t{tab}")),
             Step::Close(tab) => world.close(&format!("t{tab}")),
             Step::SignOut(tab) => world.sign_out(&format!("t{tab}")),
-            Step::Status(who, status) => world.set_status(&format!("u{who}"), chose(STATUSES[usize::from(*status)])),
-            Step::Doing(tab, kind) => world.set_activity(&format!("t{tab}"), kind.map(|kind| doing(&kind.to_string()))),
+            Step::Status(who, status) => {
+                world.set_status(&format!("u{who}"), chose(STATUSES[usize::from(*status)]))
+            }
+            Step::Doing(tab, kind) => world.set_activity(
+                &format!("t{tab}"),
+                kind.map(|kind| doing(&kind.to_string())),
+            ),
             Step::Pass(by) => world.pass(*by),
             Step::Jump(seconds) => {
                 if jumps {
@@ -55,7 +65,8 @@ fn run(steps: &[Step], jumps: bool) -> World {
 }
 
 proptest! {
-    /// The times that are shown and the versions follow the wall clock; who is told what, and when, does not.
+    /// The times that are shown and the versions follow the wall clock; who is told what, and when,
+    /// does not.
     #[test]
     fn p9_a_wall_clock_that_jumps_changes_nothing_but_what_it_reads(steps in steps()) {
         let told = |world: &World| -> Vec<_> {
@@ -71,7 +82,14 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
         let mut world = World::new();
         world.join("a", "a1");
         let until = Timestamp(world.now.wall.0 + 1_800_000);
-        world.set_status("a", Chosen { status: Manual::Busy, text: None, until: Some(until) });
+        world.set_status(
+            "a",
+            Chosen {
+                status: Manual::Busy,
+                text: None,
+                until: Some(until),
+            },
+        );
         world.heard();
         world.pass(MINUTE);
         world.now.wall.0 += jump;
@@ -83,7 +101,10 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
         world.now.wall.0 = until.0;
         world.active("a1");
         world.pass(31 * SECOND);
-        assert_eq!(world.roster.get("a").map(|shown| shown.status), Some(Status::Online));
+        assert_eq!(
+            world.roster.get("a").map(|shown| shown.status),
+            Some(Status::Online)
+        );
     }
 }
 
@@ -93,7 +114,11 @@ fn p13_last_seen_never_goes_back_though_the_wall_clock_does() {
     let stored = Timestamp(world.now.wall.0 + 50_000);
     world.join_as("a", "a1", Chosen::default(), Some(stored));
     world.sign_out("a1");
-    assert_eq!(world.latest_absence().last_seen_at, Some(stored), "the store knows of a later time");
+    assert_eq!(
+        world.latest_absence().last_seen_at,
+        Some(stored),
+        "the store knows of a later time"
+    );
 
     world.join_as("a", "a1", Chosen::default(), Some(stored));
     world.join_as("a", "a2", Chosen::default(), None); // As one who asked the store before it knew anything.
@@ -112,7 +137,10 @@ fn p13_last_active_never_goes_back_though_the_wall_clock_does() {
     world.now.wall.0 -= 3_600_000;
     world.active("a1");
     world.set_name("a", "Ada");
-    assert_eq!(world.roster.get("a").map(|shown| shown.last_active_at), Some(active));
+    assert_eq!(
+        world.roster.get("a").map(|shown| shown.last_active_at),
+        Some(active)
+    );
 }
 
 /// A month ahead for a while, and set right again.
@@ -128,7 +156,10 @@ fn h11_what_a_wrong_clock_said_does_not_stay() {
     world.now.wall.0 -= 31 * 86_400_000;
     world.active("a1");
     world.set_name("a", "Ida");
-    assert_eq!(world.roster.get("a").map(|shown| shown.last_active_at), Some(world.now.wall));
+    assert_eq!(
+        world.roster.get("a").map(|shown| shown.last_active_at),
+        Some(world.now.wall)
+    );
     world.sign_out("a1");
     assert_eq!(world.latest_absence().last_seen_at, Some(world.now.wall));
 }
@@ -153,11 +184,26 @@ fn p5_versions_grow_over_restarts() {
 #[test]
 fn a_moment_at_the_end_of_time_is_no_panic() {
     let forever = Duration::MAX;
-    let rules = Rules { grace: forever, time_to_live: forever, away_after: forever, update_every: forever };
+    let rules = Rules {
+        grace: forever,
+        time_to_live: forever,
+        away_after: forever,
+        update_every: forever,
+    };
     let mut world = World::with(rules, 1);
     world.join("a", "a1");
     world.close("a1");
-    let at = Now { moment: Moment(u64::MAX), wall: Timestamp(i64::MIN) };
-    world.set_status("a", Chosen { status: Manual::Busy, text: None, until: Some(Timestamp(i64::MAX)) });
+    let at = Now {
+        moment: Moment(u64::MAX),
+        wall: Timestamp(i64::MIN),
+    };
+    world.set_status(
+        "a",
+        Chosen {
+            status: Manual::Busy,
+            text: None,
+            until: Some(Timestamp(i64::MAX)),
+        },
+    );
     assert_eq!(world.roster.tick(at).len(), 0);
 }

@@ -1,5 +1,6 @@
-//! Invisible cannot be told from offline: two worlds run side by side, in one of which someone goes invisible while in
-//! the other they close everything, and whatever anyone could see is compared all the time.
+//! Invisible cannot be told from offline: two worlds run side by side, in one of which someone goes
+//! invisible while in the other they close everything, and whatever anyone could see is compared
+//! all the time.
 
 use super::*;
 use proptest::prelude::*;
@@ -21,7 +22,10 @@ fn p11_going_invisible_looks_like_closing_every_tab() {
         world.pass(MINUTE);
     }
     assert_eq!(hides.told, closes.told);
-    assert_eq!(hides.heard(), ["b in: online", "a in: online", "a out: closed"]);
+    assert_eq!(
+        hides.heard(),
+        ["b in: online", "a in: online", "a out: closed"]
+    );
 }
 
 #[test]
@@ -32,7 +36,10 @@ fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
     let hid = world.now;
     world.pass(MINUTE);
     let (told, _) = world.latest();
-    assert!(told.since(hid.moment) > Duration::from_millis(GRACE), "a close is told after the grace period, and so is this");
+    assert!(
+        told.since(hid.moment) > Duration::from_millis(GRACE),
+        "a close is told after the grace period, and so is this"
+    );
     assert_eq!(world.latest_absence().last_seen_at, Some(hid.wall));
 }
 
@@ -56,7 +63,11 @@ fn p11_who_comes_as_invisible_was_never_there() {
     world.close("a1");
     world.pass(MINUTE);
     assert_eq!(world.heard(), [""; 0]);
-    assert_eq!(world.roster.version(), version, "not even a number is missing");
+    assert_eq!(
+        world.roster.version(),
+        version,
+        "not even a number is missing"
+    );
     assert!(world.is_empty());
 }
 
@@ -83,11 +94,24 @@ fn p11_visible_again_after_closing_shows_no_ghost() {
 fn p11_an_invisible_until_ends_by_itself() {
     let mut world = World::new();
     let until = Timestamp(world.now.wall.0 + 60_000);
-    world.join_as("a", "a1", Chosen { status: Manual::Invisible, text: Some("shh".into()), until: Some(until) }, None);
+    world.join_as(
+        "a",
+        "a1",
+        Chosen {
+            status: Manual::Invisible,
+            text: Some("shh".into()),
+            until: Some(until),
+        },
+        None,
+    );
     world.pass(59_999);
     assert_eq!(world.heard(), [""; 0]);
     world.pass(SECOND);
-    assert_eq!(world.heard(), ["a in: online"], "and nothing is left of its text");
+    assert_eq!(
+        world.heard(),
+        ["a in: online"],
+        "and nothing is left of its text"
+    );
 }
 
 #[test]
@@ -141,20 +165,50 @@ fn lives(with_sign_out: bool) -> impl Strategy<Value = Vec<Life>> {
     proptest::collection::vec(step, 0..25)
 }
 
-/// One step of `a`. While `hidden`, a chosen status stays invisible; the text and the end of it may change.
+/// One step of `a`. While `hidden`, a chosen status stays invisible; the text and the end of it may
+/// change.
 fn live(world: &mut World, step: &Life, hidden: bool) {
     let tab = |n: &u8| format!("a{n}");
     match step {
-        Life::Join(n) => world.join_as("a", &tab(n), chose(if hidden { Manual::Invisible } else { Manual::Online }), None),
+        Life::Join(n) => world.join_as(
+            "a",
+            &tab(n),
+            chose(if hidden {
+                Manual::Invisible
+            } else {
+                Manual::Online
+            }),
+            None,
+        ),
         Life::Active(n, true) => world.active(&tab(n)),
         Life::Active(n, false) => world.idle(&tab(n)),
-        Life::Close(n, timeout) => world.close_for(&tab(n), if *timeout { OfflineReason::Timeout } else { OfflineReason::Closed }),
+        Life::Close(n, timeout) => world.close_for(
+            &tab(n),
+            if *timeout {
+                OfflineReason::Timeout
+            } else {
+                OfflineReason::Closed
+            },
+        ),
         Life::SignOut(n) => world.sign_out(&tab(n)),
         Life::Doing(n, kind) => world.set_activity(&tab(n), Some(doing(&kind.to_string()))),
-        Life::Status(status) => world.set_status("a", chose(if hidden { Manual::Invisible } else { *status })),
+        Life::Status(status) => {
+            world.set_status("a", chose(if hidden { Manual::Invisible } else { *status }))
+        }
         Life::Text(n) => {
-            let status = if hidden { Manual::Invisible } else { Manual::Busy };
-            world.set_status("a", Chosen { status, text: Some(n.to_string().into()), until: None });
+            let status = if hidden {
+                Manual::Invisible
+            } else {
+                Manual::Busy
+            };
+            world.set_status(
+                "a",
+                Chosen {
+                    status,
+                    text: Some(n.to_string().into()),
+                    until: None,
+                },
+            );
         }
         Life::Pass(by) => world.pass(*by),
     }
@@ -232,10 +286,21 @@ fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
     }
     hides.set_status("a", chose(Manual::Online));
     comes.join("a", "a1");
-    assert_eq!(hides.told, comes.told, "neither a time of activity before that moment nor being away gives them away");
+    assert_eq!(
+        hides.told, comes.told,
+        "neither a time of activity before that moment nor being away gives them away"
+    );
 
     let mut lapses = World::new();
-    lapses.join_as("a", "a1", Chosen { until: Some(Timestamp(lapses.now.wall.0 + 600_000)), ..chose(Manual::Invisible) }, None);
+    lapses.join_as(
+        "a",
+        "a1",
+        Chosen {
+            until: Some(Timestamp(lapses.now.wall.0 + 600_000)),
+            ..chose(Manual::Invisible)
+        },
+        None,
+    );
     lapses.pass(11 * MINUTE);
     let shown = lapses.roster.get("a").expect("shown again").clone();
     assert_eq!(shown.status, Status::Online);

@@ -1,5 +1,5 @@
-//! Random lives against a model that is too simple to be wrong: it looks at everyone at every millisecond and asks
-//! what the words of the contract ask.
+//! Random lives against a model that is too simple to be wrong: it looks at everyone at every
+//! millisecond and asks what the words of the contract ask.
 
 use super::*;
 use proptest::prelude::*;
@@ -54,13 +54,29 @@ fn apply(world: &mut World, op: &Op) {
         Op::Join(n, t) => world.join(&who(*n), &tab(n * 3 + t)),
         Op::Active(t, true) => world.active(&tab(*t)),
         Op::Active(t, false) => world.idle(&tab(*t)),
-        Op::Close(t, timeout) => world.close_for(&tab(*t), if *timeout { OfflineReason::Timeout } else { OfflineReason::Closed }),
+        Op::Close(t, timeout) => world.close_for(
+            &tab(*t),
+            if *timeout {
+                OfflineReason::Timeout
+            } else {
+                OfflineReason::Closed
+            },
+        ),
         Op::SignOut(t) => world.sign_out(&tab(*t)),
         Op::Status(n, status, until) => {
             let until = until.map(|after| Timestamp(world.now.wall.0 + i64::from(after)));
-            world.set_status(&who(*n), Chosen { status: *status, text: None, until });
+            world.set_status(
+                &who(*n),
+                Chosen {
+                    status: *status,
+                    text: None,
+                    until,
+                },
+            );
         }
-        Op::Doing(t, kind) => world.set_activity(&tab(*t), kind.map(|kind| doing(&kind.to_string()))),
+        Op::Doing(t, kind) => {
+            world.set_activity(&tab(*t), kind.map(|kind| doing(&kind.to_string())))
+        }
         Op::Name(n, name) => world.set_name(&who(*n), &name.to_string()),
         Op::Wait(_) => {}
     }
@@ -104,9 +120,14 @@ impl Person {
 
     /// Who was hidden and shows themselves comes in as a newcomer does.
     fn choose(&mut self, status: Manual, until: Option<u64>, t: u64) {
-        let appears = self.status == Manual::Invisible && status != Manual::Invisible && self.shown.is_none();
+        let appears =
+            self.status == Manual::Invisible && status != Manual::Invisible && self.shown.is_none();
         (self.status, self.until) = (status, until);
-        for (_, tab) in self.tabs.iter_mut().filter(|(_, tab)| appears && tab.closed.is_none() && !tab.asleep) {
+        for (_, tab) in self
+            .tabs
+            .iter_mut()
+            .filter(|(_, tab)| appears && tab.closed.is_none() && !tab.asleep)
+        {
             (tab.active, tab.idle) = (t, false);
         }
     }
@@ -121,16 +142,25 @@ impl Person {
 
     /// What everyone is to see at `t`.
     fn look(&mut self, t: u64) {
-        self.tabs.retain(|(_, tab)| tab.closed.is_none_or(|closed| t <= closed + 5));
+        self.tabs
+            .retain(|(_, tab)| tab.closed.is_none_or(|closed| t <= closed + 5));
         self.fall_asleep(t);
-        let tabs = || self.tabs.iter().map(|(_, tab)| tab).filter(|tab| !tab.asleep);
+        let tabs = || {
+            self.tabs
+                .iter()
+                .map(|(_, tab)| tab)
+                .filter(|tab| !tab.asleep)
+        };
         let someone = tabs().any(|tab| tab.closed.is_none());
         let invisible = self.status == Manual::Invisible;
         if !invisible || self.shown.is_none() {
             self.hides = None;
         }
         if invisible && self.shown.is_some() {
-            let closing = tabs().filter_map(|tab| tab.closed).max().filter(|_| !someone);
+            let closing = tabs()
+                .filter_map(|tab| tab.closed)
+                .max()
+                .filter(|_| !someone);
             let shown_until = *self.hides.get_or_insert(closing.unwrap_or(t) + 5);
             if t > shown_until {
                 self.shown = None;
@@ -149,7 +179,11 @@ impl Person {
                     doing.push(kind);
                 }
             }
-            self.shown = Some(Looks { status, doing, name: self.name.clone() });
+            self.shown = Some(Looks {
+                status,
+                doing,
+                name: self.name.clone(),
+            });
         } else if tabs().next().is_none() {
             self.shown = None;
         }
@@ -168,7 +202,9 @@ impl Model {
     fn apply(&mut self, op: &Op, t: u64) {
         let n = match op {
             Op::Join(n, _) | Op::Status(n, ..) | Op::Name(n, _) => *n,
-            Op::Active(tab, _) | Op::Close(tab, _) | Op::SignOut(tab) | Op::Doing(tab, _) => tab / 3,
+            Op::Active(tab, _) | Op::Close(tab, _) | Op::SignOut(tab) | Op::Doing(tab, _) => {
+                tab / 3
+            }
             Op::Wait(_) => return,
         };
         let person = self.people.entry(n).or_default();
@@ -179,24 +215,48 @@ impl Model {
                 person.name = who(*n);
                 let id = n * 3 + tab;
                 match person.tabs.iter_mut().find(|(held, _)| *held == id) {
-                    Some((_, tab)) => *tab = Tab { active: t, doing: tab.doing, ..Tab::default() },
-                    None => person.tabs.push((id, Tab { active: t, ..Tab::default() })),
+                    Some((_, tab)) => {
+                        *tab = Tab {
+                            active: t,
+                            doing: tab.doing,
+                            ..Tab::default()
+                        }
+                    }
+                    None => person.tabs.push((
+                        id,
+                        Tab {
+                            active: t,
+                            ..Tab::default()
+                        },
+                    )),
                 }
             }
             Op::Active(id, active) => {
-                for (_, tab) in person.tabs.iter_mut().filter(|(held, tab)| held == id && tab.closed.is_none()) {
+                for (_, tab) in person
+                    .tabs
+                    .iter_mut()
+                    .filter(|(held, tab)| held == id && tab.closed.is_none())
+                {
                     (tab.active, tab.idle, tab.asleep) = (t, !active, false);
                 }
             }
             Op::Close(id, _) => {
                 person.tabs.retain(|(held, tab)| held != id || !tab.asleep);
-                for (_, tab) in person.tabs.iter_mut().filter(|(held, tab)| held == id && tab.closed.is_none()) {
+                for (_, tab) in person
+                    .tabs
+                    .iter_mut()
+                    .filter(|(held, tab)| held == id && tab.closed.is_none())
+                {
                     tab.closed = Some(t);
                 }
             }
             Op::SignOut(id) if person.tabs.iter().any(|(held, _)| held == id) => {
                 person.tabs.retain(|(held, _)| held != id);
-                if !person.tabs.iter().any(|(_, tab)| tab.closed.is_none() && !tab.asleep) {
+                if !person
+                    .tabs
+                    .iter()
+                    .any(|(_, tab)| tab.closed.is_none() && !tab.asleep)
+                {
                     person.tabs.retain(|(_, tab)| tab.closed.is_none());
                 }
             }
@@ -204,7 +264,11 @@ impl Model {
                 person.choose(*status, until.map(|after| t + u64::from(after)), t);
             }
             Op::Doing(id, kind) => {
-                for (_, tab) in person.tabs.iter_mut().filter(|(held, tab)| held == id && tab.closed.is_none()) {
+                for (_, tab) in person
+                    .tabs
+                    .iter_mut()
+                    .filter(|(held, tab)| held == id && tab.closed.is_none())
+                {
                     tab.doing = *kind;
                 }
             }
@@ -222,12 +286,20 @@ impl Model {
     }
 
     fn shown(&self) -> Vec<(String, Looks)> {
-        self.people.iter().filter_map(|(n, person)| Some((who(*n), person.shown.clone()?))).collect()
+        self.people
+            .iter()
+            .filter_map(|(n, person)| Some((who(*n), person.shown.clone()?)))
+            .collect()
     }
 
     fn is_live(&self, user: &str) -> bool {
         self.people.iter().any(|(n, person)| {
-            who(*n) == user && person.status != Manual::Invisible && person.tabs.iter().any(|(_, tab)| tab.closed.is_none() && !tab.asleep)
+            who(*n) == user
+                && person.status != Manual::Invisible
+                && person
+                    .tabs
+                    .iter()
+                    .any(|(_, tab)| tab.closed.is_none() && !tab.asleep)
         })
     }
 }
@@ -237,8 +309,19 @@ fn shown(world: &World) -> Vec<(String, Looks)> {
         .roster
         .list(0)
         .map(|presence| {
-            let doing = presence.activities.iter().map(|one| one.kind.parse().expect("a number")).collect();
-            (presence.profile.id.to_string(), Looks { status: presence.status, doing, name: presence.profile.name.to_string() })
+            let doing = presence
+                .activities
+                .iter()
+                .map(|one| one.kind.parse().expect("a number"))
+                .collect();
+            (
+                presence.profile.id.to_string(),
+                Looks {
+                    status: presence.status,
+                    doing,
+                    name: presence.profile.name.to_string(),
+                },
+            )
         })
         .collect();
     shown.sort_by(|one, other| one.0.cmp(&other.0));

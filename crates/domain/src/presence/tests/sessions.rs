@@ -23,7 +23,10 @@ fn a_close_is_told_after_the_grace_period_and_within_a_second_of_it() {
     world.pass(SECOND);
     assert_eq!(world.heard(), ["a out: closed"]);
     let told = world.latest().0.since(closed.moment);
-    assert!(told > Duration::from_millis(GRACE) && told <= Duration::from_millis(GRACE + SECOND), "{told:?}");
+    assert!(
+        told > Duration::from_millis(GRACE) && told <= Duration::from_millis(GRACE + SECOND),
+        "{told:?}"
+    );
     // They were last seen when they closed, not when it was told.
     assert_eq!(world.latest_absence().last_seen_at, Some(closed.wall));
     assert!(world.is_empty());
@@ -95,7 +98,11 @@ fn p4_nothing_of_someone_on_their_way_out_is_told() {
     world.set_name("a", "Ada");
     world.set_status("a", chose(Manual::Busy));
     world.pass(2 * SECOND); // Past the moment at which they would be away.
-    assert_eq!(world.heard(), ["a in: online"], "the only thing left to tell is that they are back, or out");
+    assert_eq!(
+        world.heard(),
+        ["a in: online"],
+        "the only thing left to tell is that they are back, or out"
+    );
     world.join("a", "a2");
     assert_eq!(world.heard(), ["a now: busy"]);
 }
@@ -143,7 +150,11 @@ fn signing_out_with_another_device_in_is_no_event() {
     assert_eq!(world.heard(), ["a in: online"]);
     world.close("phone");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a out: closed"], "the phone closed; that someone signed out elsewhere before is no news");
+    assert_eq!(
+        world.heard(),
+        ["a out: closed"],
+        "the phone closed; that someone signed out elsewhere before is no news"
+    );
 }
 
 #[test]
@@ -170,7 +181,11 @@ fn signing_out_is_told_at_once_though_a_forgotten_tab_sleeps() {
     assert_eq!(world.heard(), ["a out: signed out"]);
     world.pass(MINUTE);
     world.active("forgotten");
-    assert_eq!(world.heard(), ["a in: online"], "whoever wakes the forgotten tab is in again");
+    assert_eq!(
+        world.heard(),
+        ["a in: online"],
+        "whoever wakes the forgotten tab is in again"
+    );
 }
 
 #[test]
@@ -192,7 +207,11 @@ fn p3_no_activity_for_the_time_to_live_is_one_timeout_without_a_grace_period() {
     assert_eq!(world.heard(), ["a in: online", "a now: away"]);
     world.pass(2);
     assert_eq!(world.heard(), ["a out: timeout"]);
-    assert_eq!(world.latest_absence().last_seen_at, Some(active.wall), "last seen when last active");
+    assert_eq!(
+        world.latest_absence().last_seen_at,
+        Some(active.wall),
+        "last seen when last active"
+    );
     world.pass(3 * HOUR);
     world.close("a1");
     world.pass(MINUTE);
@@ -228,7 +247,11 @@ fn p3_the_next_activity_revives() {
     world.pass(2 * HOUR);
     world.heard();
     world.active("a1");
-    assert_eq!(world.heard(), ["a in: online"], "and without the call of long ago");
+    assert_eq!(
+        world.heard(),
+        ["a in: online"],
+        "and without the call of long ago"
+    );
     world.pass(HOUR - 1);
     world.active("a1");
     world.pass(MINUTE);
@@ -258,7 +281,10 @@ fn p3_expiries_are_told_in_the_order_of_their_moments() {
     world.move_clocks(2 * HOUR);
     world.tick();
     world.tick();
-    assert_eq!(world.heard(), ["c out: timeout", "a out: timeout", "b out: timeout"]);
+    assert_eq!(
+        world.heard(),
+        ["c out: timeout", "a out: timeout", "b out: timeout"]
+    );
 }
 
 proptest! {

@@ -6,14 +6,25 @@ use super::*;
 fn a_manual_status_is_for_all_devices_and_outlives_them() {
     let mut world = World::new();
     world.join("a", "a1");
-    world.set_status("a", Chosen { status: Manual::Busy, text: Some("in a talk".into()), until: None });
+    world.set_status(
+        "a",
+        Chosen {
+            status: Manual::Busy,
+            text: Some("in a talk".into()),
+            until: None,
+        },
+    );
     world.join("a", "a2");
     world.close("a1");
     world.pass(MINUTE);
     assert_eq!(world.heard(), ["a in: online", "a now: busy \"in a talk\""]);
     world.pass(30 * MINUTE);
     world.idle("a2");
-    assert_eq!(world.heard(), [""; 0], "busy is busy, at the keyboard or not");
+    assert_eq!(
+        world.heard(),
+        [""; 0],
+        "busy is busy, at the keyboard or not"
+    );
 }
 
 #[test]
@@ -32,7 +43,14 @@ fn a_status_ends_at_its_until() {
     let mut world = World::new();
     world.join("a", "a1");
     let until = Timestamp(world.now.wall.0 + 70_000);
-    world.set_status("a", Chosen { status: Manual::Busy, text: Some("back soon".into()), until: Some(until) });
+    world.set_status(
+        "a",
+        Chosen {
+            status: Manual::Busy,
+            text: Some("back soon".into()),
+            until: Some(until),
+        },
+    );
     world.heard();
     world.pass(69_999);
     assert_eq!(world.heard(), [""; 0]);
@@ -45,7 +63,11 @@ fn a_status_ends_at_its_until() {
 #[test]
 fn a_status_that_is_over_already_is_none() {
     let mut world = World::new();
-    let over = Chosen { status: Manual::Invisible, text: None, until: Some(world.now.wall) };
+    let over = Chosen {
+        status: Manual::Invisible,
+        text: None,
+        until: Some(world.now.wall),
+    };
     world.join_as("a", "a1", over.clone(), None);
     assert_eq!(world.heard(), ["a in: online"]);
     world.set_status("a", over);
@@ -84,9 +106,22 @@ fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
     }
     let told = world.heard().len();
     assert!((10..=5 + 13).contains(&told), "{told}");
-    world.set_status("a", Chosen { status: Manual::Busy, text: Some("at last".into()), until: None });
+    world.set_status(
+        "a",
+        Chosen {
+            status: Manual::Busy,
+            text: Some("at last".into()),
+            until: None,
+        },
+    );
     world.pass(5 * SECOND + 1);
-    assert!(world.heard().last().is_some_and(|last| last.contains("at last")), "the last word is told");
+    assert!(
+        world
+            .heard()
+            .last()
+            .is_some_and(|last| last.contains("at last")),
+        "the last word is told"
+    );
     // Going is told as ever.
     world.sign_out("a1");
     assert_eq!(world.heard().len(), 1);
@@ -99,7 +134,13 @@ fn h6_what_a_user_does_on_all_devices_is_bounded_in_bytes() {
         let tab = format!("a{n}");
         world.join("a", &tab);
         let label = "\u{1f4a1}".repeat(crate::presence::MAX_TEXT_CHARS);
-        world.set_activity(&tab, Some(Activity { label: Some(label.into()), ..doing(&n.to_string()) }));
+        world.set_activity(
+            &tab,
+            Some(Activity {
+                label: Some(label.into()),
+                ..doing(&n.to_string())
+            }),
+        );
     }
     world.pass(MINUTE);
     let shown = world.roster.get("a").expect("in");
@@ -133,7 +174,11 @@ fn an_idle_device_does_not_override_an_active_one() {
     }
     assert_eq!(world.heard(), ["a in: online"]);
     world.idle("desk");
-    assert_eq!(world.heard(), ["a now: away"], "away when no device has anyone at it");
+    assert_eq!(
+        world.heard(),
+        ["a now: away"],
+        "away when no device has anyone at it"
+    );
     world.active("phone");
     assert_eq!(world.heard(), ["a now: online"]);
 }
@@ -160,7 +205,10 @@ fn a_closing_device_does_not_keep_anyone_active_past_five_minutes() {
     world.close("desk");
     world.pass(SECOND + 1);
     world.heard();
-    assert_eq!(world.roster.get("a").map(|shown| shown.status), Some(Status::Away));
+    assert_eq!(
+        world.roster.get("a").map(|shown| shown.status),
+        Some(Status::Away)
+    );
 }
 
 #[test]
@@ -171,10 +219,21 @@ fn activities_are_held_by_the_session_and_gone_with_it() {
     world.set_activity("a1", Some(doing("in_call")));
     world.set_activity("a2", Some(doing("in_call")));
     world.set_activity("a2", Some(doing("sharing_file")));
-    assert_eq!(world.heard(), ["a in: online", "a now: online +in_call", "a now: online +in_call +sharing_file"]);
+    assert_eq!(
+        world.heard(),
+        [
+            "a in: online",
+            "a now: online +in_call",
+            "a now: online +in_call +sharing_file"
+        ]
+    );
     world.close("a1");
     world.pass(GRACE);
-    assert_eq!(world.heard(), [""; 0], "a reload does not end a call for anyone");
+    assert_eq!(
+        world.heard(),
+        [""; 0],
+        "a reload does not end a call for anyone"
+    );
     world.pass(SECOND);
     assert_eq!(world.heard(), ["a now: online +sharing_file"]);
     world.set_activity("a2", None);
@@ -216,7 +275,12 @@ fn nobody_can_make_everyones_list_long() {
         world.join("a", &tab);
         world.set_activity(&tab, Some(doing(&format!("kind{n}"))));
     }
-    assert!(world.roster.get("a").is_some_and(|shown| shown.activities.len() <= 16));
+    assert!(
+        world
+            .roster
+            .get("a")
+            .is_some_and(|shown| shown.activities.len() <= 16)
+    );
 }
 
 #[test]
@@ -226,7 +290,10 @@ fn a_profile_change_is_an_update() {
     world.set_name("a", "Ada");
     world.set_name("a", "Ada");
     assert_eq!(world.heard(), ["a in: online", "a now: online"]);
-    assert_eq!(world.roster.get("a").map(|shown| &*shown.profile.name), Some("Ada"));
+    assert_eq!(
+        world.roster.get("a").map(|shown| &*shown.profile.name),
+        Some("Ada")
+    );
     world.set_name("nobody", "Nobody");
     assert_eq!(world.heard(), [""; 0]);
 }
@@ -239,7 +306,12 @@ fn a_page_begins_after_the_version_of_the_last_one() {
     }
     world.set_name("a", "Ada"); // Does not move them in the list.
     let all: Vec<_> = world.roster.list(0).cloned().collect();
-    assert_eq!(all.iter().map(|shown| shown.profile.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(
+        all.iter()
+            .map(|shown| shown.profile.id.as_str())
+            .collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
     let rest: Vec<_> = world.roster.list(all[0].since).cloned().collect();
     assert_eq!(rest, all[1..]);
     assert_eq!(world.roster.list(u64::MAX).count(), 0);

@@ -12,9 +12,16 @@ struct KeyServer {
 
 impl KeyServer {
     async fn start(keys: &[&Value]) -> Self {
-        let answer = Arc::new(Mutex::new(reply("200 OK", "", &json!({ "keys": keys }).to_string())));
+        let answer = Arc::new(Mutex::new(reply(
+            "200 OK",
+            "",
+            &json!({ "keys": keys }).to_string(),
+        )));
         let shown = Arc::clone(&answer);
-        Self { server: Canned::start(move |_| shown.lock().clone()).await, answer }
+        Self {
+            server: Canned::start(move |_| shown.lock().clone()).await,
+            answer,
+        }
     }
 
     fn set(&self, keys: &[&Value]) {
@@ -27,7 +34,10 @@ impl KeyServer {
 
     async fn verifier(&self, timing: Timing) -> TokenVerifier {
         let source = JwkSource::Url(self.server.url("/jwks.json").parse().unwrap());
-        let settings = JwtSettings { jwks: Some(source), ..JwtSettings::default() };
+        let settings = JwtSettings {
+            jwks: Some(source),
+            ..JwtSettings::default()
+        };
         TokenVerifier::with_timing(&settings, timing).await.unwrap()
     }
 }
@@ -36,7 +46,10 @@ impl KeyServer {
 async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
     let (old, new, stranger) = (ec("old"), ec("new"), ec("stranger"));
     let server = KeyServer::start(&[&old.jwk]).await;
-    let timing = Timing { cooldown: Duration::from_millis(300), ..Timing::default() };
+    let timing = Timing {
+        cooldown: Duration::from_millis(300),
+        ..Timing::default()
+    };
     let verifier = server.verifier(timing).await;
     // The first token waits for the first fetch and makes no second one.
     assert!(verifier.verify(&old.token(&claims()), NOW).await.is_ok());
@@ -48,13 +61,28 @@ async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
     assert!(many.iter().all(Result::is_ok));
     assert_eq!(server.server.requests(), 2, "they share one fetch");
     for _ in 0..5 {
-        let error = verifier.verify(&stranger.token(&claims()), NOW).await.unwrap_err();
+        let error = verifier
+            .verify(&stranger.token(&claims()), NOW)
+            .await
+            .unwrap_err();
         let have = vec!["old".to_owned(), "new".to_owned()];
-        assert_eq!(error, TokenError::UnknownKey { kid: Some("stranger".to_owned()), algorithm: "ES256", have });
+        assert_eq!(
+            error,
+            TokenError::UnknownKey {
+                kid: Some("stranger".to_owned()),
+                algorithm: "ES256",
+                have
+            }
+        );
     }
     assert_eq!(server.server.requests(), 2, "within the cooldown");
     tokio::time::sleep(timing.cooldown).await;
-    assert!(verifier.verify(&stranger.token(&claims()), NOW).await.is_err());
+    assert!(
+        verifier
+            .verify(&stranger.token(&claims()), NOW)
+            .await
+            .is_err()
+    );
     assert_eq!(server.server.requests(), 3);
 }
 
@@ -62,11 +90,17 @@ async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
 async fn stale_keys_are_kept_when_the_server_fails() {
     let (old, new) = (ec("old"), ec("new"));
     let server = KeyServer::start(&[&old.jwk]).await;
-    let timing = Timing { cooldown: Duration::ZERO, ..Timing::default() };
+    let timing = Timing {
+        cooldown: Duration::ZERO,
+        ..Timing::default()
+    };
     let verifier = server.verifier(timing).await;
     assert!(verifier.verify(&old.token(&claims()), NOW).await.is_ok());
     server.fail();
-    assert!(matches!(verifier.verify(&new.token(&claims()), NOW).await, Err(TokenError::UnknownKey { .. })));
+    assert!(matches!(
+        verifier.verify(&new.token(&claims()), NOW).await,
+        Err(TokenError::UnknownKey { .. })
+    ));
     assert!(server.server.requests() >= 2);
     assert!(verifier.verify(&old.token(&claims()), NOW).await.is_ok());
 }
@@ -85,7 +119,10 @@ async fn keys_are_refreshed_by_themselves_and_what_is_withdrawn_is_gone() {
     assert!(verifier.verify(&old.token(&claims()), NOW).await.is_ok());
     server.set(&[&new.jwk]);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(matches!(verifier.verify(&old.token(&claims()), NOW).await, Err(TokenError::UnknownKey { .. })));
+    assert!(matches!(
+        verifier.verify(&old.token(&claims()), NOW).await,
+        Err(TokenError::UnknownKey { .. })
+    ));
     assert!(verifier.verify(&new.token(&claims()), NOW).await.is_ok());
     // Nobody is left to refresh for.
     drop(verifier);
@@ -100,7 +137,8 @@ async fn a_fetch_never_holds_up_a_known_key() {
     let known = ec("known");
     let keys = json!({ "keys": [&known.jwk] }).to_string();
     let first = Mutex::new(true);
-    // The first answer is whole; every later one promises a body that never comes, on a connection that stays open.
+    // The first answer is whole; every later one promises a body that never comes, on a connection
+    // that stays open.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -109,14 +147,28 @@ async fn a_fetch_never_holds_up_a_known_key() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 4_096]).await;
             let is_first = std::mem::replace(&mut *first.lock(), false);
-            let answer = if is_first { reply("200 OK", "", &keys) } else { "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned() };
+            let answer = if is_first {
+                reply("200 OK", "", &keys)
+            } else {
+                "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned()
+            };
             let _ = stream.write_all(answer.as_bytes()).await;
             open.push(stream);
         }
     });
-    let settings = JwtSettings { jwks: Some(JwkSource::Url(url.parse().unwrap())), ..JwtSettings::default() };
-    let bounds = Bounds { time: Duration::from_millis(400), bytes: 1 << 20 };
-    let timing = Timing { cooldown: Duration::ZERO, bounds, ..Timing::default() };
+    let settings = JwtSettings {
+        jwks: Some(JwkSource::Url(url.parse().unwrap())),
+        ..JwtSettings::default()
+    };
+    let bounds = Bounds {
+        time: Duration::from_millis(400),
+        bytes: 1 << 20,
+    };
+    let timing = Timing {
+        cooldown: Duration::ZERO,
+        bounds,
+        ..Timing::default()
+    };
     let verifier = Arc::new(TokenVerifier::with_timing(&settings, timing).await.unwrap());
     assert!(verifier.verify(&known.token(&claims()), NOW).await.is_ok());
     let slow = tokio::spawn({
@@ -124,7 +176,11 @@ async fn a_fetch_never_holds_up_a_known_key() {
         async move { verifier.verify(&token, NOW).await }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let quick = tokio::time::timeout(Duration::from_millis(100), verifier.verify(&known.token(&claims()), NOW)).await;
+    let quick = tokio::time::timeout(
+        Duration::from_millis(100),
+        verifier.verify(&known.token(&claims()), NOW),
+    )
+    .await;
     assert!(quick.unwrap().is_ok());
     assert!(!slow.is_finished());
     assert!(slow.await.unwrap().is_err());
@@ -134,13 +190,34 @@ async fn a_fetch_never_holds_up_a_known_key() {
 async fn without_any_keys_the_fault_is_not_the_tokens() {
     let server = KeyServer::start(&[]).await;
     server.fail();
-    let error = server.verifier(Timing::default()).await.verify(&ec("x").token(&claims()), NOW).await.unwrap_err();
-    assert!(error.is_unavailable() && error.code() == "LL-113" && error.to_string().contains("500"), "{error}");
+    let error = server
+        .verifier(Timing::default())
+        .await
+        .verify(&ec("x").token(&claims()), NOW)
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_unavailable() && error.code() == "LL-113" && error.to_string().contains("500"),
+        "{error}"
+    );
     *server.answer.lock() = reply("308 Permanent Redirect", "location: /elsewhere\r\n", "");
-    let error = server.verifier(Timing::default()).await.verify(&ec("x").token(&claims()), NOW).await.unwrap_err();
+    let error = server
+        .verifier(Timing::default())
+        .await
+        .verify(&ec("x").token(&claims()), NOW)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("leads to /elsewhere"), "{error}");
     let too_large = " ".repeat((1 << 20) + 1);
     *server.answer.lock() = reply("200 OK", "", &too_large);
-    let error = server.verifier(Timing::default()).await.verify(&ec("x").token(&claims()), NOW).await.unwrap_err();
-    assert!(error.is_unavailable() && error.to_string().contains("limit"), "{error}");
+    let error = server
+        .verifier(Timing::default())
+        .await
+        .verify(&ec("x").token(&claims()), NOW)
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_unavailable() && error.to_string().contains("limit"),
+        "{error}"
+    );
 }

@@ -1,4 +1,5 @@
-//! From msgpack to JSON. Nothing is taken at its word about its size: room is made for what is there.
+//! From msgpack to JSON. Nothing is taken at its word about its size: room is made for what is
+//! there.
 
 use super::{super::json::MAX_NESTING, date};
 use crate::codec::packet::PacketError;
@@ -53,7 +54,14 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(message: &'a [u8], max_attachments: usize, max_nesting: usize) -> Self {
         let max_nesting = max_nesting.min(MAX_NESTING);
-        Self { rest: message, json: String::new(), attachments: Vec::new(), max_attachments, max_nesting, has_placeholder: false }
+        Self {
+            rest: message,
+            json: String::new(),
+            attachments: Vec::new(),
+            max_attachments,
+            max_nesting,
+            has_placeholder: false,
+        }
     }
 
     /// How many pairs a map says it has.
@@ -75,7 +83,10 @@ impl<'a> Reader<'a> {
     pub(super) fn count(&mut self) -> Read<Option<u64>> {
         match self.head()? {
             Head::Unsigned(number) => Ok(Some(number)),
-            Head::Signed(number) => number.try_into().map(Some).map_err(|_| PacketError::Payload),
+            Head::Signed(number) => number
+                .try_into()
+                .map(Some)
+                .map_err(|_| PacketError::Payload),
             Head::Fixed(0, [_]) => Ok(None),
             _ => Err(PacketError::Payload),
         }
@@ -92,7 +103,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn skip(&mut self) -> Read<()> {
-        let before = (self.json.len(), self.attachments.len(), self.has_placeholder);
+        let before = (
+            self.json.len(),
+            self.attachments.len(),
+            self.has_placeholder,
+        );
         self.value(0)?;
         self.json.truncate(before.0);
         self.attachments.truncate(before.1);
@@ -184,14 +199,21 @@ impl<'a> Reader<'a> {
     }
 
     fn enter(&self, depth: usize) -> Read<()> {
-        if depth < self.max_nesting { Ok(()) } else { Err(PacketError::Payload) }
+        if depth < self.max_nesting {
+            Ok(())
+        } else {
+            Err(PacketError::Payload)
+        }
     }
 
     fn attach(&mut self, bytes: &'a [u8]) -> Read<()> {
         if self.attachments.len() == self.max_attachments {
             return Err(PacketError::Attachments);
         }
-        self.json.push_str(&format!("{{\"_placeholder\":true,\"num\":{}}}", self.attachments.len()));
+        self.json.push_str(&format!(
+            "{{\"_placeholder\":true,\"num\":{}}}",
+            self.attachments.len()
+        ));
         self.attachments.push(bytes);
         Ok(())
     }
@@ -203,7 +225,8 @@ impl<'a> Reader<'a> {
             self.json.push_str(&(number as i64).to_string());
         } else {
             // What is no number is written as null.
-            self.json.push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
+            self.json
+                .push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
         }
     }
 
@@ -303,11 +326,14 @@ impl<'a> Reader<'a> {
     }
 
     fn text_of(&mut self, length: usize) -> Option<Head<'a>> {
-        simdutf8::basic::from_utf8(self.take(length)?).ok().map(Head::Text)
+        simdutf8::basic::from_utf8(self.take(length)?)
+            .ok()
+            .map(Head::Text)
     }
 }
 
-/// The time that an extension stands for, in milliseconds since 1970: as `notepack.io` writes a `Date`, or as msgpack's own timestamps.
+/// The time that an extension stands for, in milliseconds since 1970: as `notepack.io` writes a
+/// `Date`, or as msgpack's own timestamps.
 fn time(kind: i8, data: &[u8]) -> Option<i64> {
     let (seconds, nanos) = match (kind, data.len()) {
         (0, 8) => return Some(i64::from_be_bytes(data.try_into().ok()?)),
@@ -318,9 +344,16 @@ fn time(kind: i8, data: &[u8]) -> Option<i64> {
         }
         (-1, 12) => {
             let (nanos, seconds) = data.split_first_chunk()?;
-            (i64::from_be_bytes(seconds.try_into().ok()?), u32::from_be_bytes(*nanos))
+            (
+                i64::from_be_bytes(seconds.try_into().ok()?),
+                u32::from_be_bytes(*nanos),
+            )
         }
         _ => return None,
     };
-    (nanos < 1_000_000_000).then(|| seconds.saturating_mul(1000).saturating_add((nanos / 1_000_000).into()))
+    (nanos < 1_000_000_000).then(|| {
+        seconds
+            .saturating_mul(1000)
+            .saturating_add((nanos / 1_000_000).into())
+    })
 }

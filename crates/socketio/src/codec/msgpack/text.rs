@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
-/// What stands between the quotes of a well-formed string, without its escapes. Half of a surrogate pair, which no other text can hold,
-/// becomes U+FFFD.
+/// What stands between the quotes of a well-formed string, without its escapes. Half of a surrogate
+/// pair, which no other text can hold, becomes U+FFFD.
 pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
-    let Some(first) = text.find('\\') else { return Cow::Borrowed(text) };
+    let Some(first) = text.find('\\') else {
+        return Cow::Borrowed(text);
+    };
     let mut whole = text[..first].to_owned();
     let mut rest = &text[first..];
     while let Some(at) = rest.find('\\') {
         whole.push_str(&rest[..at]);
         let escape = &rest[at + 1..];
-        let Some(kind) = escape.chars().next() else { return Cow::Owned(whole) };
+        let Some(kind) = escape.chars().next() else {
+            return Cow::Owned(whole);
+        };
         let mut length = kind.len_utf8();
         whole.push(match kind {
             'u' => {
@@ -35,15 +39,23 @@ pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
 /// The sign that starts with this `uXXXX`, and how long it is.
 fn sign(escape: &str) -> (char, usize) {
     let unit = |at: usize| u32::from_str_radix(escape.get(at..at + 4)?, 16).ok();
-    let Some(first) = unit(1) else { return (char::REPLACEMENT_CHARACTER, 1) };
+    let Some(first) = unit(1) else {
+        return (char::REPLACEMENT_CHARACTER, 1);
+    };
     if (0xD800..0xDC00).contains(&first)
         && escape.get(5..7) == Some("\\u")
         && let Some(second @ 0xDC00..=0xDFFF) = unit(7)
     {
         let both = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER), 11);
+        return (
+            char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER),
+            11,
+        );
     }
-    (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 5)
+    (
+        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+        5,
+    )
 }
 
 #[cfg(test)]
@@ -55,9 +67,15 @@ mod tests {
     #[test]
     fn reads_every_escape() {
         assert_eq!(unescaped("plain é"), "plain é");
-        assert_eq!(unescaped(r#"a\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00z"#), "a\"\\/\u{8}\u{c}\n\r\té\u{1F600}z");
+        assert_eq!(
+            unescaped(r#"a\"\\\/\b\f\n\r\t\u00e9\uD83D\uDE00z"#),
+            "a\"\\/\u{8}\u{c}\n\r\té\u{1F600}z"
+        );
         assert_eq!(unescaped(r"\ud83d"), "\u{FFFD}");
-        assert_eq!(unescaped(r"\ud83dx\ude00\ud83d\ud83d\ude00"), "\u{FFFD}x\u{FFFD}\u{FFFD}\u{1F600}");
+        assert_eq!(
+            unescaped(r"\ud83dx\ude00\ud83d\ud83d\ude00"),
+            "\u{FFFD}x\u{FFFD}\u{FFFD}\u{1F600}"
+        );
     }
 
     proptest! {

@@ -11,17 +11,24 @@ use crate::codec::{
     packet::{self, Head},
 };
 
-/// Turns frames with packets in JSON, each followed by its attachments, into frames with the same packets in msgpack. Arguments that are no
-/// JSON become one `null`.
+/// Turns frames with packets in JSON, each followed by its attachments, into frames with the same
+/// packets in msgpack. Arguments that are no JSON become one `null`.
 pub fn transcode(frames: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(frames.len());
     let mut frames = frame::server_frames(frames);
     let mut message = Vec::new();
     while let Some((opcode, data)) = frames.next() {
-        let head = data.strip_prefix(b"4").filter(|_| opcode == OpCode::Text).and_then(|text| std::str::from_utf8(text).ok());
+        let head = data
+            .strip_prefix(b"4")
+            .filter(|_| opcode == OpCode::Text)
+            .and_then(|text| std::str::from_utf8(text).ok());
         match head.and_then(|text| packet::head(text).ok()) {
             Some(head) => {
-                let attachments: Vec<_> = frames.by_ref().take(head.attachments).map(|(_, data)| data).collect();
+                let attachments: Vec<_> = frames
+                    .by_ref()
+                    .take(head.attachments)
+                    .map(|(_, data)| data)
+                    .collect();
                 message.clear();
                 packet(&head, &attachments, &mut message);
                 frame::encode(&mut out, OpCode::Binary, &message);
@@ -56,14 +63,26 @@ fn packet(head: &Head<'_>, attachments: &[&[u8]], out: &mut Vec<u8>) {
 
 fn data(text: &str, attachments: &[&[u8]], out: &mut Vec<u8>) {
     let start = out.len();
-    let well_formed = json::array(text, json::MAX_NESTING).is_some() || json::is_object(text, json::MAX_NESTING);
-    if well_formed && (Writer { text, at: 0, attachments, out }).value().is_some() {
+    let well_formed =
+        json::array(text, json::MAX_NESTING).is_some() || json::is_object(text, json::MAX_NESTING);
+    if well_formed
+        && (Writer {
+            text,
+            at: 0,
+            attachments,
+            out,
+        })
+        .value()
+        .is_some()
+    {
         return;
     }
     tracing::error!("a packet whose arguments are no JSON is sent without them");
     out.truncate(start);
     // Of an event the name is right, which was not the application's to write.
-    let name = text.strip_prefix("[\"").and_then(|_| json::string(text.as_bytes(), 1));
+    let name = text
+        .strip_prefix("[\"")
+        .and_then(|_| json::string(text.as_bytes(), 1));
     match name {
         Some(end) => {
             out.push(0x92);
@@ -74,8 +93,8 @@ fn data(text: &str, attachments: &[&[u8]], out: &mut Vec<u8>) {
     out.push(0xC0);
 }
 
-/// An event that [`transcode`] wrote with one more argument, a text: in three parts, to be written one behind the other. `None` if it is no
-/// event.
+/// An event that [`transcode`] wrote with one more argument, a text: in three parts, to be written
+/// one behind the other. `None` if it is no event.
 pub fn append(message: &[u8], text: impl FnOnce() -> String) -> Option<(Vec<u8>, &[u8], Vec<u8>)> {
     let at = data_of_event(message)?;
     let (count, rest) = match message[at..] {
@@ -155,7 +174,11 @@ impl<'a> Writer<'a, '_> {
                     b'f' => 0xC2,
                     _ => 0xC0,
                 });
-                return Some(if first == b't' { Value::True } else { Value::Other });
+                return Some(if first == b't' {
+                    Value::True
+                } else {
+                    Value::Other
+                });
             }
             _ => {
                 let end = json::number(self.text.as_bytes(), self.at)?;
@@ -185,7 +208,10 @@ impl<'a> Writer<'a, '_> {
             }
             count += 1;
         }
-        match index.and_then(|index| self.attachments.get(index)).filter(|_| is_placeholder) {
+        match index
+            .and_then(|index| self.attachments.get(index))
+            .filter(|_| is_placeholder)
+        {
             Some(attachment) => {
                 self.out.truncate(mark);
                 sized([0xC4, 0xC5, 0xC6], attachment, self.out);
