@@ -3,7 +3,7 @@
 use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::Profile;
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_usecases::ports::{Directory, ProfileSource};
 
 /// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty
@@ -40,7 +40,7 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
         .expect("a person");
     assert_eq!(
         (person.profile, person.chosen, person.last_seen),
-        (named("a", "a"), Chosen::default(), None)
+        (named("a", "a"), StatusOverride::default(), None)
     );
     let (_, changed) = store
         .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
@@ -158,7 +158,7 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
     );
 }
 
-/// Manual statuses outlive sessions and profiles.
+/// ManualStatus statuses outlive sessions and profiles.
 pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     store
@@ -166,12 +166,12 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
         .await
         .expect("a person");
     for status in [
-        Manual::Away,
-        Manual::Busy,
-        Manual::Invisible,
-        Manual::Online,
+        ManualStatus::Away,
+        ManualStatus::Busy,
+        ManualStatus::Invisible,
+        ManualStatus::Online,
     ] {
-        let chosen = Chosen {
+        let chosen = StatusOverride {
             status,
             text: Some("in a train".into()),
             until: Some(at(5)),
@@ -196,7 +196,7 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
         assert_eq!(person.chosen, chosen);
     }
     store
-        .set_status(&user("a"), Chosen::default(), at(0))
+        .set_status(&user("a"), StatusOverride::default(), at(0))
         .await
         .expect("kept");
     assert_eq!(
@@ -206,7 +206,7 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
             .expect("an answer")
             .expect("a person")
             .chosen,
-        Chosen::default()
+        StatusOverride::default()
     );
 }
 

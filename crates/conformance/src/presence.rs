@@ -11,10 +11,12 @@ pub use together::*;
 use crate::{Recorder, user};
 use futures_util::future::BoxFuture;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{Profile, SessionId};
-use lamplight_domain::presence::{Activity, Change, Chosen, Manual, OfflineReason, Rules, Status};
+use lamplight_domain::identity::{ConnectionId, Profile};
+use lamplight_domain::presence::{
+    Activity, Change, ManualStatus, OfflineReason, Rules, Status, StatusOverride,
+};
 use lamplight_domain::time::{Moment, Now, Timestamp};
-use lamplight_usecases::ports::{Clock, Person, Presence};
+use lamplight_usecases::ports::{Clock, Person, PresenceStore};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
@@ -107,11 +109,11 @@ impl Clock for ManualClock {
     }
 }
 
-pub(crate) fn tab(id: &str) -> SessionId {
-    SessionId::trusted(id)
+pub(crate) fn tab(id: &str) -> ConnectionId {
+    ConnectionId::trusted(id)
 }
 
-pub(crate) fn person(id: &str, status: Manual) -> Person {
+pub(crate) fn person(id: &str, status: ManualStatus) -> Person {
     Person {
         profile: Profile::bare(user(id)),
         chosen: chosen(status),
@@ -119,15 +121,15 @@ pub(crate) fn person(id: &str, status: Manual) -> Person {
     }
 }
 
-fn chosen(status: Manual) -> Chosen {
-    Chosen {
+fn chosen(status: ManualStatus) -> StatusOverride {
+    StatusOverride {
         status,
         text: None,
         until: None,
     }
 }
 
-impl<P: Presence> PresenceSubject<P> {
+impl<P: PresenceStore> PresenceSubject<P> {
     pub(crate) fn changes(&self) -> Vec<Change> {
         let changes = self
             .events
@@ -152,7 +154,7 @@ impl<P: Presence> PresenceSubject<P> {
 
     pub(crate) async fn join(&self, who: &str, session: &str) {
         self.presence
-            .join(&tab(session), person(who, Manual::Online))
+            .join(&tab(session), person(who, ManualStatus::Online))
             .await
             .expect("joined");
     }
@@ -174,7 +176,7 @@ impl<P: Presence> PresenceSubject<P> {
 }
 
 /// The life of a visit.
-pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: Presence>(
+pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let presence = &subject.presence;
@@ -214,7 +216,7 @@ pub async fn who_comes_is_seen_and_who_closes_is_out_after_the_grace_period<P: P
 
 /// P8, with each end told twice.
 pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone<
-    P: Presence,
+    P: PresenceStore,
 >(
     subject: PresenceSubject<P>,
 ) {
@@ -257,7 +259,7 @@ pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_
 }
 
 /// P4, by a new session and by the same one.
-pub async fn p4_a_reload_is_no_event<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p4_a_reload_is_no_event<P: PresenceStore>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;
     for next in ["a2", "a2", "a3"] {
         for held in ["a1", "a2", "a3"] {
@@ -271,7 +273,7 @@ pub async fn p4_a_reload_is_no_event<P: Presence>(subject: PresenceSubject<P>) {
 }
 
 /// P3.
-pub async fn p3_expiry_is_one_timeout_and_the_next_activity_revives<P: Presence>(
+pub async fn p3_expiry_is_one_timeout_and_the_next_activity_revives<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     subject.join("a", "a1").await;
@@ -290,7 +292,7 @@ pub async fn p3_expiry_is_one_timeout_and_the_next_activity_revives<P: Presence>
 }
 
 /// P3: a heartbeat of any kind keeps a session.
-pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: Presence>(
+pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     subject.join("a", "a1").await;
@@ -307,7 +309,7 @@ pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: Presence>(
 }
 
 /// Signing out has no grace period.
-pub async fn signing_out_is_told_at_once_unless_another_device_is_in<P: Presence>(
+pub async fn signing_out_is_told_at_once_unless_another_device_is_in<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     subject.join("a", "a1").await;
@@ -329,14 +331,14 @@ pub async fn signing_out_is_told_at_once_unless_another_device_is_in<P: Presence
 }
 
 /// Updates, and none where nothing changes.
-pub async fn what_is_shown_follows_status_activity_and_profile<P: Presence>(
+pub async fn what_is_shown_follows_status_activity_and_profile<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let presence = &subject.presence;
     subject.join("a", "a1").await;
     subject.join("a", "a2").await;
-    let busy = Chosen {
-        status: Manual::Busy,
+    let busy = StatusOverride {
+        status: ManualStatus::Busy,
         text: Some("in a talk".into()),
         until: None,
     };
@@ -387,7 +389,7 @@ pub async fn what_is_shown_follows_status_activity_and_profile<P: Presence>(
 }
 
 /// On all devices.
-pub async fn away_without_activity_and_back_with_it<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn away_without_activity_and_back_with_it<P: PresenceStore>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;
     subject.join("a", "a2").await;
     subject
@@ -411,13 +413,13 @@ pub async fn away_without_activity_and_back_with_it<P: Presence>(subject: Presen
 }
 
 /// P11.
-pub async fn p11_going_invisible_looks_like_closing<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p11_going_invisible_looks_like_closing<P: PresenceStore>(subject: PresenceSubject<P>) {
     let presence = &subject.presence;
     for who in ["a", "b"] {
         subject.join(who, who).await;
     }
     presence
-        .set_status(&user("a"), chosen(Manual::Invisible))
+        .set_status(&user("a"), chosen(ManualStatus::Invisible))
         .await
         .expect("set");
     subject.close("b").await;
@@ -452,7 +454,7 @@ pub async fn p11_going_invisible_looks_like_closing<P: Presence>(subject: Presen
     let told = subject.told().len();
     subject
         .presence
-        .join(&tab("a2"), person("a", Manual::Online))
+        .join(&tab("a2"), person("a", ManualStatus::Online))
         .await
         .expect("joined");
     presence.activity(&tab("a"), true).await.expect("active");
@@ -471,17 +473,19 @@ pub async fn p11_going_invisible_looks_like_closing<P: Presence>(subject: Presen
         "a device that asked the store before the status was set changes nothing either"
     );
     presence
-        .set_status(&user("a"), chosen(Manual::Online))
+        .set_status(&user("a"), chosen(ManualStatus::Online))
         .await
         .expect("set");
     assert_eq!(subject.told()[told..], ["a in Online"]);
 }
 
 /// P11: kept over restarts.
-pub async fn p11_who_comes_invisible_was_never_there<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn p11_who_comes_invisible_was_never_there<P: PresenceStore>(
+    subject: PresenceSubject<P>,
+) {
     subject
         .presence
-        .join(&tab("a1"), person("a", Manual::Invisible))
+        .join(&tab("a1"), person("a", ManualStatus::Invisible))
         .await
         .expect("joined");
     assert!(!subject.is_shown("a").await);
@@ -491,7 +495,7 @@ pub async fn p11_who_comes_invisible_was_never_there<P: Presence>(subject: Prese
 }
 
 /// Late words of sockets that are gone, and news of people who are out.
-pub async fn what_nobody_knows_of_is_no_event<P: Presence>(subject: PresenceSubject<P>) {
+pub async fn what_nobody_knows_of_is_no_event<P: PresenceStore>(subject: PresenceSubject<P>) {
     let presence = &subject.presence;
     let ghost = tab("ghost");
     presence.activity(&ghost, true).await.expect("nothing");
@@ -502,7 +506,7 @@ pub async fn what_nobody_knows_of_is_no_event<P: Presence>(subject: PresenceSubj
     presence.sign_out(&ghost).await.expect("nothing");
     presence.set_activity(&ghost, None).await.expect("nothing");
     presence
-        .set_status(&user("nobody"), chosen(Manual::Busy))
+        .set_status(&user("nobody"), chosen(ManualStatus::Busy))
         .await
         .expect("nothing");
     presence
@@ -520,7 +524,7 @@ pub async fn what_nobody_knows_of_is_no_event<P: Presence>(subject: PresenceSubj
 }
 
 /// P5.
-pub async fn p5_versions_grow_over_restarts<P: Presence>(mut subject: PresenceSubject<P>) {
+pub async fn p5_versions_grow_over_restarts<P: PresenceStore>(mut subject: PresenceSubject<P>) {
     for _ in 0..3 {
         subject.join("a", "a1").await;
         subject
@@ -543,7 +547,7 @@ pub async fn p5_versions_grow_over_restarts<P: Presence>(mut subject: PresenceSu
 }
 
 /// Pages neither skip nor repeat anyone, though people change meanwhile.
-pub async fn the_list_pages_in_the_order_in_which_they_came<P: Presence>(
+pub async fn the_list_pages_in_the_order_in_which_they_came<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     for n in 0..5 {

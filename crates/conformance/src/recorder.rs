@@ -2,7 +2,7 @@
 
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::SessionId;
+use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::Message;
 use lamplight_usecases::ports::Fanout;
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// An appended entry as it was published: the message, who is told, and the socket left out.
-pub type Published = (Arc<Message>, Members, Option<SessionId>);
+pub type Published = (Arc<Message>, Members, Option<ConnectionId>);
 
 /// Keeps every event, in the order in which they came.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What happened, and who is to be told.
 
 use crate::conversation::{Members, Receipt};
-use crate::identity::{ConversationId, SessionId, UserId};
+use crate::identity::{ConnectionId, ConversationId, UserId};
 use crate::message::Message;
 use crate::presence::Change;
 use crate::time::Timestamp;
@@ -17,7 +17,7 @@ pub enum Event {
         /// Who may see it.
         to: Members,
         /// The socket that sent it and has its acknowledgement instead.
-        except: Option<SessionId>,
+        except: Option<ConnectionId>,
     },
     /// Someone began or stopped typing.
     Typing {

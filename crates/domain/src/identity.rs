@@ -111,7 +111,7 @@ id!(
 );
 id!(
     /// One live connection of a user: a tab, a phone. The same text as its socket's public id.
-    SessionId
+    ConnectionId
 );
 id!(
     /// The store's generation: another one when the store went back in time, so that clients drop

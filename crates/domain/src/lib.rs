@@ -5,9 +5,9 @@
 
 pub mod conversation;
 pub mod event;
-pub mod feed;
 pub mod identity;
 pub mod message;
 pub mod presence;
+pub mod roster_feed;
 pub mod text;
 pub mod time;

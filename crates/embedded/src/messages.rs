@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, direct_key};
-use lamplight_domain::identity::{ConversationId, Generation, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -25,7 +25,7 @@ impl Messages for SqliteStore {
     fn append(
         &self,
         message: NewMessage,
-        except: Option<SessionId>,
+        except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         // Queued here and now: the caller's order is the log's.
         let waiting = self.write(move |batch| sqlite::append(batch, &message, except.as_ref()));

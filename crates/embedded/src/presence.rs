@@ -3,12 +3,12 @@
 use crate::messages::SqliteStore;
 use async_trait::async_trait;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{
-    Activity, Change, Chosen, OfflineReason, Presence as Shown, Roster, Rules, clock_version,
+    Activity, Change, OfflineReason, Presence, Roster, Rules, StatusOverride, clock_version,
 };
 use lamplight_domain::time::Now;
-use lamplight_usecases::ports::{Clock, Fanout, Person, Presence, Stored};
+use lamplight_usecases::ports::{Clock, Fanout, Person, PresenceStore, Stored};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -157,8 +157,8 @@ impl EmbeddedPresence {
 }
 
 #[async_trait]
-impl Presence for EmbeddedPresence {
-    async fn join(&self, session: &SessionId, person: Person) -> Stored<()> {
+impl PresenceStore for EmbeddedPresence {
+    async fn join(&self, session: &ConnectionId, person: Person) -> Stored<()> {
         self.with(|roster, now| {
             roster.join(
                 now,
@@ -171,27 +171,27 @@ impl Presence for EmbeddedPresence {
         Ok(())
     }
 
-    async fn activity(&self, session: &SessionId, active: bool) -> Stored<()> {
+    async fn activity(&self, session: &ConnectionId, active: bool) -> Stored<()> {
         self.with(|roster, now| roster.activity(now, session, active));
         Ok(())
     }
 
-    async fn close(&self, session: &SessionId, reason: OfflineReason) -> Stored<()> {
+    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> Stored<()> {
         self.with(|roster, now| roster.close(now, session, reason));
         Ok(())
     }
 
-    async fn sign_out(&self, session: &SessionId) -> Stored<()> {
+    async fn sign_out(&self, session: &ConnectionId) -> Stored<()> {
         self.with(|roster, now| roster.sign_out(now, session));
         Ok(())
     }
 
-    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()> {
+    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> Stored<()> {
         self.with(|roster, now| roster.set_status(now, user, chosen));
         Ok(())
     }
 
-    async fn set_activity(&self, session: &SessionId, activity: Option<Activity>) -> Stored<()> {
+    async fn set_activity(&self, session: &ConnectionId, activity: Option<Activity>) -> Stored<()> {
         self.with(|roster, now| roster.set_activity(now, session, activity));
         Ok(())
     }
@@ -201,11 +201,11 @@ impl Presence for EmbeddedPresence {
         Ok(())
     }
 
-    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Shown>>> {
+    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Presence>>> {
         Ok(self.roster.lock().get(user.as_str()).cloned())
     }
 
-    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Shown>>> {
+    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Presence>>> {
         Ok(self
             .roster
             .lock()

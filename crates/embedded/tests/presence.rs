@@ -3,11 +3,11 @@
 use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::{ManualClock, PresenceSubject, RULES};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{Profile, SessionId, UserId};
-use lamplight_domain::presence::{Change, Chosen, Manual, OfflineReason};
+use lamplight_domain::identity::{ConnectionId, Profile, UserId};
+use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, Fanout, Person, Presence};
+use lamplight_usecases::ports::{Clock, Fanout, Person, PresenceStore};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,10 +90,10 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
     // It has slept through a while with nobody in; then it plans for the time to live; then a close
     // is due sooner.
     tokio::time::sleep(Duration::from_secs(3_600)).await;
-    let session = SessionId::trusted("a1");
+    let session = ConnectionId::trusted("a1");
     let person = Person {
         profile: Profile::bare(UserId::trusted("a")),
-        chosen: Chosen::default(),
+        chosen: StatusOverride::default(),
         last_seen: None,
     };
     presence.join(&session, person).await.expect("joined");
@@ -144,11 +144,11 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
     let user = UserId::trusted("a");
     let person = Person {
         profile: Profile::bare(user.clone()),
-        chosen: Chosen::default(),
+        chosen: StatusOverride::default(),
         last_seen: None,
     };
     presence
-        .join(&SessionId::trusted("a1"), person)
+        .join(&ConnectionId::trusted("a1"), person)
         .await
         .expect("joined");
     let movers = (0..4).map(|mover| {
@@ -159,8 +159,8 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
                 presence
                     .set_status(
                         &user,
-                        Chosen {
-                            status: Manual::Busy,
+                        StatusOverride {
+                            status: ManualStatus::Busy,
                             text,
                             until: None,
                         },
@@ -232,10 +232,10 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
         })
         .await
         .expect("what is reserved is kept");
-        let session = SessionId::trusted("a1");
+        let session = ConnectionId::trusted("a1");
         let person = Person {
             profile: Profile::bare(UserId::trusted("a")),
-            chosen: Chosen::default(),
+            chosen: StatusOverride::default(),
             last_seen: None,
         };
         presence.join(&session, person).await.expect("joined");

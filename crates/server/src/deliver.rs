@@ -7,10 +7,10 @@
 use crate::socket::Member;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::feed::{Delivery, Feed, Mode};
-use lamplight_domain::identity::{ConversationId, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
 use lamplight_domain::message::Message;
 use lamplight_domain::presence::Change;
+use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::Handler;
 use lamplight_usecases::ports::{Audience, Clock, Seen};
@@ -28,14 +28,14 @@ type MemberSocket = Socket<Member>;
 
 #[derive(Default)]
 struct Sockets {
-    by_session: HashMap<SessionId, MemberSocket>,
+    by_session: HashMap<ConnectionId, MemberSocket>,
     by_user: HashMap<UserId, Vec<MemberSocket>>,
 }
 
 /// This node's sockets, and what they are told.
 pub struct Deliver {
     sockets: RwLock<Sockets>,
-    feed: Mutex<Feed<MemberSocket>>,
+    feed: Mutex<RosterFeed<MemberSocket>>,
     watch_limit: usize,
     feed_wake: Notify,
     /// Conversations that members are still to be shown: a set, so that a flood of changes costs
@@ -87,7 +87,7 @@ impl Deliver {
     pub fn new(roster_limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             sockets: RwLock::default(),
-            feed: Mutex::new(Feed::new(roster_limit)),
+            feed: Mutex::new(RosterFeed::new(roster_limit)),
             watch_limit: if roster_limit == 0 {
                 usize::MAX
             } else {
@@ -112,7 +112,7 @@ impl Deliver {
     }
 
     /// A socket is connected.
-    pub fn connected(&self, session: SessionId, socket: &MemberSocket) {
+    pub fn connected(&self, session: ConnectionId, socket: &MemberSocket) {
         self.sockets
             .write()
             .by_session
@@ -120,7 +120,7 @@ impl Deliver {
     }
 
     /// A socket is gone.
-    pub fn disconnected(&self, session: &SessionId, socket: &MemberSocket) {
+    pub fn disconnected(&self, session: &ConnectionId, socket: &MemberSocket) {
         let mut sockets = self.sockets.write();
         sockets.by_session.remove(session);
         if let Some(user) = socket.data().user()
@@ -137,7 +137,7 @@ impl Deliver {
 
     /// The socket of a session.
     #[must_use]
-    pub fn socket(&self, session: &SessionId) -> Option<MemberSocket> {
+    pub fn socket(&self, session: &ConnectionId) -> Option<MemberSocket> {
         self.sockets.read().by_session.get(session).cloned()
     }
 
@@ -346,7 +346,7 @@ impl Deliver {
         }
     }
 
-    fn appended(&self, message: &Arc<Message>, to: &Members, except: Option<&SessionId>) {
+    fn appended(&self, message: &Arc<Message>, to: &Members, except: Option<&ConnectionId>) {
         let mut packet = None;
         let sockets = self.sockets.read();
         for member in to.iter() {
@@ -472,7 +472,7 @@ impl Deliver {
 }
 
 impl Audience for Deliver {
-    fn admit(&self, session: &SessionId, user: &UserId) -> bool {
+    fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         let mut sockets = self.sockets.write();
         let Some(socket) = sockets.by_session.get(session).cloned() else {
             return false;
@@ -488,7 +488,7 @@ impl Audience for Deliver {
         is_connected
     }
 
-    fn follow(&self, session: &SessionId, mode: Mode) -> bool {
+    fn follow(&self, session: &ConnectionId, mode: Mode) -> bool {
         let mut feed = self.feed.lock();
         // Looked up under the feed's lock: a socket that is still here is unfollowed only after
         // this, when it goes.
@@ -503,7 +503,7 @@ impl Audience for Deliver {
         socket.is_connected()
     }
 
-    fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>> {
         let mut feed = self.feed.lock();
         let Some(socket) = self.socket(session) else {
             return Some(Vec::new());
@@ -535,7 +535,7 @@ impl Audience for Deliver {
         Some(seen.collect())
     }
 
-    fn unwatch(&self, session: &SessionId, users: &[UserId]) {
+    fn unwatch(&self, session: &ConnectionId, users: &[UserId]) {
         if let Some(socket) = self.socket(session) {
             self.feed.lock().unwatch(&socket, users);
         }

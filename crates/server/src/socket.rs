@@ -6,7 +6,7 @@ use crate::deliver::Deliver;
 use crate::expiry::Expiries;
 use crate::metrics;
 use crate::origin::client_address;
-use lamplight_domain::identity::{Generation, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::command::Who;
@@ -48,7 +48,7 @@ struct Proof {
 
 /// What belongs to one socket.
 pub struct Member {
-    session: SessionId,
+    session: ConnectionId,
     address: IpAddr,
     /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
     who: OnceLock<Who>,
@@ -176,7 +176,7 @@ impl SocketHandler for Door {
             let _ = who.set(proved.who);
         }
         Ok(Member {
-            session: SessionId::trusted(request.socket_id),
+            session: ConnectionId::trusted(request.socket_id),
             address,
             who,
             proof: Mutex::new(Proof {

@@ -3,10 +3,10 @@
 use crate::ports::{Have, History, Page, Seen, SyncPage};
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Conversation;
-use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{ConversationId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Profile, UserId};
 use lamplight_domain::message::{Message, SendKey};
-use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence};
+use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct Caller {
     /// Who.
     pub who: Who,
     /// The socket: the one it came by, or over HTTP the one that the caller names as their own.
-    pub session: Option<SessionId>,
+    pub session: Option<ConnectionId>,
     /// The address it came from.
     pub address: Option<IpAddr>,
     /// The digest of the local session's token, if that is what proved it.
@@ -58,7 +58,7 @@ impl Caller {
     ///
     /// # Errors
     /// As [`Caller::user`], and `invalid` where there is no socket.
-    pub fn on_socket(&self) -> Result<(&UserId, &SessionId), Refusal> {
+    pub fn on_socket(&self) -> Result<(&UserId, &ConnectionId), Refusal> {
         let user = self.user()?;
         let session = self
             .session
@@ -98,7 +98,7 @@ pub enum Command {
     /// The person signed out on this socket's device.
     SignOut,
     /// The manual status.
-    SetStatus(Chosen),
+    SetStatus(StatusOverride),
     /// What the person is doing.
     SetActivity(Option<Activity>),
     /// Follow these users.
@@ -293,14 +293,14 @@ pub enum Reply {
         /// The user.
         user: Profile,
         /// The socket's session.
-        session: SessionId,
+        session: ConnectionId,
         /// The roster mode in force.
         mode: Mode,
         /// The manual status in force, which the user's other devices may have set.
-        chosen: Chosen,
+        chosen: StatusOverride,
     },
     /// The manual status in force.
-    Status(Chosen),
+    Status(StatusOverride),
     /// The states of the users watched.
     Watching {
         /// With when those who are out were last seen.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Marks are gathered for this long, so that a burst of messages is one write.
-const GATHER: Duration = Duration::from_millis(200);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// Last-seen times that the store did not take are tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The most marks that one call to the store moves.
@@ -72,7 +72,7 @@ impl Handler {
             // long.
             let _ = tokio::time::timeout(TRY_AGAIN, self.delivered.wake.notified()).await;
             self.flush_seen().await;
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(FLUSH_INTERVAL).await;
             self.flush_marks().await;
         }
     }

@@ -7,7 +7,7 @@ use crate::ended::EndedSessions;
 use crate::flow::{Flow, Urgency};
 use crate::limits::{Limits, Quotas};
 use crate::ports::{
-    Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, Presence,
+    Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, PresenceStore,
     ProfileSource, Stored,
 };
 use crate::refusal::{Code, Refusal};
@@ -50,7 +50,7 @@ pub struct Ports {
     /// Password hashing.
     pub passwords: Arc<dyn Passwords>,
     /// Who is in.
-    pub presence: Arc<dyn Presence>,
+    pub presence: Arc<dyn PresenceStore>,
     /// Telling every node.
     pub fanout: Arc<dyn Fanout>,
     /// This node's sockets.

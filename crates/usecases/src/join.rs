@@ -4,9 +4,9 @@ use crate::command::{Caller, Reply, Who};
 use crate::handler::{Handler, Identity};
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
-use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::OfflineReason;
+use lamplight_domain::roster_feed::Mode;
 use std::sync::Arc;
 
 impl Handler {
@@ -104,7 +104,7 @@ impl Handler {
     /// A socket lost its connection while it was announced, and its leave came too early to find
     /// it. In the same turn as the join: should its client be back already, what announces it again
     /// comes after this.
-    async fn close_unheard(&self, session: &SessionId) -> Result<(), Refusal> {
+    async fn close_unheard(&self, session: &ConnectionId) -> Result<(), Refusal> {
         self.store(self.ports.presence.close(session, OfflineReason::Closed))
             .await
     }

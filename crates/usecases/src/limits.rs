@@ -8,7 +8,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use lamplight_domain::identity::{SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::text::username_key;
 use lamplight_domain::time::Moment;
 use parking_lot::Mutex;
@@ -203,7 +203,7 @@ const REQUESTS_PER_READ: u32 = 20;
 pub(crate) struct Limits {
     sends: Limit<UserId>,
     typing: Limit<UserId>,
-    joins: Limit<SessionId>,
+    joins: Limit<ConnectionId>,
     accounts: Limit<(String, Option<IpAddr>)>,
     strangers: Limit<String>,
     networks: Limit<IpAddr>,
@@ -359,7 +359,7 @@ impl Limits {
         self.typing.check(user)
     }
 
-    pub(crate) fn join(&self, session: &SessionId) -> Result<(), Refusal> {
+    pub(crate) fn join(&self, session: &ConnectionId) -> Result<(), Refusal> {
         self.joins.check(session)
     }
 

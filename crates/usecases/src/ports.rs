@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, Receipt};
 use lamplight_domain::event::Event;
-use lamplight_domain::feed::Mode;
 use lamplight_domain::identity::{
-    ConversationId, Generation, MessageId, Profile, SessionId, UserId,
+    ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
 };
 use lamplight_domain::message::{Message, NewMessage};
-use lamplight_domain::presence::{Activity, Chosen, OfflineReason, Presence as Shown};
+use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::{Now, Timestamp};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -203,7 +203,7 @@ pub trait Messages: Send + Sync + 'static {
     fn append(
         &self,
         message: NewMessage,
-        except: Option<SessionId>,
+        except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
     /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
@@ -331,7 +331,7 @@ pub struct Person {
     /// The profile.
     pub profile: Profile,
     /// The manual status.
-    pub chosen: Chosen,
+    pub chosen: StatusOverride,
     /// When they were last seen.
     pub last_seen: Option<Timestamp>,
 }
@@ -368,8 +368,12 @@ pub trait Directory: Send + Sync + 'static {
     /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are
     /// told of the person's marks comes up to what is true, in the same transaction; answers with
     /// those that moved.
-    async fn set_status(&self, user: &UserId, chosen: Chosen, at: Timestamp)
-    -> Stored<Vec<Marked>>;
+    async fn set_status(
+        &self,
+        user: &UserId,
+        chosen: StatusOverride,
+        at: Timestamp,
+    ) -> Stored<Vec<Marked>>;
 
     /// Moves when people were last seen; never back, but from a time that only a wrong clock can
     /// have shown: see [`Timestamp::advance_to`].
@@ -521,25 +525,25 @@ pub trait Passwords: Send + Sync + 'static {
 
 /// Who is in. Changes leave through the [`Fanout`] in order.
 #[async_trait]
-pub trait Presence: Send + Sync + 'static {
+pub trait PresenceStore: Send + Sync + 'static {
     /// A session begins, or announces itself again.
-    async fn join(&self, session: &SessionId, person: Person) -> Stored<()>;
+    async fn join(&self, session: &ConnectionId, person: Person) -> Stored<()>;
     /// The heartbeat of a session.
-    async fn activity(&self, session: &SessionId, active: bool) -> Stored<()>;
+    async fn activity(&self, session: &ConnectionId, active: bool) -> Stored<()>;
     /// A session's socket is gone.
-    async fn close(&self, session: &SessionId, reason: OfflineReason) -> Stored<()>;
+    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> Stored<()>;
     /// A session is over at once.
-    async fn sign_out(&self, session: &SessionId) -> Stored<()>;
+    async fn sign_out(&self, session: &ConnectionId) -> Stored<()>;
     /// A manual status, for all of a user's sessions.
-    async fn set_status(&self, user: &UserId, chosen: Chosen) -> Stored<()>;
+    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> Stored<()>;
     /// What a session's user is doing.
-    async fn set_activity(&self, session: &SessionId, activity: Option<Activity>) -> Stored<()>;
+    async fn set_activity(&self, session: &ConnectionId, activity: Option<Activity>) -> Stored<()>;
     /// A profile changed.
     async fn set_profile(&self, profile: Profile) -> Stored<()>;
     /// How someone is shown, `None` if as offline.
-    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Shown>>>;
+    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Presence>>>;
     /// Those who came in after the version `after`, in the order in which they came.
-    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Shown>>>;
+    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Presence>>>;
     /// How many are shown as in.
     async fn count(&self) -> Stored<usize>;
     /// Whether someone has a session and is to look offline all the same.
@@ -562,7 +566,7 @@ pub struct Seen {
     /// Who.
     pub user: UserId,
     /// How, `None` if as offline.
-    pub shown: Option<Arc<Shown>>,
+    pub shown: Option<Arc<Presence>>,
     /// The version that this state is known to hold at.
     pub version: u64,
 }
@@ -571,13 +575,13 @@ pub struct Seen {
 pub trait Audience: Send + Sync + 'static {
     /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected
     /// to it: it has gone, or waits for its client to come back.
-    fn admit(&self, session: &SessionId, user: &UserId) -> bool;
+    fn admit(&self, session: &ConnectionId, user: &UserId) -> bool;
     /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where nobody is
     /// connected to it: whoever began something for it has to end it.
-    fn follow(&self, session: &SessionId, mode: Mode) -> bool;
+    fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
     /// A socket follows these users, whose states as of now are the answer. `None`, and nothing
     /// done, if it would follow more than it may.
-    fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>>;
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>>;
     /// A socket follows these users no longer.
-    fn unwatch(&self, session: &SessionId, users: &[UserId]);
+    fn unwatch(&self, session: &ConnectionId, users: &[UserId]);
 }

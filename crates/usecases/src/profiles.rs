@@ -7,7 +7,7 @@ use crate::ports::{Page, Person, ProfileSource, StoreError, Stored};
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::Manual;
+use lamplight_domain::presence::ManualStatus;
 use lamplight_domain::text;
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
@@ -62,8 +62,8 @@ impl Handler {
         let is_news = person
             .as_ref()
             .is_none_or(|person| person.profile != *profile);
-        let hides =
-            person.is_some_and(|person| person.chosen.at(self.wall()).status == Manual::Invisible);
+        let hides = person
+            .is_some_and(|person| person.chosen.at(self.wall()).status == ManualStatus::Invisible);
         Ok(!hides && (!is_news || self.limits.profile(&profile.id).is_ok()))
     }
 

@@ -3,14 +3,14 @@
 use crate::command::{Caller, Reply};
 use crate::handler::Handler;
 use crate::refusal::Refusal;
-use lamplight_domain::presence::{Activity, Chosen, Manual};
+use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride};
 
 impl Handler {
     /// The manual status, for all of the user's devices, kept over restarts.
     pub(crate) async fn set_status(
         &self,
         caller: &Caller,
-        chosen: Chosen,
+        chosen: StatusOverride,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         if chosen.until.is_some_and(|until| until <= self.wall()) {
@@ -27,7 +27,7 @@ impl Handler {
                         .set_status(user, chosen.clone(), self.wall()),
                 )
                 .await?;
-            if chosen.status == Manual::Invisible {
+            if chosen.status == ManualStatus::Invisible {
                 // Someone who goes offline stops typing.
                 self.stop_typing_of(user);
             }

@@ -5,7 +5,7 @@ use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConversationId, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
 use lamplight_domain::time::{Moment, Timestamp};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ struct Entry {
     until: Moment,
     to: Members,
     /// The socket it is typed on, so that closing one tab does not end the typing in another.
-    session: Option<SessionId>,
+    session: Option<ConnectionId>,
 }
 
 /// Who is typing where.
@@ -81,7 +81,7 @@ impl Handler {
     }
 
     /// A socket is gone, and with it what was typed there.
-    pub(crate) fn stop_typing_on(&self, user: &UserId, session: &SessionId) {
+    pub(crate) fn stop_typing_on(&self, user: &UserId, session: &ConnectionId) {
         self.stop_typing_where(user, |entry| entry.session.as_ref() == Some(session));
     }
 

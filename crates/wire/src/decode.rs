@@ -3,12 +3,12 @@
 use crate::body::{self, Object};
 use crate::loose::LooseId;
 use crate::time;
-use lamplight_domain::feed::Mode;
 use lamplight_domain::identity::{
     ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name,
 };
 use lamplight_domain::message::SendKey;
-use lamplight_domain::presence::{Activity, Chosen, Manual, parse_kind, parse_text};
+use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_kind, parse_text};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::Have;
 use lamplight_usecases::{Command, Refusal};
 use serde::de::DeserializeOwned;
@@ -209,10 +209,10 @@ fn is_active(payload: &str) -> Result<bool, Refusal> {
 
 fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
     let manual = match status.status.as_str() {
-        "online" => Manual::Online,
-        "away" => Manual::Away,
-        "busy" => Manual::Busy,
-        "invisible" => Manual::Invisible,
+        "online" => ManualStatus::Online,
+        "away" => ManualStatus::Away,
+        "busy" => ManualStatus::Busy,
+        "invisible" => ManualStatus::Invisible,
         _ => {
             return Err(Refusal::invalid(
                 "status is \"online\", \"away\", \"busy\" or \"invisible\".",
@@ -232,7 +232,7 @@ fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
         })?),
         None => None,
     };
-    Ok(Command::SetStatus(Chosen {
+    Ok(Command::SetStatus(StatusOverride {
         status: manual,
         text,
         until,

@@ -2,10 +2,12 @@
 
 use crate::time;
 use lamplight_domain::conversation as model;
-use lamplight_domain::feed::Mode;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::message::Message as Entry;
-use lamplight_domain::presence::{self, Absence, Chosen, Manual, OfflineReason, Status};
+use lamplight_domain::presence::{
+    self, ManualStatus, Offline, OfflineReason, Status, StatusOverride,
+};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::Refusal as Refused;
 use serde::Serialize;
 use ts_rs::TS;
@@ -120,8 +122,8 @@ pub struct UserOffline<'a> {
     pub version: u64,
 }
 
-impl<'a> From<&'a Absence> for UserOffline<'a> {
-    fn from(absence: &'a Absence) -> Self {
+impl<'a> From<&'a Offline> for UserOffline<'a> {
+    fn from(absence: &'a Offline) -> Self {
         Self {
             user_id: absence.user.as_str(),
             last_seen_at: absence.last_seen_at.map(time::format),
@@ -346,14 +348,14 @@ pub struct ChosenStatus<'a> {
     pub until: Option<String>,
 }
 
-impl<'a> From<&'a Chosen> for ChosenStatus<'a> {
-    fn from(chosen: &'a Chosen) -> Self {
+impl<'a> From<&'a StatusOverride> for ChosenStatus<'a> {
+    fn from(chosen: &'a StatusOverride) -> Self {
         Self {
             status: match chosen.status {
-                Manual::Online => "online",
-                Manual::Away => "away",
-                Manual::Busy => "busy",
-                Manual::Invisible => "invisible",
+                ManualStatus::Online => "online",
+                ManualStatus::Away => "away",
+                ManualStatus::Busy => "busy",
+                ManualStatus::Invisible => "invisible",
             },
             text: chosen.text.as_deref(),
             until: chosen.until.map(time::format),

@@ -8,11 +8,11 @@
 
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::identity::{
-    ConversationId, Generation, MessageId, Profile, SessionId, UserId,
+    ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
 };
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::presence::{
-    Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, Status,
+    Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Seen, Sides, SyncPage};
@@ -98,8 +98,8 @@ fn plain_presence(version: u64) -> Arc<Presence> {
     Arc::new(plain)
 }
 
-fn absence(version: u64) -> Absence {
-    Absence {
+fn absence(version: u64) -> Offline {
+    Offline {
         user: UserId::trusted("42"),
         last_seen_at: Some(AT),
         reason: OfflineReason::Closed,
@@ -175,8 +175,8 @@ fn frames() -> Value {
     );
     add("event token_expired", encode::token_expired(30_000));
 
-    let chosen = Chosen {
-        status: Manual::Invisible,
+    let chosen = StatusOverride {
+        status: ManualStatus::Invisible,
         text: Some("Lunch".into()),
         until: Some(AT),
     };
@@ -195,9 +195,9 @@ fn frames() -> Value {
             "join_user",
             Reply::Joined {
                 user: asha(),
-                session: SessionId::trusted("socket"),
-                mode: lamplight_domain::feed::Mode::Diff,
-                chosen: Chosen::default(),
+                session: ConnectionId::trusted("socket"),
+                mode: lamplight_domain::roster_feed::Mode::Diff,
+                chosen: StatusOverride::default(),
             },
         ),
         ("set_status", Reply::Status(chosen)),

@@ -3,7 +3,7 @@
 use super::{fresh, put};
 use crate::{Subject, client_id, conversation, message, temp_id, user};
 use futures_util::future::join_all;
-use lamplight_domain::identity::SessionId;
+use lamplight_domain::identity::ConnectionId;
 use lamplight_usecases::ports::{AppendError, Messages, Range};
 
 /// One row, one answer, however often it is sent.
@@ -309,7 +309,7 @@ pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Mess
 ) {
     let store = &subject.store;
     put(&**store, "c", &["b", "c", "a"]).await;
-    let socket = SessionId::trusted("socket");
+    let socket = ConnectionId::trusted("socket");
     let appended = store
         .append(message("c", "a", "hello"), Some(socket.clone()))
         .await

@@ -5,7 +5,7 @@ use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
 use lamplight_domain::conversation::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
 use lamplight_domain::event::Event;
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, Marked, Messages};
 
@@ -42,8 +42,8 @@ async fn found<S: Messages>(store: &S, viewer: &str) -> (u64, u64) {
     (marks.delivered_seq, marks.read_seq)
 }
 
-fn chosen(status: Manual, until: Option<Timestamp>) -> Chosen {
-    Chosen {
+fn chosen(status: ManualStatus, until: Option<Timestamp>) -> StatusOverride {
+    StatusOverride {
         status,
         text: None,
         until,
@@ -236,7 +236,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
     store.mark_read(&b, &c, 2, at(0)).await.expect("a mark");
     assert!(
         store
-            .set_status(&b, chosen(Manual::Invisible, None), at(0))
+            .set_status(&b, chosen(ManualStatus::Invisible, None), at(0))
             .await
             .expect("kept")
             .is_empty()
@@ -279,7 +279,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
     assert_eq!(marks(&marked), (10, 10, false));
 
     let told = store
-        .set_status(&b, chosen(Manual::Busy, None), at(3))
+        .set_status(&b, chosen(ManualStatus::Busy, None), at(3))
         .await
         .expect("kept");
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(7, 4, true)]);
@@ -292,7 +292,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
     assert_eq!(found(&**store, "a").await, (7, 4));
     assert!(
         store
-            .set_status(&b, chosen(Manual::Online, None), at(4))
+            .set_status(&b, chosen(ManualStatus::Online, None), at(4))
             .await
             .expect("kept")
             .is_empty(),
@@ -308,7 +308,7 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
     store
-        .set_status(&b, chosen(Manual::Invisible, Some(at(100))), at(0))
+        .set_status(&b, chosen(ManualStatus::Invisible, Some(at(100))), at(0))
         .await
         .expect("kept");
     let marked = store
@@ -328,12 +328,12 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
     );
     // Also by a status that is over as it is set.
     store
-        .set_status(&b, chosen(Manual::Invisible, None), at(200))
+        .set_status(&b, chosen(ManualStatus::Invisible, None), at(200))
         .await
         .expect("kept");
     store.mark_read(&b, &c, 5, at(200)).await.expect("a mark");
     let told = store
-        .set_status(&b, chosen(Manual::Invisible, Some(at(300))), at(300))
+        .set_status(&b, chosen(ManualStatus::Invisible, Some(at(300))), at(300))
         .await
         .expect("kept");
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(5, 5, true)]);
@@ -345,7 +345,7 @@ pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
     store
-        .set_status(&b, chosen(Manual::Invisible, None), at(0))
+        .set_status(&b, chosen(ManualStatus::Invisible, None), at(0))
         .await
         .expect("kept");
     store
@@ -379,9 +379,9 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
         let store = store.clone();
         tokio::spawn(async move {
             let status = if number % 8 == 0 {
-                Manual::Online
+                ManualStatus::Online
             } else {
-                Manual::Invisible
+                ManualStatus::Invisible
             };
             match number % 4 {
                 0 => drop(
@@ -392,7 +392,7 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
                 ),
                 1 => drop(
                     store
-                        .set_status(&user("b"), chosen(Manual::Invisible, None), at(0))
+                        .set_status(&user("b"), chosen(ManualStatus::Invisible, None), at(0))
                         .await
                         .expect("kept"),
                 ),
@@ -415,7 +415,7 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
         raced.expect("a task");
     }
     store
-        .set_status(&user("b"), Chosen::default(), at(0))
+        .set_status(&user("b"), StatusOverride::default(), at(0))
         .await
         .expect("kept");
     assert_eq!(found(&**store, "a").await, (9, 9));
@@ -496,7 +496,7 @@ pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     store
-        .set_status(&user("b"), chosen(Manual::Invisible, None), at(0))
+        .set_status(&user("b"), chosen(ManualStatus::Invisible, None), at(0))
         .await
         .expect("kept");
     store

@@ -6,7 +6,7 @@ use lamplight_domain::conversation::direct_key;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::message::SendKey;
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_usecases::ports::{AppendError, Directory, Messages, ProfileSource, Range};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -267,14 +267,14 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
         Step::Hide(who, steps) => {
             let who = user(USERS[who]);
             let status = if steps == 0 {
-                Manual::Away
+                ManualStatus::Away
             } else {
-                Manual::Invisible
+                ManualStatus::Invisible
             };
             let until = (1..9)
                 .contains(&steps)
                 .then(|| model.now + i64::from(steps));
-            let chosen = Chosen {
+            let chosen = StatusOverride {
                 status,
                 text: None,
                 until: until.map(at),

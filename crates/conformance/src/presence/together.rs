@@ -4,13 +4,13 @@ use super::{PAST_THE_GRACE, PresenceSubject, tab};
 use crate::user;
 use futures_util::future::join_all;
 use lamplight_domain::identity::UserId;
-use lamplight_domain::presence::{Change, Chosen, Manual, Presence as Shown};
-use lamplight_usecases::ports::Presence;
+use lamplight_domain::presence::{Change, ManualStatus, Presence, StatusOverride};
+use lamplight_usecases::ports::PresenceStore;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// P8: opened and closed from everywhere at the same moment.
-pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: Presence>(
+pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let subject = Arc::new(subject);
@@ -34,7 +34,7 @@ pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: Presence>(
     assert_eq!(subject.told(), ["a in Online", "a out Closed"]);
 }
 
-type View = HashMap<UserId, (u64, Option<Arc<Shown>>)>;
+type View = HashMap<UserId, (u64, Option<Arc<Presence>>)>;
 
 fn take(view: &mut View, change: &Change) {
     let shown = match change {
@@ -47,7 +47,7 @@ fn take(view: &mut View, change: &Change) {
     }
 }
 
-fn present(view: &View) -> Vec<Arc<Shown>> {
+fn present(view: &View) -> Vec<Arc<Presence>> {
     let mut present: Vec<_> = view
         .values()
         .filter_map(|(_, shown)| shown.clone())
@@ -58,7 +58,7 @@ fn present(view: &View) -> Vec<Arc<Shown>> {
 
 /// P6 and P5: whoever takes a list while everything moves, and follows the events from before they
 /// took it, ends with the list as it is.
-pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(
+pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let subject = Arc::new(subject);
@@ -77,11 +77,11 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: Presence>(
                             .expect("signed out"),
                         3 => {
                             let status = if (step + n) % 2 == 0 {
-                                Manual::Busy
+                                ManualStatus::Busy
                             } else {
-                                Manual::Online
+                                ManualStatus::Online
                             };
-                            let chosen = Chosen {
+                            let chosen = StatusOverride {
                                 status,
                                 text: None,
                                 until: None,

@@ -27,7 +27,7 @@ pub const MAX_KIND_CHARS: usize = 64;
 
 /// What a person chose to be shown as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manual {
+pub enum ManualStatus {
     /// Online, or away by itself when there is no activity on any device.
     #[default]
     Online,
@@ -41,16 +41,16 @@ pub enum Manual {
 
 /// A manual status with its text, for all of a user's devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub struct StatusOverride {
     /// The status.
-    pub status: Manual,
+    pub status: ManualStatus,
     /// A line of the person's own.
     pub text: Option<Arc<str>>,
-    /// When it falls back to [`Manual::Online`] with no text.
+    /// When it falls back to [`ManualStatus::Online`] with no text.
     pub until: Option<Timestamp>,
 }
 
-impl Chosen {
+impl StatusOverride {
     /// What is left of it at `wall`: itself, or the default once `until` has passed.
     #[must_use]
     pub fn at(self, wall: Timestamp) -> Self {
@@ -131,7 +131,7 @@ pub enum OfflineReason {
 
 /// Someone who is out, as everyone may see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absence {
+pub struct Offline {
     /// Who.
     pub user: UserId,
     /// When they were last seen; `None` for someone who never was.
@@ -150,7 +150,7 @@ pub enum Change {
     /// They are in, and look different. Never a leave and a join.
     Updated(Arc<Presence>),
     /// They went out.
-    Offline(Absence),
+    Offline(Offline),
 }
 
 impl Change {

@@ -1,8 +1,10 @@
 //! The roster of one node: who is in, decided from the set of live sessions.
 
-use super::user::{Life, Look, Session, User};
-use super::{Absence, Activity, Change, Chosen, Manual, OfflineReason, Presence, next_version};
-use crate::identity::{Profile, SessionId, UserId};
+use super::user::{Lifetime, Session, User, VisibleState};
+use super::{
+    Activity, Change, ManualStatus, Offline, OfflineReason, Presence, StatusOverride, next_version,
+};
+use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub struct Roster {
     /// The latest place in the order of arrival.
     arrival: u64,
     users: HashMap<UserId, User>,
-    sessions: HashMap<SessionId, UserId>,
+    sessions: HashMap<ConnectionId, UserId>,
     /// Everyone who is shown as in, by when they came.
     visible: BTreeMap<u64, Arc<Presence>>,
     wakes: BTreeSet<(Moment, UserId)>,
@@ -106,7 +108,7 @@ impl Roster {
 
     /// Whose session this is, if it is still held.
     #[must_use]
-    pub fn user_of(&self, session: &SessionId) -> Option<&UserId> {
+    pub fn user_of(&self, session: &ConnectionId) -> Option<&UserId> {
         self.sessions.get(session)
     }
 
@@ -118,7 +120,7 @@ impl Roster {
 
     /// What `user` chose, if they are held here.
     #[must_use]
-    pub fn chosen(&self, user: &str) -> Option<&Chosen> {
+    pub fn chosen(&self, user: &str) -> Option<&StatusOverride> {
         Some(&self.users.get(user)?.chosen)
     }
 
@@ -127,7 +129,7 @@ impl Roster {
     pub fn is_invisible(&self, user: &str) -> bool {
         self.users
             .get(user)
-            .is_some_and(|user| user.chosen.status == Manual::Invisible)
+            .is_some_and(|user| user.chosen.status == ManualStatus::Invisible)
     }
 
     /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what
@@ -139,9 +141,9 @@ impl Roster {
     pub fn join(
         &mut self,
         now: Now,
-        session: SessionId,
+        session: ConnectionId,
         profile: Profile,
-        chosen: Chosen,
+        chosen: StatusOverride,
         last_seen: Option<Timestamp>,
     ) -> Vec<Change> {
         let id = profile.id.clone();
@@ -161,7 +163,7 @@ impl Roster {
         user.last_active_wall = user.last_active_wall.advance_to(now.wall);
         match user.session(&session) {
             Some(held) => {
-                held.life = Life::Live;
+                held.life = Lifetime::Live;
                 held.last_active = now.moment;
                 held.idle = false;
             }
@@ -173,17 +175,17 @@ impl Roster {
 
     /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no
     /// event for others, unless it ends or begins an absence.
-    pub fn activity(&mut self, now: Now, session: &SessionId, active: bool) -> Vec<Change> {
+    pub fn activity(&mut self, now: Now, session: &ConnectionId, active: bool) -> Vec<Change> {
         let Some((id, user)) = self.user_mut(session) else {
             return Vec::new();
         };
         let Some(held) = user.session(session) else {
             return Vec::new();
         };
-        if matches!(held.life, Life::Ending { .. }) {
+        if matches!(held.life, Lifetime::Ending { .. }) {
             return Vec::new(); // A late heartbeat of a socket that is gone.
         }
-        held.life = Life::Live;
+        held.life = Lifetime::Live;
         held.idle = !active;
         // A heartbeat that says "idle" still proves that the device is there; it just is no sign of
         // the person. The life of a session is therefore measured from any heartbeat, being away
@@ -196,19 +198,24 @@ impl Roster {
     }
 
     /// A session's socket is gone. It counts through the grace period.
-    pub fn close(&mut self, now: Now, session: &SessionId, reason: OfflineReason) -> Vec<Change> {
+    pub fn close(
+        &mut self,
+        now: Now,
+        session: &ConnectionId,
+        reason: OfflineReason,
+    ) -> Vec<Change> {
         let at = now.moment.plus(self.rules.grace);
         let Some((id, user)) = self.user_mut(session) else {
             return Vec::new();
         };
         if let Some(index) = user.sessions.iter().position(|held| held.id == *session) {
             match user.sessions[index].life {
-                Life::Live => {
-                    user.sessions[index].life = Life::Ending { at };
+                Lifetime::Live => {
+                    user.sessions[index].life = Lifetime::Ending { at };
                     user.last_end = Some((reason, now.wall));
                 }
-                Life::Ending { .. } => {} // Told twice; the first one counts.
-                Life::Dormant => {
+                Lifetime::Ending { .. } => {} // Told twice; the first one counts.
+                Lifetime::Dormant => {
                     // In order, for the order of the sessions is the order in which activities are
                     // shown.
                     user.sessions.remove(index);
@@ -220,7 +227,7 @@ impl Roster {
     }
 
     /// A session is over at once: its user signed out.
-    pub fn sign_out(&mut self, now: Now, session: &SessionId) -> Vec<Change> {
+    pub fn sign_out(&mut self, now: Now, session: &ConnectionId) -> Vec<Change> {
         let Some((id, user)) = self.user_mut(session) else {
             return Vec::new();
         };
@@ -231,7 +238,7 @@ impl Roster {
             // Whoever signs out leaves no ghost of an earlier tab behind.
             ended.extend(
                 user.sessions
-                    .extract_if(.., |held| matches!(held.life, Life::Ending { .. }))
+                    .extract_if(.., |held| matches!(held.life, Lifetime::Ending { .. }))
                     .map(|held| held.id),
             );
         }
@@ -242,7 +249,7 @@ impl Roster {
     }
 
     /// The user's manual status, for all their devices.
-    pub fn set_status(&mut self, now: Now, user: &UserId, chosen: Chosen) -> Vec<Change> {
+    pub fn set_status(&mut self, now: Now, user: &UserId, chosen: StatusOverride) -> Vec<Change> {
         let Some(held) = self.users.get_mut(user) else {
             return Vec::new();
         };
@@ -254,14 +261,14 @@ impl Roster {
     pub fn set_activity(
         &mut self,
         now: Now,
-        session: &SessionId,
+        session: &ConnectionId,
         activity: Option<Activity>,
     ) -> Vec<Change> {
         let Some((id, user)) = self.user_mut(session) else {
             return Vec::new();
         };
         if let Some(held) = user.session(session)
-            && !matches!(held.life, Life::Ending { .. })
+            && !matches!(held.life, Lifetime::Ending { .. })
         {
             held.activity = activity; // (Else a late word of a socket that is gone.)
         }
@@ -303,7 +310,7 @@ impl Roster {
         changes
     }
 
-    fn user_mut(&mut self, session: &SessionId) -> Option<(UserId, &mut User)> {
+    fn user_mut(&mut self, session: &ConnectionId) -> Option<(UserId, &mut User)> {
         let id = self.sessions.get(session)?.clone();
         let user = self.users.get_mut(&id)?;
         Some((id, user))
@@ -319,8 +326,8 @@ impl Roster {
         });
         user.withheld = None;
         let change = match user.look(now, self.rules) {
-            Look::AsBefore => None,
-            Look::In { status, activities } => {
+            VisibleState::AsBefore => None,
+            VisibleState::In { status, activities } => {
                 let before = user.shown.as_ref();
                 let same = before.is_some_and(|shown| {
                     shown.status == status
@@ -354,7 +361,7 @@ impl Roster {
                     })
                 }
             }
-            Look::Out { reason, seen } => user.shown.take().map(|shown| {
+            VisibleState::Out { reason, seen } => user.shown.take().map(|shown| {
                 user.hiding = None;
                 user.last_seen = Some(
                     user.last_seen
@@ -362,7 +369,7 @@ impl Roster {
                 );
                 self.visible.remove(&shown.since);
                 self.version = next_version(self.version, now.wall);
-                Change::Offline(Absence {
+                Change::Offline(Offline {
                     user: id.clone(),
                     last_seen_at: user.last_seen,
                     reason,

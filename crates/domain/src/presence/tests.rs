@@ -8,7 +8,7 @@ mod sessions;
 mod statuses;
 
 use super::*;
-use crate::identity::SessionId;
+use crate::identity::ConnectionId;
 use crate::time::{Moment, Now};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,12 +22,12 @@ pub(super) fn user(id: &str) -> UserId {
     UserId::trusted(id)
 }
 
-pub(super) fn session(id: &str) -> SessionId {
-    SessionId::trusted(id)
+pub(super) fn session(id: &str) -> ConnectionId {
+    ConnectionId::trusted(id)
 }
 
-pub(super) fn chose(status: Manual) -> Chosen {
-    Chosen {
+pub(super) fn chose(status: ManualStatus) -> StatusOverride {
+    StatusOverride {
         status,
         text: None,
         until: None,
@@ -160,14 +160,14 @@ impl World {
 
     pub(super) fn join(&mut self, who: &str, tab: &str) {
         let stored = self.left.get(who).copied();
-        self.join_as(who, tab, Chosen::default(), stored);
+        self.join_as(who, tab, StatusOverride::default(), stored);
     }
 
     pub(super) fn join_as(
         &mut self,
         who: &str,
         tab: &str,
-        chosen: Chosen,
+        chosen: StatusOverride,
         last_seen: Option<Timestamp>,
     ) {
         let changes = self.roster.join(
@@ -204,7 +204,7 @@ impl World {
         self.hear(changes);
     }
 
-    pub(super) fn set_status(&mut self, who: &str, chosen: Chosen) {
+    pub(super) fn set_status(&mut self, who: &str, chosen: StatusOverride) {
         let changes = self.roster.set_status(self.now, &user(who), chosen);
         self.hear(changes);
     }
@@ -269,7 +269,7 @@ impl World {
         self.told.last().expect("something was told")
     }
 
-    pub(super) fn latest_absence(&self) -> &Absence {
+    pub(super) fn latest_absence(&self) -> &Offline {
         match &self.latest().1 {
             Change::Offline(absence) => absence,
             other => panic!("not a leave: {other:?}"),

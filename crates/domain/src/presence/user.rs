@@ -1,7 +1,7 @@
 //! One user of a roster: what is known of them, how they look from it, and when to look again.
 
-use super::{Activity, Chosen, Manual, OfflineReason, Presence, Rules, Status};
-use crate::identity::{Profile, SessionId};
+use super::{Activity, ManualStatus, OfflineReason, Presence, Rules, Status, StatusOverride};
+use crate::identity::{ConnectionId, Profile};
 use crate::time::{Moment, Now, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const UNTIL_LOOK: u64 = 30_000;
 
 /// Whether a session counts, and until when.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Life {
+pub(super) enum Lifetime {
     /// Its socket is open.
     Live,
     /// Its socket is gone; it counts until then.
@@ -33,8 +33,8 @@ pub(super) enum Life {
 
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) id: SessionId,
-    pub(super) life: Life,
+    pub(super) id: ConnectionId,
+    pub(super) life: Lifetime,
     pub(super) last_active: Moment,
     /// The person said that they are not at this device.
     pub(super) idle: bool,
@@ -42,10 +42,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(id: SessionId, now: Now) -> Self {
+    pub(super) fn new(id: ConnectionId, now: Now) -> Self {
         Self {
             id,
-            life: Life::Live,
+            life: Lifetime::Live,
             last_active: now.moment,
             idle: false,
             activity: None,
@@ -53,11 +53,11 @@ impl Session {
     }
 
     fn is_live(&self) -> bool {
-        self.life == Life::Live
+        self.life == Lifetime::Live
     }
 
     fn counts(&self) -> bool {
-        self.life != Life::Dormant
+        self.life != Lifetime::Dormant
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Leave {
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) profile: Profile,
-    pub(super) chosen: Chosen,
+    pub(super) chosen: StatusOverride,
     pub(super) sessions: Vec<Session>,
     /// What everyone has been told; `None` while they are told "offline".
     pub(super) shown: Option<Arc<Presence>>,
@@ -92,7 +92,7 @@ pub(super) struct User {
 }
 
 /// What is to be shown of a user.
-pub(super) enum Look {
+pub(super) enum VisibleState {
     /// Whatever is shown stays: they are out, or on their way out and may be back before anyone is
     /// told.
     AsBefore,
@@ -113,7 +113,7 @@ pub(super) enum Look {
 }
 
 impl User {
-    pub(super) fn new(profile: Profile, chosen: Chosen, now: Now) -> Self {
+    pub(super) fn new(profile: Profile, chosen: StatusOverride, now: Now) -> Self {
         Self {
             profile,
             chosen,
@@ -129,7 +129,7 @@ impl User {
         }
     }
 
-    pub(super) fn session(&mut self, id: &SessionId) -> Option<&mut Session> {
+    pub(super) fn session(&mut self, id: &ConnectionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|held| held.id == *id)
     }
 
@@ -140,9 +140,9 @@ impl User {
     /// Takes over a manual status. Who shows themselves again after being invisible comes in as a
     /// newcomer does: a time of last activity before that moment, or coming in as away, would say
     /// that they had been there.
-    pub(super) fn choose(&mut self, now: Now, chosen: Chosen) {
-        let appears = self.chosen.status == Manual::Invisible
-            && chosen.status != Manual::Invisible
+    pub(super) fn choose(&mut self, now: Now, chosen: StatusOverride) {
+        let appears = self.chosen.status == ManualStatus::Invisible
+            && chosen.status != ManualStatus::Invisible
             && self.shown.is_none();
         self.chosen = chosen;
         if appears && self.is_in() {
@@ -155,15 +155,20 @@ impl User {
     }
 
     /// Takes note of what time has ended; `gone` hears of each session that is no longer held.
-    pub(super) fn pass_time(&mut self, now: Now, rules: Rules, mut gone: impl FnMut(&SessionId)) {
+    pub(super) fn pass_time(
+        &mut self,
+        now: Now,
+        rules: Rules,
+        mut gone: impl FnMut(&ConnectionId),
+    ) {
         let mut ran_out = false;
         self.sessions.retain_mut(|held| match held.life {
-            Life::Ending { at } if at < now.moment => {
+            Lifetime::Ending { at } if at < now.moment => {
                 gone(&held.id);
                 false
             }
-            Life::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
-                held.life = Life::Dormant;
+            Lifetime::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
+                held.life = Lifetime::Dormant;
                 held.activity = None;
                 ran_out = true;
                 true
@@ -182,14 +187,14 @@ impl User {
     /// every answer: told at once it would stand out, for a leave that is told at the very time of
     /// its `lastSeenAt` is no close.
     fn hide_or_not(&mut self, now: Now, rules: Rules) {
-        if self.shown.is_none() || self.chosen.status != Manual::Invisible {
+        if self.shown.is_none() || self.chosen.status != ManualStatus::Invisible {
             self.hiding = None;
         } else if self.hiding.is_none() {
             let ending = self
                 .sessions
                 .iter()
                 .filter_map(|held| {
-                    if let Life::Ending { at } = held.life {
+                    if let Lifetime::Ending { at } = held.life {
                         Some(at)
                     } else {
                         None
@@ -209,29 +214,29 @@ impl User {
     }
 
     /// How they look, after [`User::pass_time`].
-    pub(super) fn look(&self, now: Now, rules: Rules) -> Look {
+    pub(super) fn look(&self, now: Now, rules: Rules) -> VisibleState {
         if let Some(Leave { at, reason, seen }) = self.hiding {
             return if at < now.moment {
-                Look::Out { reason, seen }
+                VisibleState::Out { reason, seen }
             } else {
-                Look::AsBefore
+                VisibleState::AsBefore
             };
         }
-        if self.chosen.status == Manual::Invisible {
-            return Look::AsBefore;
+        if self.chosen.status == ManualStatus::Invisible {
+            return VisibleState::AsBefore;
         }
         if !self.is_in() {
             if self.sessions.iter().any(Session::counts) {
-                return Look::AsBefore;
+                return VisibleState::AsBefore;
             }
             let (reason, seen) = self.last_end.unwrap_or((OfflineReason::Closed, now.wall));
-            return Look::Out { reason, seen };
+            return VisibleState::Out { reason, seen };
         }
         let counting = || self.sessions.iter().filter(|held| held.counts());
         let status = match self.chosen.status {
-            Manual::Away => Status::Away,
-            Manual::Busy => Status::Busy,
-            Manual::Online | Manual::Invisible => {
+            ManualStatus::Away => Status::Away,
+            ManualStatus::Busy => Status::Busy,
+            ManualStatus::Online | ManualStatus::Invisible => {
                 let at_a_device = counting().any(|held| {
                     !held.idle && held.last_active.plus(rules.away_after) >= now.moment
                 });
@@ -253,7 +258,7 @@ impl User {
                 activities.push(one.clone());
             }
         }
-        Look::In { status, activities }
+        VisibleState::In { status, activities }
     }
 
     /// Whether a new look may be told now, and takes note of it: of one that is told, or of when it
@@ -295,9 +300,9 @@ impl User {
             .iter()
             .filter_map(|held| {
                 let end = match held.life {
-                    Life::Ending { at } => at,
-                    Life::Live => held.last_active.plus(rules.time_to_live),
-                    Life::Dormant => return None,
+                    Lifetime::Ending { at } => at,
+                    Lifetime::Live => held.last_active.plus(rules.time_to_live),
+                    Lifetime::Dormant => return None,
                 };
                 let away = held.last_active.plus(rules.away_after);
                 Some(if can_be_away && !held.idle && away >= now.moment {

@@ -5,7 +5,7 @@ use super::marks::sent;
 use super::queries::{entries, entry};
 use super::text::dedupe_key;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::SessionId;
+use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::{Message, NewMessage, SendKey};
 use lamplight_usecases::ports::{AppendError, Appended};
 use rusqlite::{OptionalExtension as _, params};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(crate) fn append(
     batch: &mut Batch<'_>,
     message: &NewMessage,
-    except: Option<&SessionId>,
+    except: Option<&ConnectionId>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
     let Some((conn, known)) = batch.known(&message.conversation)? else {
         return Ok(Err(AppendError::NotFound));

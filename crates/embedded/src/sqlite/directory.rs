@@ -8,7 +8,7 @@ use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -76,11 +76,11 @@ impl Directory for SqliteStore {
     async fn set_status(
         &self,
         user: &UserId,
-        chosen: Chosen,
+        chosen: StatusOverride,
         at: Timestamp,
     ) -> Stored<Vec<Marked>> {
         let user = user.clone();
-        let hides = chosen.clone().at(at).status == Manual::Invisible;
+        let hides = chosen.clone().at(at).status == ManualStatus::Invisible;
         let written = self.write(move |batch| {
             let Some(person) = person_row(batch.conn, &user)? else { return Ok(None) };
             batch
@@ -243,7 +243,7 @@ fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Held>> {
 }
 
 fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
-    let chosen = Chosen {
+    let chosen = StatusOverride {
         status: manual_from_db(row.get(3)?),
         text: row.get_ref(4)?.as_str_or_null()?.map(Into::into),
         until: row.get::<_, Option<i64>>(5)?.map(Timestamp),
@@ -319,21 +319,21 @@ pub(super) fn profile_of_account(
     person_row(conn, &profile.id)
 }
 
-pub(super) fn manual_to_db(status: Manual) -> i64 {
+pub(super) fn manual_to_db(status: ManualStatus) -> i64 {
     match status {
-        Manual::Online => 0,
-        Manual::Away => 1,
-        Manual::Busy => 2,
-        Manual::Invisible => 3,
+        ManualStatus::Online => 0,
+        ManualStatus::Away => 1,
+        ManualStatus::Busy => 2,
+        ManualStatus::Invisible => 3,
     }
 }
 
-fn manual_from_db(status: i64) -> Manual {
+fn manual_from_db(status: i64) -> ManualStatus {
     match status {
-        1 => Manual::Away,
-        2 => Manual::Busy,
-        3 => Manual::Invisible,
-        _ => Manual::Online,
+        1 => ManualStatus::Away,
+        2 => ManualStatus::Busy,
+        3 => ManualStatus::Invisible,
+        _ => ManualStatus::Online,
     }
 }
 

@@ -6,7 +6,7 @@ use super::directory::manual_to_db;
 use lamplight_domain::conversation::{Members, RECEIPT_REACH, RECEIPTS_FOR_ALL, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
-use lamplight_domain::presence::Manual;
+use lamplight_domain::presence::ManualStatus;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Marked;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -213,7 +213,7 @@ fn find(
                 p.status = ?3 AND (p.status_until IS NULL OR p.status_until > ?4)
          FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 AND m.person = ?2",
     )?
-    .query_row(params![conversation, person, manual_to_db(Manual::Invisible), at.0], |row| {
+    .query_row(params![conversation, person, manual_to_db(ManualStatus::Invisible), at.0], |row| {
         let seq = |column| row.get(column).map(from_db);
         Ok((Marks { read: seq(0)?, delivered: seq(1)?, told_read: seq(2)?, told_delivered: seq(3)? }, row.get(4)?))
     })

@@ -6,7 +6,7 @@ use crate::headers;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
-use lamplight_domain::identity::{Generation, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
@@ -165,7 +165,7 @@ impl Asked {
         let session = headers::id(&self.headers, "x-socket-id")
             .ok()
             .flatten()
-            .and_then(|id| SessionId::parse(&id).ok());
+            .and_then(|id| ConnectionId::parse(&id).ok());
         Ok((
             Caller {
                 who,

@@ -1,8 +1,8 @@
 //! What everybody may ask for, walked over every command that there is.
 
 use crate::support::*;
-use lamplight_domain::feed::Mode;
-use lamplight_domain::presence::{Activity, Chosen, OfflineReason};
+use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::command::{Budget, Who};
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
@@ -33,7 +33,7 @@ every_command! {
     Resume => Command::Resume,
     Leave => Command::Leave { reason: OfflineReason::Closed },
     SignOut => Command::SignOut,
-    SetStatus => Command::SetStatus(Chosen::default()),
+    SetStatus => Command::SetStatus(StatusOverride::default()),
     SetActivity => Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
     Watch => Command::Watch(vec![user("b")]),
     Unwatch => Command::Unwatch(vec![user("b")]),

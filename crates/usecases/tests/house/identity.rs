@@ -1,9 +1,9 @@
 //! Who may ask for what at all.
 
 use crate::support::*;
-use lamplight_domain::feed::Mode;
-use lamplight_domain::identity::{Profile, SessionId};
-use lamplight_domain::presence::{Chosen, OfflineReason};
+use lamplight_domain::identity::{ConnectionId, Profile};
+use lamplight_domain::presence::{OfflineReason, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::command::Who;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
@@ -37,7 +37,7 @@ fn of_a_user_on_a_socket() -> Vec<Command> {
 /// What only a user may ask for, by whichever way.
 fn of_a_user() -> Vec<Command> {
     vec![
-        Command::SetStatus(Chosen::default()),
+        Command::SetStatus(StatusOverride::default()),
         send(&conversation("7"), "hello"),
         Command::Typing {
             conversation: conversation("7"),
@@ -135,8 +135,8 @@ house_tests! {
             assert_eq!(code(house.ask(&on_socket("a", "s"), join("b")).await), Code::Forbidden);
             assert!(house.events().is_empty() && house.street.admitted.lock().is_empty());
             assert!(house.ask(&on_socket("a", "s"), join("a")).await.is_ok());
-            assert_eq!(*house.street.admitted.lock(), [(SessionId::trusted("s"), user("a"))]);
-            assert_eq!(*house.street.followed.lock(), [(SessionId::trusted("s"), Mode::Diff)]);
+            assert_eq!(*house.street.admitted.lock(), [(ConnectionId::trusted("s"), user("a"))]);
+            assert_eq!(*house.street.followed.lock(), [(ConnectionId::trusted("s"), Mode::Diff)]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! How often is too often, and how long to wait.
 
 use crate::support::*;
-use lamplight_domain::feed::Mode;
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::limits::Quotas;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Settings};

@@ -1,7 +1,7 @@
 //! Who is in, as others may know it.
 
 use crate::support::*;
-use lamplight_domain::presence::{Change, Chosen, Manual, OfflineReason};
+use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Directory as _;
@@ -59,7 +59,7 @@ house_tests! {
             house.join(&b).await;
             house.pass(GONE);
             if hides {
-                house.set_status(&b, Manual::Invisible).await;
+                house.set_status(&b, ManualStatus::Invisible).await;
             } else {
                 house.ask(&b, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
             }
@@ -71,7 +71,7 @@ house_tests! {
                 house.join(&on_socket("b", "sb2")).await;
                 house.ask(&b, Command::Activity { active: true }).await.expect("alive");
                 house.ask(&on_socket("b", "sb2"), Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
-                house.set_status(&b, Manual::Invisible).await;
+                house.set_status(&b, ManualStatus::Invisible).await;
             }
             house.pass(GONE);
             house.write_down().await;
@@ -96,7 +96,7 @@ house_tests! {
         let a = on_socket("a", "sa");
         house.join(&a).await;
         let until = Timestamp(house.now().0 + 3_600_000);
-        let chosen = Chosen { status: Manual::Busy, text: Some("in a talk".into()), until: Some(until) };
+        let chosen = StatusOverride { status: ManualStatus::Busy, text: Some("in a talk".into()), until: Some(until) };
         house.ask(&a, Command::SetStatus(chosen.clone())).await.expect("set");
         let house = house.restart().await;
         let Reply::Joined { chosen: kept, .. } = house.join(&on_socket("a", "phone")).await else { panic!("joined") };
@@ -104,14 +104,14 @@ house_tests! {
         let house = house.restart().await;
         house.clock.jump(3_600_000);
         let Reply::Joined { chosen: kept, .. } = house.join(&a).await else { panic!("joined") };
-        assert_eq!(kept, Chosen::default(), "what is over is over");
+        assert_eq!(kept, StatusOverride::default(), "what is over is over");
     }
 
     async fn a_status_that_would_be_over_already_is_invalid() {
         let house = House::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         house.join(&a).await;
-        let over = Chosen { status: Manual::Busy, text: None, until: Some(house.now()) };
+        let over = StatusOverride { status: ManualStatus::Busy, text: None, until: Some(house.now()) };
         assert_eq!(code(house.ask(&a, Command::SetStatus(over)).await), Code::Invalid);
         assert_eq!(house.presence_changes().len(), 1);
     }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use futures_util::future::join_all;
-use lamplight_domain::identity::SessionId;
+use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::SendKey;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::limits::Quotas;
@@ -73,7 +73,7 @@ house_tests! {
         house.send(&a, &place, "hello").await;
         house.send(&by_http("a"), &place, "from nowhere").await;
         let both = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(house.appended(2).await, [(both.clone(), Some(SessionId::trusted("sa"))), (both, None)]);
+        assert_eq!(house.appended(2).await, [(both.clone(), Some(ConnectionId::trusted("sa"))), (both, None)]);
     }
 
     async fn what_is_no_message_is_refused_and_costs_nothing() {

@@ -5,10 +5,10 @@ use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::ManualClock;
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::event::Event;
-use lamplight_domain::feed::{Feed, Mode};
-use lamplight_domain::identity::{ConversationId, MessageId, Profile, SessionId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Message, SendKey};
-use lamplight_domain::presence::{Change, Chosen, Manual, Rules};
+use lamplight_domain::presence::{Change, ManualStatus, Rules, StatusOverride};
+use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
@@ -31,9 +31,9 @@ pub(crate) type Answer = Result<Reply, Refusal>;
 #[derive(Default)]
 pub(crate) struct Street {
     recorder: Recorder,
-    feed: Mutex<Option<Feed<SessionId>>>,
-    pub(crate) admitted: Mutex<Vec<(SessionId, UserId)>>,
-    pub(crate) followed: Mutex<Vec<(SessionId, Mode)>>,
+    feed: Mutex<Option<RosterFeed<ConnectionId>>>,
+    pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
+    pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
 }
 
 impl Fanout for Street {
@@ -41,7 +41,7 @@ impl Fanout for Street {
         if let Event::Presence(change) = &event {
             self.feed
                 .lock()
-                .get_or_insert_with(|| Feed::new(0))
+                .get_or_insert_with(|| RosterFeed::new(0))
                 .push(change.clone());
         }
         self.recorder.publish(event);
@@ -49,19 +49,19 @@ impl Fanout for Street {
 }
 
 impl Audience for Street {
-    fn admit(&self, session: &SessionId, user: &UserId) -> bool {
+    fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         self.admitted.lock().push((session.clone(), user.clone()));
         true
     }
 
-    fn follow(&self, session: &SessionId, mode: Mode) -> bool {
+    fn follow(&self, session: &ConnectionId, mode: Mode) -> bool {
         self.followed.lock().push((session.clone(), mode));
         true
     }
 
-    fn watch(&self, session: &SessionId, users: &[UserId]) -> Option<Vec<Seen>> {
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>> {
         let mut feed = self.feed.lock();
-        let feed = feed.get_or_insert_with(|| Feed::new(0));
+        let feed = feed.get_or_insert_with(|| RosterFeed::new(0));
         feed.watch(session, users.iter().cloned());
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
@@ -75,7 +75,7 @@ impl Audience for Street {
         Some(seen.collect())
     }
 
-    fn unwatch(&self, session: &SessionId, users: &[UserId]) {
+    fn unwatch(&self, session: &ConnectionId, users: &[UserId]) {
         if let Some(feed) = &mut *self.feed.lock() {
             feed.unwatch(session, users);
         }
@@ -209,7 +209,7 @@ impl Directory for Held {
     async fn set_status(
         &self,
         user: &UserId,
-        chosen: Chosen,
+        chosen: StatusOverride,
         at: Timestamp,
     ) -> Stored<Vec<Marked>> {
         let answer = self.store.set_status(user, chosen, at).await;
@@ -369,8 +369,8 @@ impl House {
         sent(self.ask(caller, send(conversation, content)).await).0
     }
 
-    pub(crate) async fn set_status(&self, caller: &Caller, status: Manual) {
-        let chosen = Chosen {
+    pub(crate) async fn set_status(&self, caller: &Caller, status: ManualStatus) {
+        let chosen = StatusOverride {
             status,
             text: None,
             until: None,
@@ -420,7 +420,7 @@ impl House {
 
     /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at
     /// it.
-    pub(crate) async fn appended(&self, count: usize) -> Vec<(Vec<String>, Option<SessionId>)> {
+    pub(crate) async fn appended(&self, count: usize) -> Vec<(Vec<String>, Option<ConnectionId>)> {
         let told = self.street.recorder.exactly(count).await;
         told.into_iter()
             .map(|(_, to, except)| (to.iter().map(ToString::to_string).collect(), except))
@@ -496,7 +496,7 @@ pub(crate) fn conversation(id: &str) -> ConversationId {
 fn caller(who: Who, session: Option<&str>) -> Caller {
     Caller {
         who,
-        session: session.map(SessionId::trusted),
+        session: session.map(ConnectionId::trusted),
         address: None,
         credential: None,
     }

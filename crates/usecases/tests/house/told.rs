@@ -1,9 +1,9 @@
 //! What others are told of how far someone has got, and when they are not.
 
 use crate::support::*;
-use lamplight_domain::feed::Mode;
 use lamplight_domain::identity::{ConversationId, Profile};
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::ProfileSource;
@@ -92,7 +92,7 @@ house_tests! {
         let place = five(&house, &a).await;
         house.ask(&b, mark(&place, 1)).await.expect("read");
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1)], (1, 1)));
-        house.set_status(&b, Manual::Invisible).await;
+        house.set_status(&b, ManualStatus::Invisible).await;
         let before = own_updates(&house);
         let Ok(Reply::Read { read_seq, .. }) = house.ask(&b, mark(&place, 3)).await else { panic!("read") };
         house.handler.note_delivered(&user("b"), &place, 4);
@@ -100,9 +100,9 @@ house_tests! {
         assert_eq!((read_seq, own(&house, &b).await, own_updates(&house) - before), (3, (3, 2), 1), "their own devices agree");
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1)], (1, 1)), "and nobody else learns of it");
 
-        house.set_status(&b, Manual::Busy).await;
+        house.set_status(&b, ManualStatus::Busy).await;
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(1, 1), (4, 3)], (4, 3)));
-        house.set_status(&b, Manual::Away).await;
+        house.set_status(&b, ManualStatus::Away).await;
         assert_eq!(told(&house).len(), 2, "told once");
     }
 
@@ -114,13 +114,13 @@ house_tests! {
         let claims = async |name: &str, at: i64| house.handler.introduce(named(name), ProfileSource::Claims, Some(Timestamp(at))).await;
         let told = || house.conversation_changes().len();
         claims("Ben", 1).await.expect("introduced");
-        house.set_status(&b, Manual::Invisible).await;
+        house.set_status(&b, ManualStatus::Invisible).await;
         let before = told();
         for at in 2..4 {
             claims("Benjamin", at).await.expect("left for later");
         }
         assert_eq!((told(), &*house.name_of("b").await), (before, "Ben"));
-        house.set_status(&b, Manual::Online).await;
+        house.set_status(&b, ManualStatus::Online).await;
         let before = told();
         claims("Benjamin", 4).await.expect("introduced");
         assert_eq!((told(), &*house.name_of("b").await), (before + 1, "Benjamin"));
@@ -130,7 +130,7 @@ house_tests! {
         let house = House::new(Identity::Jwt);
         let a = by_http("a");
         let place = five(&house, &a).await;
-        house.set_status(&by_http("b"), Manual::Invisible).await;
+        house.set_status(&by_http("b"), ManualStatus::Invisible).await;
         let house = house.restart().await;
         // By HTTP only, or on a socket that never announces itself.
         for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
@@ -143,7 +143,7 @@ house_tests! {
         house.join(&on_socket("b", "sb")).await;
         house.write_down().await;
         assert_eq!(told(&house), [], "nor does it come out by coming in");
-        house.set_status(&by_http("b"), Manual::Online).await;
+        house.set_status(&by_http("b"), ManualStatus::Online).await;
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![(5, 3)], (5, 3)));
     }
 
@@ -152,7 +152,7 @@ house_tests! {
         let (a, b) = (by_http("a"), by_http("b"));
         let place = five(&house, &a).await;
         let until = Some(Timestamp(house.now().0 + 60_000));
-        house.ask(&b, Command::SetStatus(Chosen { status: Manual::Invisible, text: None, until })).await.expect("set");
+        house.ask(&b, Command::SetStatus(StatusOverride { status: ManualStatus::Invisible, text: None, until })).await.expect("set");
         house.ask(&b, mark(&place, 2)).await.expect("read");
         assert_eq!((told(&house), asked(&house, &a, &place).await), (vec![], (0, 0)));
         house.clock.jump(60_000);
@@ -186,7 +186,7 @@ house_tests! {
         let house = House::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = five(&house, &a).await;
-        house.set_status(&b, Manual::Invisible).await;
+        house.set_status(&b, ManualStatus::Invisible).await;
         house.ask(&b, mark(&place, 2)).await.expect("read");
         house.send(&b, &place, "here I am").await;
         assert_eq!((own(&house, &b).await, asked(&house, &a, &place).await), ((6, 0), (6, 6)));

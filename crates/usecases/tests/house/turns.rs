@@ -3,8 +3,8 @@
 
 use crate::support::*;
 use futures_util::FutureExt as _;
-use lamplight_domain::feed::Mode;
-use lamplight_domain::presence::{Chosen, Manual};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::handler::{Identity, STORE_DEADLINE};
 use lamplight_usecases::{Code, Command, Reply};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longer than anything takes that is not held back.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-fn status(status: Manual) -> Command {
-    Command::SetStatus(Chosen {
+fn status(status: ManualStatus) -> Command {
+    Command::SetStatus(StatusOverride {
         status,
         text: None,
         until: None,
@@ -55,7 +55,7 @@ house_tests! {
             assert!(coming.as_mut().now_or_never().is_none());
             // It has read by then that the status is `online`.
             assert!(timeout(A_WHILE, &mut coming).await.is_err());
-            let hiding = house.ask(&one, status(Manual::Invisible));
+            let hiding = house.ask(&one, status(ManualStatus::Invisible));
             let (_, hidden, come) = tokio::join!(
                 async {
                     sleep(A_WHILE).await;
@@ -79,7 +79,7 @@ house_tests! {
         let ask = async |n: u64| {
             sleep(Duration::from_millis(500 * n)).await;
             let asked = Instant::now();
-            let answer = house.ask(&on_socket("a", &format!("s{n}")), status(Manual::Busy)).await;
+            let answer = house.ask(&on_socket("a", &format!("s{n}")), status(ManualStatus::Busy)).await;
             (code(answer), asked.elapsed())
         };
         let (one, two, three) = tokio::join!(ask(0), ask(1), ask(2));
@@ -89,6 +89,6 @@ house_tests! {
         }
         assert!(began.elapsed() < STORE_DEADLINE * 2);
         house.directory.hold_set_status(false);
-        house.set_status(&on_socket("a", "s1"), Manual::Away).await;
+        house.set_status(&on_socket("a", "s1"), ManualStatus::Away).await;
     }
 }

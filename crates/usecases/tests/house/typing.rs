@@ -3,7 +3,7 @@
 use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
-use lamplight_domain::presence::{Manual, OfflineReason};
+use lamplight_domain::presence::{ManualStatus, OfflineReason};
 use lamplight_usecases::Command;
 use lamplight_usecases::handler::Identity;
 use std::time::Duration;
@@ -85,13 +85,13 @@ house_tests! {
         house.join(&a).await;
         let place = house.open_with(&a, "b").await;
         house.ask(&a, typing(&place, true)).await.expect("told");
-        house.set_status(&a, Manual::Invisible).await;
+        house.set_status(&a, ManualStatus::Invisible).await;
         assert_eq!(house.typing(), [notice("a", "b", true), notice("a", "b", false)], "as if they had closed");
         assert!(house.ask(&a, typing(&place, true)).await.is_ok(), "nor do they notice");
         house.ask(&a, typing(&place, false)).await.expect("nothing");
         house.pass(10 * SECOND);
         assert_eq!(house.typing().len(), 2);
-        house.set_status(&a, Manual::Online).await;
+        house.set_status(&a, ManualStatus::Online).await;
         house.ask(&a, typing(&place, true)).await.expect("told");
         assert_eq!(house.typing().len(), 3);
     }
@@ -104,7 +104,7 @@ house_tests! {
         let marks = |house: &House| -> Vec<_> { house.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| one.delivered_seq).collect() };
         for n in 1..=4 {
             if n == 2 {
-                house.set_status(&b, Manual::Invisible).await;
+                house.set_status(&b, ManualStatus::Invisible).await;
             }
             let seq = house.send(&a, &place, &n.to_string()).await.seq;
             house.handler.note_delivered(&user("b"), &place, seq);
@@ -117,7 +117,7 @@ house_tests! {
         let receipts = &conversations[0].1.as_ref().expect("a page").receipts;
         assert_eq!(receipts.iter().find(|one| one.user == user("b")).map(|one| one.delivered_seq), Some(1), "nor by asking");
 
-        house.set_status(&b, Manual::Busy).await;
+        house.set_status(&b, ManualStatus::Busy).await;
         house.write_down().await;
         assert_eq!(marks(&house), [1, 4]);
     }

@@ -30,11 +30,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..60)
 }
 
-const STATUSES: [Manual; 4] = [
-    Manual::Online,
-    Manual::Away,
-    Manual::Busy,
-    Manual::Invisible,
+const STATUSES: [ManualStatus; 4] = [
+    ManualStatus::Online,
+    ManualStatus::Away,
+    ManualStatus::Busy,
+    ManualStatus::Invisible,
 ];
 
 fn run(steps: &[Step], jumps: bool) -> World {
@@ -84,8 +84,8 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
         let until = Timestamp(world.now.wall.0 + 1_800_000);
         world.set_status(
             "a",
-            Chosen {
-                status: Manual::Busy,
+            StatusOverride {
+                status: ManualStatus::Busy,
                 text: None,
                 until: Some(until),
             },
@@ -112,7 +112,7 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
 fn p13_last_seen_never_goes_back_though_the_wall_clock_does() {
     let mut world = World::new();
     let stored = Timestamp(world.now.wall.0 + 50_000);
-    world.join_as("a", "a1", Chosen::default(), Some(stored));
+    world.join_as("a", "a1", StatusOverride::default(), Some(stored));
     world.sign_out("a1");
     assert_eq!(
         world.latest_absence().last_seen_at,
@@ -120,8 +120,8 @@ fn p13_last_seen_never_goes_back_though_the_wall_clock_does() {
         "the store knows of a later time"
     );
 
-    world.join_as("a", "a1", Chosen::default(), Some(stored));
-    world.join_as("a", "a2", Chosen::default(), None); // As one who asked the store before it knew anything.
+    world.join_as("a", "a1", StatusOverride::default(), Some(stored));
+    world.join_as("a", "a2", StatusOverride::default(), None); // As one who asked the store before it knew anything.
     world.now.wall.0 -= 3_600_000;
     world.close("a1");
     world.close("a2");
@@ -199,8 +199,8 @@ fn a_moment_at_the_end_of_time_is_no_panic() {
     };
     world.set_status(
         "a",
-        Chosen {
-            status: Manual::Busy,
+        StatusOverride {
+            status: ManualStatus::Busy,
             text: None,
             until: Some(Timestamp(i64::MAX)),
         },

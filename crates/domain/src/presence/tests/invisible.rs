@@ -15,7 +15,7 @@ fn p11_going_invisible_looks_like_closing_every_tab() {
         world.join("a", "a2");
         world.pass(SECOND);
     }
-    hides.set_status("a", chose(Manual::Invisible));
+    hides.set_status("a", chose(ManualStatus::Invisible));
     closes.close("a1");
     closes.close("a2");
     for world in [&mut hides, &mut closes] {
@@ -32,7 +32,7 @@ fn p11_going_invisible_looks_like_closing_every_tab() {
 fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
     let mut world = World::new();
     world.join("a", "a1");
-    world.set_status("a", chose(Manual::Invisible));
+    world.set_status("a", chose(ManualStatus::Invisible));
     let hid = world.now;
     world.pass(MINUTE);
     let (told, _) = world.latest();
@@ -47,9 +47,9 @@ fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
 fn p11_invisible_for_a_moment_is_no_event() {
     let mut world = World::new();
     world.join("a", "a1");
-    world.set_status("a", chose(Manual::Invisible));
+    world.set_status("a", chose(ManualStatus::Invisible));
     world.pass(GRACE - 1);
-    world.set_status("a", chose(Manual::Online));
+    world.set_status("a", chose(ManualStatus::Online));
     world.pass(MINUTE);
     assert_eq!(world.heard(), ["a in: online"]);
 }
@@ -58,7 +58,7 @@ fn p11_invisible_for_a_moment_is_no_event() {
 fn p11_who_comes_as_invisible_was_never_there() {
     let mut world = World::new();
     let version = world.roster.version();
-    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     world.pass(MINUTE);
     world.close("a1");
     world.pass(MINUTE);
@@ -74,18 +74,18 @@ fn p11_who_comes_as_invisible_was_never_there() {
 #[test]
 fn p11_visible_again_is_coming_in() {
     let mut world = World::new();
-    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     world.pass(MINUTE);
-    world.set_status("a", Chosen::default());
+    world.set_status("a", StatusOverride::default());
     assert_eq!(world.heard(), ["a in: online"]);
 }
 
 #[test]
 fn p11_visible_again_after_closing_shows_no_ghost() {
     let mut world = World::new();
-    world.join_as("a", "a1", chose(Manual::Invisible), None);
+    world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     world.close("a1");
-    world.set_status("a", Chosen::default());
+    world.set_status("a", StatusOverride::default());
     world.pass(MINUTE);
     assert_eq!(world.heard(), [""; 0]);
 }
@@ -97,8 +97,8 @@ fn p11_an_invisible_until_ends_by_itself() {
     world.join_as(
         "a",
         "a1",
-        Chosen {
-            status: Manual::Invisible,
+        StatusOverride {
+            status: ManualStatus::Invisible,
             text: Some("shh".into()),
             until: Some(until),
         },
@@ -118,8 +118,8 @@ fn p11_an_invisible_until_ends_by_itself() {
 fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
     let mut world = World::new();
     world.join("a", "a1");
-    let read_before = Chosen::default();
-    world.set_status("a", chose(Manual::Invisible));
+    let read_before = StatusOverride::default();
+    world.set_status("a", chose(ManualStatus::Invisible));
     world.join_as("a", "a2", read_before, None);
     world.pass(MINUTE);
     assert!(world.roster.is_invisible("a"));
@@ -130,7 +130,7 @@ fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
 fn p11_signing_out_while_hiding_tells_nothing_more() {
     let mut world = World::new();
     world.join("a", "a1");
-    world.set_status("a", chose(Manual::Invisible));
+    world.set_status("a", chose(ManualStatus::Invisible));
     world.pass(SECOND);
     world.sign_out("a1");
     assert_eq!(world.heard(), ["a in: online"]);
@@ -140,49 +140,49 @@ fn p11_signing_out_while_hiding_tells_nothing_more() {
 }
 
 #[derive(Clone, Debug)]
-enum Life {
+enum Lifetime {
     Join(u8),
     Active(u8, bool),
     Close(u8, bool),
     SignOut(u8),
     Doing(u8, u8),
-    Status(Manual),
+    Status(ManualStatus),
     Text(u8),
     Pass(u64),
 }
 
-fn lives(with_sign_out: bool) -> impl Strategy<Value = Vec<Life>> {
+fn lives(with_sign_out: bool) -> impl Strategy<Value = Vec<Lifetime>> {
     let step = prop_oneof![
-        4 => (0..4_u8).prop_map(Life::Join),
-        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, active)| Life::Active(tab, active)),
-        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, timeout)| Life::Close(tab, timeout)),
-        u32::from(with_sign_out) => (0..4_u8).prop_map(Life::SignOut),
-        1 => (0..4_u8, 0..3_u8).prop_map(|(tab, kind)| Life::Doing(tab, kind)),
-        1 => prop_oneof![Just(Manual::Online), Just(Manual::Away), Just(Manual::Busy)].prop_map(Life::Status),
-        1 => (0..4_u8).prop_map(Life::Text),
-        4 => prop_oneof![0..3 * SECOND, 0..4 * MINUTE, HOUR - 10..HOUR + 10].prop_map(Life::Pass),
+        4 => (0..4_u8).prop_map(Lifetime::Join),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, active)| Lifetime::Active(tab, active)),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(tab, timeout)| Lifetime::Close(tab, timeout)),
+        u32::from(with_sign_out) => (0..4_u8).prop_map(Lifetime::SignOut),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(tab, kind)| Lifetime::Doing(tab, kind)),
+        1 => prop_oneof![Just(ManualStatus::Online), Just(ManualStatus::Away), Just(ManualStatus::Busy)].prop_map(Lifetime::Status),
+        1 => (0..4_u8).prop_map(Lifetime::Text),
+        4 => prop_oneof![0..3 * SECOND, 0..4 * MINUTE, HOUR - 10..HOUR + 10].prop_map(Lifetime::Pass),
     ];
     proptest::collection::vec(step, 0..25)
 }
 
 /// One step of `a`. While `hidden`, a chosen status stays invisible; the text and the end of it may
 /// change.
-fn live(world: &mut World, step: &Life, hidden: bool) {
+fn live(world: &mut World, step: &Lifetime, hidden: bool) {
     let tab = |n: &u8| format!("a{n}");
     match step {
-        Life::Join(n) => world.join_as(
+        Lifetime::Join(n) => world.join_as(
             "a",
             &tab(n),
             chose(if hidden {
-                Manual::Invisible
+                ManualStatus::Invisible
             } else {
-                Manual::Online
+                ManualStatus::Online
             }),
             None,
         ),
-        Life::Active(n, true) => world.active(&tab(n)),
-        Life::Active(n, false) => world.idle(&tab(n)),
-        Life::Close(n, timeout) => world.close_for(
+        Lifetime::Active(n, true) => world.active(&tab(n)),
+        Lifetime::Active(n, false) => world.idle(&tab(n)),
+        Lifetime::Close(n, timeout) => world.close_for(
             &tab(n),
             if *timeout {
                 OfflineReason::Timeout
@@ -190,27 +190,32 @@ fn live(world: &mut World, step: &Life, hidden: bool) {
                 OfflineReason::Closed
             },
         ),
-        Life::SignOut(n) => world.sign_out(&tab(n)),
-        Life::Doing(n, kind) => world.set_activity(&tab(n), Some(doing(&kind.to_string()))),
-        Life::Status(status) => {
-            world.set_status("a", chose(if hidden { Manual::Invisible } else { *status }))
-        }
-        Life::Text(n) => {
-            let status = if hidden {
-                Manual::Invisible
+        Lifetime::SignOut(n) => world.sign_out(&tab(n)),
+        Lifetime::Doing(n, kind) => world.set_activity(&tab(n), Some(doing(&kind.to_string()))),
+        Lifetime::Status(status) => world.set_status(
+            "a",
+            chose(if hidden {
+                ManualStatus::Invisible
             } else {
-                Manual::Busy
+                *status
+            }),
+        ),
+        Lifetime::Text(n) => {
+            let status = if hidden {
+                ManualStatus::Invisible
+            } else {
+                ManualStatus::Busy
             };
             world.set_status(
                 "a",
-                Chosen {
+                StatusOverride {
                     status,
                     text: Some(n.to_string().into()),
                     until: None,
                 },
             );
         }
-        Life::Pass(by) => world.pass(*by),
+        Lifetime::Pass(by) => world.pass(*by),
     }
 }
 
@@ -239,7 +244,7 @@ proptest! {
         }
         same_for_everyone(&hides, &closes)?;
 
-        hides.set_status("a", chose(Manual::Invisible));
+        hides.set_status("a", chose(ManualStatus::Invisible));
         for n in 0..4 {
             closes.close(&format!("a{n}"));
         }
@@ -254,7 +259,7 @@ proptest! {
             }
             match step {
                 // In the other world only time passes.
-                Life::Pass(by) => closes.pass(*by),
+                Lifetime::Pass(by) => closes.pass(*by),
                 _ => closes.pass(0),
             }
             live(&mut hides, step, true);
@@ -280,11 +285,11 @@ proptest! {
 fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
     let mut hides = World::new();
     let mut comes = World::new();
-    hides.join_as("a", "a1", chose(Manual::Invisible), None);
+    hides.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     for world in [&mut hides, &mut comes] {
         world.pass(10 * MINUTE);
     }
-    hides.set_status("a", chose(Manual::Online));
+    hides.set_status("a", chose(ManualStatus::Online));
     comes.join("a", "a1");
     assert_eq!(
         hides.told, comes.told,
@@ -295,9 +300,9 @@ fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
     lapses.join_as(
         "a",
         "a1",
-        Chosen {
+        StatusOverride {
             until: Some(Timestamp(lapses.now.wall.0 + 600_000)),
-            ..chose(Manual::Invisible)
+            ..chose(ManualStatus::Invisible)
         },
         None,
     );

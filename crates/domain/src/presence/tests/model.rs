@@ -19,14 +19,14 @@ enum Op {
     Active(u8, bool),
     Close(u8, bool),
     SignOut(u8),
-    Status(u8, Manual, Option<u8>),
+    Status(u8, ManualStatus, Option<u8>),
     Doing(u8, Option<u8>),
     Name(u8, u8),
     Wait(u8),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let status = prop_oneof![2 => Just(Manual::Online), 1 => Just(Manual::Away), 1 => Just(Manual::Busy), 2 => Just(Manual::Invisible)];
+    let status = prop_oneof![2 => Just(ManualStatus::Online), 1 => Just(ManualStatus::Away), 1 => Just(ManualStatus::Busy), 2 => Just(ManualStatus::Invisible)];
     let op = prop_oneof![
         5 => (0..2_u8, 0..3_u8).prop_map(|(who, tab)| Op::Join(who, tab)),
         3 => (0..6_u8, any::<bool>()).prop_map(|(tab, active)| Op::Active(tab, active)),
@@ -67,7 +67,7 @@ fn apply(world: &mut World, op: &Op) {
             let until = until.map(|after| Timestamp(world.now.wall.0 + i64::from(after)));
             world.set_status(
                 &who(*n),
-                Chosen {
+                StatusOverride {
                     status: *status,
                     text: None,
                     until,
@@ -103,7 +103,7 @@ struct Person {
     /// In the order in which they came.
     tabs: Vec<(u8, Tab)>,
     name: String,
-    status: Manual,
+    status: ManualStatus,
     until: Option<u64>,
     shown: Option<Looks>,
     /// Since when they are invisible, and until when they are shown all the same.
@@ -114,14 +114,15 @@ impl Person {
     fn end_status(&mut self, t: u64) {
         if self.until.is_some_and(|until| until <= t) {
             self.fall_asleep(t);
-            self.choose(Manual::Online, None, t);
+            self.choose(ManualStatus::Online, None, t);
         }
     }
 
     /// Who was hidden and shows themselves comes in as a newcomer does.
-    fn choose(&mut self, status: Manual, until: Option<u64>, t: u64) {
-        let appears =
-            self.status == Manual::Invisible && status != Manual::Invisible && self.shown.is_none();
+    fn choose(&mut self, status: ManualStatus, until: Option<u64>, t: u64) {
+        let appears = self.status == ManualStatus::Invisible
+            && status != ManualStatus::Invisible
+            && self.shown.is_none();
         (self.status, self.until) = (status, until);
         for (_, tab) in self
             .tabs
@@ -152,7 +153,7 @@ impl Person {
                 .filter(|tab| !tab.asleep)
         };
         let someone = tabs().any(|tab| tab.closed.is_none());
-        let invisible = self.status == Manual::Invisible;
+        let invisible = self.status == ManualStatus::Invisible;
         if !invisible || self.shown.is_none() {
             self.hides = None;
         }
@@ -168,8 +169,8 @@ impl Person {
         } else if someone && !invisible {
             let at_it = tabs().any(|tab| !tab.idle && t <= tab.active + 15);
             let status = match self.status {
-                Manual::Away => Status::Away,
-                Manual::Busy => Status::Busy,
+                ManualStatus::Away => Status::Away,
+                ManualStatus::Busy => Status::Busy,
                 _ if at_it => Status::Online,
                 _ => Status::Away,
             };
@@ -295,7 +296,7 @@ impl Model {
     fn is_live(&self, user: &str) -> bool {
         self.people.iter().any(|(n, person)| {
             who(*n) == user
-                && person.status != Manual::Invisible
+                && person.status != ManualStatus::Invisible
                 && person
                     .tabs
                     .iter()

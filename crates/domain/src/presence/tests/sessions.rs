@@ -96,7 +96,7 @@ fn p4_nothing_of_someone_on_their_way_out_is_told() {
     world.pass(5 * MINUTE - SECOND);
     world.close("a1");
     world.set_name("a", "Ada");
-    world.set_status("a", chose(Manual::Busy));
+    world.set_status("a", chose(ManualStatus::Busy));
     world.pass(2 * SECOND); // Past the moment at which they would be away.
     assert_eq!(
         world.heard(),
@@ -335,8 +335,8 @@ proptest! {
             match what {
                 0 | 1 => world.join("a", &tab),
                 2 => world.close(&tab),
-                3 => world.set_status("a", chose(Manual::Invisible)),
-                _ => world.set_status("a", chose(Manual::Online)),
+                3 => world.set_status("a", chose(ManualStatus::Invisible)),
+                _ => world.set_status("a", chose(ManualStatus::Online)),
             }
             world.pass(pause);
         }

@@ -8,8 +8,8 @@ fn a_manual_status_is_for_all_devices_and_outlives_them() {
     world.join("a", "a1");
     world.set_status(
         "a",
-        Chosen {
-            status: Manual::Busy,
+        StatusOverride {
+            status: ManualStatus::Busy,
             text: Some("in a talk".into()),
             until: None,
         },
@@ -30,11 +30,11 @@ fn a_manual_status_is_for_all_devices_and_outlives_them() {
 #[test]
 fn the_stores_status_counts_when_they_come() {
     let mut world = World::new();
-    world.join_as("a", "a1", chose(Manual::Away), None);
+    world.join_as("a", "a1", chose(ManualStatus::Away), None);
     assert_eq!(world.heard(), ["a in: away"]);
     world.active("a1");
     assert_eq!(world.heard(), [""; 0], "away until they say otherwise");
-    world.set_status("a", Chosen::default());
+    world.set_status("a", StatusOverride::default());
     assert_eq!(world.heard(), ["a now: online"]);
 }
 
@@ -45,8 +45,8 @@ fn a_status_ends_at_its_until() {
     let until = Timestamp(world.now.wall.0 + 70_000);
     world.set_status(
         "a",
-        Chosen {
-            status: Manual::Busy,
+        StatusOverride {
+            status: ManualStatus::Busy,
             text: Some("back soon".into()),
             until: Some(until),
         },
@@ -57,14 +57,14 @@ fn a_status_ends_at_its_until() {
     world.pass(SECOND);
     assert_eq!(world.heard(), ["a now: online"]);
     assert_eq!(world.latest().0, Moment(1_070_000));
-    assert_eq!(world.roster.chosen("a"), Some(&Chosen::default()));
+    assert_eq!(world.roster.chosen("a"), Some(&StatusOverride::default()));
 }
 
 #[test]
 fn a_status_that_is_over_already_is_none() {
     let mut world = World::new();
-    let over = Chosen {
-        status: Manual::Invisible,
+    let over = StatusOverride {
+        status: ManualStatus::Invisible,
         text: None,
         until: Some(world.now.wall),
     };
@@ -98,9 +98,9 @@ fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
     for n in 0..600 {
         match n % 4 {
             0 => world.set_activity("a1", Some(doing(&n.to_string()))),
-            1 => world.set_status("a", chose(Manual::Busy)),
+            1 => world.set_status("a", chose(ManualStatus::Busy)),
             2 => world.set_name("a", &n.to_string()),
-            _ => world.set_status("a", Chosen::default()),
+            _ => world.set_status("a", StatusOverride::default()),
         }
         world.pass(100);
     }
@@ -108,8 +108,8 @@ fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
     assert!((10..=5 + 13).contains(&told), "{told}");
     world.set_status(
         "a",
-        Chosen {
-            status: Manual::Busy,
+        StatusOverride {
+            status: ManualStatus::Busy,
             text: Some("at last".into()),
             until: None,
         },

@@ -71,13 +71,13 @@ const REMEMBER_AT_MOST: usize = 10_000;
 /// Whoever went out not long ago, and at which version: what a bus delivers late must not bring
 /// them back.
 #[derive(Debug, Default)]
-pub(super) struct Gone {
+pub(super) struct Tombstones {
     young: HashMap<UserId, u64>,
     old: HashMap<UserId, u64>,
     turned_at: Moment,
 }
 
-impl Gone {
+impl Tombstones {
     pub(super) fn version_of(&self, user: &UserId) -> Option<u64> {
         self.young.get(user).or_else(|| self.old.get(user)).copied()
     }

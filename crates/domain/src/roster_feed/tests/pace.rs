@@ -26,7 +26,7 @@ fn a_change_after_a_quiet_time_is_told_at_once_and_the_next_ones_together() {
 /// When this client got changes, in milliseconds after the beginning, while users come at these
 /// moments.
 fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
-    let mut feed: Feed<u8> = Feed::new(5_000);
+    let mut feed: RosterFeed<u8> = RosterFeed::new(5_000);
     let mut truth = Truth::default();
     feed.follow(0, Mode::Diff);
     feed.flush(Moment(0));

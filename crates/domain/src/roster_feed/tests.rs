@@ -8,7 +8,7 @@ mod together;
 
 use super::*;
 use crate::identity::Profile;
-use crate::presence::{Absence, OfflineReason, Status};
+use crate::presence::{Offline, OfflineReason, Status};
 use crate::time::Timestamp;
 
 /// A socket.
@@ -31,7 +31,7 @@ pub(super) fn presence(user: &UserId, version: u64, since: u64) -> Arc<Presence>
 }
 
 pub(super) fn offline(user: &UserId, version: u64) -> Change {
-    Change::Offline(Absence {
+    Change::Offline(Offline {
         user: user.clone(),
         last_seen_at: Some(Timestamp(1)),
         reason: OfflineReason::Closed,
@@ -152,10 +152,10 @@ fn shown(change: &Change) -> Option<Arc<Presence>> {
     }
 }
 
-/// A feed, the truth, and clients who listen, with a driver that does what [`Feed::next_flush`]
+/// A feed, the truth, and clients who listen, with a driver that does what [`RosterFeed::next_flush`]
 /// says.
 pub(super) struct World {
-    pub(super) feed: Feed<Key>,
+    pub(super) feed: RosterFeed<Key>,
     pub(super) truth: Truth,
     pub(super) clients: HashMap<Key, Client>,
     pub(super) now: Moment,
@@ -168,7 +168,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            feed: Feed::new(limit),
+            feed: RosterFeed::new(limit),
             truth: Truth::default(),
             clients: HashMap::new(),
             now: Moment(500_000),
@@ -298,7 +298,7 @@ impl World {
             self.waiting_since = None;
             if let Some(since) = waiting {
                 assert!(
-                    self.now.since(since) <= GATHER_AT_MOST,
+                    self.now.since(since) <= MAX_FLUSH_INTERVAL,
                     "gathered for {:?}",
                     self.now.since(since)
                 );

@@ -20,7 +20,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use batch::{Batch, Gone};
+use batch::{Batch, Tombstones};
 
 /// How much of the roster a socket wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub enum Mode {
 }
 
 /// Changes are gathered for this long after others were told …
-pub const GATHER: Duration = Duration::from_millis(100);
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// … twice as long with each time that more follow, up to this: in a storm nobody gets more than
 /// one batch a second.
-pub const GATHER_AT_MOST: Duration = Duration::from_secs(1);
+pub const MAX_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// A batch of this many is a storm.
 const STORM: usize = 20;
 /// A `full` client gets the whole list at most this often.
@@ -53,7 +53,7 @@ const LIST_EVERY_IN_A_STORM: Duration = Duration::from_secs(2);
 /// What is to be sent, and to whom.
 #[derive(Debug, PartialEq)]
 pub enum Delivery<K> {
-    /// The list as it is now: encode [`Feed::listed`] once for all of them.
+    /// The list as it is now: encode [`RosterFeed::listed`] once for all of them.
     Snapshot(Vec<K>),
     /// Each change as an event of its own, to `full` sockets.
     Events(Vec<K>, Vec<Change>),
@@ -85,7 +85,7 @@ impl Follower {
 
 /// The feed of one node. `K` names a socket.
 #[derive(Debug)]
-pub struct Feed<K> {
+pub struct RosterFeed<K> {
     limit: usize,
     followers: HashMap<K, Follower>,
     watchers: HashMap<UserId, HashSet<K>>,
@@ -96,7 +96,7 @@ pub struct Feed<K> {
     beyond: BTreeMap<(u64, UserId), Arc<Presence>>,
     /// When each came, for both.
     since: HashMap<UserId, u64>,
-    gone: Gone,
+    gone: Tombstones,
     /// The newest version of anyone's.
     version: u64,
     /// How many changes there were: what tells whether a list is as it was, for versions of two
@@ -116,7 +116,7 @@ pub struct Feed<K> {
     full_count: usize,
 }
 
-impl<K: Clone + Eq + Hash> Feed<K> {
+impl<K: Clone + Eq + Hash> RosterFeed<K> {
     /// A feed whose lists have at most `limit` entries; 0 means no limit.
     #[must_use]
     pub fn new(limit: usize) -> Self {
@@ -127,14 +127,14 @@ impl<K: Clone + Eq + Hash> Feed<K> {
             listed: BTreeMap::new(),
             beyond: BTreeMap::new(),
             since: HashMap::new(),
-            gone: Gone::default(),
+            gone: Tombstones::default(),
             version: 0,
             changes: 0,
             pending: Batch::default(),
             pending_watched: Batch::default(),
             newcomers: HashSet::new(),
             flushed_at: None,
-            gather: GATHER,
+            gather: FLUSH_INTERVAL,
             lists_at: Moment(0),
             lists_changes: 0,
             full_count: 0,
@@ -246,7 +246,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     }
 
     /// A socket follows these users from now on. Their states as of now are the caller's to answer
-    /// with, from [`Feed::get`], before anything else is pushed; changes gathered so far are in
+    /// with, from [`RosterFeed::get`], before anything else is pushed; changes gathered so far are in
     /// those states already and do not come again.
     pub fn watch(&mut self, key: &K, users: impl IntoIterator<Item = UserId>) {
         let mut users = users.into_iter().peekable();
@@ -369,7 +369,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         self.listed.remove(key).is_some()
     }
 
-    /// When [`Feed::flush`] has something to do: at once if nothing was sent for a while, else when
+    /// When [`RosterFeed::flush`] has something to do: at once if nothing was sent for a while, else when
     /// enough was gathered.
     #[must_use]
     pub fn next_flush(&self) -> Option<Moment> {
@@ -401,7 +401,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     /// A newcomer who waits for nothing but their list does not wait for the end of a storm.
     fn gathering(&self) -> Duration {
         if self.pending.is_empty() && self.pending_watched.is_empty() {
-            GATHER
+            FLUSH_INTERVAL
         } else {
             self.gather
         }
@@ -412,12 +412,13 @@ impl<K: Clone + Eq + Hash> Feed<K> {
         let quiet = self.flushed_at.map_or(Duration::MAX, |at| now.since(at));
         // A single change after a second is no storm's, though it may have waited; two seconds
         // nobody waits.
-        let is_calm = quiet >= GATHER_AT_MOST && changes <= 1 || quiet >= 2 * GATHER_AT_MOST;
+        let is_calm =
+            quiet >= MAX_FLUSH_INTERVAL && changes <= 1 || quiet >= 2 * MAX_FLUSH_INTERVAL;
         self.gather = match changes {
             0 => self.gather,
-            STORM.. => GATHER_AT_MOST,
-            _ if is_calm => GATHER,
-            _ => GATHER_AT_MOST.min(self.gather * 2),
+            STORM.. => MAX_FLUSH_INTERVAL,
+            _ if is_calm => FLUSH_INTERVAL,
+            _ => MAX_FLUSH_INTERVAL.min(self.gather * 2),
         };
         self.flushed_at = Some(now);
     }
@@ -519,7 +520,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     }
 
     fn flush_lists(&mut self, now: Moment, out: &mut Vec<Delivery<K>>) {
-        let usual = if self.gather == GATHER_AT_MOST {
+        let usual = if self.gather == MAX_FLUSH_INTERVAL {
             LIST_EVERY_IN_A_STORM
         } else {
             LIST_EVERY

@@ -21,12 +21,12 @@ proptest! {
                 bus.extend(change);
             }
         }
-        let mut feed: Feed<Key> = Feed::new(limit);
+        let mut feed: RosterFeed<Key> = RosterFeed::new(limit);
         let mut now = Moment(1_000);
         feed.watch(&0, (0..4).map(user));
         feed.follow(1, Mode::Diff);
         let (mut watched, mut listed): (HashMap<UserId, Change>, HashMap<UserId, Change>) = Default::default();
-        let mut hear = |feed: &mut Feed<Key>, now| {
+        let mut hear = |feed: &mut RosterFeed<Key>, now| {
             for delivery in feed.flush(now) {
                 let Delivery::Changes(keys, changes) = delivery else { continue };
                 let view = if keys == [0] { &mut watched } else { &mut listed };
@@ -65,7 +65,7 @@ proptest! {
 
 #[test]
 fn p5_a_coming_that_the_bus_delivers_after_the_going_brings_nobody_back() {
-    let mut feed: Feed<Key> = Feed::new(0);
+    let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(offline(&user(1), 7));
     feed.push(Change::Online(presence(&user(1), 5, 5)));
     feed.push(Change::Updated(presence(&user(1), 6, 5)));
@@ -92,7 +92,7 @@ fn p5_a_going_that_comes_twice_is_told_once() {
 
 #[test]
 fn p5_who_comes_back_before_the_news_of_their_going_is_listed_once() {
-    let mut feed: Feed<Key> = Feed::new(0);
+    let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(Change::Online(presence(&user(1), 3, 3)));
     feed.push(offline(&user(1), 2));
@@ -106,7 +106,7 @@ fn p5_who_comes_back_before_the_news_of_their_going_is_listed_once() {
 
 #[test]
 fn two_nodes_may_give_out_the_same_version() {
-    let mut feed: Feed<Key> = Feed::new(0);
+    let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(Change::Online(presence(&user(2), 1, 1)));
     assert_eq!(feed.count(), 2);
@@ -116,7 +116,7 @@ fn two_nodes_may_give_out_the_same_version() {
 
 #[test]
 fn who_has_gone_is_remembered_for_a_while_and_not_for_ever() {
-    let mut feed: Feed<Key> = Feed::new(0);
+    let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.flush(Moment(1_000_000));
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(offline(&user(1), 2));

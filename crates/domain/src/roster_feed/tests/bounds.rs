@@ -5,10 +5,10 @@ use super::*;
 #[test]
 fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
     for mode in [Mode::Full, Mode::Diff] {
-        let mut feed: Feed<u16> = Feed::new(1_000);
+        let mut feed: RosterFeed<u16> = RosterFeed::new(1_000);
         let mut truth = Truth::default();
         let (mut now, mut deliveries, mut entries, mut told) = (1_000_000, 0, 0, 0);
-        let mut flush = |feed: &mut Feed<u16>, now| {
+        let mut flush = |feed: &mut RosterFeed<u16>, now| {
             for delivery in feed.flush(Moment(now)) {
                 deliveries += 1;
                 match delivery {
@@ -148,7 +148,7 @@ fn unfollowing_leaves_no_trace() {
 
 #[test]
 fn who_follows_nothing_is_not_held() {
-    let mut feed: Feed<Key> = Feed::new(0);
+    let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.follow(1, Mode::None);
     feed.watch(&2, []);
     feed.watch(&3, [user(1)]);
@@ -170,7 +170,7 @@ fn who_follows_nothing_is_not_held() {
 #[test]
 fn thousands_of_newcomers_and_of_changes_are_no_square() {
     // With a search through what is gathered for each of them, this takes half a minute.
-    let mut feed: Feed<u32> = Feed::new(0);
+    let mut feed: RosterFeed<u32> = RosterFeed::new(0);
     let mut truth = Truth::default();
     for n in 0..20_000_u16 {
         feed.follow(u32::from(n), Mode::Full);
