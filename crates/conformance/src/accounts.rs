@@ -101,7 +101,7 @@ pub async fn a_person_is_found_by_their_user_name<S: Accounts + Directory>(subje
         );
     }
     store
-        .remember(named("4", "zoë"), ProfileSource::Claims, at(0))
+        .upsert_profile(named("4", "zoë"), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
     let expected: [(&str, &[&str]); 10] = [

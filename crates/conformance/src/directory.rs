@@ -35,7 +35,7 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
     let store = &subject.store;
     assert!(store.person(&user("a")).await.expect("an answer").is_none());
     let (person, _) = store
-        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(0))
+        .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(0))
         .await
         .expect("a person");
     assert_eq!(
@@ -43,16 +43,16 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
         (named("a", "a"), StatusOverride::default(), None)
     );
     let (_, changed) = store
-        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
+        .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
         .await
         .expect("a person");
     assert!(!changed);
     store
-        .remember(named("a", "Ada"), ProfileSource::Claims, at(2))
+        .upsert_profile(named("a", "Ada"), ProfileSource::Claims, at(2))
         .await
         .expect("a person");
     let (person, changed) = store
-        .remember(Profile::bare(user("a")), ProfileSource::Nobody, at(3))
+        .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(3))
         .await
         .expect("a person");
     assert_eq!((person.profile, changed), (named("a", "Ada"), false));
@@ -75,7 +75,7 @@ pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
     ];
     for (name, source, expected, changed) in steps {
         let (person, has_changed) = store
-            .remember(named("a", name), source, at(0))
+            .upsert_profile(named("a", name), source, at(0))
             .await
             .expect("a person");
         assert_eq!(
@@ -92,16 +92,16 @@ pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
     }
     // The host's word stands even where it says what was known before.
     store
-        .remember(named("b", "Berta"), ProfileSource::Claims, at(0))
+        .upsert_profile(named("b", "Berta"), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
     let (_, changed) = store
-        .remember(named("b", "Berta"), ProfileSource::Host, at(0))
+        .upsert_profile(named("b", "Berta"), ProfileSource::Host, at(0))
         .await
         .expect("a person");
     assert!(!changed);
     let (person, changed) = store
-        .remember(named("b", "B."), ProfileSource::Claims, at(0))
+        .upsert_profile(named("b", "B."), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
     assert_eq!((&*person.profile.name, changed), ("Berta", false));
@@ -120,7 +120,7 @@ pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subj
     ] {
         profile.avatar_url = avatar.map(Into::into);
         let (person, has_changed) = store
-            .remember(profile.clone(), ProfileSource::Claims, at(0))
+            .upsert_profile(profile.clone(), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
         assert_eq!(
@@ -137,7 +137,7 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
         let store = subject.store.clone();
         tokio::spawn(async move {
             store
-                .remember(named("a", "Ada"), ProfileSource::Claims, at(0))
+                .upsert_profile(named("a", "Ada"), ProfileSource::Claims, at(0))
                 .await
         })
     });
@@ -162,7 +162,7 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
 pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     store
-        .remember(named("a", "Ada"), ProfileSource::Claims, at(0))
+        .upsert_profile(named("a", "Ada"), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
     for status in [
@@ -190,7 +190,7 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
             chosen
         );
         let (person, _) = store
-            .remember(named("a", "Ada L."), ProfileSource::Claims, at(0))
+            .upsert_profile(named("a", "Ada L."), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
         assert_eq!(person.chosen, chosen);
@@ -215,7 +215,7 @@ pub async fn p13_last_seen_never_goes_back<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
         store
-            .remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
+            .upsert_profile(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
             .await
             .expect("a person");
     }
@@ -270,7 +270,7 @@ pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Direc
     ];
     for (id, name) in people {
         store
-            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .upsert_profile(named(id, name), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
     }
@@ -316,7 +316,7 @@ pub async fn f18_a_search_finds_names_however_they_were_typed<S: Directory>(subj
     ];
     for (id, name) in people {
         store
-            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .upsert_profile(named(id, name), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
     }
@@ -380,7 +380,7 @@ pub async fn the_directory_pages_by_name<S: Directory>(subject: Subject<S>) {
         ("7", "dörte"),
     ] {
         store
-            .remember(named(id, name), ProfileSource::Claims, at(0))
+            .upsert_profile(named(id, name), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
     }
@@ -411,7 +411,7 @@ pub async fn those_who_are_not_there_are_found_among_many<S: Directory>(subject:
     let store = &subject.store;
     for id in ["a", "b"] {
         store
-            .remember(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
+            .upsert_profile(Profile::bare(user(id)), ProfileSource::Nobody, at(0))
             .await
             .expect("a person");
     }

@@ -4,7 +4,7 @@ use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::Message;
-use lamplight_usecases::ports::Fanout;
+use lamplight_usecases::ports::EventBus;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub type Published = (Arc<Message>, Members, Option<ConnectionId>);
 #[derive(Debug, Default)]
 pub struct Recorder(Mutex<Vec<Event>>);
 
-impl Fanout for Recorder {
+impl EventBus for Recorder {
     fn publish(&self, event: Event) {
         self.0.lock().push(event);
     }

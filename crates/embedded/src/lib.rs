@@ -1,6 +1,6 @@
 //! The ports on one machine: SQLite, memory, in process.
 
-pub mod fanout;
+pub mod event_bus;
 pub mod messages;
 pub mod presence;
 mod sqlite;

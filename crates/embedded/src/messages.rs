@@ -11,8 +11,8 @@ use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserI
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    AppendError, Appended, Have, History, Marked, Messages, Page, Range, StoreError, Stored,
-    SyncPage,
+    AppendError, Appended, History, MarkUpdate, Messages, Page, Range, StoreError, StoreResult,
+    SyncPage, SyncPosition,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Messages for SqliteStore {
         conversation: &ConversationId,
         range: Range,
         limit: usize,
-    ) -> Stored<Option<History>> {
+    ) -> StoreResult<Option<History>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
         self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit))
             .await
@@ -51,9 +51,9 @@ impl Messages for SqliteStore {
     async fn sync(
         &self,
         caller: &UserId,
-        have: &[Have],
+        have: &[SyncPosition],
         limit: usize,
-    ) -> Stored<Vec<Option<SyncPage>>> {
+    ) -> StoreResult<Vec<Option<SyncPage>>> {
         let (caller, have) = (caller.clone(), have.to_vec());
         self.read(move |conn| {
             have.iter()
@@ -68,7 +68,7 @@ impl Messages for SqliteStore {
         caller: &UserId,
         known: &[ConversationId],
         limit: usize,
-    ) -> Stored<Vec<Conversation>> {
+    ) -> StoreResult<Vec<Conversation>> {
         let caller = caller.clone();
         let known: HashSet<ConversationId> = known.iter().cloned().collect();
         self.read(move |conn| sqlite::others(conn, &caller, &known, limit))
@@ -80,7 +80,7 @@ impl Messages for SqliteStore {
         caller: &UserId,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Stored<Page<Conversation>> {
+    ) -> StoreResult<Page<Conversation>> {
         let caller = caller.clone();
         let after = cursor.map(ConversationKey::read).transpose()?;
         self.read(move |conn| sqlite::conversations(conn, &caller, after, limit))
@@ -91,13 +91,13 @@ impl Messages for SqliteStore {
         &self,
         caller: &UserId,
         conversation: &ConversationId,
-    ) -> Stored<Option<Conversation>> {
+    ) -> StoreResult<Option<Conversation>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
         self.read(move |conn| sqlite::conversation(conn, &caller, &conversation))
             .await
     }
 
-    async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>> {
+    async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>> {
         let cache = self.members_cache();
         if let Some(members) = cache.get(conversation) {
             return Ok(Some(members));
@@ -111,7 +111,7 @@ impl Messages for SqliteStore {
         Ok(members)
     }
 
-    async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>> {
+    async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>> {
         let Some(key) = direct_key(caller, other) else {
             return Ok(None);
         };
@@ -126,7 +126,7 @@ impl Messages for SqliteStore {
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> Stored<(Conversation, bool)> {
+    ) -> StoreResult<(Conversation, bool)> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal(
                 "a conversation of someone with themselves was asked for".into(),
@@ -153,7 +153,7 @@ impl Messages for SqliteStore {
         conversation: &ConversationId,
         members: &[UserId],
         at: Timestamp,
-    ) -> Stored<(Members, bool)> {
+    ) -> StoreResult<(Members, bool)> {
         let conversation = conversation.clone();
         let mut members = members.to_vec();
         members.sort();
@@ -170,7 +170,7 @@ impl Messages for SqliteStore {
         conversation: &ConversationId,
         seq: u64,
         at: Timestamp,
-    ) -> Stored<Option<Marked>> {
+    ) -> StoreResult<Option<MarkUpdate>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
         self.write(move |batch| sqlite::mark(batch, Mark::Read, &caller, &conversation, seq, at))
             .answer()
@@ -181,7 +181,7 @@ impl Messages for SqliteStore {
         &self,
         marks: Vec<(ConversationId, UserId, u64)>,
         at: Timestamp,
-    ) -> Stored<Vec<Marked>> {
+    ) -> StoreResult<Vec<MarkUpdate>> {
         let mut all = Vec::new();
         for part in marks.chunks(MARKS_AT_ONCE) {
             let part = part.to_vec();
@@ -190,7 +190,7 @@ impl Messages for SqliteStore {
                 for (conversation, user, seq) in &part {
                     told.extend(
                         sqlite::mark(batch, Mark::Delivered, user, conversation, *seq, at)?
-                            .filter(|marked| marked.told),
+                            .filter(|marked| marked.is_visible),
                     );
                 }
                 Ok(told)
@@ -200,7 +200,7 @@ impl Messages for SqliteStore {
         Ok(all)
     }
 
-    async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>> {
+    async fn shared_with(&self, user: &UserId) -> StoreResult<Vec<(ConversationId, Members)>> {
         let user = user.clone();
         self.read(move |conn| sqlite::shared_with(conn, &user))
             .await

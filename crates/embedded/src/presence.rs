@@ -8,7 +8,7 @@ use lamplight_domain::presence::{
     Activity, Change, OfflineReason, Presence, Roster, Rules, StatusOverride, clock_version,
 };
 use lamplight_domain::time::Now;
-use lamplight_usecases::ports::{Clock, Fanout, Person, PresenceStore, Stored};
+use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore, StoreResult};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct EmbeddedPresence {
     roster: Mutex<Roster>,
     clock: Arc<dyn Clock>,
-    fanout: Arc<dyn Fanout>,
+    bus: Arc<dyn EventBus>,
     /// Something may have to be done earlier than was known.
     replan: Notify,
     /// Versions up to here may be told: a restart begins after it, whatever its clock says.
@@ -36,11 +36,11 @@ pub struct EmbeddedPresence {
 impl EmbeddedPresence {
     /// An empty roster. No version above `version` was told in an earlier life.
     #[must_use]
-    pub fn new(rules: Rules, version: u64, clock: Arc<dyn Clock>, fanout: Arc<dyn Fanout>) -> Self {
+    pub fn new(rules: Rules, version: u64, clock: Arc<dyn Clock>, bus: Arc<dyn EventBus>) -> Self {
         Self {
             roster: Mutex::new(Roster::new(rules, version)),
             clock,
-            fanout,
+            bus,
             replan: Notify::new(),
             reserved: AtomicU64::new(version),
             reserve: Notify::new(),
@@ -147,7 +147,7 @@ impl EmbeddedPresence {
         // Published under the lock, so that everyone hears the changes in the order of their
         // versions.
         for change in changes {
-            self.fanout.publish(Event::Presence(change));
+            self.bus.publish(Event::Presence(change));
         }
         drop(roster);
         if sooner {
@@ -158,7 +158,7 @@ impl EmbeddedPresence {
 
 #[async_trait]
 impl PresenceStore for EmbeddedPresence {
-    async fn join(&self, session: &ConnectionId, person: Person) -> Stored<()> {
+    async fn join(&self, session: &ConnectionId, person: Person) -> StoreResult<()> {
         self.with(|roster, now| {
             roster.join(
                 now,
@@ -171,41 +171,45 @@ impl PresenceStore for EmbeddedPresence {
         Ok(())
     }
 
-    async fn activity(&self, session: &ConnectionId, active: bool) -> Stored<()> {
+    async fn activity(&self, session: &ConnectionId, active: bool) -> StoreResult<()> {
         self.with(|roster, now| roster.activity(now, session, active));
         Ok(())
     }
 
-    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> Stored<()> {
+    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> StoreResult<()> {
         self.with(|roster, now| roster.close(now, session, reason));
         Ok(())
     }
 
-    async fn sign_out(&self, session: &ConnectionId) -> Stored<()> {
+    async fn sign_out(&self, session: &ConnectionId) -> StoreResult<()> {
         self.with(|roster, now| roster.sign_out(now, session));
         Ok(())
     }
 
-    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> Stored<()> {
+    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> StoreResult<()> {
         self.with(|roster, now| roster.set_status(now, user, chosen));
         Ok(())
     }
 
-    async fn set_activity(&self, session: &ConnectionId, activity: Option<Activity>) -> Stored<()> {
+    async fn set_activity(
+        &self,
+        session: &ConnectionId,
+        activity: Option<Activity>,
+    ) -> StoreResult<()> {
         self.with(|roster, now| roster.set_activity(now, session, activity));
         Ok(())
     }
 
-    async fn set_profile(&self, profile: Profile) -> Stored<()> {
+    async fn set_profile(&self, profile: Profile) -> StoreResult<()> {
         self.with(|roster, now| roster.set_profile(now, profile));
         Ok(())
     }
 
-    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Presence>>> {
+    async fn get(&self, user: &UserId) -> StoreResult<Option<Arc<Presence>>> {
         Ok(self.roster.lock().get(user.as_str()).cloned())
     }
 
-    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Presence>>> {
+    async fn list(&self, after: u64, limit: usize) -> StoreResult<Vec<Arc<Presence>>> {
         Ok(self
             .roster
             .lock()
@@ -215,11 +219,11 @@ impl PresenceStore for EmbeddedPresence {
             .collect())
     }
 
-    async fn count(&self) -> Stored<usize> {
+    async fn count(&self) -> StoreResult<usize> {
         Ok(self.roster.lock().count())
     }
 
-    async fn is_invisible(&self, user: &UserId) -> Stored<bool> {
+    async fn is_invisible(&self, user: &UserId) -> StoreResult<bool> {
         Ok(self.roster.lock().is_invisible(user.as_str()))
     }
 

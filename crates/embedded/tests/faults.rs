@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use lamplight_domain::event::Event;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
-use lamplight_usecases::ports::{AppendError, Fanout, Messages as _, Range, StoreError};
+use lamplight_usecases::ports::{AppendError, EventBus, Messages as _, Range, StoreError};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -420,7 +420,7 @@ struct Gated {
     events: lamplight_conformance::Recorder,
 }
 
-impl Fanout for Gated {
+impl EventBus for Gated {
     fn publish(&self, event: Event) {
         drop(self.gate.lock().expect("the gate"));
         self.events.publish(event);
@@ -430,14 +430,14 @@ impl Fanout for Gated {
 #[test]
 fn m10_a_slow_fan_out_slows_the_writer_and_loses_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
-    let fanout = Arc::new(Gated {
+    let bus = Arc::new(Gated {
         gate: std::sync::Mutex::new(()),
         events: lamplight_conformance::Recorder::default(),
     });
-    let shut = fanout.gate.lock().expect("the gate");
+    let shut = bus.gate.lock().expect("the gate");
     lamplight_conformance::run(async {
         let options = SqliteOptions::new(directory.path().join(DATABASE));
-        let store = SqliteStore::open(options, fanout.clone()).expect("a store");
+        let store = SqliteStore::open(options, bus.clone()).expect("a store");
         put(&store, "c").await;
         // Each awaited, so each a commit of its own, until the writer waits for the fan-out.
         let mut stored = 0;
@@ -454,7 +454,7 @@ fn m10_a_slow_fan_out_slows_the_writer_and_loses_nothing() {
         };
         drop(shut);
         assert_eq!(waiting.await.expect("an append").message.seq, stored + 1);
-        let published = fanout
+        let published = bus
             .events
             .exactly(usize::try_from(stored).expect("few") + 1)
             .await;

@@ -7,7 +7,7 @@ use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, Fanout, Person, PresenceStore};
+use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
         }
         futures_util::FutureExt::boxed(std::future::ready(()))
     };
-    let fanout = Arc::clone(&events);
+    let bus = Arc::clone(&events);
     let again = move || {
         let mut current = current.lock();
         let reached = current.version();
@@ -41,7 +41,7 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
             RULES,
             reached,
             clock.clone(),
-            fanout.clone(),
+            bus.clone(),
         ));
         futures_util::FutureExt::boxed(std::future::ready(Arc::clone(&current)))
     };
@@ -123,7 +123,7 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
 #[derive(Default)]
 struct Slow(Recorder);
 
-impl Fanout for Slow {
+impl EventBus for Slow {
     fn publish(&self, event: Event) {
         for _ in 0..20 {
             std::thread::yield_now();

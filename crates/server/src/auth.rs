@@ -8,7 +8,7 @@ use ::http::HeaderMap;
 use ipnet::IpNet;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::command::Who;
+use lamplight_usecases::command::Principal;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{Clock, ProfileSource};
 use lamplight_usecases::throttle::{self, Due};
@@ -25,7 +25,7 @@ pub const SESSION_COOKIE: &str = "lamplight_session";
 #[derive(Clone, Debug)]
 pub struct Proved {
     /// Who.
-    pub who: Who,
+    pub principal: Principal,
     /// The digest of the local session's token.
     pub credential: Option<Arc<str>>,
     /// When the proof ends.
@@ -35,9 +35,9 @@ pub struct Proved {
 }
 
 impl Proved {
-    fn by(who: Who) -> Self {
+    fn by(principal: Principal) -> Self {
         Self {
-            who,
+            principal,
             credential: None,
             expires: None,
             not_compared: None,
@@ -45,7 +45,7 @@ impl Proved {
     }
 
     fn nobody() -> Self {
-        Self::by(Who::Nobody)
+        Self::by(Principal::Anonymous)
     }
 }
 
@@ -73,7 +73,7 @@ impl Gate {
     pub async fn request(&self, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
         let proved = match bearer(headers) {
             Some(token) => match self.is_server_key(token, address) {
-                Ok(true) => return Ok(Proved::by(Who::Host)),
+                Ok(true) => return Ok(Proved::by(Principal::Service)),
                 compared => self.no_server_key(token, address, compared.err()).await?,
             },
             // A cookie comes by itself, so a stale one is no attempt at anything: its owner is
@@ -109,12 +109,12 @@ impl Gate {
             Some(token) => self.token(token, address).await?,
             None => self.request(headers, address).await?,
         };
-        match proved.who {
-            Who::Nobody if self.handler.identity() != Identity::Open => {
+        match proved.principal {
+            Principal::Anonymous if self.handler.identity() != Identity::Open => {
                 Err(Refusal::unauthenticated())
             }
             // The server key is no user's, and a socket is always a user's.
-            Who::Host => Err(Refusal::new(
+            Principal::Service => Err(Refusal::new(
                 Code::Forbidden,
                 "The server key is not a user.",
             )),
@@ -178,11 +178,11 @@ impl Gate {
                 .or_else(|_| decode::profile(user.clone(), verified.name.as_deref(), None))
                 .or_else(|_| decode::profile(user.clone(), None, None))?;
                 self.handler
-                    .introduce(profile, source, verified.issued_at)
+                    .ensure_profile(profile, source, verified.issued_at)
                     .await?;
                 Ok(Proved {
                     expires: Some(verified.expires_at),
-                    ..Proved::by(Who::Proven(user))
+                    ..Proved::by(Principal::User(user))
                 })
             }
             // The keys are out of reach: that says nothing of the token, and is no attempt at
@@ -210,7 +210,7 @@ impl Gate {
         Ok(session.map(|(user, expires)| Proved {
             credential: Some(digest.into()),
             expires: Some(expires),
-            ..Proved::by(Who::Proven(user))
+            ..Proved::by(Principal::User(user))
         }))
     }
 
@@ -279,8 +279,8 @@ impl Gate {
 
 /// Whether this is who the request takes itself to be from, where it says so.
 fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
-    match &proved.who {
-        Who::Proven(user) => {
+    match &proved.principal {
+        Principal::User(user) => {
             claimed(headers).is_ok_and(|claimed| claimed.is_none_or(|claimed| claimed == *user))
         }
         _ => true,

@@ -9,9 +9,9 @@ use crate::origin::client_address;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::command::Who;
+use lamplight_usecases::command::Principal;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::ports::Audience;
+use lamplight_usecases::ports::ConnectionRegistry;
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
 use lamplight_wire::decode::{self, Asked};
@@ -51,7 +51,7 @@ pub struct Member {
     session: ConnectionId,
     address: IpAddr,
     /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
-    who: OnceLock<Who>,
+    principal: OnceLock<Principal>,
     proof: Mutex<Proof>,
     /// The user announced themselves, so presence has to hear of the end.
     announced: AtomicBool,
@@ -69,9 +69,9 @@ impl Member {
     /// The user whose socket this is.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
-        match self.who.get()? {
-            Who::Proven(user) | Who::Claimed(user) => Some(user),
-            Who::Nobody | Who::Host => None,
+        match self.principal.get()? {
+            Principal::User(user) | Principal::UnverifiedUser(user) => Some(user),
+            Principal::Anonymous | Principal::Service => None,
         }
     }
 
@@ -88,7 +88,7 @@ impl Member {
 
     fn caller(&self) -> Caller {
         Caller {
-            who: self.who.get().cloned().unwrap_or(Who::Nobody),
+            principal: self.principal.get().cloned().unwrap_or(Principal::Anonymous),
             session: Some(self.session.clone()),
             address: Some(self.address),
             credential: self.credential(),
@@ -157,11 +157,11 @@ impl SocketHandler for Door {
                 metrics::refused(refusal.code.as_str());
                 refuse(&refusal)
             })?;
-        if proved.who != Who::Nobody {
+        if proved.principal != Principal::Anonymous {
             // One connection may come and go over and over. Whoever does that is let in, and more
             // slowly.
             let caller = Caller {
-                who: proved.who.clone(),
+                principal: proved.principal.clone(),
                 session: None,
                 address: Some(address),
                 credential: None,
@@ -171,14 +171,14 @@ impl SocketHandler for Door {
                     .await;
             }
         }
-        let who = OnceLock::new();
-        if proved.who != Who::Nobody {
-            let _ = who.set(proved.who);
+        let principal = OnceLock::new();
+        if proved.principal != Principal::Anonymous {
+            let _ = principal.set(proved.principal);
         }
         Ok(Member {
             session: ConnectionId::trusted(request.socket_id),
             address,
-            who,
+            principal,
             proof: Mutex::new(Proof {
                 credential: proved.credential,
                 expires: proved.expires,
@@ -235,9 +235,9 @@ impl SocketHandler for Door {
         let member = socket.data();
         // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof
         // there is.
-        let same = match fresh.who.get() {
+        let same = match fresh.principal.get() {
             None => self.handler.identity() == Identity::Open,
-            who => who == member.who.get(),
+            principal => principal == member.principal.get(),
         };
         if !same || member.signed_out.load(Ordering::Acquire) {
             return Err(fresh);
@@ -444,7 +444,7 @@ impl Door {
     /// word.
     fn claim(&self, member: &Member, user: &UserId) {
         if self.handler.identity() == Identity::Open {
-            let _ = member.who.set(Who::Claimed(user.clone()));
+            let _ = member.principal.set(Principal::UnverifiedUser(user.clone()));
         }
         if member.user() == Some(user) {
             member.announced.store(true, Ordering::Release);
@@ -465,8 +465,8 @@ impl Door {
 
     fn renew(&self, socket: &Socket<Member>, proved: Proved) -> Result<Option<Timestamp>, Refusal> {
         let member = socket.data();
-        let user = match &proved.who {
-            Who::Proven(user) => user,
+        let user = match &proved.principal {
+            Principal::User(user) => user,
             _ => {
                 return Err(Refusal::invalid(
                     "There are no tokens here: the server runs with AUTH=open.",

@@ -17,11 +17,11 @@ use crate::socket::Door;
 use crate::system::{SystemClock, SystemIds};
 use crate::unsent::Unsent;
 use lamplight_domain::presence::Rules;
-use lamplight_embedded::fanout::EmbeddedFanout;
+use lamplight_embedded::bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::handler::{Identity, Ports, Settings};
-use lamplight_usecases::ports::{Audience, Clock, Fanout};
+use lamplight_usecases::ports::{ConnectionRegistry, Clock, EventBus};
 use lamplight_usecases::{Code, Handler};
 use socketio::{Refusal, SocketIo};
 use std::future::Future;
@@ -67,8 +67,8 @@ impl Lamplight {
     /// When the store or the tokens' keys cannot be used.
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let fanout = EmbeddedFanout::new();
-        let shared_fanout: Arc<dyn Fanout> = Arc::new(fanout.clone());
+        let bus = EmbeddedEventBus::new();
+        let shared_fanout: Arc<dyn EventBus> = Arc::new(bus.clone());
         let store = SqliteStore::open(
             SqliteOptions::new(&config.database),
             Arc::clone(&shared_fanout),
@@ -85,7 +85,7 @@ impl Lamplight {
             Arc::clone(&shared_fanout),
         ));
         let deliver = Arc::new(Deliver::new(config.roster_limit, Arc::clone(&clock)));
-        let audience: Arc<dyn Audience> = Arc::clone(&deliver) as Arc<dyn Audience>;
+        let audience: Arc<dyn ConnectionRegistry> = Arc::clone(&deliver) as Arc<dyn ConnectionRegistry>;
 
         let ports = Ports {
             messages: Arc::clone(&store) as _,
@@ -93,7 +93,7 @@ impl Lamplight {
             accounts: Arc::clone(&store) as _,
             passwords: Arc::new(Argon2Passwords::new()),
             presence: Arc::clone(&presence) as _,
-            fanout: shared_fanout,
+            bus: shared_fanout,
             audience,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
@@ -109,7 +109,7 @@ impl Lamplight {
         let handler = Arc::new(Handler::new(ports, settings));
         deliver.set_handler(&handler);
         let subscriber = Arc::clone(&deliver);
-        fanout.subscribe(move |event| subscriber.event(event));
+        bus.subscribe(move |event| subscriber.event(event));
 
         let verifier = match config.identity {
             Identity::Jwt => Some(

@@ -1,6 +1,6 @@
 //! Local accounts: register, sign in, sign out, change what is one's own.
 
-use crate::command::{Caller, Reply, Who};
+use crate::command::{Caller, Principal, Reply};
 use crate::handler::{Handler, Identity};
 use crate::limits::login_network;
 use crate::ports::{Account, HashFor, NewSession, ProfileSource};
@@ -63,7 +63,7 @@ impl Handler {
     ) -> Result<Reply, Refusal> {
         self.local_only()?;
         // Whoever runs the server adds accounts as fast as they like.
-        let is_host = caller.who == Who::Host;
+        let is_host = caller.principal == Principal::Service;
         if !is_host {
             if !self.settings.is_registration_open {
                 let why =
@@ -228,7 +228,7 @@ impl Handler {
     /// The sockets of sessions that ended are closed.
     fn tell_ended(&self, user: &UserId, ended: Vec<String>) {
         for digest in ended {
-            self.ports.fanout.publish(Event::SignedOut {
+            self.ports.bus.publish(Event::SignedOut {
                 user: user.clone(),
                 credential: digest.into(),
             });
@@ -252,7 +252,7 @@ impl Handler {
             Ok(None) => Ok(Reply::Done),
             Ok(Some(user)) => {
                 self.ports
-                    .fanout
+                    .bus
                     .publish(Event::SignedOut { user, credential });
                 Ok(Reply::Done)
             }
@@ -345,7 +345,7 @@ impl Handler {
     ) -> Result<Reply, Refusal> {
         self.local_only()?;
         let user = proven(caller)?;
-        let updated = self.in_turn(user, async {
+        let updated = self.with_user_lock(user, async {
             let before = self.profile_of(user).await?;
             let after = Profile {
                 id: user.clone(),
@@ -356,7 +356,7 @@ impl Handler {
                 return Ok(Reply::User(before));
             }
             self.limits.profile(user)?;
-            let person = self.remember(after.clone(), ProfileSource::Claims).await?;
+            let person = self.upsert_profile(after.clone(), ProfileSource::Claims).await?;
             if person.profile != after {
                 let why = "Your profile is written by the application that this server belongs to. Change it there.";
                 return Err(Refusal::new(Code::Forbidden, why));
@@ -374,8 +374,8 @@ impl Handler {
 
 /// The user whose token or cookie was checked.
 fn proven(caller: &Caller) -> Result<&UserId, Refusal> {
-    match &caller.who {
-        Who::Proven(user) => Ok(user),
+    match &caller.principal {
+        Principal::User(user) => Ok(user),
         _ => Err(Refusal::unauthenticated()),
     }
 }

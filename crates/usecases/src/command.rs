@@ -1,6 +1,6 @@
 //! What can be asked, by whom, and what is answered.
 
-use crate::ports::{Have, History, Page, Seen, SyncPage};
+use crate::ports::{History, Page, SyncPage, SyncPosition, WatchedPresence};
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Profile, UserId};
@@ -13,22 +13,22 @@ use std::sync::Arc;
 
 /// Who is calling, as the wire proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Nobody has said, or what they said was not proved.
-    Nobody,
-    /// A user whose token or cookie was checked.
-    Proven(UserId),
-    /// A user whose word is taken for it, in `AUTH=open`.
-    Claimed(UserId),
-    /// The host application, by its server key.
-    Host,
+pub enum Principal {
+    /// No credentials, or ones that were not verified.
+    Anonymous,
+    /// A user with a verified token or cookie.
+    User(UserId),
+    /// A user id that the client named and nothing verified: `AUTH=open` only.
+    UnverifiedUser(UserId),
+    /// The host application, authenticated by the server key.
+    Service,
 }
 
 /// Who is calling, and from where.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// Who.
-    pub who: Who,
+    pub principal: Principal,
     /// The socket: the one it came by, or over HTTP the one that the caller names as their own.
     pub session: Option<ConnectionId>,
     /// The address it came from.
@@ -44,10 +44,10 @@ impl Caller {
     /// `unauthenticated` for nobody, `forbidden` for the host application, which has no
     /// conversations.
     pub fn user(&self) -> Result<&UserId, Refusal> {
-        match &self.who {
-            Who::Proven(user) | Who::Claimed(user) => Ok(user),
-            Who::Nobody => Err(Refusal::unauthenticated()),
-            Who::Host => Err(Refusal::new(
+        match &self.principal {
+            Principal::User(user) | Principal::UnverifiedUser(user) => Ok(user),
+            Principal::Anonymous => Err(Refusal::unauthenticated()),
+            Principal::Service => Err(Refusal::new(
                 crate::Code::Forbidden,
                 "The server key is not a user.",
             )),
@@ -137,7 +137,7 @@ pub enum Command {
     /// What did I miss?
     Sync {
         /// The newest entry that the caller has of each conversation.
-        have: Vec<Have>,
+        have: Vec<SyncPosition>,
         /// What was named and could not be read, each with what is wrong with it: answered beside
         /// the others.
         refused: Vec<(Arc<str>, Refusal)>,
@@ -235,7 +235,7 @@ pub enum Budget {
     /// few at a time, and after what is more urgent.
     Read,
     /// One small look: counted by `LIMIT_READS`.
-    Look,
+    Lookup,
     /// One small write: counted with the other writes of its user.
     Write,
     /// A write that everybody is told of: counted as one, and by a limit on these.
@@ -263,7 +263,7 @@ impl Command {
             | Self::Unwatch(_)
             | Self::View(_)
             | Self::Unview(_)
-            | Self::WhoAmI => Budget::Look,
+            | Self::WhoAmI => Budget::Lookup,
             Self::MarkRead { .. }
             | Self::OpenConversation(_)
             | Self::UpdateAccount { .. }
@@ -304,7 +304,7 @@ pub enum Reply {
     /// The states of the users watched.
     Watching {
         /// With when those who are out were last seen.
-        users: Vec<(Seen, Option<Timestamp>)>,
+        users: Vec<(WatchedPresence, Option<Timestamp>)>,
         /// Those in, whose states would make the answer too long: they follow as changes.
         later: Vec<UserId>,
     },

@@ -55,7 +55,7 @@ impl Handler {
     /// Ends a session for as long as this process lives, and its sockets at once.
     pub(crate) fn end_in_memory(&self, user: &UserId, digest: Arc<str>) {
         self.ended.add(&digest);
-        self.ports.fanout.publish(Event::SignedOut {
+        self.ports.bus.publish(Event::SignedOut {
             user: user.clone(),
             credential: digest,
         });

@@ -1,14 +1,14 @@
 //! The door itself.
 
 use crate::budget::ReadBudget;
-use crate::command::{Budget, Caller, Command, Reply, Who};
-use crate::delivered::Delivered;
+use crate::command::{Budget, Caller, Command, Principal, Reply};
 use crate::ended::EndedSessions;
 use crate::flow::{Flow, Urgency};
 use crate::limits::{Limits, Quotas};
+use crate::mark_writer::MarkWriter;
 use crate::ports::{
-    Accounts, Audience, Clock, Directory, Fanout, Ids, Messages, Passwords, PresenceStore,
-    ProfileSource, Stored,
+    Accounts, Clock, ConnectionRegistry, Directory, EventBus, Ids, Messages, Passwords,
+    PresenceStore, ProfileSource, StoreResult,
 };
 use crate::refusal::{Code, Refusal};
 use crate::throttle::{self, Due};
@@ -29,11 +29,11 @@ use tokio::sync::Semaphore;
 pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
 /// How many profiles are remembered as introduced already, so that a request does not write what it
 /// wrote before.
-const INTRODUCED_AT_MOST: usize = 10_000;
+const MAX_WRITTEN_PROFILES: usize = 10_000;
 
 /// In how many shares the users take turns. More than one commit takes, so that in a storm of joins
 /// commits are full though each share waits for its own.
-const TURNS: usize = 1024;
+const USER_LOCK_SHARDS: usize = 1024;
 
 /// How long whoever is refused too often waits for each refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -52,9 +52,9 @@ pub struct Ports {
     /// Who is in.
     pub presence: Arc<dyn PresenceStore>,
     /// Telling every node.
-    pub fanout: Arc<dyn Fanout>,
+    pub bus: Arc<dyn EventBus>,
     /// This node's sockets.
-    pub audience: Arc<dyn Audience>,
+    pub connections: Arc<dyn ConnectionRegistry>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.
@@ -122,11 +122,11 @@ pub struct Handler {
     pub(crate) limits: Limits,
     budget: ReadBudget,
     pub(crate) typing: TypingTable,
-    pub(crate) delivered: Delivered,
+    pub(crate) delivered: MarkWriter,
     pub(crate) ended: EndedSessions,
-    introduced: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
-    /// One for a share of the users: see [`Handler::in_turn`].
-    turns: Box<[tokio::sync::Mutex<()>]>,
+    written_profiles: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
+    /// One for a share of the users: see [`Handler::with_user_lock`].
+    user_locks: Box<[tokio::sync::Mutex<()>]>,
     /// Who looks at everyone in the directory, one at a time: the store has few readers, and
     /// sign-ins wait for them too.
     pub(crate) searching: Arc<Semaphore>,
@@ -140,11 +140,13 @@ impl Handler {
             limits: Limits::new(settings.quotas, &ports.clock),
             budget: ReadBudget::new(settings.quotas.reads, &ports.clock),
             typing: TypingTable::default(),
-            delivered: Delivered::default(),
+            delivered: MarkWriter::default(),
             ended: EndedSessions::default(),
-            introduced: Mutex::default(),
+            written_profiles: Mutex::default(),
             searching: Arc::new(Semaphore::new(1)),
-            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
+            user_locks: (0..USER_LOCK_SHARDS)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
             ports,
             settings,
         }
@@ -191,8 +193,11 @@ impl Handler {
         command: Command,
     ) -> Result<Reply, Refusal> {
         let admit = self.budget.admit(
-            user.as_ref().filter(|_| caller.who != Who::Host),
-            caller.address.filter(|_| caller.who != Who::Host),
+            user.as_ref()
+                .filter(|_| caller.principal != Principal::Service),
+            caller
+                .address
+                .filter(|_| caller.principal != Principal::Service),
         );
         let Ok(admitted) = tokio::time::timeout(STORE_DEADLINE, admit).await else {
             return Err(Refusal::rate_limited(
@@ -353,7 +358,7 @@ impl Handler {
     /// # Errors
     /// `rate_limited` when the caller has had too much.
     pub fn look(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.limits.admit(Budget::Look, caller)
+        self.limits.admit(Budget::Lookup, caller)
     }
 
     /// Counts a request of an address, whatever it asks for and whoever it is from.
@@ -385,16 +390,16 @@ impl Handler {
     /// the roster: the two must end the same. Waiting for the turn and the work itself have
     /// [`STORE_DEADLINE`] together, so that whoever stands behind a store that stalls is answered
     /// as soon as whoever is at it. The work must not ask for a turn itself.
-    pub(crate) async fn in_turn<T>(
+    pub(crate) async fn with_user_lock<T>(
         &self,
         user: &UserId,
         work: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<T, Refusal> {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
-        let share = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        let share = usize::try_from(hasher.finish() % USER_LOCK_SHARDS as u64).unwrap_or(0);
         let turn = async {
-            let _turn = self.turns[share].lock().await;
+            let _turn = self.user_locks[share].lock().await;
             work.await
         };
         tokio::time::timeout(STORE_DEADLINE, turn)
@@ -405,7 +410,7 @@ impl Handler {
     /// Waits for a store, but no longer than [`STORE_DEADLINE`].
     pub(crate) async fn store<T>(
         &self,
-        answer: impl Future<Output = Stored<T>>,
+        answer: impl Future<Output = StoreResult<T>>,
     ) -> Result<T, Refusal> {
         match tokio::time::timeout(STORE_DEADLINE, answer).await {
             Ok(answer) => Ok(answer?),
@@ -428,9 +433,9 @@ impl Handler {
     }
 
     pub(crate) fn host_only(caller: &Caller) -> Result<(), Refusal> {
-        match caller.who {
-            Who::Host => Ok(()),
-            Who::Nobody => Err(Refusal::new(
+        match caller.principal {
+            Principal::Service => Ok(()),
+            Principal::Anonymous => Err(Refusal::new(
                 Code::Unauthenticated,
                 "This needs the server key.",
             )),
@@ -441,13 +446,13 @@ impl Handler {
     /// Whether there is nothing to be written: this very profile was written not long ago, or a
     /// word that is not older than this. A token that does not say when it was issued is taken for
     /// a new one.
-    pub(crate) fn is_introduced(
+    pub(crate) fn is_profile_written(
         &self,
         profile: &Profile,
         source: ProfileSource,
         issued_at: Option<Timestamp>,
     ) -> bool {
-        match self.introduced.lock().get_mut(&profile.id) {
+        match self.written_profiles.lock().get_mut(&profile.id) {
             Some(_) if source == ProfileSource::Nobody => true,
             Some((known, at)) if known == profile => {
                 *at = (*at).max(issued_at);
@@ -458,15 +463,15 @@ impl Handler {
         }
     }
 
-    pub(crate) fn set_introduced(&self, profile: Profile, issued_at: Option<Timestamp>) {
-        let mut introduced = self.introduced.lock();
-        if introduced.len() >= INTRODUCED_AT_MOST {
-            introduced.clear();
+    pub(crate) fn set_profile_written(&self, profile: Profile, issued_at: Option<Timestamp>) {
+        let mut written_profiles = self.written_profiles.lock();
+        if written_profiles.len() >= MAX_WRITTEN_PROFILES {
+            written_profiles.clear();
         }
-        introduced.insert(profile.id.clone(), (profile, issued_at));
+        written_profiles.insert(profile.id.clone(), (profile, issued_at));
     }
 
-    pub(crate) fn forget_introduced(&self, user: &UserId) {
-        self.introduced.lock().remove(user);
+    pub(crate) fn forget_profile_written(&self, user: &UserId) {
+        self.written_profiles.lock().remove(user);
     }
 }

@@ -1,6 +1,6 @@
 //! `join_user`, `user_activity`, and going.
 
-use crate::command::{Caller, Reply, Who};
+use crate::command::{Caller, Principal, Reply};
 use crate::handler::{Handler, Identity};
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
@@ -21,21 +21,21 @@ impl Handler {
         avatar_url: Option<Arc<str>>,
     ) -> Result<Reply, Refusal> {
         let open = self.settings.identity == Identity::Open;
-        match &caller.who {
-            Who::Nobody if !open => return Err(Refusal::unauthenticated()),
-            Who::Host => {
+        match &caller.principal {
+            Principal::Anonymous if !open => return Err(Refusal::unauthenticated()),
+            Principal::Service => {
                 return Err(Refusal::new(
                     Code::Forbidden,
                     "The server key is not a user.",
                 ));
             }
-            Who::Proven(proven) if *proven != user => {
+            Principal::User(proven) if *proven != user => {
                 return Err(Refusal::new(
                     Code::Forbidden,
                     "The token is another user's.",
                 ));
             }
-            Who::Claimed(claimed) if *claimed != user => {
+            Principal::UnverifiedUser(claimed) if *claimed != user => {
                 return Err(Refusal::new(
                     Code::Conflict,
                     "This connection announced another user before.",
@@ -53,7 +53,7 @@ impl Handler {
 
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());
-        let joined = self.in_turn(&user, async {
+        let joined = self.with_user_lock(&user, async {
             let said = says.then(|| Profile {
                 name: name.unwrap_or_else(|| bare.name.clone()),
                 avatar_url,
@@ -63,15 +63,15 @@ impl Handler {
                 Some(said) if self.may_say(&said).await? => (said, ProfileSource::Claims),
                 _ => (bare, ProfileSource::Nobody),
             };
-            let person = self.remember(profile, source).await?;
+            let person = self.upsert_profile(profile, source).await?;
             let (profile, chosen) = (
                 person.profile.clone(),
                 person.chosen.clone().at(self.wall()),
             );
-            self.ports.audience.admit(&session, &user);
+            self.ports.connections.admit(&session, &user);
             self.store(self.ports.presence.join(&session, person))
                 .await?;
-            if !self.ports.audience.follow(&session, mode) {
+            if !self.ports.connections.follow(&session, mode) {
                 self.close_unheard(&session).await?;
             }
             Ok(Reply::Joined {
@@ -87,13 +87,13 @@ impl Handler {
     /// Announces a user again whose socket was recovered: it kept its roster and what it watches.
     pub(crate) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        let resumed = self.in_turn(user, async {
+        let resumed = self.with_user_lock(user, async {
             let person = self
-                .remember(Profile::bare(user.clone()), ProfileSource::Nobody)
+                .upsert_profile(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
             self.store(self.ports.presence.join(session, person))
                 .await?;
-            if !self.ports.audience.admit(session, user) {
+            if !self.ports.connections.admit(session, user) {
                 self.close_unheard(session).await?;
             }
             Ok(Reply::Done)

@@ -15,13 +15,13 @@ pub mod weight;
 
 mod accounts;
 mod budget;
-mod delivered;
 mod ended;
 mod history;
 mod join;
 mod list_conversations;
 mod list_online;
 mod mark_read;
+mod mark_writer;
 mod open_conversation;
 mod profiles;
 mod send_message;

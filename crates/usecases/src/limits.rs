@@ -1,6 +1,6 @@
 //! How often is too often: one keyed limiter for each kind of request.
 
-use crate::command::{Budget, Caller, Who};
+use crate::command::{Budget, Caller, Principal};
 use crate::ports::Clock;
 use crate::refusal::Refusal;
 use governor::clock::{Clock as GovernorClock, Reference};
@@ -320,8 +320,8 @@ impl Limits {
     pub(crate) fn admit(&self, budget: Budget, caller: &Caller) -> Result<(), Refusal> {
         match budget {
             Budget::Own | Budget::Service | Budget::Internal => Ok(()),
-            _ if caller.who == Who::Host => Ok(()),
-            Budget::Read | Budget::Look => match (caller.user(), caller.address) {
+            _ if caller.principal == Principal::Service => Ok(()),
+            Budget::Read | Budget::Lookup => match (caller.user(), caller.address) {
                 (Ok(user), _) => self.read(user),
                 (Err(_), Some(address)) => self.nameless_reads.check(&network_of(address)),
                 (Err(_), None) => Ok(()),

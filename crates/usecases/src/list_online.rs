@@ -1,6 +1,6 @@
 //! Who is in, page by page.
 
-use crate::command::{Caller, Reply, Who};
+use crate::command::{Caller, Principal, Reply};
 use crate::handler::{Handler, Identity};
 use crate::refusal::Refusal;
 use crate::weight;
@@ -19,7 +19,7 @@ impl Handler {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Reply, Refusal> {
-        if caller.who == Who::Nobody && self.settings.identity != Identity::Open {
+        if caller.principal == Principal::Anonymous && self.settings.identity != Identity::Open {
             return Err(Refusal::unauthenticated());
         }
         let degraded = self.ports.presence.is_degraded();

@@ -24,7 +24,7 @@ impl Handler {
             .ok_or_else(Refusal::no_conversation)?;
         let read_seq = marked.read_seq;
         if marked.moved {
-            self.ports.fanout.publish(Event::ConversationChanged {
+            self.ports.bus.publish(Event::ConversationChanged {
                 conversation: conversation.clone(),
                 to: [user.clone()].into(),
             });

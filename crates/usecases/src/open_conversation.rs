@@ -31,7 +31,7 @@ impl Handler {
         }
         self.limits.conversation(user)?;
         self.known(other).await?;
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None)
+        self.ensure_profile(Profile::bare(user.clone()), ProfileSource::Nobody, None)
             .await?;
         let at = self.wall();
         let new = self.ports.ids.conversation(at);
@@ -40,7 +40,7 @@ impl Handler {
             .await?;
         if created {
             let to = [user.clone(), other.clone()].into();
-            self.ports.fanout.publish(Event::ConversationChanged {
+            self.ports.bus.publish(Event::ConversationChanged {
                 conversation: conversation.id.clone(),
                 to,
             });
@@ -92,7 +92,7 @@ impl Handler {
             )
             .await?;
         if changed {
-            self.ports.fanout.publish(Event::ConversationChanged {
+            self.ports.bus.publish(Event::ConversationChanged {
                 conversation: conversation.clone(),
                 to,
             });
@@ -109,7 +109,7 @@ impl Handler {
                 .map(drop)
                 .ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
         }
-        self.introduce(Profile::bare(user.clone()), ProfileSource::Nobody, None)
+        self.ensure_profile(Profile::bare(user.clone()), ProfileSource::Nobody, None)
             .await
     }
 }

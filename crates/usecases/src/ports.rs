@@ -30,7 +30,7 @@ pub enum StoreError {
 }
 
 /// What a store answers with.
-pub type Stored<T> = Result<T, StoreError>;
+pub type StoreResult<T> = Result<T, StoreError>;
 
 /// Both clocks.
 pub trait Clock: Send + Sync + 'static {
@@ -109,7 +109,7 @@ pub struct Sides {
 
 /// The newest entry that a client has of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Have {
+pub struct SyncPosition {
     /// Which log.
     pub conversation: ConversationId,
     /// The entry's `seq`, 0 where the client has none.
@@ -119,7 +119,7 @@ pub struct Have {
     pub id: Option<MessageId>,
 }
 
-impl From<(ConversationId, u64)> for Have {
+impl From<(ConversationId, u64)> for SyncPosition {
     fn from((conversation, seq): (ConversationId, u64)) -> Self {
         Self {
             conversation,
@@ -163,13 +163,13 @@ pub struct Page<T> {
 /// The two differ while someone is invisible: their marks move, and others see them stand still, as
 /// those of someone offline do.
 #[derive(Clone, Debug)]
-pub struct Marked {
+pub struct MarkUpdate {
     /// Where.
     pub conversation: ConversationId,
     /// The marks as others know them now.
     pub receipt: Receipt,
     /// Whether these moved, and are to be told.
-    pub told: bool,
+    pub is_visible: bool,
     /// How far the member has truly read.
     pub read_seq: u64,
     /// Whether that moved, which their own devices are to know.
@@ -213,7 +213,7 @@ pub trait Messages: Send + Sync + 'static {
         conversation: &ConversationId,
         range: Range,
         limit: usize,
-    ) -> Stored<Option<History>>;
+    ) -> StoreResult<Option<History>>;
 
     /// The store's generation, which changes when the store went back in time. Read it before what
     /// is answered with it.
@@ -225,9 +225,9 @@ pub trait Messages: Send + Sync + 'static {
     async fn sync(
         &self,
         caller: &UserId,
-        have: &[Have],
+        have: &[SyncPosition],
         limit: usize,
-    ) -> Stored<Vec<Option<SyncPage>>>;
+    ) -> StoreResult<Vec<Option<SyncPage>>>;
 
     /// Conversations of the caller that are not among `known`, newest entry first.
     async fn others(
@@ -235,7 +235,7 @@ pub trait Messages: Send + Sync + 'static {
         caller: &UserId,
         known: &[ConversationId],
         limit: usize,
-    ) -> Stored<Vec<Conversation>>;
+    ) -> StoreResult<Vec<Conversation>>;
 
     /// The caller's conversations, newest entry first (one without entries counts from when it was
     /// made). A cursor of no earlier page is [`StoreError::BadCursor`].
@@ -244,20 +244,20 @@ pub trait Messages: Send + Sync + 'static {
         caller: &UserId,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Stored<Page<Conversation>>;
+    ) -> StoreResult<Page<Conversation>>;
 
     /// One conversation as the caller sees it.
     async fn conversation(
         &self,
         caller: &UserId,
         conversation: &ConversationId,
-    ) -> Stored<Option<Conversation>>;
+    ) -> StoreResult<Option<Conversation>>;
 
     /// Who is in a conversation, `None` if it does not exist.
-    async fn members(&self, conversation: &ConversationId) -> Stored<Option<Members>>;
+    async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>>;
 
     /// The one conversation of two people, if there is one.
-    async fn direct(&self, caller: &UserId, other: &UserId) -> Stored<Option<Conversation>>;
+    async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>>;
 
     /// Finds or makes the one conversation of two people, both known to the directory; `new` is its
     /// id if it is made. `true` if it was made. Safe to call at once from both sides.
@@ -267,7 +267,7 @@ pub trait Messages: Send + Sync + 'static {
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> Stored<(Conversation, bool)>;
+    ) -> StoreResult<(Conversation, bool)>;
 
     /// Makes a conversation under the host application's id, or changes who is in it. Who is added
     /// starts with everything read; who is removed has no conversation from then on; whoever the
@@ -282,7 +282,7 @@ pub trait Messages: Send + Sync + 'static {
         conversation: &ConversationId,
         members: &[UserId],
         at: Timestamp,
-    ) -> Stored<(Members, bool)>;
+    ) -> StoreResult<(Members, bool)>;
 
     /// Moves the caller's read mark, never back and never past the head; what is read was
     /// delivered, so the delivered mark is never behind it. `None` if there is no such conversation
@@ -297,7 +297,7 @@ pub trait Messages: Send + Sync + 'static {
         conversation: &ConversationId,
         seq: u64,
         at: Timestamp,
-    ) -> Stored<Option<Marked>>;
+    ) -> StoreResult<Option<MarkUpdate>>;
 
     /// Moves delivered marks, never back and never past the head; told or not as with
     /// [`Messages::mark_read`]. Answers with those that others are to be told of. Long lists may be
@@ -306,11 +306,11 @@ pub trait Messages: Send + Sync + 'static {
         &self,
         marks: Vec<(ConversationId, UserId, u64)>,
         at: Timestamp,
-    ) -> Stored<Vec<Marked>>;
+    ) -> StoreResult<Vec<MarkUpdate>>;
 
     /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a
     /// new profile.
-    async fn shared_with(&self, user: &UserId) -> Stored<Vec<(ConversationId, Members)>>;
+    async fn shared_with(&self, user: &UserId) -> StoreResult<Vec<(ConversationId, Members)>>;
 }
 
 /// Where a profile comes from. A later one takes the place of an earlier one unless that came from
@@ -340,30 +340,30 @@ pub struct Person {
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// What is known of someone.
-    async fn person(&self, user: &UserId) -> Stored<Option<Person>>;
+    async fn person(&self, user: &UserId) -> StoreResult<Option<Person>>;
 
     /// Those of these whom the directory does not know, in the order asked.
-    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>>;
+    async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>>;
 
     /// Writes a profile unless a better source wrote it before; answers with the person as they are
     /// now, and whether the profile changed (a new one has). With [`ProfileSource::Nobody`], makes
     /// a bare profile where there is none.
-    async fn remember(
+    async fn upsert_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> Stored<(Person, bool)>;
+    ) -> StoreResult<(Person, bool)>;
 
     /// Writes what a token that was issued at `issued_at` says of its user, unless a better source,
     /// or the claims of a token that was not older, wrote the profile before; answers as
-    /// [`Directory::remember`].
-    async fn remember_claims(
+    /// [`Directory::upsert_profile`].
+    async fn upsert_claims(
         &self,
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> Stored<(Person, bool)>;
+    ) -> StoreResult<(Person, bool)>;
 
     /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are
     /// told of the person's marks comes up to what is true, in the same transaction; answers with
@@ -373,14 +373,14 @@ pub trait Directory: Send + Sync + 'static {
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> Stored<Vec<Marked>>;
+    ) -> StoreResult<Vec<MarkUpdate>>;
 
     /// Moves when people were last seen; never back, but from a time that only a wrong clock can
     /// have shown: see [`Timestamp::advance_to`].
-    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()>;
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()>;
 
     /// When each of these was last seen.
-    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>>;
+    async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
     /// People whose name or id, or whose account's user name, contains `query` by [`search_key`],
     /// by name; all of them where the query's key is empty.
@@ -391,7 +391,7 @@ pub trait Directory: Send + Sync + 'static {
         query: &str,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Stored<Page<Profile>>;
+    ) -> StoreResult<Page<Profile>>;
 }
 
 /// A local account.
@@ -435,13 +435,13 @@ pub trait Accounts: Send + Sync + 'static {
         account: Account,
         profile: Profile,
         at: Timestamp,
-    ) -> Stored<bool>;
+    ) -> StoreResult<bool>;
 
     /// The account of that name, by its key.
-    async fn find(&self, username: &str) -> Stored<Option<Account>>;
+    async fn find(&self, username: &str) -> StoreResult<Option<Account>>;
 
     /// The account of a user, with the name that it is found by.
-    async fn account_of(&self, user: &UserId) -> Stored<Option<(String, Account)>>;
+    async fn account_of(&self, user: &UserId) -> StoreResult<Option<(String, Account)>>;
 
     /// Whether somebody signed in to the account of that name from this network at `since` or
     /// later.
@@ -450,25 +450,29 @@ pub trait Accounts: Send + Sync + 'static {
         username: &str,
         network: IpAddr,
         since: Timestamp,
-    ) -> Stored<bool>;
+    ) -> StoreResult<bool>;
 
     /// Keeps a session under the digest of its token, remembers the network it was opened from, and
     /// ends the oldest sessions of the user past `most`; answers with the digests of those that
     /// ended. `None`, and nothing is kept, where the account's password has another hash by now
     /// than the session's.
-    async fn open_session(&self, session: NewSession) -> Stored<Option<Vec<String>>>;
+    async fn open_session(&self, session: NewSession) -> StoreResult<Option<Vec<String>>>;
 
     /// Whose session this is, and when it ends, unless it has ended before `at`.
-    async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>>;
+    async fn session(
+        &self,
+        digest: &str,
+        at: Timestamp,
+    ) -> StoreResult<Option<(UserId, Timestamp)>>;
 
     /// Ends a session; whose it was, if it was.
-    async fn end_session(&self, digest: &str) -> Stored<Option<UserId>>;
+    async fn end_session(&self, digest: &str) -> StoreResult<Option<UserId>>;
 
     /// The digests of a user's sessions.
-    async fn sessions_of(&self, user: &UserId) -> Stored<Vec<String>>;
+    async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>>;
 
     /// Ends every session of a user; answers with their digests.
-    async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>>;
+    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>>;
 
     /// Replaces the password's hash, ends every session of the user but `except`, and forgets the
     /// networks that signed in: one transaction. Answers with the digests of the sessions that
@@ -479,7 +483,7 @@ pub trait Accounts: Send + Sync + 'static {
         before: &str,
         password_hash: &str,
         except: Option<&str>,
-    ) -> Stored<Option<Vec<String>>>;
+    ) -> StoreResult<Option<Vec<String>>>;
 }
 
 /// Who wants a password hashed. What waits is bounded, networks take turns, and those that have
@@ -523,38 +527,42 @@ pub trait Passwords: Send + Sync + 'static {
     fn digest(&self, token: &str) -> String;
 }
 
-/// Who is in. Changes leave through the [`Fanout`] in order.
+/// Who is in. Changes leave through the [`EventBus`] in order.
 #[async_trait]
 pub trait PresenceStore: Send + Sync + 'static {
     /// A session begins, or announces itself again.
-    async fn join(&self, session: &ConnectionId, person: Person) -> Stored<()>;
+    async fn join(&self, session: &ConnectionId, person: Person) -> StoreResult<()>;
     /// The heartbeat of a session.
-    async fn activity(&self, session: &ConnectionId, active: bool) -> Stored<()>;
+    async fn activity(&self, session: &ConnectionId, active: bool) -> StoreResult<()>;
     /// A session's socket is gone.
-    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> Stored<()>;
+    async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> StoreResult<()>;
     /// A session is over at once.
-    async fn sign_out(&self, session: &ConnectionId) -> Stored<()>;
+    async fn sign_out(&self, session: &ConnectionId) -> StoreResult<()>;
     /// A manual status, for all of a user's sessions.
-    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> Stored<()>;
+    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> StoreResult<()>;
     /// What a session's user is doing.
-    async fn set_activity(&self, session: &ConnectionId, activity: Option<Activity>) -> Stored<()>;
+    async fn set_activity(
+        &self,
+        session: &ConnectionId,
+        activity: Option<Activity>,
+    ) -> StoreResult<()>;
     /// A profile changed.
-    async fn set_profile(&self, profile: Profile) -> Stored<()>;
+    async fn set_profile(&self, profile: Profile) -> StoreResult<()>;
     /// How someone is shown, `None` if as offline.
-    async fn get(&self, user: &UserId) -> Stored<Option<Arc<Presence>>>;
+    async fn get(&self, user: &UserId) -> StoreResult<Option<Arc<Presence>>>;
     /// Those who came in after the version `after`, in the order in which they came.
-    async fn list(&self, after: u64, limit: usize) -> Stored<Vec<Arc<Presence>>>;
+    async fn list(&self, after: u64, limit: usize) -> StoreResult<Vec<Arc<Presence>>>;
     /// How many are shown as in.
-    async fn count(&self) -> Stored<usize>;
+    async fn count(&self) -> StoreResult<usize>;
     /// Whether someone has a session and is to look offline all the same.
-    async fn is_invisible(&self, user: &UserId) -> Stored<bool>;
+    async fn is_invisible(&self, user: &UserId) -> StoreResult<bool>;
     /// Whether what is answered is this node's own view only, because the shared store is out of
     /// reach.
     fn is_degraded(&self) -> bool;
 }
 
 /// Tells every node what happened.
-pub trait Fanout: Send + Sync + 'static {
+pub trait EventBus: Send + Sync + 'static {
     /// Publishes. Best effort: what is lost is healed from the log. Never blocks for long, and
     /// keeps the order of one publisher's events.
     fn publish(&self, event: Event);
@@ -562,7 +570,7 @@ pub trait Fanout: Send + Sync + 'static {
 
 /// How someone is shown to a watcher, and since which version.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct WatchedPresence {
     /// Who.
     pub user: UserId,
     /// How, `None` if as offline.
@@ -572,7 +580,7 @@ pub struct Seen {
 }
 
 /// The sockets of this node, as far as the use cases steer them.
-pub trait Audience: Send + Sync + 'static {
+pub trait ConnectionRegistry: Send + Sync + 'static {
     /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected
     /// to it: it has gone, or waits for its client to come back.
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool;
@@ -581,7 +589,7 @@ pub trait Audience: Send + Sync + 'static {
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
     /// A socket follows these users, whose states as of now are the answer. `None`, and nothing
     /// done, if it would follow more than it may.
-    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>>;
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>>;
     /// A socket follows these users no longer.
     fn unwatch(&self, session: &ConnectionId, users: &[UserId]);
 }

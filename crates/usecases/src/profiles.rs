@@ -3,7 +3,7 @@
 use crate::command::{Caller, Reply};
 use crate::flow::Flow;
 use crate::handler::Handler;
-use crate::ports::{Page, Person, ProfileSource, StoreError, Stored};
+use crate::ports::{Page, Person, ProfileSource, StoreError, StoreResult};
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
@@ -21,17 +21,17 @@ impl Handler {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn introduce(
+    pub async fn ensure_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
         issued_at: Option<Timestamp>,
     ) -> Result<(), Refusal> {
-        if self.is_introduced(&profile, source, issued_at) {
+        if self.is_profile_written(&profile, source, issued_at) {
             return Ok(());
         }
         let user = profile.id.clone();
-        let written = self.in_turn(&user, async {
+        let written = self.with_user_lock(&user, async {
             if source == ProfileSource::Claims && !self.may_say(&profile).await? {
                 return Ok(());
             }
@@ -41,7 +41,7 @@ impl Handler {
             // What the store has, which may be the word of a later token: the next one is held
             // against that. A word without a time is turned down for the host application's alone,
             // and always will be.
-            self.set_introduced(
+            self.set_profile_written(
                 if issued_at.is_some() {
                     person.profile
                 } else {
@@ -70,7 +70,7 @@ impl Handler {
     /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so
     /// that the roster has the profile that the store kept last, and a person read here is not told
     /// to it after a newer word of another device.
-    pub(crate) async fn remember(
+    pub(crate) async fn upsert_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
@@ -87,16 +87,16 @@ impl Handler {
         let directory = &self.ports.directory;
         let (person, changed) = match issued_at.filter(|_| source == ProfileSource::Claims) {
             Some(issued_at) => {
-                self.store(directory.remember_claims(profile, issued_at, self.wall()))
+                self.store(directory.upsert_claims(profile, issued_at, self.wall()))
                     .await?
             }
             None => {
-                self.store(directory.remember(profile, source, self.wall()))
+                self.store(directory.upsert_profile(profile, source, self.wall()))
                     .await?
             }
         };
         if changed {
-            self.forget_introduced(&person.profile.id);
+            self.forget_profile_written(&person.profile.id);
             self.store(self.ports.presence.set_profile(person.profile.clone()))
                 .await?;
             for (conversation, to) in self
@@ -104,7 +104,7 @@ impl Handler {
                 .await?
             {
                 self.ports
-                    .fanout
+                    .bus
                     .publish(Event::ConversationChanged { conversation, to });
             }
         }
@@ -119,7 +119,7 @@ impl Handler {
         Self::host_only(caller)?;
         let user = profile.id.clone();
         let person = self
-            .in_turn(&user, self.remember(profile, ProfileSource::Host))
+            .with_user_lock(&user, self.upsert_profile(profile, ProfileSource::Host))
             .await?;
         Ok(Reply::User(person.profile))
     }
@@ -156,7 +156,7 @@ impl Handler {
         query: String,
         cursor: Option<String>,
         limit: usize,
-    ) -> Stored<Page<Profile>> {
+    ) -> StoreResult<Page<Profile>> {
         let directory = Arc::clone(&self.ports.directory);
         let turn = Arc::clone(&self.searching).acquire_owned().await;
         let search = tokio::spawn(Flow::current().run(async move {

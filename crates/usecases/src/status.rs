@@ -19,7 +19,7 @@ impl Handler {
             ));
         }
         // What the store keeps last is what the roster hears last, whichever device was faster.
-        let told = self.in_turn(user, async {
+        let told = self.with_user_lock(user, async {
             let told = self
                 .store(
                     self.ports

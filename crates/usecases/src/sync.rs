@@ -2,7 +2,7 @@
 
 use crate::command::{Caller, Reply};
 use crate::handler::Handler;
-use crate::ports::{Have, SyncPage};
+use crate::ports::{SyncPage, SyncPosition};
 use crate::refusal::{Code, Refusal};
 use crate::weight;
 use lamplight_domain::conversation::Conversation;
@@ -27,12 +27,12 @@ const REFUSED_BYTES: usize = 100_000;
 pub(crate) const SYNC_ADDED: usize = 100;
 
 /// What an answer may still have.
-struct Room {
+struct ByteBudget {
     left: usize,
     is_untouched: bool,
 }
 
-impl Room {
+impl ByteBudget {
     fn new(bytes: usize) -> Self {
         Self {
             left: bytes,
@@ -66,7 +66,7 @@ impl Handler {
     pub(crate) async fn sync(
         &self,
         caller: &Caller,
-        have: Vec<Have>,
+        have: Vec<SyncPosition>,
         refused: Vec<(Arc<str>, Refusal)>,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
@@ -85,12 +85,12 @@ impl Handler {
         }
         let known: Vec<ConversationId> =
             have.iter().map(|have| have.conversation.clone()).collect();
-        let mut room = Room::new(SYNC_BYTES - ADDED_BYTES);
-        let pages = self.catch_up(user, &have, &mut room).await?;
+        let mut budget = ByteBudget::new(SYNC_BYTES - ADDED_BYTES);
+        let pages = self.catch_up(user, &have, &mut budget).await?;
         let others = self
             .store(self.ports.messages.others(user, &known, SYNC_ADDED))
             .await?;
-        let added = fitting(others, &mut Room::new(ADDED_BYTES + room.left));
+        let added = fitting(others, &mut ByteBudget::new(ADDED_BYTES + budget.left));
         for (conversation, page) in known.iter().zip(&pages) {
             if let Some(newest) = page.as_ref().and_then(|page| page.entries.last()) {
                 self.note_delivered(user, conversation, newest.seq);
@@ -107,10 +107,10 @@ impl Handler {
     async fn catch_up(
         &self,
         user: &UserId,
-        have: &[Have],
-        room: &mut Room,
+        have: &[SyncPosition],
+        budget: &mut ByteBudget,
     ) -> Result<Vec<Option<SyncPage>>, Refusal> {
-        room.lose(
+        budget.lose(
             have.iter()
                 .map(|have| weight::bare_page(&have.conversation))
                 .sum(),
@@ -121,12 +121,12 @@ impl Handler {
                 .store(
                     self.ports
                         .messages
-                        .sync(user, std::slice::from_ref(one), room.entries()),
+                        .sync(user, std::slice::from_ref(one), budget.entries()),
                 )
                 .await?;
             pages.extend(
                 page.into_iter()
-                    .map(|page| page.map(|page| within(page, room))),
+                    .map(|page| page.map(|page| within(page, budget))),
             );
         }
         Ok(pages)
@@ -136,13 +136,13 @@ impl Handler {
 /// Cuts a page to what there is room for: entries first, since a log is shown, then how far
 /// everyone has got. A reset keeps the newest entries, for older ones are fetched as history is;
 /// one with no entry at all has to be asked for again.
-fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
+fn within(mut page: SyncPage, budget: &mut ByteBudget) -> SyncPage {
     if page.reset {
         let kept = page
             .entries
             .iter()
             .rev()
-            .take_while(|entry| room.takes(weight::entry(entry)))
+            .take_while(|entry| budget.takes(weight::entry(entry)))
             .count();
         page.entries.drain(..page.entries.len() - kept);
         page.has_more = kept == 0 && page.head_seq > 0;
@@ -150,12 +150,12 @@ fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
         let kept = page
             .entries
             .iter()
-            .take_while(|entry| room.takes(weight::entry(entry)))
+            .take_while(|entry| budget.takes(weight::entry(entry)))
             .count();
         page.has_more |= kept < page.entries.len();
         page.entries.truncate(kept);
     }
-    if !room.takes(weight::receipts(&page.receipts)) {
+    if !budget.takes(weight::receipts(&page.receipts)) {
         page.receipts = Vec::new();
         page.has_more = true;
     }
@@ -163,10 +163,10 @@ fn within(mut page: SyncPage, room: &mut Room) -> SyncPage {
 }
 
 /// As many as there is room for, the newest first.
-fn fitting(mut others: Vec<Conversation>, room: &mut Room) -> Vec<Conversation> {
+fn fitting(mut others: Vec<Conversation>, budget: &mut ByteBudget) -> Vec<Conversation> {
     let kept = others
         .iter()
-        .take_while(|other| room.takes(weight::conversation(other)))
+        .take_while(|other| budget.takes(weight::conversation(other)))
         .count();
     others.truncate(kept);
     others

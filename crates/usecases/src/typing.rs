@@ -139,7 +139,7 @@ impl Handler {
             .filter(|member| *member != user)
             .cloned()
             .collect();
-        self.ports.fanout.publish(Event::Typing {
+        self.ports.bus.publish(Event::Typing {
             conversation,
             user: user.clone(),
             is_typing,

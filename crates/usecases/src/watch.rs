@@ -2,7 +2,7 @@
 
 use crate::command::{Caller, Reply};
 use crate::handler::Handler;
-use crate::ports::Seen;
+use crate::ports::WatchedPresence;
 use crate::refusal::{Code, Refusal};
 use crate::weight;
 use lamplight_domain::identity::UserId;
@@ -28,12 +28,16 @@ impl Handler {
         }
         // Follow first, then read who is out: a change in between comes as an event with a newer
         // version.
-        let seen = self.ports.audience.watch(session, &users).ok_or_else(|| {
-            Refusal::new(
-                Code::TooLong,
-                format!("At most {limit} users can be watched by one connection."),
-            )
-        })?;
+        let seen = self
+            .ports
+            .connections
+            .watch(session, &users)
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::TooLong,
+                    format!("At most {limit} users can be watched by one connection."),
+                )
+            })?;
         let out: Vec<UserId> = seen
             .iter()
             .filter(|seen| seen.shown.is_none())
@@ -57,7 +61,7 @@ impl Handler {
                 });
         let answer: Vec<_> = seen
             .into_iter()
-            .map(|seen: Seen| {
+            .map(|seen: WatchedPresence| {
                 let last_seen_at = if seen.shown.is_none() {
                     last_seen.next().flatten()
                 } else {
@@ -72,14 +76,16 @@ impl Handler {
 
     pub(crate) fn unwatch(&self, caller: &Caller, users: &[UserId]) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
-        self.ports.audience.unwatch(session, users);
+        self.ports.connections.unwatch(session, users);
         Ok(Reply::Done)
     }
 }
 
 /// What the answer has room for. Whoever is out takes little and is always in it; of whoever is in
 /// there can be much to say.
-fn within(answer: Vec<(Seen, Option<Timestamp>)>) -> (Vec<(Seen, Option<Timestamp>)>, Vec<UserId>) {
+fn within(
+    answer: Vec<(WatchedPresence, Option<Timestamp>)>,
+) -> (Vec<(WatchedPresence, Option<Timestamp>)>, Vec<UserId>) {
     let mut left = weight::ANSWER_BYTES.saturating_sub(
         answer
             .iter()

@@ -3,7 +3,7 @@
 
 use crate::budget::ROW;
 use crate::command::Reply;
-use crate::ports::{Seen, SyncPage};
+use crate::ports::{SyncPage, WatchedPresence};
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::message::Message;
@@ -96,7 +96,7 @@ pub fn presence(shown: &Presence) -> usize {
 
 /// Someone who is watched.
 #[must_use]
-pub fn seen(seen: &Seen) -> usize {
+pub fn seen(seen: &WatchedPresence) -> usize {
     seen.shown
         .as_deref()
         .map_or_else(|| ABSENCE + text(seen.user.as_str()), presence)

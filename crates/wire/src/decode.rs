@@ -9,7 +9,7 @@ use lamplight_domain::identity::{
 use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_kind, parse_text};
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::ports::Have;
+use lamplight_usecases::ports::SyncPosition;
 use lamplight_usecases::{Command, Refusal};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -305,7 +305,7 @@ fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
     Ok(Command::Sync { have, refused })
 }
 
-fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Have, Refusal> {
+fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<SyncPosition, Refusal> {
     let conversation = LooseId(conversation.to_owned()).conversation()?;
     let entry = entry
         .ok_or_else(|| Refusal::invalid("A seq is a whole number, 0 or more, or { seq, id }."))?;
@@ -315,7 +315,7 @@ fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Have
             MessageId::parse(&id.0).map_err(|error| Refusal::invalid(format!("The id {error}.")))
         })
         .transpose()?;
-    Ok(Have {
+    Ok(SyncPosition {
         conversation,
         seq: entry.seq,
         id,

@@ -15,7 +15,7 @@ use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, Seen, Sides, SyncPage};
+use lamplight_usecases::ports::{History, Page, WatchedPresence, Sides, SyncPage};
 use lamplight_usecases::{Code, Refusal, Reply};
 use lamplight_wire::decode::{self, Asked};
 use lamplight_wire::{encode, typescript};
@@ -206,7 +206,7 @@ fn frames() -> Value {
             Reply::Watching {
                 users: vec![
                     (
-                        Seen {
+                        WatchedPresence {
                             user: UserId::trusted("42"),
                             shown: Some(presence(EPOCH + 2)),
                             version: EPOCH + 2,
@@ -214,7 +214,7 @@ fn frames() -> Value {
                         None,
                     ),
                     (
-                        Seen {
+                        WatchedPresence {
                             user: UserId::trusted("9"),
                             shown: None,
                             version: EPOCH + 4,

@@ -7,7 +7,7 @@ use lamplight_domain::conversation::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
 use lamplight_domain::event::Event;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Directory, Marked, Messages};
+use lamplight_usecases::ports::{Directory, MarkUpdate, Messages};
 
 async fn ten<S: Messages>(store: &S) {
     put(store, "c", &["a", "b"]).await;
@@ -20,11 +20,11 @@ async fn ten<S: Messages>(store: &S) {
 }
 
 /// What others are told: delivered, read, and whether it is news.
-fn marks(marked: &Marked) -> (u64, u64, bool) {
+fn marks(marked: &MarkUpdate) -> (u64, u64, bool) {
     (
         marked.receipt.delivered_seq,
         marked.receipt.read_seq,
-        marked.told,
+        marked.is_visible,
     )
 }
 
@@ -69,7 +69,7 @@ pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: 
             .expect("a mark")
             .expect("a member");
         assert_eq!(
-            (marked.receipt.read_seq, marked.told),
+            (marked.receipt.read_seq, marked.is_visible),
             (read_seq, moved),
             "{seq}"
         );
@@ -535,7 +535,7 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
             .await
             .expect("an append");
     }
-    let to = |marked: &Marked| {
+    let to = |marked: &MarkUpdate| {
         marked
             .to
             .iter()

@@ -238,7 +238,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             let seq = seq.min(log.entries.len() as u64);
             let marks = log.members.entry(who).or_default();
             assert_eq!(marked.moved, seq > marks.own.1);
-            assert_eq!(marked.told, marks.mark(seq, seq, hides));
+            assert_eq!(marked.is_visible, marks.mark(seq, seq, hides));
             assert_eq!(
                 (marked.receipt.delivered_seq, marked.receipt.read_seq),
                 marks.told
@@ -410,7 +410,7 @@ pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, S
             for name in USERS {
                 subject
                     .store
-                    .remember(Profile::bare(user(name)), ProfileSource::Nobody, at(0))
+                    .upsert_profile(Profile::bare(user(name)), ProfileSource::Nobody, at(0))
                     .await
                     .expect("a person");
             }

@@ -5,7 +5,7 @@ use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::ports::{
-    Directory, Have, History, Messages, ProfileSource, Range, Sides, StoreError,
+    Directory, History, Messages, ProfileSource, Range, Sides, StoreError, SyncPosition,
 };
 
 async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
@@ -214,7 +214,7 @@ pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Mess
         .await
         .expect("a log")
         .expect("a member");
-    let have = |id: &str, seq: u64, entry: Option<usize>| Have {
+    let have = |id: &str, seq: u64, entry: Option<usize>| SyncPosition {
         conversation: conversation(id),
         seq,
         id: entry.map(|entry| log.entries[entry].id.clone()),
@@ -478,7 +478,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
 ) {
     let store = &subject.store;
     store
-        .remember(named("b", "Berta"), ProfileSource::Claims, at(0))
+        .upsert_profile(named("b", "Berta"), ProfileSource::Claims, at(0))
         .await
         .expect("a profile");
     store

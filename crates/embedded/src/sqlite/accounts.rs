@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::text::{search_key, username_key};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, Stored};
+use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, StoreResult};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ impl Accounts for SqliteStore {
         account: Account,
         profile: Profile,
         at: Timestamp,
-    ) -> Stored<bool> {
+    ) -> StoreResult<bool> {
         let (username, folded, search) = (
             username.to_owned(),
             username_key(username),
@@ -51,7 +51,7 @@ impl Accounts for SqliteStore {
         made.answer().await
     }
 
-    async fn find(&self, username: &str) -> Stored<Option<Account>> {
+    async fn find(&self, username: &str) -> StoreResult<Option<Account>> {
         let (key, exact) = (username_key(username), exact_key(username));
         self.read(move |conn| {
             // An exact key begins with U+0001, so that it comes first.
@@ -70,7 +70,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn account_of(&self, user: &UserId) -> Stored<Option<(String, Account)>> {
+    async fn account_of(&self, user: &UserId) -> StoreResult<Option<(String, Account)>> {
         let user = user.clone();
         self.read(move |conn| {
             conn.prepare_cached("SELECT a.username, a.password_hash FROM accounts a JOIN people p ON p.id = a.person WHERE p.user_id = ?1")?
@@ -85,7 +85,7 @@ impl Accounts for SqliteStore {
         username: &str,
         network: IpAddr,
         since: Timestamp,
-    ) -> Stored<bool> {
+    ) -> StoreResult<bool> {
         let (key, exact) = (username_key(username), exact_key(username));
         self.read(move |conn| {
             conn.prepare_cached(
@@ -98,7 +98,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn open_session(&self, session: NewSession) -> Stored<Option<Vec<String>>> {
+    async fn open_session(&self, session: NewSession) -> StoreResult<Option<Vec<String>>> {
         let opened = self.write(move |batch| {
             let conn = batch.conn;
             let NewSession { digest, user, at, expires, network, most, password_hash } = &session;
@@ -128,7 +128,11 @@ impl Accounts for SqliteStore {
         })
     }
 
-    async fn session(&self, digest: &str, at: Timestamp) -> Stored<Option<(UserId, Timestamp)>> {
+    async fn session(
+        &self,
+        digest: &str,
+        at: Timestamp,
+    ) -> StoreResult<Option<(UserId, Timestamp)>> {
         let digest = digest.to_owned();
         self.read(move |conn| {
             conn.prepare_cached(
@@ -146,7 +150,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn end_session(&self, digest: &str) -> Stored<Option<UserId>> {
+    async fn end_session(&self, digest: &str) -> StoreResult<Option<UserId>> {
         let digest = digest.to_owned();
         let ended = self.write(move |batch| {
             let conn = batch.conn;
@@ -162,7 +166,7 @@ impl Accounts for SqliteStore {
         ended.answer().await
     }
 
-    async fn sessions_of(&self, user: &UserId) -> Stored<Vec<String>> {
+    async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>> {
         let user = user.clone();
         self.read(move |conn| {
             let sql = "SELECT s.digest FROM sessions s JOIN people p ON p.id = s.person WHERE p.user_id = ?1";
@@ -171,7 +175,7 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn end_sessions(&self, user: &UserId) -> Stored<Vec<String>> {
+    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>> {
         let user = user.clone();
         let ended = self.write(move |batch| {
             let Some(person) = person_row(batch.conn, &user)? else {
@@ -188,7 +192,7 @@ impl Accounts for SqliteStore {
         before: &str,
         password_hash: &str,
         except: Option<&str>,
-    ) -> Stored<Option<Vec<String>>> {
+    ) -> StoreResult<Option<Vec<String>>> {
         let (user, before, hash, except) = (
             user.clone(),
             before.to_owned(),

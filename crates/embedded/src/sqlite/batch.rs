@@ -13,7 +13,7 @@ const KNOWN_AT_MOST: usize = 10_000;
 
 /// A conversation as an append needs it.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct CachedConversation {
     /// Its row.
     pub(crate) row: i64,
     /// Everyone in it, by id.
@@ -27,7 +27,7 @@ pub(crate) struct Known {
     pub(crate) last_at: Timestamp,
 }
 
-impl Known {
+impl CachedConversation {
     /// The row of a member.
     pub(crate) fn member(&self, user: &UserId) -> Option<i64> {
         self.members
@@ -40,14 +40,17 @@ impl Known {
 /// The conversations lately written to. Only the writer changes them, so what it knows is the truth
 /// as long as its transaction is committed; after one that was not, everything is forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct KnownConversations(HashMap<ConversationId, Known>);
+pub(crate) struct KnownConversations(HashMap<ConversationId, CachedConversation>);
 
 impl KnownConversations {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    fn load(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<Known>> {
+    fn load(
+        conn: &Connection,
+        conversation: &ConversationId,
+    ) -> rusqlite::Result<Option<CachedConversation>> {
         let found = conn
             .prepare_cached(
                 "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
@@ -73,7 +76,7 @@ impl KnownConversations {
             members.push(UserId::trusted(member.get_ref(0)?.as_str()?));
             rows.push(member.get(1)?);
         }
-        Ok(Some(Known {
+        Ok(Some(CachedConversation {
             row,
             members: members.into(),
             rows: rows.into(),
@@ -111,7 +114,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn known(
         &mut self,
         conversation: &ConversationId,
-    ) -> rusqlite::Result<Option<(&'a Connection, &mut Known)>> {
+    ) -> rusqlite::Result<Option<(&'a Connection, &mut CachedConversation)>> {
         if !self.known.0.contains_key(conversation) {
             let Some(loaded) = KnownConversations::load(self.conn, conversation)? else {
                 return Ok(None);

@@ -24,7 +24,7 @@ fn insert(
 }
 
 /// Seats someone who has read everything up to `head_seq`.
-fn seat(
+fn membership(
     conn: &Connection,
     conversation: i64,
     user: &UserId,
@@ -56,7 +56,7 @@ pub(crate) fn ensure_direct(
     let mut members = [caller.clone(), other.clone()];
     members.sort();
     for member in &members {
-        seat(batch.conn, row, member, 0, at)?;
+        membership(batch.conn, row, member, 0, at)?;
     }
     batch.membership_changed(new, members.into());
     Ok(queries::conversation(batch.conn, caller, new)?.map(|made| (made, true)))
@@ -78,7 +78,7 @@ pub(crate) fn put(
             at,
         )?;
         for member in members.iter() {
-            seat(conn, row, member, 0, at)?;
+            membership(conn, row, member, 0, at)?;
         }
         batch.membership_changed(conversation, members.clone());
         return Ok((members.clone(), true));
@@ -99,7 +99,7 @@ pub(crate) fn put(
         .iter()
         .filter(|member| before.binary_search(member).is_err())
     {
-        seat(conn, row, member, head_seq, at)?;
+        membership(conn, row, member, head_seq, at)?;
     }
     // It is no longer the conversation of those two; were the key to stay, one of them could be led
     // into a conversation with others in it.

@@ -12,20 +12,20 @@ use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Directory, Marked, Page, Person, ProfileSource, StoreError, Stored,
+    Directory, MarkUpdate, Page, Person, ProfileSource, StoreError, StoreResult,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 #[async_trait]
 impl Directory for SqliteStore {
-    async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
+    async fn person(&self, user: &UserId) -> StoreResult<Option<Person>> {
         let user = user.clone();
         self.read(move |conn| Ok(find(conn, &user)?.map(|held| held.person)))
             .await
     }
 
-    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
+    async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>> {
         let users = users.to_vec();
         self.read(move |conn| {
             let mut unknown = Vec::new();
@@ -39,12 +39,12 @@ impl Directory for SqliteStore {
         .await
     }
 
-    async fn remember(
+    async fn upsert_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> Stored<(Person, bool)> {
+    ) -> StoreResult<(Person, bool)> {
         self.remember_as(
             Word {
                 profile,
@@ -56,12 +56,12 @@ impl Directory for SqliteStore {
         .await
     }
 
-    async fn remember_claims(
+    async fn upsert_claims(
         &self,
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> Stored<(Person, bool)> {
+    ) -> StoreResult<(Person, bool)> {
         self.remember_as(
             Word {
                 profile,
@@ -78,7 +78,7 @@ impl Directory for SqliteStore {
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> Stored<Vec<Marked>> {
+    ) -> StoreResult<Vec<MarkUpdate>> {
         let user = user.clone();
         let hides = chosen.clone().at(at).status == ManualStatus::Invisible;
         let written = self.write(move |batch| {
@@ -97,7 +97,7 @@ impl Directory for SqliteStore {
         })
     }
 
-    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()> {
         // In parts, so that sends find room between them.
         for part in users.chunks(BATCH_AT_MOST) {
             let part = part.to_vec();
@@ -119,7 +119,7 @@ impl Directory for SqliteStore {
         Ok(())
     }
 
-    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
+    async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
         let users = users.to_vec();
         self.read(move |conn| users.iter().map(|user| last_seen(conn, user)).collect())
             .await
@@ -130,7 +130,7 @@ impl Directory for SqliteStore {
         query: &str,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Stored<Page<Profile>> {
+    ) -> StoreResult<Page<Profile>> {
         let after = cursor.map(PersonKey::read).transpose()?;
         let query = search_key(query);
         self.read(move |conn| search(conn, &query, after, limit))
@@ -177,7 +177,7 @@ struct Held {
 }
 
 impl SqliteStore {
-    async fn remember_as(&self, word: Word, at: Timestamp) -> Stored<(Person, bool)> {
+    async fn remember_as(&self, word: Word, at: Timestamp) -> StoreResult<(Person, bool)> {
         // Nearly always nothing is new, and then the writer need not hear of it.
         let asked = word.profile.id.clone();
         let known = self.read(move |conn| find(conn, &asked)).await?;

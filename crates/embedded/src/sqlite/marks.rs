@@ -1,14 +1,14 @@
 //! How far each has got: what is true, which is what their own devices see, and what others are
 //! told of it.
 
-use super::batch::{Batch, Known, from_db, to_db};
+use super::batch::{Batch, CachedConversation, from_db, to_db};
 use super::directory::manual_to_db;
 use lamplight_domain::conversation::{Members, RECEIPT_REACH, RECEIPTS_FOR_ALL, Receipt};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::presence::ManualStatus;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::Marked;
+use lamplight_usecases::ports::MarkUpdate;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// A member's marks. What is told is never ahead of what is true.
@@ -37,7 +37,7 @@ pub(crate) fn mark(
     conversation: &ConversationId,
     seq: u64,
     at: Timestamp,
-) -> rusqlite::Result<Option<Marked>> {
+) -> rusqlite::Result<Option<MarkUpdate>> {
     let Some((conn, known)) = batch.known(conversation)? else {
         return Ok(None);
     };
@@ -61,14 +61,15 @@ pub(crate) fn mark(
     if after != before {
         write(conn, known.row, person, after)?;
     }
-    Ok(Some(Marked {
+    Ok(Some(MarkUpdate {
         conversation: conversation.clone(),
         receipt: Receipt {
             user: user.clone(),
             delivered_seq: after.told_delivered,
             read_seq: after.told_read,
         },
-        told: (after.told_read, after.told_delivered) != (before.told_read, before.told_delivered),
+        is_visible: (after.told_read, after.told_delivered)
+            != (before.told_read, before.told_delivered),
         read_seq: after.read,
         moved: after.read != before.read,
         to: audience(conn, known, user, person, newly_covered(before, after))?,
@@ -81,7 +82,7 @@ pub(crate) fn mark(
 /// message is one event.
 pub(crate) fn sent(
     conn: &Connection,
-    known: &Known,
+    known: &CachedConversation,
     conversation: &ConversationId,
     user: &UserId,
     person: i64,
@@ -133,7 +134,7 @@ pub(crate) fn catch_up(
     user: &UserId,
     person: i64,
     at: Timestamp,
-) -> rusqlite::Result<Vec<Marked>> {
+) -> rusqlite::Result<Vec<MarkUpdate>> {
     let behind = batch
         .conn
         .prepare_cached(
@@ -146,7 +147,8 @@ pub(crate) fn catch_up(
     for conversation in behind {
         // To where it is already: only what is told moves.
         told.extend(
-            mark(batch, Mark::Delivered, user, &conversation, 0, at)?.filter(|marked| marked.told),
+            mark(batch, Mark::Delivered, user, &conversation, 0, at)?
+                .filter(|marked| marked.is_visible),
         );
     }
     Ok(told)
@@ -171,7 +173,7 @@ fn newly_covered(before: Marks, after: Marks) -> (u64, u64) {
 /// is newly covered.
 fn audience(
     conn: &Connection,
-    known: &Known,
+    known: &CachedConversation,
     user: &UserId,
     person: i64,
     covered: (u64, u64),

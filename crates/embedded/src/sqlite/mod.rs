@@ -40,7 +40,7 @@ use health::Health;
 use keeper::Keeper;
 use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
-use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use lamplight_usecases::ports::{EventBus, StoreError, StoreResult};
 use members::MembersCache;
 use parking_lot::Mutex;
 use readers::Readers;
@@ -101,12 +101,12 @@ impl SqliteStore {
     }
 
     /// Opens or makes the database, brings it to this version's schema, and starts the threads.
-    /// What is appended goes to `fanout` after its commit.
+    /// What is appended goes to `bus` after its commit.
     ///
     /// # Errors
     /// When the file cannot be used, with a sentence that says why and what to do.
-    pub fn open(options: SqliteOptions, fanout: Arc<dyn Fanout>) -> Result<Arc<Self>, OpenError> {
-        open::open(&options, fanout).map(Arc::new)
+    pub fn open(options: SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Arc<Self>, OpenError> {
+        open::open(&options, bus).map(Arc::new)
     }
 
     /// No version of anyone's presence that was told before is above this, whatever the clock says.
@@ -119,7 +119,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn keep_presence_version(&self, version: u64) -> Stored<()> {
+    pub async fn keep_presence_version(&self, version: u64) -> StoreResult<()> {
         let kept = self
             .write(move |batch| keeper::set_counter(batch.conn, keeper::PRESENCE, to_db(version)));
         kept.answer().await
@@ -136,7 +136,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When there is no answer within the deadline, or a bad one.
-    pub async fn ping(&self, deadline: Duration) -> Stored<()> {
+    pub async fn ping(&self, deadline: Duration) -> StoreResult<()> {
         let answer = async {
             self.health.check()?;
             let (keeper, health) = (Arc::clone(&self.keeper), Arc::clone(&self.health));
@@ -175,7 +175,7 @@ impl SqliteStore {
     /// Writes as much as the longest message takes, for a little fits on most full disks, and takes
     /// it away again. In two transactions, since SQLite does not write what is gone before its
     /// commit.
-    async fn try_writing(&self) -> Stored<()> {
+    async fn try_writing(&self) -> StoreResult<()> {
         let name = format!("trial {}", "x".repeat(4 * MAX_CONTENT_CHARS));
         let kept = self.write(move |batch| {
             batch.conn.execute(
@@ -231,7 +231,7 @@ impl SqliteStore {
         }
     }
 
-    pub(crate) async fn read<T, F>(&self, read: F) -> Stored<T>
+    pub(crate) async fn read<T, F>(&self, read: F) -> StoreResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -262,10 +262,10 @@ fn newest(conn: &Connection) -> rusqlite::Result<()> {
 const CLOSED: &str = "the store is closed";
 
 /// The writer's answer, on its way.
-pub(crate) struct Waiting<T>(Result<oneshot::Receiver<Stored<T>>, StoreError>);
+pub(crate) struct Waiting<T>(Result<oneshot::Receiver<StoreResult<T>>, StoreError>);
 
 impl<T> Waiting<T> {
-    pub(crate) async fn answer(self) -> Stored<T> {
+    pub(crate) async fn answer(self) -> StoreResult<T> {
         self.0?
             .await
             .unwrap_or_else(|_| Err(StoreError::Unavailable(CLOSED.into())))

@@ -14,7 +14,7 @@ use super::schema::{MIGRATIONS, migrate};
 use super::writer::Writer;
 use super::{SqliteOptions, SqliteStore};
 use lamplight_domain::identity::Generation;
-use lamplight_usecases::ports::Fanout;
+use lamplight_usecases::ports::EventBus;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
@@ -32,7 +32,7 @@ const BUSY: Duration = Duration::from_secs(2);
 
 pub(super) fn open(
     options: &SqliteOptions,
-    fanout: Arc<dyn Fanout>,
+    bus: Arc<dyn EventBus>,
 ) -> Result<SqliteStore, OpenError> {
     make_directory(&options.path)?;
     if options.path.is_dir() {
@@ -110,7 +110,7 @@ pub(super) fn open(
         known: KnownConversations::default(),
         has_written: false,
         looked: None,
-        fanout,
+        bus,
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
     let writer = thread

@@ -7,7 +7,7 @@ use lamplight_domain::conversation::{Conversation, Members, Receipt, unread};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, Message};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Have, History, Page, Range, Sides, SyncPage};
+use lamplight_usecases::ports::{History, Page, Range, Sides, SyncPage, SyncPosition};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
@@ -37,12 +37,12 @@ pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
 }
 
 /// What an answer may still hold. The first thing goes into it in any case.
-struct Room {
+struct ByteBudget {
     left: usize,
     is_untouched: bool,
 }
 
-impl Default for Room {
+impl Default for ByteBudget {
     fn default() -> Self {
         Self {
             left: ANSWER_BYTES,
@@ -51,7 +51,7 @@ impl Default for Room {
     }
 }
 
-impl Room {
+impl ByteBudget {
     fn takes(&mut self, weight: usize) -> bool {
         let takes = weight <= self.left || self.is_untouched;
         self.left = self.left.saturating_sub(weight);
@@ -61,24 +61,24 @@ impl Room {
 }
 
 /// A conversation as far as a caller's membership reaches.
-struct Seat {
+struct Membership {
     row: i64,
     head_seq: u64,
     read_seq: u64,
 }
 
-fn seat(
+fn membership(
     conn: &Connection,
     caller: &UserId,
     conversation: &ConversationId,
-) -> rusqlite::Result<Option<Seat>> {
+) -> rusqlite::Result<Option<Membership>> {
     conn.prepare_cached(
         "SELECT c.id, c.head_seq, m.read_seq FROM conversations c
          JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
          WHERE c.conversation_id = ?1",
     )?
     .query_row([conversation.as_str(), caller.as_str()], |row| {
-        Ok(Seat { row: row.get(0)?, head_seq: from_db(row.get(1)?), read_seq: from_db(row.get(2)?) })
+        Ok(Membership { row: row.get(0)?, head_seq: from_db(row.get(1)?), read_seq: from_db(row.get(2)?) })
     })
     .optional()
 }
@@ -100,11 +100,11 @@ fn beyond(
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
-    let mut room = Room::default();
+    let mut budget = ByteBudget::default();
     let mut entries = Vec::new();
     for entry in found {
         let entry = entry?;
-        if entries.len() == limit || !room.takes(weight::entry(&entry)) {
+        if entries.len() == limit || !budget.takes(weight::entry(&entry)) {
             return Ok((entries, true));
         }
         entries.push(entry);
@@ -198,23 +198,23 @@ pub(crate) fn history(
     range: Range,
     limit: usize,
 ) -> rusqlite::Result<Option<History>> {
-    let Some(seat) = seat(conn, caller, conversation)? else {
+    let Some(membership) = membership(conn, caller, conversation)? else {
         return Ok(None);
     };
-    page(conn, seat.row, conversation, range, limit).map(Some)
+    page(conn, membership.row, conversation, range, limit).map(Some)
 }
 
 pub(crate) fn sync_page(
     conn: &Connection,
     caller: &UserId,
-    have: &Have,
+    have: &SyncPosition,
     limit: usize,
 ) -> rusqlite::Result<Option<SyncPage>> {
     let conversation = &have.conversation;
-    let Some(seat) = seat(conn, caller, conversation)? else {
+    let Some(membership) = membership(conn, caller, conversation)? else {
         return Ok(None);
     };
-    let reset = have.seq > seat.head_seq || is_another(conn, seat.row, have)?;
+    let reset = have.seq > membership.head_seq || is_another(conn, membership.row, have)?;
     let range = if reset {
         Range::Newest
     } else {
@@ -222,18 +222,18 @@ pub(crate) fn sync_page(
     };
     let History {
         entries, has_more, ..
-    } = page(conn, seat.row, conversation, range, limit)?;
+    } = page(conn, membership.row, conversation, range, limit)?;
     let first_seq = conn
         .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
-        .query_row([seat.row], |row| row.get(0))
+        .query_row([membership.row], |row| row.get(0))
         .optional()?
-        .map_or(seat.head_seq + 1, from_db);
+        .map_or(membership.head_seq + 1, from_db);
     let receipts = conn
         .prepare_cached(
             "SELECT p.user_id, m.told_delivered_seq, m.told_read_seq FROM members m JOIN people p ON p.id = m.person
              WHERE m.conversation = ?1 ORDER BY p.user_id",
         )?
-        .query_map([seat.row], |row| {
+        .query_map([membership.row], |row| {
             Ok(Receipt {
                 user: UserId::trusted(row.get_ref(0)?.as_str()?),
                 delivered_seq: from_db(row.get(1)?),
@@ -244,8 +244,8 @@ pub(crate) fn sync_page(
     Ok(Some(SyncPage {
         entries,
         reset,
-        head_seq: seat.head_seq,
-        read_seq: seat.read_seq,
+        head_seq: membership.head_seq,
+        read_seq: membership.read_seq,
         receipts,
         first_seq,
         has_more,
@@ -253,7 +253,7 @@ pub(crate) fn sync_page(
 }
 
 /// Whether the log has another entry where the client has this one.
-fn is_another(conn: &Connection, row: i64, have: &Have) -> rusqlite::Result<bool> {
+fn is_another(conn: &Connection, row: i64, have: &SyncPosition) -> rusqlite::Result<bool> {
     let Some(id) = &have.id else { return Ok(false) };
     conn.prepare_cached(
         "SELECT message_id <> ?3 FROM entries WHERE conversation = ?1 AND seq = ?2",
@@ -385,11 +385,11 @@ pub(crate) fn conversations(
         .collect::<rusqlite::Result<Vec<Outline>>>()?;
     let mut has_more = found.len() > limit;
     found.truncate(limit);
-    let mut room = Room::default();
+    let mut budget = ByteBudget::default();
     let mut items = Vec::new();
     for outline in &found {
         let conversation = fill(conn, person, outline)?;
-        if !room.takes(weight::conversation(&conversation)) {
+        if !budget.takes(weight::conversation(&conversation)) {
             has_more = true;
             break;
         }
@@ -420,7 +420,7 @@ pub(crate) fn others(
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
     let found = statement.query_map(params![person, i64::MAX, 0, wanted], outline)?;
-    let (mut items, mut room) = (Vec::new(), Room::default());
+    let (mut items, mut budget) = (Vec::new(), ByteBudget::default());
     for found in found {
         let found = found?;
         if items.len() == limit {
@@ -428,7 +428,7 @@ pub(crate) fn others(
         }
         if !known.contains(&found.id) {
             let conversation = fill(conn, person, &found)?;
-            if !room.takes(weight::conversation(&conversation)) {
+            if !budget.takes(weight::conversation(&conversation)) {
                 break;
             }
             items.push(conversation);

@@ -6,7 +6,7 @@ use super::fair::FairQueue;
 use super::health::Health;
 use super::{CLOSED, SqliteOptions, connect};
 use lamplight_usecases::flow::{Flow, Urgency};
-use lamplight_usecases::ports::{StoreError, Stored};
+use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,7 +78,7 @@ impl Readers {
     }
 
     /// Reads for the [`Flow`] that this is called in, when it is its turn.
-    pub(crate) async fn read<T, F>(&self, read: F) -> Stored<T>
+    pub(crate) async fn read<T, F>(&self, read: F) -> StoreResult<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -104,7 +104,7 @@ impl Readers {
         })
     }
 
-    fn push(&self, job: Read) -> Stored<()> {
+    fn push(&self, job: Read) -> StoreResult<()> {
         let mut queue = self.shared.queue.lock();
         if queue.is_closed {
             return Err(StoreError::Unavailable(CLOSED.into()));

@@ -7,7 +7,7 @@ use super::health::Health;
 use super::keeper::Keeper;
 use super::members::MembersCache;
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::{Fanout, StoreError, Stored};
+use lamplight_usecases::ports::{EventBus, StoreError, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -40,11 +40,11 @@ pub(crate) trait Work: Send {
 pub(crate) struct Call<T, F> {
     work: F,
     result: Option<T>,
-    reply: oneshot::Sender<Stored<T>>,
+    reply: oneshot::Sender<StoreResult<T>>,
 }
 
 impl<T, F> Call<T, F> {
-    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Stored<T>>) {
+    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<StoreResult<T>>) {
         let (reply, answer) = oneshot::channel();
         (
             Self {
@@ -126,7 +126,7 @@ pub(crate) struct Writer<O> {
     pub(crate) has_written: bool,
     /// When the file was looked at last.
     pub(crate) looked: Option<Instant>,
-    pub(crate) fanout: Arc<dyn Fanout>,
+    pub(crate) bus: Arc<dyn EventBus>,
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
@@ -134,10 +134,10 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     /// is finished.
     pub(crate) fn run(mut self) {
         let (events, unpublished) = sync_channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
-        let fanout = Arc::clone(&self.fanout);
+        let bus = Arc::clone(&self.bus);
         let publisher = std::thread::Builder::new()
             .name("sqlite-publish".into())
-            .spawn(move || publish(&unpublished, &*fanout));
+            .spawn(move || publish(&unpublished, &*bus));
         if let Err(error) = &publisher {
             tracing::error!(%error, "no thread for publishing; clients will heal by the log");
         }
@@ -376,10 +376,10 @@ fn fail(items: Vec<Box<dyn Work>>, error: &StoreError) {
     }
 }
 
-fn publish(unpublished: &Receiver<Vec<Event>>, fanout: &dyn Fanout) {
+fn publish(unpublished: &Receiver<Vec<Event>>, bus: &dyn EventBus) {
     while let Ok(events) = unpublished.recv() {
         for event in events {
-            if catch_unwind(AssertUnwindSafe(|| fanout.publish(event))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| bus.publish(event))).is_err() {
                 tracing::error!("the fan-out panicked on an event; clients heal by the log");
             }
         }

@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::{any, get, patch, post};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::{Caller, Code, Command, Refusal, Reply, command::Who};
+use lamplight_usecases::{Caller, Code, Command, Refusal, Reply, command::Principal};
 use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
@@ -166,9 +166,9 @@ async fn sign_in(
     let asked = Asked::read(site, request).await?;
     let is_host = bearer(&asked.headers)
         .is_some_and(|key| site.gate.proves_host(key, asked.address) == Ok(true));
-    let who = if is_host { Who::Host } else { Who::Nobody };
+    let principal = if is_host { Principal::Service } else { Principal::Anonymous };
     let caller = Caller {
-        who,
+        principal,
         session: None,
         address: Some(asked.address),
         credential: None,

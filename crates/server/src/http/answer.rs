@@ -7,7 +7,7 @@ use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
-use lamplight_usecases::command::Who;
+use lamplight_usecases::command::Principal;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
 use lamplight_wire::loose::LooseId;
@@ -150,16 +150,16 @@ impl Asked {
         body_says: fn(body::OpenIdentity) -> Option<LooseId>,
     ) -> Result<(Caller, Option<Refusal>), Refusal> {
         let Proved {
-            who,
+            principal,
             credential,
             not_compared,
             ..
         } = site.gate.request(&self.headers, self.address).await?;
-        let who = match who {
-            Who::Nobody if site.handler.identity() == Identity::Open => {
-                self.claimed(body_says)?.map_or(Who::Nobody, Who::Claimed)
+        let principal = match principal {
+            Principal::Anonymous if site.handler.identity() == Identity::Open => {
+                self.claimed(body_says)?.map_or(Principal::Anonymous, Principal::UnverifiedUser)
             }
-            who => who,
+            principal => principal,
         };
         // An id that is none names no socket, and a message is not refused for that.
         let session = headers::id(&self.headers, "x-socket-id")
@@ -168,7 +168,7 @@ impl Asked {
             .and_then(|id| ConnectionId::parse(&id).ok());
         Ok((
             Caller {
-                who,
+                principal,
                 session,
                 address: Some(self.address),
                 credential,
@@ -205,7 +205,7 @@ pub(super) async fn run(
     let command = command(&asked).map_err(|refusal| {
         // Who is not known is told so first. In `open` it may be the body that says who it is,
         // which could not be read.
-        let must_be_known = !is_open && caller.who == Who::Nobody;
+        let must_be_known = !is_open && caller.principal == Principal::Anonymous;
         if must_be_known {
             Refusal::unauthenticated()
         } else {

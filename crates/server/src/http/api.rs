@@ -92,7 +92,7 @@ pub(crate) struct OnlineParams {
 
 /// Who is in. With `AUTH=open` nobody needs to say who asks.
 #[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "Who is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
+    responses((status = 200, description = "Principal is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
 pub(crate) async fn online_users(
     State(site): State<Arc<Site>>,
     query: Params<OnlineParams>,
@@ -268,7 +268,7 @@ pub(crate) async fn messages(
 /// Sends a message: the way through when the socket fails. The same answer as the socket's
 /// acknowledgement.
 #[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
-    responses((status = 201, description = "Stored", body = docs::SentAnswer),
+    responses((status = 201, description = "StoreResult", body = docs::SentAnswer),
         (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
 pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Response {
     let began = tokio::time::Instant::now();

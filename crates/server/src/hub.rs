@@ -13,7 +13,7 @@ use lamplight_domain::presence::Change;
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::Handler;
-use lamplight_usecases::ports::{Audience, Clock, Seen};
+use lamplight_usecases::ports::{ConnectionRegistry, Clock, WatchedPresence};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
@@ -471,7 +471,7 @@ impl Deliver {
     }
 }
 
-impl Audience for Deliver {
+impl ConnectionRegistry for Deliver {
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         let mut sockets = self.sockets.write();
         let Some(socket) = sockets.by_session.get(session).cloned() else {
@@ -503,7 +503,7 @@ impl Audience for Deliver {
         socket.is_connected()
     }
 
-    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>> {
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>> {
         let mut feed = self.feed.lock();
         let Some(socket) = self.socket(session) else {
             return Some(Vec::new());
@@ -526,7 +526,7 @@ impl Audience for Deliver {
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
             let version = shown.as_ref().map_or(version, |shown| shown.version);
-            Seen {
+            WatchedPresence {
                 user: user.clone(),
                 shown,
                 version,

@@ -43,35 +43,35 @@ fn about(id: &ConversationId) -> Vec<Command> {
     ]
 }
 
-house_tests! {
+usecase_tests! {
     async fn a_foreign_conversation_cannot_be_told_from_none() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let (a, stranger) = (on_socket("a", "sa"), on_socket("x", "sx"));
-        let theirs = house.open_with(&a, "b").await;
-        house.send(&a, &theirs, "between us").await;
-        house.join(&stranger).await;
-        let before = house.events().len();
+        let theirs = app.open_with(&a, "b").await;
+        app.send(&a, &theirs, "between us").await;
+        app.join(&stranger).await;
+        let before = app.events().len();
         for (foreign, none) in about(&theirs).into_iter().zip(about(&conversation("no such thing"))) {
             let asked = format!("{foreign:?}");
-            let foreign = house.ask(&stranger, foreign).await.expect_err("a refusal");
-            let none = house.ask(&stranger, none).await.expect_err("a refusal");
+            let foreign = app.ask(&stranger, foreign).await.expect_err("a refusal");
+            let none = app.ask(&stranger, none).await.expect_err("a refusal");
             assert_eq!(foreign.code, Code::NotFound, "{asked}");
             assert_eq!(foreign, none, "not by a word: {asked}");
         }
         let both = Command::Sync { have: vec![(theirs.clone(), 0).into(), (conversation("no such thing"), 0).into()], refused: vec![] };
-        let Ok(Reply::Synced { conversations, added, .. }) = house.ask(&stranger, both).await else { panic!("synced") };
+        let Ok(Reply::Synced { conversations, added, .. }) = app.ask(&stranger, both).await else { panic!("synced") };
         assert!(conversations.iter().all(|(_, page)| page.is_none()) && added.is_empty());
-        assert_eq!(house.events().len(), before, "and nobody heard of it");
-        house.write_down().await;
-        assert_eq!(house.receipts(), [], "nor is anything marked");
+        assert_eq!(app.events().len(), before, "and nobody heard of it");
+        app.write_down().await;
+        assert_eq!(app.receipts(), [], "nor is anything marked");
     }
 
     async fn one_conversation_though_both_open_it_at_once() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let asks = (0..20).map(|n| {
             let (who, other) = if n % 2 == 0 { ("a", "b") } else { ("b", "a") };
-            let house = &house;
-            async move { house.ask(&by_http(who), Command::OpenConversation(user(other))).await }
+            let app = &app;
+            async move { app.ask(&by_http(who), Command::OpenConversation(user(other))).await }
         });
         let mut made = 0;
         let mut ids = HashSet::new();
@@ -81,16 +81,16 @@ house_tests! {
             ids.insert(conversation.id);
         }
         assert_eq!((made, ids.len()), (1, 1));
-        let mut changes = house.conversation_changes();
+        let mut changes = app.conversation_changes();
         changes.iter_mut().for_each(|(_, to)| to.sort());
         assert_eq!(changes, [(ids.into_iter().next().expect("one"), vec!["a".to_owned(), "b".to_owned()])], "told once, to both");
     }
 
     async fn nobody_talks_to_themselves_or_in_local_to_nobody() {
         for identity in [Identity::Local, Identity::Jwt, Identity::Open] {
-            let house = House::new(identity);
-            assert_eq!(code(house.ask(&by_http("a"), Command::OpenConversation(user("a"))).await), Code::Invalid);
-            let with_a_stranger = house.ask(&by_http("a"), Command::OpenConversation(user("stranger"))).await;
+            let app = TestApp::new(identity);
+            assert_eq!(code(app.ask(&by_http("a"), Command::OpenConversation(user("a"))).await), Code::Invalid);
+            let with_a_stranger = app.ask(&by_http("a"), Command::OpenConversation(user("stranger"))).await;
             if identity == Identity::Local {
                 assert_eq!(code(with_a_stranger), Code::NotFound);
             } else {
@@ -101,85 +101,85 @@ house_tests! {
     }
 
     async fn the_host_brings_conversations_in_and_takes_people_out() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let put = |members: &[&str]| Command::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
-        assert_eq!(code(house.ask(&host(), put(&[])).await), Code::Invalid);
+        assert_eq!(code(app.ask(&host(), put(&[])).await), Code::Invalid);
         let many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
-        assert_eq!(code(house.ask(&host(), put(&many.iter().map(String::as_str).collect::<Vec<_>>())).await), Code::TooLong);
-        assert_eq!(house.conversation_changes(), []);
+        assert_eq!(code(app.ask(&host(), put(&many.iter().map(String::as_str).collect::<Vec<_>>())).await), Code::TooLong);
+        assert_eq!(app.conversation_changes(), []);
         let one_pair: Vec<&str> = ["x", "y"].into_iter().cycle().take(1_500).collect();
         let often = Command::PutConversation { conversation: conversation("8"), members: one_pair.into_iter().map(user).collect() };
-        house.ask(&host(), often).await.expect("two people, however often they are named");
-        let before = house.conversation_changes().len();
+        app.ask(&host(), often).await.expect("two people, however often they are named");
+        let before = app.conversation_changes().len();
 
-        house.ask(&host(), put(&["b", "a", "b", "c"])).await.expect("put");
-        house.ask(&host(), put(&["c", "b", "a"])).await.expect("put again");
-        assert_eq!(house.conversation_changes().len() - before, 1, "the same people in another order are no change");
-        house.send(&by_http("c"), &conversation("7"), "hello").await;
+        app.ask(&host(), put(&["b", "a", "b", "c"])).await.expect("put");
+        app.ask(&host(), put(&["c", "b", "a"])).await.expect("put again");
+        assert_eq!(app.conversation_changes().len() - before, 1, "the same people in another order are no change");
+        app.send(&by_http("c"), &conversation("7"), "hello").await;
 
-        house.ask(&host(), put(&["a", "b"])).await.expect("put");
-        let (_, told) = house.conversation_changes().pop().expect("a change");
+        app.ask(&host(), put(&["a", "b"])).await.expect("put");
+        let (_, told) = app.conversation_changes().pop().expect("a change");
         assert!(told.contains(&"c".to_owned()), "who was taken out is told: {told:?}");
         for command in about(&conversation("7")) {
             let asked = format!("{command:?}");
-            assert_eq!(code(house.ask(&on_socket("c", "sc"), command).await), Code::NotFound, "m15: {asked}");
+            assert_eq!(code(app.ask(&on_socket("c", "sc"), command).await), Code::NotFound, "m15: {asked}");
         }
-        let before = house.typing().len();
-        house.ask(&by_http("a"), Command::Typing { conversation: conversation("7"), is_typing: true }).await.expect("told");
-        assert_eq!(house.typing()[before].1, ["b"], "m15: and hears no more of it");
+        let before = app.typing().len();
+        app.ask(&by_http("a"), Command::Typing { conversation: conversation("7"), is_typing: true }).await.expect("told");
+        assert_eq!(app.typing()[before].1, ["b"], "m15: and hears no more of it");
     }
 
     async fn in_local_the_host_brings_in_only_who_is_there() {
-        let house = House::new(Identity::Local);
-        house.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+        let app = TestApp::new(Identity::Local);
+        app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
         let put = |members: &[&str]| Command::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
-        let refusal = house.ask(&host(), put(&["a", "stranger"])).await.expect_err("a refusal");
+        let refusal = app.ask(&host(), put(&["a", "stranger"])).await.expect_err("a refusal");
         assert_eq!(refusal.code, Code::NotFound);
         assert!(refusal.message.contains("stranger"), "it says who: {}", refusal.message);
-        assert_eq!(house.conversation_changes(), [], "and nothing was made");
-        house.ask(&host(), put(&["a"])).await.expect("put");
+        assert_eq!(app.conversation_changes(), [], "and nothing was made");
+        app.ask(&host(), put(&["a"])).await.expect("put");
     }
 
     async fn outside_local_the_host_brings_in_a_thousand_nobody_knew() {
         for identity in [Identity::Jwt, Identity::Open] {
-            let house = House::new(identity);
+            let app = TestApp::new(identity);
             let members = (0..1_000).map(|n| user(&n.to_string())).collect();
-            house.ask(&host(), Command::PutConversation { conversation: conversation("7"), members }).await.expect("put");
+            app.ask(&host(), Command::PutConversation { conversation: conversation("7"), members }).await.expect("put");
             let find = Command::ListUsers { query: "999".into(), cursor: None, limit: 10 };
-            let Ok(Reply::Users(page)) = house.ask(&by_http("0"), find).await else { panic!("people") };
+            let Ok(Reply::Users(page)) = app.ask(&by_http("0"), find).await else { panic!("people") };
             assert_eq!(page.items, [named("999", "999")], "under bare profiles");
-            assert_eq!(house.conversation_changes().len(), 1);
+            assert_eq!(app.conversation_changes().len(), 1);
         }
     }
 
     async fn a_new_name_is_told_to_whoever_can_see_it() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
-        house.join(&a).await;
-        let with_b = house.open_with(&a, "b").await;
-        house.open_with(&b, "c").await;
-        let before = (house.conversation_changes().len(), house.presence_changes().len());
+        app.join(&a).await;
+        let with_b = app.open_with(&a, "b").await;
+        app.open_with(&b, "c").await;
+        let before = (app.conversation_changes().len(), app.presence_changes().len());
         for _ in 0..2 {
-            house.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+            app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
         }
-        let changes = house.conversation_changes().split_off(before.0);
+        let changes = app.conversation_changes().split_off(before.0);
         assert_eq!(changes.len(), 1, "once, for the one conversation");
         assert_eq!(changes[0].0, with_b);
-        let presence = house.presence_changes().split_off(before.1);
+        let presence = app.presence_changes().split_off(before.1);
         assert!(matches!(&presence[..], [Change::Updated(shown)] if &*shown.profile.name == "Ada"), "{presence:?}");
     }
 
     async fn an_activity_may_name_ones_own_conversation() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
-        house.join(&a).await;
-        let own = house.open_with(&a, "b").await;
+        app.join(&a).await;
+        let own = app.open_with(&a, "b").await;
         let activity = Activity { kind: "in_call".into(), label: None, conversation: Some(own) };
-        assert!(house.ask(&a, Command::SetActivity(Some(activity))).await.is_ok());
+        assert!(app.ask(&a, Command::SetActivity(Some(activity))).await.is_ok());
     }
 
     async fn a_cursor_of_nobodys_is_invalid() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let a = by_http("a");
         let cursor = || Some("not a cursor!".to_owned());
         for command in [
@@ -188,10 +188,10 @@ house_tests! {
             Command::ListUsers { query: String::new(), cursor: cursor(), limit: 10 },
         ] {
             let asked = format!("{command:?}");
-            let refusal: Refusal = house.ask(&a, command).await.expect_err("a refusal");
+            let refusal: Refusal = app.ask(&a, command).await.expect_err("a refusal");
             assert_eq!(refusal.code, Code::Invalid, "{asked}");
         }
         let long = Command::ListUsers { query: "x".repeat(201), cursor: None, limit: 10 };
-        assert_eq!(code(house.ask(&a, long).await), Code::Invalid);
+        assert_eq!(code(app.ask(&a, long).await), Code::Invalid);
     }
 }

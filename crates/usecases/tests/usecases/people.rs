@@ -22,20 +22,20 @@ fn list(exclude: Option<&str>, count_only: bool, cursor: Option<String>, limit: 
 const GONE: Duration = Duration::from_secs(7);
 
 /// Everything someone can ask about others.
-async fn all_answers(house: &House, caller: &Caller, about: &str) -> String {
-    let online = house
+async fn all_answers(app: &TestApp, caller: &Caller, about: &str) -> String {
+    let online = app
         .ask(caller, list(None, false, None, 10))
         .await
         .expect("a list");
-    let count = house
+    let count = app
         .ask(caller, list(Some(about), true, None, 10))
         .await
         .expect("a count");
-    let watched = house
+    let watched = app
         .ask(caller, Command::Watch(vec![user(about)]))
         .await
         .expect("states");
-    let found = house
+    let found = app
         .ask(
             caller,
             Command::ListUsers {
@@ -49,40 +49,40 @@ async fn all_answers(house: &House, caller: &Caller, about: &str) -> String {
     format!("{online:?}\n{count:?}\n{watched:?}\n{found:?}")
 }
 
-house_tests! {
+usecase_tests! {
     async fn p11_no_answer_tells_invisible_from_offline() {
         let mut answers = Vec::new();
         for hides in [true, false] {
-            let house = House::new(Identity::Jwt);
+            let app = TestApp::new(Identity::Jwt);
             let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
-            house.join(&a).await;
-            house.join(&b).await;
-            house.pass(GONE);
+            app.join(&a).await;
+            app.join(&b).await;
+            app.pass(GONE);
             if hides {
-                house.set_status(&b, ManualStatus::Invisible).await;
+                app.set_status(&b, ManualStatus::Invisible).await;
             } else {
-                house.ask(&b, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+                app.ask(&b, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
             }
-            let mut seen = vec![all_answers(&house, &a, "b").await];
-            house.pass(GONE);
-            house.write_down().await;
+            let mut seen = vec![all_answers(&app, &a, "b").await];
+            app.pass(GONE);
+            app.write_down().await;
             if hides {
                 // A whole life behind closed curtains.
-                house.join(&on_socket("b", "sb2")).await;
-                house.ask(&b, Command::Activity { active: true }).await.expect("alive");
-                house.ask(&on_socket("b", "sb2"), Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
-                house.set_status(&b, ManualStatus::Invisible).await;
+                app.join(&on_socket("b", "sb2")).await;
+                app.ask(&b, Command::Activity { active: true }).await.expect("alive");
+                app.ask(&on_socket("b", "sb2"), Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+                app.set_status(&b, ManualStatus::Invisible).await;
             }
-            house.pass(GONE);
-            house.write_down().await;
-            seen.push(all_answers(&house, &a, "b").await);
-            seen.push(format!("{:?}", house.presence_changes()));
-            let house = house.restart().await;
+            app.pass(GONE);
+            app.write_down().await;
+            seen.push(all_answers(&app, &a, "b").await);
+            seen.push(format!("{:?}", app.presence_changes()));
+            let app = app.restart().await;
             if hides {
-                house.join(&b).await;
+                app.join(&b).await;
             }
-            house.join(&a).await;
-            seen.push(all_answers(&house, &a, "b").await);
+            app.join(&a).await;
+            seen.push(all_answers(&app, &a, "b").await);
             answers.push(seen);
         }
         for (hides, closes) in answers[0].iter().zip(&answers[1]) {
@@ -92,64 +92,64 @@ house_tests! {
     }
 
     async fn a_status_is_kept_over_restarts_and_told_to_the_persons_own_devices() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
-        house.join(&a).await;
-        let until = Timestamp(house.now().0 + 3_600_000);
+        app.join(&a).await;
+        let until = Timestamp(app.now().0 + 3_600_000);
         let chosen = StatusOverride { status: ManualStatus::Busy, text: Some("in a talk".into()), until: Some(until) };
-        house.ask(&a, Command::SetStatus(chosen.clone())).await.expect("set");
-        let house = house.restart().await;
-        let Reply::Joined { chosen: kept, .. } = house.join(&on_socket("a", "phone")).await else { panic!("joined") };
+        app.ask(&a, Command::SetStatus(chosen.clone())).await.expect("set");
+        let app = app.restart().await;
+        let Reply::Joined { chosen: kept, .. } = app.join(&on_socket("a", "phone")).await else { panic!("joined") };
         assert_eq!(kept, chosen);
-        let house = house.restart().await;
-        house.clock.jump(3_600_000);
-        let Reply::Joined { chosen: kept, .. } = house.join(&a).await else { panic!("joined") };
+        let app = app.restart().await;
+        app.clock.jump(3_600_000);
+        let Reply::Joined { chosen: kept, .. } = app.join(&a).await else { panic!("joined") };
         assert_eq!(kept, StatusOverride::default(), "what is over is over");
     }
 
     async fn a_status_that_would_be_over_already_is_invalid() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
-        house.join(&a).await;
-        let over = StatusOverride { status: ManualStatus::Busy, text: None, until: Some(house.now()) };
-        assert_eq!(code(house.ask(&a, Command::SetStatus(over)).await), Code::Invalid);
-        assert_eq!(house.presence_changes().len(), 1);
+        app.join(&a).await;
+        let over = StatusOverride { status: ManualStatus::Busy, text: None, until: Some(app.now()) };
+        assert_eq!(code(app.ask(&a, Command::SetStatus(over)).await), Code::Invalid);
+        assert_eq!(app.presence_changes().len(), 1);
     }
 
     async fn watching_answers_with_how_each_is_now() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let (a, b, c) = (on_socket("a", "sa"), on_socket("b", "sb"), on_socket("c", "sc"));
         for who in [&a, &b, &c] {
-            house.join(who).await;
+            app.join(who).await;
         }
-        let closed = house.now();
-        house.ask(&c, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
-        house.pass(GONE);
-        house.write_down().await;
-        let Ok(Reply::Watching { users: seen, .. }) = house.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
+        let closed = app.now();
+        app.ask(&c, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+        app.pass(GONE);
+        app.write_down().await;
+        let Ok(Reply::Watching { users: seen, .. }) = app.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
         let states: Vec<_> = seen.iter().map(|(seen, last)| (seen.user.as_str(), seen.shown.is_some(), *last)).collect();
         assert_eq!(states, [("never", false, None), ("c", false, Some(closed)), ("b", true, None)]);
-        let newest = house.presence_changes().iter().map(Change::version).max();
+        let newest = app.presence_changes().iter().map(Change::version).max();
         assert!(seen.iter().all(|(seen, _)| Some(seen.version) <= newest));
     }
 
     async fn watching_too_many_is_too_long() {
-        let house = House::with(Settings { identity: Identity::Jwt, watch_limit: 3, ..Settings::default() });
+        let app = TestApp::with(Settings { identity: Identity::Jwt, watch_limit: 3, ..Settings::default() });
         let many = ["b", "c", "d", "e"].map(user);
-        assert_eq!(code(house.ask(&on_socket("a", "sa"), Command::Watch(many.to_vec())).await), Code::TooLong);
-        assert!(house.ask(&on_socket("a", "sa"), Command::Watch(many[..3].to_vec())).await.is_ok());
+        assert_eq!(code(app.ask(&on_socket("a", "sa"), Command::Watch(many.to_vec())).await), Code::TooLong);
+        assert!(app.ask(&on_socket("a", "sa"), Command::Watch(many[..3].to_vec())).await.is_ok());
     }
 
     async fn the_list_pages_through_everyone_once_and_leaves_one_out() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         for n in 0..7 {
-            house.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
+            app.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
         }
         for exclude in [None, Some("u0"), Some("u3"), Some("u6"), Some("nobody")] {
             for limit in 1..9 {
                 let (mut seen, mut cursor) = (Vec::new(), None);
                 loop {
-                    let answer = house.ask(&by_http("u0"), list(exclude, false, cursor, limit)).await;
+                    let answer = app.ask(&by_http("u0"), list(exclude, false, cursor, limit)).await;
                     let Ok(Reply::Online { users, count, next, degraded: false }) = answer else { panic!("{answer:?}") };
                     let out = usize::from(exclude.is_some_and(|who| who != "nobody"));
                     assert_eq!(count, 7 - out);
@@ -164,25 +164,25 @@ house_tests! {
                 assert_eq!(seen, expected, "without {exclude:?}, {limit} at a time");
             }
         }
-        let Ok(Reply::OnlineCount { count, .. }) = house.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
+        let Ok(Reply::OnlineCount { count, .. }) = app.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
         assert_eq!(count, 6);
     }
 
     async fn when_someone_was_last_seen_is_written_once_the_store_takes_it_again() {
-        let house = House::new(Identity::Jwt);
-        house.join(&on_socket("a", "sa")).await;
-        house.directory.seen_fails.store(1, Ordering::Relaxed);
+        let app = TestApp::new(Identity::Jwt);
+        app.join(&on_socket("a", "sa")).await;
+        app.directory.seen_fails.store(1, Ordering::Relaxed);
         let written = async {
-            house.handler.note_seen(&user("a"), house.now());
-            while house.directory.last_seen(&[user("a")]).await.expect("a store") == [None] {
+            app.handler.note_seen(&user("a"), app.now());
+            while app.directory.last_seen(&[user("a")]).await.expect("a store") == [None] {
                 sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::select! {
-            () = house.handler.run_background() => panic!("over"),
+            () = app.handler.run_background() => panic!("over"),
             // Nothing else happens meanwhile.
             done = timeout(Duration::from_secs(8), written) => done.expect("written"),
         }
-        assert_eq!(house.directory.seen_fails.load(Ordering::Relaxed), 0);
+        assert_eq!(app.directory.seen_fails.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! A house to live in: every port, a clock moved by hand, and a record of what happened.
+//! A app to live in: every port, a clock moved by hand, and a record of what happened.
 
 use async_trait::async_trait;
 use lamplight_conformance::Recorder;
@@ -12,11 +12,11 @@ use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::command::Who;
+use lamplight_usecases::command::Principal;
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{
-    Audience, Clock, Directory, Fanout, HashError, HashFor, Ids, Marked, Page, Passwords, Person,
-    ProfileSource, Seen, StoreError, Stored,
+    Clock, ConnectionRegistry, Directory, EventBus, HashError, HashFor, Ids, MarkUpdate, Page,
+    Passwords, Person, ProfileSource, StoreError, StoreResult, WatchedPresence,
 };
 use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
 use parking_lot::Mutex;
@@ -29,14 +29,14 @@ pub(crate) type Answer = Result<Reply, Refusal>;
 
 /// Everything that happens, and the sockets of this node as far as the use cases know of them.
 #[derive(Default)]
-pub(crate) struct Street {
+pub(crate) struct FakeHub {
     recorder: Recorder,
     feed: Mutex<Option<RosterFeed<ConnectionId>>>,
     pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
 }
 
-impl Fanout for Street {
+impl EventBus for FakeHub {
     fn publish(&self, event: Event) {
         if let Event::Presence(change) = &event {
             self.feed
@@ -48,7 +48,7 @@ impl Fanout for Street {
     }
 }
 
-impl Audience for Street {
+impl ConnectionRegistry for FakeHub {
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         self.admitted.lock().push((session.clone(), user.clone()));
         true
@@ -59,14 +59,14 @@ impl Audience for Street {
         true
     }
 
-    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<Seen>> {
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>> {
         let mut feed = self.feed.lock();
         let feed = feed.get_or_insert_with(|| RosterFeed::new(0));
         feed.watch(session, users.iter().cloned());
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
             let version = shown.as_ref().map_or(feed.version(), |shown| shown.version);
-            Seen {
+            WatchedPresence {
                 user: user.clone(),
                 shown,
                 version,
@@ -180,29 +180,29 @@ async fn let_go(held: &watch::Sender<bool>) {
 
 #[async_trait]
 impl Directory for Held {
-    async fn person(&self, user: &UserId) -> Stored<Option<Person>> {
+    async fn person(&self, user: &UserId) -> StoreResult<Option<Person>> {
         self.store.person(user).await
     }
-    async fn unknown(&self, users: &[UserId]) -> Stored<Vec<UserId>> {
+    async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>> {
         self.store.unknown(users).await
     }
-    async fn remember(
+    async fn upsert_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> Stored<(Person, bool)> {
-        let answer = self.store.remember(profile, source, at).await;
+    ) -> StoreResult<(Person, bool)> {
+        let answer = self.store.upsert_profile(profile, source, at).await;
         let_go(&self.remembering).await;
         answer
     }
-    async fn remember_claims(
+    async fn upsert_claims(
         &self,
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> Stored<(Person, bool)> {
-        let answer = self.store.remember_claims(profile, issued_at, at).await;
+    ) -> StoreResult<(Person, bool)> {
+        let answer = self.store.upsert_claims(profile, issued_at, at).await;
         let_go(&self.remembering).await;
         answer
     }
@@ -211,12 +211,12 @@ impl Directory for Held {
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> Stored<Vec<Marked>> {
+    ) -> StoreResult<Vec<MarkUpdate>> {
         let answer = self.store.set_status(user, chosen, at).await;
         let_go(&self.setting).await;
         answer
     }
-    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> Stored<()> {
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()> {
         if self
             .seen_fails
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -228,7 +228,7 @@ impl Directory for Held {
         }
         self.store.seen(users).await
     }
-    async fn last_seen(&self, users: &[UserId]) -> Stored<Vec<Option<Timestamp>>> {
+    async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
         self.store.last_seen(users).await
     }
     async fn search(
@@ -236,7 +236,7 @@ impl Directory for Held {
         query: &str,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Stored<Page<Profile>> {
+    ) -> StoreResult<Page<Profile>> {
         self.searches.fetch_add(1, Ordering::Relaxed);
         let answer = self.store.search(query, cursor, limit).await;
         let_go(&self.searching).await;
@@ -245,10 +245,10 @@ impl Directory for Held {
 }
 
 /// Everything a node has, but its wires.
-pub(crate) struct House {
+pub(crate) struct TestApp {
     pub(crate) handler: Handler,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) street: Arc<Street>,
+    pub(crate) hub: Arc<FakeHub>,
     pub(crate) directory: Arc<Held>,
     pub(crate) passwords: Arc<Plain>,
     presence: Arc<EmbeddedPresence>,
@@ -257,7 +257,7 @@ pub(crate) struct House {
     home: Arc<tempfile::TempDir>,
 }
 
-impl House {
+impl TestApp {
     pub(crate) fn new(identity: Identity) -> Self {
         Self::with(Settings {
             identity,
@@ -271,10 +271,10 @@ impl House {
     }
 
     fn open(settings: Settings, home: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
-        let street = Arc::new(Street::default());
+        let hub = Arc::new(FakeHub::default());
         let store = SqliteStore::open(
             SqliteOptions::new(home.path().join("lamplight.db")),
-            street.clone(),
+            hub.clone(),
         )
         .expect("a store");
         let directory = Arc::new(Held::new(store.clone()));
@@ -282,7 +282,7 @@ impl House {
             Rules::default(),
             store.presence_version(),
             clock.clone(),
-            street.clone(),
+            hub.clone(),
         ));
         let passwords = Arc::new(Plain::default());
         let ports = Ports {
@@ -291,15 +291,15 @@ impl House {
             accounts: store.clone(),
             passwords: passwords.clone(),
             presence: presence.clone(),
-            fanout: street.clone(),
-            audience: street.clone(),
+            bus: hub.clone(),
+            connections: hub.clone(),
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
         };
         Self {
             handler: Handler::new(ports, settings),
             clock,
-            street,
+            hub,
             directory,
             passwords,
             presence,
@@ -421,14 +421,14 @@ impl House {
     /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at
     /// it.
     pub(crate) async fn appended(&self, count: usize) -> Vec<(Vec<String>, Option<ConnectionId>)> {
-        let told = self.street.recorder.exactly(count).await;
+        let told = self.hub.recorder.exactly(count).await;
         told.into_iter()
             .map(|(_, to, except)| (to.iter().map(ToString::to_string).collect(), except))
             .collect()
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.street.recorder.events()
+        self.hub.recorder.events()
     }
 
     /// Every typing notice: who, to whom, began or stopped.
@@ -493,9 +493,9 @@ pub(crate) fn conversation(id: &str) -> ConversationId {
     ConversationId::trusted(id)
 }
 
-fn caller(who: Who, session: Option<&str>) -> Caller {
+fn caller(principal: Principal, session: Option<&str>) -> Caller {
     Caller {
-        who,
+        principal,
         session: session.map(ConnectionId::trusted),
         address: None,
         credential: None,
@@ -504,24 +504,24 @@ fn caller(who: Who, session: Option<&str>) -> Caller {
 
 /// A user on a socket whose token was checked.
 pub(crate) fn on_socket(id: &str, session: &str) -> Caller {
-    caller(Who::Proven(user(id)), Some(session))
+    caller(Principal::User(user(id)), Some(session))
 }
 
 /// A user by HTTP.
 pub(crate) fn by_http(id: &str) -> Caller {
-    caller(Who::Proven(user(id)), None)
+    caller(Principal::User(user(id)), None)
 }
 
 pub(crate) fn claimed(id: &str, session: &str) -> Caller {
-    caller(Who::Claimed(user(id)), Some(session))
+    caller(Principal::UnverifiedUser(user(id)), Some(session))
 }
 
 pub(crate) fn nobody() -> Caller {
-    caller(Who::Nobody, Some("nobody"))
+    caller(Principal::Anonymous, Some("nobody"))
 }
 
 pub(crate) fn host() -> Caller {
-    caller(Who::Host, None)
+    caller(Principal::Service, None)
 }
 
 pub(crate) fn send(conversation: &ConversationId, content: &str) -> Command {
@@ -564,9 +564,9 @@ pub(crate) fn named(id: &str, name: &str) -> Profile {
 }
 
 /// Makes a `#[test]` of an async body, on several threads.
-macro_rules! house_tests {
+macro_rules! usecase_tests {
     ($($(#[$doc:meta])* async fn $name:ident() $body:block)*) => {
         $($(#[$doc])* #[test] fn $name() { lamplight_conformance::run(async $body) })*
     };
 }
-pub(crate) use house_tests;
+pub(crate) use usecase_tests;

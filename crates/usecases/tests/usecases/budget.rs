@@ -3,7 +3,7 @@
 use crate::support::*;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::command::{Budget, Who};
+use lamplight_usecases::command::{Budget, Principal};
 use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
 use lamplight_usecases::{Caller, Code, Command, Reply};
@@ -60,9 +60,9 @@ every_command! {
 }
 
 /// How many of these are taken before one is refused for its rate.
-async fn taken(house: &House, caller: &Caller, command: &Command) -> Option<usize> {
+async fn taken(app: &TestApp, caller: &Caller, command: &Command) -> Option<usize> {
     for n in 0..200 {
-        if let Err(refusal) = house.ask(caller, command.clone()).await
+        if let Err(refusal) = app.ask(caller, command.clone()).await
             && refusal.code == Code::RateLimited
         {
             assert!(
@@ -77,17 +77,17 @@ async fn taken(house: &House, caller: &Caller, command: &Command) -> Option<usiz
     None
 }
 
-house_tests! {
+usecase_tests! {
     async fn h2_every_command_that_a_client_can_send_has_a_limit() {
         let commands = every_command();
         assert_eq!(commands.iter().map(name).collect::<Vec<_>>(), NAMES, "each is an example of its name");
         for identity in [Identity::Local, Identity::Jwt] {
             for command in &commands {
-                // A house of its own, so that one limit does not stand in for another.
-                let house = House::new(identity);
+                // A app of its own, so that one limit does not stand in for another.
+                let app = TestApp::new(identity);
                 let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
-                house.join(&caller).await;
-                let count = taken(&house, &caller, command).await;
+                app.join(&caller).await;
+                let count = taken(&app, &caller, command).await;
                 let is_there = identity == Identity::Local || !matches!(command, Command::Register { .. } | Command::Login { .. } | Command::ChangePassword { .. });
                 let most = match command.budget() {
                     Budget::Internal | Budget::Service => continue,
@@ -95,7 +95,7 @@ house_tests! {
                     Budget::Own if !is_there => continue,
                     Budget::Own => 30,
                     // The join was a look, too.
-                    Budget::Read | Budget::Look | Budget::Write => 100,
+                    Budget::Read | Budget::Lookup | Budget::Write => 100,
                 };
                 assert!(count.is_some_and(|count| count <= most), "{} in {identity:?}: {count:?}", name(command));
             }
@@ -103,44 +103,44 @@ house_tests! {
     }
 
     async fn h2_where_there_is_no_user_the_address_counts() {
-        let house = House::new(Identity::Open);
+        let app = TestApp::new(Identity::Open);
         let command = Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 };
         let at = |address: &str| Caller { address: address.parse().ok(), ..nobody() };
-        assert_eq!(taken(&house, &at("192.0.2.1"), &command).await, Some(100));
-        assert!(house.ask(&at("192.0.2.2"), command.clone()).await.is_ok());
+        assert_eq!(taken(&app, &at("192.0.2.1"), &command).await, Some(100));
+        assert!(app.ask(&at("192.0.2.2"), command.clone()).await.is_ok());
         // The host application asks for everybody.
-        let host = Caller { who: Who::Host, ..at("192.0.2.1") };
-        assert_eq!(taken(&house, &host, &command).await, None);
+        let host = Caller { principal: Principal::Service, ..at("192.0.2.1") };
+        assert_eq!(taken(&app, &host, &command).await, None);
     }
 
     async fn h2_a_read_costs_by_what_it_returns() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
-        let place = house.open_with(&a, "b").await;
+        let place = app.open_with(&a, "b").await;
         for n in 0..40 {
-            house.send(&a, &place, &format!("{n}{}", "\u{1}".repeat(7_000))).await;
-            house.clock.pass(Duration::from_millis(50));
+            app.send(&a, &place, &format!("{n}{}", "\u{1}".repeat(7_000))).await;
+            app.clock.pass(Duration::from_millis(50));
         }
         // A page of a megabyte: far fewer of them than of small ones, and as many again when they
         // are paid for.
         let page = || Command::History { conversation: place.clone(), range: Range::Newest, limit: 200 };
-        let count = taken(&house, &b, &page()).await.expect("a limit");
+        let count = taken(&app, &b, &page()).await.expect("a limit");
         assert!((6..=12).contains(&count), "{count}");
-        house.clock.pass(Duration::from_secs(1));
-        let again = taken(&house, &b, &page()).await.expect("a limit");
+        app.clock.pass(Duration::from_secs(1));
+        let again = taken(&app, &b, &page()).await.expect("a limit");
         assert!((3..=5).contains(&again), "{again}");
-        house.ask(&a, page()).await.expect("another user's budget is their own");
+        app.ask(&a, page()).await.expect("another user's budget is their own");
         // And what is no read goes on.
-        house.send(&b, &place, "hello").await;
+        app.send(&b, &place, "hello").await;
     }
 
     async fn h3_no_answer_is_longer_than_a_megabyte() {
-        let house = House::new(Identity::Jwt);
+        let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
-        let place = house.open_with(&a, "b").await;
+        let place = app.open_with(&a, "b").await;
         for n in 1..=60 {
-            house.send(&a, &place, &format!("{n} {}", "\u{1}".repeat(7_900))).await;
-            house.clock.pass(Duration::from_millis(50));
+            app.send(&a, &place, &format!("{n} {}", "\u{1}".repeat(7_900))).await;
+            app.clock.pass(Duration::from_millis(50));
         }
         let mut lengths = Vec::new();
         for (range, has) in [
@@ -153,9 +153,9 @@ house_tests! {
             (Range::Around(1), 1),
             (Range::Around(60), 60),
         ] {
-            house.clock.pass(Duration::from_secs(10));
+            app.clock.pass(Duration::from_secs(10));
             let page = Command::History { conversation: place.clone(), range, limit: 200 };
-            let Ok(Reply::History(history)) = house.ask(&b, page).await else { panic!("a page") };
+            let Ok(Reply::History(history)) = app.ask(&b, page).await else { panic!("a page") };
             let bytes: usize = history.entries.iter().map(lamplight_usecases::weight::entry).sum();
             assert!(bytes <= 1_000_000, "{range:?}: {bytes}");
             assert!(bytes >= 900_000, "{range:?}: {bytes}: as much as there is room for");
@@ -168,17 +168,17 @@ house_tests! {
     }
 
     async fn h3_what_is_too_long_for_an_acknowledgement_follows_it() {
-        let house = House::new(Identity::Open);
+        let app = TestApp::new(Identity::Open);
         let people: Vec<_> = (0..600).map(|n| format!("u{n}")).collect();
         for one in &people {
             let avatar_url = Some(format!("https://example.org/{}", "x".repeat(1_900)).into());
             let join = Command::Join { user: user(one), mode: Mode::None, name: Some("n".repeat(200).into()), avatar_url };
-            house.ask(&claimed(one, &format!("s {one}")), join).await.expect("joined");
+            app.ask(&claimed(one, &format!("s {one}")), join).await.expect("joined");
         }
         let watcher = claimed("w", "sw");
-        house.join(&watcher).await;
+        app.join(&watcher).await;
         let named = people.iter().map(|one| user(one)).chain([user("out")]).collect();
-        let Ok(Reply::Watching { users, later }) = house.ask(&watcher, Command::Watch(named)).await else { panic!("states") };
+        let Ok(Reply::Watching { users, later }) = app.ask(&watcher, Command::Watch(named)).await else { panic!("states") };
         let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::seen(seen)).sum();
         assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
         assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");

@@ -1,7 +1,7 @@
 //! Delivered marks and last-seen times: noted as they happen, written a few times a second.
 
 use crate::handler::Handler;
-use crate::ports::Marked;
+use crate::ports::MarkUpdate;
 use crate::throttle::{self, Due};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
@@ -19,13 +19,13 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 const MARKS_AT_ONCE: usize = 256;
 
 #[derive(Default)]
-pub(crate) struct Delivered {
+pub(crate) struct MarkWriter {
     marks: Mutex<HashMap<(UserId, ConversationId), u64>>,
     seen: Mutex<HashMap<UserId, Timestamp>>,
     wake: Notify,
 }
 
-impl Delivered {
+impl MarkWriter {
     /// How much waits to be written.
     pub(crate) fn len(&self) -> usize {
         self.marks.lock().len() + self.seen.lock().len()
@@ -168,15 +168,15 @@ impl Handler {
     }
 
     /// Tells others of marks that moved, if they may know.
-    pub(crate) fn tell(&self, marked: Marked) {
-        if marked.told {
-            let Marked {
+    pub(crate) fn tell(&self, marked: MarkUpdate) {
+        if marked.is_visible {
+            let MarkUpdate {
                 conversation,
                 receipt,
                 to,
                 ..
             } = marked;
-            self.ports.fanout.publish(Event::Receipt {
+            self.ports.bus.publish(Event::Receipt {
                 conversation,
                 receipt,
                 to,

@@ -30,56 +30,56 @@ fn join(id: &str) -> Command {
     }
 }
 
-async fn online(house: &House) -> usize {
+async fn online(app: &TestApp) -> usize {
     let list = Command::ListOnline {
         exclude: None,
         count_only: true,
         cursor: None,
         limit: 10,
     };
-    match house.ask(&by_http("b"), list).await {
+    match app.ask(&by_http("b"), list).await {
         Ok(Reply::OnlineCount { count, .. }) => count,
         other => panic!("{other:?}"),
     }
 }
 
-house_tests! {
+usecase_tests! {
     async fn a_device_that_comes_while_another_goes_invisible_shows_nobody() {
         for again in [false, true] {
-            let house = House::new(Identity::Jwt);
+            let app = TestApp::new(Identity::Jwt);
             let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
             // Known, and not announced: the roster has only the word of whoever comes.
-            house.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
-            house.directory.hold_remember(true);
-            let mut coming = Box::pin(house.ask(&two, if again { Command::Resume } else { join("a") }));
+            app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+            app.directory.hold_remember(true);
+            let mut coming = Box::pin(app.ask(&two, if again { Command::Resume } else { join("a") }));
             assert!(coming.as_mut().now_or_never().is_none());
             // It has read by then that the status is `online`.
             assert!(timeout(A_WHILE, &mut coming).await.is_err());
-            let hiding = house.ask(&one, status(ManualStatus::Invisible));
+            let hiding = app.ask(&one, status(ManualStatus::Invisible));
             let (_, hidden, come) = tokio::join!(
                 async {
                     sleep(A_WHILE).await;
-                    house.directory.hold_remember(false);
+                    app.directory.hold_remember(false);
                 },
                 hiding,
                 coming
             );
             hidden.expect("set");
             come.expect("joined");
-            house.pass(Duration::from_secs(10));
-            assert_eq!(online(&house).await, 0, "invisible is offline, whoever was first");
+            app.pass(Duration::from_secs(10));
+            assert_eq!(online(&app).await, 0, "invisible is offline, whoever was first");
         }
     }
 
     async fn whoever_waits_behind_a_store_that_stalls_is_told_in_time() {
-        let house = House::new(Identity::Jwt);
-        house.join(&on_socket("a", "s1")).await;
-        house.directory.hold_set_status(true);
+        let app = TestApp::new(Identity::Jwt);
+        app.join(&on_socket("a", "s1")).await;
+        app.directory.hold_set_status(true);
         let began = Instant::now();
         let ask = async |n: u64| {
             sleep(Duration::from_millis(500 * n)).await;
             let asked = Instant::now();
-            let answer = house.ask(&on_socket("a", &format!("s{n}")), status(ManualStatus::Busy)).await;
+            let answer = app.ask(&on_socket("a", &format!("s{n}")), status(ManualStatus::Busy)).await;
             (code(answer), asked.elapsed())
         };
         let (one, two, three) = tokio::join!(ask(0), ask(1), ask(2));
@@ -88,7 +88,7 @@ house_tests! {
             assert!(took < STORE_DEADLINE + Duration::from_millis(400), "{took:?}");
         }
         assert!(began.elapsed() < STORE_DEADLINE * 2);
-        house.directory.hold_set_status(false);
-        house.set_status(&on_socket("a", "s1"), ManualStatus::Away).await;
+        app.directory.hold_set_status(false);
+        app.set_status(&on_socket("a", "s1"), ManualStatus::Away).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Telling every node, where there is one: the subscriber is called in place.
 
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::Fanout;
+use lamplight_usecases::ports::EventBus;
 use std::sync::{Arc, OnceLock};
 
 type Subscriber = Box<dyn Fn(Event) + Send + Sync>;
@@ -10,9 +10,9 @@ type Subscriber = Box<dyn Fn(Event) + Send + Sync>;
 /// there is no queue that could fill, lose or reorder anything; the subscriber hands bytes to
 /// sockets and never waits.
 #[derive(Default, Clone)]
-pub struct EmbeddedFanout(Arc<OnceLock<Subscriber>>);
+pub struct EmbeddedEventBus(Arc<OnceLock<Subscriber>>);
 
-impl EmbeddedFanout {
+impl EmbeddedEventBus {
     /// A fan-out that nobody listens to yet.
     #[must_use]
     pub fn new() -> Self {
@@ -26,7 +26,7 @@ impl EmbeddedFanout {
     }
 }
 
-impl Fanout for EmbeddedFanout {
+impl EventBus for EmbeddedEventBus {
     fn publish(&self, event: Event) {
         if let Some(subscriber) = self.0.get() {
             subscriber(event);

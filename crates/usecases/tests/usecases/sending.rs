@@ -1,0 +1,166 @@
+//! Sending, reading, and catching up.
+
+use crate::support::*;
+use futures_util::future::join_all;
+use lamplight_domain::identity::ConnectionId;
+use lamplight_domain::message::SendKey;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::limits::Quotas;
+use lamplight_usecases::ports::Range;
+use lamplight_usecases::{Code, Command, Reply, Settings};
+
+fn unlimited() -> TestApp {
+    TestApp::with(Settings {
+        identity: Identity::Jwt,
+        quotas: Quotas {
+            sends: 0,
+            ..Quotas::default()
+        },
+        ..Settings::default()
+    })
+}
+
+usecase_tests! {
+    async fn m1_the_same_id_is_one_message_whichever_way_and_over_a_restart() {
+        let app = unlimited();
+        let (socket, http) = (on_socket("a", "sa"), by_http("a"));
+        let place = app.open_with(&socket, "b").await;
+        let first = sent(app.ask(&socket, send_as(&place, "hello", "k1")).await);
+        assert!(!first.1);
+        assert_eq!(sent(app.ask(&http, send_as(&place, "hello", "k1")).await), (first.0.clone(), true));
+        let app = app.restart().await;
+        assert_eq!(sent(app.ask(&socket, send_as(&place, "hello", "k1")).await), (first.0, true));
+        assert_eq!(app.appended(0).await, [], "a duplicate is not sent again");
+        assert_eq!(code(app.ask(&socket, send_as(&place, "other words", "k1")).await), Code::Conflict);
+        assert!(!sent(app.ask(&by_http("b"), send_as(&place, "hello", "k1")).await).1, "another sender's ids are their own");
+    }
+
+    async fn m1_a_temp_id_is_echoed_and_two_tabs_may_make_the_same_one() {
+        let app = unlimited();
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let temp = |content: &str| Command::Send {
+            conversation: place.clone(),
+            content: content.to_owned(),
+            key: Some(SendKey::TempId("temp-1".into())),
+            temp_id: Some("temp-1".into()),
+        };
+        let mut seqs = Vec::new();
+        for content in ["one", "two", "one"] {
+            let Ok(Reply::Sent { message, temp_id, .. }) = app.ask(&a, temp(content)).await else { panic!("sent") };
+            assert_eq!(temp_id.as_deref(), Some("temp-1"));
+            assert_eq!(message.client_message_id, None, "it is the sender's alone");
+            seqs.push(message.seq);
+        }
+        assert_eq!(seqs, [1, 2, 1]);
+    }
+
+    async fn m5_one_senders_messages_keep_the_order_of_the_calls() {
+        let app = unlimited();
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let sends = (0..100).map(|n| app.ask(&a, send(&place, &n.to_string())));
+        let sent: Vec<_> = join_all(sends).await.into_iter().map(|answer| sent(answer).0).collect();
+        for (n, message) in sent.iter().enumerate() {
+            assert_eq!((message.seq, message.content.as_str()), (n as u64 + 1, &*n.to_string()));
+        }
+    }
+
+    async fn m10_a_message_is_told_to_every_member_but_the_socket_that_sent_it() {
+        let app = unlimited();
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        app.send(&a, &place, "hello").await;
+        app.send(&by_http("a"), &place, "from nowhere").await;
+        let both = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(app.appended(2).await, [(both.clone(), Some(ConnectionId::trusted("sa"))), (both, None)]);
+    }
+
+    async fn what_is_no_message_is_refused_and_costs_nothing() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = by_http("a");
+        let place = app.open_with(&a, "b").await;
+        for _ in 0..30 {
+            assert_eq!(code(app.ask(&a, send(&place, " \n\t\u{2003}")).await), Code::EmptyMessage);
+            assert_eq!(code(app.ask(&a, send(&place, &"x".repeat(8_001))).await), Code::TooLong);
+        }
+        let message = app.send(&a, &place, "  as typed \n").await;
+        assert_eq!((message.seq, message.content.as_str()), (1, "  as typed \n"));
+        assert_eq!(app.send(&a, &place, &"😀".repeat(8_000)).await.seq, 2);
+    }
+
+    async fn m9_the_read_mark_only_grows_and_is_told_when_it_moves() {
+        let app = unlimited();
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = app.open_with(&a, "b").await;
+        for n in 0..5 {
+            app.send(&a, &place, &n.to_string()).await;
+        }
+        let before = app.receipts().len();
+        for (seq, read) in [(3, 3), (2, 3), (3, 3), (99, 5), (5, 5)] {
+            let Ok(Reply::Read { read_seq, .. }) = app.ask(&b, Command::MarkRead { conversation: place.clone(), seq }).await else { panic!("read") };
+            assert_eq!(read_seq, read, "after {seq}");
+        }
+        let reads: Vec<_> = app.receipts().split_off(before).into_iter().map(|receipt| (receipt.user, receipt.read_seq)).collect();
+        assert_eq!(reads, [(user("b"), 3), (user("b"), 5)]);
+        let changed = app.conversation_changes();
+        assert_eq!(changed.iter().filter(|(_, to)| to == &["b"]).count(), 2, "and every device of the reader agrees");
+    }
+
+    async fn m9_ones_own_messages_are_never_unread() {
+        let app = unlimited();
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = app.open_with(&a, "b").await;
+        app.send(&b, &place, "hi").await;
+        app.send(&a, &place, "hello").await;
+        let mut unread = Vec::new();
+        for who in [&a, &b] {
+            let Ok(Reply::Conversations(page)) = app.ask(who, Command::ListConversations { cursor: None, limit: 10 }).await else { panic!("listed") };
+            unread.push((page.items[0].unread, page.items[0].read_seq, page.items[0].head_seq));
+        }
+        assert_eq!(unread, [(0, 2, 2), (1, 1, 2)]);
+    }
+
+    async fn m6_sync_gives_what_is_missing_and_says_what_is_left() {
+        let app = unlimited();
+        let (a, b) = (by_http("a"), by_http("b"));
+        let long = app.open_with(&a, "b").await;
+        let other = app.open_with(&b, "c").await;
+        for n in 0..205 {
+            app.send(&a, &long, &n.to_string()).await;
+        }
+        let Ok(Reply::Synced { conversations, added, .. }) = app.ask(&b, Command::Sync { have: vec![(long.clone(), 2).into()], refused: vec![] }).await else { panic!("synced") };
+        let page = conversations[0].1.as_ref().expect("a page");
+        assert_eq!((page.entries.len(), page.head_seq, page.has_more, page.first_seq), (200, 205, true, 1));
+        assert!(page.entries.iter().zip(3..).all(|(entry, seq)| entry.seq == seq));
+        assert_eq!(added.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [other]);
+
+        let all = Command::Sync { have: vec![(long.clone(), 205).into()], refused: vec![] };
+        let Ok(Reply::Synced { conversations, .. }) = app.ask(&b, all).await else { panic!("synced") };
+        assert!(conversations[0].1.as_ref().is_some_and(|page| page.entries.is_empty() && !page.has_more && !page.reset));
+        let many = (0..101).map(|n| (conversation(&n.to_string()), 0).into()).collect();
+        assert_eq!(code(app.ask(&b, Command::Sync { have: many, refused: vec![] }).await), Code::TooLong);
+    }
+
+    async fn what_is_fetched_is_delivered() {
+        let app = unlimited();
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = app.open_with(&a, "b").await;
+        for n in 0..3 {
+            app.send(&a, &place, &n.to_string()).await;
+        }
+        app.write_down().await;
+        let marks = |app: &TestApp| -> Vec<_> { app.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| one.delivered_seq).collect() };
+        assert_eq!(marks(&app), [0_u64; 0]);
+        let range = Range::Before(3);
+        app.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
+        app.write_down().await;
+        assert_eq!(marks(&app), [2]);
+        app.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
+        app.handler.note_delivered(&user("b"), &place, 1);
+        app.write_down().await;
+        app.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
+        app.write_down().await;
+        assert_eq!(marks(&app), [2, 3], "never back, and told only when it moves");
+    }
+}

@@ -1,0 +1,243 @@
+//! What others are told of how far someone has got, and when they are not.
+
+use crate::support::*;
+use lamplight_domain::identity::{ConversationId, Profile};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::roster_feed::Mode;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::handler::Identity;
+use lamplight_usecases::ports::ProfileSource;
+use lamplight_usecases::{Caller, Command, Reply};
+use std::time::Duration;
+
+fn mark(place: &ConversationId, seq: u64) -> Command {
+    Command::MarkRead {
+        conversation: place.clone(),
+        seq,
+    }
+}
+
+/// What `viewer` learns of b's marks by asking: delivered, read.
+async fn asked(app: &TestApp, viewer: &Caller, place: &ConversationId) -> (u64, u64) {
+    let Ok(Reply::Synced { conversations, .. }) = app
+        .ask(
+            viewer,
+            Command::Sync {
+                have: vec![(place.clone(), 0).into()],
+                refused: vec![],
+            },
+        )
+        .await
+    else {
+        panic!("synced")
+    };
+    let page = conversations[0].1.as_ref().expect("a page");
+    let marks = page
+        .receipts
+        .iter()
+        .find(|one| one.user == user("b"))
+        .expect("b is in it");
+    (marks.delivered_seq, marks.read_seq)
+}
+
+/// What was told of b's marks so far.
+fn told(app: &TestApp) -> Vec<(u64, u64)> {
+    app.receipts()
+        .into_iter()
+        .filter(|one| one.user == user("b"))
+        .map(|one| (one.delivered_seq, one.read_seq))
+        .collect()
+}
+
+/// Their own read mark and what is unread, as b's devices see them.
+async fn own(app: &TestApp, b: &Caller) -> (u64, u64) {
+    let Ok(Reply::Conversations(page)) = app
+        .ask(
+            b,
+            Command::ListConversations {
+                cursor: None,
+                limit: 10,
+            },
+        )
+        .await
+    else {
+        panic!("listed")
+    };
+    (page.items[0].read_seq, page.items[0].unread)
+}
+
+/// How often b's own devices were shown the conversation anew.
+fn own_updates(app: &TestApp) -> usize {
+    app.conversation_changes()
+        .iter()
+        .filter(|(_, to)| to == &["b"])
+        .count()
+}
+
+async fn five(app: &TestApp, a: &Caller) -> ConversationId {
+    let place = app.open_with(a, "b").await;
+    for n in 1..=5 {
+        app.send(a, &place, &n.to_string()).await;
+    }
+    place
+}
+
+usecase_tests! {
+    async fn p11_what_an_invisible_person_reads_is_told_when_they_show_themselves() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
+        app.join(&b).await;
+        let place = five(&app, &a).await;
+        app.ask(&b, mark(&place, 1)).await.expect("read");
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1)], (1, 1)));
+        app.set_status(&b, ManualStatus::Invisible).await;
+        let before = own_updates(&app);
+        let Ok(Reply::Read { read_seq, .. }) = app.ask(&b, mark(&place, 3)).await else { panic!("read") };
+        app.handler.note_delivered(&user("b"), &place, 4);
+        app.write_down().await;
+        assert_eq!((read_seq, own(&app, &b).await, own_updates(&app) - before), (3, (3, 2), 1), "their own devices agree");
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1)], (1, 1)), "and nobody else learns of it");
+
+        app.set_status(&b, ManualStatus::Busy).await;
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1), (4, 3)], (4, 3)));
+        app.set_status(&b, ManualStatus::Away).await;
+        assert_eq!(told(&app).len(), 2, "told once");
+    }
+
+    async fn p11_a_name_that_changes_does_not_tell_that_somebody_hides() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), by_http("b"));
+        five(&app, &a).await;
+        let named = |name: &str| Profile { name: name.into(), ..Profile::bare(user("b")) };
+        let claims = async |name: &str, at: i64| app.handler.ensure_profile(named(name), ProfileSource::Claims, Some(Timestamp(at))).await;
+        let told = || app.conversation_changes().len();
+        claims("Ben", 1).await.expect("written_profiles");
+        app.set_status(&b, ManualStatus::Invisible).await;
+        let before = told();
+        for at in 2..4 {
+            claims("Benjamin", at).await.expect("left for later");
+        }
+        assert_eq!((told(), &*app.name_of("b").await), (before, "Ben"));
+        app.set_status(&b, ManualStatus::Online).await;
+        let before = told();
+        claims("Benjamin", 4).await.expect("written_profiles");
+        assert_eq!((told(), &*app.name_of("b").await), (before + 1, "Benjamin"));
+    }
+
+    async fn p11_the_stored_status_counts_where_there_is_no_session() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = by_http("a");
+        let place = five(&app, &a).await;
+        app.set_status(&by_http("b"), ManualStatus::Invisible).await;
+        let app = app.restart().await;
+        // By HTTP only, or on a socket that never announces itself.
+        for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
+            app.ask(&b, mark(&place, seq)).await.expect("read");
+            app.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
+            app.write_down().await;
+        }
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
+        assert_eq!(own(&app, &by_http("b")).await, (3, 2));
+        app.join(&on_socket("b", "sb")).await;
+        app.write_down().await;
+        assert_eq!(told(&app), [], "nor does it come out by coming in");
+        app.set_status(&by_http("b"), ManualStatus::Online).await;
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(5, 3)], (5, 3)));
+    }
+
+    async fn p11_a_status_that_is_over_hides_nothing() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = five(&app, &a).await;
+        let until = Some(Timestamp(app.now().0 + 60_000));
+        app.ask(&b, Command::SetStatus(StatusOverride { status: ManualStatus::Invisible, text: None, until })).await.expect("set");
+        app.ask(&b, mark(&place, 2)).await.expect("read");
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
+        app.clock.jump(60_000);
+        app.handler.note_delivered(&user("b"), &place, 4);
+        app.write_down().await;
+        assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
+    }
+
+    async fn a_message_to_a_crowd_is_as_many_receipts_as_it_has_members() {
+        let app = TestApp::new(Identity::Jwt);
+        let crowd: Vec<_> = (0..600).map(|n| user(&format!("m{n:03}"))).collect();
+        let place = conversation("7");
+        app.ask(&host(), Command::PutConversation { conversation: place.clone(), members: crowd.clone() }).await.expect("put");
+        for author in ["m000", "m001"] {
+            app.send(&by_http(author), &place, "hello").await;
+        }
+        for seq in 1..=2 {
+            for member in &crowd {
+                app.handler.note_delivered(member, &place, seq);
+            }
+        }
+        app.write_down().await;
+        let receipts = app.receipts_to();
+        let delivered: Vec<_> = receipts.iter().filter(|(receipt, _)| receipt.read_seq == 0).collect();
+        assert_eq!(delivered.len(), 598, "one each, for both messages, from those who wrote neither");
+        assert!(delivered.iter().all(|(_, to)| to.len() == 3), "to the two authors and to themselves");
+        assert!(receipts.len() <= 600);
+    }
+
+    async fn p11_ones_own_message_shows_that_one_was_there() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (by_http("a"), by_http("b"));
+        let place = five(&app, &a).await;
+        app.set_status(&b, ManualStatus::Invisible).await;
+        app.ask(&b, mark(&place, 2)).await.expect("read");
+        app.send(&b, &place, "here I am").await;
+        assert_eq!((own(&app, &b).await, asked(&app, &a, &place).await), ((6, 0), (6, 6)));
+        app.send(&a, &place, "there you are").await;
+        app.ask(&b, mark(&place, 7)).await.expect("read");
+        assert_eq!((own(&app, &b).await, asked(&app, &a, &place).await), ((7, 0), (6, 6)), "and hides again what comes after");
+    }
+
+    async fn h9_claims_of_one_second_do_not_take_turns() {
+        let app = TestApp::new(Identity::Jwt);
+        let claims = async |name: &str, at: i64| {
+            app.handler.ensure_profile(named("b", name), ProfileSource::Claims, Some(Timestamp(at))).await.expect("written_profiles");
+        };
+        for _ in 0..50 {
+            claims("Ben", 5_000).await;
+            claims("Benjamin", 5_000).await;
+        }
+        assert_eq!(&*app.name_of("b").await, "Ben");
+        // Nor after a start, when nothing is remembered but what is written.
+        let app = app.restart().await;
+        let claims = async |name: &str, at: i64| {
+            app.handler.ensure_profile(named("b", name), ProfileSource::Claims, Some(Timestamp(at))).await.expect("written_profiles");
+        };
+        claims("Benjamin", 5_000).await;
+        claims("Benny", 4_000).await;
+        assert_eq!(&*app.name_of("b").await, "Ben");
+        claims("Benjamin", 6_000).await;
+        assert_eq!(&*app.name_of("b").await, "Benjamin");
+    }
+
+    async fn h9_names_that_change_all_the_time_are_told_at_a_bounded_rate() {
+        // By tokens with a time, by tokens without one, and by one's own word in `open`.
+        for (identity, has_time) in [(Identity::Jwt, true), (Identity::Jwt, false), (Identity::Open, false)] {
+            let app = TestApp::new(identity);
+            app.ask(&host(), Command::PutConversation { conversation: conversation("7"), members: vec![user("a"), user("b")] }).await.expect("put");
+            let before = app.conversation_changes().len();
+            for n in 0..100 {
+                let name = format!("Ben {n}");
+                if identity == Identity::Open {
+                    let join = Command::Join { user: user("b"), mode: Mode::None, name: Some(name.as_str().into()), avatar_url: None };
+                    app.ask(&claimed("b", &format!("s{n}")), join).await.expect("joined");
+                } else {
+                    let at = has_time.then_some(Timestamp(1_000 * n));
+                    app.handler.ensure_profile(named("b", &name), ProfileSource::Claims, at).await.expect("written_profiles");
+                }
+            }
+            assert_eq!(app.conversation_changes().len() - before, 5, "{identity:?} {has_time}");
+            // What was left out is taken by whoever comes with it once there is room.
+            app.clock.pass(Duration::from_secs(60));
+            if identity == Identity::Jwt {
+                app.handler.ensure_profile(named("b", "Ben 99"), ProfileSource::Claims, has_time.then_some(Timestamp(99_000))).await.expect("told");
+                assert_eq!(&*app.name_of("b").await, "Ben 99");
+            }
+        }
+    }
+}

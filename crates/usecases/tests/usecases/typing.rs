@@ -1,0 +1,124 @@
+//! Typing, and what nobody may learn of the invisible.
+
+use crate::support::*;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::presence::{ManualStatus, OfflineReason};
+use lamplight_usecases::Command;
+use lamplight_usecases::handler::Identity;
+use std::time::Duration;
+
+fn typing(conversation: &ConversationId, is_typing: bool) -> Command {
+    Command::Typing {
+        conversation: conversation.clone(),
+        is_typing,
+    }
+}
+
+fn notice(who: &str, to: &str, is_typing: bool) -> (String, Vec<String>, bool) {
+    (who.to_owned(), vec![to.to_owned()], is_typing)
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+usecase_tests! {
+    async fn typing_is_told_to_the_others_and_ends_by_itself_after_six_seconds() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        assert_eq!(app.typing(), [notice("a", "b", true)]);
+        let until = app.events().into_iter().find_map(|event| if let Event::Typing { expires_at, .. } = event { Some(expires_at) } else { None });
+        assert_eq!(until.map(|until| until.0 - app.now().0), Some(6_000));
+
+        app.pass(4 * SECOND);
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.pass(5 * SECOND);
+        assert_eq!(app.typing(), [notice("a", "b", true), notice("a", "b", true)], "another word, another six seconds");
+        app.pass(2 * SECOND);
+        assert_eq!(app.typing()[2..], [notice("a", "b", false)]);
+        app.pass(20 * SECOND);
+        app.ask(&a, typing(&place, false)).await.expect("nothing");
+        assert_eq!(app.typing().len(), 3, "over is over, and told once");
+    }
+
+    async fn p9_typing_does_not_end_by_a_jump_of_the_wall_clock() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.clock.jump(3_600_000);
+        app.pass(5 * SECOND);
+        app.clock.jump(-7_200_000);
+        assert_eq!(app.typing().len(), 1);
+        app.pass(2 * SECOND);
+        assert_eq!(app.typing().len(), 2);
+    }
+
+    async fn a_message_takes_the_place_of_typing() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.send(&a, &place, "hello").await;
+        app.pass(10 * SECOND);
+        assert_eq!(app.typing(), [notice("a", "b", true)]);
+    }
+
+    async fn who_goes_types_no_more() {
+        for going in [Command::Leave { reason: OfflineReason::Closed }, Command::SignOut] {
+            let app = TestApp::new(Identity::Jwt);
+            let a = on_socket("a", "sa");
+            app.join(&a).await;
+            let place = app.open_with(&a, "b").await;
+            app.ask(&a, typing(&place, true)).await.expect("told");
+            app.ask(&a, going).await.expect("gone");
+            assert_eq!(app.typing(), [notice("a", "b", true), notice("a", "b", false)], "at once");
+            app.pass(10 * SECOND);
+            assert_eq!(app.typing().len(), 2);
+        }
+    }
+
+    async fn p11_the_invisible_do_not_type() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        app.join(&a).await;
+        let place = app.open_with(&a, "b").await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.set_status(&a, ManualStatus::Invisible).await;
+        assert_eq!(app.typing(), [notice("a", "b", true), notice("a", "b", false)], "as if they had closed");
+        assert!(app.ask(&a, typing(&place, true)).await.is_ok(), "nor do they notice");
+        app.ask(&a, typing(&place, false)).await.expect("nothing");
+        app.pass(10 * SECOND);
+        assert_eq!(app.typing().len(), 2);
+        app.set_status(&a, ManualStatus::Online).await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        assert_eq!(app.typing().len(), 3);
+    }
+
+    async fn p11_delivered_marks_of_the_invisible_stand_still_and_catch_up() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
+        app.join(&b).await;
+        let place = app.open_with(&a, "b").await;
+        let marks = |app: &TestApp| -> Vec<_> { app.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| one.delivered_seq).collect() };
+        for n in 1..=4 {
+            if n == 2 {
+                app.set_status(&b, ManualStatus::Invisible).await;
+            }
+            let seq = app.send(&a, &place, &n.to_string()).await.seq;
+            app.handler.note_delivered(&user("b"), &place, seq);
+            app.write_down().await;
+        }
+        app.pass(10 * SECOND);
+        app.write_down().await;
+        assert_eq!(marks(&app), [1]);
+        let Ok(lamplight_usecases::Reply::Synced { conversations, .. }) = app.ask(&a, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await else { panic!("synced") };
+        let receipts = &conversations[0].1.as_ref().expect("a page").receipts;
+        assert_eq!(receipts.iter().find(|one| one.user == user("b")).map(|one| one.delivered_seq), Some(1), "nor by asking");
+
+        app.set_status(&b, ManualStatus::Busy).await;
+        app.write_down().await;
+        assert_eq!(marks(&app), [1, 4]);
+    }
+}
