@@ -5,7 +5,7 @@
 //! time.
 
 use crate::config::{Config, Flags};
-use crate::outgoing::{self, Bounds};
+use crate::http_client::{self, Bounds};
 use ::http::{StatusCode, Uri};
 use clap::{Args, Subcommand};
 use std::io::{BufRead, IsTerminal};
@@ -117,7 +117,7 @@ async fn add(
         ("authorization", authorization.as_str()),
         ("content-type", "application/json"),
     ];
-    let answer = outgoing::post(&address, &headers, body, BOUNDS)
+    let answer = http_client::post(&address, &headers, body, BOUNDS)
         .await
         .map_err(|trouble| format!("{base} cannot be asked: {trouble}. The server must be running; --url says where it is."))?;
     let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();

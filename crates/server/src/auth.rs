@@ -2,7 +2,7 @@
 
 use crate::headers::{self, bearer};
 use crate::jwt::TokenVerifier;
-use crate::notice;
+use crate::log_notice;
 use crate::origin::{Origins, Provenance};
 use ::http::HeaderMap;
 use ipnet::IpNet;
@@ -23,7 +23,7 @@ pub const SESSION_COOKIE: &str = "lamplight_session";
 
 /// Someone whose word was checked.
 #[derive(Clone, Debug)]
-pub struct Proved {
+pub struct Credentials {
     /// Who.
     pub principal: Principal,
     /// The digest of the local session's token.
@@ -34,7 +34,7 @@ pub struct Proved {
     pub not_compared: Option<Refusal>,
 }
 
-impl Proved {
+impl Credentials {
     fn by(principal: Principal) -> Self {
         Self {
             principal,
@@ -50,7 +50,7 @@ impl Proved {
 }
 
 /// Checks tokens, cookies and keys.
-pub struct Gate {
+pub struct Authenticator {
     /// The use cases, which know local sessions and remember people.
     pub handler: Arc<Handler>,
     /// For `AUTH=jwt`.
@@ -65,20 +65,27 @@ pub struct Gate {
     pub clock: Arc<dyn Clock>,
 }
 
-impl Gate {
+impl Authenticator {
     /// Who a request is from, by its bearer token or its cookie. Nobody, where it has neither.
     ///
     /// # Errors
     /// `unauthenticated` for a token that is not good, `rate_limited` for too many of them.
-    pub async fn request(&self, headers: &HeaderMap, address: IpAddr) -> Result<Proved, Refusal> {
-        let proved = match bearer(headers) {
+    pub async fn request(
+        &self,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Credentials, Refusal> {
+        let credentials = match bearer(headers) {
             Some(token) => match self.is_server_key(token, address) {
-                Ok(true) => return Ok(Proved::by(Principal::Service)),
+                Ok(true) => return Ok(Credentials::by(Principal::Service)),
                 compared => self.no_server_key(token, address, compared.err()).await?,
             },
             // A cookie comes by itself, so a stale one is no attempt at anything: its owner is
             // nobody.
-            None => self.cookie(headers).await?.unwrap_or_else(Proved::nobody),
+            None => self
+                .cookie(headers)
+                .await?
+                .unwrap_or_else(Credentials::nobody),
         };
         // What a page of one person asks for must not be done for another, who has signed in in the
         // same browser since.
@@ -88,8 +95,8 @@ impl Gate {
                 "You are signed in as somebody else than the user that X-User-Id names.",
             )
         };
-        if fits(&proved, headers) {
-            Ok(proved)
+        if fits(&credentials, headers) {
+            Ok(credentials)
         } else {
             Err(another())
         }
@@ -98,18 +105,18 @@ impl Gate {
     /// Who a socket is from, by the token in its `auth`, the header or the cookie.
     ///
     /// # Errors
-    /// As [`Gate::request`], and `unauthenticated` where there is none of them and one is needed.
+    /// As [`Authenticator::request`], and `unauthenticated` where there is none of them and one is needed.
     pub async fn socket(
         &self,
         auth_token: Option<&str>,
         headers: &HeaderMap,
         address: IpAddr,
-    ) -> Result<Proved, Refusal> {
-        let proved = match auth_token {
+    ) -> Result<Credentials, Refusal> {
+        let credentials = match auth_token {
             Some(token) => self.token(token, address).await?,
             None => self.request(headers, address).await?,
         };
-        match proved.principal {
+        match credentials.principal {
             Principal::Anonymous if self.handler.identity() != Identity::Open => {
                 Err(Refusal::unauthenticated())
             }
@@ -118,7 +125,7 @@ impl Gate {
                 Code::Forbidden,
                 "The server key is not a user.",
             )),
-            _ => Ok(proved),
+            _ => Ok(credentials),
         }
     }
 
@@ -126,11 +133,11 @@ impl Gate {
     ///
     /// # Errors
     /// `unauthenticated` for one that is not good, `rate_limited` for too many of them.
-    pub async fn token(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
+    pub async fn token(&self, token: &str, address: IpAddr) -> Result<Credentials, Refusal> {
         if self.handler.identity() == Identity::Open {
             // There are no tokens in `open`; one that comes is left aside, as a page moving between
             // modes may send it.
-            return Ok(Proved::nobody());
+            return Ok(Credentials::nobody());
         }
         let token = match headers::token(token) {
             Ok(token) => token,
@@ -139,12 +146,12 @@ impl Gate {
                 return Err(refusal);
             }
         };
-        let proved = match self.handler.identity() {
+        let credentials = match self.handler.identity() {
             Identity::Open | Identity::Local => self.session(token).await?,
             Identity::Jwt => return self.jwt(token, address).await,
         };
-        match proved {
-            Some(proved) => Ok(proved),
+        match credentials {
+            Some(credentials) => Ok(credentials),
             None => {
                 self.handler.refused_token(address)?;
                 Err(Refusal::new(
@@ -155,7 +162,7 @@ impl Gate {
         }
     }
 
-    async fn jwt(&self, token: &str, address: IpAddr) -> Result<Proved, Refusal> {
+    async fn jwt(&self, token: &str, address: IpAddr) -> Result<Credentials, Refusal> {
         let Some(verifier) = &self.verifier else {
             return Err(Refusal::unauthenticated());
         };
@@ -180,9 +187,9 @@ impl Gate {
                 self.handler
                     .ensure_profile(profile, source, verified.issued_at)
                     .await?;
-                Ok(Proved {
+                Ok(Credentials {
                     expires: Some(verified.expires_at),
-                    ..Proved::by(Principal::User(user))
+                    ..Credentials::by(Principal::User(user))
                 })
             }
             // The keys are out of reach: that says nothing of the token, and is no attempt at
@@ -195,36 +202,36 @@ impl Gate {
             }
             Err(error) => {
                 self.handler.refused_token(address)?;
-                notice::token_refused(error.code(), &error.to_string(), address);
+                log_notice::token_refused(error.code(), &error.to_string(), address);
                 Err(Refusal::new(Code::Unauthenticated, error.to_string()))
             }
         }
     }
 
-    async fn session(&self, token: &str) -> Result<Option<Proved>, Refusal> {
+    async fn session(&self, token: &str) -> Result<Option<Credentials>, Refusal> {
         if self.handler.identity() != Identity::Local || token.len() > 128 {
             return Ok(None);
         }
         let digest = self.handler.digest(token);
         let session = self.handler.session(&digest).await?;
-        Ok(session.map(|(user, expires)| Proved {
+        Ok(session.map(|(user, expires)| Credentials {
             credential: Some(digest.into()),
             expires: Some(expires),
-            ..Proved::by(Principal::User(user))
+            ..Credentials::by(Principal::User(user))
         }))
     }
 
     /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name,
     /// which paths and domains of one host may set, the first that is the session of whom the
     /// request says it is from.
-    async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Proved>, Refusal> {
+    async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
             return Ok(None);
         }
         let mut somebody = None;
         for token in headers::cookies(headers, SESSION_COOKIE) {
             match self.session(token).await? {
-                Some(proved) if fits(&proved, headers) => return Ok(Some(proved)),
+                Some(credentials) if fits(&credentials, headers) => return Ok(Some(credentials)),
                 other => somebody = somebody.or(other),
             }
         }
@@ -264,22 +271,22 @@ impl Gate {
         token: &str,
         address: IpAddr,
         not_compared: Option<Refusal>,
-    ) -> Result<Proved, Refusal> {
+    ) -> Result<Credentials, Refusal> {
         if self.handler.identity() == Identity::Open && self.server_key.is_some() {
             // No token is refused in `open`, but each may be a guess at the key.
             let _ = self.handler.refused_token(address);
         }
-        let proved = self.token(token, address).await?;
-        Ok(Proved {
+        let credentials = self.token(token, address).await?;
+        Ok(Credentials {
             not_compared,
-            ..proved
+            ..credentials
         })
     }
 }
 
 /// Whether this is who the request takes itself to be from, where it says so.
-fn fits(proved: &Proved, headers: &HeaderMap) -> bool {
-    match &proved.principal {
+fn fits(credentials: &Credentials, headers: &HeaderMap) -> bool {
+    match &credentials.principal {
         Principal::User(user) => {
             claimed(headers).is_ok_and(|claimed| claimed.is_none_or(|claimed| claimed == *user))
         }

@@ -1,6 +1,6 @@
 //! Tokens run out: their sockets are told, may bring a fresh one, and are closed otherwise.
 
-use crate::socket::Member;
+use crate::socket::SocketData;
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::Clock;
 use parking_lot::Mutex;
@@ -14,14 +14,14 @@ pub const GRACE: Duration = Duration::from_secs(30);
 
 /// The sockets whose proof ends, by when.
 #[derive(Default)]
-pub struct Expiries {
+pub struct TokenExpiry {
     held: Mutex<Held>,
 }
 
 #[derive(Default)]
 struct Held {
     /// When, and which socket: its key tells apart those of the same moment.
-    due: BTreeMap<(Timestamp, u64), Socket<Member>>,
+    due: BTreeMap<(Timestamp, u64), Socket<SocketData>>,
     /// Those that were told, by their key.
     told: HashMap<u64, Told>,
 }
@@ -29,15 +29,15 @@ struct Held {
 /// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring
 /// nearer.
 struct Told {
-    socket: Socket<Member>,
+    socket: Socket<SocketData>,
     ends: Timestamp,
     closing: Moment,
 }
 
-impl Expiries {
-    /// Minds a socket until its proof ends. Call [`Expiries::forget`] with the same time when it
+impl TokenExpiry {
+    /// Minds a socket until its proof ends. Call [`TokenExpiry::forget`] with the same time when it
     /// goes away or brings another.
-    pub fn mind(&self, socket: &Socket<Member>, at: Timestamp) {
+    pub fn schedule(&self, socket: &Socket<SocketData>, at: Timestamp) {
         self.held
             .lock()
             .due
@@ -45,7 +45,7 @@ impl Expiries {
     }
 
     /// Minds a socket no longer.
-    pub fn forget(&self, socket: &Socket<Member>, at: Timestamp) {
+    pub fn forget(&self, socket: &Socket<SocketData>, at: Timestamp) {
         let mut held = self.held.lock();
         held.due.remove(&(at, socket.key()));
         if held

@@ -1,10 +1,10 @@
 //! From what happened to bytes on sockets: encode once, hand the same bytes to everyone.
 //!
-//! The publisher of an event calls [`Deliver::event`] in place; nothing here waits. What needs the
+//! The publisher of an event calls [`Hub::event`] in place; nothing here waits. What needs the
 //! store (a conversation as each member sees it) and what is gathered (the roster) is done by
-//! [`Deliver::run`].
+//! [`Hub::run`].
 
-use crate::socket::Member;
+use crate::socket::SocketData;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
@@ -13,7 +13,7 @@ use lamplight_domain::presence::Change;
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::Handler;
-use lamplight_usecases::ports::{ConnectionRegistry, Clock, WatchedPresence};
+use lamplight_usecases::ports::{Clock, ConnectionRegistry, WatchedPresence};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-type MemberSocket = Socket<Member>;
+type MemberSocket = Socket<SocketData>;
 
 #[derive(Default)]
 struct Sockets {
@@ -33,7 +33,7 @@ struct Sockets {
 }
 
 /// This node's sockets, and what they are told.
-pub struct Deliver {
+pub struct Hub {
     sockets: RwLock<Sockets>,
     feed: Mutex<RosterFeed<MemberSocket>>,
     watch_limit: usize,
@@ -44,7 +44,7 @@ pub struct Deliver {
     changed_wake: Notify,
     clock: Arc<dyn Clock>,
     handler: OnceLock<Weak<Handler>>,
-    /// Credentials that ended a moment ago: see [`Deliver::end_if_signed_out`].
+    /// Credentials that ended a moment ago: see [`Hub::end_if_signed_out`].
     ended: Mutex<HashMap<Arc<str>, Moment>>,
 }
 
@@ -80,7 +80,7 @@ fn changes_in_parts(
     packets
 }
 
-impl Deliver {
+impl Hub {
     /// No sockets yet. Lists have at most `roster_limit` entries, which is also how many users a
     /// socket may watch.
     #[must_use]
@@ -471,7 +471,7 @@ impl Deliver {
     }
 }
 
-impl ConnectionRegistry for Deliver {
+impl ConnectionRegistry for Hub {
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         let mut sockets = self.sockets.write();
         let Some(socket) = sockets.by_session.get(session).cloned() else {

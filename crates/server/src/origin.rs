@@ -41,7 +41,7 @@ impl Origins {
         let Some(origin) = headers.get(ORIGIN) else {
             let cross = headers
                 .get("sec-fetch-site")
-                .is_some_and(|site| site == "cross-site");
+                .is_some_and(|state| state == "cross-site");
             return if cross {
                 Provenance::CrossSite
             } else {

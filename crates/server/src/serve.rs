@@ -1,7 +1,7 @@
 //! The accept loop. It is ours because the transport needs the bare TCP stream after an upgrade.
 
 use crate::connections::{ConnectionCounts, Counted};
-use crate::notice;
+use crate::log_notice;
 use crate::origin::client_address;
 use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use ::http::{HeaderMap, Request, Response, StatusCode};
@@ -100,7 +100,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
                 serve_connection(stream, peer, service.clone(), hears_stop.clone(), counted)
             }
             Err(()) => {
-                notice::too_many_connections(peer.ip().to_canonical());
+                log_notice::too_many_connections(peer.ip().to_canonical());
                 // Each holds a file for a moment, of which there must be enough for everybody else.
                 if let Ok(one) = Arc::clone(&turned_away).try_acquire_owned() {
                     tokio::spawn(async move {
@@ -185,14 +185,14 @@ async fn answer(
     mut request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<Body> {
-    notice::forwarded(request.headers(), peer, &service.proxies);
+    log_notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
         let mut client = peer;
         let opens = service.io.opens_session(request.uri());
         if opens || asks_for_websocket(request.headers()) {
             let address = client_address(request.headers(), peer, &service.proxies);
             if opens {
-                notice::old_client(request.uri(), address);
+                log_notice::old_client(request.uri(), address);
             }
             let counts = if opens {
                 &service.sessions
@@ -207,7 +207,7 @@ async fn answer(
                 ),
                 Ok(None) => {}
                 Err(()) => {
-                    notice::too_many_connections(address);
+                    log_notice::too_many_connections(address);
                     return too_many_connections();
                 }
             }

@@ -1,9 +1,9 @@
 //! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
 
-use crate::auth::{Gate, Proved};
+use crate::auth::{Authenticator, Credentials};
 use crate::connections::{ConnectionCounts, Counted};
-use crate::deliver::Deliver;
-use crate::expiry::Expiries;
+use crate::expiry::TokenExpiry;
+use crate::hub::Hub;
 use crate::metrics;
 use crate::origin::client_address;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
@@ -14,7 +14,7 @@ use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::ConnectionRegistry;
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
-use lamplight_wire::decode::{self, Asked};
+use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{body::ConnectAuth, encode};
 use parking_lot::Mutex;
 use socketio::{
@@ -39,7 +39,7 @@ const IN_FLIGHT: usize = 64;
 
 /// What proved whose a socket is; `authenticate` brings a fresh one.
 #[derive(Clone, Debug, Default)]
-struct Proof {
+struct TokenProof {
     /// The digest of the local session's token.
     credential: Option<Arc<str>>,
     /// When it ends.
@@ -47,12 +47,12 @@ struct Proof {
 }
 
 /// What belongs to one socket.
-pub struct Member {
+pub struct SocketData {
     session: ConnectionId,
     address: IpAddr,
     /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
     principal: OnceLock<Principal>,
-    proof: Mutex<Proof>,
+    proof: Mutex<TokenProof>,
     /// The user announced themselves, so presence has to hear of the end.
     announced: AtomicBool,
     signed_out: AtomicBool,
@@ -65,7 +65,7 @@ pub struct Member {
     kept: Mutex<Option<Counted>>,
 }
 
-impl Member {
+impl SocketData {
     /// The user whose socket this is.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
@@ -88,7 +88,11 @@ impl Member {
 
     fn caller(&self) -> Caller {
         Caller {
-            principal: self.principal.get().cloned().unwrap_or(Principal::Anonymous),
+            principal: self
+                .principal
+                .get()
+                .cloned()
+                .unwrap_or(Principal::Anonymous),
             session: Some(self.session.clone()),
             address: Some(self.address),
             credential: self.credential(),
@@ -98,15 +102,15 @@ impl Member {
 
 /// The `/` namespace.
 #[derive(Clone)]
-pub struct Door {
+pub struct ChatNamespace {
     /// The use cases.
     pub handler: Arc<Handler>,
     /// Who is calling.
-    pub gate: Arc<Gate>,
+    pub authenticator: Arc<Authenticator>,
     /// This node's sockets.
-    pub deliver: Arc<Deliver>,
+    pub hub: Arc<Hub>,
     /// Tokens that run out.
-    pub expiries: Arc<Expiries>,
+    pub token_expiry: Arc<TokenExpiry>,
     /// What is under way: a shutdown waits for it.
     pub tasks: TaskTracker,
     /// Connections by address, those that may come back included.
@@ -115,53 +119,57 @@ pub struct Door {
 
 /// How a request stands to what its socket asks next.
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+enum Dispatch {
     /// The next one need not wait for it.
-    Free,
+    Concurrent,
     /// The next one waits until it is done: it may need what this brings, or would overtake it.
-    Held,
+    Serial,
     /// The same; and if the socket goes, nobody wants its answer any more, which may be long.
-    HeldAndDropped,
+    SerialCancelOnClose,
 }
 
-impl Order {
+impl Dispatch {
     fn of(command: &Command) -> Self {
         match command {
             Command::Join { .. }
             | Command::SetStatus(_)
             | Command::SetActivity(_)
             | Command::Typing { .. }
-            | Command::Watch(_) => Self::Held,
-            Command::Sync { .. } => Self::HeldAndDropped,
-            _ => Self::Free,
+            | Command::Watch(_) => Self::Serial,
+            Command::Sync { .. } => Self::SerialCancelOnClose,
+            _ => Self::Concurrent,
         }
     }
 }
 
-impl SocketHandler for Door {
-    type Data = Member;
+impl SocketHandler for ChatNamespace {
+    type Data = SocketData;
 
-    async fn connect(&self, request: ConnectRequest) -> Result<Member, ConnectError> {
+    async fn connect(&self, request: ConnectRequest) -> Result<SocketData, ConnectError> {
         let handshake = &request.handshake;
-        let address = client_address(&handshake.headers, handshake.peer, &self.gate.proxies);
+        let address = client_address(
+            &handshake.headers,
+            handshake.peer,
+            &self.authenticator.proxies,
+        );
         let auth: ConnectAuth = match &request.auth {
             Some(auth) => serde_json::from_str(auth.get())
                 .map_err(|_| refuse(&Refusal::invalid("auth.token is a string.")))?,
             None => ConnectAuth::default(),
         };
-        let proved = self
-            .gate
+        let credentials = self
+            .authenticator
             .socket(auth.token.as_deref(), &handshake.headers, address)
             .await
             .map_err(|refusal| {
                 metrics::refused(refusal.code.as_str());
                 refuse(&refusal)
             })?;
-        if proved.principal != Principal::Anonymous {
+        if credentials.principal != Principal::Anonymous {
             // One connection may come and go over and over. Whoever does that is let in, and more
             // slowly.
             let caller = Caller {
-                principal: proved.principal.clone(),
+                principal: credentials.principal.clone(),
                 session: None,
                 address: Some(address),
                 credential: None,
@@ -172,16 +180,16 @@ impl SocketHandler for Door {
             }
         }
         let principal = OnceLock::new();
-        if proved.principal != Principal::Anonymous {
-            let _ = principal.set(proved.principal);
+        if credentials.principal != Principal::Anonymous {
+            let _ = principal.set(credentials.principal);
         }
-        Ok(Member {
+        Ok(SocketData {
             session: ConnectionId::trusted(request.socket_id),
             address,
             principal,
-            proof: Mutex::new(Proof {
-                credential: proved.credential,
-                expires: proved.expires,
+            proof: Mutex::new(TokenProof {
+                credential: credentials.credential,
+                expires: credentials.expires,
             }),
             announced: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
@@ -192,19 +200,19 @@ impl SocketHandler for Door {
         })
     }
 
-    fn connected(&self, socket: &Socket<Member>) {
-        let member = socket.data();
-        self.deliver.connected(member.session.clone(), socket);
+    fn connected(&self, socket: &Socket<SocketData>) {
+        let data = socket.data();
+        self.hub.connected(data.session.clone(), socket);
         // With a token the caller is known from the connect on, and gets what is theirs.
-        if let Some(user) = member.user() {
-            self.deliver.admit(&member.session, user);
+        if let Some(user) = data.user() {
+            self.hub.admit(&data.session, user);
         }
-        if let Some(at) = member.proof.lock().expires {
-            self.expiries.mind(socket, at);
+        if let Some(at) = data.proof.lock().expires {
+            self.token_expiry.schedule(socket, at);
         }
         // The session may have ended between the look at its token and now, when nobody knew of
         // this socket yet.
-        self.deliver.end_if_signed_out(socket);
+        self.hub.end_if_signed_out(socket);
     }
 
     /// No event has a binary part, so nothing of one is held.
@@ -212,45 +220,45 @@ impl SocketHandler for Door {
         false
     }
 
-    fn event(&self, socket: &Socket<Member>, event: Event) -> Option<BoxFuture<'static, ()>> {
+    fn event(&self, socket: &Socket<SocketData>, event: Event) -> Option<BoxFuture<'static, ()>> {
         let paused = socket.data().paused.load(Ordering::Relaxed);
         let wait = if paused == 0 {
             0
         } else {
-            paused.saturating_sub(self.gate.clock.now().moment.0)
+            paused.saturating_sub(self.authenticator.clock.now().moment.0)
         };
         if wait == 0 {
             return self.take(socket, event);
         }
-        let (door, socket) = (self.clone(), socket.clone());
+        let (namespace, socket) = (self.clone(), socket.clone());
         Some(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(wait)).await;
-            if let Some(rest) = door.take(&socket, event) {
+            if let Some(rest) = namespace.take(&socket, event) {
                 rest.await;
             }
         }))
     }
 
-    fn recover(&self, socket: &Socket<Member>, fresh: Member) -> Result<(), Member> {
-        let member = socket.data();
+    fn recover(&self, socket: &Socket<SocketData>, fresh: SocketData) -> Result<(), SocketData> {
+        let data = socket.data();
         // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof
         // there is.
         let same = match fresh.principal.get() {
             None => self.handler.identity() == Identity::Open,
-            principal => principal == member.principal.get(),
+            principal => principal == data.principal.get(),
         };
-        if !same || member.signed_out.load(Ordering::Acquire) {
+        if !same || data.signed_out.load(Ordering::Acquire) {
             return Err(fresh);
         }
         self.replace_proof(socket, std::mem::take(&mut *fresh.proof.lock()));
         Ok(())
     }
 
-    fn suspended(&self, socket: &Socket<Member>, reason: DisconnectReason) {
-        let member = socket.data();
-        self.leave(member, reason);
-        match self.counts.add(member.address) {
-            Ok(counted) => *member.kept.lock() = counted,
+    fn suspended(&self, socket: &Socket<SocketData>, reason: DisconnectReason) {
+        let data = socket.data();
+        self.leave(data, reason);
+        match self.counts.add(data.address) {
+            Ok(counted) => *data.kept.lock() = counted,
             // Nobody gets to leave more behind than they may have open. Nothing is kept for it any
             // more when this returns.
             Err(()) => socket.disconnect(),
@@ -261,38 +269,42 @@ impl SocketHandler for Door {
         }
     }
 
-    fn recovered(&self, socket: &Socket<Member>) {
-        let member = socket.data();
-        *member.kept.lock() = None;
-        self.deliver.end_if_signed_out(socket);
-        if member.announced.load(Ordering::Acquire) {
-            self.tell(member, Command::Resume);
+    fn recovered(&self, socket: &Socket<SocketData>) {
+        let data = socket.data();
+        *data.kept.lock() = None;
+        self.hub.end_if_signed_out(socket);
+        if data.announced.load(Ordering::Acquire) {
+            self.tell(data, Command::Resume);
         }
     }
 
-    fn disconnected(&self, socket: &Socket<Member>, reason: DisconnectReason) {
+    fn disconnected(&self, socket: &Socket<SocketData>, reason: DisconnectReason) {
         metrics::disconnected(reason.as_str());
-        let member = socket.data();
-        tracing::debug!(socket = %member.session, %reason, "socket gone");
-        self.deliver.disconnected(&member.session, socket);
-        if let Some(at) = member.proof.lock().expires {
-            self.expiries.forget(socket, at);
+        let data = socket.data();
+        tracing::debug!(socket = %data.session, %reason, "socket gone");
+        self.hub.disconnected(&data.session, socket);
+        if let Some(at) = data.proof.lock().expires {
+            self.token_expiry.forget(socket, at);
         }
-        self.leave(member, reason);
+        self.leave(data, reason);
     }
 }
 
-impl Door {
+impl ChatNamespace {
     /// Takes an event: whatever comes of it is answered once.
-    fn take(&self, socket: &Socket<Member>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
+    fn take(
+        &self,
+        socket: &Socket<SocketData>,
+        mut event: Event,
+    ) -> Option<BoxFuture<'static, ()>> {
         let answer = Answer {
             ack: event.take_ack(),
             socket: socket.clone(),
             store: self.handler.generation(),
-            door: self.clone(),
+            namespace: self.clone(),
         };
-        let member = socket.data();
-        let asked = if event.name() != "join_user" && member.user().is_none() {
+        let data = socket.data();
+        let asked = if event.name() != "join_user" && data.user().is_none() {
             // Whoever has not said who they are is told so, whatever else may be wrong.
             // It is so in `open` only, where nobody can sign in.
             Err(Refusal::new(
@@ -300,14 +312,14 @@ impl Door {
                 "Say who you are first, by join_user.",
             ))
         } else if event.refused_attachments == 0 {
-            decode::event_by(member.user(), event.name(), event.arg(0).unwrap_or("null"))
+            decode::event_by(data.user(), event.name(), event.arg(0).unwrap_or("null"))
         } else {
             Err(Refusal::invalid("This event has no binary part."))
         };
         let command = match asked {
-            Ok(Asked::Command(command)) => Ok(command),
+            Ok(SocketRequest::Command(command)) => Ok(command),
             // A good token is no refusal, and costs a look at it each time.
-            Ok(Asked::Authenticate(token)) => match self.handler.look(&member.caller()) {
+            Ok(SocketRequest::Authenticate(token)) => match self.handler.look(&data.caller()) {
                 Ok(()) => return Some(Box::pin(self.clone().authenticate(token, answer))),
                 Err(refusal) => Err(refusal),
             },
@@ -320,11 +332,11 @@ impl Door {
                 return None;
             }
         };
-        let caller = member.caller();
-        let order = Order::of(&command);
+        let caller = data.caller();
+        let dispatch = Dispatch::of(&command);
         let sends = matches!(command, Command::Send { .. });
         if let Command::Join { user, .. } = &command {
-            self.claim(member, user);
+            self.claim(data, user);
         }
         if matches!(
             command,
@@ -334,11 +346,11 @@ impl Door {
                     ..
                 }
         ) {
-            self.writes(member);
+            self.writes(data);
         }
         let began = tokio::time::Instant::now();
         let handler = Arc::clone(&self.handler);
-        let span = tracing::info_span!("event", socket = %member.session, name = event.name());
+        let span = tracing::info_span!("event", socket = %data.session, name = event.name());
         let finish = async move {
             let reply = handler.handle(&caller, command).await;
             answer.give(reply, sends.then(|| began.elapsed()));
@@ -353,18 +365,18 @@ impl Door {
         {
             return None;
         }
-        if order == Order::HeldAndDropped {
+        if dispatch == Dispatch::SerialCancelOnClose {
             return Some(finish);
         }
         // It finishes whether or not its socket lives to see it, and a shutdown waits for it.
-        let busy = member.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT;
+        let busy = data.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT;
         let socket = socket.clone();
         let task = self.tasks.spawn(async move {
             finish.await;
             socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
         });
         // A socket that asks faster than it can be answered waits, too.
-        (order == Order::Held || busy).then(|| -> BoxFuture<'static, ()> {
+        (dispatch == Dispatch::Serial || busy).then(|| -> BoxFuture<'static, ()> {
             Box::pin(async move {
                 let _ = task.await;
             })
@@ -372,8 +384,8 @@ impl Door {
     }
 
     /// Nobody is connected to this socket any more.
-    fn leave(&self, member: &Member, reason: DisconnectReason) {
-        if !member.announced.load(Ordering::Acquire) {
+    fn leave(&self, data: &SocketData, reason: DisconnectReason) {
+        if !data.announced.load(Ordering::Acquire) {
             return;
         }
         let reason = if reason == DisconnectReason::PingTimeout {
@@ -381,9 +393,9 @@ impl Door {
         } else {
             OfflineReason::Closed
         };
-        let signed_out = member.signed_out.load(Ordering::Acquire);
+        let signed_out = data.signed_out.load(Ordering::Acquire);
         self.tell(
-            member,
+            data,
             if signed_out {
                 Command::SignOut
             } else {
@@ -393,19 +405,19 @@ impl Door {
     }
 
     /// Whoever writes is there, whether or not their page says so by heartbeats.
-    fn writes(&self, member: &Member) {
-        let now = self.gate.clock.now().moment.0;
-        let since = now.saturating_sub(member.wrote.load(Ordering::Relaxed));
-        if member.announced.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
-            member.wrote.store(now, Ordering::Relaxed);
-            self.tell(member, Command::Activity { active: true });
+    fn writes(&self, data: &SocketData) {
+        let now = self.authenticator.clock.now().moment.0;
+        let since = now.saturating_sub(data.wrote.load(Ordering::Relaxed));
+        if data.announced.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
+            data.wrote.store(now, Ordering::Relaxed);
+            self.tell(data, Command::Activity { active: true });
         }
     }
 
     /// Does something for a socket that nobody asked for over it.
-    fn tell(&self, member: &Member, command: Command) {
-        let (handler, caller) = (Arc::clone(&self.handler), member.caller());
-        let span = tracing::info_span!("socket", socket = %member.session);
+    fn tell(&self, data: &SocketData, command: Command) {
+        let (handler, caller) = (Arc::clone(&self.handler), data.caller());
+        let span = tracing::info_span!("socket", socket = %data.session);
         let work = async move {
             if let Err(refusal) = handler.handle(&caller, command).await
                 && let Some(Due { left_out }) =
@@ -429,32 +441,32 @@ impl Door {
     }
 
     /// A fresh proof takes the place of the one before.
-    fn replace_proof(&self, socket: &Socket<Member>, fresh: Proof) {
+    fn replace_proof(&self, socket: &Socket<SocketData>, fresh: TokenProof) {
         let mut proof = socket.data().proof.lock();
         if let Some(before) = proof.expires {
-            self.expiries.forget(socket, before);
+            self.token_expiry.forget(socket, before);
         }
         if let Some(at) = fresh.expires {
-            self.expiries.mind(socket, at);
+            self.token_expiry.schedule(socket, at);
         }
         *proof = fresh;
     }
 
     /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last
     /// word.
-    fn claim(&self, member: &Member, user: &UserId) {
+    fn claim(&self, data: &SocketData, user: &UserId) {
         if self.handler.identity() == Identity::Open {
-            let _ = member.principal.set(Principal::UnverifiedUser(user.clone()));
+            let _ = data.principal.set(Principal::UnverifiedUser(user.clone()));
         }
-        if member.user() == Some(user) {
-            member.announced.store(true, Ordering::Release);
+        if data.user() == Some(user) {
+            data.announced.store(true, Ordering::Release);
         }
     }
 
     async fn authenticate(self, token: String, answer: Answer) {
-        let member = answer.socket.data();
-        let result = match self.gate.token(&token, member.address).await {
-            Ok(proved) => self.renew(&answer.socket, proved),
+        let data = answer.socket.data();
+        let result = match self.authenticator.token(&token, data.address).await {
+            Ok(credentials) => self.renew(&answer.socket, credentials),
             Err(refusal) => Err(refusal),
         };
         answer.give_json(match result {
@@ -463,9 +475,13 @@ impl Door {
         });
     }
 
-    fn renew(&self, socket: &Socket<Member>, proved: Proved) -> Result<Option<Timestamp>, Refusal> {
-        let member = socket.data();
-        let user = match &proved.principal {
+    fn renew(
+        &self,
+        socket: &Socket<SocketData>,
+        credentials: Credentials,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let data = socket.data();
+        let user = match &credentials.principal {
             Principal::User(user) => user,
             _ => {
                 return Err(Refusal::invalid(
@@ -473,7 +489,7 @@ impl Door {
                 ));
             }
         };
-        if member.user() != Some(user) {
+        if data.user() != Some(user) {
             return Err(Refusal::new(
                 Code::Forbidden,
                 "The token is another user's.",
@@ -481,29 +497,29 @@ impl Door {
         }
         self.replace_proof(
             socket,
-            Proof {
-                credential: proved.credential,
-                expires: proved.expires,
+            TokenProof {
+                credential: credentials.credential,
+                expires: credentials.expires,
             },
         );
         if !socket.is_connected()
-            && let Some(at) = proved.expires
+            && let Some(at) = credentials.expires
         {
             // It went meanwhile, and what minds it would keep it.
-            self.expiries.forget(socket, at);
+            self.token_expiry.forget(socket, at);
         }
-        self.deliver.end_if_signed_out(socket);
-        Ok(proved.expires)
+        self.hub.end_if_signed_out(socket);
+        Ok(credentials.expires)
     }
 }
 
 /// Where the answer to one event goes.
 struct Answer {
     ack: Option<Ack>,
-    socket: Socket<Member>,
+    socket: Socket<SocketData>,
     /// The store's generation when the event came.
     store: Generation,
-    door: Door,
+    namespace: ChatNamespace,
 }
 
 impl Answer {
@@ -518,11 +534,11 @@ impl Answer {
                 Ok(Reply::Watching { later, .. }) => std::mem::take(later),
                 _ => Vec::new(),
             };
-            let (deliver, socket) = (Arc::clone(&self.door.deliver), self.socket.clone());
+            let (hub, socket) = (Arc::clone(&self.namespace.hub), self.socket.clone());
             self.give_json(result.map(|reply| encode::reply(&reply, &store)));
             if !later.is_empty() {
                 // After the answer, which is queued by now.
-                tokio::spawn(async move { deliver.show(&socket, later).await });
+                tokio::spawn(async move { hub.show(&socket, later).await });
             }
         }
     }
@@ -532,15 +548,15 @@ impl Answer {
             Ok(json) => (json, false),
             Err(refusal) => {
                 metrics::refused(refusal.code.as_str());
-                let member = self.socket.data();
+                let data = self.socket.data();
                 // Whoever is refused and goes on and on is heard more slowly.
                 if let Some(pause) = self
-                    .door
+                    .namespace
                     .handler
-                    .pause_after_refusal(member.user(), member.address)
+                    .pause_after_refusal(data.user(), data.address)
                 {
-                    let until = self.door.gate.clock.now().moment.plus(pause);
-                    member.paused.store(until.0, Ordering::Relaxed);
+                    let until = self.namespace.authenticator.clock.now().moment.plus(pause);
+                    data.paused.store(until.0, Ordering::Relaxed);
                 }
                 (encode::refusal(&refusal), true)
             }

@@ -1,27 +1,27 @@
 //! Puts the parts together for the embedded default. The only place that knows which adapter stands
 //! behind which port.
 
-use crate::auth::Gate;
+use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::connections::ConnectionCounts;
-use crate::deliver::Deliver;
-use crate::expiry::Expiries;
-use crate::http::{self, Ready, Site};
+use crate::expiry::TokenExpiry;
+use crate::http::{self, AppState, Ready};
+use crate::hub::Hub;
 use crate::jwt::TokenVerifier;
+use crate::log_notice;
 use crate::metrics::{self, Gauges};
-use crate::notice;
 use crate::origin::{Origins, Provenance, client_address};
 use crate::passwords::Argon2Passwords;
 use crate::serve::{self, Service};
-use crate::socket::Door;
+use crate::socket::ChatNamespace;
 use crate::system::{SystemClock, SystemIds};
 use crate::unsent::Unsent;
 use lamplight_domain::presence::Rules;
-use lamplight_embedded::bus::EmbeddedEventBus;
+use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::handler::{Identity, Ports, Settings};
-use lamplight_usecases::ports::{ConnectionRegistry, Clock, EventBus};
+use lamplight_usecases::ports::{Clock, ConnectionRegistry, EventBus};
 use lamplight_usecases::{Code, Handler};
 use socketio::{Refusal, SocketIo};
 use std::future::Future;
@@ -54,8 +54,8 @@ pub struct Lamplight {
     service: Service,
     handler: Arc<Handler>,
     presence: Arc<EmbeddedPresence>,
-    deliver: Arc<Deliver>,
-    expiries: Arc<Expiries>,
+    hub: Arc<Hub>,
+    token_expiry: Arc<TokenExpiry>,
     store: Arc<SqliteStore>,
     clock: Arc<dyn Clock>,
 }
@@ -84,8 +84,9 @@ impl Lamplight {
             Arc::clone(&clock),
             Arc::clone(&shared_fanout),
         ));
-        let deliver = Arc::new(Deliver::new(config.roster_limit, Arc::clone(&clock)));
-        let audience: Arc<dyn ConnectionRegistry> = Arc::clone(&deliver) as Arc<dyn ConnectionRegistry>;
+        let hub = Arc::new(Hub::new(config.roster_limit, Arc::clone(&clock)));
+        let connections: Arc<dyn ConnectionRegistry> =
+            Arc::clone(&hub) as Arc<dyn ConnectionRegistry>;
 
         let ports = Ports {
             messages: Arc::clone(&store) as _,
@@ -94,7 +95,7 @@ impl Lamplight {
             passwords: Arc::new(Argon2Passwords::new()),
             presence: Arc::clone(&presence) as _,
             bus: shared_fanout,
-            audience,
+            connections,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
         };
@@ -107,8 +108,8 @@ impl Lamplight {
             ..Settings::default()
         };
         let handler = Arc::new(Handler::new(ports, settings));
-        deliver.set_handler(&handler);
-        let subscriber = Arc::clone(&deliver);
+        hub.set_handler(&handler);
+        let subscriber = Arc::clone(&hub);
         bus.subscribe(move |event| subscriber.event(event));
 
         let verifier = match config.identity {
@@ -125,7 +126,7 @@ impl Lamplight {
             allow_loopback: open,
             own_must_be_loopback: open && config.listen.ip().is_loopback(),
         };
-        let gate = Arc::new(Gate {
+        let authenticator = Arc::new(Authenticator {
             handler: Arc::clone(&handler),
             verifier: verifier.map(Arc::new),
             server_key: config
@@ -136,30 +137,30 @@ impl Lamplight {
             proxies: config.trusted_proxies.clone(),
             clock: Arc::clone(&clock),
         });
-        let expiries = Arc::new(Expiries::default());
+        let token_expiry = Arc::new(TokenExpiry::default());
         let tasks = TaskTracker::new();
         let sessions = ConnectionCounts::new(config.limit_connections);
-        let door = Door {
+        let namespace = ChatNamespace {
             handler: Arc::clone(&handler),
-            gate: Arc::clone(&gate),
-            deliver: Arc::clone(&deliver),
-            expiries: Arc::clone(&expiries),
+            authenticator: Arc::clone(&authenticator),
+            hub: Arc::clone(&hub),
+            token_expiry: Arc::clone(&token_expiry),
             tasks: tasks.clone(),
             counts: sessions.clone(),
         };
-        let io = transport(config, door, &gate);
-        let ready = Arc::new(Parts {
+        let io = transport(config, namespace, &authenticator);
+        let ready = Arc::new(HealthProbe {
             store: Arc::clone(&store),
             presence: Arc::clone(&presence),
-            deliver: Arc::clone(&deliver),
+            hub: Arc::clone(&hub),
             handler: Arc::clone(&handler),
-            expiries: Arc::clone(&expiries),
+            token_expiry: Arc::clone(&token_expiry),
             io: io.clone(),
         });
-        let site = Arc::new(Site {
+        let state = Arc::new(AppState {
             handler: Arc::clone(&handler),
-            gate,
-            deliver: Arc::clone(&deliver),
+            authenticator,
+            hub: Arc::clone(&hub),
             ready,
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 {
@@ -181,7 +182,7 @@ impl Lamplight {
             ),
         });
         let service = Service {
-            router: http::router(site),
+            router: http::router(state),
             io,
             connections: ConnectionCounts::new(config.limit_connections),
             sessions,
@@ -195,8 +196,8 @@ impl Lamplight {
             service,
             handler,
             presence,
-            deliver,
-            expiries,
+            hub,
+            token_expiry,
             store,
             clock,
         })
@@ -206,18 +207,18 @@ impl Lamplight {
     /// is written.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let background = {
-            let (presence, handler, deliver) = (
+            let (presence, handler, hub) = (
                 Arc::clone(&self.presence),
                 Arc::clone(&self.handler),
-                Arc::clone(&self.deliver),
+                Arc::clone(&self.hub),
             );
-            let (expiries, clock) = (Arc::clone(&self.expiries), Arc::clone(&self.clock));
+            let (token_expiry, clock) = (Arc::clone(&self.token_expiry), Arc::clone(&self.clock));
             let (versions, store) = (Arc::clone(&self.presence), Arc::clone(&self.store));
             [
                 tokio::spawn(async move { presence.run().await }),
                 tokio::spawn(async move { handler.run_background().await }),
-                tokio::spawn(async move { deliver.run().await }),
-                tokio::spawn(async move { expiries.run(clock).await }),
+                tokio::spawn(async move { hub.run().await }),
+                tokio::spawn(async move { token_expiry.run(clock).await }),
                 tokio::spawn(async move { versions.reserve_versions(&store).await }),
             ]
         };
@@ -257,7 +258,11 @@ const RECEIVED_PER_ADDRESS: usize = 32 << 20;
 /// ... or room for so many of the longest, where those are longer than usual.
 const RECEIVED_PAYLOADS: usize = 4;
 
-fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
+fn transport(
+    config: &Config,
+    namespace: ChatNamespace,
+    authenticator: &Arc<Authenticator>,
+) -> SocketIo {
     let settings = socketio::Config {
         path: config.socket_path.clone(),
         max_payload: config.max_payload,
@@ -273,9 +278,9 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
             .map(|limit| limit.saturating_mul(UNSENT_SHARES)),
         ..socketio::Config::default()
     };
-    let (refusing, reading) = (Arc::clone(gate), Arc::clone(gate));
+    let (refusing, reading) = (Arc::clone(authenticator), Arc::clone(authenticator));
     SocketIo::builder(settings)
-        .namespace("/", door)
+        .namespace("/", namespace)
         .allow_request(
             move |parts, peer| match refusing.origins.judge(&parts.headers) {
                 Provenance::Trusted => Ok(()),
@@ -284,7 +289,7 @@ fn transport(config: &Config, door: Door, gate: &Arc<Gate>) -> SocketIo {
                 Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
                 Provenance::CrossSite | Provenance::Foreign => {
                     let why = refusing.origins.explain(&parts.headers);
-                    notice::foreign(
+                    log_notice::foreign(
                         "a socket",
                         &why,
                         client_address(&parts.headers, peer, &refusing.proxies),
@@ -305,17 +310,17 @@ impl http::Received for socketio::Received {
 }
 
 /// What readiness and the gauges are read from.
-struct Parts {
+struct HealthProbe {
     store: Arc<SqliteStore>,
     presence: Arc<EmbeddedPresence>,
-    deliver: Arc<Deliver>,
+    hub: Arc<Hub>,
     handler: Arc<Handler>,
-    expiries: Arc<Expiries>,
+    token_expiry: Arc<TokenExpiry>,
     io: SocketIo,
 }
 
 #[async_trait::async_trait]
-impl Ready for Parts {
+impl Ready for HealthProbe {
     async fn check(&self) -> Result<(), String> {
         self.store
             .ping(READY_DEADLINE)
@@ -325,7 +330,7 @@ impl Ready for Parts {
 
     fn gauges(&self) -> Gauges {
         let connections = self.io.connections();
-        let (sockets, followers) = self.deliver.counts();
+        let (sockets, followers) = self.hub.counts();
         let held = self.handler.held();
         Gauges {
             websocket: connections.websocket,
@@ -342,8 +347,8 @@ impl Ready for Parts {
                 ("marks", held.marks),
                 ("ended", held.ended),
                 ("roster", self.presence.held()),
-                ("feed", self.deliver.held()),
-                ("tokens", self.expiries.len()),
+                ("feed", self.hub.held()),
+                ("tokens", self.token_expiry.len()),
                 (
                     "tasks",
                     tokio::runtime::Handle::try_current()

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// What a socket's event asks for.
 #[derive(Debug)]
-pub enum Asked {
+pub enum SocketRequest {
     /// Something of the use cases.
     Command(Command),
     /// A fresh token for the connection itself.
@@ -88,7 +88,7 @@ fn json_or<T: DeserializeOwned + Default>(text: &str) -> Result<T, Refusal> {
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
-pub fn event(name: &str, payload: &str) -> Result<Asked, Refusal> {
+pub fn event(name: &str, payload: &str) -> Result<SocketRequest, Refusal> {
     event_by(None, name, payload)
 }
 
@@ -97,7 +97,11 @@ pub fn event(name: &str, payload: &str) -> Result<Asked, Refusal> {
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
-pub fn event_by(caller: Option<&UserId>, name: &str, payload: &str) -> Result<Asked, Refusal> {
+pub fn event_by(
+    caller: Option<&UserId>,
+    name: &str,
+    payload: &str,
+) -> Result<SocketRequest, Refusal> {
     let payload = payload.trim();
     let command = match name {
         "join_user" => join_user(payload, caller)?,
@@ -136,7 +140,7 @@ pub fn event_by(caller: Option<&UserId>, name: &str, payload: &str) -> Result<As
         }
         "sync" => sync(json(payload.as_bytes())?)?,
         "authenticate" => {
-            return Ok(Asked::Authenticate(
+            return Ok(SocketRequest::Authenticate(
                 json::<body::Authenticate>(payload.as_bytes())?.token,
             ));
         }
@@ -147,7 +151,7 @@ pub fn event_by(caller: Option<&UserId>, name: &str, payload: &str) -> Result<As
             )));
         }
     };
-    Ok(Asked::Command(command))
+    Ok(SocketRequest::Command(command))
 }
 
 fn is_object(payload: &str) -> bool {
@@ -409,7 +413,7 @@ mod tests {
     fn f1_a_join_may_leave_out_the_user_that_the_socket_has_proved() {
         let caller = UserId::parse("a😀b").unwrap();
         let join = |caller, payload| match event_by(caller, "join_user", payload) {
-            Ok(Asked::Command(Command::Join { user, .. })) => Ok(user.as_str().to_owned()),
+            Ok(SocketRequest::Command(Command::Join { user, .. })) => Ok(user.as_str().to_owned()),
             Ok(_) => panic!("a join"),
             Err(refusal) => Err(refusal.message),
         };
@@ -507,7 +511,8 @@ mod tests {
             "{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}",
             "y".repeat(129)
         );
-        let Ok(Asked::Command(Command::Sync { have, refused })) = event("sync", &payload) else {
+        let Ok(SocketRequest::Command(Command::Sync { have, refused })) = event("sync", &payload)
+        else {
             panic!("a sync")
         };
         assert_eq!(
@@ -525,13 +530,13 @@ mod tests {
     #[test]
     fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
         for payload in ["\"42\"", "42", "\"\"", "null", "{}", " 42 "] {
-            let Ok(Asked::Command(Command::Activity { active: true })) =
+            let Ok(SocketRequest::Command(Command::Activity { active: true })) =
                 event("user_activity", payload)
             else {
                 panic!("{payload}")
             };
         }
-        let Ok(Asked::Command(Command::Activity { active: false })) =
+        let Ok(SocketRequest::Command(Command::Activity { active: false })) =
             event("user_activity", "{\"active\":false}")
         else {
             panic!("idle")

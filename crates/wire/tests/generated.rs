@@ -15,9 +15,9 @@ use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, WatchedPresence, Sides, SyncPage};
+use lamplight_usecases::ports::{History, Page, Sides, SyncPage, WatchedPresence};
 use lamplight_usecases::{Code, Refusal, Reply};
-use lamplight_wire::decode::{self, Asked};
+use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{encode, typescript};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -445,8 +445,8 @@ fn golden_commands_are_clean() {
         .map(|(event, payload)| {
             let asked = decode::event(event, &payload.to_string());
             let said = match asked {
-                Ok(Asked::Command(command)) => format!("{command:?}"),
-                Ok(Asked::Authenticate(token)) => format!("Authenticate({token:?})"),
+                Ok(SocketRequest::Command(command)) => format!("{command:?}"),
+                Ok(SocketRequest::Authenticate(token)) => format!("Authenticate({token:?})"),
                 Err(refusal) => format!("refused: {}: {}", refusal.code.as_str(), refusal.message),
             };
             json!({ "event": event, "payload": payload, "understood": said })

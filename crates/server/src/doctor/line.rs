@@ -4,7 +4,7 @@
 use super::BOUNDS;
 use super::finding::{Finding, Report};
 use super::server::{Target, is_next, next};
-use crate::outgoing::Answer;
+use crate::http_client::Answer;
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;

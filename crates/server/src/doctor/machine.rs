@@ -3,8 +3,8 @@
 use super::finding::{Finding, Level, Report};
 use super::{BOUNDS, reachable};
 use crate::config::Config;
+use crate::http_client;
 use crate::jwt::FUTURE_LEEWAY;
-use crate::outgoing;
 use lamplight_domain::time::Timestamp;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -243,7 +243,7 @@ pub(super) async fn port(config: &Config, report: &mut Report) -> Port {
         io::ErrorKind::AddrInUse => {
             let url = format!("http://{}/healthz", reachable(listen));
             let answer = match url.parse() {
-                Ok(url) => outgoing::get(&url, &[], BOUNDS).await.ok(),
+                Ok(url) => http_client::get(&url, &[], BOUNDS).await.ok(),
                 Err(_) => None,
             };
             if answer.is_some_and(|answer| super::server::is_lamplight(&answer)) {

@@ -12,7 +12,7 @@ mod tests;
 pub use finding::{Finding, Level};
 
 use crate::config::{Config, ConfigError, Flags};
-use crate::outgoing::Bounds;
+use crate::http_client::Bounds;
 use clap::Args;
 use finding::Report;
 use lamplight_domain::time::Timestamp;

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Report};
 use super::{BOUNDS, line, machine};
 use crate::config::values;
-use crate::outgoing::{self, Answer, Trouble};
+use crate::http_client::{self, Answer, ClientError};
 use http::{StatusCode, Uri};
 use lamplight_domain::time::Timestamp;
 
@@ -45,8 +45,8 @@ impl Target {
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
-    ) -> Result<Answer, Trouble> {
-        outgoing::get(&self.url(path)?, headers, BOUNDS).await
+    ) -> Result<Answer, ClientError> {
+        http_client::get(&self.url(path)?, headers, BOUNDS).await
     }
 
     /// A polling session opened and closed again: one that is left would hold up a stop of the
@@ -55,21 +55,21 @@ impl Target {
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, ClientError> {
         let path = format!("{path}?EIO=4&transport=polling");
         let answer = self.get(&path, headers).await?;
         if let Some(session) = line::session(&answer.body) {
             let url = self.url(&format!("{path}&sid={session}"))?;
             // `1` is Engine.IO's word for a close. Whether it works is not what is looked at.
-            let _ = outgoing::post(&url, headers, "1", BOUNDS).await;
+            let _ = http_client::post(&url, headers, "1", BOUNDS).await;
         }
         Ok(answer)
     }
 
-    fn url(&self, path: &str) -> Result<Uri, Trouble> {
+    fn url(&self, path: &str) -> Result<Uri, ClientError> {
         format!("{}{path}", self.origin)
             .parse()
-            .map_err(|_| Trouble::Other(format!("{}{path} is no address", self.origin)))
+            .map_err(|_| ClientError::Other(format!("{}{path} is no address", self.origin)))
     }
 }
 
@@ -173,7 +173,7 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<
     let url = format!("{}/healthz", target.origin);
     let answer = match target.get("/healthz", &[]).await {
         Ok(answer) => answer,
-        Err(Trouble::Refused(why)) if !target.is_named => {
+        Err(ClientError::Refused(why)) if !target.is_named => {
             report.add(Finding::note(
                 "server",
                 &format!("none is running ({why}), so nothing is asked of one"),
@@ -182,13 +182,13 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<
         }
         Err(trouble) => {
             let fix = match &trouble {
-                Trouble::Refused(_) => {
+                ClientError::Refused(_) => {
                     "Start it with `lamplight serve`, or look where LISTEN says it is."
                 }
-                Trouble::Tls(_) => {
+                ClientError::Tls(_) => {
                     "Give the host the certificate of that name, with its chain; SSL_CERT_FILE names a company's own authority."
                 }
-                Trouble::Other(_) => {
+                ClientError::Other(_) => {
                     "Check the host name and the firewall; the server listens beyond this machine only if LISTEN says so."
                 }
             };

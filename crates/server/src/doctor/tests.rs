@@ -1,5 +1,5 @@
 use super::*;
-use crate::outgoing::canned::{Canned, reply};
+use crate::http_client::mock_server::{MockServer, reply};
 use std::path::Path;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -89,7 +89,7 @@ impl World {
         examine(&options, &config, NOW).await
     }
 
-    async fn against(&self, server: &Canned) -> Report {
+    async fn against(&self, server: &MockServer) -> Report {
         self.examine(Some(server.url(""))).await
     }
 }
@@ -114,7 +114,7 @@ fn finding<'a>(report: &'a Report, check: &str) -> &'a Finding {
 
 #[tokio::test]
 async fn without_a_server_only_the_machine_is_looked_at() {
-    let gone = Canned::start(lamplight).await.port;
+    let gone = MockServer::start(lamplight).await.port;
     let world = World::new().set("listen", format!("127.0.0.1:{gone}"));
     tokio::time::sleep(Duration::from_millis(50)).await;
     let report = world.examine(None).await;
@@ -145,7 +145,7 @@ async fn without_a_server_only_the_machine_is_looked_at() {
 
 #[tokio::test]
 async fn a_server_that_works_passes() {
-    let server = Canned::start(lamplight).await;
+    let server = MockServer::start(lamplight).await;
     let report = World::new()
         .origin("https://app.example")
         .against(&server)
@@ -167,7 +167,7 @@ async fn a_server_that_works_passes() {
 
 #[tokio::test]
 async fn a_server_that_was_named_and_is_not_there_is_a_failure() {
-    let server = Canned::start(lamplight).await;
+    let server = MockServer::start(lamplight).await;
     let url = server.url("");
     drop(server);
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -189,7 +189,7 @@ async fn a_server_that_was_named_and_is_not_there_is_a_failure() {
 
 #[tokio::test]
 async fn a_proxy_that_strips_the_upgrade_is_given_its_three_lines() {
-    let server = Canned::start(|head: &str| {
+    let server = MockServer::start(|head: &str| {
         if head.contains("transport=websocket") {
             reply("200 OK", "", OPENING).into()
         } else {
@@ -228,7 +228,7 @@ async fn a_link_that_opens_and_says_nothing_is_no_link() {
         ("wrong", "without the right Sec-WebSocket-Accept"),
     ] {
         let answer = format!("{head}{accept}\r\n\r\n");
-        let server = Canned::start(move |head: &str| {
+        let server = MockServer::start(move |head: &str| {
             if head.contains("transport=websocket") {
                 answer.clone().into()
             } else {
@@ -243,7 +243,7 @@ async fn a_link_that_opens_and_says_nothing_is_no_link() {
 
 #[tokio::test]
 async fn next_js_is_recognised_by_its_redirect_and_by_its_name() {
-    let moved = Canned::start(|head: &str| {
+    let moved = MockServer::start(|head: &str| {
         let path = head.split(' ').nth(1).unwrap();
         if path.contains("/?") {
             reply("308 Permanent Redirect", "location: /api/socketio\r\n", "").into()
@@ -271,7 +271,7 @@ async fn next_js_is_recognised_by_its_redirect_and_by_its_name() {
     );
     assert!(report.text().contains("opens (101)"), "{}", report.text());
     let named =
-        Canned::start(|_: &str| reply("404 Not Found", "x-powered-by: Next.js\r\n", "<html>"))
+        MockServer::start(|_: &str| reply("404 Not Found", "x-powered-by: Next.js\r\n", "<html>"))
             .await;
     let report = World::new().against(&named).await;
     assert!(
@@ -283,7 +283,7 @@ async fn next_js_is_recognised_by_its_redirect_and_by_its_name() {
 
 #[tokio::test]
 async fn an_origin_that_is_not_allowed_gets_the_setting_filled_in() {
-    let server = Canned::start(lamplight).await;
+    let server = MockServer::start(lamplight).await;
     let world = World::new()
         .set("allowed-origins", "https://app.example")
         .origin("https://Shop.example:443");
@@ -302,7 +302,7 @@ async fn an_origin_that_is_not_allowed_gets_the_setting_filled_in() {
 
 #[tokio::test]
 async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
-    let other = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let other = MockServer::start(|_: &str| reply("200 OK", "", "hello")).await;
     let report = World::new().against(&other).await;
     assert!(
         failures(&report)[0].1.contains("answers 200 OK \"hello\""),
@@ -310,7 +310,7 @@ async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
         report.text()
     );
     assert_eq!(failures(&report).len(), 1, "{}", report.text());
-    let elsewhere = Canned::start(|_: &str| {
+    let elsewhere = MockServer::start(|_: &str| {
         reply(
             "301 Moved Permanently",
             "location: https://chat.example/\r\n",
@@ -323,14 +323,14 @@ async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
             .1
             .contains("leads to https://chat.example/")
     );
-    let garbage = Canned::start(|_: &str| "SSH-2.0-OpenSSH\r\n".to_owned()).await;
+    let garbage = MockServer::start(|_: &str| "SSH-2.0-OpenSSH\r\n".to_owned()).await;
     assert!(!World::new().against(&garbage).await.is_healthy());
 }
 
 #[tokio::test]
 async fn a_proxy_that_passes_on_a_part_is_told_from_a_sound_one() {
     let only = |passed: &'static str| {
-        Canned::start(move |head: &str| {
+        MockServer::start(move |head: &str| {
             let path = head.split(' ').nth(1).unwrap();
             if path.starts_with(passed) {
                 lamplight(head)
@@ -351,7 +351,7 @@ async fn a_proxy_that_passes_on_a_part_is_told_from_a_sound_one() {
     assert!(report.is_healthy(), "{}", report.text());
     let report = World::new()
         .set("socket-path", "/elsewhere")
-        .against(&Canned::start(lamplight).await)
+        .against(&MockServer::start(lamplight).await)
         .await;
     assert_eq!(failures(&report).len(), 1, "{}", report.text());
     assert!(finding(&report, "polling").fix.contains("SOCKET_PATH"));
@@ -361,7 +361,7 @@ async fn a_proxy_that_passes_on_a_part_is_told_from_a_sound_one() {
 async fn every_session_that_is_opened_is_closed() {
     let asked = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
     let heard = std::sync::Arc::clone(&asked);
-    let server = Canned::start(move |head: &str| {
+    let server = MockServer::start(move |head: &str| {
         heard.lock().push(head.lines().next().unwrap().to_owned());
         lamplight(head)
     })
@@ -387,7 +387,7 @@ async fn every_session_that_is_opened_is_closed() {
 
 #[tokio::test]
 async fn a_path_that_is_named_with_the_server_is_not_left_aside_silently() {
-    let server = Canned::start(lamplight).await;
+    let server = MockServer::start(lamplight).await;
     let report = World::new().examine(Some(server.url("/chat"))).await;
     assert!(
         report.is_healthy() && report.text().contains("the path /chat is left aside"),
@@ -423,7 +423,7 @@ async fn a_database_in_use_is_a_failure_unless_its_server_answers() {
         report.text()
     );
     assert_eq!(failures(&report).len(), 1);
-    let server = Canned::start(lamplight).await;
+    let server = MockServer::start(lamplight).await;
     let report = world.against(&server).await;
     assert!(
         report.is_healthy() && report.text().contains(&server.url("")),
@@ -466,7 +466,7 @@ async fn one_fault_gives_one_advice() {
     }
     let full = machine::judge_write(&std::io::ErrorKind::StorageFull.into(), Path::new("/data"));
     assert!(full.fix.starts_with("Free some space") && full.level == Level::Fail);
-    let theirs = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let theirs = MockServer::start(|_: &str| reply("200 OK", "", "hello")).await;
     let report = World::new()
         .set("listen", format!("127.0.0.1:{}", theirs.port))
         .examine(None)
@@ -495,7 +495,7 @@ fn warnings_are_counted_as_warnings() {
 
 #[tokio::test]
 async fn a_server_that_is_not_ready_is_a_failure() {
-    let server = Canned::start(|head: &str| {
+    let server = MockServer::start(|head: &str| {
         if head.contains("/readyz") {
             reply("503 Service Unavailable", "", "{}").into()
         } else {
@@ -512,7 +512,7 @@ async fn a_server_that_is_not_ready_is_a_failure() {
 
 #[tokio::test]
 async fn the_port_may_be_lamplights_and_nobody_elses() {
-    let ours = Canned::start(lamplight).await;
+    let ours = MockServer::start(lamplight).await;
     let report = World::new()
         .set("listen", format!("127.0.0.1:{}", ours.port))
         .examine(None)
@@ -525,7 +525,7 @@ async fn the_port_may_be_lamplights_and_nobody_elses() {
         report.text()
     );
     assert!(report.is_healthy(), "{}", report.text());
-    let theirs = Canned::start(|_: &str| reply("200 OK", "", "hello")).await;
+    let theirs = MockServer::start(|_: &str| reply("200 OK", "", "hello")).await;
     let report = World::new()
         .set("listen", format!("127.0.0.1:{}", theirs.port))
         .examine(None)
@@ -554,17 +554,17 @@ async fn keys_out_of_reach_and_clocks_apart_are_told() {
             .set("jwt-audience", "a")
             .set("jwt-jwks", url)
     };
-    let down = Canned::start(|_: &str| reply("502 Bad Gateway", "", "")).await;
+    let down = MockServer::start(|_: &str| reply("502 Bad Gateway", "", "")).await;
     let report = jwt(down.url("/jwks.json")).examine(None).await;
     assert_eq!(failures(&report)[0].0, "LL-113", "{}", report.text());
-    let empty = Canned::start(|_: &str| reply("200 OK", "", r#"{"keys":[]}"#)).await;
+    let empty = MockServer::start(|_: &str| reply("200 OK", "", r#"{"keys":[]}"#)).await;
     assert!(
         failures(&jwt(empty.url("/")).examine(None).await)[0]
             .1
             .contains("it is empty")
     );
     let set = r#"{"keys":[{"kty":"oct","kid":"s","k":"AAAA"},{"kty":"OKP","crv":"Ed25519","kid":"e","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    let late = Canned::start(move |_: &str| {
+    let late = MockServer::start(move |_: &str| {
         reply("200 OK", "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", set)
     })
     .await;

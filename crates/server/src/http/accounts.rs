@@ -1,8 +1,10 @@
 //! Local accounts: `/api/auth/*`, which are not there in other modes.
 
-use super::answer::{Answered, Asked, answer, handle, json, nobody, refused, refused_with, run};
+use super::answer::{
+    Answered, ApiRequest, answer, execute, handle, json, no_claimed_user, refused, refused_with,
+};
 use super::openapi::{self as docs};
-use super::{Site, Tls, nothing_here};
+use super::{AppState, Tls, nothing_here};
 use crate::auth::SESSION_COOKIE;
 use crate::headers::bearer;
 use ::http::{HeaderValue, StatusCode, header};
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 /// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is
 /// sent and by which method.
-pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
+pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
     if identity != Identity::Local {
         return Router::new()
             .route("/api/auth/{*rest}", any(nothing_here))
@@ -39,55 +41,55 @@ pub(crate) fn routes(identity: Identity) -> Router<Arc<Site>> {
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register, security((), ("serverKey" = [])),
     responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` alone", body = docs::SignedInAnswer),
         docs::Refusals))]
-pub(crate) async fn register(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn register(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
-    let result = sign_in(&site, request, |asked| {
+    let result = sign_in(&state, request, |request| {
         let body::Register {
             username,
             password,
             name,
-        } = asked.body()?;
+        } = request.body()?;
         Ok(Command::Register {
             username,
             password,
             name,
         })
     });
-    signed_in(&site, result.await, StatusCode::CREATED, tls)
+    signed_in(&state, result.await, StatusCode::CREATED, tls)
 }
 
 /// Signs in.
 #[utoipa::path(post, path = "/api/auth/login", tag = "accounts", request_body = body::Login, security(()),
     responses((status = 200, description = "Signed in; the cookie is set", body = docs::SignedInAnswer), docs::Refusals))]
-pub(crate) async fn login(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn login(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
-    let result = sign_in(&site, request, |asked| {
-        let body::Login { username, password } = asked.body()?;
+    let result = sign_in(&state, request, |request| {
+        let body::Login { username, password } = request.body()?;
         Ok(Command::Login { username, password })
     });
-    signed_in(&site, result.await, StatusCode::OK, tls)
+    signed_in(&state, result.await, StatusCode::OK, tls)
 }
 
 /// Ends the session. Its sockets are closed, and its user is out at once unless they are in
 /// elsewhere.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Signed out; the cookie is gone", body = docs::Done), docs::Refusals))]
-pub(crate) async fn logout(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
     // A page that says whose it is may have been refused because the cookie is somebody else's by
     // now.
     let may_be_stale = !request.headers().contains_key("x-user-id");
-    let result = run(&site, request, nobody, |_| Ok(Command::Logout)).await;
+    let result = execute(&state, request, no_claimed_user, |_| Ok(Command::Logout)).await;
     out(result, may_be_stale, tls)
 }
 
 /// Ends every session of the account, this one too: sign out everywhere.
 #[utoipa::path(post, path = "/api/auth/logout-all", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Signed out everywhere; the cookie is gone", body = docs::Done), docs::Refusals))]
-pub(crate) async fn logout_all(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn logout_all(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
     out(
-        run(&site, request, nobody, |_| Ok(Command::LogoutAll)).await,
+        execute(&state, request, no_claimed_user, |_| Ok(Command::LogoutAll)).await,
         false,
         tls,
     )
@@ -113,9 +115,12 @@ fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Resp
 #[utoipa::path(post, path = "/api/auth/password", tag = "accounts", request_body = body::ChangePassword,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Changed", body = docs::Done), docs::Refusals))]
-pub(crate) async fn change_password(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let result = run(&site, request, nobody, |asked| {
-        let body::ChangePassword { current, next } = asked.body()?;
+pub(crate) async fn change_password(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
+    let result = execute(&state, request, no_claimed_user, |request| {
+        let body::ChangePassword { current, next } = request.body()?;
         Ok(Command::ChangePassword { current, next })
     });
     answer(result.await)
@@ -125,10 +130,13 @@ pub(crate) async fn change_password(State(site): State<Arc<Site>>, request: Requ
 #[utoipa::path(patch, path = "/api/account", tag = "accounts", request_body = body::UpdateAccount,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
-pub(crate) async fn update_account(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn update_account(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
     answer(
-        run(&site, request, nobody, |asked| {
-            decode::update_account(&asked.body()?)
+        execute(&state, request, no_claimed_user, |request| {
+            decode::update_account(&request.body()?)
         })
         .await,
     )
@@ -138,9 +146,9 @@ pub(crate) async fn update_account(State(site): State<Arc<Site>>, request: Reque
 /// make an account.
 #[utoipa::path(get, path = "/api/auth/session", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The user of the session", body = docs::SessionAnswer), docs::Refusals))]
-pub(crate) async fn session(State(site): State<Arc<Site>>, request: Request) -> Response {
-    let is_open = site.handler.is_registration_open();
-    match run(&site, request, nobody, |_| Ok(Command::WhoAmI)).await {
+pub(crate) async fn session(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let is_open = state.handler.is_registration_open();
+    match execute(&state, request, no_claimed_user, |_| Ok(Command::WhoAmI)).await {
         Ok(Answered {
             reply: Reply::User(user),
             ..
@@ -159,25 +167,29 @@ fn tls(request: &Request) -> bool {
 /// Signing in asks for nothing that was proved before: a stale token must not stand in the way.
 /// Only the server key counts.
 async fn sign_in(
-    site: &Site,
+    state: &AppState,
     request: Request,
-    command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
+    command: impl FnOnce(&ApiRequest) -> Result<Command, Refusal>,
 ) -> Result<Answered, Refusal> {
-    let asked = Asked::read(site, request).await?;
-    let is_host = bearer(&asked.headers)
-        .is_some_and(|key| site.gate.proves_host(key, asked.address) == Ok(true));
-    let principal = if is_host { Principal::Service } else { Principal::Anonymous };
+    let request = ApiRequest::read(state, request).await?;
+    let is_host = bearer(&request.headers)
+        .is_some_and(|key| state.authenticator.proves_host(key, request.address) == Ok(true));
+    let principal = if is_host {
+        Principal::Service
+    } else {
+        Principal::Anonymous
+    };
     let caller = Caller {
         principal,
         session: None,
-        address: Some(asked.address),
+        address: Some(request.address),
         credential: None,
     };
-    handle(site, &caller, command(&asked)?).await
+    handle(state, &caller, command(&request)?).await
 }
 
 fn signed_in(
-    site: &Site,
+    state: &AppState,
     result: Result<Answered, Refusal>,
     status: StatusCode,
     tls: bool,
@@ -188,7 +200,7 @@ fn signed_in(
             if let Reply::SignedIn { token, expires, .. } = &reply
                 && let Ok(cookie) = HeaderValue::from_str(&cookie(
                     token,
-                    seconds_until(*expires, site.gate.clock.now().wall),
+                    seconds_until(*expires, state.authenticator.clock.now().wall),
                     tls,
                 ))
             {

@@ -1,7 +1,7 @@
 //! From replies and refusals to responses, and from requests to what the use cases take.
 
-use super::{Address, Site, request_body};
-use crate::auth::{Proved, claimed};
+use super::{Address, AppState, request_body};
+use crate::auth::{Credentials, claimed};
 use crate::headers;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Query, Request};
@@ -58,12 +58,13 @@ pub(super) struct Answered {
 /// Does what a caller wants. The generation is read first: should it change meanwhile, the client
 /// learns of it by its next answer.
 pub(super) async fn handle(
-    site: &Site,
+    state: &AppState,
     caller: &Caller,
     command: Command,
 ) -> Result<Answered, Refusal> {
-    let store = site.handler.generation();
-    site.handler
+    let store = state.handler.generation();
+    state
+        .handler
         .handle(caller, command)
         .await
         .map(|reply| Answered { reply, store })
@@ -86,7 +87,7 @@ pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
 }
 
 /// A request taken apart: its headers, where it is from, and its body's bytes.
-pub(super) struct Asked {
+pub(super) struct ApiRequest {
     pub(super) headers: HeaderMap,
     pub(super) address: std::net::IpAddr,
     pub(super) bytes: Vec<u8>,
@@ -102,17 +103,17 @@ struct OpenQuery {
     user_id: Option<String>,
 }
 
-impl Asked {
+impl ApiRequest {
     /// Reads a request whose body, if it has one, is JSON.
-    pub(super) async fn read(site: &Site, request: Request) -> Result<Self, Refusal> {
+    pub(super) async fn read(state: &AppState, request: Request) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let address = parts
             .extensions
             .get::<Address>()
             .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
-        let mut received = (site.received)(address);
+        let mut received = (state.received)(address);
         let bytes =
-            request_body::read(&parts.headers, body, site.max_payload, &mut *received).await?;
+            request_body::read(&parts.headers, body, state.max_payload, &mut *received).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out has nothing to say: where there is no body, what kind it is does not matter.
@@ -146,19 +147,22 @@ impl Asked {
     /// reads it. Besides, why the server key was not looked for in what came, if it was not.
     async fn caller(
         &self,
-        site: &Site,
+        state: &AppState,
         body_says: fn(body::OpenIdentity) -> Option<LooseId>,
     ) -> Result<(Caller, Option<Refusal>), Refusal> {
-        let Proved {
+        let Credentials {
             principal,
             credential,
             not_compared,
             ..
-        } = site.gate.request(&self.headers, self.address).await?;
+        } = state
+            .authenticator
+            .request(&self.headers, self.address)
+            .await?;
         let principal = match principal {
-            Principal::Anonymous if site.handler.identity() == Identity::Open => {
-                self.claimed(body_says)?.map_or(Principal::Anonymous, Principal::UnverifiedUser)
-            }
+            Principal::Anonymous if state.handler.identity() == Identity::Open => self
+                .claimed(body_says)?
+                .map_or(Principal::Anonymous, Principal::UnverifiedUser),
             principal => principal,
         };
         // An id that is none names no socket, and a message is not refused for that.
@@ -193,16 +197,16 @@ impl Asked {
 }
 
 /// Reads the request, finds out who asks, and does what `command` makes of it.
-pub(super) async fn run(
-    site: &Site,
+pub(super) async fn execute(
+    state: &AppState,
     request: Request,
     body_says: fn(body::OpenIdentity) -> Option<LooseId>,
-    command: impl FnOnce(&Asked) -> Result<Command, Refusal>,
+    command: impl FnOnce(&ApiRequest) -> Result<Command, Refusal>,
 ) -> Result<Answered, Refusal> {
-    let asked = Asked::read(site, request).await?;
-    let (caller, not_compared) = asked.caller(site, body_says).await?;
-    let is_open = site.handler.identity() == Identity::Open;
-    let command = command(&asked).map_err(|refusal| {
+    let request = ApiRequest::read(state, request).await?;
+    let (caller, not_compared) = request.caller(state, body_says).await?;
+    let is_open = state.handler.identity() == Identity::Open;
+    let command = command(&request).map_err(|refusal| {
         // Who is not known is told so first. In `open` it may be the body that says who it is,
         // which could not be read.
         let must_be_known = !is_open && caller.principal == Principal::Anonymous;
@@ -216,7 +220,7 @@ pub(super) async fn run(
         command,
         Command::PutProfile(_) | Command::PutConversation { .. }
     );
-    let answered = handle(site, &caller, command).await;
+    let answered = handle(state, &caller, command).await;
     answered.map_err(|refusal| match not_compared {
         // It may have been the right key.
         Some(not_compared) if is_open && refusal.code == Code::Unauthenticated => not_compared,
@@ -232,6 +236,6 @@ fn nameless() -> Refusal {
 }
 
 /// The body says nothing of who asks.
-pub(super) fn nobody(_: body::OpenIdentity) -> Option<LooseId> {
+pub(super) fn no_claimed_user(_: body::OpenIdentity) -> Option<LooseId> {
     None
 }

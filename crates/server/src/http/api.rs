@@ -1,7 +1,7 @@
 //! Presence, conversations, messages and people.
 
-use super::Site;
-use super::answer::{Answered, answer, nobody, run};
+use super::AppState;
+use super::answer::{Answered, answer, execute, no_claimed_user};
 use super::openapi::{self as docs};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
@@ -94,12 +94,12 @@ pub(crate) struct OnlineParams {
 #[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Principal is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
 pub(crate) async fn online_users(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     query: Params<OnlineParams>,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |_| {
+        execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
             let exclude = query
                 .exclude_user_id
@@ -108,7 +108,7 @@ pub(crate) async fn online_users(
                 .transpose()?;
             // The original pages ask without a limit and expect everyone, as far as a list goes.
             let limit = if query.limit.is_none() {
-                site.roster_limit
+                state.roster_limit
             } else {
                 page_length(query.limit)?
             };
@@ -138,12 +138,12 @@ pub(crate) struct PageParams {
 #[utoipa::path(get, path = "/api/privatechat/conversations", tag = "messages", params(PageParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The caller's conversations", body = docs::ConversationsAnswer), docs::Refusals))]
 pub(crate) async fn list_conversations(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     query: Params<PageParams>,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |_| {
+        execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
             Ok(Command::ListConversations {
                 cursor: query.cursor,
@@ -159,13 +159,16 @@ pub(crate) async fn list_conversations(
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "It was there", body = docs::ConversationAnswer),
         (status = 201, description = "It was made", body = docs::ConversationAnswer), docs::Refusals))]
-pub(crate) async fn open_conversation(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn open_conversation(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
     // The body's userId is the other one's here.
     let sender = |identity: body::OpenIdentity| identity.sender_id;
     answer(
-        run(&site, request, sender, |asked| {
+        execute(&state, request, sender, |request| {
             Ok(Command::OpenConversation(
-                asked
+                request
                     .body::<body::OpenConversation>()?
                     .user_id
                     .user("userId")?,
@@ -180,13 +183,13 @@ pub(crate) async fn open_conversation(State(site): State<Arc<Site>>, request: Re
     request_body = body::PutConversation, security(("serverKey" = [])),
     responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
 pub(crate) async fn put_conversation(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     path: Id,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |asked| {
-            decode::put_conversation(&id(path)?, &asked.body()?)
+        execute(&state, request, no_claimed_user, |request| {
+            decode::put_conversation(&id(path)?, &request.body()?)
         })
         .await,
     )
@@ -197,17 +200,17 @@ pub(crate) async fn put_conversation(
     params(("id" = String, Path, description = "The conversation")), request_body = body::ReadBody, security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The mark in force", body = docs::ReadAnswer), docs::Refusals))]
 pub(crate) async fn mark_read(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     path: Id,
     request: Request,
 ) -> Response {
     let says = |identity: body::OpenIdentity| identity.user_id.or(identity.sender_id);
     answer(
-        run(&site, request, says, |asked| {
+        execute(&state, request, says, |request| {
             let conversation = LooseId(id(path)?).conversation()?;
             Ok(Command::MarkRead {
                 conversation,
-                seq: asked.body::<body::ReadBody>()?.seq,
+                seq: request.body::<body::ReadBody>()?.seq,
             })
         })
         .await,
@@ -235,13 +238,13 @@ pub(crate) struct MessagesParams {
     params(("conversationId" = String, Path, description = "The conversation"), MessagesParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The entries", body = docs::MessagesAnswer), docs::Refusals))]
 pub(crate) async fn messages(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     path: Id,
     query: Params<MessagesParams>,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |_| {
+        execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
             let range = match (query.before, query.after, query.around) {
                 (None, None, None) => Range::Newest,
@@ -270,10 +273,13 @@ pub(crate) async fn messages(
 #[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
     responses((status = 201, description = "StoreResult", body = docs::SentAnswer),
         (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
-pub(crate) async fn send(State(site): State<Arc<Site>>, request: Request) -> Response {
+pub(crate) async fn send(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let began = tokio::time::Instant::now();
     let says = |identity: body::OpenIdentity| identity.sender_id.or(identity.user_id);
-    let result = run(&site, request, says, |asked| decode::send(asked.body()?)).await;
+    let result = execute(&state, request, says, |request| {
+        decode::send(request.body()?)
+    })
+    .await;
     if let Ok(Answered {
         reply: lamplight_usecases::Reply::Sent { duplicate, .. },
         ..
@@ -300,12 +306,12 @@ pub(crate) struct UsersParams {
 #[utoipa::path(get, path = "/api/users", tag = "people", params(UsersParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "People", body = docs::UsersAnswer), docs::Refusals))]
 pub(crate) async fn users(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     query: Params<UsersParams>,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |_| {
+        execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
             let limit = page_length(query.limit)?;
             Ok(Command::ListUsers {
@@ -322,13 +328,13 @@ pub(crate) async fn users(
 #[utoipa::path(put, path = "/api/users/{id}", tag = "host", params(("id" = String, Path, description = "The user")), request_body = body::PutUser,
     security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
 pub(crate) async fn put_user(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     path: Id,
     request: Request,
 ) -> Response {
     answer(
-        run(&site, request, nobody, |asked| {
-            decode::put_user(&id(path)?, &asked.body()?)
+        execute(&state, request, no_claimed_user, |request| {
+            decode::put_user(&id(path)?, &request.body()?)
         })
         .await,
     )

@@ -9,9 +9,9 @@ mod ops;
 mod pages;
 mod request_body;
 
-use crate::auth::Gate;
-use crate::deliver::Deliver;
+use crate::auth::Authenticator;
 use crate::headers::bearer;
+use crate::hub::Hub;
 use crate::origin::{Provenance, client_address, is_secure};
 use crate::unsent::Unsent;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -34,13 +34,13 @@ use tracing::Instrument;
 const SMALL: u64 = 8_192;
 
 /// What the routes need.
-pub struct Site {
+pub struct AppState {
     /// The use cases.
     pub handler: Arc<Handler>,
     /// Who is calling.
-    pub gate: Arc<Gate>,
+    pub authenticator: Arc<Authenticator>,
     /// This node's sockets.
-    pub deliver: Arc<Deliver>,
+    pub hub: Arc<Hub>,
     /// Is the store there?
     pub ready: Arc<dyn Ready>,
     /// What is counted.
@@ -73,7 +73,7 @@ pub(crate) struct Address(pub(crate) IpAddr);
 pub(crate) struct Tls(pub(crate) bool);
 
 /// Every route but the socket's.
-pub fn router(site: Arc<Site>) -> Router {
+pub fn router(state: Arc<AppState>) -> Router {
     let api = Router::new()
         .route("/api/online-users", get(api::online_users))
         .route(
@@ -92,17 +92,17 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/privatechat/message", post(api::send))
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
-        .merge(accounts::routes(site.handler.identity()))
+        .merge(accounts::routes(state.handler.identity()))
         // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the
         // check of origins.
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(site.max_payload))
+        .layer(DefaultBodyLimit::max(state.max_payload))
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&site),
+            Arc::clone(&state),
             bound_unsent,
         ))
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&site),
+            Arc::clone(&state),
             check_origin,
         ));
     Router::new()
@@ -114,8 +114,11 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/openapi.json", get(ops::openapi))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&site), around))
-        .with_state(site)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state),
+            request_context,
+        ))
+        .with_state(state)
 }
 
 async fn nothing_here() -> Response {
@@ -133,15 +136,15 @@ async fn wrong_method() -> Response {
 
 /// Around every request: who it is from, an id for the log, the time it took, headers that keep
 /// browsers in line.
-async fn around(
-    State(site): State<Arc<Site>>,
+async fn request_context(
+    State(state): State<Arc<AppState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let began = tokio::time::Instant::now();
-    let address = client_address(request.headers(), peer, &site.gate.proxies);
-    let tls = is_secure(request.headers(), peer, &site.gate.proxies);
+    let address = client_address(request.headers(), peer, &state.authenticator.proxies);
+    let tls = is_secure(request.headers(), peer, &state.authenticator.proxies);
     request.extensions_mut().insert(Address(address));
     request.extensions_mut().insert(Tls(tls));
     let id = request_id(&request);
@@ -154,23 +157,23 @@ async fn around(
     // Whatever it asks for; only whether the process is alive may be asked at any rate, and the
     // host application may ask at any rate.
     let is_host = bearer(request.headers())
-        .is_some_and(|key| site.gate.is_server_key(key, address) == Ok(true));
+        .is_some_and(|key| state.authenticator.is_server_key(key, address) == Ok(true));
     let admitted = if route == "/healthz" || is_host {
         Ok(())
     } else {
-        site.handler.request(address)
+        state.handler.request(address)
     };
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(refusal) => {
-            crate::notice::too_many_requests(address);
+            crate::log_notice::too_many_requests(address);
             refused(&refusal)
         }
     };
     // Whoever is refused and goes on and on is answered more slowly, which holds the connection
     // they ask on.
     if response.status() == StatusCode::TOO_MANY_REQUESTS
-        && let Some(pause) = site.handler.pause_after_refusal(None, address)
+        && let Some(pause) = state.handler.pause_after_refusal(None, address)
     {
         tokio::time::sleep(pause).await;
     }
@@ -200,11 +203,15 @@ async fn around(
 }
 
 /// Nobody gets more while too much of what they got before waits to be read.
-async fn bound_unsent(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+async fn bound_unsent(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(Address(address)) = request.extensions().get::<Address>().copied() else {
         return next.run(request).await;
     };
-    if let Err(refusal) = site.unsent.check(address) {
+    if let Err(refusal) = state.unsent.check(address) {
         return refused(&refusal);
     }
     let (parts, body) = next.run(request).await.into_parts();
@@ -213,7 +220,7 @@ async fn bound_unsent(State(site): State<Arc<Site>>, request: Request, next: Nex
     }
     // All of it is there already: no answer is longer than a page.
     match axum::body::to_bytes(body, usize::MAX).await {
-        Ok(bytes) => Response::from_parts(parts, site.unsent.count(address, bytes).into()),
+        Ok(bytes) => Response::from_parts(parts, state.unsent.count(address, bytes).into()),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -240,20 +247,24 @@ fn fresh_id() -> String {
 
 /// Cross-site requests: a page of an origin that is not allowed is refused, one that is gets
 /// answers it can read.
-async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+async fn check_origin(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let preflight = request.method() == Method::OPTIONS
         && request
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let open = site.handler.identity() == Identity::Open;
-    match site.gate.origins.judge(request.headers()) {
+    let open = state.handler.identity() == Identity::Open;
+    match state.authenticator.origins.judge(request.headers()) {
         Provenance::Trusted => {}
         // In `open` there is no proof of anything, so where a request comes from is all there is to
         // go by.
-        Provenance::CrossSite if open => return foreign(&site, &request),
+        Provenance::CrossSite if open => return foreign(&state, &request),
         Provenance::CrossSite => {}
-        Provenance::Foreign => return foreign(&site, &request),
+        Provenance::Foreign => return foreign(&state, &request),
     }
     let mut response = if preflight {
         StatusCode::NO_CONTENT.into_response()
@@ -292,12 +303,12 @@ async fn check_origin(State(site): State<Arc<Site>>, request: Request, next: Nex
     response
 }
 
-fn foreign(site: &Site, request: &Request) -> Response {
-    let why = site.gate.origins.explain(request.headers());
+fn foreign(state: &AppState, request: &Request) -> Response {
+    let why = state.authenticator.origins.explain(request.headers());
     let address = request
         .extensions()
         .get::<Address>()
         .map_or(IpAddr::from([0, 0, 0, 0]), |address| address.0);
-    crate::notice::foreign("a request", &why, address);
+    crate::log_notice::foreign("a request", &why, address);
     refused(&Refusal::new(Code::Forbidden, why))
 }

@@ -218,7 +218,7 @@ impl Modify for Security {
         };
         components.add_security_scheme(
             "bearer",
-            bearer("A token of the host application, or of a local session. With `AUTH=open` nobody has one: see `X-User-Id`."),
+            bearer("A token of the host application, or of a local session. With `AUTH=open` no_claimed_user has one: see `X-User-Id`."),
         );
         components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
         components.add_security_scheme(

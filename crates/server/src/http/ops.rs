@@ -1,7 +1,7 @@
 //! For those who run it: liveness, readiness, metrics, the API described.
 
 use super::answer::{json, refused};
-use super::{Site, assets, openapi};
+use super::{AppState, assets, openapi};
 use crate::headers::bearer;
 use crate::origin::{client_address, names_loopback};
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,8 +25,8 @@ pub(crate) async fn healthz() -> Response {
 /// Can it do its work?
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, description = "It takes messages", body = openapi::HealthAnswer), openapi::Refusals))]
-pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
-    match site.ready.check().await {
+pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
+    match state.ready.check().await {
         Ok(()) => json(
             StatusCode::OK,
             r#"{"success":true,"status":"ready"}"#.to_owned(),
@@ -50,7 +50,7 @@ pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", security((), ("serverKey" = [])),
     responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), openapi::Refusals))]
 pub(crate) async fn metrics(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -60,9 +60,10 @@ pub(crate) async fn metrics(
     // A page whose name was pointed at this machine is not this machine either.
     let here = peer.ip().to_canonical().is_loopback() && !forwarded && names_loopback(&headers);
     let keyed = match bearer(&headers).filter(|_| !here) {
-        Some(key) => site
-            .gate
-            .proves_host(key, client_address(&headers, peer, &site.gate.proxies)),
+        Some(key) => state.authenticator.proves_host(
+            key,
+            client_address(&headers, peer, &state.authenticator.proxies),
+        ),
         None => Ok(false),
     };
     match keyed {
@@ -76,14 +77,14 @@ pub(crate) async fn metrics(
         }
         Err(refusal) => return refused(&refusal),
     }
-    site.ready.gauges().set();
-    site.metrics.run_upkeep();
+    state.ready.gauges().set();
+    state.metrics.run_upkeep();
     (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        site.metrics.render(),
+        state.metrics.render(),
     )
         .into_response()
 }

@@ -1,6 +1,6 @@
 //! The chat page and the API's page, served from the binary.
 
-use super::{Site, assets};
+use super::{AppState, assets};
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::Router;
 use axum::extract::Path;
@@ -15,7 +15,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/", get(async || Redirect::temporary("/chat")))
         .route(

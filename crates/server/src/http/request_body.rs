@@ -215,7 +215,7 @@ mod tests {
     }
 
     /// A body whose parts come a second apart, and how many of them were asked for.
-    async fn asked(
+    async fn request(
         parts: usize,
         length: Option<usize>,
         limit: usize,
@@ -264,21 +264,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn f8_a_body_over_the_limit_is_read_to_its_end_within_bounds() {
-        assert_eq!(asked(3, Some(3_000), 3_000).await.0, Ok(3_000));
-        assert_eq!(asked(3, None, 0).await.0, Ok(3_000), "0 is no limit");
+        assert_eq!(request(3, Some(3_000), 3_000).await.0, Ok(3_000));
+        assert_eq!(request(3, None, 0).await.0, Ok(3_000), "0 is no limit");
         for length in [Some(4_000), None] {
-            let (answer, took) = asked(4, length, 2_500).await;
+            let (answer, took) = request(4, length, 2_500).await;
             assert_eq!((answer, took.as_secs()), (Err(413), 5), "to its end");
         }
-        let (answer, took) = asked(1_000, None, 2_500).await;
+        let (answer, took) = request(1_000, None, 2_500).await;
         assert_eq!((answer, took.as_secs()), (Err(413), 8), "and not for ever");
-        let (answer, took) = asked(1_000, Some(1_000_000_000), 2_500).await;
+        let (answer, took) = request(1_000, Some(1_000_000_000), 2_500).await;
         assert_eq!(
             (answer, took.as_secs()),
             (Err(413), 0),
             "nor at all where it announces too much"
         );
-        let (answer, took) = asked(1_000, None, 1_000_000).await;
+        let (answer, took) = request(1_000, None, 1_000_000).await;
         assert_eq!(
             (answer, took.as_secs()),
             (Err(400), 20),

@@ -7,13 +7,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Listens until it is dropped.
-pub(crate) struct Canned {
+pub(crate) struct MockServer {
     pub(crate) port: u16,
     requests: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
-impl Canned {
+impl MockServer {
     /// Answers each request's head with these bytes, and closes.
     pub(crate) async fn start<A: Into<Vec<u8>>>(
         answer: impl Fn(&str) -> A + Send + Sync + 'static,
@@ -57,7 +57,7 @@ impl Canned {
     }
 }
 
-impl Drop for Canned {
+impl Drop for MockServer {
     fn drop(&mut self) {
         self.task.abort();
     }

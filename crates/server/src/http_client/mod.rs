@@ -3,7 +3,7 @@
 //! bytes.
 
 #[cfg(test)]
-pub(crate) mod canned;
+pub(crate) mod mock_server;
 
 use ::http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use ::http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -24,7 +24,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum ClientError {
     /// Nobody listens there.
     Refused(String),
     /// TLS came to nothing: an unknown certificate, a wrong name, no TLS at all.
@@ -33,7 +33,7 @@ pub(crate) enum Trouble {
     Other(String),
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(text) | Self::Tls(text) | Self::Other(text) => f.write_str(text),
@@ -77,7 +77,7 @@ pub(crate) async fn get(
     url: &Uri,
     headers: &[(&'static str, &str)],
     bounds: Bounds,
-) -> Result<Answer, Trouble> {
+) -> Result<Answer, ClientError> {
     bounded(
         bounds,
         request(Method::GET, url, headers, Bytes::new(), bounds.bytes),
@@ -91,7 +91,7 @@ pub(crate) async fn post(
     headers: &[(&'static str, &str)],
     body: impl Into<Bytes>,
     bounds: Bounds,
-) -> Result<Answer, Trouble> {
+) -> Result<Answer, ClientError> {
     bounded(
         bounds,
         request(Method::POST, url, headers, body.into(), bounds.bytes),
@@ -101,11 +101,11 @@ pub(crate) async fn post(
 
 async fn bounded(
     bounds: Bounds,
-    request: impl Future<Output = Result<Answer, Trouble>>,
-) -> Result<Answer, Trouble> {
+    request: impl Future<Output = Result<Answer, ClientError>>,
+) -> Result<Answer, ClientError> {
     match tokio::time::timeout(bounds.time, request).await {
         Ok(answer) => answer,
-        Err(_) => Err(Trouble::Other(format!(
+        Err(_) => Err(ClientError::Other(format!(
             "no answer within {:?}",
             bounds.time
         ))),
@@ -118,11 +118,11 @@ async fn request(
     headers: &[(&'static str, &str)],
     body: Bytes,
     bytes: usize,
-) -> Result<Answer, Trouble> {
-    let other = |error: &dyn fmt::Display| Trouble::Other(error.to_string());
+) -> Result<Answer, ClientError> {
+    let other = |error: &dyn fmt::Display| ClientError::Other(error.to_string());
     let authority = url
         .authority()
-        .ok_or_else(|| Trouble::Other("the address has no host".to_owned()))?;
+        .ok_or_else(|| ClientError::Other("the address has no host".to_owned()))?;
     let stream = connect(url).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
@@ -156,12 +156,15 @@ async fn request(
     read(response, bytes).await
 }
 
-async fn read(mut response: ::http::Response<Incoming>, bytes: usize) -> Result<Answer, Trouble> {
+async fn read(
+    mut response: ::http::Response<Incoming>,
+    bytes: usize,
+) -> Result<Answer, ClientError> {
     let status = response.status();
     if status == StatusCode::SWITCHING_PROTOCOLS {
         let upgraded = hyper::upgrade::on(&mut response)
             .await
-            .map_err(|error| Trouble::Other(error.to_string()))?;
+            .map_err(|error| ClientError::Other(error.to_string()))?;
         return Ok(Answer {
             status,
             headers: response.headers().clone(),
@@ -173,7 +176,7 @@ async fn read(mut response: ::http::Response<Incoming>, bytes: usize) -> Result<
     let body = Limited::new(body, bytes)
         .collect()
         .await
-        .map_err(|error| Trouble::Other(format!("the body could not be read: {error}")))?;
+        .map_err(|error| ClientError::Other(format!("the body could not be read: {error}")))?;
     Ok(Answer {
         status,
         headers: parts.headers,
@@ -194,7 +197,7 @@ impl<T> Drop for AbortOnDrop<T> {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(url: &Uri) -> Result<Box<dyn Stream>, Trouble> {
+async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ClientError> {
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -202,32 +205,34 @@ async fn connect(url: &Uri) -> Result<Box<dyn Stream>, Trouble> {
         .await
         .map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => {
-                Trouble::Refused(format!("nothing listens on {host}:{port}"))
+                ClientError::Refused(format!("nothing listens on {host}:{port}"))
             }
-            _ => Trouble::Other(format!("no connection to {host}:{port}: {error}")),
+            _ => ClientError::Other(format!("no connection to {host}:{port}: {error}")),
         })?;
     let _ = tcp.set_nodelay(true);
     if !is_tls {
         return Ok(Box::new(tcp));
     }
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| Trouble::Tls(format!("{host} is no name for a certificate: {error}")))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+        ClientError::Tls(format!("{host} is no name for a certificate: {error}"))
+    })?;
     let config = tls().await?;
     let stream = TlsConnector::from(config)
         .connect(name, tcp)
         .await
-        .map_err(|error| Trouble::Tls(format!("TLS with {host} failed: {error}")))?;
+        .map_err(|error| ClientError::Tls(format!("TLS with {host} failed: {error}")))?;
     Ok(Box::new(stream))
 }
 
 /// The system's certificates, for it knows a company's own; Mozilla's where the system has none, as
 /// in a bare container.
-async fn tls() -> Result<Arc<ClientConfig>, Trouble> {
+async fn tls() -> Result<Arc<ClientConfig>, ClientError> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));
     }
-    let failed = |error: &dyn fmt::Display| Trouble::Tls(format!("TLS cannot be set up: {error}"));
+    let failed =
+        |error: &dyn fmt::Display| ClientError::Tls(format!("TLS cannot be set up: {error}"));
     let roots = tokio::task::spawn_blocking(|| {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -3,7 +3,7 @@
 use super::error::TokenError;
 use super::keys::{self, Algorithm, Key};
 use crate::config::JwkSource;
-use crate::outgoing::{self, Bounds};
+use crate::http_client::{self, Bounds};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,7 +204,7 @@ pub(super) async fn load(source: &JwkSource, bounds: Bounds) -> Result<Loaded, S
                 .map_err(|error| format!("it cannot be read: {error}"));
         }
     };
-    let answer = outgoing::get(url, &[], bounds)
+    let answer = http_client::get(url, &[], bounds)
         .await
         .map_err(|trouble| trouble.to_string())?;
     if answer.status.is_redirection() {

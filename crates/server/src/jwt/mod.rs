@@ -16,7 +16,7 @@ mod tests;
 pub use error::{Explained, TokenError};
 
 use crate::config::{JwkSource, JwtSettings};
-use crate::outgoing::Bounds;
+use crate::http_client::Bounds;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;

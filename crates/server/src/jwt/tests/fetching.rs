@@ -1,12 +1,12 @@
 //! Keys at an address.
 
 use super::*;
-use crate::outgoing::canned::{Canned, reply};
+use crate::http_client::mock_server::{MockServer, reply};
 use parking_lot::Mutex;
 
 /// Someone else's key server, whose answer can be changed.
 struct KeyServer {
-    server: Canned,
+    server: MockServer,
     answer: Arc<Mutex<String>>,
 }
 
@@ -19,7 +19,7 @@ impl KeyServer {
         )));
         let shown = Arc::clone(&answer);
         Self {
-            server: Canned::start(move |_| shown.lock().clone()).await,
+            server: MockServer::start(move |_| shown.lock().clone()).await,
             answer,
         }
     }
