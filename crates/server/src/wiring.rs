@@ -68,10 +68,10 @@ impl Lamplight {
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bus = EmbeddedEventBus::new();
-        let shared_fanout: Arc<dyn EventBus> = Arc::new(bus.clone());
+        let shared_bus: Arc<dyn EventBus> = Arc::new(bus.clone());
         let store = SqliteStore::open(
             SqliteOptions::new(&config.database),
-            Arc::clone(&shared_fanout),
+            Arc::clone(&shared_bus),
         )?;
         let rules = Rules {
             grace: config.presence_grace,
@@ -82,7 +82,7 @@ impl Lamplight {
             rules,
             store.presence_version(),
             Arc::clone(&clock),
-            Arc::clone(&shared_fanout),
+            Arc::clone(&shared_bus),
         ));
         let hub = Arc::new(Hub::new(config.roster_limit, Arc::clone(&clock)));
         let connections: Arc<dyn ConnectionRegistry> =
@@ -94,7 +94,7 @@ impl Lamplight {
             accounts: Arc::clone(&store) as _,
             passwords: Arc::new(Argon2Passwords::new()),
             presence: Arc::clone(&presence) as _,
-            bus: shared_fanout,
+            bus: shared_bus,
             connections,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),

@@ -204,12 +204,12 @@ fn packages_depend_one_way() {
 
 /// Routes that ask the use cases for nothing, by their handlers: what they answer is there already,
 /// or is for whoever runs the server.
-const NOT_BY_THE_DOOR: [&str; 5] = ["healthz", "readyz", "metrics", "openapi", "nothing_here"];
+const WITHOUT_A_COMMAND: [&str; 5] = ["healthz", "readyz", "metrics", "openapi", "nothing_here"];
 
-/// A command has a budget and a bounded answer, which `usecases/tests/house/budget.rs` walks over;
+/// A command has a budget and a bounded answer, which `usecases/tests/usecases/budget.rs` walks over;
 /// a route that asked something else would have neither.
 #[test]
-fn h2_every_route_enters_by_the_one_door() {
+fn h2_every_route_runs_a_command() {
     let folder = root().join("crates/server/src/http");
     let files = std::fs::read_dir(folder)
         .unwrap()
@@ -238,16 +238,16 @@ fn h2_every_route_enters_by_the_one_door() {
             .map(|(name, _)| name.rsplit("::").next().unwrap());
         let mut handlers = names.filter(|name| !name.is_empty()).peekable();
         assert!(handlers.peek().is_some(), "{path}: {line}");
-        for name in handlers.filter(|name| !NOT_BY_THE_DOOR.contains(name)) {
+        for name in handlers.filter(|name| !WITHOUT_A_COMMAND.contains(name)) {
             let body = source
                 .split_once(&format!("async fn {name}("))
                 .unwrap_or_else(|| panic!("{path}: no {name}"))
                 .1;
             let body = body.split("\n}").next().unwrap();
-            let enters = [" run(", "(run(", "match run(", " sign_in("]
+            let enters = [" execute(", "(execute(", " sign_in("]
                 .iter()
-                .any(|namespace| body.contains(namespace))
-                || body.contains("\n        run(");
+                .any(|call| body.contains(call))
+                || body.contains("\n        execute(");
             assert!(
                 enters,
                 "{path} is answered by {name}, which asks for no command"
