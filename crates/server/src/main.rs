@@ -19,7 +19,7 @@ use tracing_subscriber::{Layer, fmt};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Who is in, and a private word with them.
+/// Online presence and private messaging for your app.
 #[derive(Parser)]
 #[command(name = "lamplight", version, about)]
 struct Cli {

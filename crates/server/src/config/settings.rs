@@ -63,7 +63,7 @@ pub(super) const OPEN_FLAG: &str = "open-to-the-network-without-authentication";
 pub(super) const SETTINGS: &[Setting] = &[
     setting("listen", "LISTEN", "ADDRESS:PORT", "127.0.0.1:3000", "Where to listen"),
     setting("data-dir", "DATA_DIR", "PATH", "./data", "Where what must last is kept; made if it is not there"),
-    setting("auth", "AUTH", "local|jwt|open", "local", "Principal is believed: accounts of Lamplight's own, the host application's tokens, or everyone"),
+    setting("auth", "AUTH", "local|jwt|open", "local", "Who may sign in: Lamplight's own accounts (local), your application's tokens (jwt), or anyone without proof (open, for trials)"),
     setting(OPEN_FLAG, "OPEN_TO_THE_NETWORK_WITHOUT_AUTHENTICATION", "true|false", "false", "Let AUTH=open listen beyond this machine, where everyone who reaches it can be anyone"),
     secret("database-url", "DATABASE_URL", "sqlite:PATH", "The database; lamplight.db in the data directory if left out. postgres: is not built yet"),
     secret("redis-url", "REDIS_URL", "URL", "Redis or Valkey, for more than one node. Not built yet"),

@@ -92,7 +92,7 @@ pub(crate) struct OnlineParams {
 
 /// Who is in. With `AUTH=open` nobody needs to say who asks.
 #[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "Principal is in, in the order in which they came", body = docs::OnlineAnswer), docs::Refusals))]
+    responses((status = 200, description = "The online users, in the order in which they came online", body = docs::OnlineAnswer), docs::Refusals))]
 pub(crate) async fn online_users(
     State(state): State<Arc<AppState>>,
     query: Params<OnlineParams>,

@@ -169,7 +169,7 @@ pub(crate) enum Refusals {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Lamplight", description = "Principal is in, and a private word with them.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    info(title = "Lamplight", description = "Online presence and private messaging for your app.", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         super::api::online_users,
         super::api::list_conversations,
@@ -195,7 +195,7 @@ pub(crate) enum Refusals {
     servers((url = "/", description = "The server that this document comes from")),
     components(schemas(body::SendMessage)),
     tags(
-        (name = "presence", description = "Principal is in"),
+        (name = "presence", description = "Who is online"),
         (name = "messages", description = "Conversations and their logs"),
         (name = "people", description = "The directory"),
         (name = "accounts", description = "Local accounts, with AUTH=local"),
