@@ -1,18 +1,18 @@
 //! The door itself.
 
-use crate::budget::ReadBudget;
+use crate::accounts::ended::EndedSessions;
 use crate::command::{Budget, Caller, Command, Principal, Reply};
-use crate::ended::EndedSessions;
 use crate::flow::{Flow, Urgency};
 use crate::limits::{Limits, Quotas};
-use crate::mark_writer::MarkWriter;
+use crate::messages::mark_writer::MarkWriter;
 use crate::ports::{
     Accounts, Clock, ConnectionRegistry, Directory, EventBus, Ids, Messages, Passwords,
     PresenceStore, ProfileSource, StoreResult,
 };
+use crate::presence::typing::TypingTable;
+use crate::read_budget::ReadBudget;
 use crate::refusal::{Code, Refusal};
 use crate::throttle::{self, Due};
-use crate::typing::TypingTable;
 use crate::weight;
 use lamplight_domain::identity::{Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;

@@ -14,22 +14,12 @@ pub mod throttle;
 pub mod weight;
 
 mod accounts;
-mod budget;
-mod ended;
-mod history;
-mod join;
-mod list_conversations;
-mod list_online;
-mod mark_read;
-mod mark_writer;
-mod open_conversation;
+mod admin;
+mod conversations;
+mod messages;
+mod presence;
 mod profiles;
-mod send_message;
-mod status;
-mod sync;
-mod typing;
-mod view_conversation;
-mod watch;
+mod read_budget;
 
 pub use command::{Caller, Command, Reply};
 pub use handler::{Handler, Ports, Settings};

@@ -1,9 +1,9 @@
 //! About how many bytes an answer has on the wire, so that a long one can be bounded before it is
 //! written. A little too much where it is not exact: what is bounded by it is bounded.
 
-use crate::budget::ROW;
 use crate::command::Reply;
 use crate::ports::{SyncPage, WatchedPresence};
+use crate::read_budget::ROW;
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::message::Message;

@@ -1,22 +1,11 @@
-//! `join_conversation`: the user is looking at it. Delivery never depends on it.
+//! A conversation's members, and a conversation as one of them sees it.
 
-use crate::command::{Caller, Reply};
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::{Conversation, Members};
 use lamplight_domain::identity::{ConversationId, UserId};
 
 impl Handler {
-    pub(crate) async fn view_conversation(
-        &self,
-        caller: &Caller,
-        conversation: &ConversationId,
-    ) -> Result<Reply, Refusal> {
-        let (user, _) = caller.on_socket()?;
-        self.members_for(user, conversation).await?;
-        Ok(Reply::Done)
-    }
-
     /// Who is in a conversation, if `user` is.
     pub(crate) async fn members_for(
         &self,
@@ -30,9 +19,7 @@ impl Handler {
             .filter(|members| members.contains(user))
             .ok_or_else(Refusal::no_conversation)
     }
-}
 
-impl Handler {
     /// A conversation as one of its members sees it, to be shown to them.
     ///
     /// # Errors

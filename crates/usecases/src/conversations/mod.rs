@@ -1,0 +1,6 @@
+//! Conversations: opening, listing, viewing, members.
+
+mod list;
+mod members;
+mod open;
+mod view;

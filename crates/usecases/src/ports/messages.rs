@@ -1,0 +1,269 @@
+//! Conversations and their logs.
+
+use super::store::{Page, StoreError, StoreResult};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
+use lamplight_domain::message::{Message, NewMessage};
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+
+/// What an append came to.
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// The entry in the log: the new one, or the one that was there.
+    pub message: Arc<Message>,
+    /// It was there already.
+    pub duplicate: bool,
+}
+
+/// Why an append was not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no such conversation, or the sender is not in it.
+    #[error("no such conversation for the sender")]
+    NotFound,
+    /// The same client message id stands for other content.
+    #[error("the client message id stands for other content")]
+    Conflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which part of a log is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The newest entries.
+    Newest,
+    /// The newest of those before a `seq`.
+    Before(u64),
+    /// The oldest of those after a `seq`.
+    After(u64),
+    /// The entry of a `seq` and those on both sides of it, as many on one as on the other where
+    /// there are as many. One side that is short leaves its share to the other.
+    Around(u64),
+}
+
+/// A part of a log, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The entries.
+    pub entries: Vec<Message>,
+    /// There is more in the direction asked; with [`Range::Around`], in either.
+    pub has_more: bool,
+    /// With [`Range::Around`]: in which.
+    pub sides: Option<Sides>,
+}
+
+/// Where a part of a log has more beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// There are older entries.
+    pub before: bool,
+    /// There are newer entries.
+    pub after: bool,
+}
+
+/// The newest entry that a client has of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncPosition {
+    /// Which log.
+    pub conversation: ConversationId,
+    /// The entry's `seq`, 0 where the client has none.
+    pub seq: u64,
+    /// The entry's id, where the client tells it: a copied store can have another entry at the same
+    /// `seq`.
+    pub id: Option<MessageId>,
+}
+
+impl From<(ConversationId, u64)> for SyncPosition {
+    fn from((conversation, seq): (ConversationId, u64)) -> Self {
+        Self {
+            conversation,
+            seq,
+            id: None,
+        }
+    }
+}
+
+/// What a client that was away needs of one conversation.
+#[derive(Clone, Debug)]
+pub struct SyncPage {
+    /// The entries after what the client has, oldest first; with `reset` the newest ones.
+    pub entries: Vec<Message>,
+    /// The client's entry is not in this log: the store went back in time, and the client has to
+    /// drop what it holds of it.
+    pub reset: bool,
+    /// The newest `seq` there is.
+    pub head_seq: u64,
+    /// How far the caller has read.
+    pub read_seq: u64,
+    /// How far everyone has got, as others may know it.
+    pub receipts: Vec<Receipt>,
+    /// The oldest `seq` that is still kept.
+    pub first_seq: u64,
+    /// There are more entries after these.
+    pub has_more: bool,
+}
+
+/// What moving a mark came to: for others, and for the member's own devices.
+///
+/// The two differ while someone is invisible: their marks move, and others see them stand still, as
+/// those of someone offline do.
+#[derive(Clone, Debug)]
+pub struct MarkUpdate {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The marks as others know them now.
+    pub receipt: Receipt,
+    /// Whether these moved, and are to be told.
+    pub is_visible: bool,
+    /// How far the member has truly read.
+    pub read_seq: u64,
+    /// Whether that moved, which their own devices are to know.
+    pub moved: bool,
+    /// Who is to be told: the member, and everyone in the conversation, or where they are more than
+    /// [`RECEIPTS_FOR_ALL`](lamplight_domain::conversation::RECEIPTS_FOR_ALL) the authors of what
+    /// the marks newly cover, of the newest
+    /// [`RECEIPT_REACH`](lamplight_domain::conversation::RECEIPT_REACH) entries.
+    pub to: Members,
+}
+
+/// Conversations and their logs. The truth of Lamplight.
+///
+/// Lists and pages, here and in the [`Directory`](super::Directory), are bounded in bytes besides
+/// their `limit`: where the answer would be longer than
+/// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES), the store returns the nearest part, at least one
+/// item, and says that there is more.
+#[async_trait]
+pub trait Messages: Send + Sync + 'static {
+    /// Appends a message. Its place among this process' other appends is settled when this is
+    /// *called*, not when the future is first polled, so that one sender's messages keep their
+    /// order. Resolves once the entry is durable.
+    ///
+    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own
+    /// marks, which others are told whatever the sender's status is: the message itself shows that
+    /// they were there. After the commit, and in its order, an [`Event::Appended`] that leaves out
+    /// the socket `except` goes to the fan-out; a duplicate is not published again. Where the
+    /// sender's marks pass entries by others, an [`Event::Receipt`] follows it, and an
+    /// [`Event::ConversationChanged`] for the sender's own devices: each only if it is news.
+    ///
+    /// A sender that the store does not know fails with [`AppendError::NotFound`].
+    ///
+    /// [`Event::Appended`]: lamplight_domain::event::Event::Appended
+    /// [`Event::Receipt`]: lamplight_domain::event::Event::Receipt
+    /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
+    fn append(
+        &self,
+        message: NewMessage,
+        except: Option<ConnectionId>,
+    ) -> BoxFuture<'static, Result<Appended, AppendError>>;
+
+    /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
+    async fn history(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<History>>;
+
+    /// The store's generation, which changes when the store went back in time. Read it before what
+    /// is answered with it.
+    fn generation(&self) -> Generation;
+
+    /// What the caller missed in each of these conversations, in the order asked, at most `limit`
+    /// entries each; `None` where there is no such conversation for them. Where the log ends before
+    /// what the caller has, or has another entry in its place, the newest page with `reset`.
+    async fn sync(
+        &self,
+        caller: &UserId,
+        have: &[SyncPosition],
+        limit: usize,
+    ) -> StoreResult<Vec<Option<SyncPage>>>;
+
+    /// Conversations of the caller that are not among `known`, newest entry first.
+    async fn others(
+        &self,
+        caller: &UserId,
+        known: &[ConversationId],
+        limit: usize,
+    ) -> StoreResult<Vec<Conversation>>;
+
+    /// The caller's conversations, newest entry first (one without entries counts from when it was
+    /// made). A cursor of no earlier page is [`StoreError::BadCursor`].
+    async fn conversations(
+        &self,
+        caller: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Page<Conversation>>;
+
+    /// One conversation as the caller sees it.
+    async fn conversation(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<Conversation>>;
+
+    /// Who is in a conversation, `None` if it does not exist.
+    async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>>;
+
+    /// The one conversation of two people, if there is one.
+    async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>>;
+
+    /// Finds or makes the one conversation of two people, both known to the directory; `new` is its
+    /// id if it is made. `true` if it was made. Safe to call at once from both sides.
+    async fn ensure_direct(
+        &self,
+        caller: &UserId,
+        other: &UserId,
+        new: ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<(Conversation, bool)>;
+
+    /// Makes a conversation under the host application's id, or changes who is in it. Who is added
+    /// starts with everything read; who is removed has no conversation from then on; whoever the
+    /// directory does not know gets a bare profile. Answers with everyone who is, or was until now,
+    /// in it, and whether anything changed.
+    ///
+    /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds.
+    /// When the members of that one change, it is no longer found: nobody is led into a
+    /// conversation with a third in it.
+    async fn put_conversation(
+        &self,
+        conversation: &ConversationId,
+        members: &[UserId],
+        at: Timestamp,
+    ) -> StoreResult<(Members, bool)>;
+
+    /// Moves the caller's read mark, never back and never past the head; what is read was
+    /// delivered, so the delivered mark is never behind it. `None` if there is no such conversation
+    /// for them.
+    ///
+    /// Whether others are told is decided in the same transaction, by the status that the directory
+    /// holds: not while it is invisible and its `until` has not passed at `at`. Otherwise what is
+    /// told is all that is true from then on, also what moved untold before.
+    async fn mark_read(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        seq: u64,
+        at: Timestamp,
+    ) -> StoreResult<Option<MarkUpdate>>;
+
+    /// Moves delivered marks, never back and never past the head; told or not as with
+    /// [`Messages::mark_read`]. Answers with those that others are to be told of. Long lists may be
+    /// written in parts.
+    async fn mark_delivered(
+        &self,
+        marks: Vec<(ConversationId, UserId, u64)>,
+        at: Timestamp,
+    ) -> StoreResult<Vec<MarkUpdate>>;
+
+    /// Everyone who shares a conversation with `user`, with the conversation. For telling them of a
+    /// new profile.
+    async fn shared_with(&self, user: &UserId) -> StoreResult<Vec<(ConversationId, Members)>>;
+}

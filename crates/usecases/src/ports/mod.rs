@@ -1,0 +1,26 @@
+//! What the use cases need from outside. Every adapter of a port passes the same suite in
+//! `crates/conformance`.
+
+mod accounts;
+mod bus;
+mod clock;
+mod connections;
+mod directory;
+mod ids;
+mod messages;
+mod passwords;
+mod presence;
+mod store;
+
+pub use accounts::{Account, Accounts, NewSession};
+pub use bus::EventBus;
+pub use clock::Clock;
+pub use connections::{ConnectionRegistry, WatchedPresence};
+pub use directory::{Directory, Person, ProfileSource};
+pub use ids::Ids;
+pub use messages::{
+    AppendError, Appended, History, MarkUpdate, Messages, Range, Sides, SyncPage, SyncPosition,
+};
+pub use passwords::{HashError, HashFor, Passwords};
+pub use presence::PresenceStore;
+pub use store::{Page, StoreError, StoreResult};
