@@ -50,7 +50,7 @@ test-e2e: tools page
 	npm run --silent test:e2e
 	npm run --silent test:browser
 
-# Format, lints with warnings denied, types, dependency rules, the API's description.
+# Format, lints with warnings denied, types, dependency rules, the OpenAPI document, links and paths in the docs.
 check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
@@ -59,6 +59,7 @@ check: node_modules/.installed
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types
 	scripts/lint-openapi.sh
+	node scripts/check-docs.mjs
 
 # What two languages share: TypeScript types and golden frames.
 generate:
