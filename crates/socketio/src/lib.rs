@@ -62,6 +62,8 @@
 //! - `msgpack`: packets as npm's `socket.io-msgpack-parser` writes them: `Parser::MsgPack`.
 //! - `tls`: [`Serve`] speaks TLS, by rustls: `Serve::tls`.
 
+#![warn(missing_docs)]
+
 mod admission;
 mod body;
 mod broadcast;
