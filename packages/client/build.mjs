@@ -9,11 +9,12 @@ import { dirname, join } from "node:path"
 import { build } from "esbuild"
 
 /** What is bundled in, each under the MIT licence, which asks to be handed on. */
-const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
+const BUNDLED = ["engine.io-client", "engine.io-parser"]
 
 /**
- * What of engine.io-client no page needs: WebTransport, which the server does not offer, polling by XMLHttpRequest and its own by `fetch`
- * (`src/polling.ts` has both places), binary packets, and a parser of addresses that browsers have built in.
+ * Modules of engine.io-client that the bundle replaces. No page needs WebTransport (the server does not offer it), polling by
+ * XMLHttpRequest or engine.io-client's own polling by `fetch` (`src/polling.ts` replaces both), or binary packets; and the emitter and
+ * the parsers of addresses and queries carry code for browsers that are long gone.
  */
 const REPLACED = [
   [/transports.webtransport\.js$/, "export class WT {}"],
@@ -36,13 +37,60 @@ const REPLACED = [
       return { host: hostname.replace(/[[\\]]/g, ""), port, protocol: protocol.slice(0, -1), query: "" }
     }`,
   ],
+  [
+    /contrib.parseqs\.js$/,
+    `export const encode = (query) => String(new URLSearchParams(query))
+    export const decode = (query) => Object.fromEntries(new URLSearchParams(query))`,
+  ],
+  [
+    /decodePacket(\.browser)?\.js$/,
+    `import { ERROR_PACKET, PACKET_TYPES_REVERSE } from "./commons.js"
+    export const decodePacket = (data) => {
+      if (typeof data !== "string") return { type: "message", data }
+      const type = PACKET_TYPES_REVERSE[data[0]]
+      return type ? { type, data: data.slice(1) } : ERROR_PACKET
+    }`,
+  ],
+  [
+    /component-emitter.lib.esm.index\.js$/,
+    `export class Emitter {
+      #listeners = new Map()
+      on(event, listener) {
+        this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener])
+        return this
+      }
+      once(event, listener) {
+        const once = (...args) => {
+          this.off(event, once)
+          listener.apply(this, args)
+        }
+        once.listener = listener
+        return this.on(event, once)
+      }
+      off(event, listener) {
+        const left = (this.#listeners.get(event) ?? []).filter((one) => one !== listener && one.listener !== listener)
+        this.#listeners.set(event, left)
+      }
+      removeListener(event, listener) {
+        this.off(event, listener)
+      }
+      removeAllListeners(event) {
+        if (event) this.#listeners.delete(event)
+        else this.#listeners.clear()
+      }
+      emitReserved(event, ...args) {
+        for (const listener of this.#listeners.get(event) ?? []) listener.apply(this, args)
+        return this
+      }
+    }`,
+  ],
 ]
 
 export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {
     for (const [name, contents] of REPLACED) {
-      const filter = new RegExp(`engine\\.io-(client|parser).build.esm.*${name.source}`)
+      const filter = new RegExp(`(engine\\.io-(client|parser).build.esm|@socket\\.io).*${name.source}`)
       onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }))
     }
   },

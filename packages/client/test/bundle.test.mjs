@@ -1,0 +1,96 @@
+/** The transport as it is bundled, with the replaced modules of engine.io-client, against the original Socket.IO server. */
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:http"
+import { createRequire } from "node:module"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { build } from "esbuild"
+import { Server } from "socket.io"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { withoutUnused } from "../build.mjs"
+
+let folder
+let http
+let url
+let openSocket
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "lamplight-bundle-"))
+  const outfile = join(folder, "socket.mjs")
+  const { metafile } = await build({
+    entryPoints: [join(import.meta.dirname, "../src/socket.ts")],
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    plugins: [withoutUnused],
+    outfile,
+    metafile: true,
+  })
+  const emitter = Object.entries(Object.values(metafile.outputs)[0].inputs).find(([path]) =>
+    path.includes("component-emitter"),
+  )
+  expect(emitter[1].bytesInOutput).toBeLessThan(1_200)
+  // Node before 22 has no WebSocket: engine.io-client's own dependency stands in for that of a browser.
+  const require = createRequire(createRequire(import.meta.url).resolve("engine.io-client"))
+  globalThis.WebSocket ??= require("ws").WebSocket
+  openSocket = (await import(outfile)).openSocket
+  http = createServer()
+  const io = new Server(http)
+  io.on("connection", (socket) => {
+    socket.on("double", ({ text }, ack) => ack({ text: text + text, auth: socket.handshake.auth }))
+    socket.on("echo", (payload) => socket.emit("echoed", payload))
+    socket.on("upgraded?", (_, ack) => ack(socket.conn.transport.name))
+    socket.on("end", () => socket.conn.close())
+  })
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve))
+  url = `http://127.0.0.1:${http.address().port}`
+})
+
+afterAll(async () => {
+  http.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const once = (socket, event) => new Promise((resolve) => socket.on(event, resolve))
+const ask = (socket, event, payload) => new Promise((resolve) => socket.emit(event, payload, resolve))
+
+function connect(transports) {
+  const path = "/socket.io"
+  const socket = openSocket({ url, path, transports, auth: { token: "a b&c=d" }, withCredentials: false })
+  const connected = once(socket, "connect")
+  socket.connect()
+  return connected.then(() => socket)
+}
+
+for (const [name, transports, last] of [
+  ["websocket", ["websocket"], "websocket"],
+  ["polling", ["polling"], "polling"],
+  ["polling, upgraded to websocket", ["polling", "websocket"], "websocket"],
+]) {
+  test(`events, acknowledgements and the end of a connection over ${name}`, async () => {
+    const socket = await connect(transports)
+    // Longer than one read of a stream, and outside of ASCII.
+    const text = "é😀".repeat(20_000)
+    expect(await ask(socket, "double", { text })).toEqual({ text: text + text, auth: { token: "a b&c=d" } })
+    const echoed = once(socket, "echoed")
+    socket.emit("echo", { text: "" })
+    expect(await echoed).toEqual({ text: "" })
+    while ((await ask(socket, "upgraded?", null)) !== last);
+    const ended = once(socket, "disconnect")
+    socket.emit("end", null)
+    expect(await ended).toMatch(/transport (close|error)|polling failed/)
+    expect(socket.connected).toBe(false)
+  })
+}
+
+test("an address that does not answer is an error of the connect", async () => {
+  const socket = openSocket({
+    url: "http://127.0.0.1:9",
+    path: "/socket.io",
+    transports: ["polling"],
+    auth: {},
+  })
+  const failed = once(socket, "connect_error")
+  socket.connect()
+  expect((await failed).message).toMatch(/polling/)
+})
