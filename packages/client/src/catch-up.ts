@@ -14,7 +14,7 @@ export interface CatchUp {
 }
 
 /** The most conversations in one call. */
-const MOST_IDS = 100
+const MAX_IDS = 100
 const SYNC_LIMIT_MS = 10_000
 
 /** From where a conversation is asked for: with the id of the last entry, so that the server notices if it has another one there. */
@@ -94,17 +94,17 @@ export function createCatchUp(
         if (here.log().loaded) known.set(id, from(lastEntry(here.log()), lastSeq(here.log())))
       const left = [...known]
       do {
-        const answer = await ask(Object.fromEntries(left.splice(0, MOST_IDS)))
+        const answer = await ask(Object.fromEntries(left.splice(0, MAX_IDS)))
         if (!isCurrent()) return
         left.push(...take(answer))
       } while (left.length)
     },
     async one(id) {
       if (!core.connection.joined()) return
-      const era = core.era()
+      const epoch = core.epoch()
       const log = thread(id).log()
       const answer = await ask({ [id]: from(lastEntry(log), lastSeq(log)) }).catch(toError)
-      if (core.isNow(era) && "conversations" in answer) take(answer)
+      if (core.isCurrent(epoch) && "conversations" in answer) take(answer)
     },
   }
 }

@@ -1,8 +1,8 @@
 import { createAccount, SESSION } from "./account.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
-import { type Core, keepSafely, type TabMessage } from "./core.js"
-import { browserChannel, browserLock, browserSurroundings, randomId, systemClock } from "./defaults.js"
+import { type Core, createSafeStorage, type TabMessage } from "./core.js"
+import { browserChannel, browserEnvironment, browserLock, randomId, systemClock } from "./defaults.js"
 import { createDrafts } from "./drafts.js"
 import { type ErrorDetails, LamplightError, toError, Unauthorized } from "./errors.js"
 import { createGeneration } from "./generation.js"
@@ -33,7 +33,7 @@ import type {
 } from "./wire.js"
 
 /** Where one says who one is, or asks. */
-const ENTRANCES = /auth\/(session|register|login)/
+const AUTH_PATHS = /auth\/(session|register|login)/
 
 const anotherUser = () =>
   new LamplightError({ code: "conflict", message: "Another person has signed in.", retryable: false })
@@ -42,7 +42,7 @@ const anotherUser = () =>
 const EXPLAIN_EVERY = 10
 
 /** A read that the server puts off for longer than this fails at once. */
-const MOST_PAUSE_MS = 5_000
+const MAX_PAUSE_MS = 5_000
 
 interface Written {
   conversationId: string
@@ -65,7 +65,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const roster = options.roster ?? "diff"
   const clock = options.clock ?? systemClock
   const random = options.random ?? Math.random
-  const surroundings = options.surroundings ?? browserSurroundings(clock)
+  const environment = options.surroundings ?? browserEnvironment(clock)
   const scope = url || "own"
   const fetcher: typeof fetch = options.fetch ?? ((...request) => fetch(...request))
   /** An address that cannot be one is refused here: it would lead to the page's own server, or to two places. */
@@ -79,7 +79,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         retryable: false,
       })
   }
-  const identity = createIdentity(options, clock, personTold)
+  const identity = createIdentity(options, clock, onToken)
   const http = createHttp({
     url,
     clock,
@@ -88,13 +88,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     async headers(path, refused) {
       checkUrl()
       const id = account.id()
-      const isEntrance = ENTRANCES.test(path)
+      const isAuthPath = AUTH_PATHS.test(path)
       const { status, error } = connection.state.get()
       // Nothing is tried again by itself, and no token asked for, until `connect()` is called.
       if (status === "refused" && error && !identity.cookies) throw error
       const who = await identity.headers(refused)
       if (identity.cookies) {
-        if (!id || isEntrance) return who
+        if (!id || isAuthPath) return who
         // A cookie is the browser's, and in another tab somebody else may have signed in since: what is asked for in this person's name
         // must not be done in another's.
         if (who) return { "x-user-id": encodeId(id) }
@@ -110,8 +110,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const connection = createConnection({
     clock,
     random,
-    surroundings,
-    async dial(turn) {
+    environment,
+    async openSocket(turn) {
       checkUrl()
       const auth = await identify()
       socketToken = auth.token
@@ -132,7 +132,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const id = options.getToken ? identity.known()?.id : (await account.whoami()).id
       people.joined()
       const { name, avatarUrl } = options
-      const began = era
+      const began = epoch
       const answer = await connection.ask<JoinAnswer>("join_user", {
         ...(id ? { userId: id } : {}),
         roster,
@@ -161,7 +161,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       await catchUp.everything(isCurrent)
       marks.flush()
     },
-    hear: {
+    handlers: {
       online_users: (list) => people.happened({ type: "snapshot", list }),
       user_online: (said) => happened("online", said),
       user_updated: (said) => happened("updated", said),
@@ -195,14 +195,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     resumed() {
       if (options.getToken) verifying = verify()
     },
-    surrounded(what) {
+    environmentChanged(what) {
       if (what === "wake") outbox.kick()
       if (what === "hide") drafts.flush()
     },
   })
 
   let closed = false
-  let era = 0
+  let epoch = 0
   /** The token that the socket goes by. */
   let socketToken: string | undefined
   /** When the server's data went back in time. */
@@ -216,14 +216,14 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
    */
   let uncertain: Map<string, Written> | null = null
   /** What was written by somebody whose id is not known yet. */
-  const strays: Written[] = []
+  const unassigned: Written[] = []
   let cancelNews = () => {}
   let channel: Channel | null = null
   let storage: ClientStorage | null = null
   /** Opened when first used, which is never while rendering on a server. */
-  let keeps = !!options.storage || typeof indexedDB !== "undefined"
+  let isPersistent = !!options.storage || typeof indexedDB !== "undefined"
   const store = () => {
-    storage ??= options.storage ?? (keeps ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
+    storage ??= options.storage ?? (isPersistent ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
     return storage
   }
 
@@ -231,36 +231,36 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     clock,
     random,
     newId: options.newId ?? randomId,
-    surroundings,
+    environment,
     http: (path, body, extras) => telling(() => http(path, body, extras), !body, extras?.signal),
     connection: {
       ...connection,
       ask: (event, ...rest) => telling(() => connection.ask(event, ...rest), event === "sync"),
     },
-    kept: keepSafely(store, clock, () => {
-      keeps = false
+    storage: createSafeStorage(store, clock, () => {
+      isPersistent = false
       outbox.touch()
     }),
-    keeps: () => keeps,
+    isPersistent: () => isPersistent,
     withLock: options.withLock ?? browserLock(),
     scope,
     me: account.id,
-    isStill: (userId) => !closed && account.id() === userId,
-    era: () => era,
-    isNow: (then) => !closed && era === then,
+    isUser: (userId) => !closed && account.id() === userId,
+    epoch: () => epoch,
+    isCurrent: (then) => !closed && epoch === then,
     store: () => generation.now(),
     post: (message) => channel?.post(message),
   }
 
   /** Hears from each answer which generation of the server's store it comes from. What only reads waits once, where the server asks to. */
   async function telling<T>(ask: () => Promise<T>, reads: boolean, signal?: AbortSignal): Promise<T> {
-    const began = era
+    const began = epoch
     const answer = await ask().catch(async (thrown) => {
       const { retryAfterMs } = toError(thrown)
-      if (!reads || !retryAfterMs || retryAfterMs > MOST_PAUSE_MS) throw thrown
+      if (!reads || !retryAfterMs || retryAfterMs > MAX_PAUSE_MS) throw thrown
       // Not all at the same moment.
       await new Promise<void>((resolve) => clock.after(retryAfterMs * (1 + random() / 2), resolve))
-      if (!core.isNow(began) || signal?.aborted) throw thrown
+      if (!core.isCurrent(began) || signal?.aborted) throw thrown
       return ask()
     })
     generation.told((answer as OfStore).store, began)
@@ -268,7 +268,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   }
 
   const threads = new Map<string, Thread>()
-  const listeners = new Set<(message: Message, alone: boolean) => void>()
+  const listeners = new Set<(message: Message, isLeader: boolean) => void>()
   const touchThread = (id: string) => threads.get(id)?.touch()
 
   const drafts = createDrafts(core, (id) => {
@@ -281,7 +281,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       touchThread(id)
       list.touch()
     },
-    barred: (id) => threads.get(id)?.barred() ?? null,
+    sendError: (id) => threads.get(id)?.sendError() ?? null,
   })
   const list = createList(core, {
     count: (id, readSeq) => threads.get(id)?.count(readSeq) ?? null,
@@ -302,7 +302,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const generation = createGeneration(core, marks.isOther, storeChanged)
   const people = createPeople(roster, clock, connection)
   const catchUp = createCatchUp(core, list, threads, thread, (id) => {
-    era++
+    epoch++
     marks.drop(id)
     generation.reset(id)
   })
@@ -348,23 +348,23 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   /** Calls the listeners, and says whether this is the one of the person's tabs that should make a sound. */
   async function announce(message: Message): Promise<void> {
     if (!listeners.size) return
-    let alone = false
+    let isLeader = false
     const tell = () => {
       // Each on its own, so that one that throws does not keep the message from the others.
-      for (const listener of [...listeners]) queueMicrotask(() => listener(message, alone))
+      for (const listener of [...listeners]) queueMicrotask(() => listener(message, isLeader))
     }
     // Held for a moment, so that the tabs that hear of it a little later find it taken.
     const claim = core.withLock(
       `lamplight:told:${scope}:${message.id}`,
       () => {
-        alone = true
+        isLeader = true
         tell()
         return new Promise<void>((resolve) => clock.after(5_000, resolve))
       },
       true,
     )
     await claim.catch(() => {})
-    if (!alone) tell()
+    if (!isLeader) tell()
   }
 
   async function renew(): Promise<void> {
@@ -407,7 +407,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     // The token came while it was written down.
     if (uncertain !== unsure && account.id() !== author) {
       handOver(unsure)
-      if (account.id()) addStrays()
+      if (account.id()) addUnassigned()
     }
     return result
   }
@@ -417,18 +417,18 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     for (const [id, { conversationId, content }] of written) {
       const item = outbox.of(conversationId).find(({ clientMessageId }) => clientMessageId === id)
       void outbox.outbox.discard(id)
-      void core.kept("deleteOutbox", id)
-      strays.push({ conversationId, content: item?.content ?? content })
+      void core.storage("deleteOutbox", id)
+      unassigned.push({ conversationId, content: item?.content ?? content })
     }
     written.clear()
   }
 
-  function addStrays(): void {
-    for (const { conversationId, content } of strays.splice(0)) void outbox.add(conversationId, content)
+  function addUnassigned(): void {
+    for (const { conversationId, content } of unassigned.splice(0)) void outbox.add(conversationId, content)
   }
 
   /** A token has come. If it is another person's than the last one, nothing of theirs is kept in memory. */
-  function personTold(isOther: boolean): void {
+  function onToken(isOther: boolean): void {
     const written = uncertain
     uncertain = null
     if (!isOther || !account.id()) return
@@ -462,12 +462,12 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   /** Another user: nothing of the last one's is kept in memory. */
   function userChanged(): void {
-    era++
+    epoch++
     for (const part of [outbox, drafts, marks, list, people, ...threads.values()]) part.reset()
     poll.stop()
     if (!account.id()) return
     outbox.load()
-    addStrays()
+    addUnassigned()
     drafts.load()
     marks.load(list.read)
     fetchAnew()
@@ -481,13 +481,13 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   /** The server's data went back in time: nothing that was fetched holds any more. What is unsent stays. */
   function storeChanged(joining: boolean): void {
-    era++
+    epoch++
     marks.drop()
     for (const part of [list, ...threads.values()]) part.reset()
     people.renew()
-    const mine = era
+    const mine = epoch
     const begin = () => {
-      if (!core.isNow(mine)) return
+      if (!core.isCurrent(mine)) return
       // What the old socket still says is of the time before.
       if (!joining && connection.joined()) connection.restart()
       if (account.id()) fetchAnew()
@@ -532,7 +532,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   /** Fetched when there is something to look at: it is no part of what every page carries. */
   const doctor = () => import("./doctor.js")
-  const patient = () => ({
+  const context = () => ({
     url,
     path,
     core,
@@ -554,7 +554,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     if (error && !(error instanceof Unauthorized) && (status === "refused" || isFailing)) {
       inBackground(
         doctor().then(async ({ explain }) =>
-          connection.explain(error, await explain(patient(), status, error)),
+          connection.explain(error, await explain(context(), status, error)),
         ),
       )
     }
@@ -654,6 +654,6 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    doctor: async () => (await doctor()).diagnose(patient()),
+    doctor: async () => (await doctor()).diagnose(context()),
   }
 }

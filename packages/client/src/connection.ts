@@ -1,7 +1,7 @@
 import { backoff } from "./core.js"
-import { isWireFailure, type LamplightError, toError, wireFailure } from "./errors.js"
+import { isTransportFailure, type LamplightError, toError, transportFailure } from "./errors.js"
 import { checkAnswer } from "./http.js"
-import type { Clock, SocketLike, Surroundings } from "./options.js"
+import type { BrowserEnvironment, Clock, SocketLike } from "./options.js"
 import { type Cell, cell, same } from "./store.js"
 import type { ConnectionState } from "./types.js"
 import type { ClientEvents, ServerEvents } from "./wire.js"
@@ -10,15 +10,15 @@ import type { ClientEvents, ServerEvents } from "./wire.js"
 export interface ConnectionParts {
   clock: Clock
   random(): number
-  surroundings: Surroundings
+  environment: BrowserEnvironment
   /** Finds out who is calling and makes a socket, not yet connected. `turn` counts tries, so that transports can change places. */
-  dial(turn: number): Promise<SocketLike>
+  openSocket(turn: number): Promise<SocketLike>
   /** Announces the user on a socket that has just connected. */
   join(): Promise<void>
   /** Fetches what was missed. */
   catchUp(isCurrent: () => boolean): Promise<void>
   /** What is done with what the server says. */
-  hear: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void }
+  handlers: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void }
   /** The server does not know the caller. True: something changed, try once more. */
   unknownCaller(): Promise<boolean>
   /** A socket was there and is gone. */
@@ -27,8 +27,8 @@ export interface ConnectionParts {
   released(): void
   /** Somebody retains it again before it has ended. */
   resumed(): void
-  /** The surroundings changed; the line has seen to its own part. */
-  surrounded(what: "wake" | "active" | "hide"): void
+  /** The browser reported a change, after the connection has handled its own part. */
+  environmentChanged(what: "wake" | "active" | "hide"): void
 }
 
 /** The line to the server. */
@@ -57,7 +57,7 @@ export interface Connection {
   /** How long the last connections held, in milliseconds, for the doctor. */
   lifetimes(): readonly number[]
   /** HTTP answered, or did not, while the socket was away. */
-  sawHttp(alive: boolean): void
+  reportHttp(alive: boolean): void
 }
 
 /** An unmount followed by a mount keeps the socket. */
@@ -71,11 +71,11 @@ const LAST_RETRY_MS = 10_000
 /** A connection that held this long was a good one: the delays start small again. */
 const SETTLED_MS = 5_000
 
-const offline = (saw: string) => wireFailure("offline", saw)
+const offline = (saw: string) => transportFailure("offline", saw)
 
 /** Makes the line. It is `idle` until retained. */
 export function createConnection(parts: ConnectionParts): Connection {
-  const { clock, surroundings } = parts
+  const { clock, environment } = parts
   const uptime = clock.uptime ?? clock.now
   const state = cell<ConnectionState>({
     status: "idle",
@@ -137,7 +137,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     const isCurrent = () => mine === cycle
     set({ status: "connecting", nextTryAt: null, attempt: state.get().attempt + 1 })
     try {
-      const made = await parts.dial(state.get().attempt)
+      const made = await parts.openSocket(state.get().attempt)
       if (!isCurrent()) return made.disconnect() as undefined
       socket = made
       await opened(made, isCurrent)
@@ -197,7 +197,7 @@ export function createConnection(parts: ConnectionParts): Connection {
         made.on("disconnect", (reason: string) => {
           if (open && isCurrent()) lost(offline(`the socket was lost: ${reason}`))
         })
-        for (const [event, take] of Object.entries(parts.hear)) {
+        for (const [event, take] of Object.entries(parts.handlers)) {
           made.on(event, (said) => isCurrent() && take(said as never))
         }
         made.connect()
@@ -237,7 +237,7 @@ export function createConnection(parts: ConnectionParts): Connection {
       error.retryAfterMs ?? 0,
       backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, parts.random),
     )
-    const shown = isWireFailure(error) ? (explained ?? error) : error
+    const shown = isTransportFailure(error) ? (explained ?? error) : error
     set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error: shown })
     cancelRetry = clock.after(delay, () => void attempt())
   }
@@ -248,7 +248,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     cancelBeat = clock.after(HEARTBEAT_MS, () => {
       // A timer that is very late means that the device slept: the socket may be dead without anybody having noticed.
       if (clock.now() - lastBeat > 2 * HEARTBEAT_MS) wake()
-      emit("user_activity", { active: surroundings.isActive() })
+      emit("user_activity", { active: environment.isActive() })
       beat()
     })
   }
@@ -259,17 +259,17 @@ export function createConnection(parts: ConnectionParts): Connection {
     if (status === "offline") void attempt()
     if (!joined) return
     const mine = cycle
-    ask("user_activity", { active: surroundings.isActive() }).catch((error: LamplightError) => {
+    ask("user_activity", { active: environment.isActive() }).catch((error: LamplightError) => {
       if (mine === cycle && error.code === "timeout") lost(error)
     })
   }
 
   function start(): void {
     running = true
-    unwatch = surroundings.watch((what) => {
+    unwatch = environment.watch((what) => {
       if (what === "wake") wake()
-      else if (what === "active") emit("user_activity", { active: surroundings.isActive() })
-      parts.surrounded(what)
+      else if (what === "active") emit("user_activity", { active: environment.isActive() })
+      parts.environmentChanged(what)
     })
     void attempt()
   }
@@ -296,7 +296,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     if (!now?.connected) return Promise.reject(offline("the socket is not connected"))
     return wait<unknown>(
       limitMs,
-      () => wireFailure("timeout", `no acknowledgement of ${event} within ${limitMs / 1000} s`),
+      () => transportFailure("timeout", `no acknowledgement of ${event} within ${limitMs / 1000} s`),
       (resolve) => now.emit(event, payload, resolve),
     ).then((answer) => checkAnswer<T>(() => answer, `the answer to ${event}`))
   }
@@ -346,7 +346,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     joined: () => joined && !!socket?.connected,
     wake,
     lifetimes: () => lifetimes,
-    sawHttp(alive) {
+    reportHttp(alive) {
       const { overHttp, status } = state.get()
       if (alive !== overHttp && (!alive || status === "offline" || status === "connecting"))
         set({ overHttp: alive })

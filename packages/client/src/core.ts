@@ -1,7 +1,7 @@
 import type { Connection } from "./connection.js"
 import { toError } from "./errors.js"
 import type { Http } from "./http.js"
-import type { ClientStorage, Clock, Surroundings, WithLock } from "./options.js"
+import type { BrowserEnvironment, ClientStorage, Clock, WithLock } from "./options.js"
 
 /** What the tabs of one person tell each other. */
 export type TabMessage =
@@ -15,26 +15,26 @@ export interface Core {
   clock: Clock
   random(): number
   newId(): string
-  surroundings: Surroundings
+  environment: BrowserEnvironment
   http: Http
   connection: Connection
-  kept: Kept
+  storage: SafeStorage
   /** Whether what is kept outlives the page. */
-  keeps(): boolean
+  isPersistent(): boolean
   withLock: WithLock
   /** The namespace of locks and of what is kept: one for each server. */
   scope: string
   /** The user's id; null while nobody is signed in. */
   me(): string | null
   /** Whether the user is still the one of then: what was asked for under another one is dropped. */
-  isStill(userId: string | null): boolean
+  isUser(userId: string | null): boolean
   /**
    * Grows when another user comes and when the server's data went back in time: an answer that was asked for under another
    * number is dropped.
    */
-  era(): number
-  /** Whether it is still the era of then. */
-  isNow(era: number): boolean
+  epoch(): number
+  /** Whether it is still the epoch of then. */
+  isCurrent(epoch: number): boolean
   /** The generation of the server's store; undefined until it is told. */
   store(): string | undefined
   post(message: TabMessage): void
@@ -43,7 +43,7 @@ export interface Core {
 type Method = "outbox" | "putOutbox" | "deleteOutbox" | "get" | "set"
 
 /** Asks the storage for something. Null if it failed or did not answer in time: the client goes on in memory. */
-export type Kept = <M extends Method>(
+export type SafeStorage = <M extends Method>(
   method: M,
   ...given: Parameters<ClientStorage[M]>
 ) => Promise<{ value: Awaited<ReturnType<ClientStorage[M]>> } | null>
@@ -52,7 +52,11 @@ export type Kept = <M extends Method>(
 const STORAGE_LIMIT_MS = 2_000
 
 /** Wraps a storage so that its failures do no harm. It is opened when first used. `lost` is called when it is given up. */
-export function keepSafely(storage: () => ClientStorage, clock: Clock, lost: () => void): Kept {
+export function createSafeStorage(
+  storage: () => ClientStorage,
+  clock: Clock,
+  onLost: () => void,
+): SafeStorage {
   let isLost = false
   const waiting = new Set<() => void>()
 
@@ -61,7 +65,7 @@ export function keepSafely(storage: () => ClientStorage, clock: Clock, lost: () 
     if (isLost) return
     isLost = true
     for (const end of waiting) end()
-    lost()
+    onLost()
   }
 
   return (method, ...given) =>
@@ -88,13 +92,13 @@ export function createNotes<T>(core: Core, name: string) {
   const key = () => `${name}:${core.scope}:${core.me()}`
   return {
     notes,
-    save: () => void core.kept("set", key(), notes.size ? Object.fromEntries(notes) : undefined),
+    save: () => void core.storage("set", key(), notes.size ? Object.fromEntries(notes) : undefined),
     /** Hands over what an earlier page left. */
     async load(take: (conversationId: string, note: T) => void): Promise<void> {
       const me = core.me()
-      const kept = await core.kept("get", key())
-      if (!core.isStill(me)) return
-      for (const [id, note] of Object.entries(kept?.value ?? {})) take(id, note as T)
+      const saved = await core.storage("get", key())
+      if (!core.isUser(me)) return
+      for (const [id, note] of Object.entries(saved?.value ?? {})) take(id, note as T)
     },
   }
 }

@@ -1,5 +1,5 @@
 /** What a browser offers, in the shapes the client asks for. Nothing here runs before it is called. */
-import type { Channel, Clock, Surroundings, WithLock } from "./options.js"
+import type { BrowserEnvironment, Channel, Clock, WithLock } from "./options.js"
 
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -78,7 +78,7 @@ export function browserChannel(name: string, receive: (message: unknown) => void
 const IDLE_AFTER_MS = 60_000
 
 /** What the document, and the network, say. Without a document, the person is always there. */
-export function browserSurroundings(clock: Clock): Surroundings {
+export function browserEnvironment(clock: Clock): BrowserEnvironment {
   const page = typeof document === "undefined" ? null : document
   let lastInput = clock.now()
   const isVisible = () => page?.visibilityState !== "hidden"

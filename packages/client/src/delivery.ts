@@ -1,6 +1,6 @@
 /** Brings one message to the server, over whichever wire there is. */
 import type { Core } from "./core.js"
-import { isWireFailure, toError } from "./errors.js"
+import { isTransportFailure, toError } from "./errors.js"
 import { encodeId } from "./http.js"
 import type { OutboxRecord } from "./outbox-record.js"
 import type { SendAnswer } from "./wire.js"
@@ -13,11 +13,11 @@ export async function deliver(core: Core, record: OutboxRecord): Promise<SendAns
   const { connection, http } = core
   const { conversationId, content, clientMessageId } = record
   const body = { conversationId, content, clientMessageId }
-  if (connection.joined() && core.isStill(record.userId)) {
+  if (connection.joined() && core.isUser(record.userId)) {
     try {
       return await connection.ask<SendAnswer>("send_private_message", body)
     } catch (thrown) {
-      if (!isWireFailure(thrown)) throw thrown
+      if (!isTransportFailure(thrown)) throw thrown
       // The line may be dead without anybody having noticed.
       if (toError(thrown).code === "timeout") connection.wake()
     }
@@ -31,9 +31,9 @@ export async function deliver(core: Core, record: OutboxRecord): Promise<SendAns
     if (socketId) headers["x-socket-id"] = socketId
     return await http<SendAnswer>("/api/privatechat/message", body, { headers })
   } catch (thrown) {
-    alive = !isWireFailure(thrown)
+    alive = !isTransportFailure(thrown)
     throw thrown
   } finally {
-    connection.sawHttp(alive)
+    connection.reportHttp(alive)
   }
 }

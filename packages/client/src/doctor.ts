@@ -4,12 +4,12 @@
  */
 import type { LamplightError } from "./errors.js"
 import {
+  checkRefusal,
+  checkUrl,
+  type DoctorContext,
   explain as explainBy,
   type Find,
   isAnswer,
-  lookAtRefusal,
-  lookAtUrl,
-  type Patient,
   probe,
 } from "./explain.js"
 import type { ConnectionStatus, Diagnosis, Finding } from "./types.js"
@@ -20,56 +20,56 @@ const DEFAULT_PATH = "/api/socketio"
 
 /** The error with what was found out about it; null for nothing. */
 export function explain(
-  patient: Patient,
+  context: DoctorContext,
   status: ConnectionStatus,
   error: LamplightError,
 ): Promise<LamplightError | null> {
-  return explainBy(patient, status, error, async (find) => {
+  return explainBy(context, status, error, async (find) => {
     const origin = globalThis.location?.origin ?? "none"
-    if (await lookAtPolling(patient, origin, {}, find)) await lookAtWebSocket(patient, {}, find)
+    if (await checkPolling(context, origin, {}, find)) await checkWebSocket(context, {}, find)
   })
 }
 
 /** Goes through what can be wrong. */
-export async function diagnose(patient: Patient): Promise<Diagnosis> {
+export async function diagnose(context: DoctorContext): Promise<Diagnosis> {
   const findings: Finding[] = []
-  const { core, path } = patient
+  const { core, path } = context
   const origin = globalThis.location?.origin ?? "none"
   const { status, error } = core.connection.state.get()
   const facts: Record<string, string> = {
-    server: patient.url || origin,
+    server: context.url || origin,
     path,
     origin,
     status,
     error: error ? `${error.code}: ${error.message}${error.saw ? ` (${error.saw})` : ""}` : "none",
-    sockets: String(patient.sockets),
+    sockets: String(context.sockets),
   }
   const find = (code: string, saw: string, expected: string, fix: string) =>
     findings.push({ code, saw, expected, fix })
 
-  lookAtToken(patient, facts, find)
-  if (patient.sockets > 1) {
+  checkToken(context, facts, find)
+  if (context.sockets > 1) {
     find(
       "LL-112",
-      `${patient.sockets} sockets from this page to the same server`,
+      `${context.sockets} sockets from this page to the same server`,
       "one",
       "Make one client with createLamplight, outside of components, and share it.",
     )
   }
-  lookAtLosses(core.connection.lifetimes(), facts, find)
-  if (!lookAtUrl(patient, find) && (await lookAtPolling(patient, origin, facts, find)))
-    await lookAtWebSocket(patient, facts, find)
+  checkLosses(core.connection.lifetimes(), facts, find)
+  if (!checkUrl(context, find) && (await checkPolling(context, origin, facts, find)))
+    await checkWebSocket(context, facts, find)
   // A client that is told no, that knows why it gets nowhere, or that gets nowhere though nothing else is found, is not well.
   const known = error?.code.startsWith("LL-") || findings.length === 0
   if (error && (status === "refused" || (status === "offline" && known))) {
-    const refusal = await lookAtRefusal(patient, error)
+    const refusal = await checkRefusal(context, error)
     if (!findings.some(({ code }) => code === refusal.code)) findings.push(refusal)
   }
   return { ok: findings.length === 0, findings, facts }
 }
 
-function lookAtToken(
-  { identity, core, tokenPart }: Patient,
+function checkToken(
+  { identity, core, tokenPart }: DoctorContext,
   facts: Record<string, string>,
   find: Find,
 ): void {
@@ -102,7 +102,7 @@ function lookAtToken(
 }
 
 /** Connections that all end after the same time were ended by somebody's timeout. */
-function lookAtLosses(lifetimes: readonly number[], facts: Record<string, string>, find: Find): void {
+function checkLosses(lifetimes: readonly number[], facts: Record<string, string>, find: Find): void {
   const last = lifetimes.slice(-3)
   facts.lifetimes = lifetimes.map((ms) => `${Math.round(ms / 1000)} s`).join(", ") || "no losses"
   const least = Math.min(...last)
@@ -116,18 +116,18 @@ function lookAtLosses(lifetimes: readonly number[], facts: Record<string, string
 }
 
 /** Whether the handshake works, so that the next thing is worth looking at. */
-async function lookAtPolling(
-  patient: Patient,
+async function checkPolling(
+  context: DoctorContext,
   origin: string,
   facts: Record<string, string>,
   find: Find,
 ): Promise<boolean> {
-  const { url, path } = patient
+  const { url, path } = context
   const handshake = `${url}${path}?EIO=4&transport=polling`
-  const seen = await probe(patient, handshake)
+  const seen = await probe(context, handshake)
   if (!seen) {
     // An answer that may not be read is an answer.
-    const there = await probe(patient, `${url}/healthz`, { mode: "no-cors", redirect: "follow" })
+    const there = await probe(context, `${url}/healthz`, { mode: "no-cors", redirect: "follow" })
     facts.polling = there ? "answered, but this page may not read it" : "no answer"
     if (there && url) notAllowed(origin, find)
     else if (!there) {
@@ -179,7 +179,7 @@ async function lookAtPolling(
   const second = `${handshake}&sid=${encodeURIComponent(sid)}`
   // A ping's answer: harmless, and whoever opened the session takes it. Then the session is closed.
   for (const body of ["3", "1"]) {
-    const answer = await probe(patient, second, { method: "POST", body })
+    const answer = await probe(context, second, { method: "POST", body })
     // A page that reads its own origin sends no `Origin`; what it posts has one, and a WebSocket too.
     if (answer?.status === 403) {
       facts.polling = `${facts.polling}, then ${answer.status} to a POST`
@@ -227,8 +227,8 @@ function wrongHost(origin: string, find: Find): void {
   )
 }
 
-async function lookAtWebSocket(
-  { url, path, core, ownSocket }: Patient,
+async function checkWebSocket(
+  { url, path, core, ownSocket }: DoctorContext,
   facts: Record<string, string>,
   find: Find,
 ): Promise<void> {

@@ -57,12 +57,12 @@ const FAILURES = {
 }
 
 /** The wire failed: it is not known whether anything arrived. */
-export function wireFailure(code: keyof typeof FAILURES, saw: string, more?: Partial<ErrorDetails>) {
+export function transportFailure(code: keyof typeof FAILURES, saw: string, more?: Partial<ErrorDetails>) {
   return new LamplightError({ code, message: FAILURES[code], retryable: true, saw, ...more })
 }
 
 /** Whether it was the wire that failed, so that the other wire may do. */
-export const isWireFailure = (thrown: unknown): boolean => toError(thrown).code in FAILURES
+export const isTransportFailure = (thrown: unknown): boolean => toError(thrown).code in FAILURES
 
 /** An error of this package as one of this copy of it, which an application may hold twice (`import` and `require`); else null. */
 export function ownError(thrown: unknown): LamplightError | null {
@@ -76,4 +76,4 @@ export function ownError(thrown: unknown): LamplightError | null {
 
 /** Whatever was thrown, as one of ours. */
 export const toError = (thrown: unknown): LamplightError =>
-  ownError(thrown) ?? wireFailure("offline", String(thrown))
+  ownError(thrown) ?? transportFailure("offline", String(thrown))

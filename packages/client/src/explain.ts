@@ -5,7 +5,7 @@ import type { Claims, Identity } from "./identity.js"
 import type { ConnectionStatus, Finding } from "./types.js"
 
 /** What is looked at. */
-export interface Patient {
+export interface DoctorContext {
   url: string
   path: string
   core: Core
@@ -35,7 +35,7 @@ export interface Probe {
 
 /** Asks for an address. Null if there is no answer, or none that this page may read. */
 export async function probe(
-  { core, fetch }: Patient,
+  { core, fetch }: DoctorContext,
   url: string,
   init: RequestInit = {},
 ): Promise<Probe | null> {
@@ -66,7 +66,7 @@ export function isAnswer(text: string): boolean {
 }
 
 /** What is wrong with `url` as it stands there. Whether anything is. */
-export function lookAtUrl({ url }: Patient, find: Find): boolean {
+export function checkUrl({ url }: DoctorContext, find: Find): boolean {
   const page = globalThis.location
   const example = "scheme, host and port alone, such as https://chat.example.com"
   const cut = /^https?:\/\/[^/?#]+/i.exec(url)?.[0]
@@ -98,18 +98,18 @@ export function lookAtUrl({ url }: Patient, find: Find): boolean {
 }
 
 /** What the way in of the server is; null if it does not say. */
-async function authOf(patient: Patient): Promise<"local" | "jwt" | "open" | null> {
-  const session = await probe(patient, `${patient.url}/api/auth/session`)
+async function authOf(context: DoctorContext): Promise<"local" | "jwt" | "open" | null> {
+  const session = await probe(context, `${context.url}/api/auth/session`)
   if (!session || !isAnswer(session.text)) return null
   if (session.status !== 404) return "local"
-  const count = await probe(patient, `${patient.url}/api/online-users?countOnly=true`)
+  const count = await probe(context, `${context.url}/api/online-users?countOnly=true`)
   return count?.status === 200 ? "open" : count?.status === 401 ? "jwt" : null
 }
 
 /** Compares how the client says who is calling with how the server wants to be told. */
-async function lookAtAuth(patient: Patient, find: Find): Promise<void> {
-  const { getToken, userId } = patient.gives
-  const auth = await authOf(patient)
+async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
+  const { getToken, userId } = context.gives
+  const auth = await authOf(context)
   const takes = {
     jwt: "the server takes the tokens of an application (AUTH=jwt)",
     local: "the server has accounts of its own (AUTH=local)",
@@ -171,14 +171,14 @@ export function takeApart({ message }: LamplightError): Finding | null {
 }
 
 /** The best that can be said of why the client was refused. */
-export async function lookAtRefusal(patient: Patient, error: LamplightError): Promise<Finding> {
+export async function checkRefusal(context: DoctorContext, error: LamplightError): Promise<Finding> {
   const findings: Finding[] = []
   const find: Find = (code, saw, expected, fix) => findings.push({ code, saw, expected, fix })
   const advice = ADVICE[error.code]
   const told = takeApart(error)
   if (told) return told
-  if (error.code === "LL-117") lookAtUrl(patient, find)
-  else if (!advice && !error.fix) await lookAtAuth(patient, find)
+  if (error.code === "LL-117") checkUrl(context, find)
+  else if (!advice && !error.fix) await checkAuth(context, find)
   return (
     findings[0] ?? {
       code: error.code,
@@ -194,15 +194,15 @@ export async function lookAtRefusal(patient: Patient, error: LamplightError): Pr
  * the client from connecting is said in the console as well: once, since it comes with the change to that state. Null if nothing was found.
  */
 export async function explain(
-  patient: Patient,
+  context: DoctorContext,
   status: ConnectionStatus,
   error: LamplightError,
   look: (find: Find) => Promise<unknown>,
 ): Promise<LamplightError | null> {
   let finding: Finding | undefined
-  if (status === "refused") finding = await lookAtRefusal(patient, error)
+  if (status === "refused") finding = await checkRefusal(context, error)
   else if (ADVICE[error.code]) finding = { ...error, ...ADVICE[error.code] } as unknown as Finding
-  else if (!lookAtUrl(patient, (code, saw, expected, fix) => (finding ??= { code, saw, expected, fix })))
+  else if (!checkUrl(context, (code, saw, expected, fix) => (finding ??= { code, saw, expected, fix })))
     await look((code, saw, expected, fix) => (finding ??= { code, saw, expected, fix }))
   if (!finding || finding.code === "offline") return null
   const { code, saw, expected, fix } = finding
@@ -211,5 +211,5 @@ export async function explain(
   const said = takeApart(error) ? message : `${message} Expected: ${expected}. ${fix} (${code})`
   if (status === "refused" || isNew) console.warn(`Lamplight: ${said}`)
   const { retryable } = error
-  return patient.newError({ code: isNew ? code : error.code, message, retryable, saw, expected, fix })
+  return context.newError({ code: isNew ? code : error.code, message, retryable, saw, expected, fix })
 }

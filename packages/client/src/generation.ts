@@ -12,8 +12,8 @@ export interface Generation {
   dismiss(): void
   /** The generation that was told last. */
   now(): string | undefined
-  /** What an answer told, and the era in which it was asked for. `joining`: it announced the user on a new socket. */
-  told(store: string | undefined, era: number, joining?: boolean): void
+  /** What an answer told, and the epoch in which it was asked for. `joining`: it announced the user on a new socket. */
+  told(store: string | undefined, epoch: number, joining?: boolean): void
   /** One conversation went back in time. */
   reset(conversationId: string): void
 }
@@ -34,19 +34,19 @@ export function createGeneration(
 
   /** Compares with what the last page in this browser was told, and writes down what holds now. */
   async function keep(store: string): Promise<void> {
-    const last = (await core.kept("get", key))?.value
+    const last = (await core.storage("get", key))?.value
     if (last === store || known !== store) return
     if (last && !state.get().since) tell(null)
-    void core.kept("set", key, store)
+    void core.storage("set", key, store)
   }
 
   return {
     state,
     dismiss: () => state.set({ ...state.get(), dismissed: true }),
     now: () => known,
-    told(store, era, joining = false) {
+    told(store, epoch, joining = false) {
       // What was asked for before a change may tell of the time before it.
-      if (!store || store === known || !core.isNow(era)) return
+      if (!store || store === known || !core.isCurrent(epoch)) return
       const isChange = known !== undefined || isOther(store)
       known = store
       void keep(store)

@@ -1,4 +1,4 @@
-import { fromRefusal, toError, wireFailure } from "./errors.js"
+import { fromRefusal, toError, transportFailure } from "./errors.js"
 import type { Clock } from "./options.js"
 import type { Refusal } from "./wire.js"
 
@@ -52,7 +52,7 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
       const text = await response.text()
       return checkAnswer<T>(() => JSON.parse(text), `${path}: ${response.status} ${text.slice(0, 80)}`)
     } catch (thrown) {
-      throw saw ? wireFailure("timeout", saw) : toError(thrown)
+      throw saw ? transportFailure("timeout", saw) : toError(thrown)
     } finally {
       cancel()
       extras.signal?.removeEventListener("abort", stop)
@@ -80,7 +80,7 @@ export function checkAnswer<T>(read: () => unknown, saw: string): T {
   const { success } = (answer ?? {}) as { success?: unknown }
   if (success === true) return answer as T
   if (success === false) throw fromRefusal(answer as Refusal)
-  throw wireFailure("bad_answer", saw, {
+  throw transportFailure("bad_answer", saw, {
     expected: "a JSON object with `success`",
     fix: "Check that the URL leads to Lamplight, and what stands between.",
   })

@@ -1,4 +1,4 @@
-import { LamplightError, ownError, Unauthorized, wireFailure } from "./errors.js"
+import { LamplightError, ownError, transportFailure, Unauthorized } from "./errors.js"
 import { encodeId } from "./http.js"
 import type { Clock, LamplightOptions, TokenRequest } from "./options.js"
 import type { User } from "./wire.js"
@@ -118,7 +118,7 @@ export function createIdentity(
         throw ownError(thrown) ?? tokenRouteFailed(`threw ${thrown}`)
       })
       .finally(cancel)
-    if (mine !== generation) throw wireFailure("offline", "the client was released meanwhile")
+    if (mine !== generation) throw transportFailure("offline", "the client was released meanwhile")
     const fresh = readToken(given)
     // One that has not ended may be the same: what is made twice within a second is. What is wrong with it, the server says.
     if (fresh === rejected && (tokenPart(fresh, 1)?.exp ?? Number.POSITIVE_INFINITY) * 1000 <= clock.now()) {
@@ -231,5 +231,5 @@ function readToken(given: unknown): string {
 
 /** It is the application's route that failed, not Lamplight. */
 function tokenRouteFailed(what: string): LamplightError {
-  return wireFailure("LL-119", `getToken ${what}`)
+  return transportFailure("LL-119", `getToken ${what}`)
 }

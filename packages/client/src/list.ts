@@ -188,13 +188,13 @@ export function createList(core: Core, parts: ListParts): List {
 
   /** Takes in a page of the list, unless it is of another user or of another time. */
   async function take(after?: string): Promise<void> {
-    const era = core.era()
-    if (!core.me() || !core.isNow(era)) return
+    const epoch = core.epoch()
+    if (!core.me() || !core.isCurrent(epoch)) return
     try {
       const asked = order.moment()
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)
-      if (!core.isNow(era)) return
+      if (!core.isCurrent(epoch)) return
       const heads = new Map(page.data.map(({ id, headSeq }) => [id, headSeq]))
       const hasNewer = (id: string) =>
         (known.get(id)?.headSeq ?? 0) > (heads.get(id) ?? Number.POSITIVE_INFINITY)
@@ -207,7 +207,7 @@ export function createList(core: Core, parts: ListParts): List {
       failures = 0
       error = null
     } catch (thrown) {
-      if (!core.isNow(era)) return
+      if (!core.isCurrent(epoch)) return
       error = toError(thrown)
       failures++
       throw error
@@ -292,7 +292,7 @@ export function createList(core: Core, parts: ListParts): List {
     async find(id) {
       if (!loaded) await refresh()
       // In a closed client nothing is fetched, and waiting for it never ends.
-      while (!known.has(id) && cursor !== undefined && core.isNow(core.era())) await more()
+      while (!known.has(id) && cursor !== undefined && core.isCurrent(core.epoch())) await more()
     },
     touch,
     reset() {

@@ -37,7 +37,7 @@ export const emptyLog: Log = {
 }
 
 /** More entries than this are not kept in one segment. */
-export const MOST_ENTRIES = 5_000
+export const MAX_ENTRIES = 5_000
 /** What is left of the tail when it is cut off from what is shown. */
 const SHORT_TAIL = 50
 
@@ -116,7 +116,7 @@ export const look = (log: Log, seq: number | null): Log => settle({ ...log, view
  * The log without what is neither shown nor new, and at most `most` entries in one piece. `grown` says on which side it has
  * grown: the other one is cut.
  */
-export function trim(log: Log, grown: "older" | "newer", most = MOST_ENTRIES): Log {
+export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Log {
   const seen = shown(log)
   const tail = tailOf(log)
   // Not for each entry anew.

@@ -49,7 +49,7 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
 
   async function flush(): Promise<void> {
     const me = core.me()
-    if (!me || sending || !core.isStill(me)) return
+    if (!me || sending || !core.isUser(me)) return
     sending = true
     pause = 0
     flushedAt = core.clock.now()
@@ -66,7 +66,7 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
     for (const [conversationId, mark] of isSafe ? [...unsent] : []) {
       if (pause) break
       const arrived = await send(conversationId, mark.seq)
-      if (!core.isStill(me)) break
+      if (!core.isUser(me)) break
       if (arrived && unsent.get(conversationId) === mark) {
         unsent.delete(conversationId)
         save()

@@ -19,8 +19,8 @@ export interface Clock {
   after(ms: number, run: () => void): () => void
 }
 
-/** What the page is told by its surroundings. */
-export interface Surroundings {
+/** The parts of the browser that the client watches: visibility, input and network. */
+export interface BrowserEnvironment {
   /** Whether the person is there: the page is visible and was used a short while ago. */
   isActive(): boolean
   /** Whether the page can be seen. */
@@ -33,6 +33,9 @@ export interface Surroundings {
    */
   watch(listener: (what: "wake" | "active" | "hide") => void): () => void
 }
+
+/** The former name of `BrowserEnvironment`. */
+export type Surroundings = BrowserEnvironment
 
 /** Where the outbox, drafts and read marks are kept. Every method may reject; the client then goes on in memory. */
 export interface ClientStorage {
@@ -108,7 +111,7 @@ export interface LamplightOptions {
   /** Default: IndexedDB, or memory where there is none. */
   storage?: ClientStorage
 
-  // What follows is for tests and unusual surroundings.
+  // What follows is for tests and unusual environments.
   /** Default: `fetch`. */
   fetch?: typeof fetch
   clock?: Clock
@@ -117,7 +120,7 @@ export interface LamplightOptions {
   /** Default: random UUIDs. */
   newId?: () => string
   /** Default: the document's visibility and input, and the network's events. */
-  surroundings?: Surroundings
+  surroundings?: BrowserEnvironment
   /** Default: Web Locks, or a lock of this tab's own. */
   withLock?: WithLock
   /** Default: BroadcastChannel, where there is one. */

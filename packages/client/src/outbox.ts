@@ -13,7 +13,7 @@ import type { Outbox, OutboxItem, OutboxState, SendResult, WaitingFor } from "./
 import type { Message } from "./wire.js"
 
 /** The outbox, as the rest of the client uses it. */
-export interface OutboxRoom {
+export interface OutboxController {
   outbox: Outbox
   add(conversationId: string, content: string): Promise<SendResult>
   /** The unsent messages of a conversation, in order. */
@@ -36,7 +36,7 @@ export interface OutboxParts {
   /** What the conversation shows as unsent has changed. */
   changed(conversationId: string): void
   /** Why nothing may be sent to a conversation; null if it may. */
-  barred(conversationId: string): LamplightError | null
+  sendError(conversationId: string): LamplightError | null
 }
 
 interface Entry {
@@ -58,7 +58,7 @@ const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
 const LOCK_LIMIT_MS = 20_000
 
-export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
+export function createOutbox(core: Core, parts: OutboxParts): OutboxController {
   const entries = new Map<string, Entry>()
   /** Delivered or discarded here: not taken up again from a storage that is slow to forget. */
   const done = new Set<string>()
@@ -114,7 +114,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       items: same(last.items, items),
       failed,
       waiting: items.length - failed,
-      durable: core.keeps() && [...entries.values()].every(({ saved }) => saved),
+      durable: core.isPersistent() && [...entries.values()].every(({ saved }) => saved),
     })
   })
 
@@ -144,7 +144,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
 
   async function put(entry: Entry, change: Partial<OutboxRecord>): Promise<void> {
     entry.record = { ...entry.record, ...change }
-    entry.saved = !!(await core.kept("putOutbox", entry.record)) && core.keeps()
+    entry.saved = !!(await core.storage("putOutbox", entry.record)) && core.isPersistent()
     core.post({ type: "outbox", userId: entry.record.userId })
   }
 
@@ -152,14 +152,14 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     const { clientMessageId, userId } = entry.record
     entries.delete(clientMessageId)
     done.add(clientMessageId)
-    void core.kept("deleteOutbox", clientMessageId).then(() => core.post({ type: "outbox", userId }))
+    void core.storage("deleteOutbox", clientMessageId).then(() => core.post({ type: "outbox", userId }))
   }
 
   function check(conversationId: string, content: string): LamplightError | null {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
     if (!conversationId)
       return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
-    return refuseContent(content) ?? parts.barred(conversationId)
+    return refuseContent(content) ?? parts.sendError(conversationId)
   }
 
   async function add(conversationId: string, content: string): Promise<SendResult> {
@@ -179,10 +179,10 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
       failed: null,
     }
     // Written down before it is shown, and shown in the order in which it was sent.
-    const saving = Promise.all([core.kept("putOutbox", record), written])
+    const saving = Promise.all([core.storage("putOutbox", record), written])
     written = saving
-    const saved = !!(await saving)[0] && core.keeps()
-    if (core.isStill(userId)) {
+    const saved = !!(await saving)[0] && core.isPersistent()
+    if (core.isUser(userId)) {
       take(record, saved)
       core.post({ type: "outbox", userId })
       void drain()
@@ -193,12 +193,12 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Sends what can be sent, while holding the lock: two tabs do not send the same item. */
   async function drain(): Promise<void> {
     const me = core.me()
-    if (!me || !core.isStill(me) || !entries.size) return
+    if (!me || !core.isUser(me) || !entries.size) return
     again = true
     if (passing) startLanes(me)
     if (draining) return
     draining = true
-    while (again && core.isStill(me)) {
+    while (again && core.isUser(me)) {
       again = false
       await locked(`lamplight:outbox:${core.scope}:${me}`, async () => {
         await reload(me)
@@ -211,7 +211,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     draining = false
     schedule()
     // What somebody else has left was not taken up meanwhile.
-    if (!core.isStill(me)) load()
+    if (!core.isUser(me)) load()
   }
 
   /**
@@ -245,7 +245,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   async function runLane(id: string, me: string): Promise<void> {
     // Not within `startLanes`: the lane is to be known before it ends.
     await null
-    while (core.isStill(me)) {
+    while (core.isUser(me)) {
       const entry = laneOf(id)[0]
       if (!entry || entry.record.failed || entry.signIn) return
       if (entry.dueAt !== null && entry.dueAt > uptime()) return
@@ -262,14 +262,14 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
     // From here on it may have arrived, also if this page ends now.
     if (!entry.record.dispatched) await put(entry, { dispatched: true })
     touch(conversationId)
-    const isCurrent = () => core.isStill(me) && entries.get(clientMessageId) === entry
-    const era = core.era()
+    const isCurrent = () => core.isUser(me) && entries.get(clientMessageId) === entry
+    const epoch = core.epoch()
     try {
       const { message } = await deliver(core, entry.record)
       entry.inFlight = false
-      if (!core.isStill(me)) return false
+      if (!core.isUser(me)) return false
       // The server's data went back in time meanwhile: it may not be there any more. Under the same id it is stored once.
-      if (!core.isNow(era)) return true
+      if (!core.isCurrent(epoch)) return true
       if (isCurrent()) remove(entry)
       // Also what was discarded on its way: it is there now, and no event will tell.
       parts.delivered(message)
@@ -309,7 +309,7 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Wakes for the earliest next try. */
   function schedule(): void {
     cancelTimer()
-    if (!core.isStill(core.me())) return
+    if (!core.isUser(core.me())) return
     // Only what is first in its conversation can go.
     const firsts = new Map(
       inOrder()
@@ -326,13 +326,13 @@ export function createOutbox(core: Core, parts: OutboxParts): OutboxRoom {
   /** Takes in what is written down: what an earlier page or another tab left, changed or finished. */
   async function reload(me: string): Promise<void> {
     const saved = new Set([...entries].filter(([, entry]) => entry.saved).map(([id]) => id))
-    const kept = await core.kept("outbox", me)
-    if (!kept || !core.isStill(me)) return
+    const kept = await core.storage("outbox", me)
+    if (!kept || !core.isUser(me)) return
     for (const record of kept.value) {
       const id = record.clientMessageId
       const known = entries.get(id)
       saved.delete(id)
-      if (done.has(id)) void core.kept("deleteOutbox", id)
+      if (done.has(id)) void core.storage("deleteOutbox", id)
       else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record))
         take(record, true)
     }

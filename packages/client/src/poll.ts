@@ -1,6 +1,6 @@
 /** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
 import { type Core, delayAfter } from "./core.js"
-import { isWireFailure } from "./errors.js"
+import { isTransportFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
 
@@ -12,7 +12,7 @@ export interface Poll {
 
 /** A short loss is not worth a request. */
 const EVERY_MS = 4_000
-const MOST_MS = 30_000
+const MAX_MS = 30_000
 
 export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, Thread>): Poll {
   let cancel: (() => void) | null = null
@@ -27,23 +27,23 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
   function next(): void {
     // Between three quarters and one and a quarter of it, so that clients do not ask in step.
     const delay = failures
-      ? delayAfter(failure, failures, EVERY_MS, MOST_MS, core.random)
+      ? delayAfter(failure, failures, EVERY_MS, MAX_MS, core.random)
       : EVERY_MS * (0.75 + core.random() / 2)
     cancel = core.clock.after(delay, () => void once())
   }
 
   async function once(): Promise<void> {
     const mine = cancel
-    if (isAway() && core.surroundings.isVisible()) {
+    if (isAway() && core.environment.isVisible()) {
       try {
         await list.refresh()
         await Promise.all([...threads.values()].filter((one) => one.isOpen()).map((one) => one.follow(true)))
         failures = 0
-        core.connection.sawHttp(true)
+        core.connection.reportHttp(true)
       } catch (thrown) {
         failures++
         failure = thrown
-        core.connection.sawHttp(!isWireFailure(thrown))
+        core.connection.reportHttp(!isTransportFailure(thrown))
       }
     }
     // The line may have come and gone meanwhile, and a new round begun.

@@ -15,7 +15,7 @@ import {
   type Log,
   lastSeq,
   look,
-  MOST_ENTRIES,
+  MAX_ENTRIES,
   type Page,
   shown,
   trim,
@@ -68,7 +68,7 @@ export interface Thread extends ConversationHandle {
   touch(): void
   touchDraft(): void
   /** Why nothing may be sent to it, if so. */
-  barred(): LamplightError | null
+  sendError(): LamplightError | null
   /** It is not there, or not for this user. */
   gone(error: LamplightError): void
   reset(): void
@@ -81,7 +81,7 @@ const PAGE = 50
 /** Half of it is on either side of where one jumps to: more than a screen. */
 const AROUND = 100
 const LONG_PAGE = 200
-const MOST_PAGES = 5
+const MAX_PAGES = 5
 const TYPING_EVERY_MS = 3_000
 /** How long a notice lasts, on the server too. */
 const TYPING_LASTS_MS = 6_000
@@ -101,7 +101,7 @@ const nothing: MessagesState = {
 }
 
 /** Whether a gap is too long to be walked through: then the newest page takes the place of what is here. */
-export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MOST_PAGES * LONG_PAGE
+export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MAX_PAGES * LONG_PAGE
 
 /** The `seq` here that is nearest to this one. */
 function nearest(log: Log, seq: number): number {
@@ -155,7 +155,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
 
   function change(grown: Log, fresh: readonly Message[] = [], side: Side = stays ? OLDER : NEWER): void {
     // Of what nobody looks at, the last entries are enough.
-    const next = trim(grown, side, holders || side === OLDER ? MOST_ENTRIES : LONG_PAGE)
+    const next = trim(grown, side, holders || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
     for (const entry of fresh) parts.settled(entry)
@@ -170,14 +170,14 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     limit: number,
     then: (log: Log) => Log = (next) => next,
   ): Promise<Page> {
-    const era = core.era()
+    const epoch = core.epoch()
     const answer = await core.http<HistoryAnswer>(path + query({ [direction]: at, limit }))
     const { data: entries, hasMore, hasBefore, hasAfter } = answer
     const page: Page = { direction, at, entries, hasBefore, hasAfter }
     if (direction === "after") page.hasAfter = hasMore
     else if (direction !== "around") page.hasBefore = hasMore
     const side = direction === "before" ? OLDER : log.view === null ? undefined : NEWER
-    if (core.isNow(era)) change(then(addPage(log, page)), entries, side)
+    if (core.isCurrent(epoch)) change(then(addPage(log, page)), entries, side)
     return page
   }
 
@@ -185,15 +185,15 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   const fetching = (work: () => Promise<unknown>, ended: () => void) =>
     single(
       async () => {
-        const era = core.era()
-        if (!core.me() || !core.isNow(era)) return
+        const epoch = core.epoch()
+        if (!core.me() || !core.isCurrent(epoch)) return
         try {
           await work()
-          if (!core.isNow(era)) return
+          if (!core.isCurrent(epoch)) return
           failures = 0
           error = null
         } catch (thrown) {
-          if (!core.isNow(era)) return
+          if (!core.isCurrent(epoch)) return
           error = toError(thrown)
           failures++
           throw error
@@ -220,12 +220,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   /** What follows the tail. */
   const rest = fetching(
     async () => {
-      const era = core.era()
+      const epoch = core.epoch()
       const began = lastSeq(log)
-      for (let pages = 0; !isFar(log) && pages < MOST_PAGES; pages++) {
+      for (let pages = 0; !isFar(log) && pages < MAX_PAGES; pages++) {
         const before = lastSeq(log)
         const page = await take("after", before, LONG_PAGE)
-        if (!core.isNow(era)) return
+        if (!core.isCurrent(epoch)) return
         vain = lastSeq(log) > began ? 0 : vain + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
@@ -248,7 +248,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   /** What could not be fetched is tried again, later and later. */
   function again(): void {
     cancelAgain()
-    if ((error && !error.retryable) || !core.me() || !core.isNow(core.era())) return
+    if ((error && !error.retryable) || !core.me() || !core.isCurrent(core.epoch())) return
     cancelAgain = core.clock.after(delayAfter(error, failures + vain, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )
@@ -414,7 +414,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       messages.touch()
       if (more) fill()
     },
-    barred: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
+    sendError: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
     touchDraft: draft.touch,
     gone(refusal) {
       error = refusal

@@ -381,9 +381,9 @@ export interface Lamplight {
   dismissRestored(): void
   /**
    * Every message by somebody else as it arrives live, once a tab; for sounds and notifications. Not called for what is
-   * fetched. `alone` is true in one of the person's tabs only.
+   * fetched. `isLeader` is true in one of the person's tabs only.
    */
-  onMessage(listener: (message: Message, alone: boolean) => void): () => void
+  onMessage(listener: (message: Message, isLeader: boolean) => void): () => void
   /** Looks for what is wrong with the set-up, as far as a browser can tell. */
   doctor(): Promise<Diagnosis>
 }

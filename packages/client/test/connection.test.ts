@@ -89,25 +89,25 @@ describe("the connection", () => {
 
   test("the network coming back, or the page, is worth a try now", async () => {
     const world = makeWorld()
-    const { client, wires, cut, surroundings } = makeTab(world)
+    const { client, wires, cut, environment } = makeTab(world)
     client.retain()
     await world.clock.advance(10_000)
     wires.socketDown = true
     cut()
     await world.clock.advance(60_000)
     wires.socketDown = false
-    surroundings.tell("wake")
+    environment.tell("wake")
     await world.clock.advance(1)
     expect(client.connection.get().status).toBe("connected")
   })
 
   test("waking up to a line that died unnoticed is noticed", async () => {
     const world = makeWorld()
-    const { client, wires, surroundings, sockets } = makeTab(world)
+    const { client, wires, environment, sockets } = makeTab(world)
     client.retain()
     await world.clock.advance(10_000)
     wires.swallow.add("user_activity")
-    surroundings.tell("wake")
+    environment.tell("wake")
     await world.clock.advance(5_100)
     expect(client.connection.get().status).toBe("offline")
     await world.clock.advance(1_000)
@@ -116,30 +116,30 @@ describe("the connection", () => {
 
   test("the heartbeat comes every 30 s and says whether the person is there", async () => {
     const world = makeWorld()
-    const { client, surroundings } = makeTab(world)
+    const { client, environment } = makeTab(world)
     client.retain()
     await world.clock.advance(1_000)
     const beats = () =>
       world.server.seen.filter(({ what }) => what === "user_activity").map(({ body }) => body.active)
     await world.clock.advance(60_000)
     expect(beats()).toEqual([true, true])
-    surroundings.active = false
+    environment.active = false
     await world.clock.advance(30_000)
-    surroundings.active = true
-    surroundings.tell("active")
+    environment.active = true
+    environment.tell("active")
     await world.clock.advance(1)
     expect(beats()).toEqual([true, true, false, true])
   })
 
   test("close is for good", async () => {
     const world = makeWorld()
-    const { client, surroundings } = makeTab(world)
+    const { client, environment } = makeTab(world)
     client.retain()
     await world.clock.advance(1_000)
     client.close()
     client.retain()
     client.connect()
-    surroundings.tell("wake")
+    environment.tell("wake")
     await world.clock.advance(60_000)
     expect(client.connection.get().status).toBe("closed")
     expect(world.server.peers.size).toBe(0)

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest"
-import { browserSurroundings, randomId } from "../src/defaults.js"
+import { browserEnvironment, randomId } from "../src/defaults.js"
 
 test("ids are UUIDs of version 7: unlike each other, and sorted by the millisecond", () => {
   const ids = Array.from({ length: 1000 }, randomId)
@@ -14,10 +14,10 @@ test("ids are UUIDs of version 7: unlike each other, and sorted by the milliseco
 test("F16 a device whose clock is set back does not make somebody active for hours", () => {
   vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }))
   let now = 1_800_000_000_000
-  const surroundings = browserSurroundings({ now: () => now, after: () => () => {} })
+  const environment = browserEnvironment({ now: () => now, after: () => () => {} })
   now += 59_000
-  expect(surroundings.isActive()).toBe(true)
+  expect(environment.isActive()).toBe(true)
   now -= 3_600_000
-  expect(surroundings.isActive()).toBe(false)
+  expect(environment.isActive()).toBe(false)
   vi.unstubAllGlobals()
 })

@@ -5,7 +5,7 @@ import { createLamplight } from "../src/client.js"
 import type { SocketLike } from "../src/options.js"
 import { memoryStorage } from "../src/storage.js"
 import { settle, TestClock } from "./support/clock.js"
-import { TestSurroundings } from "./support/harness.js"
+import { TestEnvironment } from "./support/harness.js"
 
 const file = new URL("../../../fixtures/wire/frames.json", import.meta.url)
 const frames = JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<string, unknown>>
@@ -47,7 +47,7 @@ async function framed() {
     fetch: fetch as typeof globalThis.fetch,
     openSocket: () => socket,
     storage: memoryStorage(),
-    surroundings: new TestSurroundings(),
+    surroundings: new TestEnvironment(),
     openChannel: () => ({ post() {}, close() {} }),
   })
   client.retain()

@@ -370,7 +370,7 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
   world.server.refuse = () => (isBad ? refusal("unauthenticated") : undefined)
   let serial = 0
   const getToken = vi.fn((_request: TokenRequest) => known(world, "me", {}, `sig${++serial}`))
-  const { client, surroundings } = makeTokenTab(world, getToken)
+  const { client, environment } = makeTokenTab(world, getToken)
   client.retain()
   const look = client.conversation("7").open()
   await world.clock.advance(2_000)
@@ -382,7 +382,7 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
   await client.conversation("7").send("waits")
   for (let times = 0; times < 10; times++) {
     await world.clock.advance(60_000)
-    surroundings.tell("wake")
+    environment.tell("wake")
   }
   expect(getToken.mock.calls.length).toBe(asked)
   expect(world.server.seen.length).toBe(seen)

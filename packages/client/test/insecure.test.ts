@@ -18,14 +18,14 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-async function hear(withLock: ReturnType<typeof browserLock>) {
+async function collect(withLock: ReturnType<typeof browserLock>) {
   const world = makeWorld()
   world.server.addRoom("7", "me", "asha")
   const tabs = [makeTab(world, { withLock }), makeTab(world, { withLock })]
   const heard: [string, boolean][][] = []
   for (const { client } of tabs) {
     const own: [string, boolean][] = []
-    client.onMessage((message: Message, alone) => own.push([message.content, alone]))
+    client.onMessage((message: Message, isLeader) => own.push([message.content, isLeader]))
     heard.push(own)
     client.retain()
   }
@@ -39,19 +39,19 @@ async function hear(withLock: ReturnType<typeof browserLock>) {
 describe("F21 where APIs of secure contexts are missing", () => {
   test("F21 onMessage hears of a message without navigator.locks", async () => {
     vi.stubGlobal("navigator", { onLine: true })
-    expect(await hear(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
+    expect(await collect(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
   })
 
   test("F21 47 without navigator.locks still one tab alone makes the sound", async () => {
     vi.stubGlobal("navigator", { onLine: true })
     stubPage()
-    expect((await hear(browserLock())).flat().map(([, alone]) => alone)).toEqual([true, false])
+    expect((await collect(browserLock())).flat().map(([, isLeader]) => isLeader)).toEqual([true, false])
   })
 
   test("F21 locks that are there and refused (a sandboxed frame) are gone on without", async () => {
     const request = () => Promise.reject(new DOMException("denied", "SecurityError"))
     vi.stubGlobal("navigator", { onLine: true, locks: { request } })
-    expect(await hear(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
+    expect(await collect(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
   })
 
   test("a lock's work that fails fails once, and is not done again", async () => {

@@ -276,7 +276,7 @@ describe("drafts", () => {
     const browser = new Browser()
     const one = await ready(browser)
     one.seven.setDraft("quick")
-    one.surroundings.tell("hide")
+    one.environment.tell("hide")
     await one.clock.advance(1)
     const after = await ready(browser, one.world)
     expect(after.seven.draft.get()).toBe("quick")
@@ -318,7 +318,7 @@ describe("notifications", () => {
     const tabs = [first]
     for (let at = 1; at < 10; at++) tabs.push(await ready(browser, first.world))
     const heard: boolean[] = []
-    for (const tab of tabs) tab.client.onMessage((_, alone) => heard.push(alone))
+    for (const tab of tabs) tab.client.onMessage((_, isLeader) => heard.push(isLeader))
     first.server.say("7", "asha", "ping")
     await first.clock.advance(10)
     expect(heard).toHaveLength(10)

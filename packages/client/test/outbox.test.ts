@@ -129,19 +129,19 @@ describe("the outbox", () => {
   })
 
   test("coming back wakes what waits", async () => {
-    const { clock, seven, wires, cut, texts, surroundings } = await ready()
+    const { clock, seven, wires, cut, texts, environment } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
     await seven.send("one")
     await clock.advance(120_000)
     wires.socketDown = wires.httpDown = false
-    surroundings.tell("wake")
+    environment.tell("wake")
     await clock.advance(10)
     expect(texts()).toEqual(["one"])
   })
 
   test("a permanent refusal fails the row; what waits behind says so until it is retried, edited or discarded", async () => {
-    const { clock, seven, server, texts, client, surroundings } = await ready()
+    const { clock, seven, server, texts, client, environment } = await ready()
     server.refuse = (what, body) =>
       what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined
     await seven.send("bad")
@@ -155,7 +155,7 @@ describe("the outbox", () => {
     expect(client.conversations.get().items[0]).toMatchObject({ waiting: 1, failed: 1 })
     const id = client.outbox.get().items[0]?.clientMessageId as string
     const tries = () => server.seen.filter(({ body }) => body.content === "bad").length
-    surroundings.tell("wake")
+    environment.tell("wake")
     await clock.advance(60_000)
     expect(tries()).toBe(1)
     client.outbox.retry(id)
@@ -197,7 +197,7 @@ describe("the outbox", () => {
   })
 
   test("waiting is told: rate limits wait as long as the server says", async () => {
-    const { clock, seven, server, texts, surroundings } = await ready()
+    const { clock, seven, server, texts, environment } = await ready()
     let limited = true
     server.refuse = (what) =>
       limited && what === "send_private_message"
@@ -206,7 +206,7 @@ describe("the outbox", () => {
     await seven.send("hello")
     await clock.advance(1_000)
     limited = false
-    surroundings.tell("wake")
+    environment.tell("wake")
     await clock.advance(5_000)
     expect(texts()).toEqual([])
     await clock.advance(3_000)

@@ -335,7 +335,7 @@ describe("with the socket refused and HTTP alive", () => {
   })
 
   test("it asks modestly, less and less while nothing answers, and not at all when hidden", async () => {
-    const { server, clock, cut, wires, surroundings } = await ready()
+    const { server, clock, cut, wires, environment } = await ready()
     wires.socketDown = true
     cut()
     server.seen.length = 0
@@ -343,7 +343,7 @@ describe("with the socket refused and HTTP alive", () => {
     const asked = server.seen.length
     expect(asked).toBeGreaterThan(20)
     expect(asked).toBeLessThanOrEqual(34)
-    surroundings.visible = false
+    environment.visible = false
     await clock.advance(60_000)
     expect(server.seen.length - asked).toBeLessThanOrEqual(2)
   })

@@ -30,8 +30,8 @@ export function Notify({
 
   useEffect(
     () =>
-      client.onMessage((message, alone) => {
-        if (!alone || isLookedAt(message.conversationId)) return
+      client.onMessage((message, isLeader) => {
+        if (!isLeader || isLookedAt(message.conversationId)) return
         if (soundWanted()) chime()
         if (!notificationsWanted()) return
         const sender = client.conversations

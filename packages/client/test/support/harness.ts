@@ -1,11 +1,11 @@
 /** A client with everything around it in the test's hand: time, wires that can fail, storage, tabs. */
 import { createLamplight } from "../../src/client.js"
 import type {
+  BrowserEnvironment,
   Channel,
   ClientStorage,
   LamplightOptions,
   SocketLike,
-  Surroundings,
   WithLock,
 } from "../../src/options.js"
 import { memoryStorage } from "../../src/storage.js"
@@ -91,7 +91,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     late: null,
   }
   const sockets: FakeSocket[] = []
-  const surroundings = new TestSurroundings()
+  const environment = new TestEnvironment()
 
   class FakeSocket implements SocketLike {
     connected = false
@@ -176,7 +176,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     clock,
     random: () => 0.5,
     newId: () => `id-${++serial}`,
-    surroundings,
+    surroundings: environment,
     fetch: fakeFetch as typeof fetch,
     openSocket: ({ auth }) => {
       const socket = new FakeSocket(auth.token)
@@ -189,12 +189,12 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     ...options,
   })
 
-  return { client, wires, sockets, surroundings, browser, cut: () => sockets.at(-1)?.cut() }
+  return { client, wires, sockets, environment, browser, cut: () => sockets.at(-1)?.cut() }
 }
 
 export type Tab = ReturnType<typeof makeTab>
 
-export class TestSurroundings implements Surroundings {
+export class TestEnvironment implements BrowserEnvironment {
   active = true
   visible = true
   online = true
