@@ -1,4 +1,4 @@
-//! Speaking to many sockets at once.
+//! Broadcasts: sending to many sockets at once.
 
 use std::{
     fmt,
@@ -15,28 +15,30 @@ use crate::{
     AckError, AckReply, Packet, Socket, namespace::AnyNamespace, server::Server, socket::AnySocket,
 };
 
-/// Whom a broadcast is for.
+/// The sockets that a broadcast addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Target {
-    /// The namespace.
+    /// The namespace's name, with its leading slash.
     pub namespace: Box<str>,
-    /// Rooms, or ids of sockets; those who are in any of them. Empty means everybody.
+    /// Rooms or socket ids: sockets in any of them are addressed. Empty addresses the whole
+    /// namespace.
     pub rooms: Vec<Box<str>>,
-    /// Rooms, or ids of sockets; not for those who are in any of them.
+    /// Rooms or socket ids: sockets in any of them are excluded.
     pub except: Vec<Box<str>>,
-    /// Not for those to whom it cannot be written now.
+    /// Skip sockets that cannot be written to now: see [`Socket::emit_volatile`].
     pub volatile: bool,
 }
 
-/// Carries broadcasts to other nodes. What comes from them goes to [`crate::SocketIo::deliver`].
+/// Sends broadcasts to the server's other nodes. Pass the broadcasts of other nodes to
+/// [`crate::SocketIo::deliver`].
 pub trait Adapter: Send + Sync + 'static {
-    /// A broadcast of this node, that is not [`Broadcast::local`]. Called on whatever task sent it,
-    /// after it was delivered here; it must not block.
+    /// Publishes a broadcast of this node that is not [`Broadcast::local`]. Called after delivery
+    /// on this node, on the task that sent it; it must not block.
     fn publish(&self, target: &Target, packet: &Packet);
 }
 
-/// Sockets of a namespace to do something with, all of them unless narrowed down. From
-/// [`crate::SocketIo::of`], [`Socket::to`] or [`Socket::broadcast`].
+/// A selection of a namespace's sockets, to send to or to operate on. It selects all sockets until
+/// narrowed. Created by [`crate::SocketIo::of`], [`Socket::to`] and [`Socket::broadcast`].
 #[derive(Clone)]
 #[must_use = "it does nothing until something is sent"]
 pub struct Broadcast {
@@ -60,40 +62,41 @@ impl Broadcast {
         }
     }
 
-    /// To those in this room. Said more than once, to those in any of the rooms, each once. A
-    /// socket's id is a room that it is alone in.
+    /// Selects the sockets in this room. Several calls select the sockets in any of the rooms, each
+    /// once. A socket id is the name of a room that contains only this socket.
     pub fn to(mut self, room: &str) -> Self {
         self.target.rooms.push(room.into());
         self
     }
 
-    /// Not to those in this room.
+    /// Excludes the sockets in this room.
     pub fn except(mut self, room: &str) -> Self {
         self.target.except.push(room.into());
         self
     }
 
-    /// Left out for those to whom it cannot be written now (see [`Socket::emit_volatile`]), and is
-    /// not kept for those who are away.
+    /// Skips sockets that cannot be written to now (see [`Socket::emit_volatile`]); the packet is
+    /// not stored for recovery.
     pub fn volatile(mut self) -> Self {
         self.target.volatile = true;
         self
     }
 
-    /// To sockets of this node only.
+    /// Selects sockets of this node only.
     pub fn local(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// Sends an event with one argument. A value that cannot be written as JSON is sent as `null`.
+    /// Sends an event with one argument. A value that does not serialize to JSON is sent as `null`.
     pub fn emit<T: Serialize + ?Sized>(&self, name: &str, arg: &T) {
         let args = serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned());
         self.emit_packet(&Packet::event(&self.target.namespace, name, &args));
     }
 
-    /// Sends a packet of this namespace. It is encoded already, and goes to everybody as it is. Who
-    /// is gone is passed over; who does not read is cut off, as ever.
+    /// Sends a packet, which must be of this namespace (not checked). All receivers share its
+    /// encoded bytes. Sockets that have ended are skipped; a client whose queue is full is
+    /// disconnected as a slow reader.
     pub fn emit_packet(&self, packet: &Packet) {
         deliver(&*self.namespace, &self.target, packet);
         if let (false, Some(adapter)) = (self.local, &self.server.adapter) {
@@ -101,9 +104,9 @@ impl Broadcast {
         }
     }
 
-    /// Sends an event, and waits for everybody to acknowledge it: gives the id of each socket of
-    /// this node and its answer, or why there is none. `args` and `attachments` are as for
-    /// [`Packet::binary_event`]. The event is sent by the call itself.
+    /// Sends an event and waits until all selected sockets of this node have acknowledged it or
+    /// `timeout` has passed. Resolves to the id of each socket with its reply or error. `args` and
+    /// `attachments` are as in [`Packet::binary_event`]. The call itself queues the event.
     pub fn emit_with_ack(
         &self,
         name: &str,
@@ -111,7 +114,7 @@ impl Broadcast {
         attachments: &[Bytes],
         timeout: Duration,
     ) -> impl Future<Output = Vec<(String, Result<AckReply, AckError>)>> + Send + use<> {
-        // One id for all of them, so that one encoding does.
+        // One id for all receivers, so that the packet is encoded once.
         let id = self.server.next_broadcast_ack();
         let packet =
             Packet::encode_event(&self.target.namespace, Some(id), name, args, attachments);
@@ -142,7 +145,7 @@ impl Broadcast {
         }
     }
 
-    /// The sockets of this node that it is for. None of a handler whose data is no `D`.
+    /// The selected sockets of this node whose data has type `D`.
     pub fn sockets<D: Send + Sync + 'static>(&self) -> Vec<Socket<D>> {
         let found = self.namespace.rooms().find(&self.target).into_iter();
         found
@@ -150,18 +153,18 @@ impl Broadcast {
             .collect()
     }
 
-    /// How many sockets of this node it is for.
+    /// Number of selected sockets of this node.
     pub fn count(&self) -> usize {
         self.namespace.rooms().find(&self.target).len()
     }
 
-    /// The rooms of this node's sockets, and how many are in each.
+    /// All rooms of this node's sockets in the namespace, with the number of sockets in each.
     pub fn rooms(&self) -> Vec<(Arc<str>, usize)> {
         self.namespace.rooms().sizes()
     }
 
-    /// Puts those sockets of this node into a room, unless they are in [`crate::Config::max_rooms`]
-    /// already.
+    /// Adds the selected sockets of this node to a room, except sockets that are in
+    /// [`crate::Config::max_rooms`] rooms.
     pub fn join(&self, room: &str) {
         let max = self.server.config.max_rooms;
         for socket in self.namespace.rooms().find(&self.target) {
@@ -169,21 +172,23 @@ impl Broadcast {
         }
     }
 
-    /// Takes those sockets of this node out of a room.
+    /// Removes the selected sockets of this node from a room.
     pub fn leave(&self, room: &str) {
         for socket in self.namespace.rooms().find(&self.target) {
             self.namespace.rooms().leave(socket.id().key(), room);
         }
     }
 
-    /// Takes those clients of this node out of the namespace: see [`Socket::disconnect`].
+    /// Disconnects the selected sockets of this node from the namespace: see
+    /// [`Socket::disconnect`].
     pub fn disconnect(&self) {
         for socket in self.namespace.rooms().find(&self.target) {
             socket.disconnect();
         }
     }
 
-    /// Puts those clients of this node out for good, Node's `disconnectSockets(true)`: see
+    /// Disconnects the clients of the selected sockets of this node from all their namespaces and
+    /// closes their transports (`disconnectSockets(true)` in Node): see
     /// [`Socket::disconnect_and_close`].
     pub fn disconnect_and_close(&self) {
         for socket in self.namespace.rooms().find(&self.target) {
@@ -192,7 +197,7 @@ impl Broadcast {
     }
 }
 
-/// Sends to this node's sockets.
+/// Sends a packet to the selected sockets of this node.
 pub(crate) fn deliver(namespace: &dyn AnyNamespace, target: &Target, packet: &Packet) {
     for socket in namespace.rooms().find(target) {
         let _ = socket.emit(packet, target.volatile);
@@ -208,7 +213,7 @@ impl fmt::Debug for Broadcast {
     }
 }
 
-/// Takes what nobody waits for any more out of the sockets' tables.
+/// Removes pending acknowledgements from the sockets when the broadcast's future is dropped.
 struct Forget {
     sockets: Vec<Weak<dyn AnySocket>>,
     id: u64,

@@ -1,109 +1,123 @@
-//! What a server may be told.
+//! Settings of a server.
 
 use std::time::Duration;
 
-/// Limits and timings of a server. `Default` is what the reference server uses, and for what the
-/// reference leaves without a limit, a limit that no well-meaning client meets.
+/// Limits and timeouts of a server.
+///
+/// `Default` gives the values of the reference implementation (npm `socket.io`). Where the
+/// reference has no limit, the default is one that ordinary clients do not reach.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The path requests come in on, with or without a slash at its end (both are answered).
-    /// Default `/socket.io/`.
+    /// Path of the requests, with or without a trailing slash (both are answered). Default
+    /// `/socket.io/`.
     pub path: String,
-    /// From the opening, and from each pong, to the next ping. Default 25 s.
+    /// Time from the OPEN packet, and from each PONG, to the next PING (Engine.IO protocol 4,
+    /// "Heartbeat"). Default 25 s.
     pub ping_interval: Duration,
-    /// How long a pong may take before the connection counts as dead. Default 20 s.
+    /// Time after a PING within which the PONG must arrive; after it the connection is closed with
+    /// [`crate::DisconnectReason::PingTimeout`]. Default 20 s.
     pub ping_timeout: Duration,
-    /// How long a connection may go without being let into a namespace, and how long
-    /// [`crate::Handler::connect`] may take. Default 45 s.
+    /// Time within which a connection must join its first namespace, and within which
+    /// [`crate::Handler::connect`] must decide. Default 45 s.
     pub connect_timeout: Duration,
-    /// How long an upgrade from polling to WebSocket may take; past it the connection stays on
-    /// polling. Default 10 s.
+    /// Time within which an upgrade from polling to WebSocket must complete; after it the
+    /// connection stays on polling. Default 10 s.
     pub upgrade_timeout: Duration,
-    /// How long the body of a polling POST may take to arrive. Default 20 s.
+    /// Time within which the body of a polling POST must arrive. Default 20 s.
     pub body_timeout: Duration,
-    /// How long bytes may wait for a client that takes none of them. Past it the client is cut off
-    /// with [`crate::DisconnectReason::SlowReader`]; one that reads slowly, but reads, is not.
-    /// [`crate::Serve`] holds answers over HTTP to the same limit. `None` for no limit. Default 20
-    /// s.
+    /// Time that queued bytes may wait while the client reads none of them. After it the client is
+    /// disconnected with [`crate::DisconnectReason::SlowReader`]. Each byte that the client reads
+    /// restarts the time, so a client that reads slowly stays connected. [`crate::Serve`] applies
+    /// the same limit to HTTP responses. `None` means no limit. Default 20 s.
     pub write_timeout: Option<Duration>,
-    /// Bytes in one WebSocket message or one polling payload, counted while reading. Default
-    /// 1,000,000.
+    /// Maximum bytes in one WebSocket message or one polling payload, checked while reading.
+    /// Default 1,000,000.
     pub max_payload: usize,
-    /// Bytes that may wait for one client. What would pass it cuts the client off with
-    /// [`crate::DisconnectReason::SlowReader`]; nothing is ever skipped. One packet is always taken
-    /// by an empty queue, however large; while it is being written, this much may wait behind it.
-    /// [`crate::Socket::emit_wait`] waits for room in place of cutting off. Default 4,000,000.
+    /// Maximum bytes queued for one client. A packet that would exceed it disconnects the client
+    /// with [`crate::DisconnectReason::SlowReader`]; the server never skips a packet. An empty
+    /// queue accepts one packet of any size; while that packet is written, this many bytes may wait
+    /// behind it. [`crate::Socket::emit_wait`] waits for space instead of disconnecting. Default
+    /// 4,000,000.
     pub max_queue_bytes: usize,
-    /// Bytes that may wait for all clients of one address that do not take them at once; an IPv6
-    /// network (/64) counts as one address. The client for which there would be more is cut off
-    /// with [`crate::DisconnectReason::SlowReader`]. Memory is counted: what was sent to many at
-    /// once is there once and counts once, and a client for which less than 64 KiB waits does not
-    /// count. The address is the `peer` that [`crate::SocketIo::handle`] was given when the
-    /// connection was opened: see [`Self::max_connections_per_address`]. Default none, since the
-    /// library knows of no proxies.
+    /// Maximum bytes queued for all clients of one address; an IPv6 /64 network counts as one
+    /// address. The client whose packet would exceed it is disconnected with
+    /// [`crate::DisconnectReason::SlowReader`].
+    ///
+    /// The limit counts memory: a broadcast that many clients share counts once, and a client with
+    /// less than 64 KiB queued does not count. The address is the `peer` that
+    /// [`crate::SocketIo::handle`] received when the connection was opened: see
+    /// [`Self::max_connections_per_address`]. Default `None`, because the library does not know
+    /// about proxies.
     pub max_queue_bytes_per_address: Option<usize>,
-    /// Bytes that may be held of what all clients of one address have sent and nobody has taken:
-    /// messages, bodies of POSTs and binary packets that are not whole yet, and what a handler
-    /// holds back; an IPv6 network (/64) counts as one address. What is held of a connection counts
-    /// in whole pieces of 64 KiB, so that small messages cost nothing. Past it, the one who sends
-    /// more is refused: a POST is answered with 429, a WebSocket is closed for
-    /// [`crate::DisconnectReason::TooMuchReceived`] with the code 1013 ("try again later"). It
-    /// should be several times [`Self::max_payload`]. The address is that of
-    /// [`Self::max_queue_bytes_per_address`]; default none, for the same reason. An application can
-    /// count by it what it reads by itself: [`crate::SocketIo::received`].
+    /// Maximum bytes buffered of what all clients of one address have sent and no handler has
+    /// received: incomplete messages, request bodies and binary packets, and events that a handler
+    /// holds back. An IPv6 /64 network counts as one address. Each connection counts in whole units
+    /// of 64 KiB, so small messages count nothing.
+    ///
+    /// A client that exceeds it is refused: a POST is answered with 429, a WebSocket is closed with
+    /// code 1013 ("try again later") and [`crate::DisconnectReason::TooMuchReceived`]. Set it to
+    /// several times [`Self::max_payload`]. The address is that of
+    /// [`Self::max_queue_bytes_per_address`]; default `None` for the same reason. An application
+    /// can count the request bodies that it reads itself towards the same limit:
+    /// [`crate::SocketIo::received`].
     pub max_received_bytes_per_address: Option<usize>,
-    /// Bytes in one WebSocket message from a client that is in no namespace yet, where it is less
-    /// than [`Self::max_payload`]: a CONNECT with its `auth` is all that can come. (One polling
-    /// payload may hold those for many namespaces.) Default 65,536.
+    /// Maximum bytes in one WebSocket message from a client that has not joined a namespace, if
+    /// that is less than [`Self::max_payload`]: such a client sends only CONNECT packets with their
+    /// `auth`. (A polling payload may hold CONNECT packets for many namespaces and is limited by
+    /// [`Self::max_payload`] alone.) Default 65,536.
     pub max_connect_bytes: usize,
-    /// Binary attachments in one packet. Default 10.
+    /// Maximum binary attachments in one packet. Default 10.
     pub max_attachments: usize,
-    /// Fragments in one WebSocket message. Default 1,024.
+    /// Maximum fragments in one WebSocket message (RFC 6455, section 5.4). Default 1,024.
     pub max_fragments: usize,
-    /// Packets in one polling payload. Default 10,000.
+    /// Maximum packets in one polling payload from a client. Default 10,000.
     pub max_packets_per_payload: usize,
-    /// Packets in one answer to a poll; the rest is for the next. Default 16, which is what
-    /// python-engineio takes: its clients end a connection that brings them more at once.
+    /// Maximum packets in one response to a poll; the rest waits for the next poll. Default 16, the
+    /// limit of python-engineio: its clients close a connection that sends more at once.
     pub max_packets_per_poll: usize,
-    /// Arrays and objects inside one another in the JSON of one packet. Default 127, which is what
-    /// `serde_json` reads.
+    /// Maximum depth of nested arrays and objects in the JSON of one packet. Default 127, the limit
+    /// of `serde_json`.
     pub max_nesting: usize,
-    /// Namespaces that one connection may be in. Default 100.
+    /// Maximum namespaces that one connection may join. Default 100.
     pub max_namespaces: usize,
-    /// Rooms that one socket may be in. Default 10,000.
+    /// Maximum rooms that one socket may join. Default 10,000.
     pub max_rooms: usize,
-    /// Acknowledgements that one socket may be waited for at once. Default 10,000.
+    /// Maximum acknowledgements that the server may await from one socket at a time. Default
+    /// 10,000.
     pub max_pending_acks: usize,
-    /// Connections at once, on either transport, those included that are taking their farewell.
-    /// Past it, new ones are answered with
-    /// 503. Default 1,000,000.
+    /// Maximum open connections on both transports, including connections that are closing. Past
+    /// it, new connections are answered with 503. Default 1,000,000.
     pub max_connections: usize,
-    /// Connections that are on their way in at once: opened, and in no namespace yet. Past it, the
-    /// one that has waited longest makes room for each that comes
-    /// ([`crate::DisconnectReason::Displaced`]); those that are in are never touched. (Bare
-    /// Engine.IO is in once it is open.) Each [`crate::Serve`] holds TCP connections that have not
-    /// said what they are for to the same number, by themselves: past it the one that has waited
-    /// longest is closed. Default 10,000.
+    /// Maximum connections that are open and have not joined a namespace. Past it, each new
+    /// connection closes the one that has waited longest ([`crate::DisconnectReason::Displaced`]);
+    /// connections in a namespace are never closed for it. (A bare Engine.IO connection counts as
+    /// joined once it is open.)
+    ///
+    /// Each [`crate::Serve`] applies the same number, counted separately, to TCP connections that
+    /// have not yet opened or named a session: past it, the one that has waited longest is closed.
+    /// Default 10,000.
     pub max_handshakes: usize,
-    /// Connections of one address at once, on either transport; the addresses of one IPv6 network
-    /// (/64) count as one. Past it, new ones are answered with 429. The address is the `peer` that
-    /// [`crate::SocketIo::handle`] is given: behind a proxy that must be the client's and not the
-    /// proxy's. No address is special. Default none, since the library knows of no proxies.
+    /// Maximum connections per address on both transports; an IPv6 /64 network counts as one
+    /// address. Past it, new connections are answered with 429. The address is the `peer` argument
+    /// of [`crate::SocketIo::handle`]: behind a proxy, pass the client's address and not the
+    /// proxy's. No address is exempt. Default `None`, because the library does not know about
+    /// proxies.
     pub max_connections_per_address: Option<usize>,
-    /// Which transports are offered. Default both.
+    /// Transports that the server offers. Default both.
     pub transports: Transports,
-    /// How packets are written, by this server and by all its clients. Default JSON.
+    /// Encoding of Socket.IO packets, for this server and all its clients. Default JSON.
     pub parser: Parser,
-    /// Lets clients that lose their connection come back to the socket they had, with what they
-    /// missed. Off by default.
+    /// Connection state recovery: clients that lose their connection resume the socket they had,
+    /// with the events that they missed. Default `None` (off).
     pub recovery: Option<Recovery>,
-    /// Compresses messages on WebSocket for clients that offer it. Off by default.
+    /// Compression of WebSocket messages for clients that offer it. Default `None` (off).
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
-    /// Keep headers and query of the handshake for as long as the connection lives. Off by default:
-    /// they are let go once the client is in every namespace there is, or the connect timeout has
-    /// passed, and a CONNECT after that (coming back to a namespace) sees a [`crate::Handshake`]
-    /// with its peer only.
+    /// Keep the headers and the query of the handshake request as long as the connection lives.
+    ///
+    /// By default (false) the server drops them once the client has joined every namespace of the
+    /// server or [`Self::connect_timeout`] has passed. A later CONNECT (a client that rejoins a
+    /// namespace) then gets a [`crate::Handshake`] with only the peer address.
     pub retain_handshake: bool,
 }
 
@@ -143,36 +157,39 @@ impl Default for Config {
     }
 }
 
-/// Connection state recovery, as Node's has it since 4.6: `socket.recovered` in the client.
+/// Connection state recovery, compatible with the Node server since 4.6 (`socket.recovered` in the
+/// client).
 ///
-/// It is for clients that ask in the handshake, `io({ query: { recovery: 1 } })`, because it adds
-/// an argument to every event that they get: a string by which the client says where it stopped.
-/// All others cost and get nothing of it.
+/// A client must request it in the handshake, `io({ query: { recovery: 1 } })`, because recovery
+/// appends an argument to every event that the client receives: an offset string with which the
+/// client reports its position. For all other clients nothing changes and nothing is stored.
 ///
-/// Such a socket outlives its connection. When the connection is lost (which neither side's
-/// DISCONNECT nor a parse error is), [`crate::Handler::suspended`] is called. What is emitted
-/// meanwhile is kept, and kept too is what the client has not shown to have received by answering a
-/// later ping. A client that comes back in time gets what it missed, in order and once, before the
-/// answer to its CONNECT, and [`crate::Handler::recovered`] is called; it is the same
-/// [`crate::Socket`], with the same id and data. If it does not, [`crate::Handler::disconnected`]
-/// is called when the time is over. [`crate::Handler::recover`] has a say in who may come back.
+/// A recoverable socket outlives its connection. When the connection is lost (a DISCONNECT from
+/// either side or a parse error is not a loss), the library calls [`crate::Handler::suspended`]. It
+/// stores the events emitted while the client is away, and the events for which the client has not
+/// yet confirmed receipt by answering a later PING. A client that returns within [`Self::window`]
+/// receives the events that it missed, in order and once, before the reply to its CONNECT, and the
+/// library calls [`crate::Handler::recovered`] with the same [`crate::Socket`]: same id, same data.
+/// Otherwise the library calls [`crate::Handler::disconnected`] when the window ends.
+/// [`crate::Handler::recover`] decides which clients may resume a socket.
 ///
-/// A connection that the server still takes for alive is closed when its client comes back over
-/// another. Events that ask for an acknowledgement are not kept: their sender learns that the
-/// socket was gone.
+/// If the server still considers the old connection alive when its client returns over a new one,
+/// it closes the old one. Events that request an acknowledgement are not stored: their sender gets
+/// [`crate::AckError::Closed`].
 #[derive(Debug, Clone)]
 pub struct Recovery {
-    /// For all clients, whether or not they ask for it, as Node has it. Default false.
+    /// Enable recovery for all clients, as Node does, whether or not they request it. Default
+    /// false.
     pub for_everybody: bool,
-    /// How long a client may be away. Default 2 minutes.
+    /// Time within which a client must return. Default 2 minutes.
     pub window: Duration,
-    /// Bytes kept for one socket. Past it, the oldest are let go; a client that misses one of those
-    /// comes back to a fresh socket. Default 256 KiB.
+    /// Maximum bytes stored for one socket. Past it the oldest events are dropped; a client that
+    /// misses one of them gets a new socket. Default 256 KiB.
     pub max_bytes: usize,
-    /// Bytes kept for all sockets together. Default 64 MiB.
+    /// Maximum bytes stored for all sockets together. Default 64 MiB.
     pub max_total_bytes: usize,
-    /// Sockets that may wait for their clients at the same time; what comes on top ends with its
-    /// connection. Default 20,000.
+    /// Maximum number of suspended sockets. Past it, a socket ends with its connection. Default
+    /// 20,000.
     pub max_waiting: usize,
 }
 
@@ -188,25 +205,26 @@ impl Default for Recovery {
     }
 }
 
-/// Compression of messages on WebSocket: permessage-deflate (RFC 7692), with the feature `deflate`.
+/// Compression of WebSocket messages: permessage-deflate (RFC 7692). Requires the feature
+/// `deflate`.
 ///
-/// It is always agreed that neither side keeps a window from one message to the next. A window
-/// would be 32 KiB and more for each connection on either side, and a packet for many would have to
-/// be compressed for each of them; so a connection costs what it costs without, and what is sent to
-/// many is compressed once. What a client sends is inflated up to [`Config::max_payload`] and no
-/// further.
+/// The server always negotiates `no_context_takeover` for both sides: a compression window would
+/// cost each connection 32 KiB or more on either side, and a broadcast would have to be compressed
+/// once per receiver. Without one, an idle connection costs no more memory than an uncompressed
+/// one, and a broadcast is compressed once. The server inflates a client's message up to
+/// [`Config::max_payload`] and no further.
 ///
-/// With [`Config::parser`] being msgpack, events of sockets that may be recovered are sent as they
-/// are, since each has an offset in the midst of it.
+/// With [`Parser::MsgPack`], events of recoverable sockets are sent uncompressed, because each
+/// contains its own offset.
 ///
-/// Secrets do not belong into one message with what a stranger chose: from its length one may be
-/// guessed by the other.
+/// Do not put a secret and attacker-controlled text into one compressed message: its length reveals
+/// how much they have in common (the CRIME attack).
 #[cfg(feature = "deflate")]
 #[derive(Debug, Clone)]
 pub struct Deflate {
-    /// Bytes below which a message is sent as it is. Default 1,024.
+    /// Messages with fewer bytes are sent uncompressed. Default 1,024.
     pub threshold: usize,
-    /// From 0 for hardly any work to 9 for the shortest messages. Default 6.
+    /// Compression level from 0 (fastest) to 9 (smallest). Default 6.
     pub level: u8,
 }
 
@@ -220,31 +238,31 @@ impl Default for Deflate {
     }
 }
 
-/// How Socket.IO packets are written. A client with another parser than its server's is refused for
-/// a parse error.
+/// Encoding of Socket.IO packets. A client whose parser differs from the server's is disconnected
+/// with a parse error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Parser {
-    /// The protocol's own: JSON, with bytes behind it.
+    /// JSON text with binary attachments after it (Socket.IO protocol 5, "Packet encoding").
     #[default]
     Json,
-    /// That of npm's `socket.io-msgpack-parser`, with the feature `msgpack`: a packet is one binary
-    /// message, with bytes in their places. For the application nothing changes: arguments are JSON
-    /// with [`crate::Placeholder`]s for bytes, on the way in and on the way out. A packet for many
-    /// is turned into msgpack once.
+    /// The encoding of npm `socket.io-msgpack-parser`: one binary message per packet, with binary
+    /// data inline. Requires the feature `msgpack`. Handlers see no difference: arguments are JSON
+    /// with [`crate::Placeholder`]s for binary data in both directions. A broadcast is converted to
+    /// msgpack once.
     ///
-    /// A date comes as its ISO text, and what JSON has no word for (`undefined`, what is no number)
-    /// as `null`, or not at all as the value of a key.
+    /// A date becomes its ISO 8601 text. A value that JSON cannot express (`undefined`, `NaN`)
+    /// becomes `null`; an object key with such a value is left out.
     #[cfg(feature = "msgpack")]
     MsgPack,
 }
 
-/// Which transports a server offers.
+/// The transports that a server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transports {
     /// HTTP long-polling.
     pub polling: bool,
-    /// WebSocket, directly or as an upgrade from polling.
+    /// WebSocket, opened directly or by an upgrade from polling.
     pub websocket: bool,
 }
 

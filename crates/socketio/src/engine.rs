@@ -1,4 +1,4 @@
-//! Engine.IO without Socket.IO on top of it.
+//! Engine.IO without Socket.IO.
 
 use std::{fmt, sync::Arc};
 
@@ -6,29 +6,29 @@ use bytes::Bytes;
 
 use crate::{DisconnectReason, EmitError, Packet, session::Session};
 
-/// What the application does with bare Engine.IO connections; see [`crate::Builder::engine`]. All
-/// of it is called on the connection's own task and must not block.
+/// The application's callbacks for bare Engine.IO connections; see [`crate::Builder::engine`]. The
+/// library calls them on the connection's task, so they must not block.
 pub trait EngineHandler: Send + Sync + 'static {
-    /// A connection is open.
+    /// The connection is open.
     fn opened(&self, connection: &EngineConnection) {
         let _ = connection;
     }
 
-    /// A message of it, in the order of arrival.
+    /// The client sent a message. Messages arrive in the order in which the client sent them.
     fn message(&self, connection: &EngineConnection, message: EngineMessage);
 
-    /// It is closed.
+    /// The connection is closed. Called once per connection.
     fn closed(&self, connection: &EngineConnection, reason: DisconnectReason) {
         let _ = (connection, reason);
     }
 }
 
-/// A message of Engine.IO.
+/// An Engine.IO message (protocol 4, packet type `message`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineMessage {
-    /// Text.
+    /// A text message, without the type digit.
     Text(String),
-    /// Bytes.
+    /// A binary message.
     Binary(Bytes),
 }
 
@@ -39,16 +39,16 @@ pub struct EngineConnection {
 }
 
 impl EngineConnection {
-    /// The id of its session, which requests on polling carry as `sid`. Whoever has it can take the
-    /// session over: keep it as a secret of this client's.
+    /// The session id, which polling requests carry as `sid`. Anyone who knows it can take over the
+    /// session: treat it as a secret between the server and this client.
     pub fn id(&self) -> &str {
         self.session.sid.as_str()
     }
 
-    /// Queues a message.
+    /// Queues a message for the client.
     ///
     /// # Errors
-    /// When the connection is closed or its queue is full.
+    /// [`EmitError::Closed`] if the connection is closed, [`EmitError::Full`] if its queue is full.
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
         let packet = match message {
             EngineMessage::Text(text) => Packet::engine(&format!("4{text}")),
@@ -63,7 +63,7 @@ impl EngineConnection {
         queued
     }
 
-    /// Closes it, after what is queued has been sent.
+    /// Sends the queued messages, then closes the connection.
     pub fn close(&self) {
         self.session.close(DisconnectReason::ForcedClose);
     }

@@ -1,4 +1,4 @@
-//! Events on their way in, and the answers to them.
+//! Events from clients, and replies to them.
 
 use std::{fmt, ops::Range, sync::Weak};
 
@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 
 use crate::{EmitError, codec::json};
 
-/// An event of a client.
+/// An event that a client sent (Socket.IO protocol 5, packet types EVENT and BINARY_EVENT).
 pub struct Event {
     text: Box<str>,
     name: Name,
     args: Range<usize>,
-    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs. Where
-    /// there are any, each placeholder is known to name one of them; an event without any may hold
-    /// an object that looks like one all the same, so look up with `get`.
+    /// Binary attachments; [`crate::Placeholder`]s in the arguments mark their positions. If there
+    /// are any, every placeholder refers to one of them. An event without attachments may still
+    /// contain an object that looks like a placeholder, so look attachments up with `get`.
     pub attachments: Vec<Bytes>,
-    /// How many attachments the client sent that the handler does not take: see
-    /// [`crate::Handler::takes_attachments`]. They are gone.
+    /// Number of attachments that were discarded because the handler accepts none: see
+    /// [`crate::Handler::takes_attachments`].
     pub refused_attachments: usize,
-    /// How to answer, if the client asks for an acknowledgement.
+    /// The acknowledgement callback, if the client requested one.
     pub ack: Option<Ack>,
 }
 
@@ -28,7 +28,7 @@ pub struct Event {
 #[derive(Default)]
 pub(crate) struct Attachments {
     pub(crate) taken: Vec<Bytes>,
-    /// How many there were that are not taken.
+    /// Number of attachments that were discarded.
     pub(crate) refused: usize,
 }
 
@@ -37,14 +37,13 @@ impl Attachments {
         Self { taken, refused: 0 }
     }
 
-    /// Takes none of them.
+    /// Discards all of them.
     pub(crate) fn refuse(&mut self) {
         self.refused += std::mem::take(&mut self.taken).len();
     }
 }
 
-/// Almost every name stands in the text as it is; only one with an escape in it needs to be kept
-/// apart.
+/// Position of the name in the text; a name with an escape is decoded and stored separately.
 enum Name {
     Plain(Range<usize>),
     Escaped(Box<str>),
@@ -71,9 +70,9 @@ impl Event {
         }
     }
 
-    /// The event's name. A name that is a number, which Node allows too, is the text that
-    /// JavaScript makes of it: `42` for `42`, `42.0` and `4.2e1`, so that it is one event with the
-    /// name `"42"`, as it is for a listener in Node.
+    /// The event's name. If the client used a number as the name, which Node allows too, this is
+    /// the text that JavaScript converts it to: `"42"` for `42`, `42.0` and `4.2e1`, as a listener
+    /// in Node would see it.
     pub fn name(&self) -> &str {
         match &self.name {
             Name::Plain(range) => &self.text[range.clone()],
@@ -81,31 +80,31 @@ impl Event {
         }
     }
 
-    /// The JSON text of all arguments as the client wrote it: separated by commas, without
-    /// brackets, empty for none. Known to be well-formed.
+    /// The JSON text of all arguments as the client sent it: separated by commas, without brackets,
+    /// empty if there are none. It is well-formed.
     pub fn args(&self) -> &str {
         &self.text[self.args.clone()]
     }
 
-    /// The JSON text of argument `index`, counted from 0.
+    /// The JSON text of argument `index` (from 0), or `None` if there is no such argument.
     pub fn arg(&self, index: usize) -> Option<&str> {
         json::element(self.args(), index)
     }
 
-    /// Argument `index` as raw JSON.
+    /// Argument `index` (from 0) as raw JSON.
     pub fn raw(&self, index: usize) -> Option<&RawValue> {
         serde_json::from_str(self.arg(index)?).ok()
     }
 
-    /// Argument `index`, read as `T`; one that is missing is read as `null`.
+    /// Deserializes argument `index` (from 0); a missing argument reads as `null`.
     ///
     /// # Errors
-    /// When it is no `T`.
+    /// If the argument does not deserialize to `T`.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.arg(index).unwrap_or("null"))
     }
 
-    /// Takes the acknowledgement out, to be answered later.
+    /// Takes the acknowledgement callback, to reply later.
     pub fn take_ack(&mut self) -> Option<Ack> {
         self.ack.take()
     }
@@ -113,7 +112,7 @@ impl Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Arguments are private; a log gets their size.
+        // Arguments are private data: log only their size.
         f.debug_struct("Event")
             .field("name", &self.name())
             .field("args_bytes", &self.args.len())
@@ -123,9 +122,9 @@ impl fmt::Debug for Event {
     }
 }
 
-/// Takes an acknowledgement back to the client. Owned, so that it can be kept and sent from any
-/// thread; using it takes it, so that it is sent once. Dropped, it sends nothing. It does not keep
-/// the socket alive.
+/// Sends an acknowledgement to the client (Socket.IO protocol 5, packet types ACK and BINARY_ACK).
+/// It is owned and may be sent later from any thread; sending consumes it, so a client gets at most
+/// one. Dropping it sends nothing. It does not keep the socket alive.
 pub struct Ack {
     pub(crate) target: Weak<dyn AckTarget>,
     pub(crate) id: u64,
@@ -136,28 +135,28 @@ pub(crate) trait AckTarget: Send + Sync {
 }
 
 impl Ack {
-    /// Acknowledges with these arguments: JSON text, separated by commas, empty for none; it is not
-    /// checked.
+    /// Acknowledges with these arguments: JSON text, separated by commas, empty for none. The text
+    /// is not validated.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full.
+    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
     pub fn send(self, args: &str) -> Result<(), EmitError> {
         self.send_binary(args, &[])
     }
 
-    /// Acknowledges with one value. A value that cannot be written as JSON is sent as `null`.
+    /// Acknowledges with one value. A value that does not serialize to JSON is sent as `null`.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full.
+    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
     pub fn reply<T: Serialize + ?Sized>(self, arg: &T) -> Result<(), EmitError> {
         self.send(&serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned()))
     }
 
-    /// Acknowledges with binary attachments, whose places in `args` are marked by
-    /// [`crate::Placeholder`]s.
+    /// Acknowledges with binary attachments; [`crate::Placeholder`]s in `args` mark their
+    /// positions.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full.
+    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
     pub fn send_binary(self, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
         self.target
             .upgrade()
@@ -174,11 +173,11 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// A client's answer to [`crate::Socket::emit_with_ack`].
+/// A client's acknowledgement of [`crate::Socket::emit_with_ack`].
 #[derive(Debug, Clone)]
 pub struct AckReply {
     pub(crate) args: Box<str>,
-    /// Binary attachments; [`crate::Placeholder`]s in the arguments say where each belongs.
+    /// Binary attachments; [`crate::Placeholder`]s in the arguments mark their positions.
     pub attachments: Vec<Bytes>,
 }
 
@@ -188,10 +187,10 @@ impl AckReply {
         &self.args
     }
 
-    /// Argument `index`, read as `T`; one that is missing is read as `null`.
+    /// Deserializes argument `index` (from 0); a missing argument reads as `null`.
     ///
     /// # Errors
-    /// When it is no `T`.
+    /// If the argument does not deserialize to `T`.
     pub fn parse<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, serde_json::Error> {
         serde_json::from_str(json::element(&self.args, index).unwrap_or("null"))
     }

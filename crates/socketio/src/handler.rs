@@ -1,4 +1,4 @@
-//! What the application supplies.
+//! The trait that an application implements, and its types.
 
 use std::{any::Any, borrow::Cow, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -7,118 +7,122 @@ use serde_json::value::RawValue;
 
 use crate::{DisconnectReason, Event, Socket};
 
-/// A future on the heap, as [`Handler::event`] gives it back.
+/// A boxed future, as [`Handler::event`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What the application does in one namespace.
+/// The application's logic for one namespace.
 pub trait Handler: Send + Sync + 'static {
-    /// Belongs to each socket, decided when it connects; [`Socket::data`] gives it back.
+    /// Application data of each socket, created by [`Self::connect`] and read with
+    /// [`Socket::data`].
     type Data: Send + Sync + 'static;
 
-    /// Decides whether a CONNECT is let in: Node's namespace middleware. Past
-    /// [`crate::Config::connect_timeout`] it is dropped and the client refused; it is dropped too
-    /// when the client goes away meanwhile.
+    /// Accepts or refuses a client's CONNECT, as namespace middleware does in Node. The future is
+    /// dropped if the client disconnects, or after [`crate::Config::connect_timeout`], when the
+    /// client is refused.
     ///
     /// # Errors
-    /// What the client gets as its CONNECT_ERROR.
+    /// The error that the client receives as CONNECT_ERROR.
     fn connect(
         &self,
         request: ConnectRequest,
     ) -> impl Future<Output = Result<Self::Data, ConnectError>> + Send;
 
-    /// The socket is in: the answer to its CONNECT is queued, and what is emitted here comes after
-    /// it.
+    /// The socket has joined the namespace. The reply to its CONNECT is queued, so events emitted
+    /// here follow it.
     fn connected(&self, socket: &Socket<Self::Data>) {
         let _ = socket;
     }
 
-    /// An event of this socket. Called in the order of arrival, one at a time for a connection, on
-    /// the connection's own task, so it must not block. `Some(future)` holds back the next events
-    /// of this connection until it completes; meanwhile the connection goes on writing, answers
-    /// pings and notices that it is closed. The future belongs to the socket: when the socket is
-    /// gone, by either side leaving the namespace or by the connection closing, it is dropped
-    /// before [`Self::disconnected`] is called, what the client had sent to that socket meanwhile
-    /// is dropped too, and the connection's other sockets go on. Work that must outlive its socket
-    /// belongs in a task of its own.
+    /// Handles an event of this socket. Events of one connection arrive in order, one at a time, on
+    /// the connection's task: the call must not block.
+    ///
+    /// If it returns `Some(future)`, the connection's next events wait until the future completes.
+    /// Meanwhile the connection still writes, answers PINGs and detects a close. The future belongs
+    /// to the socket: when the socket ends (either side leaves the namespace, or the connection
+    /// closes), the future and the client's waiting events for that socket are dropped before
+    /// [`Self::disconnected`] is called. The connection's other sockets continue. Spawn a task for
+    /// work that must outlive the socket.
     fn event(&self, socket: &Socket<Self::Data>, event: Event) -> Option<BoxFuture<'static, ()>>;
 
-    /// The client of a socket that was suspended is back, was let in by [`Self::connect`] (`fresh`
-    /// is what that decided on), and has missed nothing that is not kept. To let it have the socket
-    /// back, take what is newer out of `fresh` and give `Ok`; `Err(fresh)` makes it a new socket.
-    /// This is the place to see that both are the same user, which the secret that a client comes
-    /// back with does not say: a page may sign in as somebody else on its way.
+    /// A client asks to resume a suspended socket. [`Self::connect`] has accepted it (`fresh` is
+    /// what that call returned), and every event that it missed is still stored.
+    ///
+    /// Return `Ok` to resume the socket, after copying newer data from `fresh` into it; return
+    /// `Err(fresh)` to create a new socket. Check here that both belong to the same user: the
+    /// recovery secret that the client presents does not prove it, since a page may have signed in
+    /// as another user in between. The default resumes every socket.
     ///
     /// # Errors
-    /// `fresh`, for a new socket.
+    /// `fresh`, to create a new socket with it.
     fn recover(&self, socket: &Socket<Self::Data>, fresh: Self::Data) -> Result<(), Self::Data> {
         let _ = (socket, fresh);
         Ok(())
     }
 
-    /// The connection of a socket is lost, and its client may come back to it: see
-    /// [`crate::Recovery`]. It goes on to take what is emitted. Called on the connection's own
-    /// task.
+    /// The socket's connection is lost, and its client may resume it: see [`crate::Recovery`].
+    /// Events emitted from now on are stored. Called on the connection's task.
     fn suspended(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
 
-    /// The client of a suspended socket is back on it: what it missed and the answer to its CONNECT
-    /// are queued, and what is emitted here comes after them. Called on the new connection's task,
-    /// in place of [`Self::connected`].
+    /// The client has resumed a suspended socket. The events that it missed and the reply to its
+    /// CONNECT are queued, so events emitted here follow them. Called on the new connection's task,
+    /// instead of [`Self::connected`].
     fn recovered(&self, socket: &Socket<Self::Data>) {
         let _ = socket;
     }
 
-    /// The socket is about to leave its rooms, which [`Socket::rooms`] still names and which still
-    /// can be spoken [to](Socket::to); it takes nothing itself any more. [`Self::disconnected`]
-    /// follows at once.
+    /// The socket is about to leave its rooms: [`Socket::rooms`] still lists them, and
+    /// [`Socket::to`] still reaches their members. The socket itself accepts no more events.
+    /// [`Self::disconnected`] follows immediately.
     fn disconnecting(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
 
-    /// Whether events and acknowledgements of this namespace's clients may have binary attachments.
-    /// If not, attachments are dropped as they come, and [`Event::refused_attachments`] says how
-    /// many there were, so that the handler can say why it does nothing.
+    /// Whether clients of this namespace may send binary attachments. If false, attachments are
+    /// discarded as they arrive, and [`Event::refused_attachments`] gives their number, so that the
+    /// handler can reply with an error.
     fn takes_attachments(&self) -> bool {
         true
     }
 
-    /// The socket is gone for good. Called once for each socket that [`Self::connected`] was called
-    /// for, on the connection's own task, or if the socket was suspended, on a task of the server's
-    /// or by the call of [`Socket::disconnect`].
+    /// The socket has ended. Called once for each socket that [`Self::connected`] was called for:
+    /// on the connection's task, or for a suspended socket on a task of the server or within the
+    /// call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
     }
 }
 
-/// A client asking to be let into a namespace.
+/// A client's request to join a namespace (Socket.IO protocol 5, packet type CONNECT).
 #[derive(Debug)]
 pub struct ConnectRequest {
-    /// The id the socket will have, if it is let in. (One that is recovered keeps its own.)
+    /// The id of the socket if the request is accepted. (A recovered socket has its previous id.)
     pub socket_id: String,
-    /// The name of the namespace.
+    /// The namespace's name, with its leading slash.
     pub namespace: Box<str>,
-    /// What the client gave as `auth`: a JSON object. Clients that come back to a socket add `pid`
+    /// The client's `auth` payload: a JSON object. Clients that resume a socket add the keys `pid`
     /// and `offset`.
     pub auth: Option<Box<RawValue>>,
     /// The HTTP request that opened the connection.
     pub handshake: Arc<Handshake>,
 }
 
-/// The HTTP request that opened a connection. See [`crate::Config::retain_handshake`] for how long
-/// it is kept.
+/// The HTTP request that opened a connection. [`crate::Config::retain_handshake`] sets how long it
+/// is kept.
 #[derive(Debug, Clone)]
 pub struct Handshake {
-    /// Its headers.
+    /// The request's headers.
     pub headers: HeaderMap,
-    /// Its path and query.
+    /// The request's path and query.
     pub uri: Uri,
-    /// Who the application said was asking.
+    /// The client's address, as the application passed it to [`crate::SocketIo::handle`].
     pub peer: SocketAddr,
-    /// Whether the application said that the request came in encrypted, by a [`Secure`] among the
-    /// request's extensions.
+    /// Whether the request arrived encrypted, according to a [`Secure`] among the request's
+    /// extensions.
     pub secure: bool,
-    /// What the application put into the request's extensions before it handed the request over.
+    /// The extensions that the application added to the request before it passed it to
+    /// [`crate::SocketIo::handle`].
     pub extensions: Extensions,
 }
 
@@ -133,8 +137,8 @@ impl Handshake {
         }
     }
 
-    /// The first parameter of this name in the query, percent-decoded; bytes that are no UTF-8
-    /// become U+FFFD.
+    /// Returns the first query parameter with this name, percent-decoded; invalid UTF-8 becomes
+    /// U+FFFD.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         crate::query::find(self.uri.query().unwrap_or(""), name)
     }
@@ -144,34 +148,36 @@ impl Handshake {
     }
 }
 
-/// Put into a request's extensions by the application that knows whether it came in over TLS.
+/// A request extension with which the application marks requests that arrived over TLS.
 #[derive(Debug, Clone, Copy)]
 pub struct Secure(
     /// True for `https` and `wss`.
     pub bool,
 );
 
-/// Put into the extensions of a request that opens a connection, it is kept for as long as the
-/// connection lives and dropped when it ends, whether or not a namespace was ever joined. For
-/// counting connections of an address, say. One in a request that upgrades a connection is kept
-/// until the upgrade is done, or its WebSocket is closed: those, too, can be many.
+/// A request extension that is dropped when the connection ends, for example to count the
+/// connections of a user.
+///
+/// In a request that opens a connection, it lives as long as the connection, whether or not the
+/// client joins a namespace. In a request that upgrades a connection, it lives until the upgrade is
+/// complete or its WebSocket is closed.
 #[derive(Clone)]
 pub struct ConnectionGuard(
-    /// What is kept.
+    /// The value that is dropped when the connection ends.
     pub Arc<dyn Any + Send + Sync>,
 );
 
-/// Why a CONNECT is refused: becomes the CONNECT_ERROR's `message` and `data`.
+/// Why a CONNECT is refused: the `message` and `data` of a CONNECT_ERROR (Socket.IO protocol 5).
 #[derive(Debug)]
 pub struct ConnectError {
-    /// A sentence; `err.message` in the client.
+    /// A message for people; `err.message` in the client.
     pub message: String,
-    /// Anything; `err.data` in the client.
+    /// JSON data for programs; `err.data` in the client.
     pub data: Option<Box<RawValue>>,
 }
 
 impl ConnectError {
-    /// A refusal without data.
+    /// Creates an error without data.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -179,7 +185,7 @@ impl ConnectError {
         }
     }
 
-    /// A refusal with data. Data that cannot be written as JSON is left out.
+    /// Creates an error with data. Data that does not serialize to JSON is left out.
     pub fn with_data<T: serde::Serialize + ?Sized>(message: impl Into<String>, data: &T) -> Self {
         Self {
             message: message.into(),
@@ -191,15 +197,15 @@ impl ConnectError {
 /// Why a request is refused before it reaches a session: see [`crate::Builder::allow_request`].
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// The status to answer with; 403 where in doubt. A WebSocket is refused with 400 whatever this
-    /// is, as Node does.
+    /// The status of the response; use 403 if unsure. A WebSocket request is answered with 400
+    /// whatever this is, as in Node.
     pub status: StatusCode,
-    /// A sentence for whoever reads the answer.
+    /// A message for people who read the response.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal with status 403.
+    /// Creates a refusal with status 403.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::FORBIDDEN,

@@ -1,4 +1,4 @@
-//! Ids that nobody can guess.
+//! Unguessable ids.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 const BYTES: usize = 15;
 const CHARS: usize = 20;
 
-/// 120 bits from the system's random source, as 20 characters of base64url.
+/// An id of 120 random bits, as 20 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Id([u8; CHARS]);
 
 impl Id {
     /// # Errors
-    /// When the system gives no random bytes.
+    /// If the operating system returns no random bytes.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes)?;
         let mut text = [0; CHARS];
-        // 15 bytes make 20 characters: it always fits.
+        // 15 bytes encode to exactly 20 characters, so the buffer always fits.
         let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
         Ok(Self(text))
     }
@@ -27,12 +27,12 @@ impl Id {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Part of the id as a number, to find things by.
+    /// The first 64 bits of the id: the key in lookup tables.
     pub(crate) fn key(&self) -> u64 {
         Self::key_of(self.as_str()).unwrap_or_default()
     }
 
-    /// The [`Self::key`] that an id written so would have; `None` if it is no id.
+    /// The [`Self::key`] of an id given as text; `None` if the text is not an id.
     pub(crate) fn key_of(text: &str) -> Option<u64> {
         let mut bytes = [0; BYTES];
         if text.len() != CHARS || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) != Ok(BYTES) {

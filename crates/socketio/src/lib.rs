@@ -1,10 +1,9 @@
 //! An [Engine.IO 4](https://socket.io/docs/v4/engine-io-protocol/) and [Socket.IO
-//! 5](https://socket.io/docs/v4/socket-io-protocol/) server that holds many quiet connections: an
-//! idle WebSocket owns its socket, a small task and no buffer.
+//! 5](https://socket.io/docs/v4/socket-io-protocol/) server for many idle connections: an idle
+//! WebSocket holds its TCP stream and a small task, but no buffer and no timer.
 //!
-//! The application serves HTTP with hyper and hands over the requests whose path
-//! [`SocketIo::matches`]; [`serve`] is a small loop that does so for a server that has nothing else
-//! to serve.
+//! Pass the HTTP requests whose path [`SocketIo::matches`] to [`SocketIo::handle`]. If the server
+//! has no other routes, [`serve`] is a ready-made accept loop.
 //!
 //! ```no_run
 //! use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Socket, SocketIo};
@@ -34,8 +33,8 @@
 //! # }
 //! ```
 //!
-//! Rooms and broadcasts are the library's: a socket [joins](Socket::join) and speaks
-//! [to](Socket::to) the others, and the server speaks to all of a [namespace](SocketIo::of).
+//! Sockets [join](Socket::join) rooms and send [to](Socket::to) the other members; the server sends
+//! to all sockets of a [namespace](SocketIo::of):
 //!
 //! ```no_run
 //! # fn example(io: &socketio::SocketIo, socket: &socketio::Socket<()>) -> Option<()> {
@@ -46,21 +45,25 @@
 //! # }
 //! ```
 //!
-//! **Order.** Events of one connection reach the handler one at a time in the order the client sent
-//! them; what the handler emits leaves in the order it was emitted. **Bounds.** What waits for a
-//! client is bounded in bytes ([`Config::max_queue_bytes`]) and in time
-//! ([`Config::write_timeout`]): a client that does not read is cut off, never skipped. All else
-//! that a client can make the server hold has a limit in [`Config`], or in [`Serve`]. **Threads.**
-//! No lock is shared by two connections on the path of a message, but for shards of the tables that
-//! a broadcast reads; a server may be shared by several runtimes. **Recovery.** A client that asks
-//! for it comes back to the socket it had: [`Recovery`]. **Metrics.** An [`Observer`] hears what
-//! the server does.
+//! - **Order.** Events of one connection reach the handler one at a time, in the order in which the
+//!   client sent them. Emitted events are sent in the order of the calls.
+//! - **Bounds.** The bytes queued for a client are limited in size ([`Config::max_queue_bytes`])
+//!   and in time ([`Config::write_timeout`]). A client that does not read is disconnected; events
+//!   are never skipped. Everything else that a client can make the server store has a limit in
+//!   [`Config`] or [`Serve`].
+//! - **Threads.** Two connections share no lock on the path of a message, except shards of the
+//!   tables that a broadcast reads. Several tokio runtimes may share a server.
+//! - **Recovery.** A client that requests it resumes its socket after a lost connection:
+//!   [`Recovery`].
+//! - **Metrics.** An [`Observer`] receives callbacks about the server's work.
+//!
+//! Coming from Node? See [`from_node`].
 //!
 //! # Features
-//! None is on by default, and what each adds is off until it is asked for.
-//! - `deflate`: compressed messages on WebSocket (permessage-deflate, RFC 7692): `Config::deflate`.
-//! - `msgpack`: packets as npm's `socket.io-msgpack-parser` writes them: `Parser::MsgPack`.
-//! - `tls`: [`Serve`] speaks TLS, by rustls: `Serve::tls`.
+//! All are off by default. Each adds a setting, which is off until you set it.
+//! - `deflate`: compressed WebSocket messages (permessage-deflate, RFC 7692), `Config::deflate`.
+//! - `msgpack`: the packet encoding of npm `socket.io-msgpack-parser`, `Parser::MsgPack`.
+//! - `tls`: TLS in [`Serve`] with rustls, `Serve::tls`.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! A handler and the name it answers to, with the type of its sockets' data hidden from the
-//! connection.
+//! A namespace: a handler with its name and rooms. Traits hide the type of the sockets' data from
+//! the connection.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ pub(crate) struct Namespace<H> {
     pub(crate) name: Box<str>,
     pub(crate) handler: Arc<H>,
     pub(crate) rooms: Rooms,
-    /// What it takes itself out of when the last who was in it is gone.
+    /// For a dynamic namespace: the table from which it removes itself when the last reference is
+    /// dropped.
     pub(crate) among: Option<Arc<Children>>,
 }
 
@@ -30,7 +31,7 @@ impl<H> Drop for Namespace<H> {
     }
 }
 
-/// What a connection sees of a namespace.
+/// A namespace as its connections use it.
 pub(crate) trait AnyNamespace: Send + Sync {
     fn name(&self) -> &str;
     fn rooms(&self) -> &Rooms;
@@ -42,7 +43,7 @@ pub(crate) trait AnyNamespace: Send + Sync {
     ) -> BoxFuture<'static, Result<Admitted, ConnectError>>;
 }
 
-/// What a socket sees of its namespace.
+/// A namespace as its sockets use it.
 pub(crate) trait NamespaceOf<D>: Send + Sync {
     fn name(&self) -> &str;
     fn rooms(&self) -> &Rooms;
@@ -57,8 +58,8 @@ pub(crate) trait NamespaceOf<D>: Send + Sync {
 }
 
 impl<H: Handler> Namespace<H> {
-    /// The socket that a client wants back, if it can have it, and the last event of it that the
-    /// client has.
+    /// Returns the suspended socket that a client asks to resume, if it may, and the number of the
+    /// last event that the client has.
     async fn reclaim(
         &self,
         session: &Session,

@@ -1,5 +1,5 @@
-//! The namespaces of a server: those that are always there, and those that come and go with their
-//! sockets.
+//! The namespaces of a server: fixed ones, and dynamic ones that exist as long as a socket uses
+//! them.
 
 use std::{
     collections::HashMap,
@@ -20,13 +20,13 @@ pub(crate) struct Namespaces {
     children: Arc<Children>,
 }
 
-/// Dynamic namespaces. They are kept by their sockets, by who is on the way in, and by connections
-/// that were put out of them and may not know it yet, and take themselves out when the last of
-/// those is gone.
+/// The dynamic namespaces in use. Sockets, pending CONNECTs, and connections whose client may not
+/// yet know that it was disconnected hold the strong references; a namespace removes itself when
+/// the last one is dropped.
 #[derive(Default)]
 pub(crate) struct Children(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
 
-/// Namespaces of many names with one handler.
+/// A handler for all namespaces whose names match a predicate.
 trait Dynamic: Send + Sync {
     fn has(&self, name: &str) -> bool;
     fn make(&self, name: &str, children: &Arc<Children>) -> Arc<dyn AnyNamespace>;
@@ -75,12 +75,12 @@ impl Namespaces {
         }));
     }
 
-    /// How many there can be, if they are all known.
+    /// Number of namespaces, if it is known in advance (no dynamic ones).
     pub(crate) fn count(&self) -> Option<usize> {
         self.dynamic.is_empty().then_some(self.fixed.len())
     }
 
-    /// One that is there.
+    /// Returns an existing namespace.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn AnyNamespace>> {
         let fixed = self.fixed.iter().find(|namespace| namespace.name() == name);
         fixed
@@ -88,12 +88,12 @@ impl Namespaces {
             .or_else(|| self.children.0.lock().get(name).and_then(Weak::upgrade))
     }
 
-    /// One that a client asks for.
+    /// Returns the namespace that a client requests, creating a dynamic one if its name matches.
     pub(crate) fn open(&self, name: &str) -> Option<Arc<dyn AnyNamespace>> {
         if let Some(found) = self.find(name) {
             return Some(found);
         }
-        // Asked before the lock is taken: it is the application's to answer.
+        // Called before the lock is taken, because the predicate is application code.
         let dynamic = self.dynamic.iter().find(|dynamic| dynamic.has(name))?;
         let mut children = self.children.0.lock();
         if let Some(found) = children.get(name).and_then(Weak::upgrade) {
@@ -104,9 +104,9 @@ impl Namespaces {
         Some(made)
     }
 
-    /// The names of those that are always there, and of those that somebody is in.
+    /// The names of the fixed namespaces, and of the dynamic ones that have a socket.
     pub(crate) fn names(&self) -> Vec<String> {
-        // One that is let go while the lock is held would wait for it for ever.
+        // Collect first: dropping the last reference while the lock is held would deadlock.
         let children: Vec<_> = self
             .children
             .0
@@ -124,7 +124,7 @@ impl Namespaces {
 }
 
 impl Children {
-    /// The one of this name is gone. (Another may have been made since.)
+    /// Removes the namespace with this name, unless a new one has replaced it.
     pub(crate) fn gone(&self, name: &str) {
         let mut children = self.0.lock();
         if children

@@ -1,4 +1,4 @@
-//! What an application may be told about a server's work, for its metrics.
+//! Callbacks that report a server's work, for metrics.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     session::Item,
 };
 
-/// Is told what a server does: see [`crate::Builder::observer`]. Every method does nothing unless
-/// it is written. A server without an observer does not even look at the clock for it.
+/// Receives events about a server's work: see [`crate::Builder::observer`]. Every method has an
+/// empty default. A server without an observer does not read the clock for it.
 ///
-/// All of it is called where it happens, on the tasks of connections and from any thread, so it
-/// must be quick, and neither block nor panic: atomics, or a metrics library's. It is never called
-/// with a lock of the library held.
+/// The methods are called on connection tasks and from any thread, so they must return quickly and
+/// must neither block nor panic: update atomics or a metrics library. The library holds no lock
+/// while it calls them.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
@@ -52,44 +52,44 @@ use crate::{
 /// let io = SocketIo::builder(Config::default()).observer(counts.clone()).build();
 /// assert_eq!(counts.opened.load(Relaxed) - counts.closed.load(Relaxed), io.connections().polling as u64);
 /// ```
-#[allow(unused_variables, reason = "the names say what they are")]
+#[allow(unused_variables, reason = "the parameter names are documentation")]
 pub trait Observer: Send + Sync + 'static {
-    /// A connection is open. It is told of once, and [`Self::closed`] once for each.
+    /// A connection was opened. Called once per connection, as is [`Self::closed`].
     fn opened(&self, transport: TransportKind) {}
 
-    /// A connection has gone over from polling to WebSocket.
+    /// A connection was upgraded from polling to WebSocket.
     fn upgraded(&self) {}
 
-    /// A connection is closed, and its handlers were told.
+    /// A connection was closed, and its handlers have been called.
     fn closed(&self, transport: TransportKind, reason: DisconnectReason) {}
 
     /// A request or a TCP connection was refused.
     fn refused(&self, why: Rejection) {}
 
-    /// A message of a client came: a Socket.IO packet or a binary attachment of one. `bytes` as the
-    /// client wrote it, without what the transport puts around it; base64 counts as the bytes it
-    /// stands for.
+    /// A client's message arrived: a Socket.IO packet, or a binary attachment. `bytes` is its size
+    /// without transport framing; base64 counts as the bytes that it encodes.
     fn received(&self, transport: TransportKind, bytes: usize) {}
 
-    /// Messages were given to a transport to be written, counted as in [`Self::received`]. Of what
-    /// was given to a connection that broke then, nobody knows how much arrived.
+    /// Messages were passed to a transport for writing. `bytes` counts as in [`Self::received`]. If
+    /// the connection then fails, the client may not have received all of them.
     fn sent(&self, transport: TransportKind, messages: usize, bytes: usize) {}
 
-    /// Something was not queued because too much waits already. Unless it was volatile, the client
-    /// is cut off for it ([`DisconnectReason::SlowReader`]), or will find a fresh socket if it was
-    /// away.
+    /// A packet was not queued because the queue was full. Unless the packet was volatile, the
+    /// client is disconnected ([`DisconnectReason::SlowReader`]), or gets a new socket if its
+    /// socket was suspended.
     fn queue_full(&self) {}
 
-    /// A client answered a ping, so long after the ping was queued for it. Time in which the
-    /// application held back its events counts from when it was last looked at only.
+    /// A client answered a PING; `latency` is the time since the PING was queued. If the
+    /// application held back the client's events, it counts from the last time that the connection
+    /// was read.
     fn pong(&self, latency: Duration) {}
 
-    /// An event is about to be given to its handler. The name is the client's to choose: not for a
-    /// label without a list of those that are known.
+    /// An event is about to be passed to its handler. Clients choose event names freely: restrict a
+    /// metric label to known names.
     fn event(&self, namespace: &str, name: &str) {}
 
-    /// A handler has taken an event: how long [`crate::Handler::event`] kept the connection's task,
-    /// without the future that it may have given back.
+    /// A handler has processed an event. `took` is the time that [`crate::Handler::event`] occupied
+    /// the connection's task, without the future that it may have returned.
     fn handled(&self, namespace: &str, took: Duration) {}
 }
 
@@ -135,13 +135,13 @@ impl<T: Observer + ?Sized> Observer for std::sync::Arc<T> {
     }
 }
 
-/// How many messages there are in what is to be sent, and how many bytes.
+/// Counts the messages in items that are to be sent, and their bytes.
 pub(crate) fn messages<'a>(items: impl IntoIterator<Item = &'a Item>) -> (usize, usize) {
     let (mut count, mut bytes) = (0, 0);
     for item in items {
         let Item::Frames(frames) = item else { continue };
         for (opcode, data) in frame::server_frames(frames) {
-            // Pings, and all that is the transport's own, carry no message.
+            // PINGs and other transport packets carry no message.
             let length = match (opcode, data.first()) {
                 (OpCode::Binary, _) | (OpCode::Text, Some(b'4')) => data.len(),
                 (OpCode::Text, Some(b'b')) => payload::binary_length(&data[1..]),

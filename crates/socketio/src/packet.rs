@@ -1,4 +1,4 @@
-//! Packets on their way out: encoded once, shared by every receiver.
+//! Outgoing packets: encoded once, shared by all receivers.
 
 #[cfg(any(feature = "deflate", feature = "msgpack"))]
 use std::sync::OnceLock;
@@ -13,18 +13,19 @@ use crate::codec::msgpack;
 #[cfg(feature = "deflate")]
 use crate::{Deflate, codec::deflate};
 
-/// One or more Socket.IO packets, encoded and ready to be sent. Cloning costs a reference count, so
-/// that one packet may go to any number of sockets of its namespace without being encoded again.
+/// One or more encoded Socket.IO packets, ready to be sent. A clone costs a reference count, so one
+/// packet can be sent to any number of sockets of its namespace without encoding it again.
 ///
-/// Inside are whole WebSocket frames, one after another; what goes out by polling is cut from the
-/// same bytes.
+/// Internally it is a sequence of complete WebSocket frames; polling payloads are cut from the same
+/// bytes.
 #[derive(Debug, Clone)]
 pub struct Packet {
     frames: Bytes,
-    /// Made when the first connection asks for it, for all those that it is sent to by reference.
+    /// Compressed when the first connection needs it, then shared by all.
     #[cfg(feature = "deflate")]
     compressed: OnceLock<Option<Bytes>>,
-    /// The same, for [`crate::Parser::MsgPack`].
+    /// Converted when the first connection needs it ([`crate::Parser::MsgPack`]), then shared by
+    /// all.
     #[cfg(feature = "msgpack")]
     msgpack: OnceLock<Box<Packet>>,
 }
@@ -38,7 +39,7 @@ impl PartialEq for Packet {
 impl Eq for Packet {}
 
 impl Packet {
-    /// Frames that are written already.
+    /// Wraps encoded frames.
     pub(crate) fn of(frames: Bytes) -> Self {
         Self {
             frames,
@@ -49,16 +50,16 @@ impl Packet {
         }
     }
 
-    /// An EVENT. `args` is the JSON text of the arguments as they stand between the brackets of an
-    /// array, which means separated by commas, and empty for none; it is not checked.
+    /// Encodes an EVENT. `args` is the JSON text of the arguments as it appears between the
+    /// brackets of an array: separated by commas, empty for none. The text is not validated.
     pub fn event(namespace: &str, name: &str, args: &str) -> Self {
         Self::encode_event(namespace, None, name, args, &[])
     }
 
-    /// An EVENT with one argument.
+    /// Encodes an EVENT with one argument.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON.
+    /// If the value does not serialize to JSON.
     pub fn event_of<T: Serialize + ?Sized>(
         namespace: &str,
         name: &str,
@@ -67,12 +68,12 @@ impl Packet {
         Ok(Self::event(namespace, name, &serde_json::to_string(arg)?))
     }
 
-    /// A BINARY_EVENT. Where an attachment belongs, `args` has a [`Placeholder`].
+    /// Encodes a BINARY_EVENT. [`Placeholder`]s in `args` mark the positions of the attachments.
     pub fn binary_event(namespace: &str, name: &str, args: &str, attachments: &[Bytes]) -> Self {
         Self::encode_event(namespace, None, name, args, attachments)
     }
 
-    /// Several packets as one: queued, counted and written together, in this order.
+    /// Joins several packets into one that is queued, counted and written as a unit, in this order.
     pub fn batch<I: IntoIterator<Item = Packet>>(packets: I) -> Self {
         let mut packets = packets.into_iter();
         let Some(first) = packets.next() else {
@@ -87,12 +88,13 @@ impl Packet {
         Self::of(all.freeze())
     }
 
-    /// The bytes of it, to be carried to another node of the same version.
+    /// The encoded bytes, to be sent to another node that runs the same version of this library.
     pub fn to_bytes(&self) -> Bytes {
         self.frames.clone()
     }
 
-    /// What [`Self::to_bytes`] gave. `None` if these bytes are anything else than whole events.
+    /// Restores a packet from the bytes of [`Self::to_bytes`]. Returns `None` unless they consist
+    /// of complete events.
     pub fn from_bytes(frames: Bytes) -> Option<Self> {
         let mut length = 0;
         for (opcode, data) in frame::server_frames(&frames) {
@@ -111,12 +113,12 @@ impl Packet {
         (length == frames.len()).then(|| Self::of(frames))
     }
 
-    /// How many bytes this takes on a WebSocket, and in a queue.
+    /// Size in bytes on a WebSocket and in a queue.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether there is nothing to send: a batch of nothing.
+    /// Whether the packet contains nothing to send, as an empty batch does.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -183,14 +185,14 @@ impl Packet {
         text.finish(&[])
     }
 
-    /// A bare Engine.IO packet.
+    /// An Engine.IO text packet.
     pub(crate) fn engine(text: &str) -> Self {
         let mut bytes = BytesMut::with_capacity(text.len() + 10);
         frame::encode(&mut bytes, OpCode::Text, text.as_bytes());
         Self::of(bytes.freeze())
     }
 
-    /// A bare Engine.IO binary message.
+    /// An Engine.IO binary message.
     pub(crate) fn engine_binary(data: &[u8]) -> Self {
         let mut bytes = BytesMut::with_capacity(data.len() + 10);
         frame::encode(&mut bytes, OpCode::Binary, data);
@@ -201,15 +203,15 @@ impl Packet {
         &self.frames
     }
 
-    /// The same in msgpack. It is written once, however many connections ask.
+    /// The packet in msgpack. It is converted once, for all connections.
     #[cfg(feature = "msgpack")]
     pub(crate) fn msgpack(&self) -> &Self {
         self.msgpack
             .get_or_init(|| Box::new(Self::of(msgpack::transcode(&self.frames))))
     }
 
-    /// The frames with those compressed for which that is of use; `None` if it is for none. It is
-    /// done once, however many connections ask.
+    /// The frames, with each frame compressed that becomes smaller by it; `None` if no frame does.
+    /// They are compressed once, for all connections.
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed(&self, how: &Deflate) -> Option<&Bytes> {
         if self.frames.len() < how.threshold {
@@ -225,11 +227,11 @@ impl Packet {
     }
 }
 
-/// Writes the queued frames as one polling payload (protocol 4, "Packet encoding": packets parted
-/// by U+001E, binary as `b` and base64).
+/// Appends queued frames to a polling payload (Engine.IO protocol 4, "Packet encoding": packets
+/// separated by U+001E, binary as `b` and base64).
 pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     for (opcode, data) in frame::server_frames(frames) {
-        // What belongs to WebSocket alone has no place in a payload.
+        // WebSocket control frames are not part of a payload.
         if opcode == OpCode::Text || opcode == OpCode::Binary {
             if !payload.is_empty() {
                 payload.push(crate::codec::payload::SEPARATOR);
@@ -244,8 +246,8 @@ pub(crate) fn append_payload(payload: &mut Vec<u8>, frames: &[u8]) {
     }
 }
 
-/// The same frames with each binary one as a text of `b` and base64, for a WebSocket whose client
-/// asked for it (protocol 4, "Packet encoding", as in payloads).
+/// Converts each binary frame to a text frame of `b` and base64, for a WebSocket whose client
+/// requested base64 (Engine.IO protocol 4, "Packet encoding", as in payloads).
 pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
     if !frame::server_frames(&frames).any(|(opcode, _)| opcode == OpCode::Binary) {
         return frames;
@@ -266,8 +268,8 @@ pub(crate) fn base64_frames(frames: Bytes) -> Bytes {
     out.freeze()
 }
 
-/// How many packets of a payload there are at the start of `frames`, at most `max`, and how many
-/// bytes they take. What belongs to WebSocket alone is no packet.
+/// Counts the packets at the start of `frames`, up to `max`, and the bytes that they take.
+/// WebSocket control frames are not packets.
 pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {
     let (mut packets, mut length) = (0, 0);
     for (opcode, data) in frame::server_frames(frames) {
@@ -278,15 +280,15 @@ pub(crate) fn first_packets(frames: &[u8], max: usize) -> (usize, usize) {
         packets += counts;
         length += frame::server_header(opcode, data.len()).1 + data.len();
     }
-    // All of it, whatever may stand at its end.
+    // Everything, including bytes that are no complete frame.
     (packets, frames.len())
 }
 
-/// Stands in the JSON of a binary packet where an attachment belongs: serialises as
-/// `{"_placeholder":true,"num":n}`.
+/// The position of a binary attachment in the JSON of a packet; it serializes as
+/// `{"_placeholder":true,"num":n}` (Socket.IO protocol 5, "Packet encoding").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder(
-    /// Which attachment, counted from 0.
+    /// Index of the attachment, from 0.
     pub usize,
 );
 
@@ -299,7 +301,7 @@ impl Serialize for Placeholder {
     }
 }
 
-/// Writes a packet's text behind room for the largest frame header, so that nothing has to move
+/// Writes a packet's text after space for the largest frame header, so that the text need not move
 /// once its length is known.
 struct Writer {
     bytes: Vec<u8>,
@@ -332,7 +334,7 @@ impl Writer {
     }
 
     fn push_string(&mut self, text: &str) {
-        // A string can always be written as JSON, and a Vec takes everything.
+        // A string always serializes to JSON, and writing to a Vec cannot fail.
         let _ = serde_json::to_writer(&mut self.bytes, text);
     }
 

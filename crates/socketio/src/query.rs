@@ -1,8 +1,8 @@
-//! Query strings.
+//! Parameters in query strings.
 
 use std::borrow::Cow;
 
-/// The first parameter of this name, percent-decoded; bytes that are no UTF-8 become U+FFFD.
+/// Returns the first parameter with this name, percent-decoded; invalid UTF-8 becomes U+FFFD.
 pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -10,7 +10,7 @@ pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     })
 }
 
-/// Whether the client takes binary messages as base64 text only: `forceBase64` of Node's client.
+/// Whether the client accepts binary messages only as base64 text (`forceBase64` in Node's client).
 pub(crate) fn wants_base64(query: &str) -> bool {
     find(query, "b64").is_some_and(|value| !value.is_empty())
 }

@@ -1,45 +1,48 @@
-//! Why a socket is gone, or was never let in, and over what it spoke.
+//! Reasons for disconnects and refusals, and the kinds of transport.
 
 use std::fmt;
 
-/// Why a socket was disconnected. Names are Node's wherever Node has one.
+/// Why a socket was disconnected. [`Self::as_str`] returns the name that Node uses, where Node has
+/// the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The client closed its transport, or the network did: `transport close`.
+    /// `transport close`: the client or the network closed the transport.
     TransportClose,
-    /// The transport broke its own rules (a bad WebSocket frame, a second poll, a poll cut off):
-    /// `transport error`.
+    /// `transport error`: the transport violated its protocol (an invalid WebSocket frame, two
+    /// polls at once, an aborted poll).
     TransportError,
-    /// No pong came within the ping timeout: `ping timeout`.
+    /// `ping timeout`: no PONG arrived within [`crate::Config::ping_timeout`].
     PingTimeout,
-    /// A packet made no sense: `parse error`.
+    /// `parse error`: the client sent an invalid packet.
     ParseError,
-    /// The client left the namespace with a DISCONNECT: `client namespace disconnect`.
+    /// `client namespace disconnect`: the client left the namespace with a DISCONNECT packet.
     ClientNamespaceDisconnect,
-    /// [`crate::Socket::disconnect`] or [`crate::Socket::disconnect_and_close`]: `server namespace
-    /// disconnect`.
+    /// `server namespace disconnect`: the server called [`crate::Socket::disconnect`] or
+    /// [`crate::Socket::disconnect_and_close`].
     ServerNamespaceDisconnect,
-    /// [`crate::Socket::close_transport`]: `forced close`.
+    /// `forced close`: the server called [`crate::Socket::close_transport`].
     ForcedClose,
-    /// [`crate::SocketIo::drain`]: `server shutting down`.
+    /// `server shutting down`: the server called [`crate::SocketIo::drain`] or
+    /// [`crate::SocketIo::close_all`].
     ServerShuttingDown,
-    /// The client took nothing of what was sent for [`crate::Config::write_timeout`], or more
-    /// waited for it, or for its address, than may: `slow reader`.
+    /// `slow reader`: the client read nothing for [`crate::Config::write_timeout`], or the bytes
+    /// queued for it or for its address exceeded their limit ([`crate::Config::max_queue_bytes`],
+    /// [`crate::Config::max_queue_bytes_per_address`]).
     SlowReader,
-    /// More of what the client, and others of its address, had sent in part or ahead was held than
-    /// [`crate::Config::max_received_bytes_per_address`]: `too much received`.
+    /// `too much received`: the incomplete or unprocessed bytes from the client's address exceeded
+    /// [`crate::Config::max_received_bytes_per_address`].
     TooMuchReceived,
-    /// No namespace was joined in time: `connect timeout`. Handlers never see it, since there was
-    /// no socket.
+    /// `connect timeout`: the client joined no namespace within [`crate::Config::connect_timeout`].
+    /// Handlers never receive it, because there was no socket.
     ConnectTimeout,
-    /// It was in no namespace yet, had waited longest, and there were
-    /// [`crate::Config::max_handshakes`]: `displaced`. Handlers never see it.
+    /// `displaced`: the connection was in no namespace, had waited longest, and a new connection
+    /// exceeded [`crate::Config::max_handshakes`]. Handlers never receive it.
     Displaced,
 }
 
 impl DisconnectReason {
-    /// The name as Node has it.
+    /// The name of the reason, as Node writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TransportClose => "transport close",
@@ -57,7 +60,7 @@ impl DisconnectReason {
         }
     }
 
-    /// Whether a socket may outlive this: nobody meant it to end.
+    /// Whether a socket may be suspended for recovery: neither side intended to end it.
     pub(crate) const fn is_recoverable(self) -> bool {
         matches!(
             self,
@@ -71,7 +74,7 @@ impl DisconnectReason {
         )
     }
 
-    /// Whether what is still queued should reach the client before the transport closes.
+    /// Whether queued packets are sent before the transport closes.
     pub(crate) const fn is_graceful(self) -> bool {
         matches!(
             self,
@@ -89,7 +92,7 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
-/// What a connection speaks over at the moment.
+/// The transport that a connection uses at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransportKind {
     /// HTTP long-polling.
@@ -99,7 +102,7 @@ pub enum TransportKind {
 }
 
 impl TransportKind {
-    /// The name as it stands in a request's query.
+    /// The name as the `transport` parameter of a request's query has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Polling => "polling",
@@ -114,48 +117,51 @@ impl fmt::Display for TransportKind {
     }
 }
 
-/// Why a request, or a TCP connection of [`crate::Serve`], was refused.
+/// Why a request, or a TCP connection of [`crate::Serve`], was refused. The number is the HTTP
+/// status of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// It asked for a transport that is not offered: 400.
+    /// 400: the `transport` is unknown or not offered.
     UnknownTransport,
-    /// It named a session that is not there (any more): 400.
+    /// 400: the `sid` names no open session.
     UnknownSession,
-    /// It would open a session by another method than GET: 400.
+    /// 400: a request that opens a session must use GET.
     BadMethod,
-    /// It made no sense: 400.
+    /// 400: the request is malformed or not allowed in the session's state.
     BadRequest,
-    /// It spoke another version of Engine.IO: 400.
+    /// 400: the `EIO` parameter is not 4.
     UnsupportedVersion,
-    /// [`crate::Builder::allow_request`] said no: its own status.
+    /// [`crate::Builder::allow_request`] refused the request, with the status that it chose.
     NotAllowed,
-    /// A body was too large, or too slow: 413 or 408.
+    /// 413 or 408: the body of a POST is too large or arrived too slowly. 400: it could not be
+    /// read.
     BadBody,
-    /// The server stops: 503.
+    /// 503: the server is stopping.
     Stopping,
-    /// The system gives no random bytes to make an id of: 503.
+    /// 503: the operating system returned no random bytes for a session id.
     NoRandomness,
-    /// There are [`crate::Config::max_handshakes`] on their way in, all of them in the middle of a
-    /// request: 503; and the TCP connection that has waited longest is closed.
+    /// 503: [`crate::Config::max_handshakes`] connections are being opened and none can be
+    /// displaced. [`crate::Serve`] reports it for each TCP connection that it closes to accept a
+    /// new one.
     TooManyHandshakes,
-    /// There are [`crate::Config::max_connections`], or [`crate::Serve::max_connections`]: 503, or
-    /// the TCP connection is closed.
+    /// 503: [`crate::Config::max_connections`] is reached. [`crate::Serve`] closes the TCP
+    /// connection when [`crate::Serve::max_connections`] is reached.
     TooManyConnections,
-    /// The address has [`crate::Config::max_connections_per_address`]: 429, or the TCP connection
-    /// is closed.
+    /// 429: the address has [`crate::Config::max_connections_per_address`] connections.
+    /// [`crate::Serve`] closes the TCP connection when its own limit per address is reached.
     TooManyFromAddress,
-    /// More of what clients of its address had sent in part was held than
-    /// [`crate::Config::max_received_bytes_per_address`]: 429.
+    /// 429: the incomplete bytes from the client's address exceed
+    /// [`crate::Config::max_received_bytes_per_address`].
     TooMuchReceived,
-    /// A TCP connection went without a request for too long.
+    /// A TCP connection sent no complete request head in time; it is closed.
     HeadTimeout,
-    /// A TLS handshake failed, or took too long.
+    /// A TLS handshake failed or took too long; the TCP connection is closed.
     TlsHandshake,
 }
 
 impl Rejection {
-    /// A name for a metric's label.
+    /// The name of the reason, suitable as a metric label.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownTransport => "unknown transport",

@@ -1,4 +1,4 @@
-//! Who is in a namespace, and in which of its rooms.
+//! The sockets of a namespace and the rooms they are in.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,17 +17,17 @@ const SHARDS: usize = 8;
 
 type Members = HashMap<u64, Arc<dyn AnySocket>>;
 
-/// Sockets are known by the number in their public id. Everything is in shards, so that those who
-/// come, go and speak at once seldom meet.
+/// Sockets are identified by the key of their public id. All tables are sharded to reduce
+/// contention.
 ///
-/// Where two locks are held, a socket's is taken before a room's.
+/// Lock order: a lock in `rooms` (by socket) is taken before a lock in `members` (by room).
 #[derive(Default)]
 pub(crate) struct Rooms {
-    /// Everybody.
+    /// All sockets of the namespace.
     all: [Mutex<Members>; SHARDS],
-    /// Who is in each room.
+    /// The sockets in each room.
     members: [RwLock<HashMap<Arc<str>, Members>>; SHARDS],
-    /// The rooms of each socket. Costs nothing for those who are in none.
+    /// The rooms of each socket. Sockets without rooms have no entry.
     rooms: [Mutex<HashMap<u64, Vec<Arc<str>>>>; SHARDS],
     hasher: RandomState,
 }
@@ -49,7 +49,7 @@ impl Rooms {
         self.shard(key).lock().insert(key, socket);
     }
 
-    /// Takes a socket that has left out of everything.
+    /// Removes a socket that has left from all tables.
     pub(crate) fn remove(&self, key: u64) {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
@@ -67,11 +67,12 @@ impl Rooms {
         }
     }
 
-    /// False if the socket is gone, or in so many rooms already.
+    /// Returns false if the socket has left, or is in `max` rooms.
     pub(crate) fn join(&self, socket: &Arc<dyn AnySocket>, room: &str, max: usize) -> bool {
         let key = socket.id().key();
         let mut rooms = self.rooms(key).lock();
-        // One that has left is taken out once it says so, and must not come in after that.
+        // A socket that has left is removed right after the flag is set, and must not be added
+        // again.
         if socket.has_left() {
             return false;
         }
@@ -101,7 +102,7 @@ impl Rooms {
             rooms.remove(&key);
             give_back(&mut rooms);
         }
-        // Still under the socket's lock, or what it joins next would be undone.
+        // While the socket's lock is held; otherwise a concurrent join would be undone.
         self.remove_member(room, key);
     }
 
@@ -128,7 +129,7 @@ impl Rooms {
             .unwrap_or_default()
     }
 
-    /// The rooms that somebody is in, and how many are.
+    /// The rooms that have sockets, and their number.
     pub(crate) fn sizes(&self) -> Vec<(Arc<str>, usize)> {
         let sizes = |shard: &RwLock<HashMap<Arc<str>, Members>>| {
             shard
@@ -144,12 +145,12 @@ impl Rooms {
         self.all.iter().all(|shard| shard.lock().is_empty())
     }
 
-    /// Whom a broadcast is for, each once.
+    /// The sockets that a broadcast addresses, each once.
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
         let mut passed_over = HashSet::new();
         for room in &target.except {
-            // A room may be called as a socket is: by whoever names rooms, to get at what is for
-            // that one or keep it from it.
+            // A name in `except` may be a socket id as well as a room that an application named
+            // like one, so both are excluded.
             passed_over.extend(Id::key_of(room));
             if let Some(members) = self.members(room).read().get(&**room) {
                 passed_over.extend(members.keys());
@@ -183,7 +184,7 @@ impl Rooms {
                     if let Some(members) = self.members(room).read().get(&**room) {
                         members.iter().for_each(|(&key, socket)| take(key, socket));
                     }
-                    // Each socket is also in a room that is called by its id.
+                    // Each socket is also the only member of the room named by its id.
                     let socket =
                         Id::key_of(room).and_then(|key| self.shard(key).lock().get(&key).cloned());
                     if let Some(socket) = socket.filter(|socket| socket.id().as_str() == &**room) {
@@ -196,7 +197,7 @@ impl Rooms {
     }
 }
 
-/// A table that was large for once does not stay so.
+/// Returns the memory of a table that was large for a while.
 fn give_back<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
     if table.capacity() > 256 && table.len() < table.capacity() / 4 {
         let room = table.len() * 2;

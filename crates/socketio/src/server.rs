@@ -1,4 +1,4 @@
-//! A server: its parts, how it is built, and what can be asked of it.
+//! The server: its state, its builder and its public methods.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -34,18 +34,19 @@ use crate::{
 pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
 pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
 
-/// Ids of acknowledgements that a broadcast asks for are the same for all its receivers, and so
-/// apart from those that each socket counts for itself. Clients in Java and Rust read them as
-/// integers of 32 bits with a sign: they go from 2^30 to 2^31, and round.
+/// First id of acknowledgements that broadcasts request. One id serves all receivers of a
+/// broadcast, so it must differ from the ids that each socket counts for itself. Java and Rust
+/// clients read ids as signed 32-bit integers: broadcast ids run from 2^30 to 2^31 - 1 and wrap
+/// around.
 const FIRST_BROADCAST_ACK: u64 = 1 << 30;
 
-/// A Socket.IO server. Cheap to clone; all clones are the same server.
+/// A Socket.IO server. Clones are cheap and refer to the same server.
 #[derive(Clone)]
 pub struct SocketIo {
     pub(crate) server: Arc<Server>,
 }
 
-/// What all connections of a server share.
+/// State that all connections of a server share.
 pub(crate) struct Server {
     pub(crate) config: Config,
     pub(crate) path: Box<str>,
@@ -60,9 +61,9 @@ pub(crate) struct Server {
     pub(crate) ping_frames: Bytes,
     pub(crate) stopping: Stopping,
     pub(crate) admission: Admission,
-    /// What waits for those who do not read.
+    /// Limits on bytes queued for clients that do not read.
     pub(crate) unsent: Budgets,
-    /// What of those who send has not been taken.
+    /// Limits on bytes received and not yet processed.
     pub(crate) received: Arc<ReceiveBudgets>,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
@@ -72,16 +73,16 @@ pub(crate) struct Server {
     websocket: AtomicUsize,
 }
 
-/// How many connections there are, by transport.
+/// Number of open connections by transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Connections {
-    /// On long-polling.
+    /// Connections on HTTP long-polling.
     pub polling: usize,
-    /// On WebSocket.
+    /// Connections on WebSocket.
     pub websocket: usize,
 }
 
-/// Puts a server together.
+/// Builds a [`SocketIo`] server.
 pub struct Builder {
     config: Config,
     namespaces: Namespaces,
@@ -93,8 +94,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a namespace. A slash is put before a name that has none, as Node does; a name given
-    /// twice means the later one.
+    /// Adds a namespace. A missing leading slash is added to the name, as in Node; a later
+    /// namespace replaces an earlier one with the same name.
     #[must_use]
     pub fn namespace<H: Handler>(mut self, name: &str, handler: H) -> Self {
         let name: Box<str> = if name.starts_with('/') {
@@ -106,33 +107,33 @@ impl Builder {
         self
     }
 
-    /// Adds all namespaces whose names, with their slash, `has` says yes to: each is made when the
-    /// first client asks for it, and is gone with its last socket. They are apart from one another,
-    /// each with rooms of its own, but share the handler, which finds the name in
-    /// [`crate::ConnectRequest::namespace`] and [`crate::Socket::namespace`]. Names given to
-    /// [`Self::namespace`] come first, and dynamic ones are asked in the order they were added.
+    /// Adds all namespaces whose names (with leading slash) match `matches`. A dynamic namespace is
+    /// created when the first client connects to it and removed with its last socket. Each has its
+    /// own rooms; all share the handler, which reads the name from
+    /// [`crate::ConnectRequest::namespace`] and [`crate::Socket::namespace`]. Namespaces added with
+    /// [`Self::namespace`] take precedence; among dynamic ones the first that matches wins.
     ///
-    /// Any name may be asked for: `has` should know how long one can be.
+    /// Clients may request any name: `matches` must limit its length.
     #[must_use]
     pub fn dynamic_namespace<H: Handler>(
         mut self,
-        has: impl Fn(&str) -> bool + Send + Sync + 'static,
+        matches: impl Fn(&str) -> bool + Send + Sync + 'static,
         handler: H,
     ) -> Self {
-        self.namespaces.add_dynamic(has, handler);
+        self.namespaces.add_dynamic(matches, handler);
         self
     }
 
-    /// Speaks bare Engine.IO with this handler in place of Socket.IO. Namespaces are then without
-    /// meaning, and so is the connect timeout.
+    /// Serves bare Engine.IO with this handler instead of Socket.IO. Namespaces and
+    /// [`Config::connect_timeout`] then have no effect.
     #[must_use]
     pub fn engine<H: EngineHandler>(mut self, handler: H) -> Self {
         self.engine = Some(Arc::new(handler));
         self
     }
 
-    /// Decides which requests are let in: asked for every request of every transport before
-    /// anything else is done with it, the WebSocket's included. This is the place to check origins.
+    /// Sets a function that accepts or refuses each request before the server processes it, on
+    /// every transport including WebSocket. Use it to check the `Origin` header.
     #[must_use]
     pub fn allow_request<F>(mut self, allow: F) -> Self
     where
@@ -142,9 +143,10 @@ impl Builder {
         self
     }
 
-    /// Decides which origins (given as the header says) get answers that a browser lets them read,
-    /// with credentials: it answers preflights and adds the headers to polling. By itself it keeps
-    /// nobody out; that is [`Self::allow_request`]'s.
+    /// Sets a function that decides which origins may read responses, with credentials: the server
+    /// answers their CORS preflight requests and adds CORS headers to polling responses. The first
+    /// argument is the value of the `Origin` header. It does not refuse requests; use
+    /// [`Self::allow_request`] for that.
     #[must_use]
     pub fn cors<F>(mut self, allow: F) -> Self
     where
@@ -154,21 +156,21 @@ impl Builder {
         self
     }
 
-    /// Carries broadcasts to other nodes.
+    /// Sets the adapter that sends broadcasts to other nodes.
     #[must_use]
     pub fn adapter<A: Adapter>(mut self, adapter: A) -> Self {
         self.adapter = Some(Box::new(adapter));
         self
     }
 
-    /// Tells of what the server does, for metrics.
+    /// Sets the observer that receives events about the server's work, for metrics.
     #[must_use]
     pub fn observer<O: Observer>(mut self, observer: O) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// The server.
+    /// Builds the server.
     #[must_use]
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
@@ -206,7 +208,7 @@ impl Builder {
 }
 
 impl SocketIo {
-    /// Starts to put a server together.
+    /// Returns a builder with these settings.
     pub fn builder(config: Config) -> Builder {
         Builder {
             config,
@@ -219,24 +221,27 @@ impl SocketIo {
         }
     }
 
-    /// Whether a request for this path is for [`Self::handle`].
+    /// Whether a request with this path belongs to this server and should be passed to
+    /// [`Self::handle`].
     pub fn matches(&self, path: &str) -> bool {
         path.strip_prefix(&*self.server.path)
             .is_some_and(|rest| rest.is_empty() || rest == "/")
     }
 
-    /// Whether a request that [`Self::matches`] would open a session, since it names none: for
-    /// whoever counts them by rules of their own, with a [`crate::ConnectionGuard`].
+    /// Whether a request that [`Self::matches`] would open a session, because its query names none.
+    /// For applications that count sessions by rules of their own with a
+    /// [`crate::ConnectionGuard`].
     pub fn opens_session(&self, uri: &Uri) -> bool {
         request::opens_session(uri)
     }
 
-    /// Answers a request, of any transport. `peer` is who is asking, as the application sees it.
+    /// Answers a request on any transport. `peer` is the client's address as the application knows
+    /// it.
     ///
-    /// A WebSocket takes its connection over after the answer, so the connection must be served by
+    /// A WebSocket takes over the connection after the response, so serve the connection with
     /// hyper's `http1::Builder::serve_connection(..).with_upgrades()`. Over a `TokioIo<TcpStream>`
-    /// the stream itself is taken, which is the lean way; any other kind of stream (TLS) works too.
-    /// To be called within a tokio runtime with its timers on.
+    /// the server extracts the stream itself, which uses the least memory; other streams (such as
+    /// TLS) work too. Call this within a tokio runtime whose timers are enabled.
     pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
     where
         B: http_body::Body + Unpin,
@@ -245,32 +250,33 @@ impl SocketIo {
         request::handle(&self.server, request, peer).await
     }
 
-    /// All sockets of a namespace, to speak to or to choose from. `None` if there is no such
-    /// namespace.
+    /// Returns a [`Broadcast`] to all sockets of a namespace, or `None` if the namespace does not
+    /// exist.
     pub fn of(&self, namespace: &str) -> Option<Broadcast> {
         let found = self.server.namespaces.find(namespace)?;
         Some(Broadcast::new(self.server.clone(), found))
     }
 
-    /// The names of all namespaces that are there now: of dynamic ones, those that somebody is in.
+    /// The names of all existing namespaces; of dynamic ones, those that have a socket.
     pub fn namespaces(&self) -> Vec<String> {
         self.server.namespaces.names()
     }
 
-    /// Sends another node's broadcast to the sockets of this one: see [`Adapter`].
+    /// Delivers a broadcast from another node to the sockets of this node: see [`Adapter`].
     pub fn deliver(&self, target: &Target, packet: &Packet) {
         if let Some(namespace) = self.server.namespaces.find(&target.namespace) {
             broadcast::deliver(&*namespace, target, packet);
         }
     }
 
-    /// To count what an application holds of requests that it reads by itself: together with what
-    /// this server holds for the same address.
+    /// Returns a counter for request bytes that the application itself buffers. They count towards
+    /// [`Config::max_received_bytes_per_address`] together with what this server buffers for the
+    /// same address.
     pub fn received(&self, address: IpAddr) -> Received {
         self.server.received(address)
     }
 
-    /// How many connections are open now.
+    /// Number of open connections.
     pub fn connections(&self) -> Connections {
         Connections {
             polling: self.server.polling.load(Ordering::Acquire),
@@ -278,8 +284,8 @@ impl SocketIo {
         }
     }
 
-    /// Bytes that wait to be sent, over all connections. Walks over all of them: for metrics, not
-    /// for each message.
+    /// Bytes queued for all connections. It iterates over every connection: call it for metrics,
+    /// not per message.
     pub fn queued_bytes(&self) -> usize {
         self.server
             .registry
@@ -289,7 +295,7 @@ impl SocketIo {
             .sum()
     }
 
-    /// Bytes kept for clients who may come back: see [`crate::Recovery`].
+    /// Bytes stored for recoverable sockets: see [`crate::Recovery`].
     pub fn kept_bytes(&self) -> usize {
         self.server.recoverable.bytes()
     }
@@ -305,12 +311,12 @@ impl Server {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// To count what is held of something that this address sends.
+    /// Returns a counter for bytes buffered of what this address sends.
     pub(crate) fn received(&self, address: IpAddr) -> Received {
         Received::new(self.received.clone(), address)
     }
 
-    /// Tells the observer, if there is one. Never to be called with a lock held.
+    /// Calls the observer, if there is one. Never call this while holding a lock.
     pub(crate) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {
             tell(&**observer);
@@ -321,14 +327,15 @@ impl Server {
         self.observe(|observer| observer.refused(why));
     }
 
-    /// Forgets a session, for which nothing is left to do.
+    /// Removes a session that has nothing left to do.
     pub(crate) fn forget(&self, key: u64) {
         if let Some(session) = self.registry.remove(key) {
             session.forgotten();
         }
     }
 
-    /// Ends the connection that has waited longest for its first namespace. False if there is none.
+    /// Closes the connection that has waited longest for its first namespace. Returns false if
+    /// there is none.
     pub(crate) fn displace_longest_waiting(&self) -> bool {
         std::iter::from_fn(|| self.timers.take_waiting()).any(|key| {
             self.registry
@@ -337,7 +344,7 @@ impl Server {
         })
     }
 
-    /// Tells an `auth` from others, without keeping it.
+    /// A fingerprint of an `auth` payload, to compare payloads without storing them.
     pub(crate) fn word(&self, auth: Option<&str>) -> u64 {
         self.words.hash_one(auth)
     }
@@ -355,8 +362,8 @@ impl Server {
         )
     }
 
-    /// How often it is looked whether a client takes what waits for it: so often that it is cut off
-    /// at most so much later than it should be.
+    /// Interval between checks whether a client reads: a quarter of the write timeout, so a client
+    /// is disconnected at most that much late.
     pub(crate) fn stall_look(&self) -> Option<Duration> {
         self.config
             .write_timeout
@@ -370,8 +377,8 @@ impl Server {
         }
     }
 
-    /// Opens a session and starts its driver. `None` when there is no randomness to be had, or the
-    /// server is draining.
+    /// Opens a session and spawns its driver. Returns `None` if the operating system returns no
+    /// random bytes.
     pub(crate) fn open(
         self: &Arc<Self>,
         ticket: Ticket,
@@ -391,7 +398,7 @@ impl Server {
         };
         self.counter(transport).fetch_add(1, Ordering::Relaxed);
         self.observe(|observer| observer.opened(transport));
-        // From here on, the driver's end is the connection's.
+        // From here on, the driver's end releases the connection's place.
         ticket.hand_over();
         if self.engine.is_some() {
             session.set_joined();
@@ -414,7 +421,7 @@ impl Server {
                 None,
             );
         }
-        // A stop that began meanwhile may have missed this one.
+        // A stop that began in the meantime may have missed this session.
         if self.stopping.has_begun() {
             session.close(DisconnectReason::ServerShuttingDown);
         }

@@ -1,4 +1,4 @@
-//! What all handles to a socket share.
+//! The state that all handles to a socket share.
 
 use std::{
     any::Any,
@@ -28,21 +28,22 @@ pub(crate) struct SocketInner<D> {
     pub(super) namespace: Arc<dyn NamespaceOf<D>>,
     pub(super) id: Id,
     pub(super) key: u64,
-    /// Set once, by whoever ends this socket's time in the namespace.
+    /// Set once, when either side takes the socket out of its namespace.
     left: AtomicBool,
     acks: Mutex<Option<Box<Acks>>>,
     pub(super) data: D,
 }
 
-/// What carries a socket.
+/// The connection under a socket.
 enum Link {
-    /// One connection, for as long as the socket is there.
+    /// The same connection for the whole life of the socket.
     Fixed(Arc<Session>),
-    /// One connection after another: its client has asked for recovery.
+    /// A sequence of connections: the client has requested recovery.
     Recovering(Box<Recovering>),
 }
 
-/// A socket that is let in, and where its client stopped hearing of it if it had been there before.
+/// A socket that a handler has accepted. `resumes_after` is the last event that the client has
+/// received, if it resumes a socket.
 pub(crate) struct Admitted {
     pub(crate) socket: Arc<dyn AnySocket>,
     pub(crate) resumes_after: Option<u64>,
@@ -54,12 +55,12 @@ struct Acks {
     waiting: HashMap<u64, oneshot::Sender<AckReply>>,
 }
 
-/// A socket whose data's type is of no concern.
+/// A socket without the type of its data.
 pub(crate) trait AnySocket: Send + Sync {
-    /// Answers the CONNECT. False if another connection has taken the socket meanwhile, or its time
-    /// has run out.
+    /// Queues the reply to the CONNECT. Returns false if another connection has taken the socket in
+    /// the meantime, or its recovery window has ended.
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
-    /// The answer to a CONNECT.
+    /// The CONNECT packet that confirms the connection.
     fn answer(&self) -> Packet;
     fn connected(self: Arc<Self>, recovered: bool);
     fn event(
@@ -72,22 +73,22 @@ pub(crate) trait AnySocket: Send + Sync {
     fn takes_attachments(&self) -> bool;
     fn acknowledged(&self, id: u64, reply: AckReply);
     fn has_left(&self) -> bool;
-    /// This connection carries it no more. Ends it and tells the handler, or lets it wait for its
-    /// client to come back.
+    /// The connection no longer carries this socket: ends the socket and calls the handler, or
+    /// suspends it.
     fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason);
-    /// The client has answered a ping.
+    /// The client has answered a PING.
     fn pong(&self, now: Instant);
-    /// Ends it if it has waited for its client for too long.
+    /// Ends the socket if it is suspended and its recovery window has ended by `now`.
     fn expire(self: Arc<Self>, now: Instant);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
-    /// Queues a packet that asks to be acknowledged by this id, which no other packet to this
-    /// socket has.
+    /// Queues a packet that requests an acknowledgement with this id. No other packet to this
+    /// socket may have the same id.
     fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
     fn forget_ack(&self, id: u64);
     fn disconnect(self: Arc<Self>);
-    /// The same for all sockets of its connection, whose transport is closed then.
+    /// Like [`Self::disconnect`] for all sockets of the connection; then closes the transport.
     fn disconnect_and_close(self: Arc<Self>);
 }
 
@@ -118,7 +119,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    /// The connection that carries it, or carried it last.
+    /// The current connection, or the last one of a suspended socket.
     pub(super) fn session(&self) -> Arc<Session> {
         match &self.link {
             Link::Fixed(session) => session.clone(),
@@ -136,7 +137,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         attached && !self.has_left()
     }
 
-    /// Queues a packet that is not kept for a client who may come back.
+    /// Queues a packet that is not stored for recovery.
     pub(super) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
@@ -147,7 +148,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    /// Tells the observer of a full queue.
+    /// Reports a full queue to the observer.
     fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
         if result == Err(EmitError::Full) {
             self.session()
@@ -168,7 +169,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    /// Queues events if there is room for them; [`EmitError::Full`] if there is none at the moment.
+    /// Queues events if the queue has space for them now; otherwise returns [`EmitError::Full`].
     pub(super) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
@@ -179,7 +180,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
     }
 
-    /// Waits until all that is queued now has been written, or the connection has ended.
+    /// Waits until everything that is queued now has been written, or the connection has ended.
     pub(super) async fn written(&self) {
         let (sender, written) = oneshot::channel();
         let then = Item::Written(Box::new(move || {
@@ -190,7 +191,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
     }
 
-    /// Queues events for a client that has taken what came before.
+    /// Queues events if the client has read everything before them.
     pub(super) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
@@ -208,10 +209,11 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    /// Gives the connection that the client was on, if it was in and this put it out.
+    /// Takes the socket out of its namespace. Returns the client's connection, unless the socket
+    /// had left already or was suspended.
     pub(super) fn put_out(self: &Arc<Self>) -> Option<Arc<Session>> {
-        // One that waits for its client is over now: there is nobody to be told, and nothing is to
-        // be kept for them.
+        // A suspended socket ends now: its client cannot be notified, and no events need to be
+        // stored for it.
         if self.left.swap(true, Ordering::AcqRel) || self.clone().give_up(None) {
             return None;
         }
@@ -221,16 +223,17 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         Some(session)
     }
 
-    /// The same, and closes the transport with all that is on it once the client has been told.
+    /// Takes the socket out of its namespace, and closes the transport once the client has been
+    /// notified.
     pub(super) fn put_out_and_close(self: &Arc<Self>) {
         if let Some(session) = self.put_out() {
             session.close(DisconnectReason::ServerNamespaceDisconnect);
         }
     }
 
-    /// Gets it ready to be given back to a client that asks for it: a connection that still carries
-    /// it is closed first, since its client knows better than the server that it is dead. Gives
-    /// what the client missed last; `None` if it cannot be given back, and then it is over.
+    /// Prepares the socket for a client that asks to resume it. A connection that still carries it
+    /// is closed first: the client knows better than the server that it is dead. Returns the last
+    /// event that the client has, or `None` if the socket cannot be resumed; then the socket ends.
     pub(crate) async fn reclaim(self: &Arc<Self>, namespace: &str, asked: &Asked) -> Option<u64> {
         let Link::Recovering(recovering) = &self.link else {
             return None;
@@ -246,8 +249,8 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         after
     }
 
-    /// Ends it if it waits for its client: whatever happens, or because its time has run out by
-    /// `now`. Whether this ended it.
+    /// Ends the socket if it is suspended: at once, or only if its recovery window has ended by
+    /// `now`. Returns whether this call ended it.
     fn give_up(self: Arc<Self>, now: Option<Instant>) -> bool {
         let Link::Recovering(recovering) = &self.link else {
             return false;
@@ -272,8 +275,8 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
         let namespace = self.namespace.clone();
         let socket = Socket { inner: self };
-        // A handler that panics has said so by its panic; the socket must leave its rooms all the
-        // same.
+        // If the handler panics, the panic hook has reported it; the socket must leave its rooms
+        // anyway.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
             namespace.disconnecting(&socket, reason)
         }));
@@ -291,7 +294,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         }
         let id = acks.last;
         acks.last += 1;
-        // A socket that has left answers nothing: dropping the sender says so.
+        // A socket that has left receives no acknowledgement: the dropped sender reports that.
         if !self.left.load(Ordering::Acquire) {
             acks.waiting.insert(id, sender);
         }
@@ -313,8 +316,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
                 let resumed = recovering.resume(session, after, &answer);
-                // The application has put it out at the last moment, and may have told the old
-                // connection.
+                // The application disconnected the socket at the last moment, and may have notified
+                // only the old connection.
                 if resumed && self.has_left() {
                     let _ = session.send(&Packet::disconnect(name), None);
                     session.socket_left();
@@ -329,7 +332,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                         .insert(recovering.pid.key(), self.clone());
                 }
                 let _ = session.send(&answer, None);
-                // Only now: what is said to everybody comes behind the answer.
+                // Insert it after the reply is queued, so that broadcasts follow the reply.
                 self.namespace.rooms().insert(self.id.key(), self.clone());
                 true
             }
@@ -366,7 +369,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             id,
         });
         let event = Event::new(text, parts, attachments, ack);
-        // Not cloned: threads would meet at its count with every event.
+        // Not cloned: the reference count would be a point of contention for every event.
         let socket = Socket { inner: self };
         socket.inner.namespace.event(&socket, event)
     }
@@ -381,7 +384,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             .lock()
             .as_mut()
             .and_then(|acks| acks.waiting.remove(&id));
-        // An answer that nobody waits for any more is no fault of the client's.
+        // An acknowledgement that nobody awaits any more is not an error of the client.
         if let Some(waiting) = waiting {
             let _ = waiting.send(reply);
         }
@@ -397,8 +400,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                 Suspend::Over => {}
                 Suspend::NotCarried => return,
                 Suspend::Until(due) => {
-                    // Whoever waits learns that the socket was gone. The count goes on, so that a
-                    // late answer is not taken for another's.
+                    // Pending acknowledgements fail. The id counter continues, so that a late reply
+                    // is not taken for the reply to a newer event.
                     let waiting = self
                         .acks
                         .lock()
@@ -407,12 +410,12 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     drop(waiting);
                     let key = recovering.pid.key();
                     let namespace = self.namespace.clone();
-                    // Before the handler is told, which may panic.
+                    // Start the timer before calling the handler, which may panic.
                     session.server.timers.push(Lane::Suspended, due, key);
                     let socket = Socket { inner: self };
                     namespace.suspended(&socket, reason);
-                    // The application has put it out just before it was to wait, and found a
-                    // connection still.
+                    // The application disconnected the socket just before it was suspended, when it
+                    // still had a connection.
                     if socket.inner.has_left() {
                         socket.inner.give_up(None);
                     }
@@ -484,7 +487,7 @@ impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
     }
 }
 
-/// Takes a waiting acknowledgement out of the table when its future is over or dropped.
+/// Removes a pending acknowledgement when its future completes or is dropped.
 pub(super) struct ForgetAck<D: Send + Sync + 'static> {
     socket: Weak<SocketInner<D>>,
     id: u64,

@@ -1,4 +1,4 @@
-//! A client in a namespace.
+//! A socket: one client in one namespace.
 
 mod inner;
 
@@ -18,18 +18,19 @@ use self::inner::ForgetAck;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
 use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
 
-/// A handle to a client in a namespace: cheap to clone, usable from any thread, harmless after the
-/// client has gone. Two handles are equal if they mean the same socket.
+/// A handle to one client in one namespace. Clones are cheap, every method may be called from any
+/// thread, and calls after the client has disconnected do nothing or return an error. Two handles
+/// are equal if they refer to the same socket.
 pub struct Socket<D> {
     inner: Arc<SocketInner<D>>,
 }
 
-/// Why something was not queued for a client.
+/// Why a packet was not queued for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmitError {
-    /// The socket is gone.
+    /// The socket has ended.
     Closed,
-    /// The queue was full; the client is cut off as a slow reader.
+    /// The queue was full; the client is disconnected as a slow reader.
     Full,
 }
 
@@ -44,17 +45,18 @@ impl fmt::Display for EmitError {
 
 impl std::error::Error for EmitError {}
 
-/// Why no acknowledgement came.
+/// Why a requested acknowledgement did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AckError {
-    /// The event was never queued, or the socket went away before it answered.
+    /// The event was not queued because the socket has ended, or the socket ended before the client
+    /// acknowledged.
     Closed,
-    /// The queue was full; the client is cut off as a slow reader.
+    /// The queue was full; the client is disconnected as a slow reader.
     Full,
-    /// The client did not answer in time.
+    /// The client did not acknowledge in time.
     Timeout,
-    /// Too many answers of this client are waited for already
-    /// ([`crate::Config::max_pending_acks`]); the event was not queued.
+    /// [`crate::Config::max_pending_acks`] acknowledgements of this client are pending; the event
+    /// was not queued.
     TooMany,
 }
 
@@ -81,68 +83,69 @@ impl From<EmitError> for AckError {
 }
 
 impl<D: Send + Sync + 'static> Socket<D> {
-    /// The public id, which the client has as `socket.id`. Random, and not the transport's.
+    /// The socket's public id, `socket.id` in the client. It is random and differs from the
+    /// transport's session id.
     pub fn id(&self) -> &str {
         self.inner.id.as_str()
     }
 
-    /// A number that no other socket of this server has had.
+    /// A number that is unique among all sockets that this server has created.
     pub fn key(&self) -> u64 {
         self.inner.key
     }
 
-    /// What [`crate::Handler::connect`] decided on.
+    /// The data that [`crate::Handler::connect`] returned.
     pub fn data(&self) -> &D {
         &self.inner.data
     }
 
-    /// The namespace's name.
+    /// The namespace's name, with its leading slash.
     pub fn namespace(&self) -> &str {
         self.inner.namespace.name()
     }
 
-    /// Who the application said was asking.
+    /// The client's address, as the application passed it to [`crate::SocketIo::handle`].
     pub fn peer(&self) -> SocketAddr {
         self.inner.session().peer
     }
 
-    /// What the client speaks over at the moment.
+    /// The transport that the client uses at the moment.
     pub fn transport(&self) -> TransportKind {
         self.inner.session().transport()
     }
 
-    /// Whether the client is in at this moment, as far as is known here. One that may still come
-    /// back ([`crate::Config::recovery`]) is not.
+    /// Whether the client is connected, as far as this server knows. A suspended socket
+    /// ([`crate::Config::recovery`]) is not connected.
     pub fn is_connected(&self) -> bool {
         self.inner.is_connected()
     }
 
-    /// Queues an event with one argument.
+    /// Queues an event with one argument. A value that does not serialize to JSON is sent as
+    /// `null`.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full. A value that cannot be written as JSON is sent
-    /// as `null`.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn emit<T: Serialize + ?Sized>(&self, name: &str, arg: &T) -> Result<(), EmitError> {
         let args = serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned());
         self.emit_packet(&Packet::event(self.namespace(), name, &args))
     }
 
-    /// Queues a packet (of this socket's namespace: that is not checked).
+    /// Queues a packet, which must be of this socket's namespace (not checked).
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn emit_packet(&self, packet: &Packet) -> Result<(), EmitError> {
         self.inner.push_event(packet, None)
     }
 
-    /// Queues a packet as soon as there is room for it ([`crate::Config::max_queue_bytes`]), where
-    /// [`Self::emit_packet`] would cut the client off: for those who have much to send, and a
-    /// client that may be slow to read it. A client that reads nothing at all is cut off after
-    /// [`crate::Config::write_timeout`], which ends the wait. Emits of several tasks that wait are
-    /// queued in no particular order.
+    /// Queues a packet as soon as the queue has space for it ([`crate::Config::max_queue_bytes`]),
+    /// where [`Self::emit_packet`] would disconnect the client. Use it to send much data to a
+    /// client that may read slowly. A client that reads nothing for
+    /// [`crate::Config::write_timeout`] is disconnected, which ends the wait. Packets of several
+    /// waiting tasks are queued in no particular order.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// [`EmitError::Closed`] if the socket has ended.
     pub fn emit_wait(
         &self,
         packet: &Packet,
@@ -158,24 +161,24 @@ impl<D: Send + Sync + 'static> Socket<D> {
         }
     }
 
-    /// Queues a packet if it can be written now, and leaves it out otherwise: if anything waits for
-    /// the client already or, on polling, no poll is open. For what is soon out of date.
+    /// Queues a packet only if it can be written now. It is dropped if anything is queued for the
+    /// client or, on polling, no poll is open. Use it for data that is soon out of date.
     ///
     /// # Errors
-    /// [`EmitError::Full`] when it is left out, which cuts nobody off; [`EmitError::Closed`] when
-    /// the socket is gone or away.
+    /// [`EmitError::Full`] if it is dropped (the client stays connected), [`EmitError::Closed`] if
+    /// the socket has ended or is suspended.
     pub fn emit_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         self.inner.push_volatile(packet)
     }
 
-    /// Puts the socket into a room, of which it hears what is said [`to`](Broadcast::to) it. It
-    /// leaves by itself when it is gone. In [`crate::Config::max_rooms`] already, it stays out;
-    /// where clients name the rooms, [`Self::try_join`] says so.
+    /// Adds the socket to a room, so that it receives what is sent [`to`](Broadcast::to) that room.
+    /// It leaves all rooms when it ends. The call does nothing if the socket is in
+    /// [`crate::Config::max_rooms`] rooms: if clients choose the rooms, use [`Self::try_join`].
     pub fn join(&self, room: &str) {
         self.try_join(room);
     }
 
-    /// The same; false if the socket is gone, or in too many rooms already.
+    /// Like [`Self::join`]; returns false if the socket has ended or is in too many rooms.
     pub fn try_join(&self, room: &str) -> bool {
         let max = self.inner.session().server.config.max_rooms;
         self.inner
@@ -184,7 +187,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
             .join(&(self.inner.clone() as Arc<dyn AnySocket>), room, max)
     }
 
-    /// Takes the socket out of a room.
+    /// Removes the socket from a room.
     pub fn leave(&self, room: &str) {
         self.inner
             .namespace
@@ -192,17 +195,17 @@ impl<D: Send + Sync + 'static> Socket<D> {
             .leave(self.inner.id.key(), room);
     }
 
-    /// The rooms it is in, in the order it joined them.
+    /// The rooms that the socket is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.inner.namespace.rooms().of(self.inner.id.key())
     }
 
-    /// To the others in this room.
+    /// A broadcast to the other sockets in this room.
     pub fn to(&self, room: &str) -> Broadcast {
         self.broadcast().to(room)
     }
 
-    /// To everybody else in this namespace.
+    /// A broadcast to all other sockets in this namespace.
     pub fn broadcast(&self) -> Broadcast {
         self.inner
             .namespace
@@ -211,13 +214,13 @@ impl<D: Send + Sync + 'static> Socket<D> {
             .except(self.id())
     }
 
-    /// Queues a packet, and calls `on_written` once its bytes were handed to the operating system
-    /// (WebSocket; over TLS, to rustls, which holds back 64 KiB at most) or to the response that
-    /// carries them (polling). If the socket is or goes away before that, it is dropped uncalled.
-    /// It is called on the connection's task and must not block.
+    /// Queues a packet, and calls `on_written` once its bytes have been passed to the operating
+    /// system (WebSocket; over TLS to rustls, which buffers at most 64 KiB) or to the HTTP response
+    /// (polling). If the socket ends before that, the callback is dropped without being called. It
+    /// runs on the connection's task and must not block.
     ///
     /// # Errors
-    /// When the socket is gone or its queue is full.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn emit_then(
         &self,
         packet: &Packet,
@@ -227,8 +230,10 @@ impl<D: Send + Sync + 'static> Socket<D> {
             .push_event(packet, Some(Item::Written(Box::new(on_written))))
     }
 
-    /// Emits an event and waits for the client to acknowledge it. `args` and `attachments` are as
-    /// for [`Packet::binary_event`]. The event is queued by the call itself; the future only waits.
+    /// Emits an event and waits until the client acknowledges it. `args` and `attachments` are as
+    /// in [`Packet::binary_event`]. The call itself queues the event; the future only waits for the
+    /// reply. It resolves to an [`AckError`] if the event was not queued or no acknowledgement
+    /// arrives within `timeout`.
     pub fn emit_with_ack(
         &self,
         name: &str,
@@ -251,29 +256,31 @@ impl<D: Send + Sync + 'static> Socket<D> {
         }
     }
 
-    /// Takes the client out of the namespace with a DISCONNECT. Node's clients do not come back by
-    /// themselves after it. One that is away cannot be told, and finds a fresh socket when it comes
-    /// back; its socket is over at once, and [`crate::Handler::disconnected`] is called by this
-    /// call. The connection stays: a client may ask for the namespace again over it.
+    /// Disconnects the client from the namespace with a DISCONNECT packet; Node's client does not
+    /// reconnect by itself after it. The connection stays open, and the client may join the
+    /// namespace again over it.
+    ///
+    /// A suspended socket ends at once: this call itself calls [`crate::Handler::disconnected`].
+    /// Its client gets a new socket when it returns.
     pub fn disconnect(&self) {
         let _ = self.inner.put_out();
     }
 
-    /// Takes the client out of all its namespaces, each with a DISCONNECT, and closes the transport
-    /// after what is queued has been sent: Node's `disconnect(true)`. Clients do not come back by
-    /// themselves after it, unlike after [`Self::close_transport`], and nothing of them stays.
-    /// Handlers are given [`DisconnectReason::ServerNamespaceDisconnect`].
+    /// Disconnects the client from all its namespaces, each with a DISCONNECT packet, and closes
+    /// the transport after the queued bytes have been sent (`disconnect(true)` in Node). Clients do
+    /// not reconnect by themselves, unlike after [`Self::close_transport`], and no socket stays
+    /// recoverable. Handlers receive [`DisconnectReason::ServerNamespaceDisconnect`].
     pub fn disconnect_and_close(&self) {
         self.inner.put_out_and_close();
     }
 
-    /// Closes the transport under this socket, after what is queued has been sent. Clients come
-    /// back by themselves after it: to put somebody out, see [`Self::disconnect_and_close`].
+    /// Closes the socket's transport after the queued bytes have been sent. Clients reconnect by
+    /// themselves; to keep a client out, use [`Self::disconnect_and_close`].
     pub fn close_transport(&self) {
         self.inner.session().close(DisconnectReason::ForcedClose);
     }
 
-    /// Bytes that wait to be sent to this client, over all its namespaces.
+    /// Bytes queued for this client in all its namespaces.
     pub fn queued_bytes(&self) -> usize {
         self.inner.session().queued_bytes()
     }
