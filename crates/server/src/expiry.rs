@@ -1,10 +1,10 @@
 //! Tokens run out: their sockets are told, may bring a fresh one, and are closed otherwise.
 
-use crate::socket::SocketData;
+use crate::connection::Connection;
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::Clock;
 use parking_lot::Mutex;
-use socketio::{Packet, Socket};
+use socketio::Packet;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct TokenExpiry {
 #[derive(Default)]
 struct Held {
     /// When, and which socket: its key tells apart those of the same moment.
-    due: BTreeMap<(Timestamp, u64), Socket<SocketData>>,
+    due: BTreeMap<(Timestamp, u64), Connection>,
     /// Those that were told, by their key.
     told: HashMap<u64, Told>,
 }
@@ -29,7 +29,7 @@ struct Held {
 /// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring
 /// nearer.
 struct Told {
-    socket: Socket<SocketData>,
+    socket: Connection,
     ends: Timestamp,
     closing: Moment,
 }
@@ -37,7 +37,7 @@ struct Told {
 impl TokenExpiry {
     /// Minds a socket until its proof ends. Call [`TokenExpiry::forget`] with the same time when it
     /// goes away or brings another.
-    pub fn schedule(&self, socket: &Socket<SocketData>, at: Timestamp) {
+    pub fn schedule(&self, socket: &Connection, at: Timestamp) {
         self.held
             .lock()
             .due
@@ -45,7 +45,7 @@ impl TokenExpiry {
     }
 
     /// Minds a socket no longer.
-    pub fn forget(&self, socket: &Socket<SocketData>, at: Timestamp) {
+    pub fn forget(&self, socket: &Connection, at: Timestamp) {
         let mut held = self.held.lock();
         held.due.remove(&(at, socket.key()));
         if held

@@ -1,29 +1,28 @@
 //! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
 
 use crate::auth::{Authenticator, Credentials};
-use crate::connections::{ConnectionCounts, Counted};
+use crate::connection::{Connection, SocketData, TokenProof};
+use crate::connections::ConnectionCounts;
 use crate::expiry::TokenExpiry;
 use crate::hub::Hub;
 use crate::metrics;
 use crate::origin::client_address;
+use crate::roster_feed::RosterPublisher;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::command::Principal;
 use lamplight_usecases::handler::Identity;
-use lamplight_usecases::ports::ConnectionRegistry;
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
 use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{body::ConnectAuth, encode};
-use parking_lot::Mutex;
 use socketio::{
     Ack, BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event,
-    Handler as SocketHandler, Packet, Socket,
+    Handler as SocketHandler, Packet,
 };
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -37,69 +36,6 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// wire.
 const IN_FLIGHT: usize = 64;
 
-/// What proved whose a socket is; `authenticate` brings a fresh one.
-#[derive(Clone, Debug, Default)]
-struct TokenProof {
-    /// The digest of the local session's token.
-    credential: Option<Arc<str>>,
-    /// When it ends.
-    expires: Option<Timestamp>,
-}
-
-/// What belongs to one socket.
-pub struct SocketData {
-    session: ConnectionId,
-    address: IpAddr,
-    /// Whose it is: from the connect on with a token, from `join_user` on in `open`.
-    principal: OnceLock<Principal>,
-    proof: Mutex<TokenProof>,
-    /// The user announced themselves, so presence has to hear of the end.
-    announced: AtomicBool,
-    signed_out: AtomicBool,
-    in_flight: AtomicUsize,
-    /// When presence was last told that somebody writes here, in milliseconds of the clock.
-    wrote: AtomicU64,
-    /// Its events wait until then, in milliseconds of the clock: it was refused too often.
-    paused: AtomicU64,
-    /// Counts for its address while nobody is connected to it.
-    kept: Mutex<Option<Counted>>,
-}
-
-impl SocketData {
-    /// The user whose socket this is.
-    #[must_use]
-    pub fn user(&self) -> Option<&UserId> {
-        match self.principal.get()? {
-            Principal::User(user) | Principal::UnverifiedUser(user) => Some(user),
-            Principal::Anonymous | Principal::Service => None,
-        }
-    }
-
-    /// The digest of the local session's token that proves it.
-    #[must_use]
-    pub fn credential(&self) -> Option<Arc<str>> {
-        self.proof.lock().credential.clone()
-    }
-
-    /// Its user signed out: the end of this socket is told at once.
-    pub fn set_signed_out(&self) {
-        self.signed_out.store(true, Ordering::Release);
-    }
-
-    fn caller(&self) -> Caller {
-        Caller {
-            principal: self
-                .principal
-                .get()
-                .cloned()
-                .unwrap_or(Principal::Anonymous),
-            session: Some(self.session.clone()),
-            address: Some(self.address),
-            credential: self.credential(),
-        }
-    }
-}
-
 /// The `/` namespace.
 #[derive(Clone)]
 pub struct ChatNamespace {
@@ -109,6 +45,8 @@ pub struct ChatNamespace {
     pub authenticator: Arc<Authenticator>,
     /// This node's sockets.
     pub hub: Arc<Hub>,
+    /// Presence events.
+    pub roster: Arc<RosterPublisher>,
     /// Tokens that run out.
     pub token_expiry: Arc<TokenExpiry>,
     /// What is under way: a shutdown waits for it.
@@ -179,40 +117,26 @@ impl SocketHandler for ChatNamespace {
                     .await;
             }
         }
-        let principal = OnceLock::new();
-        if credentials.principal != Principal::Anonymous {
-            let _ = principal.set(credentials.principal);
-        }
-        Ok(SocketData {
-            session: ConnectionId::trusted(request.socket_id),
+        Ok(SocketData::new(
+            ConnectionId::trusted(request.socket_id),
             address,
-            principal,
-            proof: Mutex::new(TokenProof {
-                credential: credentials.credential,
-                expires: credentials.expires,
-            }),
-            announced: AtomicBool::new(false),
-            signed_out: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
-            wrote: AtomicU64::new(0),
-            paused: AtomicU64::new(0),
-            kept: Mutex::default(),
-        })
+            credentials,
+        ))
     }
 
-    fn connected(&self, socket: &Socket<SocketData>) {
+    fn connected(&self, socket: &Connection) {
         let data = socket.data();
-        self.hub.connected(data.session.clone(), socket);
+        self.hub.add(socket);
         // With a token the caller is known from the connect on, and gets what is theirs.
         if let Some(user) = data.user() {
-            self.hub.admit(&data.session, user);
+            self.hub.admit(&data.id, user);
         }
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.schedule(socket, at);
         }
         // The session may have ended between the look at its token and now, when nobody knew of
         // this socket yet.
-        self.hub.end_if_signed_out(socket);
+        self.hub.close_if_signed_out(socket);
     }
 
     /// No event has a binary part, so nothing of one is held.
@@ -220,8 +144,8 @@ impl SocketHandler for ChatNamespace {
         false
     }
 
-    fn event(&self, socket: &Socket<SocketData>, event: Event) -> Option<BoxFuture<'static, ()>> {
-        let paused = socket.data().paused.load(Ordering::Relaxed);
+    fn event(&self, socket: &Connection, event: Event) -> Option<BoxFuture<'static, ()>> {
+        let paused = socket.data().paused_until.load(Ordering::Relaxed);
         let wait = if paused == 0 {
             0
         } else {
@@ -239,7 +163,7 @@ impl SocketHandler for ChatNamespace {
         }))
     }
 
-    fn recover(&self, socket: &Socket<SocketData>, fresh: SocketData) -> Result<(), SocketData> {
+    fn recover(&self, socket: &Connection, fresh: SocketData) -> Result<(), SocketData> {
         let data = socket.data();
         // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof
         // there is.
@@ -254,11 +178,11 @@ impl SocketHandler for ChatNamespace {
         Ok(())
     }
 
-    fn suspended(&self, socket: &Socket<SocketData>, reason: DisconnectReason) {
+    fn suspended(&self, socket: &Connection, reason: DisconnectReason) {
         let data = socket.data();
         self.leave(data, reason);
         match self.counts.add(data.address) {
-            Ok(counted) => *data.kept.lock() = counted,
+            Ok(counted) => *data.suspended.lock() = counted,
             // Nobody gets to leave more behind than they may have open. Nothing is kept for it any
             // more when this returns.
             Err(()) => socket.disconnect(),
@@ -269,20 +193,21 @@ impl SocketHandler for ChatNamespace {
         }
     }
 
-    fn recovered(&self, socket: &Socket<SocketData>) {
+    fn recovered(&self, socket: &Connection) {
         let data = socket.data();
-        *data.kept.lock() = None;
-        self.hub.end_if_signed_out(socket);
-        if data.announced.load(Ordering::Acquire) {
+        *data.suspended.lock() = None;
+        self.hub.close_if_signed_out(socket);
+        if data.has_joined.load(Ordering::Acquire) {
             self.tell(data, Command::Resume);
         }
     }
 
-    fn disconnected(&self, socket: &Socket<SocketData>, reason: DisconnectReason) {
+    fn disconnected(&self, socket: &Connection, reason: DisconnectReason) {
         metrics::disconnected(reason.as_str());
         let data = socket.data();
-        tracing::debug!(socket = %data.session, %reason, "socket gone");
-        self.hub.disconnected(&data.session, socket);
+        tracing::debug!(socket = %data.id, %reason, "socket gone");
+        self.hub.remove(socket);
+        self.roster.forget(socket);
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.forget(socket, at);
         }
@@ -292,11 +217,7 @@ impl SocketHandler for ChatNamespace {
 
 impl ChatNamespace {
     /// Takes an event: whatever comes of it is answered once.
-    fn take(
-        &self,
-        socket: &Socket<SocketData>,
-        mut event: Event,
-    ) -> Option<BoxFuture<'static, ()>> {
+    fn take(&self, socket: &Connection, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         let answer = Answer {
             ack: event.take_ack(),
             socket: socket.clone(),
@@ -350,7 +271,7 @@ impl ChatNamespace {
         }
         let began = tokio::time::Instant::now();
         let handler = Arc::clone(&self.handler);
-        let span = tracing::info_span!("event", socket = %data.session, name = event.name());
+        let span = tracing::info_span!("event", socket = %data.id, name = event.name());
         let finish = async move {
             let reply = handler.handle(&caller, command).await;
             answer.give(reply, sends.then(|| began.elapsed()));
@@ -385,7 +306,7 @@ impl ChatNamespace {
 
     /// Nobody is connected to this socket any more.
     fn leave(&self, data: &SocketData, reason: DisconnectReason) {
-        if !data.announced.load(Ordering::Acquire) {
+        if !data.has_joined.load(Ordering::Acquire) {
             return;
         }
         let reason = if reason == DisconnectReason::PingTimeout {
@@ -407,9 +328,9 @@ impl ChatNamespace {
     /// Whoever writes is there, whether or not their page says so by heartbeats.
     fn writes(&self, data: &SocketData) {
         let now = self.authenticator.clock.now().moment.0;
-        let since = now.saturating_sub(data.wrote.load(Ordering::Relaxed));
-        if data.announced.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
-            data.wrote.store(now, Ordering::Relaxed);
+        let since = now.saturating_sub(data.active_at.load(Ordering::Relaxed));
+        if data.has_joined.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
+            data.active_at.store(now, Ordering::Relaxed);
             self.tell(data, Command::Activity { active: true });
         }
     }
@@ -417,7 +338,7 @@ impl ChatNamespace {
     /// Does something for a socket that nobody asked for over it.
     fn tell(&self, data: &SocketData, command: Command) {
         let (handler, caller) = (Arc::clone(&self.handler), data.caller());
-        let span = tracing::info_span!("socket", socket = %data.session);
+        let span = tracing::info_span!("socket", socket = %data.id);
         let work = async move {
             if let Err(refusal) = handler.handle(&caller, command).await
                 && let Some(Due { left_out }) =
@@ -441,7 +362,7 @@ impl ChatNamespace {
     }
 
     /// A fresh proof takes the place of the one before.
-    fn replace_proof(&self, socket: &Socket<SocketData>, fresh: TokenProof) {
+    fn replace_proof(&self, socket: &Connection, fresh: TokenProof) {
         let mut proof = socket.data().proof.lock();
         if let Some(before) = proof.expires {
             self.token_expiry.forget(socket, before);
@@ -459,7 +380,7 @@ impl ChatNamespace {
             let _ = data.principal.set(Principal::UnverifiedUser(user.clone()));
         }
         if data.user() == Some(user) {
-            data.announced.store(true, Ordering::Release);
+            data.has_joined.store(true, Ordering::Release);
         }
     }
 
@@ -477,7 +398,7 @@ impl ChatNamespace {
 
     fn renew(
         &self,
-        socket: &Socket<SocketData>,
+        socket: &Connection,
         credentials: Credentials,
     ) -> Result<Option<Timestamp>, Refusal> {
         let data = socket.data();
@@ -508,7 +429,7 @@ impl ChatNamespace {
             // It went meanwhile, and what minds it would keep it.
             self.token_expiry.forget(socket, at);
         }
-        self.hub.end_if_signed_out(socket);
+        self.hub.close_if_signed_out(socket);
         Ok(credentials.expires)
     }
 }
@@ -516,7 +437,7 @@ impl ChatNamespace {
 /// Where the answer to one event goes.
 struct Answer {
     ack: Option<Ack>,
-    socket: Socket<SocketData>,
+    socket: Connection,
     /// The store's generation when the event came.
     store: Generation,
     namespace: ChatNamespace,
@@ -534,11 +455,11 @@ impl Answer {
                 Ok(Reply::Watching { later, .. }) => std::mem::take(later),
                 _ => Vec::new(),
             };
-            let (hub, socket) = (Arc::clone(&self.namespace.hub), self.socket.clone());
+            let (roster, socket) = (Arc::clone(&self.namespace.roster), self.socket.clone());
             self.give_json(result.map(|reply| encode::reply(&reply, &store)));
             if !later.is_empty() {
                 // After the answer, which is queued by now.
-                tokio::spawn(async move { hub.show(&socket, later).await });
+                tokio::spawn(async move { roster.send_states(&socket, later).await });
             }
         }
     }
@@ -556,7 +477,7 @@ impl Answer {
                     .pause_after_refusal(data.user(), data.address)
                 {
                     let until = self.namespace.authenticator.clock.now().moment.plus(pause);
-                    data.paused.store(until.0, Ordering::Relaxed);
+                    data.paused_until.store(until.0, Ordering::Relaxed);
                 }
                 (encode::refusal(&refusal), true)
             }

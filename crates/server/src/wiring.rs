@@ -4,6 +4,7 @@
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::connections::ConnectionCounts;
+use crate::event_router::EventRouter;
 use crate::expiry::TokenExpiry;
 use crate::http::{self, AppState, Ready};
 use crate::hub::Hub;
@@ -12,6 +13,7 @@ use crate::log_notice;
 use crate::metrics::{self, Gauges};
 use crate::origin::{Origins, Provenance, client_address};
 use crate::passwords::Argon2Passwords;
+use crate::roster_feed::RosterPublisher;
 use crate::serve::{self, Service};
 use crate::socket::ChatNamespace;
 use crate::system::{SystemClock, SystemIds};
@@ -21,7 +23,7 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::handler::{Identity, Ports, Settings};
-use lamplight_usecases::ports::{Clock, ConnectionRegistry, EventBus};
+use lamplight_usecases::ports::{Clock, EventBus};
 use lamplight_usecases::{Code, Handler};
 use socketio::{Refusal, SocketIo};
 use std::future::Future;
@@ -54,7 +56,7 @@ pub struct Lamplight {
     service: Service,
     handler: Arc<Handler>,
     presence: Arc<EmbeddedPresence>,
-    hub: Arc<Hub>,
+    router: Arc<EventRouter>,
     token_expiry: Arc<TokenExpiry>,
     store: Arc<SqliteStore>,
     clock: Arc<dyn Clock>,
@@ -84,9 +86,12 @@ impl Lamplight {
             Arc::clone(&clock),
             Arc::clone(&shared_bus),
         ));
-        let hub = Arc::new(Hub::new(config.roster_limit, Arc::clone(&clock)));
-        let connections: Arc<dyn ConnectionRegistry> =
-            Arc::clone(&hub) as Arc<dyn ConnectionRegistry>;
+        let hub = Arc::new(Hub::new(Arc::clone(&clock)));
+        let roster = Arc::new(RosterPublisher::new(
+            Arc::clone(&hub),
+            config.roster_limit,
+            Arc::clone(&clock),
+        ));
 
         let ports = Ports {
             messages: Arc::clone(&store) as _,
@@ -95,7 +100,7 @@ impl Lamplight {
             passwords: Arc::new(Argon2Passwords::new()),
             presence: Arc::clone(&presence) as _,
             bus: shared_bus,
-            connections,
+            connections: Arc::clone(&roster) as _,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
         };
@@ -108,9 +113,13 @@ impl Lamplight {
             ..Settings::default()
         };
         let handler = Arc::new(Handler::new(ports, settings));
-        hub.set_handler(&handler);
-        let subscriber = Arc::clone(&hub);
-        bus.subscribe(move |event| subscriber.event(event));
+        let router = Arc::new(EventRouter::new(
+            Arc::clone(&hub),
+            Arc::clone(&roster),
+            Arc::clone(&handler),
+        ));
+        let subscriber = Arc::clone(&router);
+        bus.subscribe(move |event| subscriber.route(event));
 
         let verifier = match config.identity {
             Identity::Jwt => Some(
@@ -144,6 +153,7 @@ impl Lamplight {
             handler: Arc::clone(&handler),
             authenticator: Arc::clone(&authenticator),
             hub: Arc::clone(&hub),
+            roster: Arc::clone(&roster),
             token_expiry: Arc::clone(&token_expiry),
             tasks: tasks.clone(),
             counts: sessions.clone(),
@@ -152,7 +162,8 @@ impl Lamplight {
         let ready = Arc::new(HealthProbe {
             store: Arc::clone(&store),
             presence: Arc::clone(&presence),
-            hub: Arc::clone(&hub),
+            hub,
+            roster,
             handler: Arc::clone(&handler),
             token_expiry: Arc::clone(&token_expiry),
             io: io.clone(),
@@ -160,7 +171,6 @@ impl Lamplight {
         let state = Arc::new(AppState {
             handler: Arc::clone(&handler),
             authenticator,
-            hub: Arc::clone(&hub),
             ready,
             metrics: metrics::install(),
             roster_limit: if config.roster_limit == 0 {
@@ -196,7 +206,7 @@ impl Lamplight {
             service,
             handler,
             presence,
-            hub,
+            router,
             token_expiry,
             store,
             clock,
@@ -207,17 +217,17 @@ impl Lamplight {
     /// is written.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let background = {
-            let (presence, handler, hub) = (
+            let (presence, handler, router) = (
                 Arc::clone(&self.presence),
                 Arc::clone(&self.handler),
-                Arc::clone(&self.hub),
+                Arc::clone(&self.router),
             );
             let (token_expiry, clock) = (Arc::clone(&self.token_expiry), Arc::clone(&self.clock));
             let (versions, store) = (Arc::clone(&self.presence), Arc::clone(&self.store));
             [
                 tokio::spawn(async move { presence.run().await }),
                 tokio::spawn(async move { handler.run_background().await }),
-                tokio::spawn(async move { hub.run().await }),
+                tokio::spawn(async move { router.run().await }),
                 tokio::spawn(async move { token_expiry.run(clock).await }),
                 tokio::spawn(async move { versions.reserve_versions(&store).await }),
             ]
@@ -314,6 +324,7 @@ struct HealthProbe {
     store: Arc<SqliteStore>,
     presence: Arc<EmbeddedPresence>,
     hub: Arc<Hub>,
+    roster: Arc<RosterPublisher>,
     handler: Arc<Handler>,
     token_expiry: Arc<TokenExpiry>,
     io: SocketIo,
@@ -330,15 +341,14 @@ impl Ready for HealthProbe {
 
     fn gauges(&self) -> Gauges {
         let connections = self.io.connections();
-        let (sockets, followers) = self.hub.counts();
         let held = self.handler.held();
         Gauges {
             websocket: connections.websocket,
             polling: connections.polling,
             online: self.presence.online_count(),
             sessions: self.presence.session_count(),
-            sockets,
-            followers,
+            sockets: self.hub.user_connections(),
+            followers: self.roster.followers(),
             store_queue: self.store.queue_depth(),
             socket_bytes: self.io.queued_bytes(),
             held: [
@@ -347,7 +357,7 @@ impl Ready for HealthProbe {
                 ("marks", held.marks),
                 ("ended", held.ended),
                 ("roster", self.presence.held()),
-                ("feed", self.hub.held()),
+                ("feed", self.roster.held()),
                 ("tokens", self.token_expiry.len()),
                 (
                     "tasks",

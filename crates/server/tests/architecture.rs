@@ -156,9 +156,17 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
             }
         }
     }
-    let expected: BTreeSet<String> = ["hub.rs", "expiry.rs", "serve.rs", "socket.rs", "wiring.rs"]
-        .map(str::to_owned)
-        .into();
+    let expected: BTreeSet<String> = [
+        "connection.rs",
+        "expiry.rs",
+        "hub.rs",
+        "roster_feed.rs",
+        "serve.rs",
+        "socket.rs",
+        "wiring.rs",
+    ]
+    .map(str::to_owned)
+    .into();
     assert_eq!(
         meeting, expected,
         "Socket.IO and Lamplight meet in few places"

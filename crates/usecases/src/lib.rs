@@ -5,6 +5,7 @@
 //! One command, one file. A wire only proves who is calling; whether they may is decided here.
 
 pub mod command;
+pub mod delivery;
 pub mod flow;
 pub mod handler;
 pub mod limits;

@@ -11,7 +11,6 @@ mod request_body;
 
 use crate::auth::Authenticator;
 use crate::headers::bearer;
-use crate::hub::Hub;
 use crate::origin::{Provenance, client_address, is_secure};
 use crate::unsent::Unsent;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -39,8 +38,6 @@ pub struct AppState {
     pub handler: Arc<Handler>,
     /// Who is calling.
     pub authenticator: Arc<Authenticator>,
-    /// This node's sockets.
-    pub hub: Arc<Hub>,
     /// Is the store there?
     pub ready: Arc<dyn Ready>,
     /// What is counted.

@@ -1,0 +1,98 @@
+//! What belongs to one Socket.IO connection.
+
+use crate::auth::Credentials;
+use crate::connections::Counted;
+use lamplight_domain::identity::{ConnectionId, UserId};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::Caller;
+use lamplight_usecases::command::Principal;
+use parking_lot::Mutex;
+use socketio::Socket;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+
+/// A client's connection to the `/` namespace.
+pub type Connection = Socket<SocketData>;
+
+/// What proved the user of a connection. A token that the client sends with `authenticate` replaces
+/// it; the user stays the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TokenProof {
+    /// The digest of the local session's token.
+    pub(crate) credential: Option<Arc<str>>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// The state of one connection.
+pub struct SocketData {
+    pub(crate) id: ConnectionId,
+    pub(crate) address: IpAddr,
+    /// Set at the connect where a token proves it, and by `join_user` with `AUTH=open`.
+    pub(crate) principal: OnceLock<Principal>,
+    pub(crate) proof: Mutex<TokenProof>,
+    /// The user joined over this connection, so presence needs to learn of its end.
+    pub(crate) has_joined: AtomicBool,
+    pub(crate) signed_out: AtomicBool,
+    /// Requests that have not been answered yet.
+    pub(crate) in_flight: AtomicUsize,
+    /// When a send or typing was last reported to presence as activity, in milliseconds of the
+    /// monotonic clock.
+    pub(crate) active_at: AtomicU64,
+    /// Events wait until this moment (milliseconds of the monotonic clock) after too many refusals.
+    pub(crate) paused_until: AtomicU64,
+    /// Counts against the address' limit while the client is away and may recover this connection.
+    pub(crate) suspended: Mutex<Option<Counted>>,
+}
+
+impl SocketData {
+    pub(crate) fn new(id: ConnectionId, address: IpAddr, credentials: Credentials) -> Self {
+        let principal = OnceLock::new();
+        if credentials.principal != Principal::Anonymous {
+            let _ = principal.set(credentials.principal);
+        }
+        Self {
+            id,
+            address,
+            principal,
+            proof: Mutex::new(TokenProof {
+                credential: credentials.credential,
+                expires: credentials.expires,
+            }),
+            has_joined: AtomicBool::new(false),
+            signed_out: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            active_at: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
+            suspended: Mutex::default(),
+        }
+    }
+
+    /// The user of this connection, once known.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserId> {
+        match self.principal.get()? {
+            Principal::User(user) | Principal::UnverifiedUser(user) => Some(user),
+            Principal::Anonymous | Principal::Service => None,
+        }
+    }
+
+    /// The digest of the local session's token that authenticates this connection.
+    #[must_use]
+    pub fn credential(&self) -> Option<Arc<str>> {
+        self.proof.lock().credential.clone()
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            principal: self
+                .principal
+                .get()
+                .cloned()
+                .unwrap_or(Principal::Anonymous),
+            session: Some(self.id.clone()),
+            address: Some(self.address),
+            credential: self.credential(),
+        }
+    }
+}
