@@ -1,10 +1,10 @@
 import type { Lamplight, User } from "@lamplight/client"
 import { LamplightProvider } from "@lamplight/react"
 import { useCallback, useEffect, useState } from "react"
-import { Accounts } from "../session/Accounts"
+import { AccountSignIn } from "../session/AccountSignIn"
 import {
-  type Door,
-  findDoor,
+  type AuthMode,
+  detectAuthMode,
   givenToken,
   type Identity,
   openClient,
@@ -12,13 +12,13 @@ import {
   rememberIdentity,
   rememberToken,
   tokenClient,
-} from "../session/door"
-import { Entry, Gone } from "../session/Entry"
-import { OpenDoor } from "../session/OpenDoor"
-import { TokenDoor } from "../session/TokenDoor"
+} from "../session/auth-mode"
+import { OpenSignIn } from "../session/OpenSignIn"
+import { ServerUnreachable, SignInPage } from "../session/SignInPage"
+import { TokenSignIn } from "../session/TokenSignIn"
 import { words } from "../strings"
 import { Toasts } from "../ui/Toasts"
-import { Inside } from "./Inside"
+import { SignedInApp } from "./SignedInApp"
 
 /** Who is in: a client that may be used, and what is to happen when they leave. */
 interface Session {
@@ -32,7 +32,7 @@ interface Session {
 const ASK_AGAIN_MS = 3_000
 
 export function App() {
-  const [door, setDoor] = useState<Door | null>(null)
+  const [authMode, setAuthMode] = useState<AuthMode | null>(null)
   const [session, setSession] = useState<Session | null>(null)
   const [tokenRefused, setTokenRefused] = useState(false)
   /** Whose session ended without their asking for it: the address is kept for them. */
@@ -42,13 +42,13 @@ export function App() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new visit asks again
   useEffect(() => {
     const abort = new AbortController()
-    void findDoor(abort.signal).then((found) => {
+    void detectAuthMode(abort.signal).then((found) => {
       // StrictMode and a quick "try again" ask twice; only the last one to ask gets in.
       if (abort.signal.aborted) {
         if (found.kind === "local") found.client.close()
         return
       }
-      setDoor(found)
+      setAuthMode(found)
       if (found.kind === "local" && found.user) enter(found.client, found.user)
       const identity = found.kind === "open" ? rememberedIdentity() : null
       if (identity) setSession(openSession(identity))
@@ -60,7 +60,7 @@ export function App() {
 
   // A page that came up while the server was away asks again by itself: what waits in it is to be sent once it is back.
   useEffect(() => {
-    if (door?.kind !== "gone") return
+    if (authMode?.kind !== "gone") return
     const ask = () => setVisit((n) => n + 1)
     const timer = setTimeout(ask, ASK_AGAIN_MS)
     window.addEventListener("online", ask)
@@ -68,7 +68,7 @@ export function App() {
       clearTimeout(timer)
       window.removeEventListener("online", ask)
     }
-  }, [door])
+  }, [authMode])
 
   function enter(client: Lamplight, user: User) {
     // The conversation in the address was somebody else's.
@@ -90,7 +90,7 @@ export function App() {
       setSession(null)
       if (session?.mode === "local") {
         setSignedOut(why === "refused" ? (session.user?.id ?? null) : null)
-        setDoor(null)
+        setAuthMode(null)
         setVisit((n) => n + 1)
       }
     },
@@ -101,25 +101,25 @@ export function App() {
     <>
       {session ? (
         <LamplightProvider client={session.client}>
-          <Inside user={session.user} mode={session.mode} onLeave={leave} />
+          <SignedInApp user={session.user} mode={session.mode} onLeave={leave} />
         </LamplightProvider>
-      ) : door === null ? (
-        <Entry lit={false} title={words.product} />
-      ) : door.kind === "local" ? (
-        <Accounts
-          client={door.client}
+      ) : authMode === null ? (
+        <SignInPage lit={false} title={words.product} />
+      ) : authMode.kind === "local" ? (
+        <AccountSignIn
+          client={authMode.client}
           signedOut={signedOut !== null}
-          onIn={(user) => enter(door.client, user)}
+          onIn={(user) => enter(authMode.client, user)}
         />
-      ) : door.kind === "open" ? (
-        <OpenDoor
+      ) : authMode.kind === "open" ? (
+        <OpenSignIn
           onIn={(identity) => {
             rememberIdentity(identity)
             setSession(openSession(identity))
           }}
         />
-      ) : door.kind === "token" ? (
-        <TokenDoor
+      ) : authMode.kind === "token" ? (
+        <TokenSignIn
           refused={tokenRefused}
           onToken={(token) => {
             rememberToken(token)
@@ -128,9 +128,9 @@ export function App() {
           }}
         />
       ) : (
-        <Gone
+        <ServerUnreachable
           onRetry={() => {
-            setDoor(null)
+            setAuthMode(null)
             setVisit((n) => n + 1)
           }}
         />

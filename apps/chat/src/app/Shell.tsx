@@ -29,11 +29,11 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   // Over the other rooms, which are out of reach until it is closed.
   const modal = sheet && !wide && !phone
   const { since: restoredAt } = useRestored()
-  const selected = route.room === "thread" ? route.conversationId : null
+  const selected = route.view === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
 
   const select = useCallback((conversationId: string, focus: boolean) => {
-    go({ room: "thread", conversationId })
+    go({ view: "thread", conversationId })
     setSheet(false)
     if (focus) focusComposer()
   }, [])
@@ -42,7 +42,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   const openPeople = useCallback(() => {
     openedBy.current = document.activeElement as HTMLElement | null
-    if (phone) go({ room: "people" })
+    if (phone) go({ view: "people" })
     else setSheet(true)
     focusPeople()
   }, [phone])
@@ -85,22 +85,22 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         <Banner />
         <Restored />
       </div>
-      <main className="rooms">
+      <main className="panels">
         <h1 className="sr-only">{words.product}</h1>
         <Conversations
           self={self}
           mode={mode}
           selected={selected}
-          shown={route.room === "conversations"}
+          shown={route.view === "conversations"}
           inert={modal}
           onSelect={select}
           onFind={wide ? focusPeople : openPeople}
           onLeave={onLeave}
         />
         <section
-          className="room room-thread"
+          className="panel panel-thread"
           data-region="thread"
-          data-shown={route.room === "thread"}
+          data-shown={route.view === "thread"}
           data-testid="thread"
           aria-label={words.regions.thread}
           inert={modal}
@@ -133,12 +133,12 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           self={self}
           open={peopleOpen}
           sheet={!wide && !phone}
-          shown={route.room === "people"}
+          shown={route.view === "people"}
           onSelect={select}
           onClose={closePeople}
         />
       </main>
-      {route.room !== "thread" && <Tabs self={self} mode={mode} room={route.room} onLeave={onLeave} />}
+      {route.view !== "thread" && <Tabs self={self} mode={mode} view={route.view} onLeave={onLeave} />}
     </div>
   )
 }
@@ -147,7 +147,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 function Tabs(props: {
   self: User
   mode: "local" | "open" | "token"
-  room: "conversations" | "people"
+  view: "conversations" | "people"
   onLeave: () => void
 }) {
   const unread = useUnread().total
@@ -157,8 +157,8 @@ function Tabs(props: {
       <button
         type="button"
         className="tab"
-        aria-current={props.room === "conversations" ? "page" : undefined}
-        onClick={() => go({ room: "conversations" })}
+        aria-current={props.view === "conversations" ? "page" : undefined}
+        onClick={() => go({ view: "conversations" })}
       >
         <span className="tab-icon">
           <MessageCircle size={20} aria-hidden="true" />
@@ -174,8 +174,8 @@ function Tabs(props: {
       <button
         type="button"
         className="tab"
-        aria-current={props.room === "people" ? "page" : undefined}
-        onClick={() => go({ room: "people" })}
+        aria-current={props.view === "people" ? "page" : undefined}
+        onClick={() => go({ view: "people" })}
       >
         <span className="tab-icon">
           <UserRound size={20} aria-hidden="true" />

@@ -4,17 +4,17 @@ import { hashOf, parseRoute } from "./route"
 describe("routes", () => {
   it("go there and back, whatever an id is made of", () => {
     for (const id of ["7", "a/b c", "ü#?%"]) {
-      expect(parseRoute(hashOf({ room: "thread", conversationId: id }))).toEqual({
-        room: "thread",
+      expect(parseRoute(hashOf({ view: "thread", conversationId: id }))).toEqual({
+        view: "thread",
         conversationId: id,
       })
     }
-    expect(parseRoute(hashOf({ room: "people" }))).toEqual({ room: "people" })
+    expect(parseRoute(hashOf({ view: "people" }))).toEqual({ view: "people" })
   })
 
   it("lead to the list when they make no sense", () => {
     for (const hash of ["", "#", "#/c/", "#/c/%E0%A4%A", "#token=x"]) {
-      expect(parseRoute(hash)).toEqual({ room: "conversations" })
+      expect(parseRoute(hash)).toEqual({ view: "conversations" })
     }
   })
 })

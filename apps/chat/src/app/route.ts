@@ -2,30 +2,30 @@ import { useSyncExternalStore } from "react"
 
 /** Where one is: the hash of the address, so that the phone's back button and a reload both do what one expects. */
 export type Route =
-  | { room: "conversations" }
-  | { room: "people" }
-  | { room: "thread"; conversationId: string }
+  | { view: "conversations" }
+  | { view: "people" }
+  | { view: "thread"; conversationId: string }
 
 export function parseRoute(hash: string): Route {
   const thread = /^#\/c\/(.+)$/.exec(hash)
   if (thread?.[1]) {
     try {
-      return { room: "thread", conversationId: decodeURIComponent(thread[1]) }
+      return { view: "thread", conversationId: decodeURIComponent(thread[1]) }
     } catch {
       // A broken escape in a hand-typed address.
-      return { room: "conversations" }
+      return { view: "conversations" }
     }
   }
-  return hash === "#/people" ? { room: "people" } : { room: "conversations" }
+  return hash === "#/people" ? { view: "people" } : { view: "conversations" }
 }
 
 export function hashOf(route: Route): string {
-  if (route.room === "thread") return `#/c/${encodeURIComponent(route.conversationId)}`
-  return route.room === "people" ? "#/people" : "#/"
+  if (route.view === "thread") return `#/c/${encodeURIComponent(route.conversationId)}`
+  return route.view === "people" ? "#/people" : "#/"
 }
 
 let seen = ""
-let current: Route = { room: "conversations" }
+let current: Route = { view: "conversations" }
 
 function read(): Route {
   if (location.hash !== seen) {
@@ -53,14 +53,14 @@ export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
   if (hash === location.hash) return
-  if (from.room === "thread" && route.room === "thread") history.replaceState(history.state, "", hash)
-  else history.pushState({ from: from.room }, "", hash)
+  if (from.view === "thread" && route.view === "thread") history.replaceState(history.state, "", hash)
+  else history.pushState({ from: from.view }, "", hash)
   for (const listener of listeners) listener()
 }
 
 /** To the list of conversations: by the history where one came from it, so that entries do not pile up. */
 export function goBack(): void {
-  if ((history.state as { from?: Route["room"] } | null)?.from === "conversations") {
+  if ((history.state as { from?: Route["view"] } | null)?.from === "conversations") {
     history.back()
     return
   }

@@ -4,7 +4,7 @@ import { memo } from "react"
 import { faceOf, nameOf, titleOf } from "../logic/members"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
-import type { LampState } from "../presence/Lamp"
+import type { PresenceIconState } from "../presence/PresenceIcon"
 import { stateWord } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -25,7 +25,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
   const other = presence?.user ?? item.other
   const name = other ? nameOf(other) : titleOf(item.members, selfId) || item.id
   // Of several there is no one presence to show.
-  const state: LampState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
+  const state: PresenceIconState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
   return (
     <li>

@@ -2,7 +2,7 @@ import type { User } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
 import { useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
-import { Lamp } from "../presence/Lamp"
+import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -26,16 +26,16 @@ export function Conversations(props: {
   const { self, mode, selected, shown, inert, onSelect, onFind, onLeave } = props
   return (
     <nav
-      className="room"
+      className="panel"
       data-region="conversations"
       data-shown={shown}
       aria-label={words.regions.conversations}
       inert={inert}
       tabIndex={-1}
     >
-      <header className="room-head">
+      <header className="panel-head">
         <p className="wordmark" aria-hidden="true">
-          <Lamp state="online" size={20} />
+          <PresenceIcon state="online" size={20} />
           {words.product}
         </p>
       </header>

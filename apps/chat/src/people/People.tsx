@@ -88,7 +88,7 @@ export function People(props: {
 
   return (
     <section
-      className="room room-people"
+      className="panel panel-people"
       data-region={open || shown ? "people" : undefined}
       data-open={open}
       data-shown={shown}
@@ -96,9 +96,9 @@ export function People(props: {
       aria-label={words.regions.people}
       tabIndex={-1}
     >
-      <header className="room-head">
+      <header className="panel-head">
         <div className="min-w-0 flex-1">
-          <h2 className="room-title">{words.people.title}</h2>
+          <h2 className="panel-title">{words.people.title}</h2>
           <p className="text-xs text-ink-faint" data-testid="online-count" role="status">
             {roster.status === "unknown"
               ? words.people.countUnknown

@@ -11,7 +11,7 @@ import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
 import { tellFailure } from "../ui/failure"
-import { Lamp, type LampState } from "./Lamp"
+import { PresenceIcon, type PresenceIconState } from "./PresenceIcon"
 import { stateWord } from "./view"
 
 const statuses: { status: ChosenStatus; hint: string }[] = [
@@ -41,7 +41,7 @@ export function StatusMenu(props: {
   const seen = usePresence(self.id)
   const chosen = me.chosen.status
   // Others may see "away" because nothing was touched for a while; one's own lamp should say what they see.
-  const state: LampState = !connected
+  const state: PresenceIconState = !connected
     ? "unknown"
     : chosen === "online" && (seen.status === "away" || seen.status === "busy")
       ? seen.status
@@ -96,7 +96,7 @@ export function StatusMenu(props: {
           ) : (
             <>
               <span className="tab-icon">
-                <Lamp state={state} size={20} />
+                <PresenceIcon state={state} size={20} />
               </span>
               {words.regions.youTab}
               <span className="sr-only">
@@ -132,7 +132,7 @@ export function StatusMenu(props: {
                   aria-pressed={status === chosen}
                   onClick={() => change(status, me.chosen.text ?? "")}
                 >
-                  <Lamp state={status} size={18} />
+                  <PresenceIcon state={status} size={18} />
                   <span>
                     <span className="block font-semibold">{words.presence[status]}</span>
                     <span className="menu-hint block">{hint}</span>

@@ -1,13 +1,13 @@
 import type { PresenceView } from "@lamplight/client"
 import { ago } from "../logic/time"
 import { words } from "../strings"
-import type { LampState } from "./Lamp"
+import type { PresenceIconState } from "./PresenceIcon"
 
 /** So shortly after the last touch of a key, "active just now" beside "Away" would say two things at once. */
 const JUST_LEFT_MS = 60_000
 
 /** The word for a state. */
-export function stateWord(state: LampState): string {
+export function stateWord(state: PresenceIconState): string {
   return words.presence[state]
 }
 

@@ -5,7 +5,7 @@ import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } fr
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { accountReason } from "../ui/failure"
-import { Field } from "./Entry"
+import { Field } from "./SignInPage"
 
 const text = words.account
 const MIN_PASSWORD = 8
@@ -37,7 +37,7 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
     >
       <div className="dialog-body">
         <div className="dialog-head">
-          <h2 id={title} className="entry-heading">
+          <h2 id={title} className="sign-in-heading">
             {text.title}
           </h2>
           <IconButton label={text.close} onClick={() => dialog.current?.close()}>
@@ -80,7 +80,7 @@ function useAttempt() {
 function Outcome({ problem, done }: { problem: string | null; done: string | null }) {
   return (
     <>
-      <div role="alert" className={problem ? "entry-problem" : "sr-only"}>
+      <div role="alert" className={problem ? "sign-in-problem" : "sr-only"}>
         {problem}
       </div>
       <div role="status" className={done ? "dialog-done" : "sr-only"}>

@@ -65,7 +65,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
         <Button look="quiet" onClick={onDone}>
           {words.message.cancel}
         </Button>
-        <Button look="lamp" disabled={over > 0 || !isVisible(text)} onClick={() => void save()}>
+        <Button look="primary" disabled={over > 0 || !isVisible(text)} onClick={() => void save()}>
           {words.composer.send}
         </Button>
       </div>

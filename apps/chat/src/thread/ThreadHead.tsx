@@ -5,7 +5,7 @@ import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
 import { faceOf } from "../logic/members"
 import { badge } from "../logic/title"
-import { LampWord } from "../presence/Lamp"
+import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -22,7 +22,7 @@ export function ThreadHead(props: {
   const { item, self, name, wide, onPeople } = props
   const unread = useUnread().total
   return (
-    <header className="room-head thread-head">
+    <header className="panel-head thread-head">
       <IconButton
         label={unread > 0 ? `${words.regions.back}, ${words.list.unread(unread)}` : words.regions.back}
         className="only-phone back"
@@ -59,11 +59,11 @@ function Person({ other, name }: { other: User; name: string }) {
     <>
       <Avatar id={other.id} name={name} avatarUrl={presence.user?.avatarUrl ?? other.avatarUrl} />
       <div className="min-w-0 flex-1">
-        <h2 className="room-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
+        <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
           {name}
         </h2>
         <p className="thread-presence" data-testid="thread-presence">
-          <LampWord state={presence.status} detail={presenceDetail(presence, now)} />
+          <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
         </p>
       </div>
     </>
@@ -76,7 +76,7 @@ function Company({ item, selfId, name }: { item: ConversationInfo; selfId: strin
     <>
       <Avatar id={item.id} name={faceOf(item.members, selfId)} />
       <div className="min-w-0 flex-1">
-        <h2 className="room-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
+        <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
           {name}
         </h2>
         <p className="thread-presence">{words.thread.company(item.members.length - 1)}</p>

@@ -1,6 +1,6 @@
 import { useState } from "react"
 import { hueOf, initials } from "../logic/names"
-import { Lamp, type LampState } from "../presence/Lamp"
+import { PresenceIcon, type PresenceIconState } from "../presence/PresenceIcon"
 
 /** Pictures may come from anywhere the application keeps them, but only over https or from this server. */
 function safePicture(url: string | null | undefined): string | null {
@@ -17,14 +17,19 @@ export function Avatar(props: {
   id: string
   name: string
   avatarUrl?: string | null | undefined
-  presence?: LampState | undefined
+  presence?: PresenceIconState | undefined
   size?: "sm" | "md" | "lg"
 }) {
   const { id, name, avatarUrl, presence, size = "md" } = props
   const picture = safePicture(avatarUrl)
   const [broken, setBroken] = useState<string | null>(null)
   return (
-    <span className="avatar" data-size={size} data-hue={hueOf(id)} data-lamp={presence ? "" : undefined}>
+    <span
+      className="avatar"
+      data-size={size}
+      data-hue={hueOf(id)}
+      data-has-presence={presence ? "" : undefined}
+    >
       <span className="avatar-face" aria-hidden="true">
         {picture && broken !== picture ? (
           <img
@@ -40,8 +45,8 @@ export function Avatar(props: {
         )}
       </span>
       {presence && (
-        <span className="avatar-lamp" data-testid="presence" data-presence={presence}>
-          <Lamp state={presence} size={size === "lg" ? 18 : 16} />
+        <span className="avatar-presence" data-testid="presence" data-presence={presence}>
+          <PresenceIcon state={presence} size={size === "lg" ? 18 : 16} />
         </span>
       )}
     </span>

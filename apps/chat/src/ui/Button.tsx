@@ -5,7 +5,7 @@ export function Button({
   look = "quiet",
   className = "",
   ...rest
-}: ComponentProps<"button"> & { look?: "lamp" | "line" | "quiet" | "text" }) {
+}: ComponentProps<"button"> & { look?: "primary" | "line" | "quiet" | "text" }) {
   return <button type="button" {...rest} className={`button button-${look} ${className}`} />
 }
 

@@ -1,6 +1,6 @@
 import type { ReactNode } from "react"
-import { Lamp } from "../presence/Lamp"
-import { Pendant } from "./Pendant"
+import { PresenceIcon } from "../presence/PresenceIcon"
+import { LampIllustration } from "./LampIllustration"
 
 /**
  * What a region shows when it has nothing to list. The kinds differ in picture, tone and role, and each offers what can be
@@ -18,10 +18,10 @@ export function State(props: {
   return (
     <div className="state" data-kind={kind} data-size={size} role={kind === "empty" ? undefined : "alert"}>
       {kind === "empty" && size === "page" ? (
-        <Pendant />
+        <LampIllustration />
       ) : (
         <span className="state-mark">
-          <Lamp state={marks[kind]} size={size === "page" ? 40 : 28} />
+          <PresenceIcon state={marks[kind]} size={size === "page" ? 40 : 28} />
         </span>
       )}
       <p className="state-title">{title}</p>

@@ -1,14 +1,14 @@
 import type { User } from "@lamplight/client"
 import { useConnection, useMe } from "@lamplight/react"
 import { useEffect } from "react"
-import { Entry } from "../session/Entry"
+import { SignInPage } from "../session/SignInPage"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { State } from "../ui/State"
 import { Shell } from "./Shell"
 
 /** Past the door: the rooms, or why they are closed. */
-export function Inside(props: {
+export function SignedInApp(props: {
   user: User | null
   mode: "local" | "open" | "token"
   onLeave: (why: "left" | "refused") => void
@@ -34,7 +34,7 @@ export function Inside(props: {
           title={words.refused.title}
           lead={words.refused.lead}
           action={
-            <Button look="lamp" onClick={() => onLeave("refused")}>
+            <Button look="primary" onClick={() => onLeave("refused")}>
               {words.refused.action}
             </Button>
           }
@@ -42,6 +42,6 @@ export function Inside(props: {
       </main>
     )
   }
-  if (!self) return <Entry lit={false} title={words.product} />
+  if (!self) return <SignInPage lit={false} title={words.product} />
   return <Shell self={self} mode={mode} onLeave={() => onLeave("left")} />
 }

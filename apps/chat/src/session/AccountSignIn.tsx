@@ -4,14 +4,14 @@ import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { accountReason } from "../ui/failure"
-import { Entry, Field } from "./Entry"
+import { Field, SignInPage } from "./SignInPage"
 
 const text = words.signIn
 const MIN_PASSWORD = 8
 const MAX_USERNAME = 32
 
 /** Sign in and sign up, for a server that keeps its own accounts. */
-export function Accounts(props: {
+export function AccountSignIn(props: {
   client: Lamplight
   /** Whether one is here without having asked to be: then the form says so. */
   signedOut: boolean
@@ -68,18 +68,18 @@ export function Accounts(props: {
   }
 
   return (
-    <Entry title={words.product} lead={words.motto}>
+    <SignInPage title={words.product} lead={words.motto}>
       {signedOut && (
         <p role="status" className="mt-4 text-center text-sm text-ink-soft">
           {text.signedOut}
         </p>
       )}
-      <form ref={form} className="entry-form" data-testid="signin-form" noValidate onSubmit={submit}>
+      <form ref={form} className="sign-in-form" data-testid="signin-form" noValidate onSubmit={submit}>
         <div>
-          <h2 className="entry-heading">{fresh ? text.titleNew : text.title}</h2>
-          {fresh && <p className="entry-hint">{text.leadNew}</p>}
+          <h2 className="sign-in-heading">{fresh ? text.titleNew : text.title}</h2>
+          {fresh && <p className="sign-in-hint">{text.leadNew}</p>}
         </div>
-        <div role="alert" className={problem ? "entry-problem" : "sr-only"}>
+        <div role="alert" className={problem ? "sign-in-problem" : "sr-only"}>
           {problem}
         </div>
         <Field label={text.username} error={errors.username} {...(fresh ? { hint: text.usernameHint } : {})}>
@@ -129,14 +129,14 @@ export function Accounts(props: {
             </div>
           )}
         </Field>
-        <Button look="lamp" type="submit" disabled={busy} data-testid="signin-submit">
+        <Button look="primary" type="submit" disabled={busy} data-testid="signin-submit">
           {busy ? text.busy : fresh ? text.submitNew : text.submit}
         </Button>
       </form>
       {closed ? (
-        <p className="entry-switch entry-hint">{text.closed}</p>
+        <p className="sign-in-switch sign-in-hint">{text.closed}</p>
       ) : (
-        <p className="entry-switch">
+        <p className="sign-in-switch">
           <Button
             look="text"
             data-testid="signin-switch"
@@ -150,6 +150,6 @@ export function Accounts(props: {
           </Button>
         </p>
       )}
-    </Entry>
+    </SignInPage>
   )
 }

@@ -1,7 +1,7 @@
 import { createLamplight, type Lamplight, LamplightError, Unauthorized, type User } from "@lamplight/client"
 
 /** How this server lets people in, found out by asking it. */
-export type Door =
+export type AuthMode =
   | { kind: "local"; client: Lamplight; user: User | null }
   | { kind: "open" }
   | { kind: "token" }
@@ -11,7 +11,7 @@ export type Door =
  * Asks for the session. Only a server with accounts of its own has one; elsewhere, an open server tells anyone how many
  * are online, and one that wants tokens does not.
  */
-export async function findDoor(signal: AbortSignal): Promise<Door> {
+export async function detectAuthMode(signal: AbortSignal): Promise<AuthMode> {
   const client = createLamplight()
   try {
     return { kind: "local", client, user: await client.session() }

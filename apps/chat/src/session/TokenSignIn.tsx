@@ -1,11 +1,11 @@
 import { type FormEvent, useEffect } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { givenToken } from "./door"
-import { Entry, Field } from "./Entry"
+import { givenToken } from "./auth-mode"
+import { Field, SignInPage } from "./SignInPage"
 
 /** For a server that belongs to another application and takes that application's tokens. */
-export function TokenDoor({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
+export function TokenSignIn({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
   // An address that gains its #token= while the page is open loads nothing anew.
   useEffect(() => {
     const look = () => {
@@ -23,13 +23,13 @@ export function TokenDoor({ refused, onToken }: { refused: boolean; onToken: (to
   }
 
   return (
-    <Entry title={words.product} lead={words.motto}>
-      <form className="entry-form" data-testid="token-form" noValidate onSubmit={submit}>
+    <SignInPage title={words.product} lead={words.motto}>
+      <form className="sign-in-form" data-testid="token-form" noValidate onSubmit={submit}>
         <div>
-          <h2 className="entry-heading">{words.token.title}</h2>
-          <p className="entry-hint">{words.token.lead}</p>
+          <h2 className="sign-in-heading">{words.token.title}</h2>
+          <p className="sign-in-hint">{words.token.lead}</p>
         </div>
-        <div role="alert" className={refused ? "entry-problem" : "sr-only"}>
+        <div role="alert" className={refused ? "sign-in-problem" : "sr-only"}>
           {refused ? words.token.refused : null}
         </div>
         <Field label={words.token.field} hint={words.token.trial}>
@@ -49,6 +49,6 @@ export function TokenDoor({ refused, onToken }: { refused: boolean; onToken: (to
           {words.token.submit}
         </Button>
       </form>
-    </Entry>
+    </SignInPage>
   )
 }

@@ -1,18 +1,18 @@
 import { type ReactNode, useId } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { Pendant } from "../ui/Pendant"
+import { LampIllustration } from "../ui/LampIllustration"
 import { State } from "../ui/State"
 
 /** The way in: a lamp over the table, and whatever lies in its light. Unlit while the server is still being asked. */
-export function Entry(props: { lit?: boolean; title: string; lead?: string; children?: ReactNode }) {
+export function SignInPage(props: { lit?: boolean; title: string; lead?: string; children?: ReactNode }) {
   const { lit = true, title, lead, children } = props
   return (
-    <main className="entry">
-      <Pendant lit={lit} />
-      <div className="entry-sheet" aria-busy={!lit}>
-        <h1 className="entry-title">{title}</h1>
-        {lead && <p className="entry-lead">{lead}</p>}
+    <main className="sign-in">
+      <LampIllustration lit={lit} />
+      <div className="sign-in-sheet" aria-busy={!lit}>
+        <h1 className="sign-in-title">{title}</h1>
+        {lead && <p className="sign-in-lead">{lead}</p>}
         {children}
       </div>
     </main>
@@ -35,17 +35,17 @@ export function Field(props: {
   const described = error ? `${id}-error` : hint ? `${id}-hint` : undefined
   return (
     <div>
-      <label htmlFor={id} className="entry-label">
+      <label htmlFor={id} className="sign-in-label">
         {label}
       </label>
       {children({ id, "aria-describedby": described, "aria-invalid": error !== undefined })}
       {error ? (
-        <p id={`${id}-error`} className="entry-error">
+        <p id={`${id}-error`} className="sign-in-error">
           {error}
         </p>
       ) : (
         hint && (
-          <p id={`${id}-hint`} className="entry-hint">
+          <p id={`${id}-hint`} className="sign-in-hint">
             {hint}
           </p>
         )
@@ -55,7 +55,7 @@ export function Field(props: {
 }
 
 /** The page came from somewhere, but its server does not answer. */
-export function Gone({ onRetry }: { onRetry: () => void }) {
+export function ServerUnreachable({ onRetry }: { onRetry: () => void }) {
   return (
     <main className="h-dvh">
       <h1 className="sr-only">{words.product}</h1>
@@ -65,7 +65,7 @@ export function Gone({ onRetry }: { onRetry: () => void }) {
         title={words.gone.title}
         lead={words.gone.lead}
         action={
-          <Button look="lamp" onClick={onRetry}>
+          <Button look="primary" onClick={onRetry}>
             {words.gone.retry}
           </Button>
         }

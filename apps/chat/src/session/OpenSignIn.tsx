@@ -2,11 +2,11 @@ import { type FormEvent, useState } from "react"
 import { useMouse } from "../app/hooks"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import type { Identity } from "./door"
-import { Entry, Field } from "./Entry"
+import type { Identity } from "./auth-mode"
+import { Field, SignInPage } from "./SignInPage"
 
 /** "Who are you?", for a server that believes the answer. */
-export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
+export function OpenSignIn({ onIn }: { onIn: (identity: Identity) => void }) {
   const [error, setError] = useState<string>()
   const mouse = useMouse()
 
@@ -24,11 +24,11 @@ export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
   }
 
   return (
-    <Entry title={words.product} lead={words.motto}>
-      <form className="entry-form" data-testid="open-form" noValidate onSubmit={submit}>
+    <SignInPage title={words.product} lead={words.motto}>
+      <form className="sign-in-form" data-testid="open-form" noValidate onSubmit={submit}>
         <div>
-          <h2 className="entry-heading">{words.open.title}</h2>
-          <p className="entry-hint">{words.open.lead}</p>
+          <h2 className="sign-in-heading">{words.open.title}</h2>
+          <p className="sign-in-hint">{words.open.lead}</p>
         </div>
         <Field label={words.open.id} hint={words.open.idHint} error={error}>
           {(ids) => (
@@ -52,10 +52,10 @@ export function OpenDoor({ onIn }: { onIn: (identity: Identity) => void }) {
             <input {...ids} className="field" name="name" autoComplete="name" dir="auto" maxLength={128} />
           )}
         </Field>
-        <Button look="lamp" type="submit">
+        <Button look="primary" type="submit">
           {words.open.submit}
         </Button>
       </form>
-    </Entry>
+    </SignInPage>
   )
 }
