@@ -9,7 +9,7 @@
 //! lamplight_conformance::accounts_suite!(fresh);
 //! ```
 //!
-//! `Presence` joins in the same way, with a [`presence::PresenceSubject`].
+//! `PresenceStore` joins in the same way, with a [`presence::PresenceSubject`].
 //!
 //! A test's name begins with the number of the invariant it holds.
 
@@ -125,8 +125,10 @@ mod tests {
             include_str!("accounts.rs"),
         ]);
         let rooms = rooms.chain([
-            include_str!("presence.rs"),
-            include_str!("presence/together.rs"),
+            include_str!("presence/concurrent.rs"),
+            include_str!("presence/lifetime.rs"),
+            include_str!("presence/reading.rs"),
+            include_str!("presence/statuses.rs"),
         ]);
         let lists = [
             include_str!("messages/mod.rs"),
@@ -134,7 +136,7 @@ mod tests {
             include_str!("accounts.rs"),
         ]
         .concat();
-        let lists = lists + include_str!("presence.rs");
+        let lists = lists + include_str!("presence/mod.rs");
         for test in rooms
             .flat_map(str::lines)
             .filter_map(|line| line.strip_prefix("pub async fn "))

@@ -8,7 +8,10 @@ use lamplight_domain::presence::{
     Activity, Change, OfflineReason, Presence, Roster, Rules, StatusOverride, clock_version,
 };
 use lamplight_domain::time::Now;
-use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore, StoreResult};
+use lamplight_usecases::ports::{
+    Clock, EventBus, Page, Person, PresenceState, PresenceStore, StoreError, StoreResult,
+};
+use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -209,14 +212,43 @@ impl PresenceStore for EmbeddedPresence {
         Ok(self.roster.lock().get(user.as_str()).cloned())
     }
 
-    async fn list(&self, after: u64, limit: usize) -> StoreResult<Vec<Arc<Presence>>> {
-        Ok(self
+    async fn states(&self, users: &[UserId]) -> StoreResult<Vec<PresenceState>> {
+        let roster = self.roster.lock();
+        let states = users.iter().map(|user| {
+            let shown = roster.get(user.as_str()).cloned();
+            let version = shown
+                .as_ref()
+                .map_or(roster.version(), |shown| shown.version);
+            PresenceState { shown, version }
+        });
+        Ok(states.collect())
+    }
+
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+        except: Option<&UserId>,
+    ) -> StoreResult<Page<Arc<Presence>>> {
+        let after = cursor.map_or(Ok(0), read_cursor)?;
+        let mut items: Vec<_> = self
             .roster
             .lock()
             .list(after)
-            .take(limit)
+            .filter(|shown| Some(&shown.profile.id) != except)
+            .take(limit.saturating_add(1))
             .cloned()
-            .collect())
+            .collect();
+        let kept = limit.min(weight::fitting(&items, ANSWER_BYTES, |shown| {
+            weight::presence(shown)
+        }));
+        let has_more = items.len() > kept;
+        items.truncate(kept);
+        let next = items
+            .last()
+            .filter(|_| has_more)
+            .map(|last| write_cursor(last.since));
+        Ok(Page { items, next })
     }
 
     async fn count(&self) -> StoreResult<usize> {
@@ -229,5 +261,39 @@ impl PresenceStore for EmbeddedPresence {
 
     fn is_degraded(&self) -> bool {
         false
+    }
+}
+
+/// A page continues after the `since` of the last entry of the page before, in base 36.
+fn write_cursor(mut since: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit((since % 36) as u32, 36).unwrap_or('0'));
+        since /= 36;
+        if since == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
+fn read_cursor(cursor: &str) -> StoreResult<u64> {
+    u64::from_str_radix(cursor, 36).map_err(|_| StoreError::BadCursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back() {
+        for since in [0, 35, 36, u64::MAX] {
+            assert_eq!(read_cursor(&write_cursor(since)).ok(), Some(since));
+        }
+        for bad in ["", "-1", "!", "3w5e11264sgsg"] {
+            assert!(
+                matches!(read_cursor(bad), Err(StoreError::BadCursor)),
+                "{bad}"
+            );
+        }
     }
 }

@@ -1,8 +1,9 @@
 /**
- * The roster as a pure reducer: what the server said goes in, the roster comes out.
+ * The roster as a pure reducer: server messages go in, the roster comes out.
  *
- * Two rules make any order of arrival end in the truth. By user, what is older than what is known is dropped, and leaves
- * are remembered so that they too can be newer. And changes that come before the snapshot of a join wait for it.
+ * Two rules make every order of arrival end in the same roster. A state of a user is dropped unless its version is newer than
+ * the one known of that user (versions of two users are never compared, and the version of a list is not used); leaves are kept
+ * for that comparison too. Changes that arrive before the snapshot of a join wait for it.
  */
 import type { Absence, OnlineUsers, Presence, PresenceChange } from "./wire.js"
 

@@ -5,14 +5,14 @@ use lamplight_domain::presence::Presence;
 use lamplight_domain::roster_feed::Mode;
 use std::sync::Arc;
 
-/// How someone is shown to a watcher, and since which version.
+/// How a user is shown to a watcher.
 #[derive(Clone, Debug)]
 pub struct WatchedPresence {
-    /// Who.
     pub user: UserId,
-    /// How, `None` if as offline.
+    /// `None` if shown as offline.
     pub shown: Option<Arc<Presence>>,
-    /// The version that this state is known to hold at.
+    /// The version of this state, compared with other versions of this user only. Of a user who is
+    /// shown as offline, the presence store knows it, not this node.
     pub version: u64,
 }
 

@@ -22,5 +22,5 @@ pub use messages::{
     AppendError, Appended, History, MarkUpdate, Messages, Range, Sides, SyncPage, SyncPosition,
 };
 pub use passwords::{HashError, HashFor, Passwords};
-pub use presence::PresenceStore;
+pub use presence::{PresenceState, PresenceStore};
 pub use store::{Page, StoreError, StoreResult};

@@ -1,22 +1,34 @@
 //! The presence of users.
 
 use super::directory::Person;
-use super::store::StoreResult;
+use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
 use std::sync::Arc;
 
-/// Who is in. Changes leave through the [`EventBus`](super::EventBus) in order.
+/// How one user is shown, read in one step with the version that it holds at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceState {
+    /// `None` if shown as offline.
+    pub shown: Option<Arc<Presence>>,
+    /// At least as high as every version that this user had until now, and lower than every later
+    /// one. It says nothing of any other user.
+    pub version: u64,
+}
+
+/// The sessions of users, and how users are shown. Changes leave through the
+/// [`EventBus`](super::EventBus); those of one user in the order of their versions. Versions of two
+/// users are never compared: an adapter may count for each user, or for some of them together.
 #[async_trait]
 pub trait PresenceStore: Send + Sync + 'static {
     /// A session begins, or announces itself again.
     async fn join(&self, session: &ConnectionId, person: Person) -> StoreResult<()>;
     /// The heartbeat of a session.
     async fn activity(&self, session: &ConnectionId, active: bool) -> StoreResult<()>;
-    /// A session's socket is gone.
+    /// The connection of a session closed.
     async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> StoreResult<()>;
-    /// A session is over at once.
+    /// A session ends at once, without a grace period.
     async fn sign_out(&self, session: &ConnectionId) -> StoreResult<()>;
     /// A manual status, for all of a user's sessions.
     async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> StoreResult<()>;
@@ -28,15 +40,24 @@ pub trait PresenceStore: Send + Sync + 'static {
     ) -> StoreResult<()>;
     /// A profile changed.
     async fn set_profile(&self, profile: Profile) -> StoreResult<()>;
-    /// How someone is shown, `None` if as offline.
+    /// How a user is shown, `None` if as offline.
     async fn get(&self, user: &UserId) -> StoreResult<Option<Arc<Presence>>>;
-    /// Those who came in after the version `after`, in the order in which they came.
-    async fn list(&self, after: u64, limit: usize) -> StoreResult<Vec<Arc<Presence>>>;
-    /// How many are shown as in.
+    /// How each of these is shown, in the order asked.
+    async fn states(&self, users: &[UserId]) -> StoreResult<Vec<PresenceState>>;
+    /// Users who are shown as online, without `except`, each on one page only, however they change
+    /// meanwhile. A page has at most `limit` entries and at most
+    /// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES), but at least one. A cursor of no earlier page
+    /// is [`StoreError::BadCursor`](super::StoreError::BadCursor).
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+        except: Option<&UserId>,
+    ) -> StoreResult<Page<Arc<Presence>>>;
+    /// How many users are shown as online.
     async fn count(&self) -> StoreResult<usize>;
-    /// Whether someone has a session and is to look offline all the same.
+    /// Whether a user has a session and is to look offline all the same.
     async fn is_invisible(&self, user: &UserId) -> StoreResult<bool>;
-    /// Whether what is answered is this node's own view only, because the shared store is out of
-    /// reach.
+    /// Whether answers hold this node's own view only, because the shared store is out of reach.
     fn is_degraded(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! Who is in, page by page.
+//! The users who are online, in pages.
 
 use crate::command::{Caller, Principal, Reply};
 use crate::handler::{Handler, Identity};
@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 use crate::weight;
 use lamplight_domain::identity::UserId;
 
-/// The most entries of one answer: as many as the shortest that there are.
+/// The most entries of one answer: as many of the shortest as fit into it.
 const MOST: usize = weight::ANSWER_BYTES / 150;
 
 impl Handler {
@@ -27,7 +27,7 @@ impl Handler {
             Some(user) => self.store(self.ports.presence.get(user)).await?.is_some(),
             None => false,
         };
-        // They may have left between the two looks.
+        // The excluded user may go offline between the two reads.
         let count = self
             .store(self.ports.presence.count())
             .await?
@@ -35,53 +35,18 @@ impl Handler {
         if count_only {
             return Ok(Reply::OnlineCount { count, degraded });
         }
-        let after = match cursor {
-            Some(cursor) => u64::from_str_radix(cursor, 36)
-                .map_err(|_| Refusal::invalid("The cursor is not one of ours."))?,
-            None => 0,
-        };
-        // More than this fit into no answer, and a roster without a limit may hold many more.
-        let limit = limit.min(MOST);
-        // One more tells whether there is a next page, and another makes up for the one left out.
-        let mut users = self
-            .store(self.ports.presence.list(after, limit + 2))
+        let page = self
+            .store(
+                self.ports
+                    .presence
+                    .list(cursor, limit.min(MOST), exclude.as_ref()),
+            )
             .await?;
-        users.retain(|shown| exclude.as_ref() != Some(&shown.profile.id));
-        let kept =
-            users
-                .len()
-                .min(limit)
-                .min(weight::fitting(&users, weight::ANSWER_BYTES, |shown| {
-                    weight::presence(shown)
-                }));
-        let next = (users.len() > kept).then(|| base36(users[kept - 1].since));
-        users.truncate(kept);
         Ok(Reply::Online {
-            users,
+            users: page.items,
             count,
-            next,
+            next: page.next,
             degraded,
         })
-    }
-}
-
-fn base36(mut number: u64) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.push(char::from_digit((number % 36) as u32, 36).unwrap_or('0'));
-        number /= 36;
-        if number == 0 {
-            return digits.into_iter().rev().collect();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_cursor_reads_back() {
-        for number in [0, 35, 36, u64::MAX] {
-            assert_eq!(u64::from_str_radix(&super::base36(number), 36), Ok(number));
-        }
     }
 }

@@ -26,9 +26,9 @@ impl Handler {
                 format!("At most {limit} users can be watched."),
             ));
         }
-        // Follow first, then read who is out: a change in between comes as an event with a newer
-        // version.
-        let seen = self
+        // Follow first, then read the states of those who are offline: a change in between is
+        // published with a newer version.
+        let mut watched = self
             .ports
             .connections
             .watch(session, &users)
@@ -38,20 +38,52 @@ impl Handler {
                     format!("At most {limit} users can be watched by one connection."),
                 )
             })?;
-        let out: Vec<UserId> = seen
+        let offline: Vec<UserId> = watched
             .iter()
-            .filter(|seen| seen.shown.is_none())
-            .map(|seen| seen.user.clone())
+            .filter(|watched| watched.shown.is_none())
+            .map(|watched| watched.user.clone())
             .collect();
-        // What is noted is looked at before the store: what is written in between is then in one of
-        // them at least.
-        let noted: Vec<_> = out.iter().map(|user| self.noted_seen(user)).collect();
-        let stored = if out.is_empty() {
-            Vec::new()
-        } else {
-            self.store(self.ports.directory.last_seen(&out)).await?
-        };
-        let mut last_seen =
+        let (mut versions, mut last_seen) = self.offline_states(&offline).await?;
+        let answer: Vec<_> = watched
+            .drain(..)
+            .map(|mut watched| {
+                if watched.shown.is_some() {
+                    return (watched, None);
+                }
+                watched.version = versions.next().unwrap_or(watched.version);
+                (watched, last_seen.next().flatten())
+            })
+            .collect();
+        let (users, later) = within(answer);
+        Ok(Reply::Watching { users, later })
+    }
+
+    /// For each of these users, whom this node's feed shows as offline: a version that holds for
+    /// that state, and when they were last seen.
+    async fn offline_states(
+        &self,
+        users: &[UserId],
+    ) -> Result<
+        (
+            impl Iterator<Item = u64> + use<>,
+            impl Iterator<Item = Option<Timestamp>> + use<>,
+        ),
+        Refusal,
+    > {
+        let (mut states, mut stored) = (Vec::new(), Vec::new());
+        // What waits to be written is read before the store: what is written in between is then in
+        // one of them at least.
+        let noted: Vec<_> = users.iter().map(|user| self.noted_seen(user)).collect();
+        if !users.is_empty() {
+            states = self.store(self.ports.presence.states(users)).await?;
+            stored = self.store(self.ports.directory.last_seen(users)).await?;
+        }
+        let versions = states.into_iter().map(|state| match state.shown {
+            None => state.version,
+            // Online by now, and the feed publishes it after this: with a newer version than this.
+            Some(shown) => shown.version.saturating_sub(1),
+        });
+        let last_seen =
             stored
                 .into_iter()
                 .zip(noted)
@@ -59,19 +91,7 @@ impl Handler {
                     (Some(stored), Some(noted)) => Some(stored.advance_to(noted)),
                     (stored, noted) => stored.or(noted),
                 });
-        let answer: Vec<_> = seen
-            .into_iter()
-            .map(|seen: WatchedPresence| {
-                let last_seen_at = if seen.shown.is_none() {
-                    last_seen.next().flatten()
-                } else {
-                    None
-                };
-                (seen, last_seen_at)
-            })
-            .collect();
-        let (users, later) = within(answer);
-        Ok(Reply::Watching { users, later })
+        Ok((versions, last_seen))
     }
 
     pub(crate) fn unwatch(&self, caller: &Caller, users: &[UserId]) -> Result<Reply, Refusal> {

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Many calls at once.
 
 use super::{PAST_THE_GRACE, PresenceSubject, tab};
 use crate::user;
@@ -9,8 +9,8 @@ use lamplight_usecases::ports::PresenceStore;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// P8: opened and closed from everywhere at the same moment.
-pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: PresenceStore>(
+/// P8: all sessions of one user begin, and all end, at the same moment.
+pub async fn p8_many_connections_at_once_publish_one_online_and_one_offline<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let subject = Arc::new(subject);
@@ -31,7 +31,7 @@ pub async fn p8_many_sessions_at_once_are_one_coming_and_one_going<P: PresenceSt
         }
     }
     (subject.pass)(PAST_THE_GRACE).await;
-    assert_eq!(subject.told(), ["a in Online", "a out Closed"]);
+    assert_eq!(subject.log(), ["a joined Online", "a left Closed"]);
 }
 
 type View = HashMap<UserId, (u64, Option<Arc<Presence>>)>;
@@ -56,9 +56,9 @@ fn present(view: &View) -> Vec<Arc<Presence>> {
     present
 }
 
-/// P6 and P5: whoever takes a list while everything moves, and follows the events from before they
-/// took it, ends with the list as it is.
-pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: PresenceStore>(
+/// P6 and P5: a list that was read while users change, and the events from before it was read, fold
+/// into the current list.
+pub async fn p6_a_stale_list_and_the_events_equal_a_fresh_list<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let subject = Arc::new(subject);
@@ -105,11 +105,8 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: PresenceStore
         .collect();
     let mut stale = Vec::new();
     while !movers.iter().all(tokio::task::JoinHandle::is_finished) {
-        let heard = subject.changes().len();
-        stale.push((
-            heard,
-            subject.presence.list(0, usize::MAX).await.expect("a list"),
-        ));
+        let published = subject.changes().len();
+        stale.push((published, subject.everyone().await));
         tokio::task::yield_now().await;
     }
     for mover in movers {
@@ -117,14 +114,14 @@ pub async fn p6_a_stale_snapshot_and_the_events_are_a_fresh_one<P: PresenceStore
     }
     (subject.pass)(PAST_THE_GRACE).await;
 
-    let fresh = subject.presence.list(0, usize::MAX).await.expect("a list");
+    let fresh = subject.everyone().await;
     let changes = subject.changes();
-    for (heard, list) in stale.into_iter().chain([(0, Vec::new())]) {
+    for (published, list) in stale.into_iter().chain([(0, Vec::new())]) {
         let mut view: View = list
             .into_iter()
             .map(|shown| (shown.profile.id.clone(), (shown.version, Some(shown))))
             .collect();
-        changes[heard..]
+        changes[published..]
             .iter()
             .for_each(|change| take(&mut view, change));
         assert_eq!(present(&view), fresh);

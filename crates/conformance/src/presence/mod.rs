@@ -1,0 +1,200 @@
+//! The suite for `PresenceStore`.
+//!
+//! The domain's tests check the rules to the millisecond. This suite checks an adapter through its
+//! port, and allows for one that runs in real time: no deadline here is closer than half a grace
+//! period.
+
+mod concurrent;
+mod lifetime;
+mod reading;
+mod statuses;
+
+pub use concurrent::*;
+pub use lifetime::*;
+pub use reading::*;
+pub use statuses::*;
+
+use crate::{Recorder, user};
+use futures_util::future::BoxFuture;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConnectionId, Profile};
+use lamplight_domain::presence::{
+    Change, ManualStatus, OfflineReason, Presence, Rules, StatusOverride,
+};
+use lamplight_domain::time::{Moment, Now, Timestamp};
+use lamplight_usecases::ports::{Clock, Person, PresenceStore};
+use parking_lot::Mutex;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The rules that a factory gives to its adapter.
+pub const RULES: Rules = Rules {
+    grace: Duration::from_millis(1_000),
+    time_to_live: Duration::from_millis(12_000),
+    away_after: Duration::from_millis(6_000),
+    update_every: Duration::ZERO,
+};
+
+const HALF_A_GRACE: Duration = Duration::from_millis(500);
+const PAST_THE_GRACE: Duration = Duration::from_millis(2_000);
+
+/// An adapter under test, without any session.
+pub struct PresenceSubject<P> {
+    pub presence: Arc<P>,
+    /// The event bus that the adapter publishes to.
+    pub events: Arc<Recorder>,
+    /// Lets time pass, while the adapter does what is due.
+    pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// Starts the store again, without any session, on the same event bus.
+    pub again: Box<dyn Fn() -> BoxFuture<'static, Arc<P>> + Send + Sync>,
+    /// Whatever must outlive the adapter.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Joins the suite: `presence_suite!(factory)`, the factory an `async fn` that makes a
+/// [`PresenceSubject`].
+#[macro_export]
+macro_rules! presence_suite {
+    ($factory:path) => {
+        $crate::suite!(
+            $factory,
+            $crate::presence,
+            [
+                a_user_is_online_while_connected_and_offline_after_the_grace_period,
+                p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone,
+                p4_a_reload_is_no_event,
+                p3_expiry_is_one_timeout_and_the_next_activity_revives,
+                p3_a_session_that_is_refreshed_does_not_expire,
+                signing_out_is_published_at_once_unless_another_device_is_connected,
+                what_is_shown_follows_status_activity_and_profile,
+                away_without_activity_and_back_with_it,
+                p11_going_invisible_looks_like_closing,
+                p11_a_user_who_connects_invisible_is_never_shown,
+                calls_for_unknown_connections_and_users_publish_nothing,
+                p5_versions_grow_over_restarts,
+                the_list_pages_in_the_order_of_arrival,
+                a_cursor_of_no_page_is_refused,
+                p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one,
+                p8_many_connections_at_once_publish_one_online_and_one_offline,
+                p6_a_stale_list_and_the_events_equal_a_fresh_list,
+            ]
+        );
+    };
+}
+
+/// A clock that tests move by hand.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Now>);
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self(Mutex::new(Now {
+            moment: Moment(1_000_000),
+            wall: Timestamp(1_700_000_000_000),
+        }))
+    }
+}
+
+impl ManualClock {
+    /// Moves both clocks on.
+    pub fn pass(&self, by: Duration) {
+        let mut now = self.0.lock();
+        now.moment = now.moment.plus(by);
+        now.wall.0 += i64::try_from(by.as_millis()).unwrap_or(0);
+    }
+
+    /// Lets the wall clock jump, and it alone.
+    pub fn jump(&self, by_millis: i64) {
+        self.0.lock().wall.0 += by_millis;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Now {
+        *self.0.lock()
+    }
+}
+
+pub(crate) fn tab(id: &str) -> ConnectionId {
+    ConnectionId::trusted(id)
+}
+
+pub(crate) fn person(id: &str, status: ManualStatus) -> Person {
+    Person {
+        profile: Profile::bare(user(id)),
+        chosen: chosen(status),
+        last_seen: None,
+    }
+}
+
+fn chosen(status: ManualStatus) -> StatusOverride {
+    StatusOverride {
+        status,
+        text: None,
+        until: None,
+    }
+}
+
+impl<P: PresenceStore> PresenceSubject<P> {
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let changes = self
+            .events
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Presence(change) => Some(change),
+                _ => None,
+            });
+        changes.collect()
+    }
+
+    /// Every change published so far, in words.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let words = |change: &Change| match change {
+            Change::Online(shown) => format!("{} joined {:?}", shown.profile.id, shown.status),
+            Change::Updated(shown) => format!("{} updated {:?}", shown.profile.id, shown.status),
+            Change::Offline(absence) => format!("{} left {:?}", absence.user, absence.reason),
+        };
+        self.changes().iter().map(words).collect()
+    }
+
+    pub(crate) async fn join(&self, who: &str, session: &str) {
+        self.presence
+            .join(&tab(session), person(who, ManualStatus::Online))
+            .await
+            .expect("joined");
+    }
+
+    pub(crate) async fn close(&self, session: &str) {
+        self.presence
+            .close(&tab(session), OfflineReason::Closed)
+            .await
+            .expect("closed");
+    }
+
+    /// Everyone who is shown, read page by page.
+    pub(crate) async fn everyone(&self) -> Vec<Arc<Presence>> {
+        let (mut everyone, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self
+                .presence
+                .list(cursor.as_deref(), usize::MAX, None)
+                .await;
+            let page = page.expect("a page");
+            everyone.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return everyone;
+            }
+        }
+    }
+
+    async fn is_shown(&self, who: &str) -> bool {
+        self.presence
+            .get(&user(who))
+            .await
+            .expect("an answer")
+            .is_some()
+    }
+}

@@ -1,0 +1,134 @@
+//! Versions, pages, and the state of single users.
+
+use super::*;
+use lamplight_usecases::ports::StoreError;
+
+/// P5.
+pub async fn p5_versions_grow_over_restarts<P: PresenceStore>(mut subject: PresenceSubject<P>) {
+    for _ in 0..3 {
+        subject.join("a", "a1").await;
+        subject
+            .presence
+            .sign_out(&tab("a1"))
+            .await
+            .expect("signed out");
+        subject.presence = (subject.again)().await;
+        assert_eq!(subject.presence.count().await.expect("a count"), 0);
+    }
+    let versions: Vec<_> = subject.changes().iter().map(Change::version).collect();
+    assert!(
+        versions.len() >= 6 && versions.is_sorted_by(|one, next| one < next),
+        "{versions:?}"
+    );
+    assert!(
+        versions.iter().all(|version| *version < 1 << 53),
+        "a number that JavaScript keeps"
+    );
+}
+
+/// No page skips or repeats anyone, though users change meanwhile.
+pub async fn the_list_pages_in_the_order_of_arrival<P: PresenceStore>(subject: PresenceSubject<P>) {
+    for n in 0..5 {
+        subject.join(&format!("u{n}"), &format!("t{n}")).await;
+    }
+    let nobody = user("nobody");
+    let without = user("u2");
+    for (except, expected) in [
+        (None, vec!["u0", "u1", "u2", "u3", "u4"]),
+        (Some(&nobody), vec!["u0", "u1", "u2", "u3", "u4"]),
+        (Some(&without), vec!["u0", "u1", "u3", "u4"]),
+    ] {
+        let (mut listed, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = subject.presence.list(cursor.as_deref(), 2, except).await;
+            let page = page.expect("a page");
+            assert!((1..=2).contains(&page.items.len()));
+            let ids = page.items.iter().map(|shown| shown.profile.id.to_string());
+            listed.extend(ids);
+            let name = format!("{except:?} {}", listed.len()).into();
+            subject
+                .presence
+                .set_profile(Profile {
+                    name,
+                    ..Profile::bare(user("u0"))
+                })
+                .await
+                .expect("set");
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected);
+    }
+}
+
+/// A cursor is opaque, and one that no page gave out is not read as some position.
+pub async fn a_cursor_of_no_page_is_refused<P: PresenceStore>(subject: PresenceSubject<P>) {
+    subject.join("a", "a1").await;
+    for bad in ["", "!", "-1", "\u{0}", "zzzzzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        let page = subject.presence.list(Some(bad), 10, None).await;
+        assert!(matches!(page, Err(StoreError::BadCursor)), "{bad:?}");
+    }
+}
+
+/// P5, for the states that a watcher is answered with: a watcher who keeps the newer of a state and
+/// the changes ends with what is true, though the user was long offline, or never online.
+pub async fn p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one<
+    P: PresenceStore,
+>(
+    mut subject: PresenceSubject<P>,
+) {
+    let users = [user("a"), user("b"), user("never")];
+    let mut floors = [0; 3];
+    for round in 0..6 {
+        let states = subject.presence.states(&users).await.expect("states");
+        for ((user, state), floor) in users.iter().zip(&states).zip(&mut floors) {
+            let changes = subject.changes();
+            let published = changes.iter().filter(|change| change.user() == user);
+            assert!(
+                published
+                    .map(Change::version)
+                    .all(|version| version <= state.version),
+                "{user}: {state:?}"
+            );
+            assert_eq!(
+                state.shown,
+                subject.presence.get(user).await.expect("an answer")
+            );
+            if let Some(shown) = &state.shown {
+                assert_eq!(shown.version, state.version);
+            }
+            *floor = state.version;
+        }
+        let before = subject.changes().len();
+        match round {
+            0 | 3 => subject.join("a", "a1").await,
+            1 => subject.join("b", "b1").await,
+            2 => subject
+                .presence
+                .sign_out(&tab("a1"))
+                .await
+                .expect("signed out"),
+            4 => {
+                let busy = chosen(ManualStatus::Busy);
+                subject
+                    .presence
+                    .set_status(&user("b"), busy)
+                    .await
+                    .expect("set");
+            }
+            _ => {
+                subject.presence = (subject.again)().await;
+                subject.join("a", "a1").await;
+            }
+        }
+        for change in &subject.changes()[before..] {
+            let index = users.iter().position(|user| user == change.user());
+            assert!(
+                change.version() > floors[index.expect("one of these")],
+                "{change:?}"
+            );
+        }
+    }
+}
