@@ -1,16 +1,16 @@
 //! A fan-out that keeps what it is told.
 
 use lamplight_domain::conversation::Members;
+use lamplight_domain::entry::Entry;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::Message;
 use lamplight_usecases::ports::EventBus;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An appended entry as it was published: the message, who is told, and the socket left out.
-pub type Published = (Arc<Message>, Members, Option<ConnectionId>);
+/// An appended entry as it was published: the entry, the members, and the socket left out.
+pub type Published = (Arc<Entry>, Members, Option<ConnectionId>);
 
 /// Keeps every event, in the order in which they came.
 #[derive(Debug, Default)]
@@ -34,11 +34,9 @@ impl Recorder {
     pub fn appended(&self) -> Vec<Published> {
         let events = self.0.lock();
         let appended = events.iter().filter_map(|event| match event {
-            Event::Appended {
-                message,
-                to,
-                except,
-            } => Some((Arc::clone(message), Arc::clone(to), except.clone())),
+            Event::Appended { entry, to, except } => {
+                Some((Arc::clone(entry), Arc::clone(to), except.clone()))
+            }
             _ => None,
         });
         appended.collect()

@@ -1,7 +1,7 @@
 //! Conversations: who is in them, how far each has read, and what is new.
 
+use crate::entry::Entry;
 use crate::identity::{ConversationId, Profile, UserId};
-use crate::message::Message;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ pub struct Conversation {
     pub id: ConversationId,
     /// Everyone in it, the viewer included, in the order of their ids.
     pub members: Vec<Profile>,
-    /// The newest entry.
-    pub last_message: Option<Message>,
+    /// The newest entry that is a message.
+    pub last_message: Option<Entry>,
     /// Messages by others past the viewer's read mark.
     pub unread: u64,
     /// The `seq` of the newest entry; 0 while there is none.
@@ -56,13 +56,6 @@ pub fn direct_key(one: &UserId, other: &UserId) -> Option<String> {
         std::cmp::Ordering::Equal => return None,
     };
     Some(format!("{}:{low}:{high}", low.as_str().len()))
-}
-
-/// Messages by others past a mark. One's own send moves the mark to itself, so nothing of one's own
-/// is past it, and what is past it is everything up to the head.
-#[must_use]
-pub fn unread(head_seq: u64, read_seq: u64) -> u64 {
-    head_seq.saturating_sub(read_seq)
 }
 
 /// The members of a conversation, shared by everything that is told to them.

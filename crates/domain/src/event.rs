@@ -1,8 +1,8 @@
 //! What happened, and who is to be told.
 
 use crate::conversation::{Members, Receipt};
+use crate::entry::Entry;
 use crate::identity::{ConnectionId, ConversationId, UserId};
-use crate::message::Message;
 use crate::presence::Change;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use std::sync::Arc;
 pub enum Event {
     /// A log has grown. In the order of `seq` within a conversation.
     Appended {
-        /// The new entry.
-        message: Arc<Message>,
-        /// Who may see it.
+        entry: Arc<Entry>,
+        /// The members of the conversation.
         to: Members,
         /// The socket that sent it and has its acknowledgement instead.
         except: Option<ConnectionId>,

@@ -4,6 +4,7 @@
 //! Time and chance are handed in, so each rule can be tested at any moment of its life.
 
 pub mod conversation;
+pub mod entry;
 pub mod event;
 pub mod identity;
 pub mod message;

@@ -1,4 +1,4 @@
-//! What may be sent, and what was.
+//! What may be sent as a message.
 
 use crate::identity::{ConversationId, MessageId, UserId};
 use crate::text::is_visible;
@@ -79,37 +79,14 @@ pub enum SendKey {
 /// A message that may be appended to a log.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// The id it will have, if it is not a repetition.
+    /// The id of the entry, unless this repeats an earlier send.
     pub id: MessageId,
-    /// Where it goes.
     pub conversation: ConversationId,
-    /// Who says it.
     pub sender: UserId,
-    /// What is said.
     pub content: Content,
-    /// What makes it repeatable, if the client gave anything.
+    /// Present if the client can repeat the send.
     pub key: Option<SendKey>,
-    /// When the server took it.
-    pub created_at: Timestamp,
-}
-
-/// An entry of a log: today always a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Unique over all conversations.
-    pub id: MessageId,
-    /// The log it is in.
-    pub conversation: ConversationId,
-    /// Its place in the log: 1, 2, 3 … without gaps.
-    pub seq: u64,
-    /// Who said it.
-    pub sender: UserId,
-    /// What was said.
-    pub content: Content,
-    /// The client's own id for it, shown to all so that every device of the sender can tell its
-    /// own.
-    pub client_message_id: Option<Arc<str>>,
-    /// When the server took it.
+    /// When the server accepted it.
     pub created_at: Timestamp,
 }
 

@@ -69,7 +69,7 @@ fn child() {
 type Outcome = Result<lamplight_usecases::ports::Appended, lamplight_usecases::ports::AppendError>;
 
 fn acknowledge(appended: Option<Outcome>) {
-    let message = appended.expect("one pending").expect("an append").message;
+    let message = appended.expect("one pending").expect("an append").entry;
     // One system call for a line, past the test harness' capture.
     let line = format!(
         "ack {} {} {}\n",
@@ -176,7 +176,7 @@ fn m3_every_acknowledged_message_is_there_after_kill_9() {
                 .append(message(place, "a", &format!("text {number}"), id), None)
                 .await
                 .expect("a repetition");
-            assert_eq!((again.duplicate, again.message.seq), (true, *seq));
+            assert_eq!((again.duplicate, again.entry.seq), (true, *seq));
             store.close().await;
         });
     }

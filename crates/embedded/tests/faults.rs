@@ -51,7 +51,7 @@ async fn fill(store: &SqliteStore, text: &str) -> u64 {
         {
             Ok(appended) => {
                 stored += 1;
-                assert_eq!(appended.message.seq, stored);
+                assert_eq!(appended.entry.seq, stored);
             }
             outcome => {
                 assert!(is_unavailable(&outcome), "{outcome:?}");
@@ -85,7 +85,7 @@ async fn goes_on(store: &SqliteStore, text: &str, stored: u64) {
         .await
         .expect("there is room again");
     assert_eq!(
-        (again.message.seq, again.duplicate),
+        (again.entry.seq, again.duplicate),
         (stored + 1, false),
         "what failed was not stored"
     );
@@ -93,7 +93,7 @@ async fn goes_on(store: &SqliteStore, text: &str, stored: u64) {
         .append(message("c", "a", text, "id-0"), None)
         .await
         .expect("a repetition");
-    assert_eq!((again.message.seq, again.duplicate), (1, true));
+    assert_eq!((again.entry.seq, again.duplicate), (1, true));
     let many = (0..20)
         .map(|number| store.append(message("c", "b", "short", &format!("after-{number}")), None));
     assert!(join_all(many).await.iter().all(Result::is_ok));
@@ -256,7 +256,7 @@ async fn m13_a_lock_of_someone_else_is_waited_for_and_then_unavailable() {
         .append(message("c", "a", "hello", "id-0"), None)
         .await
         .expect("an append");
-    assert_eq!((appended.message.seq, appended.duplicate), (1, false));
+    assert_eq!((appended.entry.seq, appended.duplicate), (1, false));
     events.exactly(1).await;
 }
 
@@ -302,7 +302,7 @@ async fn m14_one_bad_item_in_a_batch_fails_alone() {
             .append(message("d", "a", "hello", "next"), None)
             .await
             .expect("an append")
-            .message
+            .entry
             .seq,
         28
     );
@@ -346,7 +346,7 @@ async fn m13_a_full_queue_refuses_at_once() {
     let mut numbers: Vec<u64> = join_all(waiting)
         .await
         .into_iter()
-        .map(|sent| sent.expect("an append").message.seq)
+        .map(|sent| sent.expect("an append").entry.seq)
         .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=stored).collect::<Vec<u64>>());
@@ -448,12 +448,12 @@ fn m10_a_slow_fan_out_slows_the_writer_and_loses_nothing() {
             );
             let mut sent = store.append(message("c", "a", "hello", &stored.to_string()), None);
             match tokio::time::timeout(Duration::from_millis(500), &mut sent).await {
-                Ok(appended) => stored = appended.expect("an append").message.seq,
+                Ok(appended) => stored = appended.expect("an append").entry.seq,
                 Err(_) => break sent,
             }
         };
         drop(shut);
-        assert_eq!(waiting.await.expect("an append").message.seq, stored + 1);
+        assert_eq!(waiting.await.expect("an append").entry.seq, stored + 1);
         let published = bus
             .events
             .exactly(usize::try_from(stored).expect("few") + 1)

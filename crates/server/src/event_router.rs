@@ -35,13 +35,10 @@ impl EventRouter {
     /// Delivers an event, or queues what needs the store or is gathered. Never waits.
     pub fn route(&self, event: Event) {
         match event {
-            Event::Appended {
-                message,
-                to,
-                except,
-            } => self
-                .hub
-                .send_message(&message, &to, except.as_ref(), &self.observer),
+            Event::Appended { entry, to, except } => {
+                self.hub
+                    .send_entry(&entry, &to, except.as_ref(), &self.observer)
+            }
             Event::Typing {
                 conversation,
                 user,

@@ -5,8 +5,8 @@
 
 use crate::connection::Connection;
 use lamplight_domain::conversation::Members;
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::message::Message;
 use lamplight_domain::time::Moment;
 use lamplight_usecases::delivery::DeliveryObserver;
 use lamplight_usecases::ports::Clock;
@@ -138,11 +138,11 @@ impl Hub {
         }
     }
 
-    /// Sends a message to every connection of the members but `except`. The observer learns of
+    /// Sends an entry to every connection of the members but `except`. The observer learns of
     /// each write to a connection of a member who is not the sender.
-    pub fn send_message(
+    pub fn send_entry(
         &self,
-        message: &Arc<Message>,
+        entry: &Arc<Entry>,
         to: &Members,
         except: Option<&ConnectionId>,
         observer: &Arc<dyn DeliveryObserver>,
@@ -153,19 +153,20 @@ impl Hub {
             let Some(theirs) = connections.by_user.get(member) else {
                 continue;
             };
-            let is_sender = *member == message.sender;
+            let is_sender = *member == entry.sender;
             for connection in theirs {
                 // Only the sender's own connections can be left out, whatever the request named.
                 if is_sender && except.is_some_and(|id| id.as_str() == connection.id()) {
                     continue;
                 }
                 let packet = packet.get_or_insert_with(|| {
-                    Packet::event("/", "new_private_message", &encode::message(message))
+                    let (name, json) = encode::entry_event(entry);
+                    Packet::event("/", name, &json)
                 });
                 let _ = if is_sender {
                     connection.emit_packet(packet)
                 } else {
-                    connection.emit_then(packet, self.when_written(message, member, observer))
+                    connection.emit_then(packet, self.when_written(entry, member, observer))
                 };
             }
         }
@@ -173,16 +174,16 @@ impl Hub {
 
     fn when_written(
         &self,
-        message: &Arc<Message>,
+        entry: &Arc<Entry>,
         member: &UserId,
         observer: &Arc<dyn DeliveryObserver>,
     ) -> impl FnOnce() + Send + 'static {
-        let (message, member) = (Arc::clone(message), member.clone());
+        let (entry, member) = (Arc::clone(entry), member.clone());
         let (observer, clock) = (Arc::clone(observer), Arc::clone(&self.clock));
         move || {
-            let took = clock.now().wall.0.saturating_sub(message.created_at.0);
+            let took = clock.now().wall.0.saturating_sub(entry.created_at.0);
             crate::metrics::delivered(Duration::from_millis(u64::try_from(took).unwrap_or(0)));
-            observer.delivered(&member, &message.conversation, message.seq);
+            observer.delivered(&member, &entry.conversation, entry.seq);
         }
     }
 

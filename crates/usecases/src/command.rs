@@ -3,8 +3,9 @@
 use crate::ports::{History, Page, SyncPage, SyncPosition, WatchedPresence};
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Conversation;
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Profile, UserId};
-use lamplight_domain::message::{Message, SendKey};
+use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
@@ -311,7 +312,7 @@ pub enum Reply {
     /// Sent.
     Sent {
         /// The entry in the log.
-        message: Arc<Message>,
+        message: Arc<Entry>,
         /// It was there already.
         duplicate: bool,
         /// The sender's own id for it.

@@ -5,8 +5,8 @@ use crate::command::Reply;
 use crate::ports::{SyncPage, WatchedPresence};
 use crate::read_budget::ROW;
 use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, Profile};
-use lamplight_domain::message::Message;
 use lamplight_domain::presence::{Change, Presence};
 
 /// The most bytes of one answer as it travels, but for a single thing that is larger by itself.
@@ -35,13 +35,13 @@ const PAGE: usize = 135;
 
 /// An entry of a log.
 #[must_use]
-pub fn entry(entry: &Message) -> usize {
+pub fn entry(entry: &Entry) -> usize {
     let client_message_id = entry.client_message_id.as_deref().map_or(0, text);
     ENTRY
         + text(entry.id.as_str())
         + text(entry.conversation.as_str())
         + text(entry.sender.as_str())
-        + text(entry.content.as_str())
+        + entry.content().map_or(0, |content| text(content.as_str()))
         + client_message_id
 }
 

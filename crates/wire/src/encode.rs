@@ -3,8 +3,8 @@
 use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
 use crate::{Json, time};
 use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
-use lamplight_domain::message::Message;
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{Refusal, Reply};
@@ -100,7 +100,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Sent<'a> {
-        message: shape::Message<'a>,
+        message: shape::Entry<'a>,
         duplicate: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         temp_id: Option<&'a str>,
@@ -143,7 +143,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct HistoryPage<'a> {
-        data: Vec<shape::Message<'a>>,
+        data: Vec<shape::Entry<'a>>,
         has_more: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         has_before: Option<bool>,
@@ -364,10 +364,14 @@ pub fn presence_event(change: &Change) -> (&'static str, Json) {
     }
 }
 
-/// `new_private_message`.
+/// A new entry of a log as an event: its name and payload.
 #[must_use]
-pub fn message(message: &Message) -> Json {
-    write(&shape::Message::from(message))
+pub fn entry_event(entry: &Entry) -> (&'static str, Json) {
+    let name = match entry.kind {
+        EntryKind::Message { .. } => "new_private_message",
+        EntryKind::Unknown => "conversation_entry",
+    };
+    (name, write(&shape::Entry::from(entry)))
 }
 
 /// `conversation_updated`.

@@ -2,8 +2,8 @@
 
 use crate::time;
 use lamplight_domain::conversation as model;
+use lamplight_domain::entry::{self, EntryKind};
 use lamplight_domain::identity::Profile;
-use lamplight_domain::message::Message as Entry;
 use lamplight_domain::presence::{
     self, ManualStatus, Offline, OfflineReason, Status, StatusOverride,
 };
@@ -211,13 +211,62 @@ pub struct WatchedOffline<'a> {
     pub version: u64,
 }
 
-/// An entry of a log.
+/// An entry of a log. A client that meets a `kind` that it does not know moves its position past
+/// the entry and shows nothing.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(untagged)]
+pub enum Entry<'a> {
+    /// A message.
+    Message(Message<'a>),
+    /// Holds the place of an entry that cannot be shown.
+    Hidden(Hidden<'a>),
+}
+
+impl<'a> From<&'a entry::Entry> for Entry<'a> {
+    fn from(entry: &'a entry::Entry) -> Self {
+        Message::of(entry).map_or_else(|| Self::Hidden(Hidden::of(entry)), Self::Message)
+    }
+}
+
+/// An entry that takes a place in the log and shows nothing.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hidden<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `hidden`.
+    #[ts(type = "\"hidden\"")]
+    pub kind: &'static str,
+    /// The log it is in.
+    pub conversation_id: &'a str,
+    /// Its place in the log.
+    pub seq: u64,
+    /// Who made it.
+    pub sender_id: &'a str,
+    /// When the server accepted it.
+    pub created_at: String,
+}
+
+impl<'a> Hidden<'a> {
+    fn of(entry: &'a entry::Entry) -> Self {
+        Self {
+            id: entry.id.as_str(),
+            kind: "hidden",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.sender.as_str(),
+            created_at: time::format(entry.created_at),
+        }
+    }
+}
+
+/// An entry of a log that is a message.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message<'a> {
     /// Unique over all conversations.
     pub id: &'a str,
-    /// Always `message`, today.
+    /// Always `message`.
     #[ts(type = "\"message\"")]
     pub kind: &'static str,
     /// The log it is in.
@@ -236,17 +285,22 @@ pub struct Message<'a> {
     pub created_at: String,
 }
 
-impl<'a> From<&'a Entry> for Message<'a> {
-    fn from(entry: &'a Entry) -> Self {
-        Self {
-            id: entry.id.as_str(),
-            kind: "message",
-            conversation_id: entry.conversation.as_str(),
-            seq: entry.seq,
-            sender_id: entry.sender.as_str(),
-            content: entry.content.as_str(),
-            client_message_id: entry.client_message_id.as_deref(),
-            created_at: time::format(entry.created_at),
+impl<'a> Message<'a> {
+    /// `None` if the entry is of another kind.
+    #[must_use]
+    pub fn of(entry: &'a entry::Entry) -> Option<Self> {
+        match &entry.kind {
+            EntryKind::Message { content } => Some(Self {
+                id: entry.id.as_str(),
+                kind: "message",
+                conversation_id: entry.conversation.as_str(),
+                seq: entry.seq,
+                sender_id: entry.sender.as_str(),
+                content: content.as_str(),
+                client_message_id: entry.client_message_id.as_deref(),
+                created_at: time::format(entry.created_at),
+            }),
+            EntryKind::Unknown => None,
         }
     }
 }
@@ -259,7 +313,7 @@ pub struct Conversation<'a> {
     pub id: &'a str,
     /// Everyone in it.
     pub members: Vec<User<'a>>,
-    /// The newest entry.
+    /// The newest message.
     pub last_message: Option<Message<'a>>,
     /// Messages by others past the read mark.
     pub unread: u64,
@@ -276,7 +330,7 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
         Self {
             id: conversation.id.as_str(),
             members: conversation.members.iter().map(Into::into).collect(),
-            last_message: conversation.last_message.as_ref().map(Into::into),
+            last_message: conversation.last_message.as_ref().and_then(Message::of),
             unread: conversation.unread,
             head_seq: conversation.head_seq,
             read_seq: conversation.read_seq,
@@ -402,7 +456,8 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct SyncPage<'a> {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
-    pub entries: Vec<Message<'a>>,
+    #[ts(as = "Vec<Message<'a>>")]
+    pub entries: Vec<Entry<'a>>,
     /// The client's entry is not in this log, since the store went back in time: drop what is held
     /// of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -35,6 +35,8 @@ pub fn declarations() -> String {
         shape::WatchedOffline<'_>,
         shape::WatchedState<'_>,
         shape::Message<'_>,
+        shape::Hidden<'_>,
+        shape::Entry<'_>,
         shape::Conversation<'_>,
         shape::Marks<'_>,
         shape::Receipt<'_>,

@@ -7,10 +7,11 @@
 )]
 
 use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::identity::{
     ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
 };
-use lamplight_domain::message::{Content, Message};
+use lamplight_domain::message::Content;
 use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
@@ -107,13 +108,15 @@ fn absence(version: u64) -> Offline {
     }
 }
 
-fn message(seq: u64) -> Message {
-    Message {
+fn message(seq: u64) -> Entry {
+    Entry {
         id: MessageId::trusted(format!("m{seq}")),
         conversation: ConversationId::trusted("c1"),
         seq,
         sender: UserId::trusted("42"),
-        content: Content::trusted("Hi <script>\n\u{1F44B}"),
+        kind: EntryKind::Message {
+            content: Content::trusted("Hi <script>\n\u{1F44B}"),
+        },
         client_message_id: (seq == 2).then(|| "0190e0a0-0000-7000-8000-000000000001".into()),
         created_at: AT,
     }
@@ -163,7 +166,16 @@ fn frames() -> Value {
         "event presence_changes",
         encode::presence_changes(&changes, EPOCH + 3, None),
     );
-    add("event new_private_message", encode::message(&message(2)));
+    add(
+        "event new_private_message",
+        encode::entry_event(&message(2)).1,
+    );
+    let unknown = Entry {
+        kind: EntryKind::Unknown,
+        ..message(3)
+    };
+    let (name, json) = encode::entry_event(&unknown);
+    add(&format!("event {name}"), json);
     add(
         "event typing",
         encode::typing(&c1, &UserId::trusted("7"), true, AT),

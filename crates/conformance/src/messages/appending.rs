@@ -1,6 +1,6 @@
 //! Sending, exactly once and in order.
 
-use super::{fresh, put};
+use super::{fresh, put, text};
 use crate::{Subject, client_id, conversation, message, temp_id, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConnectionId;
@@ -16,14 +16,14 @@ pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_ti
     first.key = client_id("one");
     let first = store.append(first, None).await.expect("the first");
     assert!(!first.duplicate);
-    assert_eq!(first.message.client_message_id.as_deref(), Some("one"));
+    assert_eq!(first.entry.client_message_id.as_deref(), Some("one"));
     for _ in 0..3 {
         let mut again = message("c", "a", "hello");
         again.key = client_id("one");
         let again = store.append(again, None).await.expect("a repetition");
         assert!(again.duplicate);
         assert_eq!(
-            again.message, first.message,
+            again.entry, first.entry,
             "the first answer, its id and time included"
         );
     }
@@ -32,7 +32,7 @@ pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_ti
         .await
         .expect("a log")
         .expect("a member");
-    assert_eq!(log.entries, [(*first.message).clone()]);
+    assert_eq!(log.entries, [(*first.entry).clone()]);
     subject.events.exactly(1).await;
 }
 
@@ -95,12 +95,12 @@ pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subj
         sent.key = temp_id("temp-1700000000000");
         let appended = store.append(sent, None).await.expect("an append");
         assert_eq!(appended.duplicate, duplicate, "{content}");
-        assert_eq!(appended.message.content.as_str(), content);
+        assert_eq!(text(&appended.entry), content);
         assert_eq!(
-            appended.message.client_message_id, None,
+            appended.entry.client_message_id, None,
             "a temporary id is told to nobody"
         );
-        seqs.push(appended.message.seq);
+        seqs.push(appended.entry.seq);
     }
     assert_eq!(seqs, [1, 2, 1, 2, 3]);
 }
@@ -125,7 +125,7 @@ pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S
     assert!(
         answers
             .iter()
-            .all(|answer| answer.message == answers[0].message)
+            .all(|answer| answer.entry == answers[0].entry)
     );
     subject.events.exactly(1).await;
 }
@@ -143,7 +143,7 @@ pub async fn m2_a_repetition_is_recognised_after_much_else<S: Messages>(subject:
     again.key = client_id("one");
     let again = store.append(again, None).await.expect("a repetition");
     assert!(again.duplicate);
-    assert_eq!(again.message, first.message);
+    assert_eq!(again.entry, first.entry);
 }
 
 /// The numbers are 1 to 200, and the events have them in order.
@@ -217,7 +217,7 @@ pub async fn m5_the_call_and_not_the_poll_settles_the_order<S: Messages>(subject
     for (number, answer) in (1..).zip(answers) {
         let answer = answer.expect("an append");
         assert_eq!(
-            (answer.message.seq, answer.message.content.as_str()),
+            (answer.entry.seq, text(&answer.entry)),
             (number, number.to_string().as_str())
         );
     }
@@ -320,7 +320,7 @@ pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Mess
         .expect("an append");
     let published = subject.events.exactly(2).await;
     let (told, to, except) = &published[0];
-    assert_eq!(**told, *appended.message);
+    assert_eq!(**told, *appended.entry);
     assert_eq!(**to, [user("a"), user("b"), user("c")]);
     assert_eq!(*except, Some(socket));
     assert_eq!(published[1].2, None);
@@ -380,13 +380,7 @@ pub async fn content_comes_back_as_it_was_typed<S: Messages>(subject: Subject<S>
         .await
         .expect("a log")
         .expect("a member");
-    assert_eq!(
-        log.entries
-            .iter()
-            .map(|entry| entry.content.as_str())
-            .collect::<Vec<_>>(),
-        contents
-    );
+    assert_eq!(log.entries.iter().map(text).collect::<Vec<_>>(), contents);
     assert!(
         log.entries
             .iter()

@@ -435,7 +435,7 @@ async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
         .events()
         .into_iter()
         .map(|event| match event {
-            Event::Appended { message, .. } => format!("{} sends {}", message.sender, message.seq),
+            Event::Appended { entry, .. } => format!("{} sends {}", entry.sender, entry.seq),
             Event::Receipt { receipt, to, .. } => {
                 format!(
                     "{} has read {} of {}, to {}",

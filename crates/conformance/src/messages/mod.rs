@@ -13,6 +13,7 @@ pub use model::model;
 pub use reading::*;
 
 use crate::{at, conversation, user};
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{AppendError, Appended, Messages};
 
@@ -95,5 +96,9 @@ async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
 fn fresh(appended: Result<Appended, AppendError>) -> u64 {
     let appended = appended.expect("an append");
     assert!(!appended.duplicate, "a new message is no duplicate");
-    appended.message.seq
+    appended.entry.seq
+}
+
+fn text(entry: &Entry) -> &str {
+    entry.content().expect("a message").as_str()
 }

@@ -1,5 +1,6 @@
 //! Random operations against a model simple enough to be believed.
 
+use super::text;
 use crate::{Subject, at, conversation, message, run, user};
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::direct_key;
@@ -218,7 +219,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             model.receipts += usize::from(before.told.1 < head - 1);
             model.published += 1;
             let appended = outcome.expect("an append");
-            assert_eq!((appended.duplicate, appended.message.seq), (false, head));
+            assert_eq!((appended.duplicate, appended.entry.seq), (false, head));
         }
         Step::Read(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
@@ -355,7 +356,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             let entries: Vec<_> = history
                 .entries
                 .iter()
-                .map(|entry| (entry.sender.clone(), entry.content.as_str().to_owned()))
+                .map(|entry| (entry.sender.clone(), text(entry).to_owned()))
                 .collect();
             assert_eq!(
                 entries,

@@ -404,7 +404,7 @@ pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: S
     // The clock is set back.
     let sent = send("c", 0).await.expect("an append");
     assert_eq!(
-        sent.message.created_at,
+        sent.entry.created_at,
         at(HOUR),
         "it answers with what is stored"
     );
@@ -499,7 +499,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
         [named("a", "a"), named("b", "Berta")],
         "in the order of their ids, whoever is unknown with a bare profile"
     );
-    assert_eq!(theirs.last_message.as_ref(), Some(&*sent.message));
+    assert_eq!(theirs.last_message.as_ref(), Some(&*sent.entry));
     assert_eq!(
         (
             theirs.head_seq,

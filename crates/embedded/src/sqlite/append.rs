@@ -4,9 +4,10 @@ use super::batch::{Batch, to_db};
 use super::marks::sent;
 use super::queries::{entries, entry};
 use super::text::dedupe_key;
+use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::{Message, NewMessage, SendKey};
+use lamplight_domain::message::{NewMessage, SendKey};
 use lamplight_usecases::ports::{AppendError, Appended};
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::Arc;
@@ -38,9 +39,9 @@ pub(crate) fn append(
             })
             .optional()?;
         if let Some(there) = there {
-            return Ok(if there.content == message.content {
+            return Ok(if there.content() == Some(&message.content) {
                 Ok(Appended {
-                    message: Arc::new(there),
+                    entry: Arc::new(there),
                     duplicate: true,
                 })
             } else {
@@ -71,12 +72,14 @@ pub(crate) fn append(
     known.head_seq = seq;
     known.last_at = created_at;
     let to = known.members.clone();
-    let message = Arc::new(Message {
+    let entry = Arc::new(Entry {
         id: message.id.clone(),
         conversation: message.conversation.clone(),
         seq,
         sender: message.sender.clone(),
-        content: message.content.clone(),
+        kind: EntryKind::Message {
+            content: message.content.clone(),
+        },
         client_message_id: match &message.key {
             Some(SendKey::ClientMessageId(id)) => Some(Arc::clone(id)),
             _ => None,
@@ -84,7 +87,7 @@ pub(crate) fn append(
         created_at,
     });
     batch.publish(Event::Appended {
-        message: Arc::clone(&message),
+        entry: Arc::clone(&entry),
         to,
         except: except.cloned(),
     });
@@ -92,7 +95,7 @@ pub(crate) fn append(
         batch.publish(event);
     }
     Ok(Ok(Appended {
-        message,
+        entry,
         duplicate: false,
     }))
 }

@@ -3,9 +3,10 @@
 
 use super::batch::{from_db, to_db};
 use super::text::{ConversationKey, client_message_id};
-use lamplight_domain::conversation::{Conversation, Members, Receipt, unread};
+use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::entry::{Entry, EntryKind, LogHead};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::{Content, Message};
+use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Range, Sides, SyncPage, SyncPosition};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
@@ -24,13 +25,15 @@ macro_rules! entries {
 }
 pub(crate) use entries;
 
-pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::Result<Message> {
-    Ok(Message {
+pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::Result<Entry> {
+    Ok(Entry {
         id: MessageId::trusted(row.get_ref(0)?.as_str()?),
         conversation: conversation.clone(),
         seq: from_db(row.get(1)?),
         sender: UserId::trusted(row.get_ref(2)?.as_str()?),
-        content: Content::trusted(row.get_ref(3)?.as_str()?),
+        kind: EntryKind::Message {
+            content: Content::trusted(row.get_ref(3)?.as_str()?),
+        },
         client_message_id: client_message_id(row.get_ref(4)?.as_str_or_null()?),
         created_at: Timestamp(row.get(5)?),
     })
@@ -96,7 +99,7 @@ fn beyond(
     conversation: &ConversationId,
     edge: i64,
     limit: usize,
-) -> rusqlite::Result<(Vec<Message>, bool)> {
+) -> rusqlite::Result<(Vec<Entry>, bool)> {
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
@@ -157,8 +160,8 @@ fn page(
                 .min((limit / 2).max(limit.saturating_sub(newer.len())));
             let after = newer.len().min(limit - before);
             // And so with bytes.
-            let bytes = |entries: &[Message]| entries.iter().map(weight::entry).sum::<usize>();
-            let fitting = |entries: &[Message], bytes: usize| {
+            let bytes = |entries: &[Entry]| entries.iter().map(weight::entry).sum::<usize>();
+            let fitting = |entries: &[Entry], bytes: usize| {
                 let mut total = 0;
                 entries
                     .iter()
@@ -304,7 +307,7 @@ fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<C
         id: outline.id.clone(),
         members,
         last_message,
-        unread: unread(head_seq, read_seq),
+        unread: LogHead::of_messages(head_seq).unread(read_seq),
         head_seq,
         read_seq,
         created_at: Timestamp(outline.created_at),

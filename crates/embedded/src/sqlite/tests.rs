@@ -144,7 +144,7 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(log.entries[0].content.as_str(), "hello");
+        assert_eq!(log.entries[0].content().unwrap().as_str(), "hello");
         assert!(
             store.find("nobody").await.unwrap().is_none(),
             "what is newer is there too"

@@ -42,7 +42,7 @@ impl Handler {
             Ok(Ok(appended)) => {
                 self.sent_instead_of_typing(user, &conversation);
                 Ok(Reply::Sent {
-                    message: appended.message,
+                    message: appended.entry,
                     duplicate: appended.duplicate,
                     temp_id,
                 })

@@ -4,17 +4,17 @@ use super::store::{Page, StoreError, StoreResult};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
-use lamplight_domain::message::{Message, NewMessage};
+use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
-/// What an append came to.
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// The entry in the log: the new one, or the one that was there.
-    pub message: Arc<Message>,
-    /// It was there already.
+    /// The new entry, or the one that an earlier send with the same key made.
+    pub entry: Arc<Entry>,
+    /// Whether an earlier send made it.
     pub duplicate: bool,
 }
 
@@ -50,7 +50,7 @@ pub enum Range {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The entries.
-    pub entries: Vec<Message>,
+    pub entries: Vec<Entry>,
     /// There is more in the direction asked; with [`Range::Around`], in either.
     pub has_more: bool,
     /// With [`Range::Around`]: in which.
@@ -92,7 +92,7 @@ impl From<(ConversationId, u64)> for SyncPosition {
 #[derive(Clone, Debug)]
 pub struct SyncPage {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
-    pub entries: Vec<Message>,
+    pub entries: Vec<Entry>,
     /// The client's entry is not in this log: the store went back in time, and the client has to
     /// drop what it holds of it.
     pub reset: bool,

@@ -62,7 +62,7 @@ usecase_tests! {
         let sends = (0..100).map(|n| app.ask(&a, send(&place, &n.to_string())));
         let sent: Vec<_> = join_all(sends).await.into_iter().map(|answer| sent(answer).0).collect();
         for (n, message) in sent.iter().enumerate() {
-            assert_eq!((message.seq, message.content.as_str()), (n as u64 + 1, &*n.to_string()));
+            assert_eq!((message.seq, message.content().unwrap().as_str()), (n as u64 + 1, &*n.to_string()));
         }
     }
 
@@ -85,7 +85,7 @@ usecase_tests! {
             assert_eq!(code(app.ask(&a, send(&place, &"x".repeat(8_001))).await), Code::TooLong);
         }
         let message = app.send(&a, &place, "  as typed \n").await;
-        assert_eq!((message.seq, message.content.as_str()), (1, "  as typed \n"));
+        assert_eq!((message.seq, message.content().unwrap().as_str()), (1, "  as typed \n"));
         assert_eq!(app.send(&a, &place, &"😀".repeat(8_000)).await.seq, 2);
     }
 

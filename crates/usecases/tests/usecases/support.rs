@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::ManualClock;
 use lamplight_domain::conversation::{Members, Receipt};
+use lamplight_domain::entry::Entry;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::{Message, SendKey};
+use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Change, ManualStatus, Rules, StatusOverride};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
@@ -365,7 +366,7 @@ impl TestApp {
         caller: &Caller,
         conversation: &ConversationId,
         content: &str,
-    ) -> Arc<Message> {
+    ) -> Arc<Entry> {
         sent(self.ask(caller, send(conversation, content)).await).0
     }
 
@@ -543,7 +544,7 @@ pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) ->
     }
 }
 
-pub(crate) fn sent(answer: Answer) -> (Arc<Message>, bool) {
+pub(crate) fn sent(answer: Answer) -> (Arc<Entry>, bool) {
     match answer.expect("sent") {
         Reply::Sent {
             message, duplicate, ..

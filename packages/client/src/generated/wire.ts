@@ -161,7 +161,7 @@ version: number, };
 export type WatchedState = Presence | WatchedOffline;
 
 /**
- * An entry of a log.
+ * An entry of a log that is a message.
  */
 export type Message = { 
 /**
@@ -169,7 +169,7 @@ export type Message = {
  */
 id: string, 
 /**
- * Always `message`, today.
+ * Always `message`.
  */
 kind: "message", 
 /**
@@ -198,6 +198,41 @@ clientMessageId?: string,
 createdAt: string, };
 
 /**
+ * An entry that takes a place in the log and shows nothing.
+ */
+export type Hidden = { 
+/**
+ * Unique over all conversations.
+ */
+id: string, 
+/**
+ * Always `hidden`.
+ */
+kind: "hidden", 
+/**
+ * The log it is in.
+ */
+conversationId: string, 
+/**
+ * Its place in the log.
+ */
+seq: number, 
+/**
+ * Who made it.
+ */
+senderId: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, };
+
+/**
+ * An entry of a log. A client that meets a `kind` that it does not know moves its position past
+ * the entry and shows nothing.
+ */
+export type Entry = Message | Hidden;
+
+/**
  * A conversation as its receiver sees it.
  */
 export type Conversation = { 
@@ -210,7 +245,7 @@ id: string,
  */
 members: Array<User>, 
 /**
- * The newest entry.
+ * The newest message.
  */
 lastMessage: Message | null, 
 /**
@@ -340,7 +375,8 @@ export type SyncPage = {
  */
 entries: Array<Message>, 
 /**
- * The client's entry is not in this log, since the store went back in time: drop what is held of it.
+ * The client's entry is not in this log, since the store went back in time: drop what is held
+ * of it.
  */
 reset?: boolean, 
 /**
@@ -507,7 +543,8 @@ seq: number, };
  */
 export type SyncBody = { 
 /**
- * The newest entry that the client has of each conversation: its `seq`, or better its `seq` and `id`.
+ * The newest entry that the client has of each conversation: its `seq`, or better its `seq`
+ * and `id`.
  */
 conversations: Record<string, number | { seq: number, id?: string }>, };
 
