@@ -4,7 +4,7 @@ import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
 import { lastEntry, lastSeq } from "./log.js"
 import { isFar, type Thread } from "./thread.js"
-import type { Message, SyncAnswer } from "./wire.js"
+import type { LogEntry, SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
   /** Asks for everything that is known of. Rejects if the line does not give it. */
@@ -40,7 +40,7 @@ export function createCatchUp(
     return answer
   }
 
-  const from = (entry: Message | undefined | null, seq: number): From =>
+  const from = (entry: LogEntry | undefined | null, seq: number): From =>
     entry?.seq === seq ? { seq, id: entry.id } : seq
 
   /** Takes in an answer. Returns what there is more of, and from where. */
@@ -89,7 +89,9 @@ export function createCatchUp(
   return {
     async everything(isCurrent) {
       const known = new Map<string, From>()
-      for (const { id, headSeq, lastMessage } of list.all()) known.set(id, from(lastMessage, headSeq))
+      // From the last message on, although entries of other kinds may follow: its id is known, and theirs are not.
+      for (const { id, headSeq, lastMessage } of list.all())
+        known.set(id, from(lastMessage, lastMessage?.seq ?? headSeq))
       for (const [id, here] of threads)
         if (here.log().loaded) known.set(id, from(lastEntry(here.log()), lastSeq(here.log())))
       const left = [...known]

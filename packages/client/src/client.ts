@@ -9,7 +9,7 @@ import { createGeneration } from "./generation.js"
 import { createHttp, encodeId, query } from "./http.js"
 import { createIdentity, tokenPart } from "./identity.js"
 import { createList } from "./list.js"
-import { hasGap } from "./log.js"
+import { hasGap, isMessage } from "./log.js"
 import { createMarks } from "./marks.js"
 import type { Channel, ClientStorage, LamplightOptions } from "./options.js"
 import { createOutbox } from "./outbox.js"
@@ -24,6 +24,7 @@ import type {
   Chosen,
   Conversation,
   JoinAnswer,
+  LogEntry,
   Message,
   OfStore,
   PageAnswer,
@@ -167,11 +168,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       user_updated: (said) => happened("updated", said),
       user_offline: (said) => happened("offline", said),
       presence_changes: (said) => people.happened({ type: "changes", ...said }),
-      new_private_message(said) {
-        const isNew = said.seq > (list.get(said.conversationId)?.headSeq ?? 0)
-        thread(said.conversationId).accept(said)
-        if (isNew && said.senderId !== account.id()) void announce(said)
-      },
+      new_private_message: onEntry,
+      conversation_entry: onEntry,
       typing: (said) => thread(said.conversationId).typed(said),
       receipt: (said) => thread(said.conversationId).receipt(said),
       conversation_updated: (said) => list.upsert(said),
@@ -338,6 +336,12 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       threads.set(id, one)
     }
     return one
+  }
+
+  function onEntry(entry: LogEntry): void {
+    const isNew = entry.seq > (list.get(entry.conversationId)?.headSeq ?? 0)
+    thread(entry.conversationId).accept(entry)
+    if (isNew && isMessage(entry) && entry.senderId !== account.id()) void announce(entry)
   }
 
   /** `full` mode tells each change as an event of its own. */

@@ -2,14 +2,15 @@
 import { type Core, delayAfter } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
+import { isMessage } from "./log.js"
 import { createOrder } from "./order.js"
 import { same, single, view } from "./store.js"
 import type { ConversationInfo, ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
-import type { Conversation, Message, PageAnswer, SyncedConversation } from "./wire.js"
+import type { Conversation, LogEntry, PageAnswer, SyncedConversation } from "./wire.js"
 
 /** What the list asks about a conversation. */
 export interface ListParts {
-  /** How many entries past the mark are by others, if the log here can tell. */
+  /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(id: string, readSeq: number): number | null
   draft(id: string): string
   unsent(id: string): { waiting: number; failed: number }
@@ -33,7 +34,7 @@ export interface List {
   /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
   added(conversation: Conversation): void
   /** An entry that may be newer than what the list knows. */
-  arrived(entry: Message): void
+  arrived(entry: LogEntry): void
   /** The log of a conversation can tell more about what is unread. */
   recount(id: string): void
   /** Moves the own read mark, never back. Whether it moved. */
@@ -125,6 +126,13 @@ export function createList(core: Core, parts: ListParts): List {
     unread.touch()
   }
 
+  /** The `seq` of the newest message. Entries of other kinds may follow it. */
+  const lastSeq = (conversation: Conversation | undefined) => conversation?.lastMessage?.seq ?? 0
+
+  /** How many messages can be unread past a mark, given how many were past an earlier one. */
+  const atMost = (count: number, newest: number, readSeq: number) =>
+    Math.max(0, Math.min(count, newest - readSeq))
+
   function put(next: Conversation, isNewest = false): void {
     const last = known.get(next.id)
     if (same(last, next) === last) return
@@ -144,40 +152,39 @@ export function createList(core: Core, parts: ListParts): List {
     const last = known.get(said.id)
     // One that has entries and is not known here, while there are more pages, is further down.
     const isPlaced = isListed || !loaded || !!(said.headSeq && cursor)
-    const isNewest = last ? !isListed && said.headSeq > last.headSeq : !isPlaced && !isFurtherDown(said)
+    const isNewest = last ? !isListed && lastSeq(said) > lastSeq(last) : !isPlaced && !isFurtherDown(said)
     // It may have been made just now, by a server whose clock was set back: the list tells.
     if (!last && !isPlaced && !isNewest) refreshSoon()
     const readSeq = Math.max(said.readSeq, last?.readSeq ?? 0, marks.get(said.id) ?? 0)
     const headSeq = Math.max(said.headSeq, last?.headSeq ?? 0)
     const behind = said.headSeq < headSeq
+    const lastMessage = last && lastSeq(last) >= lastSeq(said) ? last.lastMessage : said.lastMessage
     let count = said.unread
     if (behind || said.readSeq < readSeq) {
       // It speaks of an earlier moment than what is known here, or does not know yet what was read here.
       const counted = parts.count(said.id, readSeq)
       if (counted === null && behind && last && said.readSeq > last.readSeq) refreshSoon()
-      count = counted ?? (behind ? (last?.unread ?? count) : Math.min(count, headSeq - readSeq))
+      count = counted ?? (behind ? (last?.unread ?? count) : atMost(count, lastMessage?.seq ?? 0, readSeq))
     }
-    const lastMessage =
-      last?.lastMessage && last.lastMessage.seq >= (said.lastMessage?.seq ?? 0)
-        ? last.lastMessage
-        : said.lastMessage
     // Fresh objects that say the same would render every row again.
     const members =
       JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
     put({ ...said, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
   }
 
-  function arrived(entry: Message): void {
+  function arrived(entry: LogEntry): void {
     const last = known.get(entry.conversationId)
     if (!last) refreshSoon()
     if (!last || entry.seq <= last.headSeq) return
-    const jumped = entry.seq > last.headSeq + 1
-    const own = entry.senderId === core.me()
+    // An entry of another kind moves the head only.
+    const message = isMessage(entry) ? entry : null
+    const own = message?.senderId === core.me()
     const readSeq = own ? entry.seq : last.readSeq
     const counted = own ? 0 : parts.count(last.id, readSeq)
-    if (jumped && counted === null) refreshSoon()
-    const count = counted ?? (entry.seq > readSeq ? last.unread + 1 : last.unread)
-    put({ ...last, headSeq: entry.seq, lastMessage: entry, readSeq, unread: count }, true)
+    if (entry.seq > last.headSeq + 1 && counted === null) refreshSoon()
+    const unread = counted ?? (message && entry.seq > readSeq ? last.unread + 1 : last.unread)
+    const lastMessage = message ?? last.lastMessage
+    put({ ...last, headSeq: entry.seq, lastMessage, readSeq, unread }, !!message)
   }
 
   function recount(id: string): void {
@@ -195,9 +202,8 @@ export function createList(core: Core, parts: ListParts): List {
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)
       if (!core.isCurrent(epoch)) return
-      const heads = new Map(page.data.map(({ id, headSeq }) => [id, headSeq]))
-      const hasNewer = (id: string) =>
-        (known.get(id)?.headSeq ?? 0) > (heads.get(id) ?? Number.POSITIVE_INFINITY)
+      const heads = new Map(page.data.map((conversation) => [conversation.id, lastSeq(conversation)]))
+      const hasNewer = (id: string) => lastSeq(known.get(id)) > (heads.get(id) ?? Number.POSITIVE_INFINITY)
       const isMoved = order.page([...heads.keys()], asked, hasNewer, !after)
       for (const conversation of page.data) upsert(conversation, true)
       if (isMoved) touch()
@@ -259,22 +265,17 @@ export function createList(core: Core, parts: ListParts): List {
       if (seq <= (last?.readSeq ?? marks.get(id) ?? 0)) return false
       marks.set(id, seq)
       if (!last) return true
-      const counted = seq >= last.headSeq ? 0 : parts.count(id, seq)
-      put({ ...last, readSeq: seq, unread: counted ?? Math.min(last.unread, last.headSeq - seq) })
+      const unread = parts.count(id, seq) ?? atMost(last.unread, lastSeq(last), seq)
+      put({ ...last, readSeq: seq, unread })
       return true
     },
     restored(id, { entries, headSeq, readSeq }) {
       marks.delete(id)
       const last = known.get(id)
-      if (last)
-        put({
-          ...last,
-          headSeq,
-          readSeq,
-          lastMessage: entries.at(-1) ?? null,
-          unread: Math.max(0, headSeq - readSeq),
-        })
-      // How many of those are by others only the list can say.
+      const messages = entries.filter(isMessage)
+      const unread = messages.filter(({ seq, senderId }) => seq > readSeq && senderId !== core.me()).length
+      if (last) put({ ...last, headSeq, readSeq, lastMessage: messages.at(-1) ?? null, unread })
+      // The answer may leave out the oldest of them: only the list counts them all.
       refreshSoon()
     },
     remove(id) {

@@ -2,10 +2,13 @@
  * A conversation's log, as far as it is here: segments of entries without a gap, with holes between them. One segment, the
  * tail, grows with what is new; one is shown, which is the tail or, after a jump into the past, another. Pure.
  */
-import type { Message } from "./wire.js"
+import type { LogEntry, Message } from "./wire.js"
+
+/** Whether an entry is a message. Older servers send no `kind`, and messages only. */
+export const isMessage = (entry: LogEntry): entry is Message => (entry.kind ?? "message") === "message"
 
 /** Entries whose `seq`s follow each other. Never empty. */
-export type Segment = readonly Message[]
+export type Segment = readonly LogEntry[]
 
 /** The log of one conversation. */
 export interface Log {
@@ -54,7 +57,7 @@ export const shown = (log: Log): Segment =>
 /** The `seq` of the tail's last entry; 0 if there is none. */
 export const lastSeq = (log: Log): number => last(tailOf(log))
 /** The tail's last entry. */
-export const lastEntry = (log: Log): Message | undefined => tailOf(log).at(-1)
+export const lastEntry = (log: Log): LogEntry | undefined => tailOf(log).at(-1)
 /** Whether entries are known to exist after the tail. */
 export const hasGap = (log: Log): boolean => log.loaded && lastSeq(log) < log.head
 /** Whether entries exist before those that are shown. */
@@ -62,7 +65,7 @@ export const hasOlder = (log: Log): boolean => first(shown(log)) > log.start
 /** Whether an entry is here. */
 export const holds = (log: Log, seq: number): boolean => !!find(log.segments, seq)
 /** The entries after the tail: something before them is missing. */
-export const held = (log: Log): Message[] =>
+export const held = (log: Log): LogEntry[] =>
   log.segments.filter((segment) => first(segment) > lastSeq(log)).flat()
 
 /** A page of history, where it was asked for and whether there is more on either side, as far as it says so. */
@@ -71,15 +74,15 @@ export interface Page {
   direction: "newest" | "before" | "after" | "around"
   /** The `seq` that was asked from. */
   at?: number | undefined
-  entries: readonly Message[]
+  entries: readonly LogEntry[]
   hasBefore?: boolean | undefined
   hasAfter?: boolean | undefined
 }
 
 /** The log with more entries, in the order of `seq`, from wherever they came. */
-export function addEntries(log: Log, entries: readonly Message[]): Log {
+export function addEntries(log: Log, entries: readonly LogEntry[]): Log {
   let next = log
-  let run: Message[] = []
+  let run: LogEntry[] = []
   for (const [at, entry] of entries.entries()) {
     run.push(entry)
     if (entries[at + 1]?.seq === entry.seq + 1) continue
@@ -136,15 +139,15 @@ export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Lo
   return { ...log, segments: kept, view, tail: log.tail && last(newest) }
 }
 
-/** How many entries past `readSeq` are by others; null if the tail does not say. */
+/** How many messages past `readSeq` are by others; null if the tail does not reach back to the mark. */
 export function countUnread(log: Log, readSeq: number, me: string): number | null {
   const tail = tailOf(log)
   if (!log.loaded || hasGap(log) || first(tail) > Math.max(readSeq + 1, log.start)) return null
   let count = 0
   for (let at = tail.length - 1; at >= 0; at--) {
-    const entry = tail[at] as Message
+    const entry = tail[at] as LogEntry
     if (entry.seq <= readSeq) break
-    if (entry.senderId !== me) count++
+    if (entry.senderId !== me && isMessage(entry)) count++
   }
   return count
 }

@@ -1,7 +1,7 @@
 /** The rows of a thread: what is settled, then what has been sent but is not settled yet, then what is unsent. */
-import { held, type Log, type Segment, shown } from "./log.js"
+import { held, isMessage, type Log, type Segment, shown } from "./log.js"
 import type { MessageRow, OutboxItem } from "./types.js"
-import type { Message } from "./wire.js"
+import type { LogEntry, Message } from "./wire.js"
 
 /** Makes rows, and gives the same row for the same message or item. */
 export function createRows(me: () => string | null) {
@@ -73,8 +73,9 @@ export function createRows(me: () => string | null) {
       old = made
       made = new Map()
     }
-    for (let at = settled.length; at < entries.length; at++) {
-      settled.push(rowOf(entries[at] as Message, keys))
+    for (let at = isAppended ? done.length : 0; at < entries.length; at++) {
+      const entry = entries[at] as LogEntry
+      if (isMessage(entry)) settled.push(rowOf(entry, keys))
     }
     done = entries
     edits = log.edits
@@ -86,8 +87,9 @@ export function createRows(me: () => string | null) {
     // What is on its way belongs to the end, which is not shown.
     if (log.view !== null) return rows
     const unsettled = new Set<string>()
-    for (const message of held(log))
-      if (message.senderId === me() && message.clientMessageId) rows.push(rowOf(message, unsettled))
+    for (const entry of held(log))
+      if (isMessage(entry) && entry.senderId === me() && entry.clientMessageId)
+        rows.push(rowOf(entry, unsettled))
     for (const item of items) {
       const key = `c:${item.clientMessageId}`
       if (!keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))

@@ -11,6 +11,7 @@ import {
   hasGap,
   hasOlder,
   holds,
+  isMessage,
   knowHead,
   type Log,
   lastSeq,
@@ -31,7 +32,7 @@ import type {
   SendResult,
   TypingState,
 } from "./types.js"
-import type { HistoryAnswer, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
+import type { HistoryAnswer, LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
 /** What a thread needs beside the core. */
 export interface ThreadParts {
@@ -50,11 +51,11 @@ export interface ThreadParts {
 /** A conversation, as the rest of the client uses it. */
 export interface Thread extends ConversationHandle {
   log(): Log
-  /** How many entries past the mark are by others, if the log here can tell. */
+  /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(readSeq: number): number | null
   isOpen(): boolean
   /** An entry, from wherever. */
-  accept(entry: Message): void
+  accept(entry: LogEntry): void
   synced(answer: SyncedConversation): void
   /** Its log went back in time on the server: this is the newest of it, and takes the place of what was here. */
   restored(answer: SyncedConversation): void
@@ -105,7 +106,7 @@ export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MAX_PAGES 
 
 /** The `seq` here that is nearest to this one. */
 function nearest(log: Log, seq: number): number {
-  const distance = (one: Message) => Math.abs(one.seq - seq)
+  const distance = (one: LogEntry) => Math.abs(one.seq - seq)
   return log.segments
     .flat()
     .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
@@ -141,7 +142,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     return same(last, {
       status: log.loaded || log.view !== null ? "ready" : error ? "error" : "loading",
       rows: same(last.rows, shown),
-      isEmpty: log.loaded && log.head === 0 && !shown.length && !catchingUp && current,
+      isEmpty: log.loaded && !shown.length && !hasOlder(log) && !catchingUp && current,
       hasOlder: hasOlder(log),
       loadingOlder: older.busy(),
       hasNewer: log.view !== null,
@@ -153,12 +154,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     })
   })
 
-  function change(grown: Log, fresh: readonly Message[] = [], side: Side = stays ? OLDER : NEWER): void {
+  function change(grown: Log, fresh: readonly LogEntry[] = [], side: Side = stays ? OLDER : NEWER): void {
     // Of what nobody looks at, the last entries are enough.
     const next = trim(grown, side, holders || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
-    for (const entry of fresh) parts.settled(entry)
+    for (const entry of fresh) if (isMessage(entry)) parts.settled(entry)
     parts.list.recount(id)
     messages.touch()
   }
@@ -209,10 +210,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     () => take("newest", undefined, PAGE),
     () => (log.loaded ? fill() : again()),
   )
-  const older = fetching(
-    () => take("before", shown(log)[0]?.seq, PAGE),
-    () => {},
-  )
+  const older = fetching(() => take("before", shown(log)[0]?.seq, PAGE), showSome)
   const newer = fetching(
     () => take("after", shown(log).at(-1)?.seq, PAGE),
     () => {},
@@ -266,17 +264,23 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     if (typists.delete(userId)) typing.set({ userIds: [...typists.keys()] })
   }
 
-  function accept(entry: Message): void {
-    stopTyping(entry.senderId)
+  function accept(entry: LogEntry): void {
+    if (isMessage(entry)) stopTyping(entry.senderId)
     // What nobody looks at, nor is fetching, will be in the first page.
     if (log.loaded || load.busy() || holders) change(addEntries(log, [entry]))
-    parts.settled(entry)
+    if (isMessage(entry)) parts.settled(entry)
     parts.list.arrived(entry)
     fill()
   }
 
+  /** Fetches older pages until there is a message to show: a page may hold entries of other kinds only. */
+  function showSome(): void {
+    if (holders && hasOlder(log) && !error && !shown(log).some(isMessage)) inBackground(older())
+  }
+
   /** Fetches what is missing. While catching up, `sync` brings it. */
   function fill(): void {
+    showSome()
     if (hasGap(log) && core.connection.state.get().status !== "catching-up") inBackground(follow())
   }
 
@@ -294,6 +298,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
         // What `sync` tells is told from the last entry on.
         inBackground(
           follow().then(() => {
+            showSome()
             parts.sync(id)
             return parts.list.find(id)
           }),

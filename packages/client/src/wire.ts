@@ -41,12 +41,34 @@ export type {
   Receipt as ReceiptEvent,
   Refusal,
   RefusalCode,
-  SyncPage as SyncedConversation,
   Typing as TypingEvent,
   User,
   UserOffline,
   WatchedOffline as Absence,
 } from "./generated/wire.js"
+
+/**
+ * An entry of a conversation's log whose `kind` this client does not know. It keeps its place in the log and shows nothing.
+ */
+export interface OtherEntry {
+  id: string
+  kind: string
+  conversationId: string
+  seq: number
+  /** Null if the host application wrote it. */
+  senderId: string | null
+  createdAt: string
+  clientMessageId?: string
+  content?: undefined
+}
+
+/** An entry of a conversation's log. Servers from before there were kinds send messages without one. */
+export type LogEntry = Message | OtherEntry
+
+/** One conversation in the answer to `sync`. */
+export interface SyncedConversation extends Omit<SyncPage, "entries"> {
+  entries: LogEntry[]
+}
 
 /** The statuses others may see of a person who is there. */
 export type VisibleStatus = Presence["status"]
@@ -83,13 +105,13 @@ export interface SendAnswer {
 
 /** The answer to `sync`. */
 export interface SyncAnswer extends OfStore {
-  conversations: Record<string, SyncPage | Refusal>
+  conversations: Record<string, SyncedConversation | Refusal>
   added: Conversation[]
 }
 
 /** A page of history. */
 export interface HistoryAnswer extends OfStore {
-  data: Message[]
+  data: LogEntry[]
   hasMore: boolean
   /** To `around`: whether there are messages before and after these. */
   hasBefore?: boolean
@@ -121,6 +143,8 @@ export interface ServerEvents {
   user_offline: UserOffline
   presence_changes: PresenceChanges
   new_private_message: Message
+  /** An entry that is no message. */
+  conversation_entry: LogEntry
   typing: TypingEvent
   receipt: ReceiptEvent
   conversation_updated: Conversation

@@ -18,7 +18,7 @@ import {
   trim,
 } from "../src/log.js"
 import { createRows } from "../src/rows.js"
-import type { Message } from "../src/wire.js"
+import type { LogEntry, Message } from "../src/wire.js"
 
 const message = (seq: number, senderId = "asha"): Message => ({
   id: `m${seq}`,
@@ -31,7 +31,7 @@ const message = (seq: number, senderId = "asha"): Message => ({
 })
 const range = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => message(from + index))
-const seqsOf = (entries: readonly Message[]) => entries.map((entry) => entry.seq)
+const seqsOf = (entries: readonly LogEntry[]) => entries.map((entry) => entry.seq)
 const seqs = (log: Log) => seqsOf(shown(log))
 const newest = (entries: Message[], hasBefore = false) =>
   addPage(emptyLog, { direction: "newest", entries, hasBefore })

@@ -35,7 +35,7 @@ export function Thread(props: {
   const conversation = useConversation(id)
   const { messages, item } = conversation
   const reading = useReading()
-  const divider = useDivider(messages, self.id, reading)
+  const divider = useDivider(messages, self.id, reading, item?.unread ?? 0)
   const log = useRef<LogControl>(null)
   const members = item?.members ?? nobody
   const name = titleOf(members, self.id)

@@ -6,14 +6,15 @@ import { useEffect, useRef, useState } from "react"
  * messages, or when one comes while nobody reads; it then stands still while one reads, though the marks move on, and
  * goes when one answers, or has read all and turned away.
  */
-export function useDivider(messages: MessagesState, selfId: string, reading: boolean) {
+export function useDivider(messages: MessagesState, selfId: string, reading: boolean, unreadCount: number) {
   const [unreadAfter, setUnreadAfter] = useState<number | null>(null)
   const opened = useRef(false)
-  const { status, rows, readSeq, headSeq, hasNewer } = messages
+  const { status, rows, readSeq, hasNewer } = messages
   const last = rows.findLast((row) => row.seq !== null)
   const isUnread = last?.seq != null && last.seq > readSeq && hasUnread(rows, readSeq, selfId)
-  // In the past the unread ones may be further down than what is shown.
-  const unread = isUnread || (hasNewer && headSeq > readSeq)
+  // After a jump into the past, unread messages may be further down than the rows. The log's head does not tell: entries of other kinds
+  // may be all that follows.
+  const unread = isUnread || (hasNewer && unreadCount > 0)
 
   if (status === "ready" && !opened.current) {
     opened.current = true

@@ -1,5 +1,15 @@
 /** A server that keeps the contract in a few pages, for tests: the store and the use cases, without any transport. */
-import type { Conversation, Message, Presence, PresenceChange, Refusal, User } from "../../src/wire.js"
+import type {
+  Conversation,
+  LogEntry,
+  Message,
+  Presence,
+  PresenceChange,
+  Refusal,
+  User,
+} from "../../src/wire.js"
+
+const isMessage = (entry: LogEntry): entry is Message => entry.kind === "message"
 
 /** A socket as the server sees it. */
 export interface Peer {
@@ -17,7 +27,7 @@ export interface Peer {
 interface Room {
   id: string
   members: string[]
-  log: Message[]
+  log: LogEntry[]
   keys: Map<string, Message>
   read: Map<string, number>
   delivered: Map<string, number>
@@ -138,6 +148,16 @@ export class TestServer {
     return message
   }
 
+  /** Stores an entry of another kind, as a server of a later version does. Nobody is told. */
+  storeOther(roomId: string, senderId: string | null = "asha", kind = "reaction"): LogEntry {
+    const room = this.rooms.get(roomId) as Room
+    const seq = room.log.length + 1
+    const id = `${roomId}.${seq}.${++this.ids}`
+    const entry = { id, kind, conversationId: roomId, seq, senderId, createdAt: this.time() }
+    room.log.push(entry)
+    return entry
+  }
+
   /** Stores and delivers, as if sent by somebody. */
   say(roomId: string, senderId: string, content: string): Message {
     const message = this.store(roomId, senderId, content)
@@ -145,11 +165,11 @@ export class TestServer {
     return message
   }
 
-  deliver(message: Message, exceptSocket?: string): void {
-    const room = this.rooms.get(message.conversationId) as Room
+  deliver(entry: LogEntry, exceptSocket?: string, event = "new_private_message"): void {
+    const room = this.rooms.get(entry.conversationId) as Room
     for (const peer of this.peers) {
       if (peer.userId && room.members.includes(peer.userId) && peer.id !== exceptSocket) {
-        peer.send("new_private_message", message)
+        peer.send(event, entry)
       }
     }
   }
@@ -164,11 +184,12 @@ export class TestServer {
 
   view(room: Room, me: string): Conversation {
     const readSeq = room.read.get(me) ?? 0
+    const messages = room.log.filter(isMessage)
     return {
       id: room.id,
       members: room.members.map((id) => this.users.get(id) as User),
-      lastMessage: room.log.at(-1) ?? null,
-      unread: room.log.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
+      lastMessage: messages.at(-1) ?? null,
+      unread: messages.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
       headSeq: room.log.length,
       readSeq,
       createdAt: room.createdAt,
@@ -410,7 +431,7 @@ export class TestServer {
     const limit = Math.min(Number(query.get("limit") ?? 50), this.mostMessages)
     const [before, after, around] = ["before", "after", "around"].map((name) => query.get(name))
     const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
-    const page = (data: Message[], more: object): Reply => ({
+    const page = (data: LogEntry[], more: object): Reply => ({
       success: true,
       data,
       store: this.generation,
