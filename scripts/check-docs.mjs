@@ -34,24 +34,6 @@ function anchors(text) {
   )
 }
 
-for (const file of files.filter((file) => file.endsWith(".md"))) {
-  for (const [, target] of withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
-    if (/^[a-z]+:/.test(target)) continue
-    const [path, anchor] = target.split("#")
-    const found = path ? normalize(join(dirname(file), path)) : file
-    if (!existsSync(found)) problems.push(`${file}: the link ${target} leads nowhere`)
-    else if (anchor && found.endsWith(".md") && !anchors(read(found)).has(anchor))
-      problems.push(`${file}: the link ${target} names no heading of ${found}`)
-  }
-}
-
-// A path in backticks begins with a folder of the repository's root. `*` and `…` stand for any name.
-const paths = /`((?:apps|bench|crates|docs|examples|fixtures|packages|scripts|tests)\/[^`\s]+)`/g
-for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/invariants.md"].filter(existsSync)) {
-  for (const [, path] of read(file).matchAll(paths))
-    if (!/[*<…]/.test(path) && !existsSync(path)) problems.push(`${file}: there is no ${path}`)
-}
-
 const INVARIANTS = "docs/invariants.md"
 const carriers = new Map()
 const carry = (number, file) => carriers.set(number, (carriers.get(number) ?? new Set()).add(file))
@@ -88,6 +70,24 @@ for (const number of carriers.keys())
     problems.push(
       `${[...carriers.get(number)].join(", ")}: a test names ${number}, which ${INVARIANTS} does not have`,
     )
+
+for (const file of files.filter((file) => file.endsWith(".md"))) {
+  for (const [, target] of withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue
+    const [path, anchor] = target.split("#")
+    const found = path ? normalize(join(dirname(file), path)) : file
+    if (!existsSync(found)) problems.push(`${file}: the link ${target} leads nowhere`)
+    else if (anchor && found.endsWith(".md") && !anchors(read(found)).has(anchor))
+      problems.push(`${file}: the link ${target} names no heading of ${found}`)
+  }
+}
+
+// A path in backticks begins with a folder of the repository's root. `*` and `…` stand for any name.
+const paths = /`((?:apps|bench|crates|docs|examples|fixtures|packages|scripts|tests)\/[^`\s]+)`/g
+for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/invariants.md"].filter(existsSync)) {
+  for (const [, path] of read(file).matchAll(paths))
+    if (!/[*<…]/.test(path) && !existsSync(path)) problems.push(`${file}: there is no ${path}`)
+}
 
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length ? 1 : 0
