@@ -48,9 +48,9 @@ const OURS: &[&str] = &[
     "a read of the database panicked",
     // crates/socketio: faults of ours, and its own accept loop, which is not used here.
     "no random bytes",
-    "a packet whose arguments are no JSON",
-    "some connections took too long to close",
-    "a connection cannot be accepted",
+    "the arguments of an outgoing packet are not valid JSON",
+    "some connections did not close within the stop timeout",
+    "cannot accept a TCP connection",
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -1,5 +1,5 @@
-//! Who may come in: how many at once, and how many of one address. Asked when a connection is
-//! opened and told when it ends, never on the path of a message.
+//! Limits on the number of connections, in total and per address. Checked when a connection opens
+//! and updated when it closes, never on the path of a message.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use crate::sync::Mutex;
 
 use crate::{Rejection, server::Server};
 
-/// What is counted of those who come in.
+/// Counts of connections.
 #[derive(Default)]
 pub(crate) struct Admission {
     /// Connections that are being opened, or are in no namespace yet.
@@ -30,12 +30,12 @@ impl Admission {
         }
     }
 
-    /// One that was on its way in has arrived, or is gone.
+    /// A pending handshake has joined a namespace or closed.
     pub(crate) fn arrived(&self) {
         self.handshakes.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A connection of this address is gone.
+    /// A connection of this address has closed.
     pub(crate) fn left(&self, address: IpAddr) {
         if let Some(addresses) = &self.addresses {
             addresses.remove(address);
@@ -48,7 +48,8 @@ impl Admission {
     }
 }
 
-/// One connection on its way in. Counted until a session counts for itself, or it is dropped.
+/// The place of a connection that is being opened. It is released when dropped, unless a session
+/// takes it over.
 pub(crate) struct Ticket {
     server: Option<Arc<Server>>,
     address: IpAddr,
@@ -56,7 +57,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// # Errors
-    /// When there are too many already.
+    /// If a limit is reached.
     pub(crate) fn take(server: &Arc<Server>, address: IpAddr) -> Result<Self, Rejection> {
         let (config, admission) = (&server.config, &server.admission);
         if server.stopping.alive() >= config.max_connections {
@@ -75,9 +76,9 @@ impl Ticket {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .is_err()
         {
-            // Whoever means to come in does so within moments: it is those that wait without a word
-            // who give way, or a few addresses could keep everyone else out. The one displaced
-            // counts until its end a moment later.
+            // Clients that intend to connect join a namespace within moments. Displacing those that
+            // wait longest ensures that a few addresses cannot lock out everyone else. The
+            // displaced connection counts until it has closed.
             if !server.displace_longest_waiting() {
                 admission.left(address);
                 return Err(Rejection::TooManyHandshakes);
@@ -90,7 +91,7 @@ impl Ticket {
         })
     }
 
-    /// The session is there, and tells of its end by itself.
+    /// A session takes the place over and releases it at its own end.
     pub(crate) fn hand_over(mut self) {
         self.server = None;
     }
@@ -105,7 +106,7 @@ impl Drop for Ticket {
     }
 }
 
-/// How many there are of each address.
+/// Number of connections per address.
 pub(crate) struct Addresses {
     limit: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
@@ -119,7 +120,8 @@ impl Addresses {
         }
     }
 
-    /// Counts one more; false, and nothing done, if the address has its fill.
+    /// Counts one more connection; returns false and does nothing if the address has reached its
+    /// limit.
     pub(crate) fn add(&self, address: IpAddr) -> bool {
         let mut counts = self.counts.lock();
         let address = network_of(address);
@@ -130,7 +132,7 @@ impl Addresses {
         has < self.limit
     }
 
-    /// Counts one less.
+    /// Counts one connection less.
     pub(crate) fn remove(&self, address: IpAddr) {
         let mut counts = self.counts.lock();
         let address = network_of(address);
@@ -148,7 +150,7 @@ impl Addresses {
     }
 }
 
-/// Whoever has one address of IPv6 has the 2^64 of its network (RFC 4291, section 2.5.4).
+/// The network that one client controls: an IPv4 address or an IPv6 /64 (RFC 4291, section 2.5.4).
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

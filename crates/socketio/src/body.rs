@@ -1,4 +1,4 @@
-//! The bodies of answers.
+//! Response bodies.
 
 use std::{
     convert::Infallible,
@@ -13,20 +13,21 @@ use http_body::{Frame, SizeHint};
 
 use crate::{DisconnectReason, session::Session};
 
-/// A large answer is given to the HTTP server in pieces of this size, so that what it holds of it
-/// is bounded, and each piece that it has written shows that the client reads.
+/// A large response is passed to the HTTP server in pieces of this size. That bounds what the
+/// server buffers, and each written piece shows that the client reads.
 const PIECE: usize = 64 << 10;
 
-/// The body of an answer: bytes, or none.
+/// The body of a response of [`crate::SocketIo::handle`].
 #[derive(Default)]
 pub struct Body {
     data: Bytes,
     on_taken: Option<OnTaken>,
-    /// Whose answer it is, while there is more of it.
+    /// The session whose response this is, while some of it remains.
     reader: Option<Arc<Session>>,
 }
 
-/// What hangs on a poll's answer: callbacks, and the session whose packets would be lost with it.
+/// Effects of reading a poll's response: callbacks, and the session whose packets would be lost
+/// with it.
 struct OnTaken {
     session: Arc<Session>,
     callbacks: Vec<Box<dyn FnOnce() + Send>>,
@@ -91,7 +92,7 @@ impl http_body::Body for Body {
     }
 }
 
-/// A piece of a large answer.
+/// A piece of a large response.
 struct Piece {
     bytes: Bytes,
     session: Arc<Session>,
@@ -111,8 +112,8 @@ impl Drop for Piece {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        // Nobody took the answer, or all of it: packets are lost, and a session with a gap in it
-        // must not go on.
+        // The response was not fully read: packets are lost, and a session with a gap must not
+        // continue.
         let untaken = self.on_taken.take().map(|untaken| untaken.session);
         if let Some(session) = untaken.or(self.reader.take()) {
             session.close(DisconnectReason::TransportError);

@@ -1,6 +1,6 @@
-//! A connection's task. On polling it has no stream, and requests bring it what the client sent; on
-//! WebSocket it reads and writes by itself. It stays the same task over an upgrade, which is what
-//! keeps everything in order.
+//! A connection's task. On polling, HTTP requests pass it what the client sent; on WebSocket it
+//! reads and writes the stream itself. The same task continues after an upgrade, which preserves
+//! the order of packets.
 
 use std::{
     collections::VecDeque,
@@ -28,13 +28,13 @@ use crate::{
     websocket::{ReadEnd, WebSocket},
 };
 
-/// Messages taken in one turn before other tasks get theirs.
+/// Messages handled in one run before other tasks may run.
 const BUDGET: usize = 64;
 
-/// The close code that says so (<https://www.iana.org/assignments/websocket>).
+/// Close code "Try Again Later" (<https://www.iana.org/assignments/websocket>).
 const TRY_AGAIN_LATER: u16 = 1013;
 
-/// What an upgrade hands over.
+/// The WebSocket that an upgrade passes to the driver.
 pub(crate) type Handover = WebSocket;
 
 pub(crate) enum Link {
@@ -51,14 +51,14 @@ impl Link {
     }
 }
 
-/// What is spoken on top of Engine.IO.
+/// The protocol on top of Engine.IO.
 enum Protocol {
     SocketIo(Dispatch),
     Engine(Arc<dyn EngineHandler>),
 }
 
 impl Protocol {
-    /// Whether the application takes anything more for now.
+    /// Whether the application accepts more messages at the moment.
     fn can_receive(&self, session: &Session) -> bool {
         let backlogged =
             matches!(self, Self::SocketIo(dispatch) if dispatch.is_backlogged(session));
@@ -66,7 +66,7 @@ impl Protocol {
     }
 }
 
-/// A polling payload that is being taken, one packet at a time.
+/// A polling payload that is being handled, one packet at a time.
 struct Inbox {
     payload: Bytes,
     at: usize,
@@ -97,7 +97,8 @@ impl Driver {
             close_code: 1000,
             ended: false,
         };
-        // Told once there is a driver: should it panic, the connection still comes to its end.
+        // Called once the driver exists: if the handler panics, dropping the driver ends the
+        // connection.
         if let Some(handler) = engine {
             handler.opened(&EngineConnection {
                 session: driver.session.clone(),
@@ -165,7 +166,7 @@ impl Driver {
         self.protocol.can_receive(&self.session)
     }
 
-    /// Takes what the client sent. `Err` says why the connection must end.
+    /// Reads and handles what the client sent. `Err` is the reason to close the connection.
     fn receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -180,7 +181,7 @@ impl Driver {
         if !can_receive {
             return Ok(());
         }
-        // What came by polling came before anything that comes by WebSocket.
+        // Packets that arrived by polling precede all packets of the WebSocket.
         if self.inbox.is_none() {
             self.inbox = self
                 .session
@@ -225,7 +226,7 @@ impl Driver {
             ReadEnd::Closed => Err(DisconnectReason::TransportClose),
             ReadEnd::TooMuch => Err(DisconnectReason::TooMuchReceived),
             ReadEnd::Refused(error) => {
-                tracing::debug!(?error, "a frame that is refused");
+                tracing::debug!(?error, "invalid WebSocket frame; closing the connection");
                 self.close_code = error.close_code();
                 Err(DisconnectReason::TransportError)
             }
@@ -244,9 +245,10 @@ impl Driver {
         if inbox.at > inbox.payload.len() {
             self.inbox = None;
         }
-        // The whole payload was checked when it came.
+        // The whole payload was validated when it arrived.
         let packet = std::str::from_utf8(&data).map_err(|_| DisconnectReason::ParseError)?;
-        // Its pongs were taken at once when it came: they must not wait for anything held back.
+        // The POST has already recorded its PONGs, so that they need not wait behind held-back
+        // events.
         if packet == "3" {
             if let Protocol::SocketIo(dispatch) = &mut self.protocol {
                 dispatch.pong();
@@ -261,13 +263,12 @@ impl Driver {
         )
     }
 
-    /// Ends the connection: tells the application, and the client as far as it can be told.
+    /// Ends the connection: notifies the application, and the client as far as possible.
     fn end(&mut self, reason: DisconnectReason) {
         self.ended = true;
         let server = self.session.server.clone();
         let kind = self.link.kind();
-        // A handler that panics has said so by its panic; the connection must come to its end all
-        // the same.
+        // If the handler panics, the panic hook has reported it; the connection must end anyway.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| match &mut self.protocol {
             Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
             Protocol::Engine(handler) => {
@@ -280,8 +281,8 @@ impl Driver {
             }
         }));
         server.observe(|observer| observer.closed(kind, reason));
-        // After the handler was told: whoever sees no connections left finds everything about them
-        // done.
+        // Decremented after the handler has run: an application that sees zero connections can rely
+        // on all handlers having run.
         server.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;
         let key = self.session.sid.key();
@@ -302,9 +303,9 @@ impl Driver {
                 if reason == DisconnectReason::TransportClose {
                     drop(self.session.take_alive());
                 }
-                // The next poll fetches what is left and learns that this is the end; if none
-                // comes, a timer clears up. A client that closes may have sent a poll along, and
-                // which of the two comes first is anyone's guess.
+                // The next poll fetches the rest and the close; if none arrives, a timer removes
+                // the session. A client that closes may have sent a poll at the same time, and
+                // either may arrive first.
                 if ended.awaits_poll && !ended.poll_open {
                     server.timers.push(
                         Lane::Linger,
@@ -320,7 +321,7 @@ impl Driver {
 }
 
 impl Driver {
-    /// Sends what is left over the WebSocket, and a close frame, in a task of its own.
+    /// Sends the remaining items and a close frame over the WebSocket, in a separate task.
     fn say_goodbye(&self, websocket: WebSocket, rest: Option<VecDeque<Item>>) {
         let alive = self.session.take_alive();
         self.session.server.forget(self.session.sid.key());
@@ -368,7 +369,7 @@ fn take_text(
     came_by: TransportKind,
     text: &str,
 ) -> Result<(), DisconnectReason> {
-    // Also on WebSocket: `forceBase64` of Node's client.
+    // `forceBase64` of Node's client applies to WebSocket too.
     if let Some(base64) = text.strip_prefix('b') {
         let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
         return take_binary(session, protocol, came_by, data.into());
@@ -399,7 +400,7 @@ fn take_text(
         }
         (EngineType::Close, _) => Err(DisconnectReason::TransportClose),
         (EngineType::Upgrade | EngineType::Noop, _) => Ok(()),
-        // In protocol 4 it is the server that pings.
+        // In Engine.IO protocol 4 only the server sends PING.
         (EngineType::Ping | EngineType::Open, _) => Err(DisconnectReason::ParseError),
     }
 }
@@ -427,11 +428,11 @@ fn take_binary(
     }
 }
 
-/// The client is alive: the next ping is due one interval from now.
+/// The client is alive: schedules the next PING one interval from now.
 pub(crate) fn pong(session: &Session) {
     if let Some(due) = session.pong() {
         let (server, now) = (&session.server, Instant::now());
-        // Observed pings are due from when they were sent.
+        // With an observer, PINGs are due relative to when they were sent.
         server.observe(|observer| {
             observer.pong((now + server.config.ping_timeout).saturating_duration_since(due))
         });
@@ -455,8 +456,8 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.ended {
-            // A handler panicked, or the runtime is going down. Handlers and counts must not be
-            // left with a connection that is not there; a second panic is of no more use to anyone.
+            // A handler panicked, or the runtime is shutting down. End the connection anyway, so
+            // that handlers and counters stay correct; a second panic adds no information.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 self.end(DisconnectReason::TransportClose)
             }));

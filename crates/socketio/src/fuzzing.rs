@@ -1,5 +1,5 @@
-//! What must hold for any bytes at all. Each function is a fuzz target (`fuzz/`), and is tried on
-//! the kept corpus and on random bytes with every test run.
+//! Properties that hold for any input. Each function is a fuzz target (`fuzz/`); every test run
+//! checks it on the stored corpus and on random bytes.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used)]
 
 use std::{ops::ControlFlow, sync::Arc};
@@ -26,12 +26,12 @@ use crate::{
     session::{Item, Session},
 };
 
-/// Engine.IO payloads, as a POST brings them; and whatever stands for frames, as a poll is
-/// answered.
+/// Decodes Engine.IO payloads as a POST carries them, and encodes arbitrary frames as the response
+/// to a poll.
 pub fn payload(data: &[u8]) {
     let mut out = Vec::new();
     append_payload(&mut out, data);
-    // In base64 it is the same to a poll, and to whoever counts.
+    // Base64 frames give the same payload and the same counts.
     let (frames, mut again) = (Bytes::copy_from_slice(data), Vec::new());
     let base64 = base64_frames(frames.clone());
     append_payload(&mut again, &base64);
@@ -53,8 +53,8 @@ pub fn payload(data: &[u8]) {
     }
 }
 
-/// Socket.IO packets: what is taken for an event is one to `serde_json` too, with the same parts,
-/// and is read again as it is written.
+/// Decodes Socket.IO packets: `serde_json` accepts every decoded event and finds the same parts,
+/// and decoding an encoded event gives the event.
 pub fn packet(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -68,8 +68,8 @@ pub fn packet(data: &[u8]) {
             attachments,
         }) => {
             assert!(attachments <= 10);
-            // As raw values: a number out of range or half of a surrogate pair is well-formed all
-            // the same, for clients to make sense of.
+            // Compared as raw values: a number out of range or an unpaired surrogate is
+            // well-formed, and clients must handle it.
             let mut values: Vec<Box<RawValue>> = serde_json::from_str(text).unwrap();
             let name = parts
                 .escaped_name
@@ -121,7 +121,7 @@ pub fn packet(data: &[u8]) {
     }
 }
 
-/// An event's name, of the element that it stands in.
+/// The event name that a JSON element denotes.
 fn name_of(json: &str) -> String {
     if json.starts_with('"') {
         serde_json::from_str(json).unwrap()
@@ -142,7 +142,7 @@ const LIMITS: Limits = Limits {
     max_fragments: 4,
 };
 
-/// Takes what was read to its end, and notes each message.
+/// Feeds bytes to a reader and records each message.
 type Feed = fn(&mut Reader, &mut [u8], &mut Vec<String>) -> Result<ControlFlow<()>, FrameError>;
 
 fn note(message: &Message<'_>) -> String {
@@ -152,8 +152,8 @@ fn note(message: &Message<'_>) -> String {
     }
 }
 
-/// WebSocket frames: however the network cuts them up, the same messages come out, and no more is
-/// kept than the limits say. The first byte says where to cut.
+/// Reads WebSocket frames: however the network splits them, the reader yields the same messages and
+/// buffers no more than its limits. The first byte sets the size of the pieces.
 pub fn frames(data: &[u8]) {
     frames_by(data, |reader, piece, got| {
         reader.feed(piece, LIMITS, &mut |message| {
@@ -163,8 +163,8 @@ pub fn frames(data: &[u8]) {
     });
 }
 
-/// The same of frames that may be compressed; what stands behind the first byte is also read as one
-/// message that is compressed, compressed, and taken for what a client offers.
+/// Like [`frames`], with compression. The bytes after the first are also inflated as one message,
+/// compressed, and parsed as a client's extension offers.
 #[cfg(feature = "deflate")]
 pub fn deflate(data: &[u8]) {
     use http::{HeaderMap, HeaderValue, header::SEC_WEBSOCKET_EXTENSIONS};
@@ -219,8 +219,7 @@ fn frames_by(data: &[u8], feed: Feed) {
                 got.push(format!("{error:?}"));
                 break;
             }
-            // A frame and its header may be incomplete, and a message too; vectors grow by
-            // doubling.
+            // A frame, its header and a message may be incomplete; vectors grow by doubling.
             assert!(
                 reader.kept() <= 4 * (limits.max_payload + 14),
                 "{}",
@@ -233,8 +232,8 @@ fn frames_by(data: &[u8], feed: Feed) {
     let _ = frame::server_frames(data).count();
 }
 
-/// Packets in msgpack: what is taken is JSON of a size that is bounded, and is read again as it is
-/// written. Text is taken for arguments of the application's, which may be no JSON.
+/// Decodes msgpack packets: every decoded packet is JSON of bounded size and survives encoding.
+/// Text is also used as an application's arguments, which may be invalid JSON.
 #[cfg(feature = "msgpack")]
 pub fn msgpack(data: &[u8]) {
     use crate::codec::msgpack::{self, Incoming};
@@ -334,7 +333,7 @@ pub fn msgpack(data: &[u8]) {
     assert_eq!(again(&once), once);
 }
 
-/// Query strings: what is written so that every byte is escaped is read as it was.
+/// Parses query strings: a fully percent-encoded value is decoded to the original.
 pub fn query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let _ = query::find(&text, "transport");
@@ -346,9 +345,9 @@ pub fn query(data: &[u8]) {
     }
 }
 
-/// The life of a socket that is recovered, as `data` has it: whatever is emitted, lost and asked
-/// for, a client that is let back in gets all that it missed, in order, and once. What stands
-/// behind the first line is an `auth`, or an offset.
+/// Runs a recoverable socket through the script in `data`: whatever is emitted, lost and requested,
+/// a client that resumes receives all missed events in order and once. After the first line follows
+/// an `auth` payload or an offset.
 pub fn recovery(data: &[u8]) {
     let (script, said) = data.split_at(
         data.iter()
@@ -387,7 +386,7 @@ pub fn recovery(data: &[u8]) {
     };
     let mut current = session();
     let recovering = Recovering::new(current.clone(), 7).unwrap();
-    // What the client has, and what was emitted, by number.
+    // Numbers of the last event received and of the last event emitted.
     let (mut has, mut last, mut is_away, mut is_lost) = (0, 0, false, false);
     for &op in script {
         match op {
@@ -401,7 +400,7 @@ pub fn recovery(data: &[u8]) {
                         "x".repeat(usize::from(op - b'e') * 20)
                     ),
                 );
-                // One that does not fit is not for a client who is away, and then nothing more is.
+                // An event that does not fit ends the recovery of a suspended socket.
                 match recovering.push_events(&packet, None) {
                     Ok(()) => last += 1,
                     Err(_) => is_lost = true,
@@ -447,8 +446,7 @@ pub fn recovery(data: &[u8]) {
     );
 }
 
-/// Takes what is queued. Gives the last event's number, having seen that each follows on the one
-/// before.
+/// Takes the queued items; checks that the events have consecutive numbers, and returns the last.
 fn received(session: &Session, mut has: u64) -> u64 {
     for item in session.take_queue(usize::MAX) {
         let Item::Frames(frames) = item else { continue };

@@ -1,4 +1,5 @@
-//! The stream of an HTTP connection: how long it may be silent, and a close that the client sees.
+//! The stream of an HTTP connection: limits on silence, and a close that does not destroy the
+//! response.
 
 use std::{
     future::Future,
@@ -16,26 +17,28 @@ use tokio::{
 
 use crate::{WriteTimeout, sync::Mutex};
 
-/// After the last byte is written, a client that goes on sending is read for so long in all …
+/// After the last byte is written, a client that is still sending is read for at most this time in
+/// total, …
 const LINGER: Duration = Duration::from_secs(10);
-/// … as long as something comes at least this often …
+/// … with at most this time between two reads, …
 const LINGER_QUIET: Duration = Duration::from_secs(2);
-/// … and up to so many bytes.
+/// … and at most this many bytes.
 const LINGER_BYTES: usize = 64 << 20;
 
-/// How far apart looks at a deadline are at least, however short the limits.
+/// Minimum interval between two checks of a deadline, however short the limits are.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// When an HTTP connection has been silent for too long. The stream notes what is read and written,
-/// [`Self::request`] what is answered.
+/// The time at which a silent HTTP connection is to be closed. [`HttpStream`] reports reads and
+/// writes; [`Self::request`] marks requests that are being answered.
 ///
-/// - The head of the first request has to be there `head_timeout` after the connection is accepted.
-/// - After an answer, counted from its last byte, the connection may be idle for `keep_alive`:
-///   longer than the proxy in front of it keeps one for its next request, or that request meets a
+/// - The head of the first request must arrive within `head_timeout` after the connection was
+///   accepted.
+/// - After the last byte of a response, the connection may be idle for `keep_alive`. Set it longer
+///   than the proxy in front keeps its connections; otherwise the proxy may send a request on a
 ///   closed connection.
-/// - The head of a later request has to be there `head_timeout` after its first byte.
-/// - While a request is answered, or its answer waits for a client that does not read, there is no
-///   limit: that is [`WriteTimeout`]'s.
+/// - The head of a later request must arrive within `head_timeout` after its first byte.
+/// - There is no limit while a request is being answered or a response waits for the client to
+///   read: [`WriteTimeout`] limits that.
 #[derive(Debug)]
 pub struct HttpDeadline {
     head_timeout: Duration,
@@ -55,12 +58,13 @@ enum Phase {
     Head,
     /// A request is being answered.
     Answering,
-    /// An answer is being written, or nothing happens.
+    /// A response is being written, or the connection is idle.
     Idle,
 }
 
 impl HttpDeadline {
-    /// For a connection that is accepted now. Without `keep_alive` it may be idle for ever.
+    /// Starts the deadline of a connection that has just been accepted. Without `keep_alive`, it
+    /// may be idle forever.
     #[must_use]
     pub fn new(head_timeout: Duration, keep_alive: Option<Duration>) -> Arc<Self> {
         let state = State {
@@ -74,7 +78,8 @@ impl HttpDeadline {
         })
     }
 
-    /// A request has come; it is being answered until what this gives is dropped.
+    /// Marks the start of a request. It counts as being answered until the returned guard is
+    /// dropped.
     #[must_use]
     pub fn request(self: &Arc<Self>) -> UnderWay {
         *self.state.lock() = State {
@@ -88,7 +93,7 @@ impl HttpDeadline {
     pub async fn passed(&self) {
         loop {
             let now = Instant::now();
-            // The soonest that anything which begins from now on can be overdue.
+            // The earliest time at which a phase that begins from now on can be overdue.
             let soonest = self.keep_alive.map_or(self.head_timeout, |keep_alive| {
                 keep_alive.min(self.head_timeout)
             });
@@ -116,14 +121,14 @@ impl HttpDeadline {
         let mut state = self.state.lock();
         match state.phase {
             Phase::Answering => {}
-            // The next request began to come while this answer was being written.
+            // The next request began to arrive while this response was being written.
             Phase::Head => state.at = Some(Instant::now() + self.head_timeout),
             Phase::Idle => state.at = self.idle_until(),
         }
     }
 
-    /// Bytes wait for the client to read: it is not idle, and is not to blame for a next head that
-    /// it sends behind them.
+    /// The client has not read the response: the connection is not idle, and a request head behind
+    /// the response is not late.
     fn waits_to_write(&self) {
         self.state.lock().at = None;
     }
@@ -134,7 +139,7 @@ impl HttpDeadline {
     }
 }
 
-/// A request that is being answered: see [`HttpDeadline::request`].
+/// Marks a request as being answered until it is dropped: see [`HttpDeadline::request`].
 #[derive(Debug)]
 pub struct UnderWay(Arc<HttpDeadline>);
 
@@ -147,14 +152,14 @@ impl Drop for UnderWay {
     }
 }
 
-/// What an HTTP connection is served on: a [`WriteTimeout`] that tells an [`HttpDeadline`] what is
-/// read and written, and that closes in a way that the client sees the answer.
+/// A stream to serve HTTP on: a [`WriteTimeout`] that reports reads and writes to an
+/// [`HttpDeadline`], and that closes so that the client receives the response.
 ///
-/// A server may answer before it has read the whole request: 413 to a body that is too large, 431,
-/// 404. When it then closes the connection while bytes of the request are unread, the system resets
-/// it, and the client, which is still writing, never sees the answer. So the shutdown ends the
-/// writing, and then reads on and drops what comes until the client has closed, within bounds (10
-/// s, 2 s of silence, 64 MiB).
+/// A server may respond before it has read the whole request (413 to a large body, 431, 404). If it
+/// then closes the connection with request bytes unread, the operating system resets it, and the
+/// client, which is still writing, never reads the response. A shutdown of this stream therefore
+/// ends the writing, then reads and discards bytes until the client closes, for at most 10 s, 2 s
+/// of silence and 64 MiB.
 ///
 /// ```no_run
 /// # use std::{convert::Infallible, time::Duration};
@@ -182,8 +187,8 @@ impl Drop for UnderWay {
 /// # }
 /// ```
 ///
-/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<HttpStream<TcpStream>>` for
-/// a WebSocket. [`crate::Serve`] does all of this by itself.
+/// [`crate::SocketIo::handle`] extracts the `TcpStream` from a `TokioIo<HttpStream<TcpStream>>` for
+/// a WebSocket. [`crate::Serve`] does all of this itself.
 #[derive(Debug)]
 pub struct HttpStream<S> {
     stream: WriteTimeout<S>,
@@ -191,7 +196,7 @@ pub struct HttpStream<S> {
     linger: Option<Box<Linger>>,
 }
 
-/// What is left of the time and the bytes to read after the end of writing.
+/// Remaining time and bytes to read after the end of writing.
 #[derive(Debug)]
 struct Linger {
     ends: Instant,
@@ -200,7 +205,7 @@ struct Linger {
 }
 
 impl<S> HttpStream<S> {
-    /// `write_timeout` is the limit of [`WriteTimeout`].
+    /// Wraps a stream. `write_timeout` is the limit of its [`WriteTimeout`].
     pub fn new(stream: S, write_timeout: Option<Duration>, deadline: Arc<HttpDeadline>) -> Self {
         Self {
             stream: WriteTimeout::new(stream, write_timeout),
@@ -209,7 +214,7 @@ impl<S> HttpStream<S> {
         }
     }
 
-    /// The stream itself, without limits.
+    /// Returns the stream, without limits.
     pub fn into_inner(self) -> S {
         self.stream.into_inner()
     }
@@ -225,7 +230,7 @@ impl<S> HttpStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> HttpStream<S> {
-    /// Reads and drops. Ready when the client has closed, or the bounds are reached.
+    /// Reads and discards. Ready when the client has closed or a bound is reached.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let linger = self.linger.get_or_insert_with(|| {
             let now = Instant::now();
@@ -316,7 +321,7 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(30);
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// How long from now until the deadline passes.
+    /// Time from now until the deadline passes.
     async fn passes(deadline: &HttpDeadline) -> Duration {
         let began = Instant::now();
         deadline.passed().await;

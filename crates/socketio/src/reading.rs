@@ -1,4 +1,4 @@
-//! The bodies of requests, read within bounds.
+//! Reading request bodies within limits.
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
@@ -11,13 +11,13 @@ use http_body::Frame;
 
 use crate::received::Received;
 
-/// What is read and dropped of a body behind its refusal. A connection that is closed with bytes
-/// unread is reset, and with it goes the answer that says why.
+/// Maximum bytes read and discarded of a body after it has been refused. If a connection is closed
+/// with unread bytes, the operating system resets it, and the client never sees the response.
 const REFUSED_BYTES: usize = 8 << 20;
-/// How long the next piece of such a body may take.
+/// Maximum wait for the next piece of such a body.
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
-/// A body, and whether its end was seen.
+/// A request body, and whether its end has been read.
 pub(crate) struct Reading<B> {
     body: B,
     is_at_end: bool,
@@ -35,7 +35,7 @@ where
         }
     }
 
-    /// Whether nothing of it is left in the connection.
+    /// Whether none of it is left in the connection.
     pub(crate) fn is_at_end(&self) -> bool {
         self.is_at_end || self.body.is_end_stream()
     }
@@ -46,16 +46,16 @@ where
         frame
     }
 
-    /// Reads the payload of a POST, and stops at the first byte too many, of it or for its address.
-    /// What is read counts until it is dropped.
+    /// Reads the payload of a POST, and stops at the first byte over its limit or its address's
+    /// limit. The bytes count until they are dropped.
     pub(crate) async fn payload(
         &mut self,
         headers: &HeaderMap,
         max: usize,
         mut received: Received,
     ) -> Result<Bytes, StatusCode> {
-        // Binary packets are base64 in this protocol; a body that says it is bytes is of an older
-        // one.
+        // In Engine.IO protocol 4, binary packets are base64; a body of octets belongs to an older
+        // protocol.
         if headers
             .get(CONTENT_TYPE)
             .is_some_and(|kind| kind == "application/octet-stream")
@@ -86,8 +86,8 @@ where
         Ok(received.keep(whole))
     }
 
-    /// Reads and drops what is left of a body that is refused. False if that would be too much, or
-    /// takes too long.
+    /// Reads and discards the rest of a refused body. Returns false if it is too large or takes too
+    /// long.
     pub(crate) async fn drain(&mut self, announced: Option<u64>, limit: Duration) -> bool {
         if announced.is_some_and(|length| length > REFUSED_BYTES as u64) {
             return false;
@@ -115,12 +115,13 @@ where
     }
 }
 
-/// How long the client says the body is.
+/// The length of the body according to its `Content-Length`.
 pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether the client sends the body only when it is asked to: a refusal is enough for it.
+/// Whether the client waits for permission to send the body (RFC 9110, section 10.1.1); it will not
+/// send it after a refusal.
 pub(crate) fn waits_to_send(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
 }

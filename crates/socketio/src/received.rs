@@ -1,5 +1,5 @@
-//! What clients have sent and nobody has taken yet: a message or a body that is not whole, and what
-//! is held back. How much of it is held for each address.
+//! Bytes that clients have sent and no handler has received: incomplete messages and bodies, and
+//! held-back events. Counted per address.
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
 
@@ -7,14 +7,14 @@ use bytes::Bytes;
 
 use crate::{admission::network_of, sync::Mutex};
 
-/// What is counted at once. What is less costs nothing: neither a small message nor an idle
-/// connection comes past the lock.
+/// Counting unit in bytes. Smaller amounts cost nothing: neither a small message nor an idle
+/// connection takes the lock.
 pub(crate) const PIECE: usize = 64 << 10;
 
-/// What is held for each address; an IPv6 network (/64) counts as one.
+/// Bytes buffered per address (an IPv6 /64 network is one address).
 pub(crate) struct ReceiveBudgets {
     limit: usize,
-    /// Those for which there is something.
+    /// Only addresses with a count.
     held: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -26,8 +26,8 @@ impl ReceiveBudgets {
         }
     }
 
-    /// Takes one count in place of another. False, and nothing done, if it is more and there would
-    /// be too much.
+    /// Replaces one count by another. Returns false and does nothing if the count grows beyond the
+    /// limit.
     fn exchange(&self, network: IpAddr, before: usize, now: usize) -> bool {
         let mut held = self.held.lock();
         let all = held.get(&network).copied().unwrap_or(0) - before + now;
@@ -47,8 +47,8 @@ impl ReceiveBudgets {
     }
 }
 
-/// What is held of one connection, or one request: it counts for its address until this is dropped.
-/// See [`crate::Config::max_received_bytes_per_address`].
+/// Counts the bytes that a server buffers of one connection or one request towards the limit of its
+/// address, until it is dropped. See [`crate::Config::max_received_bytes_per_address`].
 pub struct Received {
     budgets: Arc<ReceiveBudgets>,
     network: IpAddr,
@@ -64,8 +64,8 @@ impl Received {
         }
     }
 
-    /// Says how much is held now, in bytes. False if that is more than before and too much for the
-    /// address: then what is held must be let go, and counts as it did until it is.
+    /// Sets the number of bytes that are buffered now. Returns false if it has grown and exceeds
+    /// the limit of the address: then discard the buffer; the count stays as it was until you do.
     #[must_use]
     pub fn hold(&mut self, bytes: usize) -> bool {
         let pieces = bytes - bytes % PIECE;
@@ -79,7 +79,7 @@ impl Received {
         fits
     }
 
-    /// Bytes that go on counting until they are dropped.
+    /// Returns the bytes so that they count until they are dropped.
     pub(crate) fn keep(self, bytes: Vec<u8>) -> Bytes {
         if self.counted == 0 {
             bytes.into()

@@ -1,5 +1,4 @@
-//! The sessions that are there, found by the number in their id. In shards, so that threads seldom
-//! meet.
+//! The open sessions by the key of their id, sharded to reduce contention.
 
 use std::{
     collections::HashMap,
@@ -11,7 +10,7 @@ use crate::{session::Session, sync::Mutex};
 
 const SHARDS: usize = 16;
 
-/// Keys come from the system's random source already: hashing them again would add nothing.
+/// Keys are random numbers already, so they need no hashing.
 #[derive(Default)]
 struct AsIs(u64);
 
@@ -40,12 +39,12 @@ pub(crate) struct Registry {
 
 impl Registry {
     fn shard(&self, key: u64) -> &Mutex<Shard> {
-        // The map takes its buckets from the low bits and its tags from the high ones; this takes
-        // from between.
+        // The map uses the low bits for buckets and the high bits for tags; the shard uses bits
+        // between them.
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
-    /// False, and nothing done, if the key is taken.
+    /// Returns false and does nothing if the key is taken.
     pub(crate) fn insert(&self, session: &Arc<Session>) -> bool {
         let key = session.sid.key();
         let mut shard = self.shard(key).lock();
@@ -71,7 +70,7 @@ impl Registry {
         removed
     }
 
-    /// Everything that is there now.
+    /// All open sessions.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         self.shards
             .iter()

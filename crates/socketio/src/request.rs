@@ -1,4 +1,4 @@
-//! Requests: what each is for, and whether it may.
+//! HTTP requests: routing, checks and responses.
 
 use std::{borrow::Cow, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,11 +27,12 @@ use crate::{
     upgrade,
 };
 
-/// How long a poll that comes during an upgrade waits before it is let go, as the reference has it.
+/// How long a poll that arrives during an upgrade waits before it is answered, as in the reference
+/// implementation.
 const UPGRADE_POLL: Duration = Duration::from_millis(100);
 
-/// The answer to a request that is refused: codes and sentences are the reference's (`engine.io`,
-/// `Server.errors`) where it has one.
+/// The response to a refused request. Codes and messages are those of the reference implementation
+/// (`engine.io`, `Server.errors`) where it has them.
 pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
     server.refused(why);
     let (status, code, message) = match why {
@@ -83,7 +84,7 @@ fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
     )
 }
 
-/// That a connection is not used again.
+/// Value of the `Connection` header: the connection is not reused.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
@@ -180,8 +181,7 @@ fn asks_for_websocket(parts: &Parts) -> bool {
     query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
 }
 
-/// Answers are for one origin and said to be so: never a wildcard, which browsers refuse with
-/// credentials.
+/// Adds CORS headers for one origin. Never a wildcard, which browsers refuse with credentials.
 fn add_cors(
     headers: &mut HeaderMap,
     origin: Option<HeaderValue>,
@@ -228,7 +228,7 @@ where
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
         _ => return reject(server, Rejection::UnknownTransport),
     };
-    // A WebSocket handshake on the URL of polling is no poll, and must not be taken for one.
+    // A WebSocket handshake with `transport=polling` is not a poll.
     if transport == TransportKind::Polling && upgrade::is_handshake(&parts) {
         return upgrade::turn_away(server, parts, peer);
     }
@@ -263,7 +263,7 @@ where
     }
 }
 
-/// The session that a query names: none, as in Node, if the name is empty.
+/// The session that a query names; an empty name means none, as in Node.
 fn named_session(query: &str) -> Option<Cow<'_, str>> {
     query::find(query, "sid").filter(|sid| !sid.is_empty())
 }
@@ -278,12 +278,12 @@ fn find(server: &Server, sid: &str) -> Option<Arc<Session>> {
     (found.sid.as_str() == sid).then_some(found)
 }
 
-/// Whether a request is one of a session that is there.
+/// Whether a request names an open session.
 pub(crate) fn is_of_session(server: &Server, uri: &Uri) -> bool {
     query::find(uri.query().unwrap_or(""), "sid").is_some_and(|sid| find(server, &sid).is_some())
 }
 
-/// The handshake as the application may see it.
+/// The handshake request as the application sees it.
 pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Handshake {
     let secure = parts
         .extensions
@@ -296,7 +296,7 @@ pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Hand
         ..
     } = parts;
     if server.config.retain_handshake {
-        // As they come they hold on to the whole buffer that hyper read them into.
+        // As parsed, header values keep the whole buffer that hyper read them into alive.
         for value in headers.values_mut() {
             if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
                 *value = copy;
@@ -328,7 +328,7 @@ fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Respons
     }
 }
 
-/// Ends the session if a request is cut off in the middle: what it carried is lost, and both sides
+/// Closes the session if a request is aborted: the packets that it carried are lost, and both sides
 /// must know.
 struct CutOff<'a> {
     session: &'a Arc<Session>,
@@ -342,7 +342,7 @@ impl Drop for CutOff<'_> {
             return;
         }
         (self.close_request)(self.session);
-        // A poll left over from before an upgrade carries nothing any more.
+        // A poll from before an upgrade carries no packets any more.
         if self.session.transport() == TransportKind::Polling {
             self.session.close(DisconnectReason::TransportError);
         }
@@ -350,13 +350,13 @@ impl Drop for CutOff<'_> {
 }
 
 async fn poll(session: Arc<Session>) -> Response<Body> {
-    // Timers are checked a little late, and nobody is to be told by then that all is well.
+    // Timers run slightly late; an overdue session must not answer a poll as if it were alive.
     if session.close_if_overdue(Instant::now()) {
         return reject(&session.server, Rejection::UnknownSession);
     }
     if !session.open_poll() {
-        // Two polls would share out the packets between them. The one that is open learns it by the
-        // close that it gets.
+        // Two polls would split the packets between them. The poll that is already open gets a
+        // close packet.
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
@@ -418,7 +418,7 @@ where
     B::Data: Buf,
 {
     if !session.open_post() {
-        // Which of the two came first is anyone's guess.
+        // Two POSTs at once have no defined order.
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
@@ -435,7 +435,7 @@ where
     let read = tokio::select! {
         biased;
         () = poll_fn(|cx| session.poll_closing(cx)) => {
-            // Nobody waits for the rest of what has no session any more.
+            // The session has ended, so the rest of the body is not needed.
             cut_off.is_done = true;
             session.close_post();
             let mut response = reject(&session.server, Rejection::UnknownSession);
@@ -448,8 +448,8 @@ where
     };
     let payload = match read {
         Ok(Ok(payload)) => payload,
-        // The client knows what it could not send, and the session goes on, as the reference has
-        // it.
+        // The client knows that it was not accepted; the session continues, as in the reference
+        // implementation.
         Ok(Err(StatusCode::PAYLOAD_TOO_LARGE)) => {
             cut_off.is_done = true;
             session.close_post();
@@ -463,7 +463,7 @@ where
         }
         Ok(Err(status)) => return bad_body(&session.server, status, "The payload cannot be taken"),
         Err(_) => {
-            // It does not get the same time once more.
+            // Do not read the rest of the body for the same time again.
             let mut response = bad_body(
                 &session.server,
                 StatusCode::REQUEST_TIMEOUT,
@@ -485,7 +485,7 @@ where
         session.close(DisconnectReason::ParseError);
         return reject(&session.server, Rejection::BadRequest);
     }
-    // A pong must not wait behind events that the application holds back.
+    // A PONG must not wait behind events that the application holds back.
     if payload::packets(packets).any(|packet| packet == "3") {
         driver::pong(&session);
     }

@@ -389,7 +389,7 @@ impl Server {
         let handshake = Arc::new(handshake);
         let session = loop {
             let sid = Id::random()
-                .inspect_err(|error| tracing::error!(%error, "no random bytes"))
+                .inspect_err(|error| tracing::error!(%error, "no random bytes from the operating system; cannot open a session"))
                 .ok()?;
             let session = Session::new(self.clone(), sid, transport, handshake.clone());
             if self.registry.insert(&session) {

@@ -1,4 +1,4 @@
-//! How a server comes to its end without losing what it has begun.
+//! Stopping a server without losing work in progress.
 
 use std::{
     future::Future,
@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 
 use crate::{DisconnectReason, SocketIo, server::Server, sync::AtomicBool};
 
-/// How soon it is looked again whether a connection is still in the middle of an event. Only a stop
-/// ever waits for it.
+/// Interval between checks whether a connection is still handling an event. Only a stop waits for
+/// it.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// How far a server has come with stopping.
+/// State of a stop.
 #[derive(Default)]
 pub(crate) struct Stopping {
     paused: AtomicBool,
@@ -27,23 +27,23 @@ pub(crate) struct Stopping {
 }
 
 impl Stopping {
-    /// Whether events are not to be handed to handlers any more.
+    /// Whether events must no longer be passed to handlers.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused.load(Ordering::SeqCst)
     }
 
-    /// Connections for which something is left to do.
+    /// Connections that have not finished, including closing ones.
     pub(crate) fn alive(&self) -> usize {
         self.alive.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody new is to be let in.
+    /// Whether new sessions must be refused.
     pub(crate) fn has_begun(&self) -> bool {
         self.is_paused() || self.draining.load(Ordering::SeqCst)
     }
 }
 
-/// Lives as long as there is something left to do for a connection, its farewell included.
+/// Counts a connection until everything is done for it, including its close.
 pub(crate) struct Alive(Arc<Server>);
 
 impl Alive {
@@ -62,32 +62,32 @@ impl Drop for Alive {
 }
 
 /// # Stopping
-/// In this order nothing that was begun is lost:
-/// 1. [`pause_events`](Self::pause_events), awaited: handlers get no more events.
-/// 2. The application finishes what handlers have begun, and acknowledges it.
-/// 3. [`drain`](Self::drain): connections send what is queued, and close.
-/// 4. [`closed`](Self::closed), awaited, best with a time limit: a client may be slow to take its
-///    last bytes.
+/// This order loses no work in progress:
+/// 1. Await [`pause_events`](Self::pause_events): handlers receive no more events.
+/// 2. Finish the work that handlers have started, and acknowledge it.
+/// 3. Call [`drain`](Self::drain): connections send what is queued, and close.
+/// 4. Await [`closed`](Self::closed), with a time limit: a client may be slow to read its last
+///    bytes.
 ///
-/// What a client had sent and no handler got, it knows to be unacknowledged, and may send again
-/// elsewhere.
+/// A client knows that events which no handler received are unacknowledged, and may send them again
+/// to another server.
 impl SocketIo {
-    /// From now on opens no session (new ones are answered with 503) and hands no event to a
-    /// handler: connections are not read any more, so neither are acknowledgements, CONNECTs and
-    /// DISCONNECTs. What handlers have begun goes on, futures that they gave back and CONNECTs that
-    /// they are deciding on included; what is emitted and acknowledged still goes out, and pings do
-    /// too, though nobody is cut off for a pong that is not read. There is no way back: this is the
-    /// first step of a stop.
+    /// Stops opening sessions (requests for new ones are answered with 503) and stops passing
+    /// events to handlers. Connections are not read any more, so acknowledgements, CONNECTs and
+    /// DISCONNECTs wait too. Running work continues: futures that handlers returned, and pending
+    /// [`crate::Handler::connect`] calls. Emitted events, acknowledgements and PINGs are still
+    /// sent, and no client is disconnected for a PONG that the server does not read. This cannot be
+    /// undone: it is the first step of a stop.
     ///
-    /// The call itself does all of this; once the future completes, no handler is in the middle of
-    /// an event on another thread either.
+    /// The call itself does all of this. When the future completes, no handler is running on
+    /// another thread either.
     pub fn pause_events(&self) -> impl Future<Output = ()> + Send + use<> {
         self.server.stopping.paused.store(true, Ordering::SeqCst);
         let mut sessions = self.server.registry.all();
         async move {
             loop {
-                // Whoever was not in its turn once since the call sees the pause at the start of
-                // its next turn.
+                // A driver that was not running at some moment after the call sees the pause at the
+                // start of its next run.
                 sessions.retain(|session| session.is_in_turn());
                 if sessions.is_empty() {
                     return;
@@ -97,33 +97,32 @@ impl SocketIo {
         }
     }
 
-    /// From now on opens no session (new ones are answered with 503), and closes the transport of
-    /// every one there is, after what is queued for it has been sent. Clients see a closed
-    /// transport and come back by themselves, elsewhere. On polling it is a poll that is refused:
-    /// some clients take a close packet for the end of all.
+    /// Stops opening sessions (requests for new ones are answered with 503), and closes the
+    /// transport of every session after its queued bytes have been sent. Clients see a closed
+    /// transport and reconnect, to another server. A client on polling gets its poll refused
+    /// instead of a close packet, after which some clients would not reconnect.
     ///
-    /// A connection closes in its next turn. What is emitted or acknowledged before that goes out
-    /// too; then its sockets' [`crate::Handler::disconnected`] is called, from which on they take
-    /// nothing, and then the last bytes and the close are sent. Futures that handlers gave back are
-    /// dropped: see [`Self::pause_events`] for a stop that lets them finish. No socket waits for
-    /// its client to come back any more; those that do already are left to their time.
+    /// A connection closes in its task's next run. Packets emitted or acknowledged before that are
+    /// still sent. Then [`crate::Handler::disconnected`] is called for its sockets, which accept
+    /// nothing from then on, and the last bytes and the close are sent. Futures that handlers
+    /// returned are dropped: see [`Self::pause_events`] for a stop that lets them finish. No more
+    /// sockets are suspended for recovery; suspended ones keep their remaining time.
     pub fn drain(&self) {
         self.server.stopping.draining.store(true, Ordering::SeqCst);
         self.close_all();
     }
 
-    /// Closes the transport of every session, after what is queued for it has been sent. Clients
-    /// may come back at once.
+    /// Closes the transport of every session after its queued bytes have been sent. Clients may
+    /// reconnect at once.
     pub fn close_all(&self) {
         for session in self.server.registry.all() {
             session.close(DisconnectReason::ServerShuttingDown);
         }
     }
 
-    /// Completes once there is no connection, and what closed ones had to be sent is sent or given
-    /// up. A WebSocket has 2 s to take its last bytes; a client on polling that has no poll open
-    /// has one ping timeout to fetch them. An answer to an open poll is left to the HTTP server,
-    /// which has its own way to finish requests that are under way.
+    /// Completes when no connection is open, and closed ones have sent their last bytes or given
+    /// up. A WebSocket has 2 s for that; a client on polling without an open poll has one ping
+    /// timeout to fetch them. The HTTP server itself must finish the response to an open poll.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         let server = self.server.clone();
         async move {

@@ -16,8 +16,8 @@ use tokio::{
 
 use crate::{HttpStream, WriteTimeout};
 
-/// A TCP stream by itself wherever it can be had: what hyper wraps around it is the larger part of
-/// an idle connection.
+/// A plain TCP stream wherever possible: hyper's wrapper would be the largest part of an idle
+/// connection.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Other(Box<dyn Io>),
@@ -28,8 +28,8 @@ pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Stream {
-    /// Waits for hyper to let go of the connection; gives its stream and what had been read of it
-    /// too early.
+    /// Waits until hyper releases the connection; returns its stream, and bytes that hyper has read
+    /// beyond the handshake.
     pub(crate) async fn take(on_upgrade: OnUpgrade) -> Result<(Self, Bytes), hyper::Error> {
         let upgraded = match on_upgrade.await?.downcast::<TokioIo<TcpStream>>() {
             Ok(Parts { io, read_buf, .. }) => return Ok((Self::tcp(io.into_inner()), read_buf)),
@@ -63,13 +63,13 @@ impl Stream {
     }
 
     fn tcp(tcp: TcpStream) -> Self {
-        // Packets are small and gathered already; waiting to gather more would only delay them.
+        // Frames are gathered already; Nagle's algorithm would only delay them.
         let _ = tcp.set_nodelay(true);
         Self::Tcp(tcp)
     }
 
-    /// Passes on what the stream may hold on to of what was written (TLS does, TCP does not). False
-    /// if it cannot for now.
+    /// Flushes what the stream has buffered (TLS does, TCP does not). Returns false if it cannot
+    /// for now.
     pub(crate) fn pass_on(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self {
             Self::Tcp(_) => Ok(true),

@@ -1,6 +1,5 @@
-//! One task for all the timers of all the connections. Every timer of a kind runs for the same
-//! time, so that each kind is a queue whose front is due first: starting one costs a push, and a
-//! connection owns no timer of its own.
+//! One task for the timers of all connections. All timers of a kind have the same duration, so each
+//! kind is a queue ordered by due time: starting a timer is a push, and a connection owns no timer.
 
 use std::{
     collections::VecDeque,
@@ -16,23 +15,23 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::{server::Server, session::Session, sync::Mutex};
 
-/// What is to be done when a timer is due.
+/// What to do when a timer is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lane {
-    /// Send a ping.
+    /// Send a PING.
     Ping,
-    /// See whether its pong has come.
+    /// Check whether the PONG has arrived.
     Pong,
-    /// See whether a namespace has been joined.
+    /// Check whether the connection has joined a namespace.
     Connect,
-    /// The same for one that was found to have joined before that: only its handshake is to be
-    /// forgotten.
+    /// Drop the handshake of a connection that was displaced from [`Self::Connect`] before it was
+    /// due.
     Joined,
-    /// Forget a session that has ended.
+    /// Remove a session that has ended.
     Linger,
-    /// See whether the client of a suspended socket has come back.
+    /// Check whether the client of a suspended socket has returned.
     Suspended,
-    /// See whether a client takes what waits for it.
+    /// Check whether a client reads what is queued for it.
     Stalled,
 }
 
@@ -40,15 +39,14 @@ const LANES: usize = 7;
 
 #[derive(Default)]
 pub(crate) struct Timers {
-    /// When, and the key of the session. A session that is gone by then is not kept alive by it.
+    /// Due time and session key. A timer does not keep its session alive.
     lanes: Mutex<[VecDeque<(Instant, u64)>; LANES]>,
     changed: Arc<Notify>,
     started: AtomicBool,
 }
 
 impl Timers {
-    /// Starts a timer. `due` must not be earlier than that of the lane's last one by more than the
-    /// clock's own doing.
+    /// Starts a timer. Within a kind, `due` must not decrease, except by clock granularity.
     pub(crate) fn push(&self, lane: Lane, due: Instant, key: u64) {
         let was_empty = {
             let mut lanes = self.lanes.lock();
@@ -61,9 +59,9 @@ impl Timers {
         }
     }
 
-    /// Starts the task, unless there is one. To be called within a runtime. Where there are several
-    /// runtimes, the one that it is on may be gone before the others: then the next connection
-    /// starts it anew.
+    /// Spawns the task, unless it runs. Call this within a tokio runtime. If several runtimes share
+    /// the server, the task's runtime may shut down before the others; the next connection then
+    /// spawns the task again.
     pub(crate) fn start(&self, server: &Arc<Server>) {
         if !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::Relaxed) {
             let ends = Ends(Arc::downgrade(server));
@@ -79,8 +77,8 @@ impl Timers {
             .min()
     }
 
-    /// Takes the key that has been in [`Lane::Connect`] longest. What is due for it otherwise still
-    /// is.
+    /// Removes the key that has been in [`Lane::Connect`] longest. Its remaining work moves to
+    /// [`Lane::Joined`].
     pub(crate) fn take_waiting(&self) -> Option<u64> {
         let mut lanes = self.lanes.lock();
         let (due, key) = lanes[Lane::Connect as usize].pop_front()?;
@@ -88,13 +86,13 @@ impl Timers {
         Some(key)
     }
 
-    /// Takes what is due out of a lane.
+    /// Removes and returns the timers of a kind that are due.
     fn due(&self, lane: Lane, now: Instant) -> Vec<(Instant, u64)> {
         let mut lanes = self.lanes.lock();
         let lane = &mut lanes[lane as usize];
         let count = lane.iter().take_while(|(due, _)| *due <= now).count();
         let due = lane.drain(..count).collect();
-        // After a storm has passed, its room is given back.
+        // Returns the memory of a queue that was long for a while.
         if lane.capacity() > 1024 && lane.len() < lane.capacity() / 4 {
             lane.shrink_to(lane.len() * 2);
         }
@@ -108,7 +106,7 @@ impl Drop for Timers {
     }
 }
 
-/// Says so when the task is no more.
+/// Clears `started` when the task ends.
 struct Ends(Weak<Server>);
 
 impl Drop for Ends {
@@ -128,7 +126,7 @@ async fn run(ends: Ends, changed: Arc<Notify>) {
             None => return,
         };
         match next {
-            // What is due close together is done together.
+            // Timers that are due close together are handled together.
             Some(next) => tokio::select! {
                 () = tokio::time::sleep_until(next.max(last + pause)) => {}
                 () = changed.notified() => {}
@@ -146,9 +144,9 @@ async fn run(ends: Ends, changed: Arc<Notify>) {
 fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
     for (ping_due, key) in timers.due(Lane::Ping, now) {
-        // Counted from when the ping was due, so that small delays do not add up; but a client is
-        // not made to pay for a large one. An observer wants to know how long the pong took, to the
-        // moment.
+        // Counted from when the PING was due, so that small delays do not add up, but not from
+        // before the last sweep, so that the client is not charged for a long delay. With an
+        // observer it is counted exactly, to measure the latency.
         let sent = if server.observer.is_some() {
             now
         } else {
@@ -195,20 +193,20 @@ fn sweep(server: &Arc<Server>, now: Instant) {
     }
     for (_, key) in timers.due(Lane::Suspended, now) {
         if let Some(socket) = server.recoverable.get(key) {
-            // This calls a handler; one that panics must not take everybody's timers along.
+            // This calls a handler; if it panics, the other timers must continue.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| socket.expire(now)));
         }
     }
 }
 
-/// What it came with is needed no more.
+/// Drops the handshake request's headers, unless the configuration retains them.
 fn arrived(server: &Server, session: &Session) {
     if !server.config.retain_handshake {
         session.forget_handshake();
     }
 }
 
-/// How long sweeps may be apart, so that timers are off by a few percent at most.
+/// Interval between sweeps: at most 2 % of the shortest timeout.
 pub(crate) fn pause(shortest: Duration) -> Duration {
     (shortest / 50).clamp(Duration::from_millis(1), Duration::from_millis(50))
 }

@@ -1,6 +1,5 @@
-//! The locks that threads meet at. In unit tests, each is also a place where a model checker may
-//! let another thread go first: see `models`. Elsewhere they are what they are called, and nothing
-//! more.
+//! The locks that threads share. In unit tests each access is also a scheduling point for a model
+//! checker: see `models`. In other builds they are the plain types.
 
 #[cfg(not(test))]
 pub(crate) use parking_lot::{Mutex, RwLock};
@@ -20,14 +19,12 @@ mod modelled {
         shuttle::current::try_get_current_task().is_some()
     }
 
-    /// Lets another thread go first. (Not by `yield_now`: a task that yields counts as woken, and
-    /// what is looked for is one that is not.)
+    /// A scheduling point. (`yield_now` would mark the task as woken and hide lost wake-ups.)
     fn choose() {
         shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
     }
 
-    /// Takes a lock. Threads of a model run one at a time, so that one that waited for another in
-    /// earnest would wait for ever.
+    /// Takes a lock. A model's threads run one at a time, so blocking for real would deadlock.
     fn take<G>(attempt: impl Fn() -> Option<G>, wait: impl Fn() -> G) -> G {
         if !is_modelled() {
             return wait();

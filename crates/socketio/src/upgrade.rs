@@ -1,4 +1,4 @@
-//! How a WebSocket comes to be: at once, or after polling by way of a probe (Engine.IO protocol 4,
+//! Opening WebSockets: directly, or as an upgrade from polling with a probe (Engine.IO protocol 4,
 //! "Upgrade").
 
 use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc};
@@ -31,13 +31,13 @@ use crate::{
     websocket::{ReadEnd, WebSocket},
 };
 
-/// A probe is a few bytes; nothing else may come before the upgrade.
+/// A probe has a few bytes; nothing else is allowed before the upgrade.
 const PROBE_LIMITS: Limits = Limits {
     max_payload: 125,
     max_fragments: 1,
 };
 
-/// What becomes a WebSocket once the answer has been sent.
+/// An accepted handshake, which becomes a WebSocket once the response has been sent.
 struct Accepted {
     on_upgrade: OnUpgrade,
     #[cfg(feature = "deflate")]
@@ -54,8 +54,8 @@ impl Accepted {
     }
 }
 
-/// The answer to an opening handshake, and what comes of it. `None` if the request is no such
-/// handshake.
+/// Validates an opening handshake (RFC 6455, section 4.2) and creates its response. Returns `None`
+/// if the request is not a valid handshake.
 #[cfg_attr(
     not(feature = "deflate"),
     expect(unused_variables, reason = "no extension is known")
@@ -105,15 +105,17 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
                 let handshake = request::handshake(&server, parts, peer);
                 server.open(ticket, Link::WebSocket(websocket), handshake);
             }
-            Err(error) => tracing::debug!(%error, "a WebSocket was never opened"),
+            Err(error) => {
+                tracing::debug!(%error, "the connection failed before its WebSocket was open")
+            }
         }
     });
     response
 }
 
-/// Starts to take a session from polling to WebSocket. A session that cannot be taken, because an
-/// upgrade is under way or it is on a WebSocket already, is left in peace: the new WebSocket is
-/// opened and closed, as the reference does.
+/// Starts to upgrade a session from polling to WebSocket. If the session is already upgrading or on
+/// WebSocket, it is left unchanged, and the new WebSocket is opened and closed, as in the reference
+/// implementation.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
     let server = session.server.clone();
     if !is_handshake(&parts) || !session.start_upgrade() {
@@ -132,12 +134,12 @@ pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr)
     response
 }
 
-/// Whether a request would become a WebSocket.
+/// Whether a request is a WebSocket handshake.
 pub(crate) fn is_handshake(parts: &Parts) -> bool {
     handshake::accept(&parts.method, &parts.headers).is_some()
 }
 
-/// Opens a WebSocket that nothing can come of, and closes it.
+/// Opens a WebSocket that cannot be used, and closes it.
 pub(crate) fn turn_away(
     server: &Arc<Server>,
     mut parts: Parts,
@@ -146,7 +148,7 @@ pub(crate) fn turn_away(
     let Some((response, accepted)) = accept(&server.config, &mut parts) else {
         return request::reject(server, Rejection::BadRequest);
     };
-    // It takes room while it lasts, like one that opens a session.
+    // While it lasts, it counts as a connection that is being opened.
     let ticket = match Ticket::take(server, peer.ip()) {
         Ok(ticket) => ticket,
         Err(why) => return request::reject(server, why),
@@ -163,12 +165,12 @@ pub(crate) fn turn_away(
     response
 }
 
-/// How a probe came out.
+/// The result of a probe.
 enum Probed {
     Done,
     Wrong,
     TimedOut,
-    /// The session has ended meanwhile.
+    /// The session has ended in the meantime.
     Over,
 }
 
@@ -200,12 +202,12 @@ async fn go_over(session: Arc<Session>, accepted: Accepted, base64: bool) {
         Probed::Wrong => 1002,
         Probed::TimedOut => 1000,
     };
-    // The session goes on by polling, as if nothing had been tried.
+    // The session continues on polling as before.
     session.cancel_upgrade();
     websocket.close(None, code).await;
 }
 
-/// Goes through the probe. False if the client does not keep to it.
+/// Performs the probe. Returns false if the client violates the protocol.
 async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
     if !expect(session, websocket, "2probe").await {
         return false;
@@ -220,20 +222,20 @@ async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
     tokio::select! {
         biased;
         is_done = expect(session, websocket, "5") => return is_done,
-        // The client stops polling once its open poll is answered, and only then says that it is
-        // done. (One that has said so already waits for no poll.)
+        // The client stops polling once its open poll is answered, and sends UPGRADE only then. (A
+        // client that has sent it already awaits no poll.)
         () = std::future::ready(()) => session.release_poll(),
     }
     expect(session, websocket, "5").await
 }
 
-/// Reads one message, which must be this one.
+/// Reads one message. Returns whether it is `text`.
 async fn expect(session: &Session, websocket: &mut WebSocket, text: &str) -> bool {
     let mut is_right = false;
     poll_fn(|cx| {
         let end = websocket.read(session, cx, PROBE_LIMITS, &mut |message| {
             is_right = matches!(message, Message::Text(got) if got == text);
-            // A browser may ping whenever it likes; anything else is the message, right or wrong.
+            // A browser may send WebSocket pings at any time; any other message is the result.
             match message {
                 Message::Ping(_) | Message::Pong => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),

@@ -1,4 +1,5 @@
-//! A WebSocket at work: reading without a buffer of its own, writing what has gathered in one go.
+//! A WebSocket connection: it reads into a shared buffer, and writes all queued frames with one
+//! system call.
 
 use std::{
     cell::Cell,
@@ -24,14 +25,14 @@ use crate::{
     stream::Stream,
 };
 
-/// Read into by whichever connection of the thread is having its turn.
+/// Size of the read buffer, which all connections on a thread share.
 const READ_BUFFER: usize = 32 * 1024;
-/// Pieces in one system call; more than this is written in several.
+/// Maximum slices in one system call; more are written with several calls.
 const GATHER: usize = 128;
-/// How long a close frame may take to be sent and answered.
+/// Time within which a close frame must be sent and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How much a client may still send meanwhile.
+/// Bytes that a client may still send meanwhile.
 const CLOSE_IGNORED: usize = 1 << 20;
 
 thread_local! {
@@ -41,30 +42,30 @@ thread_local! {
 pub(crate) struct WebSocket {
     stream: Stream,
     reader: Reader,
-    /// Counts what the reader holds of a message that is not whole, once that is much.
+    /// Counts the bytes of an incomplete message, once it is large.
     received: Option<Box<Received>>,
-    /// The reader may hold whole messages: it was stopped, or was given bytes that hyper had read.
+    /// The reader may hold complete messages: it was stopped, or was given bytes that hyper had
+    /// read.
     resume: bool,
-    /// Taken from the session's queue and not written yet; the first one may have been written in
-    /// part.
+    /// Taken from the session's queue and not written yet; the first item may be partly written.
     unsent: VecDeque<Item>,
     unsent_is_partial: bool,
-    /// Messages may be compressed, as was agreed in the handshake.
+    /// The handshake has negotiated compression.
     #[cfg(feature = "deflate")]
     compresses: bool,
 }
 
-/// Why reading came to an end.
+/// Why reading stopped.
 pub(crate) enum ReadEnd {
-    /// Nothing more to read now; the task is woken when there is.
+    /// No more bytes are available now; the task is woken when there are.
     Pending,
-    /// The receiver has had enough for now.
+    /// The receiver asked to stop.
     Stopped,
-    /// The client has closed its side, or the network did.
+    /// The client or the network closed the connection.
     Closed,
-    /// Too much of messages that are not whole would be held for the client's address.
+    /// Incomplete messages exceed the limit of the client's address.
     TooMuch,
-    /// The client broke the protocol.
+    /// The client violated the protocol.
     Refused(FrameError),
 }
 
@@ -85,7 +86,7 @@ impl WebSocket {
         }
     }
 
-    /// The same, whose messages may be compressed, or not.
+    /// Sets whether messages may be compressed.
     #[cfg(feature = "deflate")]
     pub(crate) fn compressing(self, compresses: bool) -> Self {
         Self { compresses, ..self }
@@ -109,7 +110,7 @@ impl WebSocket {
         self.reader.feed(bytes, limits, each)
     }
 
-    /// Reads and gives messages to `each` until there is no more, or `each` breaks.
+    /// Reads messages and passes them to `each` until none is left or `each` breaks.
     pub(crate) fn read(
         &mut self,
         session: &Session,
@@ -117,7 +118,7 @@ impl WebSocket {
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> ReadEnd {
-        // Taken out, not borrowed, in case a handler drives another connection within its turn.
+        // Taken out of the cell, in case a handler drives another connection from within.
         let mut buffer = BUFFER.take();
         buffer.resize(READ_BUFFER, 0);
         let end = self.read_into(&mut buffer, session, cx, limits, each);
@@ -157,7 +158,7 @@ impl WebSocket {
         }
     }
 
-    /// Counts what is held of a message that is not whole. False if it is too much.
+    /// Counts the bytes of an incomplete message. Returns false if they exceed the limit.
     fn count_partial(&mut self, session: &Session) -> bool {
         let kept = self.reader.kept();
         if kept < PIECE {
@@ -169,10 +170,10 @@ impl WebSocket {
             .hold(kept)
     }
 
-    /// Writes what is queued, as far as it goes. True if all of it went.
+    /// Writes the queued items as far as possible. Returns whether everything was written.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// If the connection has failed.
     pub(crate) fn flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut written = 0;
         loop {
@@ -186,7 +187,7 @@ impl WebSocket {
             match self.write(cx) {
                 Poll::Ready(count) => written += count?,
                 Poll::Pending => {
-                    // What comes meanwhile stays in the session's queue, in order behind this.
+                    // Later items stay in the session's queue, in order behind these.
                     if !session.count_blocked(written, &self.unsent) {
                         session.close(DisconnectReason::SlowReader);
                     }
@@ -196,7 +197,7 @@ impl WebSocket {
         }
     }
 
-    /// Writes once. Gives how many bytes went.
+    /// Writes once. Returns the number of bytes written.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut frames = self.unsent.iter().filter_map(|item| match item {
             Item::Frames(frames) => Some(frames),
@@ -205,7 +206,7 @@ impl WebSocket {
         let stream = Pin::new(&mut self.stream);
         let written = match (frames.next(), frames.next()) {
             (None, _) => 0,
-            // By far the most frequent case, and the kernel is quicker with it.
+            // By far the most common case, and `write` is faster than `writev`.
             (Some(only), None) => some_written(ready!(stream.poll_write(cx, only)))?,
             (Some(first), Some(second)) => {
                 let mut slices = [IoSlice::new(&[]); GATHER];
@@ -238,14 +239,14 @@ impl WebSocket {
                 callback();
             }
         }
-        // An idle connection keeps no room for a queue.
+        // An idle connection holds no memory for a queue.
         self.unsent = VecDeque::new();
     }
 
-    /// Sends what is left if `rest` is given, then a close frame, and waits a moment for the other
-    /// side to close too, so that what was sent is not lost to a reset.
+    /// Sends the remaining items if `rest` is given, then a close frame, and waits briefly for the
+    /// client to close too, so that a TCP reset does not destroy what was sent.
     pub(crate) async fn close(mut self, rest: Option<VecDeque<Item>>, code: u16) {
-        // Nothing is taken any more.
+        // No more messages are read.
         self.reader = Reader::default();
         self.received = None;
         let mut last = BytesMut::new();
@@ -258,7 +259,7 @@ impl WebSocket {
             self.unsent_is_partial = false;
         }
         self.unsent = VecDeque::new();
-        // Behind half a frame a close frame would not be one.
+        // After a partial frame, a close frame would be invalid.
         if !self.unsent_is_partial {
             frame::encode(&mut last, OpCode::Close, &code.to_be_bytes());
         }
@@ -278,7 +279,7 @@ impl WebSocket {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 
-    /// For the handshake of an upgrade, before there is a session to write from.
+    /// Writes bytes directly, for the upgrade probe.
     pub(crate) fn poll_write_now(
         &mut self,
         bytes: &mut Bytes,
@@ -302,7 +303,7 @@ impl WebSocket {
     }
 }
 
-/// A stream that takes nothing will never take anything.
+/// Treats a write of zero bytes as an error: the stream will accept nothing more.
 fn some_written(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),

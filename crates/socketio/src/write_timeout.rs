@@ -1,4 +1,4 @@
-//! A stream whose writes fail when the other side stops reading.
+//! A stream whose writes fail when the peer stops reading.
 
 use std::{
     io::{self, IoSlice},
@@ -12,12 +12,12 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// A stream that fails with [`io::ErrorKind::TimedOut`] when it has bytes to write and the other
-/// side has taken none of them for `limit`.
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] if the peer reads none of the
+/// pending bytes for `limit`.
 ///
-/// An HTTP server hands an answer to its connection and waits until the client has read it. A
-/// client that never reads keeps the answer in memory for ever. Put this between the stream and
-/// hyper, and hyper drops the connection, with all it holds:
+/// An HTTP server passes a response to its connection and waits until the client has read it; a
+/// client that never reads keeps the response in memory. Put this stream between TCP and hyper:
+/// hyper then drops the connection with everything it holds.
 ///
 /// ```no_run
 /// # use std::{convert::Infallible, time::Duration};
@@ -35,27 +35,27 @@ use tokio::{
 /// # }
 /// ```
 ///
-/// Every byte that is taken starts the time anew, so a slow client that keeps reading is never cut
-/// off. The time runs only while a write, a flush or a shutdown waits: an idle connection owns no
-/// timer. `None` sets no limit. It says nothing of bytes that the kernel has taken: once all are
-/// there, the limit on idle connections applies.
+/// Every byte that the peer reads restarts the time, so a slow client that keeps reading is never
+/// disconnected. The time runs only while a write, a flush or a shutdown is pending: an idle
+/// connection owns no timer. `None` sets no limit. Bytes that the kernel has accepted are not
+/// covered; after that the limit on idle connections applies.
 ///
-/// [`crate::SocketIo::handle`] takes the `TcpStream` out of a `TokioIo<WriteTimeout<TcpStream>>`
-/// for a WebSocket, as it does out of a `TokioIo<TcpStream>`; [`crate::Config::write_timeout`] is
-/// its limit from then on. [`crate::Serve`] does all of this by itself.
+/// [`crate::SocketIo::handle`] extracts the `TcpStream` from a `TokioIo<WriteTimeout<TcpStream>>`
+/// for a WebSocket, as from a `TokioIo<TcpStream>`; from then on [`crate::Config::write_timeout`]
+/// is the limit. [`crate::Serve`] does all of this itself.
 #[derive(Debug)]
 pub struct WriteTimeout<S> {
     stream: S,
     limit: Option<Duration>,
-    /// There while something waits.
+    /// Set while an operation is pending.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// What waits is a write, which a flush says nothing about: a stream without a buffer of its
-    /// own is always flushed.
+    /// A write is pending, so a successful flush proves nothing: a stream without its own buffer
+    /// always flushes.
     write_waits: bool,
 }
 
 impl<S> WriteTimeout<S> {
-    /// Limits how long a write may wait without progress.
+    /// Wraps a stream with a limit on the time that a write may wait without progress.
     pub fn new(stream: S, limit: Option<Duration>) -> Self {
         Self {
             stream,
@@ -65,17 +65,17 @@ impl<S> WriteTimeout<S> {
         }
     }
 
-    /// The stream itself, without a limit.
+    /// Returns the stream, without a limit.
     pub fn into_inner(self) -> S {
         self.stream
     }
 
-    /// The stream itself.
+    /// The underlying stream.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// Starts the time when an attempt has to wait, stops it when one succeeds.
+    /// Starts the timer when an operation is pending, and stops it when one completes.
     fn watch<T>(
         &mut self,
         attempt: Poll<io::Result<T>>,
@@ -94,7 +94,7 @@ impl<S> WriteTimeout<S> {
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the other side reads nothing",
+            "the peer read nothing within the write timeout",
         )))
     }
 }

@@ -1,6 +1,6 @@
-//! Compressed messages (permessage-deflate, RFC 7692), each for itself: no window outlives its
-//! message, so that nothing is kept for a connection between two messages, and one compressed form
-//! does for all who get it.
+//! Compressed messages (permessage-deflate, RFC 7692) without context takeover: each message is
+//! compressed on its own, so a connection stores nothing between messages, and all receivers of a
+//! packet share one compressed form.
 
 use std::cell::Cell;
 
@@ -19,13 +19,13 @@ use miniz_oxide::{
 
 use super::frame::{self, FrameError, OpCode};
 
-/// What a sender leaves out at the end of every message (section 7.2.1).
+/// The bytes that a sender removes from the end of every message (RFC 7692, section 7.2.1).
 const TRAILER: [u8; 4] = [0, 0, 0xFF, 0xFF];
-/// The same, and an empty last block: only a message that is whole comes to its end with it.
+/// [`TRAILER`] and an empty final block: with these, exactly the complete messages reach their end.
 const END: [u8; 9] = [0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF];
-/// A thread keeps no more room than this for inflated messages.
+/// Maximum bytes of inflated messages that a thread keeps allocated.
 const KEPT: usize = 64 * 1024;
-/// The window of the compressor, in bits; it cannot do with less.
+/// The window of the compressor, in bits; it does not support smaller ones.
 const WINDOW_BITS: u8 = 15;
 
 thread_local! {
@@ -39,17 +39,17 @@ struct Inflater {
     out: Vec<u8>,
 }
 
-/// Inflates a message and gives it to `then`. What does not end within `max` bytes is given up as
-/// soon as that is known.
+/// Inflates a message and passes it to `then`. A message that does not end within `max` bytes is
+/// abandoned as soon as that is known.
 ///
 /// # Errors
-/// When it is longer than that, or no message that was compressed; and what `then` says.
+/// If the message is longer than `max` or is not valid compressed data; and the errors of `then`.
 pub fn inflate<T>(
     message: &[u8],
     max: usize,
     then: impl FnOnce(&[u8]) -> Result<T, FrameError>,
 ) -> Result<T, FrameError> {
-    // Taken out, not borrowed, in case a handler drives another connection within its turn.
+    // Taken out of the cell, in case a handler drives another connection from within.
     let mut inflater = INFLATER.take().unwrap_or_default();
     let outcome = inflater
         .run(message, max)
@@ -95,9 +95,9 @@ impl Inflater {
                 }
                 TINFLStatus::NeedsMoreInput if !is_end => (input, is_end) = (&END, true),
                 TINFLStatus::Done if input.is_empty() => return Ok(length),
-                // A last block should be followed by an empty one, which many leave out.
+                // A final block should be followed by an empty block, which many senders omit.
                 TINFLStatus::Done if is_end && read == 0 => return Ok(length),
-                // A last block need not be the last of its message (section 7.2.1).
+                // A final block need not be the last of its message (RFC 7692, section 7.2.1).
                 TINFLStatus::Done => state.init(),
                 _ => return Err(FrameError::Deflate),
             }
@@ -105,10 +105,10 @@ impl Inflater {
     }
 }
 
-/// Compresses those of these frames that have at least `threshold` bytes and get shorter by it.
+/// Compresses the frames that have at least `threshold` bytes and become smaller by it. Returns
 /// `None` if there are none.
 ///
-/// The closing bracket of a text gets a block of its own, see [`ending`].
+/// The closing bracket of a text gets its own block: see [`ending`].
 pub fn frames(frames: &[u8], threshold: usize, level: u8) -> Option<Bytes> {
     let mut out: Option<BytesMut> = None;
     let (mut at, mut copied) = (0, 0);
@@ -132,7 +132,7 @@ pub fn frames(frames: &[u8], threshold: usize, level: u8) -> Option<Bytes> {
     })
 }
 
-/// A message compressed; `None` if that makes it no shorter.
+/// Compresses a message; `None` if it does not become smaller.
 pub fn message(opcode: OpCode, data: &[u8], level: u8) -> Option<Vec<u8>> {
     let open = data.strip_suffix(b"]").filter(|_| opcode == OpCode::Text);
     let mut out = blocks(open.unwrap_or(data), level)?;
@@ -143,9 +143,9 @@ pub fn message(opcode: OpCode, data: &[u8], level: u8) -> Option<Vec<u8>> {
     (out.len() < data.len()).then_some(out)
 }
 
-/// What a compressed text ends with whose last bytes are these: a block that is not compressed, and
-/// the trailer without what is left out of it. Other last bytes may take its place without anything
-/// being compressed again, which is how every socket that may be recovered gets its own offset.
+/// The encoded end of a compressed text with these last bytes: an uncompressed block, and the kept
+/// part of the trailer. Other last bytes can replace it without recompression: so every recoverable
+/// socket gets its own offset.
 pub fn ending(last: &[u8]) -> Vec<u8> {
     let mut blocks = Vec::with_capacity(last.len() + 6);
     for part in last.chunks(usize::from(u16::MAX)) {
@@ -159,8 +159,8 @@ pub fn ending(last: &[u8]) -> Vec<u8> {
     blocks
 }
 
-/// Whole blocks up to the boundary of a byte, which takes a [`TRAILER`]; `None` if they are no
-/// shorter than the data.
+/// Compresses to complete blocks that end on a byte boundary with [`TRAILER`]; `None` if they are
+/// not smaller than the data.
 fn blocks(data: &[u8], level: u8) -> Option<Vec<u8>> {
     let kept = COMPRESSOR.take().filter(|(of, _)| *of == level);
     let (_, mut compressor) = kept.unwrap_or_else(|| {
@@ -264,7 +264,7 @@ mod tests {
         }
         assert_eq!(inflated(b"", 10), Err(FrameError::Deflate));
         assert_eq!(inflated(b"Hello", 10), Err(FrameError::Deflate));
-        // Reaches back before the start.
+        // Refers to bytes before the start.
         assert_eq!(
             inflated(&[0x02, 0x13, 0x00], 1000),
             Err(FrameError::Deflate)

@@ -4,24 +4,24 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EngineType {
-    /// The handshake's answer; server to client.
+    /// Opens a session: the reply to the handshake, sent by the server.
     Open = b'0',
-    /// The transport is to be closed.
+    /// Closes the transport.
     Close = b'1',
-    /// Heartbeat, server to client; and the probe of an upgrade, client to server.
+    /// A heartbeat, sent by the server; also the probe of an upgrade, sent by the client.
     Ping = b'2',
-    /// The answer to either.
+    /// The reply to a [`Self::Ping`].
     Pong = b'3',
-    /// A packet of the layer above.
+    /// A message of the layer above, such as Socket.IO.
     Message = b'4',
-    /// The client is done with polling.
+    /// Ends polling during an upgrade, sent by the client.
     Upgrade = b'5',
-    /// Nothing: lets go of a poll.
+    /// No content: answers an open poll during an upgrade.
     Noop = b'6',
 }
 
 impl EngineType {
-    /// The type that a digit stands for.
+    /// Returns the type with this digit.
     pub const fn from_digit(digit: u8) -> Option<Self> {
         Some(match digit {
             b'0' => Self::Open,
@@ -36,8 +36,8 @@ impl EngineType {
     }
 }
 
-/// Takes a text packet apart: its type and its data. `None` if it is empty or starts with no known
-/// type.
+/// Splits a text packet into its type and data. Returns `None` if it is empty or its type is
+/// unknown.
 pub fn decode(text: &str) -> Option<(EngineType, &str)> {
     let kind = EngineType::from_digit(*text.as_bytes().first()?)?;
     Some((kind, &text[1..]))

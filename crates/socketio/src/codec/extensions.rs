@@ -1,29 +1,26 @@
-//! What a client offers by `Sec-WebSocket-Extensions` (RFC 6455, section 9.1), and what of it is
-//! taken: permessage-deflate (RFC 7692, section 7.1), without a window from one message to the next
-//! on either side.
+//! Negotiation of WebSocket extensions (`Sec-WebSocket-Extensions`, RFC 6455, section 9.1):
+//! permessage-deflate (RFC 7692, section 7.1) without context takeover on either side.
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, header::SEC_WEBSOCKET_EXTENSIONS};
 
-/// The answer to most offers.
+/// The response to most offers.
 const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-/// The answer to an offer that names the server's window, which has to be told that it is agreed
-/// to.
+/// The response to an offer that limits the server's window, which must be confirmed.
 const ANSWER_WITH_WINDOW: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15";
 
 type Parameter<'a> = (&'a str, Option<Cow<'a, str>>);
 
-/// The answer that agrees to compression, if one of the offers can be agreed to: the first one that
-/// can, since clients put what they like best first. A header that is not in the grammar offers
-/// nothing.
+/// Returns the response that accepts the first acceptable offer, or `None`. Clients order their
+/// offers by preference. A header that violates the grammar offers nothing.
 pub fn deflate(headers: &HeaderMap) -> Option<&'static str> {
     let mut answer = None;
     for value in headers.get_all(SEC_WEBSOCKET_EXTENSIONS) {
         let mut header = Header(value.to_str().ok()?);
         loop {
             header.space();
-            // Empty elements of a list are no elements (RFC 9110, section 5.6.1).
+            // Empty list elements are ignored (RFC 9110, section 5.6.1).
             if !header.is_at(',') && !header.0.is_empty() {
                 let (name, parameters) = header.extension()?;
                 if name == "permessage-deflate" && answer.is_none() {
@@ -39,8 +36,8 @@ pub fn deflate(headers: &HeaderMap) -> Option<&'static str> {
     answer
 }
 
-/// `None` declines an offer: a parameter that is not known, is there twice, or has a value that it
-/// cannot have (section 7.1).
+/// Returns `None` to decline an offer with an unknown, repeated or invalid parameter (RFC 7692,
+/// section 7.1).
 fn agree(parameters: &[Parameter<'_>]) -> Option<&'static str> {
     let mut answer = ANSWER;
     for (at, (name, value)) in parameters.iter().enumerate() {
@@ -54,12 +51,12 @@ fn agree(parameters: &[Parameter<'_>]) -> Option<&'static str> {
                 | "client_max_window_bits",
                 None,
             ) => {}
-            // Any window of the client's fits into the one here.
+            // The server's window is large enough for any window of the client.
             (
                 "client_max_window_bits",
                 Some("8" | "9" | "10" | "11" | "12" | "13" | "14" | "15"),
             ) => {}
-            // The compressor has one window, the largest there is.
+            // The compressor supports only the largest window.
             ("server_max_window_bits", Some("15")) => answer = ANSWER_WITH_WINDOW,
             _ => return None,
         }
@@ -67,7 +64,7 @@ fn agree(parameters: &[Parameter<'_>]) -> Option<&'static str> {
     Some(answer)
 }
 
-/// What is left to read of a header's value.
+/// The unread rest of a header value.
 struct Header<'a>(&'a str);
 
 impl<'a> Header<'a> {
@@ -79,7 +76,7 @@ impl<'a> Header<'a> {
         self.0.starts_with(sign)
     }
 
-    /// Takes a sign and the space after it.
+    /// Consumes a character and the whitespace after it.
     fn take(&mut self, sign: char) -> bool {
         let Some(rest) = self.0.strip_prefix(sign) else {
             return false;
@@ -89,7 +86,7 @@ impl<'a> Header<'a> {
         true
     }
 
-    /// A name and its parameters, up to a comma or the end.
+    /// Reads a name and its parameters, up to a comma or the end.
     fn extension(&mut self) -> Option<(&'a str, Vec<Parameter<'a>>)> {
         let name = self.token()?;
         let mut parameters = Vec::new();
@@ -117,7 +114,7 @@ impl<'a> Header<'a> {
         (!token.is_empty()).then_some(token)
     }
 
-    /// A token, which may be quoted and escaped.
+    /// Reads a token, which may be quoted and escaped.
     fn value(&mut self) -> Option<Cow<'a, str>> {
         let Some(quoted) = self.0.strip_prefix('"') else {
             return self.token().map(Cow::Borrowed);
@@ -140,7 +137,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// RFC 9110, section 5.6.2.
+/// Whether a byte may be part of a token (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -2,16 +2,16 @@
 
 use bytes::{BufMut, BytesMut};
 
-/// The longest header of a frame without a mask.
+/// Maximum bytes in the header of an unmasked frame.
 pub const MAX_SERVER_HEADER: usize = 10;
-/// In the first byte of a message: that it is compressed (RFC 7692, section 6).
+/// The RSV1 bit of the first byte: the message is compressed (RFC 7692, section 6).
 pub const RSV1: u8 = 0x40;
 
-/// What a frame is.
+/// The type of a frame (RFC 6455, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OpCode {
-    /// Goes on with the message before it.
+    /// Continues a fragmented message.
     Continuation = 0x0,
     /// Starts a text message.
     Text = 0x1,
@@ -19,9 +19,9 @@ pub enum OpCode {
     Binary = 0x2,
     /// Closes the connection.
     Close = 0x8,
-    /// Asks for a pong.
+    /// Requests a pong.
     Ping = 0x9,
-    /// Answers a ping.
+    /// Replies to a ping.
     Pong = 0xA,
 }
 
@@ -38,27 +38,27 @@ impl OpCode {
         })
     }
 
-    /// Whether frames of this kind may come between the fragments of a message.
+    /// Whether this is a control frame, which may occur between the fragments of a message.
     pub const fn is_control(self) -> bool {
         self as u8 >= 0x8
     }
 }
 
-/// Why a client's frames cannot be taken.
+/// Why a client's frame is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {
-    /// Against the rules of the protocol.
+    /// It violates the protocol.
     Protocol,
-    /// A text or a close reason that is no UTF-8.
+    /// A text or a close reason is not UTF-8.
     Utf8,
-    /// Larger than allowed, or in more fragments than allowed.
+    /// The message is too large or has too many fragments.
     TooBig,
-    /// Said to be compressed, and is not.
+    /// The message is marked as compressed and cannot be inflated.
     Deflate,
 }
 
 impl FrameError {
-    /// The status code of the close frame that says so (RFC 6455, section 7.4.1).
+    /// The status code of the close frame to send (RFC 6455, section 7.4.1).
     pub const fn close_code(self) -> u16 {
         match self {
             Self::Protocol => 1002,
@@ -68,16 +68,16 @@ impl FrameError {
     }
 }
 
-/// The header of a client's frame.
+/// The header of a frame from a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientHeader {
     /// Whether this is the last fragment of its message.
     pub fin: bool,
     /// Whether the message that starts here is compressed.
     pub compressed: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: OpCode,
-    /// What the payload is masked with.
+    /// The masking key of the payload.
     pub mask: [u8; 4],
     /// Bytes of this header.
     pub header_len: usize,
@@ -85,20 +85,20 @@ pub struct ClientHeader {
     pub payload_len: usize,
 }
 
-/// Reads the header of a client's frame from the start of `bytes`; `None` if more bytes are needed.
+/// Parses a client's frame header at the start of `bytes`; `None` if more bytes are needed.
 ///
 /// # Errors
-/// Reserved bits and opcodes, a missing mask, control frames that are fragmented or over 125 bytes,
-/// and a payload over `max_payload`, as soon as the bytes that say so are there.
+/// Reserved bits and opcodes, a missing mask, control frames that are fragmented or longer than 125
+/// bytes, and a payload over `max_payload`; each as soon as the bytes that show it are present.
 pub fn client_header(bytes: &[u8], max_payload: usize) -> Result<Option<ClientHeader>, FrameError> {
     header(bytes, max_payload, false)
 }
 
-/// The same, of a client that may compress its messages (RFC 7692): the first frame of one says
-/// that it has.
+/// Like [`client_header`], for a client that may compress its messages (RFC 7692): the first frame
+/// of a compressed message has RSV1 set.
 ///
 /// # Errors
-/// The same, and a control frame or a continuation that says so.
+/// As [`client_header`], and RSV1 on a control frame or a continuation.
 pub fn compressed_header(
     bytes: &[u8],
     max_payload: usize,
@@ -165,7 +165,7 @@ fn header(
     }))
 }
 
-/// Takes the mask off (or puts it on), eight bytes at a time.
+/// Applies a masking key, eight bytes at a time. Applying it again undoes it.
 pub fn unmask(data: &mut [u8], mask: [u8; 4]) {
     let four = u32::from_ne_bytes(mask);
     let eight = (u64::from(four) << 32 | u64::from(four)).to_ne_bytes();
@@ -179,7 +179,7 @@ pub fn unmask(data: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// The header of an unfragmented frame without a mask, and how many of the bytes it takes.
+/// Returns the header of an unfragmented, unmasked frame, and its length in bytes.
 pub fn server_header(opcode: OpCode, payload_len: usize) -> ([u8; MAX_SERVER_HEADER], usize) {
     let mut header = [0; MAX_SERVER_HEADER];
     header[0] = 0x80 | opcode as u8;
@@ -197,12 +197,12 @@ pub fn server_header(opcode: OpCode, payload_len: usize) -> ([u8; MAX_SERVER_HEA
     }
 }
 
-/// Appends an unfragmented frame without a mask.
+/// Appends an unfragmented, unmasked frame.
 pub fn encode(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
     encode_parts(out, opcode, false, &[payload]);
 }
 
-/// The same, of a payload in several parts, which may be compressed.
+/// Like [`encode`], for a payload in several parts that may be compressed.
 pub fn encode_parts(out: &mut BytesMut, opcode: OpCode, compressed: bool, parts: &[&[u8]]) {
     let payload_len = parts.iter().map(|part| part.len()).sum();
     let (mut header, length) = server_header(opcode, payload_len);
@@ -214,8 +214,8 @@ pub fn encode_parts(out: &mut BytesMut, opcode: OpCode, compressed: bool, parts:
     parts.iter().for_each(|part| out.put_slice(part));
 }
 
-/// Appends a frame as a client would write it. The server has no use for it; tests and load
-/// generators have.
+/// Appends a masked frame, as a client sends it. The server does not need it; tests and load
+/// generators do.
 pub fn encode_client(out: &mut BytesMut, fin: bool, opcode: OpCode, payload: &[u8], mask: [u8; 4]) {
     let (mut header, length) = server_header(opcode, payload.len());
     header[1] |= 0x80;
@@ -229,13 +229,12 @@ pub fn encode_client(out: &mut BytesMut, fin: bool, opcode: OpCode, payload: &[u
     unmask(&mut out[start..], mask);
 }
 
-/// Walks over whole frames that [`encode`] wrote, and gives what is in them, be it compressed or
-/// not.
+/// Iterates over complete frames that [`encode`] wrote; yields their payloads, compressed or not.
 pub fn server_frames(frames: &[u8]) -> impl Iterator<Item = (OpCode, &[u8])> {
     written_frames(frames).map(|(opcode, _, payload)| (opcode, payload))
 }
 
-/// The same, and whether each is compressed.
+/// Like [`server_frames`], and whether each frame is compressed.
 pub fn written_frames(mut frames: &[u8]) -> impl Iterator<Item = (OpCode, bool, &[u8])> {
     std::iter::from_fn(move || {
         let first = *frames.first()?;

@@ -7,11 +7,11 @@ use http::{
 };
 use sha1::{Digest, Sha1};
 
-/// What every key is hashed with (section 1.3).
+/// The GUID that is hashed with every key (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What the answer's `Sec-WebSocket-Accept` says; `None` if the request is no opening handshake of
-/// version 13.
+/// Returns the value of the response's `Sec-WebSocket-Accept`, or `None` if the request is not an
+/// opening handshake of version 13.
 pub fn accept(method: &Method, headers: &HeaderMap) -> Option<String> {
     let key = headers.get(SEC_WEBSOCKET_KEY)?.as_bytes();
     let is_handshake = method == Method::GET

@@ -1,28 +1,28 @@
-//! Just enough JSON to know that a packet is well-formed and where its arguments stand, without
-//! building anything. Nesting is kept in the bits of one number, so that no input can exhaust the
-//! stack or the memory.
+//! A minimal JSON scanner: it validates a packet and locates its arguments without building values.
+//! The nesting is stored in the bits of an integer, so no input can exhaust the stack or the
+//! memory.
 
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-/// The most levels of nesting that can be asked for.
+/// Maximum levels of nesting that are supported.
 pub const MAX_NESTING: usize = 127;
 
-/// Where the parts of an event stand in its text.
+/// The positions of an event's parts in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventParts {
     /// The name: a string without its quotes, or a number.
     pub name: Range<usize>,
-    /// The name as it reads, if that is not what stands in the text: a string with an escape in it,
-    /// or a number that JavaScript writes in another way ([`super::number::to_text`]).
+    /// The decoded name, if it differs from the text: a string with an escape, or a number that
+    /// JavaScript writes differently ([`super::number::to_text`]).
     pub escaped_name: Option<String>,
     /// The arguments after the name, without brackets.
     pub args: Range<usize>,
 }
 
-/// Takes `["name", ...]` apart. `None` if it is not well-formed, nests deeper than `max_nesting`,
-/// or the first element is neither a string nor a number.
+/// Splits `["name", ...]` into its parts. Returns `None` if it is not well-formed, is nested deeper
+/// than `max_nesting`, or its first element is neither a string nor a number.
 pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
     let bytes = text.as_bytes();
     let inner = array(text, max_nesting)?;
@@ -58,13 +58,13 @@ pub fn event(text: &str, max_nesting: usize) -> Option<EventParts> {
     })
 }
 
-/// Where the elements of an array stand, without its brackets. `None` if `text` is anything but one
-/// well-formed array.
+/// The position of an array's elements, without brackets. Returns `None` if `text` is anything but
+/// one well-formed array.
 pub fn array(text: &str, max_nesting: usize) -> Option<Range<usize>> {
     container(text, b'[', max_nesting)
 }
 
-/// Whether `text` is one well-formed object and nothing else.
+/// Whether `text` is exactly one well-formed object.
 pub fn is_object(text: &str, max_nesting: usize) -> bool {
     container(text, b'{', max_nesting).is_some()
 }
@@ -79,7 +79,7 @@ fn container(text: &str, open: u8, max_nesting: usize) -> Option<Range<usize>> {
     (space(bytes, end) == bytes.len()).then(|| start + 1..end - 1)
 }
 
-/// Element `index` of well-formed values separated by commas.
+/// Returns element `index` (from 0) of well-formed values separated by commas.
 pub fn element(list: &str, index: usize) -> Option<&str> {
     let bytes = list.as_bytes();
     let mut at = space(bytes, 0);
@@ -101,9 +101,9 @@ pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Walks over one value that starts right at `at`; gives where it ends.
+/// Skips one value that starts at `at`; returns where it ends.
 fn value(bytes: &[u8], mut at: usize, max_nesting: usize) -> Option<usize> {
-    // One bit for each open container, the innermost lowest: 1 for an object.
+    // One bit per open container, the innermost lowest: 1 for an object.
     let mut open: u128 = 0;
     let mut depth = 0;
     loop {
@@ -133,7 +133,7 @@ fn value(bytes: &[u8], mut at: usize, max_nesting: usize) -> Option<usize> {
             b'n' => at = literal(bytes, at, b"null")?,
             _ => at = number(bytes, at)?,
         }
-        // A value is over: close what closes after it.
+        // A value has ended: close the containers that end after it.
         loop {
             if depth == 0 {
                 return Some(at);
@@ -159,7 +159,7 @@ fn value(bytes: &[u8], mut at: usize, max_nesting: usize) -> Option<usize> {
     }
 }
 
-/// Walks over `"key":` and the space after it.
+/// Skips `"key":` and the whitespace after it.
 fn key(bytes: &[u8], at: usize) -> Option<usize> {
     if bytes.get(at) != Some(&b'"') {
         return None;
@@ -223,14 +223,13 @@ pub(super) fn number(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Whether every placeholder in a well-formed text names one of `attachments` attachments by a
-/// whole number. Numbers out of range and halves of surrogate pairs are as good here as they are to
-/// [`event`].
+/// Whether every placeholder in a well-formed text refers to one of `attachments` attachments by an
+/// integer. Numbers out of range and unpaired surrogates are accepted, as by [`event`].
 pub fn placeholders_in_range(text: &str, attachments: usize) -> bool {
     walk_objects(text.as_bytes(), attachments).is_some()
 }
 
-/// A container that is open, and what matters of an object so far.
+/// An open container, with the relevant keys if it is an object.
 #[derive(Default)]
 struct Open {
     is_object: bool,
@@ -249,7 +248,7 @@ enum Key {
 }
 
 impl Open {
-    /// The value of the last key.
+    /// Records the value of the last key.
     fn set(&mut self, is_true: bool, num: Option<u64>) {
         match self.key {
             Key::Placeholder => self.is_placeholder = is_true,
@@ -259,7 +258,7 @@ impl Open {
     }
 }
 
-/// Goes through all objects, and stops at the first placeholder that names no attachment.
+/// Visits all objects, and stops at the first placeholder that refers to no attachment.
 fn walk_objects(bytes: &[u8], attachments: usize) -> Option<()> {
     let mut open: Vec<Open> = Vec::new();
     let mut at = 0;
@@ -321,7 +320,7 @@ fn walk_objects(bytes: &[u8], attachments: usize) -> Option<()> {
     Some(())
 }
 
-/// What a key, in its quotes, stands for.
+/// Classifies a quoted key.
 fn key_of(quoted: &[u8]) -> Key {
     let escaped: Option<String> =
         memchr::memchr(b'\\', quoted).and_then(|_| serde_json::from_slice(quoted).ok());
@@ -335,7 +334,7 @@ fn key_of(quoted: &[u8]) -> Key {
     }
 }
 
-/// Whether `serde_json` takes it, for tests to compare with.
+/// Whether `serde_json` accepts the text, for comparison in tests.
 #[doc(hidden)]
 pub fn reference_accepts(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()

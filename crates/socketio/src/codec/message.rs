@@ -1,42 +1,41 @@
-//! WebSocket messages out of whatever pieces of frames come in (RFC 6455, section 5.4), with what
-//! may have to be kept in between bounded by the limits.
+//! Assembles WebSocket messages from frames that arrive in arbitrary pieces (RFC 6455, section
+//! 5.4). The limits bound what it buffers in between.
 
 use std::ops::ControlFlow;
 
 use super::frame::{self, ClientHeader, FrameError, OpCode};
 
-/// What a client may send at most.
+/// Limits on a client's messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes in one message.
+    /// Maximum bytes in one message, after inflation.
     pub max_payload: usize,
-    /// Fragments in one message.
+    /// Maximum fragments in one message.
     pub max_fragments: usize,
 }
 
-/// What a client sent.
+/// A message or control frame from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// A text message.
     Text(&'a str),
     /// A binary message.
     Binary(&'a [u8]),
-    /// A ping, to be answered with a pong of the same bytes.
+    /// A ping; answer it with a pong that has the same payload (RFC 6455, section 5.5.2).
     Ping(&'a [u8]),
     /// A pong.
     Pong,
-    /// A close frame and its status; 1005 stands for none.
+    /// A close frame with its status code; 1005 if it has none (RFC 6455, section 7.1.5).
     Close(u16),
 }
 
-/// Puts messages together. Empty, as it is between messages that came in whole, it owns nothing on
-/// the heap.
+/// Assembles messages. Between messages that arrived complete, it owns no heap memory.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// The start of a header or of a control frame that is not whole yet, or frames left over when
-    /// the receiver said to stop.
+    /// The start of a header or control frame that is incomplete, or frames left over when the
+    /// receiver asked to stop.
     carry: Vec<u8>,
-    /// A message that is not whole yet.
+    /// An incomplete message.
     partial: Option<Box<Partial>>,
 }
 
@@ -46,10 +45,10 @@ struct Partial {
     compressed: bool,
     data: Vec<u8>,
     fragments: usize,
-    /// How much of a text has been seen to be UTF-8; behind it is at most the beginning of a
-    /// character.
+    /// Length of the text that has been validated as UTF-8; at most the start of one character
+    /// follows.
     checked: usize,
-    /// The frame that is coming in.
+    /// The frame that is arriving.
     coming: Coming,
 }
 
@@ -61,18 +60,18 @@ struct Coming {
     left: usize,
 }
 
-/// Reads a frame's header: whether messages may be compressed is the difference.
+/// Parses a frame header. Two implementations: with and without compression.
 trait ReadHeader: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy {}
 
 impl<T: Fn(&[u8], usize) -> Result<Option<ClientHeader>, FrameError> + Copy> ReadHeader for T {}
 
 impl Reader {
-    /// Takes what was read, which it unmasks in place, and gives each message to `each`. When
-    /// `each` breaks, the rest is kept for the next call, and `Break` comes back; that call may
-    /// bring no bytes at all.
+    /// Consumes bytes that were read, unmasking them in place, and passes each message to `each`.
+    /// When `each` breaks, the rest is stored for the next call, and the result is `Break`; the
+    /// next call may pass no bytes at all.
     ///
     /// # Errors
-    /// The first breach of the protocol or the limits. Nothing may be fed after it.
+    /// The first violation of the protocol or the limits. Do not call it again after an error.
     pub fn feed(
         &mut self,
         bytes: &mut [u8],
@@ -82,11 +81,11 @@ impl Reader {
         self.feed_by(frame::client_header, bytes, limits, each)
     }
 
-    /// The same, of a client that may compress its messages. The limit is the message's that is
-    /// inflated.
+    /// Like [`Self::feed`], for a client that may compress its messages. The limits apply to
+    /// inflated messages.
     ///
     /// # Errors
-    /// The same, and what is said to be compressed and is not.
+    /// As [`Self::feed`], and if a message that is marked as compressed cannot be inflated.
     #[cfg(feature = "deflate")]
     pub fn feed_compressed(
         &mut self,
@@ -119,12 +118,12 @@ impl Reader {
         Ok(flow)
     }
 
-    /// Gives it bytes to start with, which the next [`Self::feed`] looks at.
+    /// Adds bytes that precede those of the next [`Self::feed`].
     pub fn prime(&mut self, bytes: &[u8]) {
         self.carry.extend_from_slice(bytes);
     }
 
-    /// Bytes kept at the moment.
+    /// Bytes of memory that are buffered at the moment.
     pub fn kept(&self) -> usize {
         self.carry.capacity()
             + self
@@ -163,7 +162,8 @@ impl Reader {
             } else if header.opcode.is_control() {
                 break;
             } else {
-                // What is there of it is looked at now: a text that is none must not be waited for.
+                // Handle the bytes that are present: invalid text must be rejected before the rest
+                // arrives.
                 used = start;
                 self.begin(header, limits)?;
                 ControlFlow::Continue(())
@@ -175,7 +175,7 @@ impl Reader {
         Ok((used, ControlFlow::Continue(())))
     }
 
-    /// Takes a frame that is there as a whole.
+    /// Handles a complete frame.
     fn frame(
         &mut self,
         header: ClientHeader,
@@ -198,7 +198,7 @@ impl Reader {
         }))
     }
 
-    /// Starts on a frame of a message that is not there as a whole.
+    /// Starts a frame of a message that is incomplete.
     fn begin(&mut self, header: ClientHeader, limits: Limits) -> Result<(), FrameError> {
         let coming = Coming {
             fin: header.fin,
@@ -231,7 +231,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes what is there of the frame that is coming in. Gives how many bytes that was.
+    /// Consumes the available bytes of the arriving frame. Returns their number.
     fn take(
         &mut self,
         bytes: &mut [u8],
@@ -264,7 +264,7 @@ impl Reader {
 }
 
 impl Partial {
-    /// Looks at what came to a text since the last time.
+    /// Validates the text that arrived since the last call.
     fn check(&mut self) -> Result<(), FrameError> {
         match simdutf8::compat::from_utf8(&self.data[self.checked..]) {
             Ok(_) => self.checked = self.data.len(),
@@ -275,7 +275,7 @@ impl Partial {
     }
 }
 
-/// Gives a message away that is whole.
+/// Passes on a complete message.
 #[cfg_attr(
     not(feature = "deflate"),
     expect(unused_variables, reason = "no message is compressed")

@@ -1,4 +1,5 @@
-//! The wire formats, without any I/O: bytes in, values out. Each may be fuzzed by itself.
+//! The wire formats, without I/O: each codec is a pure function or state machine, and can be fuzzed
+//! on its own.
 
 #[cfg(feature = "deflate")]
 pub mod deflate;

@@ -1,8 +1,8 @@
-//! Numbers as JavaScript writes them: the parser of the reference takes a number for an event's
-//! name, and an emitter of Node's turns it into text.
+//! Numbers as text in JavaScript. The reference parser accepts a number as an event's name, and
+//! Node's event emitter converts it to text.
 
-/// What `String(JSON.parse(json))` gives in JavaScript (ECMA-262, Number::toString). `None` if this
-/// is no number.
+/// Returns what `String(JSON.parse(json))` gives in JavaScript (ECMA-262, Number::toString), or
+/// `None` if the text is not a number.
 pub fn to_text(json: &str) -> Option<String> {
     let number: f64 = json.parse().ok()?;
     if number == 0.0 {
@@ -12,7 +12,7 @@ pub fn to_text(json: &str) -> Option<String> {
     if number.is_infinite() {
         return Some(format!("{sign}Infinity"));
     }
-    // The shortest digits that are read as this number again: Rust and JavaScript agree on them.
+    // Rust and JavaScript agree on the shortest digits that parse to the same number.
     let scientific = format!("{:e}", number.abs());
     let (digits, exponent) = scientific.split_once('e')?;
     let digits = digits.replace('.', "");

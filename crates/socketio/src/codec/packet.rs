@@ -1,66 +1,67 @@
-//! Socket.IO packets of a client (protocol 5, "Packet encoding"), read and checked.
+//! Decoding and validation of the Socket.IO packets that clients send (protocol 5, "Packet
+//! encoding").
 
 use super::json::{self, EventParts};
 
-/// A packet that is known to be well-formed. Texts are cut from what came in.
+/// A well-formed packet. Texts are slices of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
-    /// Asks to be let into a namespace.
+    /// A request to join a namespace.
     Connect {
-        /// Which one.
+        /// The namespace's name.
         namespace: &'a str,
-        /// A JSON object, if there is one.
+        /// The `auth` payload: a JSON object.
         auth: Option<&'a str>,
     },
     /// Leaves a namespace.
     Disconnect {
-        /// Which one.
+        /// The namespace's name.
         namespace: &'a str,
     },
-    /// An event, or the first part of a binary one.
+    /// An event, or the first part of a binary event.
     Event {
-        /// Where.
+        /// The namespace's name.
         namespace: &'a str,
-        /// The id to acknowledge it by.
+        /// The id of the requested acknowledgement.
         ack: Option<u64>,
-        /// The JSON array.
+        /// The JSON array with the event's name and arguments.
         text: &'a str,
-        /// Where its parts stand.
+        /// The positions of its parts in `text`.
         parts: EventParts,
-        /// How many binary messages follow.
+        /// Number of binary messages that follow.
         attachments: usize,
     },
     /// An acknowledgement, or the first part of a binary one.
     Ack {
-        /// Where.
+        /// The namespace's name.
         namespace: &'a str,
-        /// What it acknowledges.
+        /// The id of the acknowledged event.
         id: u64,
-        /// The JSON texts of the arguments, without brackets.
+        /// The JSON text of the arguments, without brackets.
         args: &'a str,
-        /// How many binary messages follow.
+        /// Number of binary messages that follow.
         attachments: usize,
     },
 }
 
-/// Why a packet is refused.
+/// Why a packet is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PacketError {
-    /// No type, or one that a client does not send.
+    /// The packet has no type, or one that clients do not send.
     Kind,
-    /// An attachment count that is none, or over the limit.
+    /// The attachment count is missing, zero or over the limit.
     Attachments,
-    /// An acknowledgement id beyond 64 bits, or none where one must be.
+    /// The acknowledgement id exceeds 64 bits, or is missing where it is required.
     AckId,
-    /// What follows is not what this type carries, or nests too deep.
+    /// The payload does not match the type, is not well-formed JSON, or is nested too deeply.
     Payload,
-    /// An event name that is reserved.
+    /// The event name is reserved.
     ReservedName,
-    /// A placeholder that names no attachment.
+    /// A placeholder refers to no attachment.
     Placeholder,
 }
 
-/// The parts of a packet's text, of either side.
+/// The parts of a packet's text, from a client or a server.
 pub(super) struct Head<'a> {
     pub(super) kind: u8,
     pub(super) attachments: usize,
@@ -69,7 +70,7 @@ pub(super) struct Head<'a> {
     pub(super) rest: &'a str,
 }
 
-/// Names that stand for something else, in the client or in Node.
+/// Names of local events in the client or in Node.
 const RESERVED: [&str; 6] = [
     "connect",
     "connect_error",
@@ -79,10 +80,10 @@ const RESERVED: [&str; 6] = [
     "removeListener",
 ];
 
-/// Reads a packet.
+/// Decodes a packet.
 ///
 /// # Errors
-/// When it is not one that a well-meaning client sends.
+/// [`PacketError`] if the packet is invalid or exceeds a limit.
 pub fn decode(
     text: &str,
     max_attachments: usize,
@@ -175,7 +176,7 @@ pub(super) fn head(text: &str) -> Result<Head<'_>, PacketError> {
     })
 }
 
-/// Refuses an event by its name.
+/// Rejects reserved event names.
 pub(super) fn check_name(text: &str, parts: &EventParts) -> Result<(), PacketError> {
     let name = parts
         .escaped_name

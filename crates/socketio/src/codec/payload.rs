@@ -1,5 +1,5 @@
-//! Polling payloads (Engine.IO protocol 4): packets parted by U+001E; a binary one is `b` and
-//! base64.
+//! Polling payloads (Engine.IO protocol 4, "Packet encoding"): packets separated by U+001E; a
+//! binary packet is `b` and base64.
 
 use base64::{
     Engine as _,
@@ -7,32 +7,33 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// Padding is not asked for: the reference does without, and the protocol says nothing of it.
+/// Padding is optional: the reference implementation omits it, and the protocol does not specify
+/// it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What parts the packets of a payload.
+/// The separator of packets in a payload.
 pub const SEPARATOR: u8 = 0x1e;
 
-/// The packets of a payload, one after another. An empty payload is one empty packet, which nothing
-/// accepts.
+/// Iterates over the packets of a payload. An empty payload yields one empty packet, which is
+/// invalid.
 pub fn packets(payload: &str) -> std::str::Split<'_, char> {
     payload.split(SEPARATOR as char)
 }
 
-/// How many packets a payload holds.
+/// Number of packets in a payload.
 pub fn count(payload: &str) -> usize {
     memchr::memchr_iter(SEPARATOR, payload.as_bytes()).count() + 1
 }
 
-/// The bytes of a binary packet, given what stands after its `b`. `None` if it is not base64.
+/// Decodes a binary packet, given the text after its `b`. Returns `None` if it is not base64.
 pub fn binary(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
 }
 
-/// How many bytes base64 with its padding stands for.
+/// Number of bytes that padded base64 encodes.
 pub fn binary_length(base64: &[u8]) -> usize {
     let padding = base64
         .iter()
@@ -42,11 +43,9 @@ pub fn binary_length(base64: &[u8]) -> usize {
     (base64.len() / 4 * 3).saturating_sub(padding)
 }
 
-/// Whether this looks like a packet that a client sends: what needs no more than a look at its
-/// start.
+/// Whether the first byte is the type of a packet that clients send.
 pub fn is_packet(packet: &str) -> bool {
-    // A close, a pong, a message, an upgrade, a noop, or binary. It is the server that opens and
-    // pings.
+    // Close, pong, message, upgrade, noop or binary. Only the server sends open and ping.
     matches!(
         packet.as_bytes().first(),
         Some(b'1' | b'3' | b'4' | b'5' | b'6' | b'b')

@@ -1,4 +1,4 @@
-//! Clients on their way into a namespace.
+//! Clients that are joining a namespace.
 
 use std::{
     sync::Arc,
@@ -13,7 +13,7 @@ use crate::{
     namespace::AnyNamespace, session::Session, socket::Admitted,
 };
 
-/// What a handler made of a CONNECT.
+/// A handler's reply to a CONNECT.
 type Decision = Result<Admitted, ConnectError>;
 
 pub(super) struct Connecting {
@@ -32,11 +32,12 @@ impl Dispatch {
         let word = server.word(auth);
         let namespace = match self.find(name) {
             Some(at) => {
-                // In it, or on the way in. Node's client asks twice where `connect()` is called
-                // twice, and goes by the first answer. It also asks anew, after it has given up
-                // before it was answered, of which it says nothing: then it listens from now on
-                // only. Both are content with the same answer once more, unless it is somebody else
-                // that asks by now: what was asked for before is over.
+                // The client is in the namespace or is joining it. Node's client sends CONNECT
+                // twice if `connect()` is called twice, and uses the first reply. It also sends
+                // another CONNECT if it gave up before the first reply, without announcing that,
+                // and then expects only the second reply. Both cases work if the server repeats its
+                // reply. A different `auth`, however, may be another user: then the previous socket
+                // ends.
                 let entry = &self.entries[at];
                 match &entry.state {
                     State::Connecting if entry.word == word => return Ok(()),
@@ -63,7 +64,7 @@ impl Dispatch {
                         .iter()
                         .position(|entry| matches!(entry.state, State::Left { .. }))
                 {
-                    // The client has known for long that it is out of there.
+                    // The client has known for long that it left that namespace.
                     self.entries.remove(at);
                 }
                 let opened = (self.entries.len() < max).then(|| server.namespaces.open(name));
@@ -144,8 +145,8 @@ impl Dispatch {
                 resumes_after,
             }) => {
                 if !socket.clone().admit(session, resumes_after) {
-                    // Somebody else has it. A client whose transport closes asks again by itself,
-                    // and is told then how it stands.
+                    // Another connection has resumed the socket. A client whose transport closes
+                    // sends CONNECT again by itself and then receives a valid reply.
                     self.entries.swap_remove(at);
                     session.close(DisconnectReason::TransportError);
                     return;

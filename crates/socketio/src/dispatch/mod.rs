@@ -1,5 +1,5 @@
-//! Socket.IO on one connection: which namespaces it is in, and what becomes of its packets. Owned
-//! by the connection's task, so that none of it needs a lock.
+//! Socket.IO on one connection: its namespaces, and the handling of its packets. The connection's
+//! task owns this state, so it needs no lock.
 
 mod connecting;
 #[cfg(feature = "msgpack")]
@@ -25,42 +25,42 @@ use crate::{
     socket::AnySocket,
 };
 
-/// What a message that waits is counted as on top of its bytes.
+/// Bytes that each held-back message counts in addition to its content.
 const PENDING_OVERHEAD: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Dispatch {
     entries: Vec<Entry>,
     connecting: Vec<Connecting>,
-    /// A binary packet some of whose attachments are still to come.
+    /// A binary packet of which some attachments have not arrived yet.
     partial: Option<Box<Partial>>,
-    /// The application wants the next events held back until this is done.
+    /// A handler's future. The next events wait until it completes.
     hold: Option<Hold>,
     pending: Option<Box<Pending>>,
-    /// There is a future that has not been polled yet.
+    /// A future has been created and not polled yet.
     fresh: bool,
 }
 
-/// A namespace this connection has to do with.
+/// A namespace that this connection has joined, is joining or has left.
 struct Entry {
     namespace: Arc<dyn AnyNamespace>,
     state: State,
-    /// Of the `auth` that it was asked for with.
+    /// Fingerprint of the `auth` payload of its CONNECT.
     word: u64,
 }
 
 enum State {
     Connecting,
     Open(Arc<dyn AnySocket>),
-    /// The server has taken the client out; what the client had sent before it knew is ignored. It
-    /// knows once it has answered a ping that was sent after that: the second that it answers,
-    /// since the first may have been on its way.
+    /// The server has disconnected the client from the namespace; packets that the client sent
+    /// before it knew are ignored. It knows when it has answered a PING that was sent after the
+    /// DISCONNECT: that is the second PONG from now, because the first may answer an earlier PING.
     Left {
         answered_one: bool,
     },
 }
 
-/// It belongs to the socket whose event it came from, and is dropped with it.
+/// A handler's future, with the namespace of its socket. It is dropped when the socket ends.
 struct Hold {
     namespace: Arc<dyn AnyNamespace>,
     future: BoxFuture<'static, ()>,
@@ -68,13 +68,13 @@ struct Hold {
 
 struct Partial {
     namespace: Box<str>,
-    /// `None` if the attachments are not wanted, and are dropped as they come.
+    /// `None` if the attachments are unwanted; they are then dropped as they arrive.
     packet: Option<PartialPacket>,
     attachments: Vec<Bytes>,
-    /// Of the packet and of the attachments that have come.
+    /// Bytes of the packet and of the attachments that have arrived.
     bytes: usize,
     received: Received,
-    /// Attachments that are still to come.
+    /// Number of attachments that have not arrived yet.
     missing: usize,
 }
 
@@ -105,10 +105,10 @@ impl Pending {
         }
     }
 
-    /// So many bytes of a message wait no more.
+    /// Accounts for a message of this many bytes that has been removed.
     fn took(&mut self, bytes: usize) {
         self.bytes -= bytes + PENDING_OVERHEAD;
-        // Less is never too much.
+        // Counting less never exceeds the limit.
         let _ = self.received.hold(self.bytes);
     }
 }
@@ -118,13 +118,13 @@ enum Data {
     Binary(Bytes),
 }
 
-/// An open socket, and where in `entries` it is.
+/// An open socket, and its index in `entries`.
 type Found = (usize, Arc<dyn AnySocket>);
 
 type Outcome = Result<(), DisconnectReason>;
 
 impl Dispatch {
-    /// Takes a text message. `Err` ends the connection.
+    /// Handles a text message. `Err` closes the connection.
     pub(crate) fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
         if session.server.config.parser != Parser::Json {
             return Err(DisconnectReason::ParseError);
@@ -140,9 +140,9 @@ impl Dispatch {
         self.take_text(session, text)
     }
 
-    /// Takes a binary message. `Err` ends the connection.
+    /// Handles a binary message. `Err` closes the connection.
     pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
-        // What is not wanted waits for nothing, unless what it belongs to does.
+        // Unwanted attachments need not wait, unless their packet is held back itself.
         let is_unwanted = self.pending.is_none()
             && self
                 .partial
@@ -164,8 +164,8 @@ impl Dispatch {
         self.hold.is_some() || self.pending.is_some()
     }
 
-    /// A client that leaves a namespace waits for nothing that was to be done for it there. Its
-    /// socket ends now; what it had sent before is passed over when its turn comes.
+    /// Handles a DISCONNECT at once, although earlier messages are held back: the client's socket
+    /// ends now, and its earlier messages are ignored when they are handled.
     fn leaves_at_once(&mut self, session: &Session, text: &str) -> bool {
         let config = &session.server.config;
         if !text.starts_with('1') {
@@ -187,13 +187,13 @@ impl Dispatch {
             return false;
         };
         self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
-        // There may be nothing any more that holds back what waits.
+        // The future that holds back the messages may be gone.
         self.fresh = true;
         true
     }
 
-    /// Ends an open socket, and leaves its namespace in a state in which what the client had sent
-    /// to it is ignored.
+    /// Ends an open socket, and marks its namespace so that the client's later packets to it are
+    /// ignored.
     fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
         if let State::Open(socket) = std::mem::replace(
@@ -209,7 +209,7 @@ impl Dispatch {
         }
     }
 
-    /// Holds a message back. `Err` if that would be too much for the client's address.
+    /// Holds a message back. Returns `Err` if that exceeds the limit of the client's address.
     fn put_off(&mut self, session: &Session, data: Data, bytes: usize) -> Outcome {
         let pending = self
             .pending
@@ -219,20 +219,20 @@ impl Dispatch {
         count(&mut pending.received, pending.bytes)
     }
 
-    /// Whether so much is held back that no more should be read.
+    /// Whether so many bytes are held back that the connection should not be read.
     pub(crate) fn is_backlogged(&self, session: &Session) -> bool {
         self.pending
             .as_ref()
             .is_some_and(|pending| pending.bytes > session.server.config.max_payload)
     }
 
-    /// Whether [`Self::advance`] must be called before the task may sleep.
+    /// Whether [`Self::advance`] must be called before the task sleeps.
     pub(crate) fn is_fresh(&self) -> bool {
         self.fresh
     }
 
-    /// Goes on with what was waiting: answers to CONNECTs, and what was held back. `budget` counts
-    /// messages.
+    /// Polls pending CONNECTs and the handler's future, then handles messages that were held back.
+    /// `budget` is the number of messages that may still be handled in this run.
     pub(crate) fn advance(
         &mut self,
         session: &Arc<Session>,
@@ -338,8 +338,8 @@ impl Dispatch {
         }
     }
 
-    /// Waits for the attachments of a packet. `Err` if the client is not in its namespace: what it
-    /// sends is not kept for anybody.
+    /// Waits for the attachments of a packet. They are dropped if the client has been disconnected
+    /// from the namespace; `Err` if it never joined it.
     fn start_partial(
         &mut self,
         session: &Session,
@@ -434,7 +434,7 @@ impl Dispatch {
         })
     }
 
-    /// Where in `entries` a namespace is.
+    /// The index of a namespace in `entries`.
     fn find(&self, name: &str) -> Option<usize> {
         self.entries
             .iter()
@@ -503,8 +503,8 @@ impl Dispatch {
         Ok(())
     }
 
-    /// The socket that a packet is for. `None` if the server has taken it out and the client did
-    /// not know yet.
+    /// Returns the socket for a packet; `None` if the server has disconnected the client and the
+    /// client may not know yet.
     fn socket(&self, name: &str) -> Result<Option<Found>, DisconnectReason> {
         let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = &self.entries[at];
@@ -515,8 +515,8 @@ impl Dispatch {
         }
     }
 
-    /// Ends the sockets that the application has taken out: drops what was held for them and tells
-    /// their handlers.
+    /// Ends the sockets that the application has disconnected: drops their futures and calls their
+    /// handlers.
     pub(crate) fn drop_left(&mut self, session: &Session) {
         for at in 0..self.entries.len() {
             if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
@@ -525,7 +525,7 @@ impl Dispatch {
         }
     }
 
-    /// The client has answered a ping, so that it has what was sent before.
+    /// The client has answered a PING, so it has received what was sent before the PING.
     pub(crate) fn pong(&mut self) {
         self.entries.retain_mut(|entry| match &mut entry.state {
             State::Open(socket) => {
@@ -537,7 +537,7 @@ impl Dispatch {
         });
     }
 
-    /// The connection is over.
+    /// The connection has ended.
     pub(crate) fn end(&mut self, session: &Session, reason: DisconnectReason) {
         self.hold = None;
         self.pending = None;
@@ -546,18 +546,20 @@ impl Dispatch {
         for entry in self.entries.drain(..) {
             if let State::Open(socket) = entry.state {
                 if reason == DisconnectReason::ServerNamespaceDisconnect {
-                    // One of them was put out with all the others; these are told, too.
+                    // The application disconnected all sockets of the connection; this marks the
+                    // others too.
                     socket.clone().disconnect();
                 }
-                // A handler that panics has said so by its panic; the others must be told all the
-                // same.
+                // If the handler panics, the panic hook has reported it; the other sockets must end
+                // anyway.
                 let _ = std::panic::catch_unwind(AssertUnwindSafe(|| end(session, socket, reason)));
             }
         }
     }
 }
 
-/// Counts what is held of what the client sent. `Err` if it is too much for its address.
+/// Counts bytes buffered of what the client sends. Returns `Err` if they exceed the limit of its
+/// address.
 fn count(received: &mut Received, bytes: usize) -> Outcome {
     if received.hold(bytes) {
         Ok(())
@@ -567,13 +569,13 @@ fn count(received: &mut Received, bytes: usize) -> Outcome {
 }
 
 fn refused(error: PacketError) -> DisconnectReason {
-    tracing::debug!(?error, "a packet that makes no sense");
+    tracing::debug!(?error, "invalid Socket.IO packet; closing the connection");
     DisconnectReason::ParseError
 }
 
 #[cfg(not(feature = "msgpack"))]
 impl Dispatch {
-    /// Whether a binary message is one that leaves: never in JSON.
+    /// Whether a binary message is a DISCONNECT: never in JSON.
     fn leaves_at_once_by(&mut self, _: &Session, _: &Bytes) -> bool {
         false
     }

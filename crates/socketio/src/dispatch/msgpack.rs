@@ -1,4 +1,4 @@
-//! Packets in msgpack, each in one message.
+//! Handling of msgpack packets: each is one binary message.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Dispatch {
         }
     }
 
-    /// The same as in JSON: see [`Self::leaves_at_once`].
+    /// Handles a DISCONNECT at once: see [`Self::leaves_at_once`].
     pub(super) fn leaves_at_once_by(&mut self, session: &Session, message: &Bytes) -> bool {
         let config = &session.server.config;
         if config.parser != Parser::MsgPack || !msgpack::is_disconnect(message) {

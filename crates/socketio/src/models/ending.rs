@@ -1,5 +1,4 @@
-//! What hangs on a session on polling while it ends: an upgrade, and a POST that is half sent.
-//! Neither may be left waiting.
+//! An upgrade and a half-sent POST of a session on polling that ends: neither may be left waiting.
 
 use std::{
     convert::Infallible,
@@ -21,7 +20,7 @@ use crate::{
     session::{Item, TooLate},
 };
 
-/// A body that is never sent to its end.
+/// A body that never ends.
 struct HalfSent;
 
 impl http_body::Body for HalfSent {
@@ -49,7 +48,8 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
         let posting = thread::spawn({
             let (io, sid) = (io.clone(), session.sid.to_string());
             move || {
-                // What is refused is not waited for, since no time passes here.
+                // With this header the server does not wait for the rest of a refused body; no time
+                // elapses here.
                 let request =
                     http::Request::post(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"))
                         .header("expect", "100-continue");
@@ -64,7 +64,7 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
                     thread::yield_now();
                 }
                 app.sockets.lock()[0].clone().close_transport();
-                // The poll that takes the close ends the upgrade.
+                // The poll that receives the close ends the upgrade.
                 while request(&io, "GET", &session.sid, "").0 == 200 {}
             }
         });
@@ -81,8 +81,8 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
     });
 }
 
-/// The upgrade is finished just when the server closes the transport: one of the two sends what is
-/// queued.
+/// The upgrade completes at the moment when the server closes the transport: exactly one of them
+/// sends the queued packets.
 #[test]
 fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
     explore(|| {

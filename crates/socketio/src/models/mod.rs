@@ -1,6 +1,6 @@
-//! What threads may do to one another, tried in many orders: at every lock a model checker chooses
-//! who goes next (see `sync`). What is run is the real thing, down to the frames; a wake-up that is
-//! lost shows as a deadlock. `SHUTTLE_RUNS` is for more orders than the usual.
+//! Concurrency tests: a model checker runs the server's threads in many interleavings, with a
+//! scheduling point at every lock (see `sync`). The code under test is the real code down to the
+//! frames; a lost wake-up shows as a deadlock. `SHUTTLE_RUNS` sets the number of interleavings.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -39,7 +39,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
     let mut config = shuttle::Config::new();
     config.stack_size = 512 << 10;
     shuttle::Runner::new(RandomScheduler::new(runs), config).run(move || {
-        // Time limits are set within a runtime; it stands still, so that none runs out.
+        // Timeouts need a runtime; its time is paused, so none elapses.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -50,7 +50,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
     });
 }
 
-/// Plain locks here: what the tests note down is not part of what they try.
+/// These locks are plain, because the test's own log is not part of the model.
 #[derive(Clone, Default)]
 struct App {
     log: Arc<parking_lot::Mutex<Vec<String>>>,
@@ -105,7 +105,7 @@ fn session(io: &SocketIo, transport: TransportKind) -> Arc<Session> {
     session
 }
 
-/// Runs a connection on a thread of its own.
+/// Runs a connection on its own thread.
 fn drive(session: &Arc<Session>, link: Link) -> JoinHandle<()> {
     let driver = Driver::new(session.clone(), link);
     thread::spawn(move || block_on(driver))
@@ -125,7 +125,7 @@ async fn send(client: &mut DuplexStream, text: &str) {
     client.write_all(&out).await.unwrap();
 }
 
-/// Reads so many texts.
+/// Reads `count` text frames.
 async fn receive(client: &mut DuplexStream, buffer: &mut BytesMut, count: usize) -> Vec<String> {
     let mut got = Vec::new();
     while got.len() < count {
@@ -142,7 +142,7 @@ async fn receive(client: &mut DuplexStream, buffer: &mut BytesMut, count: usize)
     got
 }
 
-/// Those of the texts that are this event, by their numbers.
+/// The numbers in the texts that are this event.
 fn numbers(texts: &[String], event: &str) -> Vec<u32> {
     let prefix = format!("42[\"{event}\",");
     texts
@@ -164,7 +164,7 @@ fn everything_is_gone(io: &SocketIo, app: &App) {
     assert_eq!((of.count(), of.rooms().len()), (0, 0));
 }
 
-/// A client that is in, on a pipe with so much room.
+/// A client in a namespace, on a pipe with a buffer of `capacity` bytes.
 struct Joined {
     app: App,
     io: SocketIo,
@@ -191,7 +191,7 @@ fn joined(room: usize) -> Joined {
     }
 }
 
-/// Two threads emit while the client sends, and reads through a pipe that is soon full.
+/// Two threads emit while the client sends, and reads through a small pipe.
 #[test]
 fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
     explore(|| {
@@ -203,7 +203,7 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
             driver,
         } = joined(24);
         let socket = app.sockets.lock().first().cloned();
-        // The answer comes before the handler is told.
+        // The reply arrives before the handler is called.
         let socket = socket.unwrap_or_else(|| {
             loop {
                 thread::yield_now();
@@ -237,8 +237,8 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
     });
 }
 
-/// The client leaves, the server puts it out, its transport is closed and it is cut off, all at
-/// once, while somebody emits.
+/// The client leaves, the server disconnects it, its transport is closed and its stream breaks at
+/// the same time, while another thread emits.
 #[test]
 fn however_a_connection_ends_its_handler_is_told_once() {
     explore(|| {
@@ -272,7 +272,7 @@ fn however_a_connection_ends_its_handler_is_told_once() {
     });
 }
 
-/// A request as it comes from hyper. Gives status and body.
+/// Performs a request as hyper passes it. Returns status and body.
 fn request(io: &SocketIo, method: &str, sid: &Id, body: &str) -> (u16, String) {
     let request = http::Request::builder()
         .method(method)
@@ -337,7 +337,7 @@ fn polling_loses_nothing_and_learns_of_the_end() {
     });
 }
 
-/// From polling to WebSocket while the application emits and the client has a poll open.
+/// Upgrades from polling to WebSocket while the application emits and the client has a poll open.
 #[test]
 fn an_upgrade_loses_nothing_and_doubles_nothing() {
     explore(|| {
@@ -366,8 +366,8 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
             );
             move || {
                 let mut got = Vec::new();
-                // As a client does it: polls are opened until the probe is answered, and the last
-                // one is waited for.
+                // As a client does: it opens polls until the probe is answered, and waits for the
+                // last one.
                 while !is_probed.load(Ordering::SeqCst) {
                     let (status, body) = request(&io, "GET", &session.sid, "");
                     assert_eq!(status, 200);
@@ -380,7 +380,7 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
         let (mut client, websocket) = pipe(40);
         assert!(session.start_upgrade());
         is_probed.store(true, Ordering::SeqCst);
-        // Over and over, in place of the time limit of a poll that is opened after it.
+        // Repeated, instead of the time limit of a poll that is opened after the release.
         while !has_stopped.load(Ordering::SeqCst) {
             session.release_poll();
             thread::yield_now();

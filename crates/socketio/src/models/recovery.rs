@@ -1,5 +1,5 @@
-//! A socket that goes from one connection to the next, while the application emits and others want
-//! it too.
+//! A socket that moves between connections, while the application emits and several connections
+//! request it.
 
 use super::*;
 use crate::{
@@ -27,7 +27,7 @@ fn emit(recovering: &Recovering, number: u64) {
         .unwrap();
 }
 
-/// Takes what is queued, which must go on where the client stopped. Gives where it stops now.
+/// Takes the queued items, which must continue after event `has`. Returns the new last event.
 fn take(session: &Session, mut has: u64) -> u64 {
     for item in session.take_queue(0) {
         let Item::Frames(frames) = item else { continue };
@@ -42,7 +42,7 @@ fn take(session: &Session, mut has: u64) -> u64 {
     has
 }
 
-/// Loses the connection and comes back over another.
+/// Loses the connection and resumes on another.
 fn come_back(
     io: &SocketIo,
     recovering: &Recovering,
@@ -84,8 +84,8 @@ fn a_recovered_socket_misses_nothing_and_gets_nothing_twice() {
     });
 }
 
-/// Two connections and the end of its time want a socket that waits: one gets it, and what is
-/// emitted goes there.
+/// Two connections and the end of the window compete for a suspended socket: one gets it, and
+/// events go to that one.
 #[test]
 fn a_socket_that_waits_is_given_to_one_only() {
     explore(|| {
@@ -125,8 +125,7 @@ fn a_socket_that_waits_is_given_to_one_only() {
     });
 }
 
-/// What is to be done once an event is written is done once, whichever of the connections writes
-/// it.
+/// A callback for a written event runs once, whichever connection writes the event.
 #[test]
 fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
     explore(|| {
@@ -156,7 +155,7 @@ fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
                 }
             }
         });
-        // Lost before it has written the second, and the next one before it has written anything.
+        // Lost before it has written event 2; the next one is lost before it has written anything.
         let second = come_back(&io, &recovering, &first, 1);
         emit_then(3);
         let third = come_back(&io, &recovering, &second, 1);

@@ -1,4 +1,4 @@
-//! Rooms and broadcasts, while their members come and go.
+//! Rooms and broadcasts while members join and leave.
 
 use std::collections::VecDeque;
 
@@ -41,7 +41,7 @@ fn namespace(app: &App) -> Arc<Namespace<App>> {
     })
 }
 
-/// One joins and leaves rooms, is put into one by others, and ends.
+/// A socket joins and leaves rooms, is added to one by others, and ends.
 #[test]
 fn nobody_who_is_gone_is_in_a_room() {
     explore(|| {
@@ -82,8 +82,8 @@ fn nobody_who_is_gone_is_in_a_room() {
     });
 }
 
-/// What has begun when a broadcast begins counts for it: one who has joined gets it, one who is
-/// gone does not.
+/// A broadcast reaches every socket that joined before it began, and no socket that left before it
+/// began.
 #[test]
 fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
     explore(|| {

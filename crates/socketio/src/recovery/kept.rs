@@ -18,18 +18,18 @@ use crate::{
     codec::frame::{self, OpCode},
 };
 
-/// What an event is counted as on top of its bytes.
+/// Bytes that each event counts in addition to its content.
 const OVERHEAD: usize = 64;
 
-/// How a socket's offsets are written.
+/// The format of a socket's offsets.
 #[derive(Clone, Copy)]
 pub(super) struct Offsets<'a> {
-    /// What stands behind the number.
+    /// The text after the number.
     pub(super) suffix: &'a str,
     pub(super) parser: Parser,
 }
 
-/// A run of events without a gap, up to the newest.
+/// A gapless sequence of events up to the newest.
 #[derive(Default)]
 pub(super) struct Kept {
     events: VecDeque<Event>,
@@ -51,8 +51,8 @@ impl Event {
 }
 
 impl Kept {
-    /// Numbers and keeps what these frames hold. Gives them with their offsets, and whether nothing
-    /// had to be let go for them. `total` counts the bytes of all sockets.
+    /// Numbers the events in these frames and stores them. Returns the frames with their offsets,
+    /// and whether nothing had to be dropped. `total` counts the bytes of all sockets.
     pub(super) fn add(
         &mut self,
         frames: &[u8],
@@ -84,13 +84,12 @@ impl Kept {
         (tagged, complete)
     }
 
-    /// Gives frames the offsets that [`Self::add`] is about to give to what they are another form
-    /// of.
+    /// Tags another form of the same events with the offsets that [`Self::add`] is about to assign.
     pub(super) fn tag_next(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
         tag(frames, self.last + 1.., offsets).0
     }
 
-    /// Gives what these frames hold the offset of the newest event that is kept.
+    /// Tags events that are not stored with the offset of the newest stored event.
     pub(super) fn pass(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
         tag(frames, std::iter::repeat(self.last), offsets).0
     }
@@ -111,12 +110,12 @@ impl Kept {
         self.last + 1 - self.events.len() as u64
     }
 
-    /// Whether nothing is missing after this number.
+    /// Whether all events after this number are stored.
     pub(super) fn reaches_back_to(&self, after: u64) -> bool {
         !self.is_broken && after <= self.last && self.first() <= after + 1
     }
 
-    /// Lets go of what the client has.
+    /// Drops the events that the client has.
     pub(super) fn drop_until(&mut self, after: u64, total: &AtomicUsize) {
         while self.first() <= after && self.drop_oldest(total) {}
     }
@@ -131,7 +130,7 @@ impl Kept {
         self.events.iter().map(|event| &event.frames)
     }
 
-    /// Lets go of everything, for good.
+    /// Drops all events and stores none from now on.
     pub(super) fn break_off(&mut self, total: &AtomicUsize) {
         self.is_broken = true;
         while self.drop_oldest(total) {}
@@ -146,8 +145,8 @@ impl Kept {
     }
 }
 
-/// Puts an offset behind the arguments of every event in these frames, numbered so. Gives where
-/// each event starts.
+/// Appends an offset to the arguments of every event in these frames, with numbers from `numbers`.
+/// Returns where each event starts.
 fn tag(
     frames: &[u8],
     mut numbers: impl Iterator<Item = u64>,
@@ -172,8 +171,8 @@ fn tag(
     (tagged.freeze(), starts)
 }
 
-/// Appends an event with its offset. False if it is none: events are text that ends with the
-/// bracket of their array, and their attachments follow as they are.
+/// Appends an event with its offset. Returns false if the frame is not an event: an event is text
+/// that ends with the bracket of its array, and its attachments follow unchanged.
 fn tag_text(
     tagged: &mut BytesMut,
     opcode: OpCode,
@@ -206,7 +205,7 @@ fn tag_msgpack(tagged: &mut BytesMut, data: &[u8], offset: impl FnOnce() -> Stri
     true
 }
 
-/// What a text ends with whose last characters are these.
+/// The encoded end of a text with these last characters.
 #[cfg_attr(
     not(feature = "deflate"),
     expect(unused_variables, reason = "no text is compressed")

@@ -1,9 +1,9 @@
-//! What a socket needs to outlive its connection: what its client may have missed, and who carries
-//! it now.
+//! The state that lets a socket outlive its connection: the events that its client may have missed,
+//! and the current connection.
 //!
-//! Events are numbered for each socket from 1. A client says with the last offset it saw what it
-//! has; the offset names its socket too, since clients go on giving an old socket's offset until a
-//! new socket's first event comes.
+//! Events are numbered per socket from 1. A client reports the last offset that it has received.
+//! The offset includes the socket's key, because a client keeps reporting an old socket's offset
+//! until the first event of a new socket arrives.
 
 mod kept;
 mod then;
@@ -34,22 +34,22 @@ use crate::{
     sync::Mutex,
 };
 
-/// How soon it is looked again whether a connection that is being closed has ended.
+/// Interval between checks whether a closing connection has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// All sockets that may outlive their connections, found by the number in their private id.
+/// All recoverable sockets, by the key of their private id.
 #[derive(Default)]
 pub(crate) struct Recoverable {
     sockets: Mutex<HashMap<u64, Arc<dyn AnySocket>>>,
-    /// Bytes kept for all of them.
+    /// Bytes stored for all of them.
     bytes: AtomicUsize,
-    /// How many wait for their clients.
+    /// Number of suspended sockets.
     waiting: AtomicUsize,
 }
 
 impl Recoverable {
     pub(crate) fn insert(&self, key: u64, socket: Arc<dyn AnySocket>) {
-        // Two ids that share their first 64 bits are not to be expected; the second socket would go
+        // Two ids with the same first 64 bits are not to be expected; the second socket would go
         // without recovery.
         self.sockets.lock().entry(key).or_insert(socket);
     }
@@ -73,7 +73,7 @@ impl Recoverable {
     }
 }
 
-/// What a client that was there before puts into its `auth` by itself.
+/// The recovery request that a returning client adds to its `auth`.
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     pub(crate) pid: String,
@@ -81,17 +81,17 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// `None` from a client that is new, and from one that makes no sense: an application may use
-    /// these names for itself.
+    /// Returns `None` for new clients, and for an `auth` that does not match: an application may
+    /// use these keys for itself.
     pub(crate) fn read(request: &ConnectRequest) -> Option<Self> {
         serde_json::from_str(request.auth.as_deref().map(RawValue::get)?).ok()
     }
 }
 
 pub(crate) struct Recovering {
-    /// The secret that a client comes back with.
+    /// The private id: the secret with which a client resumes the socket (`pid` in the protocol).
     pub(crate) pid: Id,
-    /// Behind the number in each offset.
+    /// The part of each offset after the number.
     suffix: Box<str>,
     state: Mutex<State>,
 }
@@ -100,35 +100,35 @@ struct State {
     session: Arc<Session>,
     carried: Carried,
     kept: Kept,
-    /// To be called once what was emitted has been written. As many as there are events kept or
-    /// queued, at most.
+    /// Callbacks of events that have not been written yet: at most as many as there are events
+    /// stored or queued.
     unwritten: Unwritten,
 }
 
 enum Carried {
-    /// By the session.
+    /// By `session`.
     Now,
-    /// By none, while it waits for its client.
+    /// By no connection: the socket is suspended.
     Not {
         since: Instant,
         reason: DisconnectReason,
     },
-    /// Never again.
+    /// By no connection ever again: the socket has ended.
     Over,
 }
 
-/// What becomes of a socket when its connection ends.
+/// What happens to a socket when its connection ends.
 pub(crate) enum Suspend {
-    /// It ends too.
+    /// The socket ends too.
     Over,
-    /// It was another connection's.
+    /// The socket belongs to another connection.
     NotCarried,
-    /// It waits.
+    /// The socket is suspended until then.
     Until(Instant),
 }
 
 impl State {
-    /// Every change of this goes through here, so that the count of those who wait is right.
+    /// The only place that changes this state, so that the number of suspended sockets is correct.
     fn set(&mut self, carried: Carried) -> Carried {
         let waiting = &self.session.server.recoverable.waiting;
         if matches!(carried, Carried::Not { .. }) {
@@ -143,7 +143,8 @@ impl State {
 }
 
 impl Recovering {
-    /// For a socket with this key. `None` when there is no randomness to be had.
+    /// Creates the recovery state of the socket with this key. Returns `None` if the operating
+    /// system returns no random bytes.
     pub(crate) fn new(session: Arc<Session>, key: u64) -> Option<Self> {
         let pid = Id::random().ok()?;
         let state = State {
@@ -176,22 +177,23 @@ impl Recovering {
         }
     }
 
-    /// Queues what is not kept.
+    /// Queues a packet that is not stored.
     pub(crate) fn push(&self, packet: &Packet) -> Result<(), EmitError> {
         self.attached().ok_or(EmitError::Closed)?.send(packet, None)
     }
 
-    /// Gives each event its offset, keeps it, and queues it if there is a connection.
+    /// Assigns an offset to each event, stores it, and queues it if the socket is attached to a
+    /// connection.
     pub(crate) fn push_events(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         let then = then.and_then(Then::of);
-        // What is not to be called after all is dropped outside of the lock: dropping may run
-        // foreign code.
+        // A callback that will not be called is dropped without the lock: dropping may run
+        // application code.
         let mut uncalled = None;
         self.try_push_events(packet, then.as_ref(), &mut uncalled)
     }
 
-    /// The same if there is room for it, or nothing to need room. [`EmitError::Full`], and nothing
-    /// done, if there is none at the moment.
+    /// Like [`Self::push_events`] if the queue has space for the events, or the socket is
+    /// suspended. Otherwise returns [`EmitError::Full`] and does nothing.
     pub(crate) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
         let mut state = self.state.lock();
         let State {
@@ -209,14 +211,14 @@ impl Recovering {
         };
         let (packet, offsets) = (session.parsed(packet), self.offsets(session));
         let frames = session.compressed_text(packet).unwrap_or(packet.frames());
-        // Nobody comes in between: what is queued and what is kept are numbered under one lock.
+        // Queued and stored events get the same numbers, because both happen under one lock.
         let result = session.push_if_room(kept.tag_next(frames, offsets));
         if result == Err(EmitError::Full) {
             return result;
         }
         let _ = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
-        // The connection may be going down with this event kept: its client gets it when it comes
-        // back.
+        // The connection may be closing with this event stored: its client gets the event when it
+        // returns.
         if kept.is_empty() { result } else { Ok(()) }
     }
 
@@ -226,7 +228,8 @@ impl Recovering {
         then: Option<&Then>,
         uncalled: &mut Option<Then>,
     ) -> Result<(), EmitError> {
-        // The lock is held until they are queued, so that the numbers have the queue's order.
+        // The lock is held until they are queued, so that the numbers follow the order of the
+        // queue.
         self.push_events_to(&mut self.state.lock(), packet, then, uncalled)
     }
 
@@ -257,8 +260,8 @@ impl Recovering {
                     kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 let tagged = compressed.unwrap_or(tagged);
                 match session.try_push(tagged, &mut then.map(Then::item)) {
-                    // The connection is going down with this event kept: its client gets it when it
-                    // comes back.
+                    // The connection is closing with this event stored: its client gets the event
+                    // when it returns.
                     Err(_) if !kept.is_empty() => {
                         if !complete {
                             *uncalled = unwritten.pop();
@@ -281,7 +284,7 @@ impl Recovering {
                     }
                     return Ok(());
                 }
-                // Whoever comes back now has missed too much; there is no use in keeping the rest.
+                // A client that returns now has missed too much, so storing the rest is useless.
                 kept.break_off(&server.recoverable.bytes);
                 Err(EmitError::Full)
             }
@@ -289,8 +292,8 @@ impl Recovering {
         }
     }
 
-    /// Queues events that are not kept. They have an offset too, or the client would take a last
-    /// argument of theirs for one.
+    /// Queues events that are not stored. They carry an offset too; otherwise the client would take
+    /// their last argument for one.
     pub(crate) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         let state = self.state.lock();
         match state.carried {
@@ -308,7 +311,7 @@ impl Recovering {
         }
     }
 
-    /// Closes the connection that carries it, if there is one, and waits for its end.
+    /// Closes the connection that carries the socket, if any, and waits for its end.
     pub(crate) async fn displace(&self) {
         while let Some(session) = self.attached() {
             session.close(DisconnectReason::TransportClose);
@@ -316,7 +319,7 @@ impl Recovering {
         }
     }
 
-    /// The last event that the client has, if everything after it is still there.
+    /// The number of the last event that the client has, if all later events are still stored.
     pub(crate) fn resumes_after(&self, asked: &Asked) -> Option<u64> {
         let state = self.state.lock();
         let after = match asked
@@ -325,15 +328,15 @@ impl Recovering {
             .and_then(|offset| offset.strip_suffix(&*self.suffix))
         {
             Some(number) => number.parse().ok()?,
-            // None, or another socket's: it has got nothing from this one yet.
+            // No offset, or another socket's: the client has received nothing from this socket.
             None => 0,
         };
         (matches!(state.carried, Carried::Not { .. }) && state.kept.reaches_back_to(after))
             .then_some(after)
     }
 
-    /// Goes on over another connection: what came after is queued, then the answer to the CONNECT.
-    /// False if it cannot be any more.
+    /// Continues on another connection: queues the missed events, then the CONNECT reply. Returns
+    /// false if the socket can no longer be resumed.
     pub(crate) fn resume(&self, session: &Arc<Session>, after: u64, answer: &Packet) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.carried, Carried::Not { .. }) || !state.kept.reaches_back_to(after) {
@@ -350,8 +353,8 @@ impl Recovering {
         all.extend_from_slice(session.parsed(answer).frames());
         state.set(Carried::Now);
         let old = std::mem::replace(&mut state.session, session.clone());
-        // What the last connection did not get to write, or to say that it has. If it is not queued
-        // the connection is going down, and the socket waits again.
+        // Callbacks of events that the last connection did not write, or did not report as written.
+        // If nothing is queued, the connection is closing, and the socket is suspended again.
         let then = state.unwritten.item();
         let _ = session.send_missed(&Packet::of(all.freeze()), then);
         drop(state);
@@ -359,7 +362,7 @@ impl Recovering {
         true
     }
 
-    /// The connection ends.
+    /// The connection has ended.
     pub(crate) fn suspend(&self, session: &Session, reason: DisconnectReason) -> Suspend {
         let mut state = self.state.lock();
         if !std::ptr::eq(Arc::as_ptr(&state.session), session)
@@ -369,7 +372,7 @@ impl Recovering {
         }
         let server = &session.server;
         match &server.config.recovery {
-            // On a server that stops there is nothing to come back to.
+            // There is nothing to return to on a server that is stopping.
             Some(limits)
                 if reason.is_recoverable()
                     && !server.stopping.has_begun()
@@ -383,8 +386,8 @@ impl Recovering {
         }
     }
 
-    /// Ends the wait, if its time has run out by `now` or in any case. Gives why the connection had
-    /// ended, if this ended it.
+    /// Ends the suspension, at once or only if the recovery window has ended by `now`. Returns why
+    /// the connection had ended, if this call ended the suspension.
     pub(crate) fn give_up(&self, now: Option<Instant>) -> Option<DisconnectReason> {
         let mut state = self.state.lock();
         let Carried::Not { since, reason } = state.carried else {
@@ -398,21 +401,21 @@ impl Recovering {
         Some(reason)
     }
 
-    /// The socket is over: nothing is kept for it any more.
+    /// The socket has ended: drops everything stored for it.
     pub(crate) fn forget(&self) {
         let mut state = self.state.lock();
         state.set(Carried::Over);
         let session = state.session.clone();
         state.kept.break_off(&session.server.recoverable.bytes);
-        // Dropped outside of the lock: dropping may run foreign code.
+        // Dropped without the lock: dropping may run application code.
         let unwritten = std::mem::take(&mut state.unwritten);
         drop(state);
         drop(unwritten);
         session.server.recoverable.remove(self.pid.key());
     }
 
-    /// The client has answered a ping, which it got at most one ping timeout ago: what was sent
-    /// before that it has too.
+    /// The client has answered a PING that it received at most one ping timeout ago, so it has
+    /// everything that was sent before that.
     pub(crate) fn pong(&self, now: Instant) {
         let mut state = self.state.lock();
         let State {

@@ -1,10 +1,10 @@
-//! What is to be done once an event has been written, however many connections it takes.
+//! Callbacks for written events that survive a change of connection.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{session::Item, sync::Mutex};
 
-/// Called once, by whichever connection writes its event first.
+/// A callback that runs once, when the first connection has written its event.
 #[derive(Clone)]
 pub(super) struct Then(Arc<Mutex<Option<Callback>>>);
 
@@ -18,7 +18,7 @@ impl Then {
         }
     }
 
-    /// For the queue, behind the event.
+    /// A queue item that follows the event.
     pub(super) fn item(&self) -> Item {
         let then = self.clone();
         Item::Written(Box::new(move || then.call()))
@@ -36,26 +36,25 @@ impl Then {
     }
 }
 
-/// Those that have not been called, in the order of their events. A connection drops what it has
-/// not written: these are what remains.
+/// The callbacks that have not run, in the order of their events. A connection drops the items that
+/// it has not written; these remain.
 #[derive(Default)]
 pub(super) struct Unwritten(VecDeque<Then>);
 
 impl Unwritten {
-    /// Minds one more, and lets go of those that have been called.
+    /// Adds a callback, and drops those that have run.
     pub(super) fn add(&mut self, then: &Then) {
         self.forget_called();
         self.0.push_back(then.clone());
     }
 
-    /// Takes the oldest out, which is to be dropped outside of locks: dropping may run foreign
-    /// code.
+    /// Removes the oldest, to be dropped without locks: dropping may run application code.
     pub(super) fn pop(&mut self) -> Option<Then> {
         self.0.pop_front()
     }
 
-    /// They are called in the order in which they were added, so that the first that is not called
-    /// ends those that are.
+    /// Callbacks run in the order in which they were added, so the first that has not run ends
+    /// those that have.
     pub(super) fn forget_called(&mut self) {
         while self.0.front().is_some_and(Then::is_called) {
             self.0.pop_front();
@@ -65,7 +64,7 @@ impl Unwritten {
         }
     }
 
-    /// For the queue of the next connection, behind all that its client missed.
+    /// An item for the next connection's queue that follows all missed events.
     pub(super) fn item(&mut self) -> Option<Item> {
         self.forget_called();
         let all: Vec<Then> = self.0.iter().cloned().collect();

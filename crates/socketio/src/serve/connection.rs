@@ -1,4 +1,4 @@
-//! One TCP connection, for as long as it speaks HTTP.
+//! One TCP connection while it speaks HTTP.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ use crate::{
     request::{self, reject},
 };
 
-/// What all connections of a loop share.
+/// State that all connections of an accept loop share.
 pub(super) struct Shared {
     pub(super) io: SocketIo,
     pub(super) http: http1::Builder,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Serves a connection on a task of its own, if there is room for it.
+    /// Serves a connection on its own task, if the limits allow it.
     pub(super) fn take(
         self: &Arc<Self>,
         stream: TcpStream,
@@ -87,19 +87,19 @@ impl Shared {
 
     fn refused(&self, why: Rejection) {
         self.io.server.refused(why);
-        tracing::debug!(%why, "a TCP connection is refused");
+        tracing::debug!(%why, "refused a TCP connection");
     }
 }
 
-/// Counted until it is dropped.
+/// An open connection. It counts until it is dropped.
 pub(super) struct Connection {
     shared: Arc<Shared>,
     peer: SocketAddr,
-    /// Its place among those that have not said what they are for.
+    /// Its key among the connections that have not opened or named a session.
     place: u64,
-    /// It has, and it was for a session.
+    /// It has opened or named a session.
     is_settled: AtomicBool,
-    /// When it is closed unless a request comes.
+    /// When the connection is closed unless a request arrives.
     deadline: Arc<HttpDeadline>,
 }
 
@@ -107,7 +107,7 @@ impl Connection {
     async fn serve(self: Arc<Self>, stream: TcpStream, stopping: watch::Receiver<()>) {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.shared.tls {
-            // A stop does not wait for a handshake: there is nothing yet that could be lost.
+            // A stop does not wait for a handshake: nothing can be lost yet.
             let mut hears_stop = stopping.clone();
             let shaken = tokio::select! {
                 shaken = tls.accept(stream, self.shared.limits.tls_timeout) => shaken,
@@ -115,7 +115,7 @@ impl Connection {
             };
             drop(hears_stop);
             match shaken {
-                // On the heap: this is larger than everything else about the connection.
+                // Boxed: this future is larger than everything else in the connection.
                 Some(stream) => Box::pin(self.speak(stream, stopping)).await,
                 None => self.shared.refused(Rejection::TlsHandshake),
             }
@@ -133,7 +133,8 @@ impl Connection {
             let connection = connection.clone();
             async move { Ok::<_, Infallible>(connection.answer(request).await) }
         });
-        // An answer that nobody reads is not kept for ever, and one that comes early is seen.
+        // Limits how long a response may wait for its reader, and lets the client read an early
+        // response.
         let stream = HttpStream::new(
             stream,
             self.shared.io.server.config.write_timeout,
@@ -158,7 +159,7 @@ impl Connection {
             }
         };
         if let Err(error) = result {
-            tracing::debug!(%error, "an HTTP connection ended");
+            tracing::debug!(%error, "an HTTP connection failed");
         }
     }
 
@@ -171,7 +172,7 @@ impl Connection {
         if !io.matches(request.uri().path()) {
             return not_found();
         }
-        // A poll may wait for long. That its session is there is reason enough to let it.
+        // A poll may wait for long; the connection is established once it names an open session.
         let is_settled = self.is_settled.load(Ordering::Relaxed);
         if !is_settled && request::is_of_session(&io.server, request.uri()) && !self.settle() {
             let mut response = reject(&io.server, Rejection::TooManyHandshakes);
@@ -197,7 +198,7 @@ impl Connection {
         response
     }
 
-    /// False if it had to go meanwhile.
+    /// Returns false if the connection has been closed to free its place.
     fn settle(&self) -> bool {
         self.is_settled.swap(true, Ordering::Relaxed) || self.shared.waiting.leave(self.place)
     }

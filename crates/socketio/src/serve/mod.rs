@@ -1,4 +1,4 @@
-//! An accept loop for servers that serve nothing else.
+//! An accept loop for servers without other routes.
 
 mod connection;
 #[cfg(feature = "tls")]
@@ -25,21 +25,21 @@ pub use self::tls::{Tls, TlsError};
 use self::{connection::Shared, waiting::Waiting};
 use crate::{SocketIo, admission::Addresses};
 
-/// How long the loop rests when no connection can be accepted.
+/// Time to wait after a failed accept.
 const REST: Duration = Duration::from_millis(50);
 
-/// Serves `io` on a listener, for ever, with the limits that [`Serve`] begins with; what is not for
-/// it is answered with 404. Applications with routes of their own run a loop like this one (see its
-/// source) and hand over what [`SocketIo::matches`].
+/// Serves `io` on a listener, forever, with the default limits of [`Serve`]. Requests for other
+/// paths are answered with 404. An application with its own routes runs a loop like this one (see
+/// its source) and passes on the requests that [`SocketIo::matches`].
 ///
 /// # Errors
-/// None yet: a connection that cannot be accepted is passed over.
+/// None at present: a connection that cannot be accepted is skipped.
 pub async fn serve(listener: TcpListener, io: SocketIo) -> io::Result<()> {
     Serve::new(listener, io).run().await
 }
 
-/// Serves a [`SocketIo`] on a listener, with limits on everything that somebody can make it hold
-/// before there is a connection of Engine.IO, which has its limits in [`crate::Config`].
+/// Serves a [`SocketIo`] on a listener, with limits on everything that a client can make the server
+/// hold before it has an Engine.IO connection; from then on the limits of [`crate::Config`] apply.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -57,7 +57,7 @@ pub struct Serve {
     tls: Option<Tls>,
 }
 
-/// What a loop holds its TCP connections to.
+/// Limits for the TCP connections of a loop.
 #[derive(Clone)]
 struct Limits {
     head_timeout: Duration,
@@ -72,7 +72,7 @@ struct Limits {
 }
 
 impl Serve {
-    /// With the limits that the methods name as their defaults.
+    /// Creates a server with the defaults that each method documents.
     pub fn new(listener: TcpListener, io: SocketIo) -> Self {
         let limits = Limits {
             head_timeout: Duration::from_secs(30),
@@ -94,57 +94,57 @@ impl Serve {
         }
     }
 
-    /// How long the head of a request may take: of the first one from the connection's being
-    /// accepted, of a later one from its first byte. Default 30 s.
+    /// Time within which a request head must arrive: the first after the connection was accepted, a
+    /// later one after its first byte. Default 30 s.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.limits.head_timeout = limit;
         self
     }
 
-    /// How long a connection may be idle after an answer, counted from its last byte. Default 75 s:
-    /// longer than proxies keep theirs for the next request, mostly. A poll that waits and a
-    /// WebSocket are not idle: pings find out whether those are alive.
+    /// Time that a connection may be idle after the last byte of a response. Default 75 s, longer
+    /// than most proxies keep idle connections for their next request. A waiting poll and a
+    /// WebSocket are not idle: PINGs detect whether those are alive.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = limit;
         self
     }
 
-    /// Header lines in one request. Past it, the answer is 431. Default 100.
+    /// Maximum header lines in one request; past it the response is 431. Default 100.
     pub fn max_headers(mut self, limit: usize) -> Self {
         self.limits.max_headers = limit;
         self
     }
 
-    /// Bytes in the head of one request. Past it, the answer is 431. Default 32 KiB, at least 8
-    /// KiB.
+    /// Maximum bytes in the head of one request; past it the response is 431. Default 32 KiB,
+    /// minimum 8 KiB.
     pub fn max_head_bytes(mut self, limit: usize) -> Self {
         self.limits.max_head_bytes = limit.max(8 << 10);
         self
     }
 
-    /// TCP connections that speak HTTP at once: a WebSocket is none any more, a client on polling
-    /// has two or so. Past it, one that has not said what it is for makes room, and if there is
-    /// none, new ones are closed. Default 100,000.
+    /// Maximum TCP connections that speak HTTP. A WebSocket no longer counts; a client on polling
+    /// has about two. Past it, a connection that has not opened or named a session is closed for
+    /// the new one; if there is none, the new one is closed. Default 100,000.
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.limits.max_connections = limit;
         self
     }
 
-    /// TCP connections of one address that speak HTTP at once; an IPv6 network (/64) counts as one
-    /// address. Past it, new ones are closed. Not to be set behind a proxy, whose address all of
-    /// them have. Default none.
+    /// Maximum TCP connections per address that speak HTTP; an IPv6 /64 network counts as one
+    /// address. Past it, new ones are closed. Do not set it behind a proxy, because all connections
+    /// then have the proxy's address. Default none.
     pub fn max_connections_per_address(mut self, limit: usize) -> Self {
         self.limits.max_connections_per_address = Some(limit);
         self
     }
 
-    /// How long a stop may take once connections are asked to close. Default 5 s.
+    /// Maximum duration of a stop, from when connections are asked to close. Default 5 s.
     pub fn stop_timeout(mut self, limit: Duration) -> Self {
         self.limits.stop_timeout = limit;
         self
     }
 
-    /// Speaks TLS, and nothing else, on this listener: `https` and `wss`. Requests carry
+    /// Serves TLS only (`https` and `wss`) on this listener. Requests carry
     /// [`crate::Secure`]`(true)`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Self {
@@ -152,29 +152,30 @@ impl Serve {
         self
     }
 
-    /// How long a TLS handshake may take, within [`Self::head_timeout`]. Default 10 s.
+    /// Time within which a TLS handshake must complete, as part of [`Self::head_timeout`]. Default
+    /// 10 s.
     #[cfg(feature = "tls")]
     pub fn tls_timeout(mut self, limit: Duration) -> Self {
         self.limits.tls_timeout = limit;
         self
     }
 
-    /// Serves for ever.
+    /// Serves forever.
     ///
     /// # Errors
-    /// None yet: a connection that cannot be accepted is passed over.
+    /// None at present: a connection that cannot be accepted is skipped.
     pub async fn run(self) -> io::Result<()> {
         self.run_until(pending()).await
     }
 
-    /// Serves until `stop` is done. Then it accepts nothing more, hands no more events to handlers,
-    /// lets requests finish, sends what is queued, and closes every connection:
+    /// Serves until `stop` completes. Then it accepts no more connections, passes no more events to
+    /// handlers, lets requests finish, sends what is queued, and closes every connection:
     /// [`SocketIo::pause_events`], [`SocketIo::drain`] and [`SocketIo::closed`], the last with a
-    /// time limit. An application whose handlers leave work to tasks of their own does the first by
-    /// itself, waits for its tasks, and is done with `stop` only then.
+    /// time limit. If your handlers spawn tasks, call [`SocketIo::pause_events`] yourself, wait for
+    /// the tasks, and complete `stop` only then.
     ///
     /// # Errors
-    /// None yet: a connection that cannot be accepted is passed over.
+    /// None at present: a connection that cannot be accepted is skipped.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let Self {
             listener,
@@ -196,8 +197,8 @@ impl Serve {
             #[cfg(feature = "tls")]
             tls: self.tls,
         });
-        // Each connection holds a receiver: it hears of the stop by it, and when the last one is
-        // dropped all have finished.
+        // Each connection holds a receiver: it signals the stop, and when the last receiver is
+        // dropped all connections have finished.
         let (stopping, hears_stop) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
@@ -217,7 +218,7 @@ impl Serve {
             .await
             .is_err()
         {
-            tracing::warn!("some connections took too long to close");
+            tracing::warn!("some connections did not close within the stop timeout");
         }
         Ok(())
     }
@@ -227,13 +228,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // What is written is gathered already; waiting to gather more would only delay it.
+                // Frames are gathered already; Nagle's algorithm would only delay them.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
             }
             Err(error) => {
-                // Out of files, most likely: others may go away in a moment.
-                tracing::warn!(%error, "a connection cannot be accepted");
+                // Probably out of file descriptors: others may be closed in a moment.
+                tracing::warn!(%error, "cannot accept a TCP connection; trying again");
                 tokio::time::sleep(REST).await;
             }
         }

@@ -1,4 +1,4 @@
-//! TLS under the accept loop.
+//! TLS for the accept loop.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -17,13 +17,13 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-/// What a [`crate::Serve`] speaks TLS with. Cheap to clone; all clones are the same, so that a
-/// clone that is kept replaces certificates while the server runs: connections that come from then
-/// on get the new ones, those that are there keep theirs.
+/// TLS configuration of a [`crate::Serve`]. Clones are cheap and share the configuration, so a
+/// clone can replace the certificates while the server runs: new connections use the new ones, open
+/// connections keep theirs.
 ///
 /// An idle WebSocket over TLS costs about 9 KiB (`examples/hold_tls.rs`), against 1.5 KiB without:
-/// rustls keeps a buffer of 4 KiB to read records into, keys and the connection's state. Where that
-/// counts, a proxy can do TLS.
+/// rustls holds a read buffer of 4 KiB, keys and connection state. Where that matters, let a proxy
+/// terminate TLS.
 ///
 /// ```no_run
 /// # async fn run(listener: tokio::net::TcpListener, io: socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
@@ -43,39 +43,40 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// With a configuration of rustls. It will offer `http/1.1` and nothing else by ALPN, since
-    /// WebSockets need that.
+    /// Uses a rustls configuration. The server offers only `http/1.1` by ALPN, because WebSockets
+    /// require it.
     pub fn new(config: ServerConfig) -> Self {
         Self {
             config: Arc::new(RwLock::new(for_http(config))),
         }
     }
 
-    /// With a certificate, those of its issuers behind it, and its key, as PEM. TLS 1.2 and 1.3 by
-    /// ring, no certificates of clients, and tickets, by which those who come back are spared half
-    /// of the handshake and the server keeps nothing for it.
+    /// Reads a certificate chain (the server's certificate first) and its private key, both PEM.
+    /// The server uses TLS 1.2 and 1.3 with ring, requests no client certificates, and issues
+    /// session tickets, so that returning clients use an abbreviated handshake without state on the
+    /// server.
     ///
     /// # Errors
-    /// When they are no PEM, or do not belong together.
+    /// [`TlsError`] if they are not valid PEM, or do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Ok(Self::new(read(chain, key)?))
     }
 
-    /// Goes on with another configuration.
+    /// Uses another configuration for new connections.
     pub fn replace(&self, config: ServerConfig) {
         *self.config.write() = for_http(config);
     }
 
-    /// Goes on with another certificate and key.
+    /// Uses another certificate and key for new connections.
     ///
     /// # Errors
-    /// As [`Self::from_pem`]; then nothing is changed.
+    /// As [`Self::from_pem`]; the configuration then stays unchanged.
     pub fn replace_pem(&self, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
         self.replace(read(chain, key)?);
         Ok(())
     }
 
-    /// `None` if the client cannot do it, or takes too long.
+    /// Performs a handshake. Returns `None` if it fails or takes too long.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
@@ -85,7 +86,7 @@ impl Tls {
         match tokio::time::timeout(limit, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed");
+                tracing::debug!(%error, "TLS handshake failed");
                 None
             }
             Err(_) => None,
@@ -117,21 +118,21 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Why a certificate cannot be served with.
+/// Why a certificate cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// It, or its key, cannot be read.
+    /// The certificate or its key is not valid PEM.
     Pem(pem::Error),
-    /// They can, but not be used.
+    /// The certificate and its key cannot be used, for example because they do not match.
     Tls(rustls::Error),
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pem(error) => write!(f, "the certificate or its key cannot be read: {error}"),
-            Self::Tls(error) => write!(f, "the certificate and its key cannot be used: {error}"),
+            Self::Pem(error) => write!(f, "cannot read the certificate or its key as PEM: {error}"),
+            Self::Tls(error) => write!(f, "cannot use the certificate with its key: {error}"),
         }
     }
 }

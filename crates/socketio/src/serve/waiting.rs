@@ -1,6 +1,6 @@
-//! TCP connections that have not said what they are for. They are the ones to go when there are too
-//! many: the one that has waited longest first, so that whoever speaks up soon gets in, however
-//! many keep silent.
+//! TCP connections that have not opened or named a session. When there are too many, the one that
+//! has waited longest is closed first, so a client that sends its request promptly gets through,
+//! however many others stay silent.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) struct Waiting {
 #[derive(Default)]
 struct Places {
     last: u64,
-    /// In the order they came.
+    /// Ordered by arrival.
     taken: BTreeMap<u64, AbortHandle>,
 }
 
@@ -27,7 +27,8 @@ impl Waiting {
         }
     }
 
-    /// Gives a place to the task that is started with its number. True if another had to go for it.
+    /// Starts a task and registers it under a new key. Returns true if another had to be closed for
+    /// it.
     pub(super) fn enter(&self, start: impl FnOnce(u64) -> AbortHandle) -> bool {
         let mut places = self.places.lock();
         let gone = if places.taken.len() >= self.limit {
@@ -37,20 +38,20 @@ impl Waiting {
         };
         places.last += 1;
         let place = places.last;
-        // Started under the lock: it may be quick to leave its place, and must find it taken.
+        // Started under the lock: the task may finish at once, and must find itself registered.
         let task = start(place);
         places.taken.insert(place, task);
         drop(places);
         close(gone)
     }
 
-    /// Closes the one that has waited longest. False if there is none.
+    /// Closes the connection that has waited longest. Returns false if there is none.
     pub(super) fn close_longest(&self) -> bool {
         let gone = self.places.lock().taken.pop_first();
         close(gone)
     }
 
-    /// False if it had to go.
+    /// Returns false if the connection has been closed to free its place.
     pub(super) fn leave(&self, place: u64) -> bool {
         self.places.lock().taken.remove(&place).is_some()
     }

@@ -1,5 +1,5 @@
-//! What packets become on their way to this connection. Each form is kept with the packet, for the
-//! next connection that wants the same.
+//! The forms of a packet that a connection needs: JSON or msgpack, compressed or not. The packet
+//! caches each form for the next connection.
 
 #[cfg(feature = "deflate")]
 use std::sync::atomic::Ordering;
@@ -12,15 +12,15 @@ use crate::driver::Handover;
 use crate::{EmitError, Packet, Parser};
 
 impl Session {
-    /// From now on compresses what it sends, if this WebSocket may. Base64 is made of frames that
-    /// are not compressed.
+    /// Starts compressing messages, if this WebSocket allows it. Base64 clients get uncompressed
+    /// frames, because base64 is made from those.
     #[cfg(feature = "deflate")]
     pub(crate) fn compress_on(&self, websocket: &Handover, base64: bool) {
         self.compresses
             .store(websocket.compresses() && !base64, Ordering::Relaxed);
     }
 
-    /// A packet's frames for this connection, if they are to be compressed.
+    /// A packet's compressed frames, if this connection uses them.
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
         let how = self
@@ -37,14 +37,14 @@ impl Session {
         None
     }
 
-    /// The same, of frames that can be given an offset without being compressed again, which those
-    /// of msgpack cannot.
+    /// Like [`Self::compressed`], for frames that get a recovery offset: that is possible without
+    /// recompression for JSON but not for msgpack.
     pub(crate) fn compressed_text<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
         self.compressed(packet)
             .filter(|_| self.server.config.parser == Parser::Json)
     }
 
-    /// A Socket.IO packet as the clients of this server read it.
+    /// A Socket.IO packet in the encoding of this server's clients.
     pub(crate) fn parsed<'a>(&self, packet: &'a Packet) -> &'a Packet {
         match self.server.config.parser {
             Parser::Json => packet,
@@ -53,12 +53,12 @@ impl Session {
         }
     }
 
-    /// Queues a Socket.IO packet, and what is to follow its being written.
+    /// Queues a Socket.IO packet, and a callback for when it has been written.
     pub(crate) fn send(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         self.send_parsed(self.parsed(packet), then)
     }
 
-    /// The same, of a packet that is written as the clients read it.
+    /// Like [`Self::send`], for a packet that already has the clients' encoding.
     pub(crate) fn send_parsed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         self.push(
             self.compressed(packet).unwrap_or(packet.frames()).clone(),
@@ -66,15 +66,15 @@ impl Session {
         )
     }
 
-    /// The same if there is room for it at the moment: see [`Session::push_if_room`].
+    /// Like [`Self::send`], if the queue has space now: see [`Session::push_if_room`].
     pub(crate) fn send_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
         let packet = self.parsed(packet);
         self.push_if_room(self.compressed(packet).unwrap_or(packet.frames()).clone())
     }
 
-    /// The same, of what a client has missed. It was kept within limits of its own, and is counted
-    /// apart from what may be queued: a client that comes back to several namespaces at once, which
-    /// is none of its doing, would be cut off for it each time.
+    /// Queues the events that a client has missed. They have limits of their own and do not count
+    /// towards the queue's: a client that resumes several namespaces at once would otherwise be
+    /// disconnected each time through no fault of its own.
     pub(crate) fn send_missed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
         let frames = self.compressed(packet).unwrap_or(packet.frames()).clone();
         self.queue(frames, &mut { then }, Push::Apart)

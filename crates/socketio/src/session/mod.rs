@@ -1,6 +1,6 @@
-//! What a connection and the rest of the world share about it: what waits to be sent, and why it is
-//! to close. The lock is the connection's own, is held for a few instructions at a time, and no
-//! foreign code runs under it.
+//! The state of a connection that its task shares with other threads: the queue of what to send,
+//! and the reason to close. Its lock belongs to this connection only and is held for a few
+//! instructions; no application code runs under it.
 
 mod form;
 mod polling;
@@ -26,7 +26,8 @@ use crate::{
     stopping::Alive, sweep::Lane, sync::Mutex,
 };
 
-/// One thing to send, or to do once what came before it has been sent.
+/// An element of the queue: bytes to send, or a callback to run once everything before it has been
+/// sent.
 pub(crate) enum Item {
     Frames(Bytes),
     Written(Box<dyn FnOnce() + Send>),
@@ -36,10 +37,10 @@ pub(crate) struct Session {
     pub(crate) sid: Id,
     pub(crate) peer: SocketAddr,
     pub(crate) server: Arc<Server>,
-    /// The client has asked for its sockets to be recovered, and may.
+    /// The client has requested recovery, and the server offers it.
     pub(crate) recovers: bool,
-    /// It is on a WebSocket whose messages may be compressed. Never taken back, for there is no way
-    /// back to polling.
+    /// The session is on a WebSocket whose messages may be compressed. Never reset: a session does
+    /// not return to polling.
     #[cfg(feature = "deflate")]
     compresses: AtomicBool,
     shared: Mutex<Shared>,
@@ -49,30 +50,30 @@ struct Shared {
     queue: VecDeque<Item>,
     /// Bytes of frames that are queued, or taken by the driver and not written yet.
     queued: usize,
-    /// What of that is left of a packet larger than the whole queue may be, which was taken while
-    /// the queue was empty and is therefore written first. It is counted apart, or whatever comes
-    /// next would cut off a client that reads well.
+    /// The unwritten part of `queued` that belongs to a packet larger than `max_queue_bytes`. An
+    /// empty queue accepts such a packet, so it is written first. It is excluded from the limit;
+    /// otherwise the next packet would disconnect a client that reads well.
     oversized: usize,
-    /// Something waits that the client does not take at the moment.
+    /// Present while queued bytes wait for the client to read.
     stall: Option<Box<Stall>>,
-    /// A timer is under way that looks whether it does so again.
+    /// A timer that checks for progress is running.
     watched: bool,
     driver: Option<Waker>,
-    /// The driver is in its turn and will look again before it sleeps, so it need not be woken.
+    /// The driver is in its turn and will check again before it sleeps, so it need not be woken.
     running: bool,
     transport: TransportKind,
     closing: Option<DisconnectReason>,
     ended: bool,
     joined: bool,
     upgrading: bool,
-    /// The client takes binary messages as base64 text only, on this WebSocket.
+    /// This WebSocket's client accepts binary messages only as base64 text.
     base64: bool,
     socket_left: bool,
-    /// Not reading because the application holds events back: then a missing pong is no fault of
-    /// the client's.
+    /// The driver does not read because the application holds events back. A PONG that is overdue
+    /// meanwhile is not the client's fault.
     backlogged: bool,
     pong_due: Option<Instant>,
-    /// When it was last looked for that pong, the client was still reading what was written before.
+    /// At the last PONG check, the client was still reading bytes written before the PING.
     read_slowly: bool,
     handshake: Option<Arc<Handshake>>,
     guard: Option<Arc<dyn Any + Send + Sync>>,
@@ -80,50 +81,51 @@ struct Shared {
     polling: Option<Box<Polling>>,
 }
 
-/// What only a session on polling needs.
+/// State that only a session on polling needs.
 #[derive(Default)]
 struct Polling {
     poll_open: bool,
     poll: Option<Waker>,
-    /// The open poll is to be let go, for an upgrade.
+    /// The open poll must be answered at once, for an upgrade.
     release: bool,
     post_open: bool,
     post: Option<Waker>,
-    /// Reads the body of a POST, which nobody takes once the session is to close.
+    /// Wakes the POST that is reading its body; the body is discarded once the session is closing.
     reading: Option<Waker>,
     inbox: Option<Bytes>,
     handover: Option<Box<Handover>>,
-    /// An upgrade that is under way, and ends with the session.
+    /// Wakes the upgrade in progress, which ends with the session.
     probing: Option<Waker>,
-    /// Nothing of the session is left for an upgrade to go on with.
+    /// The session has ended, so the upgrade cannot continue it.
     over: bool,
-    /// The next poll learns that the session is closed, though this was no graceful end.
+    /// The next poll is answered with a close packet, although the end was not graceful.
     tells_next_poll: bool,
-    /// Bytes of large answers that were given to polls and have not been read yet, as they counted
-    /// in the queue.
+    /// Bytes of large poll responses that the client has not read yet, counted as they were in the
+    /// queue.
     unread: usize,
-    /// The same of the answer that was taken from the queue last.
+    /// Queue bytes of the response that was taken last.
     taken: usize,
-    /// How many such answers there are.
+    /// Number of large responses that the client has not read yet.
     unread_answers: usize,
-    /// When the client last read some of a large answer, or was given it.
+    /// When the client last read part of a large response, or was given it.
     read_last: Option<Instant>,
-    /// Nobody finds the session any more: what no open poll takes is for nobody.
+    /// The session is no longer in the registry: queued items that no open poll takes are
+    /// undeliverable.
     forgotten: bool,
 }
 
-/// How something is queued.
+/// What to do with frames that exceed the queue's limits.
 #[derive(Clone, Copy, PartialEq)]
 enum Push {
-    /// If there is no room for it, the client is cut off.
+    /// Disconnect the client.
     OrCutOff,
-    /// If there is no room for it, nothing is done.
+    /// Reject them and do nothing.
     IfRoom,
-    /// It is bounded by other means, and does not count for how much may be queued.
+    /// Queue them: they are bounded by other limits and do not count towards the queue's.
     Apart,
 }
 
-/// What a turn of the driver starts with.
+/// What a run of the driver starts with.
 #[derive(Default)]
 pub(crate) struct Turn {
     pub(crate) closing: Option<DisconnectReason>,
@@ -132,42 +134,42 @@ pub(crate) struct Turn {
     pub(crate) handover: Option<Box<Handover>>,
 }
 
-/// What is left of a session at its end.
+/// What remains to be done when a session has ended.
 pub(crate) struct Ended {
-    /// A poll is there, and its answer says that this is the end.
+    /// A poll is open, and its response reports the end.
     pub(crate) poll_open: bool,
-    /// The next poll is to be told of the end, if it comes in time.
+    /// The end is reported to the next poll, if one arrives in time.
     pub(crate) awaits_poll: bool,
-    /// To be sent before the close, on WebSocket.
+    /// Items to send before the close, on WebSocket.
     pub(crate) rest: Option<VecDeque<Item>>,
-    /// A WebSocket that came too late to be driven, and on which the client waits for the end by
-    /// now.
+    /// A WebSocket whose upgrade completed too late to be driven; the client now expects the end on
+    /// it.
     pub(crate) handover: Option<Box<Handover>>,
 }
 
-/// What a poll is answered with.
+/// The response to a poll.
 pub(crate) enum Polled {
-    /// Send this.
+    /// Send these items.
     Items(VecDeque<Item>),
-    /// Send this, and that the transport is closed.
+    /// Send these items, then a close packet.
     Last(VecDeque<Item>),
-    /// Send this, or refuse the poll if it is nothing: the server stops, and the session ends with
-    /// this poll.
+    /// Send these items, or refuse the poll if there are none: the server is stopping, and the
+    /// session ends with this poll.
     ///
-    /// A close packet would say the same to Node's client. Others (python-engineio, rust_engineio)
-    /// take it for a wish that they leave, and do not come back by themselves as they do when a
-    /// poll fails.
+    /// A close packet would mean the same to Node's client. Others (python-engineio, rust_engineio)
+    /// take it as a request to disconnect and do not reconnect, as they do when a poll fails.
     Stopping(VecDeque<Item>),
-    /// There is nothing, but the poll must be let go.
+    /// Send a NOOP packet: nothing is queued, but the poll must be answered.
     Noop,
-    /// The same, and this is the end: the client has closed by itself and has no need to be told.
+    /// Send a NOOP packet: the client closed the session itself.
     Over,
-    /// The session has gone on to a WebSocket, by a client that did not wait for its poll.
+    /// Refuse the poll: the session has moved to a WebSocket, and the client did not wait for its
+    /// poll.
     Refused,
 }
 
 impl Shared {
-    /// Accounts for what is queued no more, from the front.
+    /// Accounts for bytes that have left the front of the queue.
     fn written(&mut self, bytes: usize) {
         self.queued = self.queued.saturating_sub(bytes);
         if let Some(stall) = &mut self.stall {
@@ -176,13 +178,13 @@ impl Shared {
         self.oversized = self.oversized.saturating_sub(bytes);
     }
 
-    /// Whether so much more may be queued.
+    /// Whether this many more bytes may be queued.
     fn fits(&self, bytes: usize, max: usize) -> bool {
         let unread = self.polling.as_ref().map_or(0, |polling| polling.unread);
         self.queued == 0 && bytes > max || self.queued - self.oversized + unread + bytes <= max
     }
 
-    /// When a client that has not read yet all that was written to it last did so, or was given it.
+    /// When a client that still has written bytes to read last read some, or was given them.
     fn read_last(&self) -> Option<Instant> {
         match (&self.polling, self.transport) {
             (Some(polling), TransportKind::Polling) => {
@@ -193,7 +195,7 @@ impl Shared {
         }
     }
 
-    /// Whether what is queued must wait for a poll to come.
+    /// Whether queued items must wait for a poll.
     fn has_no_poll(&self) -> bool {
         self.transport == TransportKind::Polling
             && self
@@ -228,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// Wakes those who act on the session's having to close.
+    /// Wakes the tasks that react to a closing session.
     fn wake_closing(&mut self) {
         self.wake_driver();
         if let Some(reading) = self
@@ -240,7 +242,7 @@ impl Shared {
         }
     }
 
-    /// Takes what is queued if nobody can come for it any more.
+    /// Takes the queued items if no poll can fetch them any more.
     fn take_left(&mut self) -> VecDeque<Item> {
         let is_lost = self.ended
             && self
@@ -255,7 +257,7 @@ impl Shared {
         std::mem::take(&mut self.queue)
     }
 
-    /// Nothing is left for an upgrade to go on with.
+    /// Ends an upgrade in progress: it cannot continue the session.
     fn end_upgrade(&mut self) {
         if let Some(polling) = &mut self.polling {
             polling.over = true;
@@ -313,7 +315,7 @@ impl Session {
         })
     }
 
-    /// To count what is held of something that the client sends.
+    /// A counter for bytes buffered of what the client sends.
     pub(crate) fn received(&self) -> Received {
         self.server.received(self.peer.ip())
     }
@@ -330,27 +332,27 @@ impl Session {
         self.shared.lock().queued
     }
 
-    /// Whether what is queued now is written at once, as far as can be told: nothing waits, and on
-    /// polling a poll does.
+    /// Whether packets queued now would be written at once, as far as can be known: nothing is
+    /// queued, and on polling a poll is open.
     pub(crate) fn is_writable(&self) -> bool {
         let shared = self.shared.lock();
         shared.queued == 0 && !shared.has_no_poll()
     }
 
-    /// Queues frames, and what is to follow their being written. Until a connection that is to
-    /// close gracefully has its last turn, what comes still goes out.
+    /// Queues frames, and a callback for when they have been written. A session that closes
+    /// gracefully accepts frames until the driver's last run.
     pub(crate) fn push(&self, frames: Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
         self.try_push(frames, &mut then)
     }
 
-    /// The same, for a caller with a lock of its own: what is to follow is left where it is if
-    /// nothing is queued.
+    /// Like [`Self::push`], for a caller that holds a lock: if nothing is queued, the callback
+    /// stays in `then`, to be dropped without the lock.
     pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
         self.queue(frames, then, Push::OrCutOff)
     }
 
-    /// The same if there is room for it; [`EmitError::Full`], and nothing done, if there is none at
-    /// the moment.
+    /// Queues frames if the queue has space for them now; otherwise returns [`EmitError::Full`] and
+    /// does nothing.
     pub(crate) fn push_if_room(&self, frames: Bytes) -> Result<(), EmitError> {
         self.queue(frames, &mut None, Push::IfRoom)
     }
@@ -367,11 +369,12 @@ impl Session {
         };
         let max = self.server.config.max_queue_bytes;
         let fits = how == Push::Apart || frames.is_empty() || shared.fits(frames.len(), max);
-        // A client that takes what it is sent is not looked at any closer.
+        // A client that reads everything at once needs no further checks.
         let waits = !frames.is_empty() && (shared.stall.is_some() || shared.has_no_poll());
         if !fits || waits && !self.wait_for_client(&mut shared, &frames) {
             if how != Push::IfRoom {
-                // Also in place of a graceful end: what follows a gap must not be sent.
+                // This replaces a graceful close too: the server must not send anything after a
+                // gap.
                 shared.closing = Some(DisconnectReason::SlowReader);
                 shared.wake_closing();
             }
@@ -382,7 +385,7 @@ impl Session {
         }
         let was_empty = shared.queue.is_empty();
         shared.queued += frames.len();
-        // A batch of nothing is nothing to write.
+        // An empty batch needs no write.
         if !frames.is_empty() {
             shared.queue.push_back(Item::Frames(frames));
         }
@@ -393,8 +396,8 @@ impl Session {
         Ok(())
     }
 
-    /// Accounts for frames that are about to be queued behind others, or for a poll that is not
-    /// there. False if it would be too much for the client's address.
+    /// Accounts for frames that are about to wait, behind other frames or for a poll. Returns false
+    /// if they exceed the limit of the client's address.
     fn wait_for_client(&self, shared: &mut Shared, frames: &[u8]) -> bool {
         self.watch(shared);
         let Shared {
@@ -410,7 +413,7 @@ impl Session {
             && *queued + frames.len() >= COUNTED_FROM
             && let Some(budget) = self.server.unsent.of(self.peer.ip())
         {
-            // What the driver has taken is not to be seen from here.
+            // Frames that the driver has taken are not in this queue.
             let known: usize = frames_of(queue).map(Bytes::len).sum();
             stall.start_counting(budget, *queued - known);
             if !frames_of(queue).all(|frames| stall.count(frames)) {
@@ -421,7 +424,7 @@ impl Session {
         stall.count(frames)
     }
 
-    /// Notes that something waits for the client, and has a timer look after it.
+    /// Records that bytes wait for the client, and starts a timer to check its progress.
     fn watch(&self, shared: &mut Shared) {
         let now = Instant::now();
         shared
@@ -437,11 +440,11 @@ impl Session {
         }
     }
 
-    /// Closes the connection if the client has taken nothing of what waits for it for too long.
-    /// Whether to look again.
+    /// Closes the connection if the client has read nothing for the write timeout. Returns whether
+    /// to check again.
     pub(crate) fn check_progress(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
-        // Until it has gone over to a WebSocket, a client does not poll.
+        // A client does not poll while it upgrades to a WebSocket.
         let pauses = shared.upgrading;
         let (closing, limit) = (shared.closing, self.server.config.write_timeout);
         let (Some(stall), None, Some(limit)) = (&mut shared.stall, closing, limit) else {
@@ -461,7 +464,7 @@ impl Session {
         self.shared.lock().close(reason);
     }
 
-    /// Asks the driver to look for sockets that the application has taken out of their namespaces.
+    /// Asks the driver to look for sockets that the application has disconnected.
     pub(crate) fn socket_left(&self) {
         let mut shared = self.shared.lock();
         shared.socket_left = true;
@@ -478,15 +481,15 @@ impl Session {
         drop(forgotten);
     }
 
-    /// It is where it wanted to be, and no handshake any more.
+    /// The connection has joined its first namespace and is no longer a pending handshake.
     pub(crate) fn set_joined(&self) {
         if !std::mem::replace(&mut self.shared.lock().joined, true) {
             self.server.admission.arrived();
         }
     }
 
-    /// Closes the connection to make room for another, if it is in no namespace yet. False if it
-    /// is, or is on its way out.
+    /// Closes the connection to free its place for another, if it is in no namespace. Returns false
+    /// if it is in one or is closing already.
     pub(crate) fn displace(&self) -> bool {
         let mut shared = self.shared.lock();
         let waits = !shared.joined && shared.closing.is_none();
@@ -496,7 +499,7 @@ impl Session {
         waits
     }
 
-    /// Past the connect timeout: closes the connection if it is in no namespace yet.
+    /// Called after the connect timeout: closes the connection if it is in no namespace.
     pub(crate) fn connect_due(&self) {
         let mut shared = self.shared.lock();
         if !shared.joined {
@@ -504,7 +507,7 @@ impl Session {
         }
     }
 
-    /// Sends a ping. False if the connection is over.
+    /// Queues a PING. Returns false if the connection is closing.
     pub(crate) fn ping(&self, pong_due: Instant) -> bool {
         let mut shared = self.shared.lock();
         if shared.closing.is_some() {
@@ -522,13 +525,13 @@ impl Session {
         true
     }
 
-    /// The client answered. Gives by when it had to; `None` if nothing had been asked.
+    /// Records a PONG. Returns when it was due; `None` if no PING was outstanding.
     pub(crate) fn pong(&self) -> Option<Instant> {
         self.shared.lock().pong_due.take()
     }
 
-    /// Closes the connection if its pong is overdue. When it cannot be told, gives the time to look
-    /// again.
+    /// Closes the connection if its PONG is overdue. If it cannot be known yet, returns when to
+    /// check again.
     pub(crate) fn check_pong(&self, now: Instant) -> Option<Instant> {
         let mut shared = self.shared.lock();
         let due = shared.pong_due?;
@@ -537,7 +540,7 @@ impl Session {
         }
         let (reads, did_read) = (self.reads_slowly(&shared, now), shared.read_slowly);
         shared.read_slowly = reads;
-        // A ping that waited until now has its time from now on.
+        // A PING that had to wait until now gets its full time from now on.
         if reads || did_read || self.keeps_waiting(&shared) {
             let again = now + self.server.config.ping_timeout;
             shared.pong_due = Some(again);
@@ -547,8 +550,8 @@ impl Session {
         None
     }
 
-    /// Closes the connection, and says so, if its pong is overdue: what [`Self::check_pong`] would
-    /// find a moment later.
+    /// Closes the connection if its PONG is overdue, and returns whether it was. It anticipates
+    /// what [`Self::check_pong`] would find a moment later.
     pub(crate) fn close_if_overdue(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
         let is_overdue = shared.pong_due.is_some_and(|due| due <= now)
@@ -561,7 +564,7 @@ impl Session {
         is_overdue
     }
 
-    /// Whether it is the server that does not take what the client may have sent.
+    /// Whether it is the server that does not read what the client may have sent.
     fn keeps_waiting(&self, shared: &Shared) -> bool {
         shared.backlogged
             || self.server.stopping.is_paused()
@@ -571,7 +574,7 @@ impl Session {
                 .is_some_and(|polling| polling.post.is_some())
     }
 
-    /// Whether a ping may wait behind much else, which the client does read.
+    /// Whether a PING may be queued behind other bytes that the client is reading.
     fn reads_slowly(&self, shared: &Shared, now: Instant) -> bool {
         self.server
             .config
@@ -603,8 +606,8 @@ impl Session {
         }
     }
 
-    /// Ends the turn, if nothing came up meanwhile that wants another. What is queued counts only
-    /// if the driver could write it.
+    /// Ends the run, unless something new requires another. Queued frames count only if the driver
+    /// could write them.
     pub(crate) fn end_turn(&self, can_write: bool, can_receive: bool) -> bool {
         let mut shared = self.shared.lock();
         let queue_waits =
@@ -619,7 +622,7 @@ impl Session {
         true
     }
 
-    /// Accounts for what was written, and takes what is queued.
+    /// Accounts for written bytes, and takes the queued items.
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
         shared.written(written);
@@ -634,7 +637,7 @@ impl Session {
         queue
     }
 
-    /// Tells of what was taken out of the queue to be written.
+    /// Reports items that were taken from the queue for writing.
     fn observe_sent(&self, transport: TransportKind, items: &VecDeque<Item>) {
         if !items.is_empty() {
             self.server.observe(|observer| {
@@ -646,8 +649,8 @@ impl Session {
         }
     }
 
-    /// Accounts for what was written, and for what the client does not take for now. False if that
-    /// is too much for its address.
+    /// Accounts for written bytes, and for unsent items that the client does not read for now.
+    /// Returns false if they exceed the limit of its address.
     pub(crate) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
         let mut shared = self.shared.lock();
         shared.written(written);
@@ -690,7 +693,7 @@ impl Session {
         self.shared.lock().backlogged = backlogged;
     }
 
-    /// Whether the driver may be in the middle of something.
+    /// Whether the driver may be in the middle of a run.
     pub(crate) fn is_in_turn(&self) -> bool {
         let shared = self.shared.lock();
         shared.running && !shared.ended
@@ -700,7 +703,8 @@ impl Session {
         self.shared.lock().alive.take()
     }
 
-    /// Nobody finds it any more. An upgrade that is under way still has to close its WebSocket.
+    /// The session has been removed from the registry. An upgrade in progress still has to close
+    /// its WebSocket.
     pub(crate) fn forgotten(&self) {
         let mut shared = self.shared.lock();
         shared.end_upgrade();
@@ -714,12 +718,13 @@ impl Session {
         }
         let left = shared.take_left();
         drop(shared);
-        // Outside of the lock: whoever waits for it to be written learns that it is not.
+        // Dropped without the lock: pending callbacks are dropped here, which may run application
+        // code.
         drop((alive, left));
     }
 
-    /// The driver is done. What is still queued is sent along if the end is graceful: it is given
-    /// back on WebSocket, and kept for one more poll on polling.
+    /// The driver is done. After a graceful end the queued items are still sent: on WebSocket they
+    /// are returned, on polling they wait for one more poll.
     pub(crate) fn end(&self, reason: DisconnectReason, transport: TransportKind) -> Ended {
         let mut shared = self.shared.lock();
         let reason = *shared.closing.get_or_insert(reason);
@@ -742,7 +747,7 @@ impl Session {
             shared.written(usize::MAX);
             shared.stall = None;
         }
-        // A close goes with a poll of its own: see `Shared::poll_items`.
+        // A close packet is sent in a poll of its own: see `Shared::poll_items`.
         let is_told = match reason {
             DisconnectReason::ServerShuttingDown => {
                 shared.fits_into_a_poll(self.max_packets_per_poll())
@@ -770,7 +775,7 @@ impl Session {
             }
         }
         drop(shared);
-        // What is kept is dropped outside of the lock: dropping may run foreign code.
+        // Dropped without the lock: dropping may run application code.
         drop(kept);
         if !was_joined {
             self.server.admission.arrived();
@@ -796,7 +801,7 @@ fn frames_of(items: &VecDeque<Item>) -> impl Iterator<Item = &Bytes> {
     })
 }
 
-/// A bare Engine.IO packet as frames.
+/// The frames of an Engine.IO text packet.
 pub(crate) fn engine_frames(text: &str) -> Bytes {
     Packet::engine(text).into_frames()
 }

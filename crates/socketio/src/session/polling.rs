@@ -1,4 +1,4 @@
-//! The side of a session that requests see: polls, POSTs, upgrades.
+//! The parts of a session that HTTP requests use: polls, POSTs and upgrades.
 
 use std::{
     collections::VecDeque,
@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{COUNTED_FROM, Item, Polled, Session, Shared, frames_of, unsent::Answer};
 use crate::{DisconnectReason, TransportKind, driver::Handover, packet};
 
-/// For requests on polling.
+/// For polls.
 impl Session {
-    /// Opens a poll; false if one is open already.
+    /// Opens a poll; returns false if one is open already.
     pub(crate) fn open_poll(&self) -> bool {
         let mut shared = self.shared.lock();
         match &mut shared.polling {
@@ -38,8 +38,8 @@ impl Session {
         self.shared.lock().upgrading
     }
 
-    /// Waits for something to answer the open poll with. With that it is open no more: what is
-    /// queued from then on is for the next.
+    /// Waits for items to answer the open poll with. The poll is closed once it has them: what is
+    /// queued later waits for the next poll.
     pub(crate) fn poll_items(&self, cx: &mut Context<'_>) -> Poll<Polled> {
         let polled = self.try_poll_items(cx);
         if let Poll::Ready(Polled::Items(items) | Polled::Last(items) | Polled::Stopping(items)) =
@@ -50,8 +50,9 @@ impl Session {
         polled
     }
 
-    /// Those who ask for recovery are no clients that limit it, and should get all that they missed
-    /// together with the answer: until they have that, Node's client does not tell what it has.
+    /// Unlimited for clients that request recovery: none of them limits the packets in a response,
+    /// and they should receive all missed events together with the CONNECT reply, because Node's
+    /// client does not report its offset until it has that reply.
     pub(super) fn max_packets_per_poll(&self) -> usize {
         if self.recovers {
             usize::MAX
@@ -60,8 +61,8 @@ impl Session {
         }
     }
 
-    /// Takes the answer to a poll, which waits from now on until the client reads it. `None` if
-    /// that is too much for its address.
+    /// Keeps the response to a poll until the client has read it. Returns `None` if that exceeds
+    /// the limit of its address.
     pub(crate) fn hold_answer(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
         if payload.len() < COUNTED_FROM {
             return Some(payload.into());
@@ -72,9 +73,9 @@ impl Session {
         Answer::hold(payload, budget, move || session.remove_unread(unread))
     }
 
-    /// What was taken last counts until it is read, as it did in the queue: a client is not cut off
-    /// for what base64 adds to it, nor for what comes while it reads a packet larger than the whole
-    /// queue may be.
+    /// Items taken last count until they are read, with their size in the queue: neither base64
+    /// expansion nor packets that arrive while the client reads an oversized packet must disconnect
+    /// it.
     fn add_unread(&self) -> usize {
         let mut shared = self.shared.lock();
         let Some(polling) = &mut shared.polling else {
@@ -93,7 +94,7 @@ impl Session {
         }
     }
 
-    /// The client reads an answer.
+    /// The client has read part of a response.
     pub(crate) fn reads_answer(&self) {
         let mut shared = self.shared.lock();
         let now = Instant::now();
@@ -117,7 +118,7 @@ impl Session {
 }
 
 impl Shared {
-    /// From now on binary messages are base64 text, those that are queued included.
+    /// Sends binary messages as base64 text from now on, including queued ones.
     fn turn_to_base64(&mut self) {
         self.base64 = true;
         let mut grown = 0;
@@ -128,11 +129,11 @@ impl Shared {
                 *frames = text;
             }
         }
-        // The client is not cut off for it.
+        // The expansion must not disconnect the client.
         self.queued += grown;
         self.oversized += grown;
-        // What was counted for its address is there no more; what comes next counts anew what
-        // waits.
+        // The buffers that were counted for its address no longer exist; the next push counts the
+        // queue again.
         if let Some(stall) = &mut self.stall {
             stall.stop_counting();
         }
@@ -146,9 +147,9 @@ impl Shared {
                     (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => {
                         Polled::Stopping(items)
                     }
-                    // The next poll learns of the end. Node's client closes at once when it reads a
-                    // close packet, and drops the events before it in the same answer, which it has
-                    // not dispatched yet.
+                    // The next poll reports the end. Node's client closes at once when it reads a
+                    // close packet and drops the events before it in the same response, because it
+                    // has not dispatched them yet.
                     (items, is_all) if !is_all || frames_of(&items).next().is_some() => {
                         Polled::Items(items)
                     }
@@ -174,7 +175,7 @@ impl Shared {
         Poll::Pending
     }
 
-    /// Whether one answer takes all that is queued.
+    /// Whether one response holds all queued packets.
     pub(super) fn fits_into_a_poll(&self, max: usize) -> bool {
         let packets = self.queue.iter().map(|item| match item {
             Item::Frames(frames) => packet::first_packets(frames, usize::MAX).0,
@@ -183,8 +184,7 @@ impl Shared {
         packets.sum::<usize>() <= max
     }
 
-    /// Takes so many packets from the front of the queue, and what is to be done once those are
-    /// written.
+    /// Takes up to `max` packets from the front of the queue, with the callbacks that follow them.
     fn take_packets(&mut self, max: usize) -> VecDeque<Item> {
         let (mut taken, mut left, mut bytes) = (VecDeque::new(), max.max(1), 0);
         while left > 0 || matches!(self.queue.front(), Some(Item::Written(_))) {
@@ -209,7 +209,7 @@ impl Shared {
         }
         self.written(bytes);
         if self.queue.is_empty() {
-            // A queue that was long for once does not stay so.
+            // Returns the memory of a queue that was long for a while.
             self.queue = VecDeque::new();
             self.stall = None;
         } else if let Some(stall) = &mut self.stall {
@@ -221,7 +221,7 @@ impl Shared {
 
 /// For POSTs.
 impl Session {
-    /// Opens a POST; false if one is open already.
+    /// Opens a POST; returns false if one is open already.
     pub(crate) fn open_post(&self) -> bool {
         let mut shared = self.shared.lock();
         match &mut shared.polling {
@@ -238,7 +238,7 @@ impl Session {
         }
     }
 
-    /// Waits until the session is to close: what a POST still brings is for nobody then.
+    /// Completes when the session is closing: then the rest of a POST is not needed.
     pub(crate) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut shared = self.shared.lock();
         let is_closing = shared.closing.is_some();
@@ -251,15 +251,16 @@ impl Session {
         }
     }
 
-    /// The client broke the protocol above this one: the close that follows is told to its next
-    /// poll, as the reference does.
+    /// The client violated the Socket.IO protocol: the next poll is answered with a close packet,
+    /// as in the reference implementation.
     pub(crate) fn tell_next_poll(&self) {
         if let Some(polling) = &mut self.shared.lock().polling {
             polling.tells_next_poll = true;
         }
     }
 
-    /// Waits for room, and hands a payload to the driver. False if the session is over.
+    /// Waits for space in the inbox, then passes a payload to the driver. Returns false if the
+    /// session has ended.
     pub(crate) fn poll_deliver(&self, payload: &Bytes, cx: &mut Context<'_>) -> Poll<bool> {
         let mut shared = self.shared.lock();
         if shared.closing.is_some() {
@@ -279,16 +280,16 @@ impl Session {
     }
 }
 
-/// An upgrade whose session has ended.
+/// An upgrade that completed after its session had ended.
 pub(crate) struct TooLate {
     pub(crate) handover: Box<Handover>,
-    /// To be sent before the close.
+    /// Items to send before the close.
     pub(crate) rest: Option<VecDeque<Item>>,
 }
 
-/// For an upgrade.
+/// For upgrades.
 impl Session {
-    /// Starts an upgrade; false if it cannot be, or one is under way.
+    /// Starts an upgrade; returns false if none is possible or one is in progress.
     pub(crate) fn start_upgrade(&self) -> bool {
         let mut shared = self.shared.lock();
         let can = shared.closing.is_none()
@@ -298,7 +299,7 @@ impl Session {
         can
     }
 
-    /// Lets go of the open poll, so that the client can stop polling.
+    /// Answers the open poll, so that the client can stop polling.
     pub(crate) fn release_poll(&self) {
         if let Some(polling) = &mut self.shared.lock().polling
             && polling.poll_open
@@ -310,7 +311,7 @@ impl Session {
         }
     }
 
-    /// The upgrade is given up, and has closed its WebSocket if the session is over.
+    /// The upgrade has failed, and has closed its WebSocket if the session has ended.
     pub(crate) fn cancel_upgrade(&self) {
         self.shared.lock().upgrading = false;
         if self.server.registry.get(self.sid.key()).is_none() {
@@ -318,7 +319,7 @@ impl Session {
         }
     }
 
-    /// Waits until there is nothing left for an upgrade to go on with.
+    /// Completes when the session has ended, so that an upgrade cannot continue it.
     pub(crate) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.shared.lock().polling {
             Some(polling) if !polling.over => {
@@ -329,8 +330,9 @@ impl Session {
         }
     }
 
-    /// Goes on over a WebSocket. If the session has ended meanwhile, gives it back with what is
-    /// still to be sent: the client does not poll any more.
+    /// Continues the session on the WebSocket. If the session has ended in the meantime, returns
+    /// the WebSocket with the items that are still to be sent, because the client does not poll any
+    /// more.
     pub(crate) fn finish_upgrade(
         &self,
         handover: Box<Handover>,
@@ -340,7 +342,7 @@ impl Session {
         if base64 {
             shared.turn_to_base64();
         }
-        // What is to close gracefully and has not ended yet does so over the WebSocket.
+        // A session that closes gracefully and has not ended yet ends on the WebSocket.
         if let Some(reason) = shared
             .closing
             .filter(|reason| shared.ended || !reason.is_graceful())
@@ -371,7 +373,7 @@ impl Session {
         Ok(())
     }
 
-    /// Lets go of what only polling needs, once nothing of it is under way.
+    /// Drops the polling state of an upgraded session, once no request uses it.
     pub(crate) fn forget_polling(&self) {
         let mut shared = self.shared.lock();
         shared.polling.take_if(|polling| {

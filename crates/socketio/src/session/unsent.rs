@@ -1,5 +1,4 @@
-//! What waits for clients that do not take it: since when, and how much of it there is for each
-//! address.
+//! Bytes queued for clients that do not read: since when, and how many for each address.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::{admission::network_of, sync::Mutex};
 
-/// A client for which less than this waits does not count for its address. Most are never counted,
-/// and cost nothing for it.
+/// A client with fewer bytes queued does not count towards its address. Most clients are never
+/// counted and cost nothing.
 pub(crate) const COUNTED_FROM: usize = 64 << 10;
-/// What a buffer is counted as on top of its bytes.
+/// Bytes that each buffer counts in addition to its content.
 const OVERHEAD: usize = 128;
 
-/// The budgets of all addresses for which something is counted.
+/// The budgets of all addresses with counted buffers.
 pub(crate) struct Budgets {
     limit: Option<usize>,
     networks: Arc<Networks>,
@@ -34,7 +33,7 @@ impl Budgets {
         }
     }
 
-    /// An address' budget. `None` if there is no limit.
+    /// Returns the budget of an address; `None` if there is no limit.
     pub(crate) fn of(&self, address: IpAddr) -> Option<Arc<Budget>> {
         let limit = self.limit?;
         let network = network_of(address);
@@ -53,11 +52,11 @@ impl Budgets {
     }
 }
 
-/// What is counted of one address; an IPv6 network (/64) counts as one.
+/// Bytes counted for one address (an IPv6 /64 network is one address).
 ///
-/// Memory is counted, not deliveries: a buffer that waits for many clients of the address, as a
-/// broadcast does, is there once and counts once. Buffers are told apart by where they end, which
-/// stays the same while they are written from the front.
+/// It counts memory, not deliveries: a buffer that is queued for many clients of the address, as a
+/// broadcast is, counts once. Buffers are identified by their end address, which stays the same
+/// while they are written from the front.
 pub(crate) struct Budget {
     limit: usize,
     network: IpAddr,
@@ -77,8 +76,8 @@ struct Buffer {
 }
 
 impl Budget {
-    /// Counts a buffer once more; gives what to release it by. `None`, and nothing done, if it
-    /// would be too much.
+    /// Counts a buffer for one more holder; returns the key with which to release it. Returns
+    /// `None` and does nothing if the limit would be exceeded.
     fn hold(&self, frames: &[u8]) -> Option<usize> {
         let end = frames.as_ptr_range().end as usize;
         let bytes = frames.len() + OVERHEAD;
@@ -125,7 +124,7 @@ impl Budget {
 impl Drop for Budget {
     fn drop(&mut self) {
         let mut networks = self.among.lock();
-        // Another may have been made since.
+        // A new budget may have replaced it.
         if networks
             .get(&self.network)
             .is_some_and(|budget| budget.strong_count() == 0)
@@ -139,18 +138,17 @@ impl Drop for Budget {
     }
 }
 
-/// Bytes that wait for a client that takes none of them at the moment. Costs nothing for one that
-/// does.
+/// State of a client that has bytes queued and is not reading them. Other clients have none.
 pub(super) struct Stall {
-    /// When the client last took some, or when there first were some to take.
+    /// When the client last read, or when the first bytes began to wait.
     pub(super) since: Instant,
     counting: Option<Counting>,
 }
 
 struct Counting {
     budget: Arc<Budget>,
-    /// In the order in which they are written: what to release each by (`None` for what is not
-    /// counted), and how much is left of it.
+    /// In writing order: the key with which to release each buffer (`None` if it is not counted),
+    /// and its remaining bytes.
     waiting: VecDeque<(Option<usize>, usize)>,
 }
 
@@ -166,7 +164,7 @@ impl Stall {
         self.counting.is_some()
     }
 
-    /// Counts what waits for its address from now on, behind so many bytes that are not counted.
+    /// Starts counting for the client's address, behind `uncounted` bytes that are not counted.
     pub(super) fn start_counting(&mut self, budget: Arc<Budget>, uncounted: usize) {
         let waiting = if uncounted == 0 {
             VecDeque::new()
@@ -176,13 +174,13 @@ impl Stall {
         self.counting = Some(Counting { budget, waiting });
     }
 
-    /// Counts nothing any more.
+    /// Stops counting and releases everything.
     pub(super) fn stop_counting(&mut self) {
         self.written(usize::MAX);
         self.counting = None;
     }
 
-    /// Counts what is queued last, if anything is counted. False if it is too much.
+    /// Counts newly queued frames, if counting has started. Returns false if the limit is exceeded.
     pub(super) fn count(&mut self, frames: &[u8]) -> bool {
         let Some(counting) = &mut self.counting else {
             return true;
@@ -194,14 +192,14 @@ impl Stall {
         held.is_some()
     }
 
-    /// The same, for what is never too much.
+    /// Records bytes that are never counted.
     pub(super) fn pass(&mut self, bytes: usize) {
         if let Some(counting) = &mut self.counting {
             counting.waiting.push_back((None, bytes));
         }
     }
 
-    /// So many bytes are gone from the front.
+    /// Releases this many bytes from the front.
     pub(super) fn written(&mut self, mut bytes: usize) {
         let Some(Counting { budget, waiting }) = &mut self.counting else {
             return;
@@ -224,7 +222,7 @@ impl Drop for Stall {
     }
 }
 
-/// A poll's answer that the client has not read yet. It counts for its address until it is dropped.
+/// A poll response that the client has not read yet. It counts for its address until it is dropped.
 pub(super) struct Answer {
     payload: Vec<u8>,
     held: Option<(Arc<Budget>, usize)>,
@@ -232,7 +230,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// `None` if it would be too much for the address. `read` is called once it is gone.
+    /// Returns `None` if the limit of the address would be exceeded. `read` is called when the
+    /// response is dropped.
     pub(super) fn hold(
         payload: Vec<u8>,
         budget: Option<Arc<Budget>>,
@@ -304,7 +303,7 @@ mod tests {
         let broadcast = Bytes::from(vec![0; 700]);
         let mut stalls: Vec<Stall> = (0..50).map(|_| stall(&budget)).collect();
         for (number, stall) in stalls.iter_mut().enumerate() {
-            // Each has written another part of it.
+            // Each has written a different part of it.
             assert!(stall.count(&broadcast.slice(number..)));
         }
         assert_eq!(budget.bytes(), 700 + OVERHEAD);

@@ -38,7 +38,7 @@ impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the socket is closed",
-            Self::Full => "the client does not read what it is sent",
+            Self::Full => "the send queue of the client is full",
         })
     }
 }
@@ -64,9 +64,9 @@ impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the socket is closed",
-            Self::Full => "the client does not read what it is sent",
+            Self::Full => "the send queue of the client is full",
             Self::Timeout => "the client did not acknowledge in time",
-            Self::TooMany => "too many acknowledgements are waited for",
+            Self::TooMany => "too many acknowledgements of the client are pending",
         })
     }
 }

@@ -1,10 +1,10 @@
-//! Points in time, as JavaScript writes them into JSON.
+//! Dates in the format that JavaScript writes to JSON.
 
 const DAY: i64 = 86_400_000;
-/// The furthest from 1970 that a JavaScript date can be.
+/// Maximum distance of a JavaScript date from 1970, in milliseconds (ECMA-262, Time Values).
 const MOST: i64 = 100_000_000 * DAY;
 
-/// The text of a time in milliseconds since 1970; `None` if it is beyond all dates.
+/// The ISO 8601 text of a time in milliseconds since 1970; `None` if it is out of range.
 pub(super) fn iso(millis: i64) -> Option<String> {
     if !(-MOST..=MOST).contains(&millis) {
         return None;
@@ -26,8 +26,8 @@ pub(super) fn iso(millis: i64) -> Option<String> {
     ))
 }
 
-/// Year, month and day of a day counted from 1970. Years are counted from March here, in eras of
-/// 400, so that the leap day is the last.
+/// Year, month and day of a day counted from 1970. Internally years begin in March, in eras of 400
+/// years, so that the leap day is the last day of a year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

@@ -1,6 +1,6 @@
-//! Socket.IO packets as the npm `socket.io-msgpack-parser` writes them: each is one binary message,
-//! a msgpack map of `type`, `nsp`, `id` and `data`, with bytes in their places. Everything else
-//! here speaks JSON with attachments, so this turns the one into the other and back.
+//! The packets of npm `socket.io-msgpack-parser`: each is one binary message, a msgpack map of
+//! `type`, `nsp`, `id` and `data` with binary data inline. The rest of the library uses JSON with
+//! attachments, so this module converts between the two.
 
 mod date;
 mod read;
@@ -16,53 +16,53 @@ use super::{
     packet::{self, PacketError},
 };
 
-/// A packet that is known to be well-formed.
+/// A well-formed packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
-    /// Asks to be let into a namespace.
+    /// A request to join a namespace.
     Connect {
-        /// Which one.
+        /// The namespace's name.
         namespace: &'a str,
-        /// A JSON object, if there is one.
+        /// The `auth` payload: a JSON object.
         auth: Option<String>,
     },
     /// Leaves a namespace.
     Disconnect {
-        /// Which one.
+        /// The namespace's name.
         namespace: &'a str,
     },
     /// An event.
     Event {
-        /// Where.
+        /// The namespace's name.
         namespace: &'a str,
-        /// The id to acknowledge it by.
+        /// The id of the requested acknowledgement.
         ack: Option<u64>,
-        /// The JSON array.
+        /// The JSON array with the event's name and arguments.
         text: String,
-        /// Where its parts stand.
+        /// The positions of its parts in `text`.
         parts: EventParts,
-        /// The bytes that its placeholders stand for.
+        /// The binary data of its placeholders.
         attachments: Vec<Bytes>,
     },
     /// An acknowledgement.
     Ack {
-        /// Where.
+        /// The namespace's name.
         namespace: &'a str,
-        /// What it acknowledges.
+        /// The id of the acknowledged event.
         id: u64,
-        /// The JSON texts of the arguments, without brackets.
+        /// The JSON text of the arguments, without brackets.
         args: String,
-        /// The bytes that its placeholders stand for.
+        /// The binary data of its placeholders.
         attachments: Vec<Bytes>,
     },
 }
 
-/// Reads a packet. Its JSON is what a JavaScript client would have written: `undefined` is `null`
-/// in an array and left out of an object, a date is its ISO text, a number that is none is `null`.
-/// It takes at most seven times the room of the message.
+/// Decodes a packet. Its JSON is what a JavaScript client would have written: `undefined` is `null`
+/// in an array and omitted from an object, a date is its ISO 8601 text, and `NaN` is `null`. The
+/// JSON is at most seven times as long as the message.
 ///
 /// # Errors
-/// When it is not one that a well-meaning client sends, or says what could not be said in JSON.
+/// [`PacketError`] if the packet is invalid, exceeds a limit, or contains what JSON cannot express.
 pub fn decode(
     message: &Bytes,
     max_attachments: usize,
@@ -78,7 +78,7 @@ pub fn decode(
                 .replace(reader.count().map_err(|_| PacketError::AckId)?)
                 .is_none(),
             "data" => data.replace(reader.data()?).is_none(),
-            // Clients add options of their own.
+            // Clients add keys of their own.
             _ => reader.skip().map(|()| true)?,
         };
         is_new.then_some(()).ok_or(PacketError::Payload)?;
@@ -88,7 +88,7 @@ pub fn decode(
         .into_iter()
         .map(|bytes| message.slice_ref(bytes))
         .collect::<Vec<_>>();
-    // What could not stand in front of a comma could not be answered in JSON.
+    // A namespace with a comma could not be encoded in JSON replies.
     let namespace = namespace
         .filter(|name| name.starts_with('/') && !name.contains(','))
         .ok_or(PacketError::Payload)?;
@@ -130,7 +130,7 @@ pub fn decode(
     }
 }
 
-/// Whether this is a packet that leaves a namespace, told without looking at the whole of others.
+/// Whether this is a DISCONNECT packet, decided without decoding all of a different packet.
 pub fn is_disconnect(message: &[u8]) -> bool {
     let mut reader = Reader::new(message, 0, 0);
     let mut kind = || {

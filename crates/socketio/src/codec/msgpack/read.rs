@@ -1,12 +1,12 @@
-//! From msgpack to JSON. Nothing is taken at its word about its size: room is made for what is
-//! there.
+//! Converts msgpack to JSON. It does not trust sizes in the input: it allocates only for bytes that
+//! are present.
 
 use super::{super::json::MAX_NESTING, date};
 use crate::codec::packet::PacketError;
 
 type Read<T> = Result<T, PacketError>;
 
-/// The start of a value, with the whole of it if it holds no others.
+/// The start of a value; the complete value unless it is a container.
 enum Head<'a> {
     Nil,
     Bool(bool),
@@ -17,13 +17,13 @@ enum Head<'a> {
     Bytes(&'a [u8]),
     Array(usize),
     Map(usize),
-    /// An extension whose size stands in its first byte.
+    /// An extension with a size in its type byte (fixext).
     Fixed(i8, &'a [u8]),
-    /// An extension that says its size.
+    /// An extension with an explicit size (ext).
     Sized(i8, &'a [u8]),
 }
 
-/// What a packet carries, in JSON.
+/// The `data` of a packet, as JSON.
 pub(super) enum Data {
     Undefined,
     Array(String),
@@ -31,7 +31,7 @@ pub(super) enum Data {
     Other,
 }
 
-/// What was written for a value, as far as it matters around it.
+/// The kind of value that was written, as far as its container needs it.
 #[derive(PartialEq, Eq)]
 enum Wrote {
     Undefined,
@@ -47,7 +47,7 @@ pub(super) struct Reader<'a> {
     attachments: Vec<&'a [u8]>,
     max_attachments: usize,
     max_nesting: usize,
-    /// There is an object that would be taken for a placeholder.
+    /// An object looks like a placeholder.
     has_placeholder: bool,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many pairs a map says it has.
+    /// Reads a map's header; returns its number of pairs.
     pub(super) fn map(&mut self) -> Read<usize> {
         match self.head()? {
             Head::Map(pairs) => Ok(pairs),
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number from 0, or `undefined`.
+    /// Reads a non-negative integer, or `undefined`.
     pub(super) fn count(&mut self) -> Read<Option<u64>> {
         match self.head()? {
             Head::Unsigned(number) => Ok(Some(number)),
@@ -115,19 +115,19 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The bytes that were found, if nothing is left to read.
+    /// Returns the attachments, if no input is left.
     pub(super) fn end(self) -> Read<Vec<&'a [u8]>> {
         if !self.rest.is_empty() {
             return Err(PacketError::Payload);
         }
-        // Among real placeholders it would stand for somebody else's bytes.
+        // Among real placeholders, it would refer to an unrelated attachment.
         if self.has_placeholder && !self.attachments.is_empty() {
             return Err(PacketError::Placeholder);
         }
         Ok(self.attachments)
     }
 
-    /// Writes the JSON of a value that is inside of `depth` others.
+    /// Writes the JSON of a value at this depth of nesting.
     fn value(&mut self, depth: usize) -> Read<Wrote> {
         match self.head()? {
             Head::Nil => self.json.push_str("null"),
@@ -218,13 +218,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Whole numbers have no point in JavaScript, so that they are read as such.
+    /// JavaScript does not distinguish integers from floats, so whole numbers are written without a
+    /// decimal point.
     fn float(&mut self, number: f64) {
         const WHOLE: f64 = 9_007_199_254_740_992.0;
         if number.trunc() == number && number.abs() <= WHOLE {
             self.json.push_str(&(number as i64).to_string());
         } else {
-            // What is no number is written as null.
+            // NaN and infinity become null.
             self.json
                 .push_str(&serde_json::to_string(&number).unwrap_or_else(|_| "null".to_owned()));
         }
@@ -269,7 +270,7 @@ impl<'a> Reader<'a> {
             0x90..=0x9F => Head::Array((first & 0x0F).into()),
             0xA0..=0xBF => self.text_of((first & 0x1F).into())?,
             0xC0 => Head::Nil,
-            // The one that is never used.
+            // Never used in msgpack.
             0xC1 => return None,
             0xC2 => Head::Bool(false),
             0xC3 => Head::Bool(true),
@@ -304,7 +305,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A number in 1, 2 or 4 bytes.
+    /// Reads an integer of 1, 2 or 4 bytes.
     fn length(&mut self, size: u8) -> Option<usize> {
         Some(match size {
             0 => u8::from_be_bytes(self.array_of()?).into(),
@@ -332,8 +333,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The time that an extension stands for, in milliseconds since 1970: as `notepack.io` writes a
-/// `Date`, or as msgpack's own timestamps.
+/// The time of an extension value, in milliseconds since 1970: a `Date` of `notepack.io`, or a
+/// msgpack timestamp.
 fn time(kind: i8, data: &[u8]) -> Option<i64> {
     let (seconds, nanos) = match (kind, data.len()) {
         (0, 8) => return Some(i64::from_be_bytes(data.try_into().ok()?)),

@@ -24,13 +24,13 @@ fn read(message: &[u8]) -> Result<String, PacketError> {
     })
 }
 
-/// An event of "/" whose array is this.
+/// Decodes an event of "/" with this array.
 fn event(data: &[u8]) -> Result<String, PacketError> {
     read(&[b"\x83\xA4type\x02\xA3nsp\xA1/\xA4data", data].concat())
         .map(|read| read.trim_start_matches("event / None ").to_owned())
 }
 
-/// What the one argument of an event is in JSON.
+/// The JSON of an event's only argument.
 fn argument(value: &[u8]) -> Result<String, PacketError> {
     let read = event(&[b"\x92\xA1e", value].concat())?;
     Ok(read
@@ -47,7 +47,7 @@ fn reads_what_clients_send() {
         read(b"\x82\xA4type\x00\xA3nsp\xA1/").unwrap(),
         "connect / None"
     );
-    // As socket.io-client writes it: with options, and what is undefined.
+    // As socket.io-client writes it: with options and undefined values.
     assert_eq!(
         read(b"\x84\xA4type\x00\xA4data\xD4\x00\x00\xA3nsp\xA2/a\xA2id\xD4\x00\x00").unwrap(),
         "connect /a None"
@@ -109,14 +109,14 @@ fn every_value_becomes_what_javascript_writes_for_it() {
         (b"\xDD\x00\x00\x00\x00", "[]"),
         (b"\xDE\x00\x01\xA1k\x90", "{\"k\":[]}"),
         (b"\xDF\x00\x00\x00\x00", "{}"),
-        // Undefined, by itself and in an array and in a map.
+        // Undefined, alone, in an array and in a map.
         (b"\xD4\x00\x00", "null"),
         (b"\x92\xD4\x00\x00\x01", "[null,1]"),
         (
             b"\x83\xA1a\xD4\x00\x00\xA1b\x01\xA1c\xD4\x00\x00",
             "{\"b\":1}",
         ),
-        // Dates, of notepack.io and of msgpack itself.
+        // Dates in notepack.io's format and as msgpack timestamps.
         (
             b"\xD7\x00\x00\x00\x01\x9B\x76\xDA\xA4\x1F",
             "\"2025-12-31T23:59:59.007Z\"",
@@ -134,7 +134,7 @@ fn every_value_becomes_what_javascript_writes_for_it() {
     ] {
         assert_eq!(argument(value).as_deref(), Ok(json), "{value:02x?}");
     }
-    // Array buffers, whatever their size.
+    // Array buffers of all sizes.
     for value in [
         &b"\xC7\x01\x00b"[..],
         b"\xC8\x00\x01\x00b",
@@ -235,7 +235,7 @@ fn refuses_what_no_client_sends() {
             b"\x93\xA1e\xC4\0\x82\xAC_placeholder\xC3\xA3num\x00",
             Placeholder,
         ),
-        // What is claimed and is not there: no room is made for it.
+        // Sizes larger than the input: nothing is allocated for them.
         (b"\xDD\xFF\xFF\xFF\xFF\xA1e", Payload),
         (b"\x92\xA1e\xDF\xFF\xFF\xFF\xFF\xA1k\xC0", Payload),
         (b"\x92\xA1e\xC6\xFF\xFF\xFF\xFFx", Payload),

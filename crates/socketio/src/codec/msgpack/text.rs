@@ -1,9 +1,9 @@
-//! The strings of JSON.
+//! JSON strings.
 
 use std::borrow::Cow;
 
-/// What stands between the quotes of a well-formed string, without its escapes. Half of a surrogate
-/// pair, which no other text can hold, becomes U+FFFD.
+/// Decodes the escapes of a well-formed string, given without its quotes. An unpaired surrogate,
+/// which UTF-8 cannot encode, becomes U+FFFD.
 pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find('\\') else {
         return Cow::Borrowed(text);
@@ -36,7 +36,7 @@ pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(whole)
 }
 
-/// The sign that starts with this `uXXXX`, and how long it is.
+/// The character at the start of this `uXXXX`, and the length of its escape.
 fn sign(escape: &str) -> (char, usize) {
     let unit = |at: usize| u32::from_str_radix(escape.get(at..at + 4)?, 16).ok();
     let Some(first) = unit(1) else {

@@ -1,4 +1,4 @@
-//! From JSON to msgpack, byte for byte as `notepack.io` would have it.
+//! Converts JSON to msgpack, byte for byte as `notepack.io` does.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::codec::{
     packet::{self, Head},
 };
 
-/// Turns frames with packets in JSON, each followed by its attachments, into frames with the same
-/// packets in msgpack. Arguments that are no JSON become one `null`.
+/// Converts frames with JSON packets, each followed by its attachments, to frames with the same
+/// packets in msgpack. Arguments that are not valid JSON become one `null`.
 pub fn transcode(frames: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(frames.len());
     let mut frames = frame::server_frames(frames);
@@ -54,7 +54,7 @@ fn packet(head: &Head<'_>, attachments: &[&[u8]], out: &mut Vec<u8>) {
         string("id", out);
         unsigned(id, out);
     }
-    // Last, so that an argument can be added at the end: see [`append`].
+    // Last, so that [`append`] can add an argument at the end.
     if !head.rest.is_empty() {
         string("data", out);
         data(head.rest, attachments, out);
@@ -77,9 +77,9 @@ fn data(text: &str, attachments: &[&[u8]], out: &mut Vec<u8>) {
     {
         return;
     }
-    tracing::error!("a packet whose arguments are no JSON is sent without them");
+    tracing::error!("the arguments of an outgoing packet are not valid JSON; sending null instead");
     out.truncate(start);
-    // Of an event the name is right, which was not the application's to write.
+    // The name of an event is valid JSON: the library wrote it.
     let name = text
         .strip_prefix("[\"")
         .and_then(|_| json::string(text.as_bytes(), 1));
@@ -93,8 +93,8 @@ fn data(text: &str, attachments: &[&[u8]], out: &mut Vec<u8>) {
     out.push(0xC0);
 }
 
-/// An event that [`transcode`] wrote with one more argument, a text: in three parts, to be written
-/// one behind the other. `None` if it is no event.
+/// Adds a string argument to an event that [`transcode`] wrote. Returns three parts, to be written
+/// one after another; `None` if it is not an event.
 pub fn append(message: &[u8], text: impl FnOnce() -> String) -> Option<(Vec<u8>, &[u8], Vec<u8>)> {
     let at = data_of_event(message)?;
     let (count, rest) = match message[at..] {
@@ -132,14 +132,14 @@ fn data_of_event(message: &[u8]) -> Option<usize> {
     Some(message.len() - rest.strip_prefix(b"\xA4data")?.len())
 }
 
-/// What a value is, as far as it matters to the object around it.
+/// The kind of a value, as far as its object needs it.
 enum Value {
     True,
     Index(usize),
     Other,
 }
 
-/// Walks over well-formed JSON, which nests no deeper than [`json::MAX_NESTING`].
+/// Converts well-formed JSON that is nested no deeper than [`json::MAX_NESTING`].
 struct Writer<'a, 'o> {
     text: &'a str,
     at: usize,
@@ -191,7 +191,7 @@ impl<'a> Writer<'a, '_> {
         Some(Value::Other)
     }
 
-    /// An object, or the bytes that it stands for.
+    /// An object, or the attachment that a placeholder refers to.
     fn object(&mut self) -> Option<()> {
         let mark = self.open();
         let (mut count, mut is_placeholder, mut index) = (0, false, None);
@@ -221,14 +221,14 @@ impl<'a> Writer<'a, '_> {
         Some(())
     }
 
-    /// Goes into a container. Gives where its size is to stand, which is not known yet.
+    /// Enters a container. Returns where to write its size, which is not known yet.
     fn open(&mut self) -> usize {
         self.at += 1;
         self.out.push(0);
         self.out.len() - 1
     }
 
-    /// Whether another element comes; goes up to it, or past the end.
+    /// Whether another element follows; moves to it, or past the end.
     fn is_open(&mut self, close: u8) -> Option<bool> {
         let mut next = self.peek()?;
         if next == b',' {
@@ -248,7 +248,7 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// Writes the size of a container at `mark`, where room for a small one was left.
+/// Writes the size of a container at `mark`, where one byte is reserved.
 fn container(mark: usize, count: usize, out: &mut Vec<u8>, small: u8, large: u8) {
     if count < 16 {
         out[mark] = small | count as u8;
@@ -267,7 +267,7 @@ fn number(digits: &str, out: &mut Vec<u8>) -> Option<()> {
     } else if let Some(number) = digits.parse::<i64>().ok().filter(|number| *number < 0) {
         signed(number, out);
     } else {
-        // Zero with a sign among them, which is no whole number in JavaScript's eyes either.
+        // Includes `-0`, which is not an integer in JavaScript either.
         out.push(0xCB);
         out.extend_from_slice(&digits.parse::<f64>().ok()?.to_be_bytes());
     }
@@ -294,7 +294,7 @@ fn unsigned(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// A number below zero.
+/// Writes a negative integer.
 fn signed(number: i64, out: &mut Vec<u8>) {
     let bytes = number.to_be_bytes();
     if number >= -0x20 {
@@ -322,7 +322,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes behind their number, in 1, 2 or 4 bytes.
+/// Writes bytes after their length, in 1, 2 or 4 bytes.
 fn sized(kinds: [u8; 3], bytes: &[u8], out: &mut Vec<u8>) {
     if let Ok(length) = u8::try_from(bytes.len()) {
         out.extend_from_slice(&[kinds[0], length]);
