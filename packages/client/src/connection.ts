@@ -1,4 +1,4 @@
-import { backoff } from "./core.js"
+import { backoff } from "./backoff.js"
 import { isTransportFailure, type LamplightError, toError, transportFailure } from "./errors.js"
 import { checkAnswer } from "./http.js"
 import type { BrowserEnvironment, Clock, SocketLike } from "./options.js"

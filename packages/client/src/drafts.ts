@@ -1,5 +1,6 @@
 /** What is written but not sent, by conversation: kept over switches, reloads and tabs. */
-import { type Core, createNotes } from "./core.js"
+import type { Core } from "./core.js"
+import { createSavedMap } from "./saved-map.js"
 
 export interface Drafts {
   get(conversationId: string): string
@@ -16,7 +17,7 @@ const SAVE_AFTER_MS = 150
 
 export function createDrafts(core: Core, changed: (conversationId: string) => void): Drafts {
   // An empty one stays in the map, so that one from the storage does not come back over it.
-  const { notes: drafts, save, load } = createNotes<string>(core, "drafts")
+  const { map: drafts, save, load } = createSavedMap<string>(core, "drafts")
   let cancel: (() => void) | null = null
   const get = (id: string) => drafts.get(id) ?? ""
 

@@ -1,5 +1,6 @@
 /** The list of conversations and what is unread in it. */
-import { type Core, delayAfter } from "./core.js"
+import { delayAfter } from "./backoff.js"
+import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import { isMessage } from "./log.js"

@@ -2,8 +2,9 @@
  * Read marks on their way to the server: gathered, repeated until they are there, kept over a reload. A mark belongs to the
  * generation of the server's store in which it was made: in another one its `seq` may be another message's.
  */
-import { type Core, createNotes } from "./core.js"
+import type { Core } from "./core.js"
 import { toError } from "./errors.js"
+import { createSavedMap } from "./saved-map.js"
 
 interface Mark {
   seq: number
@@ -33,7 +34,7 @@ const RETRY_MS = 5_000
 
 /** `check` resolves when an answer of the server has shown that the generation is still the same. */
 export function createMarks(core: Core, check: () => Promise<void>): Marks {
-  const { notes: unsent, save, load } = createNotes<Mark>(core, "marks")
+  const { map: unsent, save, load } = createSavedMap<Mark>(core, "marks")
   let cancel: (() => void) | null = null
   let sending = false
   let flushedAt = Number.NEGATIVE_INFINITY

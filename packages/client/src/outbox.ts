@@ -3,8 +3,9 @@
  * the socket or else over HTTP with the same id, until the server has it or refuses it for good.
  */
 
+import { backoff } from "./backoff.js"
 import { refusal, refuseContent } from "./content.js"
-import { backoff, type Core } from "./core.js"
+import type { Core } from "./core.js"
 import { deliver } from "./delivery.js"
 import { LamplightError, toError } from "./errors.js"
 import type { OutboxRecord } from "./outbox-record.js"

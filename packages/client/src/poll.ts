@@ -1,5 +1,6 @@
 /** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
-import { type Core, delayAfter } from "./core.js"
+import { delayAfter } from "./backoff.js"
+import type { Core } from "./core.js"
 import { isTransportFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"

@@ -1,5 +1,6 @@
 /** One conversation: its log, who types in it, how far the others got. */
-import { type Core, delayAfter } from "./core.js"
+import { delayAfter } from "./backoff.js"
+import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import type { List } from "./list.js"

@@ -1,4 +1,4 @@
-import type { MessageRow, ReadersState, User } from "@lamplight/client"
+import type { MessageRow, User } from "@lamplight/client"
 import { type ConversationView, useReaders, useUnread } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
 import {
@@ -16,6 +16,7 @@ import { createRowBuilder, type Row } from "../logic/rows"
 import { words } from "../strings"
 import { tellFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
+import { deliveryState, slowestReader } from "./delivery-state"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useAhead } from "./useAhead"
@@ -58,7 +59,7 @@ export function Log(props: {
   const rows = build(messages.rows, options)
   const today = useToday()
   const readers = useReaders(conversation.id)
-  const reader = useMemo(() => slowest(members, self.id, readers), [members, self.id, readers])
+  const reader = useMemo(() => slowestReader(members, self.id, readers), [members, self.id, readers])
   const frame = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
   /** Whether one is at the end and stays there, whatever comes; else one stays where one reads. */
@@ -294,7 +295,7 @@ export function Log(props: {
                 row={row}
                 name={row.kind === "head" || row.kind === "message" ? nameOf(row.message.senderId) : name}
                 today={today}
-                reach={reachOf(row, reader)}
+                delivery={deliveryState(row, reader)}
                 newest={row.key === newestOwn}
               />
             </div>
@@ -313,26 +314,6 @@ export function Log(props: {
       />
     </div>
   )
-}
-
-export type Reach = "sent" | "delivered" | "read" | null
-
-/** How far all the others got: of several, the one who is furthest behind. */
-function slowest(members: readonly User[], selfId: string, readers: ReadersState) {
-  const all = members.filter(({ id }) => id !== selfId).map(({ id }) => readers[id])
-  if (all.length === 0) return undefined
-  return {
-    deliveredSeq: Math.min(...all.map((one) => one?.deliveredSeq ?? 0)),
-    readSeq: Math.min(...all.map((one) => one?.readSeq ?? 0)),
-  }
-}
-
-/** How far one's own message got. */
-function reachOf(row: Row<MessageRow>, reader: { deliveredSeq: number; readSeq: number } | undefined): Reach {
-  if (row.kind !== "message" || !row.message.mine || row.message.seq === null) return null
-  const { seq } = row.message
-  if (reader && seq <= reader.readSeq) return "read"
-  return reader && seq <= reader.deliveredSeq ? "delivered" : "sent"
 }
 
 function countUnseen(rows: readonly MessageRow[], seen: number | null): number {

@@ -3,7 +3,7 @@ import { memo } from "react"
 import type { Row } from "../logic/rows"
 import { clock, dayTitle, moment } from "../logic/time"
 import { words } from "../strings"
-import type { Reach } from "./Log"
+import type { DeliveryState } from "./delivery-state"
 import { MessageLine } from "./MessageLine"
 
 /** One row of the log, whatever it is. Drawn again only when it changes itself. */
@@ -11,10 +11,10 @@ export const LogRow = memo(function LogRow(props: {
   row: Row<MessageRow>
   name: string
   today: Date
-  reach: Reach
+  delivery: DeliveryState
   newest: boolean
 }) {
-  const { row, name, today, reach, newest } = props
+  const { row, name, today, delivery, newest } = props
   switch (row.kind) {
     case "start":
       return <p className="beginning">{words.thread.start(name)}</p>
@@ -62,7 +62,7 @@ export const LogRow = memo(function LogRow(props: {
           last={row.last}
           newest={newest}
           name={name}
-          reach={reach}
+          delivery={delivery}
         />
       )
   }

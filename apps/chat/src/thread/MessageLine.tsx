@@ -13,8 +13,8 @@ import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { reason, tellFailure } from "../ui/failure"
 import { Content } from "./Content"
+import type { DeliveryState } from "./delivery-state"
 import { EditFailed } from "./EditFailed"
-import type { Reach } from "./Log"
 import { Receipt } from "./Receipt"
 
 /** A shorter wait is over before one could read what it is for. */
@@ -25,12 +25,12 @@ export function MessageLine(props: {
   message: MessageRow
   first: boolean
   last: boolean
-  /** The last of one's own: the only one whose reach is told without being asked. */
+  /** The last of one's own: the only one whose delivery is told without being asked. */
   newest: boolean
   name: string
-  reach: Reach
+  delivery: DeliveryState
 }) {
-  const { message, first, last, newest, name, reach } = props
+  const { message, first, last, newest, name, delivery } = props
   const [editing, setEditing] = useState(false)
   const id = useId()
   const at = new Date(message.createdAt)
@@ -87,7 +87,7 @@ export function MessageLine(props: {
             >
               {clock(at)}
             </time>
-            {message.mine && message.state === "sent" && reach !== null && <Receipt reach={reach} />}
+            {message.mine && message.state === "sent" && delivery !== null && <Receipt delivery={delivery} />}
             {waits && waitsFor !== null && (
               <span className="message-wait" data-testid="waiting" title={words.message.waiting[waitsFor]}>
                 <Clock size={12} aria-hidden="true" />
