@@ -11,10 +11,11 @@ use crate::roster_feed::RosterPublisher;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::command::Principal;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::throttle::{self, Due};
-use lamplight_usecases::{Caller, Code, Command, Handler, Refusal, Reply};
+use lamplight_usecases::{
+    Caller, Code, Command, Dispatch, Handler, Identity, MessageCommand, MessageReply,
+    PresenceCommand, PresenceReply, Principal, Refusal, Reply,
+};
 use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{body::ConnectAuth, encode};
 use socketio::{
@@ -53,31 +54,6 @@ pub struct ChatNamespace {
     pub tasks: TaskTracker,
     /// Connections by address, those that may come back included.
     pub counts: ConnectionCounts,
-}
-
-/// How a request stands to what its socket asks next.
-#[derive(Clone, Copy, PartialEq)]
-enum Dispatch {
-    /// The next one need not wait for it.
-    Concurrent,
-    /// The next one waits until it is done: it may need what this brings, or would overtake it.
-    Serial,
-    /// The same; and if the socket goes, nobody wants its answer any more, which may be long.
-    SerialCancelOnClose,
-}
-
-impl Dispatch {
-    fn of(command: &Command) -> Self {
-        match command {
-            Command::Join { .. }
-            | Command::SetStatus(_)
-            | Command::SetActivity(_)
-            | Command::Typing { .. }
-            | Command::Watch(_) => Self::Serial,
-            Command::Sync { .. } => Self::SerialCancelOnClose,
-            _ => Self::Concurrent,
-        }
-    }
 }
 
 impl SocketHandler for ChatNamespace {
@@ -198,7 +174,7 @@ impl SocketHandler for ChatNamespace {
         *data.suspended.lock() = None;
         self.hub.close_if_signed_out(socket);
         if data.has_joined.load(Ordering::Acquire) {
-            self.tell(data, Command::Resume);
+            self.tell(data, PresenceCommand::Resume);
         }
     }
 
@@ -254,18 +230,18 @@ impl ChatNamespace {
             }
         };
         let caller = data.caller();
-        let dispatch = Dispatch::of(&command);
-        let sends = matches!(command, Command::Send { .. });
-        if let Command::Join { user, .. } = &command {
+        let dispatch = command.metadata().dispatch;
+        let sends = matches!(command, Command::Messages(MessageCommand::Send { .. }));
+        if let Command::Presence(PresenceCommand::Join { user, .. }) = &command {
             self.claim(data, user);
         }
         if matches!(
             command,
-            Command::Send { .. }
-                | Command::Typing {
+            Command::Messages(MessageCommand::Send { .. })
+                | Command::Presence(PresenceCommand::Typing {
                     is_typing: true,
                     ..
-                }
+                })
         ) {
             self.writes(data);
         }
@@ -318,9 +294,9 @@ impl ChatNamespace {
         self.tell(
             data,
             if signed_out {
-                Command::SignOut
+                PresenceCommand::SignOut
             } else {
-                Command::Leave { reason }
+                PresenceCommand::Leave { reason }
             },
         );
     }
@@ -331,16 +307,16 @@ impl ChatNamespace {
         let since = now.saturating_sub(data.active_at.load(Ordering::Relaxed));
         if data.has_joined.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
             data.active_at.store(now, Ordering::Relaxed);
-            self.tell(data, Command::Activity { active: true });
+            self.tell(data, PresenceCommand::Heartbeat { active: true });
         }
     }
 
     /// Does something for a socket that nobody asked for over it.
-    fn tell(&self, data: &SocketData, command: Command) {
+    fn tell(&self, data: &SocketData, command: PresenceCommand) {
         let (handler, caller) = (Arc::clone(&self.handler), data.caller());
         let span = tracing::info_span!("socket", socket = %data.id);
         let work = async move {
-            if let Err(refusal) = handler.handle(&caller, command).await
+            if let Err(refusal) = handler.handle(&caller, command.into()).await
                 && let Some(Due { left_out }) =
                     throttle::due("presence", refusal.code.as_str(), caller.address)
             {
@@ -445,14 +421,16 @@ struct Answer {
 
 impl Answer {
     fn give(self, mut result: Result<Reply, Refusal>, send_took: Option<std::time::Duration>) {
-        if let (Ok(Reply::Sent { duplicate, .. }), Some(took)) = (&result, send_took) {
+        if let (Ok(Reply::Messages(MessageReply::Sent { duplicate, .. })), Some(took)) =
+            (&result, send_took)
+        {
             metrics::sent("socket", *duplicate, took);
         }
         // Without an acknowledgement asked for, a success says nothing: it need not be encoded.
         if self.ack.is_some() || result.is_err() {
             let store = self.store.clone();
             let later = match &mut result {
-                Ok(Reply::Watching { later, .. }) => std::mem::take(later),
+                Ok(Reply::Presence(PresenceReply::Watching { later, .. })) => std::mem::take(later),
                 _ => Vec::new(),
             };
             let (roster, socket) = (Arc::clone(&self.namespace.roster), self.socket.clone());

@@ -1,19 +1,23 @@
-//! The door itself.
+//! Dispatches commands to the areas.
 
+use crate::accounts::AccountCommand;
 use crate::accounts::ended::EndedSessions;
-use crate::command::{Budget, Caller, Command, Principal, Reply};
+use crate::admin::AdminCommand;
+use crate::caller::{Caller, Principal};
+use crate::command::{Command, Reply};
+use crate::conversations::ConversationCommand;
+use crate::deadline::{self, STORE_DEADLINE};
 use crate::flow::{Flow, Urgency};
-use crate::limits::{Limits, Quotas};
+use crate::limits::Limits;
+use crate::messages::MessageCommand;
 use crate::messages::mark_writer::MarkWriter;
-use crate::ports::{
-    Accounts, Clock, ConnectionRegistry, Directory, EventBus, Ids, Messages, Passwords,
-    PresenceStore, ProfileSource, StoreResult,
-};
+use crate::metadata::{Budget, Metadata};
+use crate::ports::{Ports, ProfileSource, StoreResult};
+use crate::presence::PresenceCommand;
 use crate::presence::typing::TypingTable;
 use crate::read_budget::ReadBudget;
-use crate::refusal::{Code, Refusal};
-use crate::throttle::{self, Due};
-use crate::weight;
+use crate::refusal::Refusal;
+use crate::settings::{Identity, Settings};
 use lamplight_domain::identity::{Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
@@ -25,8 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// A store that has not answered by then is unavailable.
-pub const STORE_DEADLINE: Duration = Duration::from_secs(4);
 /// How many profiles are remembered as introduced already, so that a request does not write what it
 /// wrote before.
 const MAX_WRITTEN_PROFILES: usize = 10_000;
@@ -37,70 +39,6 @@ const USER_LOCK_SHARDS: usize = 1024;
 
 /// How long whoever is refused too often waits for each refusal.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the use cases stand on.
-#[derive(Clone)]
-pub struct Ports {
-    /// Conversations and their logs.
-    pub messages: Arc<dyn Messages>,
-    /// People.
-    pub directory: Arc<dyn Directory>,
-    /// Local accounts.
-    pub accounts: Arc<dyn Accounts>,
-    /// Password hashing.
-    pub passwords: Arc<dyn Passwords>,
-    /// Who is in.
-    pub presence: Arc<dyn PresenceStore>,
-    /// Telling every node.
-    pub bus: Arc<dyn EventBus>,
-    /// This node's sockets.
-    pub connections: Arc<dyn ConnectionRegistry>,
-    /// Both clocks.
-    pub clock: Arc<dyn Clock>,
-    /// Ids and secrets.
-    pub ids: Arc<dyn Ids>,
-}
-
-/// How identity works here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// Accounts of Lamplight's own.
-    Local,
-    /// The host application's tokens.
-    Jwt,
-    /// Everyone's word is taken for it.
-    Open,
-}
-
-/// What can be set.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How identity works.
-    pub identity: Identity,
-    /// The limits.
-    pub quotas: Quotas,
-    /// How long a local session lasts.
-    pub session_life: Duration,
-    /// The most sessions of one account; 0 for no limit.
-    pub max_sessions: usize,
-    /// Whether anyone may make an account, or only who has the server key.
-    pub is_registration_open: bool,
-    /// The most users one socket may watch; 0 for no limit.
-    pub watch_limit: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            identity: Identity::Local,
-            quotas: Quotas::default(),
-            session_life: Duration::from_secs(30 * 24 * 3_600),
-            max_sessions: 20,
-            is_registration_open: true,
-            watch_limit: 1_000,
-        }
-    }
-}
 
 /// Entries of the handler's tables. Caches, which are bounded and stay, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,8 +112,9 @@ impl Handler {
     /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is
     /// unknown.
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
-        let budget = command.budget();
+        let Metadata { scope, budget, .. } = command.metadata();
         self.limits.admit(budget, caller)?;
+        scope.check(caller, self.settings.identity)?;
         let user = caller.user().ok().cloned();
         if budget == Budget::Read {
             return Box::pin(self.read(caller, user, command)).await;
@@ -210,96 +149,114 @@ impl Handler {
             .run(self.dispatch(caller, command))
             .await;
         if let Ok(reply) = &reply {
-            admitted.costs(weight::reply(reply));
+            admitted.costs(reply.cost());
         }
         reply
     }
 
     async fn dispatch(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         match command {
-            Command::Join {
+            Command::Presence(PresenceCommand::Join {
                 user,
                 mode,
                 name,
                 avatar_url,
-            } => self.join(caller, user, mode, name, avatar_url).await,
-            Command::Activity { active } => self.activity(caller, active).await,
-            Command::Resume => self.resume(caller).await,
-            Command::Leave { reason } => self.leave(caller, reason).await,
-            Command::SignOut => self.sign_out(caller).await,
-            Command::SetStatus(chosen) => self.set_status(caller, chosen).await,
-            Command::SetActivity(activity) => self.set_activity(caller, activity).await,
-            Command::Watch(users) => self.watch(caller, users).await,
-            Command::Unwatch(users) => self.unwatch(caller, &users),
-            Command::View(conversation) => self.view_conversation(caller, &conversation).await,
-            Command::Unview(_) => caller.on_socket().map(|_| Reply::Done),
-            Command::Send {
+            }) => self.join(caller, user, mode, name, avatar_url).await,
+            Command::Presence(PresenceCommand::Heartbeat { active }) => {
+                self.activity(caller, active).await
+            }
+            Command::Presence(PresenceCommand::Resume) => self.resume(caller).await,
+            Command::Presence(PresenceCommand::Leave { reason }) => {
+                self.leave(caller, reason).await
+            }
+            Command::Presence(PresenceCommand::SignOut) => self.sign_out(caller).await,
+            Command::Presence(PresenceCommand::SetStatus(chosen)) => {
+                self.set_status(caller, chosen).await
+            }
+            Command::Presence(PresenceCommand::SetActivity(activity)) => {
+                self.set_activity(caller, activity).await
+            }
+            Command::Presence(PresenceCommand::Watch(users)) => self.watch(caller, users).await,
+            Command::Presence(PresenceCommand::Unwatch(users)) => self.unwatch(caller, &users),
+            Command::Conversations(ConversationCommand::View(conversation)) => {
+                self.view_conversation(caller, &conversation).await
+            }
+            Command::Conversations(ConversationCommand::Unview(_)) => {
+                caller.on_socket().map(|_| Reply::Done)
+            }
+            Command::Messages(MessageCommand::Send {
                 conversation,
                 content,
                 key,
                 temp_id,
-            } => {
+            }) => {
                 self.send_message(caller, conversation, &content, key, temp_id)
                     .await
             }
-            Command::Typing {
+            Command::Presence(PresenceCommand::Typing {
                 conversation,
                 is_typing,
-            } => self.set_typing(caller, conversation, is_typing).await,
-            Command::MarkRead { conversation, seq } => {
+            }) => self.set_typing(caller, conversation, is_typing).await,
+            Command::Messages(MessageCommand::MarkRead { conversation, seq }) => {
                 self.mark_read(caller, &conversation, seq).await
             }
-            Command::Sync { have, refused } => self.sync(caller, have, refused).await,
-            Command::ListOnline {
+            Command::Messages(MessageCommand::Sync { have, refused }) => {
+                self.sync(caller, have, refused).await
+            }
+            Command::Presence(PresenceCommand::ListOnline {
                 exclude,
                 count_only,
                 cursor,
                 limit,
-            } => {
-                self.list_online(caller, exclude, count_only, cursor.as_deref(), limit)
+            }) => {
+                self.list_online(exclude, count_only, cursor.as_deref(), limit)
                     .await
             }
-            Command::ListConversations { cursor, limit } => {
+            Command::Conversations(ConversationCommand::List { cursor, limit }) => {
                 self.list_conversations(caller, cursor.as_deref(), limit)
                     .await
             }
-            Command::OpenConversation(other) => self.open_conversation(caller, &other).await,
-            Command::PutConversation {
+            Command::Conversations(ConversationCommand::Open(other)) => {
+                self.open_conversation(caller, &other).await
+            }
+            Command::Admin(AdminCommand::PutConversation {
                 conversation,
                 members,
-            } => self.put_conversation(caller, &conversation, members).await,
-            Command::History {
+            }) => self.put_conversation(&conversation, members).await,
+            Command::Messages(MessageCommand::History {
                 conversation,
                 range,
                 limit,
-            } => self.history(caller, &conversation, range, limit).await,
-            Command::ListUsers {
+            }) => self.history(caller, &conversation, range, limit).await,
+            Command::Accounts(AccountCommand::ListUsers {
                 query,
                 cursor,
                 limit,
-            } => {
+            }) => {
                 self.list_users(caller, &query, cursor.as_deref(), limit)
                     .await
             }
-            Command::PutProfile(profile) => self.put_profile(caller, profile).await,
-            Command::Register {
+            Command::Admin(AdminCommand::PutProfile(profile)) => self.put_profile(profile).await,
+            Command::Accounts(AccountCommand::Register {
                 username,
                 password,
                 name,
-            } => {
+            }) => {
                 self.register(caller, &username, password, name.as_deref())
                     .await
             }
-            Command::Login { username, password } => self.login(caller, &username, password).await,
-            Command::Logout => self.logout(caller).await,
-            Command::LogoutAll => self.logout_all(caller).await,
-            Command::ChangePassword { current, next } => {
+            Command::Accounts(AccountCommand::Login { username, password }) => {
+                self.login(caller, &username, password).await
+            }
+            Command::Accounts(AccountCommand::Logout) => self.logout(caller).await,
+            Command::Accounts(AccountCommand::LogoutAll) => self.logout_all(caller).await,
+            Command::Accounts(AccountCommand::ChangePassword { current, next }) => {
                 self.change_password(caller, current, next).await
             }
-            Command::UpdateAccount { name, avatar_url } => {
+            Command::Accounts(AccountCommand::Update { name, avatar_url }) => {
                 self.update_account(caller, name, avatar_url).await
             }
-            Command::WhoAmI => self.who_am_i(caller).await,
+            Command::Accounts(AccountCommand::WhoAmI) => self.who_am_i(caller).await,
         }
     }
 
@@ -404,43 +361,18 @@ impl Handler {
         };
         tokio::time::timeout(STORE_DEADLINE, turn)
             .await
-            .unwrap_or_else(|_| Err(Self::late()))
+            .unwrap_or_else(|_| Err(deadline::missed()))
     }
 
-    /// Waits for a store, but no longer than [`STORE_DEADLINE`].
     pub(crate) async fn store<T>(
         &self,
         answer: impl Future<Output = StoreResult<T>>,
     ) -> Result<T, Refusal> {
-        match tokio::time::timeout(STORE_DEADLINE, answer).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Self::late()),
-        }
-    }
-
-    fn late() -> Refusal {
-        if let Some(Due { left_out }) = throttle::due("store late", "", None) {
-            tracing::warn!(
-                left_out,
-                "the store did not answer within {STORE_DEADLINE:?}"
-            );
-        }
-        Refusal::unavailable()
+        deadline::store(answer).await
     }
 
     pub(crate) fn wall(&self) -> Timestamp {
         self.ports.clock.now().wall
-    }
-
-    pub(crate) fn host_only(caller: &Caller) -> Result<(), Refusal> {
-        match caller.principal {
-            Principal::Service => Ok(()),
-            Principal::Anonymous => Err(Refusal::new(
-                Code::Unauthenticated,
-                "This needs the server key.",
-            )),
-            _ => Err(Refusal::new(Code::Forbidden, "This needs the server key.")),
-        }
     }
 
     /// Whether there is nothing to be written: this very profile was written not long ago, or a

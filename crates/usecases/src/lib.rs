@@ -4,24 +4,37 @@
 //!
 //! One command, one file. A wire only proves who is calling; whether they may is decided here.
 
+pub mod accounts;
+pub mod admin;
+pub mod caller;
 pub mod command;
+pub mod conversations;
+pub mod deadline;
 pub mod delivery;
 pub mod flow;
 pub mod handler;
 pub mod limits;
+pub mod messages;
+pub mod metadata;
 pub mod ports;
+pub mod presence;
 pub mod refusal;
+pub mod settings;
 pub mod throttle;
 pub mod weight;
 
-mod accounts;
-mod admin;
-mod conversations;
-mod messages;
-mod presence;
 mod profiles;
 mod read_budget;
 
-pub use command::{Caller, Command, Reply};
-pub use handler::{Handler, Ports, Settings};
+pub use accounts::{AccountCommand, AccountReply};
+pub use admin::{AdminCommand, AdminReply};
+pub use caller::{Caller, Principal};
+pub use command::{Command, Reply};
+pub use conversations::{ConversationCommand, ConversationReply};
+pub use handler::Handler;
+pub use messages::{MessageCommand, MessageReply};
+pub use metadata::{Budget, Dispatch, Metadata, Scope};
+pub use ports::Ports;
+pub use presence::{PresenceCommand, PresenceReply};
 pub use refusal::{Code, Refusal};
+pub use settings::{Identity, Settings};

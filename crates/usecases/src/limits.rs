@@ -1,6 +1,7 @@
 //! How often is too often: one keyed limiter for each kind of request.
 
-use crate::command::{Budget, Caller, Principal};
+use crate::caller::{Caller, Principal};
+use crate::metadata::Budget;
 use crate::ports::Clock;
 use crate::refusal::Refusal;
 use governor::clock::{Clock as GovernorClock, Reference};

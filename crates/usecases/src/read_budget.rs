@@ -8,6 +8,7 @@
 use crate::limits::network_of;
 use crate::ports::Clock;
 use crate::refusal::Refusal;
+use crate::weight::ROW;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Moment;
 use parking_lot::Mutex;
@@ -21,8 +22,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What a user's reads may cost, for each read a second that `LIMIT_READS` allows: 4 MB a second by
 /// default.
 const BYTES_PER_READ: u64 = 40_000;
-/// What a row costs besides its bytes, for the looking.
-pub(crate) const ROW: usize = 200;
 /// This many seconds' worth may be had at once.
 const SAVED: u64 = 2;
 /// An address has as much as this many users who do nothing but read.

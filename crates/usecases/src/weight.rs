@@ -1,9 +1,7 @@
 //! About how many bytes an answer has on the wire, so that a long one can be bounded before it is
 //! written. A little too much where it is not exact: what is bounded by it is bounded.
 
-use crate::command::Reply;
-use crate::ports::{SyncPage, WatchedPresence};
-use crate::read_budget::ROW;
+use crate::ports::WatchedPresence;
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, Profile};
@@ -13,6 +11,8 @@ use lamplight_domain::presence::{Change, Presence};
 /// What is past it is told by `hasMore`, a cursor, or changes that follow.
 pub const ANSWER_BYTES: usize = 1_000_000;
 
+/// What a read is charged for each row besides its bytes, for the lookup.
+pub(crate) const ROW: usize = 200;
 /// An entry without its content and ids: the names of its fields, its kind, its `seq`, its time.
 /// With ids of the usual length that is about 350.
 pub(crate) const ENTRY: usize = 160;
@@ -27,11 +27,11 @@ const PRESENCE: usize = 130;
 /// One of their activities without its texts.
 const ACTIVITY: usize = 40;
 /// Someone who is out without their id.
-const ABSENCE: usize = 110;
+pub(crate) const OFFLINE: usize = 110;
 /// What makes it a change.
 const CHANGE: usize = 20;
 /// What is answered of a conversation besides entries and receipts.
-const PAGE: usize = 135;
+pub(crate) const PAGE: usize = 135;
 
 /// An entry of a log.
 #[must_use]
@@ -99,7 +99,7 @@ pub fn presence(shown: &Presence) -> usize {
 pub fn seen(seen: &WatchedPresence) -> usize {
     seen.shown
         .as_deref()
-        .map_or_else(|| ABSENCE + text(seen.user.as_str()), presence)
+        .map_or_else(|| OFFLINE + text(seen.user.as_str()), presence)
 }
 
 /// A change of someone's presence.
@@ -107,7 +107,7 @@ pub fn seen(seen: &WatchedPresence) -> usize {
 pub fn change(change: &Change) -> usize {
     match change {
         Change::Online(shown) | Change::Updated(shown) => CHANGE + presence(shown),
-        Change::Offline(absence) => CHANGE + ABSENCE + text(absence.user.as_str()),
+        Change::Offline(absence) => CHANGE + OFFLINE + text(absence.user.as_str()),
     }
 }
 
@@ -125,47 +125,14 @@ pub fn fitting<T>(
     items.into_iter().take_while(fits).count().max(1)
 }
 
-/// What an answer costs: its bytes, and for each thing in it that was looked up [`ROW`].
-pub(crate) fn reply(reply: &Reply) -> usize {
-    fn of<T>(items: &[T], weight: impl Fn(&T) -> usize) -> usize {
-        items.iter().map(|item| ROW + weight(item)).sum()
-    }
-    let page = |page: &SyncPage| ROW + PAGE + of(&page.entries, entry) + receipts(&page.receipts);
-    ROW + match reply {
-        Reply::Watching { users, later } => {
-            of(users, |(one, _)| seen(one)) + of(later, |user| ABSENCE + text(user.as_str()))
-        }
-        Reply::Synced {
-            conversations,
-            added,
-            ..
-        } => of(conversations, |(_, one)| one.as_ref().map_or(0, page)) + of(added, conversation),
-        Reply::Online { users, .. } => of(users, |shown| presence(shown)),
-        Reply::Conversations(page) => page
-            .items
-            .iter()
-            .map(|one| ROW * (1 + one.members.len()) + conversation(one))
-            .sum(),
-        Reply::Conversation {
-            conversation: one, ..
-        } => conversation(one),
-        Reply::History(history) => of(&history.entries, entry),
-        Reply::Users(page) => of(&page.items, member),
-        Reply::Sent { message, .. } => entry(message),
-        Reply::Done
-        | Reply::Joined { .. }
-        | Reply::Status(_)
-        | Reply::Read { .. }
-        | Reply::OnlineCount { .. }
-        | Reply::Put
-        | Reply::User(_)
-        | Reply::SignedIn { .. } => 0,
-    }
+/// What a reply with these items is charged: [`ROW`] and their bytes each.
+pub(crate) fn rows<T>(items: &[T], weight: impl Fn(&T) -> usize) -> usize {
+    items.iter().map(|item| ROW + weight(item)).sum()
 }
 
 /// A text as JSON has it: quotes, backslashes and the usual control characters are two bytes, the
 /// others six.
-fn text(text: &str) -> usize {
+pub(crate) fn text(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
         0..0x20 => 6,

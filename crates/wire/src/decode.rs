@@ -10,7 +10,10 @@ use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_kind, parse_text};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::SyncPosition;
-use lamplight_usecases::{Command, Refusal};
+use lamplight_usecases::{
+    AccountCommand, AdminCommand, Command, ConversationCommand, MessageCommand, PresenceCommand,
+    Refusal,
+};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::sync::Arc;
@@ -104,41 +107,47 @@ pub fn event_by(
 ) -> Result<SocketRequest, Refusal> {
     let payload = payload.trim();
     let command = match name {
-        "join_user" => join_user(payload, caller)?,
-        "user_activity" => Command::Activity {
+        "join_user" => join_user(payload, caller)?.into(),
+        "user_activity" => PresenceCommand::Heartbeat {
             active: is_active(payload)?,
-        },
-        "set_status" => set_status(json(payload.as_bytes())?)?,
-        "set_activity" => Command::SetActivity(
+        }
+        .into(),
+        "set_status" => set_status(json(payload.as_bytes())?)?.into(),
+        "set_activity" => PresenceCommand::SetActivity(
             json::<body::SetActivity>(payload.as_bytes())?
                 .activity
                 .map(activity)
                 .transpose()?,
-        ),
-        "watch_presence" => Command::Watch(user_ids(
+        )
+        .into(),
+        "watch_presence" => PresenceCommand::Watch(user_ids(
             &json::<body::WatchPresence>(payload.as_bytes())?.user_ids,
-        )?),
-        "unwatch_presence" => Command::Unwatch(user_ids(
+        )?)
+        .into(),
+        "unwatch_presence" => PresenceCommand::Unwatch(user_ids(
             &json::<body::WatchPresence>(payload.as_bytes())?.user_ids,
-        )?),
-        "join_conversation" => Command::View(conversation_ref(payload)?),
-        "leave_conversation" => Command::Unview(conversation_ref(payload)?),
-        "send_private_message" => send(json(payload.as_bytes())?)?,
+        )?)
+        .into(),
+        "join_conversation" => ConversationCommand::View(conversation_ref(payload)?).into(),
+        "leave_conversation" => ConversationCommand::Unview(conversation_ref(payload)?).into(),
+        "send_private_message" => send(json(payload.as_bytes())?)?.into(),
         "typing" => {
             let typing: body::TypingBody = json(payload.as_bytes())?;
-            Command::Typing {
+            PresenceCommand::Typing {
                 conversation: typing.conversation_id.conversation()?,
                 is_typing: typing.is_typing,
             }
+            .into()
         }
         "mark_read" => {
             let mark: body::MarkRead = json(payload.as_bytes())?;
-            Command::MarkRead {
+            MessageCommand::MarkRead {
                 conversation: mark.conversation_id.conversation()?,
                 seq: mark.seq,
             }
+            .into()
         }
-        "sync" => sync(json(payload.as_bytes())?)?,
+        "sync" => sync(json(payload.as_bytes())?)?.into(),
         "authenticate" => {
             return Ok(SocketRequest::Authenticate(
                 json::<body::Authenticate>(payload.as_bytes())?.token,
@@ -158,10 +167,10 @@ fn is_object(payload: &str) -> bool {
     payload.starts_with('{')
 }
 
-fn join_user(payload: &str, caller: Option<&UserId>) -> Result<Command, Refusal> {
+fn join_user(payload: &str, caller: Option<&UserId>) -> Result<PresenceCommand, Refusal> {
     if !is_object(payload) {
         let user = value::<LooseId>(payload.as_bytes())?.user("userId")?;
-        return Ok(Command::Join {
+        return Ok(PresenceCommand::Join {
             user,
             mode: Mode::Full,
             name: None,
@@ -192,7 +201,7 @@ fn join_user(payload: &str, caller: Option<&UserId>) -> Result<Command, Refusal>
         (None, Some(caller)) => caller.clone(),
         (None, None) => return Err(Refusal::invalid("join_user needs a userId.")),
     };
-    Ok(Command::Join {
+    Ok(PresenceCommand::Join {
         user,
         mode,
         name,
@@ -211,7 +220,7 @@ fn is_active(payload: &str) -> Result<bool, Refusal> {
         .unwrap_or(true))
 }
 
-fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
+fn set_status(status: body::SetStatus) -> Result<PresenceCommand, Refusal> {
     let manual = match status.status.as_str() {
         "online" => ManualStatus::Online,
         "away" => ManualStatus::Away,
@@ -236,7 +245,7 @@ fn set_status(status: body::SetStatus) -> Result<Command, Refusal> {
         })?),
         None => None,
     };
-    Ok(Command::SetStatus(StatusOverride {
+    Ok(PresenceCommand::SetStatus(StatusOverride {
         status: manual,
         text,
         until,
@@ -277,7 +286,7 @@ fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
-pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
+pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
     let own_id = |field: &str, id: Option<LooseId>| -> Result<Option<Arc<str>>, Refusal> {
         // The rules of an id hold for these as well.
         id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
@@ -288,7 +297,7 @@ pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
     let key = client_message_id
         .map(SendKey::ClientMessageId)
         .or_else(|| temp_id.clone().map(SendKey::TempId));
-    Ok(Command::Send {
+    Ok(MessageCommand::Send {
         conversation: send.conversation_id.conversation()?,
         content: send.content,
         key,
@@ -298,7 +307,7 @@ pub fn send(send: body::SendMessage) -> Result<Command, Refusal> {
 
 /// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must
 /// not stop all its catching up.
-fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
+fn sync(sync: body::SyncBody) -> Result<MessageCommand, Refusal> {
     let (mut have, mut refused) = (Vec::new(), Vec::new());
     for (conversation, seq) in sync.conversations.0 {
         match newest_known(&conversation, seq) {
@@ -306,7 +315,7 @@ fn sync(sync: body::SyncBody) -> Result<Command, Refusal> {
             Err(refusal) => refused.push((conversation.into(), refusal)),
         }
     }
-    Ok(Command::Sync { have, refused })
+    Ok(MessageCommand::Sync { have, refused })
 }
 
 fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<SyncPosition, Refusal> {
@@ -330,8 +339,8 @@ fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Sync
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
-pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<Command, Refusal> {
-    Ok(Command::PutConversation {
+pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<AdminCommand, Refusal> {
+    Ok(AdminCommand::PutConversation {
         conversation: LooseId(id.to_owned()).conversation()?,
         members: user_ids(&put.member_ids)?,
     })
@@ -341,9 +350,9 @@ pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<Command
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
-pub fn put_user(id: &str, put: &body::PutUser) -> Result<Command, Refusal> {
+pub fn put_user(id: &str, put: &body::PutUser) -> Result<AdminCommand, Refusal> {
     let id = LooseId(id.to_owned()).user("The user id")?;
-    Ok(Command::PutProfile(profile(
+    Ok(AdminCommand::PutProfile(profile(
         id,
         Some(&put.name),
         put.avatar_url.as_deref(),
@@ -354,7 +363,7 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<Command, Refusal> {
 ///
 /// # Errors
 /// `invalid`, with what is wrong, or where it changes nothing at all.
-pub fn update_account(update: &body::UpdateAccount) -> Result<Command, Refusal> {
+pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Refusal> {
     if update.name.is_none() && update.avatar_url.is_none() {
         return Err(Refusal::invalid(
             "There is nothing to change: give name, avatarUrl, or both.",
@@ -371,7 +380,7 @@ pub fn update_account(update: &body::UpdateAccount) -> Result<Command, Refusal> 
         .as_ref()
         .map(|url| avatar(url.as_deref()))
         .transpose()?;
-    Ok(Command::UpdateAccount { name, avatar_url })
+    Ok(AccountCommand::Update { name, avatar_url })
 }
 
 /// A profile of what a token or a host application says of someone.
@@ -413,7 +422,9 @@ mod tests {
     fn f1_a_join_may_leave_out_the_user_that_the_socket_has_proved() {
         let caller = UserId::parse("a😀b").unwrap();
         let join = |caller, payload| match event_by(caller, "join_user", payload) {
-            Ok(SocketRequest::Command(Command::Join { user, .. })) => Ok(user.as_str().to_owned()),
+            Ok(SocketRequest::Command(Command::Presence(PresenceCommand::Join {
+                user, ..
+            }))) => Ok(user.as_str().to_owned()),
             Ok(_) => panic!("a join"),
             Err(refusal) => Err(refusal.message),
         };
@@ -511,7 +522,8 @@ mod tests {
             "{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}",
             "y".repeat(129)
         );
-        let Ok(SocketRequest::Command(Command::Sync { have, refused })) = event("sync", &payload)
+        let Ok(SocketRequest::Command(Command::Messages(MessageCommand::Sync { have, refused }))) =
+            event("sync", &payload)
         else {
             panic!("a sync")
         };
@@ -530,14 +542,16 @@ mod tests {
     #[test]
     fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
         for payload in ["\"42\"", "42", "\"\"", "null", "{}", " 42 "] {
-            let Ok(SocketRequest::Command(Command::Activity { active: true })) =
-                event("user_activity", payload)
+            let Ok(SocketRequest::Command(Command::Presence(PresenceCommand::Heartbeat {
+                active: true,
+            }))) = event("user_activity", payload)
             else {
                 panic!("{payload}")
             };
         }
-        let Ok(SocketRequest::Command(Command::Activity { active: false })) =
-            event("user_activity", "{\"active\":false}")
+        let Ok(SocketRequest::Command(Command::Presence(PresenceCommand::Heartbeat {
+            active: false,
+        }))) = event("user_activity", "{\"active\":false}")
         else {
             panic!("idle")
         };

@@ -7,7 +7,9 @@ use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::{Refusal, Reply};
+use lamplight_usecases::{
+    AccountReply, AdminReply, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
+};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
@@ -164,23 +166,23 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     }
 
     match reply {
-        Reply::Done | Reply::Put => success(Nothing {}),
-        Reply::Joined {
+        Reply::Done => success(Nothing {}),
+        Reply::Presence(PresenceReply::Joined {
             user,
             session,
             mode,
             chosen,
-        } => success(Joined {
+        }) => success(Joined {
             user: user.into(),
             session_id: session.as_str(),
             roster: shape::mode(*mode),
             status: chosen.into(),
             store,
         }),
-        Reply::Status(chosen) => success(Status {
+        Reply::Presence(PresenceReply::Status(chosen)) => success(Status {
             status: chosen.into(),
         }),
-        Reply::Watching { users: seen, .. } => success(Watching {
+        Reply::Presence(PresenceReply::Watching { users: seen, .. }) => success(Watching {
             users: seen
                 .iter()
                 .map(|(seen, last_seen)| match &seen.shown {
@@ -194,27 +196,27 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 })
                 .collect(),
         }),
-        Reply::Sent {
+        Reply::Messages(MessageReply::Sent {
             message,
             duplicate,
             temp_id,
-        } => success(Sent {
+        }) => success(Sent {
             message: message.as_ref().into(),
             duplicate: *duplicate,
             temp_id: temp_id.as_deref(),
         }),
-        Reply::Read {
+        Reply::Messages(MessageReply::Read {
             conversation,
             read_seq,
-        } => success(Read {
+        }) => success(Read {
             conversation_id: conversation.as_str(),
             read_seq: *read_seq,
         }),
-        Reply::Synced {
+        Reply::Messages(MessageReply::Synced {
             conversations,
             refused,
             added,
-        } => {
+        }) => {
             let added = added.iter().map(Into::into).collect();
             success(Synced {
                 conversations: SyncedConversations {
@@ -225,12 +227,12 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 store,
             })
         }
-        Reply::Online {
+        Reply::Presence(PresenceReply::Online {
             users,
             count,
             next,
             degraded,
-        } => success(Paged {
+        }) => success(Paged {
             data: users
                 .iter()
                 .map(|shown| shape::Presence::from(shown.as_ref()))
@@ -240,44 +242,46 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             next_cursor: next.clone(),
             degraded: *degraded,
         }),
-        Reply::OnlineCount { count, degraded } => success(Count {
+        Reply::Presence(PresenceReply::OnlineCount { count, degraded }) => success(Count {
             count: *count,
             degraded: *degraded,
         }),
-        Reply::Conversations(page) => success(Paged {
+        Reply::Conversations(ConversationReply::Page(page)) => success(Paged {
             data: page.items.iter().map(shape::Conversation::from).collect(),
             store,
             count: None,
             next_cursor: page.next.clone(),
             degraded: false,
         }),
-        Reply::Conversation {
+        Reply::Conversations(ConversationReply::One {
             conversation,
             created,
-        } => success(OneConversation {
+        }) => success(OneConversation {
             conversation: conversation.into(),
             created: *created,
         }),
-        Reply::History(history) => success(HistoryPage {
+        Reply::Messages(MessageReply::History(history)) => success(HistoryPage {
             data: history.entries.iter().map(Into::into).collect(),
             has_more: history.has_more,
             has_before: history.sides.map(|sides| sides.before),
             has_after: history.sides.map(|sides| sides.after),
             store,
         }),
-        Reply::Users(page) => success(Paged {
+        Reply::Accounts(AccountReply::Users(page)) => success(Paged {
             data: page.items.iter().map(User::from).collect(),
             store,
             count: None,
             next_cursor: page.next.clone(),
             degraded: false,
         }),
-        Reply::User(user) => success(OneUser { user: user.into() }),
-        Reply::SignedIn {
+        Reply::Accounts(AccountReply::User(user)) | Reply::Admin(AdminReply::Profile(user)) => {
+            success(OneUser { user: user.into() })
+        }
+        Reply::Accounts(AccountReply::SignedIn {
             user,
             token,
             expires,
-        } => success(SignedIn {
+        }) => success(SignedIn {
             user: user.into(),
             token,
             expires_at: time::format(*expires),

@@ -17,7 +17,9 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Sides, SyncPage, WatchedPresence};
-use lamplight_usecases::{Code, Refusal, Reply};
+use lamplight_usecases::{
+    AccountReply, Code, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
+};
 use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{encode, typescript};
 use serde_json::{Map, Value, json};
@@ -205,17 +207,17 @@ fn frames() -> Value {
         ("done", Reply::Done),
         (
             "join_user",
-            Reply::Joined {
+            Reply::Presence(PresenceReply::Joined {
                 user: asha(),
                 session: ConnectionId::trusted("socket"),
                 mode: lamplight_domain::roster_feed::Mode::Diff,
                 chosen: StatusOverride::default(),
-            },
+            }),
         ),
-        ("set_status", Reply::Status(chosen)),
+        ("set_status", Reply::Presence(PresenceReply::Status(chosen))),
         (
             "watch_presence",
-            Reply::Watching {
+            Reply::Presence(PresenceReply::Watching {
                 users: vec![
                     (
                         WatchedPresence {
@@ -235,26 +237,26 @@ fn frames() -> Value {
                     ),
                 ],
                 later: vec![],
-            },
+            }),
         ),
         (
             "send_private_message",
-            Reply::Sent {
+            Reply::Messages(MessageReply::Sent {
                 message: Arc::new(message(2)),
                 duplicate: false,
                 temp_id: Some("temp-1".into()),
-            },
+            }),
         ),
         (
             "mark_read",
-            Reply::Read {
+            Reply::Messages(MessageReply::Read {
                 conversation: c1.clone(),
                 read_seq: 2,
-            },
+            }),
         ),
         (
             "sync",
-            Reply::Synced {
+            Reply::Messages(MessageReply::Synced {
                 conversations: vec![
                     (c1.clone(), Some(page.clone())),
                     (ConversationId::trusted("gone"), None),
@@ -268,72 +270,72 @@ fn frames() -> Value {
                 ],
                 refused: vec![],
                 added: vec![conversation()],
-            },
+            }),
         ),
         (
             "online-users",
-            Reply::Online {
+            Reply::Presence(PresenceReply::Online {
                 users: list.to_vec(),
                 count: 2,
                 next: Some("cursor".into()),
                 degraded: false,
-            },
+            }),
         ),
         (
             "online-users countOnly",
-            Reply::OnlineCount {
+            Reply::Presence(PresenceReply::OnlineCount {
                 count: 2,
                 degraded: true,
-            },
+            }),
         ),
         (
             "conversations",
-            Reply::Conversations(Page {
+            Reply::Conversations(ConversationReply::Page(Page {
                 items: vec![conversation()],
                 next: None,
-            }),
+            })),
         ),
         (
             "conversation",
-            Reply::Conversation {
+            Reply::Conversations(ConversationReply::One {
                 conversation: conversation(),
                 created: true,
-            },
-        ),
-        (
-            "messages",
-            Reply::History(History {
-                entries: vec![message(1)],
-                has_more: true,
-                sides: None,
             }),
         ),
         (
+            "messages",
+            Reply::Messages(MessageReply::History(History {
+                entries: vec![message(1)],
+                has_more: true,
+                sides: None,
+            })),
+        ),
+        (
             "messages around",
-            Reply::History(History {
+            Reply::Messages(MessageReply::History(History {
                 entries: vec![message(1)],
                 has_more: true,
                 sides: Some(Sides {
                     before: false,
                     after: true,
                 }),
-            }),
+            })),
         ),
         (
             "users",
-            Reply::Users(Page {
+            Reply::Accounts(AccountReply::Users(Page {
                 items: vec![asha(), ben()],
                 next: None,
-            }),
+            })),
         ),
-        ("session", Reply::User(asha())),
+        ("session", Reply::Accounts(AccountReply::User(asha()))),
         (
             "login",
-            Reply::SignedIn {
+            Reply::Accounts(AccountReply::SignedIn {
                 user: asha(),
                 token: "secret".into(),
                 expires: AT,
-            },
+            }),
         ),
     ];
     let store = Generation::trusted("8f0c2c4b9d3e5a17");

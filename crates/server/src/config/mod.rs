@@ -12,7 +12,7 @@ pub(crate) mod values;
 pub use settings::Flags;
 
 use ipnet::IpNet;
-use lamplight_usecases::handler::Identity;
+use lamplight_usecases::Identity;
 use lamplight_usecases::limits::Quotas;
 use settings::{OPEN_FLAG, SETTINGS};
 use sources::{Found, Gathered, Source, Surroundings, gather};

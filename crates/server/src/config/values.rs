@@ -2,7 +2,7 @@
 
 use super::JwkSource;
 use ipnet::IpNet;
-use lamplight_usecases::handler::Identity;
+use lamplight_usecases::Identity;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

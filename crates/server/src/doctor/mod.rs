@@ -16,7 +16,7 @@ use crate::http_client::Bounds;
 use clap::Args;
 use finding::Report;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::handler::Identity;
+use lamplight_usecases::Identity;
 use machine::Port;
 use server::Target;
 use std::io::Write;

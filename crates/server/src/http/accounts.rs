@@ -13,8 +13,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, patch, post};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::handler::Identity;
-use lamplight_usecases::{Caller, Code, Command, Refusal, Reply, command::Principal};
+use lamplight_usecases::{
+    AccountCommand, AccountReply, Caller, Code, Identity, Principal, Refusal, Reply,
+};
 use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub(crate) async fn register(State(state): State<Arc<AppState>>, request: Reques
             password,
             name,
         } = request.body()?;
-        Ok(Command::Register {
+        Ok(AccountCommand::Register {
             username,
             password,
             name,
@@ -65,7 +66,7 @@ pub(crate) async fn login(State(state): State<Arc<AppState>>, request: Request) 
     let tls = tls(&request);
     let result = sign_in(&state, request, |request| {
         let body::Login { username, password } = request.body()?;
-        Ok(Command::Login { username, password })
+        Ok(AccountCommand::Login { username, password })
     });
     signed_in(&state, result.await, StatusCode::OK, tls)
 }
@@ -79,7 +80,10 @@ pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request)
     // A page that says whose it is may have been refused because the cookie is somebody else's by
     // now.
     let may_be_stale = !request.headers().contains_key("x-user-id");
-    let result = execute(&state, request, no_claimed_user, |_| Ok(Command::Logout)).await;
+    let result = execute(&state, request, no_claimed_user, |_| {
+        Ok(AccountCommand::Logout)
+    })
+    .await;
     out(result, may_be_stale, tls)
 }
 
@@ -89,7 +93,10 @@ pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request)
 pub(crate) async fn logout_all(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
     out(
-        execute(&state, request, no_claimed_user, |_| Ok(Command::LogoutAll)).await,
+        execute(&state, request, no_claimed_user, |_| {
+            Ok(AccountCommand::LogoutAll)
+        })
+        .await,
         false,
         tls,
     )
@@ -121,7 +128,7 @@ pub(crate) async fn change_password(
 ) -> Response {
     let result = execute(&state, request, no_claimed_user, |request| {
         let body::ChangePassword { current, next } = request.body()?;
-        Ok(Command::ChangePassword { current, next })
+        Ok(AccountCommand::ChangePassword { current, next })
     });
     answer(result.await)
 }
@@ -148,9 +155,13 @@ pub(crate) async fn update_account(
     responses((status = 200, description = "The user of the session", body = docs::SessionAnswer), docs::Refusals))]
 pub(crate) async fn session(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let is_open = state.handler.is_registration_open();
-    match execute(&state, request, no_claimed_user, |_| Ok(Command::WhoAmI)).await {
+    match execute(&state, request, no_claimed_user, |_| {
+        Ok(AccountCommand::WhoAmI)
+    })
+    .await
+    {
         Ok(Answered {
-            reply: Reply::User(user),
+            reply: Reply::Accounts(AccountReply::User(user)),
             ..
         }) => json(StatusCode::OK, encode::session(Ok(&user), is_open)),
         Err(refusal) if refusal.code == Code::Unauthenticated => {
@@ -169,7 +180,7 @@ fn tls(request: &Request) -> bool {
 async fn sign_in(
     state: &AppState,
     request: Request,
-    command: impl FnOnce(&ApiRequest) -> Result<Command, Refusal>,
+    command: impl FnOnce(&ApiRequest) -> Result<AccountCommand, Refusal>,
 ) -> Result<Answered, Refusal> {
     let request = ApiRequest::read(state, request).await?;
     let is_host = bearer(&request.headers)
@@ -197,7 +208,7 @@ fn signed_in(
     match result {
         Ok(Answered { reply, store }) => {
             let mut response = json(status, encode::reply(&reply, &store));
-            if let Reply::SignedIn { token, expires, .. } = &reply
+            if let Reply::Accounts(AccountReply::SignedIn { token, expires, .. }) = &reply
                 && let Ok(cookie) = HeaderValue::from_str(&cookie(
                     token,
                     seconds_until(*expires, state.authenticator.clock.now().wall),

@@ -7,9 +7,10 @@ use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
-use lamplight_usecases::command::Principal;
-use lamplight_usecases::handler::Identity;
-use lamplight_usecases::{Caller, Code, Command, Refusal, Reply};
+use lamplight_usecases::{
+    Caller, Code, Command, ConversationReply, Identity, MessageReply, Principal, Refusal, Reply,
+    Scope,
+};
 use lamplight_wire::loose::LooseId;
 use lamplight_wire::{body, decode, encode};
 use serde::Deserialize;
@@ -60,12 +61,12 @@ pub(super) struct Answered {
 pub(super) async fn handle(
     state: &AppState,
     caller: &Caller,
-    command: Command,
+    command: impl Into<Command>,
 ) -> Result<Answered, Refusal> {
     let store = state.handler.generation();
     state
         .handler
-        .handle(caller, command)
+        .handle(caller, command.into())
         .await
         .map(|reply| Answered { reply, store })
 }
@@ -74,10 +75,12 @@ pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
     match result {
         Ok(Answered { reply, store }) => {
             let status = match &reply {
-                Reply::Conversation { created: true, .. } => StatusCode::CREATED,
-                Reply::Sent {
+                Reply::Conversations(ConversationReply::One { created: true, .. }) => {
+                    StatusCode::CREATED
+                }
+                Reply::Messages(MessageReply::Sent {
                     duplicate: false, ..
-                } => StatusCode::CREATED,
+                }) => StatusCode::CREATED,
                 _ => StatusCode::OK,
             };
             json(status, encode::reply(&reply, &store))
@@ -197,16 +200,16 @@ impl ApiRequest {
 }
 
 /// Reads the request, finds out who asks, and does what `command` makes of it.
-pub(super) async fn execute(
+pub(super) async fn execute<C: Into<Command>>(
     state: &AppState,
     request: Request,
     body_says: fn(body::OpenIdentity) -> Option<LooseId>,
-    command: impl FnOnce(&ApiRequest) -> Result<Command, Refusal>,
+    command: impl FnOnce(&ApiRequest) -> Result<C, Refusal>,
 ) -> Result<Answered, Refusal> {
     let request = ApiRequest::read(state, request).await?;
     let (caller, not_compared) = request.caller(state, body_says).await?;
     let is_open = state.handler.identity() == Identity::Open;
-    let command = command(&request).map_err(|refusal| {
+    let command: Command = command(&request).map(Into::into).map_err(|refusal| {
         // Who is not known is told so first. In `open` it may be the body that says who it is,
         // which could not be read.
         let must_be_known = !is_open && caller.principal == Principal::Anonymous;
@@ -216,10 +219,7 @@ pub(super) async fn execute(
             refusal
         }
     })?;
-    let is_for_host = matches!(
-        command,
-        Command::PutProfile(_) | Command::PutConversation { .. }
-    );
+    let is_for_host = command.metadata().scope == Scope::Service;
     let answered = handle(state, &caller, command).await;
     answered.map_err(|refusal| match not_compared {
         // It may have been the right key.

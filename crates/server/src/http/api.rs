@@ -7,7 +7,10 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
 use lamplight_usecases::ports::Range;
-use lamplight_usecases::{Command, Refusal};
+use lamplight_usecases::{
+    AccountCommand, ConversationCommand, MessageCommand, MessageReply, PresenceCommand, Refusal,
+    Reply,
+};
 use lamplight_wire::loose::LooseId;
 use lamplight_wire::{body, decode};
 use serde::Deserialize;
@@ -113,7 +116,7 @@ pub(crate) async fn online_users(
                 page_length(query.limit)?
             };
             let count_only = flag("countOnly", query.count_only.as_deref())?;
-            Ok(Command::ListOnline {
+            Ok(PresenceCommand::ListOnline {
                 exclude,
                 count_only,
                 cursor: query.cursor,
@@ -145,7 +148,7 @@ pub(crate) async fn list_conversations(
     answer(
         execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
-            Ok(Command::ListConversations {
+            Ok(ConversationCommand::List {
                 cursor: query.cursor,
                 limit: page_length(query.limit)?,
             })
@@ -167,7 +170,7 @@ pub(crate) async fn open_conversation(
     let sender = |identity: body::OpenIdentity| identity.sender_id;
     answer(
         execute(&state, request, sender, |request| {
-            Ok(Command::OpenConversation(
+            Ok(ConversationCommand::Open(
                 request
                     .body::<body::OpenConversation>()?
                     .user_id
@@ -208,7 +211,7 @@ pub(crate) async fn mark_read(
     answer(
         execute(&state, request, says, |request| {
             let conversation = LooseId(id(path)?).conversation()?;
-            Ok(Command::MarkRead {
+            Ok(MessageCommand::MarkRead {
                 conversation,
                 seq: request.body::<body::ReadBody>()?.seq,
             })
@@ -258,7 +261,7 @@ pub(crate) async fn messages(
                 }
             };
             let conversation = LooseId(id(path)?).conversation()?;
-            Ok(Command::History {
+            Ok(MessageCommand::History {
                 conversation,
                 range,
                 limit: page_length(query.limit)?,
@@ -271,7 +274,7 @@ pub(crate) async fn messages(
 /// Sends a message: the way through when the socket fails. The same answer as the socket's
 /// acknowledgement.
 #[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
-    responses((status = 201, description = "StoreResult", body = docs::SentAnswer),
+    responses((status = 201, description = "Stored", body = docs::SentAnswer),
         (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
 pub(crate) async fn send(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let began = tokio::time::Instant::now();
@@ -281,7 +284,7 @@ pub(crate) async fn send(State(state): State<Arc<AppState>>, request: Request) -
     })
     .await;
     if let Ok(Answered {
-        reply: lamplight_usecases::Reply::Sent { duplicate, .. },
+        reply: Reply::Messages(MessageReply::Sent { duplicate, .. }),
         ..
     }) = &result
     {
@@ -314,7 +317,7 @@ pub(crate) async fn users(
         execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
             let limit = page_length(query.limit)?;
-            Ok(Command::ListUsers {
+            Ok(AccountCommand::ListUsers {
                 query: query.query.unwrap_or_default(),
                 cursor: query.cursor,
                 limit,

@@ -1,6 +1,8 @@
 //! The directory of users: pages and searches.
 
-use crate::command::{Caller, Reply};
+use super::command::AccountReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::flow::Flow;
 use crate::handler::Handler;
 use crate::ports::{Page, StoreError, StoreResult};
@@ -23,16 +25,16 @@ impl Handler {
         }
         let query = text::trim(query);
         if query.is_empty() {
-            return Ok(Reply::Users(
+            return Ok(Reply::Accounts(AccountReply::Users(
                 self.store(self.ports.directory.search(query, cursor, limit))
                     .await?,
-            ));
+            )));
         }
         self.limits.search(user)?;
-        Ok(Reply::Users(
+        Ok(Reply::Accounts(AccountReply::Users(
             self.store(self.search(query.to_owned(), cursor.map(str::to_owned), limit))
                 .await?,
-        ))
+        )))
     }
 
     /// One search after the other. It goes on in the store when nobody waits for it any more, so

@@ -1,7 +1,9 @@
 //! Local accounts: register, sign in, sign out, change what is one's own.
 
-use crate::command::{Caller, Principal, Reply};
-use crate::handler::{Handler, Identity};
+use super::command::AccountReply;
+use crate::caller::{Caller, Principal};
+use crate::command::Reply;
+use crate::handler::Handler;
 use crate::limits::login_network;
 use crate::ports::{Account, HashFor, NewSession, ProfileSource};
 use crate::refusal::{Code, Refusal};
@@ -44,16 +46,6 @@ fn parse_username(text: &str) -> Result<&str, Refusal> {
 }
 
 impl Handler {
-    fn local_only(&self) -> Result<(), Refusal> {
-        if self.settings.identity == Identity::Local {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            Code::NotFound,
-            "There are no accounts here: the server runs with another AUTH.",
-        ))
-    }
-
     pub(crate) async fn register(
         &self,
         caller: &Caller,
@@ -61,7 +53,7 @@ impl Handler {
         password: String,
         name: Option<&str>,
     ) -> Result<Reply, Refusal> {
-        self.local_only()?;
+        self.settings.identity.local_accounts()?;
         // Whoever runs the server adds accounts as fast as they like.
         let is_host = caller.principal == Principal::Service;
         if !is_host {
@@ -116,7 +108,7 @@ impl Handler {
             return Err(taken());
         }
         if is_host {
-            Ok(Reply::User(profile))
+            Ok(Reply::Accounts(AccountReply::User(profile)))
         } else {
             self.signed_in(caller, profile, password_hash).await
         }
@@ -128,7 +120,7 @@ impl Handler {
         username: &str,
         password: String,
     ) -> Result<Reply, Refusal> {
-        self.local_only()?;
+        self.settings.identity.local_accounts()?;
         let username = text::trim(username);
         if username.chars().count() > DECOMPOSED * MAX_USERNAME_CHARS
             || password.chars().count() > DECOMPOSED * MAX_PASSWORD
@@ -218,11 +210,11 @@ impl Handler {
             return Err(wrong());
         };
         self.tell_ended(&user.id, ended);
-        Ok(Reply::SignedIn {
+        Ok(Reply::Accounts(AccountReply::SignedIn {
             user,
             token,
             expires,
-        })
+        }))
     }
 
     /// The sockets of sessions that ended are closed.
@@ -239,8 +231,7 @@ impl Handler {
     /// another device. Where the store takes no writes the session is over all the same, for as
     /// long as this process lives, and the answer says that it could not be written.
     pub(crate) async fn logout(&self, caller: &Caller) -> Result<Reply, Refusal> {
-        self.local_only()?;
-        let user = proven(caller)?;
+        let user = caller.verified_user()?;
         let credential = caller
             .credential
             .clone()
@@ -265,8 +256,7 @@ impl Handler {
 
     /// Ends every session of the caller's account, this one too.
     pub(crate) async fn logout_all(&self, caller: &Caller) -> Result<Reply, Refusal> {
-        self.local_only()?;
-        let user = proven(caller)?;
+        let user = caller.verified_user()?;
         match self.store(self.ports.accounts.end_sessions(user)).await {
             Ok(ended) => {
                 self.tell_ended(user, ended);
@@ -302,8 +292,7 @@ impl Handler {
         current: String,
         next: String,
     ) -> Result<Reply, Refusal> {
-        self.local_only()?;
-        let user = proven(caller)?;
+        let user = caller.verified_user()?;
         let next = text::password(&next).into_owned();
         check_password(&next)?;
         self.limits.network(caller.address)?;
@@ -343,8 +332,7 @@ impl Handler {
         name: Option<Arc<str>>,
         avatar_url: Option<Option<Arc<str>>>,
     ) -> Result<Reply, Refusal> {
-        self.local_only()?;
-        let user = proven(caller)?;
+        let user = caller.verified_user()?;
         let updated = self.with_user_lock(user, async {
             let before = self.profile_of(user).await?;
             let after = Profile {
@@ -353,7 +341,7 @@ impl Handler {
                 avatar_url: avatar_url.unwrap_or_else(|| before.avatar_url.clone()),
             };
             if after == before {
-                return Ok(Reply::User(before));
+                return Ok(Reply::Accounts(AccountReply::User(before)));
             }
             self.limits.profile(user)?;
             let person = self.upsert_profile(after.clone(), ProfileSource::Claims).await?;
@@ -361,22 +349,15 @@ impl Handler {
                 let why = "Your profile is written by the application that this server belongs to. Change it there.";
                 return Err(Refusal::new(Code::Forbidden, why));
             }
-            Ok(Reply::User(after))
+            Ok(Reply::Accounts(AccountReply::User(after)))
         });
         updated.await
     }
 
     pub(crate) async fn who_am_i(&self, caller: &Caller) -> Result<Reply, Refusal> {
-        self.local_only()?;
-        Ok(Reply::User(self.profile_of(proven(caller)?).await?))
-    }
-}
-
-/// The user whose token or cookie was checked.
-fn proven(caller: &Caller) -> Result<&UserId, Refusal> {
-    match &caller.principal {
-        Principal::User(user) => Ok(user),
-        _ => Err(Refusal::unauthenticated()),
+        Ok(Reply::Accounts(AccountReply::User(
+            self.profile_of(caller.verified_user()?).await?,
+        )))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Conversations that the host application creates.
 
-use crate::command::{Caller, Reply};
-use crate::handler::{Handler, Identity};
+use crate::command::Reply;
+use crate::handler::Handler;
 use crate::refusal::{Code, Refusal};
+use crate::settings::Identity;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 
@@ -12,11 +13,9 @@ pub(crate) const MAX_MEMBERS: usize = 1_000;
 impl Handler {
     pub(crate) async fn put_conversation(
         &self,
-        caller: &Caller,
         conversation: &ConversationId,
         mut members: Vec<UserId>,
     ) -> Result<Reply, Refusal> {
-        Self::host_only(caller)?;
         members.sort();
         members.dedup();
         if members.is_empty() {
@@ -56,6 +55,6 @@ impl Handler {
                 to,
             });
         }
-        Ok(Reply::Put)
+        Ok(Reply::Done)
     }
 }

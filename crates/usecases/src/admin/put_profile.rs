@@ -1,22 +1,18 @@
 //! Profiles that the host application writes.
 
-use crate::command::{Caller, Reply};
+use super::command::AdminReply;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::ports::ProfileSource;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::Profile;
 
 impl Handler {
-    pub(crate) async fn put_profile(
-        &self,
-        caller: &Caller,
-        profile: Profile,
-    ) -> Result<Reply, Refusal> {
-        Self::host_only(caller)?;
+    pub(crate) async fn put_profile(&self, profile: Profile) -> Result<Reply, Refusal> {
         let user = profile.id.clone();
         let person = self
             .with_user_lock(&user, self.upsert_profile(profile, ProfileSource::Host))
             .await?;
-        Ok(Reply::User(person.profile))
+        Ok(Reply::Admin(AdminReply::Profile(person.profile)))
     }
 }

@@ -1,6 +1,8 @@
 //! The caller's conversations.
 
-use crate::command::{Caller, Reply};
+use super::command::ConversationReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 
@@ -12,9 +14,9 @@ impl Handler {
         limit: usize,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        Ok(Reply::Conversations(
+        Ok(Reply::Conversations(ConversationReply::Page(
             self.store(self.ports.messages.conversations(user, cursor, limit))
                 .await?,
-        ))
+        )))
     }
 }

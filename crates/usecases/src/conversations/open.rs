@@ -1,9 +1,12 @@
 //! Opens the conversation of two people.
 
-use crate::command::{Caller, Reply};
-use crate::handler::{Handler, Identity};
+use super::command::ConversationReply;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::handler::Handler;
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
+use crate::settings::Identity;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{Profile, UserId};
 
@@ -21,10 +24,10 @@ impl Handler {
         }
         // Nearly always it is there. Making one is limited, since each is shown to the other one.
         if let Some(conversation) = self.store(self.ports.messages.direct(user, other)).await? {
-            return Ok(Reply::Conversation {
+            return Ok(Reply::Conversations(ConversationReply::One {
                 conversation,
                 created: false,
-            });
+            }));
         }
         self.limits.conversation(user)?;
         self.known(other).await?;
@@ -42,10 +45,10 @@ impl Handler {
                 to,
             });
         }
-        Ok(Reply::Conversation {
+        Ok(Reply::Conversations(ConversationReply::One {
             conversation,
             created,
-        })
+        }))
     }
 
     /// Where accounts are ours, someone unknown does not exist; elsewhere the host application

@@ -1,6 +1,7 @@
 //! `join_conversation`: the user is looking at it. Delivery never depends on it.
 
-use crate::command::{Caller, Reply};
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::ConversationId;

@@ -1,6 +1,8 @@
 //! A part of a log.
 
-use crate::command::{Caller, Reply};
+use super::command::MessageReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::ports::Range;
 use crate::refusal::Refusal;
@@ -26,6 +28,6 @@ impl Handler {
         if let Some(newest) = history.entries.last() {
             self.note_delivered(user, conversation, newest.seq);
         }
-        Ok(Reply::History(history))
+        Ok(Reply::Messages(MessageReply::History(history)))
     }
 }

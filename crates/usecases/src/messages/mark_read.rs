@@ -1,6 +1,8 @@
 //! `mark_read`: moves the reader's mark.
 
-use crate::command::{Caller, Reply};
+use super::command::MessageReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
@@ -30,9 +32,9 @@ impl Handler {
             });
         }
         self.tell(marked);
-        Ok(Reply::Read {
+        Ok(Reply::Messages(MessageReply::Read {
             conversation: conversation.clone(),
             read_seq,
-        })
+        }))
     }
 }

@@ -1,7 +1,10 @@
 //! `send_private_message`: check, append, answer. Delivery follows from the commit.
 
-use crate::command::{Caller, Reply};
-use crate::handler::{Handler, STORE_DEADLINE};
+use super::command::MessageReply;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::deadline::STORE_DEADLINE;
+use crate::handler::Handler;
 use crate::ports::AppendError;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::identity::ConversationId;
@@ -41,11 +44,11 @@ impl Handler {
         match tokio::time::timeout(STORE_DEADLINE, appended).await {
             Ok(Ok(appended)) => {
                 self.sent_instead_of_typing(user, &conversation);
-                Ok(Reply::Sent {
+                Ok(Reply::Messages(MessageReply::Sent {
                     message: appended.entry,
                     duplicate: appended.duplicate,
                     temp_id,
-                })
+                }))
             }
             Ok(Err(AppendError::NotFound)) => Err(Refusal::no_conversation()),
             Ok(Err(AppendError::Conflict)) => Err(Refusal::new(

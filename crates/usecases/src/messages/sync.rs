@@ -1,6 +1,8 @@
 //! `sync`: what a client missed while it was away.
 
-use crate::command::{Caller, Reply};
+use super::command::MessageReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::ports::{SyncPage, SyncPosition};
 use crate::refusal::{Code, Refusal};
@@ -96,11 +98,11 @@ impl Handler {
                 self.note_delivered(user, conversation, newest.seq);
             }
         }
-        Ok(Reply::Synced {
+        Ok(Reply::Messages(MessageReply::Synced {
             conversations: known.into_iter().zip(pages).collect(),
             refused,
             added,
-        })
+        }))
     }
 
     /// One conversation after the other, so that no more than one page past the limit is ever held.

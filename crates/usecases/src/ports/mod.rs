@@ -24,3 +24,19 @@ pub use messages::{
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
 pub use store::{Page, StoreError, StoreResult};
+
+use std::sync::Arc;
+
+/// Every port, each with the adapter that serves it.
+#[derive(Clone)]
+pub struct Ports {
+    pub messages: Arc<dyn Messages>,
+    pub directory: Arc<dyn Directory>,
+    pub accounts: Arc<dyn Accounts>,
+    pub passwords: Arc<dyn Passwords>,
+    pub presence: Arc<dyn PresenceStore>,
+    pub bus: Arc<dyn EventBus>,
+    pub connections: Arc<dyn ConnectionRegistry>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+}

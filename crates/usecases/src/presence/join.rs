@@ -1,9 +1,12 @@
 //! `join_user`, `user_activity`, and going.
 
-use crate::command::{Caller, Principal, Reply};
-use crate::handler::{Handler, Identity};
+use super::command::PresenceReply;
+use crate::caller::{Caller, Principal};
+use crate::command::Reply;
+use crate::handler::Handler;
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
+use crate::settings::Identity;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::roster_feed::Mode;
@@ -74,12 +77,12 @@ impl Handler {
             if !self.ports.connections.follow(&session, mode) {
                 self.close_unheard(&session).await?;
             }
-            Ok(Reply::Joined {
+            Ok(Reply::Presence(PresenceReply::Joined {
                 user: profile,
                 session: session.clone(),
                 mode,
                 chosen,
-            })
+            }))
         });
         joined.await
     }

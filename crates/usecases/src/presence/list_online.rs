@@ -1,7 +1,8 @@
 //! The users who are online, in pages.
 
-use crate::command::{Caller, Principal, Reply};
-use crate::handler::{Handler, Identity};
+use super::command::PresenceReply;
+use crate::command::Reply;
+use crate::handler::Handler;
 use crate::refusal::Refusal;
 use crate::weight;
 use lamplight_domain::identity::UserId;
@@ -10,18 +11,13 @@ use lamplight_domain::identity::UserId;
 const MOST: usize = weight::ANSWER_BYTES / 150;
 
 impl Handler {
-    /// In `open` anyone may ask; elsewhere a user or the host application.
     pub(crate) async fn list_online(
         &self,
-        caller: &Caller,
         exclude: Option<UserId>,
         count_only: bool,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Reply, Refusal> {
-        if caller.principal == Principal::Anonymous && self.settings.identity != Identity::Open {
-            return Err(Refusal::unauthenticated());
-        }
         let degraded = self.ports.presence.is_degraded();
         let excluded = match &exclude {
             Some(user) => self.store(self.ports.presence.get(user)).await?.is_some(),
@@ -33,7 +29,10 @@ impl Handler {
             .await?
             .saturating_sub(usize::from(excluded));
         if count_only {
-            return Ok(Reply::OnlineCount { count, degraded });
+            return Ok(Reply::Presence(PresenceReply::OnlineCount {
+                count,
+                degraded,
+            }));
         }
         let page = self
             .store(
@@ -42,11 +41,11 @@ impl Handler {
                     .list(cursor, limit.min(MOST), exclude.as_ref()),
             )
             .await?;
-        Ok(Reply::Online {
+        Ok(Reply::Presence(PresenceReply::Online {
             users: page.items,
             count,
             next: page.next,
             degraded,
-        })
+        }))
     }
 }

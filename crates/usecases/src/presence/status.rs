@@ -1,6 +1,8 @@
 //! `set_status` and `set_activity`.
 
-use crate::command::{Caller, Reply};
+use super::command::PresenceReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride};
@@ -39,7 +41,7 @@ impl Handler {
         for marked in told.await? {
             self.tell(marked);
         }
-        Ok(Reply::Status(chosen))
+        Ok(Reply::Presence(PresenceReply::Status(chosen)))
     }
 
     /// What the person is doing, held by this session and gone with it.

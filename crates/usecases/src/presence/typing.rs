@@ -1,6 +1,7 @@
 //! `typing`: told to the others, and over by itself.
 
-use crate::command::{Caller, Reply};
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::conversation::Members;

@@ -1,6 +1,8 @@
 //! `watch_presence` and `unwatch_presence`.
 
-use crate::command::{Caller, Reply};
+use super::command::PresenceReply;
+use crate::caller::Caller;
+use crate::command::Reply;
 use crate::handler::Handler;
 use crate::ports::WatchedPresence;
 use crate::refusal::{Code, Refusal};
@@ -55,7 +57,7 @@ impl Handler {
             })
             .collect();
         let (users, later) = within(answer);
-        Ok(Reply::Watching { users, later })
+        Ok(Reply::Presence(PresenceReply::Watching { users, later }))
     }
 
     /// For each of these users, whom this node's feed shows as offline: a version that holds for

@@ -4,22 +4,23 @@ use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{Account, Accounts as _};
-use lamplight_usecases::{Caller, Code, Command, Reply, Settings};
+use lamplight_usecases::{
+    AccountCommand, AccountReply, AdminCommand, Caller, Code, Identity, Reply, Settings,
+};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-fn register(username: &str, password: &str) -> Command {
-    Command::Register {
+fn register(username: &str, password: &str) -> AccountCommand {
+    AccountCommand::Register {
         username: username.into(),
         password: password.into(),
         name: None,
     }
 }
 
-fn login(username: &str, password: &str) -> Command {
-    Command::Login {
+fn login(username: &str, password: &str) -> AccountCommand {
+    AccountCommand::Login {
         username: username.into(),
         password: password.into(),
     }
@@ -27,7 +28,7 @@ fn login(username: &str, password: &str) -> Command {
 
 fn signed_in(answer: Answer) -> (String, String) {
     match answer.expect("signed in") {
-        Reply::SignedIn { user, token, .. } => (user.id.to_string(), token),
+        Reply::Accounts(AccountReply::SignedIn { user, token, .. }) => (user.id.to_string(), token),
         other => panic!("{other:?}"),
     }
 }
@@ -51,7 +52,7 @@ usecase_tests! {
         let session = app.handler.session(&app.handler.digest(&token)).await.expect("an answer").expect("a session");
         assert_eq!(session.0, user(&id));
         assert_eq!(app.handler.session(&token).await.expect("an answer"), None, "the token itself is kept nowhere");
-        let Ok(Reply::User(profile)) = app.ask(&by_http(&id), Command::WhoAmI).await else { panic!("me") };
+        let Ok(Reply::Accounts(AccountReply::User(profile))) = app.ask(&by_http(&id), AccountCommand::WhoAmI).await else { panic!("me") };
         assert_eq!(&*profile.name, "Ada");
     }
 
@@ -76,8 +77,8 @@ usecase_tests! {
             assert_eq!(code(app.ask(&nobody(), register(username, password)).await), Code::Invalid, "{username} {password}");
         }
         assert_eq!(code(app.ask(&nobody(), register("ada", &"x".repeat(257))).await), Code::Invalid);
-        let named = Command::Register { username: "ada".into(), password: "ünïcödé".to_owned() + "8", name: Some("  ".into()) };
-        let Ok(Reply::SignedIn { user, .. }) = app.ask(&nobody(), named).await else { panic!("eight characters are enough") };
+        let named = AccountCommand::Register { username: "ada".into(), password: "ünïcödé".to_owned() + "8", name: Some("  ".into()) };
+        let Ok(Reply::Accounts(AccountReply::SignedIn { user, .. })) = app.ask(&nobody(), named).await else { panic!("eight characters are enough") };
         assert_eq!(&*user.name, "ada");
     }
 
@@ -116,8 +117,8 @@ usecase_tests! {
         for username in ["ㅤㅤ", "a\u{200b}da", "\u{2800}\u{2800}", "ad\u{202e}a", "\u{e0061}\u{e0061}"] {
             assert_eq!(code(app.ask(&nobody(), register(username, "lovelace1")).await), Code::Invalid, "{username:?}");
         }
-        let blank = Command::Register { username: "ada".into(), password: "lovelace1".into(), name: Some("\u{3164}\u{200b}".into()) };
-        let Ok(Reply::SignedIn { user, .. }) = app.ask(&nobody(), blank).await else { panic!("as if no name were given") };
+        let blank = AccountCommand::Register { username: "ada".into(), password: "lovelace1".into(), name: Some("\u{3164}\u{200b}".into()) };
+        let Ok(Reply::Accounts(AccountReply::SignedIn { user, .. })) = app.ask(&nobody(), blank).await else { panic!("as if no name were given") };
         assert_eq!(&*user.name, "ada");
     }
 
@@ -145,14 +146,14 @@ usecase_tests! {
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
         let caller = Caller { credential: Some(app.handler.digest(&token).into()), ..by_http(&id) };
         for _ in 0..2 {
-            assert!(matches!(app.ask(&caller, Command::Logout).await, Ok(Reply::Done)));
+            assert!(matches!(app.ask(&caller, AccountCommand::Logout).await, Ok(Reply::Done)));
         }
         assert_eq!(app.handler.session(&app.handler.digest(&token)).await.expect("an answer"), None);
         assert!(app.handler.session(&app.handler.digest(&other)).await.expect("an answer").is_some(), "another device stays");
         let gone: Vec<_> = app.events().into_iter().filter(|event| matches!(event, Event::SignedOut { .. })).collect();
         let [Event::SignedOut { user: who, credential }] = &gone[..] else { panic!("told once: {gone:?}") };
         assert_eq!((who, &**credential), (&user(&id), &*app.handler.digest(&token)));
-        assert_eq!(code(app.ask(&nobody(), Command::Logout).await), Code::Unauthenticated);
+        assert_eq!(code(app.ask(&nobody(), AccountCommand::Logout).await), Code::Unauthenticated);
     }
 
     async fn a_session_ends_by_itself_after_thirty_days() {
@@ -188,14 +189,14 @@ usecase_tests! {
         let (_, two) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);
         let caller = Caller { credential: Some(app.handler.digest(&one).into()), ..by_http(&id) };
-        app.ask(&caller, Command::LogoutAll).await.expect("out");
+        app.ask(&caller, AccountCommand::LogoutAll).await.expect("out");
         let mut expected = [one, two].map(|token| (id.clone(), app.handler.digest(&token)));
         let mut ended = signed_out(&app);
         expected.sort();
         ended.sort();
         assert_eq!(ended, expected);
         assert!(app.handler.session(&app.handler.digest(&other)).await.expect("an answer").is_some());
-        assert_eq!(code(app.ask(&nobody(), Command::LogoutAll).await), Code::Unauthenticated);
+        assert_eq!(code(app.ask(&nobody(), AccountCommand::LogoutAll).await), Code::Unauthenticated);
     }
 
     async fn a_new_password_takes_the_old_one_and_ends_the_other_sessions() {
@@ -203,7 +204,7 @@ usecase_tests! {
         let (id, mine) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
         let caller = Caller { credential: Some(app.handler.digest(&mine).into()), ..by_http(&id) };
-        let change = |current: &str, next: &str| Command::ChangePassword { current: current.into(), next: next.into() };
+        let change = |current: &str, next: &str| AccountCommand::ChangePassword { current: current.into(), next: next.into() };
         assert_eq!(code(app.ask(&caller, change("lovelace1", "short")).await), Code::Invalid);
         assert_eq!(code(app.ask(&caller, change("lovelace1", &"x".repeat(257))).await), Code::Invalid);
         for wrong in ["babbage11", "", &"x".repeat(300)] {
@@ -223,7 +224,7 @@ usecase_tests! {
         let app = TestApp::new(Identity::Local);
         let (id, mine) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let caller = Caller { credential: Some(app.handler.digest(&mine).into()), ..by_http(&id) };
-        let change = Command::ChangePassword { current: "lovelace1".into(), next: "mallory11".into() };
+        let change = AccountCommand::ChangePassword { current: "lovelace1".into(), next: "mallory11".into() };
         let waits = app.passwords.answers.write().await;
         let before = app.passwords.verified.load(Ordering::Relaxed);
         let meanwhile = async {
@@ -248,7 +249,7 @@ usecase_tests! {
         let from = Caller { address: Some("192.0.2.1".parse().expect("an address")), ..nobody() };
         let (id, _) = signed_in(app.ask(&from, register("ada", "lovelace1")).await);
         let caller = Caller { address: from.address, ..by_http(&id) };
-        let change = |current: &str| Command::ChangePassword { current: current.into(), next: "countess1".into() };
+        let change = |current: &str| AccountCommand::ChangePassword { current: current.into(), next: "countess1".into() };
         for _ in 0..10 {
             assert_eq!(code(app.ask(&caller, change("a wrong guess")).await), Code::Forbidden);
         }
@@ -259,12 +260,12 @@ usecase_tests! {
     async fn ones_own_name_and_picture_are_ones_own_to_change() {
         let app = TestApp::new(Identity::Local);
         let (id, _) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let update = |name: Option<&str>, avatar_url: Option<Option<&str>>| Command::UpdateAccount {
+        let update = |name: Option<&str>, avatar_url: Option<Option<&str>>| AccountCommand::Update {
             name: name.map(Into::into),
             avatar_url: avatar_url.map(|url| url.map(Into::into)),
         };
-        let seen = async |command: Command| match app.ask(&by_http(&id), command).await.expect("changed") {
-            Reply::User(user) => (user.name.to_string(), user.avatar_url.map(|url| url.to_string())),
+        let seen = async |command: AccountCommand| match app.ask(&by_http(&id), command).await.expect("changed") {
+            Reply::Accounts(AccountReply::User(user)) => (user.name.to_string(), user.avatar_url.map(|url| url.to_string())),
             other => panic!("{other:?}"),
         };
         assert_eq!(seen(update(Some("Countess"), None)).await, ("Countess".into(), None));
@@ -277,7 +278,7 @@ usecase_tests! {
         let too_often = app.ask(&by_http(&id), update(Some("Too many"), None)).await;
         assert_eq!(code(too_often), Code::RateLimited);
         assert_eq!(code(app.ask(&nobody(), update(Some("x"), None)).await), Code::Unauthenticated);
-        app.ask(&host(), Command::PutProfile(named(&id, "By the host"))).await.expect("written");
+        app.ask(&host(), AdminCommand::PutProfile(named(&id, "By the host"))).await.expect("written");
         app.clock.pass(Duration::from_secs(60));
         assert_eq!(code(app.ask(&by_http(&id), update(Some("By me"), None)).await), Code::Forbidden);
     }
@@ -286,7 +287,7 @@ usecase_tests! {
         let app = TestApp::with(Settings { is_registration_open: false, ..Settings::default() });
         let refused = app.ask(&nobody(), register("ada", "lovelace1")).await.expect_err("closed");
         assert_eq!(refused.code, Code::Forbidden);
-        let Ok(Reply::User(user)) = app.ask(&host(), register("ada", "lovelace1")).await else { panic!("made") };
+        let Ok(Reply::Accounts(AccountReply::User(user))) = app.ask(&host(), register("ada", "lovelace1")).await else { panic!("made") };
         assert!(app.events().is_empty(), "nobody is signed in by it");
         assert_eq!(signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await).0, user.id.to_string());
         assert_eq!(code(app.ask(&host(), register("ada", "lovelace1")).await), Code::Conflict);
@@ -299,7 +300,7 @@ usecase_tests! {
         let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
         let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
         let shut = app.shut_for_writes();
-        assert_eq!(code(app.ask(&caller, Command::Logout).await), Code::Unavailable);
+        assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
         assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "and its sockets are told");
@@ -320,7 +321,7 @@ usecase_tests! {
         let digests = [token, other].map(|token| app.handler.digest(&token));
         let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
         let shut = app.shut_for_writes();
-        assert_eq!(code(app.ask(&caller, Command::LogoutAll).await), Code::Unavailable);
+        assert_eq!(code(app.ask(&caller, AccountCommand::LogoutAll).await), Code::Unavailable);
         for digest in &digests {
             assert_eq!(app.handler.session(digest).await.expect("an answer"), None);
         }

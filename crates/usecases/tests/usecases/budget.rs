@@ -3,60 +3,77 @@
 use crate::support::*;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::command::{Budget, Principal};
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
-use lamplight_usecases::{Caller, Code, Command, Reply};
+use lamplight_usecases::{
+    AccountCommand, Budget, Caller, Code, Command, Identity, MessageCommand, MessageReply,
+    PresenceCommand, PresenceReply, Principal, Reply, Scope,
+};
 use std::time::Duration;
 
-/// One of each, and their names. The match makes the list whole: a command that is new does not
-/// compile until it is named here, with an example.
+/// An example of every command, and their names. The match makes the list complete: a new command
+/// does not compile until it is named here, with an example.
 macro_rules! every_command {
-    ($($name:ident => $example:expr,)*) => {
+    ($($area:ident($commands:ident) { $($name:ident => $example:expr,)* })*) => {
         fn every_command() -> Vec<Command> {
-            vec![$($example),*]
+            use lamplight_usecases::*;
+            vec![$($(Command::from({
+                use $commands::*;
+                $example
+            }),)*)*]
         }
 
         fn name(command: &Command) -> &'static str {
             match command {
-                $(Command::$name { .. } => stringify!($name),)*
+                $($(Command::$area(lamplight_usecases::$commands::$name { .. }) => {
+                    concat!(stringify!($area), "::", stringify!($name))
+                })*)*
             }
         }
 
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        const NAMES: &[&str] = &[$($(concat!(stringify!($area), "::", stringify!($name)),)*)*];
     };
 }
 
 every_command! {
-    Join => Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None },
-    Activity => Command::Activity { active: true },
-    Resume => Command::Resume,
-    Leave => Command::Leave { reason: OfflineReason::Closed },
-    SignOut => Command::SignOut,
-    SetStatus => Command::SetStatus(StatusOverride::default()),
-    SetActivity => Command::SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
-    Watch => Command::Watch(vec![user("b")]),
-    Unwatch => Command::Unwatch(vec![user("b")]),
-    View => Command::View(conversation("7")),
-    Unview => Command::Unview(conversation("7")),
-    Send => Command::Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
-    Typing => Command::Typing { conversation: conversation("7"), is_typing: true },
-    MarkRead => Command::MarkRead { conversation: conversation("7"), seq: 1 },
-    Sync => Command::Sync { have: vec![], refused: vec![] },
-    ListOnline => Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 },
-    ListConversations => Command::ListConversations { cursor: None, limit: 50 },
-    OpenConversation => Command::OpenConversation(user("b")),
-    PutConversation => Command::PutConversation { conversation: conversation("7"), members: vec![user("a")] },
-    History => Command::History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
-    ListUsers => Command::ListUsers { query: String::new(), cursor: None, limit: 50 },
-    PutProfile => Command::PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
-    Register => Command::Register { username: "ada".into(), password: "short".into(), name: None },
-    Login => Command::Login { username: "ada".into(), password: "wrong".into() },
-    Logout => Command::Logout,
-    LogoutAll => Command::LogoutAll,
-    ChangePassword => Command::ChangePassword { current: "wrong".into(), next: "another good password".into() },
-    UpdateAccount => Command::UpdateAccount { name: Some("Ada".into()), avatar_url: None },
-    WhoAmI => Command::WhoAmI,
+    Presence(PresenceCommand) {
+        Join => Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None },
+        Heartbeat => Heartbeat { active: true },
+        Resume => Resume,
+        Leave => Leave { reason: OfflineReason::Closed },
+        SignOut => SignOut,
+        SetStatus => SetStatus(StatusOverride::default()),
+        SetActivity => SetActivity(Some(Activity { kind: "in_call".into(), label: None, conversation: None })),
+        Watch => Watch(vec![user("b")]),
+        Unwatch => Unwatch(vec![user("b")]),
+        Typing => Typing { conversation: conversation("7"), is_typing: true },
+        ListOnline => ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 },
+    }
+    Conversations(ConversationCommand) {
+        Open => Open(user("b")),
+        List => List { cursor: None, limit: 50 },
+        View => View(conversation("7")),
+        Unview => Unview(conversation("7")),
+    }
+    Messages(MessageCommand) {
+        Send => Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
+        MarkRead => MarkRead { conversation: conversation("7"), seq: 1 },
+        Sync => Sync { have: vec![], refused: vec![] },
+        History => History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
+    }
+    Accounts(AccountCommand) {
+        Register => Register { username: "ada".into(), password: "short".into(), name: None },
+        Login => Login { username: "ada".into(), password: "wrong".into() },
+        Logout => Logout,
+        LogoutAll => LogoutAll,
+        ChangePassword => ChangePassword { current: "wrong".into(), next: "another good password".into() },
+        Update => Update { name: Some("Ada".into()), avatar_url: None },
+        WhoAmI => WhoAmI,
+        ListUsers => ListUsers { query: String::new(), cursor: None, limit: 50 },
+    }
+    Admin(AdminCommand) {
+        PutConversation => PutConversation { conversation: conversation("7"), members: vec![user("a")] },
+        PutProfile => PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
+    }
 }
 
 /// How many of these are taken before one is refused for its rate.
@@ -88,8 +105,8 @@ usecase_tests! {
                 let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
                 app.join(&caller).await;
                 let count = taken(&app, &caller, command).await;
-                let is_there = identity == Identity::Local || !matches!(command, Command::Register { .. } | Command::Login { .. } | Command::ChangePassword { .. });
-                let most = match command.budget() {
+                let is_there = identity == Identity::Local || !matches!(command, Command::Accounts(AccountCommand::Register { .. } | AccountCommand::Login { .. } | AccountCommand::ChangePassword { .. }));
+                let most = match command.metadata().budget {
                     Budget::Internal | Budget::Service => continue,
                     Budget::Change => 20,
                     Budget::Own if !is_there => continue,
@@ -102,9 +119,31 @@ usecase_tests! {
         }
     }
 
+    async fn every_command_refuses_callers_outside_its_scope() {
+        for identity in [Identity::Local, Identity::Jwt] {
+            let app = TestApp::new(identity);
+            for command in every_command() {
+                let user = by_http("a");
+                let refused: &[(Caller, Code)] = match command.metadata().scope {
+                    Scope::Anyone => &[],
+                    Scope::Reader => &[(nobody(), Code::Unauthenticated)],
+                    Scope::User => &[(nobody(), Code::Unauthenticated), (host(), Code::Forbidden)],
+                    Scope::Connection => &[(nobody(), Code::Unauthenticated), (host(), Code::Forbidden), (user, Code::Invalid)],
+                    Scope::AccountOwner if identity == Identity::Local => &[nobody(), host(), claimed("a", "sa")].map(|caller| (caller, Code::Unauthenticated)),
+                    Scope::AccountOwner => &[nobody(), host(), user].map(|caller| (caller, Code::NotFound)),
+                    Scope::Service => &[(nobody(), Code::Unauthenticated), (user, Code::Forbidden)],
+                };
+                for (caller, expected) in refused {
+                    let answer = app.ask(caller, command.clone()).await;
+                    assert_eq!(code(answer), *expected, "{} by {:?} in {identity:?}", name(&command), caller.principal);
+                }
+            }
+        }
+    }
+
     async fn h2_where_there_is_no_user_the_address_counts() {
         let app = TestApp::new(Identity::Open);
-        let command = Command::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 };
+        let command = PresenceCommand::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 }.into();
         let at = |address: &str| Caller { address: address.parse().ok(), ..nobody() };
         assert_eq!(taken(&app, &at("192.0.2.1"), &command).await, Some(100));
         assert!(app.ask(&at("192.0.2.2"), command.clone()).await.is_ok());
@@ -123,7 +162,7 @@ usecase_tests! {
         }
         // A page of a megabyte: far fewer of them than of small ones, and as many again when they
         // are paid for.
-        let page = || Command::History { conversation: place.clone(), range: Range::Newest, limit: 200 };
+        let page = || Command::from(MessageCommand::History { conversation: place.clone(), range: Range::Newest, limit: 200 });
         let count = taken(&app, &b, &page()).await.expect("a limit");
         assert!((6..=12).contains(&count), "{count}");
         app.clock.pass(Duration::from_secs(1));
@@ -154,8 +193,8 @@ usecase_tests! {
             (Range::Around(60), 60),
         ] {
             app.clock.pass(Duration::from_secs(10));
-            let page = Command::History { conversation: place.clone(), range, limit: 200 };
-            let Ok(Reply::History(history)) = app.ask(&b, page).await else { panic!("a page") };
+            let page = MessageCommand::History { conversation: place.clone(), range, limit: 200 };
+            let Ok(Reply::Messages(MessageReply::History(history))) = app.ask(&b, page).await else { panic!("a page") };
             let bytes: usize = history.entries.iter().map(lamplight_usecases::weight::entry).sum();
             assert!(bytes <= 1_000_000, "{range:?}: {bytes}");
             assert!(bytes >= 900_000, "{range:?}: {bytes}: as much as there is room for");
@@ -172,13 +211,13 @@ usecase_tests! {
         let people: Vec<_> = (0..600).map(|n| format!("u{n}")).collect();
         for one in &people {
             let avatar_url = Some(format!("https://example.org/{}", "x".repeat(1_900)).into());
-            let join = Command::Join { user: user(one), mode: Mode::None, name: Some("n".repeat(200).into()), avatar_url };
+            let join = PresenceCommand::Join { user: user(one), mode: Mode::None, name: Some("n".repeat(200).into()), avatar_url };
             app.ask(&claimed(one, &format!("s {one}")), join).await.expect("joined");
         }
         let watcher = claimed("w", "sw");
         app.join(&watcher).await;
         let named = people.iter().map(|one| user(one)).chain([user("out")]).collect();
-        let Ok(Reply::Watching { users, later }) = app.ask(&watcher, Command::Watch(named)).await else { panic!("states") };
+        let Ok(Reply::Presence(PresenceReply::Watching { users, later })) = app.ask(&watcher, PresenceCommand::Watch(named)).await else { panic!("states") };
         let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::seen(seen)).sum();
         assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
         assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");

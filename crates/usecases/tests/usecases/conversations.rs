@@ -4,42 +4,50 @@ use crate::support::*;
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::presence::{Activity, Change};
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
-use lamplight_usecases::{Code, Command, Refusal, Reply};
+use lamplight_usecases::{
+    AccountCommand, AccountReply, AdminCommand, Code, Command, ConversationCommand,
+    ConversationReply, Identity, MessageCommand, MessageReply, PresenceCommand, Refusal, Reply,
+};
 use std::collections::HashSet;
 
 fn about(id: &ConversationId) -> Vec<Command> {
     vec![
-        Command::View(id.clone()),
-        send(id, "let me in"),
-        Command::Typing {
+        ConversationCommand::View(id.clone()).into(),
+        send(id, "let me in").into(),
+        PresenceCommand::Typing {
             conversation: id.clone(),
             is_typing: true,
-        },
-        Command::Typing {
+        }
+        .into(),
+        PresenceCommand::Typing {
             conversation: id.clone(),
             is_typing: false,
-        },
-        Command::MarkRead {
+        }
+        .into(),
+        MessageCommand::MarkRead {
             conversation: id.clone(),
             seq: 1,
-        },
-        Command::History {
+        }
+        .into(),
+        MessageCommand::History {
             conversation: id.clone(),
             range: Range::Newest,
             limit: 10,
-        },
-        Command::History {
+        }
+        .into(),
+        MessageCommand::History {
             conversation: id.clone(),
             range: Range::Before(9),
             limit: 10,
-        },
-        Command::SetActivity(Some(Activity {
+        }
+        .into(),
+        PresenceCommand::SetActivity(Some(Activity {
             kind: "in_call".into(),
             label: None,
             conversation: Some(id.clone()),
-        })),
+        }))
+        .into(),
     ]
 }
 
@@ -58,8 +66,8 @@ usecase_tests! {
             assert_eq!(foreign.code, Code::NotFound, "{asked}");
             assert_eq!(foreign, none, "not by a word: {asked}");
         }
-        let both = Command::Sync { have: vec![(theirs.clone(), 0).into(), (conversation("no such thing"), 0).into()], refused: vec![] };
-        let Ok(Reply::Synced { conversations, added, .. }) = app.ask(&stranger, both).await else { panic!("synced") };
+        let both = MessageCommand::Sync { have: vec![(theirs.clone(), 0).into(), (conversation("no such thing"), 0).into()], refused: vec![] };
+        let Ok(Reply::Messages(MessageReply::Synced { conversations, added, .. })) = app.ask(&stranger, both).await else { panic!("synced") };
         assert!(conversations.iter().all(|(_, page)| page.is_none()) && added.is_empty());
         assert_eq!(app.events().len(), before, "and nobody heard of it");
         app.write_down().await;
@@ -71,12 +79,12 @@ usecase_tests! {
         let asks = (0..20).map(|n| {
             let (who, other) = if n % 2 == 0 { ("a", "b") } else { ("b", "a") };
             let app = &app;
-            async move { app.ask(&by_http(who), Command::OpenConversation(user(other))).await }
+            async move { app.ask(&by_http(who), ConversationCommand::Open(user(other))).await }
         });
         let mut made = 0;
         let mut ids = HashSet::new();
         for answer in join_all(asks).await {
-            let Ok(Reply::Conversation { conversation, created }) = answer else { panic!("{answer:?}") };
+            let Ok(Reply::Conversations(ConversationReply::One { conversation, created })) = answer else { panic!("{answer:?}") };
             made += usize::from(created);
             ids.insert(conversation.id);
         }
@@ -89,12 +97,12 @@ usecase_tests! {
     async fn nobody_talks_to_themselves_or_in_local_to_nobody() {
         for identity in [Identity::Local, Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
-            assert_eq!(code(app.ask(&by_http("a"), Command::OpenConversation(user("a"))).await), Code::Invalid);
-            let with_a_stranger = app.ask(&by_http("a"), Command::OpenConversation(user("stranger"))).await;
+            assert_eq!(code(app.ask(&by_http("a"), ConversationCommand::Open(user("a"))).await), Code::Invalid);
+            let with_a_stranger = app.ask(&by_http("a"), ConversationCommand::Open(user("stranger"))).await;
             if identity == Identity::Local {
                 assert_eq!(code(with_a_stranger), Code::NotFound);
             } else {
-                let Ok(Reply::Conversation { conversation, created: true }) = with_a_stranger else { panic!("made") };
+                let Ok(Reply::Conversations(ConversationReply::One { conversation, created: true })) = with_a_stranger else { panic!("made") };
                 assert_eq!(conversation.members.iter().map(|member| &*member.name).collect::<Vec<_>>(), ["a", "stranger"]);
             }
         }
@@ -102,13 +110,13 @@ usecase_tests! {
 
     async fn the_host_brings_conversations_in_and_takes_people_out() {
         let app = TestApp::new(Identity::Jwt);
-        let put = |members: &[&str]| Command::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
+        let put = |members: &[&str]| AdminCommand::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
         assert_eq!(code(app.ask(&host(), put(&[])).await), Code::Invalid);
         let many: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
         assert_eq!(code(app.ask(&host(), put(&many.iter().map(String::as_str).collect::<Vec<_>>())).await), Code::TooLong);
         assert_eq!(app.conversation_changes(), []);
         let one_pair: Vec<&str> = ["x", "y"].into_iter().cycle().take(1_500).collect();
-        let often = Command::PutConversation { conversation: conversation("8"), members: one_pair.into_iter().map(user).collect() };
+        let often = AdminCommand::PutConversation { conversation: conversation("8"), members: one_pair.into_iter().map(user).collect() };
         app.ask(&host(), often).await.expect("two people, however often they are named");
         let before = app.conversation_changes().len();
 
@@ -125,14 +133,14 @@ usecase_tests! {
             assert_eq!(code(app.ask(&on_socket("c", "sc"), command).await), Code::NotFound, "m15: {asked}");
         }
         let before = app.typing().len();
-        app.ask(&by_http("a"), Command::Typing { conversation: conversation("7"), is_typing: true }).await.expect("told");
+        app.ask(&by_http("a"), PresenceCommand::Typing { conversation: conversation("7"), is_typing: true }).await.expect("told");
         assert_eq!(app.typing()[before].1, ["b"], "m15: and hears no more of it");
     }
 
     async fn in_local_the_host_brings_in_only_who_is_there() {
         let app = TestApp::new(Identity::Local);
-        app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
-        let put = |members: &[&str]| Command::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
+        app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
+        let put = |members: &[&str]| AdminCommand::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
         let refusal = app.ask(&host(), put(&["a", "stranger"])).await.expect_err("a refusal");
         assert_eq!(refusal.code, Code::NotFound);
         assert!(refusal.message.contains("stranger"), "it says who: {}", refusal.message);
@@ -144,9 +152,9 @@ usecase_tests! {
         for identity in [Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
             let members = (0..1_000).map(|n| user(&n.to_string())).collect();
-            app.ask(&host(), Command::PutConversation { conversation: conversation("7"), members }).await.expect("put");
-            let find = Command::ListUsers { query: "999".into(), cursor: None, limit: 10 };
-            let Ok(Reply::Users(page)) = app.ask(&by_http("0"), find).await else { panic!("people") };
+            app.ask(&host(), AdminCommand::PutConversation { conversation: conversation("7"), members }).await.expect("put");
+            let find = AccountCommand::ListUsers { query: "999".into(), cursor: None, limit: 10 };
+            let Ok(Reply::Accounts(AccountReply::Users(page))) = app.ask(&by_http("0"), find).await else { panic!("people") };
             assert_eq!(page.items, [named("999", "999")], "under bare profiles");
             assert_eq!(app.conversation_changes().len(), 1);
         }
@@ -160,7 +168,7 @@ usecase_tests! {
         app.open_with(&b, "c").await;
         let before = (app.conversation_changes().len(), app.presence_changes().len());
         for _ in 0..2 {
-            app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+            app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
         }
         let changes = app.conversation_changes().split_off(before.0);
         assert_eq!(changes.len(), 1, "once, for the one conversation");
@@ -175,7 +183,7 @@ usecase_tests! {
         app.join(&a).await;
         let own = app.open_with(&a, "b").await;
         let activity = Activity { kind: "in_call".into(), label: None, conversation: Some(own) };
-        assert!(app.ask(&a, Command::SetActivity(Some(activity))).await.is_ok());
+        assert!(app.ask(&a, PresenceCommand::SetActivity(Some(activity))).await.is_ok());
     }
 
     async fn a_cursor_of_nobodys_is_invalid() {
@@ -183,15 +191,15 @@ usecase_tests! {
         let a = by_http("a");
         let cursor = || Some("not a cursor!".to_owned());
         for command in [
-            Command::ListConversations { cursor: cursor(), limit: 10 },
-            Command::ListOnline { exclude: None, count_only: false, cursor: cursor(), limit: 10 },
-            Command::ListUsers { query: String::new(), cursor: cursor(), limit: 10 },
+            Command::from(ConversationCommand::List { cursor: cursor(), limit: 10 }),
+            PresenceCommand::ListOnline { exclude: None, count_only: false, cursor: cursor(), limit: 10 }.into(),
+            AccountCommand::ListUsers { query: String::new(), cursor: cursor(), limit: 10 }.into(),
         ] {
             let asked = format!("{command:?}");
             let refusal: Refusal = app.ask(&a, command).await.expect_err("a refusal");
             assert_eq!(refusal.code, Code::Invalid, "{asked}");
         }
-        let long = Command::ListUsers { query: "x".repeat(201), cursor: None, limit: 10 };
+        let long = AccountCommand::ListUsers { query: "x".repeat(201), cursor: None, limit: 10 };
         assert_eq!(code(app.ask(&a, long).await), Code::Invalid);
     }
 }

@@ -4,13 +4,14 @@ use crate::support::*;
 use lamplight_domain::identity::{ConnectionId, Profile};
 use lamplight_domain::presence::{OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::command::Principal;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Range;
-use lamplight_usecases::{Code, Command, Reply};
+use lamplight_usecases::{
+    AccountCommand, AdminCommand, Code, Command, ConversationCommand, Identity, MessageCommand,
+    PresenceCommand, PresenceReply, Principal, Reply,
+};
 
-fn join(id: &str) -> Command {
-    Command::Join {
+fn join(id: &str) -> PresenceCommand {
+    PresenceCommand::Join {
         user: user(id),
         mode: Mode::Diff,
         name: None,
@@ -21,66 +22,74 @@ fn join(id: &str) -> Command {
 /// What only a user may ask for, on a socket.
 fn of_a_user_on_a_socket() -> Vec<Command> {
     vec![
-        Command::Activity { active: true },
-        Command::Leave {
+        PresenceCommand::Heartbeat { active: true }.into(),
+        PresenceCommand::Leave {
             reason: OfflineReason::Closed,
-        },
-        Command::SignOut,
-        Command::SetActivity(None),
-        Command::Watch(vec![user("b")]),
-        Command::Unwatch(vec![user("b")]),
-        Command::View(conversation("7")),
-        Command::Unview(conversation("7")),
+        }
+        .into(),
+        PresenceCommand::SignOut.into(),
+        PresenceCommand::SetActivity(None).into(),
+        PresenceCommand::Watch(vec![user("b")]).into(),
+        PresenceCommand::Unwatch(vec![user("b")]).into(),
+        ConversationCommand::View(conversation("7")).into(),
+        ConversationCommand::Unview(conversation("7")).into(),
     ]
 }
 
 /// What only a user may ask for, by whichever way.
 fn of_a_user() -> Vec<Command> {
     vec![
-        Command::SetStatus(StatusOverride::default()),
-        send(&conversation("7"), "hello"),
-        Command::Typing {
+        PresenceCommand::SetStatus(StatusOverride::default()).into(),
+        send(&conversation("7"), "hello").into(),
+        PresenceCommand::Typing {
             conversation: conversation("7"),
             is_typing: true,
-        },
-        Command::MarkRead {
+        }
+        .into(),
+        MessageCommand::MarkRead {
             conversation: conversation("7"),
             seq: 1,
-        },
-        Command::Sync {
+        }
+        .into(),
+        MessageCommand::Sync {
             have: vec![(conversation("7"), 0).into()],
             refused: vec![],
-        },
-        Command::ListConversations {
+        }
+        .into(),
+        ConversationCommand::List {
             cursor: None,
             limit: 10,
-        },
-        Command::OpenConversation(user("b")),
-        Command::History {
+        }
+        .into(),
+        ConversationCommand::Open(user("b")).into(),
+        MessageCommand::History {
             conversation: conversation("7"),
             range: Range::Newest,
             limit: 10,
-        },
-        Command::ListUsers {
+        }
+        .into(),
+        AccountCommand::ListUsers {
             query: String::new(),
             cursor: None,
             limit: 10,
-        },
+        }
+        .into(),
     ]
 }
 
 fn of_the_host() -> Vec<Command> {
     vec![
-        Command::PutConversation {
+        AdminCommand::PutConversation {
             conversation: conversation("7"),
             members: vec![user("a")],
-        },
-        Command::PutProfile(Profile::bare(user("a"))),
+        }
+        .into(),
+        AdminCommand::PutProfile(Profile::bare(user("a"))).into(),
     ]
 }
 
-fn list_online() -> Command {
-    Command::ListOnline {
+fn list_online() -> PresenceCommand {
+    PresenceCommand::ListOnline {
         exclude: None,
         count_only: false,
         cursor: None,
@@ -98,7 +107,7 @@ usecase_tests! {
             }
             let online = app.ask(&nobody(), list_online()).await;
             if identity == Identity::Open {
-                assert!(matches!(online, Ok(Reply::Online { .. })), "in open anyone may ask who is in");
+                assert!(matches!(online, Ok(Reply::Presence(PresenceReply::Online { .. }))), "in open anyone may ask who is in");
             } else {
                 assert_eq!(code(online), Code::Unauthenticated);
                 assert_eq!(code(app.ask(&nobody(), join("a")).await), Code::Unauthenticated);
@@ -109,7 +118,7 @@ usecase_tests! {
 
     async fn the_server_key_is_not_a_user_and_a_user_is_not_the_host() {
         let app = TestApp::new(Identity::Jwt);
-        for command in of_a_user().into_iter().chain(of_a_user_on_a_socket()).chain([join("a")]) {
+        for command in of_a_user().into_iter().chain(of_a_user_on_a_socket()).chain([join("a").into()]) {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&host(), command).await), Code::Forbidden, "{asked}");
         }
@@ -118,12 +127,12 @@ usecase_tests! {
             assert_eq!(code(app.ask(&on_socket("a", "s"), command).await), Code::Forbidden, "{asked}");
         }
         assert!(app.events().is_empty());
-        assert!(matches!(app.ask(&host(), list_online()).await, Ok(Reply::Online { .. })));
+        assert!(matches!(app.ask(&host(), list_online()).await, Ok(Reply::Presence(PresenceReply::Online { .. }))));
     }
 
     async fn what_needs_a_socket_is_invalid_without_one() {
         let app = TestApp::new(Identity::Jwt);
-        for command in of_a_user_on_a_socket().into_iter().chain([join("a")]) {
+        for command in of_a_user_on_a_socket().into_iter().chain([join("a").into()]) {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&by_http("a"), command).await), Code::Invalid, "{asked}");
         }
@@ -150,11 +159,11 @@ usecase_tests! {
     }
 
     async fn what_people_say_of_themselves_counts_in_open_alone() {
-        let said = |id: &str| Command::Join { user: user(id), mode: Mode::Full, name: Some("Ada".into()), avatar_url: Some("/a.png".into()) };
+        let said = |id: &str| PresenceCommand::Join { user: user(id), mode: Mode::Full, name: Some("Ada".into()), avatar_url: Some("/a.png".into()) };
         for identity in [Identity::Open, Identity::Jwt, Identity::Local] {
             let app = TestApp::new(identity);
             let who = if identity == Identity::Open { nobody() } else { on_socket("a", "s") };
-            let Ok(Reply::Joined { user: profile, .. }) = app.ask(&who, said("a")).await else { panic!("joined") };
+            let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&who, said("a")).await else { panic!("joined") };
             let expected = if identity == Identity::Open { ("Ada", Some("/a.png")) } else { ("a", None) };
             assert_eq!((&*profile.name, profile.avatar_url.as_deref()), expected, "{identity:?}");
         }
@@ -162,21 +171,21 @@ usecase_tests! {
 
     async fn the_hosts_word_beats_ones_own() {
         let app = TestApp::new(Identity::Open);
-        app.ask(&host(), Command::PutProfile(named("a", "Augusta"))).await.expect("written");
-        let said = Command::Join { user: user("a"), mode: Mode::Full, name: Some("Ada".into()), avatar_url: None };
-        let Ok(Reply::Joined { user: profile, .. }) = app.ask(&nobody(), said).await else { panic!("joined") };
+        app.ask(&host(), AdminCommand::PutProfile(named("a", "Augusta"))).await.expect("written");
+        let said = PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: Some("Ada".into()), avatar_url: None };
+        let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&nobody(), said).await else { panic!("joined") };
         assert_eq!(&*profile.name, "Augusta");
     }
 
     async fn a_user_is_told_who_they_are_where_accounts_are_ours() {
         let app = TestApp::new(Identity::Local);
-        assert_eq!(code(app.ask(&nobody(), Command::WhoAmI).await), Code::Unauthenticated);
+        assert_eq!(code(app.ask(&nobody(), AccountCommand::WhoAmI).await), Code::Unauthenticated);
         let open = TestApp::new(Identity::Open);
         for command in [
-            Command::WhoAmI,
-            Command::Logout,
-            Command::Login { username: "ada".into(), password: "lovelace1".into() },
-            Command::Register { username: "ada".into(), password: "lovelace1".into(), name: None },
+            AccountCommand::WhoAmI,
+            AccountCommand::Logout,
+            AccountCommand::Login { username: "ada".into(), password: "lovelace1".into() },
+            AccountCommand::Register { username: "ada".into(), password: "lovelace1".into(), name: None },
         ] {
             assert_eq!(code(open.ask(&nobody(), command).await), Code::NotFound, "accounts are not even there outside local");
         }

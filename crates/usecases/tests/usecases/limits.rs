@@ -2,9 +2,10 @@
 
 use crate::support::*;
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::limits::Quotas;
-use lamplight_usecases::{Caller, Code, Command, Refusal, Settings};
+use lamplight_usecases::{
+    AccountCommand, Caller, Code, ConversationCommand, Identity, PresenceCommand, Refusal, Settings,
+};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,23 +17,23 @@ fn from(address: &str) -> Caller {
     }
 }
 
-fn guess(username: &str) -> Command {
-    Command::Login {
+fn guess(username: &str) -> AccountCommand {
+    AccountCommand::Login {
         username: username.into(),
         password: "a guess or two".into(),
     }
 }
 
-fn register(username: &str) -> Command {
-    Command::Register {
+fn register(username: &str) -> AccountCommand {
+    AccountCommand::Register {
         username: username.into(),
         password: "a good password".into(),
         name: None,
     }
 }
 
-fn login(username: &str) -> Command {
-    Command::Login {
+fn login(username: &str) -> AccountCommand {
+    AccountCommand::Login {
         username: username.into(),
         password: "a good password".into(),
     }
@@ -71,7 +72,7 @@ usecase_tests! {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
-        let typing = || Command::Typing { conversation: place.clone(), is_typing: true };
+        let typing = || PresenceCommand::Typing { conversation: place.clone(), is_typing: true };
         for _ in 0..5 {
             app.ask(&a, typing()).await.expect("told");
         }
@@ -83,7 +84,7 @@ usecase_tests! {
 
     async fn ten_joins_a_minute_by_socket() {
         let app = TestApp::new(Identity::Jwt);
-        let join = || Command::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None };
+        let join = || PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None };
         for _ in 0..10 {
             app.ask(&on_socket("a", "s1"), join()).await.expect("joined");
         }
@@ -198,7 +199,7 @@ usecase_tests! {
                     app.open_with(&a, &format!("u{n}")).await;
                 }
             }
-            let wait = too_often(app.ask(&a, Command::OpenConversation(user("stranger"))).await);
+            let wait = too_often(app.ask(&a, ConversationCommand::Open(user("stranger"))).await);
             assert!(wait <= Duration::from_secs(3), "{wait:?}");
             assert_eq!(app.conversation_changes().len(), 20, "told of once each");
             app.open_with(&b, "a").await;
@@ -214,7 +215,7 @@ usecase_tests! {
                 assert_eq!(code(app.ask(&from(addresses[0]), guess(&format!("user{n}"))).await), Code::Unauthenticated);
             }
             too_often(app.ask(&from(addresses[1]), guess("ada")).await);
-            let register = Command::Register { username: "ada".into(), password: "lovelace1".into(), name: None };
+            let register = AccountCommand::Register { username: "ada".into(), password: "lovelace1".into(), name: None };
             too_often(app.ask(&from(addresses[1]), register).await);
             // Whoever guesses from there locks nobody out elsewhere.
             for _ in 0..10 {
@@ -262,7 +263,7 @@ usecase_tests! {
 
     async fn ten_searches_a_second_and_the_whole_list_at_will() {
         let app = TestApp::new(Identity::Jwt);
-        let search = |query: &str| Command::ListUsers { query: query.into(), cursor: None, limit: 10 };
+        let search = |query: &str| AccountCommand::ListUsers { query: query.into(), cursor: None, limit: 10 };
         for _ in 0..10 {
             app.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
         }
@@ -278,7 +279,7 @@ usecase_tests! {
         app.join(&on_socket("a", "sa")).await;
         app.directory.hold_search(true);
         let search = async |who: &str| {
-            let search = Command::ListUsers { query: "zzzzz".into(), cursor: None, limit: 10 };
+            let search = AccountCommand::ListUsers { query: "zzzzz".into(), cursor: None, limit: 10 };
             app.ask(&by_http(who), search).await
         };
         // Whoever gives up waiting leaves the search going on in the store.

@@ -3,15 +3,21 @@
 use crate::support::*;
 use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::Directory as _;
-use lamplight_usecases::{Caller, Code, Command, Reply, Settings};
+use lamplight_usecases::{
+    AccountCommand, Caller, Code, Identity, PresenceCommand, PresenceReply, Reply, Settings,
+};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-fn list(exclude: Option<&str>, count_only: bool, cursor: Option<String>, limit: usize) -> Command {
-    Command::ListOnline {
+fn list(
+    exclude: Option<&str>,
+    count_only: bool,
+    cursor: Option<String>,
+    limit: usize,
+) -> PresenceCommand {
+    PresenceCommand::ListOnline {
         exclude: exclude.map(user),
         count_only,
         cursor,
@@ -32,13 +38,13 @@ async fn all_answers(app: &TestApp, caller: &Caller, about: &str) -> String {
         .await
         .expect("a count");
     let watched = app
-        .ask(caller, Command::Watch(vec![user(about)]))
+        .ask(caller, PresenceCommand::Watch(vec![user(about)]))
         .await
         .expect("states");
     let found = app
         .ask(
             caller,
-            Command::ListUsers {
+            AccountCommand::ListUsers {
                 query: about.into(),
                 cursor: None,
                 limit: 10,
@@ -61,7 +67,7 @@ usecase_tests! {
             if hides {
                 app.set_status(&b, ManualStatus::Invisible).await;
             } else {
-                app.ask(&b, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+                app.ask(&b, PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
             }
             let mut seen = vec![all_answers(&app, &a, "b").await];
             app.pass(GONE);
@@ -69,8 +75,8 @@ usecase_tests! {
             if hides {
                 // A whole life behind closed curtains.
                 app.join(&on_socket("b", "sb2")).await;
-                app.ask(&b, Command::Activity { active: true }).await.expect("alive");
-                app.ask(&on_socket("b", "sb2"), Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+                app.ask(&b, PresenceCommand::Heartbeat { active: true }).await.expect("alive");
+                app.ask(&on_socket("b", "sb2"), PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
                 app.set_status(&b, ManualStatus::Invisible).await;
             }
             app.pass(GONE);
@@ -97,13 +103,13 @@ usecase_tests! {
         app.join(&a).await;
         let until = Timestamp(app.now().0 + 3_600_000);
         let chosen = StatusOverride { status: ManualStatus::Busy, text: Some("in a talk".into()), until: Some(until) };
-        app.ask(&a, Command::SetStatus(chosen.clone())).await.expect("set");
+        app.ask(&a, PresenceCommand::SetStatus(chosen.clone())).await.expect("set");
         let app = app.restart().await;
-        let Reply::Joined { chosen: kept, .. } = app.join(&on_socket("a", "phone")).await else { panic!("joined") };
+        let Reply::Presence(PresenceReply::Joined { chosen: kept, .. }) = app.join(&on_socket("a", "phone")).await else { panic!("joined") };
         assert_eq!(kept, chosen);
         let app = app.restart().await;
         app.clock.jump(3_600_000);
-        let Reply::Joined { chosen: kept, .. } = app.join(&a).await else { panic!("joined") };
+        let Reply::Presence(PresenceReply::Joined { chosen: kept, .. }) = app.join(&a).await else { panic!("joined") };
         assert_eq!(kept, StatusOverride::default(), "what is over is over");
     }
 
@@ -112,7 +118,7 @@ usecase_tests! {
         let a = on_socket("a", "sa");
         app.join(&a).await;
         let over = StatusOverride { status: ManualStatus::Busy, text: None, until: Some(app.now()) };
-        assert_eq!(code(app.ask(&a, Command::SetStatus(over)).await), Code::Invalid);
+        assert_eq!(code(app.ask(&a, PresenceCommand::SetStatus(over)).await), Code::Invalid);
         assert_eq!(app.presence_changes().len(), 1);
     }
 
@@ -123,10 +129,10 @@ usecase_tests! {
             app.join(who).await;
         }
         let closed = app.now();
-        app.ask(&c, Command::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+        app.ask(&c, PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
         app.pass(GONE);
         app.write_down().await;
-        let Ok(Reply::Watching { users: seen, .. }) = app.ask(&a, Command::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
+        let Ok(Reply::Presence(PresenceReply::Watching { users: seen, .. })) = app.ask(&a, PresenceCommand::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
         let states: Vec<_> = seen.iter().map(|(seen, last)| (seen.user.as_str(), seen.shown.is_some(), *last)).collect();
         assert_eq!(states, [("never", false, None), ("c", false, Some(closed)), ("b", true, None)]);
         let newest = app.presence_changes().iter().map(Change::version).max();
@@ -136,8 +142,8 @@ usecase_tests! {
     async fn watching_too_many_is_too_long() {
         let app = TestApp::with(Settings { identity: Identity::Jwt, watch_limit: 3, ..Settings::default() });
         let many = ["b", "c", "d", "e"].map(user);
-        assert_eq!(code(app.ask(&on_socket("a", "sa"), Command::Watch(many.to_vec())).await), Code::TooLong);
-        assert!(app.ask(&on_socket("a", "sa"), Command::Watch(many[..3].to_vec())).await.is_ok());
+        assert_eq!(code(app.ask(&on_socket("a", "sa"), PresenceCommand::Watch(many.to_vec())).await), Code::TooLong);
+        assert!(app.ask(&on_socket("a", "sa"), PresenceCommand::Watch(many[..3].to_vec())).await.is_ok());
     }
 
     async fn the_list_pages_through_everyone_once_and_leaves_one_out() {
@@ -150,7 +156,7 @@ usecase_tests! {
                 let (mut seen, mut cursor) = (Vec::new(), None);
                 loop {
                     let answer = app.ask(&by_http("u0"), list(exclude, false, cursor, limit)).await;
-                    let Ok(Reply::Online { users, count, next, degraded: false }) = answer else { panic!("{answer:?}") };
+                    let Ok(Reply::Presence(PresenceReply::Online { users, count, next, degraded: false })) = answer else { panic!("{answer:?}") };
                     let out = usize::from(exclude.is_some_and(|who| who != "nobody"));
                     assert_eq!(count, 7 - out);
                     assert!(!users.is_empty() && users.len() <= limit);
@@ -164,7 +170,7 @@ usecase_tests! {
                 assert_eq!(seen, expected, "without {exclude:?}, {limit} at a time");
             }
         }
-        let Ok(Reply::OnlineCount { count, .. }) = app.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
+        let Ok(Reply::Presence(PresenceReply::OnlineCount { count, .. })) = app.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
         assert_eq!(count, 6);
     }
 

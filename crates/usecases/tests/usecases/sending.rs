@@ -4,10 +4,12 @@ use crate::support::*;
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::SendKey;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::limits::Quotas;
 use lamplight_usecases::ports::Range;
-use lamplight_usecases::{Code, Command, Reply, Settings};
+use lamplight_usecases::{
+    Code, ConversationCommand, ConversationReply, Identity, MessageCommand, MessageReply, Reply,
+    Settings,
+};
 
 fn unlimited() -> TestApp {
     TestApp::with(Settings {
@@ -39,7 +41,7 @@ usecase_tests! {
         let app = unlimited();
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
-        let temp = |content: &str| Command::Send {
+        let temp = |content: &str| MessageCommand::Send {
             conversation: place.clone(),
             content: content.to_owned(),
             key: Some(SendKey::TempId("temp-1".into())),
@@ -47,7 +49,7 @@ usecase_tests! {
         };
         let mut seqs = Vec::new();
         for content in ["one", "two", "one"] {
-            let Ok(Reply::Sent { message, temp_id, .. }) = app.ask(&a, temp(content)).await else { panic!("sent") };
+            let Ok(Reply::Messages(MessageReply::Sent { message, temp_id, .. })) = app.ask(&a, temp(content)).await else { panic!("sent") };
             assert_eq!(temp_id.as_deref(), Some("temp-1"));
             assert_eq!(message.client_message_id, None, "it is the sender's alone");
             seqs.push(message.seq);
@@ -98,7 +100,7 @@ usecase_tests! {
         }
         let before = app.receipts().len();
         for (seq, read) in [(3, 3), (2, 3), (3, 3), (99, 5), (5, 5)] {
-            let Ok(Reply::Read { read_seq, .. }) = app.ask(&b, Command::MarkRead { conversation: place.clone(), seq }).await else { panic!("read") };
+            let Ok(Reply::Messages(MessageReply::Read { read_seq, .. })) = app.ask(&b, MessageCommand::MarkRead { conversation: place.clone(), seq }).await else { panic!("read") };
             assert_eq!(read_seq, read, "after {seq}");
         }
         let reads: Vec<_> = app.receipts().split_off(before).into_iter().map(|receipt| (receipt.user, receipt.read_seq)).collect();
@@ -115,7 +117,7 @@ usecase_tests! {
         app.send(&a, &place, "hello").await;
         let mut unread = Vec::new();
         for who in [&a, &b] {
-            let Ok(Reply::Conversations(page)) = app.ask(who, Command::ListConversations { cursor: None, limit: 10 }).await else { panic!("listed") };
+            let Ok(Reply::Conversations(ConversationReply::Page(page))) = app.ask(who, ConversationCommand::List { cursor: None, limit: 10 }).await else { panic!("listed") };
             unread.push((page.items[0].unread, page.items[0].read_seq, page.items[0].head_seq));
         }
         assert_eq!(unread, [(0, 2, 2), (1, 1, 2)]);
@@ -129,17 +131,17 @@ usecase_tests! {
         for n in 0..205 {
             app.send(&a, &long, &n.to_string()).await;
         }
-        let Ok(Reply::Synced { conversations, added, .. }) = app.ask(&b, Command::Sync { have: vec![(long.clone(), 2).into()], refused: vec![] }).await else { panic!("synced") };
+        let Ok(Reply::Messages(MessageReply::Synced { conversations, added, .. })) = app.ask(&b, MessageCommand::Sync { have: vec![(long.clone(), 2).into()], refused: vec![] }).await else { panic!("synced") };
         let page = conversations[0].1.as_ref().expect("a page");
         assert_eq!((page.entries.len(), page.head_seq, page.has_more, page.first_seq), (200, 205, true, 1));
         assert!(page.entries.iter().zip(3..).all(|(entry, seq)| entry.seq == seq));
         assert_eq!(added.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [other]);
 
-        let all = Command::Sync { have: vec![(long.clone(), 205).into()], refused: vec![] };
-        let Ok(Reply::Synced { conversations, .. }) = app.ask(&b, all).await else { panic!("synced") };
+        let all = MessageCommand::Sync { have: vec![(long.clone(), 205).into()], refused: vec![] };
+        let Ok(Reply::Messages(MessageReply::Synced { conversations, .. })) = app.ask(&b, all).await else { panic!("synced") };
         assert!(conversations[0].1.as_ref().is_some_and(|page| page.entries.is_empty() && !page.has_more && !page.reset));
         let many = (0..101).map(|n| (conversation(&n.to_string()), 0).into()).collect();
-        assert_eq!(code(app.ask(&b, Command::Sync { have: many, refused: vec![] }).await), Code::TooLong);
+        assert_eq!(code(app.ask(&b, MessageCommand::Sync { have: many, refused: vec![] }).await), Code::TooLong);
     }
 
     async fn what_is_fetched_is_delivered() {
@@ -153,13 +155,13 @@ usecase_tests! {
         let marks = |app: &TestApp| -> Vec<_> { app.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| one.delivered_seq).collect() };
         assert_eq!(marks(&app), [0_u64; 0]);
         let range = Range::Before(3);
-        app.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
+        app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
         app.write_down().await;
         assert_eq!(marks(&app), [2]);
-        app.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
+        app.ask(&b, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
         app.handler.note_delivered(&user("b"), &place, 1);
         app.write_down().await;
-        app.ask(&b, Command::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
+        app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
         app.write_down().await;
         assert_eq!(marks(&app), [2, 3], "never back, and told only when it moves");
     }

@@ -13,13 +13,14 @@ use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::command::Principal;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::{
     Clock, ConnectionRegistry, Directory, EventBus, HashError, HashFor, Ids, MarkUpdate, Page,
     Passwords, Person, ProfileSource, StoreError, StoreResult, WatchedPresence,
 };
-use lamplight_usecases::{Caller, Code, Command, Handler, Ports, Refusal, Reply, Settings};
+use lamplight_usecases::{
+    Caller, Code, Command, ConversationCommand, ConversationReply, Handler, Identity,
+    MessageCommand, MessageReply, Ports, PresenceCommand, Principal, Refusal, Reply, Settings,
+};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -331,15 +332,15 @@ impl TestApp {
         conn
     }
 
-    pub(crate) async fn ask(&self, caller: &Caller, command: Command) -> Answer {
-        self.handler.handle(caller, command).await
+    pub(crate) async fn ask(&self, caller: &Caller, command: impl Into<Command>) -> Answer {
+        self.handler.handle(caller, command.into()).await
     }
 
     pub(crate) async fn join(&self, caller: &Caller) -> Reply {
         let user = caller.user().expect("a user").clone();
         self.ask(
             caller,
-            Command::Join {
+            PresenceCommand::Join {
                 user,
                 mode: Mode::Full,
                 name: None,
@@ -352,11 +353,11 @@ impl TestApp {
 
     pub(crate) async fn open_with(&self, caller: &Caller, other: &str) -> ConversationId {
         match self
-            .ask(caller, Command::OpenConversation(user(other)))
+            .ask(caller, ConversationCommand::Open(user(other)))
             .await
             .expect("a conversation")
         {
-            Reply::Conversation { conversation, .. } => conversation.id,
+            Reply::Conversations(ConversationReply::One { conversation, .. }) => conversation.id,
             other => panic!("{other:?}"),
         }
     }
@@ -376,7 +377,7 @@ impl TestApp {
             text: None,
             until: None,
         };
-        self.ask(caller, Command::SetStatus(chosen))
+        self.ask(caller, PresenceCommand::SetStatus(chosen))
             .await
             .expect("set");
     }
@@ -525,8 +526,8 @@ pub(crate) fn host() -> Caller {
     caller(Principal::Service, None)
 }
 
-pub(crate) fn send(conversation: &ConversationId, content: &str) -> Command {
-    Command::Send {
+pub(crate) fn send(conversation: &ConversationId, content: &str) -> MessageCommand {
+    MessageCommand::Send {
         conversation: conversation.clone(),
         content: content.to_owned(),
         key: None,
@@ -534,9 +535,9 @@ pub(crate) fn send(conversation: &ConversationId, content: &str) -> Command {
     }
 }
 
-pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) -> Command {
+pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) -> MessageCommand {
     let key = Some(SendKey::ClientMessageId(id.into()));
-    Command::Send {
+    MessageCommand::Send {
         conversation: conversation.clone(),
         content: content.to_owned(),
         key,
@@ -546,9 +547,9 @@ pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) ->
 
 pub(crate) fn sent(answer: Answer) -> (Arc<Entry>, bool) {
     match answer.expect("sent") {
-        Reply::Sent {
+        Reply::Messages(MessageReply::Sent {
             message, duplicate, ..
-        } => (message, duplicate),
+        }) => (message, duplicate),
         other => panic!("{other:?}"),
     }
 }

@@ -5,13 +5,15 @@ use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::handler::Identity;
 use lamplight_usecases::ports::ProfileSource;
-use lamplight_usecases::{Caller, Command, Reply};
+use lamplight_usecases::{
+    AdminCommand, Caller, ConversationCommand, ConversationReply, Identity, MessageCommand,
+    MessageReply, PresenceCommand, Reply,
+};
 use std::time::Duration;
 
-fn mark(place: &ConversationId, seq: u64) -> Command {
-    Command::MarkRead {
+fn mark(place: &ConversationId, seq: u64) -> MessageCommand {
+    MessageCommand::MarkRead {
         conversation: place.clone(),
         seq,
     }
@@ -19,10 +21,10 @@ fn mark(place: &ConversationId, seq: u64) -> Command {
 
 /// What `viewer` learns of b's marks by asking: delivered, read.
 async fn asked(app: &TestApp, viewer: &Caller, place: &ConversationId) -> (u64, u64) {
-    let Ok(Reply::Synced { conversations, .. }) = app
+    let Ok(Reply::Messages(MessageReply::Synced { conversations, .. })) = app
         .ask(
             viewer,
-            Command::Sync {
+            MessageCommand::Sync {
                 have: vec![(place.clone(), 0).into()],
                 refused: vec![],
             },
@@ -51,10 +53,10 @@ fn told(app: &TestApp) -> Vec<(u64, u64)> {
 
 /// Their own read mark and what is unread, as b's devices see them.
 async fn own(app: &TestApp, b: &Caller) -> (u64, u64) {
-    let Ok(Reply::Conversations(page)) = app
+    let Ok(Reply::Conversations(ConversationReply::Page(page))) = app
         .ask(
             b,
-            Command::ListConversations {
+            ConversationCommand::List {
                 cursor: None,
                 limit: 10,
             },
@@ -92,7 +94,7 @@ usecase_tests! {
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1)], (1, 1)));
         app.set_status(&b, ManualStatus::Invisible).await;
         let before = own_updates(&app);
-        let Ok(Reply::Read { read_seq, .. }) = app.ask(&b, mark(&place, 3)).await else { panic!("read") };
+        let Ok(Reply::Messages(MessageReply::Read { read_seq, .. })) = app.ask(&b, mark(&place, 3)).await else { panic!("read") };
         app.handler.note_delivered(&user("b"), &place, 4);
         app.write_down().await;
         assert_eq!((read_seq, own(&app, &b).await, own_updates(&app) - before), (3, (3, 2), 1), "their own devices agree");
@@ -133,7 +135,7 @@ usecase_tests! {
         // By HTTP only, or on a socket that never announces itself.
         for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
             app.ask(&b, mark(&place, seq)).await.expect("read");
-            app.ask(&b, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
+            app.ask(&b, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
             app.write_down().await;
         }
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
@@ -150,7 +152,7 @@ usecase_tests! {
         let (a, b) = (by_http("a"), by_http("b"));
         let place = five(&app, &a).await;
         let until = Some(Timestamp(app.now().0 + 60_000));
-        app.ask(&b, Command::SetStatus(StatusOverride { status: ManualStatus::Invisible, text: None, until })).await.expect("set");
+        app.ask(&b, PresenceCommand::SetStatus(StatusOverride { status: ManualStatus::Invisible, text: None, until })).await.expect("set");
         app.ask(&b, mark(&place, 2)).await.expect("read");
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
         app.clock.jump(60_000);
@@ -163,7 +165,7 @@ usecase_tests! {
         let app = TestApp::new(Identity::Jwt);
         let crowd: Vec<_> = (0..600).map(|n| user(&format!("m{n:03}"))).collect();
         let place = conversation("7");
-        app.ask(&host(), Command::PutConversation { conversation: place.clone(), members: crowd.clone() }).await.expect("put");
+        app.ask(&host(), AdminCommand::PutConversation { conversation: place.clone(), members: crowd.clone() }).await.expect("put");
         for author in ["m000", "m001"] {
             app.send(&by_http(author), &place, "hello").await;
         }
@@ -219,12 +221,12 @@ usecase_tests! {
         // By tokens with a time, by tokens without one, and by one's own word in `open`.
         for (identity, has_time) in [(Identity::Jwt, true), (Identity::Jwt, false), (Identity::Open, false)] {
             let app = TestApp::new(identity);
-            app.ask(&host(), Command::PutConversation { conversation: conversation("7"), members: vec![user("a"), user("b")] }).await.expect("put");
+            app.ask(&host(), AdminCommand::PutConversation { conversation: conversation("7"), members: vec![user("a"), user("b")] }).await.expect("put");
             let before = app.conversation_changes().len();
             for n in 0..100 {
                 let name = format!("Ben {n}");
                 if identity == Identity::Open {
-                    let join = Command::Join { user: user("b"), mode: Mode::None, name: Some(name.as_str().into()), avatar_url: None };
+                    let join = PresenceCommand::Join { user: user("b"), mode: Mode::None, name: Some(name.as_str().into()), avatar_url: None };
                     app.ask(&claimed("b", &format!("s{n}")), join).await.expect("joined");
                 } else {
                     let at = has_time.then_some(Timestamp(1_000 * n));

@@ -5,24 +5,24 @@ use crate::support::*;
 use futures_util::FutureExt as _;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::handler::{Identity, STORE_DEADLINE};
-use lamplight_usecases::{Code, Command, Reply};
+use lamplight_usecases::deadline::STORE_DEADLINE;
+use lamplight_usecases::{AdminCommand, Code, Identity, PresenceCommand, PresenceReply, Reply};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than anything takes that is not held back.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-fn status(status: ManualStatus) -> Command {
-    Command::SetStatus(StatusOverride {
+fn status(status: ManualStatus) -> PresenceCommand {
+    PresenceCommand::SetStatus(StatusOverride {
         status,
         text: None,
         until: None,
     })
 }
 
-fn join(id: &str) -> Command {
-    Command::Join {
+fn join(id: &str) -> PresenceCommand {
+    PresenceCommand::Join {
         user: user(id),
         mode: Mode::None,
         name: None,
@@ -31,14 +31,14 @@ fn join(id: &str) -> Command {
 }
 
 async fn online(app: &TestApp) -> usize {
-    let list = Command::ListOnline {
+    let list = PresenceCommand::ListOnline {
         exclude: None,
         count_only: true,
         cursor: None,
         limit: 10,
     };
     match app.ask(&by_http("b"), list).await {
-        Ok(Reply::OnlineCount { count, .. }) => count,
+        Ok(Reply::Presence(PresenceReply::OnlineCount { count, .. })) => count,
         other => panic!("{other:?}"),
     }
 }
@@ -49,9 +49,9 @@ usecase_tests! {
             let app = TestApp::new(Identity::Jwt);
             let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
             // Known, and not announced: the roster has only the word of whoever comes.
-            app.ask(&host(), Command::PutProfile(named("a", "Ada"))).await.expect("written");
+            app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
             app.directory.hold_remember(true);
-            let mut coming = Box::pin(app.ask(&two, if again { Command::Resume } else { join("a") }));
+            let mut coming = Box::pin(app.ask(&two, if again { PresenceCommand::Resume } else { join("a") }));
             assert!(coming.as_mut().now_or_never().is_none());
             // It has read by then that the status is `online`.
             assert!(timeout(A_WHILE, &mut coming).await.is_err());

@@ -4,12 +4,11 @@ use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::presence::{ManualStatus, OfflineReason};
-use lamplight_usecases::Command;
-use lamplight_usecases::handler::Identity;
+use lamplight_usecases::{Identity, MessageCommand, MessageReply, PresenceCommand, Reply};
 use std::time::Duration;
 
-fn typing(conversation: &ConversationId, is_typing: bool) -> Command {
-    Command::Typing {
+fn typing(conversation: &ConversationId, is_typing: bool) -> PresenceCommand {
+    PresenceCommand::Typing {
         conversation: conversation.clone(),
         is_typing,
     }
@@ -66,7 +65,7 @@ usecase_tests! {
     }
 
     async fn who_goes_types_no_more() {
-        for going in [Command::Leave { reason: OfflineReason::Closed }, Command::SignOut] {
+        for going in [PresenceCommand::Leave { reason: OfflineReason::Closed }, PresenceCommand::SignOut] {
             let app = TestApp::new(Identity::Jwt);
             let a = on_socket("a", "sa");
             app.join(&a).await;
@@ -113,7 +112,7 @@ usecase_tests! {
         app.pass(10 * SECOND);
         app.write_down().await;
         assert_eq!(marks(&app), [1]);
-        let Ok(lamplight_usecases::Reply::Synced { conversations, .. }) = app.ask(&a, Command::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await else { panic!("synced") };
+        let Ok(Reply::Messages(MessageReply::Synced { conversations, .. })) = app.ask(&a, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await else { panic!("synced") };
         let receipts = &conversations[0].1.as_ref().expect("a page").receipts;
         assert_eq!(receipts.iter().find(|one| one.user == user("b")).map(|one| one.delivered_seq), Some(1), "nor by asking");
 

@@ -1,0 +1,89 @@
+//! The commands of accounts and the replies to them.
+
+use crate::metadata::{Budget, Dispatch, Metadata, Scope};
+use crate::ports::Page;
+use crate::weight;
+use lamplight_domain::identity::Profile;
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+
+/// Local accounts and their sessions, and the directory of users.
+#[derive(Clone, Debug)]
+pub enum AccountCommand {
+    Register {
+        username: String,
+        password: String,
+        /// The display name; the username where none is given.
+        name: Option<String>,
+    },
+    Login {
+        username: String,
+        password: String,
+    },
+    /// Ends the session of the caller's credential.
+    Logout,
+    /// Ends every session of the caller's account.
+    LogoutAll,
+    ChangePassword {
+        current: String,
+        next: String,
+    },
+    /// Changes the caller's profile; a field left out stays as it is.
+    Update {
+        name: Option<Arc<str>>,
+        /// `Some(None)` removes the picture.
+        avatar_url: Option<Option<Arc<str>>>,
+    },
+    WhoAmI,
+    /// Lists or searches the directory of users.
+    ListUsers {
+        /// Part of a name or an id; empty for everyone.
+        query: String,
+        cursor: Option<String>,
+        limit: usize,
+    },
+}
+
+impl AccountCommand {
+    /// Who may send it, what it counts against, and how it is ordered.
+    #[must_use]
+    pub const fn metadata(&self) -> Metadata {
+        use {Budget as B, Dispatch as D, Scope as S};
+        match self {
+            Self::Register { .. } | Self::Login { .. } => {
+                Metadata::new(S::Anyone, B::Own, D::Concurrent)
+            }
+            // A session ends once.
+            Self::Logout => Metadata::new(S::AccountOwner, B::Internal, D::Concurrent),
+            Self::LogoutAll | Self::Update { .. } => {
+                Metadata::new(S::AccountOwner, B::Write, D::Concurrent)
+            }
+            Self::ChangePassword { .. } => Metadata::new(S::AccountOwner, B::Own, D::Concurrent),
+            Self::WhoAmI => Metadata::new(S::AccountOwner, B::Lookup, D::Concurrent),
+            Self::ListUsers { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum AccountReply {
+    SignedIn {
+        user: Profile,
+        /// The session's token.
+        token: String,
+        expires: Timestamp,
+    },
+    /// The profile of the account.
+    User(Profile),
+    /// A page of the directory.
+    Users(Page<Profile>),
+}
+
+impl AccountReply {
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::Users(page) => weight::rows(&page.items, weight::member),
+            Self::SignedIn { .. } | Self::User(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The commands of the host application and the replies to them.
+
+use crate::metadata::{Budget, Dispatch, Metadata, Scope};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
+
+/// What the host application does with the server key.
+#[derive(Clone, Debug)]
+pub enum AdminCommand {
+    /// Creates a conversation under the host application's id, or replaces its members.
+    PutConversation {
+        conversation: ConversationId,
+        members: Vec<UserId>,
+    },
+    PutProfile(Profile),
+}
+
+impl AdminCommand {
+    /// Who may send it, what it counts against, and how it is ordered.
+    #[must_use]
+    pub const fn metadata(&self) -> Metadata {
+        match self {
+            Self::PutConversation { .. } | Self::PutProfile(_) => {
+                Metadata::new(Scope::Service, Budget::Service, Dispatch::Concurrent)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum AdminReply {
+    /// The profile in force.
+    Profile(Profile),
+}

@@ -1,0 +1,61 @@
+//! The commands of conversations and the replies to them.
+
+use crate::metadata::{Budget, Dispatch, Metadata, Scope};
+use crate::ports::Page;
+use crate::weight::{self, ROW};
+use lamplight_domain::conversation::Conversation;
+use lamplight_domain::identity::{ConversationId, UserId};
+
+/// The conversations of a user.
+#[derive(Clone, Debug)]
+pub enum ConversationCommand {
+    /// Returns the direct conversation with another user, created if there is none.
+    Open(UserId),
+    List {
+        cursor: Option<String>,
+        limit: usize,
+    },
+    /// The user is looking at a conversation.
+    View(ConversationId),
+    /// The user no longer looks at it.
+    Unview(ConversationId),
+}
+
+impl ConversationCommand {
+    /// Who may send it, what it counts against, and how it is ordered.
+    #[must_use]
+    pub const fn metadata(&self) -> Metadata {
+        use {Budget as B, Dispatch as D, Scope as S};
+        match self {
+            Self::Open(_) => Metadata::new(S::User, B::Write, D::Concurrent),
+            Self::List { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
+            Self::View(_) | Self::Unview(_) => {
+                Metadata::new(S::Connection, B::Lookup, D::Concurrent)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum ConversationReply {
+    /// A conversation as the caller sees it.
+    One {
+        conversation: Conversation,
+        /// The command created it.
+        created: bool,
+    },
+    Page(Page<Conversation>),
+}
+
+impl ConversationReply {
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Self::One { conversation, .. } => weight::conversation(conversation),
+            Self::Page(page) => page
+                .items
+                .iter()
+                .map(|one| ROW * (1 + one.members.len()) + weight::conversation(one))
+                .sum(),
+        }
+    }
+}
