@@ -19,24 +19,24 @@ use crate::{Rejection, server::Server};
 pub(crate) struct Admission {
     /// Connections that are being opened, or are in no namespace yet.
     handshakes: AtomicUsize,
-    addresses: Option<Addresses>,
+    addresses: Option<AddressCounts>,
 }
 
 impl Admission {
     pub(crate) fn new(per_address: Option<usize>) -> Self {
         Self {
             handshakes: AtomicUsize::new(0),
-            addresses: per_address.map(Addresses::new),
+            addresses: per_address.map(AddressCounts::new),
         }
     }
 
     /// A pending handshake has joined a namespace or closed.
-    pub(crate) fn arrived(&self) {
+    pub(crate) fn finish_handshake(&self) {
         self.handshakes.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A connection of this address has closed.
-    pub(crate) fn left(&self, address: IpAddr) {
+    pub(crate) fn remove_connection(&self, address: IpAddr) {
         if let Some(addresses) = &self.addresses {
             addresses.remove(address);
         }
@@ -50,12 +50,12 @@ impl Admission {
 
 /// The place of a connection that is being opened. It is released when dropped, unless a session
 /// takes it over.
-pub(crate) struct Ticket {
+pub(crate) struct AdmissionGuard {
     server: Option<Arc<Server>>,
     address: IpAddr,
 }
 
-impl Ticket {
+impl AdmissionGuard {
     /// # Errors
     /// If a limit is reached.
     pub(crate) fn take(server: &Arc<Server>, address: IpAddr) -> Result<Self, Rejection> {
@@ -70,17 +70,17 @@ impl Ticket {
         {
             return Err(Rejection::TooManyFromAddress);
         }
-        let one_more = |count: usize| (count < config.max_handshakes).then_some(count + 1);
+        let increment = |count: usize| (count < config.max_handshakes).then_some(count + 1);
         if admission
             .handshakes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, increment)
             .is_err()
         {
             // Clients that intend to connect join a namespace within moments. Displacing those that
             // wait longest ensures that a few addresses cannot lock out everyone else. The
             // displaced connection counts until it has closed.
-            if !server.displace_longest_waiting() {
-                admission.left(address);
+            if !server.displace_longest_handshake() {
+                admission.remove_connection(address);
                 return Err(Rejection::TooManyHandshakes);
             }
             admission.handshakes.fetch_add(1, Ordering::Relaxed);
@@ -92,27 +92,27 @@ impl Ticket {
     }
 
     /// A session takes the place over and releases it at its own end.
-    pub(crate) fn hand_over(mut self) {
+    pub(crate) fn transfer(mut self) {
         self.server = None;
     }
 }
 
-impl Drop for Ticket {
+impl Drop for AdmissionGuard {
     fn drop(&mut self) {
         if let Some(server) = &self.server {
-            server.admission.arrived();
-            server.admission.left(self.address);
+            server.admission.finish_handshake();
+            server.admission.remove_connection(self.address);
         }
     }
 }
 
 /// Number of connections per address.
-pub(crate) struct Addresses {
+pub(crate) struct AddressCounts {
     limit: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Addresses {
+impl AddressCounts {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -144,8 +144,8 @@ impl Addresses {
             counts.remove(&address);
         }
         if counts.capacity() > 256 && counts.len() < counts.capacity() / 4 {
-            let room = counts.len() * 2;
-            counts.shrink_to(room);
+            let capacity = counts.len() * 2;
+            counts.shrink_to(capacity);
         }
     }
 }
@@ -168,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_fill_and_gets_room_back() {
-        let addresses = Addresses::new(2);
+    fn an_address_is_limited_and_may_connect_again_after_a_close() {
+        let addresses = AddressCounts::new(2);
         assert!(addresses.add(ip("192.0.2.1")) && addresses.add(ip("::ffff:192.0.2.1")));
         assert!(!addresses.add(ip("192.0.2.1")));
         assert!(addresses.add(ip("192.0.2.2")));
@@ -199,7 +199,7 @@ mod tests {
             ..Config::default()
         };
         let server = SocketIo::builder(config).build().server;
-        let take = |address: &str| Ticket::take(&server, ip(address));
+        let take = |address: &str| AdmissionGuard::take(&server, ip(address));
         let one = take("192.0.2.1").unwrap();
         assert_eq!(take("192.0.2.1").err(), Some(Rejection::TooManyFromAddress));
         let two = take("192.0.2.2").unwrap();
@@ -207,15 +207,15 @@ mod tests {
         drop(one);
         assert_eq!(server.admission.handshakes(), 1);
         assert!(take("192.0.2.1").is_ok());
-        two.hand_over();
+        two.transfer();
         assert_eq!(
             server.admission.handshakes(),
             1,
             "a session counts for itself now"
         );
         assert_eq!(take("192.0.2.2").err(), Some(Rejection::TooManyFromAddress));
-        server.admission.arrived();
-        server.admission.left(ip("192.0.2.2"));
+        server.admission.finish_handshake();
+        server.admission.remove_connection(ip("192.0.2.2"));
         assert!(take("192.0.2.2").is_ok());
     }
 }

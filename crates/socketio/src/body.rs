@@ -106,7 +106,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.session.reads_answer();
+        self.session.on_response_read();
     }
 }
 

@@ -119,20 +119,25 @@ impl Broadcast {
         let packet =
             Packet::encode_event(&self.target.namespace, Some(id), name, args, attachments);
         let sockets = self.namespace.rooms().find(&self.target);
-        let asked: Vec<_> = sockets
+        let pending: Vec<_> = sockets
             .iter()
-            .map(|socket| (socket.id().as_str().to_owned(), socket.ask(&packet, id)))
+            .map(|socket| {
+                (
+                    socket.id().as_str().to_owned(),
+                    socket.emit_with_ack(&packet, id),
+                )
+            })
             .collect();
-        let forget = Forget {
+        let guards = AckGuards {
             sockets: sockets.iter().map(Arc::downgrade).collect(),
             id,
         };
         let deadline = Instant::now() + timeout;
         async move {
-            let _forget = forget;
-            let mut answers = Vec::with_capacity(asked.len());
-            for (socket, asked) in asked {
-                let answer = match asked {
+            let _guard = guards;
+            let mut answers = Vec::with_capacity(pending.len());
+            for (socket, pending) in pending {
+                let answer = match pending {
                     Err(error) => Err(error),
                     Ok(reply) => match tokio::time::timeout_at(deadline, reply).await {
                         Ok(reply) => reply.map_err(|_| AckError::Closed),
@@ -214,15 +219,15 @@ impl fmt::Debug for Broadcast {
 }
 
 /// Removes pending acknowledgements from the sockets when the broadcast's future is dropped.
-struct Forget {
+struct AckGuards {
     sockets: Vec<Weak<dyn AnySocket>>,
     id: u64,
 }
 
-impl Drop for Forget {
+impl Drop for AckGuards {
     fn drop(&mut self) {
         for socket in self.sockets.iter().filter_map(Weak::upgrade) {
-            socket.forget_ack(self.id);
+            socket.remove_ack(self.id);
         }
     }
 }

@@ -24,12 +24,12 @@ use crate::{
     },
     dispatch::Dispatch,
     session::{Item, Session},
-    sweep::Lane,
+    timers::TimerKind,
     websocket::{ReadEnd, WebSocket},
 };
 
 /// Messages handled in one run before other tasks may run.
-const BUDGET: usize = 64;
+const MESSAGES_PER_RUN: usize = 64;
 
 /// Close code "Try Again Later" (<https://www.iana.org/assignments/websocket>).
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -107,28 +107,28 @@ impl Driver {
         driver
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut budget = BUDGET;
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut budget = MESSAGES_PER_RUN;
         loop {
-            let turn = self.session.begin_turn(cx.waker());
-            if let Some(websocket) = turn.handover {
-                self.switch(*websocket);
+            let run = self.session.begin_run(cx.waker());
+            if let Some(websocket) = run.handover {
+                self.switch_to_websocket(*websocket);
             }
-            if let (true, Protocol::SocketIo(dispatch)) = (turn.socket_left, &mut self.protocol) {
-                dispatch.drop_left(&self.session);
+            if let (true, Protocol::SocketIo(dispatch)) = (run.socket_left, &mut self.protocol) {
+                dispatch.close_left_sockets(&self.session);
             }
-            if let Some(reason) = turn.closing {
+            if let Some(reason) = run.closing {
                 self.end(reason);
                 return Poll::Ready(());
             }
             if let Protocol::SocketIo(dispatch) = &mut self.protocol
                 && let Err(reason) = dispatch.advance(&self.session, cx, &mut budget)
             {
-                self.session.tell_next_poll();
+                self.session.close_at_next_poll();
                 self.session.close(reason);
                 continue;
             }
-            if let Err(reason) = self.receive(cx, turn.joined, &mut budget) {
+            if let Err(reason) = self.receive(cx, run.joined, &mut budget) {
                 self.session.close(reason);
             }
             let mut can_write = false;
@@ -142,15 +142,14 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let fresh =
-                matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.is_fresh());
-            if !fresh && self.session.end_turn(can_write, self.can_receive()) {
+            let has_unpolled_future = matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.has_unpolled_future());
+            if !has_unpolled_future && self.session.end_run(can_write, self.can_receive()) {
                 return Poll::Pending;
             }
         }
     }
 
-    fn switch(&mut self, websocket: WebSocket) {
+    fn switch_to_websocket(&mut self, websocket: WebSocket) {
         self.link = Link::WebSocket(websocket);
         let server = &self.session.server;
         server
@@ -193,7 +192,7 @@ impl Driver {
                 return Ok(());
             }
             *budget -= 1;
-            self.take_from_inbox()?;
+            self.handle_next_in_inbox()?;
         }
         let Link::WebSocket(websocket) = &mut self.link else {
             return Ok(());
@@ -213,7 +212,7 @@ impl Driver {
             (&self.session, &mut self.protocol, &mut self.close_code);
         let end = websocket.read(session, cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
-            outcome = take_message(session, protocol, close_code, message);
+            outcome = handle_message(session, protocol, close_code, message);
             if outcome.is_err() || *budget == 0 || !protocol.can_receive(session) {
                 ControlFlow::Break(())
             } else {
@@ -224,7 +223,7 @@ impl Driver {
         match end {
             ReadEnd::Pending | ReadEnd::Stopped => Ok(()),
             ReadEnd::Closed => Err(DisconnectReason::TransportClose),
-            ReadEnd::TooMuch => Err(DisconnectReason::TooMuchReceived),
+            ReadEnd::OverLimit => Err(DisconnectReason::TooMuchReceived),
             ReadEnd::Refused(error) => {
                 tracing::debug!(?error, "invalid WebSocket frame; closing the connection");
                 self.close_code = error.close_code();
@@ -233,7 +232,7 @@ impl Driver {
         }
     }
 
-    fn take_from_inbox(&mut self) -> Result<(), DisconnectReason> {
+    fn handle_next_in_inbox(&mut self) -> Result<(), DisconnectReason> {
         let Some(inbox) = &mut self.inbox else {
             return Ok(());
         };
@@ -255,7 +254,7 @@ impl Driver {
             }
             return Ok(());
         }
-        take_text(
+        handle_text(
             &self.session,
             &mut self.protocol,
             TransportKind::Polling,
@@ -292,28 +291,28 @@ impl Driver {
                     self.close_code = TRY_AGAIN_LATER;
                 }
                 let rest = self.session.end(reason, TransportKind::WebSocket).rest;
-                self.say_goodbye(websocket, rest);
+                self.close_websocket(websocket, rest);
             }
             Link::Polling => {
                 let ended = self.session.end(reason, TransportKind::Polling);
                 if let Some(websocket) = ended.handover {
-                    self.say_goodbye(*websocket, ended.rest);
+                    self.close_websocket(*websocket, ended.rest);
                     return;
                 }
                 if reason == DisconnectReason::TransportClose {
-                    drop(self.session.take_alive());
+                    drop(self.session.take_alive_guard());
                 }
                 // The next poll fetches the rest and the close; if none arrives, a timer removes
                 // the session. A client that closes may have sent a poll at the same time, and
                 // either may arrive first.
                 if ended.awaits_poll && !ended.poll_open {
                     server.timers.push(
-                        Lane::Linger,
+                        TimerKind::Linger,
                         Instant::now() + server.config.ping_timeout,
                         key,
                     );
                 } else {
-                    server.forget(key);
+                    server.remove_session(key);
                 }
             }
         }
@@ -322,28 +321,28 @@ impl Driver {
 
 impl Driver {
     /// Sends the remaining items and a close frame over the WebSocket, in a separate task.
-    fn say_goodbye(&self, websocket: WebSocket, rest: Option<VecDeque<Item>>) {
-        let alive = self.session.take_alive();
-        self.session.server.forget(self.session.sid.key());
+    fn close_websocket(&self, websocket: WebSocket, rest: Option<VecDeque<Item>>) {
+        let alive = self.session.take_alive_guard();
+        self.session.server.remove_session(self.session.sid.key());
         if tokio::runtime::Handle::try_current().is_ok() {
-            let goodbye = websocket.close(rest, self.close_code);
+            let closing = websocket.close(rest, self.close_code);
             tokio::spawn(async move {
-                goodbye.await;
+                closing.await;
                 drop(alive);
             });
         }
     }
 }
 
-fn take_message(
+fn handle_message(
     session: &Arc<Session>,
     protocol: &mut Protocol,
     close_code: &mut u16,
     message: Message<'_>,
 ) -> Result<(), DisconnectReason> {
     match message {
-        Message::Text(text) => take_text(session, protocol, TransportKind::WebSocket, text),
-        Message::Binary(data) => take_binary(
+        Message::Text(text) => handle_text(session, protocol, TransportKind::WebSocket, text),
+        Message::Binary(data) => handle_binary(
             session,
             protocol,
             TransportKind::WebSocket,
@@ -363,27 +362,27 @@ fn take_message(
     }
 }
 
-fn take_text(
+fn handle_text(
     session: &Arc<Session>,
     protocol: &mut Protocol,
-    came_by: TransportKind,
+    transport: TransportKind,
     text: &str,
 ) -> Result<(), DisconnectReason> {
     // `forceBase64` of Node's client applies to WebSocket too.
     if let Some(base64) = text.strip_prefix('b') {
         let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
-        return take_binary(session, protocol, came_by, data.into());
+        return handle_binary(session, protocol, transport, data.into());
     }
     let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
     if kind == EngineType::Message {
         session
             .server
-            .observe(|observer| observer.received(came_by, text.len()));
+            .observe(|observer| observer.received(transport, text.len()));
     }
     match (kind, protocol) {
         (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch
             .text(session, data)
-            .inspect_err(|_| session.tell_next_poll()),
+            .inspect_err(|_| session.close_at_next_poll()),
         (EngineType::Message, Protocol::Engine(handler)) => {
             let connection = EngineConnection {
                 session: session.clone(),
@@ -405,19 +404,19 @@ fn take_text(
     }
 }
 
-fn take_binary(
+fn handle_binary(
     session: &Arc<Session>,
     protocol: &mut Protocol,
-    came_by: TransportKind,
+    transport: TransportKind,
     data: Bytes,
 ) -> Result<(), DisconnectReason> {
     session
         .server
-        .observe(|observer| observer.received(came_by, data.len()));
+        .observe(|observer| observer.received(transport, data.len()));
     match protocol {
         Protocol::SocketIo(dispatch) => dispatch
             .binary(session, data)
-            .inspect_err(|_| session.tell_next_poll()),
+            .inspect_err(|_| session.close_at_next_poll()),
         Protocol::Engine(handler) => {
             let connection = EngineConnection {
                 session: session.clone(),
@@ -437,11 +436,11 @@ pub(crate) fn pong(session: &Session) {
             observer.pong((now + server.config.ping_timeout).saturating_duration_since(due))
         });
         server.timers.push(
-            Lane::Ping,
+            TimerKind::Ping,
             now + server.config.ping_interval,
             session.sid.key(),
         );
-        session.forget_polling();
+        session.drop_polling_state();
     }
 }
 
@@ -449,7 +448,7 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.turn(cx)
+        self.run(cx)
     }
 }
 

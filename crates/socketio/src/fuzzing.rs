@@ -22,7 +22,7 @@ use crate::{
     observer,
     packet::{append_payload, base64_frames},
     query,
-    recovery::{Asked, Recovering, Suspend},
+    recovery::{Recovering, RecoveryRequest, SuspendOutcome},
     session::{Item, Session},
 };
 
@@ -221,9 +221,9 @@ fn frames_by(data: &[u8], feed: Feed) {
             }
             // A frame, its header and a message may be incomplete; vectors grow by doubling.
             assert!(
-                reader.kept() <= 4 * (limits.max_payload + 14),
+                reader.buffered() <= 4 * (limits.max_payload + 14),
                 "{}",
-                reader.kept()
+                reader.buffered()
             );
         }
         got
@@ -364,7 +364,7 @@ pub fn recovery(data: &[u8]) {
         auth,
         handshake: handshake.clone(),
     };
-    let asked = Asked::read(&request);
+    let request = RecoveryRequest::read(&request);
     let limits = Recovery {
         max_bytes: 2_000,
         max_total_bytes: 3_000,
@@ -409,7 +409,7 @@ pub fn recovery(data: &[u8]) {
             b'L' if !is_away => {
                 is_away = matches!(
                     recovering.suspend(&current, DisconnectReason::TransportClose),
-                    Suspend::Until(_)
+                    SuspendOutcome::Until(_)
                 );
                 assert!(is_away);
             }
@@ -418,13 +418,13 @@ pub fn recovery(data: &[u8]) {
                 let offset = if op == b'C' {
                     Some(format!("{has}.7"))
                 } else {
-                    asked.as_ref().and_then(|asked| asked.offset.clone())
+                    request.as_ref().and_then(|request| request.offset.clone())
                 };
-                let asked = Asked {
+                let request = RecoveryRequest {
                     pid: recovering.pid.as_str().to_owned(),
                     offset,
                 };
-                let Some(after) = recovering.resumes_after(&asked) else {
+                let Some(after) = recovering.resumes_after(&request) else {
                     continue;
                 };
                 assert!(is_away && !is_lost && after <= last);
@@ -487,7 +487,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_kept_corpus() {
+    fn the_stored_corpus() {
         for (name, target) in TARGETS {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("fuzz/corpus")
@@ -508,7 +508,7 @@ mod tests {
         }
 
         #[test]
-        fn any_life(script in "[e-zLRCW]{0,80}", offset in "[0-9]{1,2}(\\.7)?") {
+        fn any_script(script in "[e-zLRCW]{0,80}", offset in "[0-9]{1,2}(\\.7)?") {
             recovery(format!("{script}\n{{\"pid\":\"\",\"offset\":\"{offset}\"}}").as_bytes());
         }
     }

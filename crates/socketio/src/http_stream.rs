@@ -26,7 +26,7 @@ const LINGER_QUIET: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
 /// Minimum interval between two checks of a deadline, however short the limits are.
-const LOOK: Duration = Duration::from_millis(10);
+const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The time at which a silent HTTP connection is to be closed. [`HttpStream`] reports reads and
 /// writes; [`Self::request`] marks requests that are being answered.
@@ -81,12 +81,12 @@ impl HttpDeadline {
     /// Marks the start of a request. It counts as being answered until the returned guard is
     /// dropped.
     #[must_use]
-    pub fn request(self: &Arc<Self>) -> UnderWay {
+    pub fn request(self: &Arc<Self>) -> RequestGuard {
         *self.state.lock() = State {
             phase: Phase::Answering,
             at: None,
         };
-        UnderWay(self.clone())
+        RequestGuard(self.clone())
     }
 
     /// Completes when the connection is to be closed.
@@ -97,17 +97,17 @@ impl HttpDeadline {
             let soonest = self.keep_alive.map_or(self.head_timeout, |keep_alive| {
                 keep_alive.min(self.head_timeout)
             });
-            let again = now + soonest.max(LOOK);
-            let look_again = match self.state.lock().at {
+            let again = now + soonest.max(MIN_CHECK_INTERVAL);
+            let check_at = match self.state.lock().at {
                 Some(at) if at <= now => return,
                 Some(at) => at.min(again),
                 None => again,
             };
-            sleep_until(look_again).await;
+            sleep_until(check_at).await;
         }
     }
 
-    fn has_read(&self) {
+    fn on_read(&self) {
         let mut state = self.state.lock();
         if state.phase == Phase::Idle {
             *state = State {
@@ -117,7 +117,7 @@ impl HttpDeadline {
         }
     }
 
-    fn has_written(&self) {
+    fn on_written(&self) {
         let mut state = self.state.lock();
         match state.phase {
             Phase::Answering => {}
@@ -129,7 +129,7 @@ impl HttpDeadline {
 
     /// The client has not read the response: the connection is not idle, and a request head behind
     /// the response is not late.
-    fn waits_to_write(&self) {
+    fn on_blocked(&self) {
         self.state.lock().at = None;
     }
 
@@ -141,9 +141,9 @@ impl HttpDeadline {
 
 /// Marks a request as being answered until it is dropped: see [`HttpDeadline::request`].
 #[derive(Debug)]
-pub struct UnderWay(Arc<HttpDeadline>);
+pub struct RequestGuard(Arc<HttpDeadline>);
 
-impl Drop for UnderWay {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         *self.0.state.lock() = State {
             phase: Phase::Idle,
@@ -221,8 +221,8 @@ impl<S> HttpStream<S> {
 
     fn note_written<T>(&self, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &attempt {
-            Poll::Ready(Ok(_)) => self.deadline.has_written(),
-            Poll::Pending => self.deadline.waits_to_write(),
+            Poll::Ready(Ok(_)) => self.deadline.on_written(),
+            Poll::Pending => self.deadline.on_blocked(),
             Poll::Ready(Err(_)) => {}
         }
         attempt
@@ -271,7 +271,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HttpStream<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.deadline.has_read();
+            self.deadline.on_read();
         }
         Poll::Ready(Ok(()))
     }
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn f9_no_time_at_all_is_not_looked_at_all_the_time() {
+    async fn f9_a_zero_timeout_is_not_checked_in_a_busy_loop() {
         let deadline = HttpDeadline::new(HEAD, Some(Duration::ZERO));
         let under_way = deadline.request();
         let mut looks = 0;

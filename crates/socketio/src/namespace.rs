@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::{
     BoxFuture, Broadcast, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
     id::Id,
-    namespaces::Children,
-    recovery::Asked,
+    namespaces::ChildNamespaces,
+    recovery::RecoveryRequest,
     rooms::Rooms,
     server::Server,
     session::Session,
@@ -20,13 +20,13 @@ pub(crate) struct Namespace<H> {
     pub(crate) rooms: Rooms,
     /// For a dynamic namespace: the table from which it removes itself when the last reference is
     /// dropped.
-    pub(crate) among: Option<Arc<Children>>,
+    pub(crate) parent: Option<Arc<ChildNamespaces>>,
 }
 
 impl<H> Drop for Namespace<H> {
     fn drop(&mut self) {
-        if let Some(among) = &self.among {
-            among.gone(&self.name);
+        if let Some(parent) = &self.parent {
+            parent.remove(&self.name);
         }
     }
 }
@@ -44,7 +44,7 @@ pub(crate) trait AnyNamespace: Send + Sync {
 }
 
 /// A namespace as its sockets use it.
-pub(crate) trait NamespaceOf<D>: Send + Sync {
+pub(crate) trait TypedNamespace<D>: Send + Sync {
     fn name(&self) -> &str;
     fn rooms(&self) -> &Rooms;
     fn broadcast(self: Arc<Self>, server: Arc<Server>) -> Broadcast;
@@ -63,11 +63,11 @@ impl<H: Handler> Namespace<H> {
     async fn reclaim(
         &self,
         session: &Session,
-        asked: &Asked,
+        request: &RecoveryRequest,
     ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
-        let socket = session.server.recoverable.get(Id::key_of(&asked.pid)?)?;
+        let socket = session.server.recoverable.get(Id::key_of(&request.pid)?)?;
         let socket = socket.into_any().downcast::<SocketInner<H::Data>>().ok()?;
-        let after = socket.reclaim(&self.name, asked).await?;
+        let after = socket.reclaim(&self.name, request).await?;
         Some((socket, after))
     }
 }
@@ -88,14 +88,14 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
         request: ConnectRequest,
     ) -> BoxFuture<'static, Result<Admitted, ConnectError>> {
         Box::pin(async move {
-            let asked = if session.recovers {
-                Asked::read(&request)
+            let recovery = if session.recovers {
+                RecoveryRequest::read(&request)
             } else {
                 None
             };
             let mut data = self.handler.connect(request).await?;
-            if let Some(asked) = asked
-                && let Some((socket, after)) = self.reclaim(&session, &asked).await
+            if let Some(recovery) = recovery
+                && let Some((socket, after)) = self.reclaim(&session, &recovery).await
             {
                 match self.handler.recover(&Socket::of(socket.clone()), data) {
                     Ok(()) => {
@@ -115,7 +115,7 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
     }
 }
 
-impl<H: Handler> NamespaceOf<H::Data> for Namespace<H> {
+impl<H: Handler> TypedNamespace<H::Data> for Namespace<H> {
     fn name(&self) -> &str {
         &self.name
     }

@@ -16,39 +16,39 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Namespaces {
     fixed: Vec<Arc<dyn AnyNamespace>>,
-    dynamic: Vec<Box<dyn Dynamic>>,
-    children: Arc<Children>,
+    dynamic: Vec<Box<dyn ParentNamespace>>,
+    children: Arc<ChildNamespaces>,
 }
 
 /// The dynamic namespaces in use. Sockets, pending CONNECTs, and connections whose client may not
 /// yet know that it was disconnected hold the strong references; a namespace removes itself when
 /// the last one is dropped.
 #[derive(Default)]
-pub(crate) struct Children(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
+pub(crate) struct ChildNamespaces(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
 
 /// A handler for all namespaces whose names match a predicate.
-trait Dynamic: Send + Sync {
-    fn has(&self, name: &str) -> bool;
-    fn make(&self, name: &str, children: &Arc<Children>) -> Arc<dyn AnyNamespace>;
+trait ParentNamespace: Send + Sync {
+    fn matches(&self, name: &str) -> bool;
+    fn create(&self, name: &str, children: &Arc<ChildNamespaces>) -> Arc<dyn AnyNamespace>;
 }
 
-struct DynamicOf<H, F> {
-    has: F,
+struct ParentNamespaceOf<H, F> {
+    matches: F,
     handler: Arc<H>,
 }
 
-impl<H: Handler, F: Fn(&str) -> bool + Send + Sync> Dynamic for DynamicOf<H, F> {
-    fn has(&self, name: &str) -> bool {
-        (self.has)(name)
+impl<H: Handler, F: Fn(&str) -> bool + Send + Sync> ParentNamespace for ParentNamespaceOf<H, F> {
+    fn matches(&self, name: &str) -> bool {
+        (self.matches)(name)
     }
 
-    fn make(&self, name: &str, children: &Arc<Children>) -> Arc<dyn AnyNamespace> {
+    fn create(&self, name: &str, children: &Arc<ChildNamespaces>) -> Arc<dyn AnyNamespace> {
         let handler = self.handler.clone();
         Arc::new(Namespace {
             name: name.into(),
             handler,
             rooms: Rooms::default(),
-            among: Some(children.clone()),
+            parent: Some(children.clone()),
         })
     }
 }
@@ -60,17 +60,17 @@ impl Namespaces {
             name,
             handler: Arc::new(handler),
             rooms: Rooms::default(),
-            among: None,
+            parent: None,
         }));
     }
 
     pub(crate) fn add_dynamic<H: Handler>(
         &mut self,
-        has: impl Fn(&str) -> bool + Send + Sync + 'static,
+        matches: impl Fn(&str) -> bool + Send + Sync + 'static,
         handler: H,
     ) {
-        self.dynamic.push(Box::new(DynamicOf {
-            has,
+        self.dynamic.push(Box::new(ParentNamespaceOf {
+            matches,
             handler: Arc::new(handler),
         }));
     }
@@ -94,14 +94,14 @@ impl Namespaces {
             return Some(found);
         }
         // Called before the lock is taken, because the predicate is application code.
-        let dynamic = self.dynamic.iter().find(|dynamic| dynamic.has(name))?;
+        let dynamic = self.dynamic.iter().find(|dynamic| dynamic.matches(name))?;
         let mut children = self.children.0.lock();
         if let Some(found) = children.get(name).and_then(Weak::upgrade) {
             return Some(found);
         }
-        let made = dynamic.make(name, &self.children);
-        children.insert(name.into(), Arc::downgrade(&made));
-        Some(made)
+        let created = dynamic.create(name, &self.children);
+        children.insert(name.into(), Arc::downgrade(&created));
+        Some(created)
     }
 
     /// The names of the fixed namespaces, and of the dynamic ones that have a socket.
@@ -123,9 +123,9 @@ impl Namespaces {
     }
 }
 
-impl Children {
+impl ChildNamespaces {
     /// Removes the namespace with this name, unless a new one has replaced it.
-    pub(crate) fn gone(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         let mut children = self.0.lock();
         if children
             .get(name)
@@ -134,8 +134,8 @@ impl Children {
             children.remove(name);
         }
         if children.capacity() > 64 && children.len() < children.capacity() / 4 {
-            let room = children.len() * 2;
-            children.shrink_to(room);
+            let capacity = children.len() * 2;
+            children.shrink_to(capacity);
         }
     }
 }

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_what_the_protocol_document_shows() {
+    fn encodes_the_examples_of_the_protocol_document() {
         assert_eq!(payload(&Packet::event("/", "foo", "")), "42[\"foo\"]");
         assert_eq!(
             payload(&Packet::event("/admin", "foo", "1,{}")),
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_can_be_recovered_says_so() {
+    fn the_connect_reply_of_a_recoverable_session_has_its_private_id() {
         assert_eq!(
             payload(&Packet::connected("/a", "x", Some("y"))),
             "40/a,{\"sid\":\"x\",\"pid\":\"y\"}"
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_is_what_clients_look_for() {
+    fn a_placeholder_has_the_form_that_clients_expect() {
         assert_eq!(
             serde_json::to_string(&Placeholder(1)).unwrap(),
             "{\"_placeholder\":true,\"num\":1}"

@@ -9,7 +9,7 @@ use crate::{admission::network_of, sync::Mutex};
 
 /// Counting unit in bytes. Smaller amounts cost nothing: neither a small message nor an idle
 /// connection takes the lock.
-pub(crate) const PIECE: usize = 64 << 10;
+pub(crate) const COUNTING_UNIT: usize = 64 << 10;
 
 /// Bytes buffered per address (an IPv6 /64 network is one address).
 pub(crate) struct ReceiveBudgets {
@@ -40,8 +40,8 @@ impl ReceiveBudgets {
         }
         held.remove(&network);
         if held.capacity() > 256 && held.len() < held.capacity() / 4 {
-            let room = held.len() * 2;
-            held.shrink_to(room);
+            let capacity = held.len() * 2;
+            held.shrink_to(capacity);
         }
         true
     }
@@ -68,7 +68,7 @@ impl Received {
     /// the limit of the address: then discard the buffer; the count stays as it was until you do.
     #[must_use]
     pub fn hold(&mut self, bytes: usize) -> bool {
-        let pieces = bytes - bytes % PIECE;
+        let pieces = bytes - bytes % COUNTING_UNIT;
         if pieces == self.counted {
             return true;
         }
@@ -84,7 +84,7 @@ impl Received {
         if self.counted == 0 {
             bytes.into()
         } else {
-            Bytes::from_owner(Kept {
+            Bytes::from_owner(CountedBytes {
                 bytes,
                 _received: self,
             })
@@ -107,12 +107,12 @@ impl fmt::Debug for Received {
     }
 }
 
-struct Kept {
+struct CountedBytes {
     bytes: Vec<u8>,
     _received: Received,
 }
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -123,8 +123,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h5_what_is_held_counts_for_its_network_until_it_is_let_go() {
-        let budgets = Arc::new(ReceiveBudgets::new(Some(4 * PIECE)));
+    fn h5_buffered_bytes_count_for_their_network_until_they_are_dropped() {
+        let budgets = Arc::new(ReceiveBudgets::new(Some(4 * COUNTING_UNIT)));
         let of = |address: &str| Received::new(budgets.clone(), address.parse().unwrap());
         let (mut one, mut two, mut other) = (
             of("2001:db8::1"),
@@ -132,24 +132,24 @@ mod tests {
             of("2001:db8:0:1::1"),
         );
         assert!(
-            one.hold(PIECE - 1) && budgets.held.lock().is_empty(),
+            one.hold(COUNTING_UNIT - 1) && budgets.held.lock().is_empty(),
             "a part that is small"
         );
-        assert!(one.hold(3 * PIECE + 7));
+        assert!(one.hold(3 * COUNTING_UNIT + 7));
         assert!(
-            !two.hold(2 * PIECE) && two.hold(PIECE - 1),
+            !two.hold(2 * COUNTING_UNIT) && two.hold(COUNTING_UNIT - 1),
             "nothing is done if it is too much"
         );
         assert!(
-            other.hold(4 * PIECE),
+            other.hold(4 * COUNTING_UNIT),
             "another network has a budget of its own"
         );
-        assert!(one.hold(2 * PIECE) && two.hold(2 * PIECE));
-        assert!(!one.hold(3 * PIECE));
-        let kept = one.keep(vec![0; 2 * PIECE]);
-        assert!(!two.hold(3 * PIECE));
+        assert!(one.hold(2 * COUNTING_UNIT) && two.hold(2 * COUNTING_UNIT));
+        assert!(!one.hold(3 * COUNTING_UNIT));
+        let kept = one.keep(vec![0; 2 * COUNTING_UNIT]);
+        assert!(!two.hold(3 * COUNTING_UNIT));
         drop((kept.slice(..1), kept));
-        assert!(two.hold(4 * PIECE));
+        assert!(two.hold(4 * COUNTING_UNIT));
         drop((two, other));
         assert!(budgets.held.lock().is_empty());
         assert!(

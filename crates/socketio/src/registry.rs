@@ -12,9 +12,9 @@ const SHARDS: usize = 16;
 
 /// Keys are random numbers already, so they need no hashing.
 #[derive(Default)]
-struct AsIs(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for AsIs {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -30,7 +30,7 @@ impl Hasher for AsIs {
     }
 }
 
-type Shard = HashMap<u64, Arc<Session>, BuildHasherDefault<AsIs>>;
+type Shard = HashMap<u64, Arc<Session>, BuildHasherDefault<IdentityHasher>>;
 
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -63,8 +63,8 @@ impl Registry {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
         if shard.capacity() > 256 && shard.len() < shard.capacity() / 4 {
-            let room = shard.len() * 2;
-            shard.shrink_to(room);
+            let capacity = shard.len() * 2;
+            shard.shrink_to(capacity);
         }
         drop(shard);
         removed

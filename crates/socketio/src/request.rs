@@ -16,12 +16,12 @@ use tokio::time::Instant;
 
 use crate::{
     Body, DisconnectReason, Handshake, Rejection, Secure, TransportKind,
-    admission::Ticket,
+    admission::AdmissionGuard,
     codec::payload,
     driver::{self, Link},
     id::Id,
     packet, query,
-    reading::{self, Reading},
+    request_body::{self, RequestBody},
     server::Server,
     session::{Item, Polled, Session},
     upgrade,
@@ -113,11 +113,11 @@ where
     B::Data: Buf,
 {
     let (parts, body) = request.into_parts();
-    let mut body = Reading::new(body);
+    let mut body = RequestBody::new(body);
     let version = parts.version;
-    let (announced, waits_to_send) = (
-        reading::announced(&parts.headers),
-        reading::waits_to_send(&parts.headers),
+    let (content_length, expects_continue) = (
+        request_body::content_length(&parts.headers),
+        request_body::expects_continue(&parts.headers),
     );
     let allowed_origin = allowed_origin(server, &parts);
     let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
@@ -140,7 +140,7 @@ where
             Err(refusal) => {
                 server.refused(Rejection::NotAllowed);
                 error(
-                    if asks_for_websocket(&parts) {
+                    if requests_websocket(&parts) {
                         StatusCode::BAD_REQUEST
                     } else {
                         refusal.status
@@ -153,8 +153,8 @@ where
     };
     let status = response.status();
     if (status.is_client_error() || status.is_server_error()) && !body.is_at_end() {
-        let is_given_up = waits_to_send || response.headers().contains_key(CONNECTION);
-        if (is_given_up || !body.drain(announced, server.config.body_timeout).await)
+        let skip_drain = expects_continue || response.headers().contains_key(CONNECTION);
+        if (skip_drain || !body.drain(content_length, server.config.body_timeout).await)
             && version <= Version::HTTP_11
         {
             response.headers_mut().insert(CONNECTION, CLOSE);
@@ -177,7 +177,7 @@ fn allowed_origin(server: &Server, parts: &Parts) -> Option<HeaderValue> {
     allow(origin.to_str().ok()?, parts).then(|| origin.clone())
 }
 
-fn asks_for_websocket(parts: &Parts) -> bool {
+fn requests_websocket(parts: &Parts) -> bool {
     query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
 }
 
@@ -214,29 +214,29 @@ fn add_cors(
 async fn route<B>(
     server: &Arc<Server>,
     parts: Parts,
-    body: &mut Reading<B>,
+    body: &mut RequestBody<B>,
     peer: SocketAddr,
 ) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
 {
-    let asked = parts.uri.query().unwrap_or("");
+    let query = parts.uri.query().unwrap_or("");
     let offered = server.config.transports;
-    let transport = match query::find(asked, "transport").as_deref() {
+    let transport = match query::find(query, "transport").as_deref() {
         Some("polling") if offered.polling => TransportKind::Polling,
         Some("websocket") if offered.websocket => TransportKind::WebSocket,
         _ => return reject(server, Rejection::UnknownTransport),
     };
     // A WebSocket handshake with `transport=polling` is not a poll.
     if transport == TransportKind::Polling && upgrade::is_handshake(&parts) {
-        return upgrade::turn_away(server, parts, peer);
+        return upgrade::reject_websocket(server, parts, peer);
     }
-    let Some(sid) = named_session(asked) else {
+    let Some(sid) = named_session(query) else {
         if parts.method != Method::GET {
             return reject(server, Rejection::BadMethod);
         }
-        if query::find(asked, "EIO").as_deref() != Some("4") {
+        if query::find(query, "EIO").as_deref() != Some("4") {
             return reject(server, Rejection::UnsupportedVersion);
         }
         if server.stopping.has_begun() {
@@ -279,7 +279,7 @@ fn find(server: &Server, sid: &str) -> Option<Arc<Session>> {
 }
 
 /// Whether a request names an open session.
-pub(crate) fn is_of_session(server: &Server, uri: &Uri) -> bool {
+pub(crate) fn names_open_session(server: &Server, uri: &Uri) -> bool {
     query::find(uri.query().unwrap_or(""), "sid").is_some_and(|sid| find(server, &sid).is_some())
 }
 
@@ -314,12 +314,12 @@ pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Hand
 }
 
 fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let ticket = match Ticket::take(server, peer.ip()) {
-        Ok(ticket) => ticket,
+    let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
+        Ok(admission_guard) => admission_guard,
         Err(why) => return reject(server, why),
     };
     let handshake = handshake(server, parts, peer);
-    match server.open(ticket, Link::Polling, handshake) {
+    match server.open(admission_guard, Link::Polling, handshake) {
         Some(session) => text(
             StatusCode::OK,
             Body::new(server.open_packet(&session.sid, TransportKind::Polling)),
@@ -330,13 +330,13 @@ fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Respons
 
 /// Closes the session if a request is aborted: the packets that it carried are lost, and both sides
 /// must know.
-struct CutOff<'a> {
+struct AbortGuard<'a> {
     session: &'a Arc<Session>,
     close_request: fn(&Session),
     is_done: bool,
 }
 
-impl Drop for CutOff<'_> {
+impl Drop for AbortGuard<'_> {
     fn drop(&mut self) {
         if self.is_done {
             return;
@@ -360,7 +360,7 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
-    let mut cut_off = CutOff {
+    let mut abort_guard = AbortGuard {
         session: &session,
         close_request: Session::close_poll,
         is_done: false,
@@ -376,13 +376,16 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     } else {
         items.await
     };
-    cut_off.is_done = true;
-    drop(cut_off);
-    if matches!(polled, Polled::Over | Polled::Last(_) | Polled::Stopping(_)) {
-        session.server.forget(session.sid.key());
+    abort_guard.is_done = true;
+    drop(abort_guard);
+    if matches!(
+        polled,
+        Polled::ClosedByClient | Polled::Last(_) | Polled::Stopping(_)
+    ) {
+        session.server.remove_session(session.sid.key());
     }
     let (items, is_last) = match polled {
-        Polled::Noop | Polled::Over => return text(StatusCode::OK, Body::new("6")),
+        Polled::Noop | Polled::ClosedByClient => return text(StatusCode::OK, Body::new("6")),
         Polled::Refused => return reject(&session.server, Rejection::BadRequest),
         Polled::Stopping(items) if items.is_empty() => {
             return reject(&session.server, Rejection::Stopping);
@@ -405,14 +408,14 @@ async fn poll(session: Arc<Session>) -> Response<Body> {
     } else if payload.is_empty() {
         payload.push(b'6');
     }
-    let Some(payload) = session.hold_answer(payload) else {
+    let Some(payload) = session.keep_response(payload) else {
         session.close(DisconnectReason::SlowReader);
         return reject(&session.server, Rejection::UnknownSession);
     };
     text(StatusCode::OK, Body::of_poll(payload, session, callbacks))
 }
 
-async fn post<B>(session: Arc<Session>, parts: &Parts, body: &mut Reading<B>) -> Response<Body>
+async fn post<B>(session: Arc<Session>, parts: &Parts, body: &mut RequestBody<B>) -> Response<Body>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -422,7 +425,7 @@ where
         session.close(DisconnectReason::TransportError);
         return reject(&session.server, Rejection::BadRequest);
     }
-    let mut cut_off = CutOff {
+    let mut abort_guard = AbortGuard {
         session: &session,
         close_request: Session::close_post,
         is_done: false,
@@ -436,7 +439,7 @@ where
         biased;
         () = poll_fn(|cx| session.poll_closing(cx)) => {
             // The session has ended, so the rest of the body is not needed.
-            cut_off.is_done = true;
+            abort_guard.is_done = true;
             session.close_post();
             let mut response = reject(&session.server, Rejection::UnknownSession);
             if parts.version <= Version::HTTP_11 {
@@ -451,13 +454,13 @@ where
         // The client knows that it was not accepted; the session continues, as in the reference
         // implementation.
         Ok(Err(StatusCode::PAYLOAD_TOO_LARGE)) => {
-            cut_off.is_done = true;
+            abort_guard.is_done = true;
             session.close_post();
             session.server.refused(Rejection::BadBody);
             return respond(StatusCode::PAYLOAD_TOO_LARGE, "text/html", Body::default());
         }
         Ok(Err(StatusCode::TOO_MANY_REQUESTS)) => {
-            cut_off.is_done = true;
+            abort_guard.is_done = true;
             session.close_post();
             return reject(&session.server, Rejection::TooMuchReceived);
         }
@@ -491,7 +494,7 @@ where
     }
     let delivered = poll_fn(|cx| session.poll_deliver(&payload, cx)).await;
     session.close_post();
-    cut_off.is_done = true;
+    abort_guard.is_done = true;
     if delivered {
         respond(StatusCode::OK, "text/html", Body::new("ok"))
     } else {

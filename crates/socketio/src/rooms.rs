@@ -53,14 +53,14 @@ impl Rooms {
     pub(crate) fn remove(&self, key: u64) {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
-        give_back(&mut shard);
+        shrink_if_sparse(&mut shard);
         drop(shard);
         drop(removed);
         let mut rooms = self.rooms(key).lock();
         let Some(joined) = rooms.remove(&key) else {
             return;
         };
-        give_back(&mut rooms);
+        shrink_if_sparse(&mut rooms);
         drop(rooms);
         for room in joined {
             self.remove_member(&room, key);
@@ -100,7 +100,7 @@ impl Rooms {
         joined.retain(|joined| **joined != *room);
         if joined.is_empty() {
             rooms.remove(&key);
-            give_back(&mut rooms);
+            shrink_if_sparse(&mut rooms);
         }
         // While the socket's lock is held; otherwise a concurrent join would be undone.
         self.remove_member(room, key);
@@ -108,13 +108,13 @@ impl Rooms {
 
     fn remove_member(&self, room: &str, key: u64) {
         let mut members = self.members(room).write();
-        if let Some(inside) = members.get_mut(room) {
-            let removed = inside.remove(&key);
-            if inside.is_empty() {
+        if let Some(members_of_room) = members.get_mut(room) {
+            let removed = members_of_room.remove(&key);
+            if members_of_room.is_empty() {
                 members.remove(room);
-                give_back(&mut members);
+                shrink_if_sparse(&mut members);
             } else {
-                give_back(inside);
+                shrink_if_sparse(members_of_room);
             }
             drop(members);
             drop(removed);
@@ -147,13 +147,13 @@ impl Rooms {
 
     /// The sockets that a broadcast addresses, each once.
     pub(crate) fn find(&self, target: &Target) -> Vec<Arc<dyn AnySocket>> {
-        let mut passed_over = HashSet::new();
+        let mut excluded = HashSet::new();
         for room in &target.except {
             // A name in `except` may be a socket id as well as a room that an application named
             // like one, so both are excluded.
-            passed_over.extend(Id::key_of(room));
+            excluded.extend(Id::key_of(room));
             if let Some(members) = self.members(room).read().get(&**room) {
-                passed_over.extend(members.keys());
+                excluded.extend(members.keys());
             }
         }
         let mut found = Vec::new();
@@ -165,7 +165,7 @@ impl Rooms {
                     found.extend(
                         shard
                             .iter()
-                            .filter(|(key, _)| !passed_over.contains(key))
+                            .filter(|(key, _)| !excluded.contains(key))
                             .map(|(_, socket)| socket.clone()),
                     );
                 }
@@ -173,10 +173,10 @@ impl Rooms {
             rooms => {
                 let several = rooms.len() > 1 || Id::key_of(&rooms[0]).is_some();
                 let mut take = |key: u64, socket: &Arc<dyn AnySocket>| {
-                    if !passed_over.contains(&key) {
+                    if !excluded.contains(&key) {
                         found.push(socket.clone());
                         if several {
-                            passed_over.insert(key);
+                            excluded.insert(key);
                         }
                     }
                 };
@@ -198,9 +198,9 @@ impl Rooms {
 }
 
 /// Returns the memory of a table that was large for a while.
-fn give_back<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+fn shrink_if_sparse<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
     if table.capacity() > 256 && table.len() < table.capacity() / 4 {
-        let room = table.len() * 2;
-        table.shrink_to(room);
+        let capacity = table.len() * 2;
+        table.shrink_to(capacity);
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake,
     Observer, Packet, Refusal, Rejection, Target, TransportKind,
-    admission::{Admission, Ticket},
+    admission::{Admission, AdmissionGuard},
     broadcast,
     driver::{Driver, Link},
     id::Id,
@@ -26,9 +26,9 @@ use crate::{
     recovery::Recoverable,
     registry::Registry,
     request,
-    session::{Budgets, Session, engine_frames},
+    session::{SendBudgets, Session, engine_frames},
     stopping::Stopping,
-    sweep::{self, Lane, Timers},
+    timers::{self, TimerKind, Timers},
 };
 
 pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
@@ -62,12 +62,12 @@ pub(crate) struct Server {
     pub(crate) stopping: Stopping,
     pub(crate) admission: Admission,
     /// Limits on bytes queued for clients that do not read.
-    pub(crate) unsent: Budgets,
+    pub(crate) unsent: SendBudgets,
     /// Limits on bytes received and not yet processed.
     pub(crate) received: Arc<ReceiveBudgets>,
     pub(crate) recoverable: Recoverable,
     socket_keys: AtomicU64,
-    words: RandomState,
+    auth_hasher: RandomState,
     broadcast_acks: AtomicU64,
     polling: AtomicUsize,
     websocket: AtomicUsize,
@@ -175,7 +175,7 @@ impl Builder {
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
         let admission = Admission::new(self.config.max_connections_per_address);
-        let unsent = Budgets::new(self.config.max_queue_bytes_per_address);
+        let unsent = SendBudgets::new(self.config.max_queue_bytes_per_address);
         let received = Arc::new(ReceiveBudgets::new(
             self.config.max_received_bytes_per_address,
         ));
@@ -198,7 +198,7 @@ impl Builder {
                 received,
                 recoverable: Recoverable::default(),
                 socket_keys: AtomicU64::new(1),
-                words: RandomState::new(),
+                auth_hasher: RandomState::new(),
                 broadcast_acks: AtomicU64::new(0),
                 polling: AtomicUsize::new(0),
                 websocket: AtomicUsize::new(0),
@@ -296,7 +296,7 @@ impl SocketIo {
     }
 
     /// Bytes stored for recoverable sockets: see [`crate::Recovery`].
-    pub fn kept_bytes(&self) -> usize {
+    pub fn recovery_bytes(&self) -> usize {
         self.server.recoverable.bytes()
     }
 }
@@ -317,9 +317,9 @@ impl Server {
     }
 
     /// Calls the observer, if there is one. Never call this while holding a lock.
-    pub(crate) fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+    pub(crate) fn observe(&self, report: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {
-            tell(&**observer);
+            report(&**observer);
         }
     }
 
@@ -328,16 +328,16 @@ impl Server {
     }
 
     /// Removes a session that has nothing left to do.
-    pub(crate) fn forget(&self, key: u64) {
+    pub(crate) fn remove_session(&self, key: u64) {
         if let Some(session) = self.registry.remove(key) {
-            session.forgotten();
+            session.on_removed();
         }
     }
 
     /// Closes the connection that has waited longest for its first namespace. Returns false if
     /// there is none.
-    pub(crate) fn displace_longest_waiting(&self) -> bool {
-        std::iter::from_fn(|| self.timers.take_waiting()).any(|key| {
+    pub(crate) fn displace_longest_handshake(&self) -> bool {
+        std::iter::from_fn(|| self.timers.take_longest_connecting()).any(|key| {
             self.registry
                 .get(key)
                 .is_some_and(|session| session.displace())
@@ -345,17 +345,17 @@ impl Server {
     }
 
     /// A fingerprint of an `auth` payload, to compare payloads without storing them.
-    pub(crate) fn word(&self, auth: Option<&str>) -> u64 {
-        self.words.hash_one(auth)
+    pub(crate) fn auth_fingerprint(&self, auth: Option<&str>) -> u64 {
+        self.auth_hasher.hash_one(auth)
     }
 
-    pub(crate) fn sweep_pause(&self) -> Duration {
+    pub(crate) fn sweep_interval(&self) -> Duration {
         let config = &self.config;
         let shortest = config
             .ping_interval
             .min(config.ping_timeout)
             .min(config.connect_timeout);
-        sweep::pause(
+        timers::sweep_interval(
             config
                 .write_timeout
                 .map_or(shortest, |limit| shortest.min(limit)),
@@ -364,7 +364,7 @@ impl Server {
 
     /// Interval between checks whether a client reads: a quarter of the write timeout, so a client
     /// is disconnected at most that much late.
-    pub(crate) fn stall_look(&self) -> Option<Duration> {
+    pub(crate) fn stall_check_interval(&self) -> Option<Duration> {
         self.config
             .write_timeout
             .map(|limit| (limit / 4).max(Duration::from_millis(1)))
@@ -381,7 +381,7 @@ impl Server {
     /// random bytes.
     pub(crate) fn open(
         self: &Arc<Self>,
-        ticket: Ticket,
+        admission_guard: AdmissionGuard,
         link: Link,
         handshake: Handshake,
     ) -> Option<Arc<Session>> {
@@ -399,17 +399,17 @@ impl Server {
         self.counter(transport).fetch_add(1, Ordering::Relaxed);
         self.observe(|observer| observer.opened(transport));
         // From here on, the driver's end releases the connection's place.
-        ticket.hand_over();
+        admission_guard.transfer();
         if self.engine.is_some() {
             session.set_joined();
         }
         self.timers.start(self);
         let (now, key) = (Instant::now(), session.sid.key());
         self.timers
-            .push(Lane::Ping, now + self.config.ping_interval, key);
+            .push(TimerKind::Ping, now + self.config.ping_interval, key);
         if self.engine.is_none() {
             self.timers
-                .push(Lane::Connect, now + self.config.connect_timeout, key);
+                .push(TimerKind::Connect, now + self.config.connect_timeout, key);
         }
         #[cfg(feature = "deflate")]
         if let Link::WebSocket(websocket) = &link {

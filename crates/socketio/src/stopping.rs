@@ -15,7 +15,7 @@ use crate::{DisconnectReason, SocketIo, server::Server, sync::AtomicBool};
 
 /// Interval between checks whether a connection is still handling an event. Only a stop waits for
 /// it.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// State of a stop.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Stopping {
     paused: AtomicBool,
     draining: AtomicBool,
     alive: AtomicUsize,
-    nobody_left: Notify,
+    all_closed: Notify,
 }
 
 impl Stopping {
@@ -44,19 +44,19 @@ impl Stopping {
 }
 
 /// Counts a connection until everything is done for it, including its close.
-pub(crate) struct Alive(Arc<Server>);
+pub(crate) struct AliveGuard(Arc<Server>);
 
-impl Alive {
+impl AliveGuard {
     pub(crate) fn new(server: Arc<Server>) -> Self {
         server.stopping.alive.fetch_add(1, Ordering::SeqCst);
         Self(server)
     }
 }
 
-impl Drop for Alive {
+impl Drop for AliveGuard {
     fn drop(&mut self) {
         if self.0.stopping.alive.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.stopping.nobody_left.notify_waiters();
+            self.0.stopping.all_closed.notify_waiters();
         }
     }
 }
@@ -88,11 +88,11 @@ impl SocketIo {
             loop {
                 // A driver that was not running at some moment after the call sees the pause at the
                 // start of its next run.
-                sessions.retain(|session| session.is_in_turn());
+                sessions.retain(|session| session.is_running());
                 if sessions.is_empty() {
                     return;
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(CHECK_INTERVAL).await;
             }
         }
     }
@@ -128,11 +128,11 @@ impl SocketIo {
         async move {
             let stopping = &server.stopping;
             loop {
-                let nobody_left = stopping.nobody_left.notified();
+                let all_closed = stopping.all_closed.notified();
                 if stopping.alive.load(Ordering::SeqCst) == 0 {
                     return;
                 }
-                nobody_left.await;
+                all_closed.await;
             }
         }
     }

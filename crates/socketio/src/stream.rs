@@ -20,12 +20,12 @@ use crate::{HttpStream, WriteTimeout};
 /// connection.
 pub(crate) enum Stream {
     Tcp(TcpStream),
-    Other(Box<dyn Io>),
+    Other(Box<dyn AsyncIo>),
 }
 
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait AsyncIo: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> AsyncIo for T {}
 
 impl Stream {
     /// Waits until hyper releases the connection; returns its stream, and bytes that hyper has read
@@ -70,7 +70,7 @@ impl Stream {
 
     /// Flushes what the stream has buffered (TLS does, TCP does not). Returns false if it cannot
     /// for now.
-    pub(crate) fn pass_on(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+    pub(crate) fn flush_buffered(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         match self {
             Self::Tcp(_) => Ok(true),
             Self::Other(other) => match Pin::new(other).poll_flush(cx) {
@@ -80,7 +80,7 @@ impl Stream {
         }
     }
 
-    fn io(&mut self) -> Pin<&mut dyn Io> {
+    fn io(&mut self) -> Pin<&mut dyn AsyncIo> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp),
             Self::Other(other) => Pin::new(&mut **other),

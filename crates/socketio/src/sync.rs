@@ -20,17 +20,17 @@ mod modelled {
     }
 
     /// A scheduling point. (`yield_now` would mark the task as woken and hide lost wake-ups.)
-    fn choose() {
+    fn scheduling_point() {
         shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
     }
 
     /// Takes a lock. A model's threads run one at a time, so blocking for real would deadlock.
-    fn take<G>(attempt: impl Fn() -> Option<G>, wait: impl Fn() -> G) -> G {
+    fn acquire<G>(attempt: impl Fn() -> Option<G>, wait: impl Fn() -> G) -> G {
         if !is_modelled() {
             return wait();
         }
         loop {
-            choose();
+            scheduling_point();
             if let Some(guard) = attempt() {
                 return guard;
             }
@@ -46,7 +46,7 @@ mod modelled {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            take(|| self.0.try_lock(), || self.0.lock())
+            acquire(|| self.0.try_lock(), || self.0.lock())
         }
 
         pub(crate) fn get_mut(&mut self) -> &mut T {
@@ -64,11 +64,11 @@ mod modelled {
         }
 
         pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-            take(|| self.0.try_read(), || self.0.read())
+            acquire(|| self.0.try_read(), || self.0.read())
         }
 
         pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-            take(|| self.0.try_write(), || self.0.write())
+            acquire(|| self.0.try_write(), || self.0.write())
         }
     }
 
@@ -82,7 +82,7 @@ mod modelled {
 
         fn here(&self) -> &atomic::AtomicBool {
             if is_modelled() {
-                choose();
+                scheduling_point();
             }
             &self.0
         }

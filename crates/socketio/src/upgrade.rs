@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::codec::extensions;
 use crate::{
     Body, Config, ConnectionGuard, Rejection,
-    admission::Ticket,
+    admission::AdmissionGuard,
     codec::{
         handshake,
         message::{Limits, Message},
@@ -26,7 +26,7 @@ use crate::{
     driver::Link,
     query, request,
     server::Server,
-    session::{Session, TooLate, engine_frames},
+    session::{EndedSession, Session, engine_frames},
     stream::Stream,
     websocket::{ReadEnd, WebSocket},
 };
@@ -94,8 +94,8 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
     let Some((response, accepted)) = accept(&server.config, &mut parts) else {
         return request::reject(server, Rejection::BadRequest);
     };
-    let ticket = match Ticket::take(server, peer.ip()) {
-        Ok(ticket) => ticket,
+    let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
+        Ok(admission_guard) => admission_guard,
         Err(why) => return request::reject(server, why),
     };
     let server = server.clone();
@@ -103,7 +103,7 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
         match accepted.websocket().await {
             Ok(websocket) => {
                 let handshake = request::handshake(&server, parts, peer);
-                server.open(ticket, Link::WebSocket(websocket), handshake);
+                server.open(admission_guard, Link::WebSocket(websocket), handshake);
             }
             Err(error) => {
                 tracing::debug!(%error, "the connection failed before its WebSocket was open")
@@ -119,7 +119,7 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
     let server = session.server.clone();
     if !is_handshake(&parts) || !session.start_upgrade() {
-        return turn_away(&server, parts, peer);
+        return reject_websocket(&server, parts, peer);
     }
     let Some((response, accepted)) = accept(&server.config, &mut parts) else {
         session.cancel_upgrade();
@@ -128,7 +128,7 @@ pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr)
     let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
     let guard = parts.extensions.remove::<ConnectionGuard>();
     tokio::spawn(async move {
-        go_over(session, accepted, base64).await;
+        run_upgrade(session, accepted, base64).await;
         drop(guard);
     });
     response
@@ -140,7 +140,7 @@ pub(crate) fn is_handshake(parts: &Parts) -> bool {
 }
 
 /// Opens a WebSocket that cannot be used, and closes it.
-pub(crate) fn turn_away(
+pub(crate) fn reject_websocket(
     server: &Arc<Server>,
     mut parts: Parts,
     peer: SocketAddr,
@@ -149,8 +149,8 @@ pub(crate) fn turn_away(
         return request::reject(server, Rejection::BadRequest);
     };
     // While it lasts, it counts as a connection that is being opened.
-    let ticket = match Ticket::take(server, peer.ip()) {
-        Ok(ticket) => ticket,
+    let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
+        Ok(admission_guard) => admission_guard,
         Err(why) => return request::reject(server, why),
     };
     server.refused(Rejection::BadRequest);
@@ -160,47 +160,47 @@ pub(crate) fn turn_away(
         if let Ok(Ok(websocket)) = tokio::time::timeout(limit, accepted.websocket()).await {
             websocket.close(None, 1000).await;
         }
-        drop((ticket, guard));
+        drop((admission_guard, guard));
     });
     response
 }
 
 /// The result of a probe.
-enum Probed {
+enum ProbeOutcome {
     Done,
     Wrong,
     TimedOut,
     /// The session has ended in the meantime.
-    Over,
+    SessionEnded,
 }
 
-async fn go_over(session: Arc<Session>, accepted: Accepted, base64: bool) {
+async fn run_upgrade(session: Arc<Session>, accepted: Accepted, base64: bool) {
     let deadline = Instant::now() + session.server.config.upgrade_timeout;
     let Ok(Ok(mut websocket)) = tokio::time::timeout_at(deadline, accepted.websocket()).await
     else {
         return session.cancel_upgrade();
     };
-    let probed = tokio::select! {
+    let outcome = tokio::select! {
         biased;
-        is_done = Box::pin(probe(&session, &mut websocket)) => if is_done { Probed::Done } else { Probed::Wrong },
-        () = poll_fn(|cx| session.poll_over(cx)) => Probed::Over,
-        () = tokio::time::sleep_until(deadline) => Probed::TimedOut,
+        is_done = Box::pin(probe(&session, &mut websocket)) => if is_done { ProbeOutcome::Done } else { ProbeOutcome::Wrong },
+        () = poll_fn(|cx| session.poll_ended(cx)) => ProbeOutcome::SessionEnded,
+        () = tokio::time::sleep_until(deadline) => ProbeOutcome::TimedOut,
     };
-    let code = match probed {
-        Probed::Done => match session.finish_upgrade(Box::new(websocket), base64) {
+    let code = match outcome {
+        ProbeOutcome::Done => match session.finish_upgrade(Box::new(websocket), base64) {
             Ok(()) => return,
-            Err(TooLate { handover, rest }) => {
-                session.server.forget(session.sid.key());
+            Err(EndedSession { handover, rest }) => {
+                session.server.remove_session(session.sid.key());
                 handover.close(rest, 1000).await;
                 return session.cancel_upgrade();
             }
         },
-        Probed::Over => {
+        ProbeOutcome::SessionEnded => {
             websocket.close(None, 1000).await;
             return session.cancel_upgrade();
         }
-        Probed::Wrong => 1002,
-        Probed::TimedOut => 1000,
+        ProbeOutcome::Wrong => 1002,
+        ProbeOutcome::TimedOut => 1000,
     };
     // The session continues on polling as before.
     session.cancel_upgrade();
@@ -244,7 +244,7 @@ async fn expect(session: &Session, websocket: &mut WebSocket, text: &str) -> boo
         match end {
             ReadEnd::Pending => std::task::Poll::Pending,
             ReadEnd::Stopped => std::task::Poll::Ready(()),
-            ReadEnd::Closed | ReadEnd::TooMuch | ReadEnd::Refused(_) => {
+            ReadEnd::Closed | ReadEnd::OverLimit | ReadEnd::Refused(_) => {
                 is_right = false;
                 std::task::Poll::Ready(())
             }

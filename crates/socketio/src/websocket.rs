@@ -20,20 +20,20 @@ use crate::{
         frame::{self, FrameError, OpCode},
         message::{Limits, Message, Reader},
     },
-    received::{PIECE, Received},
+    received::{COUNTING_UNIT, Received},
     session::{Item, Session},
     stream::Stream,
 };
 
 /// Size of the read buffer, which all connections on a thread share.
-const READ_BUFFER: usize = 32 * 1024;
+const READ_BUFFER_BYTES: usize = 32 * 1024;
 /// Maximum slices in one system call; more are written with several calls.
-const GATHER: usize = 128;
+const MAX_SLICES: usize = 128;
 /// Time within which a close frame must be sent and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes that a client may still send meanwhile.
-const CLOSE_IGNORED: usize = 1 << 20;
+const MAX_DISCARDED_AT_CLOSE: usize = 1 << 20;
 
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -64,7 +64,7 @@ pub(crate) enum ReadEnd {
     /// The client or the network closed the connection.
     Closed,
     /// Incomplete messages exceed the limit of the client's address.
-    TooMuch,
+    OverLimit,
     /// The client violated the protocol.
     Refused(FrameError),
 }
@@ -120,7 +120,7 @@ impl WebSocket {
     ) -> ReadEnd {
         // Taken out of the cell, in case a handler drives another connection from within.
         let mut buffer = BUFFER.take();
-        buffer.resize(READ_BUFFER, 0);
+        buffer.resize(READ_BUFFER_BYTES, 0);
         let end = self.read_into(&mut buffer, session, cx, limits, each);
         BUFFER.set(buffer);
         end
@@ -148,7 +148,7 @@ impl WebSocket {
             };
             match fed {
                 Err(error) => return ReadEnd::Refused(error),
-                Ok(_) if !self.count_partial(session) => return ReadEnd::TooMuch,
+                Ok(_) if !self.count_partial(session) => return ReadEnd::OverLimit,
                 Ok(ControlFlow::Break(())) => {
                     self.resume = true;
                     return ReadEnd::Stopped;
@@ -160,14 +160,14 @@ impl WebSocket {
 
     /// Counts the bytes of an incomplete message. Returns false if they exceed the limit.
     fn count_partial(&mut self, session: &Session) -> bool {
-        let kept = self.reader.kept();
-        if kept < PIECE {
+        let buffered = self.reader.buffered();
+        if buffered < COUNTING_UNIT {
             self.received = None;
             return true;
         }
         self.received
             .get_or_insert_with(|| Box::new(session.received()))
-            .hold(kept)
+            .hold(buffered)
     }
 
     /// Writes the queued items as far as possible. Returns whether everything was written.
@@ -181,7 +181,7 @@ impl WebSocket {
                 self.unsent = session.take_queue(written);
                 written = 0;
                 if self.unsent.is_empty() {
-                    return self.stream.pass_on(cx);
+                    return self.stream.flush_buffered(cx);
                 }
             }
             match self.write(cx) {
@@ -207,9 +207,9 @@ impl WebSocket {
         let written = match (frames.next(), frames.next()) {
             (None, _) => 0,
             // By far the most common case, and `write` is faster than `writev`.
-            (Some(only), None) => some_written(ready!(stream.poll_write(cx, only)))?,
+            (Some(only), None) => non_zero(ready!(stream.poll_write(cx, only)))?,
             (Some(first), Some(second)) => {
-                let mut slices = [IoSlice::new(&[]); GATHER];
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 slices[0] = IoSlice::new(first);
                 slices[1] = IoSlice::new(second);
                 let mut count = 2;
@@ -217,7 +217,7 @@ impl WebSocket {
                     *slice = IoSlice::new(frames);
                     count += 1;
                 }
-                some_written(ready!(stream.poll_write_vectored(cx, &slices[..count])))?
+                non_zero(ready!(stream.poll_write_vectored(cx, &slices[..count])))?
             }
         };
         self.advance(written);
@@ -263,20 +263,20 @@ impl WebSocket {
         if !self.unsent_is_partial {
             frame::encode(&mut last, OpCode::Close, &code.to_be_bytes());
         }
-        let goodbye = async {
+        let closing = async {
             self.stream.write_all(&last).await?;
             drop(last);
             self.stream.shutdown().await?;
-            let mut ignored = [0; 512];
-            let mut left = CLOSE_IGNORED;
+            let mut discarded = [0; 512];
+            let mut left = MAX_DISCARDED_AT_CLOSE;
             loop {
-                match self.stream.read(&mut ignored).await? {
+                match self.stream.read(&mut discarded).await? {
                     read if read == 0 || read > left => return io::Result::Ok(()),
                     read => left -= read,
                 }
             }
         };
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
     }
 
     /// Writes bytes directly, for the upgrade probe.
@@ -295,7 +295,7 @@ impl WebSocket {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.stream.pass_on(cx)? {
+        if self.stream.flush_buffered(cx)? {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
@@ -304,7 +304,7 @@ impl WebSocket {
 }
 
 /// Treats a write of zero bytes as an error: the stream will accept nothing more.
-fn some_written(result: io::Result<usize>) -> io::Result<usize> {
+fn non_zero(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         result => result,

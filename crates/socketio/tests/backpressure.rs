@@ -278,7 +278,7 @@ async fn s9_a_client_cut_off_by_time_gets_the_rest_when_it_comes_back() {
         Ok(()),
         "and nothing is skipped meanwhile"
     );
-    assert!(io.kept_bytes() > 0);
+    assert!(io.recovery_bytes() > 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -218,7 +218,7 @@ async fn recover_with(mode: &str, extra: &str, config: Config) {
     // The one that was left behind by a change of users, and nothing else, waits for its time to be
     // over.
     let over = async {
-        while fixture.io.kept_bytes() > 0 {
+        while fixture.io.recovery_bytes() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -199,7 +199,7 @@ async fn s3_who_is_put_out_is_not_recovered() {
         .log
         .wait_for("disconnected: server namespace disconnect")
         .await;
-    assert_eq!(fixture.io.kept_bytes(), 0);
+    assert_eq!(fixture.io.recovery_bytes(), 0);
     // One that is away is over at once.
     drop(Ws::join(fixture.addr).await);
     fixture.log.wait_for("suspended: transport close").await;

@@ -247,14 +247,14 @@ async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
     let (mut ws, mut memory, socket) = join(&fixture).await;
     socket.emit("once", &"x".repeat(1_000)).unwrap();
     memory.hear(&ws.text().await);
-    assert!(fixture.io.kept_bytes() > 1_000);
+    assert!(fixture.io.recovery_bytes() > 1_000);
     // Longer than the window: what the client has is not kept, and is not needed either.
     for _ in 0..8 {
         assert_eq!(ws.text().await, "2");
         ws.send("3").await;
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(fixture.io.kept_bytes(), 0);
+    assert_eq!(fixture.io.recovery_bytes(), 0);
     lose(&fixture, ws).await;
     socket.emit("missed", &1).unwrap();
     assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"missed\",1]"]);
@@ -272,7 +272,7 @@ async fn one_who_stays_away_too_long_starts_anew() {
     socket.emit("x", &1).unwrap();
     fixture.log.wait_for("disconnected: transport close").await;
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
-    assert_eq!(fixture.io.kept_bytes(), 0);
+    assert_eq!(fixture.io.recovery_bytes(), 0);
     come_back_as_new(&fixture, &memory).await;
     assert_eq!(
         fixture.log.lines()[..2],
@@ -294,19 +294,19 @@ async fn what_is_kept_is_bounded_by_socket_and_in_all() {
         for _ in 0..20 {
             socket.emit("x", &"y".repeat(500)).unwrap();
             memory.hear(&ws.text().await);
-            assert!(fixture.io.kept_bytes() <= 3_000);
+            assert!(fixture.io.recovery_bytes() <= 3_000);
         }
         lose(&fixture, ws).await;
         let (ws, missed) = come_back(&fixture, &mut memory).await;
         assert_eq!(missed, [""; 0], "it has everything");
         lose(&fixture, ws).await;
         let full = (0..20).find_map(|_| {
-            assert!(fixture.io.kept_bytes() <= 3_000);
+            assert!(fixture.io.recovery_bytes() <= 3_000);
             socket.emit("x", &"y".repeat(500)).err()
         });
         assert_eq!(full, Some(EmitError::Full), "nothing is skipped in silence");
         assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
-        assert_eq!(fixture.io.kept_bytes(), 0);
+        assert_eq!(fixture.io.recovery_bytes(), 0);
         come_back_as_new(&fixture, &memory).await;
         assert!(
             fixture
@@ -432,16 +432,16 @@ async fn who_left_has_nothing_to_come_back_to() {
     // Put out while away.
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
-    let others = fixture.io.kept_bytes();
+    let others = fixture.io.recovery_bytes();
     socket.emit("x", &"x".repeat(1_000)).unwrap();
-    assert!(fixture.io.kept_bytes() > others + 1_000);
+    assert!(fixture.io.recovery_bytes() > others + 1_000);
     socket.disconnect();
     // At once, not when its time is over: nothing is held for it from now on.
     assert_eq!(
         fixture.log.lines(),
         ["disconnected: server namespace disconnect"]
     );
-    assert!(fixture.io.kept_bytes() <= others);
+    assert!(fixture.io.recovery_bytes() <= others);
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
     come_back_as_new(&fixture, &memory).await;
     assert_eq!(

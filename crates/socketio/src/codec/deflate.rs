@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_gets_shorter_by_it_is_compressed() {
+    fn only_frames_that_shrink_are_compressed() {
         let (long, short) = ("x".repeat(2000), "y".repeat(99));
         let mut plain = BytesMut::new();
         for data in [short.as_bytes(), long.as_bytes(), short.as_bytes()] {

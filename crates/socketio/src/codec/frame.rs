@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_of_nothing_is_taken() {
+    fn an_empty_masked_payload_is_accepted() {
         assert!(
             client_header(&[0x89, 0x80, MASK[0], MASK[1], MASK[2], MASK[3]], 0)
                 .unwrap()

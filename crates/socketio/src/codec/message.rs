@@ -124,7 +124,7 @@ impl Reader {
     }
 
     /// Bytes of memory that are buffered at the moment.
-    pub fn kept(&self) -> usize {
+    pub fn buffered(&self) -> usize {
         self.carry.capacity()
             + self
                 .partial
@@ -460,7 +460,7 @@ mod tests {
                 .feed(&mut start, limits, &mut |_| ControlFlow::Continue(()))
                 .is_ok()
         );
-        assert!(reader.kept() < 100, "{}", reader.kept());
+        assert!(reader.buffered() < 100, "{}", reader.buffered());
     }
 
     #[cfg(feature = "deflate")]
@@ -556,7 +556,7 @@ mod tests {
                 rest = after;
             }
             prop_assert_eq!(seen, messages);
-            prop_assert_eq!(reader.kept(), 0);
+            prop_assert_eq!(reader.buffered(), 0);
         }
 
         #[test]

@@ -29,7 +29,7 @@ impl Dispatch {
         auth: Option<&str>,
     ) -> Outcome {
         let server = &session.server;
-        let word = server.word(auth);
+        let auth_fingerprint = server.auth_fingerprint(auth);
         let namespace = match self.find(name) {
             Some(at) => {
                 // The client is in the namespace or is joining it. Node's client sends CONNECT
@@ -40,17 +40,21 @@ impl Dispatch {
                 // ends.
                 let entry = &self.entries[at];
                 match &entry.state {
-                    State::Connecting if entry.word == word => return Ok(()),
-                    State::Open(socket) if entry.word == word && !socket.has_left() => {
-                        let _ = session.send(&socket.answer(), None);
+                    State::Connecting if entry.auth_fingerprint == auth_fingerprint => {
+                        return Ok(());
+                    }
+                    State::Open(socket)
+                        if entry.auth_fingerprint == auth_fingerprint && !socket.has_left() =>
+                    {
+                        let _ = session.send(&socket.connect_reply(), None);
                         return Ok(());
                     }
                     _ => {}
                 }
-                self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
+                self.close_socket(session, at, DisconnectReason::ClientNamespaceDisconnect);
                 let entry = &mut self.entries[at];
                 entry.state = State::Connecting;
-                entry.word = word;
+                entry.auth_fingerprint = auth_fingerprint;
                 let namespace = entry.namespace.clone();
                 self.connecting
                     .retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &namespace));
@@ -81,7 +85,7 @@ impl Dispatch {
                 self.entries.push(Entry {
                     namespace: namespace.clone(),
                     state: State::Connecting,
-                    word,
+                    auth_fingerprint,
                 });
                 namespace
             }
@@ -104,7 +108,7 @@ impl Dispatch {
             }
         });
         self.connecting.push(Connecting { namespace, future });
-        self.fresh = true;
+        self.has_unpolled_future = true;
         Ok(())
     }
 
@@ -115,7 +119,7 @@ impl Dispatch {
                 Poll::Pending => at += 1,
                 Poll::Ready(decision) => {
                     let namespace = self.connecting.remove(at).namespace;
-                    self.decided(session, &namespace, decision);
+                    self.on_decision(session, &namespace, decision);
                 }
             }
         }
@@ -124,7 +128,7 @@ impl Dispatch {
         }
     }
 
-    fn decided(
+    fn on_decision(
         &mut self,
         session: &Arc<Session>,
         namespace: &Arc<dyn AnyNamespace>,
@@ -156,7 +160,7 @@ impl Dispatch {
                 let is_in = |entry: &Entry| matches!(entry.state, State::Open(_));
                 let count = self.entries.iter().filter(|entry| is_in(entry)).count();
                 if !server.config.retain_handshake && server.namespaces.count() == Some(count) {
-                    session.forget_handshake();
+                    session.drop_handshake();
                 }
                 socket.connected(resumes_after.is_some());
             }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes that each held-back message counts in addition to its content.
-const PENDING_OVERHEAD: usize = 64;
+const HELD_OVERHEAD: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Dispatch {
@@ -35,10 +35,10 @@ pub(crate) struct Dispatch {
     /// A binary packet of which some attachments have not arrived yet.
     partial: Option<Box<Partial>>,
     /// A handler's future. The next events wait until it completes.
-    hold: Option<Hold>,
-    pending: Option<Box<Pending>>,
+    handler_future: Option<HandlerFuture>,
+    backlog: Option<Box<Backlog>>,
     /// A future has been created and not polled yet.
-    fresh: bool,
+    has_unpolled_future: bool,
 }
 
 /// A namespace that this connection has joined, is joining or has left.
@@ -46,7 +46,7 @@ struct Entry {
     namespace: Arc<dyn AnyNamespace>,
     state: State,
     /// Fingerprint of the `auth` payload of its CONNECT.
-    word: u64,
+    auth_fingerprint: u64,
 }
 
 enum State {
@@ -61,7 +61,7 @@ enum State {
 }
 
 /// A handler's future, with the namespace of its socket. It is dropped when the socket ends.
-struct Hold {
+struct HandlerFuture {
     namespace: Arc<dyn AnyNamespace>,
     future: BoxFuture<'static, ()>,
 }
@@ -90,13 +90,13 @@ enum PartialPacket {
     },
 }
 
-struct Pending {
-    messages: VecDeque<Data>,
+struct Backlog {
+    messages: VecDeque<HeldMessage>,
     bytes: usize,
     received: Received,
 }
 
-impl Pending {
+impl Backlog {
     fn new(received: Received) -> Self {
         Self {
             messages: VecDeque::new(),
@@ -106,20 +106,20 @@ impl Pending {
     }
 
     /// Accounts for a message of this many bytes that has been removed.
-    fn took(&mut self, bytes: usize) {
-        self.bytes -= bytes + PENDING_OVERHEAD;
+    fn removed(&mut self, bytes: usize) {
+        self.bytes -= bytes + HELD_OVERHEAD;
         // Counting less never exceeds the limit.
         let _ = self.received.hold(self.bytes);
     }
 }
 
-enum Data {
+enum HeldMessage {
     Text(Box<str>),
     Binary(Bytes),
 }
 
 /// An open socket, and its index in `entries`.
-type Found = (usize, Arc<dyn AnySocket>);
+type OpenSocket = (usize, Arc<dyn AnySocket>);
 
 type Outcome = Result<(), DisconnectReason>;
 
@@ -129,44 +129,44 @@ impl Dispatch {
         if session.server.config.parser != Parser::Json {
             return Err(DisconnectReason::ParseError);
         }
-        if self.holds() {
-            let leaves = self.leaves_at_once(session, text);
-            return if leaves {
+        if self.is_holding_back() {
+            let is_handled = self.try_early_disconnect(session, text);
+            return if is_handled {
                 Ok(())
             } else {
-                self.put_off(session, Data::Text(text.into()), text.len())
+                self.hold_back(session, HeldMessage::Text(text.into()), text.len())
             };
         }
-        self.take_text(session, text)
+        self.handle_text(session, text)
     }
 
     /// Handles a binary message. `Err` closes the connection.
     pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         // Unwanted attachments need not wait, unless their packet is held back itself.
-        let is_unwanted = self.pending.is_none()
+        let is_unwanted = self.backlog.is_none()
             && self
                 .partial
                 .as_ref()
                 .is_some_and(|partial| partial.packet.is_none());
-        if self.holds() && !is_unwanted {
+        if self.is_holding_back() && !is_unwanted {
             let bytes = data.len();
-            let leaves = self.leaves_at_once_by(session, &data);
-            return if leaves {
+            let is_handled = self.try_early_disconnect_binary(session, &data);
+            return if is_handled {
                 Ok(())
             } else {
-                self.put_off(session, Data::Binary(data), bytes)
+                self.hold_back(session, HeldMessage::Binary(data), bytes)
             };
         }
-        self.take_binary(session, data)
+        self.handle_binary(session, data)
     }
 
-    fn holds(&self) -> bool {
-        self.hold.is_some() || self.pending.is_some()
+    fn is_holding_back(&self) -> bool {
+        self.handler_future.is_some() || self.backlog.is_some()
     }
 
     /// Handles a DISCONNECT at once, although earlier messages are held back: the client's socket
     /// ends now, and its earlier messages are ignored when they are handled.
-    fn leaves_at_once(&mut self, session: &Session, text: &str) -> bool {
+    fn try_early_disconnect(&mut self, session: &Session, text: &str) -> bool {
         let config = &session.server.config;
         if !text.starts_with('1') {
             return false;
@@ -176,25 +176,25 @@ impl Dispatch {
         else {
             return false;
         };
-        self.leave_at_once(session, namespace)
+        self.early_disconnect(session, namespace)
     }
 
-    fn leave_at_once(&mut self, session: &Session, namespace: &str) -> bool {
+    fn early_disconnect(&mut self, session: &Session, namespace: &str) -> bool {
         let Some(at) = self
             .find(namespace)
             .filter(|&at| matches!(self.entries[at].state, State::Open(_)))
         else {
             return false;
         };
-        self.take_out(session, at, DisconnectReason::ClientNamespaceDisconnect);
+        self.close_socket(session, at, DisconnectReason::ClientNamespaceDisconnect);
         // The future that holds back the messages may be gone.
-        self.fresh = true;
+        self.has_unpolled_future = true;
         true
     }
 
     /// Ends an open socket, and marks its namespace so that the client's later packets to it are
     /// ignored.
-    fn take_out(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
+    fn close_socket(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
         let entry = &mut self.entries[at];
         if let State::Open(socket) = std::mem::replace(
             &mut entry.state,
@@ -203,32 +203,32 @@ impl Dispatch {
             },
         ) {
             let namespace = &entry.namespace;
-            self.hold
+            self.handler_future
                 .take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
             end(session, socket, reason);
         }
     }
 
     /// Holds a message back. Returns `Err` if that exceeds the limit of the client's address.
-    fn put_off(&mut self, session: &Session, data: Data, bytes: usize) -> Outcome {
-        let pending = self
-            .pending
-            .get_or_insert_with(|| Box::new(Pending::new(session.received())));
-        pending.bytes += bytes + PENDING_OVERHEAD;
-        pending.messages.push_back(data);
-        count(&mut pending.received, pending.bytes)
+    fn hold_back(&mut self, session: &Session, data: HeldMessage, bytes: usize) -> Outcome {
+        let backlog = self
+            .backlog
+            .get_or_insert_with(|| Box::new(Backlog::new(session.received())));
+        backlog.bytes += bytes + HELD_OVERHEAD;
+        backlog.messages.push_back(data);
+        count_received(&mut backlog.received, backlog.bytes)
     }
 
     /// Whether so many bytes are held back that the connection should not be read.
     pub(crate) fn is_backlogged(&self, session: &Session) -> bool {
-        self.pending
+        self.backlog
             .as_ref()
-            .is_some_and(|pending| pending.bytes > session.server.config.max_payload)
+            .is_some_and(|backlog| backlog.bytes > session.server.config.max_payload)
     }
 
     /// Whether [`Self::advance`] must be called before the task sleeps.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh
+    pub(crate) fn has_unpolled_future(&self) -> bool {
+        self.has_unpolled_future
     }
 
     /// Polls pending CONNECTs and the handler's future, then handles messages that were held back.
@@ -239,46 +239,46 @@ impl Dispatch {
         cx: &mut Context<'_>,
         budget: &mut usize,
     ) -> Outcome {
-        self.fresh = false;
+        self.has_unpolled_future = false;
         self.advance_connecting(session, cx);
         loop {
-            if let Some(hold) = &mut self.hold {
+            if let Some(hold) = &mut self.handler_future {
                 if hold.future.as_mut().poll(cx).is_pending() {
                     return Ok(());
                 }
-                self.hold = None;
+                self.handler_future = None;
             }
-            let Some(pending) = &mut self.pending else {
+            let Some(backlog) = &mut self.backlog else {
                 return Ok(());
             };
             if *budget == 0 || session.server.stopping.is_paused() {
                 return Ok(());
             }
-            let Some(data) = pending.messages.pop_front() else {
-                self.pending = None;
+            let Some(data) = backlog.messages.pop_front() else {
+                self.backlog = None;
                 return Ok(());
             };
             *budget -= 1;
             match data {
-                Data::Text(text) => {
-                    pending.took(text.len());
-                    self.take_text(session, &text)?;
+                HeldMessage::Text(text) => {
+                    backlog.removed(text.len());
+                    self.handle_text(session, &text)?;
                 }
-                Data::Binary(data) => {
-                    pending.took(data.len());
-                    self.take_binary(session, data)?;
+                HeldMessage::Binary(data) => {
+                    backlog.removed(data.len());
+                    self.handle_binary(session, data)?;
                 }
             }
         }
     }
 
-    fn take_text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
+    fn handle_text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
         if self.partial.is_some() {
             return Err(DisconnectReason::ParseError);
         }
         let config = &session.server.config;
-        let packet =
-            packet::decode(text, config.max_attachments, config.max_nesting).map_err(refused)?;
+        let packet = packet::decode(text, config.max_attachments, config.max_nesting)
+            .map_err(parse_error)?;
         match packet {
             Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
             Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
@@ -315,7 +315,7 @@ impl Dispatch {
                 id,
                 args,
                 attachments: 0,
-            } => self.acknowledged(
+            } => self.acknowledge(
                 namespace,
                 id,
                 AckReply {
@@ -353,7 +353,7 @@ impl Dispatch {
         if socket.is_some_and(|socket| !socket.takes_attachments())
             && let Some(packet) = packet.take()
         {
-            self.take_whole(
+            self.handle_complete(
                 session,
                 namespace,
                 packet,
@@ -365,7 +365,7 @@ impl Dispatch {
         }
         let mut received = session.received();
         if packet.is_some() {
-            count(&mut received, bytes)?;
+            count_received(&mut received, bytes)?;
         }
         let partial = Partial {
             namespace: namespace.into(),
@@ -379,7 +379,7 @@ impl Dispatch {
         Ok(())
     }
 
-    fn take_whole(
+    fn handle_complete(
         &mut self,
         session: &Session,
         namespace: &str,
@@ -390,7 +390,7 @@ impl Dispatch {
             PartialPacket::Event { text, parts, ack } => {
                 self.event(session, namespace, text, &parts, attachments, ack)
             }
-            PartialPacket::Ack { id, args } => self.acknowledged(
+            PartialPacket::Ack { id, args } => self.acknowledge(
                 namespace,
                 id,
                 AckReply {
@@ -401,15 +401,15 @@ impl Dispatch {
         }
     }
 
-    fn take_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+    fn handle_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         match session.server.config.parser {
-            Parser::Json => self.take_attachment(session, data),
+            Parser::Json => self.handle_attachment(session, data),
             #[cfg(feature = "msgpack")]
-            Parser::MsgPack => self.take_msgpack(session, &data),
+            Parser::MsgPack => self.handle_msgpack(session, &data),
         }
     }
 
-    fn take_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
+    fn handle_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
         let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
         partial.missing -= 1;
         if partial.packet.is_some() {
@@ -418,9 +418,9 @@ impl Dispatch {
                 return Err(DisconnectReason::ParseError);
             }
             partial.attachments.push(data);
-            count(&mut partial.received, partial.bytes)?;
+            count_received(&mut partial.received, partial.bytes)?;
         }
-        let Some(whole) = self.partial.take_if(|partial| partial.missing == 0) else {
+        let Some(complete) = self.partial.take_if(|partial| partial.missing == 0) else {
             return Ok(());
         };
         let Partial {
@@ -428,9 +428,9 @@ impl Dispatch {
             packet,
             attachments,
             ..
-        } = *whole;
+        } = *complete;
         packet.map_or(Ok(()), |packet| {
-            self.take_whole(session, &namespace, packet, Attachments::of(attachments))
+            self.handle_complete(session, &namespace, packet, Attachments::of(attachments))
         })
     }
 
@@ -484,28 +484,28 @@ impl Dispatch {
             if let Some(began) = began {
                 server.observe(|observer| observer.handled(name, began.elapsed()));
             }
-            self.hold = future.map(|future| Hold {
+            self.handler_future = future.map(|future| HandlerFuture {
                 namespace: self.entries[at].namespace.clone(),
                 future,
             });
-            self.fresh |= self.hold.is_some();
+            self.has_unpolled_future |= self.handler_future.is_some();
         }
         Ok(())
     }
 
-    fn acknowledged(&self, name: &str, id: u64, mut reply: AckReply) -> Outcome {
+    fn acknowledge(&self, name: &str, id: u64, mut reply: AckReply) -> Outcome {
         if let Some((_, socket)) = self.socket(name)? {
             if !reply.attachments.is_empty() && !socket.takes_attachments() {
                 reply.attachments = Vec::new();
             }
-            socket.acknowledged(id, reply);
+            socket.acknowledge(id, reply);
         }
         Ok(())
     }
 
     /// Returns the socket for a packet; `None` if the server has disconnected the client and the
     /// client may not know yet.
-    fn socket(&self, name: &str) -> Result<Option<Found>, DisconnectReason> {
+    fn socket(&self, name: &str) -> Result<Option<OpenSocket>, DisconnectReason> {
         let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
         let entry = &self.entries[at];
         match &entry.state {
@@ -517,10 +517,10 @@ impl Dispatch {
 
     /// Ends the sockets that the application has disconnected: drops their futures and calls their
     /// handlers.
-    pub(crate) fn drop_left(&mut self, session: &Session) {
+    pub(crate) fn close_left_sockets(&mut self, session: &Session) {
         for at in 0..self.entries.len() {
             if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
-                self.take_out(session, at, DisconnectReason::ServerNamespaceDisconnect);
+                self.close_socket(session, at, DisconnectReason::ServerNamespaceDisconnect);
             }
         }
     }
@@ -539,8 +539,8 @@ impl Dispatch {
 
     /// The connection has ended.
     pub(crate) fn end(&mut self, session: &Session, reason: DisconnectReason) {
-        self.hold = None;
-        self.pending = None;
+        self.handler_future = None;
+        self.backlog = None;
         self.partial = None;
         self.connecting.clear();
         for entry in self.entries.drain(..) {
@@ -560,7 +560,7 @@ impl Dispatch {
 
 /// Counts bytes buffered of what the client sends. Returns `Err` if they exceed the limit of its
 /// address.
-fn count(received: &mut Received, bytes: usize) -> Outcome {
+fn count_received(received: &mut Received, bytes: usize) -> Outcome {
     if received.hold(bytes) {
         Ok(())
     } else {
@@ -568,7 +568,7 @@ fn count(received: &mut Received, bytes: usize) -> Outcome {
     }
 }
 
-fn refused(error: PacketError) -> DisconnectReason {
+fn parse_error(error: PacketError) -> DisconnectReason {
     tracing::debug!(?error, "invalid Socket.IO packet; closing the connection");
     DisconnectReason::ParseError
 }
@@ -576,7 +576,7 @@ fn refused(error: PacketError) -> DisconnectReason {
 #[cfg(not(feature = "msgpack"))]
 impl Dispatch {
     /// Whether a binary message is a DISCONNECT: never in JSON.
-    fn leaves_at_once_by(&mut self, _: &Session, _: &Bytes) -> bool {
+    fn try_early_disconnect_binary(&mut self, _: &Session, _: &Bytes) -> bool {
         false
     }
 }
@@ -587,5 +587,5 @@ fn end(session: &Session, socket: Arc<dyn AnySocket>, reason: DisconnectReason) 
     } else {
         reason
     };
-    socket.ended(session, reason);
+    socket.detach(session, reason);
 }

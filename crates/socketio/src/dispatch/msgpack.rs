@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Dispatch, Outcome, refused};
+use super::{Dispatch, Outcome, parse_error};
 use crate::{
     AckReply, Parser,
     codec::msgpack::{self, Incoming},
@@ -13,10 +13,10 @@ use crate::{
 };
 
 impl Dispatch {
-    pub(super) fn take_msgpack(&mut self, session: &Arc<Session>, message: &Bytes) -> Outcome {
+    pub(super) fn handle_msgpack(&mut self, session: &Arc<Session>, message: &Bytes) -> Outcome {
         let config = &session.server.config;
         match msgpack::decode(message, config.max_attachments, config.max_nesting)
-            .map_err(refused)?
+            .map_err(parse_error)?
         {
             Incoming::Connect { namespace, auth } => {
                 self.connect(session, namespace, auth.as_deref())
@@ -41,7 +41,7 @@ impl Dispatch {
                 id,
                 args,
                 attachments,
-            } => self.acknowledged(
+            } => self.acknowledge(
                 namespace,
                 id,
                 AckReply {
@@ -52,14 +52,18 @@ impl Dispatch {
         }
     }
 
-    /// Handles a DISCONNECT at once: see [`Self::leaves_at_once`].
-    pub(super) fn leaves_at_once_by(&mut self, session: &Session, message: &Bytes) -> bool {
+    /// Handles a DISCONNECT at once: see [`Self::try_early_disconnect`].
+    pub(super) fn try_early_disconnect_binary(
+        &mut self,
+        session: &Session,
+        message: &Bytes,
+    ) -> bool {
         let config = &session.server.config;
         if config.parser != Parser::MsgPack || !msgpack::is_disconnect(message) {
             return false;
         }
         match msgpack::decode(message, config.max_attachments, config.max_nesting) {
-            Ok(Incoming::Disconnect { namespace }) => self.leave_at_once(session, namespace),
+            Ok(Incoming::Disconnect { namespace }) => self.early_disconnect(session, namespace),
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     TransportKind,
     driver::Link,
     packet::append_payload,
-    session::{Item, TooLate},
+    session::{EndedSession, Item},
 };
 
 /// A body that never ends.
@@ -36,7 +36,7 @@ impl http_body::Body for HalfSent {
 }
 
 #[test]
-fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
+fn s7_s8_requests_that_wait_for_a_session_end_with_it() {
     explore(|| {
         let app = App::default();
         let io = server(&app);
@@ -68,14 +68,14 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
                 while request(&io, "GET", &session.sid, "").0 == 200 {}
             }
         });
-        block_on(poll_fn(|cx| session.poll_over(cx)));
+        block_on(poll_fn(|cx| session.poll_ended(cx)));
         session.cancel_upgrade();
         assert_eq!(posting.join().unwrap(), 400);
         closing.join().unwrap();
         driver.join().unwrap();
         everything_is_gone(&io, &app);
         assert!(
-            session.take_alive().is_none(),
+            session.take_alive_guard().is_none(),
             "nothing is left to wait for"
         );
     });
@@ -84,7 +84,7 @@ fn s7_s8_whatever_waits_for_a_session_learns_of_its_end() {
 /// The upgrade completes at the moment when the server closes the transport: exactly one of them
 /// sends the queued packets.
 #[test]
-fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
+fn s7_an_upgrade_that_comes_too_late_sends_the_queued_packets() {
     explore(|| {
         let app = App::default();
         let io = server(&app);
@@ -110,7 +110,7 @@ fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
             thread::yield_now();
         }
         let (_client, websocket) = pipe(400);
-        if let Err(TooLate { rest, .. }) = session.finish_upgrade(Box::new(websocket), false) {
+        if let Err(EndedSession { rest, .. }) = session.finish_upgrade(Box::new(websocket), false) {
             let mut payload = Vec::new();
             for item in rest.expect("a graceful end") {
                 if let Item::Frames(frames) = item {
@@ -123,7 +123,7 @@ fn s7_an_upgrade_that_comes_too_late_brings_what_is_left() {
                 .map(str::to_owned)
                 .collect();
             assert_eq!(numbers(&texts, "a"), [0, 1]);
-            io.server.forget(session.sid.key());
+            io.server.remove_session(session.sid.key());
             session.cancel_upgrade();
         }
         closing.join().unwrap();

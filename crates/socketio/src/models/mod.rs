@@ -193,7 +193,7 @@ fn joined(room: usize) -> Joined {
 
 /// Two threads emit while the client sends, and reads through a small pipe.
 #[test]
-fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
+fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_run() {
     explore(|| {
         let Joined {
             app,
@@ -240,7 +240,7 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_turn() {
 /// The client leaves, the server disconnects it, its transport is closed and its stream breaks at
 /// the same time, while another thread emits.
 #[test]
-fn however_a_connection_ends_its_handler_is_told_once() {
+fn however_a_connection_ends_its_handler_is_called_once() {
     explore(|| {
         let Joined {
             app,
@@ -331,7 +331,7 @@ fn polling_loses_nothing_and_learns_of_the_end() {
         assert_eq!(request(&io, "GET", &session.sid, "").0, 400);
         everything_is_gone(&io, &app);
         assert!(
-            session.take_alive().is_none(),
+            session.take_alive_guard().is_none(),
             "nothing is left to wait for"
         );
     });

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     Recovery,
-    recovery::{Asked, Recovering, Suspend},
+    recovery::{Recovering, RecoveryRequest, SuspendOutcome},
     session::Item,
 };
 
@@ -51,14 +51,14 @@ fn come_back(
 ) -> Arc<Session> {
     assert!(matches!(
         recovering.suspend(session, DisconnectReason::TransportClose),
-        Suspend::Until(_)
+        SuspendOutcome::Until(_)
     ));
     let next = self::session(io, TransportKind::WebSocket);
-    let asked = Asked {
+    let request = RecoveryRequest {
         pid: recovering.pid.as_str().to_owned(),
         offset: Some(format!("{has}.7")),
     };
-    let after = recovering.resumes_after(&asked).unwrap();
+    let after = recovering.resumes_after(&request).unwrap();
     assert!(recovering.resume(&next, after, &Packet::connected("/", "x", None)));
     next
 }
@@ -80,19 +80,19 @@ fn a_recovered_socket_misses_nothing_and_gets_nothing_twice() {
         assert_eq!(take(&current, has), 6);
         assert_eq!(io.server.recoverable.waiting(), 0);
         drop(recovering);
-        assert_eq!(io.kept_bytes(), 0);
+        assert_eq!(io.recovery_bytes(), 0);
     });
 }
 
 /// Two connections and the end of the window compete for a suspended socket: one gets it, and
 /// events go to that one.
 #[test]
-fn a_socket_that_waits_is_given_to_one_only() {
+fn a_suspended_socket_is_resumed_by_one_connection_only() {
     explore(|| {
         let (io, first, recovering) = recoverable();
         assert!(matches!(
             recovering.suspend(&first, DisconnectReason::TransportClose),
-            Suspend::Until(_)
+            SuspendOutcome::Until(_)
         ));
         emit(&recovering, 1);
         let [one, other] = [0; 2].map(|_| {
@@ -105,18 +105,18 @@ fn a_socket_that_waits_is_given_to_one_only() {
                 )
             })
         });
-        let gave_up = recovering.give_up(None).is_some();
+        let has_ended = recovering.end_suspension(None).is_some();
         let ((one, one_session), (other, other_session)) =
             (one.join().unwrap(), other.join().unwrap());
         assert_eq!(
-            [gave_up, one, other]
+            [has_ended, one, other]
                 .iter()
                 .filter(|has_it| **has_it)
                 .count(),
             1
         );
         let late = recovering.push_events(&Packet::event("/", "n", "2"), None);
-        assert_eq!(late.is_err(), gave_up);
+        assert_eq!(late.is_err(), has_ended);
         assert_eq!(
             (take(&one_session, 0), take(&other_session, 0)),
             (if one { 2 } else { 0 }, if other { 2 } else { 0 })
@@ -127,21 +127,24 @@ fn a_socket_that_waits_is_given_to_one_only() {
 
 /// A callback for a written event runs once, whichever connection writes the event.
 #[test]
-fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
+fn callbacks_of_unwritten_events_run_when_the_next_connection_writes_them() {
     explore(|| {
         let (io, first, recovering) = recoverable();
         let written = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let emit_then = |number: u64| {
             let written = written.clone();
-            let then = Item::Written(Box::new(move || written.lock().push(number)));
+            let callback = Item::Written(Box::new(move || written.lock().push(number)));
             recovering
-                .push_events(&Packet::event("/", "n", &number.to_string()), Some(then))
+                .push_events(
+                    &Packet::event("/", "n", &number.to_string()),
+                    Some(callback),
+                )
                 .unwrap();
         };
         let write = |session: &Arc<Session>| {
             session.take_queue(0).into_iter().for_each(|item| {
-                if let Item::Written(then) = item {
-                    then();
+                if let Item::Written(callback) = item {
+                    callback();
                 }
             });
         };
@@ -150,8 +153,8 @@ fn what_a_lost_connection_had_not_written_is_noted_when_the_next_one_has() {
         emit_then(2);
         let writer = thread::spawn(move || {
             for item in writing {
-                if let Item::Written(then) = item {
-                    then();
+                if let Item::Written(callback) = item {
+                    callback();
                 }
             }
         });

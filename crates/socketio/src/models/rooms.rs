@@ -37,13 +37,13 @@ fn namespace(app: &App) -> Arc<Namespace<App>> {
         name: "/".into(),
         handler: Arc::new(app.clone()),
         rooms: Rooms::default(),
-        among: None,
+        parent: None,
     })
 }
 
 /// A socket joins and leaves rooms, is added to one by others, and ends.
 #[test]
-fn nobody_who_is_gone_is_in_a_room() {
+fn a_socket_that_has_ended_is_in_no_room() {
     explore(|| {
         let app = App::default();
         let io = server(&app);
@@ -68,7 +68,7 @@ fn nobody_who_is_gone_is_in_a_room() {
             rooms.leave(key, "hall");
         });
         any.clone()
-            .ended(&session, DisconnectReason::TransportClose);
+            .detach(&session, DisconnectReason::TransportClose);
         joining.join().unwrap();
         joined_by_others.join().unwrap();
         let rooms = &namespace.rooms;
@@ -85,7 +85,7 @@ fn nobody_who_is_gone_is_in_a_room() {
 /// A broadcast reaches every socket that joined before it began, and no socket that left before it
 /// began.
 #[test]
-fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
+fn a_broadcast_reaches_earlier_members_and_no_ended_socket() {
     explore(|| {
         let app = App::default();
         let io = server(&app);
@@ -110,7 +110,7 @@ fn a_broadcast_reaches_who_joined_before_it_and_nobody_who_was_gone() {
             move || {
                 let any: Arc<dyn AnySocket> = going.clone();
                 namespace.rooms.join(&any, "kitchen", usize::MAX);
-                any.ended(&session, DisconnectReason::TransportClose);
+                any.detach(&session, DisconnectReason::TransportClose);
                 is_gone.store(true, Ordering::SeqCst);
             }
         });

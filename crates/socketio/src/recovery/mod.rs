@@ -5,8 +5,8 @@
 //! The offset includes the socket's key, because a client keeps reporting an old socket's offset
 //! until the first event of a new socket arrives.
 
-mod kept;
-mod then;
+mod event_log;
+mod written;
 
 use std::{
     collections::HashMap,
@@ -23,8 +23,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::{
-    kept::{Kept, Offsets},
-    then::{Then, Unwritten},
+    event_log::{EventLog, Offsets},
+    written::{PendingCallbacks, WrittenCallback},
 };
 use crate::{
     ConnectRequest, DisconnectReason, EmitError, Packet,
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Interval between checks whether a closing connection has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// All recoverable sockets, by the key of their private id.
 #[derive(Default)]
@@ -75,12 +75,12 @@ impl Recoverable {
 
 /// The recovery request that a returning client adds to its `auth`.
 #[derive(Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct RecoveryRequest {
     pub(crate) pid: String,
     pub(crate) offset: Option<String>,
 }
 
-impl Asked {
+impl RecoveryRequest {
     /// Returns `None` for new clients, and for an `auth` that does not match: an application may
     /// use these keys for itself.
     pub(crate) fn read(request: &ConnectRequest) -> Option<Self> {
@@ -98,44 +98,44 @@ pub(crate) struct Recovering {
 
 struct State {
     session: Arc<Session>,
-    carried: Carried,
-    kept: Kept,
+    carrier: Carrier,
+    log: EventLog,
     /// Callbacks of events that have not been written yet: at most as many as there are events
     /// stored or queued.
-    unwritten: Unwritten,
+    callbacks: PendingCallbacks,
 }
 
-enum Carried {
+enum Carrier {
     /// By `session`.
-    Now,
+    Attached,
     /// By no connection: the socket is suspended.
-    Not {
+    Suspended {
         since: Instant,
         reason: DisconnectReason,
     },
     /// By no connection ever again: the socket has ended.
-    Over,
+    Ended,
 }
 
 /// What happens to a socket when its connection ends.
-pub(crate) enum Suspend {
+pub(crate) enum SuspendOutcome {
     /// The socket ends too.
-    Over,
+    Ended,
     /// The socket belongs to another connection.
-    NotCarried,
+    NotAttached,
     /// The socket is suspended until then.
     Until(Instant),
 }
 
 impl State {
     /// The only place that changes this state, so that the number of suspended sockets is correct.
-    fn set(&mut self, carried: Carried) -> Carried {
+    fn set(&mut self, carrier: Carrier) -> Carrier {
         let waiting = &self.session.server.recoverable.waiting;
-        if matches!(carried, Carried::Not { .. }) {
+        if matches!(carrier, Carrier::Suspended { .. }) {
             waiting.fetch_add(1, Ordering::Relaxed);
         }
-        let before = std::mem::replace(&mut self.carried, carried);
-        if matches!(before, Carried::Not { .. }) {
+        let before = std::mem::replace(&mut self.carrier, carrier);
+        if matches!(before, Carrier::Suspended { .. }) {
             waiting.fetch_sub(1, Ordering::Relaxed);
         }
         before
@@ -149,9 +149,9 @@ impl Recovering {
         let pid = Id::random().ok()?;
         let state = State {
             session,
-            carried: Carried::Now,
-            kept: Kept::default(),
-            unwritten: Unwritten::default(),
+            carrier: Carrier::Attached,
+            log: EventLog::default(),
+            callbacks: PendingCallbacks::default(),
         };
         Some(Self {
             pid,
@@ -167,7 +167,7 @@ impl Recovering {
     /// The session, if it carries the socket now.
     pub(crate) fn attached(&self) -> Option<Arc<Session>> {
         let state = self.state.lock();
-        matches!(state.carried, Carried::Now).then(|| state.session.clone())
+        matches!(state.carrier, Carrier::Attached).then(|| state.session.clone())
     }
 
     fn offsets(&self, session: &Session) -> Offsets<'_> {
@@ -184,22 +184,26 @@ impl Recovering {
 
     /// Assigns an offset to each event, stores it, and queues it if the socket is attached to a
     /// connection.
-    pub(crate) fn push_events(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
-        let then = then.and_then(Then::of);
+    pub(crate) fn push_events(
+        &self,
+        packet: &Packet,
+        callback: Option<Item>,
+    ) -> Result<(), EmitError> {
+        let callback = callback.and_then(WrittenCallback::of);
         // A callback that will not be called is dropped without the lock: dropping may run
         // application code.
         let mut uncalled = None;
-        self.try_push_events(packet, then.as_ref(), &mut uncalled)
+        self.try_push_events(packet, callback.as_ref(), &mut uncalled)
     }
 
     /// Like [`Self::push_events`] if the queue has space for the events, or the socket is
     /// suspended. Otherwise returns [`EmitError::Full`] and does nothing.
-    pub(crate) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+    pub(crate) fn try_push_now(&self, packet: &Packet) -> Result<(), EmitError> {
         let mut state = self.state.lock();
         let State {
             session,
-            carried: Carried::Now,
-            kept,
+            carrier: Carrier::Attached,
+            log,
             ..
         } = &mut *state
         else {
@@ -212,83 +216,83 @@ impl Recovering {
         let (packet, offsets) = (session.parsed(packet), self.offsets(session));
         let frames = session.compressed_text(packet).unwrap_or(packet.frames());
         // Queued and stored events get the same numbers, because both happen under one lock.
-        let result = session.push_if_room(kept.tag_next(frames, offsets));
+        let result = session.try_push_now(log.tag_next(frames, offsets));
         if result == Err(EmitError::Full) {
             return result;
         }
-        let _ = kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+        let _ = log.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
         // The connection may be closing with this event stored: its client gets the event when it
         // returns.
-        if kept.is_empty() { result } else { Ok(()) }
+        if log.is_empty() { result } else { Ok(()) }
     }
 
     fn try_push_events(
         &self,
         packet: &Packet,
-        then: Option<&Then>,
-        uncalled: &mut Option<Then>,
+        callback: Option<&WrittenCallback>,
+        uncalled: &mut Option<WrittenCallback>,
     ) -> Result<(), EmitError> {
         // The lock is held until they are queued, so that the numbers follow the order of the
         // queue.
-        self.push_events_to(&mut self.state.lock(), packet, then, uncalled)
+        self.push_events_to(&mut self.state.lock(), packet, callback, uncalled)
     }
 
     fn push_events_to(
         &self,
         state: &mut State,
         packet: &Packet,
-        then: Option<&Then>,
-        uncalled: &mut Option<Then>,
+        callback: Option<&WrittenCallback>,
+        uncalled: &mut Option<WrittenCallback>,
     ) -> Result<(), EmitError> {
         let State {
             session,
-            carried,
-            kept,
-            unwritten,
+            carrier,
+            log,
+            callbacks,
         } = state;
         let server = &session.server;
         let Some(limits) = &server.config.recovery else {
             return Err(EmitError::Closed);
         };
         let (packet, offsets) = (session.parsed(packet), self.offsets(session));
-        match carried {
-            Carried::Now => {
+        match carrier {
+            Carrier::Attached => {
                 let compressed = session
                     .compressed_text(packet)
-                    .map(|frames| kept.tag_next(frames, offsets));
+                    .map(|frames| log.tag_next(frames, offsets));
                 let (tagged, complete) =
-                    kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+                    log.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 let tagged = compressed.unwrap_or(tagged);
-                match session.try_push(tagged, &mut then.map(Then::item)) {
+                match session.try_push(tagged, &mut callback.map(WrittenCallback::item)) {
                     // The connection is closing with this event stored: its client gets the event
                     // when it returns.
-                    Err(_) if !kept.is_empty() => {
+                    Err(_) if !log.is_empty() => {
                         if !complete {
-                            *uncalled = unwritten.pop();
+                            *uncalled = callbacks.pop();
                         }
                     }
                     result => result?,
                 }
-                if let Some(then) = then {
-                    unwritten.add(then);
+                if let Some(callback) = callback {
+                    callbacks.add(callback);
                 }
                 Ok(())
             }
-            Carried::Not { .. } if kept.is_broken() => Err(EmitError::Closed),
-            Carried::Not { .. } => {
+            Carrier::Suspended { .. } if log.is_discarded() => Err(EmitError::Closed),
+            Carrier::Suspended { .. } => {
                 let (_, complete) =
-                    kept.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
+                    log.add(packet.frames(), offsets, limits, &server.recoverable.bytes);
                 if complete {
-                    if let Some(then) = then {
-                        unwritten.add(then);
+                    if let Some(callback) = callback {
+                        callbacks.add(callback);
                     }
                     return Ok(());
                 }
                 // A client that returns now has missed too much, so storing the rest is useless.
-                kept.break_off(&server.recoverable.bytes);
+                log.discard_all(&server.recoverable.bytes);
                 Err(EmitError::Full)
             }
-            Carried::Over => Err(EmitError::Closed),
+            Carrier::Ended => Err(EmitError::Closed),
         }
     }
 
@@ -296,33 +300,34 @@ impl Recovering {
     /// their last argument for one.
     pub(crate) fn push_volatile(&self, packet: &Packet) -> Result<(), EmitError> {
         let state = self.state.lock();
-        match state.carried {
-            Carried::Now => {
+        match state.carrier {
+            Carrier::Attached => {
                 let packet = state.session.parsed(packet);
                 let frames = state
                     .session
                     .compressed_text(packet)
                     .unwrap_or(packet.frames());
-                state
-                    .session
-                    .push(state.kept.pass(frames, self.offsets(&state.session)), None)
+                state.session.push(
+                    state.log.tag_volatile(frames, self.offsets(&state.session)),
+                    None,
+                )
             }
             _ => Err(EmitError::Closed),
         }
     }
 
     /// Closes the connection that carries the socket, if any, and waits for its end.
-    pub(crate) async fn displace(&self) {
+    pub(crate) async fn close_carrier(&self) {
         while let Some(session) = self.attached() {
             session.close(DisconnectReason::TransportClose);
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 
     /// The number of the last event that the client has, if all later events are still stored.
-    pub(crate) fn resumes_after(&self, asked: &Asked) -> Option<u64> {
+    pub(crate) fn resumes_after(&self, request: &RecoveryRequest) -> Option<u64> {
         let state = self.state.lock();
-        let after = match asked
+        let after = match request
             .offset
             .as_deref()
             .and_then(|offset| offset.strip_suffix(&*self.suffix))
@@ -331,7 +336,7 @@ impl Recovering {
             // No offset, or another socket's: the client has received nothing from this socket.
             None => 0,
         };
-        (matches!(state.carried, Carried::Not { .. }) && state.kept.reaches_back_to(after))
+        (matches!(state.carrier, Carrier::Suspended { .. }) && state.log.covers(after))
             .then_some(after)
     }
 
@@ -339,36 +344,36 @@ impl Recovering {
     /// false if the socket can no longer be resumed.
     pub(crate) fn resume(&self, session: &Arc<Session>, after: u64, answer: &Packet) -> bool {
         let mut state = self.state.lock();
-        if !matches!(state.carried, Carried::Not { .. }) || !state.kept.reaches_back_to(after) {
+        if !matches!(state.carrier, Carrier::Suspended { .. }) || !state.log.covers(after) {
             return false;
         }
         state
-            .kept
+            .log
             .drop_until(after, &session.server.recoverable.bytes);
         let mut all = BytesMut::new();
         state
-            .kept
+            .log
             .frames()
             .for_each(|frames| all.extend_from_slice(frames));
         all.extend_from_slice(session.parsed(answer).frames());
-        state.set(Carried::Now);
+        state.set(Carrier::Attached);
         let old = std::mem::replace(&mut state.session, session.clone());
         // Callbacks of events that the last connection did not write, or did not report as written.
         // If nothing is queued, the connection is closing, and the socket is suspended again.
-        let then = state.unwritten.item();
-        let _ = session.send_missed(&Packet::of(all.freeze()), then);
+        let callback = state.callbacks.item();
+        let _ = session.send_missed(&Packet::of(all.freeze()), callback);
         drop(state);
         drop(old);
         true
     }
 
     /// The connection has ended.
-    pub(crate) fn suspend(&self, session: &Session, reason: DisconnectReason) -> Suspend {
+    pub(crate) fn suspend(&self, session: &Session, reason: DisconnectReason) -> SuspendOutcome {
         let mut state = self.state.lock();
         if !std::ptr::eq(Arc::as_ptr(&state.session), session)
-            || !matches!(state.carried, Carried::Now)
+            || !matches!(state.carrier, Carrier::Attached)
         {
-            return Suspend::NotCarried;
+            return SuspendOutcome::NotAttached;
         }
         let server = &session.server;
         match &server.config.recovery {
@@ -379,38 +384,38 @@ impl Recovering {
                     && server.recoverable.waiting.load(Ordering::Relaxed) < limits.max_waiting =>
             {
                 let since = Instant::now();
-                state.set(Carried::Not { since, reason });
-                Suspend::Until(since + limits.window)
+                state.set(Carrier::Suspended { since, reason });
+                SuspendOutcome::Until(since + limits.window)
             }
-            _ => Suspend::Over,
+            _ => SuspendOutcome::Ended,
         }
     }
 
     /// Ends the suspension, at once or only if the recovery window has ended by `now`. Returns why
     /// the connection had ended, if this call ended the suspension.
-    pub(crate) fn give_up(&self, now: Option<Instant>) -> Option<DisconnectReason> {
+    pub(crate) fn end_suspension(&self, now: Option<Instant>) -> Option<DisconnectReason> {
         let mut state = self.state.lock();
-        let Carried::Not { since, reason } = state.carried else {
+        let Carrier::Suspended { since, reason } = state.carrier else {
             return None;
         };
         let window = state.session.server.config.recovery.as_ref()?.window;
         if now.is_some_and(|now| since + window > now) {
             return None;
         }
-        state.set(Carried::Over);
+        state.set(Carrier::Ended);
         Some(reason)
     }
 
     /// The socket has ended: drops everything stored for it.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn remove(&self) {
         let mut state = self.state.lock();
-        state.set(Carried::Over);
+        state.set(Carrier::Ended);
         let session = state.session.clone();
-        state.kept.break_off(&session.server.recoverable.bytes);
+        state.log.discard_all(&session.server.recoverable.bytes);
         // Dropped without the lock: dropping may run application code.
-        let unwritten = std::mem::take(&mut state.unwritten);
+        let callbacks = std::mem::take(&mut state.callbacks);
         drop(state);
-        drop(unwritten);
+        drop(callbacks);
         session.server.recoverable.remove(self.pid.key());
     }
 
@@ -420,14 +425,14 @@ impl Recovering {
         let mut state = self.state.lock();
         let State {
             session,
-            kept,
-            unwritten,
+            log,
+            callbacks,
             ..
         } = &mut *state;
-        unwritten.forget_called();
+        callbacks.drop_called();
         let server = &session.server;
         if let Some(sent_before) = now.checked_sub(server.config.ping_timeout) {
-            kept.drop_older(sent_before, &server.recoverable.bytes);
+            log.drop_older(sent_before, &server.recoverable.bytes);
         }
     }
 }
@@ -435,8 +440,8 @@ impl Recovering {
 impl Drop for Recovering {
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        state.set(Carried::Over);
-        let State { session, kept, .. } = state;
-        kept.break_off(&session.server.recoverable.bytes);
+        state.set(Carrier::Ended);
+        let State { session, log, .. } = state;
+        log.discard_all(&session.server.recoverable.bytes);
     }
 }

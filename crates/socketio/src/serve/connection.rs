@@ -19,10 +19,10 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Limits, Waiting};
+use super::{Limits, PendingConnections};
 use crate::{
     Body, HttpDeadline, HttpStream, Rejection, SocketIo,
-    admission::Addresses,
+    admission::AddressCounts,
     request::{self, reject},
 };
 
@@ -31,8 +31,8 @@ pub(super) struct Shared {
     pub(super) io: SocketIo,
     pub(super) http: http1::Builder,
     pub(super) limits: Limits,
-    pub(super) waiting: Waiting,
-    pub(super) addresses: Option<Addresses>,
+    pub(super) waiting: PendingConnections,
+    pub(super) addresses: Option<AddressCounts>,
     pub(super) open: AtomicUsize,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<super::Tls>,
@@ -59,12 +59,12 @@ impl Shared {
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         let stopping = stopping.clone();
-        let full = self.waiting.enter(|place| {
+        let full = self.waiting.insert(|key| {
             let connection = Connection {
                 shared: self.clone(),
                 peer,
-                place,
-                is_settled: AtomicBool::new(false),
+                key,
+                is_established: AtomicBool::new(false),
                 deadline: HttpDeadline::new(
                     self.limits.head_timeout,
                     Some(self.limits.idle_timeout),
@@ -96,9 +96,9 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     peer: SocketAddr,
     /// Its key among the connections that have not opened or named a session.
-    place: u64,
+    key: u64,
     /// It has opened or named a session.
-    is_settled: AtomicBool,
+    is_established: AtomicBool,
     /// When the connection is closed unless a request arrives.
     deadline: Arc<HttpDeadline>,
 }
@@ -108,23 +108,23 @@ impl Connection {
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.shared.tls {
             // A stop does not wait for a handshake: nothing can be lost yet.
-            let mut hears_stop = stopping.clone();
-            let shaken = tokio::select! {
-                shaken = tls.accept(stream, self.shared.limits.tls_timeout) => shaken,
-                _ = hears_stop.changed() => return,
+            let mut stop_receiver = stopping.clone();
+            let accepted = tokio::select! {
+                accepted = tls.accept(stream, self.shared.limits.tls_timeout) => accepted,
+                _ = stop_receiver.changed() => return,
             };
-            drop(hears_stop);
-            match shaken {
+            drop(stop_receiver);
+            match accepted {
                 // Boxed: this future is larger than everything else in the connection.
-                Some(stream) => Box::pin(self.speak(stream, stopping)).await,
+                Some(stream) => Box::pin(self.serve_http(stream, stopping)).await,
                 None => self.shared.refused(Rejection::TlsHandshake),
             }
             return;
         }
-        self.speak(stream, stopping).await;
+        self.serve_http(stream, stopping).await;
     }
 
-    async fn speak<S>(self: Arc<Self>, stream: S, mut stopping: watch::Receiver<()>)
+    async fn serve_http<S>(self: Arc<Self>, stream: S, mut stopping: watch::Receiver<()>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -140,7 +140,7 @@ impl Connection {
             self.shared.io.server.config.write_timeout,
             self.deadline.clone(),
         );
-        let mut speaking = pin!(
+        let mut serving = pin!(
             self.shared
                 .http
                 .serve_connection(TokioIo::new(stream), service)
@@ -150,11 +150,11 @@ impl Connection {
         let mut is_stopping = false;
         let result = loop {
             tokio::select! {
-                result = &mut speaking => break result,
+                result = &mut serving => break result,
                 () = &mut overdue => return self.shared.refused(Rejection::HeadTimeout),
                 _ = stopping.changed(), if !is_stopping => {
                     is_stopping = true;
-                    speaking.as_mut().graceful_shutdown();
+                    serving.as_mut().graceful_shutdown();
                 }
             }
         };
@@ -173,8 +173,11 @@ impl Connection {
             return not_found();
         }
         // A poll may wait for long; the connection is established once it names an open session.
-        let is_settled = self.is_settled.load(Ordering::Relaxed);
-        if !is_settled && request::is_of_session(&io.server, request.uri()) && !self.settle() {
+        let is_established = self.is_established.load(Ordering::Relaxed);
+        if !is_established
+            && request::names_open_session(&io.server, request.uri())
+            && !self.establish()
+        {
             let mut response = reject(&io.server, Rejection::TooManyHandshakes);
             response
                 .headers_mut()
@@ -193,20 +196,20 @@ impl Connection {
                 StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS
             )
         {
-            self.settle();
+            self.establish();
         }
         response
     }
 
     /// Returns false if the connection has been closed to free its place.
-    fn settle(&self) -> bool {
-        self.is_settled.swap(true, Ordering::Relaxed) || self.shared.waiting.leave(self.place)
+    fn establish(&self) -> bool {
+        self.is_established.swap(true, Ordering::Relaxed) || self.shared.waiting.remove(self.key)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.settle();
+        self.establish();
         self.shared.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(addresses) = &self.shared.addresses {
             addresses.remove(self.peer.ip());

@@ -1,9 +1,9 @@
 //! An accept loop for servers without other routes.
 
 mod connection;
+mod pending;
 #[cfg(feature = "tls")]
 mod tls;
-mod waiting;
 
 use std::{
     future::{Future, pending},
@@ -22,11 +22,11 @@ use tokio::{
 
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
-use self::{connection::Shared, waiting::Waiting};
-use crate::{SocketIo, admission::Addresses};
+use self::{connection::Shared, pending::PendingConnections};
+use crate::{SocketIo, admission::AddressCounts};
 
 /// Time to wait after a failed accept.
-const REST: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Serves `io` on a listener, forever, with the default limits of [`Serve`]. Requests for other
 /// paths are answered with 404. An application with its own routes runs a loop like this one (see
@@ -188,8 +188,8 @@ impl Serve {
             .max_headers(limits.max_headers)
             .max_buf_size(limits.max_head_bytes);
         let shared = Arc::new(Shared {
-            waiting: Waiting::new(io.server.config.max_handshakes),
-            addresses: limits.max_connections_per_address.map(Addresses::new),
+            waiting: PendingConnections::new(io.server.config.max_handshakes),
+            addresses: limits.max_connections_per_address.map(AddressCounts::new),
             open: AtomicUsize::new(0),
             http,
             limits,
@@ -199,16 +199,16 @@ impl Serve {
         });
         // Each connection holds a receiver: it signals the stop, and when the last receiver is
         // dropped all connections have finished.
-        let (stopping, hears_stop) = watch::channel(());
+        let (stopping, stop_receiver) = watch::channel(());
         let mut stop = pin!(stop);
         loop {
             let (stream, peer) = tokio::select! {
                 accepted = accept(&listener) => accepted,
                 () = &mut stop => break,
             };
-            shared.take(stream, peer, &hears_stop);
+            shared.take(stream, peer, &stop_receiver);
         }
-        drop((listener, hears_stop));
+        drop((listener, stop_receiver));
         let _ = stopping.send(());
         let io = &shared.io;
         io.pause_events().await;
@@ -235,7 +235,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Err(error) => {
                 // Probably out of file descriptors: others may be closed in a moment.
                 tracing::warn!(%error, "cannot accept a TCP connection; trying again");
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::{Item, Push, Session};
+use super::{Item, PushPolicy, Session};
 #[cfg(feature = "deflate")]
 use crate::driver::Handover;
 use crate::{EmitError, Packet, Parser};
@@ -54,29 +54,37 @@ impl Session {
     }
 
     /// Queues a Socket.IO packet, and a callback for when it has been written.
-    pub(crate) fn send(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
-        self.send_parsed(self.parsed(packet), then)
+    pub(crate) fn send(&self, packet: &Packet, callback: Option<Item>) -> Result<(), EmitError> {
+        self.send_parsed(self.parsed(packet), callback)
     }
 
     /// Like [`Self::send`], for a packet that already has the clients' encoding.
-    pub(crate) fn send_parsed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+    pub(crate) fn send_parsed(
+        &self,
+        packet: &Packet,
+        callback: Option<Item>,
+    ) -> Result<(), EmitError> {
         self.push(
             self.compressed(packet).unwrap_or(packet.frames()).clone(),
-            then,
+            callback,
         )
     }
 
-    /// Like [`Self::send`], if the queue has space now: see [`Session::push_if_room`].
-    pub(crate) fn send_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+    /// Like [`Self::send`], if the queue has space now: see [`Session::try_push_now`].
+    pub(crate) fn try_send_now(&self, packet: &Packet) -> Result<(), EmitError> {
         let packet = self.parsed(packet);
-        self.push_if_room(self.compressed(packet).unwrap_or(packet.frames()).clone())
+        self.try_push_now(self.compressed(packet).unwrap_or(packet.frames()).clone())
     }
 
     /// Queues the events that a client has missed. They have limits of their own and do not count
     /// towards the queue's: a client that resumes several namespaces at once would otherwise be
     /// disconnected each time through no fault of its own.
-    pub(crate) fn send_missed(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+    pub(crate) fn send_missed(
+        &self,
+        packet: &Packet,
+        callback: Option<Item>,
+    ) -> Result<(), EmitError> {
         let frames = self.compressed(packet).unwrap_or(packet.frames()).clone();
-        self.queue(frames, &mut { then }, Push::Apart)
+        self.queue(frames, &mut { callback }, PushPolicy::Uncounted)
     }
 }

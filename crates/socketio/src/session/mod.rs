@@ -16,14 +16,14 @@ use tokio::time::Instant;
 
 use self::unsent::Stall;
 pub(crate) use self::{
-    polling::TooLate,
-    unsent::{Budgets, COUNTED_FROM},
+    polling::EndedSession,
+    unsent::{MIN_COUNTED_BYTES, SendBudgets},
 };
 
 use crate::{
     ConnectionGuard, DisconnectReason, EmitError, Handshake, Packet, TransportKind,
     driver::Handover, id::Id, observer, packet, received::Received, server::Server,
-    stopping::Alive, sweep::Lane, sync::Mutex,
+    stopping::AliveGuard, sync::Mutex, timers::TimerKind,
 };
 
 /// An element of the queue: bytes to send, or a callback to run once everything before it has been
@@ -57,9 +57,9 @@ struct Shared {
     /// Present while queued bytes wait for the client to read.
     stall: Option<Box<Stall>>,
     /// A timer that checks for progress is running.
-    watched: bool,
+    stall_timer_runs: bool,
     driver: Option<Waker>,
-    /// The driver is in its turn and will check again before it sleeps, so it need not be woken.
+    /// The driver is running and will check again before it sleeps, so it need not be woken.
     running: bool,
     transport: TransportKind,
     closing: Option<DisconnectReason>,
@@ -74,10 +74,10 @@ struct Shared {
     backlogged: bool,
     pong_due: Option<Instant>,
     /// At the last PONG check, the client was still reading bytes written before the PING.
-    read_slowly: bool,
+    was_reading_slowly: bool,
     handshake: Option<Arc<Handshake>>,
     guard: Option<Arc<dyn Any + Send + Sync>>,
-    alive: Option<Alive>,
+    alive: Option<AliveGuard>,
     polling: Option<Box<Polling>>,
 }
 
@@ -97,37 +97,37 @@ struct Polling {
     /// Wakes the upgrade in progress, which ends with the session.
     probing: Option<Waker>,
     /// The session has ended, so the upgrade cannot continue it.
-    over: bool,
+    has_ended: bool,
     /// The next poll is answered with a close packet, although the end was not graceful.
-    tells_next_poll: bool,
+    closes_at_next_poll: bool,
     /// Bytes of large poll responses that the client has not read yet, counted as they were in the
     /// queue.
     unread: usize,
     /// Queue bytes of the response that was taken last.
     taken: usize,
     /// Number of large responses that the client has not read yet.
-    unread_answers: usize,
+    unread_responses: usize,
     /// When the client last read part of a large response, or was given it.
     read_last: Option<Instant>,
     /// The session is no longer in the registry: queued items that no open poll takes are
     /// undeliverable.
-    forgotten: bool,
+    removed: bool,
 }
 
 /// What to do with frames that exceed the queue's limits.
 #[derive(Clone, Copy, PartialEq)]
-enum Push {
+enum PushPolicy {
     /// Disconnect the client.
-    OrCutOff,
+    DisconnectIfFull,
     /// Reject them and do nothing.
-    IfRoom,
+    FailIfFull,
     /// Queue them: they are bounded by other limits and do not count towards the queue's.
-    Apart,
+    Uncounted,
 }
 
 /// What a run of the driver starts with.
 #[derive(Default)]
-pub(crate) struct Turn {
+pub(crate) struct RunStart {
     pub(crate) closing: Option<DisconnectReason>,
     pub(crate) joined: bool,
     pub(crate) socket_left: bool,
@@ -162,7 +162,7 @@ pub(crate) enum Polled {
     /// Send a NOOP packet: nothing is queued, but the poll must be answered.
     Noop,
     /// Send a NOOP packet: the client closed the session itself.
-    Over,
+    ClosedByClient,
     /// Refuse the poll: the session has moved to a WebSocket, and the client did not wait for its
     /// poll.
     Refused,
@@ -188,7 +188,7 @@ impl Shared {
     fn read_last(&self) -> Option<Instant> {
         match (&self.polling, self.transport) {
             (Some(polling), TransportKind::Polling) => {
-                polling.read_last.filter(|_| polling.unread_answers > 0)
+                polling.read_last.filter(|_| polling.unread_responses > 0)
             }
             (_, TransportKind::Polling) => None,
             (_, TransportKind::WebSocket) => self.stall.as_ref().map(|stall| stall.since),
@@ -243,12 +243,12 @@ impl Shared {
     }
 
     /// Takes the queued items if no poll can fetch them any more.
-    fn take_left(&mut self) -> VecDeque<Item> {
+    fn take_undeliverable(&mut self) -> VecDeque<Item> {
         let is_lost = self.ended
             && self
                 .polling
                 .as_ref()
-                .is_some_and(|polling| polling.forgotten && !polling.poll_open);
+                .is_some_and(|polling| polling.removed && !polling.poll_open);
         if !is_lost {
             return VecDeque::new();
         }
@@ -260,7 +260,7 @@ impl Shared {
     /// Ends an upgrade in progress: it cannot continue the session.
     fn end_upgrade(&mut self) {
         if let Some(polling) = &mut self.polling {
-            polling.over = true;
+            polling.has_ended = true;
             if let Some(probing) = polling.probing.take() {
                 probing.wake();
             }
@@ -275,7 +275,7 @@ impl Session {
         transport: TransportKind,
         handshake: Arc<Handshake>,
     ) -> Arc<Self> {
-        let alive = Some(Alive::new(server.clone()));
+        let alive = Some(AliveGuard::new(server.clone()));
         let base64 = transport == TransportKind::WebSocket && handshake.wants_base64();
         Arc::new(Self {
             sid,
@@ -291,7 +291,7 @@ impl Session {
                 queued: 0,
                 oversized: 0,
                 stall: None,
-                watched: false,
+                stall_timer_runs: false,
                 driver: None,
                 running: false,
                 transport,
@@ -303,7 +303,7 @@ impl Session {
                 socket_left: false,
                 backlogged: false,
                 pong_due: None,
-                read_slowly: false,
+                was_reading_slowly: false,
                 guard: handshake
                     .extensions
                     .get::<ConnectionGuard>()
@@ -341,23 +341,32 @@ impl Session {
 
     /// Queues frames, and a callback for when they have been written. A session that closes
     /// gracefully accepts frames until the driver's last run.
-    pub(crate) fn push(&self, frames: Bytes, mut then: Option<Item>) -> Result<(), EmitError> {
-        self.try_push(frames, &mut then)
+    pub(crate) fn push(&self, frames: Bytes, mut callback: Option<Item>) -> Result<(), EmitError> {
+        self.try_push(frames, &mut callback)
     }
 
     /// Like [`Self::push`], for a caller that holds a lock: if nothing is queued, the callback
-    /// stays in `then`, to be dropped without the lock.
-    pub(crate) fn try_push(&self, frames: Bytes, then: &mut Option<Item>) -> Result<(), EmitError> {
-        self.queue(frames, then, Push::OrCutOff)
+    /// stays in `callback`, to be dropped without the lock.
+    pub(crate) fn try_push(
+        &self,
+        frames: Bytes,
+        callback: &mut Option<Item>,
+    ) -> Result<(), EmitError> {
+        self.queue(frames, callback, PushPolicy::DisconnectIfFull)
     }
 
     /// Queues frames if the queue has space for them now; otherwise returns [`EmitError::Full`] and
     /// does nothing.
-    pub(crate) fn push_if_room(&self, frames: Bytes) -> Result<(), EmitError> {
-        self.queue(frames, &mut None, Push::IfRoom)
+    pub(crate) fn try_push_now(&self, frames: Bytes) -> Result<(), EmitError> {
+        self.queue(frames, &mut None, PushPolicy::FailIfFull)
     }
 
-    fn queue(&self, frames: Bytes, then: &mut Option<Item>, how: Push) -> Result<(), EmitError> {
+    fn queue(
+        &self,
+        frames: Bytes,
+        callback: &mut Option<Item>,
+        policy: PushPolicy,
+    ) -> Result<(), EmitError> {
         let mut shared = self.shared.lock();
         if shared.ended || shared.closing.is_some_and(|reason| !reason.is_graceful()) {
             return Err(EmitError::Closed);
@@ -368,11 +377,12 @@ impl Session {
             frames
         };
         let max = self.server.config.max_queue_bytes;
-        let fits = how == Push::Apart || frames.is_empty() || shared.fits(frames.len(), max);
+        let fits =
+            policy == PushPolicy::Uncounted || frames.is_empty() || shared.fits(frames.len(), max);
         // A client that reads everything at once needs no further checks.
         let waits = !frames.is_empty() && (shared.stall.is_some() || shared.has_no_poll());
         if !fits || waits && !self.wait_for_client(&mut shared, &frames) {
-            if how != Push::IfRoom {
+            if policy != PushPolicy::FailIfFull {
                 // This replaces a graceful close too: the server must not send anything after a
                 // gap.
                 shared.closing = Some(DisconnectReason::SlowReader);
@@ -380,7 +390,7 @@ impl Session {
             }
             return Err(EmitError::Full);
         }
-        if how == Push::Apart || shared.queued == 0 && frames.len() > max {
+        if policy == PushPolicy::Uncounted || shared.queued == 0 && frames.len() > max {
             shared.oversized += frames.len();
         }
         let was_empty = shared.queue.is_empty();
@@ -389,7 +399,7 @@ impl Session {
         if !frames.is_empty() {
             shared.queue.push_back(Item::Frames(frames));
         }
-        shared.queue.extend(then.take());
+        shared.queue.extend(callback.take());
         if was_empty {
             shared.wake_receiver();
         }
@@ -399,7 +409,7 @@ impl Session {
     /// Accounts for frames that are about to wait, behind other frames or for a poll. Returns false
     /// if they exceed the limit of the client's address.
     fn wait_for_client(&self, shared: &mut Shared, frames: &[u8]) -> bool {
-        self.watch(shared);
+        self.watch_stall(shared);
         let Shared {
             stall: Some(stall),
             queue,
@@ -410,7 +420,7 @@ impl Session {
             return true;
         };
         if !stall.is_counting()
-            && *queued + frames.len() >= COUNTED_FROM
+            && *queued + frames.len() >= MIN_COUNTED_BYTES
             && let Some(budget) = self.server.unsent.of(self.peer.ip())
         {
             // Frames that the driver has taken are not in this queue.
@@ -425,18 +435,18 @@ impl Session {
     }
 
     /// Records that bytes wait for the client, and starts a timer to check its progress.
-    fn watch(&self, shared: &mut Shared) {
+    fn watch_stall(&self, shared: &mut Shared) {
         let now = Instant::now();
         shared
             .stall
             .get_or_insert_with(|| Box::new(Stall::new(now)));
-        if !shared.watched
-            && let Some(look) = self.server.stall_look()
+        if !shared.stall_timer_runs
+            && let Some(interval) = self.server.stall_check_interval()
         {
-            shared.watched = true;
+            shared.stall_timer_runs = true;
             self.server
                 .timers
-                .push(Lane::Stalled, now + look, self.sid.key());
+                .push(TimerKind::Stalled, now + interval, self.sid.key());
         }
     }
 
@@ -448,7 +458,7 @@ impl Session {
         let pauses = shared.upgrading;
         let (closing, limit) = (shared.closing, self.server.config.write_timeout);
         let (Some(stall), None, Some(limit)) = (&mut shared.stall, closing, limit) else {
-            shared.watched = false;
+            shared.stall_timer_runs = false;
             return false;
         };
         if pauses {
@@ -465,7 +475,7 @@ impl Session {
     }
 
     /// Asks the driver to look for sockets that the application has disconnected.
-    pub(crate) fn socket_left(&self) {
+    pub(crate) fn notice_left_socket(&self) {
         let mut shared = self.shared.lock();
         shared.socket_left = true;
         shared.wake_driver();
@@ -476,15 +486,15 @@ impl Session {
         kept.unwrap_or_else(|| Arc::new(Handshake::bare(self.peer)))
     }
 
-    pub(crate) fn forget_handshake(&self) {
-        let forgotten = self.shared.lock().handshake.take();
-        drop(forgotten);
+    pub(crate) fn drop_handshake(&self) {
+        let removed = self.shared.lock().handshake.take();
+        drop(removed);
     }
 
     /// The connection has joined its first namespace and is no longer a pending handshake.
     pub(crate) fn set_joined(&self) {
         if !std::mem::replace(&mut self.shared.lock().joined, true) {
-            self.server.admission.arrived();
+            self.server.admission.finish_handshake();
         }
     }
 
@@ -515,10 +525,10 @@ impl Session {
         }
         let frames = self.server.ping_frames.clone();
         shared.pong_due = Some(pong_due);
-        shared.read_slowly = false;
+        shared.was_reading_slowly = false;
         shared.queued += frames.len();
         if let Some(stall) = &mut shared.stall {
-            stall.pass(frames.len());
+            stall.skip(frames.len());
         }
         shared.queue.push_back(Item::Frames(frames));
         shared.wake_receiver();
@@ -538,10 +548,13 @@ impl Session {
         if due > now || shared.closing.is_some() {
             return None;
         }
-        let (reads, did_read) = (self.reads_slowly(&shared, now), shared.read_slowly);
-        shared.read_slowly = reads;
+        let (reads, was_reading) = (
+            self.is_reading_slowly(&shared, now),
+            shared.was_reading_slowly,
+        );
+        shared.was_reading_slowly = reads;
         // A PING that had to wait until now gets its full time from now on.
-        if reads || did_read || self.keeps_waiting(&shared) {
+        if reads || was_reading || self.is_server_behind(&shared) {
             let again = now + self.server.config.ping_timeout;
             shared.pong_due = Some(again);
             return Some(again);
@@ -555,9 +568,9 @@ impl Session {
     pub(crate) fn close_if_overdue(&self, now: Instant) -> bool {
         let mut shared = self.shared.lock();
         let is_overdue = shared.pong_due.is_some_and(|due| due <= now)
-            && !(self.keeps_waiting(&shared)
-                || shared.read_slowly
-                || self.reads_slowly(&shared, now));
+            && !(self.is_server_behind(&shared)
+                || shared.was_reading_slowly
+                || self.is_reading_slowly(&shared, now));
         if is_overdue {
             shared.close(DisconnectReason::PingTimeout);
         }
@@ -565,7 +578,7 @@ impl Session {
     }
 
     /// Whether it is the server that does not read what the client may have sent.
-    fn keeps_waiting(&self, shared: &Shared) -> bool {
+    fn is_server_behind(&self, shared: &Shared) -> bool {
         shared.backlogged
             || self.server.stopping.is_paused()
             || shared
@@ -575,7 +588,7 @@ impl Session {
     }
 
     /// Whether a PING may be queued behind other bytes that the client is reading.
-    fn reads_slowly(&self, shared: &Shared, now: Instant) -> bool {
+    fn is_reading_slowly(&self, shared: &Shared, now: Instant) -> bool {
         self.server
             .config
             .write_timeout
@@ -585,7 +598,7 @@ impl Session {
 
 /// For the driver.
 impl Session {
-    pub(crate) fn begin_turn(&self, waker: &Waker) -> Turn {
+    pub(crate) fn begin_run(&self, waker: &Waker) -> RunStart {
         let mut shared = self.shared.lock();
         shared.running = true;
         if !shared
@@ -595,7 +608,7 @@ impl Session {
         {
             shared.driver = Some(waker.clone());
         }
-        Turn {
+        RunStart {
             closing: shared.closing,
             joined: shared.joined,
             socket_left: std::mem::take(&mut shared.socket_left),
@@ -608,7 +621,7 @@ impl Session {
 
     /// Ends the run, unless something new requires another. Queued frames count only if the driver
     /// could write them.
-    pub(crate) fn end_turn(&self, can_write: bool, can_receive: bool) -> bool {
+    pub(crate) fn end_run(&self, can_write: bool, can_receive: bool) -> bool {
         let mut shared = self.shared.lock();
         let queue_waits =
             can_write && shared.transport == TransportKind::WebSocket && !shared.queue.is_empty();
@@ -654,7 +667,7 @@ impl Session {
     pub(crate) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
         let mut shared = self.shared.lock();
         shared.written(written);
-        self.watch(&mut shared);
+        self.watch_stall(&mut shared);
         let Shared {
             stall: Some(stall),
             queue,
@@ -667,7 +680,7 @@ impl Session {
         if written > 0 {
             stall.since = Instant::now();
         }
-        if stall.is_counting() || *queued < COUNTED_FROM {
+        if stall.is_counting() || *queued < MIN_COUNTED_BYTES {
             return true;
         }
         let Some(budget) = self.server.unsent.of(self.peer.ip()) else {
@@ -694,18 +707,18 @@ impl Session {
     }
 
     /// Whether the driver may be in the middle of a run.
-    pub(crate) fn is_in_turn(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         let shared = self.shared.lock();
         shared.running && !shared.ended
     }
 
-    pub(crate) fn take_alive(&self) -> Option<Alive> {
+    pub(crate) fn take_alive_guard(&self) -> Option<AliveGuard> {
         self.shared.lock().alive.take()
     }
 
     /// The session has been removed from the registry. An upgrade in progress still has to close
     /// its WebSocket.
-    pub(crate) fn forgotten(&self) {
+    pub(crate) fn on_removed(&self) {
         let mut shared = self.shared.lock();
         shared.end_upgrade();
         let alive = if shared.upgrading {
@@ -714,13 +727,13 @@ impl Session {
             shared.alive.take()
         };
         if let Some(polling) = &mut shared.polling {
-            polling.forgotten = true;
+            polling.removed = true;
         }
-        let left = shared.take_left();
+        let undeliverable = shared.take_undeliverable();
         drop(shared);
         // Dropped without the lock: pending callbacks are dropped here, which may run application
         // code.
-        drop((alive, left));
+        drop((alive, undeliverable));
     }
 
     /// The driver is done. After a graceful end the queued items are still sent: on WebSocket they
@@ -748,7 +761,7 @@ impl Session {
             shared.stall = None;
         }
         // A close packet is sent in a poll of its own: see `Shared::poll_items`.
-        let is_told = match reason {
+        let is_reported = match reason {
             DisconnectReason::ServerShuttingDown => {
                 shared.fits_into_a_poll(self.max_packets_per_poll())
             }
@@ -760,8 +773,8 @@ impl Session {
             shared.end_upgrade();
         }
         if let Some(polling) = &mut shared.polling {
-            poll_open = polling.poll_open && is_told;
-            awaits_poll |= polling.tells_next_poll;
+            poll_open = polling.poll_open && is_reported;
+            awaits_poll |= polling.closes_at_next_poll;
             polling.inbox = None;
             for waiting in [
                 polling.poll.take(),
@@ -778,9 +791,9 @@ impl Session {
         // Dropped without the lock: dropping may run application code.
         drop(kept);
         if !was_joined {
-            self.server.admission.arrived();
+            self.server.admission.finish_handshake();
         }
-        self.server.admission.left(self.peer.ip());
+        self.server.admission.remove_connection(self.peer.ip());
         let rest = reason.is_graceful().then_some(queue);
         if let Some(rest) = &rest {
             self.observe_sent(transport, rest);

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{COUNTED_FROM, Item, Polled, Session, Shared, frames_of, unsent::Answer};
+use super::{Item, MIN_COUNTED_BYTES, Polled, Session, Shared, frames_of, unsent::UnreadResponse};
 use crate::{DisconnectReason, TransportKind, driver::Handover, packet};
 
 /// For polls.
@@ -29,9 +29,9 @@ impl Session {
             polling.poll_open = false;
             polling.poll = None;
         }
-        let left = shared.take_left();
+        let undeliverable = shared.take_undeliverable();
         drop(shared);
-        drop(left);
+        drop(undeliverable);
     }
 
     pub(crate) fn is_upgrading(&self) -> bool {
@@ -63,14 +63,14 @@ impl Session {
 
     /// Keeps the response to a poll until the client has read it. Returns `None` if that exceeds
     /// the limit of its address.
-    pub(crate) fn hold_answer(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
-        if payload.len() < COUNTED_FROM {
+    pub(crate) fn keep_response(self: &Arc<Self>, payload: Vec<u8>) -> Option<Bytes> {
+        if payload.len() < MIN_COUNTED_BYTES {
             return Some(payload.into());
         }
         let session = self.clone();
         let unread = self.add_unread();
         let budget = self.server.unsent.of(self.peer.ip());
-        Answer::hold(payload, budget, move || session.remove_unread(unread))
+        UnreadResponse::keep(payload, budget, move || session.remove_unread(unread))
     }
 
     /// Items taken last count until they are read, with their size in the queue: neither base64
@@ -82,7 +82,7 @@ impl Session {
             return 0;
         };
         polling.unread += polling.taken;
-        polling.unread_answers += 1;
+        polling.unread_responses += 1;
         polling.read_last = Some(Instant::now());
         polling.taken
     }
@@ -90,12 +90,12 @@ impl Session {
     fn remove_unread(&self, bytes: usize) {
         if let Some(polling) = &mut self.shared.lock().polling {
             polling.unread = polling.unread.saturating_sub(bytes);
-            polling.unread_answers = polling.unread_answers.saturating_sub(1);
+            polling.unread_responses = polling.unread_responses.saturating_sub(1);
         }
     }
 
     /// The client has read part of a response.
-    pub(crate) fn reads_answer(&self) {
+    pub(crate) fn on_response_read(&self) {
         let mut shared = self.shared.lock();
         let now = Instant::now();
         if let Some(stall) = &mut shared.stall {
@@ -119,7 +119,7 @@ impl Session {
 
 impl Shared {
     /// Sends binary messages as base64 text from now on, including queued ones.
-    fn turn_to_base64(&mut self) {
+    fn switch_to_base64(&mut self) {
         self.base64 = true;
         let mut grown = 0;
         for item in &mut self.queue {
@@ -142,7 +142,7 @@ impl Shared {
     fn poll_items(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Polled> {
         if self.ended {
             return Poll::Ready(match self.closing {
-                Some(DisconnectReason::TransportClose) => Polled::Over,
+                Some(DisconnectReason::TransportClose) => Polled::ClosedByClient,
                 reason => match (self.take_packets(max), self.queue.is_empty()) {
                     (items, true) if reason == Some(DisconnectReason::ServerShuttingDown) => {
                         Polled::Stopping(items)
@@ -253,9 +253,9 @@ impl Session {
 
     /// The client violated the Socket.IO protocol: the next poll is answered with a close packet,
     /// as in the reference implementation.
-    pub(crate) fn tell_next_poll(&self) {
+    pub(crate) fn close_at_next_poll(&self) {
         if let Some(polling) = &mut self.shared.lock().polling {
-            polling.tells_next_poll = true;
+            polling.closes_at_next_poll = true;
         }
     }
 
@@ -281,7 +281,7 @@ impl Session {
 }
 
 /// An upgrade that completed after its session had ended.
-pub(crate) struct TooLate {
+pub(crate) struct EndedSession {
     pub(crate) handover: Box<Handover>,
     /// Items to send before the close.
     pub(crate) rest: Option<VecDeque<Item>>,
@@ -315,14 +315,14 @@ impl Session {
     pub(crate) fn cancel_upgrade(&self) {
         self.shared.lock().upgrading = false;
         if self.server.registry.get(self.sid.key()).is_none() {
-            drop(self.take_alive());
+            drop(self.take_alive_guard());
         }
     }
 
     /// Completes when the session has ended, so that an upgrade cannot continue it.
-    pub(crate) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.shared.lock().polling {
-            Some(polling) if !polling.over => {
+            Some(polling) if !polling.has_ended => {
                 polling.probing = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -337,10 +337,10 @@ impl Session {
         &self,
         handover: Box<Handover>,
         base64: bool,
-    ) -> Result<(), TooLate> {
+    ) -> Result<(), EndedSession> {
         let mut shared = self.shared.lock();
         if base64 {
-            shared.turn_to_base64();
+            shared.switch_to_base64();
         }
         // A session that closes gracefully and has not ended yet ends on the WebSocket.
         if let Some(reason) = shared
@@ -357,7 +357,7 @@ impl Session {
             if let Some(rest) = &rest {
                 self.observe_sent(TransportKind::WebSocket, rest);
             }
-            return Err(TooLate { handover, rest });
+            return Err(EndedSession { handover, rest });
         }
         shared.upgrading = false;
         #[cfg(feature = "deflate")]
@@ -374,7 +374,7 @@ impl Session {
     }
 
     /// Drops the polling state of an upgraded session, once no request uses it.
-    pub(crate) fn forget_polling(&self) {
+    pub(crate) fn drop_polling_state(&self) {
         let mut shared = self.shared.lock();
         shared.polling.take_if(|polling| {
             !polling.poll_open

@@ -32,17 +32,17 @@ fn session(transport: TransportKind) -> (Arc<Session>, Arc<Count>, Waker) {
 }
 
 #[tokio::test]
-async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wakes() {
+async fn work_during_a_run_prolongs_it_and_later_work_wakes_the_driver() {
     let (session, wakes, waker) = session(TransportKind::WebSocket);
     let seen = || wakes.0.load(Ordering::Relaxed);
     let something = || Bytes::from_static(b"\x81\x012");
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     assert!(session.take_queue(0).is_empty());
     session.push(something(), None).unwrap();
     assert_eq!(seen(), 0, "a running driver is not woken");
-    assert!(!session.end_turn(true, true), "but has another turn");
+    assert!(!session.end_run(true, true), "but has another run");
     assert!(
-        session.end_turn(false, true),
+        session.end_run(false, true),
         "unless it cannot write anyway"
     );
     session.take_queue(3);
@@ -50,15 +50,15 @@ async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wak
     assert_eq!(seen(), 1);
     session.push(something(), None).unwrap();
     assert_eq!(seen(), 1, "one wake is enough for all that is queued");
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     session.take_queue(0);
-    session.socket_left();
-    assert!(!session.end_turn(true, true));
-    assert!(session.begin_turn(&waker).socket_left);
+    session.notice_left_socket();
+    assert!(!session.end_run(true, true));
+    assert!(session.begin_run(&waker).socket_left);
     session.close(DisconnectReason::ForcedClose);
-    assert!(!session.end_turn(true, true));
+    assert!(!session.end_run(true, true));
     assert_eq!(
-        session.begin_turn(&waker).closing,
+        session.begin_run(&waker).closing,
         Some(DisconnectReason::ForcedClose)
     );
     assert_eq!(
@@ -79,21 +79,21 @@ async fn what_comes_up_within_a_turn_is_seen_at_its_end_and_what_comes_after_wak
 #[tokio::test]
 async fn bytes_count_until_they_are_written() {
     let (session, wakes, waker) = session(TransportKind::WebSocket);
-    session.begin_turn(&waker);
-    session.end_turn(true, true);
+    session.begin_run(&waker);
+    session.end_run(true, true);
     session.push(Bytes::from_static(&[0; 8]), None).unwrap();
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     session.take_queue(0);
     assert_eq!(session.queued_bytes(), 8, "taken is not written");
     assert!(session.count_blocked(8, &VecDeque::new()));
-    assert!(session.end_turn(true, true));
+    assert!(session.end_run(true, true));
     session.push(Bytes::from_static(&[0; 8]), None).unwrap();
     assert_eq!(
         session.push(Bytes::from_static(&[0; 3]), None),
         Err(EmitError::Full)
     );
     assert_eq!(
-        session.begin_turn(&waker).closing,
+        session.begin_run(&waker).closing,
         Some(DisconnectReason::SlowReader)
     );
     assert_eq!(wakes.0.load(Ordering::Relaxed), 3);
@@ -103,20 +103,20 @@ async fn bytes_count_until_they_are_written() {
 async fn a_payload_waits_for_room_in_the_inbox() {
     let (session, wakes, waker) = session(TransportKind::Polling);
     let mut cx = Context::from_waker(&waker);
-    session.begin_turn(&waker);
-    session.end_turn(false, true);
+    session.begin_run(&waker);
+    session.end_run(false, true);
     let payload = Bytes::from_static(b"4");
     assert!(session.open_post() && !session.open_post());
     assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Ready(true));
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
     assert_eq!(session.poll_deliver(&payload, &mut cx), Poll::Pending);
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     assert!(
-        !session.end_turn(false, true),
+        !session.end_run(false, true),
         "there is something to receive"
     );
     assert!(
-        session.end_turn(false, false),
+        session.end_run(false, false),
         "unless it is not to be received yet"
     );
     assert!(session.take_inbox().is_some());
@@ -127,7 +127,7 @@ async fn a_payload_waits_for_room_in_the_inbox() {
 }
 
 #[tokio::test]
-async fn a_poll_that_has_its_answer_is_not_there_for_what_is_queued_at_the_end() {
+async fn packets_queued_after_the_response_to_a_poll_wait_for_the_next_poll() {
     let (session, _, waker) = session(TransportKind::Polling);
     let mut cx = Context::from_waker(&waker);
     assert!(session.open_poll() && !session.open_poll());
@@ -161,7 +161,7 @@ async fn a_poll_that_has_its_answer_is_not_there_for_what_is_queued_at_the_end()
 async fn a_packet_larger_than_the_queue_is_counted_apart_until_it_is_written() {
     let (session, _, waker) = session(TransportKind::WebSocket);
     let push = |bytes: usize| session.push(vec![0; bytes].into(), None);
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     assert_eq!(push(50), Ok(()));
     assert_eq!(push(6), Ok(()));
     session.take_queue(0);
@@ -176,18 +176,18 @@ async fn a_packet_larger_than_the_queue_is_counted_apart_until_it_is_written() {
 #[tokio::test]
 async fn there_is_never_more_than_one_packet_larger_than_the_queue() {
     let (session, _, waker) = session(TransportKind::WebSocket);
-    session.begin_turn(&waker);
+    session.begin_run(&waker);
     session.push(vec![0; 50].into(), None).unwrap();
     session.take_queue(49);
     assert_eq!(session.push(vec![0; 11].into(), None), Err(EmitError::Full));
     assert_eq!(
-        session.begin_turn(&waker).closing,
+        session.begin_run(&waker).closing,
         Some(DisconnectReason::SlowReader)
     );
 }
 
 #[tokio::test]
-async fn s9_nothing_always_fits() {
+async fn s9_an_empty_packet_always_fits() {
     let (session, _, _) = session(TransportKind::WebSocket);
     session.push(Bytes::from_static(&[0; 8]), None).unwrap();
     session.ping(Instant::now());

@@ -13,19 +13,19 @@ use crate::{admission::network_of, sync::Mutex};
 
 /// A client with fewer bytes queued does not count towards its address. Most clients are never
 /// counted and cost nothing.
-pub(crate) const COUNTED_FROM: usize = 64 << 10;
+pub(crate) const MIN_COUNTED_BYTES: usize = 64 << 10;
 /// Bytes that each buffer counts in addition to its content.
 const OVERHEAD: usize = 128;
 
 /// The budgets of all addresses with counted buffers.
-pub(crate) struct Budgets {
+pub(crate) struct SendBudgets {
     limit: Option<usize>,
     networks: Arc<Networks>,
 }
 
 type Networks = Mutex<HashMap<IpAddr, Weak<Budget>>>;
 
-impl Budgets {
+impl SendBudgets {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         Self {
             limit,
@@ -45,7 +45,7 @@ impl Budgets {
             limit,
             network,
             held: Mutex::default(),
-            among: self.networks.clone(),
+            networks: self.networks.clone(),
         });
         networks.insert(network, Arc::downgrade(&budget));
         Some(budget)
@@ -61,7 +61,7 @@ pub(crate) struct Budget {
     limit: usize,
     network: IpAddr,
     held: Mutex<Held>,
-    among: Arc<Networks>,
+    networks: Arc<Networks>,
 }
 
 #[derive(Default)]
@@ -109,8 +109,8 @@ impl Budget {
             held.bytes -= bytes;
             let buffers = &mut held.buffers;
             if buffers.capacity() > 256 && buffers.len() < buffers.capacity() / 4 {
-                let room = buffers.len() * 2;
-                buffers.shrink_to(room);
+                let capacity = buffers.len() * 2;
+                buffers.shrink_to(capacity);
             }
         }
     }
@@ -123,7 +123,7 @@ impl Budget {
 
 impl Drop for Budget {
     fn drop(&mut self) {
-        let mut networks = self.among.lock();
+        let mut networks = self.networks.lock();
         // A new budget may have replaced it.
         if networks
             .get(&self.network)
@@ -132,8 +132,8 @@ impl Drop for Budget {
             networks.remove(&self.network);
         }
         if networks.capacity() > 256 && networks.len() < networks.capacity() / 4 {
-            let room = networks.len() * 2;
-            networks.shrink_to(room);
+            let capacity = networks.len() * 2;
+            networks.shrink_to(capacity);
         }
     }
 }
@@ -193,7 +193,7 @@ impl Stall {
     }
 
     /// Records bytes that are never counted.
-    pub(super) fn pass(&mut self, bytes: usize) {
+    pub(super) fn skip(&mut self, bytes: usize) {
         if let Some(counting) = &mut self.counting {
             counting.waiting.push_back((None, bytes));
         }
@@ -223,16 +223,16 @@ impl Drop for Stall {
 }
 
 /// A poll response that the client has not read yet. It counts for its address until it is dropped.
-pub(super) struct Answer {
+pub(super) struct UnreadResponse {
     payload: Vec<u8>,
     held: Option<(Arc<Budget>, usize)>,
     read: Box<dyn Fn() + Send + Sync>,
 }
 
-impl Answer {
+impl UnreadResponse {
     /// Returns `None` if the limit of the address would be exceeded. `read` is called when the
     /// response is dropped.
-    pub(super) fn hold(
+    pub(super) fn keep(
         payload: Vec<u8>,
         budget: Option<Arc<Budget>>,
         read: impl Fn() + Send + Sync + 'static,
@@ -252,13 +252,13 @@ impl Answer {
     }
 }
 
-impl AsRef<[u8]> for Answer {
+impl AsRef<[u8]> for UnreadResponse {
     fn as_ref(&self) -> &[u8] {
         &self.payload
     }
 }
 
-impl Drop for Answer {
+impl Drop for UnreadResponse {
     fn drop(&mut self) {
         if let Some((budget, end)) = &self.held {
             budget.release(*end);
@@ -271,8 +271,8 @@ impl Drop for Answer {
 mod tests {
     use super::*;
 
-    fn budgets(limit: usize) -> (Budgets, Arc<Budget>) {
-        let budgets = Budgets::new(Some(limit));
+    fn budgets(limit: usize) -> (SendBudgets, Arc<Budget>) {
+        let budgets = SendBudgets::new(Some(limit));
         let budget = budgets.of("2001:db8::1".parse().unwrap()).unwrap();
         (budgets, budget)
     }
@@ -294,7 +294,7 @@ mod tests {
         ));
         drop((budget, same));
         assert!(budgets.networks.lock().is_empty());
-        assert!(Budgets::new(None).of("::1".parse().unwrap()).is_none());
+        assert!(SendBudgets::new(None).of("::1".parse().unwrap()).is_none());
     }
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
         let mut stall = stall(&budget);
         let (one, two, three) = ([1; 100], [2; 100], [3; 900]);
         assert!(stall.count(&one) && stall.count(&two) && !stall.count(&three));
-        stall.pass(3);
+        stall.skip(3);
         stall.written(99);
         assert_eq!(budget.bytes(), 2 * (100 + OVERHEAD));
         stall.written(1);

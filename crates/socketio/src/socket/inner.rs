@@ -16,16 +16,16 @@ use crate::{
     codec::json::EventParts,
     event::{AckTarget, Attachments},
     id::Id,
-    namespace::NamespaceOf,
-    recovery::{Asked, Recovering, Suspend},
+    namespace::TypedNamespace,
+    recovery::{Recovering, RecoveryRequest, SuspendOutcome},
     session::{Item, Session},
-    sweep::Lane,
     sync::{AtomicBool, Mutex},
+    timers::TimerKind,
 };
 
 pub(crate) struct SocketInner<D> {
     link: Link,
-    pub(super) namespace: Arc<dyn NamespaceOf<D>>,
+    pub(super) namespace: Arc<dyn TypedNamespace<D>>,
     pub(super) id: Id,
     pub(super) key: u64,
     /// Set once, when either side takes the socket out of its namespace.
@@ -61,7 +61,7 @@ pub(crate) trait AnySocket: Send + Sync {
     /// the meantime, or its recovery window has ended.
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
     /// The CONNECT packet that confirms the connection.
-    fn answer(&self) -> Packet;
+    fn connect_reply(&self) -> Packet;
     fn connected(self: Arc<Self>, recovered: bool);
     fn event(
         self: Arc<Self>,
@@ -71,11 +71,11 @@ pub(crate) trait AnySocket: Send + Sync {
         ack: Option<u64>,
     ) -> Option<BoxFuture<'static, ()>>;
     fn takes_attachments(&self) -> bool;
-    fn acknowledged(&self, id: u64, reply: AckReply);
+    fn acknowledge(&self, id: u64, reply: AckReply);
     fn has_left(&self) -> bool;
     /// The connection no longer carries this socket: ends the socket and calls the handler, or
     /// suspends it.
-    fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason);
+    fn detach(self: Arc<Self>, session: &Session, reason: DisconnectReason);
     /// The client has answered a PING.
     fn pong(&self, now: Instant);
     /// Ends the socket if it is suspended and its recovery window has ended by `now`.
@@ -85,8 +85,12 @@ pub(crate) trait AnySocket: Send + Sync {
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
     /// Queues a packet that requests an acknowledgement with this id. No other packet to this
     /// socket may have the same id.
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError>;
-    fn forget_ack(&self, id: u64);
+    fn emit_with_ack(
+        &self,
+        packet: &Packet,
+        id: u64,
+    ) -> Result<oneshot::Receiver<AckReply>, AckError>;
+    fn remove_ack(&self, id: u64);
     fn disconnect(self: Arc<Self>);
     /// Like [`Self::disconnect`] for all sockets of the connection; then closes the transport.
     fn disconnect_and_close(self: Arc<Self>);
@@ -95,7 +99,7 @@ pub(crate) trait AnySocket: Send + Sync {
 impl<D: Send + Sync + 'static> SocketInner<D> {
     pub(crate) fn new(
         session: Arc<Session>,
-        namespace: Arc<dyn NamespaceOf<D>>,
+        namespace: Arc<dyn TypedNamespace<D>>,
         id: Id,
         data: D,
     ) -> Arc<Self> {
@@ -142,14 +146,14 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        self.told(match &self.link {
+        self.report_full(match &self.link {
             Link::Fixed(session) => session.send(packet, None),
             Link::Recovering(recovering) => recovering.push(packet),
         })
     }
 
     /// Reports a full queue to the observer.
-    fn told(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
+    fn report_full(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
         if result == Err(EmitError::Full) {
             self.session()
                 .server
@@ -159,34 +163,38 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     }
 
     /// Queues events.
-    pub(super) fn push_event(&self, packet: &Packet, then: Option<Item>) -> Result<(), EmitError> {
+    pub(super) fn push_event(
+        &self,
+        packet: &Packet,
+        callback: Option<Item>,
+    ) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
-        self.told(match &self.link {
-            Link::Fixed(session) => session.send(packet, then),
-            Link::Recovering(recovering) => recovering.push_events(packet, then),
+        self.report_full(match &self.link {
+            Link::Fixed(session) => session.send(packet, callback),
+            Link::Recovering(recovering) => recovering.push_events(packet, callback),
         })
     }
 
     /// Queues events if the queue has space for them now; otherwise returns [`EmitError::Full`].
-    pub(super) fn push_if_room(&self, packet: &Packet) -> Result<(), EmitError> {
+    pub(super) fn try_push_now(&self, packet: &Packet) -> Result<(), EmitError> {
         if self.left.load(Ordering::Acquire) {
             return Err(EmitError::Closed);
         }
         match &self.link {
-            Link::Fixed(session) => session.send_if_room(packet),
-            Link::Recovering(recovering) => recovering.push_if_room(packet),
+            Link::Fixed(session) => session.try_send_now(packet),
+            Link::Recovering(recovering) => recovering.try_push_now(packet),
         }
     }
 
     /// Waits until everything that is queued now has been written, or the connection has ended.
     pub(super) async fn written(&self) {
         let (sender, written) = oneshot::channel();
-        let then = Item::Written(Box::new(move || {
+        let callback = Item::Written(Box::new(move || {
             let _ = sender.send(());
         }));
-        if self.session().push(Bytes::new(), Some(then)).is_ok() {
+        if self.session().push(Bytes::new(), Some(callback)).is_ok() {
             let _ = written.await;
         }
     }
@@ -201,9 +209,9 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             Link::Recovering(recovering) => recovering.attached().ok_or(EmitError::Closed)?,
         };
         if !session.is_writable() {
-            return self.told(Err(EmitError::Full));
+            return self.report_full(Err(EmitError::Full));
         }
-        self.told(match &self.link {
+        self.report_full(match &self.link {
             Link::Fixed(session) => session.send(packet, None),
             Link::Recovering(recovering) => recovering.push_volatile(packet),
         })
@@ -211,22 +219,22 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
 
     /// Takes the socket out of its namespace. Returns the client's connection, unless the socket
     /// had left already or was suspended.
-    pub(super) fn put_out(self: &Arc<Self>) -> Option<Arc<Session>> {
+    pub(super) fn leave_namespace(self: &Arc<Self>) -> Option<Arc<Session>> {
         // A suspended socket ends now: its client cannot be notified, and no events need to be
         // stored for it.
-        if self.left.swap(true, Ordering::AcqRel) || self.clone().give_up(None) {
+        if self.left.swap(true, Ordering::AcqRel) || self.clone().end_suspension(None) {
             return None;
         }
         let session = self.session();
         let _ = session.send(&Packet::disconnect(self.namespace.name()), None);
-        session.socket_left();
+        session.notice_left_socket();
         Some(session)
     }
 
     /// Takes the socket out of its namespace, and closes the transport once the client has been
     /// notified.
-    pub(super) fn put_out_and_close(self: &Arc<Self>) {
-        if let Some(session) = self.put_out() {
+    pub(super) fn leave_and_close(self: &Arc<Self>) {
+        if let Some(session) = self.leave_namespace() {
             session.close(DisconnectReason::ServerNamespaceDisconnect);
         }
     }
@@ -234,28 +242,34 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     /// Prepares the socket for a client that asks to resume it. A connection that still carries it
     /// is closed first: the client knows better than the server that it is dead. Returns the last
     /// event that the client has, or `None` if the socket cannot be resumed; then the socket ends.
-    pub(crate) async fn reclaim(self: &Arc<Self>, namespace: &str, asked: &Asked) -> Option<u64> {
+    pub(crate) async fn reclaim(
+        self: &Arc<Self>,
+        namespace: &str,
+        request: &RecoveryRequest,
+    ) -> Option<u64> {
         let Link::Recovering(recovering) = &self.link else {
             return None;
         };
-        if recovering.pid.as_str() != asked.pid || self.namespace.name() != namespace {
+        if recovering.pid.as_str() != request.pid || self.namespace.name() != namespace {
             return None;
         }
-        recovering.displace().await;
-        let after = recovering.resumes_after(asked).filter(|_| !self.has_left());
+        recovering.close_carrier().await;
+        let after = recovering
+            .resumes_after(request)
+            .filter(|_| !self.has_left());
         if after.is_none() {
-            self.clone().give_up(None);
+            self.clone().end_suspension(None);
         }
         after
     }
 
     /// Ends the socket if it is suspended: at once, or only if its recovery window has ended by
     /// `now`. Returns whether this call ended it.
-    fn give_up(self: Arc<Self>, now: Option<Instant>) -> bool {
+    fn end_suspension(self: Arc<Self>, now: Option<Instant>) -> bool {
         let Link::Recovering(recovering) = &self.link else {
             return false;
         };
-        let Some(reason) = recovering.give_up(now) else {
+        let Some(reason) = recovering.end_suspension(now) else {
             return false;
         };
         let reason = if self.has_left() {
@@ -263,15 +277,15 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         } else {
             reason
         };
-        self.over(reason);
+        self.finish(reason);
         true
     }
 
-    fn over(self: Arc<Self>, reason: DisconnectReason) {
+    fn finish(self: Arc<Self>, reason: DisconnectReason) {
         self.left.store(true, Ordering::Release);
         self.acks.lock().take();
         if let Link::Recovering(recovering) = &self.link {
-            recovering.forget();
+            recovering.remove();
         }
         let namespace = self.namespace.clone();
         let socket = Socket { inner: self };
@@ -284,7 +298,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         namespace.disconnected(&socket, reason);
     }
 
-    pub(super) fn await_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
+    pub(super) fn register_ack(&self) -> Result<(u64, oneshot::Receiver<AckReply>), AckError> {
         let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
         let mut acks = self.acks.lock();
@@ -308,19 +322,19 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
 
 impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool {
-        let (name, answer) = (self.namespace.name(), self.answer());
+        let (name, reply) = (self.namespace.name(), self.connect_reply());
         let recovering = match &self.link {
             Link::Fixed(_) => None,
             Link::Recovering(recovering) => Some(recovering),
         };
         match (recovering, resumes_after) {
             (Some(recovering), Some(after)) => {
-                let resumed = recovering.resume(session, after, &answer);
+                let resumed = recovering.resume(session, after, &reply);
                 // The application disconnected the socket at the last moment, and may have notified
                 // only the old connection.
                 if resumed && self.has_left() {
                     let _ = session.send(&Packet::disconnect(name), None);
-                    session.socket_left();
+                    session.notice_left_socket();
                 }
                 resumed
             }
@@ -331,7 +345,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                         .recoverable
                         .insert(recovering.pid.key(), self.clone());
                 }
-                let _ = session.send(&answer, None);
+                let _ = session.send(&reply, None);
                 // Insert it after the reply is queued, so that broadcasts follow the reply.
                 self.namespace.rooms().insert(self.id.key(), self.clone());
                 true
@@ -339,7 +353,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         }
     }
 
-    fn answer(&self) -> Packet {
+    fn connect_reply(&self) -> Packet {
         let pid = match &self.link {
             Link::Fixed(_) => None,
             Link::Recovering(recovering) => Some(recovering.pid.as_str()),
@@ -378,7 +392,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         self.namespace.takes_attachments()
     }
 
-    fn acknowledged(&self, id: u64, reply: AckReply) {
+    fn acknowledge(&self, id: u64, reply: AckReply) {
         let waiting = self
             .acks
             .lock()
@@ -394,12 +408,12 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         self.left.load(Ordering::Acquire)
     }
 
-    fn ended(self: Arc<Self>, session: &Session, reason: DisconnectReason) {
+    fn detach(self: Arc<Self>, session: &Session, reason: DisconnectReason) {
         if let (Link::Recovering(recovering), false) = (&self.link, self.has_left()) {
             match recovering.suspend(session, reason) {
-                Suspend::Over => {}
-                Suspend::NotCarried => return,
-                Suspend::Until(due) => {
+                SuspendOutcome::Ended => {}
+                SuspendOutcome::NotAttached => return,
+                SuspendOutcome::Until(due) => {
                     // Pending acknowledgements fail. The id counter continues, so that a late reply
                     // is not taken for the reply to a newer event.
                     let waiting = self
@@ -411,19 +425,19 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     let key = recovering.pid.key();
                     let namespace = self.namespace.clone();
                     // Start the timer before calling the handler, which may panic.
-                    session.server.timers.push(Lane::Suspended, due, key);
+                    session.server.timers.push(TimerKind::Suspended, due, key);
                     let socket = Socket { inner: self };
                     namespace.suspended(&socket, reason);
                     // The application disconnected the socket just before it was suspended, when it
                     // still had a connection.
                     if socket.inner.has_left() {
-                        socket.inner.give_up(None);
+                        socket.inner.end_suspension(None);
                     }
                     return;
                 }
             }
         }
-        self.over(reason);
+        self.finish(reason);
     }
 
     fn pong(&self, now: Instant) {
@@ -433,7 +447,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     }
 
     fn expire(self: Arc<Self>, now: Instant) {
-        self.give_up(Some(now));
+        self.end_suspension(Some(now));
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -452,7 +466,11 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         }
     }
 
-    fn ask(&self, packet: &Packet, id: u64) -> Result<oneshot::Receiver<AckReply>, AckError> {
+    fn emit_with_ack(
+        &self,
+        packet: &Packet,
+        id: u64,
+    ) -> Result<oneshot::Receiver<AckReply>, AckError> {
         let max = self.max_pending_acks();
         let (sender, receiver) = oneshot::channel();
         let mut acks = self.acks.lock();
@@ -462,22 +480,22 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
         }
         waiting.insert(id, sender);
         drop(acks);
-        self.push(packet).inspect_err(|_| self.forget_ack(id))?;
+        self.push(packet).inspect_err(|_| self.remove_ack(id))?;
         Ok(receiver)
     }
 
-    fn forget_ack(&self, id: u64) {
+    fn remove_ack(&self, id: u64) {
         if let Some(acks) = self.acks.lock().as_mut() {
             acks.waiting.remove(&id);
         }
     }
 
     fn disconnect(self: Arc<Self>) {
-        let _ = self.put_out();
+        let _ = self.leave_namespace();
     }
 
     fn disconnect_and_close(self: Arc<Self>) {
-        self.put_out_and_close();
+        self.leave_and_close();
     }
 }
 
@@ -488,12 +506,12 @@ impl<D: Send + Sync + 'static> AckTarget for SocketInner<D> {
 }
 
 /// Removes a pending acknowledgement when its future completes or is dropped.
-pub(super) struct ForgetAck<D: Send + Sync + 'static> {
+pub(super) struct AckGuard<D: Send + Sync + 'static> {
     socket: Weak<SocketInner<D>>,
     id: u64,
 }
 
-impl<D: Send + Sync + 'static> ForgetAck<D> {
+impl<D: Send + Sync + 'static> AckGuard<D> {
     pub(super) fn new(socket: &Arc<SocketInner<D>>, id: u64) -> Self {
         Self {
             socket: Arc::downgrade(socket),
@@ -502,10 +520,10 @@ impl<D: Send + Sync + 'static> ForgetAck<D> {
     }
 }
 
-impl<D: Send + Sync + 'static> Drop for ForgetAck<D> {
+impl<D: Send + Sync + 'static> Drop for AckGuard<D> {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.upgrade() {
-            socket.forget_ack(self.id);
+            socket.remove_ack(self.id);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use self::inner::ForgetAck;
+use self::inner::AckGuard;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
 use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
 
@@ -153,7 +153,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
         let (inner, packet) = (self.inner.clone(), packet.clone());
         async move {
             loop {
-                match inner.push_if_room(&packet) {
+                match inner.try_push_now(&packet) {
                     Err(EmitError::Full) => inner.written().await,
                     queued => return queued,
                 }
@@ -241,13 +241,13 @@ impl<D: Send + Sync + 'static> Socket<D> {
         attachments: &[Bytes],
         timeout: Duration,
     ) -> impl Future<Output = Result<AckReply, AckError>> + Send + use<D> {
-        let asked = self.inner.await_ack().map(|(id, reply)| {
+        let pending = self.inner.register_ack().map(|(id, reply)| {
             let packet = Packet::encode_event(self.namespace(), Some(id), name, args, attachments);
             let queued = self.inner.push(&packet);
-            (queued, reply, ForgetAck::new(&self.inner, id))
+            (queued, reply, AckGuard::new(&self.inner, id))
         });
         async move {
-            let (queued, reply, _forget) = asked?;
+            let (queued, reply, _guard) = pending?;
             queued?;
             match tokio::time::timeout(timeout, reply).await {
                 Ok(reply) => reply.map_err(|_| AckError::Closed),
@@ -263,7 +263,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// A suspended socket ends at once: this call itself calls [`crate::Handler::disconnected`].
     /// Its client gets a new socket when it returns.
     pub fn disconnect(&self) {
-        let _ = self.inner.put_out();
+        let _ = self.inner.leave_namespace();
     }
 
     /// Disconnects the client from all its namespaces, each with a DISCONNECT packet, and closes
@@ -271,7 +271,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// not reconnect by themselves, unlike after [`Self::close_transport`], and no socket stays
     /// recoverable. Handlers receive [`DisconnectReason::ServerNamespaceDisconnect`].
     pub fn disconnect_and_close(&self) {
-        self.inner.put_out_and_close();
+        self.inner.leave_and_close();
     }
 
     /// Closes the socket's transport after the queued bytes have been sent. Clients reconnect by

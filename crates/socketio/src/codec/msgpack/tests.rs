@@ -367,7 +367,7 @@ fn an_argument_is_added_at_the_end() {
 }
 
 #[test]
-fn who_leaves_is_seen_from_the_start_of_a_message() {
+fn a_disconnect_is_detected_at_the_start_of_a_message() {
     assert!(is_disconnect(b"\x82\xA4type\x01\xA3nsp\xA1/"));
     assert!(is_disconnect(b"\x82\xA3nsp\xA1/\xA4type\x01"));
     assert!(!is_disconnect(&written(&Packet::event("/", "e", "1"))));

@@ -7,58 +7,58 @@ use std::collections::BTreeMap;
 use crate::sync::Mutex;
 use tokio::task::AbortHandle;
 
-pub(super) struct Waiting {
+pub(super) struct PendingConnections {
     limit: usize,
-    places: Mutex<Places>,
+    connections: Mutex<Connections>,
 }
 
 #[derive(Default)]
-struct Places {
+struct Connections {
     last: u64,
     /// Ordered by arrival.
-    taken: BTreeMap<u64, AbortHandle>,
+    by_key: BTreeMap<u64, AbortHandle>,
 }
 
-impl Waiting {
+impl PendingConnections {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
-            places: Mutex::default(),
+            connections: Mutex::default(),
         }
     }
 
     /// Starts a task and registers it under a new key. Returns true if another had to be closed for
     /// it.
-    pub(super) fn enter(&self, start: impl FnOnce(u64) -> AbortHandle) -> bool {
-        let mut places = self.places.lock();
-        let gone = if places.taken.len() >= self.limit {
-            places.taken.pop_first()
+    pub(super) fn insert(&self, start: impl FnOnce(u64) -> AbortHandle) -> bool {
+        let mut connections = self.connections.lock();
+        let oldest = if connections.by_key.len() >= self.limit {
+            connections.by_key.pop_first()
         } else {
             None
         };
-        places.last += 1;
-        let place = places.last;
+        connections.last += 1;
+        let key = connections.last;
         // Started under the lock: the task may finish at once, and must find itself registered.
-        let task = start(place);
-        places.taken.insert(place, task);
-        drop(places);
-        close(gone)
+        let task = start(key);
+        connections.by_key.insert(key, task);
+        drop(connections);
+        close(oldest)
     }
 
     /// Closes the connection that has waited longest. Returns false if there is none.
     pub(super) fn close_longest(&self) -> bool {
-        let gone = self.places.lock().taken.pop_first();
-        close(gone)
+        let oldest = self.connections.lock().by_key.pop_first();
+        close(oldest)
     }
 
     /// Returns false if the connection has been closed to free its place.
-    pub(super) fn leave(&self, place: u64) -> bool {
-        self.places.lock().taken.remove(&place).is_some()
+    pub(super) fn remove(&self, key: u64) -> bool {
+        self.connections.lock().by_key.remove(&key).is_some()
     }
 }
 
-fn close(gone: Option<(u64, AbortHandle)>) -> bool {
-    gone.is_some_and(|(_, task)| {
+fn close(oldest: Option<(u64, AbortHandle)>) -> bool {
+    oldest.is_some_and(|(_, task)| {
         task.abort();
         true
     })
@@ -70,27 +70,27 @@ mod tests {
 
     #[tokio::test]
     async fn the_one_that_has_waited_longest_goes_first() {
-        let waiting = Waiting::new(2);
+        let waiting = PendingConnections::new(2);
         let mut tasks = Vec::new();
-        let mut enter = || {
+        let mut insert = || {
             let mut number = 0;
-            let full = waiting.enter(|place| {
-                number = place;
+            let full = waiting.insert(|key| {
+                number = key;
                 tasks.push(tokio::spawn(std::future::pending::<()>()));
                 tasks[tasks.len() - 1].abort_handle()
             });
             (number, full)
         };
-        let (first, full) = enter();
+        let (first, full) = insert();
         assert!(!full);
-        let (second, full) = enter();
+        let (second, full) = insert();
         assert!(!full);
-        assert!(waiting.leave(first));
-        let (_, full) = enter();
+        assert!(waiting.remove(first));
+        let (_, full) = insert();
         assert!(!full, "there was room again");
-        let (_, full) = enter();
+        let (_, full) = insert();
         assert!(full);
-        assert!(!waiting.leave(second), "it had to go");
+        assert!(!waiting.remove(second), "it was closed for another");
         assert!(waiting.close_longest() && waiting.close_longest() && !waiting.close_longest());
         let first = tasks.remove(0);
         for task in tasks {

@@ -6,11 +6,11 @@ use crate::{session::Item, sync::Mutex};
 
 /// A callback that runs once, when the first connection has written its event.
 #[derive(Clone)]
-pub(super) struct Then(Arc<Mutex<Option<Callback>>>);
+pub(super) struct WrittenCallback(Arc<Mutex<Option<Callback>>>);
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-impl Then {
+impl WrittenCallback {
     pub(super) fn of(item: Item) -> Option<Self> {
         match item {
             Item::Written(callback) => Some(Self(Arc::new(Mutex::new(Some(callback))))),
@@ -20,8 +20,8 @@ impl Then {
 
     /// A queue item that follows the event.
     pub(super) fn item(&self) -> Item {
-        let then = self.clone();
-        Item::Written(Box::new(move || then.call()))
+        let callback = self.clone();
+        Item::Written(Box::new(move || callback.call()))
     }
 
     fn call(&self) {
@@ -39,24 +39,24 @@ impl Then {
 /// The callbacks that have not run, in the order of their events. A connection drops the items that
 /// it has not written; these remain.
 #[derive(Default)]
-pub(super) struct Unwritten(VecDeque<Then>);
+pub(super) struct PendingCallbacks(VecDeque<WrittenCallback>);
 
-impl Unwritten {
+impl PendingCallbacks {
     /// Adds a callback, and drops those that have run.
-    pub(super) fn add(&mut self, then: &Then) {
-        self.forget_called();
-        self.0.push_back(then.clone());
+    pub(super) fn add(&mut self, callback: &WrittenCallback) {
+        self.drop_called();
+        self.0.push_back(callback.clone());
     }
 
     /// Removes the oldest, to be dropped without locks: dropping may run application code.
-    pub(super) fn pop(&mut self) -> Option<Then> {
+    pub(super) fn pop(&mut self) -> Option<WrittenCallback> {
         self.0.pop_front()
     }
 
     /// Callbacks run in the order in which they were added, so the first that has not run ends
     /// those that have.
-    pub(super) fn forget_called(&mut self) {
-        while self.0.front().is_some_and(Then::is_called) {
+    pub(super) fn drop_called(&mut self) {
+        while self.0.front().is_some_and(WrittenCallback::is_called) {
             self.0.pop_front();
         }
         if self.0.is_empty() {
@@ -66,8 +66,9 @@ impl Unwritten {
 
     /// An item for the next connection's queue that follows all missed events.
     pub(super) fn item(&mut self) -> Option<Item> {
-        self.forget_called();
-        let all: Vec<Then> = self.0.iter().cloned().collect();
-        (!all.is_empty()).then(|| Item::Written(Box::new(move || all.iter().for_each(Then::call))))
+        self.drop_called();
+        let all: Vec<WrittenCallback> = self.0.iter().cloned().collect();
+        (!all.is_empty())
+            .then(|| Item::Written(Box::new(move || all.iter().for_each(WrittenCallback::call))))
     }
 }

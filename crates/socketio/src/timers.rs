@@ -17,7 +17,7 @@ use crate::{server::Server, session::Session, sync::Mutex};
 
 /// What to do when a timer is due.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Lane {
+pub(crate) enum TimerKind {
     /// Send a PING.
     Ping,
     /// Check whether the PONG has arrived.
@@ -26,7 +26,7 @@ pub(crate) enum Lane {
     Connect,
     /// Drop the handshake of a connection that was displaced from [`Self::Connect`] before it was
     /// due.
-    Joined,
+    DropHandshake,
     /// Remove a session that has ended.
     Linger,
     /// Check whether the client of a suspended socket has returned.
@@ -35,24 +35,24 @@ pub(crate) enum Lane {
     Stalled,
 }
 
-const LANES: usize = 7;
+const KINDS: usize = 7;
 
 #[derive(Default)]
 pub(crate) struct Timers {
     /// Due time and session key. A timer does not keep its session alive.
-    lanes: Mutex<[VecDeque<(Instant, u64)>; LANES]>,
+    queues: Mutex<[VecDeque<(Instant, u64)>; KINDS]>,
     changed: Arc<Notify>,
     started: AtomicBool,
 }
 
 impl Timers {
     /// Starts a timer. Within a kind, `due` must not decrease, except by clock granularity.
-    pub(crate) fn push(&self, lane: Lane, due: Instant, key: u64) {
+    pub(crate) fn push(&self, kind: TimerKind, due: Instant, key: u64) {
         let was_empty = {
-            let mut lanes = self.lanes.lock();
-            let lane = &mut lanes[lane as usize];
-            lane.push_back((due, key));
-            lane.len() == 1
+            let mut queues = self.queues.lock();
+            let queue = &mut queues[kind as usize];
+            queue.push_back((due, key));
+            queue.len() == 1
         };
         if was_empty {
             self.changed.notify_one();
@@ -64,37 +64,37 @@ impl Timers {
     /// spawns the task again.
     pub(crate) fn start(&self, server: &Arc<Server>) {
         if !self.started.load(Ordering::Relaxed) && !self.started.swap(true, Ordering::Relaxed) {
-            let ends = Ends(Arc::downgrade(server));
-            tokio::spawn(run(ends, self.changed.clone()));
+            let guard = TaskGuard(Arc::downgrade(server));
+            tokio::spawn(run(guard, self.changed.clone()));
         }
     }
 
     fn next(&self) -> Option<Instant> {
-        self.lanes
+        self.queues
             .lock()
             .iter()
-            .filter_map(|lane| Some(lane.front()?.0))
+            .filter_map(|queue| Some(queue.front()?.0))
             .min()
     }
 
-    /// Removes the key that has been in [`Lane::Connect`] longest. Its remaining work moves to
-    /// [`Lane::Joined`].
-    pub(crate) fn take_waiting(&self) -> Option<u64> {
-        let mut lanes = self.lanes.lock();
-        let (due, key) = lanes[Lane::Connect as usize].pop_front()?;
-        lanes[Lane::Joined as usize].push_back((due, key));
+    /// Removes the key that has been in [`TimerKind::Connect`] longest. Its remaining work moves to
+    /// [`TimerKind::DropHandshake`].
+    pub(crate) fn take_longest_connecting(&self) -> Option<u64> {
+        let mut queues = self.queues.lock();
+        let (due, key) = queues[TimerKind::Connect as usize].pop_front()?;
+        queues[TimerKind::DropHandshake as usize].push_back((due, key));
         Some(key)
     }
 
     /// Removes and returns the timers of a kind that are due.
-    fn due(&self, lane: Lane, now: Instant) -> Vec<(Instant, u64)> {
-        let mut lanes = self.lanes.lock();
-        let lane = &mut lanes[lane as usize];
-        let count = lane.iter().take_while(|(due, _)| *due <= now).count();
-        let due = lane.drain(..count).collect();
+    fn due(&self, kind: TimerKind, now: Instant) -> Vec<(Instant, u64)> {
+        let mut queues = self.queues.lock();
+        let queue = &mut queues[kind as usize];
+        let count = queue.iter().take_while(|(due, _)| *due <= now).count();
+        let due = queue.drain(..count).collect();
         // Returns the memory of a queue that was long for a while.
-        if lane.capacity() > 1024 && lane.len() < lane.capacity() / 4 {
-            lane.shrink_to(lane.len() * 2);
+        if queue.capacity() > 1024 && queue.len() < queue.capacity() / 4 {
+            queue.shrink_to(queue.len() * 2);
         }
         due
     }
@@ -107,9 +107,9 @@ impl Drop for Timers {
 }
 
 /// Clears `started` when the task ends.
-struct Ends(Weak<Server>);
+struct TaskGuard(Weak<Server>);
 
-impl Drop for Ends {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         if let Some(server) = self.0.upgrade() {
             server.timers.started.store(false, Ordering::Relaxed);
@@ -117,18 +117,18 @@ impl Drop for Ends {
     }
 }
 
-async fn run(ends: Ends, changed: Arc<Notify>) {
-    let server = &ends.0;
+async fn run(guard: TaskGuard, changed: Arc<Notify>) {
+    let server = &guard.0;
     let mut last = Instant::now();
     loop {
-        let (next, pause) = match server.upgrade() {
-            Some(server) => (server.timers.next(), server.sweep_pause()),
+        let (next, sweep_interval) = match server.upgrade() {
+            Some(server) => (server.timers.next(), server.sweep_interval()),
             None => return,
         };
         match next {
             // Timers that are due close together are handled together.
             Some(next) => tokio::select! {
-                () = tokio::time::sleep_until(next.max(last + pause)) => {}
+                () = tokio::time::sleep_until(next.max(last + sweep_interval)) => {}
                 () = changed.notified() => {}
             },
             None => changed.notified().await,
@@ -143,14 +143,14 @@ async fn run(ends: Ends, changed: Arc<Notify>) {
 
 fn sweep(server: &Arc<Server>, now: Instant) {
     let timers = &server.timers;
-    for (ping_due, key) in timers.due(Lane::Ping, now) {
+    for (ping_due, key) in timers.due(TimerKind::Ping, now) {
         // Counted from when the PING was due, so that small delays do not add up, but not from
         // before the last sweep, so that the client is not charged for a long delay. With an
         // observer it is counted exactly, to measure the latency.
         let sent = if server.observer.is_some() {
             now
         } else {
-            ping_due.max(now.checked_sub(server.sweep_pause()).unwrap_or(now))
+            ping_due.max(now.checked_sub(server.sweep_interval()).unwrap_or(now))
         };
         let due = sent + server.config.ping_timeout;
         if server
@@ -158,40 +158,41 @@ fn sweep(server: &Arc<Server>, now: Instant) {
             .get(key)
             .is_some_and(|session| session.ping(due))
         {
-            timers.push(Lane::Pong, due, key);
+            timers.push(TimerKind::Pong, due, key);
         }
     }
-    for (_, key) in timers.due(Lane::Pong, now) {
+    for (_, key) in timers.due(TimerKind::Pong, now) {
         if let Some(again) = server
             .registry
             .get(key)
             .and_then(|session| session.check_pong(now))
         {
-            timers.push(Lane::Pong, again, key);
+            timers.push(TimerKind::Pong, again, key);
         }
     }
-    for (_, key) in timers.due(Lane::Connect, now) {
+    for (_, key) in timers.due(TimerKind::Connect, now) {
         if let Some(session) = server.registry.get(key) {
             session.connect_due();
-            arrived(server, &session);
+            drop_handshake(server, &session);
         }
     }
-    for (_, key) in timers.due(Lane::Joined, now) {
+    for (_, key) in timers.due(TimerKind::DropHandshake, now) {
         if let Some(session) = server.registry.get(key) {
-            arrived(server, &session);
+            drop_handshake(server, &session);
         }
     }
-    for (_, key) in timers.due(Lane::Linger, now) {
-        server.forget(key);
+    for (_, key) in timers.due(TimerKind::Linger, now) {
+        server.remove_session(key);
     }
-    for (_, key) in timers.due(Lane::Stalled, now) {
-        if let (Some(session), Some(look)) = (server.registry.get(key), server.stall_look())
+    for (_, key) in timers.due(TimerKind::Stalled, now) {
+        if let (Some(session), Some(interval)) =
+            (server.registry.get(key), server.stall_check_interval())
             && session.check_progress(now)
         {
-            timers.push(Lane::Stalled, now + look, key);
+            timers.push(TimerKind::Stalled, now + interval, key);
         }
     }
-    for (_, key) in timers.due(Lane::Suspended, now) {
+    for (_, key) in timers.due(TimerKind::Suspended, now) {
         if let Some(socket) = server.recoverable.get(key) {
             // This calls a handler; if it panics, the other timers must continue.
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| socket.expire(now)));
@@ -200,13 +201,13 @@ fn sweep(server: &Arc<Server>, now: Instant) {
 }
 
 /// Drops the handshake request's headers, unless the configuration retains them.
-fn arrived(server: &Server, session: &Session) {
+fn drop_handshake(server: &Server, session: &Session) {
     if !server.config.retain_handshake {
-        session.forget_handshake();
+        session.drop_handshake();
     }
 }
 
 /// Interval between sweeps: at most 2 % of the shortest timeout.
-pub(crate) fn pause(shortest: Duration) -> Duration {
+pub(crate) fn sweep_interval(shortest: Duration) -> Duration {
     (shortest / 50).clamp(Duration::from_millis(1), Duration::from_millis(50))
 }

@@ -18,12 +18,12 @@ const REFUSED_BYTES: usize = 8 << 20;
 const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
 /// A request body, and whether its end has been read.
-pub(crate) struct Reading<B> {
+pub(crate) struct RequestBody<B> {
     body: B,
     is_at_end: bool,
 }
 
-impl<B> Reading<B>
+impl<B> RequestBody<B>
 where
     B: http_body::Body + Unpin,
     B::Data: Buf,
@@ -62,7 +62,7 @@ where
         {
             return Err(StatusCode::BAD_REQUEST);
         }
-        if announced(headers).is_some_and(|length| length > max as u64) {
+        if content_length(headers).is_some_and(|length| length > max as u64) {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         let mut whole = Vec::new();
@@ -88,16 +88,16 @@ where
 
     /// Reads and discards the rest of a refused body. Returns false if it is too large or takes too
     /// long.
-    pub(crate) async fn drain(&mut self, announced: Option<u64>, limit: Duration) -> bool {
-        if announced.is_some_and(|length| length > REFUSED_BYTES as u64) {
+    pub(crate) async fn drain(&mut self, content_length: Option<u64>, limit: Duration) -> bool {
+        if content_length.is_some_and(|length| length > REFUSED_BYTES as u64) {
             return false;
         }
-        tokio::time::timeout(limit, self.drain_on())
+        tokio::time::timeout(limit, self.drain_rest())
             .await
             .unwrap_or(false)
     }
 
-    async fn drain_on(&mut self) -> bool {
+    async fn drain_rest(&mut self) -> bool {
         let mut left = REFUSED_BYTES;
         while !self.is_at_end() {
             let Ok(frame) = tokio::time::timeout(REFUSED_PAUSE, self.frame()).await else {
@@ -116,12 +116,12 @@ where
 }
 
 /// The length of the body according to its `Content-Length`.
-pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether the client waits for permission to send the body (RFC 9110, section 10.1.1); it will not
 /// send it after a refusal.
-pub(crate) fn waits_to_send(headers: &HeaderMap) -> bool {
+pub(crate) fn expects_continue(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
 }

@@ -31,12 +31,12 @@ pub(super) struct Offsets<'a> {
 
 /// A gapless sequence of events up to the newest.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct EventLog {
     events: VecDeque<Event>,
     bytes: usize,
     /// The number of the newest event.
     last: u64,
-    is_broken: bool,
+    is_discarded: bool,
 }
 
 struct Event {
@@ -50,7 +50,7 @@ impl Event {
     }
 }
 
-impl Kept {
+impl EventLog {
     /// Numbers the events in these frames and stores them. Returns the frames with their offsets,
     /// and whether nothing had to be dropped. `total` counts the bytes of all sockets.
     pub(super) fn add(
@@ -90,7 +90,7 @@ impl Kept {
     }
 
     /// Tags events that are not stored with the offset of the newest stored event.
-    pub(super) fn pass(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
+    pub(super) fn tag_volatile(&self, frames: &[u8], offsets: Offsets<'_>) -> Bytes {
         tag(frames, std::iter::repeat(self.last), offsets).0
     }
 
@@ -111,8 +111,8 @@ impl Kept {
     }
 
     /// Whether all events after this number are stored.
-    pub(super) fn reaches_back_to(&self, after: u64) -> bool {
-        !self.is_broken && after <= self.last && self.first() <= after + 1
+    pub(super) fn covers(&self, after: u64) -> bool {
+        !self.is_discarded && after <= self.last && self.first() <= after + 1
     }
 
     /// Drops the events that the client has.
@@ -131,8 +131,8 @@ impl Kept {
     }
 
     /// Drops all events and stores none from now on.
-    pub(super) fn break_off(&mut self, total: &AtomicUsize) {
-        self.is_broken = true;
+    pub(super) fn discard_all(&mut self, total: &AtomicUsize) {
+        self.is_discarded = true;
         while self.drop_oldest(total) {}
     }
 
@@ -140,8 +140,8 @@ impl Kept {
         self.events.is_empty()
     }
 
-    pub(super) fn is_broken(&self) -> bool {
-        self.is_broken
+    pub(super) fn is_discarded(&self) -> bool {
+        self.is_discarded
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
             binary,
             Packet::event("/a", "y", "1"),
         ]);
-        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
         let (tagged, complete) =
             kept.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
         assert!(complete);
@@ -279,9 +279,7 @@ mod tests {
             ["42/a,[\"y\",1,\"3.7\"]"]
         );
         assert_eq!(
-            (1..=4)
-                .map(|after| kept.reaches_back_to(after))
-                .collect::<Vec<_>>(),
+            (1..=4).map(|after| kept.covers(after)).collect::<Vec<_>>(),
             [false, true, true, false]
         );
     }
@@ -301,7 +299,7 @@ mod tests {
             Packet::event("/", "y", "1"),
             binary,
         ]);
-        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
         let how = crate::Deflate {
             threshold: 100,
             ..crate::Deflate::default()
@@ -337,7 +335,7 @@ mod tests {
             )
         };
         let batch = Packet::batch([Packet::event("/", "x", ""), binary("")]);
-        let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
         let offsets = Offsets {
             suffix: ".7",
             parser: Parser::MsgPack,
@@ -354,8 +352,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_is_bounded_without_a_gap_and_counted(sizes in prop::collection::vec(0usize..400, 1..40), max in 0usize..1_000) {
-            let (mut kept, total) = (Kept::default(), AtomicUsize::new(0));
+        fn the_event_log_is_bounded_gapless_and_counted(sizes in prop::collection::vec(0usize..400, 1..40), max in 0usize..1_000) {
+            let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
             let limits = limits(max);
             for (number, size) in sizes.iter().enumerate() {
                 let packet = Packet::event("/", "e", &format!("\"{}\"", "x".repeat(*size)));
@@ -369,9 +367,9 @@ mod tests {
                     prop_assert!(payload(frames).ends_with(&end));
                 }
             }
-            kept.break_off(&total);
+            kept.discard_all(&total);
             prop_assert_eq!(total.load(Ordering::Relaxed), 0);
-            prop_assert!(!kept.reaches_back_to(kept.last));
+            prop_assert!(!kept.covers(kept.last));
         }
     }
 }
