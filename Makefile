@@ -1,15 +1,15 @@
 # make run · make test · make check · make bench · make soak · make fuzz
 #
-# On a fresh machine with Rust, Node and make these do all set-up themselves.
+# On a fresh machine with Rust, Node and make, each target installs what it needs.
 
 .PHONY: run build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak fuzz clean tools
 SHELL := /bin/bash
 
-# Everything, then the chat page on the embedded default.
+# Builds everything and serves the chat page.
 run: build
 	@exec $${CARGO_TARGET_DIR:-target}/release/lamplight serve
 
-# target/release/lamplight, with the page inside.
+# target/release/lamplight, with the chat page embedded.
 build: page
 	cargo build --release --locked -p lamplight
 
@@ -20,7 +20,7 @@ node_modules/.installed: package.json package-lock.json $(wildcard packages/*/pa
 	npm ci --no-fund --no-audit
 	@touch $@
 
-# What the tests need of the system, from Debian's packages where it is missing.
+# Installs the system packages that the tests need, on Debian and Ubuntu.
 tools:
 	@scripts/tools.sh
 
@@ -38,7 +38,7 @@ test-rust: page
 	cargo test --locked --workspace --quiet
 	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
 
-# The Rust client, which is built apart.
+# Tests crates/socketio with a Rust client, which is a workspace of its own.
 test-clients: node_modules/.installed
 	crates/socketio/clients/run.sh
 
@@ -76,19 +76,19 @@ lint-workflows:
 	@command -v actionlint >/dev/null || { echo 'Install actionlint: go install github.com/rhysd/actionlint/cmd/actionlint@latest' >&2; exit 1; }
 	actionlint
 
-# What two languages share: TypeScript types and golden frames.
+# Generates what both languages share: TypeScript types and golden frames.
 generate:
 	GENERATE=1 cargo test --quiet -p lamplight-wire --test generated
 
-# Figures of this machine, into bench/results/.
+# Measures on this machine, into bench/results/.
 bench: build
 	scripts/bench.sh
 
-# 8,000 connections for half an hour, of which some come and go, into bench/results/.
+# Holds 8,000 connections for half an hour and replaces some each minute, into bench/results/.
 soak: build
 	scripts/soak.sh
 
-# What comes in from outside, 60 seconds for each of its shapes.
+# Fuzzes the parsers, 60 seconds for each.
 fuzz:
 	crates/socketio/fuzz/run.sh 60
 

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Measures Lamplight and its peers on this machine: the server on one core, the load on the other, repetitions interleaved,
-# medians. Loopback only, bounded, and it stops by itself. Writes bench/results/table.md, chart.svg and runs.jsonl.
-# Peers that cannot be built here (Centrifugo needs Go, the original system Redis and PostgreSQL) are left out, and it says so.
+# Measures Lamplight and its peers on this machine: the server on one core, the load on the other, interleaved repetitions,
+# medians. Uses loopback only and ends by itself. Writes bench/results/table.md, chart.svg and runs.jsonl.
+# Leaves out peers that cannot be built here, with a message (Centrifugo needs Go, the original system Redis and PostgreSQL).
 #
 #   REPEAT=3        repetitions of each kind of work
 #   IDLE=10000      idle connections, at most 10000
-#   SILENT=6000     connections that are silent while 400 others chat, unstored
-#   LISTENERS=4000  connections that a broadcast goes to
+#   SILENT=6000     idle connections while 400 others exchange messages that are not stored
+#   LISTENERS=4000  receivers of a broadcast
 #   STORM=800       users who join at once
-#   STORMS=REPEAT   repetitions of the storm: the original system's takes long
-#   ORIGINAL=1      0 leaves out the system that needs Redis and PostgreSQL
-#   ONLY=           what to do of: idle relay broadcast messages storm; all of it if left out
+#   STORMS=REPEAT   repetitions of the storm, which takes long with the original system
+#   ORIGINAL=1      0 leaves out the original system, which needs Redis and PostgreSQL
+#   ONLY=           a part of "idle relay broadcast messages storm"; everything if empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
 STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages storm}
 [ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
-# Node's own limit of open files follows this one.
+# Node inherits this limit of open files.
 ulimit -n 20000 2>/dev/null || true
 [ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
 
@@ -47,7 +47,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# What it takes.
+# Builds.
 [ -x "$lamplight" ] || cargo build --release --locked --quiet -p lamplight
 cargo build --release --locked --quiet -p lamplight-loadgen --bins --examples
 cargo build --release --locked --quiet --manifest-path bench/peers/socketioxide/Cargo.toml \
@@ -70,7 +70,7 @@ fi
 
 free_port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 
-# Redis and PostgreSQL of our own, on the load's core, in a directory that goes away.
+# Starts Redis and PostgreSQL on the core of the load generator, in a temporary directory.
 databases() {
   local missing=()
   command -v redis-server >/dev/null || missing+=(redis-server)
@@ -100,14 +100,14 @@ databases() {
   return 1
 }
 
-# Fresh: nobody online, nothing said.
+# Empties both databases.
 emptied() {
   redis-cli -p "$redis_port" flushall >/dev/null
   "$pg_bin/psql" -q "$pg_url" -c 'DROP SCHEMA public CASCADE; CREATE SCHEMA public' 2>/dev/null
   "$pg_bin/psql" -q "$pg_url" -v ON_ERROR_STOP=1 -f bench/peers/original/schema.sql >/dev/null
 }
 
-# One run: a fresh server, and what the load generator saw of it.
+# One run: a fresh server, and the figures of the load generator.
 run() {
   local name=$1 path=/socket.io/ protocol=socketio address="" port=""
   shift
@@ -134,7 +134,7 @@ run() {
   esac
   server=$!
   for _ in $(seq 500); do
-    # It does not say that it listens.
+    # Centrifugo does not print that it listens.
     if [ -n "$port" ] && (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then echo "127.0.0.1:$port" >"$work/out"; fi
     address=$(grep -o '127\.0\.0\.1:[0-9]*' "$work/out" | head -1 || true)
     [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break

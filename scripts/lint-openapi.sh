@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lints the description of the HTTP API as the binary prints it. Needs no network.
+# Lints the OpenAPI document that the binary prints. Needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)

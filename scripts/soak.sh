@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Holds connections of which some come and go, and sees whether the server's memory stays where it is and everything that was
-# held is gone afterwards. Loopback only, bounded, and it stops by itself. Writes bench/results/soak.json.
+# Holds connections, replaces some of them each minute, and reports whether the server's memory stays constant and whether the
+# server releases everything afterwards. Uses loopback only and ends by itself. Writes bench/results/soak.json.
 #
-#   CONNECTIONS=8000  MINUTES=30  PERCENT=5   how many come and go each minute
+#   CONNECTIONS=8000  MINUTES=30  PERCENT=5   the share of connections that is replaced each minute
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CONNECTIONS=${CONNECTIONS:-8000} MINUTES=${MINUTES:-30} PERCENT=${PERCENT:-5}

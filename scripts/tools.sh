@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the machine lacks, from Debian's packages.
+# Installs the system packages that the tests need and that are missing, on Debian and Ubuntu.
 set -euo pipefail
 
 missing=()
@@ -7,9 +7,9 @@ command -v chromium >/dev/null || missing+=(chromium fonts-liberation fonts-noto
 command -v strace >/dev/null || missing+=(strace)
 command -v prlimit >/dev/null || missing+=(util-linux)
 command -v python3 >/dev/null || missing+=(python3)
-# A Python without its ensurepip cannot make the environment of its own that the Python client is tried in.
+# Without ensurepip Python cannot create the virtual environment of the Python client.
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-# The Rust client brings TLS along.
+# The Rust client of the tests links OpenSSL.
 [ -f /usr/include/openssl/ssl.h ] || missing+=(libssl-dev pkg-config)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
