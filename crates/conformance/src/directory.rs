@@ -3,7 +3,7 @@
 use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::Profile;
-use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride};
 use lamplight_usecases::ports::{Directory, ProfileSource};
 
 /// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty
@@ -39,8 +39,8 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
         .await
         .expect("a person");
     assert_eq!(
-        (person.profile, person.chosen, person.last_seen),
-        (named("a", "a"), StatusOverride::default(), None)
+        (person.profile, person.status, person.last_seen),
+        (named("a", "a"), SavedStatus::default(), None)
     );
     let (_, changed) = store
         .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
@@ -158,56 +158,54 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
     );
 }
 
-/// ManualStatus statuses outlive sessions and profiles.
+/// A profile and a status are written apart. Each status has a higher revision than all before,
+/// whatever the clock shows, so that two nodes agree on the latest.
 pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
+    let found = async || {
+        let person = store.person(&user("a")).await.expect("an answer");
+        person.expect("a person").status
+    };
     store
         .upsert_profile(named("a", "Ada"), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
-    for status in [
-        ManualStatus::Away,
-        ManualStatus::Busy,
-        ManualStatus::Invisible,
-        ManualStatus::Online,
-    ] {
+    assert_eq!(found().await, SavedStatus::default());
+    let hour = 3_600_000;
+    let statuses = [
+        (ManualStatus::Away, 0),
+        (ManualStatus::Busy, 0),
+        (ManualStatus::Invisible, -hour),
+        (ManualStatus::Online, hour),
+        (ManualStatus::Busy, 0),
+    ];
+    let mut revision = 0;
+    for (status, now) in statuses {
         let chosen = StatusOverride {
             status,
             text: Some("in a train".into()),
             until: Some(at(5)),
         };
-        store
-            .set_status(&user("a"), chosen.clone(), at(0))
+        let (saved, _) = store
+            .set_status(&user("a"), chosen.clone(), at(now))
             .await
-            .expect("kept");
-        assert_eq!(
-            store
-                .person(&user("a"))
-                .await
-                .expect("an answer")
-                .expect("a person")
-                .chosen,
-            chosen
-        );
+            .expect("saved");
+        assert_eq!(saved.chosen, chosen);
+        assert!(saved.revision > revision && saved.revision < 1 << 53);
+        revision = saved.revision;
+        assert_eq!(found().await, saved);
         let (person, _) = store
             .upsert_profile(named("a", "Ada L."), ProfileSource::Claims, at(0))
             .await
             .expect("a person");
-        assert_eq!(person.chosen, chosen);
+        assert_eq!(person.status, saved);
     }
-    store
+    let (saved, _) = store
         .set_status(&user("a"), StatusOverride::default(), at(0))
         .await
-        .expect("kept");
-    assert_eq!(
-        store
-            .person(&user("a"))
-            .await
-            .expect("an answer")
-            .expect("a person")
-            .chosen,
-        StatusOverride::default()
-    );
+        .expect("saved");
+    assert_eq!(saved.chosen, StatusOverride::default());
+    assert_eq!(found().await, saved);
 }
 
 /// Whatever order the notes come in.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{
-    Activity, Change, OfflineReason, Presence, Roster, Rules, StatusOverride, clock_version,
+    Activity, Change, OfflineReason, Presence, Roster, Rules, SavedStatus, clock_version,
 };
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{
@@ -167,7 +167,7 @@ impl PresenceStore for EmbeddedPresence {
                 now,
                 session.clone(),
                 person.profile,
-                person.chosen,
+                person.status,
                 person.last_seen,
             )
         });
@@ -189,8 +189,8 @@ impl PresenceStore for EmbeddedPresence {
         Ok(())
     }
 
-    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> StoreResult<()> {
-        self.with(|roster, now| roster.set_status(now, user, chosen));
+    async fn set_status(&self, user: &UserId, status: SavedStatus) -> StoreResult<()> {
+        self.with(|roster, now| roster.set_status(now, user, status));
         Ok(())
     }
 

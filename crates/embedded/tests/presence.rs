@@ -4,7 +4,7 @@ use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::{ManualClock, PresenceSubject, RULES};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
-use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
+use lamplight_domain::presence::{Change, OfflineReason, SavedStatus};
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore};
@@ -93,7 +93,7 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
     let session = ConnectionId::trusted("a1");
     let person = Person {
         profile: Profile::bare(UserId::trusted("a")),
-        chosen: StatusOverride::default(),
+        status: SavedStatus::default(),
         last_seen: None,
     };
     presence.join(&session, person).await.expect("joined");
@@ -119,7 +119,7 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
     driver.abort();
 }
 
-/// Takes its time, so that whoever publishes out of turn is overtaken.
+/// Slow, so that a publisher that does not hold the lock is overtaken.
 #[derive(Default)]
 struct Slow(Recorder);
 
@@ -144,7 +144,7 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
     let user = UserId::trusted("a");
     let person = Person {
         profile: Profile::bare(user.clone()),
-        chosen: StatusOverride::default(),
+        status: SavedStatus::default(),
         last_seen: None,
     };
     presence
@@ -155,18 +155,11 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
         let (presence, user) = (Arc::clone(&presence), user.clone());
         tokio::spawn(async move {
             for step in 0..100 {
-                let text = Some(format!("{mover}-{step}").into());
-                presence
-                    .set_status(
-                        &user,
-                        StatusOverride {
-                            status: ManualStatus::Busy,
-                            text,
-                            until: None,
-                        },
-                    )
-                    .await
-                    .expect("set");
+                let profile = Profile {
+                    name: format!("{mover}-{step}").into(),
+                    ..Profile::bare(user.clone())
+                };
+                presence.set_profile(profile).await.expect("set");
             }
         })
     });
@@ -235,7 +228,7 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
         let session = ConnectionId::trusted("a1");
         let person = Person {
             profile: Profile::bare(UserId::trusted("a")),
-            chosen: StatusOverride::default(),
+            status: SavedStatus::default(),
             last_seen: None,
         };
         presence.join(&session, person).await.expect("joined");

@@ -58,9 +58,10 @@ impl Handler {
         let is_news = person
             .as_ref()
             .is_none_or(|person| person.profile != *profile);
-        let hides = person
-            .is_some_and(|person| person.chosen.at(self.wall()).status == ManualStatus::Invisible);
-        Ok(!hides && (!is_news || self.limits.profile(&profile.id).is_ok()))
+        let is_invisible = person.is_some_and(|person| {
+            person.status.chosen.at(self.wall()).status == ManualStatus::Invisible
+        });
+        Ok(!is_invisible && (!is_news || self.limits.profile(&profile.id).is_ok()))
     }
 
     /// Writes a profile and tells everyone who can see it, if it changed. In the user's turn, so

@@ -239,6 +239,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
             .set_status(&b, chosen(ManualStatus::Invisible, None), at(0))
             .await
             .expect("kept")
+            .1
             .is_empty()
     );
     let marked = store
@@ -278,7 +279,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
         .expect("a member");
     assert_eq!(marks(&marked), (10, 10, false));
 
-    let told = store
+    let (_, told) = store
         .set_status(&b, chosen(ManualStatus::Busy, None), at(3))
         .await
         .expect("kept");
@@ -295,6 +296,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
             .set_status(&b, chosen(ManualStatus::Online, None), at(4))
             .await
             .expect("kept")
+            .1
             .is_empty(),
         "told once"
     );
@@ -332,7 +334,7 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
         .await
         .expect("kept");
     store.mark_read(&b, &c, 5, at(200)).await.expect("a mark");
-    let told = store
+    let (_, told) = store
         .set_status(&b, chosen(ManualStatus::Invisible, Some(at(300))), at(300))
         .await
         .expect("kept");

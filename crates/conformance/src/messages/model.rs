@@ -280,7 +280,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 text: None,
                 until: until.map(at),
             };
-            let told = store.set_status(&who, chosen, now).await.expect("kept");
+            let (_, told) = store.set_status(&who, chosen, now).await.expect("kept");
             model.hidden.insert(
                 who.clone(),
                 if steps == 0 {

@@ -1,7 +1,6 @@
 //! Many calls at once.
 
 use super::{PAST_THE_GRACE, PresenceSubject, tab};
-use crate::user;
 use futures_util::future::join_all;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::{Change, ManualStatus, Presence, StatusOverride};
@@ -86,11 +85,7 @@ pub async fn p6_a_stale_list_and_the_events_equal_a_fresh_list<P: PresenceStore>
                                 text: None,
                                 until: None,
                             };
-                            subject
-                                .presence
-                                .set_status(&user(&who), chosen)
-                                .await
-                                .expect("set");
+                            subject.set_status(&who, chosen).await;
                         }
                         _ => subject
                             .presence

@@ -172,10 +172,9 @@ pub async fn calls_for_unknown_connections_and_users_publish_nothing<P: Presence
         .expect("nothing");
     presence.sign_out(&ghost).await.expect("nothing");
     presence.set_activity(&ghost, None).await.expect("nothing");
-    presence
-        .set_status(&user("nobody"), chosen(ManualStatus::Busy))
-        .await
-        .expect("nothing");
+    subject
+        .set_status("nobody", chosen(ManualStatus::Busy))
+        .await;
     presence
         .set_profile(Profile::bare(user("nobody")))
         .await

@@ -7,11 +7,13 @@
 mod concurrent;
 mod lifetime;
 mod reading;
+mod revisions;
 mod statuses;
 
 pub use concurrent::*;
 pub use lifetime::*;
 pub use reading::*;
+pub use revisions::*;
 pub use statuses::*;
 
 use crate::{Recorder, user};
@@ -19,13 +21,14 @@ use futures_util::future::BoxFuture;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, Profile};
 use lamplight_domain::presence::{
-    Change, ManualStatus, OfflineReason, Presence, Rules, StatusOverride,
+    Change, ManualStatus, OfflineReason, Presence, Rules, SavedStatus, StatusOverride,
 };
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::{Clock, Person, PresenceStore};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The rules that a factory gives to its adapter.
@@ -75,6 +78,9 @@ macro_rules! presence_suite {
                 p5_versions_grow_over_restarts,
                 the_list_pages_in_the_order_of_arrival,
                 a_cursor_of_no_page_is_refused,
+                statuses_of_two_nodes_end_at_the_newest_in_either_order,
+                p11_a_session_that_read_an_older_status_does_not_undo_a_newer_one,
+                a_session_brings_a_status_that_the_store_missed,
                 p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one,
                 p8_many_connections_at_once_publish_one_online_and_one_offline,
                 p6_a_stale_list_and_the_events_equal_a_fresh_list,
@@ -123,8 +129,20 @@ pub(crate) fn tab(id: &str) -> ConnectionId {
 pub(crate) fn person(id: &str, status: ManualStatus) -> Person {
     Person {
         profile: Profile::bare(user(id)),
-        chosen: chosen(status),
+        status: SavedStatus {
+            chosen: chosen(status),
+            revision: 0,
+        },
         last_seen: None,
+    }
+}
+
+/// A status as the directory saves it, with a revision higher than all before.
+pub(crate) fn saved(chosen: StatusOverride) -> SavedStatus {
+    static REVISION: AtomicU64 = AtomicU64::new(1);
+    SavedStatus {
+        chosen,
+        revision: REVISION.fetch_add(1, Ordering::Relaxed),
     }
 }
 
@@ -164,6 +182,15 @@ impl<P: PresenceStore> PresenceSubject<P> {
             .join(&tab(session), person(who, ManualStatus::Online))
             .await
             .expect("joined");
+    }
+
+    /// Sets a status as if the directory had just saved it.
+    pub(crate) async fn set_status(&self, who: &str, chosen: StatusOverride) {
+        let status = saved(chosen);
+        self.presence
+            .set_status(&user(who), status)
+            .await
+            .expect("set");
     }
 
     pub(crate) async fn close(&self, session: &str) {

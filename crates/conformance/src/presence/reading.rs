@@ -112,11 +112,7 @@ pub async fn p5_a_state_is_newer_than_every_change_before_it_and_older_than_ever
                 .expect("signed out"),
             4 => {
                 let busy = chosen(ManualStatus::Busy);
-                subject
-                    .presence
-                    .set_status(&user("b"), busy)
-                    .await
-                    .expect("set");
+                subject.set_status("b", busy).await;
             }
             _ => {
                 subject.presence = (subject.again)().await;

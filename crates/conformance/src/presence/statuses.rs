@@ -25,10 +25,7 @@ pub async fn what_is_shown_follows_status_activity_and_profile<P: PresenceStore>
         ..Profile::bare(user("a"))
     };
     for _ in 0..2 {
-        presence
-            .set_status(&user("a"), busy.clone())
-            .await
-            .expect("set");
+        subject.set_status("a", busy.clone()).await;
         presence
             .set_activity(&tab("a1"), Some(call.clone()))
             .await
@@ -96,10 +93,9 @@ pub async fn p11_going_invisible_looks_like_closing<P: PresenceStore>(subject: P
     for who in ["a", "b"] {
         subject.join(who, who).await;
     }
-    presence
-        .set_status(&user("a"), chosen(ManualStatus::Invisible))
-        .await
-        .expect("set");
+    subject
+        .set_status("a", chosen(ManualStatus::Invisible))
+        .await;
     subject.close("b").await;
     assert!(presence.is_invisible(&user("a")).await.expect("an answer"));
     (subject.pass)(HALF_A_GRACE).await;
@@ -150,10 +146,7 @@ pub async fn p11_going_invisible_looks_like_closing<P: PresenceStore>(subject: P
         told,
         "a device that asked the store before the status was set changes nothing either"
     );
-    presence
-        .set_status(&user("a"), chosen(ManualStatus::Online))
-        .await
-        .expect("set");
+    subject.set_status("a", chosen(ManualStatus::Online)).await;
     assert_eq!(subject.log()[told..], ["a joined Online"]);
 }
 

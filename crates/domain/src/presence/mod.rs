@@ -8,6 +8,7 @@
 mod roster;
 #[cfg(test)]
 mod tests;
+mod unattached;
 mod user;
 mod version;
 
@@ -60,6 +61,17 @@ impl StatusOverride {
             self
         }
     }
+}
+
+/// A manual status as the directory saved it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedStatus {
+    /// The status.
+    pub chosen: StatusOverride,
+    /// Grows with every write to the directory, by [`next_version`]; 0 if none was ever written.
+    /// Two nodes may hand their writes to the presence store in either order: it ignores a revision
+    /// that is not newer than the one it has.
+    pub revision: u64,
 }
 
 /// What others see of someone who is in.

@@ -1,11 +1,14 @@
 //! The roster of one node: who is in, decided from the set of live sessions.
 
+use super::unattached::UnattachedStatuses;
 use super::user::{Lifetime, Session, User, VisibleState};
 use super::{
-    Activity, Change, ManualStatus, Offline, OfflineReason, Presence, StatusOverride, next_version,
+    Activity, Change, ManualStatus, Offline, OfflineReason, Presence, SavedStatus, StatusOverride,
+    next_version,
 };
 use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,8 @@ pub struct Roster {
     /// Everyone who is shown as in, by when they came.
     visible: BTreeMap<u64, Arc<Presence>>,
     wakes: BTreeSet<(Moment, UserId)>,
+    /// Statuses of users without a session, for a session whose status was read before the write.
+    unattached: UnattachedStatuses,
 }
 
 impl Roster {
@@ -64,6 +69,7 @@ impl Roster {
             sessions: HashMap::new(),
             visible: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            unattached: UnattachedStatuses::default(),
         }
     }
 
@@ -89,7 +95,7 @@ impl Roster {
     /// How many users anything is held of, and how many are to be looked at later. For metrics.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.users.len() + self.wakes.len()
+        self.users.len() + self.wakes.len() + self.unattached.len()
     }
 
     /// Everyone who is shown as in and came after whoever has `after` as their `since`, in the
@@ -121,7 +127,7 @@ impl Roster {
     /// What `user` chose, if they are held here.
     #[must_use]
     pub fn chosen(&self, user: &str) -> Option<&StatusOverride> {
-        Some(&self.users.get(user)?.chosen)
+        Some(&self.users.get(user)?.status.chosen)
     }
 
     /// Whether `user` has a session and is to look offline all the same.
@@ -129,21 +135,20 @@ impl Roster {
     pub fn is_invisible(&self, user: &str) -> bool {
         self.users
             .get(user)
-            .is_some_and(|user| user.chosen.status == ManualStatus::Invisible)
+            .is_some_and(|user| user.status.chosen.status == ManualStatus::Invisible)
     }
 
-    /// A session begins, or announces itself again. `profile`, `chosen` and `last_seen` are what
-    /// the store knows.
+    /// A session begins, or announces itself again. `profile`, `status` and `last_seen` are what
+    /// the directory answered.
     ///
-    /// `chosen` counts for someone who is not held yet. For whoever is, the roster was told of
-    /// every later choice, and the store's answer may have been read before the latest: taking it
-    /// could show someone who has just gone invisible.
+    /// The status may have been read before a newer one was set, also by another node. The newer
+    /// revision counts: otherwise a user who has just gone invisible could be shown.
     pub fn join(
         &mut self,
         now: Now,
         session: ConnectionId,
         profile: Profile,
-        chosen: StatusOverride,
+        status: SavedStatus,
         last_seen: Option<Timestamp>,
     ) -> Vec<Change> {
         let id = profile.id.clone();
@@ -154,10 +159,22 @@ impl Roster {
         {
             return Vec::new(); // One socket is one user's; the use case has refused this already.
         }
-        let user = self
-            .users
-            .entry(id.clone())
-            .or_insert_with(|| User::new(profile.clone(), chosen, now));
+        let unattached = &mut self.unattached;
+        let user = match self.users.entry(id.clone()) {
+            Entry::Occupied(held) => {
+                let user = held.into_mut();
+                user.save_status(now, status);
+                user
+            }
+            Entry::Vacant(free) => {
+                let mut user = User::new(profile.clone(), status, now);
+                if let Some((at, status)) = unattached.take(&id) {
+                    user.save_status(now, status);
+                    user.status_at = at;
+                }
+                free.insert(user)
+            }
+        };
         user.profile = profile;
         user.last_seen = user.last_seen.max(last_seen);
         user.last_active_wall = user.last_active_wall.advance_to(now.wall);
@@ -248,12 +265,16 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
-    /// The user's manual status, for all their devices.
-    pub fn set_status(&mut self, now: Now, user: &UserId, chosen: StatusOverride) -> Vec<Change> {
+    /// The user's manual status, for all their devices, unless a newer revision was set before.
+    pub fn set_status(&mut self, now: Now, user: &UserId, status: SavedStatus) -> Vec<Change> {
         let Some(held) = self.users.get_mut(user) else {
+            self.unattached.put(now.moment, user, now.moment, status);
             return Vec::new();
         };
-        held.choose(now, chosen.at(now.wall));
+        held.status_at = now.moment;
+        if !held.save_status(now, status) {
+            return Vec::new();
+        }
         self.settle(now, user).into_iter().collect()
     }
 
@@ -289,12 +310,14 @@ impl Roster {
     /// the wall clock, which may jump, so its user is looked at every half minute.)
     #[must_use]
     pub fn next_wake(&self) -> Option<Moment> {
-        self.wakes.first().map(|(moment, _)| *moment)
+        let user = self.wakes.first().map(|(moment, _)| *moment);
+        user.into_iter().chain(self.unattached.next_wake()).min()
     }
 
     /// Ends grace periods, lives and statuses that are over, and lets people be away.
     pub fn tick(&mut self, now: Now) -> Vec<Change> {
         let mut changes = Vec::new();
+        self.unattached.pass_time(now.moment);
         while let Some((moment, id)) = self.wakes.first().cloned() {
             // Strictly later: a refresh at the very moment of expiry wins, even if the tick comes
             // first.
@@ -331,7 +354,7 @@ impl Roster {
                 let before = user.shown.as_ref();
                 let same = before.is_some_and(|shown| {
                     shown.status == status
-                        && shown.text == user.chosen.text
+                        && shown.text == user.status.chosen.text
                         && shown.activities == activities
                         && shown.profile == user.profile
                 });
@@ -346,7 +369,7 @@ impl Roster {
                     let presence = Arc::new(Presence {
                         profile: user.profile.clone(),
                         status,
-                        text: user.chosen.text.clone(),
+                        text: user.status.chosen.text.clone(),
                         last_active_at: user.last_active_wall,
                         activities,
                         version: self.version,
@@ -404,8 +427,11 @@ impl Roster {
             user.wake = Some(due);
             self.wakes.insert((due, id.clone()));
         }
-        if user.is_over() {
-            self.users.remove(id);
+        if user.is_over()
+            && let Some(user) = self.users.remove(id)
+        {
+            self.unattached
+                .put(now.moment, id, user.status_at, user.status);
         }
     }
 }

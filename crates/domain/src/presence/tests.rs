@@ -4,6 +4,7 @@
 mod clocks;
 mod invisible;
 mod model;
+mod revisions;
 mod sessions;
 mod statuses;
 
@@ -53,6 +54,10 @@ pub(super) struct World {
     /// What a listener believes.
     view: HashMap<UserId, Arc<Presence>>,
     newest: HashMap<UserId, u64>,
+    /// The statuses that the directory has.
+    directory: HashMap<UserId, SavedStatus>,
+    /// The revision that it gave last.
+    revision: u64,
     left: HashMap<UserId, Timestamp>,
 }
 
@@ -72,6 +77,8 @@ impl World {
             looked_at: 0,
             view: HashMap::new(),
             newest: HashMap::new(),
+            directory: HashMap::new(),
+            revision: 0,
             left: HashMap::new(),
         }
     }
@@ -160,7 +167,8 @@ impl World {
 
     pub(super) fn join(&mut self, who: &str, tab: &str) {
         let stored = self.left.get(who).copied();
-        self.join_as(who, tab, StatusOverride::default(), stored);
+        let status = self.directory.get(who).cloned().unwrap_or_default();
+        self.join_saved(who, tab, status, stored);
     }
 
     pub(super) fn join_as(
@@ -170,13 +178,24 @@ impl World {
         chosen: StatusOverride,
         last_seen: Option<Timestamp>,
     ) {
-        let changes = self.roster.join(
-            self.now,
-            session(tab),
-            Profile::bare(user(who)),
+        let status = SavedStatus {
             chosen,
-            last_seen,
-        );
+            revision: 0,
+        };
+        self.join_saved(who, tab, status, last_seen);
+    }
+
+    pub(super) fn join_saved(
+        &mut self,
+        who: &str,
+        tab: &str,
+        status: SavedStatus,
+        last_seen: Option<Timestamp>,
+    ) {
+        let profile = Profile::bare(user(who));
+        let changes = self
+            .roster
+            .join(self.now, session(tab), profile, status, last_seen);
         self.hear(changes);
     }
 
@@ -204,8 +223,19 @@ impl World {
         self.hear(changes);
     }
 
+    /// Saves a status in the directory and hands it to the roster.
     pub(super) fn set_status(&mut self, who: &str, chosen: StatusOverride) {
-        let changes = self.roster.set_status(self.now, &user(who), chosen);
+        self.revision += 1;
+        let status = SavedStatus {
+            chosen,
+            revision: self.revision,
+        };
+        self.directory.insert(user(who), status.clone());
+        self.set_saved_status(who, status);
+    }
+
+    pub(super) fn set_saved_status(&mut self, who: &str, status: SavedStatus) {
+        let changes = self.roster.set_status(self.now, &user(who), status);
         self.hear(changes);
     }
 

@@ -1,6 +1,8 @@
 //! One user of a roster: what is known of them, how they look from it, and when to look again.
 
-use super::{Activity, ManualStatus, OfflineReason, Presence, Rules, Status, StatusOverride};
+use super::{
+    Activity, ManualStatus, OfflineReason, Presence, Rules, SavedStatus, Status, StatusOverride,
+};
 use crate::identity::{ConnectionId, Profile};
 use crate::time::{Moment, Now, Timestamp};
 use std::sync::Arc;
@@ -72,7 +74,9 @@ pub(super) struct Leave {
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) profile: Profile,
-    pub(super) chosen: StatusOverride,
+    pub(super) status: SavedStatus,
+    /// When a status was last reported, `Moment(0)` if none was since the first session joined.
+    pub(super) status_at: Moment,
     pub(super) sessions: Vec<Session>,
     /// What everyone has been told; `None` while they are told "offline".
     pub(super) shown: Option<Arc<Presence>>,
@@ -113,10 +117,11 @@ pub(super) enum VisibleState {
 }
 
 impl User {
-    pub(super) fn new(profile: Profile, chosen: StatusOverride, now: Now) -> Self {
+    pub(super) fn new(profile: Profile, status: SavedStatus, now: Now) -> Self {
         Self {
             profile,
-            chosen,
+            status,
+            status_at: Moment(0),
             sessions: Vec::with_capacity(1),
             shown: None,
             last_seen: None,
@@ -137,14 +142,24 @@ impl User {
         self.sessions.iter().any(Session::is_live)
     }
 
-    /// Takes over a manual status. Who shows themselves again after being invisible comes in as a
-    /// newcomer does: a time of last activity before that moment, or coming in as away, would say
-    /// that they had been there.
-    pub(super) fn choose(&mut self, now: Now, chosen: StatusOverride) {
-        let appears = self.chosen.status == ManualStatus::Invisible
+    /// Takes over a status that is newer than the one held. Whether it was.
+    pub(super) fn save_status(&mut self, now: Now, status: SavedStatus) -> bool {
+        let is_newer = status.revision > self.status.revision;
+        if is_newer {
+            self.status.revision = status.revision;
+            self.choose(now, status.chosen.at(now.wall));
+        }
+        is_newer
+    }
+
+    /// Takes over a manual status. A user who was invisible and is no longer looks like a newcomer:
+    /// an earlier time of last activity, or the status away, would reveal that they had been
+    /// connected.
+    fn choose(&mut self, now: Now, chosen: StatusOverride) {
+        let appears = self.status.chosen.status == ManualStatus::Invisible
             && chosen.status != ManualStatus::Invisible
             && self.shown.is_none();
-        self.chosen = chosen;
+        self.status.chosen = chosen;
         if appears && self.is_in() {
             self.last_active_wall = self.last_active_wall.advance_to(now.wall);
             for held in self.sessions.iter_mut().filter(|held| held.is_live()) {
@@ -178,7 +193,7 @@ impl User {
         if ran_out {
             self.last_end = Some((OfflineReason::Timeout, self.last_active_wall));
         }
-        let chosen = self.chosen.clone().at(now.wall);
+        let chosen = self.status.chosen.clone().at(now.wall);
         self.choose(now, chosen);
         self.hide_or_not(now, rules);
     }
@@ -187,7 +202,7 @@ impl User {
     /// every answer: told at once it would stand out, for a leave that is told at the very time of
     /// its `lastSeenAt` is no close.
     fn hide_or_not(&mut self, now: Now, rules: Rules) {
-        if self.shown.is_none() || self.chosen.status != ManualStatus::Invisible {
+        if self.shown.is_none() || self.status.chosen.status != ManualStatus::Invisible {
             self.hiding = None;
         } else if self.hiding.is_none() {
             let ending = self
@@ -222,7 +237,7 @@ impl User {
                 VisibleState::AsBefore
             };
         }
-        if self.chosen.status == ManualStatus::Invisible {
+        if self.status.chosen.status == ManualStatus::Invisible {
             return VisibleState::AsBefore;
         }
         if !self.is_in() {
@@ -233,7 +248,7 @@ impl User {
             return VisibleState::Out { reason, seen };
         }
         let counting = || self.sessions.iter().filter(|held| held.counts());
-        let status = match self.chosen.status {
+        let status = match self.status.chosen.status {
             ManualStatus::Away => Status::Away,
             ManualStatus::Busy => Status::Busy,
             ManualStatus::Online | ManualStatus::Invisible => {
@@ -289,7 +304,7 @@ impl User {
             .shown
             .as_ref()
             .is_some_and(|shown| shown.status == Status::Online);
-        let until = self.chosen.until.map(|until| {
+        let until = self.status.chosen.until.map(|until| {
             let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
             // A tick comes after the moment it was asked for, so this is one early.
             now.moment.plus(Duration::from_millis(

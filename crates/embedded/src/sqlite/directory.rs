@@ -1,14 +1,14 @@
 //! People: profiles, manual statuses, when they were last seen.
 
 use super::SqliteStore;
-use super::batch::{person_row, to_db};
+use super::batch::{from_db, person_row, to_db};
 use super::marks::catch_up;
 use super::queries::profile;
 use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next_version};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -78,21 +78,36 @@ impl Directory for SqliteStore {
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> StoreResult<Vec<MarkUpdate>> {
+    ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)> {
         let user = user.clone();
-        let hides = chosen.clone().at(at).status == ManualStatus::Invisible;
+        let is_invisible = chosen.clone().at(at).status == ManualStatus::Invisible;
         let written = self.write(move |batch| {
             let Some(person) = person_row(batch.conn, &user)? else { return Ok(None) };
+            let revision = batch
+                .conn
+                .prepare_cached("SELECT status_revision FROM people WHERE id = ?1")?
+                .query_row([person], |row| row.get::<_, i64>(0))?;
+            let revision = next_version(from_db(revision), at);
             batch
                 .conn
-                .prepare_cached("UPDATE people SET status = ?2, status_text = ?3, status_until = ?4 WHERE id = ?1")?
-                .execute(params![person, manual_to_db(chosen.status), chosen.text.as_deref(), chosen.until.map(|until| until.0)])?;
-            if hides { Ok(Some(Vec::new())) } else { catch_up(batch, &user, person, at).map(Some) }
+                .prepare_cached(
+                    "UPDATE people SET status = ?2, status_text = ?3, status_until = ?4, status_revision = ?5 WHERE id = ?1",
+                )?
+                .execute(params![
+                    person,
+                    manual_to_db(chosen.status),
+                    chosen.text.as_deref(),
+                    chosen.until.map(|until| until.0),
+                    to_db(revision)
+                ])?;
+            let marks = if is_invisible { Vec::new() } else { catch_up(batch, &user, person, at)? };
+            let chosen = chosen.clone();
+            Ok(Some((SavedStatus { chosen, revision }, marks)))
         });
-        let told = written.answer().await?;
-        told.ok_or_else(|| {
+        let saved = written.answer().await?;
+        saved.ok_or_else(|| {
             StoreError::Internal(
-                "a status is to be kept for someone who is not in the directory".into(),
+                "a status is to be saved for a user who is not in the directory".into(),
             )
         })
     }
@@ -235,7 +250,7 @@ fn write_profile(
 
 fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Held>> {
     conn.prepare_cached(
-        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at
+        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision
          FROM people WHERE user_id = ?1",
     )?
     .query_row([user.as_str()], held)
@@ -252,7 +267,10 @@ fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
         person: Person {
             profile: profile(row, 0)?,
-            chosen,
+            status: SavedStatus {
+                chosen,
+                revision: from_db(row.get(9)?),
+            },
             last_seen,
         },
         source: source_from_db(row.get(7)?),

@@ -14,6 +14,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_search_keys.sql"),
     include_str!("../../migrations/0006_sign_ins.sql"),
     include_str!("../../migrations/0007_order_of_entries.sql"),
+    include_str!("../../migrations/0008_status_revision.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").

@@ -4,7 +4,7 @@ use super::messages::MarkUpdate;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::StatusOverride;
+use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 
 /// Where a profile comes from. A later one takes the place of an earlier one unless that came from
@@ -25,7 +25,7 @@ pub struct Person {
     /// The profile.
     pub profile: Profile,
     /// The manual status.
-    pub chosen: StatusOverride,
+    pub status: SavedStatus,
     /// When they were last seen.
     pub last_seen: Option<Timestamp>,
 }
@@ -59,15 +59,15 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(Person, bool)>;
 
-    /// Keeps a manual status. The person is known. Unless it is invisible at `at`, what others are
-    /// told of the person's marks comes up to what is true, in the same transaction; answers with
-    /// those that moved.
+    /// Saves a manual status under a new revision, higher than all before. The person is known.
+    /// Unless the status is invisible at `at`, the marks that others see advance to the true ones in
+    /// the same transaction; answers with those that moved.
     async fn set_status(
         &self,
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> StoreResult<Vec<MarkUpdate>>;
+    ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)>;
 
     /// Moves when people were last seen; never back, but from a time that only a wrong clock can
     /// have shown: see [`Timestamp::advance_to`].

@@ -4,7 +4,7 @@ use super::directory::Person;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
-use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
+use lamplight_domain::presence::{Activity, OfflineReason, Presence, SavedStatus};
 use std::sync::Arc;
 
 /// How one user is shown, read in one step with the version that it holds at.
@@ -30,8 +30,10 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn close(&self, session: &ConnectionId, reason: OfflineReason) -> StoreResult<()>;
     /// A session ends at once, without a grace period.
     async fn sign_out(&self, session: &ConnectionId) -> StoreResult<()>;
-    /// A manual status, for all of a user's sessions.
-    async fn set_status(&self, user: &UserId, chosen: StatusOverride) -> StoreResult<()>;
+    /// A manual status, for all of a user's sessions. Ignored unless its revision is newer than that
+    /// of every status that this user had here: nodes may report in any order what the directory
+    /// saved, and [`join`](Self::join) may bring a status that was read before the latest.
+    async fn set_status(&self, user: &UserId, status: SavedStatus) -> StoreResult<()>;
     /// What a session's user is doing.
     async fn set_activity(
         &self,

@@ -69,7 +69,7 @@ impl Handler {
             let person = self.upsert_profile(profile, source).await?;
             let (profile, chosen) = (
                 person.profile.clone(),
-                person.chosen.clone().at(self.wall()),
+                person.status.chosen.clone().at(self.wall()),
             );
             self.ports.connections.admit(&session, &user);
             self.store(self.ports.presence.join(&session, person))

@@ -20,25 +20,19 @@ impl Handler {
                 "The status would be over already: until is in the past.",
             ));
         }
-        // What the store keeps last is what the roster hears last, whichever device was faster.
-        let told = self.with_user_lock(user, async {
-            let told = self
-                .store(
-                    self.ports
-                        .directory
-                        .set_status(user, chosen.clone(), self.wall()),
-                )
-                .await?;
-            if chosen.status == ManualStatus::Invisible {
-                // Someone who goes offline stops typing.
-                self.stop_typing_of(user);
-            }
-            self.store(self.ports.presence.set_status(user, chosen.clone()))
-                .await?;
-            Ok(told)
-        });
-        // What they read and got unseen is told once they are seen.
-        for marked in told.await? {
+        let directory = &self.ports.directory;
+        let saved = directory.set_status(user, chosen.clone(), self.wall());
+        let (saved, marks) = self.store(saved).await?;
+        if chosen.status == ManualStatus::Invisible {
+            // A user who looks offline is not typing.
+            self.stop_typing_of(user);
+        }
+        // Another device, on this node or on another, may have set a newer status meanwhile: the
+        // revision lets the presence store end with the one that the directory has.
+        self.store(self.ports.presence.set_status(user, saved))
+            .await?;
+        // What the user read and received while invisible becomes visible with them.
+        for marked in marks {
             self.tell(marked);
         }
         Ok(Reply::Presence(PresenceReply::Status(chosen)))

@@ -8,7 +8,7 @@ use lamplight_domain::entry::Entry;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::SendKey;
-use lamplight_domain::presence::{Change, ManualStatus, Rules, StatusOverride};
+use lamplight_domain::presence::{Change, ManualStatus, Rules, SavedStatus, StatusOverride};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
@@ -213,7 +213,7 @@ impl Directory for Held {
         user: &UserId,
         chosen: StatusOverride,
         at: Timestamp,
-    ) -> StoreResult<Vec<MarkUpdate>> {
+    ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)> {
         let answer = self.store.set_status(user, chosen, at).await;
         let_go(&self.setting).await;
         answer

@@ -136,6 +136,7 @@ fn p11_signing_out_while_hiding_tells_nothing_more() {
     assert_eq!(world.heard(), ["a in: online"]);
     world.pass(GRACE);
     assert_eq!(world.heard(), ["a out: closed"]);
+    world.pass(10 * SECOND);
     assert!(world.is_empty());
 }
 

@@ -189,7 +189,12 @@ impl Person {
             self.shown = None;
         }
         if self.tabs.is_empty() && self.shown.is_none() {
-            *self = Self::default();
+            let (status, until) = (self.status, self.until); // In the directory.
+            *self = Self {
+                status,
+                until,
+                ..Self::default()
+            };
         }
     }
 }
@@ -261,7 +266,7 @@ impl Model {
                     person.tabs.retain(|(_, tab)| tab.closed.is_none());
                 }
             }
-            Op::Status(_, status, until) if held => {
+            Op::Status(_, status, until) => {
                 person.choose(*status, until.map(|after| t + u64::from(after)), t);
             }
             Op::Doing(id, kind) => {
@@ -364,7 +369,8 @@ proptest! {
         for n in 0..6 {
             looks_always.close(&tab(n));
         }
-        looks_always.pass(100);
+        looks_always.pass(11_000);
+        looks_always.tick();
         prop_assert!(looks_always.is_empty());
     }
 }
