@@ -63,18 +63,25 @@ pub struct LogHead {
 }
 
 impl LogHead {
-    /// A log of so many entries, all of them messages.
+    /// How far the log had got at `seq`, given the same for the nearest entry up to there that is
+    /// not a message: everything after that entry is. A store keeps the heads of those entries,
+    /// finds one by an index, and needs to keep nothing with a message.
     #[must_use]
-    pub fn of_messages(seq: u64) -> Self {
+    pub fn at(seq: u64, nearest_other: Option<Self>) -> Self {
+        let base = nearest_other.unwrap_or_default();
+        let messages = seq.saturating_sub(base.seq);
         Self {
             seq,
-            message_count: seq,
-            last_message_seq: seq,
+            message_count: base.message_count + messages,
+            last_message_seq: if messages > 0 {
+                seq
+            } else {
+                base.last_message_seq
+            },
         }
     }
 
-    /// The head after one more entry. The new entry's number among the messages, which the store
-    /// keeps with it, is the new `message_count`.
+    /// The head after one more entry.
     #[must_use]
     pub fn next(self, is_message: bool) -> Self {
         let seq = self.seq + 1;
@@ -89,17 +96,11 @@ impl LogHead {
         }
     }
 
-    /// Whether every entry so far is a message, so that a message's number is its `seq`.
+    /// Messages past a read mark, given how far the log had got at the mark. A member's own send
+    /// moves the mark to itself, so everything past the mark is by others.
     #[must_use]
-    pub fn has_only_messages(&self) -> bool {
-        self.message_count == self.seq
-    }
-
-    /// Messages past a read mark, given how many there are up to it. A member's own send moves the
-    /// mark to itself, so everything past the mark is by others.
-    #[must_use]
-    pub fn unread(&self, messages_read: u64) -> u64 {
-        self.message_count.saturating_sub(messages_read)
+    pub fn unread(&self, at_mark: Self) -> u64 {
+        self.message_count.saturating_sub(at_mark.message_count)
     }
 }
 
@@ -107,38 +108,61 @@ impl LogHead {
 mod tests {
     use super::*;
 
-    #[test]
-    fn m4_every_entry_takes_a_seq_and_only_messages_are_counted() {
-        let kinds = [true, false, true, false, false];
-        let heads: Vec<LogHead> = kinds
+    /// The heads after each entry of a log with these kinds, `true` for a message.
+    fn heads(kinds: &[bool]) -> Vec<LogHead> {
+        kinds
             .iter()
             .scan(LogHead::default(), |head, is_message| {
                 *head = head.next(*is_message);
                 Some(*head)
             })
-            .collect();
-        let counted: Vec<(u64, u64, u64)> = heads
+            .collect()
+    }
+
+    #[test]
+    fn m4_every_entry_takes_a_seq_and_only_messages_are_counted() {
+        let counted: Vec<(u64, u64, u64)> = heads(&[false, true, false, true, false, false])
             .iter()
             .map(|head| (head.seq, head.message_count, head.last_message_seq))
             .collect();
         assert_eq!(
             counted,
-            [(1, 1, 1), (2, 1, 1), (3, 2, 3), (4, 2, 3), (5, 2, 3)]
+            [
+                (1, 0, 0),
+                (2, 1, 2),
+                (3, 1, 2),
+                (4, 2, 4),
+                (5, 2, 4),
+                (6, 2, 4)
+            ]
         );
-        assert!(heads[0].has_only_messages() && !heads[1].has_only_messages());
+    }
+
+    #[test]
+    fn the_head_at_any_entry_follows_from_the_nearest_that_is_not_a_message() {
+        for kinds in 0_u32..1 << 8 {
+            let kinds: Vec<bool> = (0..8).map(|bit| kinds >> bit & 1 == 1).collect();
+            let heads = heads(&kinds);
+            for (at, head) in heads.iter().enumerate() {
+                let nearest_other = (0..=at).rev().find(|at| !kinds[*at]).map(|at| heads[at]);
+                assert_eq!(LogHead::at(head.seq, nearest_other), *head, "{kinds:?}");
+            }
+        }
+        assert_eq!(LogHead::at(0, None), LogHead::default());
     }
 
     #[test]
     fn m9_unread_counts_messages_past_the_mark() {
-        let head = LogHead::of_messages(3).next(false).next(true);
-        assert_eq!((head.seq, head.message_count), (5, 4));
-        assert_eq!(head.unread(0), 4);
-        assert_eq!(head.unread(3), 1, "read up to the entry of another kind");
-        assert_eq!(head.unread(4), 0);
+        let heads = heads(&[true, true, false, true, false]);
+        let head = heads[4];
+        assert_eq!(head.unread(LogHead::default()), 3);
+        assert_eq!(head.unread(heads[1]), 1);
         assert_eq!(
-            head.unread(9),
-            0,
-            "a mark past the head leaves nothing unread"
+            head.unread(heads[2]),
+            1,
+            "the mark is on an entry of another kind"
         );
+        assert_eq!(head.unread(heads[3]), 0);
+        assert_eq!(head.unread(head), 0);
     }
 }

@@ -4,12 +4,14 @@ mod appending;
 mod marks;
 mod membership;
 mod model;
+mod other_kinds;
 mod reading;
 
 pub use appending::*;
 pub use marks::*;
 pub use membership::*;
 pub use model::model;
+pub use other_kinds::other_kinds;
 pub use reading::*;
 
 use crate::{at, conversation, user};

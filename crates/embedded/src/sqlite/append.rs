@@ -1,6 +1,6 @@
 //! Appending to a log: deduplicate, take the next `seq`, insert, move the sender's own marks.
 
-use super::batch::{Batch, to_db};
+use super::batch::{Batch, CachedConversation, to_db};
 use super::marks::sent;
 use super::queries::{entries, entry};
 use super::text::dedupe_key;
@@ -8,9 +8,54 @@ use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::{NewMessage, SendKey};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{AppendError, Appended};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::sync::Arc;
+
+/// An entry to be inserted.
+pub(super) struct EntryRow<'a> {
+    pub(super) id: &'a str,
+    pub(super) sender: i64,
+    /// The kind's name, unless it is a message.
+    pub(super) other_kind: Option<&'a str>,
+    pub(super) content: &'a str,
+    pub(super) dedupe_key: Option<&'a str>,
+    pub(super) created_at: Timestamp,
+}
+
+/// Inserts an entry under the next `seq`; answers with it and with the time that the entry got.
+/// Only messages move a conversation in the list.
+pub(super) fn insert(
+    conn: &Connection,
+    known: &mut CachedConversation,
+    entry: &EntryRow<'_>,
+) -> rusqlite::Result<(u64, Timestamp)> {
+    let head = known.head.next(entry.other_kind.is_none());
+    // A clock that went back puts no entry before the one that it follows.
+    let created_at = entry.created_at.max(known.last_at);
+    conn.prepare_cached(
+        "INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![known.row, to_db(head.seq), entry.id, entry.sender, entry.content, entry.dedupe_key, created_at.0])?;
+    if let Some(kind) = entry.other_kind {
+        conn.prepare_cached(
+            "INSERT INTO other_entries (conversation, seq, kind, message_count, last_message_seq) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![known.row, to_db(head.seq), kind, to_db(head.message_count), to_db(head.last_message_seq)])?;
+        conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?
+            .execute(params![known.row, to_db(head.seq), created_at.0])?;
+    } else {
+        let position = conn.last_insert_rowid();
+        conn.prepare_cached(
+            "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
+        )?
+        .execute(params![known.row, to_db(head.seq), created_at.0, position])?;
+    }
+    known.head = head;
+    known.last_at = created_at;
+    Ok((head.seq, created_at))
+}
 
 /// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the
 /// inner one is an answer.
@@ -49,28 +94,16 @@ pub(crate) fn append(
             });
         }
     }
-    let seq = known.head_seq + 1;
-    // A clock that went back moves no message before the one that it answers.
-    let created_at = message.created_at.max(known.last_at);
-    conn.prepare_cached(
-        "INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![known.row, to_db(seq), message.id.as_str(), sender, message.content.as_str(), key, created_at.0])?;
-    let position = conn.last_insert_rowid();
-    conn.prepare_cached(
-        "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
-    )?
-    .execute(params![known.row, to_db(seq), created_at.0, position])?;
-    let news = sent(
-        conn,
-        known,
-        &message.conversation,
-        &message.sender,
+    let row = EntryRow {
+        id: message.id.as_str(),
         sender,
-        seq,
-    )?;
-    known.head_seq = seq;
-    known.last_at = created_at;
+        other_kind: None,
+        content: message.content.as_str(),
+        dedupe_key: key.as_deref(),
+        created_at: message.created_at,
+    };
+    let (seq, created_at) = insert(conn, known, &row)?;
+    let news = sent(conn, known, &message.conversation, &message.sender, sender)?;
     let to = known.members.clone();
     let entry = Arc::new(Entry {
         id: message.id.clone(),

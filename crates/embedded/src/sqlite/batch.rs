@@ -1,6 +1,8 @@
 //! One transaction as its items see it, and what the writer knows by heart.
 
+use super::queries::log_head;
 use lamplight_domain::conversation::Members;
+use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::text::search_key;
@@ -20,8 +22,8 @@ pub(crate) struct CachedConversation {
     pub(crate) members: Members,
     /// Their rows, in the same order.
     pub(crate) rows: Box<[i64]>,
-    /// The `seq` of its newest entry, counting what this transaction has appended.
-    pub(crate) head_seq: u64,
+    /// How far its log has got, counting what this transaction has appended.
+    pub(crate) head: LogHead,
     /// When that entry was made, or the conversation if it has none. No later entry is from before
     /// it, whatever the clock shows.
     pub(crate) last_at: Timestamp,
@@ -80,7 +82,7 @@ impl KnownConversations {
             row,
             members: members.into(),
             rows: rows.into(),
-            head_seq: from_db(head_seq),
+            head: log_head(conn, row, from_db(head_seq))?,
             last_at: Timestamp(last_at),
         }))
     }

@@ -86,7 +86,7 @@ pub(crate) fn put(
     if known.members == *members {
         return Ok((members.clone(), false));
     }
-    let (row, head_seq, before) = (known.row, known.head_seq, known.members.clone());
+    let (row, head_seq, before) = (known.row, known.head.seq, known.members.clone());
     let removed = before
         .iter()
         .filter(|member| members.binary_search(member).is_err());

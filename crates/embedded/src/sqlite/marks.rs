@@ -47,7 +47,7 @@ pub(crate) fn mark(
     let Some((before, hides)) = find(conn, known.row, person, at)? else {
         return Ok(None);
     };
-    let seq = seq.min(known.head_seq);
+    let seq = seq.min(known.head.seq);
     let mut after = Marks {
         delivered: before.delivered.max(seq),
         ..before
@@ -76,7 +76,7 @@ pub(crate) fn mark(
     }))
 }
 
-/// Moves all of a sender's marks to the entry they append, told whatever their status is: the
+/// Moves all of a sender's marks to the entry they have just appended, told whatever their status is: the
 /// message itself shows that they were there. Answers with what is to be published after it:
 /// nothing, unless the send passes entries that were not known to be read, so that an ordinary
 /// message is one event.
@@ -86,8 +86,9 @@ pub(crate) fn sent(
     conversation: &ConversationId,
     user: &UserId,
     person: i64,
-    seq: u64,
 ) -> rusqlite::Result<[Option<Event>; 2]> {
+    let seq = known.head.seq;
+    let before = seq - 1;
     let (read, told_read) = conn
         .prepare_cached(
             "SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2",
@@ -106,7 +107,7 @@ pub(crate) fn sent(
             told_delivered: seq,
         },
     )?;
-    let receipt = if told_read < known.head_seq {
+    let receipt = if told_read < before {
         Some(Event::Receipt {
             conversation: conversation.clone(),
             receipt: Receipt {
@@ -114,13 +115,13 @@ pub(crate) fn sent(
                 delivered_seq: seq,
                 read_seq: seq,
             },
-            to: audience(conn, known, user, person, (told_read, known.head_seq))?,
+            to: audience(conn, known, user, person, (told_read, before))?,
         })
     } else {
         None
     };
     // Their other devices count as unread what this one has answered.
-    let changed = (read < known.head_seq).then(|| Event::ConversationChanged {
+    let changed = (read < before).then(|| Event::ConversationChanged {
         conversation: conversation.clone(),
         to: [user.clone()].into(),
     });

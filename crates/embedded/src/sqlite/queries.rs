@@ -10,6 +10,7 @@ use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Range, Sides, SyncPage, SyncPosition};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
 
@@ -17,8 +18,9 @@ use std::collections::HashSet;
 macro_rules! entries {
     ($rest:literal) => {
         concat!(
-            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at ",
+            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind ",
             "FROM entries e JOIN people p ON p.id = e.sender ",
+            "LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq ",
             $rest
         )
     };
@@ -31,12 +33,39 @@ pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
         conversation: conversation.clone(),
         seq: from_db(row.get(1)?),
         sender: UserId::trusted(row.get_ref(2)?.as_str()?),
-        kind: EntryKind::Message {
-            content: Content::trusted(row.get_ref(3)?.as_str()?),
+        // This version writes messages only, so an entry of any other kind is a newer version's.
+        kind: match row.get_ref(6)? {
+            ValueRef::Null => EntryKind::Message {
+                content: Content::trusted(row.get_ref(3)?.as_str()?),
+            },
+            _ => EntryKind::Unknown,
         },
         client_message_id: client_message_id(row.get_ref(4)?.as_str_or_null()?),
         created_at: Timestamp(row.get(5)?),
     })
+}
+
+pub(super) const NEAREST_OTHER: &str =
+    "SELECT seq, message_count, last_message_seq FROM other_entries
+     WHERE conversation = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1";
+
+/// How far a log had got at `seq`.
+pub(super) fn log_head(
+    conn: &Connection,
+    conversation: i64,
+    seq: u64,
+) -> rusqlite::Result<LogHead> {
+    let nearest_other = conn
+        .prepare_cached(NEAREST_OTHER)?
+        .query_row(params![conversation, to_db(seq)], |row| {
+            Ok(LogHead {
+                seq: from_db(row.get(0)?),
+                message_count: from_db(row.get(1)?),
+                last_message_seq: from_db(row.get(2)?),
+            })
+        })
+        .optional()?;
+    Ok(LogHead::at(seq, nearest_other))
 }
 
 /// What an answer may still hold. The first thing goes into it in any case.
@@ -293,22 +322,22 @@ fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<C
         )?
         .query_map([outline.row], |row| profile(row, 0))?
         .collect::<rusqlite::Result<Vec<Profile>>>()?;
-    let last_message = conn
-        .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
-        .query_row(params![outline.row, outline.head_seq], |row| {
-            entry(row, &outline.id)
-        })
-        .optional()?;
     let read_seq = conn
         .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
         .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
-    let head_seq = from_db(outline.head_seq);
+    let head = log_head(conn, outline.row, from_db(outline.head_seq))?;
+    let last_message = conn
+        .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
+        .query_row(params![outline.row, to_db(head.last_message_seq)], |row| {
+            entry(row, &outline.id)
+        })
+        .optional()?;
     Ok(Conversation {
         id: outline.id.clone(),
         members,
         last_message,
-        unread: LogHead::of_messages(head_seq).unread(read_seq),
-        head_seq,
+        unread: head.unread(log_head(conn, outline.row, read_seq)?),
+        head_seq: head.seq,
         read_seq,
         created_at: Timestamp(outline.created_at),
     })

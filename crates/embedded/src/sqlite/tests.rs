@@ -1,9 +1,12 @@
 //! What can only be tested from inside: panics in the threads, and migrations one by one.
 
+use super::append::{EntryRow, insert};
 use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
-use lamplight_conformance::Recorder;
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_conformance::{Recorder, Subject};
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
 use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::Path;
@@ -275,6 +278,7 @@ fn what_every_append_runs_is_planned_once() {
     let statements = [
         super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"),
         super::queries::entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"),
+        super::queries::NEAREST_OTHER,
         "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
         "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
         "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
@@ -414,4 +418,107 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
         lines = lines.0
     );
     store.close().await;
+}
+
+/// Appends an entry of a kind that this version does not know, as a newer version does.
+async fn append_other(store: &SqliteStore, conversation: &str, sender: &str) {
+    let conversation = ConversationId::trusted(conversation);
+    let sender = UserId::trusted(sender);
+    let appended = store.write(move |batch| {
+        let Some((conn, known)) = batch.known(&conversation)? else {
+            return Ok(false);
+        };
+        let Some(sender) = known.member(&sender) else {
+            return Ok(false);
+        };
+        let id = format!("other {conversation} {}", known.head.seq);
+        let entry = EntryRow {
+            id: &id,
+            sender,
+            other_kind: Some("from the future"),
+            content: "",
+            dedupe_key: None,
+            created_at: Timestamp(0),
+        };
+        insert(conn, known, &entry).map(|_| true)
+    });
+    assert!(appended.answer().await.unwrap(), "a member's conversation");
+}
+
+fn subject() -> Subject<SqliteStore> {
+    let directory = tempfile::tempdir().unwrap();
+    let events = Arc::new(Recorder::default());
+    let options = SqliteOptions::new(directory.path().join("lamplight.db"));
+    Subject {
+        store: SqliteStore::open(options, events.clone()).unwrap(),
+        events,
+        keep: Box::new(directory),
+    }
+}
+
+#[tokio::test]
+async fn m9_entries_of_other_kinds_change_neither_unread_nor_the_last_message() {
+    lamplight_conformance::messages::other_kinds(subject(), append_other).await;
+}
+
+/// What the writer remembers of a log is what the database says.
+#[tokio::test]
+async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplight.db");
+    let (a, c) = (UserId::trusted("a"), ConversationId::trusted("c"));
+    for round in 0..3 {
+        let store = open(&path);
+        if round == 0 {
+            let members = [a.clone(), UserId::trusted("b")];
+            store
+                .put_conversation(&c, &members, Timestamp(0))
+                .await
+                .unwrap();
+        }
+        append_other(&store, "c", "a").await;
+        let message = NewMessage {
+            id: MessageId::trusted(format!("m{round}")),
+            conversation: c.clone(),
+            sender: a.clone(),
+            content: Content::trusted("hello"),
+            key: None,
+            created_at: Timestamp(1),
+        };
+        let appended = store.append(message, None).await.unwrap();
+        assert_eq!(appended.entry.seq, 3 * round + 2);
+        append_other(&store, "c", "b").await;
+        let seen = store.conversation(&UserId::trusted("b"), &c).await.unwrap();
+        let seen = seen.unwrap();
+        assert_eq!(
+            (
+                seen.unread,
+                seen.head_seq,
+                seen.last_message.map(|last| last.seq)
+            ),
+            (round + 1, 3 * round + 3, Some(3 * round + 2))
+        );
+        store.close().await;
+    }
+}
+
+#[test]
+fn how_far_a_log_had_got_is_found_by_index() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
+    let mut plan = conn
+        .prepare(&format!(
+            "EXPLAIN QUERY PLAN {}",
+            super::queries::NEAREST_OTHER
+        ))
+        .unwrap();
+    let steps: Vec<String> = plan
+        .query_map([0, 0], |row| row.get("detail"))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert_eq!(
+        steps,
+        ["SEARCH other_entries USING PRIMARY KEY (conversation=? AND seq<?)"]
+    );
 }
