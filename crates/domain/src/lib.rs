@@ -8,6 +8,7 @@ pub mod entry;
 pub mod event;
 pub mod identity;
 pub mod message;
+pub mod ordering;
 pub mod presence;
 pub mod roster_feed;
 pub mod text;
