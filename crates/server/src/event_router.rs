@@ -25,7 +25,7 @@ impl EventRouter {
     pub fn new(hub: Arc<Hub>, roster: Arc<RosterPublisher>, handler: Arc<Handler>) -> Self {
         Self {
             updates: ConversationUpdates::new(Arc::clone(&hub), Arc::clone(&handler)),
-            observer: Arc::clone(&handler) as _,
+            observer: handler.delivery_observer(),
             hub,
             roster,
             handler,
@@ -62,7 +62,7 @@ impl EventRouter {
                 if let Change::Offline(offline) = &change
                     && let Some(at) = offline.last_seen_at
                 {
-                    self.handler.note_seen(&offline.user, at);
+                    self.handler.record_last_seen(&offline.user, at);
                 }
                 self.roster.push(change);
             }

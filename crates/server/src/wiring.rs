@@ -111,7 +111,7 @@ impl Lamplight {
             is_registration_open: config.is_registration_open,
             ..Settings::default()
         };
-        let handler = Arc::new(Handler::new(ports, settings));
+        let handler = Arc::new(Handler::new(&ports, settings));
         let router = Arc::new(EventRouter::new(
             Arc::clone(&hub),
             Arc::clone(&roster),
@@ -238,10 +238,10 @@ impl Lamplight {
         // Whoever is in is in until now.
         let now = self.clock.now().wall;
         for user in self.presence.everyone() {
-            self.handler.note_seen(&user, now);
+            self.handler.record_last_seen(&user, now);
         }
         let wind_down = async {
-            self.handler.flush_noted().await;
+            self.handler.flush().await;
             // Exactly, so that the next start goes on from here.
             drop(
                 self.store

@@ -1,11 +1,11 @@
 //! The commands that a caller can send, and the replies to them, by area.
 
-use crate::accounts::{AccountCommand, AccountReply};
-use crate::admin::{AdminCommand, AdminReply};
-use crate::conversations::{ConversationCommand, ConversationReply};
-use crate::messages::{MessageCommand, MessageReply};
+use crate::accounts::command::{AccountCommand, AccountReply};
+use crate::admin::command::{AdminCommand, AdminReply};
+use crate::conversations::command::{ConversationCommand, ConversationReply};
+use crate::messages::command::{MessageCommand, MessageReply};
 use crate::metadata::Metadata;
-use crate::presence::{PresenceCommand, PresenceReply};
+use crate::presence::command::{PresenceCommand, PresenceReply};
 use crate::weight::ROW;
 
 /// A command of any area.

@@ -1,6 +1,5 @@
 //! What the transport reports about delivered messages.
 
-use crate::handler::Handler;
 use lamplight_domain::identity::{ConversationId, UserId};
 
 /// Learns that messages reached their receivers' connections.
@@ -8,10 +7,4 @@ pub trait DeliveryObserver: Send + Sync + 'static {
     /// The entry `seq` was written to a connection of `user`, who is not its sender. Called on the
     /// thread that wrote it, for each connection, so it must not block.
     fn delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64);
-}
-
-impl DeliveryObserver for Handler {
-    fn delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64) {
-        self.note_delivered(user, conversation, seq);
-    }
 }

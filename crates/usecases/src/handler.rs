@@ -1,53 +1,41 @@
-//! Dispatches commands to the areas.
+//! The entry point: checks a command's metadata and passes it to the service of its area.
 
-use crate::accounts::AccountCommand;
-use crate::accounts::ended::EndedSessions;
-use crate::admin::AdminCommand;
+use crate::accounts::service::AccountService;
+use crate::admin::service::AdminService;
 use crate::caller::{Caller, Principal};
 use crate::command::{Command, Reply};
-use crate::conversations::ConversationCommand;
-use crate::deadline::{self, STORE_DEADLINE};
+use crate::conversations::service::ConversationService;
+use crate::deadline::STORE_DEADLINE;
+use crate::delivery::DeliveryObserver;
 use crate::flow::{Flow, Urgency};
-use crate::limits::Limits;
-use crate::messages::MessageCommand;
-use crate::messages::mark_writer::MarkWriter;
+use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
-use crate::ports::{Ports, ProfileSource, StoreResult};
-use crate::presence::PresenceCommand;
-use crate::presence::typing::TypingTable;
+use crate::ports::{Messages, Ports, ProfileSource};
+use crate::presence::service::PresenceService;
 use crate::read_budget::ReadBudget;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
-use lamplight_domain::identity::{Generation, Profile, UserId};
+use crate::shared::Shared;
+use crate::throttle;
+use lamplight_domain::conversation::Conversation;
+use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
-use parking_lot::Mutex;
-use std::collections::HashMap;
-use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
-/// How many profiles are remembered as introduced already, so that a request does not write what it
-/// wrote before.
-const MAX_WRITTEN_PROFILES: usize = 10_000;
-
-/// In how many shares the users take turns. More than one commit takes, so that in a storm of joins
-/// commits are full though each share waits for its own.
-const USER_LOCK_SHARDS: usize = 1024;
-
-/// How long whoever is refused too often waits for each refusal.
+/// How much later a refusal is answered to a caller who is refused too often.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Entries of the handler's tables. Caches, which are bounded and stay, are not counted.
+/// Sizes of the tables of what is under way. Caches, which are bounded and stay, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Keys of the limiters.
     pub limits: usize,
     /// Typing notices.
     pub typing: usize,
-    /// Delivered marks and last-seen times that wait to be written.
+    /// Delivered marks and last-seen times that are not written yet.
     pub marks: usize,
     /// Sessions that ended and that the store still has.
     pub ended: usize,
@@ -55,65 +43,63 @@ pub struct Held {
 
 /// The use cases.
 pub struct Handler {
-    pub(crate) ports: Ports,
-    pub(crate) settings: Settings,
-    pub(crate) limits: Limits,
-    budget: ReadBudget,
-    pub(crate) typing: TypingTable,
-    pub(crate) delivered: MarkWriter,
-    pub(crate) ended: EndedSessions,
-    written_profiles: Mutex<HashMap<UserId, (Profile, Option<Timestamp>)>>,
-    /// One for a share of the users: see [`Handler::with_user_lock`].
-    user_locks: Box<[tokio::sync::Mutex<()>]>,
-    /// Who looks at everyone in the directory, one at a time: the store has few readers, and
-    /// sign-ins wait for them too.
-    pub(crate) searching: Arc<Semaphore>,
+    messages_store: Arc<dyn Messages>,
+    settings: Settings,
+    reads: ReadBudget,
+    shared: Shared,
+    presence: PresenceService,
+    conversations: ConversationService,
+    messages: MessageService,
+    accounts: AccountService,
+    admin: AdminService,
 }
 
 impl Handler {
-    /// A handler over these ports.
     #[must_use]
-    pub fn new(ports: Ports, settings: Settings) -> Self {
+    pub fn new(ports: &Ports, settings: Settings) -> Self {
+        let shared = Shared::new(ports, &settings);
         Self {
-            limits: Limits::new(settings.quotas, &ports.clock),
-            budget: ReadBudget::new(settings.quotas.reads, &ports.clock),
-            typing: TypingTable::default(),
-            delivered: MarkWriter::default(),
-            ended: EndedSessions::default(),
-            written_profiles: Mutex::default(),
-            searching: Arc::new(Semaphore::new(1)),
-            user_locks: (0..USER_LOCK_SHARDS)
-                .map(|_| tokio::sync::Mutex::default())
-                .collect(),
-            ports,
+            messages_store: Arc::clone(&ports.messages),
+            reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
+            presence: PresenceService::new(ports, &settings, &shared),
+            conversations: ConversationService::new(ports, &settings, &shared),
+            messages: MessageService::new(ports, &shared),
+            accounts: AccountService::new(ports, &settings, &shared),
+            admin: AdminService::new(ports, &settings, &shared),
+            shared,
             settings,
         }
     }
 
-    /// The store's generation, to be read before a command is handled and told with its reply.
+    /// The store's generation. A transport reads it before it handles a command, and sends it with
+    /// the reply.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.ports.messages.generation()
+        self.messages_store.generation()
     }
 
-    /// How identity works here.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.settings.identity
     }
 
-    /// Does what a caller wants.
+    #[must_use]
+    pub fn is_registration_open(&self) -> bool {
+        self.settings.is_registration_open
+    }
+
+    /// Runs a command.
     ///
-    /// A message takes its place in the log when the returned future is *first polled*: a wire that
-    /// polls its requests once in the order in which they came keeps that order, and may let them
-    /// finish on their own.
+    /// A message takes its place in the log when the returned future is *first polled*: a transport
+    /// that polls each request once, in the order of arrival, keeps that order, and may let the
+    /// requests finish on their own.
     ///
     /// # Errors
     /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is
     /// unknown.
     pub async fn handle(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         let Metadata { scope, budget, .. } = command.metadata();
-        self.limits.admit(budget, caller)?;
+        self.shared.limits.admit(budget, caller)?;
         scope.check(caller, self.settings.identity)?;
         let user = caller.user().ok().cloned();
         if budget == Budget::Read {
@@ -124,19 +110,17 @@ impl Handler {
             .await
     }
 
-    /// Reads as much as the caller's budget has left, when it is their turn.
+    /// Waits until the caller's read budget admits the command, and charges it for the reply.
     async fn read(
         &self,
         caller: &Caller,
         user: Option<UserId>,
         command: Command,
     ) -> Result<Reply, Refusal> {
-        let admit = self.budget.admit(
-            user.as_ref()
-                .filter(|_| caller.principal != Principal::Service),
-            caller
-                .address
-                .filter(|_| caller.principal != Principal::Service),
+        let is_service = caller.principal == Principal::Service;
+        let admit = self.reads.admit(
+            user.as_ref().filter(|_| !is_service),
+            caller.address.filter(|_| !is_service),
         );
         let Ok(admitted) = tokio::time::timeout(STORE_DEADLINE, admit).await else {
             return Err(Refusal::rate_limited(
@@ -156,254 +140,177 @@ impl Handler {
 
     async fn dispatch(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
         match command {
-            Command::Presence(PresenceCommand::Join {
-                user,
-                mode,
-                name,
-                avatar_url,
-            }) => self.join(caller, user, mode, name, avatar_url).await,
-            Command::Presence(PresenceCommand::Heartbeat { active }) => {
-                self.activity(caller, active).await
-            }
-            Command::Presence(PresenceCommand::Resume) => self.resume(caller).await,
-            Command::Presence(PresenceCommand::Leave { reason }) => {
-                self.leave(caller, reason).await
-            }
-            Command::Presence(PresenceCommand::SignOut) => self.sign_out(caller).await,
-            Command::Presence(PresenceCommand::SetStatus(chosen)) => {
-                self.set_status(caller, chosen).await
-            }
-            Command::Presence(PresenceCommand::SetActivity(activity)) => {
-                self.set_activity(caller, activity).await
-            }
-            Command::Presence(PresenceCommand::Watch(users)) => self.watch(caller, users).await,
-            Command::Presence(PresenceCommand::Unwatch(users)) => self.unwatch(caller, &users),
-            Command::Conversations(ConversationCommand::View(conversation)) => {
-                self.view_conversation(caller, &conversation).await
-            }
-            Command::Conversations(ConversationCommand::Unview(_)) => {
-                caller.on_socket().map(|_| Reply::Done)
-            }
-            Command::Messages(MessageCommand::Send {
-                conversation,
-                content,
-                key,
-                temp_id,
-            }) => {
-                self.send_message(caller, conversation, &content, key, temp_id)
-                    .await
-            }
-            Command::Presence(PresenceCommand::Typing {
-                conversation,
-                is_typing,
-            }) => self.set_typing(caller, conversation, is_typing).await,
-            Command::Messages(MessageCommand::MarkRead { conversation, seq }) => {
-                self.mark_read(caller, &conversation, seq).await
-            }
-            Command::Messages(MessageCommand::Sync { have, refused }) => {
-                self.sync(caller, have, refused).await
-            }
-            Command::Presence(PresenceCommand::ListOnline {
-                exclude,
-                count_only,
-                cursor,
-                limit,
-            }) => {
-                self.list_online(exclude, count_only, cursor.as_deref(), limit)
-                    .await
-            }
-            Command::Conversations(ConversationCommand::List { cursor, limit }) => {
-                self.list_conversations(caller, cursor.as_deref(), limit)
-                    .await
-            }
-            Command::Conversations(ConversationCommand::Open(other)) => {
-                self.open_conversation(caller, &other).await
-            }
-            Command::Admin(AdminCommand::PutConversation {
-                conversation,
-                members,
-            }) => self.put_conversation(&conversation, members).await,
-            Command::Messages(MessageCommand::History {
-                conversation,
-                range,
-                limit,
-            }) => self.history(caller, &conversation, range, limit).await,
-            Command::Accounts(AccountCommand::ListUsers {
-                query,
-                cursor,
-                limit,
-            }) => {
-                self.list_users(caller, &query, cursor.as_deref(), limit)
-                    .await
-            }
-            Command::Admin(AdminCommand::PutProfile(profile)) => self.put_profile(profile).await,
-            Command::Accounts(AccountCommand::Register {
-                username,
-                password,
-                name,
-            }) => {
-                self.register(caller, &username, password, name.as_deref())
-                    .await
-            }
-            Command::Accounts(AccountCommand::Login { username, password }) => {
-                self.login(caller, &username, password).await
-            }
-            Command::Accounts(AccountCommand::Logout) => self.logout(caller).await,
-            Command::Accounts(AccountCommand::LogoutAll) => self.logout_all(caller).await,
-            Command::Accounts(AccountCommand::ChangePassword { current, next }) => {
-                self.change_password(caller, current, next).await
-            }
-            Command::Accounts(AccountCommand::Update { name, avatar_url }) => {
-                self.update_account(caller, name, avatar_url).await
-            }
-            Command::Accounts(AccountCommand::WhoAmI) => self.who_am_i(caller).await,
+            Command::Presence(command) => self.presence.handle(caller, command).await,
+            Command::Conversations(command) => self.conversations.handle(caller, command).await,
+            Command::Messages(command) => self.messages.handle(caller, command).await,
+            Command::Accounts(command) => self.accounts.handle(caller, command).await,
+            Command::Admin(command) => self.admin.handle(command).await,
         }
     }
+}
 
-    /// Whether anyone may make an account.
-    #[must_use]
-    pub fn is_registration_open(&self) -> bool {
-        self.settings.is_registration_open
-    }
-
-    /// Whose local session a token's digest stands for, and until when.
+/// For authentication, before there is a command.
+impl Handler {
+    /// The user of a local session and when it expires, by the digest of its token.
     ///
     /// # Errors
     /// When the store fails; the log has the cause.
     pub async fn session(&self, digest: &str) -> Result<Option<(UserId, Timestamp)>, Refusal> {
-        let session = self
-            .store(self.ports.accounts.session(digest, self.wall()))
-            .await?;
-        // Looked at last: a session may have ended while the store was asked.
-        Ok(session.filter(|_| !self.ended.contains(digest)))
+        self.accounts.session(digest).await
     }
 
-    /// The digest under which a local session's token is kept.
+    /// The digest that the store keeps of a local session's token.
     #[must_use]
     pub fn digest(&self, token: &str) -> String {
-        self.ports.passwords.digest(token)
+        self.accounts.digest(token)
+    }
+
+    /// Writes the profile in a token's claims, or a bare profile if the directory has none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn ensure_profile(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        issued_at: Option<Timestamp>,
+    ) -> Result<(), Refusal> {
+        self.shared
+            .profiles
+            .ensure_profile(profile, source, issued_at)
+            .await
     }
 
     /// Whether a secret from this address may be compared at all.
     ///
     /// # Errors
-    /// `rate_limited` when the address has had too many refused.
+    /// `rate_limited` after too many refused tokens from the address.
     pub fn may_try_token(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.limits.may_try_token(address)
+        self.shared.limits.may_try_token(address)
     }
 
-    /// Counts a token that was refused, against guessing.
+    /// Counts a refused token, against guessing.
     ///
     /// # Errors
-    /// `rate_limited` when the address has had too many.
+    /// `rate_limited` after too many refused tokens from the address.
     pub fn refused_token(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.limits.refused_token(address)
+        self.shared.limits.refused_token(address)
     }
 
-    /// Counts a refusal, of a user's or of an address' where there is no user. Whoever goes on and
-    /// on being refused is to be answered more slowly: how much more.
+    /// Counts a refusal of a user, or of an address where there is no user. Returns how much later
+    /// to answer, if the caller is refused too often.
     #[must_use]
     pub fn pause_after_refusal(&self, user: Option<&UserId>, address: IpAddr) -> Option<Duration> {
-        self.limits
+        self.shared
+            .limits
             .refused(user, address)
             .err()
             .map(|_| REFUSED_PAUSE)
     }
 
-    /// Counts what a caller has looked up that is no command: whose a token is.
+    /// Counts a lookup that is no command: whose a token is.
     ///
     /// # Errors
-    /// `rate_limited` when the caller has had too much.
+    /// `rate_limited` after too many lookups.
     pub fn look(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.limits.admit(Budget::Lookup, caller)
+        self.shared.limits.admit(Budget::Lookup, caller)
     }
 
-    /// Counts a request of an address, whatever it asks for and whoever it is from.
+    /// Counts a request of an address, of whatever kind.
     ///
     /// # Errors
-    /// `rate_limited` when the address has had too many.
+    /// `rate_limited` after too many requests.
     pub fn request(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.limits.request(address)
+        self.shared.limits.request(address)
+    }
+}
+
+/// For delivery.
+impl Handler {
+    /// A conversation as one of its members sees it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn conversation_for(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> Result<Option<Conversation>, Refusal> {
+        self.conversations.for_member(user, conversation).await
     }
 
-    /// Forgets limiters' keys that are no longer needed. Call it now and then.
+    /// Receives which messages were written to sockets.
+    #[must_use]
+    pub fn delivery_observer(&self) -> Arc<dyn DeliveryObserver> {
+        Arc::clone(&self.shared.marks) as _
+    }
+
+    /// Records when a user was last online.
+    pub fn record_last_seen(&self, user: &UserId, at: Timestamp) {
+        self.shared.last_seen.record(user, at);
+    }
+}
+
+/// Background work.
+impl Handler {
+    /// Writes what the components collect and ends what expires, for as long as it is polled. A
+    /// store that stalls holds up none of the timers.
+    pub async fn run_background(&self) {
+        tokio::join!(
+            self.shared.last_seen.run(),
+            self.shared.marks.run(),
+            self.accounts.ended().run(),
+            self.run_timers(),
+        );
+    }
+
+    async fn run_timers(&self) {
+        let mut half_second = tokio::time::interval(Duration::from_millis(500));
+        let mut minute = tokio::time::interval(Duration::from_secs(60));
+        half_second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = half_second.tick() => self.expire_typing(),
+                _ = minute.tick() => {
+                    self.forget_idle();
+                    throttle::report();
+                }
+            }
+        }
+    }
+
+    /// Writes all that the components have collected. For a shutdown.
+    pub async fn flush(&self) {
+        self.shared.last_seen.flush().await;
+        self.shared.marks.flush().await;
+    }
+
+    /// Ends typing notices that are too old. [`Handler::run_background`] calls it.
+    pub fn expire_typing(&self) {
+        self.shared.typing.expire();
+    }
+
+    /// Tries once to end in the store the sessions that ended in memory.
+    /// [`Handler::run_background`] repeats it.
+    pub async fn write_ended(&self) {
+        self.accounts.ended().write().await;
+    }
+
+    /// Drops the limiters' keys that have their whole allowance back.
+    /// [`Handler::run_background`] calls it.
     pub fn forget_idle(&self) {
-        self.limits.forget_idle();
-        self.budget.forget_idle();
+        self.shared.limits.forget_idle();
+        self.reads.forget_idle();
     }
 
-    /// What is held for those who are doing something, which must come back to nothing.
+    /// Sizes of the tables of what is under way; all zero when nothing is.
     #[must_use]
     pub fn held(&self) -> Held {
         Held {
-            limits: self.limits.len() + self.budget.len(),
-            typing: self.typing.len(),
-            marks: self.delivered.len(),
-            ended: self.ended.len(),
+            limits: self.shared.limits.len() + self.reads.len(),
+            typing: self.shared.typing.len(),
+            marks: self.shared.marks.len() + self.shared.last_seen.len(),
+            ended: self.accounts.ended().len(),
         }
-    }
-
-    /// Lets a user's devices do one after the other what reads or writes the store and then tells
-    /// the roster: the two must end the same. Waiting for the turn and the work itself have
-    /// [`STORE_DEADLINE`] together, so that whoever stands behind a store that stalls is answered
-    /// as soon as whoever is at it. The work must not ask for a turn itself.
-    pub(crate) async fn with_user_lock<T>(
-        &self,
-        user: &UserId,
-        work: impl Future<Output = Result<T, Refusal>>,
-    ) -> Result<T, Refusal> {
-        let mut hasher = DefaultHasher::new();
-        user.hash(&mut hasher);
-        let share = usize::try_from(hasher.finish() % USER_LOCK_SHARDS as u64).unwrap_or(0);
-        let turn = async {
-            let _turn = self.user_locks[share].lock().await;
-            work.await
-        };
-        tokio::time::timeout(STORE_DEADLINE, turn)
-            .await
-            .unwrap_or_else(|_| Err(deadline::missed()))
-    }
-
-    pub(crate) async fn store<T>(
-        &self,
-        answer: impl Future<Output = StoreResult<T>>,
-    ) -> Result<T, Refusal> {
-        deadline::store(answer).await
-    }
-
-    pub(crate) fn wall(&self) -> Timestamp {
-        self.ports.clock.now().wall
-    }
-
-    /// Whether there is nothing to be written: this very profile was written not long ago, or a
-    /// word that is not older than this. A token that does not say when it was issued is taken for
-    /// a new one.
-    pub(crate) fn is_profile_written(
-        &self,
-        profile: &Profile,
-        source: ProfileSource,
-        issued_at: Option<Timestamp>,
-    ) -> bool {
-        match self.written_profiles.lock().get_mut(&profile.id) {
-            Some(_) if source == ProfileSource::Nobody => true,
-            Some((known, at)) if known == profile => {
-                *at = (*at).max(issued_at);
-                true
-            }
-            Some((_, at)) => issued_at.is_some() && *at >= issued_at,
-            None => false,
-        }
-    }
-
-    pub(crate) fn set_profile_written(&self, profile: Profile, issued_at: Option<Timestamp>) {
-        let mut written_profiles = self.written_profiles.lock();
-        if written_profiles.len() >= MAX_WRITTEN_PROFILES {
-            written_profiles.clear();
-        }
-        written_profiles.insert(profile.id.clone(), (profile, issued_at));
-    }
-
-    pub(crate) fn forget_profile_written(&self, user: &UserId) {
-        self.written_profiles.lock().remove(user);
     }
 }

@@ -25,6 +25,8 @@ pub mod weight;
 
 mod profiles;
 mod read_budget;
+mod shared;
+mod user_locks;
 
 pub use accounts::{AccountCommand, AccountReply};
 pub use admin::{AdminCommand, AdminReply};

@@ -1,18 +1,19 @@
 //! The directory of users: pages and searches.
 
 use super::command::AccountReply;
+use super::service::AccountService;
 use crate::caller::Caller;
 use crate::command::Reply;
+use crate::deadline;
 use crate::flow::Flow;
-use crate::handler::Handler;
 use crate::ports::{Page, StoreError, StoreResult};
 use crate::refusal::Refusal;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::text;
 use std::sync::Arc;
 
-impl Handler {
-    pub(crate) async fn list_users(
+impl AccountService {
+    pub(super) async fn list_users(
         &self,
         caller: &Caller,
         query: &str,
@@ -26,34 +27,37 @@ impl Handler {
         let query = text::trim(query);
         if query.is_empty() {
             return Ok(Reply::Accounts(AccountReply::Users(
-                self.store(self.ports.directory.search(query, cursor, limit))
-                    .await?,
+                deadline::store(self.directory.search(query, cursor, limit)).await?,
             )));
         }
         self.limits.search(user)?;
         Ok(Reply::Accounts(AccountReply::Users(
-            self.store(self.search(query.to_owned(), cursor.map(str::to_owned), limit))
-                .await?,
+            deadline::store(self.search_directory(
+                query.to_owned(),
+                cursor.map(str::to_owned),
+                limit,
+            ))
+            .await?,
         )))
     }
 
-    /// One search after the other. It goes on in the store when nobody waits for it any more, so
-    /// the next begins when it is over.
-    async fn search(
+    /// Runs one search at a time. The store finishes a search even if its caller is gone, so the
+    /// next search waits for that.
+    async fn search_directory(
         &self,
         query: String,
         cursor: Option<String>,
         limit: usize,
     ) -> StoreResult<Page<Profile>> {
-        let directory = Arc::clone(&self.ports.directory);
-        let turn = Arc::clone(&self.searching).acquire_owned().await;
+        let directory = Arc::clone(&self.directory);
+        let permit = Arc::clone(&self.search).acquire_owned().await;
         let search = tokio::spawn(Flow::current().run(async move {
-            let _turn = turn;
+            let _permit = permit;
             directory.search(&query, cursor.as_deref(), limit).await
         }));
         search.await.unwrap_or_else(|error| {
             Err(StoreError::Internal(format!(
-                "a search was given up: {error}"
+                "the search task failed: {error}"
             )))
         })
     }

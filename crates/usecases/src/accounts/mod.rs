@@ -1,8 +1,13 @@
 //! Local accounts, their sessions, and the directory of users.
 
-mod command;
+pub(crate) mod command;
 pub(crate) mod ended;
+pub(crate) mod service;
+
 mod list_users;
-mod local;
+mod passwords;
+mod profile;
+mod register;
+mod sessions;
 
 pub use command::{AccountCommand, AccountReply};

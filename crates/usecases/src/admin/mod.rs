@@ -1,6 +1,8 @@
 //! What the host application does with the server key.
 
-mod command;
+pub(crate) mod command;
+pub(crate) mod service;
+
 mod put_conversation;
 mod put_profile;
 

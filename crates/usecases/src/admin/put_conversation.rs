@@ -1,7 +1,8 @@
 //! Conversations that the host application creates.
 
+use super::service::AdminService;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::refusal::{Code, Refusal};
 use crate::settings::Identity;
 use lamplight_domain::event::Event;
@@ -10,8 +11,8 @@ use lamplight_domain::identity::{ConversationId, UserId};
 /// The most members a conversation may have.
 pub(crate) const MAX_MEMBERS: usize = 1_000;
 
-impl Handler {
-    pub(crate) async fn put_conversation(
+impl AdminService {
+    pub(super) async fn put_conversation(
         &self,
         conversation: &ConversationId,
         mut members: Vec<UserId>,
@@ -31,9 +32,8 @@ impl Handler {
         }
         // Elsewhere the host application knows them, and the store makes bare profiles as it seats
         // them.
-        if self.settings.identity == Identity::Local
-            && let Some(stranger) = self
-                .store(self.ports.directory.unknown(&members))
+        if self.identity == Identity::Local
+            && let Some(stranger) = deadline::store(self.directory.unknown(&members))
                 .await?
                 .first()
         {
@@ -42,15 +42,14 @@ impl Handler {
                 format!("There is no such user: {stranger}."),
             ));
         }
-        let (to, changed) = self
-            .store(
-                self.ports
-                    .messages
-                    .put_conversation(conversation, &members, self.wall()),
-            )
-            .await?;
+        let (to, changed) = deadline::store(self.messages.put_conversation(
+            conversation,
+            &members,
+            self.now(),
+        ))
+        .await?;
         if changed {
-            self.ports.bus.publish(Event::ConversationChanged {
+            self.bus.publish(Event::ConversationChanged {
                 conversation: conversation.clone(),
                 to,
             });

@@ -1,13 +1,14 @@
 //! The caller's conversations.
 
 use super::command::ConversationReply;
+use super::service::ConversationService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::refusal::Refusal;
 
-impl Handler {
-    pub(crate) async fn list_conversations(
+impl ConversationService {
+    pub(super) async fn list(
         &self,
         caller: &Caller,
         cursor: Option<&str>,
@@ -15,8 +16,7 @@ impl Handler {
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
         Ok(Reply::Conversations(ConversationReply::Page(
-            self.store(self.ports.messages.conversations(user, cursor, limit))
-                .await?,
+            deadline::store(self.messages.conversations(user, cursor, limit)).await?,
         )))
     }
 }

@@ -1,35 +1,22 @@
-//! A conversation's members, and a conversation as one of them sees it.
+//! The members of a conversation.
 
-use crate::handler::Handler;
+use crate::deadline;
+use crate::ports::Messages;
 use crate::refusal::Refusal;
-use lamplight_domain::conversation::{Conversation, Members};
+use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::{ConversationId, UserId};
 
-impl Handler {
-    /// Who is in a conversation, if `user` is.
-    pub(crate) async fn members_for(
-        &self,
-        user: &UserId,
-        conversation: &ConversationId,
-    ) -> Result<Members, Refusal> {
-        let members = self
-            .store(self.ports.messages.members(conversation))
-            .await?;
-        members
-            .filter(|members| members.contains(user))
-            .ok_or_else(Refusal::no_conversation)
-    }
-
-    /// A conversation as one of its members sees it, to be shown to them.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn conversation_for(
-        &self,
-        user: &UserId,
-        conversation: &ConversationId,
-    ) -> Result<Option<Conversation>, Refusal> {
-        self.store(self.ports.messages.conversation(user, conversation))
-            .await
-    }
+/// The members of a conversation.
+///
+/// # Errors
+/// `not_found` unless `user` is one of them.
+pub(crate) async fn members_for(
+    messages: &dyn Messages,
+    user: &UserId,
+    conversation: &ConversationId,
+) -> Result<Members, Refusal> {
+    deadline::store(messages.members(conversation))
+        .await?
+        .filter(|members| members.contains(user))
+        .ok_or_else(Refusal::no_conversation)
 }

@@ -1,8 +1,10 @@
 //! Conversations: opening, listing, viewing, members.
 
-mod command;
+pub(crate) mod command;
+pub(crate) mod members;
+pub(crate) mod service;
+
 mod list;
-mod members;
 mod open;
 mod view;
 

@@ -1,19 +1,20 @@
 //! `join_conversation`: the user is looking at it. Delivery never depends on it.
 
+use super::members::members_for;
+use super::service::ConversationService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::ConversationId;
 
-impl Handler {
-    pub(crate) async fn view_conversation(
+impl ConversationService {
+    pub(super) async fn view(
         &self,
         caller: &Caller,
         conversation: &ConversationId,
     ) -> Result<Reply, Refusal> {
         let (user, _) = caller.on_socket()?;
-        self.members_for(user, conversation).await?;
+        members_for(&*self.messages, user, conversation).await?;
         Ok(Reply::Done)
     }
 }

@@ -1,15 +1,16 @@
 //! A part of a log.
 
 use super::command::MessageReply;
+use super::service::MessageService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::ports::Range;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::ConversationId;
 
-impl Handler {
-    pub(crate) async fn history(
+impl MessageService {
+    pub(super) async fn history(
         &self,
         caller: &Caller,
         conversation: &ConversationId,
@@ -17,16 +18,11 @@ impl Handler {
         limit: usize,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        let history = self
-            .store(
-                self.ports
-                    .messages
-                    .history(user, conversation, range, limit),
-            )
+        let history = deadline::store(self.messages.history(user, conversation, range, limit))
             .await?
             .ok_or_else(Refusal::no_conversation)?;
         if let Some(newest) = history.entries.last() {
-            self.note_delivered(user, conversation, newest.seq);
+            self.marks.record(user, conversation, newest.seq);
         }
         Ok(Reply::Messages(MessageReply::History(history)))
     }

@@ -1,155 +1,95 @@
-//! Delivered marks and last-seen times: noted as they happen, written a few times a second.
+//! Delivered marks: collected in memory, written a few times a second.
 
-use crate::handler::Handler;
-use crate::ports::MarkUpdate;
+use super::receipts;
+use crate::deadline;
+use crate::delivery::DeliveryObserver;
+use crate::ports::{Clock, EventBus, Messages, Ports};
 use crate::throttle::{self, Due};
-use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
-use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Marks are gathered for this long, so that a burst of messages is one write.
+/// Marks are collected for this long, so that a burst of messages is one write.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
-/// Last-seen times that the store did not take are tried again after this long.
-const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// The most marks that one call to the store moves.
 const MARKS_AT_ONCE: usize = 256;
 
-#[derive(Default)]
+/// Writes delivered marks, and publishes the receipts that follow from them.
 pub(crate) struct MarkWriter {
-    marks: Mutex<HashMap<(UserId, ConversationId), u64>>,
-    seen: Mutex<HashMap<UserId, Timestamp>>,
+    messages: Arc<dyn Messages>,
+    bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    pending: Mutex<HashMap<(UserId, ConversationId), u64>>,
     wake: Notify,
 }
 
-impl MarkWriter {
-    /// How much waits to be written.
-    pub(crate) fn len(&self) -> usize {
-        self.marks.lock().len() + self.seen.lock().len()
+impl DeliveryObserver for MarkWriter {
+    fn delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64) {
+        self.record(user, conversation, seq);
     }
 }
 
-impl Handler {
-    /// A message was written to a socket of `user`, or fetched by them.
-    pub fn note_delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64) {
+impl MarkWriter {
+    pub(crate) fn new(ports: &Ports) -> Self {
+        Self {
+            messages: Arc::clone(&ports.messages),
+            bus: Arc::clone(&ports.bus),
+            clock: Arc::clone(&ports.clock),
+            pending: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The entry `seq` reached `user`: it was written to one of their sockets, or they fetched it.
+    pub(crate) fn record(&self, user: &UserId, conversation: &ConversationId, seq: u64) {
         if seq == 0 {
             return;
         }
-        let mut marks = self.delivered.marks.lock();
-        let first = marks.is_empty();
-        let mark = marks
+        let mut pending = self.pending.lock();
+        let first = pending.is_empty();
+        let mark = pending
             .entry((user.clone(), conversation.clone()))
             .or_default();
         *mark = seq.max(*mark);
-        drop(marks);
+        drop(pending);
         if first {
-            self.delivered.wake.notify_one();
+            self.wake.notify_one();
         }
     }
 
-    /// Someone was seen for the last time, for now.
-    pub fn note_seen(&self, user: &UserId, at: Timestamp) {
-        let mut seen = self.delivered.seen.lock();
-        let latest = seen.entry(user.clone()).or_insert(at);
-        *latest = latest.advance_to(at);
-        drop(seen);
-        self.delivered.wake.notify_one();
+    pub(crate) fn len(&self) -> usize {
+        self.pending.lock().len()
     }
 
-    /// Writes marks and last-seen times as they come, and ends what is over by itself, for as long
-    /// as it is polled.
-    pub async fn run_background(&self) {
-        tokio::join!(self.run_noted(), self.run_clocks(), self.run_ended());
-    }
-
-    /// Apart from the clocks, which a store that stalls is not to hold up.
-    async fn run_noted(&self) {
+    /// Writes what is recorded, for as long as it is polled.
+    pub(crate) async fn run(&self) {
         loop {
-            // What could not be written waits for the next thing to be noted, or not even that
-            // long.
-            let _ = tokio::time::timeout(TRY_AGAIN, self.delivered.wake.notified()).await;
-            self.flush_seen().await;
+            self.wake.notified().await;
             tokio::time::sleep(FLUSH_INTERVAL).await;
-            self.flush_marks().await;
+            self.flush().await;
         }
     }
 
-    async fn run_clocks(&self) {
-        let mut half_second = tokio::time::interval(Duration::from_millis(500));
-        let mut minute = tokio::time::interval(Duration::from_secs(60));
-        half_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = half_second.tick() => self.expire_typing(),
-                _ = minute.tick() => {
-                    self.forget_idle();
-                    throttle::report();
-                }
-            }
-        }
-    }
-
-    /// Writes everything that is noted. For a shutdown.
-    pub async fn flush_noted(&self) {
-        self.flush_seen().await;
-        self.flush_marks().await;
-    }
-
-    /// When someone was last seen, if that is noted and not yet written.
-    pub(crate) fn noted_seen(&self, user: &UserId) -> Option<Timestamp> {
-        self.delivered.seen.lock().get(user).copied()
-    }
-
-    async fn flush_seen(&self) {
-        let seen: Vec<(UserId, Timestamp)> = self
-            .delivered
-            .seen
-            .lock()
-            .iter()
-            .map(|(user, at)| (user.clone(), *at))
-            .collect();
-        if seen.is_empty() {
-            return;
-        }
-        if let Err(refusal) = self.store(self.ports.directory.seen(seen.clone())).await {
-            if let Some(Due { left_out }) = throttle::due("last seen", refusal.code.as_str(), None)
-            {
-                tracing::warn!(
-                    code = refusal.code.as_str(),
-                    left_out,
-                    "last-seen times could not be written; trying again"
-                );
-            }
-            return;
-        }
-        // Noted until it is written, so that whoever asks meanwhile is not told an older time, or
-        // none.
-        let mut noted = self.delivered.seen.lock();
-        for (user, at) in seen {
-            if noted.get(&user) == Some(&at) {
-                noted.remove(&user);
-            }
-        }
-    }
-
-    async fn flush_marks(&self) {
-        let noted = std::mem::take(&mut *self.delivered.marks.lock());
-        let mut marks: Vec<_> = noted
+    pub(crate) async fn flush(&self) {
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let mut marks: Vec<_> = pending
             .into_iter()
             .map(|((user, conversation), seq)| (conversation, user, seq))
             .collect();
-        // Part by part, each told when it is written: a store that stalls takes only the part it
-        // stalls at.
+        // In parts, each published once it is written: a store that stalls loses only the part that
+        // it stalls at.
         while !marks.is_empty() {
             let part = marks.split_off(marks.len().saturating_sub(MARKS_AT_ONCE));
-            match self
-                .store(self.ports.messages.mark_delivered(part, self.wall()))
-                .await
-            {
-                Ok(told) => told.into_iter().for_each(|marked| self.tell(marked)),
+            let now = self.clock.now().wall;
+            match deadline::store(self.messages.mark_delivered(part, now)).await {
+                Ok(updates) => {
+                    for update in updates {
+                        receipts::publish(&*self.bus, update);
+                    }
+                }
                 Err(refusal) => {
                     // Best effort: the next delivery moves the marks past what is lost here.
                     if let Some(Due { left_out }) =
@@ -164,23 +104,6 @@ impl Handler {
                     return;
                 }
             }
-        }
-    }
-
-    /// Tells others of marks that moved, if they may know.
-    pub(crate) fn tell(&self, marked: MarkUpdate) {
-        if marked.is_visible {
-            let MarkUpdate {
-                conversation,
-                receipt,
-                to,
-                ..
-            } = marked;
-            self.ports.bus.publish(Event::Receipt {
-                conversation,
-                receipt,
-                to,
-            });
         }
     }
 }

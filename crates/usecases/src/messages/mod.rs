@@ -1,9 +1,12 @@
 //! Messages and read marks.
 
-mod command;
+pub(crate) mod command;
+pub(crate) mod mark_writer;
+pub(crate) mod receipts;
+pub(crate) mod service;
+
 mod history;
 mod mark_read;
-pub(crate) mod mark_writer;
 mod send;
 mod sync;
 

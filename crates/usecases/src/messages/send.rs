@@ -1,18 +1,18 @@
 //! `send_private_message`: check, append, answer. Delivery follows from the commit.
 
 use super::command::MessageReply;
+use super::service::MessageService;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline::STORE_DEADLINE;
-use crate::handler::Handler;
 use crate::ports::AppendError;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::message::{Content, InvalidContent, NewMessage, SendKey};
 use std::sync::Arc;
 
-impl Handler {
-    pub(crate) async fn send_message(
+impl MessageService {
+    pub(super) async fn send(
         &self,
         caller: &Caller,
         conversation: ConversationId,
@@ -29,9 +29,9 @@ impl Handler {
             Refusal::new(code, error.to_string())
         })?;
         self.limits.send(user)?;
-        let created_at = self.wall();
+        let created_at = self.now();
         let message = NewMessage {
-            id: self.ports.ids.message(created_at),
+            id: self.ids.message(created_at),
             conversation: conversation.clone(),
             sender: user.clone(),
             content,
@@ -40,10 +40,10 @@ impl Handler {
         };
         // No await stands before this line: the message takes its place in the log in the order of
         // the calls.
-        let appended = self.ports.messages.append(message, caller.session.clone());
+        let appended = self.messages.append(message, caller.session.clone());
         match tokio::time::timeout(STORE_DEADLINE, appended).await {
             Ok(Ok(appended)) => {
-                self.sent_instead_of_typing(user, &conversation);
+                self.typing.remove(user, &conversation);
                 Ok(Reply::Messages(MessageReply::Sent {
                     message: appended.entry,
                     duplicate: appended.duplicate,

@@ -1,9 +1,10 @@
 //! `sync`: what a client missed while it was away.
 
 use super::command::MessageReply;
+use super::service::MessageService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::ports::{SyncPage, SyncPosition};
 use crate::refusal::{Code, Refusal};
 use crate::weight;
@@ -64,8 +65,8 @@ impl ByteBudget {
     }
 }
 
-impl Handler {
-    pub(crate) async fn sync(
+impl MessageService {
+    pub(super) async fn sync(
         &self,
         caller: &Caller,
         have: Vec<SyncPosition>,
@@ -89,13 +90,11 @@ impl Handler {
             have.iter().map(|have| have.conversation.clone()).collect();
         let mut budget = ByteBudget::new(SYNC_BYTES - ADDED_BYTES);
         let pages = self.catch_up(user, &have, &mut budget).await?;
-        let others = self
-            .store(self.ports.messages.others(user, &known, SYNC_ADDED))
-            .await?;
+        let others = deadline::store(self.messages.others(user, &known, SYNC_ADDED)).await?;
         let added = fitting(others, &mut ByteBudget::new(ADDED_BYTES + budget.left));
         for (conversation, page) in known.iter().zip(&pages) {
             if let Some(newest) = page.as_ref().and_then(|page| page.entries.last()) {
-                self.note_delivered(user, conversation, newest.seq);
+                self.marks.record(user, conversation, newest.seq);
             }
         }
         Ok(Reply::Messages(MessageReply::Synced {
@@ -119,13 +118,12 @@ impl Handler {
         );
         let mut pages = Vec::with_capacity(have.len());
         for one in have {
-            let page = self
-                .store(
-                    self.ports
-                        .messages
-                        .sync(user, std::slice::from_ref(one), budget.entries()),
-                )
-                .await?;
+            let page = deadline::store(self.messages.sync(
+                user,
+                std::slice::from_ref(one),
+                budget.entries(),
+            ))
+            .await?;
             pages.extend(
                 page.into_iter()
                     .map(|page| page.map(|page| within(page, budget))),

@@ -1,9 +1,10 @@
 //! `join_user`, `user_activity`, and going.
 
 use super::command::PresenceReply;
+use super::service::PresenceService;
 use crate::caller::{Caller, Principal};
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
 use crate::settings::Identity;
@@ -12,10 +13,10 @@ use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::roster_feed::Mode;
 use std::sync::Arc;
 
-impl Handler {
+impl PresenceService {
     /// Announces the user of a socket. Calling it again gives a fresh snapshot, and another mode if
     /// asked.
-    pub(crate) async fn join(
+    pub(super) async fn join(
         &self,
         caller: &Caller,
         user: UserId,
@@ -23,7 +24,7 @@ impl Handler {
         name: Option<Arc<str>>,
         avatar_url: Option<Arc<str>>,
     ) -> Result<Reply, Refusal> {
-        let open = self.settings.identity == Identity::Open;
+        let open = self.identity == Identity::Open;
         match &caller.principal {
             Principal::Anonymous if !open => return Err(Refusal::unauthenticated()),
             Principal::Service => {
@@ -56,25 +57,26 @@ impl Handler {
 
         let bare = Profile::bare(user.clone());
         let says = open && (name.is_some() || avatar_url.is_some());
-        let joined = self.with_user_lock(&user, async {
+        let joined = self.locks.with(&user, async {
             let said = says.then(|| Profile {
                 name: name.unwrap_or_else(|| bare.name.clone()),
                 avatar_url,
                 ..bare.clone()
             });
             let (profile, source) = match said {
-                Some(said) if self.may_say(&said).await? => (said, ProfileSource::Claims),
+                Some(said) if self.profiles.may_change(&said).await? => {
+                    (said, ProfileSource::Claims)
+                }
                 _ => (bare, ProfileSource::Nobody),
             };
-            let person = self.upsert_profile(profile, source).await?;
+            let person = self.profiles.upsert_profile(profile, source).await?;
             let (profile, chosen) = (
                 person.profile.clone(),
-                person.status.chosen.clone().at(self.wall()),
+                person.status.chosen.clone().at(self.now()),
             );
-            self.ports.connections.admit(&session, &user);
-            self.store(self.ports.presence.join(&session, person))
-                .await?;
-            if !self.ports.connections.follow(&session, mode) {
+            self.connections.admit(&session, &user);
+            deadline::store(self.store.join(&session, person)).await?;
+            if !self.connections.follow(&session, mode) {
                 self.close_unheard(&session).await?;
             }
             Ok(Reply::Presence(PresenceReply::Joined {
@@ -88,15 +90,15 @@ impl Handler {
     }
 
     /// Announces a user again whose socket was recovered: it kept its roster and what it watches.
-    pub(crate) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
+    pub(super) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        let resumed = self.with_user_lock(user, async {
+        let resumed = self.locks.with(user, async {
             let person = self
+                .profiles
                 .upsert_profile(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
-            self.store(self.ports.presence.join(session, person))
-                .await?;
-            if !self.ports.connections.admit(session, user) {
+            deadline::store(self.store.join(session, person)).await?;
+            if !self.connections.admit(session, user) {
                 self.close_unheard(session).await?;
             }
             Ok(Reply::Done)
@@ -108,33 +110,30 @@ impl Handler {
     /// it. In the same turn as the join: should its client be back already, what announces it again
     /// comes after this.
     async fn close_unheard(&self, session: &ConnectionId) -> Result<(), Refusal> {
-        self.store(self.ports.presence.close(session, OfflineReason::Closed))
-            .await
+        deadline::store(self.store.close(session, OfflineReason::Closed)).await
     }
 
-    pub(crate) async fn activity(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {
+    pub(super) async fn heartbeat(&self, caller: &Caller, active: bool) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
-        self.store(self.ports.presence.activity(session, active))
-            .await?;
+        deadline::store(self.store.activity(session, active)).await?;
         Ok(Reply::Done)
     }
 
-    pub(crate) async fn leave(
+    pub(super) async fn leave(
         &self,
         caller: &Caller,
         reason: OfflineReason,
     ) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        self.stop_typing_on(user, session);
-        self.store(self.ports.presence.close(session, reason))
-            .await?;
+        self.typing.stop_on_socket(user, session);
+        deadline::store(self.store.close(session, reason)).await?;
         Ok(Reply::Done)
     }
 
-    pub(crate) async fn sign_out(&self, caller: &Caller) -> Result<Reply, Refusal> {
+    pub(super) async fn sign_out(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        self.stop_typing_on(user, session);
-        self.store(self.ports.presence.sign_out(session)).await?;
+        self.typing.stop_on_socket(user, session);
+        deadline::store(self.store.sign_out(session)).await?;
         Ok(Reply::Done)
     }
 }

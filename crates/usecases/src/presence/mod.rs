@@ -1,10 +1,14 @@
 //! Who is online: joining, statuses, watching, typing.
 
-mod command;
+pub(crate) mod command;
+pub(crate) mod last_seen;
+pub(crate) mod service;
+pub(crate) mod typing_table;
+
 mod join;
 mod list_online;
 mod status;
-pub(crate) mod typing;
+mod typing;
 mod watch;
 
 pub use command::{PresenceCommand, PresenceReply};

@@ -1,45 +1,46 @@
 //! `set_status` and `set_activity`.
 
 use super::command::PresenceReply;
+use super::service::PresenceService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::conversations::members::members_for;
+use crate::deadline;
+use crate::messages::receipts;
 use crate::refusal::Refusal;
 use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride};
 
-impl Handler {
-    /// The manual status, for all of the user's devices, kept over restarts.
-    pub(crate) async fn set_status(
+impl PresenceService {
+    /// Sets the manual status of all the user's devices; it outlives restarts.
+    pub(super) async fn set_status(
         &self,
         caller: &Caller,
         chosen: StatusOverride,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        if chosen.until.is_some_and(|until| until <= self.wall()) {
+        if chosen.until.is_some_and(|until| until <= self.now()) {
             return Err(Refusal::invalid(
                 "The status would be over already: until is in the past.",
             ));
         }
-        let directory = &self.ports.directory;
-        let saved = directory.set_status(user, chosen.clone(), self.wall());
-        let (saved, marks) = self.store(saved).await?;
+        let set = self.directory.set_status(user, chosen.clone(), self.now());
+        let (saved, marks) = deadline::store(set).await?;
         if chosen.status == ManualStatus::Invisible {
             // A user who looks offline is not typing.
-            self.stop_typing_of(user);
+            self.typing.stop_all(user);
         }
         // Another device, on this node or on another, may have set a newer status meanwhile: the
         // revision lets the presence store end with the one that the directory has.
-        self.store(self.ports.presence.set_status(user, saved))
-            .await?;
+        deadline::store(self.store.set_status(user, saved)).await?;
         // What the user read and received while invisible becomes visible with them.
-        for marked in marks {
-            self.tell(marked);
+        for update in marks {
+            receipts::publish(&*self.bus, update);
         }
         Ok(Reply::Presence(PresenceReply::Status(chosen)))
     }
 
     /// What the person is doing, held by this session and gone with it.
-    pub(crate) async fn set_activity(
+    pub(super) async fn set_activity(
         &self,
         caller: &Caller,
         activity: Option<Activity>,
@@ -51,10 +52,9 @@ impl Handler {
         {
             // The activity is shown to everyone, so it may not name what the caller themselves may
             // not see.
-            self.members_for(user, conversation).await?;
+            members_for(&*self.messages, user, conversation).await?;
         }
-        self.store(self.ports.presence.set_activity(session, activity))
-            .await?;
+        deadline::store(self.store.set_activity(session, activity)).await?;
         Ok(Reply::Done)
     }
 }

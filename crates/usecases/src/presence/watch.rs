@@ -1,9 +1,10 @@
 //! `watch_presence` and `unwatch_presence`.
 
 use super::command::PresenceReply;
+use super::service::PresenceService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::handler::Handler;
+use crate::deadline;
 use crate::ports::WatchedPresence;
 use crate::refusal::{Code, Refusal};
 use crate::weight;
@@ -11,9 +12,9 @@ use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
 use std::collections::HashSet;
 
-impl Handler {
+impl PresenceService {
     /// Follows these users; the answer is how each is shown now.
-    pub(crate) async fn watch(
+    pub(super) async fn watch(
         &self,
         caller: &Caller,
         mut users: Vec<UserId>,
@@ -21,7 +22,7 @@ impl Handler {
         let (_, session) = caller.on_socket()?;
         let mut named = HashSet::new();
         users.retain(|user| named.insert(user.clone()));
-        let limit = self.settings.watch_limit;
+        let limit = self.watch_limit;
         if limit > 0 && users.len() > limit {
             return Err(Refusal::new(
                 Code::TooLong,
@@ -30,16 +31,12 @@ impl Handler {
         }
         // Follow first, then read the states of those who are offline: a change in between is
         // published with a newer version.
-        let mut watched = self
-            .ports
-            .connections
-            .watch(session, &users)
-            .ok_or_else(|| {
-                Refusal::new(
-                    Code::TooLong,
-                    format!("At most {limit} users can be watched by one connection."),
-                )
-            })?;
+        let mut watched = self.connections.watch(session, &users).ok_or_else(|| {
+            Refusal::new(
+                Code::TooLong,
+                format!("At most {limit} users can be watched by one connection."),
+            )
+        })?;
         let offline: Vec<UserId> = watched
             .iter()
             .filter(|watched| watched.shown.is_none())
@@ -75,10 +72,13 @@ impl Handler {
         let (mut states, mut stored) = (Vec::new(), Vec::new());
         // What waits to be written is read before the store: what is written in between is then in
         // one of them at least.
-        let noted: Vec<_> = users.iter().map(|user| self.noted_seen(user)).collect();
+        let noted: Vec<_> = users
+            .iter()
+            .map(|user| self.last_seen.pending(user))
+            .collect();
         if !users.is_empty() {
-            states = self.store(self.ports.presence.states(users)).await?;
-            stored = self.store(self.ports.directory.last_seen(users)).await?;
+            states = deadline::store(self.store.states(users)).await?;
+            stored = deadline::store(self.directory.last_seen(users)).await?;
         }
         let versions = states.into_iter().map(|state| match state.shown {
             None => state.version,
@@ -98,7 +98,7 @@ impl Handler {
 
     pub(crate) fn unwatch(&self, caller: &Caller, users: &[UserId]) -> Result<Reply, Refusal> {
         let (_, session) = caller.on_socket()?;
-        self.ports.connections.unwatch(session, users);
+        self.connections.unwatch(session, users);
         Ok(Reply::Done)
     }
 }

@@ -179,7 +179,7 @@ usecase_tests! {
         app.join(&on_socket("a", "sa")).await;
         app.directory.seen_fails.store(1, Ordering::Relaxed);
         let written = async {
-            app.handler.note_seen(&user("a"), app.now());
+            app.handler.record_last_seen(&user("a"), app.now());
             while app.directory.last_seen(&[user("a")]).await.expect("a store") == [None] {
                 sleep(Duration::from_millis(50)).await;
             }

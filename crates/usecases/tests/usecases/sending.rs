@@ -159,7 +159,7 @@ usecase_tests! {
         app.write_down().await;
         assert_eq!(marks(&app), [2]);
         app.ask(&b, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
-        app.handler.note_delivered(&user("b"), &place, 1);
+        app.delivered(&user("b"), &place, 1);
         app.write_down().await;
         app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
         app.write_down().await;

@@ -299,7 +299,7 @@ impl TestApp {
             ids: Arc::new(Counted::default()),
         };
         Self {
-            handler: Handler::new(ports, settings),
+            handler: Handler::new(&ports, settings),
             clock,
             hub,
             directory,
@@ -408,16 +408,23 @@ impl TestApp {
         ));
     }
 
-    /// Writes what is noted, as the node's deliverer and background do.
+    /// The entry `seq` was written to a socket of `user`.
+    pub(crate) fn delivered(&self, user: &UserId, conversation: &ConversationId, seq: u64) {
+        self.handler
+            .delivery_observer()
+            .delivered(user, conversation, seq);
+    }
+
+    /// Writes what is collected, as the node's router and background work do.
     pub(crate) async fn write_down(&self) {
         for event in self.events() {
             if let Event::Presence(Change::Offline(absence)) = event
                 && let Some(at) = absence.last_seen_at
             {
-                self.handler.note_seen(&absence.user, at);
+                self.handler.record_last_seen(&absence.user, at);
             }
         }
-        self.handler.flush_noted().await;
+        self.handler.flush().await;
     }
 
     /// Every entry told of so far: to whom, and the socket left out. The publisher may still be at

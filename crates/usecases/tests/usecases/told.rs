@@ -95,7 +95,7 @@ usecase_tests! {
         app.set_status(&b, ManualStatus::Invisible).await;
         let before = own_updates(&app);
         let Ok(Reply::Messages(MessageReply::Read { read_seq, .. })) = app.ask(&b, mark(&place, 3)).await else { panic!("read") };
-        app.handler.note_delivered(&user("b"), &place, 4);
+        app.delivered(&user("b"), &place, 4);
         app.write_down().await;
         assert_eq!((read_seq, own(&app, &b).await, own_updates(&app) - before), (3, (3, 2), 1), "their own devices agree");
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1)], (1, 1)), "and nobody else learns of it");
@@ -156,7 +156,7 @@ usecase_tests! {
         app.ask(&b, mark(&place, 2)).await.expect("read");
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
         app.clock.jump(60_000);
-        app.handler.note_delivered(&user("b"), &place, 4);
+        app.delivered(&user("b"), &place, 4);
         app.write_down().await;
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
     }
@@ -171,7 +171,7 @@ usecase_tests! {
         }
         for seq in 1..=2 {
             for member in &crowd {
-                app.handler.note_delivered(member, &place, seq);
+                app.delivered(member, &place, seq);
             }
         }
         app.write_down().await;

@@ -106,7 +106,7 @@ usecase_tests! {
                 app.set_status(&b, ManualStatus::Invisible).await;
             }
             let seq = app.send(&a, &place, &n.to_string()).await.seq;
-            app.handler.note_delivered(&user("b"), &place, seq);
+            app.delivered(&user("b"), &place, seq);
             app.write_down().await;
         }
         app.pass(10 * SECOND);

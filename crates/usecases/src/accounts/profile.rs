@@ -1,0 +1,47 @@
+//! The profile of an account's owner.
+
+use super::command::AccountReply;
+use super::service::AccountService;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::ports::ProfileSource;
+use crate::refusal::{Code, Refusal};
+use lamplight_domain::identity::Profile;
+use std::sync::Arc;
+
+impl AccountService {
+    /// Changes the name or the picture of the caller's account.
+    pub(super) async fn update(
+        &self,
+        caller: &Caller,
+        name: Option<Arc<str>>,
+        avatar_url: Option<Option<Arc<str>>>,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.verified_user()?;
+        let update = self.locks.with(user, async {
+            let before = self.profiles.profile_of(user).await?;
+            let after = Profile {
+                id: user.clone(),
+                name: name.unwrap_or_else(|| before.name.clone()),
+                avatar_url: avatar_url.unwrap_or_else(|| before.avatar_url.clone()),
+            };
+            if after == before {
+                return Ok(Reply::Accounts(AccountReply::User(before)));
+            }
+            self.limits.profile(user)?;
+            let person = self.profiles.upsert_profile(after.clone(), ProfileSource::Claims).await?;
+            if person.profile != after {
+                let why = "Your profile is written by the application that this server belongs to. Change it there.";
+                return Err(Refusal::new(Code::Forbidden, why));
+            }
+            Ok(Reply::Accounts(AccountReply::User(after)))
+        });
+        update.await
+    }
+
+    pub(super) async fn who_am_i(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        Ok(Reply::Accounts(AccountReply::User(
+            self.profiles.profile_of(caller.verified_user()?).await?,
+        )))
+    }
+}

@@ -1,0 +1,148 @@
+//! Local sessions: signing in and out.
+
+use super::command::AccountReply;
+use super::passwords::{may_be_credentials, wrong_credentials};
+use super::service::AccountService;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::deadline;
+use crate::limits::login_network;
+use crate::ports::NewSession;
+use crate::refusal::Refusal;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::text;
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+
+impl AccountService {
+    pub(super) async fn login(
+        &self,
+        caller: &Caller,
+        username: &str,
+        password: String,
+    ) -> Result<Reply, Refusal> {
+        self.settings.identity.local_accounts()?;
+        let username = text::trim(username);
+        if !may_be_credentials(username, &password) {
+            return Err(wrong_credentials());
+        }
+        self.limits.network(caller.address)?;
+        let from = self.count_attempt(caller, username).await?;
+        let account = deadline::store(self.accounts.find(username)).await?;
+        let hash = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
+        let matches = self.verify_password(password, hash, from).await?;
+        let Some(account) = account.filter(|_| matches) else {
+            return Err(wrong_credentials());
+        };
+        let profile = self.profiles.profile_of(&account.user).await?;
+        self.open_session(caller, profile, account.password_hash)
+            .await
+    }
+
+    /// Opens a session for a caller whose password matched this hash. If the account has another
+    /// hash by now, the password is no longer right.
+    pub(super) async fn open_session(
+        &self,
+        caller: &Caller,
+        user: Profile,
+        password_hash: String,
+    ) -> Result<Reply, Refusal> {
+        let token = self.ids.secret();
+        let at = self.now();
+        let life = i64::try_from(self.settings.session_life.as_millis()).unwrap_or(i64::MAX);
+        let expires = Timestamp(at.0.saturating_add(life));
+        let session = NewSession {
+            digest: self.passwords.digest(&token),
+            user: user.id.clone(),
+            at,
+            expires,
+            network: caller.address.map(login_network),
+            most: self.settings.max_sessions,
+            password_hash: Some(password_hash),
+        };
+        let Some(ended) = deadline::store(self.accounts.open_session(session)).await? else {
+            return Err(wrong_credentials());
+        };
+        self.publish_ended(&user.id, ended);
+        Ok(Reply::Accounts(AccountReply::SignedIn {
+            user,
+            token,
+            expires,
+        }))
+    }
+
+    /// Closes the sockets of sessions that ended.
+    pub(super) fn publish_ended(&self, user: &UserId, ended: Vec<String>) {
+        for digest in ended {
+            self.bus.publish(Event::SignedOut {
+                user: user.clone(),
+                credential: digest.into(),
+            });
+        }
+    }
+
+    /// Ends the caller's session and closes its sockets; the user goes offline at once unless they
+    /// are online on another device. If the store takes no writes, the session ends for as long as
+    /// this process lives, and the reply says that it was not written.
+    pub(super) async fn logout(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        let user = caller.verified_user()?;
+        let credential = caller
+            .credential
+            .clone()
+            .ok_or_else(Refusal::unauthenticated)?;
+        match deadline::store(self.accounts.end_session(&credential)).await {
+            Ok(None) => Ok(Reply::Done),
+            Ok(Some(user)) => {
+                self.bus.publish(Event::SignedOut { user, credential });
+                Ok(Reply::Done)
+            }
+            Err(refusal) => {
+                self.ended.end(user, credential);
+                Err(not_written(refusal))
+            }
+        }
+    }
+
+    /// Ends every session of the caller's account, this one too.
+    pub(super) async fn logout_all(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        let user = caller.verified_user()?;
+        match deadline::store(self.accounts.end_sessions(user)).await {
+            Ok(ended) => {
+                self.publish_ended(user, ended);
+                Ok(Reply::Done)
+            }
+            Err(refusal) => {
+                // A store that takes no writes can often be read.
+                let all = deadline::store(self.accounts.sessions_of(user))
+                    .await
+                    .unwrap_or_default();
+                let own = caller
+                    .credential
+                    .iter()
+                    .filter(|own| !all.iter().any(|digest| *digest == ***own))
+                    .cloned();
+                for digest in all
+                    .iter()
+                    .map(|digest| Arc::from(digest.as_str()))
+                    .chain(own)
+                {
+                    self.ended.end(user, digest);
+                }
+                Err(not_written(refusal))
+            }
+        }
+    }
+}
+
+/// The refusal after a session ended in memory alone.
+fn not_written(refusal: Refusal) -> Refusal {
+    let message =
+        "You are signed out. The server could not write it down yet; it will as soon as it can.";
+    Refusal {
+        message: message.into(),
+        ..refusal
+    }
+}

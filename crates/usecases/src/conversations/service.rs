@@ -1,0 +1,71 @@
+//! Conversations: runs the commands of this area.
+
+use super::command::ConversationCommand;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::deadline;
+use crate::limits::Limits;
+use crate::ports::{Clock, Directory, EventBus, Ids, Messages, Ports};
+use crate::profiles::Profiles;
+use crate::refusal::Refusal;
+use crate::settings::{Identity, Settings};
+use crate::shared::Shared;
+use lamplight_domain::conversation::Conversation;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+
+pub(crate) struct ConversationService {
+    pub(super) messages: Arc<dyn Messages>,
+    pub(super) directory: Arc<dyn Directory>,
+    pub(super) bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn Ids>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) profiles: Arc<Profiles>,
+    pub(super) identity: Identity,
+}
+
+impl ConversationService {
+    pub(crate) fn new(ports: &Ports, settings: &Settings, shared: &Shared) -> Self {
+        Self {
+            messages: Arc::clone(&ports.messages),
+            directory: Arc::clone(&ports.directory),
+            bus: Arc::clone(&ports.bus),
+            clock: Arc::clone(&ports.clock),
+            ids: Arc::clone(&ports.ids),
+            limits: Arc::clone(&shared.limits),
+            profiles: Arc::clone(&shared.profiles),
+            identity: settings.identity,
+        }
+    }
+
+    pub(crate) async fn handle(
+        &self,
+        caller: &Caller,
+        command: ConversationCommand,
+    ) -> Result<Reply, Refusal> {
+        match command {
+            ConversationCommand::Open(other) => self.open(caller, &other).await,
+            ConversationCommand::List { cursor, limit } => {
+                self.list(caller, cursor.as_deref(), limit).await
+            }
+            ConversationCommand::View(conversation) => self.view(caller, &conversation).await,
+            // The server keeps nothing about who looks at a conversation.
+            ConversationCommand::Unview(_) => Ok(Reply::Done),
+        }
+    }
+
+    /// A conversation as one of its members sees it.
+    pub(crate) async fn for_member(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> Result<Option<Conversation>, Refusal> {
+        deadline::store(self.messages.conversation(user, conversation)).await
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+}

@@ -1,0 +1,21 @@
+//! Receipts: how others learn of read and delivered marks.
+
+use crate::ports::{EventBus, MarkUpdate};
+use lamplight_domain::event::Event;
+
+/// Publishes marks that moved, if others may see them.
+pub(crate) fn publish(bus: &dyn EventBus, update: MarkUpdate) {
+    if update.is_visible {
+        let MarkUpdate {
+            conversation,
+            receipt,
+            to,
+            ..
+        } = update;
+        bus.publish(Event::Receipt {
+            conversation,
+            receipt,
+            to,
+        });
+    }
+}

@@ -1,0 +1,36 @@
+//! What several areas share.
+
+use crate::limits::Limits;
+use crate::messages::mark_writer::MarkWriter;
+use crate::ports::Ports;
+use crate::presence::last_seen::LastSeenWriter;
+use crate::presence::typing_table::TypingTable;
+use crate::profiles::Profiles;
+use crate::settings::Settings;
+use crate::user_locks::UserLocks;
+use std::sync::Arc;
+
+/// Components that more than one area uses.
+pub(crate) struct Shared {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) locks: Arc<UserLocks>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) typing: Arc<TypingTable>,
+    pub(crate) marks: Arc<MarkWriter>,
+    pub(crate) last_seen: Arc<LastSeenWriter>,
+}
+
+impl Shared {
+    pub(crate) fn new(ports: &Ports, settings: &Settings) -> Self {
+        let limits = Arc::new(Limits::new(settings.quotas, &ports.clock));
+        let locks = Arc::new(UserLocks::new());
+        Self {
+            profiles: Arc::new(Profiles::new(ports, &limits, &locks)),
+            typing: Arc::new(TypingTable::new(&ports.clock, &ports.bus)),
+            marks: Arc::new(MarkWriter::new(ports)),
+            last_seen: Arc::new(LastSeenWriter::new(&ports.directory)),
+            limits,
+            locks,
+        }
+    }
+}
