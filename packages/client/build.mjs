@@ -13,8 +13,8 @@ const BUNDLED = ["engine.io-client", "engine.io-parser"]
 
 /**
  * Modules of engine.io-client that the bundle replaces. No page needs WebTransport (the server does not offer it), polling by
- * XMLHttpRequest or engine.io-client's own polling by `fetch` (`src/polling.ts` replaces both), or binary packets; and the emitter and
- * the parsers of addresses and queries carry code for browsers that are long gone.
+ * XMLHttpRequest or engine.io-client's own polling by `fetch` (`src/polling.ts` replaces both), or binary packets; and the others
+ * carry code for Node, React Native and browsers that are long gone.
  */
 const REPLACED = [
   [/transports.webtransport\.js$/, "export class WT {}"],
@@ -36,6 +36,115 @@ const REPLACED = [
       const { hostname, port, protocol } = new URL(uri)
       return { host: hostname.replace(/[[\\]]/g, ""), port, protocol: protocol.slice(0, -1), query: "" }
     }`,
+  ],
+  [
+    /esm.transport\.js$/,
+    `import { Emitter } from "@socket.io/component-emitter"
+    import { decodePacket } from "engine.io-parser"
+    export class Transport extends Emitter {
+      writable = false
+      supportsBinary = true
+      constructor(opts) {
+        super()
+        this.opts = opts
+        this.query = opts.query
+        this.socket = opts.socket
+      }
+      onError(reason) {
+        this.emitReserved("error", new Error(reason))
+      }
+      open() {
+        this.readyState = "opening"
+        this.doOpen()
+      }
+      close() {
+        if (this.readyState !== "opening" && this.readyState !== "open") return
+        this.doClose()
+        this.onClose()
+      }
+      send(packets) {
+        if (this.readyState === "open") this.write(packets)
+      }
+      onOpen() {
+        this.readyState = "open"
+        this.writable = true
+        this.emitReserved("open")
+      }
+      onData(data) {
+        this.onPacket(decodePacket(data))
+      }
+      onPacket(packet) {
+        this.emitReserved("packet", packet)
+      }
+      onClose(details) {
+        this.readyState = "closed"
+        this.emitReserved("close", details)
+      }
+      createUri(scheme, query) {
+        const { hostname, port, path } = this.opts
+        const host = hostname.includes(":") ? "[" + hostname + "]" : hostname
+        return scheme + "://" + host + ":" + port + path + "?" + new URLSearchParams(query)
+      }
+    }
+    export const TransportError = Error`,
+  ],
+  [
+    /transports.websocket\.js$/,
+    `import { encodePacket } from "engine.io-parser"
+    import { Transport } from "../transport.js"
+    export class WS extends Transport {
+      get name() {
+        return "websocket"
+      }
+      doOpen() {
+        try {
+          this.ws = new WebSocket(this.createUri(this.opts.secure ? "wss" : "ws", this.query))
+        } catch (error) {
+          return this.emitReserved("error", error)
+        }
+        this.ws.onopen = () => this.onOpen()
+        this.ws.onclose = (context) => this.onClose({ context })
+        this.ws.onmessage = ({ data }) => this.onData(data)
+        this.ws.onerror = (event) => this.onError("websocket error", event)
+      }
+      write(packets) {
+        this.writable = false
+        for (const packet of packets)
+          encodePacket(packet, true, (data) => {
+            // Throws if the WebSocket was closed and its event has not come yet.
+            try {
+              this.ws.send(data)
+            } catch {}
+          })
+        // In a task of its own: the socket empties its buffer first.
+        queueMicrotask(() => {
+          this.writable = true
+          this.emitReserved("drain")
+        })
+      }
+      doClose() {
+        if (!this.ws) return
+        this.ws.onerror = () => {}
+        this.ws.close()
+        this.ws = null
+      }
+    }`,
+  ],
+  [
+    /esm.util\.js$/,
+    `export function installTimerFunctions(target) {
+      target.setTimeoutFn = setTimeout.bind(globalThis)
+      target.clearTimeoutFn = clearTimeout.bind(globalThis)
+    }
+    export const byteLength = (text) => new TextEncoder().encode(text).length
+    export const randomString = () => Math.random().toString(36).slice(2)`,
+  ],
+  [
+    /esm.globals\.js$/,
+    `export const nextTick = (run) => queueMicrotask(run)
+    export const globalThisShim = globalThis
+    export const defaultBinaryType = "arraybuffer"
+    export function createCookieJar() {}`,
   ],
   [
     /contrib.parseqs\.js$/,
@@ -90,7 +199,7 @@ export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {
     for (const [name, contents] of REPLACED) {
-      const filter = new RegExp(`(engine\\.io-(client|parser).build.esm|@socket\\.io).*${name.source}`)
+      const filter = new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`)
       onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }))
     }
   },

@@ -27,7 +27,7 @@ export interface Account {
 }
 
 /** `changed` is called when another user, or nobody, takes the place of the last one. */
-export function createAccount(http: () => Http, identity: Identity, changed: () => void): Account {
+export function createAccount(http: Http, identity: Identity, changed: () => void): Account {
   const initial: MeState = {
     status: "unknown",
     user: null,
@@ -56,7 +56,7 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
 
   async function session(): Promise<User | null> {
     try {
-      const { user, registration } = await http()<SessionAnswer>(SESSION)
+      const { user, registration } = await http<SessionAnswer>(SESSION)
       asked = true
       become(user)
       admits(registration)
@@ -91,18 +91,18 @@ export function createAccount(http: () => Http, identity: Identity, changed: () 
     },
     session,
     async enter(way, body) {
-      const { user } = await http()<SessionAnswer>(`/api/auth/${way}`, body)
+      const { user } = await http<SessionAnswer>(`/api/auth/${way}`, body)
       asked = true
       become(user)
       return user
     },
     async update(changes) {
-      const { user } = await http()<SessionAnswer>("/api/account", changes, { method: "PATCH" })
+      const { user } = await http<SessionAnswer>("/api/account", changes, { method: "PATCH" })
       become(user)
       return user
     },
     async leave(everywhere) {
-      await http()(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
+      await http(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
       asked = false
       become(null)
     },

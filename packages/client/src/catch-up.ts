@@ -3,7 +3,8 @@ import type { Core } from "./core.js"
 import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
 import { lastEntry, lastSeq } from "./log.js"
-import { isFar, type Thread } from "./thread.js"
+import { isFar } from "./thread.js"
+import type { Threads } from "./threads.js"
 import type { LogEntry, SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
@@ -24,8 +25,7 @@ type From = number | { seq: number; id: string }
 export function createCatchUp(
   core: Core,
   list: List,
-  threads: ReadonlyMap<string, Thread>,
-  thread: (id: string) => Thread,
+  threads: Threads,
   restored: (id: string) => void,
 ): CatchUp {
   async function ask(conversations: Record<string, From>): Promise<SyncAnswer> {
@@ -51,11 +51,11 @@ export function createCatchUp(
       if ("code" in synced) {
         if (synced.code === "not_found") {
           list.remove(id)
-          threads.get(id)?.gone(fromRefusal(synced))
+          threads.find(id)?.gone(fromRefusal(synced))
         }
         continue
       }
-      const here = threads.get(id)
+      const here = threads.find(id)
       if (synced.reset) {
         restored(id)
         list.restored(id, synced)
@@ -92,8 +92,8 @@ export function createCatchUp(
       // From the last message on, although entries of other kinds may follow: its id is known, and theirs are not.
       for (const { id, headSeq, lastMessage } of list.all())
         known.set(id, from(lastMessage, lastMessage?.seq ?? headSeq))
-      for (const [id, here] of threads)
-        if (here.log().loaded) known.set(id, from(lastEntry(here.log()), lastSeq(here.log())))
+      for (const here of threads)
+        if (here.log().loaded) known.set(here.id, from(lastEntry(here.log()), lastSeq(here.log())))
       const left = [...known]
       do {
         const answer = await ask(Object.fromEntries(left.splice(0, MAX_IDS)))
@@ -104,7 +104,7 @@ export function createCatchUp(
     async one(id) {
       if (!core.connection.joined()) return
       const epoch = core.epoch()
-      const log = thread(id).log()
+      const log = threads.get(id).log()
       const answer = await ask({ [id]: from(lastEntry(log), lastSeq(log)) }).catch(toError)
       if (core.isCurrent(epoch) && "conversations" in answer) take(answer)
     },

@@ -1,5 +1,6 @@
 import { backoff } from "./backoff.js"
 import { isTransportFailure, type LamplightError, toError, transportFailure } from "./errors.js"
+import { createEmitter, type Emitter, type InternalEvents } from "./events.js"
 import { checkAnswer } from "./http.js"
 import type { BrowserEnvironment, Clock, SocketLike } from "./options.js"
 import { type Cell, cell, same } from "./store.js"
@@ -7,33 +8,26 @@ import type { ConnectionState } from "./types.js"
 import type { ClientEvents, ServerEvents } from "./wire.js"
 
 /** What the connection needs from the rest of the client. */
-export interface ConnectionParts {
+export interface ConnectionOptions {
   clock: Clock
   random(): number
   environment: BrowserEnvironment
-  /** Finds out who is calling and makes a socket, not yet connected. `turn` counts tries, so that transports can change places. */
-  openSocket(turn: number): Promise<SocketLike>
+  events: Emitter<InternalEvents>
+  /** Finds out who the user is and makes a socket, not yet connected. `attempt` counts, so that transports can take turns. */
+  openSocket(attempt: number): Promise<SocketLike>
   /** Announces the user on a socket that has just connected. */
   join(): Promise<void>
   /** Fetches what was missed. */
   catchUp(isCurrent: () => boolean): Promise<void>
-  /** What is done with what the server says. */
-  handlers: { [E in keyof ServerEvents]: (said: ServerEvents[E]) => void }
-  /** The server does not know the caller. True: something changed, try once more. */
+  /** The server does not know the user. True: something changed, one more attempt may succeed. */
   unknownCaller(): Promise<boolean>
-  /** A socket was there and is gone. */
-  down(): void
-  /** Nobody retains it any more, and it ends soon. */
-  released(): void
-  /** Somebody retains it again before it has ended. */
-  resumed(): void
-  /** The browser reported a change, after the connection has handled its own part. */
-  environmentChanged(what: "wake" | "active" | "hide"): void
 }
 
-/** The line to the server. */
+/** The connection to the server. */
 export interface Connection {
   readonly state: Cell<ConnectionState>
+  /** Listens to events of the server, on the current socket and on later ones. Call it before the first connect. */
+  on: Emitter<ServerEvents>["on"]
   retain(): () => void
   retained(): boolean
   connect(): void
@@ -74,8 +68,8 @@ const SETTLED_MS = 5_000
 const offline = (saw: string) => transportFailure("offline", saw)
 
 /** Makes the line. It is `idle` until retained. */
-export function createConnection(parts: ConnectionParts): Connection {
-  const { clock, environment } = parts
+export function createConnection(options: ConnectionOptions): Connection {
+  const { clock, environment, events } = options
   const uptime = clock.uptime ?? clock.now
   const state = cell<ConnectionState>({
     status: "idle",
@@ -86,6 +80,15 @@ export function createConnection(parts: ConnectionParts): Connection {
     attempt: 0,
     overHttp: false,
     error: null,
+  })
+  const serverEvents = createEmitter<ServerEvents>()
+  let last = state.get()
+  // The first to subscribe: the client's modules have handled a change before the application hears of it.
+  state.subscribe(() => {
+    const before = last
+    last = state.get()
+    if (last.status !== before.status || last.overHttp !== before.overHttp)
+      events.emit("connection", { now: last, before })
   })
   /** Grows with every try and every loss: what was begun under an older number is dropped. */
   let cycle = 0
@@ -128,7 +131,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     socket = null
     old?.disconnect()
     for (const reject of [...waiting]) reject(offline("the socket was lost"))
-    if (had) parts.down()
+    if (had) events.emit("disconnected")
   }
 
   async function attempt(): Promise<void> {
@@ -137,16 +140,16 @@ export function createConnection(parts: ConnectionParts): Connection {
     const isCurrent = () => mine === cycle
     set({ status: "connecting", nextTryAt: null, attempt: state.get().attempt + 1 })
     try {
-      const made = await parts.openSocket(state.get().attempt)
+      const made = await options.openSocket(state.get().attempt)
       if (!isCurrent()) return made.disconnect() as undefined
       socket = made
       await opened(made, isCurrent)
-      await parts.join()
+      await options.join()
       if (!isCurrent()) return
       joined = true
       beat()
       set({ status: "catching-up" })
-      await parts.catchUp(isCurrent)
+      await options.catchUp(isCurrent)
       if (!isCurrent()) return
       everConnected = true
       askedAgain = false
@@ -197,9 +200,8 @@ export function createConnection(parts: ConnectionParts): Connection {
         made.on("disconnect", (reason: string) => {
           if (open && isCurrent()) lost(offline(`the socket was lost: ${reason}`))
         })
-        for (const [event, take] of Object.entries(parts.handlers)) {
-          made.on(event, (said) => isCurrent() && take(said as never))
-        }
+        for (const event of serverEvents.names())
+          made.on(event, (payload) => isCurrent() && serverEvents.emit(event, payload))
         made.connect()
       },
     )
@@ -210,7 +212,7 @@ export function createConnection(parts: ConnectionParts): Connection {
       // Once: what this client knows of the caller may be old (a session of before, a token that ran out on the way).
       if (!askedAgain) {
         askedAgain = true
-        const changed = await parts.unknownCaller().catch(() => false)
+        const changed = await options.unknownCaller().catch(() => false)
         if (!isCurrent()) return
         if (changed) return void attempt()
       }
@@ -235,7 +237,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     drop()
     const delay = Math.max(
       error.retryAfterMs ?? 0,
-      backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, parts.random),
+      backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, options.random),
     )
     const shown = isTransportFailure(error) ? (explained ?? error) : error
     set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error: shown })
@@ -269,7 +271,7 @@ export function createConnection(parts: ConnectionParts): Connection {
     unwatch = environment.watch((what) => {
       if (what === "wake") wake()
       else if (what === "active") emit("user_activity", { active: environment.isActive() })
-      parts.environmentChanged(what)
+      events.emit("environment", what)
     })
     void attempt()
   }
@@ -303,17 +305,18 @@ export function createConnection(parts: ConnectionParts): Connection {
 
   return {
     state,
+    on: serverEvents.on,
     retain() {
       let mine = !closed
       if (mine) holders++
       cancelRelease()
       if (mine && !running) start()
-      else if (mine && holders === 1) parts.resumed()
+      else if (mine && holders === 1) events.emit("resumed")
       return () => {
         if (!mine) return
         mine = false
         if (--holders > 0 || closed) return
-        parts.released()
+        events.emit("released")
         cancelRelease = clock.after(RELEASE_DELAY_MS, () => stop("idle"))
       }
     },

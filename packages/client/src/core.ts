@@ -1,17 +1,12 @@
 /** What all modules of one client share. */
 import type { Connection } from "./connection.js"
+import type { Emitter, InternalEvents, TabMessage } from "./events.js"
 import type { Http } from "./http.js"
 import type { BrowserEnvironment, Clock, WithLock } from "./options.js"
 import type { SafeStorage } from "./safe-storage.js"
 
-/** A message from one of the user's tabs to the others. */
-export type TabMessage =
-  | { type: "read"; userId: string; conversationId: string; seq: number; store: string | undefined }
-  | { type: "draft"; userId: string; conversationId: string; text: string }
-  | { type: "outbox"; userId: string }
-  | { type: "account" }
-
 export interface Core {
+  events: Emitter<InternalEvents>
   clock: Clock
   random(): number
   newId(): string
@@ -30,6 +25,7 @@ export interface Core {
   isUser(userId: string | null): boolean
   /** Grows when another user signs in and when the server's data goes back in time. Answers to requests of an earlier epoch are dropped. */
   epoch(): number
+  nextEpoch(): void
   /** Whether this is still the current epoch. */
   isCurrent(epoch: number): boolean
   /** The generation of the server's store; undefined until the first answer that carries it. */

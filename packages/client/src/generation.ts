@@ -3,29 +3,36 @@
  * nothing that was fetched before holds any more.
  */
 import type { Core } from "./core.js"
+import { toError } from "./errors.js"
 import { cell } from "./store.js"
 import type { RestoredState, Store } from "./types.js"
+import type { OfStore } from "./wire.js"
 
 export interface Generation {
   /** What the person is to be told. */
   state: Store<RestoredState>
   dismiss(): void
-  /** The generation that was told last. */
+  /** The generation of the last answer. */
   now(): string | undefined
-  /** What an answer told, and the epoch in which it was asked for. `joining`: it announced the user on a new socket. */
-  told(store: string | undefined, epoch: number, joining?: boolean): void
+  /** Takes in what an answer says, and the epoch of its request. `isJoin`: it announced the user on a new socket. */
+  told(store: string | undefined, epoch: number, isJoin?: boolean): void
   /** One conversation went back in time. */
   reset(conversationId: string): void
+  /** Makes a request and takes in its answer. `isRead`: it is repeated once, where the server asks to wait. */
+  observe<T>(request: () => Promise<T>, isRead: boolean, signal?: AbortSignal): Promise<T>
 }
 
-/** `changed` drops what is known and fetches it anew. `isOther`: whether something of another generation waits to be sent. */
-export function createGeneration(
-  core: Core,
-  isOther: (store: string) => boolean,
-  changed: (joining: boolean) => void,
-): Generation {
+/** A request that the server puts off for longer than this fails at once. */
+const MAX_PAUSE_MS = 5_000
+
+/** The data is fetched again at most this often, however often the generation changes. */
+const CHANGE_MS = 10_000
+
+/** `isOther`: whether something of another generation waits to be sent. */
+export function createGeneration(core: Core, isOther: (store: string) => boolean): Generation {
   const state = cell<RestoredState>({ since: null, conversationIds: null, dismissed: true })
   let known: string | undefined
+  let changedAt = Number.NEGATIVE_INFINITY
   const key = `store:${core.scope}`
 
   function tell(conversationIds: readonly string[] | null): void {
@@ -40,19 +47,54 @@ export function createGeneration(
     void core.storage("set", key, store)
   }
 
+  function told(store: string | undefined, epoch: number, isJoin = false): void {
+    // A request from before a change may be answered with the former generation.
+    if (!store || store === known || !core.isCurrent(epoch)) return
+    const isChange = known !== undefined || isOther(store)
+    known = store
+    void keep(store)
+    if (!isChange) return
+    tell(null)
+    change(isJoin)
+  }
+
+  /** Drops everything that was fetched, and fetches it again. What is unsent stays. */
+  function change(isJoin: boolean): void {
+    const { clock, connection, events } = core
+    core.nextEpoch()
+    events.emit("restored")
+    const epoch = core.epoch()
+    const begin = () => {
+      if (!core.isCurrent(epoch)) return
+      // The old socket may still carry events from before the change.
+      if (!isJoin && connection.joined()) connection.restart()
+      if (core.me()) events.emit("fetch")
+    }
+    // Two servers with different data behind one address change the generation with each answer: do not ask them in a storm.
+    if (clock.now() - changedAt < CHANGE_MS) clock.after(CHANGE_MS, begin)
+    else begin()
+    changedAt = clock.now()
+  }
+
   return {
     state,
     dismiss: () => state.set({ ...state.get(), dismissed: true }),
     now: () => known,
-    told(store, epoch, joining = false) {
-      // What was asked for before a change may tell of the time before it.
-      if (!store || store === known || !core.isCurrent(epoch)) return
-      const isChange = known !== undefined || isOther(store)
-      known = store
-      void keep(store)
-      if (!isChange) return
-      tell(null)
-      changed(joining)
+    told,
+    async observe(request, isRead, signal) {
+      const began = core.epoch()
+      const answer = await request().catch(async (thrown) => {
+        const { retryAfterMs } = toError(thrown)
+        if (!isRead || !retryAfterMs || retryAfterMs > MAX_PAUSE_MS) throw thrown
+        // At random, so that not all clients come back at the same moment.
+        await new Promise<void>((resolve) =>
+          core.clock.after(retryAfterMs * (1 + core.random() / 2), resolve),
+        )
+        if (!core.isCurrent(began) || signal?.aborted) throw thrown
+        return request()
+      })
+      told((answer as OfStore).store, began)
+      return answer
     },
     reset(conversationId) {
       const { since, conversationIds, dismissed } = state.get()

@@ -6,17 +6,22 @@ import { query } from "./http.js"
 import { isMessage } from "./log.js"
 import { createOrder } from "./order.js"
 import { same, single, view } from "./store.js"
-import type { ConversationInfo, ConversationItem, ConversationsState, Store, UnreadState } from "./types.js"
+import type {
+  ConversationInfo,
+  ConversationItem,
+  ConversationsState,
+  OutboxItem,
+  Store,
+  UnreadState,
+} from "./types.js"
 import type { Conversation, LogEntry, PageAnswer, SyncedConversation } from "./wire.js"
 
 /** What the list asks about a conversation. */
-export interface ListParts {
+export interface ListOptions {
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(id: string, readSeq: number): number | null
   draft(id: string): string
-  unsent(id: string): { waiting: number; failed: number }
-  /** A conversation has become known, or has more than was known. */
-  changed(id: string): void
+  unsent(id: string): readonly OutboxItem[]
 }
 
 export interface List {
@@ -28,8 +33,6 @@ export interface List {
   loaded(): boolean
   /** When the server answered last. */
   takenAt(): number
-  /** What comes while the line catches up comes in no order. */
-  catchesUp(): void
   /** What the server says of a conversation. */
   upsert(conversation: Conversation): void
   /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
@@ -49,14 +52,12 @@ export interface List {
   loadMore(): Promise<void>
   /** Fetches on until this conversation is there: one that is open may be far down. */
   find(id: string): Promise<void>
-  touch(): void
-  reset(): void
 }
 
 const PAGE = 50
 const REFRESH_SOON_MS = 300
 
-export function createList(core: Core, parts: ListParts): List {
+export function createList(core: Core, options: ListOptions): List {
   const known = new Map<string, Conversation>()
   /** Own marks for conversations that the list does not know yet. */
   const marks = new Map<string, number>()
@@ -78,7 +79,15 @@ export function createList(core: Core, parts: ListParts): List {
   }
 
   function item(id: string): ConversationItem {
-    return remember(items, { ...(info(id) as ConversationInfo), draft: parts.draft(id), ...parts.unsent(id) })
+    const unsent = options.unsent(id)
+    const failed = unsent.filter(({ state }) => state === "failed").length
+    const waiting = unsent.length - failed
+    return remember(items, {
+      ...(info(id) as ConversationInfo),
+      draft: options.draft(id),
+      waiting,
+      failed,
+    })
   }
 
   /** The same object until it says something else. */
@@ -143,7 +152,7 @@ export function createList(core: Core, parts: ListParts): List {
     if (isNewest) order.toFront(next.id, since())
     if (isUnsure) refreshSoon()
     touch()
-    parts.changed(next.id)
+    core.events.emit("conversation", next.id)
   }
 
   const isFurtherDown = (conversation: Conversation) => order.isFurtherDown(newest(conversation), since())
@@ -163,7 +172,7 @@ export function createList(core: Core, parts: ListParts): List {
     let count = said.unread
     if (behind || said.readSeq < readSeq) {
       // It speaks of an earlier moment than what is known here, or does not know yet what was read here.
-      const counted = parts.count(said.id, readSeq)
+      const counted = options.count(said.id, readSeq)
       if (counted === null && behind && last && said.readSeq > last.readSeq) refreshSoon()
       count = counted ?? (behind ? (last?.unread ?? count) : atMost(count, lastMessage?.seq ?? 0, readSeq))
     }
@@ -181,7 +190,7 @@ export function createList(core: Core, parts: ListParts): List {
     const message = isMessage(entry) ? entry : null
     const own = message?.senderId === core.me()
     const readSeq = own ? entry.seq : last.readSeq
-    const counted = own ? 0 : parts.count(last.id, readSeq)
+    const counted = own ? 0 : options.count(last.id, readSeq)
     if (entry.seq > last.headSeq + 1 && counted === null) refreshSoon()
     const unread = counted ?? (message && entry.seq > readSeq ? last.unread + 1 : last.unread)
     const lastMessage = message ?? last.lastMessage
@@ -190,7 +199,7 @@ export function createList(core: Core, parts: ListParts): List {
 
   function recount(id: string): void {
     const last = known.get(id)
-    const counted = last && parts.count(id, last.readSeq)
+    const counted = last && options.count(id, last.readSeq)
     if (last && typeof counted === "number") put({ ...last, unread: counted })
   }
 
@@ -242,6 +251,48 @@ export function createList(core: Core, parts: ListParts): List {
     })
   }
 
+  function read(id: string, seq: number): boolean {
+    const last = known.get(id)
+    if (seq <= (last?.readSeq ?? marks.get(id) ?? 0)) return false
+    marks.set(id, seq)
+    if (!last) return true
+    const unread = options.count(id, seq) ?? atMost(last.unread, lastSeq(last), seq)
+    put({ ...last, readSeq: seq, unread })
+    return true
+  }
+
+  function reset(): void {
+    cancelSoon?.()
+    cancelSoon = null
+    known.clear()
+    order.reset()
+    marks.clear()
+    infos.clear()
+    items.clear()
+    loaded = false
+    takenAt = 0
+    first.drop()
+    more.drop()
+    cursor = undefined
+    error = null
+    failures = 0
+    touch()
+  }
+
+  const { events } = core
+  events.on("reset", reset)
+  events.on("restored", reset)
+  events.on("unsent", touch)
+  events.on("draft", touch)
+  events.on("fetch", () => void refresh().catch(refreshSoon))
+  events.on("joined", () => {
+    caughtUpFrom = order.moment()
+  })
+  events.on("tab", (message) => {
+    if (message.type === "read") read(message.conversationId, message.seq)
+  })
+  core.connection.on("conversation_updated", (conversation) => upsert(conversation))
+
   return {
     store,
     unread,
@@ -250,9 +301,6 @@ export function createList(core: Core, parts: ListParts): List {
     all: () => known.values(),
     loaded: () => loaded,
     takenAt: () => takenAt,
-    catchesUp() {
-      caughtUpFrom = order.moment()
-    },
     upsert: (conversation) => upsert(conversation),
     added(conversation) {
       if (!cursor || known.has(conversation.id)) upsert(conversation)
@@ -261,15 +309,7 @@ export function createList(core: Core, parts: ListParts): List {
     },
     arrived,
     recount,
-    read(id, seq) {
-      const last = known.get(id)
-      if (seq <= (last?.readSeq ?? marks.get(id) ?? 0)) return false
-      marks.set(id, seq)
-      if (!last) return true
-      const unread = parts.count(id, seq) ?? atMost(last.unread, lastSeq(last), seq)
-      put({ ...last, readSeq: seq, unread })
-      return true
-    },
+    read,
     restored(id, { entries, headSeq, readSeq }) {
       marks.delete(id)
       const last = known.get(id)
@@ -295,24 +335,6 @@ export function createList(core: Core, parts: ListParts): List {
       if (!loaded) await refresh()
       // In a closed client nothing is fetched, and waiting for it never ends.
       while (!known.has(id) && cursor !== undefined && core.isCurrent(core.epoch())) await more()
-    },
-    touch,
-    reset() {
-      cancelSoon?.()
-      cancelSoon = null
-      known.clear()
-      order.reset()
-      marks.clear()
-      infos.clear()
-      items.clear()
-      loaded = false
-      takenAt = 0
-      first.drop()
-      more.drop()
-      cursor = undefined
-      error = null
-      failures = 0
-      touch()
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
+import type { List } from "./list.js"
 import { createSavedMap } from "./saved-map.js"
 
 interface Mark {
@@ -13,17 +14,12 @@ interface Mark {
 
 export interface Marks {
   mark(conversationId: string, seq: number): void
-  /** Another tab has moved a mark. Without a line it is kept here too, since both write down what they know under one name. */
-  heard(conversationId: string, seq: number): void
   /** Whether there are some of another generation than this one. */
   isOther(store: string): boolean
   /** Drops those of other generations than the one now, or those of one conversation. */
   drop(conversationId?: string): void
   /** Sends what is not sent yet. */
   flush(): void
-  /** Takes up what an earlier page left, telling each of `found`. */
-  load(found: (conversationId: string, seq: number) => void): void
-  reset(): void
 }
 
 /** Where one of them is not known there is nothing to compare. */
@@ -32,8 +28,11 @@ const isOther = (mark: Mark, store: string | undefined) => !!mark.store && !!sto
 const GATHER_MS = 200
 const RETRY_MS = 5_000
 
-/** `check` resolves when an answer of the server has shown that the generation is still the same. */
-export function createMarks(core: Core, check: () => Promise<void>): Marks {
+/** An answer of the list that is at most this old tells the generation of the server's store. */
+const FRESH_MS = 10_000
+
+export function createMarks(core: Core, list: List): Marks {
+  const { events } = core
   const { map: unsent, save, load } = createSavedMap<Mark>(core, "marks")
   let cancel: (() => void) | null = null
   let sending = false
@@ -46,6 +45,14 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
       cancel = null
       void flush()
     })
+  }
+
+  /** Resolves when an answer of the server has shown that the generation is still the same. */
+  async function check(): Promise<void> {
+    const { downSince } = core.connection.state.get()
+    const age = core.clock.now() - list.takenAt()
+    // The age is negative if the clock was set back since.
+    if (age < 0 || age >= FRESH_MS || list.takenAt() <= (downSince ?? 0)) await list.refresh()
   }
 
   async function flush(): Promise<void> {
@@ -101,10 +108,35 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
     return isNew
   }
 
+  function drop(id?: string): void {
+    for (const [conversationId, mark] of [...unsent])
+      if (id ? conversationId === id : isOther(mark, core.store())) unsent.delete(conversationId)
+    save()
+  }
+
+  events.on("reset", () => {
+    cancel?.()
+    cancel = null
+    unsent.clear()
+  })
+  events.on("signedIn", () => {
+    void load((conversationId, note) => {
+      // Earlier versions stored a number.
+      const mark: Mark = typeof note === "number" ? { seq: note } : note
+      if (isOther(mark, core.store()) || mark.seq <= (unsent.get(conversationId)?.seq ?? 0)) return
+      unsent.set(conversationId, mark)
+      list.read(conversationId, mark.seq)
+      soon(GATHER_MS)
+    })
+  })
+  events.on("restored", () => drop())
+  events.on("tab", (message) => {
+    // Without a connection this tab repeats the other tab's mark: both save all they know under one key.
+    if (message.type === "read" && !core.connection.joined() && note(message.conversationId, message.seq))
+      soon(RETRY_MS)
+  })
+
   return {
-    heard(conversationId, seq) {
-      if (!core.connection.joined() && note(conversationId, seq)) soon(RETRY_MS)
-    },
     mark(conversationId, seq) {
       const userId = core.me()
       if (!userId || !note(conversationId, seq)) return
@@ -114,24 +146,6 @@ export function createMarks(core: Core, check: () => Promise<void>): Marks {
     },
     flush,
     isOther: (store) => [...unsent.values()].some((mark) => isOther(mark, store)),
-    drop(id) {
-      for (const [conversationId, mark] of [...unsent])
-        if (id ? conversationId === id : isOther(mark, core.store())) unsent.delete(conversationId)
-      save()
-    },
-    load: (found) =>
-      void load((conversationId, note) => {
-        // Earlier versions wrote down a number.
-        const mark: Mark = typeof note === "number" ? { seq: note } : note
-        if (isOther(mark, core.store()) || mark.seq <= (unsent.get(conversationId)?.seq ?? 0)) return
-        unsent.set(conversationId, mark)
-        found(conversationId, mark.seq)
-        soon(GATHER_MS)
-      }),
-    reset() {
-      cancel?.()
-      cancel = null
-      unsent.clear()
-    },
+    drop,
   }
 }

@@ -1,6 +1,5 @@
 /** What an application, or a test, may hand to `createLamplight`. */
-import type { OutboxRecord } from "./outbox-record.js"
-import type { RosterMode } from "./wire.js"
+import type { RefusalCode, RosterMode } from "./wire.js"
 
 /** Why a token is asked for. */
 export interface TokenRequest {
@@ -36,6 +35,21 @@ export interface BrowserEnvironment {
 
 /** The former name of `BrowserEnvironment`. */
 export type Surroundings = BrowserEnvironment
+
+/** An unsent message, as it is stored. */
+export interface OutboxRecord {
+  clientMessageId: string
+  userId: string
+  conversationId: string
+  content: string
+  createdAt: string
+  /** The place in the queue: grows with time, within and across tabs. */
+  order: number
+  /** Stored before the first attempt: from then on the message may have arrived. */
+  dispatched: boolean
+  /** Set when the server refused the message for good. */
+  failed: { code: RefusalCode | string; message: string } | null
+}
 
 /** Where the outbox, drafts and read marks are kept. Every method may reject; the client then goes on in memory. */
 export interface ClientStorage {

@@ -1,11 +1,10 @@
 /** The roster as stores: feeds the reducer, watches whom somebody looks at, and says `unknown` when the feed is lost. */
-import type { Connection } from "./connection.js"
+import type { Core } from "./core.js"
 import { toError } from "./errors.js"
-import type { Clock } from "./options.js"
 import { emptyRoster, type Person, type RosterEvent, type RosterModel, reduceRoster } from "./roster.js"
 import { same, type View, view } from "./store.js"
 import type { PresenceView, RosterState, Store } from "./types.js"
-import type { Absence, Presence, RosterMode } from "./wire.js"
+import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
 
 /** After this long without a feed, what was known of it is no longer shown as true. */
 const FEED_LOST_MS = 5_000
@@ -20,21 +19,14 @@ export interface People {
   all: Store<RosterState>
   some(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
   one(id: string): Store<PresenceView>
-  /** What the server said of it. */
-  happened(event: RosterEvent): void
   /** The socket is about to be joined: what comes from now on is of this join. */
   joined(): void
   /** The join is through. */
   through(): void
-  /** The server's data went back in time: only what has come since the join began holds. */
-  renew(): void
-  /** Says again, after a join, who is watched. */
-  watchAgain(): void
-  down(): void
-  reset(): void
 }
 
-export function createPeople(mode: RosterMode, clock: Clock, connection: Connection): People {
+export function createPeople(core: Core, mode: RosterMode): People {
+  const { clock, connection, events } = core
   let model: RosterModel = emptyRoster
   /** What has come since the join began, while it is not through. */
   let fresh: RosterModel | null = null
@@ -178,6 +170,43 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
     touch()
   }
 
+  function down(): void {
+    cancelLost ??= clock.after(FEED_LOST_MS, () => {
+      lost = true
+      gaveUp = true
+      touch()
+    })
+  }
+
+  /** `full` mode has an event for each change. */
+  const changed = (type: PresenceChange["type"]) => (presence: object) =>
+    happened({ type: "changes", changes: [{ type, ...presence } as PresenceChange] })
+
+  connection.on("online_users", (list) => happened({ type: "snapshot", list }))
+  connection.on("user_online", changed("online"))
+  connection.on("user_updated", changed("updated"))
+  connection.on("user_offline", changed("offline"))
+  connection.on("presence_changes", (changes) => happened({ type: "changes", ...changes }))
+  events.on("reset", reset)
+  events.on("restored", () => {
+    // Only what has come since the join began is of the present.
+    const since = fresh
+    reset()
+    if (!since) return
+    fresh = model = since
+    lost = !model.settled
+    everListed = model.settled
+    touch()
+  })
+  events.on("joined", () => {
+    if (watched.size) void ask([...watched.keys()])
+  })
+  events.on("disconnected", down)
+  events.on("connection", ({ now }) => {
+    // Also if there never was a socket.
+    if (now.status === "offline") down()
+  })
+
   /** Stores are remembered by what they show, so that asking again in each render gives the same one. */
   function remember<T>(key: string, ids: readonly string[], first: T, compute: (last: T) => T): Store<T> {
     const known = stores.get(key)
@@ -206,35 +235,14 @@ export function createPeople(mode: RosterMode, clock: Clock, connection: Connect
       )
     },
     one: (id) => remember(JSON.stringify(id), [id], { ...NOBODY, userId: id }, () => show(id)),
-    happened,
     joined() {
       fresh = emptyRoster
       happened({ type: "joined", listed: mode === "full" || mode === "diff" })
       if (model.settled) touch()
     },
-    watchAgain() {
-      if (watched.size) void ask([...watched.keys()])
-    },
-    down() {
-      cancelLost ??= clock.after(FEED_LOST_MS, () => {
-        lost = true
-        gaveUp = true
-        touch()
-      })
-    },
     through() {
       fresh = null
     },
-    renew() {
-      const since = fresh
-      reset()
-      if (!since) return
-      fresh = model = since
-      lost = !model.settled
-      everListed = model.settled
-      touch()
-    },
-    reset,
   }
 }
 

@@ -5,17 +5,12 @@ import { isTransportFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
 
-export interface Poll {
-  /** The line's state changed. */
-  line(): void
-  stop(): void
-}
-
 /** A short loss is not worth a request. */
 const EVERY_MS = 4_000
 const MAX_MS = 30_000
 
-export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, Thread>): Poll {
+/** Starts to watch the connection. Returns what stops the polling. */
+export function createPoll(core: Core, list: List, threads: Iterable<Thread>): () => void {
   let cancel: (() => void) | null = null
   let failures = 0
   let failure: unknown
@@ -38,7 +33,7 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
     if (isAway() && core.environment.isVisible()) {
       try {
         await list.refresh()
-        await Promise.all([...threads.values()].filter((one) => one.isOpen()).map((one) => one.follow(true)))
+        await Promise.all([...threads].filter((one) => one.isOpen()).map((one) => one.follow(true)))
         failures = 0
         core.connection.reportHttp(true)
       } catch (thrown) {
@@ -59,11 +54,10 @@ export function createPoll(core: Core, list: List, threads: ReadonlyMap<string, 
     failures = 0
   }
 
-  return {
-    line() {
-      if (!isAway()) stop()
-      else if (!cancel) next()
-    },
-    stop,
-  }
+  core.events.on("reset", stop)
+  core.events.on("connection", () => {
+    if (!isAway()) stop()
+    else if (!cancel) next()
+  })
+  return stop
 }

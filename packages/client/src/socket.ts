@@ -5,6 +5,7 @@
  * option `openSocket`.
  */
 import { WebSocket as BrowserWebSocket, Socket as Engine, transports as offered } from "engine.io-client"
+import { createEmitter } from "./events.js"
 import type { SocketLike, SocketRequest } from "./options.js"
 import { FetchPolling } from "./polling.js"
 
@@ -26,15 +27,11 @@ const IMPLEMENTATIONS = { websocket: offered.websocket, polling: FetchPolling }
 
 /** Makes a socket, once: when it is lost it is lost. */
 export function openSocket({ url, auth, transports, ...options }: SocketRequest): SocketLike {
-  const listeners = new Map<string, Listener[]>()
+  const events = createEmitter<Record<string, unknown>>()
   const acks = new Map<string, Listener>()
   let engine: Engine | null = null
   let id: string | undefined
   let serial = 0
-
-  const fire = (event: string, ...args: unknown[]) => {
-    for (const listener of listeners.get(event) ?? []) listener(...args)
-  }
 
   function end(reason: string): void {
     const was = id !== undefined
@@ -44,21 +41,21 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
     acks.clear()
     open?.close()
     if (!open) return
-    if (was) fire("disconnect", reason)
-    else fire("connect_error", new Error(reason))
+    if (was) events.emit("disconnect", reason)
+    else events.emit("connect_error", new Error(reason))
   }
 
   function take(type: string, ackId: string, content: Content): void {
     switch (type) {
       case CONNECT:
         id = content.sid
-        fire("connect")
+        events.emit("connect", undefined)
         break
       case DISCONNECT:
         end("io server disconnect")
         break
       case EVENT:
-        fire(content[0], ...content.slice(1))
+        events.emit(content[0], content[1])
         break
       case ACK:
         acks.get(ackId)?.(...content)
@@ -68,7 +65,7 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
         const open = engine
         engine = null
         open?.close()
-        fire("connect_error", Object.assign(new Error(content.message), { data: content.data }))
+        events.emit("connect_error", Object.assign(new Error(content.message), { data: content.data }))
       }
     }
   }
@@ -92,9 +89,7 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
     get id() {
       return id
     },
-    on(event, listener) {
-      listeners.set(event, [...(listeners.get(event) ?? []), listener])
-    },
+    on: events.on,
     connect() {
       const usable = transports.filter((name) =>
         name === "websocket" ? hasWebSocket : name in IMPLEMENTATIONS,
@@ -102,7 +97,7 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
       if (!usable.length) {
         const error = "This runtime has no WebSocket."
         const data = { success: false, error, code: "LL-118", retryable: false }
-        return fire("connect_error", Object.assign(new Error(error), { data }))
+        return events.emit("connect_error", Object.assign(new Error(error), { data }))
       }
       const mine = new Engine(url || location.origin, {
         ...options,

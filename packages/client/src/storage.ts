@@ -1,5 +1,4 @@
-import type { ClientStorage } from "./options.js"
-import type { OutboxRecord } from "./outbox-record.js"
+import type { ClientStorage, OutboxRecord } from "./options.js"
 
 /** Keeps things until the page is left. */
 export function memoryStorage(): ClientStorage {

@@ -23,30 +23,21 @@ import {
   trim,
 } from "./log.js"
 import { createRows } from "./rows.js"
-import { cell, inBackground, same, single, view } from "./store.js"
-import type {
-  ConversationHandle,
-  ConversationInfo,
-  MessagesState,
-  OutboxItem,
-  ReadersState,
-  SendResult,
-  TypingState,
-} from "./types.js"
-import type { HistoryAnswer, LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
+import { inBackground, same, single, view } from "./store.js"
+import { createReaders, createTyping } from "./thread-activity.js"
+import type { ConversationHandle, ConversationInfo, MessagesState, OutboxItem, SendResult } from "./types.js"
+import type { HistoryAnswer, LogEntry, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
 /** What a thread needs beside the core. */
-export interface ThreadParts {
+export interface ThreadOptions {
   list: List
   items(id: string): readonly OutboxItem[]
   draft(id: string): string
   setDraft(id: string, text: string): void
   send(id: string, content: string): Promise<SendResult>
   mark(id: string, seq: number): void
-  /** Fetches what only `sync` tells: how far the others got. */
+  /** Asks for what only `sync` tells: how far the others got. */
   sync(id: string): void
-  /** A message of the user's own has turned up: it is not unsent any more. */
-  settled(message: Message): void
 }
 
 /** A conversation, as the rest of the client uses it. */
@@ -84,9 +75,6 @@ const PAGE = 50
 const AROUND = 100
 const LONG_PAGE = 200
 const MAX_PAGES = 5
-const TYPING_EVERY_MS = 3_000
-/** How long a notice lasts, on the server too. */
-const TYPING_LASTS_MS = 6_000
 
 const nothing: MessagesState = {
   status: "loading",
@@ -113,30 +101,27 @@ function nearest(log: Log, seq: number): number {
     .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
 }
 
-export function createThread(core: Core, parts: ThreadParts, id: string): Thread {
+export function createThread(core: Core, options: ThreadOptions, id: string): Thread {
   let log = emptyLog
   let error: LamplightError | null = null
   let failures = 0
   /** How often what is known to follow was not there. */
   let vain = 0
   let holders = 0
-  const uptime = core.clock.uptime ?? core.clock.now
-  let typedAt = Number.NEGATIVE_INFINITY
   let cancelAgain = () => {}
   /** Whether one reads somewhere above the end. */
   let stays = false
   /** Counts jumps: only the last one moves what is shown. */
   let jumps = 0
   let rows = createRows(core.me)
-  const typists = new Map<string, () => void>()
-  const typing = cell<TypingState>({ userIds: [] })
-  const readers = cell<ReadersState>({})
-  const draft = view("", () => parts.draft(id))
-  const item = view<ConversationInfo | null>(null, () => parts.list.info(id))
+  const typing = createTyping(core, id)
+  const readers = createReaders()
+  const draft = view("", () => options.draft(id))
+  const item = view<ConversationInfo | null>(null, () => options.list.info(id))
   const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
 
   const messages = view<MessagesState>(nothing, (last) => {
-    const shown = rows(log, parts.items(id))
+    const shown = rows(log, options.items(id))
     const line = core.connection.state.get()
     const catchingUp = hasGap(log) || line.status === "catching-up"
     const current = line.status === "connected" || line.overHttp
@@ -150,7 +135,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       loadingNewer: newer.busy(),
       catchingUp,
       headSeq: log.head,
-      readSeq: parts.list.get(id)?.readSeq ?? 0,
+      readSeq: options.list.get(id)?.readSeq ?? 0,
       error,
     })
   })
@@ -160,8 +145,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     const next = trim(grown, side, holders || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
-    for (const entry of fresh) if (isMessage(entry)) parts.settled(entry)
-    parts.list.recount(id)
+    for (const entry of fresh) if (isMessage(entry)) core.events.emit("stored", entry)
+    options.list.recount(id)
     messages.touch()
   }
 
@@ -232,7 +217,7 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       const place = log.view ?? (stays ? lastSeq(log) : null)
       await take("newest", undefined, PAGE, (next) => look(next, place))
       // How many of those that were left out are unread only the list can say.
-      parts.list.refreshSoon()
+      options.list.refreshSoon()
     },
     () => {
       if (hasGap(log)) again()
@@ -260,17 +245,12 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     return follow()
   }
 
-  function stopTyping(userId: string): void {
-    typists.get(userId)?.()
-    if (typists.delete(userId)) typing.set({ userIds: [...typists.keys()] })
-  }
-
   function accept(entry: LogEntry): void {
-    if (isMessage(entry)) stopTyping(entry.senderId)
+    if (isMessage(entry)) typing.stop(entry.senderId)
     // What nobody looks at, nor is fetching, will be in the first page.
     if (log.loaded || load.busy() || holders) change(addEntries(log, [entry]))
-    if (isMessage(entry)) parts.settled(entry)
-    parts.list.arrived(entry)
+    if (isMessage(entry)) core.events.emit("stored", entry)
+    options.list.arrived(entry)
     fill()
   }
 
@@ -288,9 +268,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
   return {
     id,
     messages,
-    typing,
+    typing: typing.store,
     draft,
-    readers,
+    readers: readers.store,
     item,
     open() {
       let mine = true
@@ -300,8 +280,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
         inBackground(
           follow().then(() => {
             showSome()
-            parts.sync(id)
-            return parts.list.find(id)
+            options.sync(id)
+            return options.list.find(id)
           }),
         )
       }
@@ -344,26 +324,18 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       await follow(true)
     },
     async send(content) {
-      typedAt = Number.NEGATIVE_INFINITY
-      const result = await parts.send(id, content)
+      typing.sent()
+      const result = await options.send(id, content)
       // It stands at the end, and is looked for there.
       if (result.ok && log.view !== null) inBackground(jumpToNewest())
       return result
     },
-    setTyping(isTyping) {
-      const now = uptime()
-      const since = now - typedAt
-      // The others forget it by themselves after a while: it is only said again in time, or taken back.
-      if (isTyping ? since < TYPING_EVERY_MS : since >= TYPING_LASTS_MS) return
-      if (core.connection.emit("typing", { conversationId: id, isTyping })) {
-        typedAt = isTyping ? now : Number.NEGATIVE_INFINITY
-      }
-    },
-    setDraft: (text) => parts.setDraft(id, text),
+    setTyping: typing.set,
+    setDraft: (text) => options.setDraft(id, text),
     markRead(upTo = shown(log).at(-1)?.seq ?? 0) {
       // What is not there cannot have been read: it may be of a log that is not there any more.
-      const seq = Math.min(upTo, Math.max(log.head, parts.list.get(id)?.headSeq ?? 0))
-      if (seq > 0 && parts.list.read(id, seq)) parts.mark(id, seq)
+      const seq = Math.min(upTo, Math.max(log.head, options.list.get(id)?.headSeq ?? 0))
+      if (seq > 0 && options.list.read(id, seq)) options.mark(id, seq)
     },
 
     log: () => log,
@@ -372,9 +344,9 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
     accept,
     synced(answer) {
       if (log.loaded) change(knowHead(addEntries(log, answer.entries), answer.headSeq), answer.entries)
-      for (const entry of answer.entries) parts.list.arrived(entry)
+      for (const entry of answer.entries) options.list.arrived(entry)
       for (const receipt of answer.receipts) this.receipt(receipt)
-      parts.list.read(id, answer.readSeq)
+      options.list.read(id, answer.readSeq)
     },
     restored(answer) {
       const { entries, firstSeq } = answer
@@ -386,34 +358,17 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       } else if (holders) inBackground(follow())
       this.synced(answer)
     },
-    receipt({ userId, deliveredSeq, readSeq }) {
-      if (userId === core.me()) parts.list.read(id, readSeq)
-      const last = readers.get()[userId]
-      const next = same(last, {
-        userId,
-        deliveredSeq: Math.max(deliveredSeq, readSeq, last?.deliveredSeq ?? 0),
-        readSeq: Math.max(readSeq, last?.readSeq ?? 0),
-      })
-      if (next !== last) readers.set({ ...readers.get(), [userId]: next })
+    receipt(receipt) {
+      if (receipt.userId === core.me()) options.list.read(id, receipt.readSeq)
+      readers.put(receipt)
     },
-    typed({ userId, isTyping }) {
-      if (userId === core.me()) return
-      typists.get(userId)?.()
-      if (!isTyping) return stopTyping(userId)
-      // Not until `expiresAt`, since the clocks of two machines differ.
-      const isNew = !typists.has(userId)
-      typists.set(
-        userId,
-        core.clock.after(TYPING_LASTS_MS, () => stopTyping(userId)),
-      )
-      if (isNew) typing.set({ userIds: [...typists.keys()] })
-    },
+    typed: typing.received,
     joined() {
       if (holders) core.connection.emit("join_conversation", { conversationId: id })
     },
     follow,
     touch() {
-      const next = log.loaded ? knowHead(log, parts.list.get(id)?.headSeq ?? 0) : log
+      const next = log.loaded ? knowHead(log, options.list.get(id)?.headSeq ?? 0) : log
       const more = next !== log
       log = next
       item.touch()
@@ -434,8 +389,8 @@ export function createThread(core: Core, parts: ThreadParts, id: string): Thread
       for (const fetch of [load, older, newer, rest]) fetch.drop()
       failures = vain = 0
       rows = createRows(core.me)
-      for (const userId of [...typists.keys()]) stopTyping(userId)
-      readers.set({})
+      typing.reset()
+      readers.store.set({})
       draft.touch()
       item.touch()
       messages.touch()

@@ -1,7 +1,6 @@
 /** The public surface of `@lamplight/client`: what an application holds and reads. */
 import type { LamplightError, Unauthorized } from "./errors.js"
-import type { LamplightOptions } from "./options.js"
-import type { OutboxRecord } from "./outbox-record.js"
+import type { LamplightOptions, OutboxRecord } from "./options.js"
 import type {
   Activity,
   Chosen,

@@ -83,6 +83,29 @@ for (const [name, transports, last] of [
   })
 }
 
+test("where WebSocket is refused, polling takes over, and keeps to the server's limit for a payload", async () => {
+  const http = createServer()
+  const io = new Server(http, { transports: ["polling"], maxHttpBufferSize: 2_000 })
+  io.on("connection", (socket) => socket.on("length", ({ text }, ack) => ack(text.length)))
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve))
+  const socket = openSocket({
+    url: `http://127.0.0.1:${http.address().port}`,
+    path: "/socket.io",
+    transports: ["websocket", "polling"],
+    auth: {},
+  })
+  const connected = once(socket, "connect")
+  socket.connect()
+  await connected
+  // Together these are too large for one request, also by their bytes.
+  const texts = Array.from({ length: 6 }, () => "é".repeat(500))
+  expect(await Promise.all(texts.map((text) => ask(socket, "length", { text })))).toEqual(
+    texts.map(() => 500),
+  )
+  socket.disconnect()
+  io.close()
+})
+
 test("an address that does not answer is an error of the connect", async () => {
   const socket = openSocket({
     url: "http://127.0.0.1:9",

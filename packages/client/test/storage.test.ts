@@ -1,6 +1,6 @@
 import { IDBFactory } from "fake-indexeddb"
 import { beforeEach, describe, expect, test, vi } from "vitest"
-import type { OutboxRecord } from "../src/outbox-record.js"
+import type { OutboxRecord } from "../src/options.js"
 import { indexedDbStorage, memoryStorage } from "../src/storage.js"
 import { makeTab, makeWorld } from "./support/harness.js"
 

@@ -1,9 +1,9 @@
 /** Brings one message to the server, over whichever wire there is. */
-import type { Core } from "./core.js"
-import { isTransportFailure, toError } from "./errors.js"
-import { encodeId } from "./http.js"
-import type { OutboxRecord } from "./outbox-record.js"
-import type { SendAnswer } from "./wire.js"
+import type { Core } from "../core.js"
+import { isTransportFailure, toError } from "../errors.js"
+import { encodeId } from "../http.js"
+import type { OutboxRecord } from "../options.js"
+import type { SendAnswer } from "../wire.js"
 
 /**
  * By socket with an acknowledgement and a limit of time; no answer or no socket: over HTTP with the same id, so that the

@@ -1,0 +1,74 @@
+/** How the modules of one client notify each other. */
+import type { ConnectionState } from "./types.js"
+import type { Message } from "./wire.js"
+
+/** A message from one of the user's tabs to the others. */
+export type TabMessage =
+  | { type: "read"; userId: string; conversationId: string; seq: number; store: string | undefined }
+  | { type: "draft"; userId: string; conversationId: string; text: string }
+  | { type: "outbox"; userId: string }
+  | { type: "account" }
+
+/** Events by name, each with its payload. */
+export interface InternalEvents {
+  /** The user's socket is gone. */
+  disconnected: undefined
+  /** Nobody retains the client any more: the connection ends in a moment. */
+  released: undefined
+  /** The client is retained again before its connection ended. */
+  resumed: undefined
+  /** The status of the connection changed, or whether HTTP answers while the socket is away. */
+  connection: { now: ConnectionState; before: ConnectionState }
+  /** The page became visible or went online, the person came back, or the page may be about to close. */
+  environment: "wake" | "active" | "hide"
+  /** `getToken` gave a token. True: it may be another user's than the last one. */
+  token: boolean
+  /** Another user, or nobody, is signed in: everything of the former one leaves memory. */
+  reset: undefined
+  /** After `reset`: a user is signed in. What was stored for that user is loaded. */
+  signedIn: undefined
+  /** What is shown is to be fetched again. */
+  fetch: undefined
+  /** The user is announced on a new socket; what was missed is not fetched yet. */
+  joined: undefined
+  /** The server's data went back in time: everything that was fetched is dropped. */
+  restored: undefined
+  /** The list knows more of this conversation. */
+  conversation: string
+  /** The unsent messages of this conversation changed. */
+  unsent: string
+  /** The draft of this conversation changed. */
+  draft: string
+  /** The server acknowledged a message of the outbox. */
+  delivered: Message
+  /** A message is in the log, wherever it came from. */
+  stored: Message
+  /** A message of somebody else arrived live. */
+  arrived: Message
+  /** Another tab of the same user sent this. */
+  tab: TabMessage
+}
+
+/** Calls each listener at once, in the order in which they were added. */
+export interface Emitter<Events> {
+  on<E extends keyof Events>(event: E, listener: (payload: Events[E]) => void): void
+  emit<E extends keyof Events>(
+    event: E,
+    ...payload: undefined extends Events[E] ? [payload?: Events[E]] : [payload: Events[E]]
+  ): void
+  /** The events that have a listener. */
+  names(): Iterable<keyof Events>
+}
+
+export function createEmitter<Events>(): Emitter<Events> {
+  const listeners = new Map<keyof Events, ((payload: never) => void)[]>()
+  return {
+    on(event, listener) {
+      listeners.set(event, [...(listeners.get(event) ?? []), listener])
+    },
+    emit(event, payload?) {
+      for (const listener of listeners.get(event) ?? []) listener(payload as never)
+    },
+    names: () => listeners.keys(),
+  }
+}

@@ -1,0 +1,60 @@
+/** Keeps the queue and the browser's storage equal, and the user's other tabs informed. */
+import type { Core } from "../core.js"
+import type { OutboxRecord } from "../options.js"
+import type { OutboxEntry, OutboxQueue } from "./queue.js"
+
+export type OutboxStorage = ReturnType<typeof createOutboxStorage>
+
+/** `changed` is called with the conversation of each entry that another tab removed. */
+export function createOutboxStorage(
+  core: Core,
+  queue: OutboxQueue,
+  changed: (conversationId: string) => void,
+) {
+  let lastWrite: Promise<unknown> = Promise.resolve()
+  const tellTabs = (userId: string) => core.post({ type: "outbox", userId })
+  const write = async (record: OutboxRecord) =>
+    !!(await core.storage("putOutbox", record)) && core.isPersistent()
+
+  return {
+    tellTabs,
+    /** Writes a new record. Calls resolve in the order in which they were made. Whether it outlives the page. */
+    async add(record: OutboxRecord): Promise<boolean> {
+      const saving = Promise.all([write(record), lastWrite])
+      lastWrite = saving
+      return (await saving)[0]
+    },
+    /** Changes an entry's record, at once in the queue and then in the storage. */
+    async update(entry: OutboxEntry, change: Partial<OutboxRecord>): Promise<void> {
+      entry.record = { ...entry.record, ...change }
+      entry.saved = await write(entry.record)
+      tellTabs(entry.record.userId)
+    },
+    remove({ record: { clientMessageId, userId } }: OutboxEntry): void {
+      queue.entries.delete(clientMessageId)
+      queue.removed.add(clientMessageId)
+      void core.storage("deleteOutbox", clientMessageId).then(() => tellTabs(userId))
+    },
+    /** Takes over what an earlier page left and what other tabs added, changed or removed. */
+    async load(me: string): Promise<void> {
+      const { entries, removed } = queue
+      const missing = new Set([...entries].filter(([, entry]) => entry.saved).map(([id]) => id))
+      const stored = await core.storage("outbox", me)
+      if (!stored || !core.isUser(me)) return
+      for (const record of stored.value) {
+        const id = record.clientMessageId
+        const known = entries.get(id)
+        missing.delete(id)
+        if (removed.has(id)) void core.storage("deleteOutbox", id)
+        else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record))
+          queue.put(record, true)
+      }
+      for (const id of missing) {
+        const entry = entries.get(id)
+        if (!entry || entry.inFlight) continue
+        entries.delete(id)
+        changed(entry.record.conversationId)
+      }
+    },
+  }
+}
