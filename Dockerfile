@@ -36,8 +36,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/lamplight /usr/local/bin/lamplight
 
 FROM debian:13-slim
-RUN groupadd --system --gid 10001 lamplight \
-    && useradd --system --uid 10001 --gid lamplight --no-create-home --home-dir /data --shell /usr/sbin/nologin lamplight \
+RUN groupadd --gid 10001 lamplight \
+    && useradd --uid 10001 --gid lamplight --no-create-home --home-dir /data --shell /usr/sbin/nologin lamplight \
     && install --directory --owner=lamplight --group=lamplight --mode=0700 /data \
     && install --directory /etc/lamplight
 COPY --from=build /usr/local/bin/lamplight /usr/local/bin/lamplight
