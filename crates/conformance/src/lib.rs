@@ -127,7 +127,9 @@ mod tests {
         let rooms = rooms.chain([
             include_str!("presence/concurrent.rs"),
             include_str!("presence/lifetime.rs"),
+            include_str!("presence/nodes.rs"),
             include_str!("presence/reading.rs"),
+            include_str!("presence/revisions.rs"),
             include_str!("presence/statuses.rs"),
         ]);
         let lists = [

@@ -114,6 +114,10 @@ id!(
     ConnectionId
 );
 id!(
+    /// A process that serves connections, among those that share a store. It stays over restarts.
+    NodeId
+);
+id!(
     /// The store's generation: another one when the store went back in time, so that clients drop
     /// what they hold of it.
     Generation

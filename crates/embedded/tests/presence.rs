@@ -1,9 +1,9 @@
-//! The roster in memory passes the suite every roster must pass, and its driver keeps time.
+//! Presence in memory passes the suite of every presence store, and its driver keeps time.
 
 use lamplight_conformance::Recorder;
 use lamplight_conformance::presence::{ManualClock, PresenceSubject, RULES};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConnectionId, Profile, UserId};
+use lamplight_domain::identity::{ConnectionId, NodeId, Profile, UserId};
 use lamplight_domain::presence::{Change, OfflineReason, SavedStatus};
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
@@ -33,6 +33,8 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
         }
         futures_util::FutureExt::boxed(std::future::ready(()))
     };
+    let nodes = Arc::clone(&current);
+    let node = move |id: &str| Arc::new(nodes.lock().another_node(NodeId::trusted(id)));
     let bus = Arc::clone(&events);
     let again = move || {
         let mut current = current.lock();
@@ -47,6 +49,7 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
     };
     PresenceSubject {
         presence,
+        node: Box::new(node),
         events,
         pass: Box::new(pass),
         again: Box::new(again),

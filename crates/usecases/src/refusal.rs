@@ -185,6 +185,7 @@ impl From<StoreError> for Refusal {
                 }
                 Self::new(Code::Internal, "Something went wrong on the server.")
             }
+            StoreError::Fenced => Self::unavailable(),
             StoreError::BadCursor => Self::new(
                 Code::Invalid,
                 "The cursor is not one that an earlier page gave.",

@@ -6,12 +6,14 @@
 
 mod concurrent;
 mod lifetime;
+mod nodes;
 mod reading;
 mod revisions;
 mod statuses;
 
 pub use concurrent::*;
 pub use lifetime::*;
+pub use nodes::*;
 pub use reading::*;
 pub use revisions::*;
 pub use statuses::*;
@@ -34,6 +36,7 @@ use std::time::Duration;
 /// The rules that a factory gives to its adapter.
 pub const RULES: Rules = Rules {
     grace: Duration::from_millis(1_000),
+    lease: Duration::from_millis(3_000),
     time_to_live: Duration::from_millis(12_000),
     away_after: Duration::from_millis(6_000),
     update_every: Duration::ZERO,
@@ -42,9 +45,16 @@ pub const RULES: Rules = Rules {
 const HALF_A_GRACE: Duration = Duration::from_millis(500);
 const PAST_THE_GRACE: Duration = Duration::from_millis(2_000);
 
+/// Makes a node of a store, by its id.
+pub type MakeNode<P> = Box<dyn Fn(&str) -> Arc<P> + Send + Sync>;
+
 /// An adapter under test, without any session.
 pub struct PresenceSubject<P> {
+    /// A node with a lease that lasts through the test.
     pub presence: Arc<P>,
+    /// Another node of the same store by its id, without a lease. The same id again is the same node
+    /// started again.
+    pub node: MakeNode<P>,
     /// The event bus that the adapter publishes to.
     pub events: Arc<Recorder>,
     /// Lets time pass, while the adapter does what is due.
@@ -81,6 +91,17 @@ macro_rules! presence_suite {
                 statuses_of_two_nodes_end_at_the_newest_in_either_order,
                 p11_a_session_that_read_an_older_status_does_not_undo_a_newer_one,
                 a_session_brings_a_status_that_the_store_missed,
+                two_nodes_show_one_roster,
+                p8_a_user_on_two_nodes_is_online_until_the_last_session_ends,
+                p1_what_a_dead_node_left_behind_is_swept_exactly_once,
+                p1_many_sweepers_close_a_dead_node_once,
+                p2_a_restarted_node_purges_what_it_left_and_its_late_writes_are_fenced,
+                p2_users_who_return_to_a_restarted_node_are_no_event,
+                c5_a_node_that_missed_its_renewals_is_fenced_and_starts_again,
+                c8_a_node_that_renews_its_lease_is_never_swept,
+                c16_a_session_that_moved_to_another_node_ignores_the_first,
+                c3_a_node_that_stops_hands_its_users_over_without_an_event,
+                a_node_without_a_lease_writes_nothing,
                 p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one,
                 p8_many_connections_at_once_publish_one_online_and_one_offline,
                 p6_a_stale_list_and_the_events_equal_a_fresh_list,

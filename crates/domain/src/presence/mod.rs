@@ -5,13 +5,16 @@
 //! their sessions is not empty (never a counter), and a session that closed stays in the set
 //! through its grace period, so that a reload is no event.
 
+mod leases;
 mod roster;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod unattached;
 mod user;
 mod version;
 
+pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
 pub use roster::{Roster, Rules};
 pub use version::{clock_version, next_version};
 

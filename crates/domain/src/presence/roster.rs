@@ -1,14 +1,10 @@
 //! The roster of one node: who is in, decided from the set of live sessions.
 
 use super::unattached::UnattachedStatuses;
-use super::user::{Lifetime, Session, User, VisibleState};
-use super::{
-    Activity, Change, ManualStatus, Offline, OfflineReason, Presence, SavedStatus, StatusOverride,
-    next_version,
-};
+use super::user::{User, VisibleState};
+use super::{Change, ManualStatus, Offline, Presence, SavedStatus, StatusOverride, next_version};
 use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +14,8 @@ use std::time::Duration;
 pub struct Rules {
     /// How long a session that closed still counts, so that a reload is no event.
     pub grace: Duration,
+    /// How long a node's sessions count after it renewed its lease for the last time.
+    pub lease: Duration,
     /// How long a session lives without activity.
     pub time_to_live: Duration,
     /// After how long without activity on any device someone is away by themselves.
@@ -31,6 +29,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(5),
+            lease: Duration::from_secs(15),
             time_to_live: Duration::from_secs(3_600),
             away_after: Duration::from_secs(300),
             update_every: Duration::from_secs(5),
@@ -41,19 +40,19 @@ impl Default for Rules {
 /// Who is in.
 #[derive(Debug)]
 pub struct Roster {
-    rules: Rules,
-    /// The latest version given out, to anyone: whoever is forgotten here and comes back has a
-    /// newer one all the same. Only what is *visible* takes one.
+    pub(super) rules: Rules,
+    /// The latest version of any user: one counter for all, so that a user who is forgotten here and
+    /// comes back has a newer one all the same. Only what is *visible* takes one.
     version: u64,
     /// The latest place in the order of arrival.
     arrival: u64,
-    users: HashMap<UserId, User>,
-    sessions: HashMap<ConnectionId, UserId>,
+    pub(super) users: HashMap<UserId, User>,
+    pub(super) sessions: HashMap<ConnectionId, UserId>,
     /// Everyone who is shown as in, by when they came.
     visible: BTreeMap<u64, Arc<Presence>>,
     wakes: BTreeSet<(Moment, UserId)>,
     /// Statuses of users without a session, for a session whose status was read before the write.
-    unattached: UnattachedStatuses,
+    pub(super) unattached: UnattachedStatuses,
 }
 
 impl Roster {
@@ -138,133 +137,6 @@ impl Roster {
             .is_some_and(|user| user.status.chosen.status == ManualStatus::Invisible)
     }
 
-    /// A session begins, or announces itself again. `profile`, `status` and `last_seen` are what
-    /// the directory answered.
-    ///
-    /// The status may have been read before a newer one was set, also by another node. The newer
-    /// revision counts: otherwise a user who has just gone invisible could be shown.
-    pub fn join(
-        &mut self,
-        now: Now,
-        session: ConnectionId,
-        profile: Profile,
-        status: SavedStatus,
-        last_seen: Option<Timestamp>,
-    ) -> Vec<Change> {
-        let id = profile.id.clone();
-        if self
-            .sessions
-            .get(&session)
-            .is_some_and(|owner| *owner != id)
-        {
-            return Vec::new(); // One socket is one user's; the use case has refused this already.
-        }
-        let unattached = &mut self.unattached;
-        let user = match self.users.entry(id.clone()) {
-            Entry::Occupied(held) => {
-                let user = held.into_mut();
-                user.save_status(now, status);
-                user
-            }
-            Entry::Vacant(free) => {
-                let mut user = User::new(profile.clone(), status, now);
-                if let Some((at, status)) = unattached.take(&id) {
-                    user.save_status(now, status);
-                    user.status_at = at;
-                }
-                free.insert(user)
-            }
-        };
-        user.profile = profile;
-        user.last_seen = user.last_seen.max(last_seen);
-        user.last_active_wall = user.last_active_wall.advance_to(now.wall);
-        match user.session(&session) {
-            Some(held) => {
-                held.life = Lifetime::Live;
-                held.last_active = now.moment;
-                held.idle = false;
-            }
-            None => user.sessions.push(Session::new(session.clone(), now)),
-        }
-        self.sessions.insert(session, id.clone());
-        self.settle(now, &id).into_iter().collect()
-    }
-
-    /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no
-    /// event for others, unless it ends or begins an absence.
-    pub fn activity(&mut self, now: Now, session: &ConnectionId, active: bool) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else {
-            return Vec::new();
-        };
-        let Some(held) = user.session(session) else {
-            return Vec::new();
-        };
-        if matches!(held.life, Lifetime::Ending { .. }) {
-            return Vec::new(); // A late heartbeat of a socket that is gone.
-        }
-        held.life = Lifetime::Live;
-        held.idle = !active;
-        // A heartbeat that says "idle" still proves that the device is there; it just is no sign of
-        // the person. The life of a session is therefore measured from any heartbeat, being away
-        // from `active` ones.
-        held.last_active = now.moment;
-        if active {
-            user.last_active_wall = user.last_active_wall.advance_to(now.wall);
-        }
-        self.settle(now, &id).into_iter().collect()
-    }
-
-    /// A session's socket is gone. It counts through the grace period.
-    pub fn close(
-        &mut self,
-        now: Now,
-        session: &ConnectionId,
-        reason: OfflineReason,
-    ) -> Vec<Change> {
-        let at = now.moment.plus(self.rules.grace);
-        let Some((id, user)) = self.user_mut(session) else {
-            return Vec::new();
-        };
-        if let Some(index) = user.sessions.iter().position(|held| held.id == *session) {
-            match user.sessions[index].life {
-                Lifetime::Live => {
-                    user.sessions[index].life = Lifetime::Ending { at };
-                    user.last_end = Some((reason, now.wall));
-                }
-                Lifetime::Ending { .. } => {} // Told twice; the first one counts.
-                Lifetime::Dormant => {
-                    // In order, for the order of the sessions is the order in which activities are
-                    // shown.
-                    user.sessions.remove(index);
-                    self.sessions.remove(session);
-                }
-            }
-        }
-        self.settle(now, &id).into_iter().collect()
-    }
-
-    /// A session is over at once: its user signed out.
-    pub fn sign_out(&mut self, now: Now, session: &ConnectionId) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else {
-            return Vec::new();
-        };
-        user.sessions.retain(|held| held.id != *session);
-        user.last_end = Some((OfflineReason::SignedOut, now.wall));
-        let mut ended = vec![session.clone()];
-        if !user.is_in() {
-            // Whoever signs out leaves no ghost of an earlier tab behind.
-            ended.extend(
-                user.sessions
-                    .extract_if(.., |held| matches!(held.life, Lifetime::Ending { .. }))
-                    .map(|held| held.id),
-            );
-        }
-        for session in &ended {
-            self.sessions.remove(session);
-        }
-        self.settle(now, &id).into_iter().collect()
-    }
-
     /// The user's manual status, for all their devices, unless a newer revision was set before.
     pub fn set_status(&mut self, now: Now, user: &UserId, status: SavedStatus) -> Vec<Change> {
         let Some(held) = self.users.get_mut(user) else {
@@ -276,24 +148,6 @@ impl Roster {
             return Vec::new();
         }
         self.settle(now, user).into_iter().collect()
-    }
-
-    /// What the person is doing, held by one session and gone with it.
-    pub fn set_activity(
-        &mut self,
-        now: Now,
-        session: &ConnectionId,
-        activity: Option<Activity>,
-    ) -> Vec<Change> {
-        let Some((id, user)) = self.user_mut(session) else {
-            return Vec::new();
-        };
-        if let Some(held) = user.session(session)
-            && !matches!(held.life, Lifetime::Ending { .. })
-        {
-            held.activity = activity; // (Else a late word of a socket that is gone.)
-        }
-        self.settle(now, &id).into_iter().collect()
     }
 
     /// A profile changed.
@@ -333,15 +187,9 @@ impl Roster {
         changes
     }
 
-    fn user_mut(&mut self, session: &ConnectionId) -> Option<(UserId, &mut User)> {
-        let id = self.sessions.get(session)?.clone();
-        let user = self.users.get_mut(&id)?;
-        Some((id, user))
-    }
-
     /// Brings what is shown of a user in line with the facts: the only place that makes a
     /// [`Change`].
-    fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
+    pub(super) fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
         let user = self.users.get_mut(id)?;
         let sessions = &mut self.sessions;
         user.pass_time(now, self.rules, |session| {

@@ -4,6 +4,7 @@
 mod clocks;
 mod invisible;
 mod model;
+mod nodes;
 mod revisions;
 mod sessions;
 mod statuses;
@@ -47,6 +48,8 @@ pub(super) fn doing(kind: &str) -> Activity {
 pub(super) struct World {
     pub(super) roster: Roster,
     pub(super) now: Now,
+    /// The node that makes every call.
+    pub(super) node: NodeIndex,
     /// Everything told so far, with when.
     pub(super) told: Vec<(Moment, Change)>,
     /// How many of `told` a test has looked at.
@@ -73,6 +76,7 @@ impl World {
                 moment: Moment(1_000_000),
                 wall: Timestamp(1_700_000_000_000),
             },
+            node: NodeIndex::default(),
             told: Vec::new(),
             looked_at: 0,
             view: HashMap::new(),
@@ -193,19 +197,28 @@ impl World {
         last_seen: Option<Timestamp>,
     ) {
         let profile = Profile::bare(user(who));
-        let changes = self
-            .roster
-            .join(self.now, session(tab), profile, status, last_seen);
+        let changes = self.roster.join(
+            self.now,
+            self.node,
+            session(tab),
+            profile,
+            status,
+            last_seen,
+        );
         self.hear(changes);
     }
 
     pub(super) fn active(&mut self, tab: &str) {
-        let changes = self.roster.activity(self.now, &session(tab), true);
+        let changes = self
+            .roster
+            .activity(self.now, self.node, &session(tab), true);
         self.hear(changes);
     }
 
     pub(super) fn idle(&mut self, tab: &str) {
-        let changes = self.roster.activity(self.now, &session(tab), false);
+        let changes = self
+            .roster
+            .activity(self.now, self.node, &session(tab), false);
         self.hear(changes);
     }
 
@@ -214,12 +227,14 @@ impl World {
     }
 
     pub(super) fn close_for(&mut self, tab: &str, reason: OfflineReason) {
-        let changes = self.roster.close(self.now, &session(tab), reason);
+        let changes = self
+            .roster
+            .close(self.now, self.node, &session(tab), reason);
         self.hear(changes);
     }
 
     pub(super) fn sign_out(&mut self, tab: &str) {
-        let changes = self.roster.sign_out(self.now, &session(tab));
+        let changes = self.roster.sign_out(self.now, self.node, &session(tab));
         self.hear(changes);
     }
 
@@ -240,7 +255,9 @@ impl World {
     }
 
     pub(super) fn set_activity(&mut self, tab: &str, activity: Option<Activity>) {
-        let changes = self.roster.set_activity(self.now, &session(tab), activity);
+        let changes = self
+            .roster
+            .set_activity(self.now, self.node, &session(tab), activity);
         self.hear(changes);
     }
 

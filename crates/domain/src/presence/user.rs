@@ -1,7 +1,8 @@
 //! One user of a roster: what is known of them, how they look from it, and when to look again.
 
 use super::{
-    Activity, ManualStatus, OfflineReason, Presence, Rules, SavedStatus, Status, StatusOverride,
+    Activity, ManualStatus, NodeIndex, OfflineReason, Presence, Rules, SavedStatus, Status,
+    StatusOverride,
 };
 use crate::identity::{ConnectionId, Profile};
 use crate::time::{Moment, Now, Timestamp};
@@ -36,6 +37,8 @@ pub(super) enum Lifetime {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: ConnectionId,
+    /// The node that announced it last.
+    pub(super) node: NodeIndex,
     pub(super) life: Lifetime,
     pub(super) last_active: Moment,
     /// The person said that they are not at this device.
@@ -44,9 +47,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(id: ConnectionId, now: Now) -> Self {
+    pub(super) fn new(id: ConnectionId, node: NodeIndex, now: Now) -> Self {
         Self {
             id,
+            node,
             life: Lifetime::Live,
             last_active: now.moment,
             idle: false,
@@ -136,6 +140,21 @@ impl User {
 
     pub(super) fn session(&mut self, id: &ConnectionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|held| held.id == *id)
+    }
+
+    /// The session, unless another node has announced it since.
+    pub(super) fn session_on(
+        &mut self,
+        node: NodeIndex,
+        id: &ConnectionId,
+    ) -> Option<&mut Session> {
+        self.session(id).filter(|held| held.node == node)
+    }
+
+    /// Whether a session closed and its grace period has not passed.
+    pub(super) fn is_closing(&self) -> bool {
+        let mut lives = self.sessions.iter().map(|held| held.life);
+        lives.any(|life| matches!(life, Lifetime::Ending { .. }))
     }
 
     pub(super) fn is_in(&self) -> bool {

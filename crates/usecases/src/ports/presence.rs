@@ -4,7 +4,7 @@ use super::directory::Person;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
-use lamplight_domain::presence::{Activity, OfflineReason, Presence, SavedStatus};
+use lamplight_domain::presence::{Activity, NodeLease, OfflineReason, Presence, SavedStatus};
 use std::sync::Arc;
 
 /// How one user is shown, read in one step with the version that it holds at.
@@ -17,12 +17,30 @@ pub struct PresenceState {
     pub version: u64,
 }
 
-/// The sessions of users, and how users are shown. Changes leave through the
+/// The sessions of users, and how users are shown.
+///
+/// Each value stands for one node. Several nodes may share one store: each holds a lease, and writes
+/// of a node without one are [`StoreError::Fenced`](super::StoreError::Fenced). Changes leave through the
 /// [`EventBus`](super::EventBus); those of one user in the order of their versions. Versions of two
 /// users are never compared: an adapter may count for each user, or for some of them together.
 #[async_trait]
 pub trait PresenceStore: Send + Sync + 'static {
-    /// A session begins, or announces itself again.
+    /// Begins an incarnation of this node, before its first write and again after
+    /// [`StoreError::Fenced`](super::StoreError::Fenced). Writes of an earlier incarnation are fenced
+    /// from now on. What it left behind ends after the grace period, or with its lease if that is
+    /// earlier, unless it is announced again.
+    async fn acquire_lease(&self) -> StoreResult<NodeLease>;
+    /// Extends this node's lease: called on a timer, several times within a lease, whatever the
+    /// traffic. `Fenced` if the lease ended: this node then acquires another one and announces all
+    /// its sessions again.
+    async fn renew_lease(&self) -> StoreResult<NodeLease>;
+    /// Ends this node's lease at a stop. Sessions that it has not closed end after the grace period.
+    async fn release_lease(&self) -> StoreResult<()>;
+    /// Closes what nodes left behind whose lease has lapsed; answers with their leases. Every node
+    /// calls it on a timer, and each lease is swept by one of them.
+    async fn sweep_expired(&self) -> StoreResult<Vec<NodeLease>>;
+    /// A session begins, or announces itself again. It belongs to the node that announced it last:
+    /// late calls of another node for it do nothing.
     async fn join(&self, session: &ConnectionId, person: Person) -> StoreResult<()>;
     /// The heartbeat of a session.
     async fn activity(&self, session: &ConnectionId, active: bool) -> StoreResult<()>;

@@ -12,6 +12,10 @@ pub enum StoreError {
     /// The cursor is none that this store gave out. Nothing was done.
     #[error("the cursor is not one of ours")]
     BadCursor,
+    /// The lease of this node has ended, so it must not write: nothing was done. Another node closed
+    /// what this one held, or this node was started again.
+    #[error("the node's lease has ended")]
+    Fenced,
 }
 
 /// What a store answers with.

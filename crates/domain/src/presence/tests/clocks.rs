@@ -185,6 +185,7 @@ fn p5_versions_grow_over_restarts() {
 fn a_moment_at_the_end_of_time_is_no_panic() {
     let forever = Duration::MAX;
     let rules = Rules {
+        lease: Duration::MAX,
         grace: forever,
         time_to_live: forever,
         away_after: forever,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 /// Short enough that every millisecond can be looked at.
 const RULES: Rules = Rules {
     grace: Duration::from_millis(5),
+    lease: Duration::from_millis(15),
     time_to_live: Duration::from_millis(40),
     away_after: Duration::from_millis(15),
     update_every: Duration::ZERO,
