@@ -82,11 +82,16 @@ for (const file of files.filter((file) => file.endsWith(".md"))) {
   }
 }
 
-// A path in backticks begins with a folder of the repository's root. `*` and `…` stand for any name.
-const paths = /`((?:apps|bench|crates|docs|examples|fixtures|packages|scripts|tests)\/[^`\s]+)`/g
-for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/invariants.md"].filter(existsSync)) {
-  for (const [, path] of read(file).matchAll(paths))
-    if (!/[*<…]/.test(path) && !existsSync(path)) problems.push(`${file}: there is no ${path}`)
+// A path in backticks begins with a folder of the repository's root, or with a crate: `server/hub.rs` is
+// crates/server/src/hub.rs. `*` and `…` stand for any name.
+const roots = "apps|bench|crates|docs|examples|fixtures|packages|scripts|tests"
+const crates = "domain|usecases|wire|embedded|server"
+const paths = new RegExp(`\`((${roots}|${crates})/[^\`\\s]+)\``, "g")
+for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", INVARIANTS]) {
+  for (const [, path, root] of read(file).matchAll(paths)) {
+    const found = crates.split("|").includes(root) ? path.replace(root, `crates/${root}/src`) : path
+    if (!/[*<…]/.test(path) && !existsSync(found)) problems.push(`${file}: there is no ${path}`)
+  }
 }
 
 for (const problem of problems) console.error(problem)
