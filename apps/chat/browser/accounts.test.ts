@@ -34,7 +34,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     const renamed = `Renamed ${asha.name}`
     await name.fill(renamed)
     await name.press("Enter")
-    await asha.page.getByText("Others see your new name now.").waitFor()
+    await asha.page.getByText("Your name is changed.").waitFor()
     await ben.on("online-user").filter({ hasText: renamed }).first().waitFor()
     await asha.page.keyboard.press("Escape")
     await asha.on("account-dialog").waitFor({ state: "detached" })
@@ -106,7 +106,9 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     const closed = await new Server().start({ REGISTRATION: "closed" })
     const stranger = await Person.arrive(browser, closed, "Stranger")
     await stranger.on("signin-form").waitFor()
-    await stranger.page.getByText("Accounts are given out by whoever runs this server.").waitFor()
+    await stranger.page
+      .getByText("Registration is closed. Ask the administrator of this server for an account.")
+      .waitFor()
     expect(await stranger.on("signin-switch").count()).toBe(0)
     await stranger.close()
     await closed.stop()

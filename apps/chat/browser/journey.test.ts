@@ -100,8 +100,8 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.on("connection-banner").waitFor({ timeout: 12_000 })
     expect(await asha.on("outbox-count").getAttribute("data-waiting")).toBe("2")
     expect(await asha.on("waiting").allInnerTexts()).toEqual([
-      "Waits for the connection",
-      "Waits for the message before it",
+      "Waiting for the connection",
+      "Waiting for the message before it",
     ])
     // What is told lies below the banner, not over its button.
     await asha.on("composer").fill("x".repeat(8_001))
@@ -214,7 +214,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
       }),
     )
     await asha.open(ben)
-    const said = asha.page.getByRole("alert").filter({ hasText: "The messages could not be fetched." })
+    const said = asha.page.getByRole("alert").filter({ hasText: "The messages could not be loaded." })
     await said.waitFor()
     expect(await said.textContent()).toContain("The disk is full.")
     await asha.page.unroute("**/api/privatechat/messages/**")

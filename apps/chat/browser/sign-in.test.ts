@@ -79,7 +79,7 @@ describe.skipIf(!canStart)("the doors of the page", () => {
     }
     await endSession()
     await asha.on("signin-form").waitFor({ timeout: 15_000 })
-    await asha.page.getByText("You were signed out. What you had not sent is kept.").waitFor()
+    await asha.page.getByText("You were signed out. Your unsent messages are kept.").waitFor()
     expect(asha.page.url()).toBe(address)
     await asha.signIn()
     await asha.message("before").waitFor()
@@ -110,13 +110,13 @@ describe.skipIf(!canStart)("the doors of the page", () => {
   it("9: does not say that nobody is in while nobody can know", async () => {
     const server = await new Server().start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
-    await asha.page.getByText("Nobody else is in").waitFor()
+    await asha.page.getByText("Nobody else is online").waitFor()
     await asha.context.setOffline(true)
     await until(
-      async () => (await asha.on("online-count").textContent()) === "Presence is not known right now",
+      async () => (await asha.on("online-count").textContent()) === "Presence is unknown right now",
       12_000,
     )
-    expect(await asha.page.getByText("Nobody else is in").count()).toBe(0)
+    expect(await asha.page.getByText("Nobody else is online").count()).toBe(0)
     await asha.close()
     await server.stop()
   })

@@ -179,7 +179,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await ben.on("to-unread").waitFor()
     await ben.page.route(/around=/, (route) => route.abort())
     await ben.on("to-unread").click()
-    await ben.page.getByText("Older messages could not be fetched.").first().waitFor()
+    await ben.page.getByText("Older messages could not be loaded.").first().waitFor()
     await ben.page.unroute(/around=/)
     await ben.on("to-unread").click()
     await ben.on("unread-divider").waitFor()

@@ -2,14 +2,14 @@ import { isolate } from "./logic/isolate"
 import type { TimeWords } from "./logic/time"
 
 /**
- * Everything the page says, in one place. A translation is another object of this shape. Plural forms go through
- * `count`, names come in as arguments, and no sentence is glued together from parts elsewhere.
+ * All texts of the page. A translation is another object of this shape: plural forms go through `count`, names are arguments, and no
+ * other file puts a sentence together.
  */
 function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString()} ${n === 1 ? one : many}`
 }
 
-/** Several people in a few words: all of them if they are three at most, else the first two and how many more. */
+/** The names of several people: all of up to three, or else the first two and how many more. */
 function names(all: readonly string[]): string {
   if (all.length < 2) return all[0] ?? ""
   const shown = all.slice(0, all.length > 3 ? 2 : 3).map(isolate)
@@ -29,7 +29,7 @@ const time: TimeWords = {
 
 export const words = {
   product: "Lamplight",
-  motto: "Who is in, and a private word with them.",
+  motto: "Online presence and private messaging.",
   time,
   names,
 
@@ -40,7 +40,7 @@ export const words = {
     username: "User name",
     usernameHint: "2 to 32 letters, digits, dots, dashes or underscores.",
     password: "Password",
-    passwordHint: "At least 8 characters. A sentence is easy to keep in mind.",
+    passwordHint: "At least 8 characters. A sentence is easy to remember.",
     name: "Your name",
     nameHint: "Shown to others. You may leave it out.",
     show: "Show",
@@ -52,16 +52,16 @@ export const words = {
     toOld: "Have an account? Sign in",
     required: "Fill in this field.",
     passwordShort: "Use at least 8 characters.",
-    signedOut: "You were signed out. What you had not sent is kept.",
-    closed: "Accounts are given out by whoever runs this server.",
+    signedOut: "You were signed out. Your unsent messages are kept.",
+    closed: "Registration is closed. Ask the administrator of this server for an account.",
   },
   account: {
     open: "Account…",
     title: "Your account",
     close: "Close",
-    nameHint: "Shown to others. The name you sign in with stays.",
+    nameHint: "Shown to others. Your user name does not change.",
     nameSave: "Change name",
-    nameDone: "Others see your new name now.",
+    nameDone: "Your name is changed.",
     passwordTitle: "Password",
     passwordLead: "A new password signs out your other devices.",
     current: "Current password",
@@ -74,16 +74,16 @@ export const words = {
   },
   open: {
     title: "Who are you?",
-    lead: "This server is open: it believes whoever you say you are. That is meant for trials and trusted networks.",
+    lead: "This server does not check who you are. It is meant for trials and trusted networks.",
     id: "User id",
-    idHint: "A number or a word; your application's own id will do.",
+    idHint: "A number or a word, such as your id in the application.",
     name: "Name",
     nameHint: "Shown to others. You may leave it out.",
-    submit: "Come in",
+    submit: "Continue",
   },
   token: {
     title: "A token is needed",
-    lead: "This server admits people by a token of the application it belongs to. Open the chat from there.",
+    lead: "This server belongs to another application. Open the chat from there to sign in.",
     trial:
       "To try it out, make a token with “lamplight token” and paste it here, or put it after #token= in this page's address.",
     field: "Token",
@@ -92,12 +92,12 @@ export const words = {
   },
   gone: {
     title: "Lamplight does not answer",
-    lead: "The page is here, but the server behind it cannot be reached.",
+    lead: "The page is loaded, but the server cannot be reached.",
     retry: "Try again",
   },
   refused: {
     title: "You were signed out",
-    lead: "The server no longer accepts this session. Sign in again; what you had not sent is kept on this device.",
+    lead: "The server no longer accepts this session. Sign in again; your unsent messages are kept on this device.",
     action: "Sign in again",
   },
 
@@ -122,19 +122,19 @@ export const words = {
     busy: "Busy",
     offline: "Offline",
     invisible: "Invisible",
-    unknown: "Not known",
+    unknown: "Unknown",
     named: (name: string, state: string) => `${name}, ${state.toLocaleLowerCase()}`,
     activeAgo: (ago: string) => `Away, active ${ago}`,
     saying: (state: string, text: string) => `${state} · ${isolate(text)}`,
     lastSeen: (ago: string) => `Last seen ${ago}`,
-    unknownNow: "Presence not known right now",
+    unknownNow: "Presence is unknown right now",
   },
 
   status: {
     menu: (state: string) => `${state.toLocaleLowerCase()}. Change your status`,
     choose: "Your status",
     notConnected: "Not connected",
-    onlineHint: "The lamp is lit",
+    onlineHint: "You are shown as online",
     awayHint: "Back soon",
     busyHint: "Please do not disturb",
     invisibleHint: "You look offline to everyone",
@@ -143,21 +143,22 @@ export const words = {
     textClear: "Clear",
     sound: "Sound for new messages",
     notifications: "Notifications",
-    notificationsClosed: "This browser does not let the page notify you. Its site settings can change that.",
+    notificationsClosed:
+      "Notifications are blocked for this page. Allow them in the browser's site settings.",
     theme: "Theme",
     themeSystem: "System",
     themeLight: "Light",
     themeDark: "Dark",
     signOut: "Sign out",
-    switchUser: "Be someone else",
+    switchUser: "Switch user",
   },
 
   list: {
     empty: "No conversations yet",
-    emptyLead: "Pick someone who is in and say hello. It stays between the two of you.",
-    emptyAction: "Find someone",
-    loading: "Looking up your conversations…",
-    failed: "Your conversations could not be fetched.",
+    emptyLead: "Choose someone who is online and write to them.",
+    emptyAction: "Find people",
+    loading: "Loading your conversations…",
+    failed: "Your conversations could not be loaded.",
     retry: "Try again",
     more: "Show older conversations",
     draft: "Draft:",
@@ -166,23 +167,23 @@ export const words = {
     you: "You:",
     by: (name: string) => `${name}:`,
     nothing: "No messages yet",
-    typing: "is writing…",
+    typing: "is typing…",
     unread: (n: number) => count(n, "unread message", "unread messages"),
   },
 
   people: {
-    title: "Who’s in",
-    count: (n: number) => (n === 0 ? "No one else right now" : count(n, "person is in", "people are in")),
-    countUnknown: "Presence is not known right now",
+    title: "People",
+    count: (n: number) => (n === 0 ? "Nobody else is online" : count(n, "person online", "people online")),
+    countUnknown: "Presence is unknown right now",
     search: "Find a person",
     clear: "Clear the search",
-    inNow: "In now",
+    inNow: "Online now",
     everyone: "Everyone",
-    emptyTitle: "Nobody else is in",
-    emptyLead: "Leave the lamp on. You will see people here the moment they arrive.",
-    none: (query: string) => `Nobody is called “${isolate(query)}”.`,
+    emptyTitle: "Nobody else is online",
+    emptyLead: "People appear here as soon as they come online.",
+    none: (query: string) => `No results for “${isolate(query)}”.`,
     noneLead: "Check the spelling, or try another part of the name.",
-    loading: "Looking…",
+    loading: "Searching…",
     failed: "The directory could not be searched.",
     truncated: (shown: number, total: number) =>
       `The first ${shown.toLocaleString()} of ${total.toLocaleString()}. Search to find anyone.`,
@@ -192,23 +193,23 @@ export const words = {
   },
 
   thread: {
-    none: "A quiet room",
-    noneLead: "Choose a conversation, or someone who is in, to pick up where you left off.",
-    loading: "Fetching the messages…",
+    none: "No conversation selected",
+    noneLead: "Choose a conversation, or someone who is online.",
+    loading: "Loading messages…",
     start: (name: string) => `This is the beginning of your conversation with ${isolate(name)}.`,
     emptyTitle: (name: string) => `Say hello to ${isolate(name)}`,
-    emptyLead: "Nothing has been written here yet. Only the two of you will read it.",
-    emptyLeadMany: "Nothing has been written here yet. Only those who are in this conversation will read it.",
+    emptyLead: "No messages yet. Only the two of you can read them.",
+    emptyLeadMany: "No messages yet. Only the members of this conversation can read them.",
     company: (others: number) => `You and ${count(others, "other", "others")}`,
-    failed: "The messages could not be fetched.",
+    failed: "The messages could not be loaded.",
     missing: "This conversation cannot be shown",
-    missingLead: "It does not exist, or it is not yours to read.",
+    missingLead: "It does not exist, or you are not a member.",
     missingAction: "Back to conversations",
     retry: "Try again",
-    older: "Fetching older messages…",
-    olderFailed: "Older messages could not be fetched.",
+    older: "Loading older messages…",
+    olderFailed: "Older messages could not be loaded.",
     more: "Newer messages",
-    newerFailed: "Newer messages could not be fetched.",
+    newerFailed: "Newer messages could not be loaded.",
     unread: "New",
     above: (n: number) => `${n.toLocaleString()} unread`,
     toUnread: (n: number) => `To the first of ${count(n, "unread message", "unread messages")}`,
@@ -216,7 +217,7 @@ export const words = {
     newer: (n: number) => count(n, "new message", "new messages"),
     toEnd: "To the newest message",
     typing: (who: readonly string[]) =>
-      who.length === 1 ? `${isolate(who[0] ?? "")} is writing…` : `${names(who)} are writing…`,
+      who.length === 1 ? `${isolate(who[0] ?? "")} is typing…` : `${names(who)} are typing…`,
     you: "You",
     spoken: (name: string, text: string) => `${name}: ${text}`,
     copyCode: "Copy code",
@@ -236,30 +237,30 @@ export const words = {
     actions: "This message was not sent",
     removed: "The message was deleted.",
     copied: "Copied to the clipboard.",
-    copyFailed: "The clipboard is closed to this page.",
+    copyFailed: "This page may not use the clipboard.",
     cancel: "Cancel",
     show: "Show",
     notSentTo: (name: string | null) =>
       name ? `Your message to ${isolate(name)} was not sent` : "A message was not sent",
-    /** What an unsent message waits for, in the client's own terms. */
+    /** What an unsent message waits for, by the client's `WaitingFor`. */
     waiting: {
-      connection: "Waits for the connection",
-      earlier: "Waits for the message before it",
-      "earlier-failed": "Waits for the message that was not sent",
-      "sign-in": "Waits until you sign in again",
+      connection: "Waiting for the connection",
+      earlier: "Waiting for the message before it",
+      "earlier-failed": "Waiting for the message that was not sent",
+      "sign-in": "Waiting until you sign in again",
     },
   },
 
   composer: {
     label: (name: string) => (name ? `Write to ${name}` : "Write a message"),
-    placeholder: (name: string) => (name ? `A word with ${isolate(name)}…` : ""),
+    placeholder: (name: string) => (name ? `Message ${isolate(name)}` : ""),
     send: "Send",
     left: (n: number) => `${n.toLocaleString()} left`,
     over: (n: number) => `${n.toLocaleString()} too many`,
     overToast: (n: number) => `This is ${count(n, "character", "characters")} longer than a message may be.`,
     refused: (why: string) => `Not sent. ${why}`,
     giveBack: "Your text is back in the message field.",
-    keptBeside: "You were already writing something else, so the refused text is kept here.",
+    keptBeside: "The message field already has another text, so the text that was not sent is kept here.",
     restore: "Put it back",
     touchHint: "Enter starts a new line",
     keyHint: "Enter sends, Shift + Enter starts a new line",
@@ -282,18 +283,18 @@ export const words = {
 
   restored: {
     region: "Notice",
-    title: "This server went back to an earlier copy of its data.",
-    lead: "Messages that are newer than that copy are gone. What you had not sent yet is kept and goes out now.",
+    title: "This server was restored from an earlier copy of its data.",
+    lead: "Messages that are newer than that copy are lost. Your unsent messages are kept and are sent now.",
     some: (n: number) =>
-      `${count(n, "conversation", "conversations")} went back to an earlier copy on the server. Messages that are newer than that copy are gone.`,
+      `${count(n, "conversation was", "conversations were")} restored from an earlier copy on the server. Messages that are newer than that copy are lost.`,
     dismiss: "Understood",
   },
 
   errors: {
     generic: "Something went wrong. Nothing was changed.",
     network: "The server cannot be reached right now.",
-    rate_limited: "That was a lot at once. Wait a moment.",
-    unavailable: "The server is busy. It will be tried again.",
+    rate_limited: "Too many requests. Wait a moment.",
+    unavailable: "The server is busy. The page tries again by itself.",
     unauthenticated: "You are not signed in any more.",
     not_found: "That could not be found.",
     too_long: "That message is too long.",

@@ -31,7 +31,7 @@ describe("who a conversation is with", () => {
   })
 
   it("says who is writing, be it one or some", () => {
-    expect(seen(words.thread.typing(["Asha"]))).toBe("Asha is writing…")
-    expect(seen(words.thread.typing(["Asha", "Ben"]))).toBe("Asha and Ben are writing…")
+    expect(seen(words.thread.typing(["Asha"]))).toBe("Asha is typing…")
+    expect(seen(words.thread.typing(["Asha", "Ben"]))).toBe("Asha and Ben are typing…")
   })
 })
