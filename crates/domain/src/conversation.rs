@@ -35,15 +35,6 @@ pub struct Receipt {
     pub read_seq: u64,
 }
 
-/// In a conversation of more members than this a receipt is told to its owner's devices and to
-/// whoever wrote what it newly covers. Told to all, one message in a conversation of a thousand
-/// would be a million receipts.
-pub const RECEIPTS_FOR_ALL: usize = 20;
-
-/// Of what a receipt newly covers there, the authors of this many newest entries are told: who
-/// comes back to a log of years would else make us read it.
-pub const RECEIPT_REACH: u64 = 200;
-
 /// The key under which two people have exactly one conversation, whoever asks first. Lengths stand
 /// before the ids so that no two pairs share a key, whatever characters the ids have.
 ///

@@ -3,6 +3,9 @@
 use crate::identity::{ConversationId, MessageId, UserId};
 use crate::text::is_visible;
 use crate::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,6 +79,25 @@ pub enum SendKey {
     TempId(Arc<str>),
 }
 
+/// What a store recognises a repeated send by, together with the sender and the conversation. A
+/// temporary id stands for its content only, so the content's digest is part of the key.
+#[must_use]
+pub fn dedupe_key(key: &SendKey, content: &Content) -> String {
+    match key {
+        SendKey::ClientMessageId(id) => format!("c{id}"),
+        SendKey::TempId(id) => format!(
+            "t{id}:{}",
+            URL_SAFE_NO_PAD.encode(Sha256::digest(content.as_str().as_bytes()))
+        ),
+    }
+}
+
+/// The client's own message id in a dedupe key, if the key has one.
+#[must_use]
+pub fn client_message_id(dedupe_key: &str) -> Option<Arc<str>> {
+    dedupe_key.strip_prefix('c').map(Arc::from)
+}
+
 /// A message that may be appended to a log.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
@@ -105,6 +127,27 @@ mod tests {
             Content::parse("\u{200b}\u{3164}\u{2800}"),
             Err(InvalidContent::Empty)
         );
+    }
+
+    /// Both forms are in databases, and must stay as they are.
+    #[test]
+    fn m2_dedupe_keys_keep_their_form() {
+        let hello = Content::trusted("hello");
+        let client = SendKey::ClientMessageId("id-1".into());
+        assert_eq!(dedupe_key(&client, &hello), "cid-1");
+        assert_eq!(dedupe_key(&client, &Content::trusted("other")), "cid-1");
+        let temporary = SendKey::TempId("temp-1".into());
+        assert_eq!(
+            dedupe_key(&temporary, &Content::trusted("to all")),
+            "ttemp-1:UAJFp3zayurjkYY7MKF86kgEpThA1I4dekpkNsRwzj0"
+        );
+        assert_ne!(
+            dedupe_key(&temporary, &hello),
+            dedupe_key(&temporary, &Content::trusted("other")),
+            "two tabs can make the same temporary id"
+        );
+        assert_eq!(client_message_id("cid-1").as_deref(), Some("id-1"));
+        assert_eq!(client_message_id(&dedupe_key(&temporary, &hello)), None);
     }
 
     #[test]

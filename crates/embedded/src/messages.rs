@@ -2,12 +2,13 @@
 
 pub use crate::sqlite::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
 
-use crate::sqlite::{self, ConversationKey, Mark};
+use crate::sqlite::{self, ConversationKey};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{Conversation, Members, direct_key};
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
+use lamplight_domain::marks::Mark;
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{

@@ -3,8 +3,8 @@
 use super::put;
 use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
-use lamplight_domain::conversation::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
 use lamplight_domain::event::Event;
+use lamplight_domain::marks::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, MarkUpdate, Messages};

@@ -3,11 +3,11 @@
 use super::batch::{Batch, CachedConversation, to_db};
 use super::marks::sent;
 use super::queries::{entries, entry};
-use super::text::dedupe_key;
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::{NewMessage, SendKey};
+use lamplight_domain::message::{NewMessage, SendKey, dedupe_key};
+use lamplight_domain::permission::{Action, Denied, authorize};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{AppendError, Appended};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -67,8 +67,12 @@ pub(crate) fn append(
     let Some((conn, known)) = batch.known(&message.conversation)? else {
         return Ok(Err(AppendError::NotFound));
     };
-    let Some(sender) = known.member(&message.sender) else {
-        return Ok(Err(AppendError::NotFound));
+    let member = known.member(&message.sender);
+    let allowed = authorize(member.map(|member| member.role), Action::Write);
+    let sender = match (member, allowed) {
+        (Some(member), Ok(())) => member.person,
+        (Some(_), Err(Denied::Forbidden)) => return Ok(Err(AppendError::Forbidden)),
+        (None, _) | (_, Err(Denied::NotAMember)) => return Ok(Err(AppendError::NotFound)),
     };
     let key = message
         .key

@@ -1,46 +1,54 @@
-//! One transaction as its items see it, and what the writer knows by heart.
+//! One transaction as its items see it, and the writer's cache of conversations.
 
 use super::queries::log_head;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::permission::Role;
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 
-/// Past this many, all are forgotten and read again.
+/// Past this many the cache is emptied.
 const KNOWN_AT_MOST: usize = 10_000;
 
 /// A conversation as an append needs it.
 #[derive(Debug)]
 pub(crate) struct CachedConversation {
-    /// Its row.
     pub(crate) row: i64,
-    /// Everyone in it, by id.
+    /// Ordered by id.
     pub(crate) members: Members,
-    /// Their rows, in the same order.
-    pub(crate) rows: Box<[i64]>,
+    /// In the order of `members`.
+    places: Box<[CachedMember]>,
     /// How far its log has got, counting what this transaction has appended.
     pub(crate) head: LogHead,
-    /// When that entry was made, or the conversation if it has none. No later entry is from before
-    /// it, whatever the clock shows.
+    /// When the newest entry was made, or the conversation if it has none. No later entry gets an
+    /// earlier time, whatever the clock shows.
     pub(crate) last_at: Timestamp,
 }
 
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CachedMember {
+    /// Their row in `people`.
+    pub(crate) person: i64,
+    pub(crate) role: Role,
+}
+
 impl CachedConversation {
-    /// The row of a member.
-    pub(crate) fn member(&self, user: &UserId) -> Option<i64> {
-        self.members
-            .binary_search(user)
-            .ok()
-            .map(|at| self.rows[at])
+    pub(crate) fn member(&self, user: &UserId) -> Option<CachedMember> {
+        let place = self.members.binary_search(user).ok()?;
+        Some(self.places[place])
     }
 }
 
-/// The conversations lately written to. Only the writer changes them, so what it knows is the truth
-/// as long as its transaction is committed; after one that was not, everything is forgotten.
+pub(super) const MEMBERS: &str =
+    "SELECT p.user_id, p.id, m.role FROM members m JOIN people p ON p.id = m.person
+     WHERE m.conversation = ?1 ORDER BY p.user_id";
+
+/// The conversations lately written to. Only the writer changes them, so what is cached is true as
+/// long as its transactions are committed; one that fails empties the cache.
 #[derive(Debug, Default)]
 pub(crate) struct KnownConversations(HashMap<ConversationId, CachedConversation>);
 
@@ -69,26 +77,27 @@ impl KnownConversations {
             return Ok(None);
         };
         let mut members = Vec::new();
-        let mut rows = Vec::new();
-        let mut statement = conn.prepare_cached(
-            "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
-        )?;
+        let mut places = Vec::new();
+        let mut statement = conn.prepare_cached(MEMBERS)?;
         let mut found = statement.query([row])?;
         while let Some(member) = found.next()? {
             members.push(UserId::trusted(member.get_ref(0)?.as_str()?));
-            rows.push(member.get(1)?);
+            places.push(CachedMember {
+                person: member.get(1)?,
+                role: role_from_db(member.get(2)?),
+            });
         }
         Ok(Some(CachedConversation {
             row,
             members: members.into(),
-            rows: rows.into(),
+            places: places.into(),
             head: log_head(conn, row, from_db(head_seq))?,
             last_at: Timestamp(last_at),
         }))
     }
 }
 
-/// What the items of a transaction share.
+/// The state that the items of a transaction share.
 pub(crate) struct Batch<'a> {
     pub(crate) conn: &'a Connection,
     known: &'a mut KnownConversations,
@@ -106,13 +115,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// What is to be told once all this is committed: events, and memberships that were read or
-    /// changed.
+    /// To be published after the commit: events, and memberships that were read or changed.
     pub(crate) fn into_parts(self) -> (Vec<Event>, Vec<(ConversationId, Members)>) {
         (self.events, self.changed)
     }
 
-    /// A conversation, with the connection to go on with.
+    /// A conversation from the cache or the database, and the connection, which is borrowed apart.
     pub(crate) fn known(
         &mut self,
         conversation: &ConversationId,
@@ -136,7 +144,7 @@ impl<'a> Batch<'a> {
             .map(|known| (conn, known)))
     }
 
-    /// Forgets a conversation that was changed, and tells everyone who is in it now.
+    /// Drops a conversation whose members changed from the cache, and notes who is in it now.
     pub(crate) fn membership_changed(&mut self, conversation: &ConversationId, members: Members) {
         self.known.0.remove(conversation);
         self.changed.push((conversation.clone(), members));
@@ -147,14 +155,14 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The row of someone, `None` if nobody knows them.
+/// A user's row in `people`.
 pub(crate) fn person_row(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT id FROM people WHERE user_id = ?1")?
         .query_row([user.as_str()], |row| row.get(0))
         .optional()
 }
 
-/// The row of someone, made with a bare profile if there is none.
+/// A user's row in `people`, made with a bare profile if there is none.
 pub(crate) fn ensure_person(
     conn: &Connection,
     user: &UserId,
@@ -167,6 +175,15 @@ pub(crate) fn ensure_person(
     conn.prepare_cached("INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?1, ?2, 0, ?3)")?
         .execute(params![user.as_str(), folded, at.0])?;
     Ok(conn.last_insert_rowid())
+}
+
+/// A role that a newer version wrote gives no rights beyond a member's.
+pub(super) fn role_from_db(role: i64) -> Role {
+    match role {
+        1 => Role::Admin,
+        2 => Role::Owner,
+        _ => Role::Member,
+    }
 }
 
 /// SQLite's integers are signed; no log grows past them.

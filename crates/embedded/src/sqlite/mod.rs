@@ -28,7 +28,7 @@ pub(crate) use append::append;
 pub(crate) use conversations::{ensure_direct, put};
 pub use copies::{Restored, backup, restore};
 pub use error::OpenError;
-pub(crate) use marks::{Mark, mark};
+pub(crate) use marks::mark;
 pub(crate) use open::connect;
 pub(crate) use queries::{
     conversation, conversations, direct, history, members, others, shared_with, sync_page,

@@ -1,12 +1,13 @@
 //! What is read of conversations and their logs. Each function wants one snapshot: a reader's, or
 //! the writer's own transaction.
 
-use super::batch::{from_db, to_db};
-use super::text::{ConversationKey, client_message_id};
+use super::batch::{from_db, role_from_db, to_db};
+use super::text::ConversationKey;
 use lamplight_domain::conversation::{Conversation, Members, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind, LogHead};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::Content;
+use lamplight_domain::message::{Content, client_message_id};
+use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{History, Page, Range, Sides, SyncPage, SyncPosition};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
@@ -40,7 +41,10 @@ pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
             },
             _ => EntryKind::Unknown,
         },
-        client_message_id: client_message_id(row.get_ref(4)?.as_str_or_null()?),
+        client_message_id: row
+            .get_ref(4)?
+            .as_str_or_null()?
+            .and_then(client_message_id),
         created_at: Timestamp(row.get(5)?),
     })
 }
@@ -104,15 +108,25 @@ fn membership(
     caller: &UserId,
     conversation: &ConversationId,
 ) -> rusqlite::Result<Option<Membership>> {
-    conn.prepare_cached(
-        "SELECT c.id, c.head_seq, m.read_seq FROM conversations c
-         JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
-         WHERE c.conversation_id = ?1",
-    )?
-    .query_row([conversation.as_str(), caller.as_str()], |row| {
-        Ok(Membership { row: row.get(0)?, head_seq: from_db(row.get(1)?), read_seq: from_db(row.get(2)?) })
-    })
-    .optional()
+    let found = conn
+        .prepare_cached(
+            "SELECT c.id, c.head_seq, m.read_seq, m.role FROM conversations c
+             JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
+             WHERE c.conversation_id = ?1",
+        )?
+        .query_row([conversation.as_str(), caller.as_str()], |row| {
+            let membership = Membership {
+                row: row.get(0)?,
+                head_seq: from_db(row.get(1)?),
+                read_seq: from_db(row.get(2)?),
+            };
+            Ok((membership, role_from_db(row.get(3)?)))
+        })
+        .optional()?;
+    let allowed = authorize(found.as_ref().map(|(_, role)| *role), Action::View);
+    Ok(found
+        .map(|(membership, _)| membership)
+        .filter(|_| allowed.is_ok()))
 }
 
 const OLDER: &str =

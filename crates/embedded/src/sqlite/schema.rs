@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_order_of_entries.sql"),
     include_str!("../../migrations/0008_status_revision.sql"),
     include_str!("../../migrations/0009_other_entries.sql"),
+    include_str!("../../migrations/0010_roles.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").

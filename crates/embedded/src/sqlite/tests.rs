@@ -164,7 +164,7 @@ async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
         assert_eq!(
             (marks.read_seq, marks.delivered_seq),
             (1, 1),
-            "marks that were told stay told"
+            "visible marks stay visible"
         );
         store.close().await;
     }
@@ -276,15 +276,18 @@ fn what_every_append_runs_is_planned_once() {
     )
     .unwrap();
     let statements = [
-        super::queries::entries!("WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"),
-        super::queries::entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"),
+        super::queries::entries!(
+            "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
+        ),
+        super::queries::entries!(
+            "WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
+        ),
         super::queries::NEAREST_OTHER,
         "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
-        "SELECT p.user_id, p.id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id",
+        super::batch::MEMBERS,
         "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
-        "SELECT read_seq, told_read_seq FROM members WHERE conversation = ?1 AND person = ?2",
-        "UPDATE members SET read_seq = ?3, delivered_seq = ?4, told_read_seq = ?5, told_delivered_seq = ?6
-         WHERE conversation = ?1 AND person = ?2",
+        super::marks::BEFORE_SEND,
+        super::marks::WRITE,
         "SELECT id FROM people WHERE user_id = ?1",
     ];
     for sql in statements {
@@ -431,6 +434,7 @@ async fn append_other(store: &SqliteStore, conversation: &str, sender: &str) {
         let Some(sender) = known.member(&sender) else {
             return Ok(false);
         };
+        let sender = sender.person;
         let id = format!("other {conversation} {}", known.head.seq);
         let entry = EntryRow {
             id: &id,

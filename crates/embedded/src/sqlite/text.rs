@@ -1,20 +1,17 @@
-//! Texts as the database orders and compares them: cursors, dedupe keys.
+//! Cursors, as clients get them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lamplight_domain::message::{Content, SendKey};
 use lamplight_usecases::ports::StoreError;
-use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
 
-/// Where a page of conversations ended.
+/// The last conversation of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConversationKey {
     pub(crate) position: i64,
     pub(crate) row: i64,
 }
 
-/// Where a page of people ended.
+/// The last person of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PersonKey {
     pub(crate) name_folded: String,
@@ -61,23 +58,6 @@ impl PersonKey {
             user: user.to_owned(),
         })
     }
-}
-
-/// What a repetition is recognised by. A temporary id stands for its content only, so the content's
-/// digest is part of the key.
-pub(crate) fn dedupe_key(key: &SendKey, content: &Content) -> String {
-    match key {
-        SendKey::ClientMessageId(id) => format!("c{id}"),
-        SendKey::TempId(id) => format!(
-            "t{id}:{}",
-            URL_SAFE_NO_PAD.encode(Sha256::digest(content.as_str().as_bytes()))
-        ),
-    }
-}
-
-/// The client's own message id in a dedupe key, if it holds one.
-pub(crate) fn client_message_id(key: Option<&str>) -> Option<Arc<str>> {
-    key?.strip_prefix('c').map(Arc::from)
 }
 
 #[cfg(test)]

@@ -51,6 +51,10 @@ impl MessageService {
                 }))
             }
             Ok(Err(AppendError::NotFound)) => Err(Refusal::no_conversation()),
+            Ok(Err(AppendError::Forbidden)) => Err(Refusal::new(
+                Code::Forbidden,
+                "You cannot write in this conversation.",
+            )),
             Ok(Err(AppendError::Conflict)) => Err(Refusal::new(
                 Code::Conflict,
                 "This clientMessageId was used for another message. Send it under a new one.",

@@ -24,6 +24,9 @@ pub enum AppendError {
     /// There is no such conversation, or the sender is not in it.
     #[error("no such conversation for the sender")]
     NotFound,
+    /// The sender's role does not allow it.
+    #[error("the sender may not write in the conversation")]
+    Forbidden,
     /// The same client message id stands for other content.
     #[error("the client message id stands for other content")]
     Conflict,
@@ -108,26 +111,21 @@ pub struct SyncPage {
     pub has_more: bool,
 }
 
-/// What moving a mark came to: for others, and for the member's own devices.
-///
-/// The two differ while someone is invisible: their marks move, and others see them stand still, as
-/// those of someone offline do.
+/// A member's marks after one of them was moved: the visible ones, and what the member's own
+/// devices see. See [`Marks`](lamplight_domain::marks::Marks).
 #[derive(Clone, Debug)]
 pub struct MarkUpdate {
-    /// Where.
     pub conversation: ConversationId,
-    /// The marks as others know them now.
+    /// The visible marks.
     pub receipt: Receipt,
-    /// Whether these moved, and are to be told.
+    /// Whether the visible marks moved.
     pub is_visible: bool,
-    /// How far the member has truly read.
+    /// The true read mark.
     pub read_seq: u64,
-    /// Whether that moved, which their own devices are to know.
+    /// Whether the true read mark moved.
     pub moved: bool,
-    /// Who is to be told: the member, and everyone in the conversation, or where they are more than
-    /// [`RECEIPTS_FOR_ALL`](lamplight_domain::conversation::RECEIPTS_FOR_ALL) the authors of what
-    /// the marks newly cover, of the newest
-    /// [`RECEIPT_REACH`](lamplight_domain::conversation::RECEIPT_REACH) entries.
+    /// The members who get the receipt: see
+    /// [`ReceiptAudience`](lamplight_domain::marks::ReceiptAudience).
     pub to: Members,
 }
 
