@@ -34,9 +34,6 @@ const MESSAGES_PER_RUN: usize = 64;
 /// Close code "Try Again Later" (<https://www.iana.org/assignments/websocket>).
 const TRY_AGAIN_LATER: u16 = 1013;
 
-/// The WebSocket that an upgrade passes to the driver.
-pub(crate) type Handover = WebSocket;
-
 pub(crate) enum Link {
     Polling,
     WebSocket(WebSocket),

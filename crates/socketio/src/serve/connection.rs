@@ -19,7 +19,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Limits, PendingConnections};
+use super::{limits::Limits, pending::PendingConnections};
 use crate::{
     Body, HttpDeadline, HttpStream, Rejection, SocketIo,
     admission::AddressCounts,
@@ -35,7 +35,7 @@ pub(super) struct Shared {
     pub(super) addresses: Option<AddressCounts>,
     pub(super) open: AtomicUsize,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<super::Tls>,
+    pub(super) tls: Option<super::tls::Tls>,
 }
 
 impl Shared {

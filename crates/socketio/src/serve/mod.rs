@@ -1,6 +1,7 @@
 //! An accept loop for servers without other routes.
 
 mod connection;
+mod limits;
 mod pending;
 #[cfg(feature = "tls")]
 mod tls;
@@ -22,7 +23,7 @@ use tokio::{
 
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
-use self::{connection::Shared, pending::PendingConnections};
+use self::{connection::Shared, limits::Limits, pending::PendingConnections};
 use crate::{SocketIo, admission::AddressCounts};
 
 /// Time to wait after a failed accept.
@@ -57,38 +58,13 @@ pub struct Serve {
     tls: Option<Tls>,
 }
 
-/// Limits for the TCP connections of a loop.
-#[derive(Clone)]
-struct Limits {
-    head_timeout: Duration,
-    idle_timeout: Duration,
-    stop_timeout: Duration,
-    #[cfg(feature = "tls")]
-    tls_timeout: Duration,
-    max_headers: usize,
-    max_head_bytes: usize,
-    max_connections: usize,
-    max_connections_per_address: Option<usize>,
-}
-
 impl Serve {
     /// Creates a server with the defaults that each method documents.
     pub fn new(listener: TcpListener, io: SocketIo) -> Self {
-        let limits = Limits {
-            head_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(75),
-            stop_timeout: Duration::from_secs(5),
-            #[cfg(feature = "tls")]
-            tls_timeout: Duration::from_secs(10),
-            max_headers: 100,
-            max_head_bytes: 32 << 10,
-            max_connections: 100_000,
-            max_connections_per_address: None,
-        };
         Self {
             listener,
             io,
-            limits,
+            limits: Limits::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }

@@ -6,16 +6,16 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::{Item, PushPolicy, Session};
+use super::{Item, Session, queue::PushPolicy};
 #[cfg(feature = "deflate")]
-use crate::driver::Handover;
+use crate::websocket::WebSocket;
 use crate::{EmitError, Packet, Parser};
 
 impl Session {
     /// Starts compressing messages, if this WebSocket allows it. Base64 clients get uncompressed
     /// frames, because base64 is made from those.
     #[cfg(feature = "deflate")]
-    pub(crate) fn compress_on(&self, websocket: &Handover, base64: bool) {
+    pub(crate) fn compress_on(&self, websocket: &WebSocket, base64: bool) {
         self.compresses
             .store(websocket.compresses() && !base64, Ordering::Relaxed);
     }

@@ -9,8 +9,29 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Item, MIN_COUNTED_BYTES, Polled, Session, Shared, frames_of, unsent::UnreadResponse};
-use crate::{DisconnectReason, TransportKind, driver::Handover, packet};
+use super::{Item, MIN_COUNTED_BYTES, Session, Shared, shared::frames_of, unsent::UnreadResponse};
+use crate::{DisconnectReason, TransportKind, packet, websocket::WebSocket};
+
+/// The response to a poll.
+pub(crate) enum Polled {
+    /// Send these items.
+    Items(VecDeque<Item>),
+    /// Send these items, then a close packet.
+    Last(VecDeque<Item>),
+    /// Send these items, or refuse the poll if there are none: the server is stopping, and the
+    /// session ends with this poll.
+    ///
+    /// A close packet would mean the same to Node's client. Others (python-engineio, rust_engineio)
+    /// take it as a request to disconnect and do not reconnect, as they do when a poll fails.
+    Stopping(VecDeque<Item>),
+    /// Send a NOOP packet: nothing is queued, but the poll must be answered.
+    Noop,
+    /// Send a NOOP packet: the client closed the session itself.
+    ClosedByClient,
+    /// Refuse the poll: the session has moved to a WebSocket, and the client did not wait for its
+    /// poll.
+    Refused,
+}
 
 /// For polls.
 impl Session {
@@ -282,7 +303,7 @@ impl Session {
 
 /// An upgrade that completed after its session had ended.
 pub(crate) struct EndedSession {
-    pub(crate) handover: Box<Handover>,
+    pub(crate) handover: Box<WebSocket>,
     /// Items to send before the close.
     pub(crate) rest: Option<VecDeque<Item>>,
 }
@@ -335,7 +356,7 @@ impl Session {
     /// more.
     pub(crate) fn finish_upgrade(
         &self,
-        handover: Box<Handover>,
+        handover: Box<WebSocket>,
         base64: bool,
     ) -> Result<(), EndedSession> {
         let mut shared = self.shared.lock();

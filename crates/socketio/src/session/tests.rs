@@ -1,10 +1,12 @@
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
-    task::{Context, Poll, Wake},
+    task::{Context, Poll, Wake, Waker},
 };
 
+use tokio::time::Instant;
+
 use super::*;
-use crate::{Config, SocketIo};
+use crate::{Config, EmitError, SocketIo};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
