@@ -3,16 +3,14 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use crate::sync::Mutex;
-
-use crate::{Rejection, server::Server};
+use crate::{Rejection, network::network_of, server::Server, sync::Mutex};
 
 /// Counts of connections.
 #[derive(Default)]
@@ -147,14 +145,6 @@ impl AddressCounts {
             let capacity = counts.len() * 2;
             counts.shrink_to(capacity);
         }
-    }
-}
-
-/// The network that one client controls: an IPv4 address or an IPv6 /64 (RFC 4291, section 2.5.4).
-pub(crate) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
     }
 }
 

@@ -80,12 +80,14 @@ mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handler;
+mod http_deadline;
 mod http_stream;
 mod id;
 #[cfg(test)]
 mod models;
 mod namespace;
 mod namespaces;
+mod network;
 mod observer;
 mod packet;
 mod query;
@@ -95,6 +97,7 @@ mod recovery;
 mod registry;
 mod request;
 mod request_body;
+mod response;
 mod rooms;
 mod serve;
 mod server;
@@ -118,7 +121,8 @@ pub use event::{Ack, AckReply, Event};
 pub use handler::{
     BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure,
 };
-pub use http_stream::{HttpDeadline, HttpStream, RequestGuard};
+pub use http_deadline::{HttpDeadline, RequestGuard};
+pub use http_stream::HttpStream;
 pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{admission::network_of, sync::Mutex};
+use crate::{network::network_of, sync::Mutex};
 
 /// Counting unit in bytes. Smaller amounts cost nothing: neither a small message nor an idle
 /// connection takes the lock.

@@ -4,12 +4,8 @@ use std::{borrow::Cow, future::poll_fn, net::SocketAddr, sync::Arc, time::Durati
 
 use bytes::Buf;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{
-        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
-        ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-        ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
-    },
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{ACCESS_CONTROL_REQUEST_HEADERS, CONNECTION, ORIGIN},
     request::Parts,
 };
 use tokio::time::Instant;
@@ -22,6 +18,7 @@ use crate::{
     id::Id,
     packet, query,
     request_body::{self, RequestBody},
+    response::{CLOSE, add_cors, error, respond, text},
     server::Server,
     session::{Item, Polled, Session},
     upgrade,
@@ -73,34 +70,6 @@ pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
         _ => (StatusCode::BAD_REQUEST, 3, "Bad request"),
     };
     error(status, code, message)
-}
-
-fn error(status: StatusCode, code: u8, message: &str) -> Response<Body> {
-    let message = serde_json::to_string(message).unwrap_or_else(|_| "\"\"".to_owned());
-    respond(
-        status,
-        "application/json",
-        Body::new(format!("{{\"code\":{code},\"message\":{message}}}")),
-    )
-}
-
-/// Value of the `Connection` header: the connection is not reused.
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
-fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn text(status: StatusCode, body: Body) -> Response<Body> {
-    respond(status, "text/plain; charset=UTF-8", body)
 }
 
 pub(crate) async fn handle<B>(
@@ -179,36 +148,6 @@ fn allowed_origin(server: &Server, parts: &Parts) -> Option<HeaderValue> {
 
 fn requests_websocket(parts: &Parts) -> bool {
     query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
-}
-
-/// Adds CORS headers for one origin. Never a wildcard, which browsers refuse with credentials.
-fn add_cors(
-    headers: &mut HeaderMap,
-    origin: Option<HeaderValue>,
-    is_preflight: bool,
-    asked_headers: Option<HeaderValue>,
-) {
-    headers.append(VARY, HeaderValue::from_static("Origin"));
-    let Some(origin) = origin else { return };
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        HeaderValue::from_static("true"),
-    );
-    if is_preflight {
-        headers.insert(
-            ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET,POST,OPTIONS"),
-        );
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-        headers.append(
-            VARY,
-            HeaderValue::from_static("Access-Control-Request-Headers"),
-        );
-        if let Some(asked) = asked_headers {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
-        }
-    }
 }
 
 async fn route<B>(

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::{admission::network_of, sync::Mutex};
+use crate::{network::network_of, sync::Mutex};
 
 /// A client with fewer bytes queued does not count towards its address. Most clients are never
 /// counted and cost nothing.
