@@ -1,17 +1,22 @@
 //! Socket.IO on one connection: its namespaces, and the handling of its packets. The connection's
 //! task owns this state, so it needs no lock.
 
+mod backlog;
 mod connecting;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod partial;
 
-use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, task::Context};
+use std::{panic::AssertUnwindSafe, sync::Arc, task::Context};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use self::connecting::Connecting;
-
+use self::{
+    backlog::{Backlog, HELD_OVERHEAD, HeldMessage},
+    connecting::Connecting,
+    partial::{Partial, PartialPacket},
+};
 use crate::{
     AckReply, BoxFuture, DisconnectReason, Parser,
     codec::{
@@ -24,9 +29,6 @@ use crate::{
     session::Session,
     socket::AnySocket,
 };
-
-/// Bytes that each held-back message counts in addition to its content.
-const HELD_OVERHEAD: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Dispatch {
@@ -64,58 +66,6 @@ enum State {
 struct HandlerFuture {
     namespace: Arc<dyn AnyNamespace>,
     future: BoxFuture<'static, ()>,
-}
-
-struct Partial {
-    namespace: Box<str>,
-    /// `None` if the attachments are unwanted; they are then dropped as they arrive.
-    packet: Option<PartialPacket>,
-    attachments: Vec<Bytes>,
-    /// Bytes of the packet and of the attachments that have arrived.
-    bytes: usize,
-    received: Received,
-    /// Number of attachments that have not arrived yet.
-    missing: usize,
-}
-
-enum PartialPacket {
-    Event {
-        text: Box<str>,
-        parts: EventParts,
-        ack: Option<u64>,
-    },
-    Ack {
-        id: u64,
-        args: Box<str>,
-    },
-}
-
-struct Backlog {
-    messages: VecDeque<HeldMessage>,
-    bytes: usize,
-    received: Received,
-}
-
-impl Backlog {
-    fn new(received: Received) -> Self {
-        Self {
-            messages: VecDeque::new(),
-            bytes: 0,
-            received,
-        }
-    }
-
-    /// Accounts for a message of this many bytes that has been removed.
-    fn removed(&mut self, bytes: usize) {
-        self.bytes -= bytes + HELD_OVERHEAD;
-        // Counting less never exceeds the limit.
-        let _ = self.received.hold(self.bytes);
-    }
-}
-
-enum HeldMessage {
-    Text(Box<str>),
-    Binary(Bytes),
 }
 
 /// An open socket, and its index in `entries`.
@@ -338,100 +288,12 @@ impl Dispatch {
         }
     }
 
-    /// Waits for the attachments of a packet. They are dropped if the client has been disconnected
-    /// from the namespace; `Err` if it never joined it.
-    fn start_partial(
-        &mut self,
-        session: &Session,
-        namespace: &str,
-        packet: PartialPacket,
-        bytes: usize,
-        missing: usize,
-    ) -> Outcome {
-        let socket = self.socket(namespace)?.map(|(_, socket)| socket);
-        let mut packet = socket.is_some().then_some(packet);
-        if socket.is_some_and(|socket| !socket.takes_attachments())
-            && let Some(packet) = packet.take()
-        {
-            self.handle_complete(
-                session,
-                namespace,
-                packet,
-                Attachments {
-                    taken: Vec::new(),
-                    refused: missing,
-                },
-            )?;
-        }
-        let mut received = session.received();
-        if packet.is_some() {
-            count_received(&mut received, bytes)?;
-        }
-        let partial = Partial {
-            namespace: namespace.into(),
-            packet,
-            attachments: Vec::new(),
-            bytes,
-            received,
-            missing,
-        };
-        self.partial = Some(Box::new(partial));
-        Ok(())
-    }
-
-    fn handle_complete(
-        &mut self,
-        session: &Session,
-        namespace: &str,
-        packet: PartialPacket,
-        attachments: Attachments,
-    ) -> Outcome {
-        match packet {
-            PartialPacket::Event { text, parts, ack } => {
-                self.event(session, namespace, text, &parts, attachments, ack)
-            }
-            PartialPacket::Ack { id, args } => self.acknowledge(
-                namespace,
-                id,
-                AckReply {
-                    args,
-                    attachments: attachments.taken,
-                },
-            ),
-        }
-    }
-
     fn handle_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
         match session.server.config.parser {
             Parser::Json => self.handle_attachment(session, data),
             #[cfg(feature = "msgpack")]
             Parser::MsgPack => self.handle_msgpack(session, &data),
         }
-    }
-
-    fn handle_attachment(&mut self, session: &Session, data: Bytes) -> Outcome {
-        let partial = self.partial.as_mut().ok_or(DisconnectReason::ParseError)?;
-        partial.missing -= 1;
-        if partial.packet.is_some() {
-            partial.bytes += data.len();
-            if partial.bytes > session.server.config.max_payload {
-                return Err(DisconnectReason::ParseError);
-            }
-            partial.attachments.push(data);
-            count_received(&mut partial.received, partial.bytes)?;
-        }
-        let Some(complete) = self.partial.take_if(|partial| partial.missing == 0) else {
-            return Ok(());
-        };
-        let Partial {
-            namespace,
-            packet,
-            attachments,
-            ..
-        } = *complete;
-        packet.map_or(Ok(()), |packet| {
-            self.handle_complete(session, &namespace, packet, Attachments::of(attachments))
-        })
     }
 
     /// The index of a namespace in `entries`.
