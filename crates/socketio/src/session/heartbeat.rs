@@ -2,10 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{
-    Session,
-    shared::{Item, Shared},
-};
+use super::{Session, item::Item, shared::Shared};
 use crate::DisconnectReason;
 
 impl Session {

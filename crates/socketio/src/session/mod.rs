@@ -4,6 +4,7 @@
 
 mod form;
 mod heartbeat;
+mod item;
 mod polling;
 mod queue;
 mod run;
@@ -17,8 +18,8 @@ use std::sync::atomic::AtomicBool;
 
 use self::shared::Shared;
 pub(crate) use self::{
+    item::Item,
     polling::{EndedSession, Polled},
-    shared::Item,
     unsent::{MIN_COUNTED_BYTES, SendBudgets},
 };
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Item, MIN_COUNTED_BYTES, Session, Shared, shared::frames_of, unsent::UnreadResponse};
+use super::{Item, MIN_COUNTED_BYTES, Session, Shared, item::frames_of, unsent::UnreadResponse};
 use crate::{DisconnectReason, TransportKind, packet, websocket::WebSocket};
 
 /// The response to a poll.

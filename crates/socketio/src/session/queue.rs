@@ -5,7 +5,8 @@ use tokio::time::Instant;
 
 use super::{
     Session,
-    shared::{Item, Shared, frames_of},
+    item::{Item, frames_of},
+    shared::Shared,
     unsent::{MIN_COUNTED_BYTES, Stall},
 };
 use crate::{DisconnectReason, EmitError, packet, timers::TimerKind};

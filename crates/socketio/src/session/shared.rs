@@ -5,17 +5,10 @@ use std::{any::Any, collections::VecDeque, sync::Arc, task::Waker};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::unsent::Stall;
+use super::{item::Item, unsent::Stall};
 use crate::{
     DisconnectReason, Handshake, TransportKind, stopping::AliveGuard, websocket::WebSocket,
 };
-
-/// An element of the queue: bytes to send, or a callback to run once everything before it has been
-/// sent.
-pub(crate) enum Item {
-    Frames(Bytes),
-    Written(Box<dyn FnOnce() + Send>),
-}
 
 pub(super) struct Shared {
     pub(super) queue: VecDeque<Item>,
@@ -183,11 +176,4 @@ impl Shared {
             }
         }
     }
-}
-
-pub(super) fn frames_of(items: &VecDeque<Item>) -> impl Iterator<Item = &Bytes> {
-    items.iter().filter_map(|item| match item {
-        Item::Frames(frames) => Some(frames),
-        Item::Written(_) => None,
-    })
 }

@@ -1,5 +1,6 @@
 //! A socket: one client in one namespace.
 
+mod error;
 mod inner;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
+pub use self::error::{AckError, EmitError};
 use self::inner::AckGuard;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
 use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
@@ -23,63 +25,6 @@ use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, sessio
 /// are equal if they refer to the same socket.
 pub struct Socket<D> {
     inner: Arc<SocketInner<D>>,
-}
-
-/// Why a packet was not queued for a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EmitError {
-    /// The socket has ended.
-    Closed,
-    /// The queue was full; the client is disconnected as a slow reader.
-    Full,
-}
-
-impl fmt::Display for EmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the socket is closed",
-            Self::Full => "the send queue of the client is full",
-        })
-    }
-}
-
-impl std::error::Error for EmitError {}
-
-/// Why a requested acknowledgement did not arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckError {
-    /// The event was not queued because the socket has ended, or the socket ended before the client
-    /// acknowledged.
-    Closed,
-    /// The queue was full; the client is disconnected as a slow reader.
-    Full,
-    /// The client did not acknowledge in time.
-    Timeout,
-    /// [`crate::Config::max_pending_acks`] acknowledgements of this client are pending; the event
-    /// was not queued.
-    TooMany,
-}
-
-impl fmt::Display for AckError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the socket is closed",
-            Self::Full => "the send queue of the client is full",
-            Self::Timeout => "the client did not acknowledge in time",
-            Self::TooMany => "too many acknowledgements of the client are pending",
-        })
-    }
-}
-
-impl std::error::Error for AckError {}
-
-impl From<EmitError> for AckError {
-    fn from(error: EmitError) -> Self {
-        match error {
-            EmitError::Closed => Self::Closed,
-            EmitError::Full => Self::Full,
-        }
-    }
 }
 
 impl<D: Send + Sync + 'static> Socket<D> {
