@@ -1,4 +1,4 @@
-/** Who is signed in, and coming and going (`AUTH=local`). */
+/** The signed-in user, and the accounts of `AUTH=local`. */
 import { toError, Unauthorized } from "./errors.js"
 import type { Http } from "./http.js"
 import type { Identity } from "./identity.js"
@@ -6,17 +6,20 @@ import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
 import type { Activity, Chosen, Registration, SessionAnswer, User } from "./wire.js"
 
-/** Where the server says who is signed in. */
+/** The route that tells who is signed in. */
 export const SESSION = "/api/auth/session"
 
 export interface Account {
   state: Cell<MeState>
   id(): string | null
-  /** Somebody, or nobody, is signed in from now on. */
+  /** Sets the user; null signs out. */
   become(user: User | null): void
-  /** What is known of the user without asking, else what the session says. Throws `Unauthorized`. */
+  /**
+   * The user as the token or option says, or else as the session says. Throws `Unauthorized` if nobody is
+   * signed in.
+   */
   whoami(): Promise<User>
-  /** The session may be another one now: ask again next time. */
+  /** The session may have changed: `whoami` asks the server the next time. */
   forget(): void
   session(): Promise<User | null>
   enter(way: "register" | "login", body: object): Promise<User>
@@ -26,7 +29,7 @@ export interface Account {
   does(activity: Activity | null): void
 }
 
-/** `changed` is called when another user, or nobody, takes the place of the last one. */
+/** `changed` is called after another user, or nobody, replaces the last one. */
 export function createAccount(http: Http, identity: Identity, changed: () => void): Account {
   const initial: MeState = {
     status: "unknown",
@@ -49,7 +52,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     if (isOther) changed()
   }
 
-  /** An older server does not say. */
+  /** Older servers do not send `registration`. */
   function admits(registration: Registration | undefined): void {
     if (registration && registration !== state.get().registration) state.set({ ...state.get(), registration })
   }
@@ -78,7 +81,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     async whoami() {
       const known = identity.known()
       if (known) {
-        // The name of before is better than none.
+        // Without a request, since the name of the last session is better than none.
         if (known.id !== state.get().user?.id) become(known)
         return known
       }

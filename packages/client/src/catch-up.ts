@@ -1,4 +1,4 @@
-/** What came while nobody listened: asked for after each join, from what is known on. */
+/** Fetches what was missed while no socket was connected, with `sync`. */
 import type { Core } from "./core.js"
 import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
@@ -8,20 +8,23 @@ import type { Threads } from "./threads.js"
 import type { LogEntry, SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
-  /** Asks for everything that is known of. Rejects if the line does not give it. */
+  /** Catches up all known conversations. Rejects if the connection fails. */
   everything(isCurrent: () => boolean): Promise<void>
-  /** Asks for one conversation, for what only `sync` tells. */
+  /** Catches up one conversation, for its receipts, which only `sync` returns. */
   one(id: string): Promise<void>
 }
 
-/** The most conversations in one call. */
+/** The limit of the server for one `sync`. */
 const MAX_IDS = 100
 const SYNC_LIMIT_MS = 10_000
 
-/** From where a conversation is asked for: with the id of the last entry, so that the server notices if it has another one there. */
+/**
+ * The position to continue from. With the id of the last entry the server notices if its log has another
+ * entry there.
+ */
 type From = number | { seq: number; id: string }
 
-/** `restored`: a conversation went back in time; what is in flight is of no use any more. */
+/** `restored` is called when a conversation went back in time: requests in flight must be dropped. */
 export function createCatchUp(
   core: Core,
   list: List,
@@ -34,7 +37,8 @@ export function createCatchUp(
     for (const [id, head] of heads) {
       const synced = answer.conversations[id]
       if (!synced || "code" in synced || synced.reset || synced.headSeq >= head) continue
-      // What was known to exist, past a hole, is not there any more: the server cannot tell by where it was asked from.
+      // Entries that were known to exist are gone. The server cannot tell, since the client asked from before
+      // a hole.
       answer.conversations[id] = { ...synced, entries: [], hasMore: false, reset: true }
     }
     return answer
@@ -43,7 +47,7 @@ export function createCatchUp(
   const from = (entry: LogEntry | undefined | null, seq: number): From =>
     entry?.seq === seq ? { seq, id: entry.id } : seq
 
-  /** Takes in an answer. Returns what there is more of, and from where. */
+  /** Applies an answer. Returns the conversations that have more, each with the position to continue from. */
   function take(answer: SyncAnswer): [string, From][] {
     const more: [string, From][] = []
     for (const conversation of answer.added) list.added(conversation)
@@ -60,7 +64,7 @@ export function createCatchUp(
         restored(id)
         list.restored(id, synced)
         here?.restored(synced)
-        // There was no room for all of it.
+        // The answer was too small for all of it.
         const last = synced.entries.at(-1)
         if (synced.hasMore) more.push([id, from(last, last?.seq ?? 0)])
         continue
@@ -68,7 +72,7 @@ export function createCatchUp(
       const known = list.get(id)
       if (here?.log().loaded) {
         here.synced(synced)
-        // Walking too far would take longer than fetching the newest page.
+        // A long walk would take more time than fetching the newest page.
         if (synced.hasMore && !isFar(here.log())) {
           const last = synced.entries.at(-1) ?? lastEntry(here.log())
           if (last) more.push([id, from(last, last.seq)])
@@ -80,7 +84,7 @@ export function createCatchUp(
         for (const entry of synced.entries) list.arrived(entry)
         list.read(id, synced.readSeq)
       }
-      // How many of those are unread only the list can say.
+      // Only the list can tell how many of those are unread.
       if (synced.hasMore || !known) list.refreshSoon()
     }
     return more
@@ -89,7 +93,8 @@ export function createCatchUp(
   return {
     async everything(isCurrent) {
       const known = new Map<string, From>()
-      // From the last message on, although entries of other kinds may follow: its id is known, and theirs are not.
+      // From the last message on, although entries of other kinds may follow it: only the message's id is
+      // known.
       for (const { id, headSeq, lastMessage } of list.all())
         known.set(id, from(lastMessage, lastMessage?.seq ?? headSeq))
       for (const here of threads)

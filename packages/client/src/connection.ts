@@ -32,42 +32,45 @@ export interface Connection {
   retained(): boolean
   connect(): void
   close(): void
-  /** Leaves the socket and starts over, as another user or with another token. */
+  /** Drops the socket and starts anew, as another user or with another token. */
   restart(): void
-  /** Stops without a next try. */
+  /** Stops without another attempt. */
   refuse(error: LamplightError): void
-  /** What has been found out of an error; null for nothing. It is shown until the line is up, while nothing else is found. */
+  /**
+   * Shows a better explanation of an error; null for none. It stays until the connection is up or another one
+   * is found.
+   */
   explain(error: LamplightError, better: LamplightError | null): void
-  /** Sends without waiting; false if there is no line. */
+  /** Sends without waiting for an answer; false if there is no socket. */
   emit<K extends keyof ClientEvents>(event: K, payload: ClientEvents[K]): boolean
-  /** Sends and waits for the acknowledgement. Throws `offline`, `timeout`, or what the server refuses with. */
+  /** Sends and waits for the acknowledgement. Throws `offline`, `timeout` or the server's refusal. */
   ask<T>(event: keyof ClientEvents, payload: unknown, limitMs?: number): Promise<T>
   /** The id of the socket, while the user is announced on it. */
   socketId(): string | undefined
   /** Whether the user is announced on a socket. */
   joined(): boolean
-  /** Tries now if it waits, and makes sure that the line is alive if it seems to be. */
+  /** Starts a waiting attempt now, and checks that an open connection is alive. */
   wake(): void
-  /** How long the last connections held, in milliseconds, for the doctor. */
+  /** How long the last connections lasted, in milliseconds, for the doctor. */
   lifetimes(): readonly number[]
-  /** HTTP answered, or did not, while the socket was away. */
+  /** Reports whether HTTP answered while the socket was away. */
   reportHttp(alive: boolean): void
 }
 
-/** An unmount followed by a mount keeps the socket. */
+/** An unmount that is followed by a mount within this time keeps the socket. */
 export const RELEASE_DELAY_MS = 1_000
-/** An acknowledgement is waited for this long. */
+/** The limit for an acknowledgement. */
 export const ACK_LIMIT_MS = 5_000
 const HEARTBEAT_MS = 30_000
 const CONNECT_LIMIT_MS = 15_000
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 10_000
-/** A connection that held this long was a good one: the delays start small again. */
+/** A connection that lasted this long resets the delays. */
 const SETTLED_MS = 5_000
 
 const offline = (saw: string) => transportFailure("offline", saw)
 
-/** Makes the line. It is `idle` until retained. */
+/** Makes the connection. It is `idle` until it is retained. */
 export function createConnection(options: ConnectionOptions): Connection {
   const { clock, environment, events } = options
   const uptime = clock.uptime ?? clock.now
@@ -90,7 +93,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (last.status !== before.status || last.overHttp !== before.overHttp)
       events.emit("connection", { now: last, before })
   })
-  /** Grows with every try and every loss: what was begun under an older number is dropped. */
+  /** Grows with each attempt and each loss. Whatever started under an older number is dropped. */
   let cycle = 0
   let holders = 0
   let running = false
@@ -161,7 +164,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  /** A wait that ends by what it waits for, by its limit, or with the socket. */
+  /** A promise that ends with its result, at its limit, or when the socket is lost. */
   function wait<T>(
     limitMs: number,
     late: () => LamplightError,
@@ -185,7 +188,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     })
   }
 
-  /** Waits for the connect; from then on a loss starts the next try. */
+  /** Waits for the connect. From then on a loss starts the next attempt. */
   function opened(made: SocketLike, isCurrent: () => boolean): Promise<void> {
     return wait<void>(
       CONNECT_LIMIT_MS,
@@ -209,7 +212,8 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   async function failed(error: LamplightError, isCurrent: () => boolean): Promise<void> {
     if (error.code === "unauthenticated" || error.code === "forbidden") {
-      // Once: what this client knows of the caller may be old (a session of before, a token that ran out on the way).
+      // Once, since what this client knows of the user may be outdated: an old session, or a token that
+      // expired on the way.
       if (!askedAgain) {
         askedAgain = true
         const changed = await options.unknownCaller().catch(() => false)
@@ -217,7 +221,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         if (changed) return void attempt()
       }
     }
-    // What is no use repeating is not repeated.
+    // Repeating the attempt would not help.
     if (!error.retryable) refuse(error)
     else lost(error)
   }
@@ -248,14 +252,14 @@ export function createConnection(options: ConnectionOptions): Connection {
     cancelBeat()
     lastBeat = clock.now()
     cancelBeat = clock.after(HEARTBEAT_MS, () => {
-      // A timer that is very late means that the device slept: the socket may be dead without anybody having noticed.
+      // A timer that is this late means that the device slept. The socket may be dead without an event.
       if (clock.now() - lastBeat > 2 * HEARTBEAT_MS) wake()
       emit("user_activity", { active: environment.isActive() })
       beat()
     })
   }
 
-  /** Something may have changed for the better, or the line may have died in the meantime. */
+  /** The network may be back, or the connection may have died silently. */
   function wake(): void {
     const { status } = state.get()
     if (status === "offline") void attempt()
@@ -294,7 +298,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function ask<T>(event: keyof ClientEvents, payload: unknown, limitMs = ACK_LIMIT_MS): Promise<T> {
     const now = socket
-    // Never into socket.io's own buffer: what is sent later is decided here.
+    // Never through a buffer of the socket: this client decides itself what is sent later.
     if (!now?.connected) return Promise.reject(offline("the socket is not connected"))
     return wait<unknown>(
       limitMs,
@@ -357,7 +361,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   }
 }
 
-/** What a refused connect says: Lamplight puts its refusal into `data`. */
+/** The reason of a refused connect: Lamplight puts its refusal into `data`. */
 function refusalIn(error: Error & { data?: unknown }): LamplightError {
   try {
     checkAnswer(() => error.data, "")

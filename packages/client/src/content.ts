@@ -1,10 +1,13 @@
-/** What a message may be. */
+/** What a message may contain. */
 import { LamplightError } from "./errors.js"
 
-/** The most characters that a message may have. */
+/** The limit for a message, in Unicode scalar values. */
 export const MAX_MESSAGE_LENGTH = 8_000
 
-/** How many characters a text has, as the server counts them: Unicode scalar values, so that an emoji of one is one. */
+/**
+ * The length of a text as the server counts it, in Unicode scalar values: an emoji of one code point has
+ * length 1.
+ */
 export function messageLength(content: string): number {
   let length = 0
   for (const _ of content) length++
@@ -12,18 +15,18 @@ export function messageLength(content: string): number {
 }
 
 /**
- * Whether a text has a visible character: the server's rule (`lamplight_domain::text::is_visible`), so that what passes here passes there.
- * U+2800 and U+1D159 are symbols without ink.
+ * Whether a text has a visible character, by the same rule as the server
+ * (`lamplight_domain::text::is_visible`). U+2800 and U+1D159 are symbols that show nothing.
  */
 export function isVisible(text: string): boolean {
   return /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Mn}\p{Me}\p{DI}\u2800\u{1d159}]/u.test(text)
 }
 
-/** What this client refuses by itself. */
+/** An error for what the client refuses without asking the server. */
 export const refusal = (code: string, message: string, fix: string): LamplightError =>
   new LamplightError({ code, message, retryable: false, fix })
 
-/** Why a text cannot be sent; null if it can. */
+/** The reason why a text cannot be sent; null if it can. */
 export function refuseContent(content: string): LamplightError | null {
   if (!isVisible(content)) {
     return refusal("empty_message", "There is nothing to send.", "Write something first.")

@@ -1,4 +1,4 @@
-/** What a browser offers, in the shapes the client asks for. Nothing here runs before it is called. */
+/** The browser's implementations of the client's options. Nothing here runs at import. */
 import type { BrowserEnvironment, Channel, Clock, WithLock } from "./options.js"
 
 export const systemClock: Clock = {
@@ -11,8 +11,8 @@ export const systemClock: Clock = {
 }
 
 /**
- * A UUID of version 7 (RFC 9562, section 5.7), also on pages without TLS, where `crypto.randomUUID` is missing. It begins with the
- * time, so that the server's index of what was sent grows at one end.
+ * A UUID of version 7 (RFC 9562, section 5.7). It works on pages without TLS too, where `crypto.randomUUID`
+ * is missing, and it starts with the time, so that the server's index grows at one end.
  */
 export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
@@ -23,8 +23,9 @@ export function randomId(): string {
 }
 
 /**
- * A lock of all tabs of this browser. Where Web Locks are missing (pages without TLS) or refused (sandboxed frames), each tab works by
- * itself: two may then send the same item, with the same id and each in order, so that the server stores it once.
+ * A lock that all tabs of this browser share. Without Web Locks (pages without TLS) or where they are refused
+ * (sandboxed frames), each tab runs by itself: two may send the same message, with the same id and each in
+ * order, so that the server stores it once.
  */
 export function browserLock(): WithLock {
   return async (name, work, ifAvailable = false) => {
@@ -46,7 +47,9 @@ export function browserLock(): WithLock {
 const CLAIMS = "lamplight:claims"
 const CLAIM_LASTS_MS = 5_000
 
-/** Whether no other tab has claimed this name within the last moments. Without Web Locks this is the nearest thing to an election. */
+/**
+ * Whether no other tab claimed this name within the last seconds: the election where Web Locks are missing.
+ */
 function isFirst(name: string): boolean {
   try {
     if (typeof document === "undefined") return true
@@ -56,17 +59,17 @@ function isFirst(name: string): boolean {
     if (fresh.some(([claimed]) => claimed === name)) return false
     localStorage.setItem(CLAIMS, JSON.stringify(Object.fromEntries([...fresh, [name, now]])))
   } catch {
-    // Without storage each tab decides for itself.
+    // Without storage each tab elects itself.
   }
   return true
 }
 
-/** The other tabs of this browser. A browser may refuse the channel to a sandboxed frame. */
+/** A channel to the other tabs. A browser may refuse it to a sandboxed frame. */
 export function browserChannel(name: string, receive: (message: unknown) => void): Channel {
   try {
     const channel = new BroadcastChannel(name)
     channel.onmessage = (event) => receive(event.data)
-    // In Node an open channel would keep the process.
+    // In Node an open channel would keep the process alive.
     ;(channel as { unref?: () => void }).unref?.()
     return { post: (message) => channel.postMessage(message), close: () => channel.close() }
   } catch {
@@ -74,17 +77,17 @@ export function browserChannel(name: string, receive: (message: unknown) => void
   }
 }
 
-/** Without input for this long, the person is idle. */
+/** The person is idle after this long without input. */
 const IDLE_AFTER_MS = 60_000
 
-/** What the document, and the network, say. Without a document, the person is always there. */
+/** Visibility, input and network of the page. Without a document the person always counts as active. */
 export function browserEnvironment(clock: Clock): BrowserEnvironment {
   const page = typeof document === "undefined" ? null : document
   let lastInput = clock.now()
   const isVisible = () => page?.visibilityState !== "hidden"
-  // A page that is hidden gets no input, so it needs no rule of its own: who looks at another tab for a moment, or reloads, which
-  // hides the page first, is no less there.
-  // By the clock that goes on while the device sleeps. Where it is set back, that does not make the person active for hours.
+  // A hidden page gets no input, so visibility needs no rule of its own: a look at another tab, or a reload,
+  // does not make the person idle. The wall clock goes on while the device sleeps; the absolute value keeps a
+  // clock that was set back from making the person active for hours.
   const isActive = () => !page || Math.abs(clock.now() - lastInput) < IDLE_AFTER_MS
   return {
     isVisible,
@@ -102,7 +105,7 @@ export function browserEnvironment(clock: Clock): BrowserEnvironment {
       on(window, "online pageshow", () => listener("wake"))
       on(window, "pagehide", () => listener("hide"))
       on(page, "visibilitychange", () => {
-        // Coming back to the page is using it.
+        // Returning to the page counts as input.
         if (isVisible()) lastInput = clock.now()
         listener(isVisible() ? "wake" : "hide")
       })

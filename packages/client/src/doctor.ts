@@ -1,6 +1,6 @@
 /**
- * Looks for what is wrong with a set-up, as far as a browser can tell. Fetched only when asked for.
- * A token is never shown: what it says of itself is.
+ * Finds problems of a set-up, as far as a browser can. Loaded on demand. It shows the claims of a token,
+ * never the token itself.
  */
 import type { LamplightError } from "./errors.js"
 import {
@@ -18,7 +18,7 @@ const LIMIT_MS = 8_000
 const SKEW_MS = 60_000
 const DEFAULT_PATH = "/api/socketio"
 
-/** The error with what was found out about it; null for nothing. */
+/** The error with its explanation; null for none. */
 export function explain(
   context: DoctorContext,
   status: ConnectionStatus,
@@ -30,7 +30,6 @@ export function explain(
   })
 }
 
-/** Goes through what can be wrong. */
 export async function diagnose(context: DoctorContext): Promise<Diagnosis> {
   const findings: Finding[] = []
   const { core, path } = context
@@ -59,7 +58,7 @@ export async function diagnose(context: DoctorContext): Promise<Diagnosis> {
   checkLosses(core.connection.lifetimes(), facts, find)
   if (!checkUrl(context, find) && (await checkPolling(context, origin, facts, find)))
     await checkWebSocket(context, facts, find)
-  // A client that is told no, that knows why it gets nowhere, or that gets nowhere though nothing else is found, is not well.
+  // A client that was refused, or that cannot connect although nothing else was found, has a problem too.
   const known = error?.code.startsWith("LL-") || findings.length === 0
   if (error && (status === "refused" || (status === "offline" && known))) {
     const refusal = await checkRefusal(context, error)
@@ -101,7 +100,7 @@ function checkToken(
   }
 }
 
-/** Connections that all end after the same time were ended by somebody's timeout. */
+/** Connections that all end after the same time are cut by a timeout. */
 function checkLosses(lifetimes: readonly number[], facts: Record<string, string>, find: Find): void {
   const last = lifetimes.slice(-3)
   facts.lifetimes = lifetimes.map((ms) => `${Math.round(ms / 1000)} s`).join(", ") || "no losses"
@@ -115,7 +114,7 @@ function checkLosses(lifetimes: readonly number[], facts: Record<string, string>
   )
 }
 
-/** Whether the handshake works, so that the next thing is worth looking at. */
+/** Returns whether the handshake works, so that the WebSocket can be checked. */
 async function checkPolling(
   context: DoctorContext,
   origin: string,
@@ -126,7 +125,7 @@ async function checkPolling(
   const handshake = `${url}${path}?EIO=4&transport=polling`
   const seen = await probe(context, handshake)
   if (!seen) {
-    // An answer that may not be read is an answer.
+    // An answer that the page may not read still proves that the server is there.
     const there = await probe(context, `${url}/healthz`, { mode: "no-cors", redirect: "follow" })
     facts.polling = there ? "answered, but this page may not read it" : "no answer"
     if (there && url) notAllowed(origin, find)
@@ -156,7 +155,7 @@ async function checkPolling(
   }
   const opened = /^0(\{.*\})/.exec(seen.text)
   if (!opened) {
-    // Lamplight itself says that there is nothing.
+    // Lamplight itself answers that there is nothing.
     if (seen.status === 404 && isAnswer(seen.text))
       find(
         "LL-117",
@@ -177,10 +176,10 @@ async function checkPolling(
   }
   const { sid } = JSON.parse(opened[1] as string) as { sid: string }
   const second = `${handshake}&sid=${encodeURIComponent(sid)}`
-  // A ping's answer: harmless, and whoever opened the session takes it. Then the session is closed.
+  // A pong is harmless, and every node that knows the session accepts it. The second body closes the session.
   for (const body of ["3", "1"]) {
     const answer = await probe(context, second, { method: "POST", body })
-    // A page that reads its own origin sends no `Origin`; what it posts has one, and a WebSocket too.
+    // A same-origin GET has no `Origin` header; a POST has one, and so has a WebSocket.
     if (answer?.status === 403) {
       facts.polling = `${facts.polling}, then ${answer.status} to a POST`
       const told = answer.text.slice(0, 200)
@@ -217,7 +216,7 @@ function notAllowed(origin: string, find: Find): void {
   )
 }
 
-/** The page is Lamplight's own as its browser sees it, and not as Lamplight does. */
+/** The browser sees the page as Lamplight's own, and Lamplight does not. */
 function wrongHost(origin: string, find: Find): void {
   find(
     "LL-104",

@@ -1,11 +1,14 @@
-/** What is written but not sent, by conversation: kept over switches, reloads and tabs. */
+/**
+ * The unsent texts of the composers, by conversation. They survive a switch of conversation, a reload and
+ * reach other tabs.
+ */
 import type { Core } from "./core.js"
 import { createSavedMap } from "./saved-map.js"
 
 export interface Drafts {
   get(conversationId: string): string
   set(conversationId: string, text: string): void
-  /** Writes down what is not written down yet. */
+  /** Saves what is not saved yet. */
   flush(): void
 }
 
@@ -13,7 +16,7 @@ const SAVE_AFTER_MS = 150
 
 export function createDrafts(core: Core): Drafts {
   const { events } = core
-  // An empty one stays in the map, so that one from the storage does not come back over it.
+  // Empty drafts stay in the map, so that a stored one cannot replace them.
   const { map: drafts, save, load } = createSavedMap<string>(core, "drafts")
   let cancel: (() => void) | null = null
   const get = (id: string) => drafts.get(id) ?? ""
@@ -55,7 +58,7 @@ export function createDrafts(core: Core): Drafts {
       put(conversationId, text)
       core.post({ type: "draft", userId, conversationId, text })
       cancel ??= core.clock.after(SAVE_AFTER_MS, flush)
-      // What was sent must not come back as a draft, however soon the page is reloaded.
+      // At once, so that a reload right after sending does not bring the text back.
       if (!text) flush()
     },
     flush,

@@ -1,25 +1,25 @@
 import type { Refusal, Registration } from "./wire.js"
 
-/** What an error says. */
+/** The fields of a `LamplightError`. */
 export interface ErrorDetails {
   /** A stable code: one of the server's, or `offline`, `timeout`, `bad_answer`, `LL-…`. */
   code: string
-  /** A sentence a person can read. */
+  /** A sentence for people. */
   message: string
   /** Whether trying again may help. */
   retryable: boolean
   retryAfterMs?: number
-  /** What was seen. */
+  /** What was observed. */
   saw?: string
   /** What was expected. */
   expected?: string
-  /** The one thing to do. */
+  /** The one thing to do about it. */
   fix?: string
-  /** Whether anyone may make an account, where nobody is signed in. */
+  /** Whether anyone may create an account; with `unauthenticated` only. */
   registration?: Registration
 }
 
-/** Everything this client throws, or shows as an `error`. */
+/** The only error class that this client throws or shows as an `error`. */
 export class LamplightError extends Error {
   declare readonly code: string
   declare readonly retryable: boolean
@@ -36,19 +36,19 @@ export class LamplightError extends Error {
   }
 }
 
-/** Throw it from `getToken` when the person is not signed in: the client then stops trying. */
+/** Throw it from `getToken` when nobody is signed in: the client then stops trying. */
 export class Unauthorized extends LamplightError {
   constructor(message = "You are not signed in.") {
     super({ code: "unauthenticated", message, retryable: false, fix: "Sign in, then connect again." })
   }
 }
 
-/** A refusal of the server's as an error. */
+/** A server's refusal as an error. */
 export function fromRefusal({ error, ...rest }: Refusal): LamplightError {
   return new LamplightError({ ...rest, message: error })
 }
 
-/** What fails on the way, before the server has answered. */
+/** Failures of the transport, before the server has answered. */
 const FAILURES = {
   offline: "The server cannot be reached.",
   timeout: "The server took too long to answer.",
@@ -56,15 +56,18 @@ const FAILURES = {
   "LL-119": "The application gave no token.",
 }
 
-/** The wire failed: it is not known whether anything arrived. */
+/** A transport failed: the request may or may not have reached the server. */
 export function transportFailure(code: keyof typeof FAILURES, saw: string, more?: Partial<ErrorDetails>) {
   return new LamplightError({ code, message: FAILURES[code], retryable: true, saw, ...more })
 }
 
-/** Whether it was the wire that failed, so that the other wire may do. */
+/** Whether the transport failed, so that another transport may succeed. */
 export const isTransportFailure = (thrown: unknown): boolean => toError(thrown).code in FAILURES
 
-/** An error of this package as one of this copy of it, which an application may hold twice (`import` and `require`); else null. */
+/**
+ * An error of this package, converted if another copy of the package made it (`import` and `require` in one
+ * application); else null.
+ */
 export function ownError(thrown: unknown): LamplightError | null {
   if (thrown instanceof LamplightError) return thrown
   const other = thrown as LamplightError | null | undefined
@@ -74,6 +77,6 @@ export function ownError(thrown: unknown): LamplightError | null {
   return new LamplightError({ ...(other as ErrorDetails), message })
 }
 
-/** Whatever was thrown, as one of ours. */
+/** Any thrown value as a `LamplightError`. */
 export const toError = (thrown: unknown): LamplightError =>
   ownError(thrown) ?? transportFailure("offline", String(thrown))

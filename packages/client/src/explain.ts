@@ -1,23 +1,26 @@
-/** What is behind a refusal, or a connection that never comes about. Part of the doctor's chunk, fetched when there is something to explain. */
+/**
+ * Explains a refusal, or a connection that cannot be made. Part of the doctor's chunk, which is loaded on
+ * demand.
+ */
 import type { Core } from "./core.js"
 import type { ErrorDetails, LamplightError } from "./errors.js"
 import type { Claims, Identity } from "./identity.js"
 import type { ConnectionStatus, Finding } from "./types.js"
 
-/** What is looked at. */
+/** What the doctor examines. */
 export interface DoctorContext {
   url: string
   path: string
   core: Core
   identity: Identity
-  /** How the application says who is calling. */
+  /** How the application identifies the user. */
   gives: { getToken: boolean; userId: boolean }
-  /** Whether the client speaks through a socket that the application handed in. */
+  /** Whether the client uses its own socket and not one from the application. */
   ownSocket: boolean
   fetch: typeof fetch
   /** How many sockets this page has open to the same server. */
   sockets: number
-  // Handed in, so that this chunk needs nothing of the other: what two chunks share would become a third one, in every page.
+  // Passed in, since an import from the main chunk would make a third chunk that every page loads.
   tokenPart(token: string, part: 0 | 1): Claims | null
   newError(details: ErrorDetails): LamplightError
 }
@@ -26,14 +29,14 @@ export type Find = (code: string, saw: string, expected: string, fix: string) =>
 
 const LIMIT_MS = 8_000
 
-/** What a probe saw: an answer, a redirect, or nothing. */
+/** The result of a request: an answer, or a redirect. */
 export interface Probe {
   status: number
   text: string
   redirected: boolean
 }
 
-/** Asks for an address. Null if there is no answer, or none that this page may read. */
+/** Requests an address. Null if there is no answer, or none that this page may read. */
 export async function probe(
   { core, fetch }: DoctorContext,
   url: string,
@@ -56,7 +59,7 @@ export async function probe(
   }
 }
 
-/** Whether this is the one shape of Lamplight's answers. */
+/** Whether a text has the shape of Lamplight's answers. */
 export function isAnswer(text: string): boolean {
   try {
     return typeof JSON.parse(text)?.success === "boolean"
@@ -65,7 +68,7 @@ export function isAnswer(text: string): boolean {
   }
 }
 
-/** What is wrong with `url` as it stands there. Whether anything is. */
+/** Checks the form of `url`. Returns whether it is wrong. */
 export function checkUrl({ url }: DoctorContext, find: Find): boolean {
   const page = globalThis.location
   const example = "scheme, host and port alone, such as https://chat.example.com"
@@ -97,7 +100,7 @@ export function checkUrl({ url }: DoctorContext, find: Find): boolean {
   return true
 }
 
-/** What the way in of the server is; null if it does not say. */
+/** The server's `AUTH` mode; null if it cannot be told. */
 async function authOf(context: DoctorContext): Promise<"local" | "jwt" | "open" | null> {
   const session = await probe(context, `${context.url}/api/auth/session`)
   if (!session || !isAnswer(session.text)) return null
@@ -106,7 +109,7 @@ async function authOf(context: DoctorContext): Promise<"local" | "jwt" | "open" 
   return count?.status === 200 ? "open" : count?.status === 401 ? "jwt" : null
 }
 
-/** Compares how the client says who is calling with how the server wants to be told. */
+/** Compares the client's options with the server's `AUTH` mode. */
 async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
   const { getToken, userId } = context.gives
   const auth = await authOf(context)
@@ -147,7 +150,7 @@ async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
   }
 }
 
-/** What is advised about errors that carry no advice of their own: it would be in every page. */
+/** Advice for errors that carry none of their own: here and not in every page. */
 const ADVICE: Record<string, { expected: string; fix: string }> = {
   "LL-106": {
     expected: "a token: three parts of letters and digits, with dots between them",
@@ -163,14 +166,14 @@ const ADVICE: Record<string, { expected: string; fix: string }> = {
   },
 }
 
-/** What the server says of a token has the same parts as a finding, and its own code. */
+/** A server's message about a token has the same parts as a finding, and its own code. */
 export function takeApart({ message }: LamplightError): Finding | null {
   const told = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
   const [, saw, expected, fix, code] = told ?? []
   return told ? ({ saw, expected, fix, code } as Finding) : null
 }
 
-/** The best that can be said of why the client was refused. */
+/** The best explanation of a refusal. */
 export async function checkRefusal(context: DoctorContext, error: LamplightError): Promise<Finding> {
   const findings: Finding[] = []
   const find: Find = (code, saw, expected, fix) => findings.push({ code, saw, expected, fix })
@@ -190,8 +193,9 @@ export async function checkRefusal(context: DoctorContext, error: LamplightError
 }
 
 /**
- * The error with what was found out: its own sentence, what was expected, and one fix. `look` looks at the way to the server. What keeps
- * the client from connecting is said in the console as well: once, since it comes with the change to that state. Null if nothing was found.
+ * The error with its explanation: what was observed and expected, and one fix. `look` checks the way to the
+ * server. A refusal is also written to the console, once, since this runs with the change to that state. Null
+ * if nothing was found.
  */
 export async function explain(
   context: DoctorContext,

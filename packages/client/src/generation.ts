@@ -1,6 +1,6 @@
 /**
- * The generation of the server's store. It changes when the server's data went back in time, as a restored backup does: then
- * nothing that was fetched before holds any more.
+ * The generation of the server's store. It changes when the server's data goes back in time, for example by a
+ * restored backup: then everything that was fetched before is invalid.
  */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
@@ -9,7 +9,7 @@ import type { RestoredState, Store } from "./types.js"
 import type { OfStore } from "./wire.js"
 
 export interface Generation {
-  /** What the person is to be told. */
+  /** What the person should be told. */
   state: Store<RestoredState>
   dismiss(): void
   /** The generation of the last answer. */
@@ -39,7 +39,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
     state.set({ since: core.clock.now(), conversationIds, dismissed: false })
   }
 
-  /** Compares with what the last page in this browser was told, and writes down what holds now. */
+  /** Compares with the generation that the last page in this browser stored, and stores the present one. */
   async function keep(store: string): Promise<void> {
     const last = (await core.storage("get", key))?.value
     if (last === store || known !== store) return
@@ -98,7 +98,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
     },
     reset(conversationId) {
       const { since, conversationIds, dismissed } = state.get()
-      // All of them is more than this one.
+      // A notice about all conversations includes this one.
       if (since && !dismissed && !conversationIds) return
       tell([...(dismissed ? [] : (conversationIds ?? [])), conversationId])
     },

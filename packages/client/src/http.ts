@@ -2,18 +2,18 @@ import { fromRefusal, toError, transportFailure } from "./errors.js"
 import type { Clock } from "./options.js"
 import type { Refusal } from "./wire.js"
 
-/** What a request may carry. */
+/** Optional parts of a request. */
 export interface RequestExtras {
   headers?: Record<string, string>
-  /** Where it is neither GET nor POST. */
+  /** The method, if it is neither GET nor POST. */
   method?: "PATCH"
   signal?: AbortSignal | undefined
 }
 
-/** Speaks to the server's HTTP side: posts a body, else gets. Throws `LamplightError`s. */
+/** Sends a request: POST with a body, otherwise GET. Throws `LamplightError`. */
 export type Http = <T>(path: string, body?: object, extras?: RequestExtras) => Promise<T>
 
-/** An answer is waited for this long. */
+/** The limit for an answer. */
 const HTTP_LIMIT_MS = 10_000
 
 interface HttpParts {
@@ -21,11 +21,13 @@ interface HttpParts {
   fetch: typeof fetch
   clock: Clock
   credentials: RequestCredentials
-  /** The headers that say who asks; `refused` are those that the server did not take. Null: there is nothing new to say. */
+  /**
+   * Headers that identify the user. `refused` are those that the server rejected. Null: there are no others
+   * to try.
+   */
   headers(path: string, refused?: Record<string, string>): Promise<Record<string, string> | null>
 }
 
-/** Makes the HTTP side. */
 export function createHttp({ url, fetch, clock, credentials, headers }: HttpParts): Http {
   async function request<T>(
     path: string,
@@ -71,7 +73,10 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
   }
 }
 
-/** Reads the one shape of answer; throws what it refuses with. Anything else did not come from Lamplight. */
+/**
+ * Checks the shape of an answer and throws the refusal if it is one. Any other answer did not come from
+ * Lamplight.
+ */
 export function checkAnswer<T>(read: () => unknown, saw: string): T {
   let answer: unknown
   try {
@@ -86,10 +91,10 @@ export function checkAnswer<T>(read: () => unknown, saw: string): T {
   })
 }
 
-/** An id as a header may carry it: headers hold Latin-1, ids all of Unicode. */
+/** An id for a header: headers hold Latin-1, ids hold all of Unicode. */
 export const encodeId = (id: string): string => encodeURIComponent(id.replace(/\p{Surrogate}/gu, "\ufffd"))
 
-/** A path's query, without what is undefined. */
+/** A query string without the undefined parts. */
 export function query(parts: Record<string, string | number | undefined>): string {
   const given = Object.entries(parts).filter(([, value]) => value !== undefined)
   return `?${new URLSearchParams(given as [string, string][])}`

@@ -3,7 +3,7 @@ import { encodeId } from "./http.js"
 import type { Clock, LamplightOptions, TokenRequest } from "./options.js"
 import type { User } from "./wire.js"
 
-/** What a token says of itself. Never its signature. */
+/** The claims of a token. */
 export interface Claims {
   sub?: string | number
   exp?: number
@@ -12,7 +12,7 @@ export interface Claims {
   [claim: string]: unknown
 }
 
-/** A JWT's part as an object; null if it is not one. */
+/** A part of a JWT as an object; null if it is not one. */
 export function tokenPart(token: string, part: 0 | 1): Claims | null {
   try {
     const text = (token.split(".")[part] as string).replace(/-/g, "+").replace(/_/g, "/")
@@ -25,32 +25,32 @@ export function tokenPart(token: string, part: 0 | 1): Claims | null {
   }
 }
 
-/** Who is calling, and how they show it. */
+/** How the client identifies its user to the server. */
 export interface Identity {
   readonly cookies: boolean
-  /** Headers for HTTP, after those that the server did not take. Null when there is nothing new to say. */
+  /** Headers for HTTP. `refused` are those that the server rejected. Null: there are no others to try. */
   headers(refused?: Record<string, string>): Promise<Record<string, string> | null>
   /** Socket.IO's `auth`. */
   handshake(): Promise<Record<string, string>>
-  /** The server does not take the token that was used: a request may have brought a newer one by now, which stays. */
+  /** The server rejected a token. A newer one that has come meanwhile stays. */
   reject(reason: "expired" | "refused", used: string | undefined): void
-  /** A token in place of one that was used. */
+  /** A token that replaces the one that was used. */
   freshToken(reason: TokenRequest["reason"], used?: string): Promise<string>
-  /** Who this is, as far as it can be told without the server. */
+  /** The user, as far as the options or the token tell without the server. */
   known(): User | null
   /** The last token, for the doctor. */
   lastToken(): string | null
-  /** Drops the token, and the one that is being waited for: the next one may be another person's. */
+  /** Drops the token, and the pending request for one: the next token may be another person's. */
   forget(): void
 }
 
-/** `getToken` is waited for this long: a request that hangs would keep everything else waiting. */
+/** The limit for `getToken`: all requests wait for it. */
 const TOKEN_LIMIT_MS = 30_000
-/** A token is not used in its last seconds: it would run out on the way. */
+/** A token is not used in its last seconds: it would expire on the way. */
 const TOKEN_MARGIN_MS = 5_000
 const BEARER = "Bearer "
 
-/** Works out from the options how this client shows who it is. `told` is called with each token: whether it may be another person's than the last one. */
+/** `told` is called with each new token: true if it may belong to another person than the last one. */
 export function createIdentity(
   options: LamplightOptions,
   clock: Clock,
@@ -64,17 +64,17 @@ export function createIdentity(
   let asking: Promise<string> | null = null
   let controller = new AbortController()
   let abortedFor = ""
-  /** Whose the last token was; null where that could not be told. */
+  /** The user of the last token; null if its `sub` could not be read. */
   let person: string | null | undefined
   let isReleased = false
-  /** Grows when the token is forgotten: what was asked for before is not used any more. */
+  /** Grows when the token is dropped. An answer of `getToken` from before is not used. */
   let generation = 0
   /**
-   * The issuer's clock when `uptime` was 0, as the freshest token tells it: the device's own clock may be minutes off, and a token may
-   * have lain in a cache.
+   * The issuer's time when `uptime` was 0, by the newest token. The device's clock may be minutes off, and a
+   * token may come from a cache.
    */
   let issuerStart = Number.NEGATIVE_INFINITY
-  /** Until when the token is used, on `uptime`'s scale. */
+  /** When the token ends, on the scale of `uptime`. */
   let endsAt = 0
 
   function take(fresh: string): void {
@@ -86,13 +86,14 @@ export function createIdentity(
     if (made) {
       issuerStart = Math.max(issuerStart, made - now)
       left = end - issuerStart - now
-      // The issuer's clock was set back since: the newest token knows best.
+      // The issuer's clock was set back: trust the newest token.
       if (left <= 0) {
         issuerStart = made - now
         left = end - made
       }
     }
-    // What has ended on arrival was measured by a clock that is wrong, or the server will say so; it must not be fetched anew each time.
+    // A token that has already ended means a wrong clock, or the server will refuse it. It must not be
+    // fetched again for each request.
     endsAt = left > 0 ? now + left - Math.min(TOKEN_MARGIN_MS, left / 2) : Number.POSITIVE_INFINITY
     token = fresh
     reason = "connect"
@@ -111,7 +112,7 @@ export function createIdentity(
     const cancel = clock.after(TOKEN_LIMIT_MS, () => abort(`gave nothing within ${TOKEN_LIMIT_MS / 1000} s`))
     const given = await new Promise<unknown>((resolve, reject) => {
       signal.addEventListener("abort", () => reject(tokenRouteFailed(abortedFor)))
-      // Not by `resolve(promise)`, after which no `reject` counts.
+      // A promise resolved with a promise could not be rejected by the abort any more.
       Promise.resolve(getToken?.({ reason, signal })).then(resolve, reject)
     })
       .catch((thrown) => {
@@ -120,7 +121,8 @@ export function createIdentity(
       .finally(cancel)
     if (mine !== generation) throw transportFailure("offline", "the client was released meanwhile")
     const fresh = readToken(given)
-    // One that has not ended may be the same: what is made twice within a second is. What is wrong with it, the server says.
+    // A token that has not ended may be the same one: two that are made within a second are equal. The server
+    // says what is wrong with it.
     if (fresh === rejected && (tokenPart(fresh, 1)?.exp ?? Number.POSITIVE_INFINITY) * 1000 <= clock.now()) {
       throw new LamplightError({
         code: "LL-107",
@@ -134,7 +136,7 @@ export function createIdentity(
     take(fresh)
     const last = person
     person = subject(fresh)
-    // Where it cannot be told, one that comes after everybody had let go may be anybody's.
+    // Without a readable `sub`, the first token after a release may be another person's.
     const isOther = last !== undefined && (last !== person || (person === null && isReleased))
     isReleased = false
     told(isOther)
@@ -143,7 +145,7 @@ export function createIdentity(
 
   function current(): Promise<string> {
     if (usable()) return Promise.resolve(token as string)
-    // One question at a time, however many wait for its answer.
+    // One call of `getToken` at a time, for all who wait.
     if (!asking) {
       const mine: Promise<string> = ask().finally(() => {
         if (asking === mine) asking = null
@@ -163,7 +165,7 @@ export function createIdentity(
     asking = null
     const last = controller
     controller = new AbortController()
-    // The application's own `fetch` rejects as it does after each abort.
+    // Kept here, since the application's `fetch` rejects in the same way after each abort.
     abortedFor = why
     last.abort()
   }
@@ -203,15 +205,15 @@ export function createIdentity(
   }
 }
 
-/** The user's id in a token, where it is certain to be read as the server reads it. */
+/** The user's id in a token, if this client is certain to read it as the server does. */
 function subject(token: string): string | null {
   const sub = tokenPart(token, 1)?.sub
   if (typeof sub === "string" && sub) return sub
-  // Larger numbers lose their last digits here, and none in the server.
+  // JavaScript rounds larger numbers and the server does not.
   return Number.isSafeInteger(sub) ? String(sub) : null
 }
 
-/** What getToken gave, without the line end that a file or a shell puts behind it. */
+/** The token that `getToken` returned, without a line end from a file or a shell. */
 function readToken(given: unknown): string {
   const text = typeof given === "string" ? given.trim() : given
   if (!text) throw new Unauthorized()
@@ -229,7 +231,7 @@ function readToken(given: unknown): string {
   })
 }
 
-/** It is the application's route that failed, not Lamplight. */
+/** The application's own route failed, and not Lamplight. */
 function tokenRouteFailed(what: string): LamplightError {
   return transportFailure("LL-119", `getToken ${what}`)
 }

@@ -1,4 +1,4 @@
-/** The list of conversations and what is unread in it. */
+/** The list of conversations and their unread counts. */
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
@@ -16,7 +16,7 @@ import type {
 } from "./types.js"
 import type { Conversation, LogEntry, PageAnswer, SyncedConversation } from "./wire.js"
 
-/** What the list asks about a conversation. */
+/** What the list needs to know of a conversation. */
 export interface ListOptions {
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(id: string, readSeq: number): number | null
@@ -31,26 +31,26 @@ export interface List {
   get(id: string): Conversation | undefined
   all(): Iterable<Conversation>
   loaded(): boolean
-  /** When the server answered last. */
+  /** When the server last sent the list, in milliseconds since the epoch. */
   takenAt(): number
-  /** What the server says of a conversation. */
+  /** Applies what the server says of a conversation. */
   upsert(conversation: Conversation): void
-  /** A conversation that was not asked about: new, or on a page of the list that has not been fetched yet. */
+  /** Applies a conversation that was not requested: a new one, or one of a page that is not loaded yet. */
   added(conversation: Conversation): void
-  /** An entry that may be newer than what the list knows. */
+  /** Applies an entry that may be newer than the list. */
   arrived(entry: LogEntry): void
-  /** The log of a conversation can tell more about what is unread. */
+  /** Counts unread messages again, since the log of the conversation has changed. */
   recount(id: string): void
-  /** Moves the own read mark, never back. Whether it moved. */
+  /** Moves the user's read mark, never back. Returns whether it moved. */
   read(id: string, seq: number): boolean
-  /** A conversation went back in time on the server: what it says of it takes the place of what was known. */
+  /** A conversation went back in time on the server: the answer replaces what was known. */
   restored(id: string, synced: SyncedConversation): void
   remove(id: string): void
   refresh(): Promise<void>
-  /** Fetches the list a little later, once for many reasons. */
+  /** Loads the list in a moment, once for several calls. */
   refreshSoon(): void
   loadMore(): Promise<void>
-  /** Fetches on until this conversation is there: one that is open may be far down. */
+  /** Loads pages until this conversation is in the list. */
   find(id: string): Promise<void>
 }
 
@@ -59,7 +59,7 @@ const REFRESH_SOON_MS = 300
 
 export function createList(core: Core, options: ListOptions): List {
   const known = new Map<string, Conversation>()
-  /** Own marks for conversations that the list does not know yet. */
+  /** Read marks of conversations that the list does not know yet. */
   const marks = new Map<string, number>()
   const infos = new Map<string, ConversationInfo>()
   const items = new Map<string, ConversationItem>()
@@ -90,23 +90,26 @@ export function createList(core: Core, options: ListOptions): List {
     })
   }
 
-  /** The same object until it says something else. */
+  /** Returns the last object while it is equal. */
   function remember<T extends Conversation>(kept: Map<string, T>, next: T): T {
     const made = same(kept.get(next.id), next)
     kept.set(next.id, made)
     return made
   }
 
-  /** Of two messages of the same millisecond the later has the greater id; a conversation without one was made after them. */
+  /**
+   * Of two messages of one millisecond the later has the greater id. A conversation without messages sorts
+   * after messages of its time.
+   */
   const newest = ({ lastMessage, createdAt }: Conversation) =>
     lastMessage ? `${lastMessage.createdAt} ${lastMessage.id}` : `${createdAt} ~`
   const order = createOrder((id) => {
     const conversation = known.get(id)
     return conversation ? newest(conversation) : ""
   })
-  /** The order's moment when the line began to catch up. */
+  /** The position in the order when the catch-up began. */
   let caughtUpFrom = 0
-  /** What comes now is newer than all from before this moment. */
+  /** Whatever arrives now is newer than everything that was in front at this moment. */
   const since = () => (core.connection.state.get().status === "catching-up" ? caughtUpFrom : order.moment())
 
   const store = view<ConversationsState>(
@@ -146,7 +149,7 @@ export function createList(core: Core, options: ListOptions): List {
   function put(next: Conversation, isNewest = false): void {
     const last = known.get(next.id)
     if (same(last, next) === last) return
-    // What is told of a conversation can overtake what is newer in another, as the acknowledgement of an own message does.
+    // The acknowledgement of the user's own message can overtake a newer message of another conversation.
     const isUnsure = isNewest && isFurtherDown(next)
     known.set(next.id, next)
     if (isNewest) order.toFront(next.id, since())
@@ -157,13 +160,13 @@ export function createList(core: Core, options: ListOptions): List {
 
   const isFurtherDown = (conversation: Conversation) => order.isFurtherDown(newest(conversation), since())
 
-  /** `isListed`: it comes on a page of the list, which has given it its place. */
+  /** `isListed`: the conversation is on a page of the list, which defines its place. */
   function upsert(said: Conversation, isListed = false): void {
     const last = known.get(said.id)
-    // One that has entries and is not known here, while there are more pages, is further down.
+    // An unknown conversation with entries is on a later page, if there are more pages.
     const isPlaced = isListed || !loaded || !!(said.headSeq && cursor)
     const isNewest = last ? !isListed && lastSeq(said) > lastSeq(last) : !isPlaced && !isFurtherDown(said)
-    // It may have been made just now, by a server whose clock was set back: the list tells.
+    // Its time may be wrong, if the server's clock was set back: the list tells its place.
     if (!last && !isPlaced && !isNewest) refreshSoon()
     const readSeq = Math.max(said.readSeq, last?.readSeq ?? 0, marks.get(said.id) ?? 0)
     const headSeq = Math.max(said.headSeq, last?.headSeq ?? 0)
@@ -171,12 +174,12 @@ export function createList(core: Core, options: ListOptions): List {
     const lastMessage = last && lastSeq(last) >= lastSeq(said) ? last.lastMessage : said.lastMessage
     let count = said.unread
     if (behind || said.readSeq < readSeq) {
-      // It speaks of an earlier moment than what is known here, or does not know yet what was read here.
+      // The server answered before it knew what is known here: newer entries, or a read mark.
       const counted = options.count(said.id, readSeq)
       if (counted === null && behind && last && said.readSeq > last.readSeq) refreshSoon()
       count = counted ?? (behind ? (last?.unread ?? count) : atMost(count, lastMessage?.seq ?? 0, readSeq))
     }
-    // Fresh objects that say the same would render every row again.
+    // New objects with the same content would render every row again.
     const members =
       JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
     put({ ...said, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
@@ -203,7 +206,7 @@ export function createList(core: Core, options: ListOptions): List {
     if (last && typeof counted === "number") put({ ...last, unread: counted })
   }
 
-  /** Takes in a page of the list, unless it is of another user or of another time. */
+  /** Loads a page of the list. Its answer is dropped if the user or the server's data changed meanwhile. */
   async function take(after?: string): Promise<void> {
     const epoch = core.epoch()
     if (!core.me() || !core.isCurrent(epoch)) return
@@ -234,7 +237,7 @@ export function createList(core: Core, options: ListOptions): List {
   const first = single(() => take(), touch)
 
   function refresh(): Promise<void> {
-    // The answer that is under way may be of a moment before what is to be fetched soon.
+    // A request that is under way may have been answered before the change that is to be fetched.
     if (!first.busy()) {
       cancelSoon?.()
       cancelSoon = null
@@ -304,7 +307,7 @@ export function createList(core: Core, options: ListOptions): List {
     upsert: (conversation) => upsert(conversation),
     added(conversation) {
       if (!cursor || known.has(conversation.id)) upsert(conversation)
-      // Its time alone does not say that it is not on a further page.
+      // The time alone does not tell whether it is on a later page.
       else if (!isFurtherDown(conversation)) refreshSoon()
     },
     arrived,
@@ -316,7 +319,7 @@ export function createList(core: Core, options: ListOptions): List {
       const messages = entries.filter(isMessage)
       const unread = messages.filter(({ seq, senderId }) => seq > readSeq && senderId !== core.me()).length
       if (last) put({ ...last, headSeq, readSeq, lastMessage: messages.at(-1) ?? null, unread })
-      // The answer may leave out the oldest of them: only the list counts them all.
+      // The answer may lack the oldest of them: only the list counts them all.
       refreshSoon()
     },
     remove(id) {
@@ -333,7 +336,7 @@ export function createList(core: Core, options: ListOptions): List {
     },
     async find(id) {
       if (!loaded) await refresh()
-      // In a closed client nothing is fetched, and waiting for it never ends.
+      // A closed client loads nothing, and would wait forever.
       while (!known.has(id) && cursor !== undefined && core.isCurrent(core.epoch())) await more()
     },
   }

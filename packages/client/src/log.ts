@@ -1,34 +1,36 @@
 /**
- * A conversation's log, as far as it is here: segments of entries without a gap, with holes between them. One segment, the
- * tail, grows with what is new; one is shown, which is the tail or, after a jump into the past, another. Pure.
+ * The loaded parts of a conversation's log: segments of consecutive entries, with holes between them. One
+ * segment, the tail, receives new entries. One is shown: the tail or, after a jump into the past, another
+ * one. Pure functions.
  */
 import type { LogEntry, Message } from "./wire.js"
 
 /** Whether an entry is a message. Older servers send no `kind`, and messages only. */
 export const isMessage = (entry: LogEntry): entry is Message => (entry.kind ?? "message") === "message"
 
-/** Entries whose `seq`s follow each other. Never empty. */
+/** Entries with consecutive `seq`s. Never empty. */
 export type Segment = readonly LogEntry[]
 
-/** The log of one conversation. */
 export interface Log {
-  /** Whether the newest entries have been fetched. Until then there is no tail. */
+  /** Whether the newest entries have been loaded. Before that there is no tail. */
   readonly loaded: boolean
-  /** In the order of `seq`; at least one entry is missing between two of them. Those after the tail wait for what is missing. */
+  /**
+   * In the order of `seq`, with at least one missing entry between two segments. Segments after the tail wait
+   * for the missing entries.
+   */
   readonly segments: readonly Segment[]
-  /** A `seq` in the tail; 0 while there is none. */
+  /** A `seq` in the tail; 0 if there is none. */
   readonly tail: number
-  /** A `seq` in the segment that is shown, if that is not the tail. */
+  /** A `seq` in the shown segment, unless that is the tail. */
   readonly view: number | null
-  /** The highest `seq` known to exist. */
+  /** The highest `seq` that is known to exist. */
   readonly head: number
   /** The lowest `seq` that exists, as far as is known. */
   readonly start: number
-  /** Grows when an entry that was here already changes. */
+  /** Grows when a loaded entry changes. */
   readonly edits: number
 }
 
-/** Nothing is here. */
 export const emptyLog: Log = {
   loaded: false,
   segments: [],
@@ -39,9 +41,9 @@ export const emptyLog: Log = {
   edits: 0,
 }
 
-/** More entries than this are not kept in one segment. */
+/** The limit for one segment. */
 export const MAX_ENTRIES = 5_000
-/** What is left of the tail when it is cut off from what is shown. */
+/** The length of the tail when it is cut off from the shown segment. */
 const SHORT_TAIL = 50
 
 const none: Segment = []
@@ -51,35 +53,35 @@ const find = (segments: readonly Segment[], seq: number): Segment | undefined =>
   segments.find((segment) => first(segment) <= seq && seq <= last(segment))
 
 const tailOf = (log: Log): Segment => find(log.segments, log.tail) ?? none
-/** The entries that are shown. */
 export const shown = (log: Log): Segment =>
   (log.view === null ? tailOf(log) : find(log.segments, log.view)) ?? none
 /** The `seq` of the tail's last entry; 0 if there is none. */
 export const lastSeq = (log: Log): number => last(tailOf(log))
-/** The tail's last entry. */
 export const lastEntry = (log: Log): LogEntry | undefined => tailOf(log).at(-1)
 /** Whether entries are known to exist after the tail. */
 export const hasGap = (log: Log): boolean => log.loaded && lastSeq(log) < log.head
-/** Whether entries exist before those that are shown. */
+/** Whether entries exist before the shown segment. */
 export const hasOlder = (log: Log): boolean => first(shown(log)) > log.start
-/** Whether an entry is here. */
+/** Whether an entry is loaded. */
 export const holds = (log: Log, seq: number): boolean => !!find(log.segments, seq)
-/** The entries after the tail: something before them is missing. */
+/** The entries after the tail, which wait for missing ones. */
 export const held = (log: Log): LogEntry[] =>
   log.segments.filter((segment) => first(segment) > lastSeq(log)).flat()
 
-/** A page of history, where it was asked for and whether there is more on either side, as far as it says so. */
+/**
+ * A page of history with its position, and whether there is more on either side, as far as the answer tells.
+ */
 export interface Page {
-  /** `newest`: no place was given. */
+  /** `newest` has no position. */
   direction: "newest" | "before" | "after" | "around"
-  /** The `seq` that was asked from. */
+  /** The `seq` of the request. */
   at?: number | undefined
   entries: readonly LogEntry[]
   hasBefore?: boolean | undefined
   hasAfter?: boolean | undefined
 }
 
-/** The log with more entries, in the order of `seq`, from wherever they came. */
+/** Adds entries in the order of `seq`, from any source. */
 export function addEntries(log: Log, entries: readonly LogEntry[]): Log {
   let next = log
   let run: LogEntry[] = []
@@ -92,40 +94,40 @@ export function addEntries(log: Log, entries: readonly LogEntry[]): Log {
   return knowHead(next, entries.at(-1)?.seq ?? 0)
 }
 
-/** The log with a page of history. */
+/** Adds a page of history. */
 export function addPage(log: Log, page: Page): Log {
   const { direction, at = 0, entries } = page
   const from = first(entries)
   let next = addEntries(log, entries)
   if (direction === "newest")
     next = settle({ ...next, loaded: true, tail: Math.max(log.tail, last(entries)) })
-  // Nothing is before the page, or it does not begin where it should: the past is gone on the server.
+  // The page starts the log, or it starts later than it should: the server has dropped the entries before it.
   if (page.hasBefore === false || (direction === "after" && from > at + 1)) next = startAt(next, from || at)
-  // Nothing follows, although something was thought to: it is not there any more, or never was.
+  // Entries that were thought to follow do not exist any more, or never did.
   if (direction === "after" && !from && page.hasAfter === false && at === lastSeq(next))
     next = { ...next, head: last(next.segments.at(-1) ?? none) }
   return next
 }
 
-/** The log knowing that entries up to `seq` exist. */
+/** Notes that entries up to `seq` exist. */
 export function knowHead(log: Log, seq: number): Log {
   return seq > log.head ? { ...log, head: seq } : log
 }
 
-/** The log showing the segment of an entry; null: the tail. */
+/** Shows the segment of an entry; null: the tail. */
 export const look = (log: Log, seq: number | null): Log => settle({ ...log, view: seq })
 
 /**
- * The log without what is neither shown nor new, and at most `most` entries in one piece. `grown` says on which side it has
- * grown: the other one is cut.
+ * Drops segments that are neither shown nor the tail, and cuts segments to `most` entries. `grown` is the
+ * side that has just grown: the other side is cut.
  */
 export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Log {
   const seen = shown(log)
   const tail = tailOf(log)
-  // Not for each entry anew.
+  // With a margin, so that not every entry cuts again.
   const isLong = seen.length > most * 1.1
   const part = !isLong ? seen : grown === "older" ? seen.slice(0, most) : seen.slice(-most)
-  // What is shown then ends before what is new.
+  // The shown segment then ends before the tail begins.
   const isApart = seen !== tail || (grown === "older" && isLong)
   const newest =
     seen !== tail ? tail : isApart ? tail.slice(Math.max(most + 1, tail.length - SHORT_TAIL)) : part
@@ -152,7 +154,7 @@ export function countUnread(log: Log, readSeq: number, me: string): number | nul
   return count
 }
 
-/** Puts in entries whose `seq`s follow each other. What they touch becomes one segment with them. */
+/** Adds consecutive entries. They and the segments that they touch become one segment. */
 function put(log: Log, run: Segment): Log {
   const { segments } = log
   const from = segments.findIndex((segment) => last(segment) >= first(run) - 1)
@@ -165,7 +167,7 @@ function put(log: Log, run: Segment): Log {
   const middle = run.map((entry) => {
     const segment = find(touched, entry.seq)
     const known = segment?.[entry.seq - first(segment)]
-    // Kept as the same object unless it says something else.
+    // The same object, unless its content changed.
     if (known?.id === entry.id && known.content === entry.content) return known
     if (known) edits++
     fresh = true
@@ -178,7 +180,7 @@ function put(log: Log, run: Segment): Log {
   return settle({ ...log, segments: [...segments.slice(0, begin), joined, ...segments.slice(end)], edits })
 }
 
-/** A view that has grown together with the tail is of what is new; one whose segment is gone is, too. */
+/** Shows the tail if the shown segment has grown together with it, or is gone. */
 function settle(log: Log): Log {
   let { view, tail } = log
   // The first entries of a conversation that was empty.
@@ -188,7 +190,7 @@ function settle(log: Log): Log {
   return view === log.view && tail === log.tail ? log : { ...log, view, tail }
 }
 
-/** The log whose first entry is this one. */
+/** Drops everything before the log's first entry. */
 function startAt(log: Log, start: number): Log {
   if (!start) return log
   const segments = log.segments.filter((segment) => first(segment) >= start)

@@ -1,6 +1,6 @@
 /**
- * Read marks on their way to the server: gathered, repeated until they are there, kept over a reload. A mark belongs to the
- * generation of the server's store in which it was made: in another one its `seq` may be another message's.
+ * Read marks on their way to the server: collected, repeated until acknowledged, and saved over a reload. A
+ * mark belongs to the generation of the server's store: in another one its `seq` may be another message's.
  */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
@@ -14,15 +14,15 @@ interface Mark {
 
 export interface Marks {
   mark(conversationId: string, seq: number): void
-  /** Whether there are some of another generation than this one. */
+  /** Whether a mark of another generation than this one waits to be sent. */
   isOther(store: string): boolean
-  /** Drops those of other generations than the one now, or those of one conversation. */
+  /** Drops the marks of other generations than the present one, or those of one conversation. */
   drop(conversationId?: string): void
-  /** Sends what is not sent yet. */
+  /** Sends what is not acknowledged yet. */
   flush(): void
 }
 
-/** Where one of them is not known there is nothing to compare. */
+/** An unknown generation matches every other. */
 const isOther = (mark: Mark, store: string | undefined) => !!mark.store && !!store && mark.store !== store
 
 const GATHER_MS = 200
@@ -37,7 +37,7 @@ export function createMarks(core: Core, list: List): Marks {
   let cancel: (() => void) | null = null
   let sending = false
   let flushedAt = Number.NEGATIVE_INFINITY
-  /** How long the server asks to wait. */
+  /** How long the server asked to wait, in milliseconds. */
   let pause = 0
 
   function soon(ms: number): void {
@@ -61,7 +61,7 @@ export function createMarks(core: Core, list: List): Marks {
     sending = true
     pause = 0
     flushedAt = core.clock.now()
-    // Whoever joins is told the generation. Over HTTP it is asked for first.
+    // A socket's join tells the generation. Without a socket, HTTP is asked first.
     const isSafe =
       core.connection.joined() ||
       (await check().then(
@@ -84,7 +84,7 @@ export function createMarks(core: Core, list: List): Marks {
     if (unsent.size && core.connection.state.get().status !== "refused") soon(Math.max(RETRY_MS, pause))
   }
 
-  /** Whether there is nothing more to do about it. */
+  /** Whether the mark needs no further attempt. */
   async function send(conversationId: string, seq: number): Promise<boolean> {
     try {
       await (core.connection.joined()
@@ -98,7 +98,7 @@ export function createMarks(core: Core, list: List): Marks {
     }
   }
 
-  /** Whether it is news. */
+  /** Stores a mark. Returns whether it is new. */
   function note(conversationId: string, seq: number): boolean {
     const isNew = (unsent.get(conversationId)?.seq ?? 0) < seq
     if (isNew) {
@@ -141,7 +141,8 @@ export function createMarks(core: Core, list: List): Marks {
       const userId = core.me()
       if (!userId || !note(conversationId, seq)) return
       core.post({ type: "read", userId, conversationId, seq, store: core.store() })
-      // The first leaves at once: a page that is loaded anew a moment later, in another tab, must not show a badge again.
+      // The first mark is sent at once: a reload a moment later, in another tab, must not show the badge
+      // again.
       soon(core.clock.now() - flushedAt < GATHER_MS ? GATHER_MS : 0)
     },
     flush,

@@ -1,34 +1,38 @@
-/** What an application, or a test, may hand to `createLamplight`. */
+/** What an application, or a test, may pass to `createLamplight`. */
 import type { RefusalCode, RosterMode } from "./wire.js"
 
-/** Why a token is asked for. */
+/** Why a token is needed. */
 export interface TokenRequest {
-  /** `connect`: there is none yet. `expired`: the last one ran out. `refused`: the server did not take the last one. */
+  /**
+   * `connect`: there is no token yet. `expired`: the last one has ended. `refused`: the server rejected the
+   * last one.
+   */
   reason: "connect" | "expired" | "refused"
-  /** Aborted when nobody waits for it any more. */
+  /** Aborted when the token is not needed any more. */
   signal: AbortSignal
 }
 
-/** Time, handed in. */
+/** Time, so that tests can replace it. */
 export interface Clock {
   now(): number
-  /** Milliseconds since some moment, which nobody can set. Default: `now`. */
+  /** Milliseconds since an arbitrary moment, on a clock that cannot be set. Default: `now`. */
   uptime?(): number
-  /** Calls `run` after `ms`; returns what cancels it. */
+  /** Calls `run` after `ms`. Returns a function that cancels it. */
   after(ms: number, run: () => void): () => void
 }
 
 /** The parts of the browser that the client watches: visibility, input and network. */
 export interface BrowserEnvironment {
-  /** Whether the person is there: the page is visible and was used a short while ago. */
+  /** Whether the person is there: the page is visible and had input a moment ago. */
   isActive(): boolean
   /** Whether the page can be seen. */
   isVisible(): boolean
   /** Whether the device believes it has a network. */
   isOnline(): boolean
   /**
-   * Tells of changes: `wake` when it is worth trying now (network back, page visible, woken from sleep), `active` when the
-   * person came back or went, `hide` when the page may be about to go. Returns what ends it.
+   * Calls `listener` on changes: `wake` when an attempt may succeed now (network back, page visible, device
+   * awake), `active` when the person returned or left, `hide` when the page may close. Returns a function
+   * that ends it.
    */
   watch(listener: (what: "wake" | "active" | "hide") => void): () => void
 }
@@ -51,7 +55,10 @@ export interface OutboxRecord {
   failed: { code: RefusalCode | string; message: string } | null
 }
 
-/** Where the outbox, drafts and read marks are kept. Every method may reject; the client then goes on in memory. */
+/**
+ * Storage for the outbox, drafts and read marks. Every method may reject: the client then continues in
+ * memory.
+ */
 export interface ClientStorage {
   /** All unsent messages of a user, in no particular order. */
   outbox(userId: string): Promise<OutboxRecord[]>
@@ -64,8 +71,8 @@ export interface ClientStorage {
 }
 
 /**
- * Runs `work` while holding the lock of that name in all of a browser's tabs. With `ifAvailable` it does not wait for it,
- * and resolves to undefined when another holds it.
+ * Runs `work` while it holds the lock of that name in all tabs of the browser. With `ifAvailable` it does not
+ * wait, and resolves to undefined if another tab holds the lock.
  */
 export type WithLock = <T>(
   name: string,
@@ -73,13 +80,13 @@ export type WithLock = <T>(
   ifAvailable?: boolean,
 ) => Promise<T | undefined>
 
-/** The other tabs. */
+/** A channel to the other tabs. */
 export interface Channel {
   post(message: unknown): void
   close(): void
 }
 
-/** The part of socket.io-client's socket that is used, so that tests can stand in for it. */
+/** The part of socket.io-client's socket that the client uses, so that tests can replace it. */
 export interface SocketLike {
   readonly connected: boolean
   readonly id?: string | undefined
@@ -90,11 +97,11 @@ export interface SocketLike {
   disconnect(): unknown
 }
 
-/** What a socket is made with. */
+/** The parameters of a new socket. */
 export interface SocketRequest {
   url: string
   path: string
-  /** False: some frameworks that stand before Lamplight redirect a path with a slash at its end. */
+  /** False: some frameworks in front of Lamplight redirect a path that ends with a slash. */
   addTrailingSlash: boolean
   transports: ("websocket" | "polling")[]
   /** Sent as Socket.IO's `auth`. */
@@ -102,30 +109,30 @@ export interface SocketRequest {
   withCredentials: boolean
 }
 
-/** Everything is optional: `createLamplight()` on a page served by Lamplight uses its cookie. */
+/** All options are optional: `createLamplight()` on a page served by Lamplight uses its cookie. */
 export interface LamplightOptions {
   /** Where Lamplight is: `https://chat.example.com`. Default: the page's own origin. */
   url?: string
   /** The socket's path. Default `/api/socketio`. */
   path?: string
-  /** For `AUTH=open`: who this is. */
+  /** For `AUTH=open`: the user's id. */
   userId?: string
   /** For `AUTH=open`: the profile. */
   name?: string
   avatarUrl?: string
   /**
-   * For `AUTH=jwt`: fetches a fresh token. Throw `Unauthorized` to stop; anything else that is thrown is tried again.
-   * Without `getToken` and `userId` the session's cookie is used (`AUTH=local`).
+   * For `AUTH=jwt`: returns a fresh token. Throw `Unauthorized` to stop; after any other error the client
+   * tries again. Without `getToken` and `userId` the client uses the session's cookie (`AUTH=local`).
    */
   getToken?: (request: TokenRequest) => string | Promise<string>
-  /** How much of the roster to follow. Default `diff`. */
+  /** How much of the roster the client follows. Default `diff`. */
   roster?: RosterMode
-  /** Default `["websocket", "polling"]`; the order turns when the first one fails. */
+  /** Default `["websocket", "polling"]`. The order alternates when an attempt fails. */
   transports?: ("websocket" | "polling")[]
   /** Default: IndexedDB, or memory where there is none. */
   storage?: ClientStorage
 
-  // What follows is for tests and unusual environments.
+  // The following are for tests and unusual environments.
   /** Default: `fetch`. */
   fetch?: typeof fetch
   clock?: Clock

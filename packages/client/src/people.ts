@@ -1,4 +1,7 @@
-/** The roster as stores: feeds the reducer, watches whom somebody looks at, and says `unknown` when the feed is lost. */
+/**
+ * The roster as stores: feeds the reducer, watches the people that are shown, and says `unknown` when the
+ * feed is lost.
+ */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
 import { emptyRoster, type Person, type RosterEvent, type RosterModel, reduceRoster } from "./roster.js"
@@ -6,40 +9,40 @@ import { same, type View, view } from "./store.js"
 import type { PresenceView, RosterState, Store } from "./types.js"
 import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
 
-/** After this long without a feed, what was known of it is no longer shown as true. */
+/** After this long without a feed, presence is shown as unknown. */
 const FEED_LOST_MS = 5_000
 /**
- * Who was in before the line was lost and is not in the first list after it is shown as before for this long: after a restart
- * of the server everybody comes back within moments, and whoever comes first finds nobody.
+ * People who were online before the connection was lost and are missing in the first list after it stay as
+ * they were for this long: after a restart of the server everybody returns within moments, and the first to
+ * return finds nobody.
  */
 const COMING_BACK_MS = 5_000
 
-/** The people around. */
 export interface People {
   all: Store<RosterState>
   some(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
   one(id: string): Store<PresenceView>
-  /** The socket is about to be joined: what comes from now on is of this join. */
+  /** A join begins: what comes from now on belongs to the new socket. */
   joined(): void
-  /** The join is through. */
+  /** The join is complete. */
   through(): void
 }
 
 export function createPeople(core: Core, mode: RosterMode): People {
   const { clock, connection, events } = core
   let model: RosterModel = emptyRoster
-  /** What has come since the join began, while it is not through. */
+  /** The roster since the join began; null while there is no join. */
   let fresh: RosterModel | null = null
   let lost = true
   let everListed = false
-  /** There was no feed for so long that none is waited for. */
+  /** The feed was away for so long that the first list is not waited for. */
   let gaveUp = false
   let cancelLost: (() => void) | null = null
   let cancelComing = () => {}
-  /** How those looked who are given time to come back. */
+  /** People who are given time to return, as they were shown. */
   const coming = new Map<string, PresenceView>()
   const watched = new Map<string, number>()
-  /** Those that somebody listens to. */
+  /** Stores that have a listener. */
   const live = new Set<View<unknown>>()
   const stores = new Map<string, Store<unknown>>()
   const shown = new Map<string, { person: Person | undefined; lost: boolean; view: PresenceView }>()
@@ -65,7 +68,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     return next
   }
 
-  /** Somebody nothing is known of: not there, if everybody who is there has been listed. */
+  /** A person of whom nothing is known is offline if everybody who is online has been listed. */
   function missing(person: Person | undefined): "unknown" | "offline" {
     const complete = (mode === "full" || mode === "diff") && everListed && !model.truncated
     return !lost && !person && complete ? "offline" : "unknown"
@@ -116,7 +119,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
       const answer = await connection.ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
       happened({ type: "states", states: answer.users ?? [] })
     } catch (thrown) {
-      // Asked again with the next join, or when the server said.
+      // The next join asks again, or this timer if the server asked to wait.
       const { retryAfterMs } = toError(thrown)
       if (!retryAfterMs) return
       clock.after(retryAfterMs, () => {
@@ -131,7 +134,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     const next = reduceRoster(model, event)
     if (next === model) return
     if (event.type === "snapshot" && !model.settled) hold(next)
-    // Who leaves in so many words is not waited for.
+    // Whoever is reported as offline is not waited for.
     if (event.type === "changes")
       for (const { type, userId } of event.changes) if (type === "offline") coming.delete(userId)
     model = next
@@ -145,7 +148,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     if (event.type !== "joined") touch()
   }
 
-  /** Gives those time who are missing in the first list of a join. */
+  /** Gives people who are missing in the first list of a join time to return. */
   function hold(next: RosterModel): void {
     cancelComing()
     for (const [id, { presence }] of model.people)
@@ -189,7 +192,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
   connection.on("presence_changes", (changes) => happened({ type: "changes", ...changes }))
   events.on("reset", reset)
   events.on("restored", () => {
-    // Only what has come since the join began is of the present.
+    // Only what has come since the join began is valid.
     const since = fresh
     reset()
     if (!since) return
@@ -207,7 +210,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     if (now.status === "offline") down()
   })
 
-  /** Stores are remembered by what they show, so that asking again in each render gives the same one. */
+  /** Stores are cached by what they show, so that a call in each render returns the same store. */
   function remember<T>(key: string, ids: readonly string[], first: T, compute: (last: T) => T): Store<T> {
     const known = stores.get(key)
     if (known) return known as Store<T>
@@ -219,7 +222,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
         unwatch()
       }
     })
-    // Not what somebody listens to: asked for anew, it would end the watch and begin it again.
+    // Only stores without listeners: replacing the others would end their watch.
     if (stores.size > 500)
       for (const [other, store] of stores) if (!live.has(store as View<unknown>)) stores.delete(other)
     stores.set(key, made)

@@ -1,11 +1,11 @@
-/** Reading over HTTP while the socket is away: the list and what is open, every few seconds. */
+/** Reads over HTTP while the socket is away: the list and the open conversations, every few seconds. */
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { isTransportFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
 
-/** A short loss is not worth a request. */
+/** A shorter loss needs no request. */
 const EVERY_MS = 4_000
 const MAX_MS = 30_000
 
@@ -21,7 +21,7 @@ export function createPoll(core: Core, list: List, threads: Iterable<Thread>): (
   }
 
   function next(): void {
-    // Between three quarters and one and a quarter of it, so that clients do not ask in step.
+    // At random between 75 % and 125 %, so that clients do not ask in step.
     const delay = failures
       ? delayAfter(failure, failures, EVERY_MS, MAX_MS, core.random)
       : EVERY_MS * (0.75 + core.random() / 2)
@@ -42,7 +42,7 @@ export function createPoll(core: Core, list: List, threads: Iterable<Thread>): (
         core.connection.reportHttp(!isTransportFailure(thrown))
       }
     }
-    // The line may have come and gone meanwhile, and a new round begun.
+    // The connection may have come and gone meanwhile, and a new round may have begun.
     if (cancel !== mine) return
     if (isAway()) next()
     else stop()

@@ -1,11 +1,11 @@
 /**
- * Long-polling by `fetch`, which every runtime has: browsers, Node, Deno, Bun, workers. engine.io-client's own leaves a poll hanging when
- * the connection is given up, rejects without a listener when an answer is cut off, and leaves out the cookies by which a balancer keeps
- * its clients apart.
+ * Long-polling by `fetch`, which all runtimes have: browsers, Node, Deno, Bun, workers. engine.io-client's
+ * own polling leaves a request open when the connection is given up, rejects without a listener when an
+ * answer is cut off, and omits the cookies that load balancers need.
  */
 import { Fetch } from "engine.io-client"
 
-/** What of engine.io-client's transport is used here, some of which its types keep to itself. */
+/** The parts of engine.io-client's transport that are used here; its types hide some of them. */
 interface Base {
   opts: { withCredentials?: boolean }
   uri(): string

@@ -7,23 +7,23 @@
  */
 import type { Absence, OnlineUsers, Presence, PresenceChange } from "./wire.js"
 
-/** What is known of one user. */
 export interface Person {
   /** The newest version seen. */
   version: number
-  /** Null when they are not there. */
+  /** Null while the user is offline. */
   presence: Presence | null
   lastSeenAt: string | null
-  /** Gone by not being listed, which carries no version: the same version again brings them back. */
+  /**
+   * Missing in a list, which carries no version of the user: the same version again makes the user online.
+   */
   unlisted: boolean
-  /** The number of snapshots when this was learned. */
+  /** The number of the snapshot after which this was learned. */
   learned: number
 }
 
-/** What is known of everybody. */
 export interface RosterModel {
   people: ReadonlyMap<string, Person>
-  /** How many are online; more than are known when truncated. */
+  /** How many are online; more than are known if truncated. */
   count: number
   truncated: boolean
   /** Whether a snapshot has come since the last join. */
@@ -33,16 +33,14 @@ export interface RosterModel {
   snapshots: number
 }
 
-/** What can happen to a roster. */
 export type RosterEvent =
-  /** A socket joined: a snapshot is on its way, unless `listed` is false. */
+  /** A socket joined: a snapshot follows, unless `listed` is false. */
   | { type: "joined"; listed: boolean }
   | { type: "snapshot"; list: OnlineUsers }
   | { type: "changes"; changes: readonly PresenceChange[]; count?: number }
   /** The answer to `watch_presence`. */
   | { type: "states"; states: readonly (Presence | Absence)[] }
 
-/** Nobody is known. */
 export const emptyRoster: RosterModel = {
   people: new Map(),
   count: 0,
@@ -52,7 +50,7 @@ export const emptyRoster: RosterModel = {
   snapshots: 0,
 }
 
-/** The roster after an event. The same object if nothing changed. */
+/** The roster after an event; the same object if nothing changed. */
 export function reduceRoster(model: RosterModel, event: RosterEvent): RosterModel {
   switch (event.type) {
     case "joined":
@@ -89,10 +87,10 @@ function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
   }
   for (const [userId, person] of people) {
     if (!person.presence || listed.has(userId)) continue
-    // They may have come after the list was taken, if their coming was told since the list before it, in this join. Versions of
-    // a user and of a list are never compared.
+    // They may have come online after the list was made, if that was reported since the list before it, in
+    // this join. Versions of a user and of a list are never compared.
     const newer = model.settled && person.learned === model.snapshots
-    // Past the limit a user may be there without being listed; then what is known of them stays.
+    // Beyond the limit a user may be online without being listed: nothing changes then.
     if (newer || list.truncated) continue
     people.set(userId, { ...person, presence: null, unlisted: true })
   }
@@ -106,7 +104,7 @@ function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
   }
 }
 
-/** `quiet`: it says nothing about how many there are. */
+/** `quiet`: the change does not affect the count. */
 function apply(model: RosterModel, changes: readonly PresenceChange[], quiet = false): RosterModel {
   let people: Map<string, Person> | null = null
   let { count } = model
@@ -133,12 +131,12 @@ function apply(model: RosterModel, changes: readonly PresenceChange[], quiet = f
   return { ...model, people, count: Math.max(0, model.truncated ? count : present(people)) }
 }
 
-/** Past the limit only the server knows how many there are. */
+/** Beyond the limit only the server knows the count. */
 function counted(model: RosterModel, count: number | undefined): RosterModel {
   return model.truncated && count !== undefined && count !== model.count ? { ...model, count } : model
 }
 
-/** Whether what carries this version is not news. */
+/** Whether this version is not newer than the known one. */
 function isOld(known: Person, version: number): boolean {
   return known.unlisted ? version < known.version : version <= known.version
 }

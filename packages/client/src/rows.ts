@@ -1,13 +1,16 @@
-/** The rows of a thread: what is settled, then what has been sent but is not settled yet, then what is unsent. */
+/**
+ * The rows of a thread: stored messages, then messages that were sent and wait for missing ones, then unsent
+ * ones.
+ */
 import { held, isMessage, type Log, type Segment, shown } from "./log.js"
 import type { MessageRow, OutboxItem } from "./types.js"
 import type { LogEntry, Message } from "./wire.js"
 
-/** Makes rows, and gives the same row for the same message or item. */
+/** Makes rows; the same message or item always gives the same row object. */
 export function createRows(me: () => string | null) {
-  /** The rows made last, each with what it was made of. */
+  /** The rows made last, each with the object that it was made of. */
   let made = new Map<string, { of: object; row: MessageRow }>()
-  /** Those of before the rows were last gone through: what is not made again is forgotten with the next time. */
+  /** The rows from before the last full pass: whatever is not used again is dropped by the next one. */
   let old = made
 
   function remember(key: string, of: object, make: () => MessageRow): MessageRow {
@@ -19,12 +22,12 @@ export function createRows(me: () => string | null) {
 
   function rowOf(message: Message, taken: Set<string>): MessageRow {
     const mine = message.senderId === me()
-    // One's own messages go by the id that their optimistic rows had, wherever they come from. Original pages may have
-    // used one `tempId` twice: a key is never used twice.
+    // The user's own messages keep the key of their optimistic rows, from wherever they come. Original pages
+    // may have used one `tempId` twice, so a key that is taken is not used again.
     const own = `c:${message.clientMessageId}`
     const key = mine && message.clientMessageId && !taken.has(own) ? own : `m:${message.id}`
     taken.add(key)
-    // Written out: there are many of these, and objects of one shape are made fast.
+    // Written out, since there are many of these, and objects of one shape are fast.
     return remember(key, message, () => ({
       key,
       conversationId: message.conversationId,
@@ -54,7 +57,7 @@ export function createRows(me: () => string | null) {
     }))
   }
 
-  // Threads are long, and most often one entry is appended: what was settled is not gone through again.
+  // Threads are long, and most changes append one entry: the rows before it are not made again.
   let done: Segment = []
   let edits = 0
   let settled: MessageRow[] = []
@@ -84,7 +87,7 @@ export function createRows(me: () => string | null) {
   return (log: Log, items: readonly OutboxItem[]): MessageRow[] => {
     settle(log)
     const rows = [...settled]
-    // What is on its way belongs to the end, which is not shown.
+    // Unsent messages belong to the end, which is not shown.
     if (log.view !== null) return rows
     const unsettled = new Set<string>()
     for (const entry of held(log))

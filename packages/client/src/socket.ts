@@ -1,8 +1,7 @@
 /**
- * One Socket.IO connection over engine.io-client: CONNECT, events, acknowledgements. It is what is left of
- * socket.io-client when reconnecting, buffering, namespaces and binary payloads are taken away, none of which is used
- * here: the client decides itself what is sent, and when. It saves 5 KiB of each page, and can be exchanged by the
- * option `openSocket`.
+ * One Socket.IO connection over engine.io-client: CONNECT, events, acknowledgements. socket.io-client without
+ * reconnecting, buffering, namespaces and binary payloads, which this client does not use: it decides itself
+ * what is sent and when. This saves 5 KiB a page. The option `openSocket` replaces it.
  */
 import { WebSocket as BrowserWebSocket, Socket as Engine, transports as offered } from "engine.io-client"
 import { createEmitter } from "./events.js"
@@ -21,11 +20,14 @@ const EVENT = "2"
 const ACK = "3"
 const CONNECT_ERROR = "4"
 
-/** Node before 22 has no WebSocket; there a bundle polls, while engine.io-client from `node_modules` brings its own. */
+/**
+ * Node before 22 has no WebSocket: a bundle polls there, while engine.io-client from `node_modules` brings
+ * its own.
+ */
 const hasWebSocket = typeof WebSocket !== "undefined" || offered.websocket !== BrowserWebSocket
 const IMPLEMENTATIONS = { websocket: offered.websocket, polling: FetchPolling }
 
-/** Makes a socket, once: when it is lost it is lost. */
+/** Makes a socket for one connection: it does not reconnect. */
 export function openSocket({ url, auth, transports, ...options }: SocketRequest): SocketLike {
   const events = createEmitter<Record<string, unknown>>()
   const acks = new Map<string, Listener>()
@@ -105,7 +107,7 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
         tryAllTransports: true,
       })
       engine = mine
-      // What a connection that was left still says is not heard.
+      // Ignores events of an engine that was replaced.
       const isMine = () => engine === mine
       mine.on("open", () => void mine.send(CONNECT + JSON.stringify(auth)))
       mine.on("message", (packet) => isMine() && read(packet))

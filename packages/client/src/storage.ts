@@ -1,6 +1,6 @@
 import type { ClientStorage, OutboxRecord } from "./options.js"
 
-/** Keeps things until the page is left. */
+/** Storage that lasts as long as the page. */
 export function memoryStorage(): ClientStorage {
   const records = new Map<string, OutboxRecord>()
   const values = new Map<string, unknown>()
@@ -19,7 +19,7 @@ const asked = <T>(request: IDBRequest<T>) =>
     request.onerror = () => reject(request.error)
   })
 
-/** Keeps things in the browser's IndexedDB. Opened when first used. */
+/** Storage in the browser's IndexedDB. Opened when first used. */
 export function indexedDbStorage(name = "lamplight"): ClientStorage {
   let opening: Promise<IDBDatabase> | null = null
 
@@ -38,7 +38,7 @@ export function indexedDbStorage(name = "lamplight"): ClientStorage {
           request.result.close()
           opening = null
         }
-        // The browser ended it (storage cleared, its own process gone): the next use opens it anew.
+        // The browser closed it (storage cleared, its process ended): the next use opens it again.
         request.result.onclose = () => {
           opening = null
         }
@@ -52,7 +52,7 @@ export function indexedDbStorage(name = "lamplight"): ClientStorage {
     return opening
   }
 
-  /** Resolves when the transaction is complete: only then is it kept. */
+  /** Resolves when the transaction is complete: only then is the value durable. */
   async function write(store: string, work: (store: IDBObjectStore) => void): Promise<void> {
     const transaction = (await open()).transaction(store, "readwrite", { durability: "strict" })
     work(transaction.objectStore(store))

@@ -1,18 +1,17 @@
 import type { Store } from "./types.js"
 
-/** A store whose state is set. */
+/** A store that is set from outside. */
 export interface Cell<T> extends Store<T> {
-  /** Tells the listeners, unless it is the same. */
+  /** Calls the listeners, unless the state is the same. */
   set(next: T): void
 }
 
-/** A store whose state is worked out from elsewhere when it is next read. */
+/** A store that is computed from other state when it is read. */
 export interface View<T> extends Store<T> {
-  /** What it is worked out from has changed. */
+  /** The other state has changed. */
   touch(): void
 }
 
-/** Makes a store that is set. */
 export function cell<T>(initial: T): Cell<T> {
   let state = initial
   const { touch, ...store } = view(initial, () => state)
@@ -27,9 +26,9 @@ export function cell<T>(initial: T): Cell<T> {
 }
 
 /**
- * Makes a store that is worked out lazily. `compute` is handed what it gave last, and gives it back if nothing changed.
- * `watched` is called with the first listener, and what it returns with the last one's end. While nobody listens, each
- * reading works it out anew, so that nothing need be told.
+ * Makes a store that is computed lazily. `compute` receives its last result, and returns it if nothing
+ * changed. `watched` is called with the first listener, and its result when the last one ends. Without
+ * listeners each read computes anew, so that no notification is needed.
  */
 export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () => void): View<T> {
   let state = initial
@@ -46,7 +45,7 @@ export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () 
     },
     getServer: () => initial,
     subscribe(listener) {
-      // A function of its own for each subscription, so that the same listener may be given twice.
+      // A new function for each subscription, so that the same listener may be given twice.
       const entry = () => listener()
       if (!listeners.size) {
         dirty = true
@@ -63,7 +62,7 @@ export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () 
         try {
           listener()
         } catch (thrown) {
-          // An application's fault, which must be seen, and must not stop what is under way here.
+          // An error of the application: it must be seen, and must not stop the client.
           setTimeout(() => {
             throw thrown
           })
@@ -73,11 +72,11 @@ export function view<T>(initial: T, compute: (last: T) => T, watched?: () => () 
   }
 }
 
-/** `next`, or `last` if both hold the same things under the same names, or in the same order. */
+/** Returns `last` if both have equal properties, or equal elements in the same order; otherwise `next`. */
 export function same<T extends object>(last: T | null | undefined, next: T): T {
   if (!last) return next
   if (Array.isArray(next)) {
-    // Threads are long: no list of keys is made.
+    // Without a list of keys, since threads are long.
     const before = last as unknown as unknown[]
     return before.length === next.length && next.every((entry, at) => entry === before[at]) ? last : next
   }
@@ -87,15 +86,15 @@ export function same<T extends object>(last: T | null | undefined, next: T): T {
   return isSame ? last : next
 }
 
-/** Work of which one runs at a time: who asks while it runs gets the same promise. */
+/** Work that runs once at a time: a call while it runs returns the same promise. */
 export interface Single {
   (): Promise<void>
   busy(): boolean
-  /** Forgets the one that runs: its result is of no use any more. */
+  /** Forgets the running one: its result is not needed any more. */
   drop(): void
 }
 
-/** Makes such a work. `ended` is called after each. */
+/** `ended` is called after each run. */
 export function single(work: () => Promise<void>, ended?: () => void): Single {
   let running: Promise<void> | null = null
   const run = () => {
@@ -117,5 +116,5 @@ export function single(work: () => Promise<void>, ended?: () => void): Single {
   })
 }
 
-/** Lets work run without anybody waiting for it; its failure shows in a state. */
+/** Runs without anybody waiting; a failure shows in a state. */
 export const inBackground = (work: Promise<unknown>): void => void work.catch(() => {})

@@ -1,15 +1,14 @@
 /** `@lamplight/client/svelte`: stores in the form that Svelte's `$store` reads. */
 import type { Store } from "./types.js"
 
-/** Svelte's store contract. */
 export interface Readable<T> {
-  /** Calls `run` at once, and after each change, with the state. */
+  /** Calls `run` at once and after each change. */
   subscribe(run: (value: T) => void): () => void
 }
 
 /**
- * A store as Svelte reads it: `const connection = toSvelte(lamplight.connection)`, then `$connection.status`. A form of its own, since
- * `subscribe` of the client's stores works out nothing before somebody reads it.
+ * A store for Svelte: `const connection = toSvelte(lamplight.connection)`, then `$connection.status`. It
+ * differs from the client's stores, whose `subscribe` does not call the listener at once.
  */
 export function toSvelte<T>(store: Store<T>): Readable<T> {
   return {

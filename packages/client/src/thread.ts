@@ -1,4 +1,4 @@
-/** One conversation: its log, who types in it, how far the others got. */
+/** One conversation: its log and what can be done with it. */
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
@@ -28,7 +28,7 @@ import { createReaders, createTyping } from "./thread-activity.js"
 import type { ConversationHandle, ConversationInfo, MessagesState, OutboxItem, SendResult } from "./types.js"
 import type { HistoryAnswer, LogEntry, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
-/** What a thread needs beside the core. */
+/** What a thread needs from other modules. */
 export interface ThreadOptions {
   list: List
   items(id: string): readonly OutboxItem[]
@@ -40,29 +40,29 @@ export interface ThreadOptions {
   sync(id: string): void
 }
 
-/** A conversation, as the rest of the client uses it. */
+/** A conversation, for the rest of the client. */
 export interface Thread extends ConversationHandle {
   log(): Log
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(readSeq: number): number | null
   isOpen(): boolean
-  /** An entry, from wherever. */
+  /** Applies an entry from any source. */
   accept(entry: LogEntry): void
   synced(answer: SyncedConversation): void
-  /** Its log went back in time on the server: this is the newest of it, and takes the place of what was here. */
+  /** The log went back in time on the server: the answer replaces what was here. */
   restored(answer: SyncedConversation): void
   receipt(receipt: Receipt): void
   typed(event: TypingEvent): void
-  /** Told again after a rejoin that it is being looked at. */
+  /** The user is announced on a new socket: tells the server again that the conversation is open. */
   joined(): void
-  /** Fetches what follows, if something is known to, or always. */
+  /** Loads the entries after the tail, if there are any, or `always`. */
   follow(always?: boolean): Promise<void>
-  /** The list, the line or the outbox changed. */
+  /** The list, the connection or the outbox changed. */
   touch(): void
   touchDraft(): void
-  /** Why nothing may be sent to it, if so. */
+  /** The reason why nothing may be sent; null if it may. */
   sendError(): LamplightError | null
-  /** It is not there, or not for this user. */
+  /** The conversation does not exist, or not for this user. */
   gone(error: LamplightError): void
   reset(): void
 }
@@ -71,7 +71,7 @@ const OLDER = "older"
 const NEWER = "newer"
 type Side = typeof OLDER | typeof NEWER
 const PAGE = 50
-/** Half of it is on either side of where one jumps to: more than a screen. */
+/** The page size around a jump: half of it is on either side, more than a screen. */
 const AROUND = 100
 const LONG_PAGE = 200
 const MAX_PAGES = 5
@@ -90,10 +90,10 @@ const nothing: MessagesState = {
   error: null,
 }
 
-/** Whether a gap is too long to be walked through: then the newest page takes the place of what is here. */
+/** Whether a gap is too long to load page by page: then the newest page replaces the tail. */
 export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MAX_PAGES * LONG_PAGE
 
-/** The `seq` here that is nearest to this one. */
+/** The loaded `seq` that is nearest to this one. */
 function nearest(log: Log, seq: number): number {
   const distance = (one: LogEntry) => Math.abs(one.seq - seq)
   return log.segments
@@ -105,13 +105,13 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let log = emptyLog
   let error: LamplightError | null = null
   let failures = 0
-  /** How often what is known to follow was not there. */
+  /** How often entries that are known to exist were not in the answer. */
   let vain = 0
   let holders = 0
   let cancelAgain = () => {}
-  /** Whether one reads somewhere above the end. */
+  /** Whether the person reads above the end. */
   let stays = false
-  /** Counts jumps: only the last one moves what is shown. */
+  /** Counts jumps: only the last one may change what is shown. */
   let jumps = 0
   let rows = createRows(core.me)
   const typing = createTyping(core, id)
@@ -141,7 +141,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   })
 
   function change(grown: Log, fresh: readonly LogEntry[] = [], side: Side = stays ? OLDER : NEWER): void {
-    // Of what nobody looks at, the last entries are enough.
+    // The last entries are enough for a conversation that is not open.
     const next = trim(grown, side, holders || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
@@ -150,7 +150,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     messages.touch()
   }
 
-  /** Fetches a page. `then` is done with it in the same step. */
+  /** Loads a page. `then` is applied in the same step. */
   async function take(
     direction: Page["direction"],
     at: number | undefined,
@@ -168,7 +168,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     return page
   }
 
-  /** A fetch of which one runs at a time, and whose failure is shown. */
+  /** A request that runs once at a time and whose failure is shown. */
   const fetching = (work: () => Promise<unknown>, ended: () => void) =>
     single(
       async () => {
@@ -201,7 +201,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     () => take("after", shown(log).at(-1)?.seq, PAGE),
     () => {},
   )
-  /** What follows the tail. */
+  /** Loads what follows the tail. */
   const rest = fetching(
     async () => {
       const epoch = core.epoch()
@@ -213,10 +213,10 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         vain = lastSeq(log) > began ? 0 : vain + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
-      // Whoever reads further up stays there, before a hole.
+      // A person who reads further up stays there, before a hole.
       const place = log.view ?? (stays ? lastSeq(log) : null)
       await take("newest", undefined, PAGE, (next) => look(next, place))
-      // How many of those that were left out are unread only the list can say.
+      // Only the list can tell how many of the skipped messages are unread.
       options.list.refreshSoon()
     },
     () => {
@@ -229,7 +229,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     return hasGap(log) || always ? rest() : Promise.resolve()
   }
 
-  /** What could not be fetched is tried again, later and later. */
+  /** Tries again what could not be loaded, with growing delays. */
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me() || !core.isCurrent(core.epoch())) return
@@ -247,7 +247,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
   function accept(entry: LogEntry): void {
     if (isMessage(entry)) typing.stop(entry.senderId)
-    // What nobody looks at, nor is fetching, will be in the first page.
+    // The first page will contain it, unless the conversation is open, loaded or loading.
     if (log.loaded || load.busy() || holders) change(addEntries(log, [entry]))
     if (isMessage(entry)) core.events.emit("stored", entry)
     options.list.arrived(entry)
@@ -259,7 +259,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     if (holders && hasOlder(log) && !error && !shown(log).some(isMessage)) inBackground(older())
   }
 
-  /** Fetches what is missing. While catching up, `sync` brings it. */
+  /** Loads what is missing. During the catch-up `sync` brings it. */
   function fill(): void {
     showSome()
     if (hasGap(log) && core.connection.state.get().status !== "catching-up") inBackground(follow())
@@ -276,7 +276,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       let mine = true
       if (++holders === 1) {
         core.connection.emit("join_conversation", { conversationId: id })
-        // What `sync` tells is told from the last entry on.
+        // `sync` continues from the last entry, so the page comes first.
         inBackground(
           follow().then(() => {
             showSome()
@@ -326,14 +326,14 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     async send(content) {
       typing.sent()
       const result = await options.send(id, content)
-      // It stands at the end, and is looked for there.
+      // The message appears at the end: show that.
       if (result.ok && log.view !== null) inBackground(jumpToNewest())
       return result
     },
     setTyping: typing.set,
     setDraft: (text) => options.setDraft(id, text),
     markRead(upTo = shown(log).at(-1)?.seq ?? 0) {
-      // What is not there cannot have been read: it may be of a log that is not there any more.
+      // An entry that is not there cannot have been read: it may belong to a log that has been replaced.
       const seq = Math.min(upTo, Math.max(log.head, options.list.get(id)?.headSeq ?? 0))
       if (seq > 0 && options.list.read(id, seq)) options.mark(id, seq)
     },

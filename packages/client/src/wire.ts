@@ -1,6 +1,6 @@
 /**
- * What travels between the server and its clients: the shapes that are made from the server's own types, under the names
- * that this package uses, and the answers and tables of events that they make up.
+ * The data on the wire: the shapes generated from the server's types, under this package's names, and the
+ * answers and tables of events made of them.
  */
 import type {
   Authenticate,
@@ -70,19 +70,19 @@ export interface SyncedConversation extends Omit<SyncPage, "entries"> {
   entries: LogEntry[]
 }
 
-/** The statuses others may see of a person who is there. */
+/** The statuses of an online person that others may see. */
 export type VisibleStatus = Presence["status"]
 
 /** The statuses a person may choose. */
 export type ChosenStatus = Chosen["status"]
 
-/** How much of the roster a socket asks for. */
+/** How much of the roster a socket receives. */
 export type RosterMode = NonNullable<JoinUser["roster"]>
 
-/** The one shape of an answer. */
+/** Every answer has this shape. */
 export type Answer<T> = ({ success: true } & T) | Refusal
 
-/** What tells the generation of the server's store: another one means that its data went back in time. */
+/** The generation of the server's store: another one means that its data went back in time. */
 export interface OfStore {
   store?: string
 }
@@ -96,7 +96,7 @@ export interface JoinAnswer extends OfStore {
   status?: Chosen
 }
 
-/** The answer to a send, over either wire. */
+/** The answer to a send, over socket and HTTP. */
 export interface SendAnswer {
   message: Message
   duplicate: boolean
@@ -113,7 +113,7 @@ export interface SyncAnswer extends OfStore {
 export interface HistoryAnswer extends OfStore {
   data: LogEntry[]
   hasMore: boolean
-  /** To `around`: whether there are messages before and after these. */
+  /** For `around`: whether there are messages before and after the page. */
   hasBefore?: boolean
   hasAfter?: boolean
 }
@@ -128,14 +128,14 @@ export interface PageAnswer<T> extends OfStore {
 export interface SessionAnswer {
   user: User
   registration?: Registration
-  /** For those who cannot use the cookie. */
+  /** For clients that cannot use the cookie. */
   token?: string
 }
 
 /** Whether anyone may make an account (`AUTH=local`). */
 export type Registration = "open" | "closed"
 
-/** Events the server sends, by name. */
+/** Events of the server, by name. */
 export interface ServerEvents {
   online_users: OnlineUsers
   user_online: Presence
@@ -143,7 +143,7 @@ export interface ServerEvents {
   user_offline: UserOffline
   presence_changes: PresenceChanges
   new_private_message: Message
-  /** An entry that is no message. */
+  /** An entry that is not a message. */
   conversation_entry: LogEntry
   typing: TypingEvent
   receipt: ReceiptEvent
@@ -152,7 +152,7 @@ export interface ServerEvents {
   error_message: Refusal
 }
 
-/** Events a client sends, by name, with what each carries. */
+/** Events of the client, by name, with their payloads. */
 export interface ClientEvents {
   join_user: JoinUser
   user_activity: UserActivity

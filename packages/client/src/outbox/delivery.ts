@@ -1,4 +1,4 @@
-/** Brings one message to the server, over whichever wire there is. */
+/** Sends one message over the transport that works. */
 import type { Core } from "../core.js"
 import { isTransportFailure, toError } from "../errors.js"
 import { encodeId } from "../http.js"
@@ -6,8 +6,8 @@ import type { OutboxRecord } from "../options.js"
 import type { SendAnswer } from "../wire.js"
 
 /**
- * By socket with an acknowledgement and a limit of time; no answer or no socket: over HTTP with the same id, so that the
- * server stores it once. Throws what it refuses with.
+ * Sends by socket with an acknowledgement and a time limit. Without an answer, or without a socket, it sends
+ * over HTTP with the same id, so that the server stores the message once. Throws the server's refusal.
  */
 export async function deliver(core: Core, record: OutboxRecord): Promise<SendAnswer> {
   const { connection, http } = core
@@ -18,15 +18,15 @@ export async function deliver(core: Core, record: OutboxRecord): Promise<SendAns
       return await connection.ask<SendAnswer>("send_private_message", body)
     } catch (thrown) {
       if (!isTransportFailure(thrown)) throw thrown
-      // The line may be dead without anybody having noticed.
+      // The connection may be dead without an event.
       if (toError(thrown).code === "timeout") connection.wake()
     }
   }
   const socketId = connection.socketId()
   let alive = true
   try {
-    // Whose it is: whoever the cookie or the next token belongs to by now must not say it. And which socket, so that it is not told of
-    // its own message.
+    // The user's id, so that the server refuses it if the cookie or the next token is another user's; and the
+    // socket's, so that this message is not delivered to it.
     const headers: Record<string, string> = { "x-user-id": encodeId(record.userId) }
     if (socketId) headers["x-socket-id"] = socketId
     return await http<SendAnswer>("/api/privatechat/message", body, { headers })
