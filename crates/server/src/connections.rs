@@ -1,6 +1,6 @@
 //! How many connections an address has.
 
-use lamplight_usecases::limits::network_of;
+use lamplight_usecases::network::network_of;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! A few places for costly work, and a bounded queue before them in which networks take turns.
 
-use lamplight_usecases::limits::{login_network, site_of};
+use lamplight_usecases::network::{login_network, site_of};
 use lamplight_usecases::ports::{HashError, HashFor};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};

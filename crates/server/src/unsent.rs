@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lamplight_usecases::Refusal;
-use lamplight_usecases::limits::network_of;
+use lamplight_usecases::network::network_of;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -340,20 +340,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         "server",
         &["jwt/claims.rs", "jwt/error.rs", "jwt/jwks.rs", "jwt/mod.rs"],
     ),
-    // Mended when the handler is a dispatcher over components.
-    (
-        "usecases",
-        &[
-            "accounts/ended.rs",
-            "handler.rs",
-            "messages/mark_writer.rs",
-            "presence/typing.rs",
-        ],
-    ),
-    (
-        "usecases",
-        &["command.rs", "limits.rs", "refusal.rs", "throttle.rs"],
-    ),
     ("embedded", &["sqlite/directory.rs", "sqlite/marks.rs"]),
     (
         "embedded",

@@ -1,7 +1,7 @@
 //! For whom a store is asked. A store that has a queue serves its callers fairly by it: addresses
 //! in turn, of each its users in turn, and what somebody waits for at the door before what is long.
 
-use crate::limits::network_of;
+use crate::network::network_of;
 use lamplight_domain::identity::UserId;
 use std::future::Future;
 use std::net::IpAddr;

@@ -5,7 +5,7 @@
 //! another with a megabyte. What a read costs is known when it is done, so it is charged then, and
 //! whoever is in debt waits until it is worn off.
 
-use crate::limits::network_of;
+use crate::network::network_of;
 use crate::ports::Clock;
 use crate::refusal::Refusal;
 use crate::weight::ROW;

@@ -1,6 +1,6 @@
 //! What an operator can configure.
 
-use crate::limits::Quotas;
+use crate::quotas::Quotas;
 use crate::refusal::{Code, Refusal};
 use std::time::Duration;
 

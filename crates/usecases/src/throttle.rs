@@ -2,7 +2,7 @@
 //! nobody fills a disk and nobody's flood hides what happens to somebody else. What is left out is
 //! counted, and the count is logged.
 
-use crate::limits::network_of;
+use crate::network::network_of;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -13,7 +13,7 @@ pub use settings::Flags;
 
 use ipnet::IpNet;
 use lamplight_usecases::Identity;
-use lamplight_usecases::limits::Quotas;
+use lamplight_usecases::quotas::Quotas;
 use settings::{OPEN_FLAG, SETTINGS};
 use sources::{Found, Gathered, Source, Surroundings, gather};
 use std::fmt;

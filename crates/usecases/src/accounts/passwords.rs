@@ -4,7 +4,7 @@ use super::service::AccountService;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
-use crate::limits::login_network;
+use crate::network::login_network;
 use crate::ports::HashFor;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::text::{self, MAX_USERNAME_CHARS};

@@ -6,7 +6,7 @@ use super::service::AccountService;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
-use crate::limits::login_network;
+use crate::network::login_network;
 use crate::ports::NewSession;
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;

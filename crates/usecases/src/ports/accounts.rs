@@ -26,7 +26,7 @@ pub struct NewSession {
     pub at: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
-    /// The network that it was opened from, as [`crate::limits::login_network`] has it.
+    /// The network that it was opened from, as [`crate::network::login_network`] has it.
     pub network: Option<IpAddr>,
     /// The most sessions that a user may have; 0 for no limit.
     pub most: usize,

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use lamplight_domain::roster_feed::Mode;
-use lamplight_usecases::limits::Quotas;
+use lamplight_usecases::quotas::Quotas;
 use lamplight_usecases::{
     AccountCommand, Caller, Code, ConversationCommand, Identity, PresenceCommand, Refusal, Settings,
 };

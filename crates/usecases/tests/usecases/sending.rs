@@ -4,8 +4,8 @@ use crate::support::*;
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::SendKey;
-use lamplight_usecases::limits::Quotas;
 use lamplight_usecases::ports::Range;
+use lamplight_usecases::quotas::Quotas;
 use lamplight_usecases::{
     Code, ConversationCommand, ConversationReply, Identity, MessageCommand, MessageReply, Reply,
     Settings,
