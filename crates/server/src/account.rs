@@ -1,8 +1,7 @@
-//! `lamplight account add`: makes an account on a running server, for one that takes no new
-//! accounts by itself.
+//! `lamplight account add`: creates an account on a running server with `REGISTRATION=closed`.
 //!
-//! It asks the server over HTTP, with the server key: the database belongs to one process at a
-//! time.
+//! It calls the server over HTTP with the server key, because only one process may open the
+//! database.
 
 use crate::config::{Config, Flags};
 use crate::http_client::{self, Bounds};
@@ -18,7 +17,6 @@ const BOUNDS: Bounds = Bounds {
     bytes: 64 << 10,
 };
 
-/// What is to be done about accounts.
 #[derive(Args, Clone)]
 pub struct Options {
     #[command(subcommand)]
@@ -27,14 +25,14 @@ pub struct Options {
 
 #[derive(Subcommand, Clone)]
 enum Action {
-    /// Makes an account on the running server. Reads the password, one line, from standard input.
+    /// Create an account on the running server. Reads the password, one line, from standard input.
     Add {
         /// The name to sign in with
         username: String,
         /// The display name [default: the user name]
         #[arg(long)]
         name: Option<String>,
-        /// Where the server is [default: LISTEN]
+        /// The server's URL [default: LISTEN]
         #[arg(long, value_name = "URL")]
         url: Option<String>,
         #[command(flatten)]

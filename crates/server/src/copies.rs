@@ -6,20 +6,20 @@ use lamplight_embedded::messages::{Restored, backup, restore};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Copies the database to a file, whether or not a server uses it.
+/// Copy the database to a file; the server may run.
 #[derive(Args)]
 pub struct Backup {
-    /// Where the copy goes: a file that is not there yet.
+    /// The new file.
     file: PathBuf,
-    /// Replace the file if it is there.
+    /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     settings: Flags,
 }
 
-/// Puts a backup in the place of the database. The server has to be stopped; the database that was
-/// there is set aside.
+/// Replace the database with a backup. Stop the server first. The replaced database stays beside
+/// the new one.
 #[derive(Args)]
 pub struct Restore {
     /// The backup.

@@ -29,22 +29,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves presence, messages and the chat page.
+    /// Run the server.
     Serve {
         #[command(flatten)]
         settings: Flags,
     },
-    /// Goes through what can be wrong, and says what to do.
+    /// Check the settings, the machine and the server, and say how to fix what fails.
     Doctor(doctor::Options),
-    /// Makes accounts on a server that takes no new ones by itself.
+    /// Create accounts on a running server, for REGISTRATION=closed.
     Account(account::Options),
-    /// Copies the database to a file, whether or not a server uses it.
+    /// Copy the database to a file; the server may run.
     Backup(copies::Backup),
-    /// Puts a backup in the place of the database.
+    /// Replace the database with a backup; stop the server first.
     Restore(copies::Restore),
-    /// Prints the description of the HTTP API (OpenAPI 3.1).
+    /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
-    /// Mints a token for trials of AUTH=jwt.
+    /// Mint a token to test AUTH=jwt.
     Token(token::Options),
 }
 

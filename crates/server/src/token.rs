@@ -9,7 +9,6 @@ use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What the token is to say.
 #[derive(Args, Clone)]
 pub struct Options {
     /// The user's id
@@ -18,19 +17,19 @@ pub struct Options {
     /// The display name
     #[arg(long)]
     name: Option<String>,
-    /// The address of a picture
+    /// The URL of a picture
     #[arg(long)]
     picture: Option<String>,
-    /// How long it lasts
+    /// The token's lifetime
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::lasting)]
     expires_in: Duration,
     /// The secret shared with the server, at least 32 bytes [env: JWT_SECRET]
     #[arg(long, visible_alias = "jwt-secret")]
     secret: Option<String>,
-    /// Whom it is for [env: JWT_AUDIENCE]
+    /// The token's `aud` [env: JWT_AUDIENCE]
     #[arg(long, visible_alias = "jwt-audience")]
     audience: Option<String>,
-    /// Whom it is from [env: JWT_ISSUER]
+    /// The token's `iss` [env: JWT_ISSUER]
     #[arg(long, visible_alias = "jwt-issuer")]
     issuer: Option<String>,
 }
@@ -50,7 +49,7 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Prints a token, alone, on standard output; what is wrong goes to standard error.
+/// Prints only the token on standard output, and errors on standard error.
 pub fn run(options: &Options) -> ExitCode {
     let given = [
         ("jwt-secret", &options.secret),

@@ -1,8 +1,8 @@
-//! From what was found to a [`Config`], with a sentence for everything that is wrong.
+//! Turns the settings that were found into a [`Config`], or into an explanation of each problem.
 
 use super::*;
 
-/// Reads values one by one and keeps what is wrong with them.
+/// Reads values one by one and collects their problems.
 struct Reader {
     gathered: Gathered,
     warnings: Vec<String>,
@@ -64,7 +64,7 @@ impl Reader {
         self.warnings.push(sentence.into());
     }
 
-    /// Names a part that is not built yet, if a setting asks for it.
+    /// Reports a setting for a part that is not built yet.
     fn not_built(&mut self, key: &'static str, env: &str, part: &str, without: &str) {
         if let Some(source) = self.found(key).map(|found| found.source.to_string()) {
             self.problem(format!(
@@ -83,18 +83,17 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         "redis-url",
         "REDIS_URL",
         "running on several nodes with Redis",
-        "Take it away: one node needs no Redis and keeps presence in its own memory.",
+        "Remove it: one node keeps presence in memory and needs no Redis.",
     );
     let is_postgres = |found: &Found| {
         found.text.starts_with("postgres:") || found.text.starts_with("postgresql:")
     };
     if reader.found("database-url").is_some_and(is_postgres) {
-        let without =
-            "Take it away, or give it as sqlite:PATH: messages are then kept in a SQLite file.";
+        let without = "Remove it, or set it to sqlite:PATH to store messages in a SQLite file.";
         reader.not_built(
             "database-url",
             "DATABASE_URL",
-            "keeping messages in PostgreSQL",
+            "storing messages in PostgreSQL",
             without,
         );
         reader.gathered.found.remove("database-url");
@@ -230,13 +229,13 @@ fn check_open(
     let is_loopback = listen.ip().to_canonical().is_loopback();
     match (identity, is_loopback, is_open_on_purpose) {
         (Identity::Open, false, false) => reader.problem(format!(
-            "AUTH=open believes everyone, so it does not listen on {listen}, where others reach it: anyone could read and write as \
-             anyone. Listen on 127.0.0.1, use AUTH=local or AUTH=jwt, or, in a network that you trust, say --{OPEN_FLAG}."
+            "AUTH=open does not verify users, so the server does not listen on {listen}, where other machines reach it and could act as any \
+             user. Listen on 127.0.0.1, use AUTH=local or AUTH=jwt, or, in a network that you trust, pass --{OPEN_FLAG}."
         )),
         (Identity::Open, false, true) => {
-            reader.warn(format!("AUTH=open on {listen}: EVERYONE WHO REACHES THIS ADDRESS CAN READ AND WRITE AS ANYONE."));
+            reader.warn(format!("AUTH=open on {listen}: EVERYONE WHO REACHES THIS ADDRESS CAN READ AND WRITE AS ANY USER."));
         }
-        (Identity::Open, true, _) => reader.warn("AUTH=open: everyone on this machine can read and write as anyone."),
+        (Identity::Open, true, _) => reader.warn("AUTH=open: everyone on this machine can read and write as any user."),
         (_, _, true) => reader.warn(format!("--{OPEN_FLAG} has no effect without AUTH=open.")),
         _ => {}
     }
@@ -258,8 +257,8 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
     }
     if !reader.is_given("jwt-secret") && !reader.is_given("jwt-jwks") {
         reader.problem(
-            "AUTH=jwt needs JWT_SECRET (HS256, at least 32 bytes, shared with the host application) or JWT_JWKS (a file or an address \
-             with its public keys); neither is set."
+            "AUTH=jwt needs JWT_SECRET (HS256, at least 32 bytes, shared with your application) or JWT_JWKS (the file or URL of its public \
+             keys); neither is set."
                 .to_owned(),
         );
     }
@@ -272,13 +271,13 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
             .found("jwt-secret")
             .map_or_else(String::new, |found| found.source.to_string());
         reader.problem(format!(
-            "JWT_SECRET, from {source}, has {} bytes; expected at least {MIN_JWT_SECRET_BYTES}, since a shorter one can be guessed from a \
-             single token. `openssl rand -base64 48` makes one.",
+            "JWT_SECRET, from {source}, has {} bytes; expected at least {MIN_JWT_SECRET_BYTES}, because a shorter one can be guessed from a \
+             single token. Generate one with `openssl rand -base64 48`.",
             secret.expose().len()
         ));
     }
     if jwt.audience.is_none() {
-        reader.warn("JWT_AUDIENCE is not set: a token that was made for another application is believed here too.");
+        reader.warn("JWT_AUDIENCE is not set: the server also accepts tokens for other applications with the same keys.");
     }
     if let Some(JwkSource::Url(url)) = &jwt.jwks {
         let is_near = url.host().is_some_and(|host| {
@@ -289,20 +288,19 @@ fn check_jwt(reader: &mut Reader, identity: Identity, jwt: &JwtSettings) {
                     .is_ok_and(|address| address.is_loopback())
         });
         if url.scheme_str() == Some("http") && !is_near {
-            reader.warn(format!("JWT_JWKS is fetched from {url} without TLS: whoever is on the way can put keys of their own in it."));
+            reader.warn(format!("JWT_JWKS is fetched from {url} without TLS: an attacker on the network path can replace the keys."));
         }
     }
 }
 
-/// Whoever has the key may write for everyone.
 fn check_server_key(reader: &mut Reader, server_key: Option<&Secret>) {
     if let Some(key) = server_key.filter(|key| key.expose().len() < MIN_SERVER_KEY_BYTES) {
         let source = reader
             .found("server-key")
             .map_or_else(String::new, |found| found.source.to_string());
         reader.problem(format!(
-            "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, since whoever guesses it may write for \
-             everyone. `openssl rand -base64 48` makes one.",
+            "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, because whoever guesses it can write for \
+             every user. Generate one with `openssl rand -base64 48`.",
             key.expose().len()
         ));
     }
@@ -318,14 +316,13 @@ fn advise(
         .iter()
         .any(|network| network.prefix_len() == 0)
     {
-        reader
-            .warn("TRUSTED_PROXIES trusts every address: any client can claim to be at any other.");
+        reader.warn("TRUSTED_PROXIES trusts every address, so any client can claim any address.");
     }
     if presence_ttl.is_some_and(|ttl| ttl < Duration::from_secs(60)) {
-        reader.warn("PRESENCE_TTL is under 60s, but pages give a sign of life every 30s: people will look offline while they are there.");
+        reader.warn("PRESENCE_TTL is under 60s, but pages report activity every 30s: users can look offline while they are online.");
     }
     // 8,000 characters of twelve bytes each, as JSON may escape them.
     if max_payload.is_some_and(|bytes| bytes < 100_000) {
-        reader.warn("MAX_PAYLOAD is under 100000: a message of 8,000 characters may not fit.");
+        reader.warn("MAX_PAYLOAD is under 100000: a message of 8,000 characters may exceed it.");
     }
 }
