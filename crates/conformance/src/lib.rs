@@ -7,6 +7,7 @@
 //! lamplight_conformance::messages_suite!(fresh);
 //! lamplight_conformance::directory_suite!(fresh);
 //! lamplight_conformance::accounts_suite!(fresh);
+//! lamplight_conformance::follower_suite!(fresh);
 //! ```
 //!
 //! `PresenceStore` joins in the same way, with a [`presence::PresenceSubject`].
@@ -15,6 +16,7 @@
 
 pub mod accounts;
 pub mod directory;
+pub mod follower;
 pub mod messages;
 pub mod presence;
 mod recorder;
@@ -114,32 +116,35 @@ mod tests {
     /// A test that is written and not listed would never run.
     #[test]
     fn every_test_of_a_suite_is_in_its_list() {
-        let rooms = [
-            include_str!("messages/appending.rs"),
-            include_str!("messages/reading.rs"),
-            include_str!("messages/membership.rs"),
-        ];
-        let rooms = rooms.into_iter().chain([
-            include_str!("messages/marks.rs"),
+        let suites = [
+            concat!(
+                include_str!("messages/appending.rs"),
+                include_str!("messages/reading.rs"),
+                include_str!("messages/membership.rs"),
+                include_str!("messages/marks.rs"),
+            ),
             include_str!("directory.rs"),
             include_str!("accounts.rs"),
-        ]);
-        let rooms = rooms.chain([
-            include_str!("presence/concurrent.rs"),
-            include_str!("presence/lifetime.rs"),
-            include_str!("presence/nodes.rs"),
-            include_str!("presence/reading.rs"),
-            include_str!("presence/revisions.rs"),
-            include_str!("presence/statuses.rs"),
-        ]);
+            include_str!("follower.rs"),
+            concat!(
+                include_str!("presence/concurrent.rs"),
+                include_str!("presence/lifetime.rs"),
+                include_str!("presence/nodes.rs"),
+                include_str!("presence/reading.rs"),
+                include_str!("presence/revisions.rs"),
+                include_str!("presence/statuses.rs"),
+            ),
+        ];
         let lists = [
             include_str!("messages/mod.rs"),
             include_str!("directory.rs"),
             include_str!("accounts.rs"),
+            include_str!("follower.rs"),
+            include_str!("presence/mod.rs"),
         ]
         .concat();
-        let lists = lists + include_str!("presence/mod.rs");
-        for test in rooms
+        for test in suites
+            .into_iter()
             .flat_map(str::lines)
             .filter_map(|line| line.strip_prefix("pub async fn "))
         {

@@ -1,6 +1,7 @@
 //! The ports on one machine: SQLite, memory, in process.
 
 pub mod event_bus;
+mod follower;
 pub mod messages;
 pub mod presence;
 mod sqlite;

@@ -7,3 +7,4 @@ use support::fresh;
 lamplight_conformance::messages_suite!(fresh);
 lamplight_conformance::directory_suite!(fresh);
 lamplight_conformance::accounts_suite!(fresh);
+lamplight_conformance::follower_suite!(fresh);

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{at, conversation, message, open, user};
+use support::{at, conversation, crash, message, open, user};
 
 const SECOND: Duration = Duration::from_secs(10);
 
@@ -53,19 +53,6 @@ async fn head(store: &SqliteStore) -> u64 {
         .await
         .expect("an answer")
         .map_or(0, |one| one.head_seq)
-}
-
-/// What a crash would leave: all files as they are now, in another directory, with the rights and
-/// times of copies.
-fn crash(directory: &Path) -> tempfile::TempDir {
-    let left = tempfile::tempdir().expect("a directory");
-    for file in std::fs::read_dir(directory).expect("a directory") {
-        let file = file.expect("a file");
-        if file.file_name() != "lamplight.db-shm" {
-            std::fs::copy(file.path(), left.path().join(file.file_name())).expect("a copy");
-        }
-    }
-    left
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Appending to a log: deduplicate, take the next `seq`, insert, move the sender's own marks.
 
-use super::batch::{Batch, CachedConversation, to_db};
+use super::batch::{Batch, CachedConversation, from_db, to_db};
 use super::marks::sent;
 use super::queries::{entries, entry};
 use lamplight_domain::entry::{Entry, EntryKind};
@@ -9,7 +9,7 @@ use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::{NewMessage, SendKey, dedupe_key};
 use lamplight_domain::permission::{Action, Denied, authorize};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{AppendError, Appended};
+use lamplight_usecases::ports::{AppendError, Appended, CommitPosition};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::sync::Arc;
 
@@ -24,13 +24,19 @@ pub(super) struct EntryRow<'a> {
     pub(super) created_at: Timestamp,
 }
 
-/// Inserts an entry under the next `seq`; answers with it and with the time that the entry got.
-/// Only messages move a conversation in the list.
+/// An entry that was inserted.
+pub(super) struct Inserted {
+    pub(super) seq: u64,
+    pub(super) position: CommitPosition,
+    pub(super) created_at: Timestamp,
+}
+
+/// Inserts an entry under the next `seq`. Only messages move a conversation in the list.
 pub(super) fn insert(
     conn: &Connection,
     known: &mut CachedConversation,
     entry: &EntryRow<'_>,
-) -> rusqlite::Result<(u64, Timestamp)> {
+) -> rusqlite::Result<Inserted> {
     let head = known.head.next(entry.other_kind.is_none());
     // A clock that went back puts no entry before the one that it follows.
     let created_at = entry.created_at.max(known.last_at);
@@ -38,6 +44,7 @@ pub(super) fn insert(
         "INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![known.row, to_db(head.seq), entry.id, entry.sender, entry.content, entry.dedupe_key, created_at.0])?;
+    let position = conn.last_insert_rowid();
     if let Some(kind) = entry.other_kind {
         conn.prepare_cached(
             "INSERT INTO other_entries (conversation, seq, kind, message_count, last_message_seq) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -46,7 +53,6 @@ pub(super) fn insert(
         conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?
             .execute(params![known.row, to_db(head.seq), created_at.0])?;
     } else {
-        let position = conn.last_insert_rowid();
         conn.prepare_cached(
             "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
         )?
@@ -54,7 +60,11 @@ pub(super) fn insert(
     }
     known.head = head;
     known.last_at = created_at;
-    Ok((head.seq, created_at))
+    Ok(Inserted {
+        seq: head.seq,
+        position: CommitPosition(from_db(position)),
+        created_at,
+    })
 }
 
 /// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the
@@ -106,7 +116,11 @@ pub(crate) fn append(
         dedupe_key: key.as_deref(),
         created_at: message.created_at,
     };
-    let (seq, created_at) = insert(conn, known, &row)?;
+    let Inserted {
+        seq,
+        position,
+        created_at,
+    } = insert(conn, known, &row)?;
     let news = sent(conn, known, &message.conversation, &message.sender, sender)?;
     let to = known.members.clone();
     let entry = Arc::new(Entry {
@@ -123,6 +137,7 @@ pub(crate) fn append(
         },
         created_at,
     });
+    batch.appended(position);
     batch.publish(Event::Appended {
         entry: Arc::clone(&entry),
         to,

@@ -8,6 +8,7 @@ use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::Role;
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::CommitPosition;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 
@@ -103,6 +104,17 @@ pub(crate) struct Batch<'a> {
     known: &'a mut KnownConversations,
     events: Vec<Event>,
     changed: Vec<(ConversationId, Members)>,
+    head: Option<CommitPosition>,
+}
+
+/// What a commit leads to.
+pub(crate) struct Committed {
+    /// To be published.
+    pub(crate) events: Vec<Event>,
+    /// Memberships that were read or changed.
+    pub(crate) memberships: Vec<(ConversationId, Members)>,
+    /// The position of the last entry, if the transaction appended any.
+    pub(crate) head: Option<CommitPosition>,
 }
 
 impl<'a> Batch<'a> {
@@ -112,12 +124,16 @@ impl<'a> Batch<'a> {
             known,
             events: Vec::new(),
             changed: Vec::new(),
+            head: None,
         }
     }
 
-    /// To be published after the commit: events, and memberships that were read or changed.
-    pub(crate) fn into_parts(self) -> (Vec<Event>, Vec<(ConversationId, Members)>) {
-        (self.events, self.changed)
+    pub(crate) fn finish(self) -> Committed {
+        Committed {
+            events: self.events,
+            memberships: self.changed,
+            head: self.head,
+        }
     }
 
     /// A conversation from the cache or the database, and the connection, which is borrowed apart.
@@ -148,6 +164,11 @@ impl<'a> Batch<'a> {
     pub(crate) fn membership_changed(&mut self, conversation: &ConversationId, members: Members) {
         self.known.0.remove(conversation);
         self.changed.push((conversation.clone(), members));
+    }
+
+    /// An entry was inserted at a position, which is higher than every one before.
+    pub(crate) fn appended(&mut self, position: CommitPosition) {
+        self.head = Some(position);
     }
 
     pub(crate) fn publish(&mut self, event: Event) {

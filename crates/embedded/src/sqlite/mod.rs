@@ -9,6 +9,7 @@ mod copies;
 mod directory;
 mod error;
 mod fair;
+mod follower;
 mod health;
 mod keeper;
 mod keys;
@@ -28,6 +29,7 @@ pub(crate) use append::append;
 pub(crate) use conversations::{ensure_direct, put};
 pub use copies::{Restored, backup, restore};
 pub use error::OpenError;
+pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use marks::mark;
 pub(crate) use open::connect;
 pub(crate) use queries::{
@@ -40,7 +42,7 @@ use health::Health;
 use keeper::Keeper;
 use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
-use lamplight_usecases::ports::{EventBus, StoreError, StoreResult};
+use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
 use members::MembersCache;
 use parking_lot::Mutex;
 use readers::Readers;
@@ -51,7 +53,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use writer::{Call, Job};
 
 /// How a store is opened.
@@ -91,6 +93,7 @@ pub struct SqliteStore {
     members: Arc<MembersCache>,
     presence: u64,
     pub(crate) generation: Generation,
+    commits: watch::Sender<CommitPosition>,
 }
 
 impl SqliteStore {
@@ -237,6 +240,10 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.readers.read(read).await
+    }
+
+    pub(crate) fn commits(&self) -> watch::Receiver<CommitPosition> {
+        self.commits.subscribe()
     }
 
     pub(crate) fn members_cache(&self) -> &MembersCache {

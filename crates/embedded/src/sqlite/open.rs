@@ -4,6 +4,7 @@
 use super::batch::{KnownConversations, from_db};
 use super::beside::{Found, Log, Note};
 use super::error::{OpenError, is_damage};
+use super::follower::commit_head;
 use super::health::Health;
 use super::keeper::{Keeper, begin};
 use super::keys;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a lock of someone else's (a backup, a shell) is waited for; well below the deadline of
 /// a send.
@@ -93,6 +95,7 @@ pub(super) fn open(
     let depth = Arc::new(AtomicUsize::new(0));
     let members = Arc::new(MembersCache::default());
     let (reopened, max_pages, counted) = (path.clone(), options.max_pages, Arc::clone(&pages));
+    let (commits, _) = watch::channel(commit_head(&conn).map_err(database)?);
     let writer = Writer {
         conn,
         // Without the flag that creates: a file that has gone away is a fault, not a fresh start.
@@ -111,6 +114,7 @@ pub(super) fn open(
         has_written: false,
         looked: None,
         bus,
+        commits: commits.clone(),
     };
     let thread = std::thread::Builder::new().name("sqlite-write".into());
     let writer = thread
@@ -126,6 +130,7 @@ pub(super) fn open(
         members,
         presence,
         generation,
+        commits,
     })
 }
 

@@ -18,8 +18,13 @@ use std::collections::HashSet;
 /// A query for entries, in the columns that [`entry`] reads.
 macro_rules! entries {
     ($rest:literal) => {
+        super::queries::entries!("NULL", $rest)
+    };
+    ($further_columns:literal, $rest:literal) => {
         concat!(
-            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind ",
+            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind, ",
+            $further_columns,
+            " ",
             "FROM entries e JOIN people p ON p.id = e.sender ",
             "LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq ",
             $rest
@@ -73,7 +78,7 @@ pub(super) fn log_head(
 }
 
 /// What an answer may still hold. The first thing goes into it in any case.
-struct ByteBudget {
+pub(super) struct ByteBudget {
     left: usize,
     is_untouched: bool,
 }
@@ -88,7 +93,7 @@ impl Default for ByteBudget {
 }
 
 impl ByteBudget {
-    fn takes(&mut self, weight: usize) -> bool {
+    pub(super) fn takes(&mut self, weight: usize) -> bool {
         let takes = weight <= self.left || self.is_untouched;
         self.left = self.left.saturating_sub(weight);
         self.is_untouched = false;

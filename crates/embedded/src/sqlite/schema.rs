@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_status_revision.sql"),
     include_str!("../../migrations/0009_other_entries.sql"),
     include_str!("../../migrations/0010_roles.sql"),
+    include_str!("../../migrations/0011_follower_positions.sql"),
 ];
 
 /// Says in the file's header whose it is ("Lamp").

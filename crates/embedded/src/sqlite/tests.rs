@@ -444,7 +444,9 @@ async fn append_other(store: &SqliteStore, conversation: &str, sender: &str) {
             dedupe_key: None,
             created_at: Timestamp(0),
         };
-        insert(conn, known, &entry).map(|_| true)
+        let inserted = insert(conn, known, &entry)?;
+        batch.appended(inserted.position);
+        Ok(true)
     });
     assert!(appended.answer().await.unwrap(), "a member's conversation");
 }

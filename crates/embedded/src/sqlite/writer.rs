@@ -7,7 +7,7 @@ use super::health::Health;
 use super::keeper::Keeper;
 use super::members::MembersCache;
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::{EventBus, StoreError, StoreResult};
+use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 /// The most items one commit takes.
@@ -127,6 +127,8 @@ pub(crate) struct Writer<O> {
     /// When the file was looked at last.
     pub(crate) looked: Option<Instant>,
     pub(crate) bus: Arc<dyn EventBus>,
+    /// Wakes the followers of the log.
+    pub(crate) commits: watch::Sender<CommitPosition>,
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
@@ -297,14 +299,17 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 gather_more(&self.jobs, &self.depth, items, stopping);
             }
         }
-        let (events, changed) = batch.into_parts();
+        let committed = batch.finish();
         self.conn.prepare_cached("COMMIT")?.execute([])?;
+        if let Some(head) = committed.head {
+            self.commits.send_replace(head);
+        }
         // A reader may have met damage meanwhile: then what was written is not acknowledged.
         self.health.check()?;
-        for (conversation, members) in changed {
+        for (conversation, members) in committed.memberships {
             self.members.committed(conversation, members);
         }
-        Ok(events)
+        Ok(committed.events)
     }
 
     /// After a failure: nothing of the transaction may stay, neither in the database nor in memory.

@@ -53,3 +53,16 @@ pub(crate) fn message(place: &str, sender: &str, content: &str, id: &str) -> New
         created_at: at(0),
     }
 }
+
+/// What a crash would leave: all files as they are now, in another directory, with the rights and
+/// times of copies.
+pub(crate) fn crash(directory: &Path) -> tempfile::TempDir {
+    let left = tempfile::tempdir().expect("a directory");
+    for file in std::fs::read_dir(directory).expect("a directory") {
+        let file = file.expect("a file");
+        if file.file_name() != "lamplight.db-shm" {
+            std::fs::copy(file.path(), left.path().join(file.file_name())).expect("a copy");
+        }
+    }
+    left
+}

@@ -6,6 +6,7 @@ mod bus;
 mod clock;
 mod connections;
 mod directory;
+mod follower;
 mod ids;
 mod messages;
 mod passwords;
@@ -17,6 +18,7 @@ pub use bus::EventBus;
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource};
+pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use ids::Ids;
 pub use messages::{
     AppendError, Appended, History, MarkUpdate, Messages, Range, Sides, SyncPage, SyncPosition,

@@ -1,0 +1,50 @@
+//! Following the logs of all conversations in the order of their commits.
+
+use super::store::StoreResult;
+use async_trait::async_trait;
+use lamplight_domain::entry::Entry;
+
+/// A place in the order of commits. Positions grow; they need not be consecutive, and they belong
+/// to one generation of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommitPosition(pub u64);
+
+/// An entry as a follower reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedEntry {
+    pub position: CommitPosition,
+    pub entry: Entry,
+}
+
+/// Reads the entries of all conversations from a named, durable position, so that whoever must not
+/// miss one (other nodes, webhooks, push, search) misses none over a crash. The event bus only
+/// wakes a follower sooner.
+///
+/// A follower reads a page, handles it, confirms the position of its last entry, and reads on from
+/// there. After a crash it reads again what it had not confirmed: every entry at least once, and
+/// the entries of a conversation in the order of `seq`.
+///
+/// An entry becomes readable only once no entry with a lower position can still be committed, so
+/// that a position never passes an entry.
+#[async_trait]
+pub trait LogFollower: Send + Sync + 'static {
+    /// The position that was confirmed last under a name, `None` if there is none yet: a new
+    /// follower begins at [`LogFollower::head`] or, to read everything, at the default position,
+    /// and confirms that first.
+    async fn position(&self, name: &str) -> StoreResult<Option<CommitPosition>>;
+
+    /// The position of the newest entry that is readable.
+    async fn head(&self) -> StoreResult<CommitPosition>;
+
+    /// The readable entries after a position, in the order of positions: at most `limit`, and no
+    /// more than [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES) but at least one, if there is one.
+    async fn read(&self, after: CommitPosition, limit: usize) -> StoreResult<Vec<CommittedEntry>>;
+
+    /// Stores under a name that everything up to a position is handled. Durable once it resolves.
+    /// The stored position never goes back.
+    async fn confirm(&self, name: &str, up_to: CommitPosition) -> StoreResult<()>;
+
+    /// Resolves as soon as entries after a position may be readable. It can miss a commit, and
+    /// resolves for none that failed, so a follower also reads again now and then.
+    async fn changed(&self, after: CommitPosition);
+}
