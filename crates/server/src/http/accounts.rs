@@ -19,8 +19,7 @@ use lamplight_usecases::{
 use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
-/// The routes of `/api/auth`. Where accounts are not Lamplight's, nothing is there, whatever is
-/// sent and by which method.
+/// The routes of `/api/auth`. Without local accounts, every method answers 404.
 pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
     if identity != Identity::Local {
         return Router::new()
@@ -37,10 +36,10 @@ pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
         .route("/api/account", patch(update_account))
 }
 
-/// Makes an account and signs in. With the server key it makes one for somebody else,
-/// `REGISTRATION=closed` or not, and answers with the user alone.
+/// Creates an account and signs in. With the server key it creates one for somebody else, also with
+/// `REGISTRATION=closed`, and answers with the user only.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register, security((), ("serverKey" = [])),
-    responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` alone", body = docs::SignedInAnswer),
+    responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` only", body = docs::SignedInAnswer),
         docs::Refusals))]
 pub(crate) async fn register(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
@@ -71,10 +70,10 @@ pub(crate) async fn login(State(state): State<Arc<AppState>>, request: Request) 
     signed_in(&state, result.await, StatusCode::OK, tls)
 }
 
-/// Ends the session. Its sockets are closed, and its user is out at once unless they are in
-/// elsewhere.
+/// Ends the session and closes its sockets. The user goes offline at once, unless another session is
+/// online.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "Signed out; the cookie is gone", body = docs::Done), docs::Refusals))]
+    responses((status = 200, description = "Signed out; the cookie is cleared", body = docs::Done), docs::Refusals))]
 pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
     // A page that says whose it is may have been refused because the cookie is somebody else's by
@@ -87,9 +86,9 @@ pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request)
     out(result, may_be_stale, tls)
 }
 
-/// Ends every session of the account, this one too: sign out everywhere.
+/// Ends every session of the account, this one included.
 #[utoipa::path(post, path = "/api/auth/logout-all", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "Signed out everywhere; the cookie is gone", body = docs::Done), docs::Refusals))]
+    responses((status = 200, description = "Signed out everywhere; the cookie is cleared", body = docs::Done), docs::Refusals))]
 pub(crate) async fn logout_all(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
     out(
@@ -102,7 +101,7 @@ pub(crate) async fn logout_all(State(state): State<Arc<AppState>>, request: Requ
     )
 }
 
-/// The answer to signing out. The cookie goes wherever the session is over.
+/// The answer to signing out. It clears the cookie if the session is over.
 fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Response {
     let over = match &result {
         Ok(_) => true,
@@ -117,8 +116,8 @@ fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Resp
     response
 }
 
-/// Replaces the password. Every other session of the account ends; a wrong `current` is `forbidden`
-/// and counts as a guess.
+/// Replaces the password and ends every other session of the account. A wrong `current` is
+/// `forbidden` and counts as a sign-in attempt.
 #[utoipa::path(post, path = "/api/auth/password", tag = "accounts", request_body = body::ChangePassword,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Changed", body = docs::Done), docs::Refusals))]
@@ -133,7 +132,7 @@ pub(crate) async fn change_password(
     answer(result.await)
 }
 
-/// Changes the name or the picture of one's own account.
+/// Changes the name or the picture of the caller's account.
 #[utoipa::path(patch, path = "/api/account", tag = "accounts", request_body = body::UpdateAccount,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
@@ -149,8 +148,8 @@ pub(crate) async fn update_account(
     )
 }
 
-/// Who am I? Besides the user, or the refusal where nobody is signed in, it says whether anyone may
-/// make an account.
+/// The signed-in user, or a refusal; both also have `registration`: whether anyone may create an
+/// account.
 #[utoipa::path(get, path = "/api/auth/session", tag = "accounts", security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The user of the session", body = docs::SessionAnswer), docs::Refusals))]
 pub(crate) async fn session(State(state): State<Arc<AppState>>, request: Request) -> Response {
@@ -175,8 +174,7 @@ fn tls(request: &Request) -> bool {
     request.extensions().get::<Tls>().is_some_and(|tls| tls.0)
 }
 
-/// Signing in asks for nothing that was proved before: a stale token must not stand in the way.
-/// Only the server key counts.
+/// Signing in ignores a token of the request, which may be stale. Only the server key counts.
 async fn sign_in(
     state: &AppState,
     request: Request,
@@ -227,8 +225,7 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> i64 {
     at.0.saturating_sub(now.0) / 1_000
 }
 
-/// `Secure` where the browser is known to have spoken TLS: without it a page on plain HTTP could
-/// not stay signed in.
+/// Sets `Secure` only if the browser used TLS: a page on plain HTTP would lose a `Secure` cookie.
 fn cookie(token: &str, max_age: i64, tls: bool) -> String {
     let secure = if tls { "; Secure" } else { "" };
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}")

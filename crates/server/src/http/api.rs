@@ -17,9 +17,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// The most entries of a page.
+/// The maximum number of entries in a page.
 const PAGE_AT_MOST: usize = 200;
-/// The entries of a page where nobody says.
+/// The default number of entries in a page.
 const PAGE: usize = 50;
 
 type Params<T> = Result<Query<T>, QueryRejection>;
@@ -38,8 +38,7 @@ fn params<T>(params: Params<T>) -> Result<T, Refusal> {
     })
 }
 
-/// What the standard library says of a text that is no number, in words for somebody who does not
-/// know it.
+/// Rewords the standard library's errors about numbers for callers who do not know Rust.
 fn in_plain_words(said: &str) -> String {
     said.replace(
         "invalid digit found in string",
@@ -84,16 +83,16 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool, Refusal> {
 pub(crate) struct OnlineParams {
     /// Leave this user out.
     exclude_user_id: Option<String>,
-    /// `true`: only how many.
+    /// `true`: the count only.
     #[param(value_type = Option<bool>)]
     count_only: Option<String>,
-    /// From an earlier answer's `nextCursor`.
+    /// The `nextCursor` of an earlier answer.
     cursor: Option<String>,
-    /// 1 to 200, or the roster limit where left out.
+    /// 1 to 200; the roster limit by default.
     limit: Option<u64>,
 }
 
-/// Who is in. With `AUTH=open` nobody needs to say who asks.
+/// Online users. `AUTH=open` needs no caller here.
 #[utoipa::path(get, path = "/api/online-users", tag = "presence", params(OnlineParams), security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The online users, in the order in which they came online", body = docs::OnlineAnswer), docs::Refusals))]
 pub(crate) async fn online_users(
@@ -131,9 +130,9 @@ pub(crate) async fn online_users(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PageParams {
-    /// From an earlier answer's `nextCursor`.
+    /// The `nextCursor` of an earlier answer.
     cursor: Option<String>,
-    /// 1 to 200, 50 where left out.
+    /// 1 to 200; 50 by default.
     limit: Option<u64>,
 }
 
@@ -157,11 +156,11 @@ pub(crate) async fn list_conversations(
     )
 }
 
-/// Finds or makes the one conversation of two people.
+/// Finds or creates the one conversation of two users.
 #[utoipa::path(post, path = "/api/privatechat/conversations", tag = "messages", request_body = body::OpenConversation,
     security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "It was there", body = docs::ConversationAnswer),
-        (status = 201, description = "It was made", body = docs::ConversationAnswer), docs::Refusals))]
+    responses((status = 200, description = "The existing conversation", body = docs::ConversationAnswer),
+        (status = 201, description = "The new conversation", body = docs::ConversationAnswer), docs::Refusals))]
 pub(crate) async fn open_conversation(
     State(state): State<Arc<AppState>>,
     request: Request,
@@ -181,7 +180,7 @@ pub(crate) async fn open_conversation(
     )
 }
 
-/// Brings in a conversation of the host application, under its own id, or changes who is in it.
+/// Creates a conversation under an id of your application, or changes its members.
 #[utoipa::path(put, path = "/api/privatechat/conversations/{id}", tag = "host", params(("id" = String, Path, description = "The conversation")),
     request_body = body::PutConversation, security(("serverKey" = [])),
     responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
@@ -198,7 +197,7 @@ pub(crate) async fn put_conversation(
     )
 }
 
-/// Moves the caller's read mark; it never moves back.
+/// Advances the caller's read mark; it never moves back.
 #[utoipa::path(post, path = "/api/privatechat/conversations/{id}/read", tag = "messages",
     params(("id" = String, Path, description = "The conversation")), request_body = body::ReadBody, security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The mark in force", body = docs::ReadAnswer), docs::Refusals))]
@@ -228,11 +227,11 @@ pub(crate) struct MessagesParams {
     before: Option<u64>,
     /// Only entries with a larger `seq`: the oldest of them.
     after: Option<u64>,
-    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` tell where
-    /// there is more. With a conversation's `readSeq` plus 1 this is the page of the first unread
+    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` report
+    /// whether there are more. A conversation's `readSeq` plus 1 is the page of the first unread
     /// message.
     around: Option<u64>,
-    /// 1 to 200, 50 where left out.
+    /// 1 to 200; 50 by default.
     limit: Option<u64>,
 }
 
@@ -271,11 +270,10 @@ pub(crate) async fn messages(
     )
 }
 
-/// Sends a message: the way through when the socket fails. The same answer as the socket's
-/// acknowledgement.
+/// Sends a message, as a fallback for the socket. The answer equals the socket's acknowledgement.
 #[utoipa::path(post, path = "/api/privatechat/message", tag = "messages", request_body = body::SendMessage, security(("bearer" = []), ("cookie" = [])),
     responses((status = 201, description = "Stored", body = docs::SentAnswer),
-        (status = 200, description = "It was stored before", body = docs::SentAnswer), docs::Refusals))]
+        (status = 200, description = "A duplicate: stored before", body = docs::SentAnswer), docs::Refusals))]
 pub(crate) async fn send(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let began = tokio::time::Instant::now();
     let says = |identity: body::OpenIdentity| identity.sender_id.or(identity.user_id);
@@ -297,17 +295,17 @@ pub(crate) async fn send(State(state): State<Arc<AppState>>, request: Request) -
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsersParams {
-    /// Part of a name, of an account's user name or of an id, case left aside.
+    /// Part of a name, of an account's user name or of an id; ignores case.
     query: Option<String>,
-    /// From an earlier answer's `nextCursor`.
+    /// The `nextCursor` of an earlier answer.
     cursor: Option<String>,
-    /// 1 to 200, 50 where left out.
+    /// 1 to 200; 50 by default.
     limit: Option<u64>,
 }
 
-/// People, by name.
+/// Users, by name.
 #[utoipa::path(get, path = "/api/users", tag = "people", params(UsersParams), security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "People", body = docs::UsersAnswer), docs::Refusals))]
+    responses((status = 200, description = "Users", body = docs::UsersAnswer), docs::Refusals))]
 pub(crate) async fn users(
     State(state): State<Arc<AppState>>,
     query: Params<UsersParams>,
@@ -327,7 +325,7 @@ pub(crate) async fn users(
     )
 }
 
-/// Writes a profile, which beats a token's claims.
+/// Writes a profile, which overrides a token's claims.
 #[utoipa::path(put, path = "/api/users/{id}", tag = "host", params(("id" = String, Path, description = "The user")), request_body = body::PutUser,
     security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
 pub(crate) async fn put_user(

@@ -1,4 +1,4 @@
-//! The API in OpenAPI's words.
+//! The OpenAPI document.
 
 use ::http::HeaderValue;
 use bytes::Bytes;
@@ -30,47 +30,46 @@ macro_rules! answers {
 answers! {
     /// Done.
     Done {}
-    /// How the server is.
+    /// The state of the server.
     HealthAnswer {
         /// `ok` or `ready`.
         status: String,
     }
-    /// Who is in. With `countOnly`, without `data`.
+    /// Online users. `countOnly` leaves out `data`.
     OnlineAnswer {
-        /// This page of them.
+        /// One page.
         #[schema(required = false)]
         data: Vec<shape::Presence<'static>>,
-        /// How many in all.
+        /// The number of all online users.
         count: u64,
-        /// Where the next page begins.
+        /// The cursor of the next page.
         next_cursor: Option<String>,
-        /// This node's own view only: the shared store is out of reach.
+        /// The shared store is unreachable, so this is the view of one node.
         degraded: Option<bool>,
-        /// The store's generation; with `countOnly` it is left out. Another one than before: the
-        /// store went back in time.
+        /// The store's generation; left out with `countOnly`. If it differs from the previous one,
+        /// the data went back in time.
         #[schema(required = false)]
         store: String,
     }
     /// Conversations.
     ConversationsAnswer {
-        /// This page of them.
+        /// One page.
         data: Vec<shape::Conversation<'static>>,
-        /// Where the next page begins.
+        /// The cursor of the next page.
         next_cursor: Option<String>,
-        /// The store's generation. Another one than before: the store went back in time, so drop
-        /// what is held of it.
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
         store: String,
     }
     /// A conversation.
     ConversationAnswer {
         /// As the caller sees it.
         conversation: shape::Conversation<'static>,
-        /// It was made just now.
+        /// This request created it.
         created: bool,
     }
     /// A read mark.
     ReadAnswer {
-        /// Where.
         conversation_id: String,
         /// The mark in force.
         read_seq: u64,
@@ -79,90 +78,89 @@ answers! {
     MessagesAnswer {
         /// The entries, oldest first.
         data: Vec<shape::Message<'static>>,
-        /// There is more in the direction asked; with `around`, in either.
+        /// There are more entries in the requested direction; with `around`, in either.
         has_more: bool,
         /// With `around`: there are older entries.
         has_before: Option<bool>,
         /// With `around`: there are newer entries.
         has_after: Option<bool>,
-        /// The store's generation. Another one than before: the store went back in time, so drop
-        /// what is held of it.
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
         store: String,
     }
-    /// A message that was sent.
+    /// The stored message.
     SentAnswer {
         /// The entry in the log.
         message: shape::Message<'static>,
-        /// It was stored before.
+        /// The message was stored before.
         duplicate: bool,
-        /// The sender's own id for it, as it came.
+        /// The `tempId` of the request.
         temp_id: Option<String>,
     }
-    /// People.
+    /// Users.
     UsersAnswer {
-        /// This page of them.
+        /// One page.
         data: Vec<shape::User<'static>>,
-        /// Where the next page begins.
+        /// The cursor of the next page.
         next_cursor: Option<String>,
-        /// The store's generation. Another one than before: the store went back in time, so drop
-        /// what is held of it.
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
         store: String,
     }
-    /// A person.
+    /// A user.
     UserAnswer {
         /// The profile.
         user: shape::User<'static>,
     }
-    /// Who is signed in.
+    /// The signed-in user.
     SessionAnswer {
         /// The profile.
         user: shape::User<'static>,
-        /// `open` where anyone may make an account, else `closed`. A 401 says it too.
+        /// `open` if anyone may create an account, else `closed`. A 401 has it too.
         registration: String,
     }
     /// A session of a local account.
     SignedInAnswer {
         /// The profile.
         user: shape::User<'static>,
-        /// The session's token, for those who do not use the cookie.
+        /// The session's token, for clients without cookies.
         token: String,
         /// When the session ends.
         expires_at: String,
     }
 }
 
-/// What a request may be refused with.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "read by the derive only")]
 pub(crate) enum Refusals {
-    /// `invalid` or `empty_message`: the request makes no sense.
+    /// `invalid` or `empty_message`: the request is malformed.
     #[response(status = 400)]
     Invalid(#[to_schema] shape::Refusal<'static>),
-    /// `unauthenticated`: nobody knows who is calling.
+    /// `unauthenticated`: the request proves no user.
     #[response(status = 401)]
     Unauthenticated(#[to_schema] shape::Refusal<'static>),
-    /// `forbidden`: the caller is known and may not.
+    /// `forbidden`: the caller has no permission.
     #[response(status = 403)]
     Forbidden(#[to_schema] shape::Refusal<'static>),
-    /// `not_found`: it is not there, or the caller may not know that it is.
+    /// `not_found`: it does not exist, or the caller may not see it.
     #[response(status = 404)]
     NotFound(#[to_schema] shape::Refusal<'static>),
-    /// `conflict`: it contradicts what is there.
+    /// `conflict`: it contradicts what the server stores.
     #[response(status = 409)]
     Conflict(#[to_schema] shape::Refusal<'static>),
-    /// `too_long`: past its limit.
+    /// `too_long`: over the limit.
     #[response(status = 413)]
     TooLong(#[to_schema] shape::Refusal<'static>),
-    /// `invalid`: the body is compressed, no JSON, or not UTF-8.
+    /// `invalid`: the body is compressed, not JSON, or not UTF-8.
     #[response(status = 415)]
     UnsupportedMedia(#[to_schema] shape::Refusal<'static>),
-    /// `rate_limited`: too often; `retryAfterMs` and `Retry-After` say how long to wait.
+    /// `rate_limited`: too many requests; wait for `retryAfterMs` (also in `Retry-After`).
     #[response(status = 429)]
     RateLimited(#[to_schema] shape::Refusal<'static>),
-    /// `internal`: a fault of the server's; the outcome is unknown.
+    /// `internal`: an error in the server; the outcome is unknown.
     #[response(status = 500)]
     Internal(#[to_schema] shape::Refusal<'static>),
-    /// `unavailable`: the store does not answer; the outcome is unknown.
+    /// `unavailable`: the store does not respond; the outcome is unknown.
     #[response(status = 503)]
     Unavailable(#[to_schema] shape::Refusal<'static>),
 }
@@ -192,15 +190,15 @@ pub(crate) enum Refusals {
         super::ops::metrics,
         super::ops::openapi,
     ),
-    servers((url = "/", description = "The server that this document comes from")),
+    servers((url = "/", description = "This server")),
     components(schemas(body::SendMessage)),
     tags(
         (name = "presence", description = "Who is online"),
         (name = "messages", description = "Conversations and their logs"),
-        (name = "people", description = "The directory"),
+        (name = "people", description = "The directory of users"),
         (name = "accounts", description = "Local accounts, with AUTH=local"),
-        (name = "host", description = "For the host application, with the server key"),
-        (name = "operations", description = "For those who run it"),
+        (name = "host", description = "For your application, with the server key"),
+        (name = "operations", description = "For operators"),
     ),
     modifiers(&Security, &Callers, &Public)
 )]
@@ -218,7 +216,7 @@ impl Modify for Security {
         };
         components.add_security_scheme(
             "bearer",
-            bearer("A token of the host application, or of a local session. With `AUTH=open` no_claimed_user has one: see `X-User-Id`."),
+            bearer("A token of your application or of a local session. `AUTH=open` has none: see `X-User-Id`."),
         );
         components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
         components.add_security_scheme(
@@ -230,14 +228,13 @@ impl Modify for Security {
     }
 }
 
-/// What every operation of a user's takes to say who asks, which the operations themselves need not
-/// repeat.
+/// Adds the parameters that name the caller to every operation of a user.
 struct Callers;
 
 impl Modify for Callers {
     fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut api.paths.paths {
-            // What a page reads may name its user in the address, too.
+            // Reads may also name the user in the query.
             let reads = item.get.iter_mut().map(|operation| (operation, true));
             let writes = item.post.iter_mut().map(|operation| (operation, false));
             for (operation, is_read) in reads.chain(writes) {
@@ -248,15 +245,15 @@ impl Modify for Callers {
                     continue;
                 }
                 let parameters = operation.parameters.get_or_insert_default();
-                let what = "Percent-encoded UTF-8. With `AUTH=open`: who asks. In other modes a check: a request that names somebody else than its token proves is \
+                let what = "Percent-encoded UTF-8. With `AUTH=open`: the calling user. Otherwise a check: if the token proves another user, the answer is \
                             `unauthenticated`.";
                 parameters.push(said("X-User-Id", ParameterIn::Header, what));
                 if is_read {
-                    let what = "With `AUTH=open`: who asks, where no `X-User-Id` says it.";
+                    let what = "With `AUTH=open`: the calling user, without `X-User-Id`.";
                     parameters.push(said("userId", ParameterIn::Query, what));
                 }
                 if path == "/api/privatechat/message" {
-                    let what = "The sender's own socket (its id), which does not get the message back as an event.";
+                    let what = "The id of the sender's own socket, which does not receive the message as an event.";
                     parameters.push(said("X-Socket-Id", ParameterIn::Header, what));
                 }
             }
@@ -264,8 +261,8 @@ impl Modify for Callers {
     }
 }
 
-/// An operation that takes no credentials says `security: []`, which tools know better than one
-/// empty requirement.
+/// Writes `security: []` for operations without credentials: tools support it better than one empty
+/// requirement.
 struct Public;
 
 impl Modify for Public {
@@ -299,15 +296,14 @@ pub fn document() -> String {
     Api::openapi().to_json().unwrap_or_default()
 }
 
-/// The document as it is served, and its tag.
+/// The served document and its `ETag`.
 pub(crate) struct Document {
     pub(crate) json: Bytes,
     pub(crate) tag: HeaderValue,
 }
 
-/// The document as it is served. It is made when it is first asked for, away from the runtime's
-/// threads, since that takes 10 ms and 4 MB that a server whose document nobody reads need not
-/// hold. `None` where making it failed; the panic is in the log.
+/// The served document. The first request creates it, on a blocking thread, because that takes 10 ms
+/// and 4 MB of memory. `None` if that panicked; the log has the panic.
 pub(crate) async fn served() -> Option<&'static Document> {
     static DOCUMENT: OnceCell<Document> = OnceCell::const_new();
     let made = DOCUMENT.get_or_try_init(async || tokio::task::spawn_blocking(make).await);

@@ -12,9 +12,9 @@ use lamplight_usecases::{Code, Refusal};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Is the process alive?
+/// Liveness: the process responds.
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
-    responses((status = 200, description = "It answers", body = openapi::HealthAnswer), openapi::Refusals))]
+    responses((status = 200, description = "Alive", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn healthz() -> Response {
     json(
         StatusCode::OK,
@@ -22,9 +22,9 @@ pub(crate) async fn healthz() -> Response {
     )
 }
 
-/// Can it do its work?
+/// Readiness: the store accepts writes.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
-    responses((status = 200, description = "It takes messages", body = openapi::HealthAnswer), openapi::Refusals))]
+    responses((status = 200, description = "Ready", body = openapi::HealthAnswer), openapi::Refusals))]
 pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
     match state.ready.check().await {
         Ok(()) => json(
@@ -45,8 +45,8 @@ pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
     }
 }
 
-/// What is counted, for Prometheus: for this machine, or with the server key. A request that a
-/// proxy on this machine passes on is not from this machine.
+/// Metrics for Prometheus, for this machine or with the server key. A request that a proxy forwards
+/// does not count as from this machine.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security((), ("serverKey" = [])),
     responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), openapi::Refusals))]
 pub(crate) async fn metrics(
@@ -89,7 +89,7 @@ pub(crate) async fn metrics(
         .into_response()
 }
 
-/// The API, described.
+/// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
     responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
 pub(crate) async fn openapi(headers: HeaderMap) -> Response {
