@@ -131,6 +131,7 @@ mod tests {
                 include_str!("presence/lifetime.rs"),
                 include_str!("presence/nodes.rs"),
                 include_str!("presence/reading.rs"),
+                include_str!("presence/resync.rs"),
                 include_str!("presence/revisions.rs"),
                 include_str!("presence/statuses.rs"),
             ),

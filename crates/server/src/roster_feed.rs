@@ -5,11 +5,14 @@ use crate::hub::Hub;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::Change;
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
-use lamplight_usecases::ports::{Clock, ConnectionRegistry, WatchedPresence};
+use lamplight_usecases::ports::{
+    Clock, ConnectionRegistry, Directory, PresenceStore, StoreResult, WatchedPresence,
+};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
 use parking_lot::Mutex;
 use socketio::Packet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
 
@@ -74,6 +77,30 @@ impl RosterPublisher {
     pub fn push(&self, change: Change) {
         self.feed.lock().push(change);
         self.wake.notify_one();
+    }
+
+    /// Brings the feed to what the presence store has: at the start, and after the bus lost events.
+    /// Subscribe to the bus first.
+    ///
+    /// # Errors
+    /// When a store does not answer; the feed is as before.
+    pub async fn resync(
+        &self,
+        presence: &dyn PresenceStore,
+        directory: &dyn Directory,
+    ) -> StoreResult<()> {
+        let snapshot = presence.snapshot().await?;
+        let missing = self.feed.lock().missing_from(&snapshot);
+        let last_seen = if missing.is_empty() {
+            Vec::new()
+        } else {
+            directory.last_seen(&missing).await?
+        };
+        let last_seen: HashMap<_, _> = missing.into_iter().zip(last_seen).collect();
+        let last_seen = |user: &UserId| last_seen.get(user).copied().flatten();
+        self.feed.lock().resync(snapshot, last_seen);
+        self.wake.notify_one();
+        Ok(())
     }
 
     /// Forgets a connection. Remove it from the hub first: [`ConnectionRegistry::follow`] looks it
@@ -249,14 +276,12 @@ impl ConnectionRegistry for RosterPublisher {
             return None;
         }
         feed.watch(&connection, users.iter().cloned());
-        let version = feed.version();
         let watched = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
-            let version = shown.as_ref().map_or(version, |shown| shown.version);
             WatchedPresence {
                 user: user.clone(),
+                version: shown.as_ref().map_or(0, |shown| shown.version),
                 shown,
-                version,
             }
         });
         Some(watched.collect())

@@ -22,7 +22,7 @@ use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, EventBus};
+use lamplight_usecases::ports::{Clock, EventBus, StoreError};
 use lamplight_usecases::{Code, Handler, Identity, Ports, Settings};
 use socketio::{Refusal, SocketIo};
 use std::future::Future;
@@ -45,6 +45,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// Presence cannot be read.
+    #[error("presence could not be read: {0}")]
+    Presence(#[from] StoreError),
     /// The tokens' keys cannot be used.
     #[error("{0}")]
     Jwt(String),
@@ -119,6 +122,7 @@ impl Lamplight {
         ));
         let subscriber = Arc::clone(&router);
         bus.subscribe(move |event| subscriber.route(event));
+        roster.resync(&*presence, &*store).await?;
 
         let verifier = match config.identity {
             Identity::Jwt => Some(

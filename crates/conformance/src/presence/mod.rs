@@ -8,6 +8,7 @@ mod concurrent;
 mod lifetime;
 mod nodes;
 mod reading;
+mod resync;
 mod revisions;
 mod statuses;
 
@@ -15,6 +16,7 @@ pub use concurrent::*;
 pub use lifetime::*;
 pub use nodes::*;
 pub use reading::*;
+pub use resync::*;
 pub use revisions::*;
 pub use statuses::*;
 
@@ -102,6 +104,8 @@ macro_rules! presence_suite {
                 c16_a_session_that_moved_to_another_node_ignores_the_first,
                 c3_a_node_that_stops_hands_its_users_over_without_an_event,
                 a_node_without_a_lease_writes_nothing,
+                p12_a_feed_that_missed_events_is_mended_by_a_snapshot,
+                p6_events_around_a_snapshot_are_neither_lost_nor_undone,
                 p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one,
                 p8_many_connections_at_once_publish_one_online_and_one_offline,
                 p6_a_stale_list_and_the_events_equal_a_fresh_list,

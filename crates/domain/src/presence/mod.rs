@@ -8,6 +8,7 @@
 mod leases;
 mod roster;
 mod sessions;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod unattached;
@@ -16,6 +17,7 @@ mod version;
 
 pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
 pub use roster::{Roster, Rules};
+pub use snapshot::{RosterSnapshot, VersionFloors, bucket_of};
 pub use version::{clock_version, next_version};
 
 use crate::identity::{ConversationId, Profile, UserId};

@@ -2,7 +2,10 @@
 
 use super::unattached::UnattachedStatuses;
 use super::user::{User, VisibleState};
-use super::{Change, ManualStatus, Offline, Presence, SavedStatus, StatusOverride, next_version};
+use super::{
+    Change, ManualStatus, Offline, Presence, RosterSnapshot, SavedStatus, StatusOverride,
+    VersionFloors, next_version,
+};
 use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -103,6 +106,15 @@ impl Roster {
         self.visible
             .range(after.saturating_add(1)..)
             .map(|(_, presence)| presence)
+    }
+
+    /// Everyone who is shown as online, and up to which version of each.
+    #[must_use]
+    pub fn snapshot(&self) -> RosterSnapshot {
+        RosterSnapshot {
+            present: self.list(0).cloned().collect(),
+            floors: VersionFloors::one(self.version),
+        }
     }
 
     /// How `user` is shown, `None` if as offline.

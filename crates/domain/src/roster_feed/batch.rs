@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// At most two changes a user, however often they come and go, so that no user can make a batch
-/// long. What is left out is what the rest makes untrue: `online, offline, online` is `online`, and
-/// a look is replaced by a newer one.
+/// long. Only outdated changes are left out: `online, offline, online` is `online`, and an update is
+/// replaced by a newer one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Batch {
     /// In the order in which users first changed.
@@ -36,15 +36,15 @@ impl Batch {
             return;
         };
         match (&*first, second.as_ref().unwrap_or(first), &change) {
-            // In, then out again: if they were in before all of it, they are just out.
+            // Online, then offline: a user who was online before the batch is just offline.
             (Change::Online(_), Change::Online(_) | Change::Updated(_), Change::Offline(_)) => {
                 *second = Some(change)
             }
             (_, _, Change::Offline(_)) => (*first, *second) = (change, None),
-            // Out, then in again: if they were out before all of it, they are just in.
+            // Offline, then online: a user who was offline before the batch is just online.
             (Change::Offline(_), Change::Offline(_), _) => *second = Some(change),
             (_, Change::Offline(_), _) => (*first, *second) = (change, None),
-            // In, and looking different: one who came in this batch came looking like that.
+            // An update of a user who came online in this batch.
             (_, Change::Online(_), Change::Updated(newer)) => {
                 *second.as_mut().unwrap_or(first) = Change::Online(Arc::clone(newer));
             }
@@ -63,18 +63,18 @@ impl Batch {
     }
 }
 
-/// Remembered at least this long.
-const REMEMBER: Duration = Duration::from_secs(30);
-/// … but not more than twice as many.
-const REMEMBER_AT_MOST: usize = 10_000;
+/// The shortest time for which a leave is remembered.
+const KEEP: Duration = Duration::from_secs(30);
+/// At most twice this many leaves are remembered, however many there are in that time.
+const KEEP_AT_MOST: usize = 10_000;
 
-/// Whoever went out not long ago, and at which version: what a bus delivers late must not bring
-/// them back.
+/// The users who went offline lately, with the version: a change that the bus delivers late must not
+/// show them again.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     young: HashMap<UserId, u64>,
     old: HashMap<UserId, u64>,
-    turned_at: Moment,
+    rotated_at: Moment,
 }
 
 impl Tombstones {
@@ -83,21 +83,21 @@ impl Tombstones {
     }
 
     pub(super) fn note(&mut self, user: UserId, version: u64) {
-        if self.young.len() >= REMEMBER_AT_MOST {
+        if self.young.len() >= KEEP_AT_MOST {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(user, version);
     }
 
-    /// They are back.
+    /// The user is online again.
     pub(super) fn forget(&mut self, user: &UserId) {
         self.young.remove(user);
         self.old.remove(user);
     }
 
     pub(super) fn pass_time(&mut self, now: Moment) {
-        if self.turned_at.plus(REMEMBER) <= now {
-            self.turned_at = now;
+        if self.rotated_at.plus(KEEP) <= now {
+            self.rotated_at = now;
             self.old = std::mem::take(&mut self.young);
         }
     }

@@ -4,11 +4,12 @@
 mod bounds;
 mod order;
 mod pace;
+mod resync;
 mod together;
 
 use super::*;
 use crate::identity::Profile;
-use crate::presence::{Offline, OfflineReason, Status};
+use crate::presence::{Offline, OfflineReason, RosterSnapshot, Status, VersionFloors};
 use crate::time::Timestamp;
 
 /// A socket.
@@ -130,12 +131,11 @@ impl Client {
         (*version, *held) = (change.version(), shown(change));
     }
 
-    fn take_list(&mut self, listed: &HashMap<UserId, Arc<Presence>>, whole: bool, version: u64) {
+    fn take_list(&mut self, listed: &HashMap<UserId, Arc<Presence>>, whole: bool) {
         self.list.clone_from(listed);
         for (user, (told, held)) in &mut self.watched {
             match listed.get(user) {
                 Some(presence) => {
-                    assert!(*told <= version);
                     (*told, *held) = (presence.version.max(*told), Some(Arc::clone(presence)));
                 }
                 None if whole => *held = None,
@@ -159,6 +159,8 @@ pub(super) struct World {
     pub(super) truth: Truth,
     pub(super) clients: HashMap<Key, Client>,
     pub(super) now: Moment,
+    /// The bus loses every change.
+    pub(super) is_bus_down: bool,
     /// Since when something has been waiting to be told.
     waiting_since: Option<Moment>,
     /// How many changes were sent; each counts once, however many share it.
@@ -172,13 +174,33 @@ impl World {
             truth: Truth::default(),
             clients: HashMap::new(),
             now: Moment(500_000),
+            is_bus_down: false,
             waiting_since: None,
             told: 0,
         }
     }
 
     fn push(&mut self, change: Change) {
+        if self.is_bus_down {
+            return;
+        }
         self.feed.push(change);
+        self.note_waiting();
+    }
+
+    pub(super) fn snapshot(&self) -> RosterSnapshot {
+        RosterSnapshot {
+            present: self.truth.present.values().cloned().collect(),
+            floors: VersionFloors::one(self.truth.version),
+        }
+    }
+
+    pub(super) fn resync(&mut self, snapshot: RosterSnapshot) {
+        self.feed.resync(snapshot, |_| Some(Timestamp(1)));
+        self.note_waiting();
+    }
+
+    fn note_waiting(&mut self) {
         if !self.feed.pending.is_empty() || !self.feed.pending_watched.is_empty() {
             self.waiting_since.get_or_insert(self.now);
         }
@@ -215,9 +237,12 @@ impl World {
         });
         for user in users {
             let shown = self.feed.get(user.as_str()).cloned();
-            let version = shown
-                .as_ref()
-                .map_or(self.feed.version(), |presence| presence.version);
+            // As the use case answers: of an offline user, the store knows the version.
+            let version = match (&shown, self.truth.present.get(user)) {
+                (Some(presence), _) => presence.version,
+                (None, Some(presence)) => presence.version - 1,
+                (None, None) => self.truth.version,
+            };
             client.watched.insert(user.clone(), (version, shown));
         }
     }
@@ -251,7 +276,7 @@ impl World {
                         );
                     }
                     client.lists.push(self.now);
-                    client.take_list(&listed, !self.feed.is_truncated(), self.feed.version());
+                    client.take_list(&listed, !self.feed.is_truncated());
                 }
             }
             Delivery::Events(keys, changes) => {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use cursor::{read_cursor, write_cursor};
 use lamplight_domain::identity::{ConnectionId, NodeId, Profile, UserId};
 use lamplight_domain::presence::{
-    Activity, Change, NodeIndex, NodeLease, OfflineReason, Presence, Roster, Rules, SavedStatus,
+    Activity, Change, NodeIndex, NodeLease, OfflineReason, Presence, Roster, RosterSnapshot, Rules,
+    SavedStatus,
 };
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{
@@ -224,6 +225,10 @@ impl PresenceStore for EmbeddedPresence {
             .filter(|_| has_more)
             .map(|last| write_cursor(last.since));
         Ok(Page { items, next })
+    }
+
+    async fn snapshot(&self) -> StoreResult<RosterSnapshot> {
+        Ok(self.shared.state.lock().roster.snapshot())
     }
 
     async fn count(&self) -> StoreResult<usize> {

@@ -12,7 +12,7 @@ pub struct WatchedPresence {
     /// `None` if shown as offline.
     pub shown: Option<Arc<Presence>>,
     /// The version of this state, compared with other versions of this user only. Of a user who is
-    /// shown as offline, the presence store knows it, not this node.
+    /// shown as offline, the presence store knows it: [`ConnectionRegistry::watch`] answers 0.
     pub version: u64,
 }
 

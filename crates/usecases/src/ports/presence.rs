@@ -4,7 +4,9 @@ use super::directory::Person;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
-use lamplight_domain::presence::{Activity, NodeLease, OfflineReason, Presence, SavedStatus};
+use lamplight_domain::presence::{
+    Activity, NodeLease, OfflineReason, Presence, RosterSnapshot, SavedStatus,
+};
 use std::sync::Arc;
 
 /// How one user is shown, read in one step with the version that it holds at.
@@ -74,6 +76,11 @@ pub trait PresenceStore: Send + Sync + 'static {
         limit: usize,
         except: Option<&UserId>,
     ) -> StoreResult<Page<Arc<Presence>>>;
+    /// Everyone who is shown as online, for [`RosterFeed::resync`]. Changes published before it is
+    /// read are in it; later ones may be.
+    ///
+    /// [`RosterFeed::resync`]: lamplight_domain::roster_feed::RosterFeed::resync
+    async fn snapshot(&self) -> StoreResult<RosterSnapshot>;
     /// How many users are shown as online.
     async fn count(&self) -> StoreResult<usize>;
     /// Whether a user has a session and is to look offline all the same.

@@ -67,7 +67,7 @@ impl ConnectionRegistry for FakeHub {
         feed.watch(session, users.iter().cloned());
         let seen = users.iter().map(|user| {
             let shown = feed.get(user.as_str()).cloned();
-            let version = shown.as_ref().map_or(feed.version(), |shown| shown.version);
+            let version = shown.as_ref().map_or(0, |shown| shown.version);
             WatchedPresence {
                 user: user.clone(),
                 shown,

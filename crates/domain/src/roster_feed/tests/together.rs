@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(super) enum Op {
     Show(u16),
     Hide(u16),
     Follow(Key, Mode),
@@ -16,7 +16,7 @@ enum Op {
     Flush,
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let users = || proptest::collection::vec(0..8_u16, 0..4);
     let mode = prop_oneof![3 => Just(Mode::Full), 3 => Just(Mode::Diff), 1 => Just(Mode::Watch), 1 => Just(Mode::None)];
     let op = prop_oneof![
@@ -36,7 +36,7 @@ fn named(users: &[u16]) -> Vec<UserId> {
     users.iter().map(|n| user(*n)).collect()
 }
 
-fn apply(world: &mut World, op: &Op) {
+pub(super) fn apply(world: &mut World, op: &Op) {
     match op {
         Op::Show(n) => world.show(&user(*n)),
         Op::Hide(n) => world.hide(&user(*n)),
