@@ -9,7 +9,7 @@ use crate::sync::Mutex;
 /// Minimum interval between two checks of a deadline, however short the limits are.
 const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The time at which a silent HTTP connection is to be closed. [`HttpStream`] reports reads and
+/// The time at which a silent HTTP connection is to be closed. [`crate::HttpStream`] reports reads and
 /// writes; [`Self::request`] marks requests that are being answered.
 ///
 /// - The head of the first request must arrive within `head_timeout` after the connection was
@@ -19,7 +19,7 @@ const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 ///   closed connection.
 /// - The head of a later request must arrive within `head_timeout` after its first byte.
 /// - There is no limit while a request is being answered or a response waits for the client to
-///   read: [`WriteTimeout`] limits that.
+///   read: [`crate::WriteTimeout`] limits that.
 #[derive(Debug)]
 pub struct HttpDeadline {
     head_timeout: Duration,

@@ -138,3 +138,7 @@ pub use write_timeout::WriteTimeout;
 
 #[doc = include_str!("../FROM-NODE.md")]
 pub mod from_node {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
