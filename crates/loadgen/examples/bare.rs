@@ -1,8 +1,8 @@
-//! The bare work of the bench on the library that Lamplight stands on, without Lamplight: what
-//! `bench/peers` do, in the same words. Prints its address when it listens.
+//! The comparison benchmark's server on `crates/socketio` alone: the same events as the servers in
+//! `bench/peers`. It prints its address when it listens.
 //!
-//! `RUNTIME=per-core` runs it as a runtime and a listener for each core, that share one server, in
-//! place of one runtime for all of them.
+//! `RUNTIME=per-core` runs one runtime and one listener per core, which share one server, instead
+//! of one multi-threaded runtime.
 
 use std::net::SocketAddr;
 
@@ -109,7 +109,7 @@ fn per_core(io: &SocketIo) -> std::io::Result<()> {
         .try_for_each(|thread| thread.join().unwrap_or(Ok(())))
 }
 
-/// The kernel deals out connections among all that listen on this address.
+/// A listener that shares its address: the kernel distributes connections among all such listeners.
 fn shared_listener(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;

@@ -1,19 +1,19 @@
-//! The work that every peer can do, each in its own protocol.
+//! The operations that every compared server supports, in its own protocol.
 
 use crate::centrifugo;
 use crate::client::{self, Target};
 use serde_json::json;
 
-/// What the server speaks.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Protocol {
-    /// Socket.IO, with the events of `bench/peers/README.md`.
+    /// Socket.IO with the events of `bench/peers/README.md`.
     Socketio,
-    /// Centrifugo's JSON.
+    /// Centrifugo's JSON protocol.
     Centrifugo,
 }
 
-/// A connection.
+/// A connection to a compared server.
 pub(crate) enum Bare {
     SocketIo(client::Client),
     Centrifugo(centrifugo::Client),
@@ -27,7 +27,7 @@ impl Bare {
         })
     }
 
-    /// Is to be found by this name.
+    /// Makes this client reachable by a name.
     pub(crate) async fn register(&mut self, name: &str) -> Result<(), String> {
         match self {
             Self::SocketIo(client) => client.ask("register", &json!(name)).await.map(drop),
@@ -35,16 +35,16 @@ impl Bare {
         }
     }
 
-    /// Is to hear what is for everyone.
+    /// Subscribes to broadcasts.
     pub(crate) async fn listen(&mut self) -> Result<(), String> {
         match self {
-            // Whoever is connected does.
+            // Every Socket.IO connection receives broadcasts.
             Self::SocketIo(_) => Ok(()),
             Self::Centrifugo(client) => client.listen().await,
         }
     }
 
-    /// Says something to who has that name; returns the number of the acknowledgement.
+    /// Sends a text to the client with this name; returns the id of the acknowledgement.
     pub(crate) async fn say(&mut self, to: &str, text: &str) -> Result<u64, String> {
         match self {
             Self::SocketIo(client) => {
@@ -60,7 +60,7 @@ impl Bare {
         }
     }
 
-    /// The number of the next acknowledgement, which has to say that it was done.
+    /// Waits for the next acknowledgement, which must report success; returns its id.
     pub(crate) async fn done(&mut self) -> Result<u64, String> {
         match self {
             Self::SocketIo(client) => client.done().await,
@@ -68,7 +68,7 @@ impl Bare {
         }
     }
 
-    /// Says so many things to everyone, itself included, in one go.
+    /// Broadcasts `count` events at once, to itself too.
     pub(crate) async fn announce(&mut self, count: u32, text: &str) -> Result<(), String> {
         match self {
             Self::SocketIo(client) => client
@@ -79,7 +79,7 @@ impl Bare {
         }
     }
 
-    /// Waits for so many events, whatever they are.
+    /// Waits for this many events with any name.
     pub(crate) async fn count(&mut self, events: u32) -> Result<(), String> {
         match self {
             Self::SocketIo(client) => client.count(events).await,

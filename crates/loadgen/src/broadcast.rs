@@ -1,4 +1,4 @@
-//! Events for everyone at once.
+//! Scenario: broadcasts to all connections.
 
 use crate::bare::Bare;
 use crate::client::Target;
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     })
     .await?;
     let mut spent = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    // A few beforehand, so that a server that compiles as it goes has done so.
+    // The first round warms up servers that compile at run time.
     for events in [events.div_ceil(10), events] {
         let before = usage(pid)?;
         let began = Instant::now();

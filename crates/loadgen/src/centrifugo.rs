@@ -1,24 +1,25 @@
-//! Centrifugo's own protocol, as JSON (<https://centrifugal.dev/docs/transports/client_protocol>):
-//! commands, replies and pushes are lines, several of which may come in one frame.
+//! A client of Centrifugo's JSON protocol
+//! (<https://centrifugal.dev/docs/transports/client_protocol>): commands, replies and pushes are
+//! lines, and a frame may contain several.
 
 use crate::client::Target;
 use crate::wire::Wire;
 use serde_json::json;
 use std::collections::VecDeque;
 
-/// The channel that everyone listens to.
+/// The channel of broadcasts.
 const EVERYONE: &str = "news";
 
-/// A connection of somebody without a name.
+/// An anonymous connection.
 pub(crate) struct Client {
     wire: Wire,
-    /// Lines that came in one frame with those before.
+    /// Lines of the last frame that have not been handled.
     lines: VecDeque<String>,
     next_id: u64,
 }
 
 impl Client {
-    /// Connects over WebSocket, and listens to what is for everyone.
+    /// Connects over WebSocket.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
         let wire = Wire::connect(target, "").await?;
         let mut client = Self {
@@ -39,18 +40,18 @@ impl Client {
         Ok(())
     }
 
-    /// Listens to a channel.
+    /// Subscribes to a channel.
     pub(crate) async fn subscribe(&mut self, channel: &str) -> Result<(), String> {
         self.ask("subscribe", &json!({ "channel": channel }).to_string())
             .await
     }
 
-    /// Listens to what is for everyone.
+    /// Subscribes to the channel of broadcasts.
     pub(crate) async fn listen(&mut self) -> Result<(), String> {
         self.subscribe(EVERYONE).await
     }
 
-    /// Sends something to a channel; returns the number that the reply will have.
+    /// Publishes to a channel; returns the id of the reply.
     pub(crate) async fn publish(&mut self, channel: &str, data: &str) -> Result<u64, String> {
         let id = self.next_id;
         let command = self.command(
@@ -61,7 +62,7 @@ impl Client {
         Ok(id)
     }
 
-    /// Sends so many things to everyone in one go.
+    /// Publishes `count` broadcasts in one frame.
     pub(crate) async fn announce(&mut self, count: u32, text: &str) -> Result<(), String> {
         let commands: Vec<_> = (0..count)
             .map(|number| {
@@ -81,7 +82,7 @@ impl Client {
         format!("{{\"id\":{id},\"{method}\":{payload}}}")
     }
 
-    /// The number of the next reply, which has to say that it was done.
+    /// Waits for the next reply, which must report success; returns its id.
     pub(crate) async fn done(&mut self) -> Result<u64, String> {
         loop {
             let line = self.line().await?;
@@ -98,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Waits for so many pushes.
+    /// Waits for this many pushes.
     pub(crate) async fn count(&mut self, pushes: u32) -> Result<(), String> {
         for _ in 0..pushes {
             while !self.line().await?.starts_with("{\"push\":") {}
@@ -106,7 +107,7 @@ impl Client {
         Ok(())
     }
 
-    /// The next line that is no ping.
+    /// Returns the next line that is not a ping.
     async fn line(&mut self) -> Result<String, String> {
         loop {
             if let Some(line) = self.lines.pop_front() {

@@ -1,5 +1,5 @@
-//! Many connections for a long time, some of which come and go: what the server holds must not
-//! grow, and must be gone afterwards.
+//! Scenario: many connections for a long time, some of which are replaced. The server's memory must
+//! not grow, and everything must be released afterwards.
 
 use crate::client::Target;
 use crate::idle::batches;
@@ -12,18 +12,18 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// What clients are told to send.
+/// Interval of heartbeats that the server requires.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long the first connections may take until memory counts as settled.
+/// Time after which memory use must be stable.
 const SETTLING: Duration = Duration::from_secs(300);
-/// Between two looks at the server's memory.
+/// Interval between two samples of the server's memory.
 const LOOK: Duration = Duration::from_secs(15);
-/// How long the server may take to forget everybody: the grace period, and what is swept now and
-/// then.
+/// Limit on the time until the server has released everything: the grace period, and periodic
+/// sweeps.
 const FORGETTING: Duration = Duration::from_secs(150);
-/// Those who come and go before anything is counted.
+/// Connections that are opened and closed before the measurement.
 const WARM: u32 = 50;
-/// What there is when nobody is in.
+/// Resources that exist without any user.
 const STAY: [&str; 2] = ["files", "lamplight_held{table=\"tasks\"}"];
 
 type Held = BTreeMap<String, u64>;
@@ -35,7 +35,7 @@ pub(crate) async fn run(
     minutes: u32,
     percent: u32,
 ) -> Result<Value, String> {
-    // The first ones set up what stays: a task for the timers, the store's files.
+    // The first connections create permanent resources: the timer task, the store's files.
     batches(0..WARM, |id| come(target, id))
         .await?
         .iter()
@@ -50,13 +50,13 @@ pub(crate) async fn run(
     let end = began + Duration::from_secs(u64::from(minutes) * 60);
     let flat_from = SETTLING.min((end - began) / 6);
     let mut turn = tokio::time::interval(Duration::from_secs(60) / (count * percent / 100).max(1));
-    // Those who went a while ago come back: people come and go, and are not new ones for ever.
+    // Users who left return later: the set of users is limited, as in reality.
     let people = count + count / 4;
     let (mut came, mut look) = (count, Instant::now());
     let mut seen: Vec<(u64, u64)> = Vec::new();
     while Instant::now() < end {
         turn.tick().await;
-        // Who has been here the longest goes, and somebody new comes.
+        // The oldest connection is closed, and a new one is opened.
         if let Some(gone) = here.pop_front() {
             gone.abort();
         }
@@ -104,11 +104,10 @@ pub(crate) async fn run(
     }))
 }
 
-/// Somebody who comes and stays until the task is aborted, which closes the connection without a
-/// word.
+/// Connects a user until the task is aborted, which closes the connection without a close frame.
 async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
     let mut client = crate::idle::join(target, id).await?;
-    // Not all at the same moment.
+    // Spread over the interval.
     let first = HEARTBEAT * (id % 100) / 100;
     Ok(tokio::spawn(async move {
         let mut beat = tokio::time::interval_at(Instant::now() + first, HEARTBEAT);
@@ -121,7 +120,7 @@ async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
     }))
 }
 
-/// What is held once `is_settled` says yes to it, or does not for too long.
+/// Waits until `is_settled` accepts the resources or the limit is reached; returns the resources.
 async fn settled(
     target: &Target,
     pid: u32,
@@ -137,7 +136,7 @@ async fn settled(
     }
 }
 
-/// What the server says that it holds, by name, and its open files.
+/// The resources that the server reports, by name, and its open files.
 async fn held(target: &Target, pid: u32) -> Result<Held, String> {
     let metrics = get(target, "/metrics").await?;
     let counted = [

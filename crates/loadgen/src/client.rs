@@ -1,4 +1,4 @@
-//! A Socket.IO client that does as little as it can, so that many fit on one core.
+//! A Socket.IO client that does as little as possible, so that one core can run many.
 
 use crate::bare::Protocol;
 use crate::wire::Wire;
@@ -18,21 +18,21 @@ pub(crate) struct Target {
 /// A connection in the namespace `/`.
 pub(crate) struct Client {
     wire: Wire,
-    /// Bytes received in WebSocket frames, their headers included.
+    /// Bytes received in WebSocket frames, including their headers.
     pub(crate) received: u64,
     next_ack: u64,
 }
 
-/// What a server said.
+/// A decoded packet from the server.
 pub(crate) enum Heard {
-    /// An event and its first argument.
+    /// An event's name and first argument.
     Event(String, Value),
-    /// An acknowledgement by its number, and its first argument.
+    /// An acknowledgement's id and first argument.
     Ack(u64, Value),
 }
 
 impl Client {
-    /// Connects over WebSocket and enters `/`.
+    /// Connects over WebSocket and joins the namespace `/`.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
         let wire = Wire::connect(target, "?EIO=4&transport=websocket").await?;
         let mut client = Self {
@@ -49,12 +49,12 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends an event and returns the number that its acknowledgement will have.
+    /// Sends an event and returns the id of its acknowledgement.
     pub(crate) async fn emit(&mut self, name: &str, payload: &Value) -> Result<u64, String> {
         self.emit_text(name, &payload.to_string()).await
     }
 
-    /// The same for a payload that is JSON already.
+    /// Like [`Self::emit`], for a payload that is JSON text.
     pub(crate) async fn emit_text(&mut self, name: &str, payload: &str) -> Result<u64, String> {
         let id = self.next_ack;
         self.next_ack += 1;
@@ -64,13 +64,13 @@ impl Client {
         Ok(id)
     }
 
-    /// Sends an event without a payload that asks for no acknowledgement.
+    /// Sends an event without a payload and without an acknowledgement.
     pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
         self.wire.send(format!("42[\"{name}\"]")).await?;
         self.wire.flush().await
     }
 
-    /// The number of the next acknowledgement, which has to say that it was done.
+    /// Waits for the next acknowledgement, which must report success; returns its id.
     pub(crate) async fn done(&mut self) -> Result<u64, String> {
         loop {
             let text = self.text().await?;
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// The next text that is no ping.
+    /// Returns the next text that is not a PING.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
             let text = self.wire.text().await?;
@@ -108,7 +108,7 @@ impl Client {
         }
     }
 
-    /// The next event or acknowledgement.
+    /// Returns the next event or acknowledgement.
     pub(crate) async fn heard(&mut self) -> Result<Heard, String> {
         loop {
             if let Some(heard) = heard(&self.text().await?) {
@@ -117,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Waits for so many events, whatever they are.
+    /// Waits for this many events with any name.
     pub(crate) async fn count(&mut self, events: u32) -> Result<(), String> {
         for _ in 0..events {
             while !self.text().await?.starts_with("42") {}
@@ -125,12 +125,12 @@ impl Client {
         Ok(())
     }
 
-    /// Reads what comes for so long and forgets it.
+    /// Reads and discards everything that arrives within this time.
     pub(crate) async fn drain(&mut self, time: Duration) {
         let _ = tokio::time::timeout(time, async { while self.text().await.is_ok() {} }).await;
     }
 
-    /// Sends an event and waits for its acknowledgement, which has to say that it was done.
+    /// Sends an event and waits for its acknowledgement, which must report success.
     pub(crate) async fn ask(&mut self, name: &str, payload: &Value) -> Result<Value, String> {
         let id = self.emit(name, payload).await?;
         loop {
@@ -147,7 +147,7 @@ impl Client {
     }
 }
 
-/// What a packet says.
+/// Decodes a packet.
 pub(crate) fn heard(text: &str) -> Option<Heard> {
     let rest = text.get(1..)?;
     let digits = rest.get(1..)?.find('[').unwrap_or(0);

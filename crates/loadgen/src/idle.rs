@@ -1,4 +1,4 @@
-//! Many connections that do nothing.
+//! Scenario: many idle connections.
 
 use crate::bare::Bare;
 use crate::client::{Client, Target};
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Connections that are being opened at the same time.
+/// Connections that are opened concurrently.
 const OPENING: usize = 32;
-/// The first ones, which are not counted.
+/// Connections that are opened before the measurement.
 const WARM: u32 = 50;
 
 pub(crate) async fn run(
@@ -18,7 +18,7 @@ pub(crate) async fn run(
     count: u32,
     bare: bool,
 ) -> Result<Value, String> {
-    // The first ones pay for what the server sets up once.
+    // The first connections pay for what the server sets up once.
     let mut held = open(target, 0..WARM, bare).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = usage(pid)?;
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     }))
 }
 
-/// Connections without a name, or with one that is in.
+/// An anonymous connection, or a user who has joined.
 enum Held {
     Bare { _connection: Bare },
     Joined { _connection: Client },
@@ -63,7 +63,7 @@ async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held
         .collect())
 }
 
-/// Somebody who is in and wants to know nothing of the others.
+/// Connects a user who requests no roster.
 pub(crate) async fn join(target: &Target, id: u32) -> Result<Client, String> {
     let mut client = Client::connect(target).await?;
     client
@@ -75,7 +75,7 @@ pub(crate) async fn join(target: &Target, id: u32) -> Result<Client, String> {
     Ok(client)
 }
 
-/// Opens many, a few at a time.
+/// Opens many connections, a few at a time.
 pub(crate) async fn batches<T, F>(
     range: Range<u32>,
     mut open: impl FnMut(u32) -> F,

@@ -1,6 +1,7 @@
-//! Load for a server on this machine: many idle connections, a storm of arrivals, messages.
+//! Load generator for a server on this machine: idle connections, mass joins, messages.
 //!
-//! Prints one JSON object with what was seen, and what the server's process (`--pid`) used for it.
+//! It prints one JSON object with the results and with the resources that the server's process
+//! (`--pid`) used.
 
 mod bare;
 mod broadcast;
@@ -19,22 +20,22 @@ use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-/// Load for a server on this machine.
+/// Load generator for a server on this machine.
 #[derive(Parser)]
 struct Cli {
-    /// Where the server listens: a loopback address.
+    /// Address of the server; must be a loopback address.
     #[arg(long, default_value = "127.0.0.1:3000")]
     server: SocketAddr,
-    /// The server's process, to read its memory and CPU time.
+    /// Process id of the server, to read its memory and CPU time.
     #[arg(long)]
     pid: u32,
-    /// The path of Socket.IO.
+    /// Path of the Socket.IO endpoint.
     #[arg(long, default_value = "/api/socketio/")]
     path: String,
-    /// What to call the server in what is printed.
+    /// Name of the server in the output.
     #[arg(long, default_value = "lamplight")]
     name: String,
-    /// What it speaks. The work with names, rosters and storage is Socket.IO's only.
+    /// Protocol of the server. Scenarios with users, rosters and storage need Socket.IO.
     #[arg(long, value_enum, default_value = "socketio")]
     protocol: bare::Protocol,
     #[command(subcommand)]
@@ -43,73 +44,74 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Work {
-    /// Opens connections, joins each with `roster: "none"`, and leaves them alone.
+    /// Opens connections, joins each with `roster: "none"`, and leaves them idle.
     Idle {
-        /// How many.
+        /// Number of connections.
         #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
         count: u32,
-        /// Speak Socket.IO only: no `join_user`.
+        /// Do not send `join_user`.
         #[arg(long)]
         bare: bool,
     },
-    /// Users who join at once and want to know everyone.
+    /// Users join at the same time and receive the whole roster.
     Storm {
-        /// How many.
+        /// Number of users.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(2..=5_000))]
         users: u32,
-        /// The roster mode; `original` is for the system that knows none.
+        /// Roster mode; `original` is for the original system, which has none.
         #[arg(long, default_value = "full", value_parser = ["full", "diff", "original"])]
         mode: String,
-        /// How long to go on counting bytes after everyone knows everyone.
+        /// Seconds to keep counting bytes after every user knows every other.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=120))]
         settle_seconds: u64,
     },
-    /// Pairs of whom one says something to the other by name, unstored: the peers' work, not
-    /// Lamplight's.
+    /// Pairs of clients: one sends to the other by name, without storage. For comparison with other
+    /// servers; Lamplight does not support it.
     Relay {
-        /// How many pairs.
+        /// Number of pairs.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         pairs: u32,
-        /// How many others are connected meanwhile, and silent.
+        /// Number of additional idle connections.
         #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(0..=19_000))]
         idle: u32,
-        /// Messages of one that are under way at once.
+        /// Messages of one sender that may await their acknowledgement at a time.
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         in_flight: u32,
-        /// Messages each.
+        /// Number of messages per sender.
         #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(10..=100_000))]
         each: u32,
     },
-    /// Events for everyone, queued at once: the peers' work, not Lamplight's.
+    /// Sends events to all connections. For comparison with other servers; Lamplight does not
+    /// support it.
     Broadcast {
-        /// How many listen.
+        /// Number of receivers.
         #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
         count: u32,
-        /// How many events.
+        /// Number of events.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         events: u32,
     },
-    /// Many connections for a long time, some of which come and go.
+    /// Keeps many connections open for a long time and replaces some of them continually.
     Churn {
-        /// How many are there at once.
+        /// Number of connections at a time.
         #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u32).range(100..=19_000))]
         count: u32,
-        /// For how long.
+        /// Duration in minutes.
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
         minutes: u32,
-        /// How many of a hundred come and go each minute.
+        /// Percentage of the connections that are replaced per minute.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
         percent: u32,
     },
-    /// Pairs of users, of whom one sends and both wait for it.
+    /// Pairs of users: one sends, and the other receives the stored messages.
     Messages {
-        /// How many pairs.
+        /// Number of pairs.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5_000))]
         pairs: u32,
-        /// Sends of one user that are under way at once.
+        /// Messages of one sender that may await their acknowledgement at a time.
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=64))]
         in_flight: u32,
-        /// Messages each.
+        /// Number of messages per sender.
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         each: u32,
     },

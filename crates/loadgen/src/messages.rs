@@ -1,4 +1,4 @@
-//! Pairs of users, of whom one sends.
+//! Scenario: pairs of users, of whom one sends stored messages to the other.
 
 use crate::client::{Client, Heard, Target};
 use crate::process::usage;
@@ -28,7 +28,7 @@ pub(crate) async fn run(
             .ask("join_user", &json!({ "userId": to, "roster": "none" }))
             .await?;
         let conversation = open_conversation(target, &from, &to).await?;
-        // The original system tells only those who look at a conversation.
+        // The original system notifies only users who have a conversation open.
         for client in [&mut sender, &mut receiver] {
             client
                 .ask(
@@ -74,13 +74,13 @@ pub(crate) async fn run(
     ))
 }
 
-/// What joining has set off is over.
+/// Waits until the effects of joining have ended.
 async fn settle(clients: impl Iterator<Item = &mut Client>) {
     futures_util::future::join_all(clients.map(|client| client.drain(Duration::from_secs(1))))
         .await;
 }
 
-/// Sends into a conversation, to be kept.
+/// Sends stored messages into a conversation.
 struct Writer {
     client: Client,
     conversation: String,
@@ -103,7 +103,7 @@ async fn receive(mut client: Client, each: u32) -> Result<(), String> {
         if let Heard::Event(name, payload) = client.heard().await?
             && name == "new_private_message"
         {
-            // The original system does not number them.
+            // The original system does not number messages.
             if !payload["seq"].is_null() && payload["seq"] != next {
                 return Err(format!("expected seq {next}, got {}", payload["seq"]));
             }
@@ -113,7 +113,7 @@ async fn receive(mut client: Client, each: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// `POST /api/privatechat/conversations`, in `AUTH=open`.
+/// Performs `POST /api/privatechat/conversations` with `AUTH=open`.
 async fn open_conversation(target: &Target, from: &str, to: &str) -> Result<String, String> {
     let body = json!({ "userId": to }).to_string();
     let request = format!(

@@ -1,4 +1,4 @@
-//! What a process uses, as Linux tells.
+//! Resource usage of a process, from Linux's `/proc`.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use std::time::Duration;
 pub(crate) struct Usage {
     /// Resident memory in bytes.
     pub(crate) rss: u64,
-    /// User and system time since it began.
+    /// User and system time since the process started.
     pub(crate) cpu: Duration,
-    /// What of it was spent in the kernel, in steps of 10 ms.
+    /// The part of `cpu` that was spent in the kernel, in steps of 10 ms.
     pub(crate) kernel: Duration,
 }
 
-/// Reads `/proc`.
+/// Reads the usage of a process.
 pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(|error| format!("process {pid}: {error}"))?;
@@ -23,8 +23,8 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
         .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .map_err(|error| format!("process {pid}: {error}"))?;
-    // The second field is the name in parentheses and may hold spaces; 14 and 15 are ticks of a
-    // hundredth of a second.
+    // The second field is the name in parentheses and may contain spaces; fields 14 and 15 are in
+    // ticks of 10 ms.
     let fields: Vec<&str> = stat
         .rsplit(')')
         .next()
@@ -38,8 +38,8 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
             .unwrap_or(0)
     };
     let counted = Duration::from_millis((ticks(11) + ticks(12)) * 10);
-    // Ticks count threads that have ended too; what the scheduler says of those that run is finer.
-    // The larger one is nearer.
+    // Ticks include threads that have ended; the scheduler's figures for running threads are finer.
+    // The larger value is closer to the truth.
     Ok(Usage {
         rss: kib.unwrap_or(0) * 1024,
         cpu: counted.max(scheduled(pid)),
@@ -47,14 +47,14 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
     })
 }
 
-/// Files that are open.
+/// Number of open files.
 pub(crate) fn files(pid: u32) -> Result<u64, String> {
     let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .map_err(|error| format!("process {pid}: {error}"))?;
     Ok(open.count() as u64)
 }
 
-/// Nanoseconds on a processor, of the threads that there are.
+/// CPU time of the running threads, in nanoseconds.
 fn scheduled(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()

@@ -1,4 +1,4 @@
-//! Pairs of whom one says something to the other by name, and nothing is kept.
+//! Scenario: pairs of clients, of whom one sends to the other by name, without storage.
 
 use crate::bare::Bare;
 use crate::client::Target;
@@ -31,8 +31,8 @@ pub(crate) async fn run(
     in_flight: u32,
     each: u32,
 ) -> Result<Value, String> {
-    // They come first and stay, as most of those who are online are silent at any moment. It takes
-    // less time than a ping.
+    // Opened first: most users who are online are idle at any moment. The scenario takes less time
+    // than a ping interval.
     let _silent = batches(0..idle, |_| Bare::connect(target)).await?;
     let mut ready = Vec::new();
     for pair in 0..pairs {
@@ -48,7 +48,7 @@ pub(crate) async fn run(
             listener,
         ));
     }
-    // A tenth of it beforehand, so that a server that compiles as it goes has done so.
+    // A tenth of the messages warm up servers that compile at run time.
     let warm = each / 10;
     let warming: Vec<_> = ready
         .into_iter()

@@ -1,5 +1,4 @@
-//! What all work with messages shares: one sends, another receives, and the acknowledgements are
-//! timed.
+//! Shared by the message scenarios: a sender, a receiver, and the latency of acknowledgements.
 
 use crate::process::Usage;
 use serde_json::{Value, json};
@@ -11,15 +10,16 @@ use tokio::time::Instant;
 
 pub(crate) const TEXT: &str = "Is it raining where you are?";
 
-/// One who sends.
+/// A client that sends messages.
 pub(crate) trait Says: Send {
-    /// Sends message `number`; gives the number that its acknowledgement will have.
+    /// Sends message `number`; returns the id of its acknowledgement.
     fn say(&mut self, number: u32) -> impl Future<Output = Result<u64, String>> + Send;
-    /// The number of the next acknowledgement, which has to say that it was done.
+    /// Waits for the next acknowledgement, which must report success; returns its id.
     fn done(&mut self) -> impl Future<Output = Result<u64, String>> + Send;
 }
 
-/// Sends `each` messages, `in_flight` at once; gives how long each waited for its acknowledgement.
+/// Sends `each` messages, at most `in_flight` unacknowledged; returns the latency of each
+/// acknowledgement.
 pub(crate) async fn send<S: Says>(
     sender: S,
     in_flight: u32,
@@ -30,7 +30,7 @@ pub(crate) async fn send<S: Says>(
         .map(|(_, took)| took)
 }
 
-/// The same for who is needed afterwards.
+/// Like [`send`], and returns the sender for further use.
 pub(crate) async fn send_over<S: Says>(
     mut sender: S,
     in_flight: u32,
@@ -55,7 +55,7 @@ pub(crate) async fn send_over<S: Says>(
 type Sending = JoinHandle<Result<Vec<Duration>, String>>;
 type Receiving = JoinHandle<Result<(), String>>;
 
-/// Waits for all of them; gives the times of all acknowledgements, sorted.
+/// Waits for all tasks; returns the latencies of all acknowledgements, sorted.
 pub(crate) async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Duration>, String> {
     let mut acks = Vec::new();
     for (sending, receiving) in tasks {
@@ -66,7 +66,7 @@ pub(crate) async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Dur
     Ok(acks)
 }
 
-/// What is printed of it.
+/// The result as JSON.
 pub(crate) fn seen(
     work: &str,
     (pairs, in_flight, each): (u32, u32, u32),

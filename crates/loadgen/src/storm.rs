@@ -1,4 +1,5 @@
-//! Users who join at once: how long until everyone knows everyone, and what it takes to tell them.
+//! Scenario: users join at the same time. Measures the time until every user knows every other, and
+//! the cost.
 
 use crate::client::{Client, Heard, Target, heard};
 use crate::process::usage;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::Barrier;
 use tokio::time::Instant;
 
-/// Everyone has to know everyone by then.
+/// Limit on that time.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Bytes of a list that is searched rather than parsed.
+/// Lists longer than this many bytes are searched instead of parsed.
 const LONG: usize = 4096;
 
 pub(crate) async fn run(
@@ -67,7 +68,7 @@ async fn one(
 ) -> Result<(Duration, u64), String> {
     barrier.wait().await;
     let start = client.received;
-    // Who is told of changes has to put together what came in a list and what came after it.
+    // A client that receives changes must merge them with the list that it received first.
     let changes = join["roster"] != "original";
     client.emit("join_user", &join).await?;
     let mut known: HashSet<String> = HashSet::new();
@@ -80,8 +81,8 @@ async fn one(
         while known.len() < users {
             let text = client.text().await?;
             if !changes && text.len() > LONG && text.starts_with("42[\"online_users\"") {
-                // A whole list for each who joins, and nothing else: gigabytes, which are not to be
-                // parsed.
+                // The original system sends the whole list for each user who joins: gigabytes,
+                // which would take too long to parse.
                 let shown = memchr::memmem::find_iter(text.as_bytes(), b"\"userId\"").count();
                 if shown >= users {
                     return Ok(());

@@ -1,4 +1,4 @@
-//! A WebSocket that says in one go what is said in one go.
+//! A WebSocket that batches its writes.
 
 use crate::client::Target;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -7,12 +7,12 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-/// Bytes: many clients have to fit on the machine beside the server.
+/// Bytes. Small, because many clients share the machine with the server.
 const READ_BUFFER: usize = 16 * 1024;
 
 pub(crate) struct Wire {
     stream: WebSocketStream<TcpStream>,
-    /// Something was said that is still here.
+    /// There are messages that have not been flushed.
     unsent: bool,
 }
 
@@ -33,7 +33,7 @@ impl Wire {
         })
     }
 
-    /// Says something, which leaves with the next flush.
+    /// Queues a text; the next flush sends it.
     pub(crate) async fn send(&mut self, text: String) -> Result<(), String> {
         self.unsent = true;
         self.stream
@@ -53,8 +53,8 @@ impl Wire {
         Ok(())
     }
 
-    /// The next text. What there is to read is read first, so that what is said to it leaves in one
-    /// go, as from real clients.
+    /// Returns the next text. Everything that is available is read before queued texts are flushed,
+    /// so that replies are sent together, as real clients do.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
             let next = match self.stream.next().now_or_never() {
