@@ -1,4 +1,5 @@
-// Turns what the load generator saw into a table of medians and of ratios to Lamplight's, and a chart.
+// Converts the load generator's output (one JSON object per line) to a Markdown table of medians and ratios, and an SVG chart.
+// Usage: node bench/table.mjs RUNS CHART
 import { readFileSync, writeFileSync } from "node:fs"
 
 const [from, chart] = process.argv.slice(2)
@@ -11,13 +12,13 @@ const kb = (value) => `${(value / 1000).toFixed(0)} KB`
 
 const is = (work, more) => (run) =>
   run.work === work && Object.entries(more).every(([key, value]) => run[key] === value)
-/** What is measured: whose figure the others are compared to comes first. A goal is the most it may be of that peer's. */
-const bare = ["socketio", "node", "socketioxide", "centrifugo"]
+const compared = ["socketio", "node", "socketioxide", "centrifugo"]
+/** The rows of the table. The first server in `of` is compared with the others; a goal is the maximum ratio to that server. */
 const lines = [
   {
     what: "memory of an idle connection",
     fits: is("idle", {}),
-    of: ["lamplight", ...bare],
+    of: ["lamplight", ...compared],
     value: (run) => run.rss_bytes_per_connection,
     as: kib,
     goals: { node: 1 / 4, socketioxide: 1 / 8 },
@@ -25,15 +26,15 @@ const lines = [
   {
     what: "CPU to accept a connection",
     fits: is("idle", {}),
-    of: [...bare, "lamplight"],
+    of: [...compared, "lamplight"],
     value: (run) => run.cpu_us_per_accept,
     as: us,
     goals: { node: 1 / 5 },
   },
   {
-    what: "CPU to accept a connection: of it in the kernel",
+    what: "CPU to accept a connection: kernel part",
     fits: is("idle", {}),
-    of: [...bare, "lamplight"],
+    of: [...compared, "lamplight"],
     value: (run) => run.kernel_us_per_accept,
     as: us,
     goals: {},
@@ -43,25 +44,25 @@ const lines = [
     [8, { node: 1 / 6, socketioxide: 0.75 }],
   ].flatMap(([flight, goals]) => {
     const fits = is("relay", { in_flight: flight })
-    const what = `message to one other, ${flight} in flight, not stored`
+    const what = `message to one receiver, not stored, ${flight} in flight`
     return [
-      { what: `${what}: CPU`, fits, of: bare, value: (run) => run.cpu_us_per_message, as: us, goals },
+      { what: `${what}: CPU`, fits, of: compared, value: (run) => run.cpu_us_per_message, as: us, goals },
       {
-        what: `${what}: of it in the kernel`,
+        what: `${what}: kernel part of the CPU`,
         fits,
-        of: bare,
+        of: compared,
         value: (run) => run.kernel_us_per_message,
         as: us,
         goals: {},
       },
-      { what: `${what}: ack p50`, fits, of: bare, value: (run) => run.ack_ms.p50, as: ms, goals: {} },
-      { what: `${what}: ack p99`, fits, of: bare, value: (run) => run.ack_ms.p99, as: ms, goals: {} },
+      { what: `${what}: ack p50`, fits, of: compared, value: (run) => run.ack_ms.p50, as: ms, goals: {} },
+      { what: `${what}: ack p99`, fits, of: compared, value: (run) => run.ack_ms.p99, as: ms, goals: {} },
     ]
   }),
   {
     what: "broadcast, 100 queued: CPU per delivery",
     fits: is("broadcast", {}),
-    of: bare,
+    of: compared,
     value: (run) => run.cpu_us_per_delivery,
     as: us,
     goals: { node: 1 / 7, socketioxide: 0.65 },
@@ -69,7 +70,7 @@ const lines = [
   ...[1, 8].flatMap((flight) => {
     const fits = is("messages", { in_flight: flight })
     const of = ["lamplight", "original"]
-    const what = `message, kept, ${flight} in flight`
+    const what = `stored message, ${flight} in flight`
     return [
       {
         what: `${what}: CPU`,
@@ -89,10 +90,10 @@ const lines = [
   ].flatMap(([mode, goal]) => {
     const fits = (run) => run.work === "storm" && (run.mode === mode || run.server === "original")
     const of = ["lamplight", "original"]
-    const what = `all join at once, \`${mode}\``
+    const what = `mass join, roster \`${mode}\``
     return [
       {
-        what: `${what}: bytes to each`,
+        what: `${what}: bytes per client`,
         fits,
         of,
         value: (run) => run.bytes_to_each.median,
@@ -100,14 +101,14 @@ const lines = [
         goals: { original: goal },
       },
       {
-        what: `${what}: everyone knows everyone`,
+        what: `${what}: time until all know all`,
         fits,
         of,
         value: (run) => run.all_known_ms.max,
         as: ms,
         goals: {},
       },
-      { what: `${what}: CPU in all`, fits, of, value: (run) => run.server_cpu_ms, as: ms, goals: {} },
+      { what: `${what}: total CPU`, fits, of, value: (run) => run.server_cpu_ms, as: ms, goals: {} },
     ]
   }),
 ]
@@ -128,7 +129,7 @@ const measured = lines.map((line) => {
   return { ...line, figures }
 })
 
-const head = ["what", ...Object.values(names), "of the peers' (the most it should be)"]
+const head = ["measurement", ...Object.values(names), "ratio (goal)"]
 console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`)
 for (const { what, figures, as, goals } of measured) {
   const [own, ...others] = figures
@@ -142,14 +143,14 @@ for (const { what, figures, as, goals } of measured) {
     .map(({ server, value }) => {
       const ratio = own.value / value
       const sign = ratio <= goals[server] ? "✓" : "✗"
-      return `${ratio.toPrecision(2)} of ${names[server]}'s (${goals[server].toPrecision(2)}) ${sign}`
+      return `${ratio.toPrecision(2)} of ${names[server]} (${goals[server].toPrecision(2)}) ${sign}`
     })
   console.log(`| ${[what, ...cells, ratios.join("; ")].join(" | ")} |`)
 }
 const times = new Set(measured.flatMap(({ figures }) => figures.map((figure) => figure.times)))
 console.log(`\nMedians of ${[...times].sort((a, b) => a - b).join(" to ")} interleaved runs.`)
 
-// A group of bars for each line, as shares of its longest.
+// One group of bars per row, relative to its longest bar.
 const colours = {
   lamplight: "#b45309",
   socketio: "#f59e0b",

@@ -1,10 +1,10 @@
-// The bare work of the bench on Node's socket.io. Prints its address when it listens.
+// The comparison benchmark's server on Node's socket.io. It prints its address when it listens.
 import { createServer } from "node:http"
 import { Server } from "socket.io"
 
 const http = createServer()
 const io = new Server(http, { serveClient: false, transports: ["websocket"] })
-// What its own documentation advises for many connections: let the request of the handshake go.
+// Discards the handshake request, as the documentation of socket.io advises for many connections.
 io.engine.on("connection", (raw) => {
   raw.request = null
 })

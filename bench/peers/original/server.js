@@ -1,6 +1,6 @@
-// The system of the guide that Lamplight answers, as small as it can be and still do all of it: who is online lives in Redis,
-// profiles and messages in PostgreSQL, and everyone is sent the whole list whenever someone comes or goes.
-// REDIS_URL and DATABASE_URL say where those are. Prints its address when it listens.
+// The original system, reduced to what the benchmark needs: presence in Redis, profiles and messages in PostgreSQL, and the
+// whole list sent to every client whenever a user joins or leaves. Needs REDIS_URL and DATABASE_URL. It prints its address
+// when it listens.
 import { createServer } from "node:http"
 import pg from "pg"
 import { createClient } from "redis"
@@ -25,7 +25,7 @@ async function onlineUsers() {
   return values.filter(Boolean).map((value) => JSON.parse(value))
 }
 
-async function tellEveryone() {
+async function broadcastList() {
   const users = await onlineUsers()
   io.emit("online_users", { users, count: users.length })
 }
@@ -35,7 +35,7 @@ const isMember = (conversationId, userId) =>
   one("SELECT 1 FROM participants WHERE conversation_id = $1 AND user_id = $2", [conversationId, userId])
 
 io.on("connection", (socket) => {
-  const answered = (handler) => async (payload, ack) => {
+  const acknowledged = (handler) => async (payload, ack) => {
     try {
       ack?.({ success: true, ...(await handler(payload)) })
     } catch (error) {
@@ -46,16 +46,16 @@ io.on("connection", (socket) => {
 
   socket.on(
     "join_user",
-    answered(async (payload) => {
+    acknowledged(async (payload) => {
       const userId = String(payload?.userId ?? payload)
-      // The profile first, so that the list can carry it without asking the database for each entry.
+      // Read the profile first, so that the list contains it without one query per entry.
       const profile = await one("SELECT name, avatar_url FROM users WHERE id = $1", [userId])
       const user = { userId, name: profile?.name, avatarUrl: profile?.avatar_url ?? undefined }
       await redis.setEx(online(userId), TTL_SECONDS, JSON.stringify(user))
       await redis.sAdd("online", userId)
       socket.data.userId = userId
       socket.broadcast.emit("user_online", user)
-      await tellEveryone()
+      await broadcastList()
     }),
   )
 
@@ -65,7 +65,7 @@ io.on("connection", (socket) => {
 
   socket.on(
     "join_conversation",
-    answered(async (payload) => {
+    acknowledged(async (payload) => {
       const conversationId = String(payload?.conversationId ?? payload)
       if (!(await isMember(conversationId, socket.data.userId))) throw new Error("not a participant")
       socket.join(room(conversationId))
@@ -74,7 +74,7 @@ io.on("connection", (socket) => {
 
   socket.on(
     "send_private_message",
-    answered(async ({ conversationId, content, tempId }) => {
+    acknowledged(async ({ conversationId, content, tempId }) => {
       const senderId = socket.data.userId
       if (!senderId || !String(content ?? "").trim()) throw new Error("invalid")
       if (!(await isMember(conversationId, senderId))) throw new Error("not a participant")
@@ -101,11 +101,11 @@ io.on("connection", (socket) => {
     await redis.del(online(userId))
     await redis.sRem("online", userId)
     io.emit("user_offline", { userId })
-    await tellEveryone()
+    await broadcastList()
   })
 })
 
-// `POST /api/privatechat/conversations` as `x-user-id` with `{ userId }`.
+// Handles `POST /api/privatechat/conversations` with the header `x-user-id` and the body `{ userId }`.
 async function handleHttp(request, response) {
   if (request.method !== "POST" || request.url !== "/api/privatechat/conversations") {
     response.writeHead(404).end()

@@ -1,9 +1,9 @@
 //! Scenario: broadcasts to all connections.
 
-use crate::bare::Bare;
-use crate::client::Target;
 use crate::idle::batches;
+use crate::peer_client::PeerClient;
 use crate::process::usage;
+use crate::target::Target;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -14,8 +14,8 @@ pub(crate) async fn run(
     events: u32,
 ) -> Result<Value, String> {
     let mut clients = batches(0..count, async |_| {
-        let mut client = Bare::connect(target).await?;
-        client.listen().await?;
+        let mut client = PeerClient::connect(target).await?;
+        client.subscribe_to_broadcasts().await?;
         Ok(client)
     })
     .await?;
@@ -24,11 +24,13 @@ pub(crate) async fn run(
     for events in [events.div_ceil(10), events] {
         let before = usage(pid)?;
         let began = Instant::now();
-        let asked = clients.first_mut().ok_or("nobody listens")?;
-        asked.announce(events, &"x".repeat(100)).await?;
+        let first = clients
+            .first_mut()
+            .ok_or("there is no receiver; set --count to 1 or more")?;
+        first.broadcast(events, &"x".repeat(100)).await?;
         let listening = clients.into_iter().map(|mut client| {
             tokio::spawn(async move {
-                client.count(events).await?;
+                client.await_events(events).await?;
                 Ok::<_, String>(client)
             })
         });

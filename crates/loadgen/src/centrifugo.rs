@@ -2,8 +2,8 @@
 //! (<https://centrifugal.dev/docs/transports/client_protocol>): commands, replies and pushes are
 //! lines, and a frame may contain several.
 
-use crate::client::Target;
-use crate::wire::Wire;
+use crate::target::Target;
+use crate::text_socket::TextSocket;
 use serde_json::json;
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ const EVERYONE: &str = "news";
 
 /// An anonymous connection.
 pub(crate) struct Client {
-    wire: Wire,
+    socket: TextSocket,
     /// Lines of the last frame that have not been handled.
     lines: VecDeque<String>,
     next_id: u64,
@@ -21,33 +21,33 @@ pub(crate) struct Client {
 impl Client {
     /// Connects over WebSocket.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
-        let wire = Wire::connect(target, "").await?;
+        let socket = TextSocket::connect(target, "").await?;
         let mut client = Self {
-            wire,
+            socket,
             lines: VecDeque::new(),
             next_id: 1,
         };
-        client.ask("connect", "{}").await?;
+        client.request("connect", "{}").await?;
         Ok(client)
     }
 
     /// Sends a command and waits for its reply.
-    async fn ask(&mut self, method: &str, payload: &str) -> Result<(), String> {
+    async fn request(&mut self, method: &str, payload: &str) -> Result<(), String> {
         let id = self.next_id;
         let command = self.command(method, payload);
-        self.wire.send(command).await?;
-        while self.done().await? != id {}
+        self.socket.send(command).await?;
+        while self.next_ack().await? != id {}
         Ok(())
     }
 
     /// Subscribes to a channel.
     pub(crate) async fn subscribe(&mut self, channel: &str) -> Result<(), String> {
-        self.ask("subscribe", &json!({ "channel": channel }).to_string())
+        self.request("subscribe", &json!({ "channel": channel }).to_string())
             .await
     }
 
     /// Subscribes to the channel of broadcasts.
-    pub(crate) async fn listen(&mut self) -> Result<(), String> {
+    pub(crate) async fn subscribe_to_broadcasts(&mut self) -> Result<(), String> {
         self.subscribe(EVERYONE).await
     }
 
@@ -58,12 +58,12 @@ impl Client {
             "publish",
             &format!("{{\"channel\":\"{channel}\",\"data\":{data}}}"),
         );
-        self.wire.send(command).await?;
+        self.socket.send(command).await?;
         Ok(id)
     }
 
     /// Publishes `count` broadcasts in one frame.
-    pub(crate) async fn announce(&mut self, count: u32, text: &str) -> Result<(), String> {
+    pub(crate) async fn broadcast(&mut self, count: u32, text: &str) -> Result<(), String> {
         let commands: Vec<_> = (0..count)
             .map(|number| {
                 let data = json!({ "number": number, "text": text });
@@ -73,7 +73,7 @@ impl Client {
                 )
             })
             .collect();
-        self.wire.send(commands.join("\n")).await
+        self.socket.send(commands.join("\n")).await
     }
 
     fn command(&mut self, method: &str, payload: &str) -> String {
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Waits for the next reply, which must report success; returns its id.
-    pub(crate) async fn done(&mut self) -> Result<u64, String> {
+    pub(crate) async fn next_ack(&mut self) -> Result<u64, String> {
         loop {
             let line = self.line().await?;
             let Some((id, rest)) = line
@@ -93,14 +93,16 @@ impl Client {
                 continue;
             };
             if rest.starts_with("\"error\"") {
-                return Err(format!("not done: {line}"));
+                return Err(format!("the reply reports a failure: {line}"));
             }
-            return id.parse().map_err(|_| format!("not a number: {line}"));
+            return id
+                .parse()
+                .map_err(|_| format!("the reply has an invalid id: {line}"));
         }
     }
 
     /// Waits for this many pushes.
-    pub(crate) async fn count(&mut self, pushes: u32) -> Result<(), String> {
+    pub(crate) async fn await_events(&mut self, pushes: u32) -> Result<(), String> {
         for _ in 0..pushes {
             while !self.line().await?.starts_with("{\"push\":") {}
         }
@@ -112,12 +114,12 @@ impl Client {
         loop {
             if let Some(line) = self.lines.pop_front() {
                 if line == "{}" {
-                    self.wire.send("{}".to_owned()).await?;
+                    self.socket.send("{}".to_owned()).await?;
                     continue;
                 }
                 return Ok(line);
             }
-            let text = self.wire.text().await?;
+            let text = self.socket.text().await?;
             self.lines.extend(text.lines().map(str::to_owned));
         }
     }

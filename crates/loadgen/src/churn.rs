@@ -1,9 +1,9 @@
 //! Scenario: many connections for a long time, some of which are replaced. The server's memory must
 //! not grow, and everything must be released afterwards.
 
-use crate::client::Target;
 use crate::idle::batches;
 use crate::process::{files, usage};
+use crate::target::Target;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -17,16 +17,16 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Time after which memory use must be stable.
 const SETTLING: Duration = Duration::from_secs(300);
 /// Interval between two samples of the server's memory.
-const LOOK: Duration = Duration::from_secs(15);
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
 /// Limit on the time until the server has released everything: the grace period, and periodic
 /// sweeps.
-const FORGETTING: Duration = Duration::from_secs(150);
+const RELEASE_LIMIT: Duration = Duration::from_secs(150);
 /// Connections that are opened and closed before the measurement.
-const WARM: u32 = 50;
+const WARM_UP: u32 = 50;
 /// Resources that exist without any user.
-const STAY: [&str; 2] = ["files", "lamplight_held{table=\"tasks\"}"];
+const PERMANENT: [&str; 2] = ["files", "lamplight_held{table=\"tasks\"}"];
 
-type Held = BTreeMap<String, u64>;
+type Resources = BTreeMap<String, u64>;
 
 pub(crate) async fn run(
     target: &Target,
@@ -36,48 +36,52 @@ pub(crate) async fn run(
     percent: u32,
 ) -> Result<Value, String> {
     // The first connections create permanent resources: the timer task, the store's files.
-    batches(0..WARM, |id| come(target, id))
+    batches(0..WARM_UP, |id| connect_user(target, id))
         .await?
         .iter()
         .for_each(JoinHandle::abort);
     let before = settled(target, pid, |held| {
         held.iter()
-            .all(|(name, count)| *count == 0 || STAY.contains(&name.as_str()))
+            .all(|(name, count)| *count == 0 || PERMANENT.contains(&name.as_str()))
     })
     .await?;
     let began = Instant::now();
-    let mut here: VecDeque<JoinHandle<()>> = batches(0..count, |id| come(target, id)).await?.into();
+    let mut connections: VecDeque<JoinHandle<()>> =
+        batches(0..count, |id| connect_user(target, id))
+            .await?
+            .into();
     let end = began + Duration::from_secs(u64::from(minutes) * 60);
     let flat_from = SETTLING.min((end - began) / 6);
-    let mut turn = tokio::time::interval(Duration::from_secs(60) / (count * percent / 100).max(1));
+    let mut replacement =
+        tokio::time::interval(Duration::from_secs(60) / (count * percent / 100).max(1));
     // Users who left return later: the set of users is limited, as in reality.
     let people = count + count / 4;
-    let (mut came, mut look) = (count, Instant::now());
-    let mut seen: Vec<(u64, u64)> = Vec::new();
+    let (mut came, mut last_sample) = (count, Instant::now());
+    let mut samples: Vec<(u64, u64)> = Vec::new();
     while Instant::now() < end {
-        turn.tick().await;
+        replacement.tick().await;
         // The oldest connection is closed, and a new one is opened.
-        if let Some(gone) = here.pop_front() {
-            gone.abort();
+        if let Some(oldest) = connections.pop_front() {
+            oldest.abort();
         }
-        here.push_back(come(target, came % people).await?);
+        connections.push_back(connect_user(target, came % people).await?);
         came += 1;
-        if look.elapsed() >= LOOK {
-            look = Instant::now();
-            seen.push((began.elapsed().as_secs(), usage(pid)?.rss));
+        if last_sample.elapsed() >= SAMPLE_INTERVAL {
+            last_sample = Instant::now();
+            samples.push((began.elapsed().as_secs(), usage(pid)?.rss));
         }
-        if here.front().is_some_and(JoinHandle::is_finished) {
+        if connections.front().is_some_and(JoinHandle::is_finished) {
             return Err("a connection was lost".to_owned());
         }
     }
     let cpu = usage(pid)?.cpu;
-    let lost = here
+    let lost = connections
         .iter()
         .filter(|connection| connection.is_finished())
         .count();
-    here.iter().for_each(JoinHandle::abort);
+    connections.iter().for_each(JoinHandle::abort);
     let after = settled(target, pid, |held| *held == before).await?;
-    let flat: Vec<u64> = seen
+    let flat: Vec<u64> = samples
         .iter()
         .filter(|(at, _)| *at >= flat_from.as_secs())
         .map(|(_, rss)| *rss)
@@ -97,7 +101,7 @@ pub(crate) async fn run(
         "rss_last": last,
         "rss_most": flat.iter().max(),
         "rss_grown": i64::try_from(last).unwrap_or(0) - i64::try_from(first).unwrap_or(0),
-        "rss": seen,
+        "rss": samples,
         "held_before": before,
         "held_after": after,
         "all_gone": before == after,
@@ -105,7 +109,7 @@ pub(crate) async fn run(
 }
 
 /// Connects a user until the task is aborted, which closes the connection without a close frame.
-async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
+async fn connect_user(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
     let mut client = crate::idle::join(target, id).await?;
     // Spread over the interval.
     let first = HEARTBEAT * (id % 100) / 100;
@@ -113,8 +117,8 @@ async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
         let mut beat = tokio::time::interval_at(Instant::now() + first, HEARTBEAT);
         loop {
             tokio::select! {
-                _ = beat.tick() => if client.tell("user_activity").await.is_err() { return },
-                heard = client.text() => if heard.is_err() { return },
+                _ = beat.tick() => if client.emit_without_ack("user_activity").await.is_err() { return },
+                packet = client.text() => if packet.is_err() { return },
             }
         }
     }))
@@ -124,9 +128,9 @@ async fn come(target: &Target, id: u32) -> Result<JoinHandle<()>, String> {
 async fn settled(
     target: &Target,
     pid: u32,
-    is_settled: impl Fn(&Held) -> bool,
-) -> Result<Held, String> {
-    let deadline = Instant::now() + FORGETTING;
+    is_settled: impl Fn(&Resources) -> bool,
+) -> Result<Resources, String> {
+    let deadline = Instant::now() + RELEASE_LIMIT;
     loop {
         let held = held(target, pid).await?;
         if is_settled(&held) || Instant::now() >= deadline {
@@ -137,7 +141,7 @@ async fn settled(
 }
 
 /// The resources that the server reports, by name, and its open files.
-async fn held(target: &Target, pid: u32) -> Result<Held, String> {
+async fn held(target: &Target, pid: u32) -> Result<Resources, String> {
     let metrics = get(target, "/metrics").await?;
     let counted = [
         "lamplight_connections",
@@ -149,14 +153,14 @@ async fn held(target: &Target, pid: u32) -> Result<Held, String> {
     let is_counted = |name: &str| {
         name.starts_with("lamplight_held") || counted.iter().any(|start| name.starts_with(start))
     };
-    let mut held: Held = metrics
+    let mut held: Resources = metrics
         .lines()
         .filter_map(|line| line.rsplit_once(' '))
         .filter(|(name, _)| is_counted(name))
         .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
         .collect();
     if held.is_empty() {
-        return Err("the server does not say what it holds".to_owned());
+        return Err("the server reports no resources at /metrics".to_owned());
     }
     held.insert("files".to_owned(), files(pid)?);
     Ok(held)

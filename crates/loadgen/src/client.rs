@@ -1,30 +1,21 @@
 //! A Socket.IO client that does as little as possible, so that one core can run many.
 
-use crate::bare::Protocol;
-use crate::wire::Wire;
+use crate::target::Target;
+use crate::text_socket::TextSocket;
 use serde_json::Value;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-/// Where the server is.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) server: SocketAddr,
-    pub(crate) path: String,
-    pub(crate) protocol: Protocol,
-}
-
 /// A connection in the namespace `/`.
 pub(crate) struct Client {
-    wire: Wire,
+    socket: TextSocket,
     /// Bytes received in WebSocket frames, including their headers.
     pub(crate) received: u64,
     next_ack: u64,
 }
 
 /// A decoded packet from the server.
-pub(crate) enum Heard {
+pub(crate) enum Packet {
     /// An event's name and first argument.
     Event(String, Value),
     /// An acknowledgement's id and first argument.
@@ -34,17 +25,17 @@ pub(crate) enum Heard {
 impl Client {
     /// Connects over WebSocket and joins the namespace `/`.
     pub(crate) async fn connect(target: &Target) -> Result<Self, String> {
-        let wire = Wire::connect(target, "?EIO=4&transport=websocket").await?;
+        let socket = TextSocket::connect(target, "?EIO=4&transport=websocket").await?;
         let mut client = Self {
-            wire,
+            socket,
             received: 0,
             next_ack: 0,
         };
         client.text().await?;
-        client.wire.send("40".to_owned()).await?;
+        client.socket.send("40".to_owned()).await?;
         let answer = client.text().await?;
         if !answer.starts_with("40") {
-            return Err(format!("not let in: {answer}"));
+            return Err(format!("CONNECT was refused: {answer}"));
         }
         Ok(client)
     }
@@ -58,20 +49,20 @@ impl Client {
     pub(crate) async fn emit_text(&mut self, name: &str, payload: &str) -> Result<u64, String> {
         let id = self.next_ack;
         self.next_ack += 1;
-        self.wire
+        self.socket
             .send(format!("42{id}[\"{name}\",{payload}]"))
             .await?;
         Ok(id)
     }
 
     /// Sends an event without a payload and without an acknowledgement.
-    pub(crate) async fn tell(&mut self, name: &str) -> Result<(), String> {
-        self.wire.send(format!("42[\"{name}\"]")).await?;
-        self.wire.flush().await
+    pub(crate) async fn emit_without_ack(&mut self, name: &str) -> Result<(), String> {
+        self.socket.send(format!("42[\"{name}\"]")).await?;
+        self.socket.flush().await
     }
 
     /// Waits for the next acknowledgement, which must report success; returns its id.
-    pub(crate) async fn done(&mut self) -> Result<u64, String> {
+    pub(crate) async fn next_ack(&mut self) -> Result<u64, String> {
         loop {
             let text = self.text().await?;
             let Some((id, rest)) = text
@@ -81,16 +72,18 @@ impl Client {
                 continue;
             };
             if !rest.contains("\"success\":true") {
-                return Err(format!("not done: {text}"));
+                return Err(format!("the acknowledgement reports a failure: {text}"));
             }
-            return id.parse().map_err(|_| format!("not a number: {text}"));
+            return id
+                .parse()
+                .map_err(|_| format!("the acknowledgement has an invalid id: {text}"));
         }
     }
 
     /// Returns the next text that is not a PING.
     pub(crate) async fn text(&mut self) -> Result<Utf8Bytes, String> {
         loop {
-            let text = self.wire.text().await?;
+            let text = self.socket.text().await?;
             let length = text.len() as u64;
             self.received += length
                 + if length < 126 {
@@ -101,7 +94,7 @@ impl Client {
                     10
                 };
             if text.as_str() == "2" {
-                self.wire.send("3".to_owned()).await?;
+                self.socket.send("3".to_owned()).await?;
                 continue;
             }
             return Ok(text);
@@ -109,16 +102,16 @@ impl Client {
     }
 
     /// Returns the next event or acknowledgement.
-    pub(crate) async fn heard(&mut self) -> Result<Heard, String> {
+    pub(crate) async fn next_packet(&mut self) -> Result<Packet, String> {
         loop {
-            if let Some(heard) = heard(&self.text().await?) {
-                return Ok(heard);
+            if let Some(packet) = decode(&self.text().await?) {
+                return Ok(packet);
             }
         }
     }
 
     /// Waits for this many events with any name.
-    pub(crate) async fn count(&mut self, events: u32) -> Result<(), String> {
+    pub(crate) async fn await_events(&mut self, events: u32) -> Result<(), String> {
         for _ in 0..events {
             while !self.text().await?.starts_with("42") {}
         }
@@ -131,10 +124,10 @@ impl Client {
     }
 
     /// Sends an event and waits for its acknowledgement, which must report success.
-    pub(crate) async fn ask(&mut self, name: &str, payload: &Value) -> Result<Value, String> {
+    pub(crate) async fn request(&mut self, name: &str, payload: &Value) -> Result<Value, String> {
         let id = self.emit(name, payload).await?;
         loop {
-            if let Heard::Ack(answered, reply) = self.heard().await?
+            if let Packet::Ack(answered, reply) = self.next_packet().await?
                 && answered == id
             {
                 return if reply["success"] == true {
@@ -148,7 +141,7 @@ impl Client {
 }
 
 /// Decodes a packet.
-pub(crate) fn heard(text: &str) -> Option<Heard> {
+pub(crate) fn decode(text: &str) -> Option<Packet> {
     let rest = text.get(1..)?;
     let digits = rest.get(1..)?.find('[').unwrap_or(0);
     let id = rest[1..=digits].parse().unwrap_or(0);
@@ -162,9 +155,9 @@ pub(crate) fn heard(text: &str) -> Option<Heard> {
                 .next()
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default();
-            Some(Heard::Event(name, args.next().unwrap_or(Value::Null)))
+            Some(Packet::Event(name, args.next().unwrap_or(Value::Null)))
         }
-        Some(b'3') => Some(Heard::Ack(id, args.next().unwrap_or(Value::Null))),
+        Some(b'3') => Some(Packet::Ack(id, args.next().unwrap_or(Value::Null))),
         _ => None,
     }
 }

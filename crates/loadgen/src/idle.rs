@@ -1,16 +1,17 @@
 //! Scenario: many idle connections.
 
-use crate::bare::Bare;
-use crate::client::{Client, Target};
+use crate::client::Client;
+use crate::peer_client::PeerClient;
 use crate::process::usage;
+use crate::target::Target;
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Duration;
 
 /// Connections that are opened concurrently.
-const OPENING: usize = 32;
+const CONCURRENT_OPENS: usize = 32;
 /// Connections that are opened before the measurement.
-const WARM: u32 = 50;
+const WARM_UP: u32 = 50;
 
 pub(crate) async fn run(
     target: &Target,
@@ -19,16 +20,16 @@ pub(crate) async fn run(
     bare: bool,
 ) -> Result<Value, String> {
     // The first connections pay for what the server sets up once.
-    let mut held = open(target, 0..WARM, bare).await?;
+    let mut connections = open(target, 0..WARM_UP, bare).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = usage(pid)?;
-    held.extend(open(target, WARM..count + WARM, bare).await?);
+    connections.extend(open(target, WARM_UP..count + WARM_UP, bare).await?);
     let opened = usage(pid)?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let settled = usage(pid)?;
     Ok(json!({
         "work": "idle",
-        "connections": held.len(),
+        "connections": connections.len(),
         "joined": !bare,
         "rss_before": before.rss,
         "rss_after": settled.rss,
@@ -39,17 +40,17 @@ pub(crate) async fn run(
 }
 
 /// An anonymous connection, or a user who has joined.
-enum Held {
-    Bare { _connection: Bare },
+enum Connection {
+    Anonymous { _connection: PeerClient },
     Joined { _connection: Client },
 }
 
-async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held>, String> {
+async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Connection>, String> {
     if bare {
-        let all = batches(range, |_| Bare::connect(target)).await?;
+        let all = batches(range, |_| PeerClient::connect(target)).await?;
         return Ok(all
             .into_iter()
-            .map(|connection| Held::Bare {
+            .map(|connection| Connection::Anonymous {
                 _connection: connection,
             })
             .collect());
@@ -57,7 +58,7 @@ async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held
     let all = batches(range, |id| join(target, id)).await?;
     Ok(all
         .into_iter()
-        .map(|connection| Held::Joined {
+        .map(|connection| Connection::Joined {
             _connection: connection,
         })
         .collect())
@@ -67,7 +68,7 @@ async fn open(target: &Target, range: Range<u32>, bare: bool) -> Result<Vec<Held
 pub(crate) async fn join(target: &Target, id: u32) -> Result<Client, String> {
     let mut client = Client::connect(target).await?;
     client
-        .ask(
+        .request(
             "join_user",
             &json!({ "userId": format!("user{id:06}"), "roster": "none" }),
         )
@@ -85,7 +86,7 @@ where
 {
     let mut all = Vec::with_capacity(range.len());
     let ids: Vec<u32> = range.collect();
-    for batch in ids.chunks(OPENING) {
+    for batch in ids.chunks(CONCURRENT_OPENS) {
         for opened in futures_util::future::join_all(batch.iter().map(|&id| open(id))).await {
             all.push(opened?);
         }

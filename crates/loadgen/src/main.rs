@@ -3,18 +3,19 @@
 //! It prints one JSON object with the results and with the resources that the server's process
 //! (`--pid`) used.
 
-mod bare;
 mod broadcast;
 mod centrifugo;
 mod churn;
 mod client;
 mod idle;
 mod messages;
+mod peer_client;
 mod process;
 mod relay;
 mod sending;
 mod storm;
-mod wire;
+mod target;
+mod text_socket;
 
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -37,7 +38,7 @@ struct Cli {
     name: String,
     /// Protocol of the server. Scenarios with users, rosters and storage need Socket.IO.
     #[arg(long, value_enum, default_value = "socketio")]
-    protocol: bare::Protocol,
+    protocol: target::Protocol,
     #[command(subcommand)]
     work: Work,
 }
@@ -122,12 +123,12 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     if !cli.server.ip().is_loopback() {
         eprintln!(
-            "loadgen: {} is not this machine; it loads nothing else.",
+            "loadgen: {} is not a loopback address; only servers on this machine may be loaded",
             cli.server
         );
         return ExitCode::FAILURE;
     }
-    let target = client::Target {
+    let target = target::Target {
         server: cli.server,
         path: cli.path,
         protocol: cli.protocol,

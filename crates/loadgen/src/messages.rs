@@ -1,8 +1,9 @@
 //! Scenario: pairs of users, of whom one sends stored messages to the other.
 
-use crate::client::{Client, Heard, Target};
+use crate::client::{Client, Packet};
 use crate::process::usage;
-use crate::sending::{Says, TEXT, finished, seen, send};
+use crate::sending::{Sender, TEXT, join_all, report, send};
+use crate::target::Target;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,16 +23,16 @@ pub(crate) async fn run(
         let mut sender = Client::connect(target).await?;
         let mut receiver = Client::connect(target).await?;
         sender
-            .ask("join_user", &json!({ "userId": from, "roster": "none" }))
+            .request("join_user", &json!({ "userId": from, "roster": "none" }))
             .await?;
         receiver
-            .ask("join_user", &json!({ "userId": to, "roster": "none" }))
+            .request("join_user", &json!({ "userId": to, "roster": "none" }))
             .await?;
         let conversation = open_conversation(target, &from, &to).await?;
         // The original system notifies only users who have a conversation open.
         for client in [&mut sender, &mut receiver] {
             client
-                .ask(
+                .request(
                     "join_conversation",
                     &json!({ "conversationId": conversation }),
                 )
@@ -51,7 +52,7 @@ pub(crate) async fn run(
         .into_iter()
         .map(|(sender, receiver, conversation)| {
             let sending = tokio::spawn(send(
-                Writer {
+                MessageSender {
                     client: sender,
                     conversation,
                 },
@@ -62,10 +63,10 @@ pub(crate) async fn run(
             (sending, receiving)
         })
         .collect();
-    let acks = finished(tasks).await?;
+    let acks = join_all(tasks).await?;
     let took = began.elapsed();
     let after = usage(pid)?;
-    Ok(seen(
+    Ok(report(
         "messages",
         (pairs, in_flight, each),
         &acks,
@@ -81,26 +82,26 @@ async fn settle(clients: impl Iterator<Item = &mut Client>) {
 }
 
 /// Sends stored messages into a conversation.
-struct Writer {
+struct MessageSender {
     client: Client,
     conversation: String,
 }
 
-impl Says for Writer {
-    async fn say(&mut self, number: u32) -> Result<u64, String> {
+impl Sender for MessageSender {
+    async fn send(&mut self, number: u32) -> Result<u64, String> {
         let payload = json!({ "conversationId": self.conversation, "content": TEXT, "clientMessageId": format!("m{number}") });
         self.client.emit("send_private_message", &payload).await
     }
 
-    async fn done(&mut self) -> Result<u64, String> {
-        self.client.done().await
+    async fn next_ack(&mut self) -> Result<u64, String> {
+        self.client.next_ack().await
     }
 }
 
 async fn receive(mut client: Client, each: u32) -> Result<(), String> {
     let mut next = 1;
     while next <= u64::from(each) {
-        if let Heard::Event(name, payload) = client.heard().await?
+        if let Packet::Event(name, payload) = client.next_packet().await?
             && name == "new_private_message"
         {
             // The original system does not number messages.
@@ -137,7 +138,7 @@ async fn open_conversation(target: &Target, from: &str, to: &str) -> Result<Stri
         .split("\r\n\r\n")
         .nth(1)
         .and_then(|body| serde_json::from_str(body).ok())
-        .ok_or("no answer")?;
+        .ok_or("the server returned no JSON body")?;
     json["conversation"]["id"]
         .as_str()
         .map(str::to_owned)

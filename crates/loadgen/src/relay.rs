@@ -1,25 +1,25 @@
 //! Scenario: pairs of clients, of whom one sends to the other by name, without storage.
 
-use crate::bare::Bare;
-use crate::client::Target;
 use crate::idle::batches;
+use crate::peer_client::PeerClient;
 use crate::process::usage;
-use crate::sending::{Says, TEXT, finished, seen, send, send_over};
+use crate::sending::{Sender, TEXT, join_all, report, send, send_and_return};
+use crate::target::Target;
 use serde_json::Value;
 use tokio::time::Instant;
 
-struct Speaker {
-    client: Bare,
+struct RelaySender {
+    client: PeerClient,
     to: String,
 }
 
-impl Says for Speaker {
-    async fn say(&mut self, _: u32) -> Result<u64, String> {
-        self.client.say(&self.to, TEXT).await
+impl Sender for RelaySender {
+    async fn send(&mut self, _: u32) -> Result<u64, String> {
+        self.client.relay(&self.to, TEXT).await
     }
 
-    async fn done(&mut self) -> Result<u64, String> {
-        self.client.done().await
+    async fn next_ack(&mut self) -> Result<u64, String> {
+        self.client.next_ack().await
     }
 }
 
@@ -33,15 +33,15 @@ pub(crate) async fn run(
 ) -> Result<Value, String> {
     // Opened first: most users who are online are idle at any moment. The scenario takes less time
     // than a ping interval.
-    let _silent = batches(0..idle, |_| Bare::connect(target)).await?;
+    let _silent = batches(0..idle, |_| PeerClient::connect(target)).await?;
     let mut ready = Vec::new();
     for pair in 0..pairs {
         let to = format!("into{pair:06}");
-        let speaker = Bare::connect(target).await?;
-        let mut listener = Bare::connect(target).await?;
+        let speaker = PeerClient::connect(target).await?;
+        let mut listener = PeerClient::connect(target).await?;
         listener.register(&to).await?;
         ready.push((
-            Speaker {
+            RelaySender {
                 client: speaker,
                 to,
             },
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         .into_iter()
         .map(|(speaker, listener)| {
             (
-                tokio::spawn(send_over(speaker, in_flight, warm)),
+                tokio::spawn(send_and_return(speaker, in_flight, warm)),
                 tokio::spawn(count(listener, warm)),
             )
         })
@@ -77,10 +77,10 @@ pub(crate) async fn run(
             (sending, receiving)
         })
         .collect();
-    let acks = finished(tasks).await?;
+    let acks = join_all(tasks).await?;
     let took = began.elapsed();
     let after = usage(pid)?;
-    Ok(seen(
+    Ok(report(
         "relay",
         (pairs, in_flight, each),
         &acks,
@@ -89,7 +89,7 @@ pub(crate) async fn run(
     ))
 }
 
-async fn count(mut client: Bare, each: u32) -> Result<Bare, String> {
-    client.count(each).await?;
+async fn count(mut client: PeerClient, each: u32) -> Result<PeerClient, String> {
+    client.await_events(each).await?;
     Ok(client)
 }

@@ -11,27 +11,27 @@ use tokio::time::Instant;
 pub(crate) const TEXT: &str = "Is it raining where you are?";
 
 /// A client that sends messages.
-pub(crate) trait Says: Send {
+pub(crate) trait Sender: Send {
     /// Sends message `number`; returns the id of its acknowledgement.
-    fn say(&mut self, number: u32) -> impl Future<Output = Result<u64, String>> + Send;
+    fn send(&mut self, number: u32) -> impl Future<Output = Result<u64, String>> + Send;
     /// Waits for the next acknowledgement, which must report success; returns its id.
-    fn done(&mut self) -> impl Future<Output = Result<u64, String>> + Send;
+    fn next_ack(&mut self) -> impl Future<Output = Result<u64, String>> + Send;
 }
 
 /// Sends `each` messages, at most `in_flight` unacknowledged; returns the latency of each
 /// acknowledgement.
-pub(crate) async fn send<S: Says>(
+pub(crate) async fn send<S: Sender>(
     sender: S,
     in_flight: u32,
     each: u32,
 ) -> Result<Vec<Duration>, String> {
-    send_over(sender, in_flight, each)
+    send_and_return(sender, in_flight, each)
         .await
         .map(|(_, took)| took)
 }
 
 /// Like [`send`], and returns the sender for further use.
-pub(crate) async fn send_over<S: Says>(
+pub(crate) async fn send_and_return<S: Sender>(
     mut sender: S,
     in_flight: u32,
     each: u32,
@@ -42,10 +42,10 @@ pub(crate) async fn send_over<S: Says>(
     while took.len() < each as usize {
         while sent < each && waiting.len() < in_flight as usize {
             let began = Instant::now();
-            waiting.insert(sender.say(sent).await?, began);
+            waiting.insert(sender.send(sent).await?, began);
             sent += 1;
         }
-        if let Some(began) = waiting.remove(&sender.done().await?) {
+        if let Some(began) = waiting.remove(&sender.next_ack().await?) {
             took.push(began.elapsed());
         }
     }
@@ -56,7 +56,7 @@ type Sending = JoinHandle<Result<Vec<Duration>, String>>;
 type Receiving = JoinHandle<Result<(), String>>;
 
 /// Waits for all tasks; returns the latencies of all acknowledgements, sorted.
-pub(crate) async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Duration>, String> {
+pub(crate) async fn join_all(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Duration>, String> {
     let mut acks = Vec::new();
     for (sending, receiving) in tasks {
         acks.extend(sending.await.map_err(|error| error.to_string())??);
@@ -67,7 +67,7 @@ pub(crate) async fn finished(tasks: Vec<(Sending, Receiving)>) -> Result<Vec<Dur
 }
 
 /// The result as JSON.
-pub(crate) fn seen(
+pub(crate) fn report(
     work: &str,
     (pairs, in_flight, each): (u32, u32, u32),
     acks: &[Duration],

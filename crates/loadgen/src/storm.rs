@@ -1,8 +1,9 @@
 //! Scenario: users join at the same time. Measures the time until every user knows every other, and
 //! the cost.
 
-use crate::client::{Client, Heard, Target, heard};
+use crate::client::{Client, Packet, decode};
 use crate::process::usage;
+use crate::target::Target;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Lists longer than this many bytes are searched instead of parsed.
-const LONG: usize = 4096;
+const SEARCHED_ABOVE: usize = 4096;
 
 pub(crate) async fn run(
     target: &Target,
@@ -35,7 +36,7 @@ pub(crate) async fn run(
         .enumerate()
         .map(|(index, client)| {
             let join = json!({ "userId": format!("user{index:06}"), "roster": mode, "name": format!("name{index:06}") });
-            tokio::spawn(one(client, join, users as usize, Arc::clone(&barrier), began, settle_seconds))
+            tokio::spawn(join_and_learn(client, join, users as usize, Arc::clone(&barrier), began, settle_seconds))
         })
         .collect();
     let mut times = Vec::new();
@@ -58,7 +59,7 @@ pub(crate) async fn run(
     }))
 }
 
-async fn one(
+async fn join_and_learn(
     mut client: Client,
     join: Value,
     users: usize,
@@ -80,7 +81,7 @@ async fn one(
     let all = async {
         while known.len() < users {
             let text = client.text().await?;
-            if !changes && text.len() > LONG && text.starts_with("42[\"online_users\"") {
+            if !changes && text.len() > SEARCHED_ABOVE && text.starts_with("42[\"online_users\"") {
                 // The original system sends the whole list for each user who joins: gigabytes,
                 // which would take too long to parse.
                 let shown = memchr::memmem::find_iter(text.as_bytes(), b"\"userId\"").count();
@@ -89,8 +90,8 @@ async fn one(
                 }
                 continue;
             }
-            match heard(&text) {
-                Some(Heard::Event(name, payload)) => match name.as_str() {
+            match decode(&text) {
+                Some(Packet::Event(name, payload)) => match name.as_str() {
                     "online_users" => payload["users"]
                         .as_array()
                         .into_iter()
@@ -104,7 +105,7 @@ async fn one(
                         .for_each(|change| knows(&mut known, change)),
                     _ => {}
                 },
-                Some(Heard::Ack(_, reply)) if reply["success"] != true => {
+                Some(Packet::Ack(_, reply)) if reply["success"] != true => {
                     return Err(format!("join_user: {reply}"));
                 }
                 _ => {}
@@ -116,7 +117,7 @@ async fn one(
         done?;
     } else {
         return Err(format!(
-            "not everyone was known in time: {} of {users}, after {} bytes",
+            "a client knew {} of {users} users at the deadline, after {} bytes",
             known.len(),
             client.received - start
         ));

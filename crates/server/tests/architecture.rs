@@ -309,10 +309,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "websocket.rs",
         ],
     ),
-    (
-        "loadgen",
-        &["bare.rs", "centrifugo.rs", "client.rs", "wire.rs"],
-    ),
     ("server", &["config/check.rs", "config/mod.rs"]),
     (
         "server",

@@ -1,4 +1,4 @@
-//! The bare work of the bench on socketioxide. Prints its address when it listens.
+//! The comparison benchmark's server on socketioxide. It prints its address when it listens.
 
 use axum::serve::ListenerExt;
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,9 @@ struct Broadcast {
 async fn main() -> std::io::Result<()> {
     let (layer, io) = SocketIo::builder()
         .transports([TransportType::Websocket])
-        // It drops what a socket's queue has no room for, and the bench queues a hundred.
+        // socketioxide drops events when a socket's queue is full, and the benchmark queues 100.
         .max_buffer_size(256)
-        // As small as still takes a message of the bench in one read.
+        // The smallest size that reads a message of the benchmark in one call.
         .ws_read_buffer_size(512)
         .build_layer();
     io.ns("/", async |socket: SocketRef| {

@@ -1,6 +1,6 @@
 //! A WebSocket that batches its writes.
 
-use crate::client::Target;
+use crate::target::Target;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -10,13 +10,13 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 /// Bytes. Small, because many clients share the machine with the server.
 const READ_BUFFER: usize = 16 * 1024;
 
-pub(crate) struct Wire {
+pub(crate) struct TextSocket {
     stream: WebSocketStream<TcpStream>,
     /// There are messages that have not been flushed.
     unsent: bool,
 }
 
-impl Wire {
+impl TextSocket {
     pub(crate) async fn connect(target: &Target, query: &str) -> Result<Self, String> {
         let tcp = TcpStream::connect(target.server)
             .await
