@@ -173,7 +173,7 @@ export const words = {
 
   people: {
     title: "People",
-    count: (n: number) => (n === 0 ? "Nobody else is online" : count(n, "person online", "people online")),
+    count: (n: number) => (n === 0 ? "Only you are online" : count(n, "person online", "people online")),
     countUnknown: "Presence is unknown right now",
     search: "Find a person",
     clear: "Clear the search",

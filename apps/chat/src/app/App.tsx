@@ -20,22 +20,22 @@ import { words } from "../strings"
 import { Toasts } from "../ui/Toasts"
 import { SignedInApp } from "./SignedInApp"
 
-/** Who is in: a client that may be used, and what is to happen when they leave. */
+/** A signed-in session: its client and how the user signed in. */
 interface Session {
   client: Lamplight
-  /** What is known of the person before the client has looked. */
+  /** The user as known before the client has answered. */
   user: User | null
   mode: "local" | "open" | "token"
 }
 
-/** After this long a server that did not answer is asked again. */
+/** The delay before a server that did not answer is asked again. */
 const ASK_AGAIN_MS = 3_000
 
 export function App() {
   const [authMode, setAuthMode] = useState<AuthMode | null>(null)
   const [session, setSession] = useState<Session | null>(null)
   const [tokenRefused, setTokenRefused] = useState(false)
-  /** Whose session ended without their asking for it: the address is kept for them. */
+  /** The user whose session ended without a sign-out: the address is kept for them. */
   const [signedOut, setSignedOut] = useState<string | null>(null)
   const [visit, setVisit] = useState(0)
 
@@ -43,7 +43,7 @@ export function App() {
   useEffect(() => {
     const abort = new AbortController()
     void detectAuthMode(abort.signal).then((found) => {
-      // StrictMode and a quick "try again" ask twice; only the last one to ask gets in.
+      // StrictMode, or a quick "try again", asks twice: only the last answer counts.
       if (abort.signal.aborted) {
         if (found.kind === "local") found.client.close()
         return
@@ -58,7 +58,8 @@ export function App() {
     return () => abort.abort()
   }, [visit])
 
-  // A page that came up while the server was away asks again by itself: what waits in it is to be sent once it is back.
+  // A page that was loaded while the server was down asks again by itself, so that unsent messages are sent
+  // once it is back.
   useEffect(() => {
     if (authMode?.kind !== "gone") return
     const ask = () => setVisit((n) => n + 1)
@@ -71,13 +72,16 @@ export function App() {
   }, [authMode])
 
   function enter(client: Lamplight, user: User) {
-    // The conversation in the address was somebody else's.
+    // The conversation in the address was another user's.
     if (signedOut !== null && signedOut !== user.id) history.replaceState(null, "", "#/")
     setSignedOut(null)
     setSession({ client, user, mode: "local" })
   }
 
-  /** Out, and back to the door with a fresh client: nothing of one person stays in memory for the next. */
+  /**
+   * Ends the session and shows the sign-in page, with a new client: nothing of one user stays in memory for
+   * the next.
+   */
   const leave = useCallback(
     (why: "left" | "refused") => {
       session?.client.close()

@@ -3,17 +3,17 @@ import { useEffect } from "react"
 import { words } from "../strings"
 import { useNow } from "./hooks"
 
-/** A shorter loss is nobody's concern: most are over before one could read about them. */
+/** Shorter losses are not shown: most are over before a person could read about them. */
 const SILENT_MS = 5_000
 
-/** What is wrong with the line, when the next try comes, and how much waits, and where. */
+/** Shows the state of a lost connection, the next attempt, and how many messages wait and where. */
 export function Banner() {
   const client = useLamplight()
   const connection = useConnection()
   const outbox = useOutbox()
   const down = connection.downSince !== null && connection.status !== "idle" && connection.status !== "closed"
   const now = useNow(1_000, down).getTime()
-  // A clock that was set back meanwhile hides nothing.
+  // If the clock was set back meanwhile, the banner stays visible.
   const visible = down && Math.abs(now - (connection.downSince ?? now)) >= SILENT_MS
 
   useAskBeforeLeaving(!outbox.durable && outbox.items.length > 0)
@@ -33,7 +33,7 @@ export function Banner() {
         ? words.banner.overHttp
         : words.banner.lost
   return (
-    // The countdown is left out of what is spoken: a second's tick is not news.
+    // The countdown is not announced: it changes every second.
     <div>
       <div role="status" className="sr-only">
         {visible ? `${what} ${outbox.waiting > 0 ? waiting : ""}` : ""}
@@ -58,7 +58,7 @@ export function Banner() {
   )
 }
 
-/** What lies over the page (a toast) keeps below what is told at its top, whose buttons must not be covered. */
+/** Toasts stay below the banner, so that they do not cover its buttons. */
 export function tellHeight(banner: HTMLElement | null) {
   if (!banner) return
   const { style } = document.documentElement
@@ -70,7 +70,9 @@ export function tellHeight(banner: HTMLElement | null) {
   }
 }
 
-/** Where the browser keeps nothing, what waits would be gone with the tab; else nobody is held up. */
+/**
+ * Asks before the tab closes, but only where the browser has no storage and unsent messages would be lost.
+ */
 function useAskBeforeLeaving(ask: boolean): void {
   useEffect(() => {
     if (!ask) return

@@ -5,8 +5,8 @@ import { chime, isLookedAt, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWan
 import { useReading } from "./hooks"
 
 /**
- * One sound and one notification for a message, however many tabs are open, and none at all for a conversation that is
- * before somebody's eyes.
+ * One sound and one notification for a message, however many tabs are open, and none for a conversation that
+ * the user is looking at.
  */
 export function Notify({
   selected,
@@ -40,7 +40,7 @@ export function Notify({
           ?.members.find((member) => member.id === message.senderId)
         const notification = new Notification(sender?.name || words.product, {
           body: message.content.slice(0, 140),
-          // The next one from the same conversation takes this one's place.
+          // The next notification of the same conversation replaces this one.
           tag: message.conversationId,
         })
         notification.onclick = () => {

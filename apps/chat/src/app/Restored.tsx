@@ -1,11 +1,11 @@
 import { useRestored } from "@lamplight/react"
 import { words } from "../strings"
 
-/** Tells that the server's data went back in time, and stays until the person has taken note of it. */
+/** A notice that the server's data went back in time. It stays until the user dismisses it. */
 export function Restored() {
   const { dismissed, conversationIds, dismiss } = useRestored()
   return (
-    // Always there, so that what comes into it is spoken.
+    // Always in the document, so that screen readers announce its content.
     <div role="status">
       {!dismissed && (
         <section className="notice" data-testid="restored" aria-label={words.restored.region}>

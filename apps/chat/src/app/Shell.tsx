@@ -18,7 +18,7 @@ import { cycleRegions, focusComposer, focusList, focusPeople } from "./regions"
 import { go, useRoute } from "./route"
 import { Title } from "./Title"
 
-/** The three rooms: conversations, the thread, and people. How many are seen at once depends on the width. */
+/** The three panels: conversations, thread and people. The width decides how many are visible at once. */
 export function Shell(props: { self: User; mode: "local" | "open" | "token"; onLeave: () => void }) {
   const { self, mode, onLeave } = props
   const route = useRoute()
@@ -26,7 +26,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const phone = useMedia("(max-width: 759px)")
   const [sheet, setSheet] = useState(false)
   const peopleOpen = wide || sheet
-  // Over the other rooms, which are out of reach until it is closed.
+  // The sheet covers the other panels: they are inert until it closes.
   const modal = sheet && !wide && !phone
   const { since: restoredAt } = useRestored()
   const selected = route.view === "thread" ? route.conversationId : null
@@ -49,11 +49,11 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   const closePeople = useCallback(() => {
     setSheet(false)
-    // What was beneath can take the focus only once it is within reach again.
+    // The elements below can take the focus only after they are not inert any more.
     requestAnimationFrame(() => openedBy.current?.focus())
   }, [])
 
-  // Where people have a place of their own there is no sheet, nor is there one when the window narrows again.
+  // Where people have a panel of their own there is no sheet, and none opens when the window narrows again.
   useEffect(() => {
     if (wide || phone) setSheet(false)
   }, [wide, phone])
@@ -110,7 +110,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             <NoThread onFind={wide ? focusPeople : openPeople} />
           ) : (
             <Thread
-              // What a page keeps of a log that is not there any more (what was seen, the divider) goes with it.
+              // The state of a log that was replaced (what was seen, the divider) is dropped with it.
               key={`${selected}:${restoredAt}`}
               id={selected}
               self={self}
@@ -143,7 +143,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   )
 }
 
-/** A phone's way between the rooms. In a thread there is only the way back. */
+/** The navigation between panels on a phone. A thread has a back button instead. */
 function Tabs(props: {
   self: User
   mode: "local" | "open" | "token"

@@ -7,7 +7,7 @@ import { Button } from "../ui/Button"
 import { State } from "../ui/State"
 import { Shell } from "./Shell"
 
-/** Past the door: the rooms, or why they are closed. */
+/** The page of a signed-in user, or the reason why it cannot be shown. */
 export function SignedInApp(props: {
   user: User | null
   mode: "local" | "open" | "token"
@@ -17,7 +17,7 @@ export function SignedInApp(props: {
   const me = useMe()
   const connection = useConnection()
 
-  // A session that ended, or was ended in another tab. Who presses "Sign out" here leaves by that, a moment later.
+  // The session ended, or another tab ended it. "Sign out" in this tab leads here too, a moment later.
   const out = me.status === "signed-out" && mode === "local"
   useEffect(() => {
     if (out) onLeave("refused")

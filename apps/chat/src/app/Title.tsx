@@ -5,7 +5,7 @@ import { titleOf } from "../logic/members"
 import { documentTitle } from "../logic/title"
 import { showOnFavicon } from "./favicon"
 
-/** Keeps the document's title and icon in step: both show the sum of the rows' numbers. */
+/** Shows the number of unread messages in the document's title and icon. */
 export function Title({ selected, self }: { selected: string | null; self: User }) {
   const { total } = useUnread()
   const { items } = useConversations()
@@ -15,7 +15,7 @@ export function Title({ selected, self }: { selected: string | null; self: User 
     document.title = title
     showOnFavicon(total)
   }, [title, total])
-  // Leaving (signing out) puts both back.
+  // Signing out resets both.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each person
   useEffect(() => {
     return () => {

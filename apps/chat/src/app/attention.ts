@@ -1,4 +1,4 @@
-/** Asking for attention: who is looking where in this browser, a soft sound, and what the person has allowed. */
+/** Notifications: which conversation each tab shows, a sound, and what the user has allowed. */
 
 const LOOKING = "lamplight:looking"
 const SOUND = "lamplight:sound"
@@ -21,19 +21,24 @@ function put(key: string, value: string | null): void {
   }
 }
 
-/** A tab that crashed cannot say that nobody looks any more, so what it said is believed for this long only. */
+/** A tab that crashed cannot withdraw its entry, so entries expire. */
 const LOOK_LASTS_MS = 45_000
 export const LOOK_AGAIN_MS = 20_000
 
 const tab = Math.random().toString(36).slice(2)
 
-/** Tells the other tabs which conversation is being looked at here; null when one turns away from this tab. */
+/**
+ * Tells the other tabs which conversation the user looks at in this one; null when the user leaves the tab.
+ */
 export function lookAt(conversationId: string | null): void {
   if (conversationId !== null) put(LOOKING, [Date.now(), tab, conversationId].join(" "))
   else if (get(LOOKING)?.split(" ")[1] === tab) put(LOOKING, null)
 }
 
-/** Whether some tab of this browser has that conversation before a person's eyes. What was said before the clock was set back is old. */
+/**
+ * Whether the user looks at a conversation in any tab of this browser. Entries from before the clock was set
+ * back are expired.
+ */
 export function isLookedAt(conversationId: string): boolean {
   const [at, , ...id] = (get(LOOKING) ?? "").split(" ")
   return id.join(" ") === conversationId && Math.abs(Date.now() - Number(at)) < LOOK_LASTS_MS
@@ -51,7 +56,9 @@ export function notificationsWanted(): boolean {
   return "Notification" in window && Notification.permission === "granted" && get(NOTIFY) === "on"
 }
 
-/** Asks the browser where it has not been asked yet. Answers whether notifications will come from now on. */
+/**
+ * Asks for permission, if the browser has not been asked yet. Resolves to whether notifications are allowed.
+ */
 export async function wantNotifications(wanted: boolean): Promise<boolean> {
   if (!wanted) {
     put(NOTIFY, null)
@@ -67,8 +74,8 @@ export async function wantNotifications(wanted: boolean): Promise<boolean> {
 let audio: AudioContext | null = null
 
 /**
- * Two soft notes. A browser keeps sound suspended until the page has been used; then this one is dropped, not saved up:
- * a sound that comes minutes late tells nobody anything.
+ * Two soft notes. A browser suspends sound until the user has used the page: then the sound is dropped, since
+ * one that plays minutes later is of no use.
  */
 export function chime(): void {
   audio ??= typeof AudioContext === "undefined" ? null : new AudioContext()

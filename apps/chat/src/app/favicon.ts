@@ -3,7 +3,7 @@ import { badge } from "../logic/title"
 let original: string | null = null
 let shown = -1
 
-/** Draws the unread number into the tab's icon, or puts the icon back. */
+/** Draws the unread number into the tab's icon, or restores the icon. */
 export function showOnFavicon(unread: number): void {
   if (unread === shown) return
   shown = unread
@@ -16,7 +16,7 @@ export function showOnFavicon(unread: number): void {
   }
   const image = new Image()
   image.onload = () => {
-    // A later number may have overtaken this one while the icon was loading.
+    // The number may have changed while the icon was loading.
     if (shown !== unread) return
     const canvas = document.createElement("canvas")
     canvas.width = 64

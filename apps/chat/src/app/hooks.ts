@@ -1,7 +1,7 @@
 import { useEffect, useState, useSyncExternalStore } from "react"
 import { nextMidnight } from "../logic/days"
 
-/** The time, renewed every `everyMs`; for "5 min ago" and countdowns. */
+/** The time, updated every `everyMs`, for "5 min ago" and countdowns. */
 export function useNow(everyMs: number, running = true): Date {
   const [now, setNow] = useState(() => new Date())
   useEffect(() => {
@@ -13,20 +13,20 @@ export function useNow(everyMs: number, running = true): Date {
   return now
 }
 
-/** Whether that much time has passed since then, while anybody asks. */
+/** Whether that much time has passed since `since`; null: there is nothing to wait for. */
 export function useOlderThan(ms: number, since: Date, asked: boolean): boolean {
   const due = since.getTime() + ms
   const [old, setOld] = useState(() => Date.now() >= due)
   useEffect(() => {
     if (!asked || old) return
-    // At most all of it: the clock may have been set back since.
+    // At most the whole time, since the clock may have been set back.
     const timer = setTimeout(() => setOld(true), Math.min(ms, Math.max(0, due - Date.now())))
     return () => clearTimeout(timer)
   }, [asked, old, due, ms])
   return asked && old
 }
 
-/** An instant of today, renewed at midnight, and on waking up after one: "Today" turns by itself. */
+/** A moment of today, updated at midnight and after the device slept. */
 export function useToday(): Date {
   const [today, setToday] = useState(() => new Date())
   useEffect(() => {
@@ -36,7 +36,7 @@ export function useToday(): Date {
       if (now.toDateString() !== today.toDateString()) setToday(now)
     }
     const timer = setTimeout(turn, Math.max(0, until))
-    // A sleeping laptop's timers sleep too.
+    // Timers stop while a laptop sleeps.
     document.addEventListener("visibilitychange", turn)
     addEventListener("focus", turn)
     return () => {
@@ -60,22 +60,22 @@ export function useMedia(query: string): boolean {
   )
 }
 
-/** A device whose only pointer is a finger: its keyboard has no Shift+Enter. */
+/** Whether the only pointer is a finger: its keyboard has no Shift+Enter. */
 export function useTouch(): boolean {
   return useMedia("(hover: none) and (pointer: coarse)")
 }
 
-/** A device with a mouse or the like, and so most likely with keys of its own. */
+/** Whether there is a mouse or the like, and so most likely a keyboard. */
 export function useMouse(): boolean {
   return useMedia("(hover: hover) and (pointer: fine)")
 }
 
-/** How long after the last touch, key or movement a person still counts as reading. */
+/** The user counts as reading for this long after the last touch, key or pointer movement. */
 const USED_MS = 60_000
 
 /**
- * Whether somebody is reading this page: it can be seen, it has the focus, and it was used a moment ago. Only
- * then may messages be marked as read.
+ * Whether the user is reading: the page is visible, has the focus and was used a moment ago. Only then are
+ * messages marked as read.
  */
 export function useReading(): boolean {
   const [reading, setReading] = useState(() => document.visibilityState === "visible" && document.hasFocus())

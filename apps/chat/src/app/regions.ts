@@ -1,7 +1,7 @@
-/** Moving the focus between the rooms. Which element takes it is marked in the page, not remembered here. */
+/** Moves the focus between the panels. The target of each panel is marked in the document. */
 
 const REGION = "[data-region]"
-/** The element of a room that takes the focus when one enters it: the current row, the composer, the search. */
+/** The element of a panel that takes the focus: the current row, the composer, the search. */
 const ENTRY = "[data-region-entry]"
 
 function visible(element: Element): boolean {
@@ -15,7 +15,7 @@ function enter(region: Element | null | undefined): void {
   ;(entry ?? (region as HTMLElement)).focus()
 }
 
-/** F6 goes to the next room that can be seen and reached, Shift+F6 to the one before. */
+/** F6 moves to the next panel that is visible and not inert, Shift+F6 to the previous one. */
 export function cycleRegions(backwards: boolean): void {
   const regions = [...document.querySelectorAll(REGION)].filter(visible)
   if (regions.length === 0) return
@@ -25,7 +25,7 @@ export function cycleRegions(backwards: boolean): void {
   enter(regions[next])
 }
 
-/** After the next paint: what is to be focused may only just be on its way into the page. */
+/** After the next paint, since the target may not be in the document yet. */
 function soon(name: string): void {
   requestAnimationFrame(() => enter(document.querySelector(`[data-region="${name}"]`)))
 }

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react"
 
-/** Where one is: the hash of the address, so that the phone's back button and a reload both do what one expects. */
+/** The route is the hash of the address, so that the back button of a phone and a reload work as expected. */
 export type Route =
   | { view: "conversations" }
   | { view: "people" }
@@ -12,7 +12,7 @@ export function parseRoute(hash: string): Route {
     try {
       return { view: "thread", conversationId: decodeURIComponent(thread[1]) }
     } catch {
-      // A broken escape in a hand-typed address.
+      // A broken escape sequence in an address that was typed by hand.
       return { view: "conversations" }
     }
   }
@@ -48,7 +48,10 @@ function subscribe(listener: () => void): () => void {
   }
 }
 
-/** Goes somewhere. From one conversation to the next the entry is replaced, so that "back" leads to the list. */
+/**
+ * Navigates. From one conversation to another the history entry is replaced, so that "back" leads to the
+ * list.
+ */
 export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
@@ -58,7 +61,7 @@ export function go(route: Route): void {
   for (const listener of listeners) listener()
 }
 
-/** To the list of conversations: by the history where one came from it, so that entries do not pile up. */
+/** Returns to the list, through the history if the user came from there, so that entries do not pile up. */
 export function goBack(): void {
   if ((history.state as { from?: Route["view"] } | null)?.from === "conversations") {
     history.back()

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react"
 
 export type ThemeChoice = "system" | "light" | "dark"
 
-// The same key that styles/theme-boot.js reads before the first paint.
+// The same key as in styles/theme-boot.js, which reads it before the first paint.
 const KEY = "lamplight:theme"
 const listeners = new Set<() => void>()
 
@@ -21,14 +21,14 @@ function apply(): void {
   const dark =
     choice === "dark" || (choice === "system" && matchMedia("(prefers-color-scheme: dark)").matches)
   document.documentElement.dataset.theme = dark ? "dark" : "light"
-  // The phone's own bars follow the theme that is shown, not only the system's.
+  // The bars of a phone's browser follow the theme that is shown, not only the system's.
   const ground = getComputedStyle(document.documentElement).getPropertyValue("--ground").trim()
   for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]'))
     meta.content = ground
   for (const listener of listeners) listener()
 }
 
-/** Follows the system and other tabs from now on. Called once, when the page starts. */
+/** Follows the system and other tabs from now on. Called once at the start. */
 export function startTheme(): void {
   choice = read()
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply)
@@ -61,7 +61,7 @@ export function useThemeChoice(): ThemeChoice {
   return useSyncExternalStore(subscribe, () => choice)
 }
 
-/** Which of the two themes is on screen now. */
+/** The theme on the screen now. */
 export function useShownTheme(): "light" | "dark" {
   return useSyncExternalStore(subscribe, () =>
     document.documentElement.dataset.theme === "dark" ? "dark" : "light",

@@ -1,7 +1,7 @@
 /**
- * Keeps the composer above a phone's keyboard. Where the keyboard shrinks the page (`interactive-widget` in the head) the
- * style sheet's `100dvh` is right by itself; where it only covers the page, as on iOS, the part that can be seen is
- * measured. While one has zoomed in, nothing is touched: the zoom is the person's.
+ * Keeps the composer above a phone's keyboard. Where the keyboard shrinks the page (`interactive-widget` in
+ * the head), `100dvh` in the style sheet is enough; where it covers the page, as on iOS, the visible part is
+ * measured. A page that the user has zoomed into is left alone.
  */
 export function startViewport(): void {
   const seen = window.visualViewport
@@ -11,7 +11,8 @@ export function startViewport(): void {
     const { style } = document.documentElement
     if (covered) {
       style.setProperty("--viewport", `${seen.height}px`)
-      // The browser scrolls the field into view under the keyboard; with the page fitted there is nothing to scroll.
+      // The browser scrolls the field into view under the keyboard; after the page is resized there is
+      // nothing to scroll.
       scrollTo(0, 0)
     } else style.removeProperty("--viewport")
   }

@@ -9,7 +9,10 @@ import { press } from "./press"
 import { useComposer } from "./useComposer"
 import { useGrowing } from "./useGrowing"
 
-/** Where one writes. Never disabled: what cannot leave yet waits in the outbox. */
+/**
+ * The field in which the user writes. It is never disabled: a message that cannot be sent waits in the
+ * outbox.
+ */
 export function Composer(props: { id: string; name: string; onSent: () => void; onOut: () => void }) {
   const { id, name, onSent, onOut } = props
   const { text, write, send, enter, leave } = useComposer(id, onSent)
@@ -76,7 +79,7 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
           aria-disabled={!ready}
           aria-label={words.composer.send}
           title={touch ? words.composer.send : words.composer.keyHint}
-          // Pressing must not take the focus out of the field, nor end a composition half-way.
+          // A press must not take the focus from the field, nor end a composition.
           onPointerDown={(event) => event.preventDefault()}
         >
           <ArrowUp size={20} strokeWidth={2.25} aria-hidden="true" />

@@ -7,8 +7,8 @@ import { words } from "../strings"
 import { reason } from "../ui/failure"
 
 /**
- * Says once, in plain words, that a message was refused, wherever one is by then. The row itself stays until mended; while
- * it is before one's eyes it says enough, and this only speaks.
+ * Reports a refused message once, in whatever conversation the user is by then. Its row stays until the user
+ * acts; while it is visible, this only announces the failure to screen readers.
  */
 export function FailureWatch(props: {
   self: User
@@ -23,7 +23,7 @@ export function FailureWatch(props: {
 
   useEffect(() => {
     const failed = items.filter((item) => item.state === "failed")
-    // What had failed before this page was opened was told then; its rows still say so.
+    // Failures from before this page were reported then; their rows still show them.
     const before = told.current
     told.current = new Set(failed.map((item) => item.clientMessageId))
     if (before === null) return

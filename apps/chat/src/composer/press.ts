@@ -1,7 +1,7 @@
 import type { KeyboardEvent } from "react"
 import type { KeyPress } from "../logic/keys"
 
-/** A React key event's own fields are getters on its prototype, which a spread would lose. */
+/** The fields of a React key event are getters on its prototype, which a spread would lose. */
 export function press(event: KeyboardEvent): KeyPress {
   return {
     key: event.key,

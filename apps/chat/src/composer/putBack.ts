@@ -1,9 +1,11 @@
 import type { ConversationHandle } from "@lamplight/client"
 
-/** The fields that are on the page, by conversation, and how each takes text. */
+/** The fields on the page, by conversation, and how each takes text. */
 const fields = new Map<string, (text: string) => void>()
 
-/** Lets a field take what is put back, even while somebody writes in it. Call what it returns when it goes. */
+/**
+ * Registers a field that can take text back, even while the user writes in it. Returns what unregisters it.
+ */
 export function takeBack(conversationId: string, take: (text: string) => void): () => void {
   fields.set(conversationId, take)
   return () => {
@@ -11,7 +13,7 @@ export function takeBack(conversationId: string, take: (text: string) => void): 
   }
 }
 
-/** Puts text where it can be sent again: before what is being written, of which nothing is lost. */
+/** Puts text back where it can be sent again, in front of the text that is being written. */
 export function putBack(handle: ConversationHandle, text: string): void {
   const take = fields.get(handle.id)
   if (take) take(text)

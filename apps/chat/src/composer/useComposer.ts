@@ -9,20 +9,20 @@ import { reason } from "../ui/failure"
 import { above, putBack, takeBack } from "./putBack"
 
 /**
- * The text being written. It is kept as the conversation's draft with every key, so that a switch, a reload or a crash
- * loses nothing. On sending, the field is free at once for the next words, but the draft stays until the outbox has the
- * message. What is refused comes back, unless something newer has been written since. Another tab's draft shows here while
- * nobody writes here.
+ * The text in the composer. Each key saves it as the conversation's draft, so that a switch, a reload or a
+ * crash loses nothing. Sending clears the field at once, but the draft stays until the outbox has the
+ * message. A refused text returns, unless the user has written something newer. A draft from another tab
+ * appears while nobody writes here.
  */
 export function useComposer(id: string, onSent: () => void) {
   const handle = useLamplight().conversation(id)
   const [text, setText] = useState(() => handle.draft.get())
-  // What the draft held when we last wrote or read it: anything else came from another tab, or from the store.
+  // The draft as this tab last wrote or read it: any other value came from another tab or from the storage.
   const known = useRef(text)
   const writing = useRef(text)
   const typed = useRef(false)
   const inside = useRef(false)
-  // The draft has become something that could not be shown here then.
+  // The draft has changed and could not be shown then.
   const missed = useRef(false)
 
   const show = useCallback((next: string) => {
@@ -76,7 +76,7 @@ export function useComposer(id: string, onSent: () => void) {
     onSent()
     const result = await handle.send(content)
     if (!result.ok) giveBack(handle, result.content, reason(result.error))
-    // The draft did not change when it was refused, so the field has to be told.
+    // The draft did not change when the message was refused, so the field is set directly.
     if (!result.ok && writing.current === "" && handle.draft.get() === result.content) {
       known.current = result.content
       typed.current = true
@@ -99,7 +99,7 @@ export function useComposer(id: string, onSent: () => void) {
   return { text, write, send, enter, leave }
 }
 
-/** Puts refused text back where it came from, in that conversation only, and says why. */
+/** Puts refused text back into the conversation that it came from, and says why. */
 function giveBack(handle: ConversationHandle, content: string, why: string): void {
   const draft = handle.draft.get()
   if (draft === "" || draft === content) {

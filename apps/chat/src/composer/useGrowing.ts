@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef } from "react"
 
-/** A field as high as what is written in it. Most browsers do this by themselves; for the others it is done here. */
+/** A field that is as high as its text, for browsers without `field-sizing`. */
 export function useGrowing(text: string) {
   const field = useRef<HTMLTextAreaElement>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the text is what changes the height

@@ -9,7 +9,9 @@ import { stateWord } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 
-/** One conversation: who, whether they are in, what was said last or waits to be said, and how much is unread. */
+/**
+ * One conversation: the other person and their presence, the last or unsent message, and the unread count.
+ */
 export const ConversationRow = memo(function ConversationRow(props: {
   item: ConversationItem
   presence: PresenceView | undefined
@@ -24,7 +26,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
   const { item, presence, unsent, selfId, selected, tabIndex, entry, today, onOpen } = props
   const other = presence?.user ?? item.other
   const name = other ? nameOf(other) : titleOf(item.members, selfId) || item.id
-  // Of several there is no one presence to show.
+  // Several people have no single presence.
   const state: PresenceIconState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
   return (
@@ -74,7 +76,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
   )
 })
 
-/** The second line. What needs the person comes first: a failed message, then a draft, then who is writing. */
+/** The second line: a failed message first, then a draft, then who is typing, then the last message. */
 function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: string; selfId: string }) {
   const typing = useTyping(item.id).userIds.length > 0
   if (item.failed > 0) return <Line kind="failed" mark={words.list.unsent} text={unsent} />
@@ -98,7 +100,7 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
           </span>{" "}
         </>
       )}
-      {/* A box of its own, so that words from right to left are cut at their end as well. */}
+      {/* A box of its own, so that right-to-left text is cut at its end too. */}
       <span className="row-words" dir="auto">
         {oneLine(text)}
       </span>
@@ -110,7 +112,7 @@ function lastText(item: ConversationItem): string {
   return item.lastMessage?.content ?? ""
 }
 
-/** A preview is one line and short: a message of 8,000 characters need not be laid out to be cut off. */
+/** A preview is one short line: a message of 8,000 characters is cut before it is laid out. */
 function oneLine(text: string): string {
   return text.slice(0, 160).replace(/\s+/g, " ").trim()
 }

@@ -12,7 +12,10 @@ import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
 import { useHeldOrder } from "./useHeldOrder"
 
-/** The list of conversations: newest on top, except while somebody points at it or moves through it. */
+/**
+ * The list of conversations, newest first. It does not reorder while the user points at it or moves through
+ * it.
+ */
 export function Conversations(props: {
   self: User
   mode: "local" | "open" | "token"
@@ -65,7 +68,7 @@ function List(props: {
   const roving = useRoving(ids, selected)
   const today = useToday()
   const { items: unsent } = useOutbox()
-  // What waits or failed last, by conversation: the list's second line shows it before it shows what was sent.
+  // The last waiting or failed message of each conversation: the row shows it instead of the last sent one.
   const unsentText = useMemo(() => new Map(unsent.map((it) => [it.conversationId, it.content])), [unsent])
   const open = useCallback((id: string) => onSelect(id, true), [onSelect])
 

@@ -3,7 +3,10 @@ import { type FocusEvent, type PointerEvent, useEffect, useRef, useState } from 
 import { createHold } from "../logic/hold"
 import { heldOrder } from "../logic/order"
 
-/** The ids in the order to show, and what holds it still while somebody points at the list or moves through it. */
+/**
+ * The ids in the order to show, and the handlers that hold the order while the user points at the list or
+ * moves through it.
+ */
 export function useHeldOrder(items: readonly ConversationItem[]) {
   const [held, setHeld] = useState(false)
   const [hold] = useState(() => createHold(setHeld))
@@ -31,7 +34,7 @@ export function useHeldOrder(items: readonly ConversationItem[]) {
     ids: shown.current,
     hold: {
       ref: list,
-      // A finger only points while it touches.
+      // A finger points only while it touches.
       onPointerEnter: hold.pointed,
       onPointerMove: hold.pointed,
       onPointerLeave: hold.left,

@@ -1,16 +1,16 @@
 /**
- * Whether the field takes what the draft has become elsewhere, in another tab that shows the same conversation. Who writes here keeps what they wrote, and what was sent there does not stay here to be
- * sent once more.
+ * Whether the field takes a draft that changed in another tab with the same conversation. A user who writes
+ * here keeps the text, and a text that was sent there does not stay here to be sent twice.
  */
 export function takesDraft(now: {
-  /** What the field shows. */
+  /** The text in the field. */
   field: string
-  /** What the draft was until now. */
+  /** The draft before the change. */
   before: string
   draft: string
-  /** Whether what the field shows was typed in it. */
+  /** Whether the text was typed into this field. */
   typed: boolean
-  /** Whether somebody is in the field. */
+  /** Whether the field has the focus. */
   focused: boolean
 }): boolean {
   const { field, before, draft, typed, focused } = now

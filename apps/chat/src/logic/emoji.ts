@@ -1,8 +1,8 @@
-/** Up to this many emoji alone are shown large; more of them are a sentence of their own. */
+/** Up to this many emoji alone are shown large. */
 const LARGE = 3
 
-// `\p{RGI_Emoji}` knows flags, families and skin tones, but needs the `v` flag, which an older engine refuses to parse:
-// hence no literal. What stands in for it there comes close enough for a matter of size.
+// `\p{RGI_Emoji}` knows flags, families and skin tones, but needs the `v` flag, which older engines refuse to
+// parse: so it is no literal. The replacement for those engines is close enough to choose a size.
 const exact = "^\\p{RGI_Emoji}$"
 const close =
   "^\\p{Extended_Pictographic}(?:\\p{Emoji_Modifier}|\\u{FE0F}|\\u{200D}\\p{Extended_Pictographic})*$"
@@ -14,7 +14,7 @@ const single = (() => {
   }
 })()
 
-/** Whether a message is nothing but one to three emoji. */
+/** Whether a message is one to three emoji and nothing else. */
 export function isLoneEmoji(content: string): boolean {
   const text = content.trim()
   if (!text || text.length > 60) return false

@@ -1,7 +1,7 @@
-/** A pointer that has not moved for this long is only lying there. */
+/** A pointer that has not moved for this long does not count. */
 export const REST_MS = 3_000
 
-/** Runs something later, and gives back what calls it off. */
+/** Runs something later. Returns what cancels it. */
 type After = (ms: number, run: () => void) => () => void
 
 const after: After = (ms, run) => {
@@ -10,8 +10,9 @@ const after: After = (ms, run) => {
 }
 
 /**
- * Whether a list is held still for somebody: while their pointer moves over it, or they move through it with the keyboard.
- * A pointer left lying there, or somebody who writes elsewhere, holds nothing: what is new would stay out of sight.
+ * Whether a list keeps its order: while the pointer moves over it, or the user moves through it with the
+ * keyboard. A pointer that rests there, or a user who writes elsewhere, does not count: new conversations
+ * would stay out of sight.
  */
 export function createHold(changed: (held: boolean) => void, later: After = after) {
   let pointing = false
@@ -32,7 +33,7 @@ export function createHold(changed: (held: boolean) => void, later: After = afte
   }
 
   return {
-    /** The pointer came, or moved. */
+    /** The pointer entered or moved. */
     pointed() {
       forget()
       forget = later(REST_MS, letGo)
@@ -40,7 +41,7 @@ export function createHold(changed: (held: boolean) => void, later: After = afte
       tell()
     },
     left: letGo,
-    /** A key was pressed, or the focus taken, outside of the list. */
+    /** A key was pressed, or the focus moved, outside of the list. */
     elsewhere() {
       focus = false
       letGo()

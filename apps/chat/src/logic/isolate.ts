@@ -1,7 +1,7 @@
 /**
- * A name keeps its own direction to itself: one that is written from right to left, or holds a sign that turns what
- * follows, must not reorder the words around it. What it opens is closed and what it closes without having opened is left
- * out, for either would end this isolate too late or too soon.
+ * Isolates a name's direction: a right-to-left name, or one with direction marks, must not reorder the words
+ * around it. Isolates that the name opens are closed, and a mark that closes none is dropped: either would
+ * end this isolate at the wrong place.
  */
 export function isolate(name: string): string {
   let open = 0

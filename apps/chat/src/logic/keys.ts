@@ -1,4 +1,4 @@
-/** The parts of a key press that decide what Enter means. */
+/** The parts of a key press that decide what Enter does. */
 export interface KeyPress {
   key: string
   shiftKey: boolean
@@ -10,13 +10,16 @@ export interface KeyPress {
   timeStamp: number
 }
 
-/** Safari ends a composition before it reports the Enter that chose the word; this long, Enter still belongs to it. */
+/**
+ * Safari ends a composition before it reports the Enter that chose the word: for this long, Enter still
+ * belongs to the composition.
+ */
 const COMPOSITION_TAIL_MS = 120
 
 /**
- * Whether a key press in the composer sends. Enter sends; Shift+Enter breaks the line; while a word is being
- * composed (Japanese, Chinese, Korean and many keyboards) or has just been, Enter chooses the word. On touch,
- * Enter is a new line and the button sends, for there is no Shift+Enter there; Ctrl or Cmd+Enter sends anywhere.
+ * Whether a key press in the composer sends. Enter sends and Shift+Enter breaks the line. During a
+ * composition (Japanese, Chinese, Korean and many keyboards), and right after it, Enter chooses the word. On
+ * touch Enter breaks the line, since there is no Shift+Enter; Ctrl or Cmd+Enter sends everywhere.
  */
 export function sends(press: KeyPress, touch: boolean, composedAt: number): boolean {
   if (press.key !== "Enter" || press.shiftKey || press.altKey) return false

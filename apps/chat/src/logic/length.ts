@@ -1,11 +1,11 @@
-/** The server's limit, in the characters it counts: Unicode scalar values. */
+/** The server's limit, in Unicode scalar values. */
 export const MAX_LENGTH = 8_000
-/** From here on the composer says how much is left. */
+/** From this length on the composer shows how much is left. */
 export const TELL_FROM = 7_500
 
-/** How long the server will find this text. A string's own `length` counts an emoji twice. */
+/** The length as the server counts it. A string's `length` counts an emoji twice. */
 export function lengthOf(text: string): number {
-  // No character takes more than two units, so short text needs no walk.
+  // No character has more than two units, so a short text needs no counting.
   let length = text.length
   if (length < TELL_FROM) return length
   for (let i = 0; i < text.length - 1; i += 1) {

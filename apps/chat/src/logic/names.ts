@@ -1,4 +1,4 @@
-/** Up to two letters that stand for a name where there is no picture. */
+/** Up to two letters that stand for a name without a picture. */
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/).filter(Boolean)
   const first = firstLetter(words[0] ?? "")
@@ -13,7 +13,7 @@ function firstLetter(word: string): string {
   return ""
 }
 
-/** One of six quiet hues, always the same for the same person. */
+/** One of six hues, always the same for the same person. */
 export function hueOf(id: string): number {
   let hash = 0
   for (let i = 0; i < id.length; i += 1) hash = (hash * 31 + id.charCodeAt(i)) >>> 0
@@ -21,8 +21,9 @@ export function hueOf(id: string): number {
 }
 
 /**
- * What a search compares, as the server's does (`search_key`): "zoe" finds "Zoë", "inci" finds "İnci". Without case, whatever the
- * browser's language; without the marks of Latin, Greek and Cyrillic letters; without what is never shown; with single spaces.
+ * A name as a search compares it, like the server's `search_key`: "zoe" finds "Zoë", "inci" finds "İnci".
+ * Without case in any language, without the marks of Latin, Greek and Cyrillic letters, without invisible
+ * characters, with single spaces.
  */
 export function fold(text: string): string {
   return text

@@ -1,6 +1,6 @@
 /**
- * The order to show while a list is held still: what was there keeps its place, what is new goes to the end. Without a
- * hold, the order is the true one. Rows that move away under a pointer make people open the wrong conversation.
+ * The order to show while a list is held: known conversations keep their places and new ones go to the end.
+ * Rows that move under a pointer make people open the wrong conversation.
  */
 export function heldOrder(
   shown: readonly string[],

@@ -1,19 +1,19 @@
 import { dayKey } from "./days"
 
-/** What grouping needs to know of a message; the client's own type has all of it and more. */
+/** The part of a message that grouping needs. */
 export interface Groupable {
-  /** Stays the same from "sending" to "sent", so that a row is never mounted anew. */
+  /** Stays the same from "sending" to "sent", so that a row is never mounted again. */
   key: string
   senderId: string
   createdAt: string
-  /** Null until the server has numbered it. */
+  /** Null until the server has numbered the message. */
   seq: number | null
 }
 
 /**
- * One line of the thread. Days, group heads and the unread divider are rows of their own, never part of a
- * message's row: a message's height then depends on the message alone, and older pages can be put above it
- * without moving it by a pixel.
+ * One row of the thread. Days, group heads and the unread divider are rows of their own: the height of a
+ * message then depends on the message alone, and older pages can be inserted above it without moving it by a
+ * pixel.
  */
 export type Row<M extends Groupable> =
   | { kind: "start"; key: "start" }
@@ -21,24 +21,24 @@ export type Row<M extends Groupable> =
   | { kind: "unread"; key: "unread" }
   | { kind: "head"; key: string; message: M }
   | { kind: "message"; key: string; message: M; first: boolean; last: boolean }
-  /** What follows has not been fetched: one has jumped into the past. */
+  /** The messages that follow are not loaded, after a jump into the past. */
   | { kind: "more"; key: "more" }
 
-/** A silence this long starts a new group even of the same sender. */
+/** A pause that starts a new group, even by the same sender. */
 const GROUP_GAP_MS = 5 * 60_000
 
 export interface RowOptions {
-  /** There are older messages that have not been fetched. */
+  /** Whether older messages are not loaded. */
   hasOlder: boolean
-  /** There are newer messages that have not been fetched. */
+  /** Whether newer messages are not loaded. */
   hasNewer?: boolean
-  /** The divider stands after this `seq`; null when all was read on opening. */
+  /** The divider stands after this `seq`; null if everything was read when the thread opened. */
   unreadAfter: number | null
-  /** One's own messages are never unread, so the divider never stands before them. */
+  /** The user's own messages are never unread, so the divider never stands before them. */
   selfId: string
 }
 
-/** Lays messages (oldest first) out in rows. */
+/** Makes rows of messages, oldest first. */
 export function buildRows<M extends Groupable>(messages: readonly M[], options: RowOptions): Row<M>[] {
   const rows: Row<M>[] = []
   extend(rows, messages, 0, options, { dividerPlaced: !firstUnreadIsKnown(messages, options) })
@@ -46,8 +46,8 @@ export function buildRows<M extends Groupable>(messages: readonly M[], options: 
 }
 
 /**
- * Whether the place of the divider is among what has been fetched. If the first unread message may be further up, no
- * divider is better than one that moves.
+ * Whether the place of the divider is loaded. If the first unread message may be further up, no divider is
+ * shown: it would move.
  */
 export function firstUnreadIsKnown(messages: readonly Groupable[], options: RowOptions): boolean {
   if (options.unreadAfter === null) return false
@@ -56,8 +56,8 @@ export function firstUnreadIsKnown(messages: readonly Groupable[], options: RowO
 }
 
 /**
- * The same, remembering its last answer: when messages were only added at the end, the rows before them are
- * kept as they are, so that a hundred thousand messages cost nothing when the next one comes.
+ * Like `buildRows`, but keeps the last result: when messages are only appended, the rows before them are
+ * reused, so that a new message costs the same in a thread of a hundred thousand.
  */
 export function createRowBuilder<M extends Groupable>() {
   let before: readonly M[] = []
@@ -73,7 +73,7 @@ export function createRowBuilder<M extends Groupable>() {
       used.selfId === options.selfId
     const shared = sameOptions ? sharedPrefix(before, messages) : 0
     if (sameOptions && shared === before.length && shared === messages.length) return rows
-    // The last shared message is laid out again: what follows decides whether it ends its group.
+    // The last shared message is laid out again, since the next one decides whether it ends its group.
     const keep = Math.max(0, shared - 1)
     const kept = keep > 0 ? cutBefore(rows, messages[keep] as M) : null
     const next = kept ?? []
@@ -93,7 +93,7 @@ function sharedPrefix<M>(a: readonly M[], b: readonly M[]): number {
   return i
 }
 
-/** The rows that stand before a message and what introduces it, or null if it has no row. */
+/** The rows before a message and its headings; null if it has no row. */
 function cutBefore<M extends Groupable>(rows: Row<M>[], message: M): Row<M>[] | null {
   let end = rows.length - 1
   while (end >= 0) {
@@ -118,8 +118,7 @@ function extend<M extends Groupable>(
     const message = messages[i] as M
     const previous = messages[i - 1]
     const next = messages[i + 1]
-    // What comes before the first fetched message is not known yet, so nothing is said about it: a day or a
-    // name that is put there now would have to move when the older page arrives.
+    // Nothing stands before the first loaded message while older ones exist: a day or a name would have to move when they are loaded.
     const known = previous !== undefined || !options.hasOlder
     const newDay = previous === undefined || dayOf(previous) !== dayOf(message)
     if (known && newDay) {

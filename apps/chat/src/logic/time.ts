@@ -1,6 +1,6 @@
 import { daysBetween } from "./days"
 
-/** The words a moment is told with; the page's own are in strings.ts. */
+/** The words of relative times; the page's own are in strings.ts. */
 export interface TimeWords {
   today: string
   yesterday: string
@@ -11,7 +11,7 @@ export interface TimeWords {
   dayAt: (day: string, time: string) => string
 }
 
-// Making a formatter costs more than using it a thousand times, and a list of messages asks for one per row.
+// A formatter costs more to make than a thousand uses of it, and a list of messages needs one for each row.
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
 function format(date: Date, name: string, options: Intl.DateTimeFormatOptions, locale?: string): string {
@@ -24,12 +24,12 @@ function format(date: Date, name: string, options: Intl.DateTimeFormatOptions, l
   return formatter.format(date)
 }
 
-/** `14:32` or `2:32 PM`, as the reader's language writes it. */
+/** `14:32` or `2:32 PM`, as the user's locale writes it. */
 export function clock(date: Date, locale?: string): string {
   return format(date, "clock", { hour: "numeric", minute: "2-digit" }, locale)
 }
 
-/** The whole moment, for a tooltip and for screen readers. */
+/** The full date and time, for tooltips and screen readers. */
 export function moment(date: Date, locale?: string): string {
   return format(date, "moment", { dateStyle: "full", timeStyle: "short" }, locale)
 }
@@ -44,7 +44,7 @@ function monthDay(date: Date, now: Date, locale?: string): string {
     : format(date, "dayYear", { day: "numeric", month: "short", year: "numeric" }, locale)
 }
 
-/** The line between two days of a thread: "Today", "Yesterday", "Tuesday", "Tuesday, 3 March". */
+/** The heading of a day: "Today", "Yesterday", "Tuesday", "Tuesday, 3 March". */
 export function dayTitle(date: Date, now: Date, words: TimeWords, locale?: string): string {
   const days = daysBetween(date, now)
   if (days === 0) return words.today
@@ -56,7 +56,7 @@ export function dayTitle(date: Date, now: Date, words: TimeWords, locale?: strin
     : format(date, "titleYear", { ...options, year: "numeric" }, locale)
 }
 
-/** The short time in the conversation list: a clock today, then a weekday, then a date. */
+/** The short time in the conversation list: a time for today, then a weekday, then a date. */
 export function listTime(date: Date, now: Date, words: TimeWords, locale?: string): string {
   const days = daysBetween(date, now)
   if (days <= 0) return clock(date, locale)
@@ -68,7 +68,7 @@ export function listTime(date: Date, now: Date, words: TimeWords, locale?: strin
 /** "just now", "5 min ago", "3 h ago", "yesterday at 14:02", "3 Mar at 14:02". */
 export function ago(date: Date, now: Date, words: TimeWords, locale?: string): string {
   const minutes = Math.floor((now.getTime() - date.getTime()) / 60_000)
-  // A clock that is behind the server's would say "in the future"; that moment is now for anyone who reads it.
+  // A clock behind the server's would give a time in the future: show it as now.
   if (minutes < 1) return words.justNow
   if (minutes < 60) return words.minutesAgo(minutes)
   const days = daysBetween(date, now)

@@ -1,11 +1,11 @@
-/** The document's title: who it is about, and how much waits unread. */
+/** The document's title: the other person's name and the number of unread messages. */
 export function documentTitle(name: string | null, unread: number): string {
-  // The marks that keep each name's direction to itself are for the page; a tab may draw them as boxes.
+  // The isolate characters are for the page; the tab of a browser may show them as boxes.
   const base = name?.replace(/[\u2066-\u2069]/g, "") || "Lamplight"
   return unread > 0 ? `(${unread > 999 ? "999+" : unread}) ${base}` : base
 }
 
-/** How a number of unread messages is written in a badge. */
+/** The text of an unread badge. */
 export function badge(unread: number): string {
   return unread > 999 ? "999+" : String(unread)
 }

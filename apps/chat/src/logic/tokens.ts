@@ -1,6 +1,6 @@
 /**
- * What a message is made of once it is read: text, links, inline code and code blocks. Markup is never
- * interpreted; what is not a token here is shown as typed.
+ * The parts of a message as it is shown: text, links, inline code and code blocks. Markup is never
+ * interpreted: everything else is shown as typed.
  */
 export type Token =
   | { kind: "text"; text: string }
@@ -12,12 +12,12 @@ const fence = /^```([\w+-]{0,20})[^\S\n]*\n([\s\S]*?)\n?^```[^\S\n]*$/gm
 const inlineCode = /`([^`\n]+)`/g
 const linkStart = /\b(?:https?:\/\/|mailto:)[^\s<>"`]+|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b/giu
 
-/** Splits a message into tokens, in order; joined again they are the message (but for the fences). */
+/** Splits a message into tokens, in order. Joined, they are the message without the fences. */
 export function tokenise(content: string): Token[] {
   const tokens: Token[] = []
   let at = 0
   for (const match of content.matchAll(fence)) {
-    // The line breaks that set a fence off from the words around it belong to the fence.
+    // The line breaks around a fence belong to the fence.
     pushInline(tokens, content.slice(at, match.index).replace(/\n$/, ""))
     tokens.push({ kind: "block", language: match[1] ?? "", text: match[2] ?? "" })
     at = match.index + match[0].length
@@ -50,7 +50,7 @@ function pushLinks(tokens: Token[], text: string): void {
   if (at < text.length) tokens.push({ kind: "text", text: text.slice(at) })
 }
 
-/** The stop at the end of a sentence is not part of the address, nor is a bracket that was opened before it. */
+/** The full stop after an address is not part of it, nor is a closing bracket that was opened before it. */
 function trimTrailing(link: string): string {
   let end = link.length
   for (; end > 0; end -= 1) {
@@ -70,7 +70,7 @@ function count(text: string, character: string): number {
   return text.split(character).length - 1
 }
 
-/** Only addresses one can follow without running anything: http, https and mailto. */
+/** Addresses that are safe to follow: http, https and mailto. */
 export function safeHref(text: string): string | null {
   const candidate = /^[\w.+-]+@/.test(text) ? `mailto:${text}` : text
   try {

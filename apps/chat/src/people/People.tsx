@@ -12,13 +12,13 @@ import { Skeleton, State } from "../ui/State"
 import { PersonRow } from "./PersonRow"
 import { useDirectory } from "./useDirectory"
 
-/** What a sheet over the other rooms says of itself. */
+/** The attributes of the panel while it is a sheet over the others. */
 const dialog = { role: "dialog", "aria-modal": true } as const
 
-/** Rows beyond this are left to the search; nobody scrolls through a thousand people. */
+/** The limit of listed rows: beyond it people use the search. */
 const SHOWN = 300
 
-/** Who is in, and a search that reaches everyone else too. A click opens the conversation. */
+/** The people who are online, and a search for everybody. A click opens the conversation. */
 export function People(props: {
   self: User
   open: boolean
@@ -44,18 +44,18 @@ export function People(props: {
   const listed = present.slice(0, SHOWN)
   const directory = useDirectory(query.trim())
   const absent = useMemo(() => {
-    // Also who is in, where only the directory knows what they were found by, such as their user name.
+    // People who are online and whom only the directory finds, for example by their user name.
     const seen = new Set(present.map((person) => person.userId))
     return directory.users.filter((user) => user.id !== self.id && !seen.has(user.id))
   }, [directory.users, present, self.id])
-  // Not on the list is not the same as not in: the list may be cut short, so those found are watched.
+  // The list may be truncated, so a person who is not on it may be online: the results are watched.
   const watched = usePresences(useMemo(() => absent.map((user) => user.id), [absent]))
   const ids = useMemo(
     () => [...listed.map((person) => person.userId), ...absent.map((user) => user.id)],
     [listed, absent],
   )
   const roving = useRoving(ids, null)
-  // The server counts oneself; "who is in" is about the others.
+  // The server counts the user too.
   const selfListed = roster.users.some((person) => person.userId === self.id)
   const count = Math.max(0, roster.count - (selfListed ? 1 : 0))
 
@@ -64,7 +64,7 @@ export function People(props: {
     setOpening(userId)
     try {
       const conversation = await client.openConversation(userId)
-      // A second click means somebody else by now.
+      // A second click meant another person.
       if (latest.current !== userId) return
       setQuery("")
       onSelect(conversation.id, true)
@@ -217,7 +217,7 @@ export function People(props: {
   )
 }
 
-/** Somebody from the directory of whom nothing else is known yet. */
+/** A person of the directory whose presence is not known yet. */
 function unseen(user: User): PresenceView {
   return {
     userId: user.id,

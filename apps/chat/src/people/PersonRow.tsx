@@ -4,7 +4,7 @@ import { presenceDetail, stateWord } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 
-/** One person in the sidebar. The accessible name is "Asha, online"; the line below it is the description. */
+/** One person in the panel. The accessible name is "Asha, online"; the line below is its description. */
 export const PersonRow = memo(
   function PersonRow(props: {
     person: PresenceView
@@ -48,7 +48,7 @@ export const PersonRow = memo(
       </li>
     )
   },
-  // The handler is made anew with each rendering and does the same thing each time.
+  // The handler is a new function with each render and always does the same.
   (before, after) =>
     before.person === after.person &&
     before.busy === after.busy &&

@@ -2,7 +2,7 @@ import { LamplightError, type User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useEffect, useState } from "react"
 
-/** Long enough that a word typed at once is one question. */
+/** Long enough for a word that is typed quickly to be one request. */
 const PAUSE_MS = 200
 
 interface DirectoryState {
@@ -10,13 +10,13 @@ interface DirectoryState {
   status: "idle" | "loading" | "ready" | "error"
   users: readonly User[]
   cursor: string | null
-  /** Whether this server lets one write to an id it has never heard of. */
+  /** Whether this server accepts a conversation with an unknown id. */
   anyone: boolean
 }
 
 const idle: DirectoryState = { query: "", status: "idle", users: [], cursor: null, anyone: false }
 
-/** The people directory, asked as one types. Old results stay on screen while the next are on their way. */
+/** Searches the directory while the user types. The last results stay until the next ones arrive. */
 export function useDirectory(query: string) {
   const client = useLamplight()
   const [state, setState] = useState<DirectoryState>(idle)
@@ -44,7 +44,8 @@ export function useDirectory(query: string) {
         },
         (thrown: unknown) => {
           if (abort.signal.aborted) return
-          // A server without a directory of its own: those who are in can still be found, and anyone written to.
+          // A server without a directory: people who are online can still be found, and any id can be written
+          // to.
           const none = thrown instanceof LamplightError && thrown.code === "not_found"
           setState({ query, status: none ? "ready" : "error", users: [], cursor: null, anyone: none })
         },

@@ -1,16 +1,16 @@
 import { words } from "../strings"
 
-/** What may be known of a person's presence. `invisible` is only ever said of oneself. */
+/** `invisible` is only used for the user's own presence. */
 export type PresenceIconState = "online" | "away" | "busy" | "offline" | "invisible" | "unknown"
 
 const shade =
   "M5.5 1.3h5a1 1 0 0 1 .95.69l1.75 5.4a.8.8 0 0 1-.76 1.05H3.56a.8.8 0 0 1-.76-1.05l1.75-5.4a1 1 0 0 1 .95-.69z"
 
 /**
- * The presence glyph: a table lamp, whose shape tells the state before its colour does. Lit, it throws light
- * to both sides; away, it is turned down to half; busy, the shade is drawn shut over a bar; offline, it is an
- * outline on its stand; invisible, that outline is struck through; unknown, it is a dashed outline with
- * nothing beneath. Words always stand beside it or in its accessible name.
+ * A table lamp whose shape shows the presence, apart from its colour. Online: lit, with light to both sides.
+ * Away: half as bright. Busy: a closed shade over a bar. Offline: an outline on its stand. Invisible: that
+ * outline struck through. Unknown: a dashed outline without a stand. A word is always beside it or in the
+ * accessible name.
  */
 export function PresenceIcon({ state, size = 16 }: { state: PresenceIconState; size?: number }) {
   return (
@@ -67,7 +67,7 @@ const shapes: Record<PresenceIconState, React.ReactNode> = {
   ),
 }
 
-/** The glyph with its word, for rows that have room to say it. */
+/** The icon with its word, for rows with enough space. */
 export function PresenceLabel({ state, detail }: { state: PresenceIconState; detail?: string | undefined }) {
   return (
     <span className="presence-label" data-testid="presence" data-presence={state}>

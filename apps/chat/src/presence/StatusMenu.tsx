@@ -27,7 +27,7 @@ const themes: { choice: ThemeChoice; label: string }[] = [
   { choice: "dark", label: words.status.themeDark },
 ]
 
-/** Oneself: how one appears to others, a few words about it, the theme, and the way out. */
+/** The user's menu: status, status text, theme, account and sign-out. */
 export function StatusMenu(props: {
   self: User
   mode: "local" | "open" | "token"
@@ -40,7 +40,7 @@ export function StatusMenu(props: {
   const connected = useConnection().status === "connected"
   const seen = usePresence(self.id)
   const chosen = me.chosen.status
-  // Others may see "away" because nothing was touched for a while; one's own lamp should say what they see.
+  // The server may show the user as away after a while without input: the icon shows what others see.
   const state: PresenceIconState = !connected
     ? "unknown"
     : chosen === "online" && (seen.status === "away" || seen.status === "busy")
@@ -115,7 +115,7 @@ export function StatusMenu(props: {
           collisionPadding={12}
           aria-label={words.status.choose}
           onOpenAutoFocus={(event) => {
-            // Not whatever comes first, but what is so now.
+            // The current choice takes the focus, not the first one.
             event.preventDefault()
             ;(event.target as HTMLElement).querySelector<HTMLElement>('[aria-pressed="true"]')?.focus()
           }}
@@ -146,7 +146,7 @@ export function StatusMenu(props: {
             <AttentionChoices />
             <ThemeChoices />
           </div>
-          {/* Outside what scrolls: in a low window the way out is still in sight. */}
+          {/* Outside the scrolling part, so that sign-out stays visible in a low window. */}
           <hr className="menu-line menu-foot" />
           {mode === "local" && (
             <button
@@ -173,7 +173,7 @@ export function StatusMenu(props: {
           self={self}
           onClose={() => {
             setAccount(false)
-            // What opened it went with the menu.
+            // The element that opened it is gone with the menu.
             trigger.current?.focus()
           }}
           onLeave={onLeave}
@@ -183,7 +183,7 @@ export function StatusMenu(props: {
   )
 }
 
-/** Whether a new message may make a sound, and whether it may show outside this page. */
+/** Switches for the sound and the notifications of new messages. */
 function AttentionChoices() {
   const [sound, setSound] = useState(soundWanted)
   const [notify, setNotify] = useState(notificationsWanted)
@@ -243,7 +243,7 @@ function ThemeChoices() {
   )
 }
 
-/** A few words that others see beside the name. */
+/** The status text, which others see beside the name. */
 function StatusText({ text, onSave }: { text: string; onSave: (text: string) => void }) {
   const [value, setValue] = useState(text)
 

@@ -3,15 +3,15 @@ import { ago } from "../logic/time"
 import { words } from "../strings"
 import type { PresenceIconState } from "./PresenceIcon"
 
-/** So shortly after the last touch of a key, "active just now" beside "Away" would say two things at once. */
+/** So soon after the last input, "active just now" would contradict "Away". */
 const JUST_LEFT_MS = 60_000
 
-/** The word for a state. */
+/** The word for a presence. */
 export function stateWord(state: PresenceIconState): string {
   return words.presence[state]
 }
 
-/** The line under a name: their own words, or what is known of when they were here. */
+/** The line under a name: the status text, or when the person was last active or online. */
 export function presenceDetail(presence: PresenceView | undefined, now: Date): string {
   if (!presence || presence.status === "unknown") return words.presence.unknownNow
   if (presence.status === "offline") {

@@ -11,13 +11,13 @@ const text = words.account
 const MIN_PASSWORD = 8
 const MAX_NAME = 200
 
-/** One's own account on a server that keeps them: the name, the password, and the way out of everywhere. */
+/** The user's account (`AUTH=local`): name, password, and signing out everywhere. */
 export function AccountDialog(props: { self: User; onClose: () => void; onLeave: () => void }) {
   const { self, onClose, onLeave } = props
   const dialog = useRef<HTMLDialogElement>(null)
   const title = useId()
 
-  // Modal: the browser keeps the focus in it, makes the rest of the page inert and gives the focus back.
+  // Modal: the browser keeps the focus inside, makes the rest of the page inert and restores the focus.
   useEffect(() => {
     dialog.current?.showModal()
   }, [])
@@ -31,7 +31,7 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
       aria-labelledby={title}
       onClose={onClose}
       onClick={(event) => {
-        // The backdrop belongs to the dialog; what is in it fills it.
+        // A click on the dialog element itself is one on the backdrop: the content fills the dialog.
         if (event.target === dialog.current) dialog.current?.close()
       }}
     >
@@ -52,7 +52,7 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
   )
 }
 
-/** What came of the last try, and whether one is under way. */
+/** The result of the last attempt, and whether one is running. */
 function useAttempt() {
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)

@@ -10,10 +10,10 @@ const text = words.signIn
 const MIN_PASSWORD = 8
 const MAX_USERNAME = 32
 
-/** Sign in and sign up, for a server that keeps its own accounts. */
+/** Sign-in and registration for `AUTH=local`. */
 export function AccountSignIn(props: {
   client: Lamplight
-  /** Whether one is here without having asked to be: then the form says so. */
+  /** Whether the session ended without a sign-out: the form then says so. */
   signedOut: boolean
   onIn: (user: User) => void
 }) {
@@ -25,10 +25,10 @@ export function AccountSignIn(props: {
   const [errors, setErrors] = useState<{ username?: string; password?: string }>({})
   const form = useRef<HTMLFormElement>(null)
   const mouse = useMouse()
-  // It was asked for the session before the door was shown.
+  // The client requested the session before this form appeared.
   const closed = client.me.get().registration === "closed"
 
-  // Who comes in by another tab's door is in here too: they share the cookie.
+  // A sign-in in another tab signs in here too: tabs share the cookie.
   useEffect(() => {
     if (busy) return
     return client.me.subscribe(() => {

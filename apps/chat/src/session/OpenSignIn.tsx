@@ -5,7 +5,7 @@ import { Button } from "../ui/Button"
 import type { Identity } from "./auth-mode"
 import { Field, SignInPage } from "./SignInPage"
 
-/** "Who are you?", for a server that believes the answer. */
+/** The form for `AUTH=open`: the server believes the id. */
 export function OpenSignIn({ onIn }: { onIn: (identity: Identity) => void }) {
   const [error, setError] = useState<string>()
   const mouse = useMouse()

@@ -4,7 +4,7 @@ import { Button } from "../ui/Button"
 import { LampIllustration } from "../ui/LampIllustration"
 import { State } from "../ui/State"
 
-/** The way in: a lamp over the table, and whatever lies in its light. Unlit while the server is still being asked. */
+/** The frame of all sign-in pages. The lamp is unlit while the server is being asked. */
 export function SignInPage(props: { lit?: boolean; title: string; lead?: string; children?: ReactNode }) {
   const { lit = true, title, lead, children } = props
   return (
@@ -19,7 +19,7 @@ export function SignInPage(props: { lit?: boolean; title: string; lead?: string;
   )
 }
 
-/** A labelled field whose hint and error are read out with it. */
+/** A labelled field. Screen readers read its hint and error with it. */
 export function Field(props: {
   label: string
   hint?: string
@@ -54,7 +54,7 @@ export function Field(props: {
   )
 }
 
-/** The page came from somewhere, but its server does not answer. */
+/** The page is loaded, but its server does not answer. */
 export function ServerUnreachable({ onRetry }: { onRetry: () => void }) {
   return (
     <main className="h-dvh">

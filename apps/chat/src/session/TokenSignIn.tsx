@@ -4,9 +4,9 @@ import { Button } from "../ui/Button"
 import { givenToken } from "./auth-mode"
 import { Field, SignInPage } from "./SignInPage"
 
-/** For a server that belongs to another application and takes that application's tokens. */
+/** The form for `AUTH=jwt`: another application signs users in and gives them tokens. */
 export function TokenSignIn({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
-  // An address that gains its #token= while the page is open loads nothing anew.
+  // A `#token=` that is added to the address while the page is open loads nothing again.
   useEffect(() => {
     const look = () => {
       const token = location.hash.startsWith("#token=") ? givenToken() : null

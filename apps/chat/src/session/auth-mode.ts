@@ -1,6 +1,6 @@
 import { createLamplight, type Lamplight, LamplightError, Unauthorized, type User } from "@lamplight/client"
 
-/** How this server lets people in, found out by asking it. */
+/** How this server signs users in. */
 export type AuthMode =
   | { kind: "local"; client: Lamplight; user: User | null }
   | { kind: "open" }
@@ -8,8 +8,8 @@ export type AuthMode =
   | { kind: "gone"; error: unknown }
 
 /**
- * Asks for the session. Only a server with accounts of its own has one; elsewhere, an open server tells anyone how many
- * are online, and one that wants tokens does not.
+ * Detects the mode. Only `AUTH=local` has a session route. Of the others, `AUTH=open` tells anybody how many
+ * users are online, and `AUTH=jwt` does not.
  */
 export async function detectAuthMode(signal: AbortSignal): Promise<AuthMode> {
   const client = createLamplight()
@@ -35,7 +35,7 @@ export async function detectAuthMode(signal: AbortSignal): Promise<AuthMode> {
   }
 }
 
-/** Who one is on an open server. Kept for this tab, so that two tabs can be two people. */
+/** The user of an open server. Stored for this tab, so that two tabs can be two users. */
 export interface Identity {
   userId: string
   name?: string
@@ -57,7 +57,7 @@ function store(key: string, value: string | null): void {
     if (value === null) sessionStorage.removeItem(key)
     else sessionStorage.setItem(key, value)
   } catch {
-    // Then it lasts until the page is left.
+    // The value then lasts as long as the page.
   }
 }
 
@@ -68,7 +68,7 @@ export function rememberedIdentity(): Identity | null {
       return value as Identity
     }
   } catch {
-    // Something else wrote there; ask again.
+    // Something else stored the value: ask again.
   }
   return null
 }
@@ -77,7 +77,7 @@ export function rememberIdentity(identity: Identity | null): void {
   store(IDENTITY, identity ? JSON.stringify(identity) : null)
 }
 
-/** A token given in the address, for trials: taken out of the address at once, so that it is not shared with it. */
+/** A token from the address, for trials. It is removed at once, so that it is not shared with the address. */
 export function givenToken(): string | null {
   const given = /^#token=(.+)$/.exec(location.hash)?.[1]
   if (!given) return stored(TOKEN)
@@ -95,7 +95,7 @@ export function openClient(identity: Identity): Lamplight {
   return createLamplight(identity)
 }
 
-/** A client for one pasted token. There is no second one to be had here, so a refusal is final. */
+/** A client for one given token. There is no second one, so a refusal is final. */
 export function tokenClient(token: string): Lamplight {
   return createLamplight({
     getToken: ({ reason }) => {

@@ -2,12 +2,12 @@ import type { MessageRow } from "@lamplight/client"
 import { useEffect, useRef, useState } from "react"
 import { words } from "../strings"
 
-/** More than this at once is told as a number. */
+/** More messages than this at once are announced as a number. */
 const SPOKEN = 3
 
 /**
- * Speaks each new message once. The log itself keeps silent: rows come and go there as one scrolls, and a screen reader
- * would read history out again and again.
+ * Announces each new message once. The log itself is silent: its rows come and go while the user scrolls, and
+ * a screen reader would read old messages again and again.
  */
 export function Announcer({
   rows,
@@ -26,7 +26,7 @@ export function Announcer({
     const head = newestSeq(rows)
     const from = spokenTo.current
     spokenTo.current = Math.max(head, from ?? 0)
-    // What was there on opening is history.
+    // Messages that were there when the thread opened are not announced.
     if (from === null || head <= from) return
     const fresh: MessageRow[] = []
     for (let i = rows.length - 1; i >= 0; i -= 1) {

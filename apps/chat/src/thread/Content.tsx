@@ -6,10 +6,10 @@ import { IconButton } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { tellFailure } from "../ui/failure"
 
-/** A message's words: text as typed, links that can be followed safely, code that keeps its shape. */
+/** The content of a message: text as typed, links that are safe to follow, and code. */
 export const Content = memo(function Content({ text }: { text: string }) {
   return tokenise(text).map((token, i) => {
-    // The tokens of a text never change their order, so their place is their identity.
+    // The tokens of a text never change their order, so the index is a stable key.
     const key = `${i}`
     switch (token.kind) {
       case "text":

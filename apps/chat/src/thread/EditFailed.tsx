@@ -10,7 +10,7 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { tellFailure } from "../ui/failure"
 
-/** Mends a message that was refused, where it stands: its place in the order is kept, and the composer is left alone. */
+/** Edits a refused message in its row: it keeps its place in the order, and the composer is not touched. */
 export function EditFailed(props: { id: string; content: string; why: string | null; onDone: () => void }) {
   const { id, content, why, onDone } = props
   const { outbox } = useLamplight()
@@ -58,7 +58,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
         }}
       />
       <div className="flex items-center justify-end gap-2 pt-1.5">
-        {/* What is to be mended stays in sight. */}
+        {/* The refused text stays visible. */}
         <span id={reasonId} className="edit-why">
           {over > 0 ? words.composer.over(over) : why}
         </span>

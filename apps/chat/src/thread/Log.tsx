@@ -22,23 +22,23 @@ import { AboveLog, BelowLog } from "./Overlays"
 import { useAhead } from "./useAhead"
 import { useFarUnread } from "./useFarUnread"
 
-/** This near to the end still counts as being there. */
+/** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
-/** Further messages are fetched this far before one gets to see where they end. */
+/** More messages are loaded when the view is this many rows from the end of what is loaded. */
 const AHEAD_ROWS = 12
 
-/** What the composer may ask of the log. */
+/** What the composer needs from the log. */
 export interface LogControl {
   toEnd(): void
-  /** How many messages by the other have not been scrolled into view. */
+  /** How many messages of others have not been in view. */
   unseen(): number
   /** The newest message that has been in view. */
   seenSeq(): number | null
 }
 
 /**
- * The messages. Only the rows near the window are in the document. The virtualiser holds what is read in its place while
- * older pages come above it, and stays at the end while one is there.
+ * The messages. Only rows near the view are in the document. The virtualiser keeps the visible rows in place
+ * while older pages are inserted above, and stays at the end while the view is at the end.
  */
 export function Log(props: {
   ref: Ref<LogControl>
@@ -62,7 +62,10 @@ export function Log(props: {
   const reader = useMemo(() => slowestReader(members, self.id, readers), [members, self.id, readers])
   const frame = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
-  /** Whether one is at the end and stays there, whatever comes; else one stays where one reads. */
+  /**
+   * Whether the view is at the end and stays there when messages arrive; otherwise it stays where the user
+   * reads.
+   */
   const pin = useCallback(
     (isPinned: boolean) => {
       pinned.current = isPinned
@@ -90,14 +93,14 @@ export function Log(props: {
     paddingStart: 24,
     paddingEnd: 16,
     anchorTo: "end",
-    // Where what is shown ends in the past is no end to stay at.
+    // The end of the rows is not the end of the log after a jump into the past.
     followOnAppend: !hasNewer,
     scrollEndThreshold: hasNewer ? -1 : END_PX,
-    // Begin where the person will look, so that nothing is painted at the wrong place first.
+    // Starts near the place to show, so that nothing is painted at the wrong place first.
     initialOffset: () => startOffset(rows),
     rangeExtractor: (range) => {
       const indexes = defaultRangeExtractor(range)
-      // The row that has the focus stays in the document, or the focus would be lost with it.
+      // The row with the focus stays in the document, or the focus would be lost.
       if (
         currentIndex !== undefined &&
         (currentIndex < (indexes[0] ?? 0) || currentIndex > (indexes.at(-1) ?? 0))
@@ -110,7 +113,7 @@ export function Log(props: {
     onChange: (instance) => look(instance),
   })
 
-  // A state read in handlers and in the virtualiser's own callbacks, which must not wait for the next rendering.
+  // Read in handlers and in the virtualiser's callbacks, which must not wait for the next render.
   const rowsNow = useRef(rows)
   rowsNow.current = rows
 
@@ -128,7 +131,7 @@ export function Log(props: {
     }
   }, [])
 
-  // Land on the divider, or at the end, once the rows around it have been measured.
+  // Scrolls to the divider, or to the end, once the rows around it are measured.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, on opening
   useLayoutEffect(() => {
     const divider = rows.findIndex((row) => row.kind === "unread")
@@ -139,8 +142,8 @@ export function Log(props: {
     look(virtualizer)
   }, [])
 
-  // The window changes its height (a keyboard, a growing composer, a banner): who was at the end stays there, and what
-  // anyone else reads stays where it is on the screen, though a banner above pushes the window down.
+  // When the window changes its height (a keyboard, a growing composer, a banner), a view at the end stays at
+  // the end, and any other keeps its rows at the same place on the screen.
   useEffect(() => {
     const element = frame.current
     if (!element) return
@@ -180,7 +183,7 @@ export function Log(props: {
 
   const onThere = useCallback(() => {
     pin(false)
-    // What was in view at the end was not reached by reading.
+    // Rows in view at the end were not read by scrolling to them.
     setSeen(null)
     look(virtualizer)
     frame.current?.focus({ preventScroll: true })
@@ -194,7 +197,7 @@ export function Log(props: {
   })
   const unread = useUnread().byConversation[conversation.id] ?? 0
 
-  // Others are shown in place of those that were: the newest ones, unless one was led to the first unread one.
+  // Other rows replace the ones shown: the newest ones, unless the user was led to the first unread message.
   const edges = useRef([messages.rows[0]?.key, messages.rows.at(-1)?.key])
   useLayoutEffect(() => {
     const isReplaced = edges.current.every((key) => key === undefined || !keys.has(key))
@@ -204,7 +207,7 @@ export function Log(props: {
     virtualizer.scrollToEnd()
   }, [messages.rows, keys, hasNewer, virtualizer, pin])
 
-  // Read means: it was in view, and somebody was there to read it.
+  // Read means: a message was in view while the user was reading.
   const held = far || leading
   useEffect(() => {
     if (reading && !held && seen !== null && seen > messages.readSeq) markRead(seen)
@@ -215,7 +218,7 @@ export function Log(props: {
   const toEnd = useCallback(() => {
     pin(true)
     jumpToNewest().catch((thrown: unknown) => tellFailure(words.thread.newerFailed, thrown))
-    // The row that was just added is laid out first.
+    // Waits for the layout of the new row.
     requestAnimationFrame(() => virtualizer.scrollToEnd())
   }, [virtualizer, jumpToNewest, pin])
   useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen }), [
@@ -224,7 +227,7 @@ export function Log(props: {
     seen,
   ])
 
-  /** Moves the focus from message to message; the rows in between are not stopped at. */
+  /** Moves the focus from message to message and skips the rows in between. */
   function onKeyDown(event: React.KeyboardEvent<HTMLDivElement>) {
     if (event.target instanceof HTMLTextAreaElement) return
     if (event.key === "Escape") {
@@ -254,14 +257,15 @@ export function Log(props: {
       ref={frame}
       className="log"
       role="log"
-      // New messages are spoken by the announcer, once; see there.
+      // New messages are announced by the Announcer, once.
       aria-live="off"
       aria-label={words.regions.log(name)}
       data-testid="log"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
       tabIndex={0}
       onKeyDown={onKeyDown}
-      // Only a scroll tells whether one is at the end: a window that shrinks leaves one there without any.
+      // Only a scroll tells whether the view is at the end: a window that shrinks changes the position
+      // without one.
       onScroll={({ currentTarget: log }) => {
         pin(!hasNewer && log.scrollHeight - log.clientHeight - log.scrollTop <= END_PX)
       }}
@@ -270,7 +274,7 @@ export function Log(props: {
         if (!event.currentTarget.contains(event.relatedTarget)) setCurrent(null)
       }}
     >
-      {/* What lies over the messages is inside the window that scrolls, so that the wheel works there too. */}
+      {/* The overlays are inside the scrolling element, so that the wheel works over them. */}
       <AboveLog
         unread={far && !leading ? unread : 0}
         loading={messages.loadingOlder || leading}
@@ -328,7 +332,7 @@ function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
   return count
 }
 
-/** How high a row will be, as well as one can tell without laying it out. */
+/** An estimate of a row's height before it is laid out. */
 function estimate(row: Row<MessageRow> | undefined): number {
   switch (row?.kind) {
     case "day":
@@ -351,7 +355,9 @@ function estimate(row: Row<MessageRow> | undefined): number {
   }
 }
 
-/** Near the divider if there is one, else near the end; the exact place follows when the rows are measured. */
+/**
+ * Near the divider if there is one, else near the end. The exact place follows when the rows are measured.
+ */
 function startOffset(rows: readonly Row<MessageRow>[]): number {
   let offset = 0
   for (const row of rows) {

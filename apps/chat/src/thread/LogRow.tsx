@@ -6,7 +6,7 @@ import { words } from "../strings"
 import type { DeliveryState } from "./delivery-state"
 import { MessageLine } from "./MessageLine"
 
-/** One row of the log, whatever it is. Drawn again only when it changes itself. */
+/** One row of the log. It renders again only when it changes. */
 export const LogRow = memo(function LogRow(props: {
   row: Row<MessageRow>
   name: string

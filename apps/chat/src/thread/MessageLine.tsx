@@ -17,15 +17,15 @@ import type { DeliveryState } from "./delivery-state"
 import { EditFailed } from "./EditFailed"
 import { Receipt } from "./Receipt"
 
-/** A shorter wait is over before one could read what it is for. */
+/** A shorter wait is over before the user could read its reason. */
 const TELL_AFTER_MS = 1_000
 
-/** One message: the words, when they were said, and how far they got. */
+/** One message: its content, its time and its delivery state. */
 export function MessageLine(props: {
   message: MessageRow
   first: boolean
   last: boolean
-  /** The last of one's own: the only one whose delivery is told without being asked. */
+  /** The last of the user's own messages: the only one whose delivery state is always visible. */
   newest: boolean
   name: string
   delivery: DeliveryState
@@ -108,7 +108,7 @@ export function MessageLine(props: {
   )
 }
 
-/** What can be done about a message that was refused for good. It stays until one of these is chosen. */
+/** The actions on a refused message. They stay until the user chooses one. */
 function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }) {
   const { outbox, conversation } = useLamplight()
   const id = message.clientMessageId
@@ -117,7 +117,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
   function retry() {
     if (id === null) return
     outbox.retry(id)
-    // The button is gone in a moment, and the focus must not go with it.
+    // The button is about to disappear: move the focus first.
     focusComposer()
   }
 

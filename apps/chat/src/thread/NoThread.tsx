@@ -2,7 +2,7 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { State } from "../ui/State"
 
-/** The middle room while no conversation is chosen. */
+/** The thread panel while no conversation is selected. */
 export function NoThread({ onFind }: { onFind: () => void }) {
   return (
     <State

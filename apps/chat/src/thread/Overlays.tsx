@@ -2,9 +2,9 @@ import { ArrowDown, ArrowUp, X } from "lucide-react"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 
-/** Over the upper edge of the log: the way to the first unread message, or what is being fetched. */
+/** Over the upper edge of the log: the button to the first unread message, or the loading notice. */
 export function AboveLog(props: {
-  /** How many unread messages are out of sight; 0 if there is no way to be shown to them. */
+  /** How many unread messages are out of view; 0 if there is no button. */
   unread: number
   loading: boolean
   failed: boolean
@@ -50,7 +50,7 @@ export function AboveLog(props: {
   )
 }
 
-/** Over the lower edge: the way to the newest message, and how many have come. */
+/** Over the lower edge: the button to the newest message, with the number of new ones. */
 export function BelowLog(props: {
   atEnd: boolean
   unseen: number

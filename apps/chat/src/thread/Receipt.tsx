@@ -1,7 +1,10 @@
 import { words } from "../strings"
 import type { DeliveryState } from "./delivery-state"
 
-/** How far one's own words got: one tick, two ticks, or two over a lit line. The word stands beside it. */
+/**
+ * The delivery state of the user's own message: one tick, two ticks, or two over a line, with the word beside
+ * it.
+ */
 export function Receipt({ delivery }: { delivery: Exclude<DeliveryState, null> }) {
   return (
     <span className="receipt" data-testid="receipt" data-receipt={delivery} title={words.message[delivery]}>

@@ -16,14 +16,20 @@ import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
 import { useDivider } from "./useDivider"
 
-/** Pages fetched on opening to find the first unread message; further up than that, one starts at the end, and is led there. */
+/**
+ * How many pages are loaded on opening to find the first unread message. If it is further up, the view starts
+ * at the end and a button leads there.
+ */
 const PAGES_TO_FIRST_UNREAD = 4
-/** So many messages are in a page. */
+/** The size of a page. */
 const PAGE = 50
 
 const nobody: readonly User[] = []
 
-/** One conversation: its head, its messages, and where one writes. Mounted anew for each, so nothing leaks across. */
+/**
+ * One conversation: header, messages and composer. Mounted anew for each conversation, so that no state
+ * passes to another.
+ */
 export function Thread(props: {
   id: string
   self: User
@@ -40,10 +46,10 @@ export function Thread(props: {
   const members = item?.members ?? nobody
   const name = titleOf(members, self.id)
   const names = useMemo(() => namesById(members), [members])
-  // Who has left the conversation has left their words there, too.
+  // Messages of people who left the conversation are still there.
   const nameOf = useCallback((userId: string) => names.get(userId) ?? userId, [names])
 
-  // What was being typed elsewhere is not being typed any more.
+  // Leaving the conversation ends the typing notice.
   const { setTyping } = conversation
   useEffect(() => () => setTyping(false), [setTyping])
 
@@ -53,7 +59,7 @@ export function Thread(props: {
     divider.unreadAfter === null ||
     firstUnreadIsKnown(messages.rows, options) ||
     pages >= PAGES_TO_FIRST_UNREAD ||
-    // No page is waited for that would not lead there.
+    // The first unread message is too far up for the pages that would be loaded.
     messages.headSeq - divider.unreadAfter > (PAGES_TO_FIRST_UNREAD + 1) * PAGE
   const [started, setStarted] = useState(false)
   const { loadOlder } = conversation
@@ -62,7 +68,7 @@ export function Thread(props: {
     if (!ready || started) return
     if (placed) setStarted(true)
     else if (!messages.loadingOlder) {
-      // A page that does not come is no reason not to begin; the log asks again and says so.
+      // A page that fails does not stop the start: the log tries again and shows the failure.
       void loadOlder()
         .catch(() => {})
         .then(() => setPages((n) => n + 1))

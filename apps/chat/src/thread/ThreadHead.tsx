@@ -11,7 +11,7 @@ import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
 
-/** Who one is talking to, and whether they are in. */
+/** The header of a conversation with one person: name and presence. */
 export function ThreadHead(props: {
   item: ConversationInfo | null
   self: User
@@ -70,7 +70,7 @@ function Person({ other, name }: { other: User; name: string }) {
   )
 }
 
-/** Several people at once, of whom no one presence could be told. */
+/** The header of a conversation with several people, who have no single presence. */
 function Company({ item, selfId, name }: { item: ConversationInfo; selfId: string; name: string }) {
   return (
     <>

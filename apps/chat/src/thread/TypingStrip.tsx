@@ -1,7 +1,7 @@
 import { useTyping } from "@lamplight/react"
 import { words } from "../strings"
 
-/** Who is writing. The strip is always there, so that nothing moves when they begin or stop. */
+/** Who is typing. The strip keeps its height, so that nothing moves when it changes. */
 export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: string) => string }) {
   const { userIds } = useTyping(id)
   return (

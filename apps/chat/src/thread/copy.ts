@@ -1,8 +1,8 @@
 import type { ClipboardEvent } from "react"
 
 /**
- * Copying over several messages keeps who said what and when: the browser's own copy would give bare text in whatever
- * shape the layout has. Within one message the browser's copy is right.
+ * Copying over several messages keeps names and times: the browser's own copy would give bare text in the
+ * order of the layout. Within one message the browser's copy is right.
  */
 export function copyMessages(event: ClipboardEvent<HTMLElement>): void {
   const selection = getSelection()
@@ -22,7 +22,7 @@ export function copyMessages(event: ClipboardEvent<HTMLElement>): void {
   event.preventDefault()
 }
 
-/** The part of a message that is selected: all of it, but at the two ends. */
+/** The selected part of a message. */
 function selectedText(selection: Selection, bubble: HTMLElement): string {
   const whole = document.createRange()
   whole.selectNodeContents(bubble)

@@ -1,17 +1,14 @@
 import { useCallback, useEffect, useState } from "react"
 import { tellFailure } from "../ui/failure"
 
-/**
- * Fetches what comes next on one side before anybody gets to see where the messages end. After a failure it waits for a
- * person, who is told.
- */
+/** Loads the next page on one side before its end comes into view. After a failure it waits for the user. */
 export function useAhead(props: {
-  /** One is near the end of what is here. */
+  /** Whether the view is near the end of what is loaded. */
   near: boolean
   hasMore: boolean
   loading: boolean
   load: () => Promise<void>
-  /** The message at which it ends: a failure is one of this place. */
+  /** The message at the end: a failure belongs to this place. */
   edge: string | undefined
   failure: string
 }) {

@@ -2,9 +2,9 @@ import type { MessagesState } from "@lamplight/client"
 import { useEffect, useRef, useState } from "react"
 
 /**
- * Where the unread divider stands: after this `seq`, or nowhere. It is set when the conversation is opened with unread
- * messages, or when one comes while nobody reads; it then stands still while one reads, though the marks move on, and
- * goes when one answers, or has read all and turned away.
+ * The place of the unread divider: after this `seq`, or nowhere. It is set when the thread opens with unread
+ * messages, or when one arrives while the user is not reading. It stays while the user reads, although the
+ * mark moves, and disappears when the user answers, or has read everything and left.
  */
 export function useDivider(messages: MessagesState, selfId: string, reading: boolean, unreadCount: number) {
   const [unreadAfter, setUnreadAfter] = useState<number | null>(null)
@@ -12,25 +12,29 @@ export function useDivider(messages: MessagesState, selfId: string, reading: boo
   const { status, rows, readSeq, hasNewer } = messages
   const last = rows.findLast((row) => row.seq !== null)
   const isUnread = last?.seq != null && last.seq > readSeq && hasUnread(rows, readSeq, selfId)
-  // After a jump into the past, unread messages may be further down than the rows. The log's head does not tell: entries of other kinds
-  // may be all that follows.
+  // After a jump into the past, unread messages may be further down than the rows. The log's head does not
+  // tell: only entries of other kinds may follow.
   const unread = isUnread || (hasNewer && unreadCount > 0)
 
   if (status === "ready" && !opened.current) {
     opened.current = true
-    // Set while rendering, so that the first painting already knows where to begin.
+    // Set while rendering, so that the first paint is already at the right place.
     if (unread) setUnreadAfter(readSeq)
   }
 
   useEffect(() => {
     if (!opened.current || reading) return
-    // Not read by anyone now: forget an old divider once all is read, and mark where the new ones begin.
+    // The user is not reading: drop a divider after which everything is read, or mark where new messages
+    // begin.
     setUnreadAfter((at) => (unread ? (at ?? readSeq) : null))
   }, [reading, unread, readSeq])
 
   return {
     unreadAfter,
-    /** One has answered. What was still unseen above the answer stays marked; else the divider has done its work. */
+    /**
+     * The user has answered. Messages above the answer that were not seen stay marked; otherwise the divider
+     * disappears.
+     */
     sent(unseen: number, seenSeq: number | null) {
       setUnreadAfter(unseen > 0 && seenSeq !== null ? seenSeq : null)
     },

@@ -6,19 +6,19 @@ import { firstUnreadIsKnown, type Row, type RowOptions } from "../logic/rows"
 import { words } from "../strings"
 import { tellFailure } from "../ui/failure"
 
-/** How many frames the rows around the divider may take to be laid out. */
+/** How many frames the layout of the rows around the divider may take. */
 const FRAMES = 30
 
 /**
- * More is unread than was fetched on opening, so one is at the end and the first of it is out of sight. Nothing is taken
- * for read until one has been led there, or has scrolled there, or has let it be.
+ * More messages are unread than were loaded on opening, so the view is at the end and the first unread one is
+ * out of view. Nothing is marked as read until the user has gone there or marked everything as read.
  */
 export function useFarUnread(props: {
   id: string
   rows: readonly Row<MessageRow>[]
   options: RowOptions
   virtualizer: Virtualizer<HTMLDivElement, HTMLDivElement>
-  /** The first unread message is in view. */
+  /** Called when the first unread message is in view. */
   onThere: () => void
 }) {
   const { id, rows, options, virtualizer, onThere } = props
@@ -27,7 +27,8 @@ export function useFarUnread(props: {
   const [done, setDone] = useState<number | null>(null)
   const [leadingTo, setLeadingTo] = useState<number | null>(null)
   const mounted = useRef(true)
-  // Once far it stays so, though the page with the first of it may come by itself: it has not been seen by that.
+  // Once far it stays far, although the page with the first unread message may be loaded meanwhile: it has
+  // not been in view.
   const [missed, setMissed] = useState<number | null>(null)
   if (
     unreadAfter !== null &&
@@ -37,7 +38,7 @@ export function useFarUnread(props: {
   )
     setMissed(unreadAfter)
   const far = unreadAfter !== null && missed === unreadAfter && done !== unreadAfter
-  // An answer on the way there has read all above it: then there is nothing to be led to.
+  // An answer marks everything above it as read: then there is no place to go to.
   const leading = far && leadingTo === unreadAfter
 
   useEffect(() => {
@@ -47,7 +48,10 @@ export function useFarUnread(props: {
     }
   }, [])
 
-  /** Shows the messages around the first unread one; where that stands in the document, the effect below goes there. */
+  /**
+   * Loads the messages around the first unread one. The effect below scrolls to it once it is in the
+   * document.
+   */
   const lead = useCallback(async () => {
     if (unreadAfter === null) return
     setLeadingTo(unreadAfter)
@@ -55,7 +59,7 @@ export function useFarUnread(props: {
       firstUnreadIsKnown(handle.messages.get().rows, { hasOlder: true, unreadAfter, selfId })
     try {
       await handle.jumpTo(unreadAfter + 1)
-      // Somebody else led away meanwhile.
+      // The user went somewhere else meanwhile.
       if (mounted.current && !isThere()) setLeadingTo(null)
     } catch (thrown) {
       setLeadingTo(null)
@@ -69,7 +73,7 @@ export function useFarUnread(props: {
     if (scrolled && !leading) setDone(unreadAfter)
   }, [scrolled, leading, unreadAfter])
 
-  // Before it is painted: what one came from is not shown at the place where one was.
+  // Before the paint: the former rows must not be shown at the new place.
   useLayoutEffect(() => {
     if (divider < 0 || !leading) return
     virtualizer.scrollToIndex(Math.max(0, divider - 1), { align: "start" })

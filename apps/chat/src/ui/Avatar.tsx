@@ -2,7 +2,7 @@ import { useState } from "react"
 import { hueOf, initials } from "../logic/names"
 import { PresenceIcon, type PresenceIconState } from "../presence/PresenceIcon"
 
-/** Pictures may come from anywhere the application keeps them, but only over https or from this server. */
+/** Pictures may come from any https address and from this server. */
 function safePicture(url: string | null | undefined): string | null {
   if (!url) return null
   if (url.startsWith("/") && !url.startsWith("//")) return url
@@ -10,8 +10,8 @@ function safePicture(url: string | null | undefined): string | null {
 }
 
 /**
- * A person's picture, or their initials on a quiet hue of their own, with the lamp at its corner. The name
- * stands beside it wherever it is used, so the whole is decoration to a screen reader.
+ * A person's picture, or initials on a colour, with the presence icon at the corner. The name is always
+ * beside it, so screen readers skip the avatar.
  */
 export function Avatar(props: {
   id: string

@@ -1,6 +1,6 @@
 import type { ComponentProps } from "react"
 
-/** The page's buttons. `lamp` is the one thing to do next; there is at most one in view. */
+/** `primary` is the one action to take next; at most one is visible. */
 export function Button({
   look = "quiet",
   className = "",
@@ -9,7 +9,7 @@ export function Button({
   return <button type="button" {...rest} className={`button button-${look} ${className}`} />
 }
 
-/** A square button that shows an icon; its name is for those who cannot see it and for the tooltip. */
+/** A square button with an icon. Its label is the accessible name and the tooltip. */
 export function IconButton({ label, className = "", ...rest }: ComponentProps<"button"> & { label: string }) {
   return (
     <button type="button" aria-label={label} title={label} {...rest} className={`icon-button ${className}`} />

@@ -1,6 +1,6 @@
 /**
- * The lamp that hangs from the ceiling: over the door, and over a room in which nothing has been said. Its light is drawn
- * behind what stands below it. Unlit while one waits.
+ * The hanging lamp of the sign-in page and of empty states. Its light is drawn behind the content below it.
+ * Unlit while the page waits.
  */
 export function LampIllustration({ lit = true }: { lit?: boolean }) {
   return (

@@ -3,9 +3,8 @@ import { PresenceIcon } from "../presence/PresenceIcon"
 import { LampIllustration } from "./LampIllustration"
 
 /**
- * What a region shows when it has nothing to list. The kinds differ in picture, tone and role, and each offers what can be
- * done: a skeleton while loading, the hanging lamp over an empty room (in a side room, a lamp that is out), a brick mark
- * for a failure, a struck-out lamp where one is not allowed.
+ * What a panel shows when it has no content: loading, empty, error or not allowed. Each has its own picture,
+ * tone and role, and offers an action.
  */
 export function State(props: {
   kind: "empty" | "error" | "denied"
@@ -33,7 +32,7 @@ export function State(props: {
 
 const marks = { empty: "offline", error: "busy", denied: "invisible" } as const
 
-/** Rows that will be there in a moment. Their shape is that of what they stand in for, so nothing jumps. */
+/** Placeholder rows with the shape of the rows that follow, so that nothing jumps. */
 export function Skeleton(props: { rows: number; label: string; kind: "list" | "people" | "thread" }) {
   const { rows, label, kind } = props
   return (

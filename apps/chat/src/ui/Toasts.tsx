@@ -1,7 +1,7 @@
 import { Toaster } from "sonner"
 import { useShownTheme } from "../app/theme"
 
-/** Where failures are told. Sonner announces them politely and pauses them while they are read. */
+/** The place where failures are shown. Sonner announces them politely and pauses them while they are read. */
 export function Toasts() {
   const theme = useShownTheme()
   return (

@@ -1,6 +1,6 @@
 /**
- * Copies a text. Pages without TLS have no `navigator.clipboard`; there a hidden field is selected and copied, as before that API.
- * Throws where neither is allowed.
+ * Copies a text. Pages without TLS have no `navigator.clipboard`: there a hidden field is selected and
+ * copied. Throws where neither is allowed.
  */
 export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text)

@@ -13,23 +13,23 @@ const byCode: Record<string, string> = {
   empty_message: words.errors.empty_message,
 }
 
-/** Why something failed, in a sentence for the person in front of the page. */
+/** The reason of a failure, in a sentence for the user. */
 export function reason(thrown: unknown): string {
   if (thrown instanceof LamplightError) {
-    // The server's own sentence is the most exact one where we have none of our own.
+    // The server's own sentence, where the page has none.
     return byCode[thrown.code] ?? (thrown.message || words.errors.generic)
   }
   return words.errors.generic
 }
 
-/** At the door and in one's account the server says best what is wrong: which password, which name, how long to wait. */
+/** The server's sentence is best for sign-in and account: which password, which name, how long to wait. */
 export function accountReason(thrown: unknown): string {
   const own = ["unauthenticated", "forbidden", "conflict", "invalid", "rate_limited"]
   const isOwn = thrown instanceof LamplightError && own.includes(thrown.code)
   return (isOwn && thrown.message) || reason(thrown)
 }
 
-/** Says that something failed; the same failure again replaces its toast rather than piling up. */
+/** Shows a failure. The same failure again replaces its toast. */
 export function tellFailure(what: string, thrown: unknown): void {
   const why = reason(thrown)
   toast.error(what, { id: `${what}|${why}`, description: why })

@@ -1,8 +1,8 @@
 import { type FocusEvent, type KeyboardEvent, useState } from "react"
 
 /**
- * One Tab stop for a whole list: arrows, Home and End move within it. Rows are marked with `data-roving={id}` and take
- * their `tabIndex` from `tabStop`.
+ * One Tab stop for a list: arrows, Home and End move within it. Rows have `data-roving={id}` and take their
+ * `tabIndex` from `tabStop`.
  */
 export function useRoving(ids: readonly string[], preferred: string | null) {
   const [active, setActive] = useState<string | null>(null)
@@ -16,7 +16,7 @@ export function useRoving(ids: readonly string[], preferred: string | null) {
   return {
     current,
     tabStop: (id: string): 0 | -1 => (id === current ? 0 : -1),
-    /** Forget where one was, so that the preferred row is the way in again. */
+    /** Forgets the last row, so that the preferred one is the Tab stop again. */
     reset: () => setActive(null),
     handlers: {
       onKeyDown(event: KeyboardEvent<HTMLElement>) {
