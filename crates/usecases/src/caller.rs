@@ -1,6 +1,6 @@
 //! Who sends a command.
 
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,10 +39,7 @@ impl Caller {
         match &self.principal {
             Principal::User(user) | Principal::UnverifiedUser(user) => Ok(user),
             Principal::Anonymous => Err(Refusal::unauthenticated()),
-            Principal::Service => Err(Refusal::new(
-                Code::Forbidden,
-                "The server key is not a user.",
-            )),
+            Principal::Service => Err(Refusal::not_a_user()),
         }
     }
 
@@ -66,7 +63,7 @@ impl Caller {
         let session = self
             .session
             .as_ref()
-            .ok_or_else(|| Refusal::invalid("This can be asked over a socket only."))?;
+            .ok_or_else(|| Refusal::invalid("Only a socket can send this."))?;
         Ok((user, session))
     }
 }

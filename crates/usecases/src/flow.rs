@@ -1,34 +1,30 @@
-//! For whom a store is asked. A store that has a queue serves its callers fairly by it: addresses
-//! in turn, of each its users in turn, and what somebody waits for at the door before what is long.
+//! The caller that a store works for. A store with a queue uses it to serve callers fairly: networks
+//! take turns, then the users of a network, and short urgent work goes before long reads.
 
 use crate::network::network_of;
 use lamplight_domain::identity::UserId;
 use std::future::Future;
 use std::net::IpAddr;
 
-/// Whether a read goes before or after others.
+/// The priority of a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Urgency {
-    /// Small, and needed before anything else can be done: signing in, joining, sending.
+    /// Small, and needed before anything else: signing in, joining, sending.
     #[default]
     First,
-    /// A page, a list, a search: as much as somebody asks for.
+    /// A page, a list or a search of any size.
     Bulk,
 }
 
-/// Who asks.
+/// The caller of the current task.
 #[derive(Clone, Debug, Default)]
 pub struct Flow {
-    /// From which network.
     pub network: Option<IpAddr>,
-    /// Who.
     pub user: Option<UserId>,
-    /// How urgently.
     pub urgency: Urgency,
 }
 
 impl Flow {
-    /// A flow from an address.
     #[must_use]
     pub fn from(address: Option<IpAddr>, user: Option<UserId>, urgency: Urgency) -> Self {
         Self {
@@ -38,12 +34,12 @@ impl Flow {
         }
     }
 
-    /// Does something for this flow.
+    /// Runs work for this caller.
     pub fn run<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         FLOW.scope(self, work)
     }
 
-    /// The flow of what is being done now; nobody's outside of any.
+    /// The caller of the current task, an anonymous one if there is none.
     #[must_use]
     pub fn current() -> Self {
         FLOW.try_with(Self::clone).unwrap_or_default()

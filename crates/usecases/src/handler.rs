@@ -133,7 +133,7 @@ impl Handler {
             .run(self.dispatch(caller, command))
             .await;
         if let Ok(reply) = &reply {
-            admitted.costs(reply.cost());
+            admitted.set_cost(reply.cost());
         }
         reply
     }

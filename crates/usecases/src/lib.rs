@@ -1,8 +1,9 @@
-//! The one door. Every wire turns what it hears into a [`Command`] by a known [`Caller`] and gives
-//! it to [`Handler::handle`]; the same validation, authorisation, storage, fan-out and answer serve
-//! the socket and HTTP.
+//! The use cases. A transport decodes each request into a [`Command`] and passes it to
+//! [`Handler::handle`] with the [`Caller`] that it authenticated. The socket and HTTP share the
+//! validation, authorization, storage and delivery behind it.
 //!
-//! One command, one file. A wire only proves who is calling; whether they may is decided here.
+//! Each area (presence, conversations, messages, accounts, admin) has its commands, their metadata
+//! and replies in `command.rs`, its state in `service.rs`, and one file for each command.
 
 pub mod accounts;
 pub mod admin;

@@ -1,9 +1,9 @@
-//! What reads may cost: for each user and each address so many bytes a second, by what was
-//! answered, and so many at a time.
+//! Bounds what reads cost: each user and each address may read so many bytes a second, and so many
+//! reads at a time.
 //!
-//! A limit on how often does not bound this, since one request may be answered with nothing and
-//! another with a megabyte. What a read costs is known when it is done, so it is charged then, and
-//! whoever is in debt waits until it is worn off.
+//! A rate limit does not bound this, since the reply to one request is empty and to another a
+//! megabyte. The cost of a read is known when it is done, so it is charged then, and a user in debt
+//! is refused until the debt has been paid off by time.
 
 use crate::network::network_of;
 use crate::ports::Clock;
@@ -19,65 +19,66 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a user's reads may cost, for each read a second that `LIMIT_READS` allows: 4 MB a second by
-/// default.
+/// Bytes a second that a user may read, for each read a second that `LIMIT_READS` allows: 4 MB a
+/// second by default.
 const BYTES_PER_READ: u64 = 40_000;
-/// This many seconds' worth may be had at once.
-const SAVED: u64 = 2;
-/// An address has as much as this many users who do nothing but read.
-const USERS_AN_ADDRESS: u64 = 4;
-/// Reads of one user that run or wait in the store at once.
-const AT_ONCE_A_USER: usize = 4;
-/// … and of one address.
-const AT_ONCE_AN_ADDRESS: usize = 16;
-/// How many more may wait for these: of a user, and of an address.
-const WAITING: (usize, usize) = (64, 256);
+/// The burst: the allowance of this many seconds may be used at once.
+const BURST_SECONDS: u64 = 2;
+/// An address has the allowance of this many users.
+const USERS_PER_ADDRESS: u64 = 4;
+/// Reads of one user that run, or wait in the store, at once.
+const CONCURRENT_PER_USER: usize = 4;
+const CONCURRENT_PER_ADDRESS: usize = 16;
+/// Further reads of one user that may wait for those.
+const WAITING_PER_USER: usize = 64;
+const WAITING_PER_ADDRESS: usize = 256;
 
-/// One user's or address' account.
+/// The account of one user or address.
 struct Account {
-    /// When all that was charged is worn off.
-    worn_off: Moment,
+    /// When everything charged is paid off.
+    paid_off: Moment,
     slots: Arc<Semaphore>,
     waiting: usize,
 }
 
-/// The accounts of one kind of key.
+/// The accounts of all users, or of all addresses.
 struct Accounts<K> {
-    per_second: u64,
-    at_once: usize,
+    bytes_per_second: u64,
+    concurrent: usize,
     waiting: usize,
-    held: Mutex<HashMap<K, Account>>,
+    accounts: Mutex<HashMap<K, Account>>,
 }
 
 impl<K: Hash + Eq + Clone> Accounts<K> {
-    fn new(per_second: u64, at_once: usize, waiting: usize) -> Self {
+    fn new(bytes_per_second: u64, concurrent: usize, waiting: usize) -> Self {
         Self {
-            per_second,
-            at_once,
+            bytes_per_second,
+            concurrent,
             waiting,
-            held: Mutex::default(),
+            accounts: Mutex::default(),
         }
     }
 
-    /// Whether there is no debt and room to wait in.
+    /// Refuses a key in debt, or one with too many reads waiting. A read that is admitted must be
+    /// charged.
     fn admit(&self, key: &K, now: Moment) -> Result<Arc<Semaphore>, Refusal> {
-        let mut held = self.held.lock();
-        let account = held.entry(key.clone()).or_insert_with(|| Account {
-            worn_off: Moment(0),
-            slots: Arc::new(Semaphore::new(self.at_once)),
+        let mut accounts = self.accounts.lock();
+        let account = accounts.entry(key.clone()).or_insert_with(|| Account {
+            paid_off: Moment(0),
+            slots: Arc::new(Semaphore::new(self.concurrent)),
             waiting: 0,
         });
         let debt = account
-            .worn_off
+            .paid_off
             .0
-            .saturating_sub(now.0.saturating_add(SAVED * 1_000));
+            .saturating_sub(now.0.saturating_add(BURST_SECONDS * 1_000));
         if debt > 0 {
             return Err(Refusal::rate_limited(
                 "You are reading too much at once. Wait a moment.",
                 Duration::from_millis(debt),
             ));
         }
-        if account.waiting >= self.at_once + self.waiting {
+        if account.waiting >= self.concurrent + self.waiting {
             let wait = Duration::from_millis(500);
             return Err(Refusal::rate_limited(
                 "Too many of your requests are waiting. Wait a moment.",
@@ -89,26 +90,25 @@ impl<K: Hash + Eq + Clone> Accounts<K> {
     }
 
     fn charge(&self, key: &K, cost: u64, now: Moment) {
-        if let Some(account) = self.held.lock().get_mut(key) {
+        if let Some(account) = self.accounts.lock().get_mut(key) {
             account.waiting = account.waiting.saturating_sub(1);
-            account.worn_off = Moment(
+            account.paid_off = Moment(
                 account
-                    .worn_off
+                    .paid_off
                     .0
                     .max(now.0)
-                    .saturating_add(cost * 1_000 / self.per_second),
+                    .saturating_add(cost * 1_000 / self.bytes_per_second),
             );
         }
     }
 
     fn forget_idle(&self, now: Moment) {
-        let mut held = self.held.lock();
-        held.retain(|_, account| account.waiting > 0 || account.worn_off > now);
-        held.shrink_to_fit();
+        let mut accounts = self.accounts.lock();
+        accounts.retain(|_, account| account.waiting > 0 || account.paid_off > now);
+        accounts.shrink_to_fit();
     }
 }
 
-/// Everyone's accounts.
 pub(crate) struct ReadBudget {
     users: Accounts<UserId>,
     addresses: Accounts<IpAddr>,
@@ -116,7 +116,7 @@ pub(crate) struct ReadBudget {
     is_off: bool,
 }
 
-/// A read that is admitted: it holds its place until it is charged or dropped.
+/// An admitted read. Its drop charges it and frees its place.
 pub(crate) struct Admitted<'a> {
     budget: &'a ReadBudget,
     user: Option<UserId>,
@@ -130,14 +130,18 @@ impl ReadBudget {
     pub(crate) fn new(reads: u32, clock: &Arc<dyn Clock>) -> Self {
         let user = u64::from(reads.max(1)) * BYTES_PER_READ;
         Self {
-            users: Accounts::new(user, AT_ONCE_A_USER, WAITING.0),
-            addresses: Accounts::new(user * USERS_AN_ADDRESS, AT_ONCE_AN_ADDRESS, WAITING.1),
+            users: Accounts::new(user, CONCURRENT_PER_USER, WAITING_PER_USER),
+            addresses: Accounts::new(
+                user * USERS_PER_ADDRESS,
+                CONCURRENT_PER_ADDRESS,
+                WAITING_PER_ADDRESS,
+            ),
             clock: Arc::clone(clock),
             is_off: reads == 0,
         }
     }
 
-    /// Waits for a place among the reads of this user and this address.
+    /// Waits until a read of this user and this address may run.
     pub(crate) async fn admit(
         &self,
         user: Option<&UserId>,
@@ -154,7 +158,7 @@ impl ReadBudget {
             return Ok(admitted);
         }
         let now = self.clock.now().moment;
-        // What was taken of the first is given back by its drop if the second refuses.
+        // If the address is refused, the drop of `admitted` frees the user's place.
         if let Some(user) = user {
             let slots = self.users.admit(user, now)?;
             admitted.user = Some(user.clone());
@@ -175,13 +179,12 @@ impl ReadBudget {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.users.held.lock().len() + self.addresses.held.lock().len()
+        self.users.accounts.lock().len() + self.addresses.accounts.lock().len()
     }
 }
 
 impl Admitted<'_> {
-    /// Notes what was answered.
-    pub(crate) fn costs(&mut self, bytes: usize) {
+    pub(crate) fn set_cost(&mut self, bytes: usize) {
         self.cost = bytes as u64;
     }
 }
@@ -189,7 +192,7 @@ impl Admitted<'_> {
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         let now = self.budget.clock.now().moment;
-        // What was given up was looked for all the same.
+        // A cancelled read costs the store something too.
         let cost = self.cost.max(ROW as u64);
         if let Some(user) = &self.user {
             self.budget.users.charge(user, cost, now);

@@ -1,40 +1,39 @@
-//! What a caller is told when something is not done.
+//! Refusals: why a command was not done.
 
 use crate::ports::{HashError, StoreError};
 use crate::throttle::{self, Due};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// A stable code a program can act on.
+/// A stable code that programs can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// Nobody knows who is calling.
+    /// The caller is anonymous, or the credentials are wrong.
     Unauthenticated,
-    /// The caller is known and may not.
+    /// The caller is authenticated and may not do this.
     Forbidden,
-    /// There is no such thing, or the caller may not know that there is.
+    /// It does not exist, or the caller may not know that it does.
     NotFound,
-    /// The request makes no sense.
+    /// The request is malformed.
     Invalid,
-    /// The same, since its body is none that is read. Travels as `invalid`, with a status of its
-    /// own.
+    /// The request's body has a media type that the server does not read. On the wire it is
+    /// `invalid`, with an HTTP status of its own.
     UnsupportedMedia,
     /// A message without a visible character.
     EmptyMessage,
     /// A message, or a request, past its limit.
     TooLong,
-    /// It contradicts what is there.
+    /// It contradicts the present state.
     Conflict,
-    /// Too often.
     RateLimited,
-    /// The store does not answer; the outcome is unknown.
+    /// The store did not answer; the outcome is unknown.
     Unavailable,
-    /// A fault of ours; the outcome is unknown.
+    /// A bug or a damaged store; the outcome is unknown.
     Internal,
 }
 
 impl Code {
-    /// Every code that travels, for the documents and the tests.
+    /// Every code on the wire, for the documents and the tests.
     pub const ALL: [Self; 10] = [
         Self::Unauthenticated,
         Self::Forbidden,
@@ -48,7 +47,7 @@ impl Code {
         Self::Internal,
     ];
 
-    /// The code as it travels.
+    /// The code on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +64,7 @@ impl Code {
         }
     }
 
-    /// Its HTTP status.
+    /// The HTTP status.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
@@ -89,19 +88,16 @@ impl Code {
     }
 }
 
-/// A refusal: a sentence for a person, a code for a program.
+/// Why a command was not done: a code for programs, a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why, for a program.
     pub code: Code,
-    /// Why, for a person.
     pub message: Cow<'static, str>,
-    /// How long to wait, where waiting helps.
+    /// How long to wait, if waiting helps.
     pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    /// A refusal with a sentence.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
@@ -110,29 +106,33 @@ impl Refusal {
         }
     }
 
-    /// A request that makes no sense.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Invalid, message)
     }
 
-    /// A conversation that is not there for this caller.
+    /// The conversation does not exist, or the caller is not a member.
     #[must_use]
     pub fn no_conversation() -> Self {
         Self::new(Code::NotFound, "There is no such conversation.")
     }
 
-    /// Nobody knows who is calling.
+    /// The host application sent what only a user can send.
+    #[must_use]
+    pub fn not_a_user() -> Self {
+        Self::new(Code::Forbidden, "The server key is not a user.")
+    }
+
+    /// The caller is anonymous.
     #[must_use]
     pub fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "Sign in first.")
     }
 
-    /// Too often; come back after `wait`.
     #[must_use]
-    pub fn rate_limited(what: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
+    pub fn rate_limited(message: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
         Self {
             code: Code::RateLimited,
-            message: what.into(),
+            message: message.into(),
             retry_after: Some(wait),
         }
     }
@@ -142,7 +142,7 @@ impl Refusal {
     pub fn unavailable() -> Self {
         Self {
             code: Code::Unavailable,
-            message: "The server cannot reach its store just now. Try again.".into(),
+            message: "The server cannot reach its store. Try again.".into(),
             retry_after: Some(Duration::from_secs(1)),
         }
     }
@@ -186,10 +186,9 @@ impl From<StoreError> for Refusal {
                 Self::new(Code::Internal, "Something went wrong on the server.")
             }
             StoreError::Fenced => Self::unavailable(),
-            StoreError::BadCursor => Self::new(
-                Code::Invalid,
-                "The cursor is not one that an earlier page gave.",
-            ),
+            StoreError::BadCursor => {
+                Self::new(Code::Invalid, "The cursor is not from an earlier page.")
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ impl Identity {
         }
         Err(Refusal::new(
             Code::NotFound,
-            "There are no accounts here: the server runs with another AUTH.",
+            "This server has no accounts: it does not run with AUTH=local.",
         ))
     }
 }

@@ -1,6 +1,5 @@
-//! The one way to a log line that a stranger can cause: rationed by kind and by address, so that
-//! nobody fills a disk and nobody's flood hides what happens to somebody else. What is left out is
-//! counted, and the count is logged.
+//! Limits log lines that clients can cause, by kind and by address, so that no client fills a disk
+//! or hides the lines about others. Lines that are left out are counted, and the count is logged.
 
 use crate::network::network_of;
 use parking_lot::Mutex;
@@ -10,23 +9,23 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A ration is for this long, and so long the same line is not repeated.
+/// The limits are for this long, and the same line is not repeated for this long.
 const PERIOD: Duration = Duration::from_secs(60);
-/// Lines of one kind about one address (an IPv6 /64 is one): few, so that what an address makes up
-/// takes no other's place.
-const FOR_AN_ADDRESS: u32 = 10;
-/// Lines of one kind, about whomever.
-const OF_A_KIND: u32 = 100;
+/// Lines of one kind about one address (an IPv6 /64 is one): few, so that one address does not use
+/// up the lines of the others.
+const PER_ADDRESS: u32 = 10;
+/// Lines of one kind about all addresses.
+const PER_KIND: u32 = 100;
 
 /// A line may be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// How many of its kind were left out since the last one. A field of the line.
+    /// Lines of its kind that were left out since the last one. A field of the line.
     pub left_out: Option<u64>,
 }
 
-/// Lines of one kind in this period. Only what was logged is remembered, so the ration bounds the
-/// tables, too.
+/// Lines of one kind in this period. Only logged lines are remembered, so the limits bound the
+/// tables too.
 #[derive(Default)]
 struct Kind {
     began: Option<Instant>,
@@ -50,7 +49,7 @@ impl Kind {
         let had = address.map_or(0, |address| {
             self.addresses.get(&address).copied().unwrap_or(0)
         });
-        if self.logged >= OF_A_KIND || had >= FOR_AN_ADDRESS || self.lines.contains(&line) {
+        if self.logged >= PER_KIND || had >= PER_ADDRESS || self.lines.contains(&line) {
             self.left_out += 1;
             return None;
         }
@@ -66,13 +65,13 @@ impl Kind {
     }
 }
 
-/// Rations for each kind of line.
+/// Limits for each kind of line.
 #[derive(Default)]
 pub struct LogThrottle(Mutex<BTreeMap<&'static str, Kind>>);
 
 impl LogThrottle {
-    /// Whether a line is to be logged now. `kind` is a name of the code's, `what` is what makes one
-    /// line of the kind another than the next, and `address` is whose doing it is.
+    /// Whether to log a line now. `kind` is a fixed name, `what` distinguishes the lines of a kind,
+    /// and `address` is the client that caused it.
     #[must_use]
     pub fn due(&self, kind: &'static str, what: &str, address: Option<IpAddr>) -> Option<Due> {
         let mut hasher = DefaultHasher::new();
@@ -84,8 +83,7 @@ impl LogThrottle {
         )
     }
 
-    /// Kinds that have had no line for a period since others were left out, with how many those
-    /// were.
+    /// Kinds with lines left out and no line logged for a whole period, with the number left out.
     pub fn take_left_out(&self) -> Vec<(&'static str, u64)> {
         let now = Instant::now();
         let mut kinds = self.0.lock();
@@ -111,7 +109,8 @@ pub fn due(kind: &'static str, what: &str, address: Option<IpAddr>) -> Option<Du
     LOG.due(kind, what, address)
 }
 
-/// Logs how many lines were left out where no later line says so. To be called now and then.
+/// Logs how many lines were left out, for kinds where no later line says so. To be called about once
+/// a minute.
 pub fn report() {
     for (kind, left_out) in LOG.take_left_out() {
         tracing::info!(kind, left_out, "log lines were left out");

@@ -1,5 +1,5 @@
-//! About how many bytes an answer has on the wire, so that a long one can be bounded before it is
-//! written. A little too much where it is not exact: what is bounded by it is bounded.
+//! Estimates how many bytes a reply has as JSON, so that a long one can be bounded before it is
+//! encoded. The estimate is exact or a little too high.
 
 use crate::ports::WatchedPresence;
 use lamplight_domain::conversation::{Conversation, Receipt};
@@ -7,33 +7,32 @@ use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, Profile};
 use lamplight_domain::presence::{Change, Presence};
 
-/// The most bytes of one answer as it travels, but for a single thing that is larger by itself.
-/// What is past it is told by `hasMore`, a cursor, or changes that follow.
+/// The most bytes of one reply as JSON, except for a single item that is larger by itself. `hasMore`,
+/// a cursor or changes that follow announce the rest.
 pub const ANSWER_BYTES: usize = 1_000_000;
 
 /// What a read is charged for each row besides its bytes, for the lookup.
 pub(crate) const ROW: usize = 200;
-/// An entry without its content and ids: the names of its fields, its kind, its `seq`, its time.
-/// With ids of the usual length that is about 350.
+/// An entry without its content and ids: field names, kind, `seq`, time. With ids of the usual
+/// length an entry has about 350.
 pub(crate) const ENTRY: usize = 160;
 /// A member's marks without their id.
 const RECEIPT: usize = 75;
 /// A member without their id, name and picture.
 const MEMBER: usize = 45;
-/// A conversation in a list without its members and its last entry.
+/// A conversation in a list, without its members and its last message.
 const CONVERSATION: usize = 165;
-/// Someone in a roster without their texts.
+/// An online user in a roster, without texts.
 const PRESENCE: usize = 130;
-/// One of their activities without its texts.
+/// An activity without its texts.
 const ACTIVITY: usize = 40;
-/// Someone who is out without their id.
+/// An offline user without the id.
 pub(crate) const OFFLINE: usize = 110;
-/// What makes it a change.
+/// What a change has besides the user.
 const CHANGE: usize = 20;
-/// What is answered of a conversation besides entries and receipts.
+/// A conversation in a sync reply, without its entries and receipts.
 pub(crate) const PAGE: usize = 135;
 
-/// An entry of a log.
 #[must_use]
 pub fn entry(entry: &Entry) -> usize {
     let client_message_id = entry.client_message_id.as_deref().map_or(0, text);
@@ -52,12 +51,11 @@ pub(crate) fn receipts(receipts: &[Receipt]) -> usize {
         .sum()
 }
 
-/// A page of a catch-up without its entries and receipts.
+/// As [`PAGE`], with the conversation's id.
 pub(crate) fn bare_page(conversation: &ConversationId) -> usize {
     PAGE + text(conversation.as_str())
 }
 
-/// A conversation in a list.
 #[must_use]
 pub fn conversation(conversation: &Conversation) -> usize {
     let members: usize = conversation.members.iter().map(member).sum();
@@ -67,7 +65,6 @@ pub fn conversation(conversation: &Conversation) -> usize {
         + conversation.last_message.as_ref().map_or(0, entry)
 }
 
-/// A person in a list.
 #[must_use]
 pub fn member(profile: &Profile) -> usize {
     MEMBER
@@ -76,7 +73,6 @@ pub fn member(profile: &Profile) -> usize {
         + profile.avatar_url.as_deref().map_or(0, text)
 }
 
-/// Someone who is in.
 #[must_use]
 pub fn presence(shown: &Presence) -> usize {
     let activity = |activity: &lamplight_domain::presence::Activity| {
@@ -94,7 +90,6 @@ pub fn presence(shown: &Presence) -> usize {
         + activities
 }
 
-/// Someone who is watched.
 #[must_use]
 pub fn seen(seen: &WatchedPresence) -> usize {
     seen.shown
@@ -102,7 +97,6 @@ pub fn seen(seen: &WatchedPresence) -> usize {
         .map_or_else(|| OFFLINE + text(seen.user.as_str()), presence)
 }
 
-/// A change of someone's presence.
 #[must_use]
 pub fn change(change: &Change) -> usize {
     match change {
@@ -111,7 +105,7 @@ pub fn change(change: &Change) -> usize {
     }
 }
 
-/// As many of these as fit into `bytes`, and one in any case.
+/// How many of these fit into `bytes`; at least one.
 pub fn fitting<T>(
     items: impl IntoIterator<Item = T>,
     bytes: usize,
@@ -130,8 +124,8 @@ pub(crate) fn rows<T>(items: &[T], weight: impl Fn(&T) -> usize) -> usize {
     items.iter().map(|item| ROW + weight(item)).sum()
 }
 
-/// A text as JSON has it: quotes, backslashes and the usual control characters are two bytes, the
-/// others six.
+/// A text as JSON: quotes, backslashes and the common control characters are two bytes, the other
+/// control characters six.
 pub(crate) fn text(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,

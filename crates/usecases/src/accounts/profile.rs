@@ -29,10 +29,15 @@ impl AccountService {
                 return Ok(Reply::Accounts(AccountReply::User(before)));
             }
             self.limits.profile(user)?;
-            let person = self.profiles.upsert_profile(after.clone(), ProfileSource::Claims).await?;
+            let person = self
+                .profiles
+                .upsert_profile(after.clone(), ProfileSource::Claims)
+                .await?;
             if person.profile != after {
-                let why = "Your profile is written by the application that this server belongs to. Change it there.";
-                return Err(Refusal::new(Code::Forbidden, why));
+                return Err(Refusal::new(
+                    Code::Forbidden,
+                    "The application that this chat belongs to manages your profile. Change it there.",
+                ));
             }
             Ok(Reply::Accounts(AccountReply::User(after)))
         });

@@ -24,9 +24,10 @@ impl AccountService {
         let is_host = caller.principal == Principal::Service;
         if !is_host {
             if !self.settings.is_registration_open {
-                let why =
-                    "This server takes no new accounts by itself. Ask whoever runs it for one.";
-                return Err(Refusal::new(Code::Forbidden, why));
+                return Err(Refusal::new(
+                    Code::Forbidden,
+                    "Registration is closed on this server. Ask its operator for an account.",
+                ));
             }
             self.limits.network(caller.address)?;
             self.limits.site(caller.address)?;

@@ -139,10 +139,8 @@ impl AccountService {
 
 /// The refusal after a session ended in memory alone.
 fn not_written(refusal: Refusal) -> Refusal {
-    let message =
-        "You are signed out. The server could not write it down yet; it will as soon as it can.";
     Refusal {
-        message: message.into(),
+        message: "You are signed out. The server could not save this yet and tries again.".into(),
         ..refusal
     }
 }

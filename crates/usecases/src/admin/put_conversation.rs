@@ -30,16 +30,16 @@ impl AdminService {
                 "A conversation has at most 1,000 members.",
             ));
         }
-        // Elsewhere the host application knows them, and the store makes bare profiles as it seats
-        // them.
+        // Without local accounts the host application knows its users, and the store creates bare
+        // profiles for unknown members.
         if self.identity == Identity::Local
-            && let Some(stranger) = deadline::store(self.directory.unknown(&members))
+            && let Some(unknown) = deadline::store(self.directory.unknown(&members))
                 .await?
                 .first()
         {
             return Err(Refusal::new(
                 Code::NotFound,
-                format!("There is no such user: {stranger}."),
+                format!("There is no such user: {unknown}."),
             ));
         }
         let (to, changed) = deadline::store(self.messages.put_conversation(

@@ -19,7 +19,7 @@ impl ConversationService {
                 "You cannot start a conversation with yourself.",
             ));
         }
-        // Nearly always it is there. Making one is limited, since each is shown to the other one.
+        // It nearly always exists. Creating one is limited, since it appears in the other user's list.
         if let Some(conversation) = deadline::store(self.messages.direct(user, other)).await? {
             return Ok(Reply::Conversations(ConversationReply::One {
                 conversation,
@@ -48,8 +48,8 @@ impl ConversationService {
         }))
     }
 
-    /// Where accounts are ours, someone unknown does not exist; elsewhere the host application
-    /// knows them, and we make a bare profile.
+    /// With local accounts, an unknown user does not exist. Otherwise the host application knows its
+    /// users, and the directory gets a bare profile.
     async fn ensure_exists(&self, user: &UserId) -> Result<(), Refusal> {
         if self.identity == Identity::Local {
             let person = deadline::store(self.directory.person(user)).await?;

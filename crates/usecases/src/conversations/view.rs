@@ -1,4 +1,4 @@
-//! `join_conversation`: the user is looking at it. Delivery never depends on it.
+//! The user is looking at a conversation. Delivery never depends on it.
 
 use super::members::members_for;
 use super::service::ConversationService;

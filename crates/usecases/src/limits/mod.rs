@@ -70,7 +70,7 @@ impl Limits {
                 clock,
             ),
             searches: RateLimit::new(
-                "You are searching too fast. Wait a moment.",
+                "You are searching too fast.",
                 quotas.sends.div_ceil(SENDS_PER_SEARCH),
                 second,
                 clock,
@@ -99,7 +99,7 @@ impl Limits {
             sends: RateLimit::new("You are sending too fast.", quotas.sends, second, clock),
             typing: RateLimit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: RateLimit::new(
-                "This connection announced itself too often.",
+                "This connection sent join_user too often.",
                 quotas.joins,
                 minute,
                 clock,

@@ -1,4 +1,4 @@
-//! `send_private_message`: check, append, answer. Delivery follows from the commit.
+//! Validates a message and appends it to the log. Delivery follows from the commit.
 
 use super::command::MessageReply;
 use super::service::MessageService;
@@ -38,7 +38,7 @@ impl MessageService {
             key,
             created_at,
         };
-        // No await stands before this line: the message takes its place in the log in the order of
+        // There is no await before this line: messages take their places in the log in the order of
         // the calls.
         let appended = self.messages.append(message, caller.session.clone());
         match tokio::time::timeout(STORE_DEADLINE, appended).await {

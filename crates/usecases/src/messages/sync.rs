@@ -1,4 +1,4 @@
-//! `sync`: what a client missed while it was away.
+//! Sync: what a client missed while it was away.
 
 use super::command::MessageReply;
 use super::service::MessageService;
@@ -12,24 +12,23 @@ use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
 use std::sync::Arc;
 
-/// The most conversations one call may name.
+/// The most conversations that one sync may name.
 pub(crate) const SYNC_CONVERSATIONS: usize = 100;
-/// The most entries answered for each.
+/// The most entries of each conversation.
 pub(crate) const SYNC_ENTRIES: usize = 200;
-/// The most bytes of one answer, as they travel, but for what is answered of every conversation
-/// asked for and for a single thing that is larger by itself. What is past it is told by `hasMore`,
-/// so that nobody's catch-up is longer than what may wait for a socket, a list of who is in beside
-/// it, or than what a server wants to hold for one.
+/// The most bytes of one reply as JSON, except for the fixed part of each conversation and for a
+/// single item that is larger by itself; `hasMore` announces the rest. A reply of this size and a
+/// list of those online fit into a socket's send queue together.
 pub(crate) const SYNC_BYTES: usize = 400_000;
-/// Of these, what conversations that were not named have for themselves. They also get what the
-/// others leave.
+/// The part of these bytes that is reserved for conversations that the client did not name. They
+/// also get what the others leave.
 const ADDED_BYTES: usize = SYNC_BYTES / 4;
-/// The most bytes of names that are no ids.
+/// The most bytes of the names that are not valid ids.
 const REFUSED_BYTES: usize = 100_000;
-/// The most conversations answered that were not named.
+/// The most conversations in a reply that the client did not name.
 pub(crate) const SYNC_ADDED: usize = 100;
 
-/// What an answer may still have.
+/// The bytes that a reply may still take.
 struct ByteBudget {
     left: usize,
     is_untouched: bool,
@@ -43,8 +42,8 @@ impl ByteBudget {
         }
     }
 
-    /// Whether something of this weight goes into the answer. The first always does, so that every
-    /// call brings a client on.
+    /// Takes the bytes of an item, if they are left. The first item always fits, so that every sync
+    /// makes progress.
     fn takes(&mut self, weight: usize) -> bool {
         if weight > self.left && !self.is_untouched {
             return false;
@@ -54,12 +53,12 @@ impl ByteBudget {
         true
     }
 
-    /// Takes up room with what is answered in any case.
-    fn lose(&mut self, weight: usize) {
+    /// Takes the bytes of what the reply has in any case.
+    fn reserve(&mut self, weight: usize) {
         self.left = self.left.saturating_sub(weight);
     }
 
-    /// How many entries may be worth fetching.
+    /// The most entries worth reading from the store.
     fn entries(&self) -> usize {
         SYNC_ENTRIES.min(self.left / weight::ENTRY + usize::from(self.is_untouched))
     }
@@ -76,14 +75,14 @@ impl MessageService {
         if have.len() + refused.len() > SYNC_CONVERSATIONS {
             return Err(Refusal::new(
                 Code::TooLong,
-                "At most 100 conversations can be asked for at once.",
+                "A sync names at most 100 conversations.",
             ));
         }
-        // What is refused is answered as it was named, which an id does in little.
+        // The reply repeats these names, which are not bounded as ids are.
         if refused.iter().map(|(named, _)| named.len()).sum::<usize>() > REFUSED_BYTES {
             return Err(Refusal::new(
                 Code::TooLong,
-                "The names of the conversations asked for are too long for ids.",
+                "The conversation ids of this sync are too long.",
             ));
         }
         let known: Vec<ConversationId> =
@@ -104,14 +103,14 @@ impl MessageService {
         }))
     }
 
-    /// One conversation after the other, so that no more than one page past the limit is ever held.
+    /// Reads one conversation after the other, so that memory holds at most one page past the limit.
     async fn catch_up(
         &self,
         user: &UserId,
         have: &[SyncPosition],
         budget: &mut ByteBudget,
     ) -> Result<Vec<Option<SyncPage>>, Refusal> {
-        budget.lose(
+        budget.reserve(
             have.iter()
                 .map(|have| weight::bare_page(&have.conversation))
                 .sum(),
@@ -133,9 +132,9 @@ impl MessageService {
     }
 }
 
-/// Cuts a page to what there is room for: entries first, since a log is shown, then how far
-/// everyone has got. A reset keeps the newest entries, for older ones are fetched as history is;
-/// one with no entry at all has to be asked for again.
+/// Cuts a page to the budget: entries first, since the client shows them, then receipts. A reset
+/// keeps the newest entries, since the client loads older ones as history; if not even one fits, the
+/// client has to sync again.
 fn within(mut page: SyncPage, budget: &mut ByteBudget) -> SyncPage {
     if page.reset {
         let kept = page
@@ -162,7 +161,7 @@ fn within(mut page: SyncPage, budget: &mut ByteBudget) -> SyncPage {
     page
 }
 
-/// As many as there is room for, the newest first.
+/// The conversations that fit into the budget, newest first.
 fn fitting(mut others: Vec<Conversation>, budget: &mut ByteBudget) -> Vec<Conversation> {
     let kept = others
         .iter()

@@ -2,9 +2,9 @@
 
 use lamplight_domain::event::Event;
 
-/// Tells every node what happened.
+/// Carries events to every node.
 pub trait EventBus: Send + Sync + 'static {
-    /// Publishes. Best effort: what is lost is healed from the log. Never blocks for long, and
-    /// keeps the order of one publisher's events.
+    /// Publishes an event. Best effort: clients repair a loss from the log. Does not block for long,
+    /// and keeps the order of one publisher's events.
     fn publish(&self, event: Event);
 }

@@ -2,8 +2,7 @@
 
 use lamplight_domain::time::Now;
 
-/// Both clocks.
+/// The wall clock and the monotonic clock.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
     fn now(&self) -> Now;
 }

@@ -16,17 +16,16 @@ pub struct WatchedPresence {
     pub version: u64,
 }
 
-/// The sockets of this node, as far as the use cases steer them.
+/// The sockets of this node.
 pub trait ConnectionRegistry: Send + Sync + 'static {
-    /// A socket is a user's from now on and gets what is theirs. `false` where nobody is connected
-    /// to it: it has gone, or waits for its client to come back.
+    /// Assigns a socket to a user, whose events it receives from now on. `false` if the socket is not
+    /// connected: it is closed, or waits for its client to reconnect.
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool;
-    /// A socket follows the roster in this mode and gets a fresh snapshot. `false` where nobody is
-    /// connected to it: whoever began something for it has to end it.
+    /// Subscribes a socket to the roster in this mode, with a fresh snapshot. `false` if the socket is
+    /// not connected: the caller has to undo what it did for it.
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
-    /// A socket follows these users, whose states as of now are the answer. `None`, and nothing
-    /// done, if it would follow more than it may.
+    /// Makes a socket watch these users, and returns their states as of now. `None`, and nothing is
+    /// done, if it would watch more users than it may.
     fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>>;
-    /// A socket follows these users no longer.
     fn unwatch(&self, session: &ConnectionId, users: &[UserId]);
 }

@@ -7,41 +7,37 @@ use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 
-/// Where a profile comes from. A later one takes the place of an earlier one unless that came from
-/// a better source.
+/// Where a profile comes from. A later profile replaces an earlier one unless that came from a better
+/// source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProfileSource {
-    /// Nobody: only the id is known. Never replaces anything.
+    /// Only the id is known. Replaces nothing.
     Nobody,
-    /// The user's own word, or a token's claims.
+    /// The user, or a token's claims.
     Claims,
     /// The host application, with the server key.
     Host,
 }
 
-/// What the directory knows of a person.
+/// What the directory knows of a user.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// The profile.
     pub profile: Profile,
-    /// The manual status.
     pub status: SavedStatus,
-    /// When they were last seen.
     pub last_seen: Option<Timestamp>,
 }
 
-/// People: profiles, manual statuses, when they were last seen.
+/// Profiles, manual statuses and last-seen times.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
-    /// What is known of someone.
     async fn person(&self, user: &UserId) -> StoreResult<Option<Person>>;
 
-    /// Those of these whom the directory does not know, in the order asked.
+    /// Which of these users the directory does not know, in the order given.
     async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>>;
 
-    /// Writes a profile unless a better source wrote it before; answers with the person as they are
-    /// now, and whether the profile changed (a new one has). With [`ProfileSource::Nobody`], makes
-    /// a bare profile where there is none.
+    /// Writes a profile unless a better source wrote it before; returns the person after that, and
+    /// whether the profile changed (a new one has). With [`ProfileSource::Nobody`], creates a bare
+    /// profile if there is none.
     async fn upsert_profile(
         &self,
         profile: Profile,
@@ -49,8 +45,8 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(Person, bool)>;
 
-    /// Writes what a token that was issued at `issued_at` says of its user, unless a better source,
-    /// or the claims of a token that was not older, wrote the profile before; answers as
+    /// Writes the profile in the claims of a token issued at `issued_at`, unless a better source, or
+    /// the claims of a token that was not older, wrote the profile before; returns as
     /// [`Directory::upsert_profile`].
     async fn upsert_claims(
         &self,
@@ -69,15 +65,15 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)>;
 
-    /// Moves when people were last seen; never back, but from a time that only a wrong clock can
+    /// Advances when users were last seen; never back, except from a time that only a wrong clock can
     /// have shown: see [`Timestamp::advance_to`].
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()>;
 
     /// When each of these was last seen.
     async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
-    /// People whose name or id, or whose account's user name, contains `query` by [`search_key`],
-    /// by name; all of them where the query's key is empty.
+    /// Users whose name, id or username contains `query` by [`search_key`], in the order of their
+    /// names; all users if the query's key is empty.
     ///
     /// [`search_key`]: lamplight_domain::text::search_key
     async fn search(

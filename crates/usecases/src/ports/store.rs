@@ -1,16 +1,16 @@
-//! What every store answers with.
+//! Results that all stores share.
 
-/// Why a store did not do what it was asked.
+/// Why a store did not do something.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is out of reach, full or too slow: try again. The outcome is unknown.
+    /// The store is unreachable, full or too slow: try again. The outcome is unknown.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// It answered with something that should not be.
+    /// The store is damaged, or there is a bug. The outcome is unknown.
     #[error("internal: {0}")]
     Internal(String),
-    /// The cursor is none that this store gave out. Nothing was done.
-    #[error("the cursor is not one of ours")]
+    /// The cursor is not from an earlier page. Nothing was done.
+    #[error("the cursor is not from an earlier page")]
     BadCursor,
     /// The lease of this node has ended, so it must not write: nothing was done. Another node closed
     /// what this one held, or this node was started again.
@@ -18,14 +18,12 @@ pub enum StoreError {
     Fenced,
 }
 
-/// What a store answers with.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// A page of something, with the key after which the next begins.
+/// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// What is on it.
     pub items: Vec<T>,
-    /// Where the next page begins, if there is one. Opaque to clients.
+    /// The cursor of the next page, if there is one. Opaque to clients.
     pub next: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `join_user`, `user_activity`, and going.
+//! A socket announces its user, sends heartbeats, and leaves.
 
 use super::command::PresenceReply;
 use super::service::PresenceService;
@@ -14,8 +14,7 @@ use lamplight_domain::roster_feed::Mode;
 use std::sync::Arc;
 
 impl PresenceService {
-    /// Announces the user of a socket. Calling it again gives a fresh snapshot, and another mode if
-    /// asked.
+    /// Announces the user of a socket. Repeated, it sends a fresh snapshot and may change the mode.
     pub(super) async fn join(
         &self,
         caller: &Caller,
@@ -27,16 +26,11 @@ impl PresenceService {
         let open = self.identity == Identity::Open;
         match &caller.principal {
             Principal::Anonymous if !open => return Err(Refusal::unauthenticated()),
-            Principal::Service => {
+            Principal::Service => return Err(Refusal::not_a_user()),
+            Principal::User(verified) if *verified != user => {
                 return Err(Refusal::new(
                     Code::Forbidden,
-                    "The server key is not a user.",
-                ));
-            }
-            Principal::User(proven) if *proven != user => {
-                return Err(Refusal::new(
-                    Code::Forbidden,
-                    "The token is another user's.",
+                    "The token belongs to another user.",
                 ));
             }
             Principal::UnverifiedUser(claimed) if *claimed != user => {
@@ -52,20 +46,20 @@ impl PresenceService {
             .clone()
             .ok_or_else(|| Refusal::invalid("Only a socket can announce a user."))?;
         self.limits.join(&session)?;
-        // Another socket is another allowance of joins, and each costs a list.
+        // The limit on joins is for one socket, and a user may open many: each join costs a list.
         self.limits.read(&user)?;
 
         let bare = Profile::bare(user.clone());
-        let says = open && (name.is_some() || avatar_url.is_some());
-        let joined = self.locks.with(&user, async {
-            let said = says.then(|| Profile {
+        let has_profile = open && (name.is_some() || avatar_url.is_some());
+        let join = self.locks.with(&user, async {
+            let stated = has_profile.then(|| Profile {
                 name: name.unwrap_or_else(|| bare.name.clone()),
                 avatar_url,
                 ..bare.clone()
             });
-            let (profile, source) = match said {
-                Some(said) if self.profiles.may_change(&said).await? => {
-                    (said, ProfileSource::Claims)
+            let (profile, source) = match stated {
+                Some(stated) if self.profiles.may_change(&stated).await? => {
+                    (stated, ProfileSource::Claims)
                 }
                 _ => (bare, ProfileSource::Nobody),
             };
@@ -77,7 +71,7 @@ impl PresenceService {
             self.connections.admit(&session, &user);
             deadline::store(self.store.join(&session, person)).await?;
             if !self.connections.follow(&session, mode) {
-                self.close_unheard(&session).await?;
+                self.close_after_join(&session).await?;
             }
             Ok(Reply::Presence(PresenceReply::Joined {
                 user: profile,
@@ -86,30 +80,31 @@ impl PresenceService {
                 chosen,
             }))
         });
-        joined.await
+        join.await
     }
 
-    /// Announces a user again whose socket was recovered: it kept its roster and what it watches.
+    /// Announces a user again after the socket's connection was recovered: the socket kept its
+    /// roster and the users that it watches.
     pub(super) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
-        let resumed = self.locks.with(user, async {
+        let resume = self.locks.with(user, async {
             let person = self
                 .profiles
                 .upsert_profile(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
             deadline::store(self.store.join(session, person)).await?;
             if !self.connections.admit(session, user) {
-                self.close_unheard(session).await?;
+                self.close_after_join(session).await?;
             }
             Ok(Reply::Done)
         });
-        resumed.await
+        resume.await
     }
 
-    /// A socket lost its connection while it was announced, and its leave came too early to find
-    /// it. In the same turn as the join: should its client be back already, what announces it again
-    /// comes after this.
-    async fn close_unheard(&self, session: &ConnectionId) -> Result<(), Refusal> {
+    /// The socket lost its connection during its join, so its leave came before there was a session
+    /// to close. Runs under the same lock as the join: if the client is back already, its next
+    /// announcement comes after this.
+    async fn close_after_join(&self, session: &ConnectionId) -> Result<(), Refusal> {
         deadline::store(self.store.close(session, OfflineReason::Closed)).await
     }
 

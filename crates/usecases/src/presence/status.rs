@@ -20,7 +20,7 @@ impl PresenceService {
         let user = caller.user()?;
         if chosen.until.is_some_and(|until| until <= self.now()) {
             return Err(Refusal::invalid(
-                "The status would be over already: until is in the past.",
+                "The status would have ended already: until is in the past.",
             ));
         }
         let set = self.directory.set_status(user, chosen.clone(), self.now());
@@ -39,7 +39,7 @@ impl PresenceService {
         Ok(Reply::Presence(PresenceReply::Status(chosen)))
     }
 
-    /// What the person is doing, held by this session and gone with it.
+    /// Sets what the user is doing. The activity ends with this session.
     pub(super) async fn set_activity(
         &self,
         caller: &Caller,
@@ -50,8 +50,8 @@ impl PresenceService {
             .as_ref()
             .and_then(|activity| activity.conversation.as_ref())
         {
-            // The activity is shown to everyone, so it may not name what the caller themselves may
-            // not see.
+            // Everyone sees the activity, so it may not name a conversation that the caller may not
+            // see.
             members_for(&*self.messages, user, conversation).await?;
         }
         deadline::store(self.store.set_activity(session, activity)).await?;

@@ -13,7 +13,7 @@ use lamplight_domain::time::Timestamp;
 use std::collections::HashSet;
 
 impl PresenceService {
-    /// Follows these users; the answer is how each is shown now.
+    /// Watches these users; replies with how each is shown now.
     pub(super) async fn watch(
         &self,
         caller: &Caller,
@@ -103,8 +103,8 @@ impl PresenceService {
     }
 }
 
-/// What the answer has room for. Whoever is out takes little and is always in it; of whoever is in
-/// there can be much to say.
+/// Splits the states into those that fit into the reply and the users who follow later. Offline users
+/// take little and are always in the reply; the states of online users can be long.
 fn within(
     answer: Vec<(WatchedPresence, Option<Timestamp>)>,
 ) -> (Vec<(WatchedPresence, Option<Timestamp>)>, Vec<UserId>) {
