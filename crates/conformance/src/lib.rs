@@ -10,11 +10,13 @@
 //! lamplight_conformance::follower_suite!(fresh);
 //! ```
 //!
-//! `PresenceStore` joins in the same way, with a [`presence::PresenceSubject`].
+//! `PresenceStore` joins in the same way, with a [`presence::PresenceSubject`], and `EventBus` with
+//! a [`bus::BusSubject`].
 //!
 //! A test's name begins with the number of the invariant it holds.
 
 pub mod accounts;
+pub mod bus;
 pub mod directory;
 pub mod follower;
 pub mod messages;
@@ -126,6 +128,7 @@ mod tests {
             include_str!("directory.rs"),
             include_str!("accounts.rs"),
             include_str!("follower.rs"),
+            include_str!("bus.rs"),
             concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
@@ -142,6 +145,7 @@ mod tests {
             include_str!("accounts.rs"),
             include_str!("follower.rs"),
             include_str!("presence/mod.rs"),
+            include_str!("bus.rs"),
         ]
         .concat();
         for test in suites
@@ -149,7 +153,7 @@ mod tests {
             .flat_map(str::lines)
             .filter_map(|line| line.strip_prefix("pub async fn "))
         {
-            let name = test.split('<').next().unwrap();
+            let name = test.split(['<', '(']).next().unwrap();
             assert!(
                 lists.contains(&format!("    {name},\n")),
                 "{name} is in no list"

@@ -4,7 +4,7 @@ use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_usecases::ports::EventBus;
+use lamplight_usecases::ports::{EventBus, Subscriber, Subscription};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,11 @@ pub struct Recorder(Mutex<Vec<Event>>);
 impl EventBus for Recorder {
     fn publish(&self, event: Event) {
         self.0.lock().push(event);
+    }
+
+    /// Tests read [`Recorder::events`]; nobody is called.
+    fn subscribe(&self, _: Subscriber) -> Subscription {
+        Subscription::new(|| {})
     }
 }
 

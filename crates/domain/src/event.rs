@@ -1,4 +1,7 @@
-//! What happened, and who is to be told.
+//! What happened, and who receives it.
+//!
+//! Durable events follow from what the store holds, so whoever misses one can read it there.
+//! Ephemeral ones are true for a moment and are not repeated.
 
 use crate::conversation::{Members, Receipt};
 use crate::entry::Entry;
@@ -7,55 +10,77 @@ use crate::presence::Change;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
-/// Something that happened. Every node is told; each tells the sockets it holds.
+/// Something that happened. Every node gets it, and passes it to the connections that it holds.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A log has grown. In the order of `seq` within a conversation.
+    /// A log has grown. Durable.
     Appended {
         entry: Arc<Entry>,
         /// The members of the conversation.
         to: Members,
-        /// The socket that sent it and has its acknowledgement instead.
+        /// The connection that sent it and gets the acknowledgement instead.
         except: Option<ConnectionId>,
     },
-    /// Someone began or stopped typing.
+    /// A user began or stopped typing. Ephemeral.
     Typing {
-        /// Where.
         conversation: ConversationId,
-        /// Who.
         user: UserId,
-        /// Began, or stopped.
         is_typing: bool,
-        /// When it is over if nothing more is heard.
+        /// When typing ends unless it is reported again.
         expires_at: Timestamp,
-        /// The others in it.
+        /// The other members.
         to: Members,
     },
-    /// Someone's marks moved.
+    /// A member's marks moved. Durable.
     Receipt {
-        /// Where.
         conversation: ConversationId,
-        /// Whose, and to where.
         receipt: Receipt,
-        /// The one whose marks moved, and who is to know: everyone in it, or in a large one the
-        /// authors of what is newly covered.
+        /// The member whose marks moved, and all others; in a large conversation only the authors
+        /// of what the marks newly cover.
         to: Members,
     },
-    /// A conversation is new, or looks different, to these members; each is shown it as they see
-    /// it.
+    /// A conversation is new or looks different to these members. Each sees it differently, so a
+    /// node reads it for them. Durable.
     ConversationChanged {
-        /// Which.
         conversation: ConversationId,
-        /// To whom.
         to: Members,
     },
-    /// Someone's presence changed.
+    /// A user's presence changed; versions order the changes of one user. Ephemeral.
     Presence(Change),
-    /// A session of local accounts ended; its sockets are to be closed.
-    SignedOut {
-        /// The user.
-        user: UserId,
-        /// Which sessions: all that were opened with this credential.
-        credential: Arc<str>,
-    },
+    /// A session of a local account ended. Nodes close the connections that this credential
+    /// authenticates. Ephemeral.
+    SignedOut { user: UserId, credential: Arc<str> },
+}
+
+/// Who receives an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience<'a> {
+    /// Whoever follows the roster or watches the user.
+    Everyone,
+    Users(&'a [UserId]),
+}
+
+impl Event {
+    /// The users that this is addressed to, for a bus that serves only nodes that hold one of them.
+    #[must_use]
+    pub fn audience(&self) -> Audience<'_> {
+        match self {
+            Self::Appended { to, .. }
+            | Self::Typing { to, .. }
+            | Self::Receipt { to, .. }
+            | Self::ConversationChanged { to, .. } => Audience::Users(to),
+            Self::SignedOut { user, .. } => Audience::Users(std::slice::from_ref(user)),
+            Self::Presence(_) => Audience::Everyone,
+        }
+    }
+
+    /// Whether the store holds what this says. A bus that is overloaded may drop other events
+    /// silently, and these only with notice.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        match self {
+            Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
+            Self::Typing { .. } | Self::Presence(_) | Self::SignedOut { .. } => false,
+        }
+    }
 }

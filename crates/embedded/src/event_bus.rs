@@ -1,35 +1,76 @@
-//! Telling every node, where there is one: the subscriber is called in place.
+//! The event bus of a single node.
 
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::EventBus;
-use std::sync::{Arc, OnceLock};
+use lamplight_usecases::ports::{BusMessage, EventBus, Subscriber, Subscription};
+use parking_lot::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-type Subscriber = Box<dyn Fn(Event) + Send + Sync>;
-
-/// The fan-out of a single node. Publishing calls the subscriber on the publisher's own thread, so
-/// there is no queue that could fill, lose or reorder anything; the subscriber hands bytes to
-/// sockets and never waits.
+/// Calls the subscribers on the publisher's own thread, so there is no queue that could overflow,
+/// lose or reorder anything.
 #[derive(Default, Clone)]
-pub struct EmbeddedEventBus(Arc<OnceLock<Subscriber>>);
+pub struct EmbeddedEventBus(Arc<Subscribers>);
+
+#[derive(Default)]
+struct Subscribers {
+    next_id: AtomicU64,
+    /// Replaced as a whole, so that publishing holds no lock while it calls a subscriber: those may
+    /// publish and subscribe themselves.
+    list: RwLock<Arc<[Entry]>>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    id: u64,
+    subscriber: Arc<Subscriber>,
+}
+
+impl Subscribers {
+    fn replace(&self, change: impl FnOnce(&[Entry]) -> Vec<Entry>) {
+        let mut list = self.list.write();
+        let next: Arc<[Entry]> = change(&list).into();
+        let before = std::mem::replace(&mut *list, next);
+        drop(list);
+        // Only now: what a subscriber owns may have a subscription of its own.
+        drop(before);
+    }
+}
 
 impl EmbeddedEventBus {
-    /// A fan-out that nobody listens to yet.
+    /// A bus without subscribers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sets the one subscriber; what was published before is lost, so subscribe before anything is
-    /// served. A second subscriber is ignored.
-    pub fn subscribe(&self, subscriber: impl Fn(Event) + Send + Sync + 'static) {
-        let _ = self.0.set(Box::new(subscriber));
     }
 }
 
 impl EventBus for EmbeddedEventBus {
     fn publish(&self, event: Event) {
-        if let Some(subscriber) = self.0.get() {
-            subscriber(event);
+        let list = Arc::clone(&self.0.list.read());
+        if let [others @ .., last] = &*list {
+            for other in others {
+                (other.subscriber)(BusMessage::Event(event.clone()));
+            }
+            (last.subscriber)(BusMessage::Event(event));
         }
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry {
+            id,
+            subscriber: Arc::new(subscriber),
+        };
+        self.0
+            .replace(|current| current.iter().cloned().chain([entry]).collect());
+        let subscribers: Weak<Subscribers> = Arc::downgrade(&self.0);
+        Subscription::new(move || {
+            if let Some(subscribers) = subscribers.upgrade() {
+                subscribers.replace(|current| {
+                    let others = current.iter().filter(|entry| entry.id != id);
+                    others.cloned().collect()
+                });
+            }
+        })
     }
 }

@@ -1,10 +1,23 @@
-//! SQLite passes the suites every store must pass.
+//! SQLite passes the suites every store must pass, and the bus that of every bus.
 
 mod support;
 
+use lamplight_conformance::bus::BusSubject;
+use lamplight_embedded::event_bus::EmbeddedEventBus;
+use std::sync::Arc;
 use support::fresh;
+
+async fn bus() -> BusSubject {
+    let bus = Arc::new(EmbeddedEventBus::new());
+    BusSubject {
+        one: bus.clone(),
+        two: bus,
+        keep: Box::new(()),
+    }
+}
 
 lamplight_conformance::messages_suite!(fresh);
 lamplight_conformance::directory_suite!(fresh);
 lamplight_conformance::accounts_suite!(fresh);
 lamplight_conformance::follower_suite!(fresh);
+lamplight_conformance::bus_suite!(bus);

@@ -7,7 +7,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use lamplight_domain::event::Event;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
-use lamplight_usecases::ports::{AppendError, EventBus, Messages as _, Range, StoreError};
+use lamplight_usecases::ports::{
+    AppendError, EventBus, Messages as _, Range, StoreError, Subscriber, Subscription,
+};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -424,6 +426,10 @@ impl EventBus for Gated {
     fn publish(&self, event: Event) {
         drop(self.gate.lock().expect("the gate"));
         self.events.publish(event);
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.events.subscribe(subscriber)
     }
 }
 

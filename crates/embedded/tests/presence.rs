@@ -7,7 +7,7 @@ use lamplight_domain::identity::{ConnectionId, NodeId, Profile, UserId};
 use lamplight_domain::presence::{Change, OfflineReason, SavedStatus};
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore};
+use lamplight_usecases::ports::{Clock, EventBus, Person, PresenceStore, Subscriber, Subscription};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +132,10 @@ impl EventBus for Slow {
             std::thread::yield_now();
         }
         self.0.publish(event);
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.0.subscribe(subscriber)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Hands each event of the bus to the component that delivers it.
 
 use crate::conversation_updates::ConversationUpdates;
+use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::event::Event;
 use lamplight_domain::presence::Change;
 use lamplight_usecases::Handler;
-use lamplight_usecases::delivery::DeliveryObserver;
+use lamplight_usecases::ports::{BusMessage, Clock};
+use lamplight_usecases::throttle::{self, Due};
 use lamplight_wire::encode;
 use std::sync::Arc;
 
@@ -15,17 +17,22 @@ pub struct EventRouter {
     hub: Arc<Hub>,
     roster: Arc<RosterPublisher>,
     updates: ConversationUpdates,
-    observer: Arc<dyn DeliveryObserver>,
+    entries: EntryDelivery,
     handler: Arc<Handler>,
 }
 
 impl EventRouter {
     /// Routes events to the connections of `hub`.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, roster: Arc<RosterPublisher>, handler: Arc<Handler>) -> Self {
+    pub fn new(
+        hub: Arc<Hub>,
+        roster: Arc<RosterPublisher>,
+        handler: Arc<Handler>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             updates: ConversationUpdates::new(Arc::clone(&hub), Arc::clone(&handler)),
-            observer: handler.delivery_observer(),
+            entries: EntryDelivery::new(Arc::clone(&hub), handler.delivery_observer(), clock),
             hub,
             roster,
             handler,
@@ -33,11 +40,26 @@ impl EventRouter {
     }
 
     /// Delivers an event, or queues what needs the store or is gathered. Never waits.
-    pub fn route(&self, event: Event) {
+    pub fn receive(&self, message: BusMessage) {
+        match message {
+            BusMessage::Event(event) => self.route(event),
+            // Entries that follow show clients the gap. What was lost of presence is repaired by
+            // the store's own resync.
+            BusMessage::Lagged => {
+                if let Some(Due { left_out }) = throttle::due("bus lagged", "", None) {
+                    tracing::warn!(
+                        left_out,
+                        "the event bus lost events on the way to this node"
+                    );
+                }
+            }
+        }
+    }
+
+    fn route(&self, event: Event) {
         match event {
             Event::Appended { entry, to, except } => {
-                self.hub
-                    .send_entry(&entry, &to, except.as_ref(), &self.observer)
+                self.entries.push(Appended { entry, to, except });
             }
             Event::Typing {
                 conversation,
@@ -72,6 +94,6 @@ impl EventRouter {
 
     /// Sends what is queued, for as long as it is polled.
     pub async fn run(&self) {
-        tokio::join!(self.roster.run(), self.updates.run());
+        tokio::join!(self.entries.run(), self.roster.run(), self.updates.run());
     }
 }

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod conversation_updates;
 pub mod copies;
 pub mod doctor;
+pub mod entry_delivery;
 pub mod event_router;
 pub mod expiry;
 pub mod fair_queue;

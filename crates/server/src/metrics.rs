@@ -65,6 +65,10 @@ fn describe() {
         "lamplight_duplicates_total",
         "Sends that were stored already."
     );
+    describe_counter!(
+        "lamplight_bus_gaps_total",
+        "Gaps in logs that the event bus left and clients had to read from the store."
+    );
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
     describe_counter!(
         "lamplight_disconnects_total",
@@ -97,6 +101,11 @@ pub fn sent(wire: &'static str, duplicate: bool, took: Duration) {
 /// A message was written to a receiver's socket.
 pub fn delivered(took: Duration) {
     histogram!("lamplight_delivery_seconds").record(took.as_secs_f64());
+}
+
+/// The event bus lost entries of a log.
+pub fn gap() {
+    counter!("lamplight_bus_gaps_total").increment(1);
 }
 
 /// A request was refused.

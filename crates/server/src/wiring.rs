@@ -22,7 +22,7 @@ use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, EventBus, StoreError};
+use lamplight_usecases::ports::{Clock, EventBus, StoreError, Subscription};
 use lamplight_usecases::{Code, Handler, Identity, Ports, Settings};
 use socketio::{Refusal, SocketIo};
 use std::future::Future;
@@ -59,6 +59,8 @@ pub struct Lamplight {
     handler: Arc<Handler>,
     presence: Arc<EmbeddedPresence>,
     router: Arc<EventRouter>,
+    /// Ends with this, for the router owns the handler, which publishes to the bus.
+    _subscription: Subscription,
     token_expiry: Arc<TokenExpiry>,
     store: Arc<SqliteStore>,
     clock: Arc<dyn Clock>,
@@ -71,12 +73,8 @@ impl Lamplight {
     /// When the store or the tokens' keys cannot be used.
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let bus = EmbeddedEventBus::new();
-        let shared_bus: Arc<dyn EventBus> = Arc::new(bus.clone());
-        let store = SqliteStore::open(
-            SqliteOptions::new(&config.database),
-            Arc::clone(&shared_bus),
-        )?;
+        let bus: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());
+        let store = SqliteStore::open(SqliteOptions::new(&config.database), Arc::clone(&bus))?;
         let rules = Rules {
             grace: config.presence_grace,
             time_to_live: config.presence_ttl,
@@ -86,7 +84,7 @@ impl Lamplight {
             rules,
             store.presence_version(),
             Arc::clone(&clock),
-            Arc::clone(&shared_bus),
+            Arc::clone(&bus),
         ));
         let hub = Arc::new(Hub::new(Arc::clone(&clock)));
         let roster = Arc::new(RosterPublisher::new(
@@ -101,7 +99,7 @@ impl Lamplight {
             accounts: Arc::clone(&store) as _,
             passwords: Arc::new(Argon2Passwords::new()),
             presence: Arc::clone(&presence) as _,
-            bus: shared_bus,
+            bus: Arc::clone(&bus),
             connections: Arc::clone(&roster) as _,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
@@ -119,9 +117,10 @@ impl Lamplight {
             Arc::clone(&hub),
             Arc::clone(&roster),
             Arc::clone(&handler),
+            Arc::clone(&clock),
         ));
         let subscriber = Arc::clone(&router);
-        bus.subscribe(move |event| subscriber.route(event));
+        let subscription = bus.subscribe(Box::new(move |message| subscriber.receive(message)));
         roster.resync(&*presence, &*store).await?;
 
         let verifier = match config.identity {
@@ -210,6 +209,7 @@ impl Lamplight {
             handler,
             presence,
             router,
+            _subscription: subscription,
             token_expiry,
             store,
             clock,

@@ -14,7 +14,7 @@ mod presence;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
-pub use bus::EventBus;
+pub use bus::{BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource};

@@ -15,7 +15,8 @@ use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
 use lamplight_usecases::ports::{
     Clock, ConnectionRegistry, Directory, EventBus, HashError, HashFor, Ids, MarkUpdate, Page,
-    Passwords, Person, ProfileSource, StoreError, StoreResult, WatchedPresence,
+    Passwords, Person, ProfileSource, StoreError, StoreResult, Subscriber, Subscription,
+    WatchedPresence,
 };
 use lamplight_usecases::{
     Caller, Code, Command, ConversationCommand, ConversationReply, Handler, Identity,
@@ -47,6 +48,10 @@ impl EventBus for FakeHub {
                 .push(change.clone());
         }
         self.recorder.publish(event);
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.recorder.subscribe(subscriber)
     }
 }
 
