@@ -1,4 +1,5 @@
 import { createAccount } from "./account.js"
+import type { Lamplight } from "./api.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
 import type { Core } from "./core.js"
@@ -24,7 +25,6 @@ import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
 import { createTabs } from "./tabs.js"
 import { createThreads } from "./threads.js"
-import type { Lamplight } from "./types.js"
 import type { Chosen, Conversation, JoinAnswer, PageAnswer, User } from "./wire.js"
 
 /**

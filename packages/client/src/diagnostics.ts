@@ -1,10 +1,11 @@
 /** Finds out why the connection fails. What looks for the reasons, the doctor, is loaded when it is needed. */
+
+import type { Diagnosis } from "./api.js"
 import type { Core } from "./core.js"
 import { type ErrorDetails, LamplightError, Unauthorized } from "./errors.js"
 import { type Identity, tokenPart } from "./identity.js"
 import type { LamplightOptions } from "./options.js"
 import { inBackground } from "./store.js"
-import type { Diagnosis } from "./types.js"
 
 /** A connection that was never up is explained at its second failed attempt, and again at every tenth. */
 const EXPLAIN_EVERY = 10

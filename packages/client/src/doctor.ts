@@ -2,6 +2,8 @@
  * Finds problems of a set-up, as far as a browser can. Loaded on demand. It shows the claims of a token,
  * never the token itself.
  */
+
+import type { Diagnosis, Finding } from "./api.js"
 import type { LamplightError } from "./errors.js"
 import {
   checkRefusal,
@@ -12,7 +14,7 @@ import {
   isAnswer,
   probe,
 } from "./explain.js"
-import type { ConnectionStatus, Diagnosis, Finding } from "./types.js"
+import type { ConnectionStatus } from "./types.js"
 
 const LIMIT_MS = 8_000
 const SKEW_MS = 60_000

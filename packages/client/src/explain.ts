@@ -2,10 +2,12 @@
  * Explains a refusal, or a connection that cannot be made. Part of the doctor's chunk, which is loaded on
  * demand.
  */
+
+import type { Finding } from "./api.js"
 import type { Core } from "./core.js"
 import type { ErrorDetails, LamplightError } from "./errors.js"
 import type { Claims, Identity } from "./identity.js"
-import type { ConnectionStatus, Finding } from "./types.js"
+import type { ConnectionStatus } from "./types.js"
 
 /** What the doctor examines. */
 export interface DoctorContext {

@@ -4,11 +4,11 @@ import type { AddressInfo } from "node:net"
 import { Server } from "socket.io"
 import { io } from "socket.io-client"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import type { Lamplight } from "../src/api.js"
 import { createLamplight } from "../src/client.js"
 import type { LamplightOptions, SocketLike, SocketRequest } from "../src/options.js"
 import { openSocket } from "../src/socket.js"
 import { memoryStorage } from "../src/storage.js"
-import type { Lamplight } from "../src/types.js"
 import { type Peer, TestServer } from "./support/server.js"
 
 let contract: TestServer

@@ -10,24 +10,26 @@ import type {
 } from "@lamplight/client"
 import { useLamplight, useStore } from "./provider.js"
 
-/** The state of the line. */
+/** The state of the connection. */
 export function useConnection(): ConnectionState {
   return useStore(useLamplight().connection)
 }
 
-/** Who is signed in, and the status they chose. */
+/** The signed-in user and their status. */
 export function useMe(): MeState {
   return useStore(useLamplight().me)
 }
 
-/** One's own account on a server that keeps accounts (`AUTH=local`): what can be changed of it, and the ways out. */
+/**
+ * The user's account on a server with accounts (`AUTH=local`), with the actions that change it and sign out.
+ */
 export function useAccount(): MeState &
   Pick<Lamplight, "updateAccount" | "changePassword" | "logout" | "logoutEverywhere"> {
   const { updateAccount, changePassword, logout, logoutEverywhere } = useLamplight()
   return { ...useMe(), updateAccount, changePassword, logout, logoutEverywhere }
 }
 
-/** The list of conversations, newest entry first, and the way to more of it. */
+/** The list of conversations, newest message first, and the way to load more of it. */
 export function useConversations(): ConversationsState & {
   loadMore(): Promise<void>
   reload(): Promise<void>
@@ -40,18 +42,21 @@ export function useConversations(): ConversationsState & {
   }
 }
 
-/** How much is unread: in all, and by conversation. */
+/** The number of unread messages, in all and by conversation. */
 export function useUnread(): UnreadState {
   return useStore(useLamplight().unread)
 }
 
-/** What is unsent, and what can be done about it. */
+/** The unsent messages and the actions on them. */
 export function useOutbox(): OutboxState & Pick<Outbox, "retry" | "edit" | "discard"> {
   const { outbox } = useLamplight()
   return { ...useStore(outbox), retry: outbox.retry, edit: outbox.edit, discard: outbox.discard }
 }
 
-/** Whether the server's data went back in time, as a restored backup does, and the way to say that the person knows. */
+/**
+ * Whether the server's data went back in time, for example by a restored backup, and `dismiss` for when the
+ * user has read that.
+ */
 export function useRestored(): RestoredState & { dismiss(): void } {
   const client = useLamplight()
   return { ...useStore(client.restored), dismiss: client.dismissRestored }

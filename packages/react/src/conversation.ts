@@ -8,7 +8,7 @@ import type {
 import { useEffect, useSyncExternalStore } from "react"
 import { useLamplight, useStore } from "./provider.js"
 
-/** What `useConversation` gives: the state of a thread, and what can be done in it. */
+/** The result of `useConversation`: the state of a thread and the actions on it. */
 export interface ConversationView
   extends Pick<
     ConversationHandle,
@@ -24,14 +24,14 @@ export interface ConversationView
     | "setDraft"
     | "markRead"
   > {
-  /** What the list knows of it; null while it knows nothing. */
+  /** The conversation as the list knows it; null while it does not. */
   item: ConversationInfo | null
   messages: MessagesState
 }
 
 /**
- * The conversation that the person is looking at: it is open while mounted. Draft, typing and read receipts change often
- * and have hooks of their own, so that a keystroke does not render the thread.
+ * The conversation on the screen: it is open while the component is mounted. Draft, typing and read receipts
+ * change often and have hooks of their own, so that a keystroke does not render the thread.
  */
 export function useConversation(id: string): ConversationView {
   const handle = useLamplight().conversation(id)
@@ -63,15 +63,15 @@ export function useTyping(id: string): TypingState {
   return useStore(useLamplight().conversation(id).typing)
 }
 
-/** The text in its composer, kept over switches and reloads, and the way to change it. */
+/** The text in the composer, which survives switches and reloads, and its setter. */
 export function useDraft(id: string): [draft: string, setDraft: (text: string) => void] {
   const handle = useLamplight().conversation(id)
-  // Not paced: a field that shows it must have each letter at once.
+  // Not paced, since a field must show each letter at once.
   const { subscribe, get, getServer } = handle.draft
   return [useSyncExternalStore(subscribe, get, getServer), handle.setDraft]
 }
 
-/** How far the others got. */
+/** How far the others have received and read. */
 export function useReaders(id: string): ReadersState {
   return useStore(useLamplight().conversation(id).readers)
 }

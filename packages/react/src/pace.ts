@@ -1,57 +1,60 @@
 import type { Store } from "@lamplight/client"
 
-/** So many changes are rendered as they come before the browser has had time for anything else; then they are gathered. */
-const MOST_TURNS = 20
+/**
+ * In one turn of the event loop this many changes are rendered at once; further ones are collected for the
+ * next turn.
+ */
+const MAX_CHANGES = 20
 
-let turns = 0
+let changes = 0
 let isOpen = false
 let isTimed = false
 const waiting = new Set<() => void>()
 
-/** Calls the listener now or, in a burst, with all others a moment later. */
-function tell(listener: () => void): void {
-  if (turns >= MOST_TURNS) {
+/** Calls the listener now or, in a burst, with all others in the next turn. */
+function call(listener: () => void): void {
+  if (changes >= MAX_CHANGES) {
     waiting.add(listener)
     return
   }
-  // What changes together is rendered together, however many stores it is.
+  // Changes of several stores in one task count once.
   if (!isOpen) {
     isOpen = true
     queueMicrotask(() => {
       isOpen = false
-      turns++
-      if (!isTimed) setTimeout(rest)
+      changes++
+      if (!isTimed) setTimeout(nextTurn)
       isTimed = true
     })
   }
   listener()
 }
 
-/** The browser had time for something else, and with it React. */
-function rest(): void {
+/** Starts the next turn: the browser, and React with it, had time for other work. */
+function nextTurn(): void {
   isTimed = false
-  turns = 0
+  changes = 0
   const listeners = [...waiting]
   waiting.clear()
-  for (const listener of listeners) tell(listener)
+  for (const listener of listeners) call(listener)
 }
 
 const paced = new WeakMap<object, (listener: () => void) => () => void>()
 
 /**
- * The store's `subscribe`, which gathers changes while there is no time for more. React renders each change of a store at once,
- * and puts off what effects have asked for; where messages come one after the other, that is never done, and React gives up
- * ("Maximum update depth exceeded").
+ * A `subscribe` that collects changes in a burst. React renders each change of an external store
+ * synchronously and postpones the work of effects; with one message after the other it never does that work,
+ * and gives up ("Maximum update depth exceeded").
  */
 export function pacedSubscribe<T>(store: Store<T>): (listener: () => void) => () => void {
   let subscribe = paced.get(store)
   if (!subscribe) {
     subscribe = (listener) => {
-      // A function of its own for each subscription.
-      const told = () => listener()
-      const unsubscribe = store.subscribe(() => tell(told))
+      // A new function for each subscription.
+      const notify = () => listener()
+      const unsubscribe = store.subscribe(() => call(notify))
       return () => {
-        waiting.delete(told)
+        waiting.delete(notify)
         unsubscribe()
       }
     }

@@ -12,21 +12,20 @@ import { pacedSubscribe } from "./pace.js"
 
 const LamplightContext = createContext<Lamplight | null>(null)
 
-/** What the provider takes. */
 export interface LamplightProviderProps {
-  /** Made once, outside of rendering, by `createLamplight`. */
+  /** Created once, outside of rendering, with `createLamplight`. */
   client: Lamplight
   children?: ReactNode
 }
 
-/** Gives the client to everything below it, and keeps it connected while mounted. */
+/** Provides the client to all components below, and keeps it connected while mounted. */
 export function LamplightProvider({ client, children }: LamplightProviderProps): ReactElement {
-  // StrictMode mounts, unmounts and mounts again: the client delays the release, so that one socket is opened.
+  // StrictMode mounts twice: the client delays its release, so that one socket is opened.
   useEffect(() => client.retain(), [client])
   return createElement(LamplightContext.Provider, { value: client }, children)
 }
 
-/** The client, for what is done rather than shown: `login`, `openConversation`, `setStatus`. */
+/** The client, for actions such as `login`, `openConversation` and `setStatus`. */
 export function useLamplight(): Lamplight {
   const client = useContext(LamplightContext)
   if (!client) throw new Error("useLamplight needs a <LamplightProvider client={...}> above it.")

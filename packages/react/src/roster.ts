@@ -6,12 +6,12 @@ export function useRoster(): RosterState {
   return useStore(useLamplight().roster())
 }
 
-/** Chosen people, there or not, by id. They are watched while mounted. */
+/** Chosen people by id, online or not. They are watched while the component is mounted. */
 export function usePresences(userIds: readonly string[]): Readonly<Record<string, PresenceView>> {
   return useStore(useLamplight().roster(userIds))
 }
 
-/** One person, there or not. They are watched while mounted. */
+/** One person, online or not. They are watched while the component is mounted. */
 export function usePresence(userId: string): PresenceView {
   return useStore(useLamplight().presence(userId))
 }

@@ -1,0 +1,104 @@
+/** The client as the application holds it. */
+import type {
+  ConnectionState,
+  ConversationHandle,
+  ConversationsState,
+  MeState,
+  Outbox,
+  PresenceView,
+  RestoredState,
+  RosterState,
+  Store,
+  UnreadState,
+} from "./types.js"
+import type { Activity, ChosenStatus, Conversation, Message, PageAnswer, User } from "./wire.js"
+
+/** A problem that `doctor()` found. */
+export interface Finding {
+  code: string
+  saw: string
+  expected: string
+  fix: string
+}
+
+/** The result of `doctor()`. */
+export interface Diagnosis {
+  ok: boolean
+  findings: Finding[]
+  /** What was checked, in words, for a bug report. Never a token. */
+  facts: Record<string, string>
+}
+
+/** A client: one user, one socket, the user's conversations and the people online. */
+export interface Lamplight {
+  readonly connection: Store<ConnectionState>
+  readonly me: Store<MeState>
+  readonly conversations: Store<ConversationsState>
+  readonly unread: Store<UnreadState>
+  readonly outbox: Outbox
+  /** Whether the server's data went back in time. */
+  readonly restored: Store<RestoredState>
+  /** Everybody who is online. */
+  roster(): Store<RosterState>
+  /**
+   * Chosen people, online or not. They are watched while the store has a subscriber. The same ids give the
+   * same store.
+   */
+  roster(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
+  /** One person. */
+  presence(userId: string): Store<PresenceView>
+  /** One conversation. */
+  conversation(id: string): ConversationHandle
+
+  /**
+   * Connects while it is retained at least once; call the returned function to release. The release is
+   * delayed, so that an unmount followed by a mount (StrictMode, navigation) keeps the socket.
+   */
+  retain(): () => void
+  /**
+   * Starts an attempt now: after `refused`, or while waiting for the next one. Does nothing unless retained.
+   */
+  connect(): void
+  /** Closes the client for good. */
+  close(): void
+
+  /** Creates an account (`AUTH=local`) and signs in. Like all of the following, throws `LamplightError`. */
+  register(account: { username: string; password: string; name?: string }): Promise<User>
+  /** Signs in (`AUTH=local`). */
+  login(account: { username: string; password: string }): Promise<User>
+  /** Signs out, here and in the other tabs. */
+  logout(): Promise<void>
+  /** Ends every session of the account, this one too (`AUTH=local`). */
+  logoutEverywhere(): Promise<void>
+  /** Replaces the password, which ends every other session (`AUTH=local`). A wrong `current` is `forbidden`. */
+  changePassword(passwords: { current: string; next: string }): Promise<void>
+  /**
+   * Changes the user's name or picture (`AUTH=local`). What is left out stays; `avatarUrl: null` removes the
+   * picture.
+   */
+  updateAccount(changes: { name?: string; avatarUrl?: string | null }): Promise<User>
+  /** The user of the session; null if nobody is signed in. */
+  session(): Promise<User | null>
+  /** Searches the directory. */
+  users(query?: string, options?: { cursor?: string; signal?: AbortSignal }): Promise<PageAnswer<User>>
+  /** Finds or creates the conversation with a person. */
+  openConversation(userId: string): Promise<Conversation>
+  /** Loads the next page of the list. */
+  loadMoreConversations(): Promise<void>
+  /** Loads the list again. */
+  reloadConversations(): Promise<void>
+  /** Sets the status on all of the user's devices. */
+  setStatus(status: ChosenStatus, options?: { text?: string; until?: string }): Promise<void>
+  /** Sets what the user is doing in this session; null: nothing. */
+  setActivity(activity: Activity | null): Promise<void>
+  /** The user has read that the server's data went back in time. */
+  dismissRestored(): void
+  /**
+   * Calls `listener` with each message of somebody else that arrives live, in each tab; for sounds and
+   * notifications. Messages that are loaded later are not included. `isLeader` is true in one of the user's
+   * tabs only.
+   */
+  onMessage(listener: (message: Message, isLeader: boolean) => void): () => void
+  /** Checks the set-up for problems, as far as a browser can. */
+  doctor(): Promise<Diagnosis>
+}
