@@ -1,7 +1,7 @@
-//! What is received: the payloads of events and the bodies of requests. Fields that are not known
-//! are left aside, for the original pages send more than is needed. In what the host application
-//! and accounts write they are refused: a misspelt field would change nothing and say that all is
-//! well.
+//! The JSON shapes that the server receives: payloads of events and bodies of requests. Unknown
+//! fields are ignored, because pages of the original system send more than the server needs. In
+//! writes of the host application and of accounts they are refused: a misspelt field would change
+//! nothing and still succeed.
 
 use crate::loose::LooseId;
 use serde::Deserialize;
@@ -13,9 +13,8 @@ use std::marker::PhantomData;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-/// A `T` that is written as an object. What serde derives takes an array of the fields' values,
-/// too: it would be a second form, which nobody knows of, and in which a field that comes to stand
-/// elsewhere means something else.
+/// A `T` written as an object. A derived `Deserialize` also accepts an array of the fields' values,
+/// an undocumented second form whose meaning changes with the order of the fields.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -38,15 +37,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// `join_user`, where it is an object.
+/// `join_user` with an object.
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct JoinUser {
-    /// The user. May be left out where a token or a cookie says it.
+    /// May be left out if a token or a cookie names the user.
     #[serde(default)]
     #[ts(optional, type = "string | number")]
     pub user_id: Option<LooseId>,
-    /// The roster mode.
     #[serde(default)]
     #[ts(optional, type = "\"full\" | \"diff\" | \"watch\" | \"none\"")]
     pub roster: Option<String>,
@@ -60,11 +58,11 @@ pub struct JoinUser {
     pub avatar_url: Option<String>,
 }
 
-/// `user_activity`, where it has a payload.
+/// `user_activity` with a payload.
 #[derive(Debug, Default, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct UserActivity {
-    /// `false` says that the person is idle.
+    /// `false` if the user is idle.
     #[serde(default)]
     #[ts(optional)]
     pub active: Option<bool>,
@@ -74,39 +72,36 @@ pub struct UserActivity {
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SetStatus {
-    /// The manual status.
     #[ts(type = "\"online\" | \"away\" | \"busy\" | \"invisible\"")]
     pub status: String,
-    /// A line of the person's own.
+    /// Status text that the user wrote.
     #[serde(default)]
     #[ts(optional)]
     pub text: Option<String>,
-    /// RFC 3339: when it is over.
+    /// The end of the status, RFC 3339.
     #[serde(default)]
     #[ts(optional)]
     pub until: Option<String>,
 }
 
-/// An activity, as a client tells it.
+/// An activity, as a client sends it.
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityBody {
-    /// What.
     pub kind: String,
-    /// A line about it.
+    /// A short text to show.
     #[serde(default)]
     #[ts(optional)]
     pub label: Option<String>,
-    /// Where.
     #[serde(default)]
     #[ts(optional, type = "string | number")]
     pub conversation_id: Option<LooseId>,
 }
 
-/// `set_activity`. The field must be there, if only as `null`.
+/// `set_activity`. The field is required, and may be `null`.
 #[derive(Debug, Deserialize, TS)]
 pub struct SetActivity {
-    /// What, or `null` for nothing.
+    /// `null` for none.
     #[serde(deserialize_with = "present")]
     pub activity: Option<ActivityBody>,
 }
@@ -119,16 +114,14 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Activity
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchPresence {
-    /// Whom.
     #[ts(type = "Array<string | number>")]
     pub user_ids: Vec<LooseId>,
 }
 
-/// `join_conversation` and `leave_conversation`, where it is an object.
+/// `join_conversation` and `leave_conversation` with an object.
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationRef {
-    /// Which.
     #[ts(type = "string | number")]
     pub conversation_id: LooseId,
 }
@@ -137,18 +130,17 @@ pub struct ConversationRef {
 #[derive(Debug, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SendMessage {
-    /// Where.
     #[ts(type = "string | number")]
     #[schema(value_type = String)]
     pub conversation_id: LooseId,
-    /// What: up to 8,000 characters, kept as typed.
+    /// Up to 8,000 characters, stored as typed.
     pub content: String,
-    /// Makes the send repeatable: a UUID by preference.
+    /// Makes the send repeatable; preferably a UUID.
     #[serde(default)]
     #[ts(optional, type = "string | number")]
     #[schema(value_type = Option<String>)]
     pub client_message_id: Option<LooseId>,
-    /// As the original pages send it.
+    /// As pages of the original system send it.
     #[serde(default)]
     #[ts(optional, type = "string | number")]
     #[schema(value_type = Option<String>)]
@@ -159,10 +151,8 @@ pub struct SendMessage {
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct TypingBody {
-    /// Where.
     #[ts(type = "string | number")]
     pub conversation_id: LooseId,
-    /// Began, or stopped.
     pub is_typing: bool,
 }
 
@@ -170,17 +160,14 @@ pub struct TypingBody {
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkRead {
-    /// Where.
     #[ts(type = "string | number")]
     pub conversation_id: LooseId,
-    /// To where.
     pub seq: u64,
 }
 
 /// The body of `POST /api/privatechat/conversations/{id}/read`.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ReadBody {
-    /// To where.
     pub seq: u64,
 }
 
@@ -193,21 +180,19 @@ pub struct SyncBody {
     pub conversations: HaveSeqs,
 }
 
-/// A map from conversation to the newest entry known of it, in the order in which it came; of a key
-/// that comes twice the later one counts. `None` is what makes no sense: it is refused by itself.
+/// A map from conversation to its newest known entry, in the order of the request; of a repeated key
+/// the last one counts. `None` stands for a malformed value, which is refused alone.
 #[derive(Debug, Default)]
 pub struct HaveSeqs(pub Vec<(String, Option<HaveSeq>)>);
 
-/// A `seq`, and the id of the entry there where the client tells it.
+/// A `seq`, and the id of its entry if the client sent it.
 #[derive(Debug)]
 pub struct HaveSeq {
-    /// The `seq`.
     pub seq: u64,
-    /// The id.
     pub id: Option<LooseId>,
 }
 
-/// One of `sync`'s values.
+/// A value of `sync`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seq {
@@ -270,7 +255,7 @@ pub struct Authenticate {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenConversation {
-    /// With whom.
+    /// The other user.
     #[schema(value_type = String)]
     pub user_id: LooseId,
 }
@@ -279,7 +264,6 @@ pub struct OpenConversation {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PutConversation {
-    /// Who is in it.
     #[schema(value_type = Vec<String>)]
     pub member_ids: Vec<LooseId>,
 }
@@ -288,9 +272,8 @@ pub struct PutConversation {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PutUser {
-    /// The display name.
     pub name: String,
-    /// Where the picture is; a token's claim calls it `picture`.
+    /// The URL of the picture; a token's claim calls it `picture`.
     #[serde(default, alias = "picture")]
     pub avatar_url: Option<String>,
 }
@@ -303,7 +286,7 @@ pub struct Register {
     pub username: String,
     /// At least 8 characters.
     pub password: String,
-    /// The display name; the username where none is given.
+    /// The display name; the user name by default.
     #[serde(default)]
     pub name: Option<String>,
 }
@@ -311,47 +294,42 @@ pub struct Register {
 /// The body of `POST /api/auth/login`.
 #[derive(Deserialize, ToSchema)]
 pub struct Login {
-    /// The name to sign in with.
     pub username: String,
-    /// The password.
     pub password: String,
 }
 
 /// The body of `POST /api/auth/password`.
 #[derive(Deserialize, ToSchema)]
 pub struct ChangePassword {
-    /// The password in force.
+    /// The present password.
     pub current: String,
-    /// The one to come: at least 8 characters.
+    /// The new password: at least 8 characters.
     pub next: String,
 }
 
-/// The body of `PATCH /api/account`. What is left out stays.
+/// The body of `PATCH /api/account`. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateAccount {
-    /// The display name.
     #[serde(default)]
     pub name: Option<String>,
-    /// Where the picture is; `null` or an empty text takes it away.
+    /// The URL of the picture; `null` or an empty text removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub avatar_url: Option<Option<String>>,
 }
 
-/// Tells `null` from a field that is not there.
+/// Distinguishes `null` from a missing field.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(deserializer).map(Some)
 }
 
-/// Whoever a request without a token says it is from, in `AUTH=open`.
+/// The user that a request names with `AUTH=open`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenIdentity {
-    /// The original pages' field.
     #[serde(default)]
     pub sender_id: Option<LooseId>,
-    /// The same, under its other name.
     #[serde(default)]
     pub user_id: Option<LooseId>,
 }
@@ -359,7 +337,6 @@ pub struct OpenIdentity {
 /// The `auth` of a Socket.IO CONNECT.
 #[derive(Default, Deserialize)]
 pub struct ConnectAuth {
-    /// The caller's token.
     #[serde(default)]
     pub token: Option<String>,
 }

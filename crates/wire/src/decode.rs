@@ -1,4 +1,4 @@
-//! From what arrives to a command.
+//! Decodes events and bodies into commands.
 
 use crate::body::{self, Object};
 use crate::loose::LooseId;
@@ -18,10 +18,8 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::sync::Arc;
 
-/// What a socket's event asks for.
 #[derive(Debug)]
 pub enum SocketRequest {
-    /// Something of the use cases.
     Command(Command),
     /// A fresh token for the connection itself.
     Authenticate(String),
@@ -35,7 +33,6 @@ pub fn json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
     value::<Object<T>>(text).map(|Object(read)| read)
 }
 
-/// Reads one that may be anything.
 fn value<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(text).map_err(|error| match error.classify() {
         Category::Syntax | Category::Eof => not_understood(&format!(
@@ -46,8 +43,7 @@ fn value<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
     })
 }
 
-/// A refusal of what a parser did not take, in words for whoever sent it: they know nothing of
-/// Rust's types.
+/// Refuses a request that a parser rejected, in words for callers, who do not know Rust's types.
 #[must_use]
 pub fn not_understood(error: &str) -> Refusal {
     let said = error
@@ -59,13 +55,13 @@ pub fn not_understood(error: &str) -> Refusal {
     ))
 }
 
-/// Where in the text it is helps nobody who sent a value.
+/// Removes the position in the text, which does not help a caller who sent a value.
 fn without_place(error: &str) -> &str {
     error.rfind(" at line ").map_or(error, |at| &error[..at])
 }
 
-/// What is wrong with a value quotes the value, which may be as long as a request: its beginning
-/// and the end, which says what was expected and where, are enough.
+/// Shortens an error that quotes a value, which may be as long as the request: the beginning and the
+/// end, which states what was expected, are enough.
 fn brief(error: &str) -> String {
     const BEGINNING: usize = 120;
     const END: usize = 120;
@@ -86,8 +82,7 @@ fn json_or<T: DeserializeOwned + Default>(text: &str) -> Result<T, Refusal> {
     }
 }
 
-/// Reads a socket's event. `payload` is the JSON text of its first argument, `null` where it has
-/// none.
+/// Reads a socket's event. `payload` is the JSON text of its first argument, `null` without one.
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
@@ -95,8 +90,7 @@ pub fn event(name: &str, payload: &str) -> Result<SocketRequest, Refusal> {
     event_by(None, name, payload)
 }
 
-/// As [`event`]. `caller` is the user that the socket has proved, for a `join_user` that leaves the
-/// user out.
+/// As [`event`]. `caller` is the socket's authenticated user, for a `join_user` without a user.
 ///
 /// # Errors
 /// `invalid`, with what was not understood.
@@ -209,8 +203,8 @@ fn join_user(payload: &str, caller: Option<&UserId>) -> Result<PresenceCommand, 
     })
 }
 
-/// Bare means active. The original pages send their user's id along, which says nothing: the socket
-/// is known.
+/// No payload means active. Pages of the original system send their user's id, which is ignored: the
+/// socket has a user.
 fn is_active(payload: &str) -> Result<bool, Refusal> {
     if value::<LooseId>(payload.as_bytes()).is_ok() {
         return Ok(true);
@@ -282,13 +276,13 @@ fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
     value::<LooseId>(payload.as_bytes())?.conversation()
 }
 
-/// Reads a send, from either wire.
+/// Reads a send of either transport.
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
 pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
     let own_id = |field: &str, id: Option<LooseId>| -> Result<Option<Arc<str>>, Refusal> {
-        // The rules of an id hold for these as well.
+        // The rules of ids apply here too.
         id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
             .transpose()
     };
@@ -305,8 +299,8 @@ pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
     })
 }
 
-/// What is wrong with one of them is wrong with that one only: a bad entry in a client's cache must
-/// not stop all its catching up.
+/// A malformed conversation is refused alone: a damaged entry in a client's cache must not prevent the
+/// sync of the others.
 fn sync(sync: body::SyncBody) -> Result<MessageCommand, Refusal> {
     let (mut have, mut refused) = (Vec::new(), Vec::new());
     for (conversation, seq) in sync.conversations.0 {
@@ -335,7 +329,7 @@ fn newest_known(conversation: &str, entry: Option<body::HaveSeq>) -> Result<Sync
     })
 }
 
-/// Reads who is in a conversation that the host application brings in.
+/// Reads a conversation that the host application creates.
 ///
 /// # Errors
 /// `invalid`, with what is wrong.
@@ -362,7 +356,7 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<AdminCommand, Refusal> 
 /// Reads the body of `PATCH /api/account`.
 ///
 /// # Errors
-/// `invalid`, with what is wrong, or where it changes nothing at all.
+/// `invalid`, with what is wrong, or if it changes nothing.
 pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Refusal> {
     if update.name.is_none() && update.avatar_url.is_none() {
         return Err(Refusal::invalid(
@@ -383,7 +377,7 @@ pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Re
     Ok(AccountCommand::Update { name, avatar_url })
 }
 
-/// A profile of what a token or a host application says of someone.
+/// A profile from the claims of a token or the host application.
 ///
 /// # Errors
 /// `invalid`, with what is wrong.

@@ -1,4 +1,4 @@
-//! From replies, refusals and events to bytes.
+//! Encodes replies, refusals and events.
 
 use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
 use crate::{Json, time};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
 
-/// Writes a shape. Shapes are plain: nothing in them can fail to be written.
+/// Serializes a shape. Shapes contain nothing that can fail to serialize.
 fn write<T: Serialize>(shape: &T) -> Json {
     serde_json::to_string(shape).unwrap_or_else(|_| "null".to_owned())
 }
@@ -40,8 +40,7 @@ pub fn refusal(refusal: &Refusal) -> Json {
     write(&shape::Refusal::from(refusal))
 }
 
-/// The answer to who is asking, with whether anyone may make an account: the page shows or hides
-/// its form by it.
+/// The answer to `GET /api/auth/session`. `registration` tells the page whether to show its form.
 #[must_use]
 pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -> Json {
     #[derive(Serialize)]
@@ -75,8 +74,8 @@ pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -
     }
 }
 
-/// A reply, the same over a socket's acknowledgement and over HTTP. `store` is the generation of
-/// the store that it was read from.
+/// A reply, the same for a socket's acknowledgement and for HTTP. `store` is the generation of the
+/// store that it was read from.
 #[must_use]
 pub fn reply(reply: &Reply, store: &Generation) -> Json {
     let store = store.as_str();
@@ -289,7 +288,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     }
 }
 
-/// What `authenticate` is answered with.
+/// The answer to `authenticate`.
 #[must_use]
 pub fn authenticated(expires_at: Option<Timestamp>) -> Json {
     #[derive(Serialize)]

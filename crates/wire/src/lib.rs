@@ -1,5 +1,5 @@
-//! The only place that knows JSON: commands in, replies, refusals and events out, and the
-//! TypeScript types of both.
+//! The only crate that knows JSON: decodes commands, encodes replies, refusals and events, and
+//! generates the TypeScript types of both.
 //!
 //! [`decode`] turns a socket's event or a request's body into a [`lamplight_usecases::Command`];
 //! [`encode`] turns replies, refusals and events into bytes. The shapes are in [`shape`] (what is
@@ -13,5 +13,5 @@ pub mod shape;
 pub mod time;
 pub mod typescript;
 
-/// JSON text, ready to be sent.
+/// Serialized JSON.
 pub type Json = String;

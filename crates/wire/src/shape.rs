@@ -1,4 +1,4 @@
-//! What is sent. Each shape borrows what it says and is written once.
+//! The JSON shapes that the server sends. Each borrows its data and is serialized once.
 
 use crate::time;
 use lamplight_domain::conversation as model;
@@ -13,15 +13,11 @@ use serde::Serialize;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-/// A person.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User<'a> {
-    /// Their id.
     pub id: &'a str,
-    /// Their display name.
     pub name: &'a str,
-    /// Where their picture is, if there is one.
     pub avatar_url: Option<&'a str>,
 }
 
@@ -35,17 +31,15 @@ impl<'a> From<&'a Profile> for User<'a> {
     }
 }
 
-/// What a person is doing.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity<'a> {
-    /// `in_call`, `sharing_file`, or a word of the application's.
+    /// `in_call`, `sharing_file`, or a word that the application chooses.
     pub kind: &'a str,
-    /// A line about it.
+    /// A short text to show.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub label: Option<&'a str>,
-    /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub conversation_id: Option<&'a str>,
@@ -64,24 +58,20 @@ impl<'a> From<&'a presence::Activity> for Activity<'a> {
     }
 }
 
-/// Someone who is in.
+/// An online user.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Presence<'a> {
-    /// Who.
     pub user_id: &'a str,
-    /// Their profile.
     pub user: User<'a>,
-    /// How they are shown.
     #[ts(type = "\"online\" | \"away\" | \"busy\"")]
     pub status: &'static str,
-    /// Their own line.
+    /// Status text that the user wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub text: Option<&'a str>,
-    /// When they were last active on any device.
+    /// On any device.
     pub last_active_at: String,
-    /// What they are doing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[ts(optional, as = "Option<Vec<Activity<'a>>>")]
     pub activities: Vec<Activity<'a>>,
@@ -111,14 +101,11 @@ impl<'a> From<&'a presence::Presence> for Presence<'a> {
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserOffline<'a> {
-    /// Who.
     pub user_id: &'a str,
-    /// When they were last seen.
     pub last_seen_at: Option<String>,
-    /// Why.
     #[ts(type = "\"closed\" | \"timeout\" | \"node_lost\" | \"signed_out\"")]
     pub reason: &'static str,
-    /// Newer than any version before.
+    /// Newer than every earlier version of this user.
     pub version: u64,
 }
 
@@ -142,11 +129,11 @@ impl<'a> From<&'a Offline> for UserOffline<'a> {
 #[derive(Serialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum PresenceChange<'a> {
-    /// They came in.
+    /// The user came online.
     Online(Presence<'a>),
-    /// They look different.
+    /// Status, profile or activities changed.
     Updated(Presence<'a>),
-    /// They went out.
+    /// The user went offline.
     Offline(UserOffline<'a>),
 }
 
@@ -167,7 +154,7 @@ pub struct PresenceChanges<'a> {
     pub changes: Vec<PresenceChange<'a>>,
     /// The version of the newest change of the roster.
     pub version: u64,
-    /// How many are in, where the list is shorter than that.
+    /// The number of all online users, if the list is shorter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub count: Option<usize>,
@@ -176,38 +163,34 @@ pub struct PresenceChanges<'a> {
 /// `online_users`.
 #[derive(Serialize, TS)]
 pub struct OnlineUsers<'a> {
-    /// Those in the list, in the order in which they came.
+    /// In the order in which they came online.
     pub users: Vec<Presence<'a>>,
-    /// How many are in.
+    /// The number of all online users.
     pub count: usize,
-    /// Whether the list is shorter than that.
+    /// `users` has fewer than `count`.
     pub truncated: bool,
     /// The version of the newest change that the list holds.
     pub version: u64,
 }
 
-/// How someone watched is shown now.
+/// The state of a watched user.
 #[derive(Serialize, TS)]
 #[serde(untagged)]
 pub enum WatchedState<'a> {
-    /// In.
     In(Presence<'a>),
-    /// Out.
     Out(WatchedOffline<'a>),
 }
 
-/// Someone watched who is out.
+/// A watched user who is offline.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct WatchedOffline<'a> {
-    /// Who.
     pub user_id: &'a str,
     /// Always `offline`.
     #[ts(type = "\"offline\"")]
     pub status: &'static str,
-    /// When they were last seen.
     pub last_seen_at: Option<String>,
-    /// The version that this holds at.
+    /// Newer than every earlier change of this user, older than every later one.
     pub version: u64,
 }
 
@@ -216,9 +199,8 @@ pub struct WatchedOffline<'a> {
 #[derive(Serialize, TS, ToSchema)]
 #[serde(untagged)]
 pub enum Entry<'a> {
-    /// A message.
     Message(Message<'a>),
-    /// Holds the place of an entry that cannot be shown.
+    /// Stands for an entry that cannot be shown.
     Hidden(Hidden<'a>),
 }
 
@@ -228,7 +210,7 @@ impl<'a> From<&'a entry::Entry> for Entry<'a> {
     }
 }
 
-/// An entry that takes a place in the log and shows nothing.
+/// An entry that keeps its position in the log and shows nothing.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Hidden<'a> {
@@ -237,11 +219,9 @@ pub struct Hidden<'a> {
     /// Always `hidden`.
     #[ts(type = "\"hidden\"")]
     pub kind: &'static str,
-    /// The log it is in.
     pub conversation_id: &'a str,
-    /// Its place in the log.
+    /// Position in the log, from 1.
     pub seq: u64,
-    /// Who made it.
     pub sender_id: &'a str,
     /// When the server accepted it.
     pub created_at: String,
@@ -260,7 +240,7 @@ impl<'a> Hidden<'a> {
     }
 }
 
-/// An entry of a log that is a message.
+/// A message: an entry of a log.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message<'a> {
@@ -269,19 +249,17 @@ pub struct Message<'a> {
     /// Always `message`.
     #[ts(type = "\"message\"")]
     pub kind: &'static str,
-    /// The log it is in.
     pub conversation_id: &'a str,
-    /// Its place in the log.
+    /// Position in the log, from 1.
     pub seq: u64,
-    /// Who said it.
     pub sender_id: &'a str,
-    /// What was said.
+    /// As typed.
     pub content: &'a str,
-    /// The sender's own id for it.
+    /// The id that the sender gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub client_message_id: Option<&'a str>,
-    /// When the server took it.
+    /// When the server accepted it.
     pub created_at: String,
 }
 
@@ -309,19 +287,16 @@ impl<'a> Message<'a> {
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation<'a> {
-    /// Its id.
     pub id: &'a str,
-    /// Everyone in it.
     pub members: Vec<User<'a>>,
     /// The newest message.
     pub last_message: Option<Message<'a>>,
-    /// Messages by others past the read mark.
+    /// Messages by others past the receiver's read mark.
     pub unread: u64,
-    /// The `seq` of the newest entry.
+    /// The `seq` of the newest entry; 0 if there is none.
     pub head_seq: u64,
-    /// The read mark.
+    /// The receiver's read mark.
     pub read_seq: u64,
-    /// When it was made.
     pub created_at: String,
 }
 
@@ -339,15 +314,13 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
     }
 }
 
-/// How far someone has got, in a conversation that is named around it.
+/// The marks of a member in a conversation that the context names.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Marks<'a> {
-    /// Whose marks.
     pub user_id: &'a str,
-    /// Written to one socket of theirs, or fetched. Read implies delivered.
+    /// Written to a socket of the member, or fetched. Read implies delivered.
     pub delivered_seq: u64,
-    /// Read.
     pub read_seq: u64,
 }
 
@@ -365,9 +338,7 @@ impl<'a> From<&'a model::Receipt> for Marks<'a> {
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt<'a> {
-    /// Where.
     pub conversation_id: &'a str,
-    /// The marks.
     #[serde(flatten)]
     pub marks: Marks<'a>,
 }
@@ -376,27 +347,23 @@ pub struct Receipt<'a> {
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Typing<'a> {
-    /// Where.
     pub conversation_id: &'a str,
-    /// Who.
     pub user_id: &'a str,
-    /// Began, or stopped.
     pub is_typing: bool,
-    /// When it is over if nothing more is heard.
+    /// The end, unless another `typing` arrives earlier.
     pub expires_at: String,
 }
 
 /// A manual status.
 #[derive(Serialize, TS)]
 pub struct ChosenStatus<'a> {
-    /// The status.
     #[ts(type = "\"online\" | \"away\" | \"busy\" | \"invisible\"")]
     pub status: &'static str,
-    /// The person's own line.
+    /// Status text that the user wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub text: Option<&'a str>,
-    /// When it is over.
+    /// The end of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub until: Option<String>,
@@ -417,7 +384,7 @@ impl<'a> From<&'a StatusOverride> for ChosenStatus<'a> {
     }
 }
 
-/// What is told to someone whose request was not done.
+/// The answer to a request that failed.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal<'a> {
@@ -431,7 +398,7 @@ pub struct Refusal<'a> {
     pub code: &'static str,
     /// Whether the same request can succeed later.
     pub retryable: bool,
-    /// How long to wait, where waiting helps.
+    /// How long to wait, if waiting helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub retry_after_ms: Option<u64>,
@@ -451,27 +418,25 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
     }
 }
 
-/// What `sync` answers for one conversation.
+/// One conversation in the answer to `sync`.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPage<'a> {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
     #[ts(as = "Vec<Message<'a>>")]
     pub entries: Vec<Entry<'a>>,
-    /// The client's entry is not in this log, since the store went back in time: drop what is held
-    /// of it.
+    /// The client's entry is not in this log, because the store's data went back in time: discard
+    /// what you hold of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub reset: bool,
-    /// The newest `seq`.
     pub head_seq: u64,
-    /// The read mark.
+    /// The receiver's read mark.
     pub read_seq: u64,
-    /// How far everyone has got.
     pub receipts: Vec<Marks<'a>>,
-    /// The oldest `seq` still kept.
+    /// The oldest `seq` that the store has.
     pub first_seq: u64,
-    /// There are more after these.
+    /// There are more entries.
     pub has_more: bool,
 }
 
@@ -489,7 +454,6 @@ impl<'a> From<&'a lamplight_usecases::ports::SyncPage> for SyncPage<'a> {
     }
 }
 
-/// The word for a roster mode.
 #[must_use]
 pub fn mode(mode: Mode) -> &'static str {
     match mode {

@@ -1,9 +1,8 @@
-//! Times as they travel: RFC 3339 in UTC with milliseconds.
+//! Times on the wire: RFC 3339 in UTC with milliseconds.
 
 use lamplight_domain::time::Timestamp;
 
-/// `2026-11-24T03:34:51.000Z`. A time that no calendar has is written as the nearest one that it
-/// has.
+/// `2026-11-24T03:34:51.000Z`. A time outside the calendar is written as the nearest one inside.
 #[must_use]
 pub fn format(at: Timestamp) -> String {
     let instant = jiff::Timestamp::from_millisecond(at.0).unwrap_or(if at.0 < 0 {
@@ -19,8 +18,8 @@ pub fn format(at: Timestamp) -> String {
 pub fn parse(text: &str) -> Option<Timestamp> {
     let read = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let instant = read(text).or_else(|| {
-        // The end of the calendar is how "for ever" is written, and lies past the last instant that
-        // is known here.
+        // Clients write "for ever" as the end of the calendar, which is past the last representable
+        // instant.
         let rest = text.strip_prefix("9999-12-3")?;
         read(&format!("9998-12-3{rest}")).map(|_| jiff::Timestamp::MAX)
     });
