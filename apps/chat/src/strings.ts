@@ -156,7 +156,7 @@ export const words = {
   list: {
     empty: "No conversations yet",
     emptyLead: "Choose someone who is online and write to them.",
-    emptyAction: "Find people",
+    emptyAction: "Find someone",
     loading: "Loading your conversations…",
     failed: "Your conversations could not be loaded.",
     retry: "Try again",
@@ -213,7 +213,7 @@ export const words = {
     unread: "New",
     above: (n: number) => `${n.toLocaleString()} unread`,
     toUnread: (n: number) => `To the first of ${count(n, "unread message", "unread messages")}`,
-    letBe: "Mark all as read",
+    markAllRead: "Mark all as read",
     newer: (n: number) => count(n, "new message", "new messages"),
     toEnd: "To the newest message",
     typing: (who: readonly string[]) =>

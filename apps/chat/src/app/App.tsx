@@ -113,11 +113,11 @@ export function App() {
         <AccountSignIn
           client={authMode.client}
           signedOut={signedOut !== null}
-          onIn={(user) => enter(authMode.client, user)}
+          onSignedIn={(user) => enter(authMode.client, user)}
         />
       ) : authMode.kind === "open" ? (
         <OpenSignIn
-          onIn={(identity) => {
+          onSignedIn={(identity) => {
             rememberIdentity(identity)
             setSession(openSession(identity))
           }}

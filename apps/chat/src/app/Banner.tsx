@@ -59,7 +59,7 @@ export function Banner() {
 }
 
 /** Toasts stay below the banner, so that they do not cover its buttons. */
-export function tellHeight(banner: HTMLElement | null) {
+export function reportHeight(banner: HTMLElement | null) {
   if (!banner) return
   const { style } = document.documentElement
   const observer = new ResizeObserver(() => style.setProperty("--banner-height", `${banner.offsetHeight}px`))

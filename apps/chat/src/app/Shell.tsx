@@ -10,7 +10,7 @@ import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
-import { Banner, tellHeight } from "./Banner"
+import { Banner, reportHeight } from "./Banner"
 import { useMedia } from "./hooks"
 import { Notify } from "./Notify"
 import { Restored } from "./Restored"
@@ -81,7 +81,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       <Title selected={selected} self={self} />
       <Notify selected={selected} onShow={show} />
       <FailureWatch self={self} selected={selected} onShow={show} />
-      <div ref={tellHeight}>
+      <div ref={reportHeight}>
         <Banner />
         <Restored />
       </div>

@@ -5,9 +5,9 @@ import { useTouch } from "../app/hooks"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
-import { press } from "./press"
+import { toKeyPress } from "./keyPress"
+import { useAutoGrow } from "./useAutoGrow"
 import { useComposer } from "./useComposer"
-import { useGrowing } from "./useGrowing"
 
 /**
  * The field in which the user writes. It is never disabled: a message that cannot be sent waits in the
@@ -17,7 +17,7 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
   const { id, name, onSent, onOut } = props
   const { text, write, send, enter, leave } = useComposer(id, onSent)
   const touch = useTouch()
-  const field = useGrowing(text)
+  const field = useAutoGrow(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const hint = useId()
   const length = lengthOf(text)
@@ -28,7 +28,7 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
       event.preventDefault()
       onOut()
-    } else if (sends(press(event), touch, composedAt.current)) {
+    } else if (sends(toKeyPress(event), touch, composedAt.current)) {
       event.preventDefault()
       void send()
     }

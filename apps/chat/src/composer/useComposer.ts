@@ -6,7 +6,7 @@ import { takesDraft } from "../logic/draft"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
-import { above, putBack, takeBack } from "./putBack"
+import { above, returnText, takeBack } from "./returnText"
 
 /**
  * The text in the composer. Each key saves it as the conversation's draft, so that a switch, a reload or a
@@ -112,7 +112,7 @@ function giveBack(handle: ConversationHandle, content: string, why: string): voi
     duration: Number.POSITIVE_INFINITY,
     action: {
       label: words.composer.restore,
-      onClick: () => putBack(handle, content),
+      onClick: () => returnText(handle, content),
     },
   })
 }

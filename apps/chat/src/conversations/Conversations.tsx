@@ -6,7 +6,7 @@ import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
@@ -81,7 +81,7 @@ function List(props: {
         action={
           <Button
             look="line"
-            onClick={() => list.reload().catch((thrown) => tellFailure(words.list.failed, thrown))}
+            onClick={() => list.reload().catch((thrown) => showFailure(words.list.failed, thrown))}
           >
             {words.list.retry}
           </Button>
@@ -130,7 +130,7 @@ function List(props: {
           <Button
             look="text"
             disabled={list.loadingMore}
-            onClick={() => list.loadMore().catch((thrown) => tellFailure(words.list.failed, thrown))}
+            onClick={() => list.loadMore().catch((thrown) => showFailure(words.list.failed, thrown))}
           >
             {words.list.more}
           </Button>

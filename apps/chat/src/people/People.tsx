@@ -6,7 +6,7 @@ import { useNow } from "../app/hooks"
 import { fold } from "../logic/names"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { PersonRow } from "./PersonRow"
@@ -69,7 +69,7 @@ export function People(props: {
       setQuery("")
       onSelect(conversation.id, true)
     } catch (thrown) {
-      tellFailure(words.people.startFailed, thrown)
+      showFailure(words.people.startFailed, thrown)
     } finally {
       setOpening((id) => (id === userId ? null : id))
     }

@@ -10,7 +10,7 @@ import { AccountDialog } from "../session/AccountDialog"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 import { PresenceIcon, type PresenceIconState } from "./PresenceIcon"
 import { stateWord } from "./view"
 
@@ -54,7 +54,7 @@ export function StatusMenu(props: {
   const change = (status: ChosenStatus, text: string) => {
     client
       .setStatus(status, text ? { text } : {})
-      .catch((thrown: unknown) => tellFailure(words.errors.status, thrown))
+      .catch((thrown: unknown) => showFailure(words.errors.status, thrown))
   }
 
   async function leave() {
@@ -62,7 +62,7 @@ export function StatusMenu(props: {
       try {
         await client.logout()
       } catch (thrown) {
-        tellFailure(words.errors.signOut, thrown)
+        showFailure(words.errors.signOut, thrown)
         return
       }
     }

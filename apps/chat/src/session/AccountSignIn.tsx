@@ -15,9 +15,9 @@ export function AccountSignIn(props: {
   client: Lamplight
   /** Whether the session ended without a sign-out: the form then says so. */
   signedOut: boolean
-  onIn: (user: User) => void
+  onSignedIn: (user: User) => void
 }) {
-  const { client, signedOut, onIn } = props
+  const { client, signedOut, onSignedIn } = props
   const [fresh, setFresh] = useState(false)
   const [busy, setBusy] = useState(false)
   const [shown, setShown] = useState(false)
@@ -33,9 +33,9 @@ export function AccountSignIn(props: {
     if (busy) return
     return client.me.subscribe(() => {
       const { user } = client.me.get()
-      if (user) onIn(user)
+      if (user) onSignedIn(user)
     })
-  }, [client, onIn, busy])
+  }, [client, onSignedIn, busy])
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
@@ -60,7 +60,7 @@ export function AccountSignIn(props: {
       const user = fresh
         ? await client.register(name ? { username, password, name } : { username, password })
         : await client.login({ username, password })
-      onIn(user)
+      onSignedIn(user)
     } catch (thrown) {
       setProblem(accountReason(thrown))
       setBusy(false)

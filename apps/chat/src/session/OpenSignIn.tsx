@@ -6,7 +6,7 @@ import type { Identity } from "./auth-mode"
 import { Field, SignInPage } from "./SignInPage"
 
 /** The form for `AUTH=open`: the server believes the id. */
-export function OpenSignIn({ onIn }: { onIn: (identity: Identity) => void }) {
+export function OpenSignIn({ onSignedIn }: { onSignedIn: (identity: Identity) => void }) {
   const [error, setError] = useState<string>()
   const mouse = useMouse()
 
@@ -20,7 +20,7 @@ export function OpenSignIn({ onIn }: { onIn: (identity: Identity) => void }) {
       event.currentTarget.querySelector("input")?.focus()
       return
     }
-    onIn(name ? { userId, name } : { userId })
+    onSignedIn(name ? { userId, name } : { userId })
   }
 
   return (

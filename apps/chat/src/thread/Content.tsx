@@ -4,7 +4,7 @@ import { tokenise } from "../logic/tokens"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 
 /** The content of a message: text as typed, links that are safe to follow, and code. */
 export const Content = memo(function Content({ text }: { text: string }) {
@@ -45,7 +45,7 @@ function CodeBlock({ text }: { text: string }) {
       await copyText(text)
       setCopied(true)
     } catch (thrown) {
-      tellFailure(words.message.copyFailed, thrown)
+      showFailure(words.message.copyFailed, thrown)
     }
   }
 

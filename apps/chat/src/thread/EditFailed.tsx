@@ -2,13 +2,13 @@ import { isVisible } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { type KeyboardEvent, useId, useRef, useState } from "react"
 import { useTouch } from "../app/hooks"
-import { press } from "../composer/press"
-import { useGrowing } from "../composer/useGrowing"
+import { toKeyPress } from "../composer/keyPress"
+import { useAutoGrow } from "../composer/useAutoGrow"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 
 /** Edits a refused message in its row: it keeps its place in the order, and the composer is not touched. */
 export function EditFailed(props: { id: string; content: string; why: string | null; onDone: () => void }) {
@@ -16,7 +16,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
   const { outbox } = useLamplight()
   const [text, setText] = useState(content)
   const touch = useTouch()
-  const field = useGrowing(text)
+  const field = useAutoGrow(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const over = lengthOf(text) - MAX_LENGTH
   const reasonId = useId()
@@ -25,7 +25,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
     if (over > 0 || !isVisible(text)) return
     const result = await outbox.edit(id, text)
     if (result.ok) onDone()
-    else tellFailure(words.message.failed, result.error)
+    else showFailure(words.message.failed, result.error)
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
@@ -33,7 +33,7 @@ export function EditFailed(props: { id: string; content: string; why: string | n
       event.preventDefault()
       event.stopPropagation()
       onDone()
-    } else if (sends(press(event), touch, composedAt.current)) {
+    } else if (sends(toKeyPress(event), touch, composedAt.current)) {
       event.preventDefault()
       void save()
     }

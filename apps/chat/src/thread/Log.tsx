@@ -14,13 +14,13 @@ import {
 import { useToday } from "../app/hooks"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { words } from "../strings"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
 import { deliveryState, slowestReader } from "./delivery-state"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
-import { useAhead } from "./useAhead"
 import { useFarUnread } from "./useFarUnread"
+import { useLoadAhead } from "./useLoadAhead"
 
 /** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
@@ -164,7 +164,7 @@ export function Log(props: {
   useEffect(() => look(virtualizer), [virtualizer, look, lastKey])
 
   const items = virtualizer.getVirtualItems()
-  const older = useAhead({
+  const older = useLoadAhead({
     near: (items[0]?.index ?? 0) < AHEAD_ROWS,
     hasMore: hasOlder,
     loading: messages.loadingOlder,
@@ -172,7 +172,7 @@ export function Log(props: {
     edge: messages.rows[0]?.key,
     failure: words.thread.olderFailed,
   })
-  const newer = useAhead({
+  const newer = useLoadAhead({
     near: (items.at(-1)?.index ?? 0) >= rows.length - AHEAD_ROWS,
     hasMore: hasNewer,
     loading: messages.loadingNewer,
@@ -188,7 +188,7 @@ export function Log(props: {
     look(virtualizer)
     frame.current?.focus({ preventScroll: true })
   }, [virtualizer, look, pin])
-  const { far, leading, lead, letBe } = useFarUnread({
+  const { far, leading, lead, markAllRead } = useFarUnread({
     id: conversation.id,
     rows,
     options,
@@ -217,7 +217,7 @@ export function Log(props: {
   const unseen = hasNewer ? Math.max(unread, shownUnseen) : shownUnseen
   const toEnd = useCallback(() => {
     pin(true)
-    jumpToNewest().catch((thrown: unknown) => tellFailure(words.thread.newerFailed, thrown))
+    jumpToNewest().catch((thrown: unknown) => showFailure(words.thread.newerFailed, thrown))
     // Waits for the layout of the new row.
     requestAnimationFrame(() => virtualizer.scrollToEnd())
   }, [virtualizer, jumpToNewest, pin])
@@ -280,7 +280,7 @@ export function Log(props: {
         loading={messages.loadingOlder || leading}
         failed={older.failed}
         onLead={() => void lead()}
-        onLetBe={letBe}
+        onMarkAllRead={markAllRead}
         onRetry={older.fetch}
       />
       <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>

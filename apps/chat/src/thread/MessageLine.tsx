@@ -5,13 +5,13 @@ import { useId, useState } from "react"
 import { toast } from "sonner"
 import { useOlderThan } from "../app/hooks"
 import { focusComposer } from "../app/regions"
-import { putBack } from "../composer/putBack"
+import { returnText } from "../composer/returnText"
 import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
-import { reason, tellFailure } from "../ui/failure"
+import { reason, showFailure } from "../ui/failure"
 import { Content } from "./Content"
 import type { DeliveryState } from "./delivery-state"
 import { EditFailed } from "./EditFailed"
@@ -126,7 +126,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
       await copyText(message.content)
       toast(words.message.copied)
     } catch (thrown) {
-      tellFailure(words.message.copyFailed, thrown)
+      showFailure(words.message.copyFailed, thrown)
     }
   }
 
@@ -138,11 +138,11 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
         toast(words.message.removed, {
           action: {
             label: words.composer.restore,
-            onClick: () => putBack(conversation(message.conversationId), text),
+            onClick: () => returnText(conversation(message.conversationId), text),
           },
         })
       },
-      (thrown: unknown) => tellFailure(words.errors.generic, thrown),
+      (thrown: unknown) => showFailure(words.errors.generic, thrown),
     )
     focusComposer()
   }

@@ -9,10 +9,10 @@ export function AboveLog(props: {
   loading: boolean
   failed: boolean
   onLead: () => void
-  onLetBe: () => void
+  onMarkAllRead: () => void
   onRetry: () => void
 }) {
-  const { unread, loading, failed, onLead, onLetBe, onRetry } = props
+  const { unread, loading, failed, onLead, onMarkAllRead, onRetry } = props
   return (
     <>
       {unread > 0 && !loading && (
@@ -28,7 +28,11 @@ export function AboveLog(props: {
               <ArrowUp size={16} aria-hidden="true" />
               <span aria-hidden="true">{words.thread.above(unread)}</span>
             </button>
-            <IconButton label={words.thread.letBe} className="-my-1 -mr-2.5 size-7" onClick={onLetBe}>
+            <IconButton
+              label={words.thread.markAllRead}
+              className="-my-1 -mr-2.5 size-7"
+              onClick={onMarkAllRead}
+            >
               <X size={14} aria-hidden="true" />
             </IconButton>
           </span>

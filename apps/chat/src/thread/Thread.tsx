@@ -8,7 +8,7 @@ import { namesById, titleOf } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { reason, tellFailure } from "../ui/failure"
+import { reason, showFailure } from "../ui/failure"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { Log, type LogControl } from "./Log"
@@ -118,7 +118,7 @@ export function Thread(props: {
               <Button
                 look="line"
                 onClick={() =>
-                  conversation.reload().catch((thrown) => tellFailure(words.thread.failed, thrown))
+                  conversation.reload().catch((thrown) => showFailure(words.thread.failed, thrown))
                 }
               >
                 {words.thread.retry}

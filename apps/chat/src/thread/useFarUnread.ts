@@ -4,7 +4,7 @@ import type { Virtualizer } from "@tanstack/react-virtual"
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { firstUnreadIsKnown, type Row, type RowOptions } from "../logic/rows"
 import { words } from "../strings"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 
 /** How many frames the layout of the rows around the divider may take. */
 const FRAMES = 30
@@ -63,7 +63,7 @@ export function useFarUnread(props: {
       if (mounted.current && !isThere()) setLeadingTo(null)
     } catch (thrown) {
       setLeadingTo(null)
-      tellFailure(words.thread.olderFailed, thrown)
+      showFailure(words.thread.olderFailed, thrown)
     }
   }, [handle, unreadAfter, selfId])
 
@@ -92,5 +92,5 @@ export function useFarUnread(props: {
     return () => cancelAnimationFrame(frame)
   }, [divider, leading, virtualizer, unreadAfter, onThere])
 
-  return { far, leading, lead, letBe: () => setDone(unreadAfter) }
+  return { far, leading, lead, markAllRead: () => setDone(unreadAfter) }
 }

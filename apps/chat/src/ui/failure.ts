@@ -30,7 +30,7 @@ export function accountReason(thrown: unknown): string {
 }
 
 /** Shows a failure. The same failure again replaces its toast. */
-export function tellFailure(what: string, thrown: unknown): void {
+export function showFailure(what: string, thrown: unknown): void {
   const why = reason(thrown)
   toast.error(what, { id: `${what}|${why}`, description: why })
 }

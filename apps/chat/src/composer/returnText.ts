@@ -14,7 +14,7 @@ export function takeBack(conversationId: string, take: (text: string) => void): 
 }
 
 /** Puts text back where it can be sent again, in front of the text that is being written. */
-export function putBack(handle: ConversationHandle, text: string): void {
+export function returnText(handle: ConversationHandle, text: string): void {
   const take = fields.get(handle.id)
   if (take) take(text)
   else handle.setDraft(above(text, handle.draft.get()))

@@ -2,7 +2,7 @@ import type { KeyboardEvent } from "react"
 import type { KeyPress } from "../logic/keys"
 
 /** The fields of a React key event are getters on its prototype, which a spread would lose. */
-export function press(event: KeyboardEvent): KeyPress {
+export function toKeyPress(event: KeyboardEvent): KeyPress {
   return {
     key: event.key,
     shiftKey: event.shiftKey,

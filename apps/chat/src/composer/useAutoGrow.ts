@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef } from "react"
 
 /** A field that is as high as its text, for browsers without `field-sizing`. */
-export function useGrowing(text: string) {
+export function useAutoGrow(text: string) {
   const field = useRef<HTMLTextAreaElement>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the text is what changes the height
   useLayoutEffect(() => {

@@ -1,8 +1,8 @@
 import { useCallback, useEffect, useState } from "react"
-import { tellFailure } from "../ui/failure"
+import { showFailure } from "../ui/failure"
 
 /** Loads the next page on one side before its end comes into view. After a failure it waits for the user. */
-export function useAhead(props: {
+export function useLoadAhead(props: {
   /** Whether the view is near the end of what is loaded. */
   near: boolean
   hasMore: boolean
@@ -20,7 +20,7 @@ export function useAhead(props: {
     setFailedAt(null)
     load().catch((thrown: unknown) => {
       setFailedAt(edge ?? null)
-      tellFailure(failure, thrown)
+      showFailure(failure, thrown)
     })
   }, [load, edge, failure])
 
