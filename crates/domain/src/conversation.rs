@@ -1,4 +1,4 @@
-//! Conversations: who is in them, how far each has read, and what is new.
+//! Conversations: their members, how far each has read, and what is new.
 
 use crate::entry::Entry;
 use crate::identity::{ConversationId, Profile, UserId};
@@ -8,10 +8,8 @@ use std::sync::Arc;
 /// A conversation as one of its members sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its id.
     pub id: ConversationId,
-    /// Everyone in it, the viewer included, in the order of their ids.
-    pub members: Vec<Profile>,
+    pub members: MemberProfiles,
     /// The newest entry that is a message.
     pub last_message: Option<Entry>,
     /// Messages by others past the viewer's read mark.
@@ -20,18 +18,45 @@ pub struct Conversation {
     pub head_seq: u64,
     /// How far the viewer has read.
     pub read_seq: u64,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// How far one member has got, as the others may know it.
+/// A conversation without its members: what differs from one member to the next, and what changes
+/// with every message. The members are a read of their own, since they are the same for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationSummary {
+    pub id: ConversationId,
+    pub last_message: Option<Entry>,
+    pub unread: u64,
+    pub head_seq: u64,
+    pub read_seq: u64,
+    pub created_at: Timestamp,
+}
+
+impl ConversationSummary {
+    #[must_use]
+    pub fn with_members(self, members: MemberProfiles) -> Conversation {
+        Conversation {
+            id: self.id,
+            members,
+            last_message: self.last_message,
+            unread: self.unread,
+            head_seq: self.head_seq,
+            read_seq: self.read_seq,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// The profiles of everyone in a conversation, in the order of their ids.
+pub type MemberProfiles = Arc<[Profile]>;
+
+/// A member's marks as the others see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Whose marks these are.
     pub user: UserId,
-    /// Written to one socket of theirs, or fetched.
+    /// Written to one of the user's sockets, or fetched.
     pub delivered_seq: u64,
-    /// Read.
     pub read_seq: u64,
 }
 
@@ -49,7 +74,7 @@ pub fn direct_key(one: &UserId, other: &UserId) -> Option<String> {
     Some(format!("{}:{low}:{high}", low.as_str().len()))
 }
 
-/// The members of a conversation, shared by everything that is told to them.
+/// The members of a conversation, in the order of their ids; shared by the events for them.
 pub type Members = Arc<[UserId]>;
 
 #[cfg(test)]

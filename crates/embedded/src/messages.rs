@@ -6,7 +6,9 @@ use crate::sqlite::{self, ConversationKey};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use lamplight_domain::conversation::{Conversation, Members, direct_key};
+use lamplight_domain::conversation::{
+    Conversation, ConversationSummary, MemberProfiles, Members, direct_key,
+};
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
 use lamplight_domain::message::NewMessage;
@@ -95,6 +97,25 @@ impl Messages for SqliteStore {
     ) -> StoreResult<Option<Conversation>> {
         let (caller, conversation) = (caller.clone(), conversation.clone());
         self.read(move |conn| sqlite::conversation(conn, &caller, &conversation))
+            .await
+    }
+
+    async fn summary(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<ConversationSummary>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::summary(conn, &caller, &conversation))
+            .await
+    }
+
+    async fn member_profiles(
+        &self,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<MemberProfiles>> {
+        let conversation = conversation.clone();
+        self.read(move |conn| sqlite::member_profiles(conn, &conversation))
             .await
     }
 

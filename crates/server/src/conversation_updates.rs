@@ -4,11 +4,11 @@
 use crate::hub::Hub;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::{ConversationId, UserId};
-use lamplight_usecases::Handler;
 use lamplight_usecases::throttle::{self, Due};
+use lamplight_usecases::{Handler, Refusal};
 use lamplight_wire::encode;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -16,8 +16,9 @@ use tokio::sync::Notify;
 pub struct ConversationUpdates {
     hub: Arc<Hub>,
     handler: Arc<Handler>,
-    /// A set, so that many changes of one conversation cost one read for each member.
-    pending: Mutex<HashSet<(ConversationId, UserId)>>,
+    /// The members to update by conversation: many changes of one conversation cost one read of its
+    /// members, and one of what each of them sees.
+    pending: Mutex<HashMap<ConversationId, HashSet<UserId>>>,
     wake: Notify,
 }
 
@@ -39,11 +40,11 @@ impl ConversationUpdates {
         if present.is_empty() {
             return;
         }
-        self.pending.lock().extend(
-            present
-                .into_iter()
-                .map(|member| (conversation.clone(), member.clone())),
-        );
+        self.pending
+            .lock()
+            .entry(conversation.clone())
+            .or_default()
+            .extend(present.into_iter().cloned());
         self.wake.notify_one();
     }
 
@@ -55,35 +56,55 @@ impl ConversationUpdates {
                 self.wake.notified().await;
                 continue;
             }
-            for (conversation, user) in pending {
-                self.send(&conversation, user).await;
+            for (conversation, users) in pending {
+                if let Err(refusal) = self.send(&conversation, users).await {
+                    warn(&refusal);
+                }
             }
         }
     }
 
-    async fn send(&self, conversation: &ConversationId, user: UserId) {
-        let user = [user];
-        if self.hub.present(&user).is_empty() {
-            return;
-        }
-        match self.handler.conversation_for(&user[0], conversation).await {
-            Ok(Some(conversation)) => self.hub.send("conversation_updated", &user, || {
-                encode::conversation(&conversation)
-            }),
-            // The user is no member any more.
-            Ok(None) => {}
-            // The client's next sync brings the change.
-            Err(refusal) => {
-                if let Some(Due { left_out }) =
-                    throttle::due("conversation", refusal.code.as_str(), None)
-                {
-                    tracing::warn!(
-                        code = refusal.code.as_str(),
-                        left_out,
-                        "could not read a changed conversation for its members"
-                    );
+    /// A member that is removed meanwhile gets nothing, and one that is added gets another update.
+    async fn send(
+        &self,
+        conversation: &ConversationId,
+        users: HashSet<UserId>,
+    ) -> Result<(), Refusal> {
+        let mut members = None;
+        for user in users {
+            let user = [user];
+            if self.hub.present(&user).is_empty() {
+                continue;
+            }
+            let members = match &members {
+                Some(members) => Arc::clone(members),
+                None => match self.handler.member_profiles(conversation).await? {
+                    Some(read) => Arc::clone(members.insert(read)),
+                    None => return Ok(()),
+                },
+            };
+            match self.handler.summary_for(&user[0], conversation).await {
+                Ok(Some(summary)) => {
+                    let conversation = summary.with_members(members);
+                    self.hub.send("conversation_updated", &user, || {
+                        encode::conversation(&conversation)
+                    });
                 }
+                Ok(None) => {}
+                Err(refusal) => warn(&refusal),
             }
         }
+        Ok(())
+    }
+}
+
+/// The clients' next sync brings the change.
+fn warn(refusal: &Refusal) {
+    if let Some(Due { left_out }) = throttle::due("conversation", refusal.code.as_str(), None) {
+        tracing::warn!(
+            code = refusal.code.as_str(),
+            left_out,
+            "could not read a changed conversation for its members"
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
 use crate::throttle;
-use lamplight_domain::conversation::Conversation;
+use lamplight_domain::conversation::{ConversationSummary, MemberProfiles};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use std::net::IpAddr;
@@ -227,16 +227,27 @@ impl Handler {
 
 /// For delivery.
 impl Handler {
-    /// A conversation as one of its members sees it.
+    /// A conversation as one of its members sees it, without its members. `None` for others.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn conversation_for(
+    pub async fn summary_for(
         &self,
         user: &UserId,
         conversation: &ConversationId,
-    ) -> Result<Option<Conversation>, Refusal> {
-        self.conversations.for_member(user, conversation).await
+    ) -> Result<Option<ConversationSummary>, Refusal> {
+        self.conversations.summary(user, conversation).await
+    }
+
+    /// The members of a conversation, `None` if it does not exist.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn member_profiles(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<MemberProfiles>, Refusal> {
+        self.conversations.member_profiles(conversation).await
     }
 
     /// Receives which messages were written to sockets.

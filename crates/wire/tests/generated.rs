@@ -127,7 +127,7 @@ fn message(seq: u64) -> Entry {
 fn conversation() -> Conversation {
     Conversation {
         id: ConversationId::trusted("c1"),
-        members: vec![asha(), ben()],
+        members: [asha(), ben()].into(),
         last_message: Some(message(2)),
         unread: 1,
         head_seq: 2,

@@ -495,7 +495,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
         .expect("a view")
         .expect("a member");
     assert_eq!(
-        theirs.members,
+        *theirs.members,
         [named("a", "a"), named("b", "Berta")],
         "in the order of their ids, whoever is unknown with a bare profile"
     );
@@ -519,7 +519,22 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
         .conversations(&user("b"), None, 10)
         .await
         .expect("a page");
-    assert_eq!(listed.items, [theirs], "the list shows the same");
+    assert_eq!(
+        listed.items,
+        std::slice::from_ref(&theirs),
+        "the list shows the same"
+    );
+    let members = store.member_profiles(&conversation("c")).await;
+    let members = members.expect("an answer").expect("a conversation");
+    for (viewer, seen) in [("a", mine), ("b", theirs)] {
+        let summary = store.summary(&user(viewer), &conversation("c")).await;
+        let summary = summary.expect("an answer").expect("a member");
+        assert_eq!(summary.with_members(members.clone()), seen, "in two reads");
+    }
+    let others = store.summary(&user("c"), &conversation("c")).await;
+    assert_eq!(others.expect("an answer"), None);
+    let nowhere = store.member_profiles(&conversation("nowhere")).await;
+    assert_eq!(nowhere.expect("an answer"), None);
 }
 
 /// Asked for delivery, so whoever asks.

@@ -33,7 +33,8 @@ pub(crate) use follower::{commit_head, committed_after, confirm, follower_positi
 pub(crate) use marks::mark;
 pub(crate) use open::connect;
 pub(crate) use queries::{
-    conversation, conversations, direct, history, members, others, shared_with, sync_page,
+    conversation, conversations, direct, history, member_profiles, members, others, shared_with,
+    summary, sync_page,
 };
 pub(crate) use text::ConversationKey;
 

@@ -3,7 +3,9 @@
 
 use super::batch::{from_db, role_from_db, to_db};
 use super::text::ConversationKey;
-use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::conversation::{
+    Conversation, ConversationSummary, MemberProfiles, Members, Receipt,
+};
 use lamplight_domain::entry::{Entry, EntryKind, LogHead};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, client_message_id};
@@ -333,14 +335,11 @@ fn outline(row: &Row<'_>) -> rusqlite::Result<Outline> {
     })
 }
 
-fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<Conversation> {
-    let members = conn
-        .prepare_cached(
-            "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
-             WHERE m.conversation = ?1 ORDER BY p.user_id",
-        )?
-        .query_map([outline.row], |row| profile(row, 0))?
-        .collect::<rusqlite::Result<Vec<Profile>>>()?;
+fn summarise(
+    conn: &Connection,
+    person: i64,
+    outline: Outline,
+) -> rusqlite::Result<ConversationSummary> {
     let read_seq = conn
         .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
         .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
@@ -351,15 +350,28 @@ fn fill(conn: &Connection, person: i64, outline: &Outline) -> rusqlite::Result<C
             entry(row, &outline.id)
         })
         .optional()?;
-    Ok(Conversation {
-        id: outline.id.clone(),
-        members,
+    Ok(ConversationSummary {
+        id: outline.id,
         last_message,
         unread: head.unread(log_head(conn, outline.row, read_seq)?),
         head_seq: head.seq,
         read_seq,
         created_at: Timestamp(outline.created_at),
     })
+}
+
+fn profiles(conn: &Connection, row: i64) -> rusqlite::Result<MemberProfiles> {
+    conn.prepare_cached(
+        "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
+         WHERE m.conversation = ?1 ORDER BY p.user_id",
+    )?
+    .query_map([row], |row| profile(row, 0))?
+    .collect()
+}
+
+fn fill(conn: &Connection, person: i64, outline: Outline) -> rusqlite::Result<Conversation> {
+    let members = profiles(conn, outline.row)?;
+    Ok(summarise(conn, person, outline)?.with_members(members))
 }
 
 /// A profile from three columns, the first of them at `at`.
@@ -375,11 +387,12 @@ fn person(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
     super::batch::person_row(conn, user)
 }
 
-pub(crate) fn conversation(
+/// A conversation of the caller's, and the caller's row.
+fn own(
     conn: &Connection,
     caller: &UserId,
     conversation: &ConversationId,
-) -> rusqlite::Result<Option<Conversation>> {
+) -> rusqlite::Result<Option<(i64, Outline)>> {
     let Some(person) = person(conn, caller)? else {
         return Ok(None);
     };
@@ -390,7 +403,38 @@ pub(crate) fn conversation(
         )?
         .query_row(params![conversation.as_str(), person], outline)
         .optional()?;
-    found.map(|found| fill(conn, person, &found)).transpose()
+    Ok(found.map(|found| (person, found)))
+}
+
+pub(crate) fn conversation(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<Conversation>> {
+    own(conn, caller, conversation)?
+        .map(|(person, found)| fill(conn, person, found))
+        .transpose()
+}
+
+pub(crate) fn summary(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<ConversationSummary>> {
+    own(conn, caller, conversation)?
+        .map(|(person, found)| summarise(conn, person, found))
+        .transpose()
+}
+
+pub(crate) fn member_profiles(
+    conn: &Connection,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<MemberProfiles>> {
+    conn.prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
+        .query_row([conversation.as_str()], |row| row.get(0))
+        .optional()?
+        .map(|row| profiles(conn, row))
+        .transpose()
 }
 
 /// The conversation under a direct key, as one of the two sees it.
@@ -438,23 +482,21 @@ pub(crate) fn conversations(
     found.truncate(limit);
     let mut budget = ByteBudget::default();
     let mut items = Vec::new();
-    for outline in &found {
+    let mut last = None;
+    for outline in found {
+        let key = ConversationKey {
+            position: outline.position,
+            row: outline.row,
+        };
         let conversation = fill(conn, person, outline)?;
         if !budget.takes(weight::conversation(&conversation)) {
             has_more = true;
             break;
         }
         items.push(conversation);
+        last = Some(key);
     }
-    found.truncate(items.len());
-    let next = found.last().filter(|_| has_more);
-    let next = next.map(|last| {
-        ConversationKey {
-            position: last.position,
-            row: last.row,
-        }
-        .write()
-    });
+    let next = last.filter(|_| has_more).map(|last| last.write());
     Ok(Page { items, next })
 }
 
@@ -478,7 +520,7 @@ pub(crate) fn others(
             break;
         }
         if !known.contains(&found.id) {
-            let conversation = fill(conn, person, &found)?;
+            let conversation = fill(conn, person, found)?;
             if !budget.takes(weight::conversation(&conversation)) {
                 break;
             }

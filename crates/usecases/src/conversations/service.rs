@@ -10,7 +10,7 @@ use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
-use lamplight_domain::conversation::Conversation;
+use lamplight_domain::conversation::{ConversationSummary, MemberProfiles};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
@@ -56,13 +56,19 @@ impl ConversationService {
         }
     }
 
-    /// A conversation as one of its members sees it.
-    pub(crate) async fn for_member(
+    pub(crate) async fn summary(
         &self,
         user: &UserId,
         conversation: &ConversationId,
-    ) -> Result<Option<Conversation>, Refusal> {
-        deadline::store(self.messages.conversation(user, conversation)).await
+    ) -> Result<Option<ConversationSummary>, Refusal> {
+        deadline::store(self.messages.summary(user, conversation)).await
+    }
+
+    pub(crate) async fn member_profiles(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<MemberProfiles>, Refusal> {
+        deadline::store(self.messages.member_profiles(conversation)).await
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -3,7 +3,9 @@
 use super::store::{Page, StoreError, StoreResult};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use lamplight_domain::conversation::{Conversation, Members, Receipt};
+use lamplight_domain::conversation::{
+    Conversation, ConversationSummary, MemberProfiles, Members, Receipt,
+};
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
 use lamplight_domain::message::NewMessage;
@@ -205,6 +207,19 @@ pub trait Messages: Send + Sync + 'static {
         caller: &UserId,
         conversation: &ConversationId,
     ) -> StoreResult<Option<Conversation>>;
+
+    /// One conversation as the caller sees it, without its members.
+    async fn summary(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<ConversationSummary>>;
+
+    /// The members of a conversation with their profiles, `None` if it does not exist.
+    async fn member_profiles(
+        &self,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<MemberProfiles>>;
 
     /// Who is in a conversation, `None` if it does not exist.
     async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>>;
