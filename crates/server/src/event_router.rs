@@ -5,7 +5,6 @@ use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::event::Event;
-use lamplight_domain::presence::Change;
 use lamplight_usecases::Handler;
 use lamplight_usecases::ports::{BusMessage, Clock};
 use lamplight_usecases::throttle::{self, Due};
@@ -18,7 +17,6 @@ pub struct EventRouter {
     roster: Arc<RosterPublisher>,
     updates: ConversationUpdates,
     entries: EntryDelivery,
-    handler: Arc<Handler>,
 }
 
 impl EventRouter {
@@ -35,7 +33,6 @@ impl EventRouter {
             entries: EntryDelivery::new(Arc::clone(&hub), handler.delivery_observer(), clock),
             hub,
             roster,
-            handler,
         }
     }
 
@@ -80,14 +77,7 @@ impl EventRouter {
             Event::ConversationChanged { conversation, to } => {
                 self.updates.push(&conversation, &to);
             }
-            Event::Presence(change) => {
-                if let Change::Offline(offline) = &change
-                    && let Some(at) = offline.last_seen_at
-                {
-                    self.handler.record_last_seen(&offline.user, at);
-                }
-                self.roster.push(change);
-            }
+            Event::Presence(change) => self.roster.push(change),
             Event::SignedOut { user, credential } => self.hub.sign_out(&user, &credential),
         }
     }

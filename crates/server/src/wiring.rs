@@ -239,11 +239,7 @@ impl Lamplight {
         for task in background {
             task.abort();
         }
-        // Whoever is in is in until now.
-        let now = self.clock.now().wall;
-        for user in self.presence.everyone() {
-            self.handler.record_last_seen(&user, now);
-        }
+        self.presence.queue_everyone();
         let wind_down = async {
             self.handler.flush().await;
             // Exactly, so that the next start goes on from here.

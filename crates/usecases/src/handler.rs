@@ -255,11 +255,6 @@ impl Handler {
     pub fn delivery_observer(&self) -> Arc<dyn DeliveryObserver> {
         Arc::clone(&self.shared.marks) as _
     }
-
-    /// Records when a user was last online.
-    pub fn record_last_seen(&self, user: &UserId, at: Timestamp) {
-        self.shared.last_seen.record(user, at);
-    }
 }
 
 /// Background work.
@@ -320,7 +315,7 @@ impl Handler {
         Held {
             limits: self.shared.limits.len() + self.reads.len(),
             typing: self.shared.typing.len(),
-            marks: self.shared.marks.len() + self.shared.last_seen.len(),
+            marks: self.shared.marks.len() + self.shared.last_seen.queue().len(),
             ended: self.accounts.ended().len(),
         }
     }

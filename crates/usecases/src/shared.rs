@@ -28,7 +28,7 @@ impl Shared {
             profiles: Arc::new(Profiles::new(ports, &limits, &locks)),
             typing: Arc::new(TypingTable::new(&ports.clock, &ports.bus)),
             marks: Arc::new(MarkWriter::new(ports)),
-            last_seen: Arc::new(LastSeenWriter::new(&ports.directory)),
+            last_seen: Arc::new(LastSeenWriter::new(ports)),
             limits,
             locks,
         }

@@ -88,6 +88,7 @@ macro_rules! presence_suite {
                 p11_a_user_who_connects_invisible_is_never_shown,
                 calls_for_unknown_connections_and_users_publish_nothing,
                 p5_versions_grow_over_restarts,
+                p13_each_leave_is_queued_for_the_directory_by_one_node,
                 the_list_pages_in_the_order_of_arrival,
                 a_cursor_of_no_page_is_refused,
                 statuses_of_two_nodes_end_at_the_newest_in_either_order,

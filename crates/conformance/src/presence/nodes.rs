@@ -292,3 +292,68 @@ pub async fn a_node_without_a_lease_writes_nothing<P: PresenceStore>(subject: Pr
     assert_eq!(subject.log(), [""; 0]);
     assert_eq!(node.count().await.expect("a count"), 0);
 }
+
+/// P13: the store decides when a user was last seen, and the node whose call ended their presence
+/// queues it, before the event is published. No other node does.
+pub async fn p13_each_leave_is_queued_for_the_directory_by_one_node<P: PresenceStore>(
+    subject: PresenceSubject<P>,
+) {
+    let nodes = [
+        Arc::clone(&subject.presence),
+        subject.node_with_lease("other").await,
+        subject.node_with_lease("dead").await,
+    ];
+    let [_, other, dead] = &nodes;
+    subject.join("signs-out", "s1").await;
+    join(&**other, "signs-out-there", "s2").await;
+    subject.join("hides", "h1").await;
+    join(&**other, "closes", "c1").await;
+    join(&**dead, "lost", "l1").await;
+    subject.join("stays", "x1").await;
+    subject.join("hidden", "i1").await;
+    let queued = |who: &str| {
+        let times = nodes
+            .iter()
+            .map(|node| node.last_seen().pending(&user(who)));
+        times.collect::<Vec<_>>()
+    };
+    assert!(nodes.iter().all(|node| node.last_seen().is_empty()));
+
+    subject
+        .presence
+        .sign_out(&tab("s1"))
+        .await
+        .expect("signed out");
+    other.sign_out(&tab("s2")).await.expect("signed out");
+    assert!(queued("signs-out")[0].is_some());
+    assert!(queued("signs-out-there")[1].is_some());
+    subject
+        .set_status("hides", chosen(ManualStatus::Invisible))
+        .await;
+    close(&**other, "c1").await;
+    (subject.pass)(PAST_THE_GRACE).await;
+    other.renew_lease().await.expect("a lease");
+    (subject.pass)(PAST_THE_GRACE).await;
+    other.sweep_expired().await.expect("swept");
+    assert!(queued("lost")[1].is_some());
+    for change in subject.changes() {
+        if let Change::Offline(offline) = change {
+            let queued = queued(offline.user.as_str());
+            let times: Vec<_> = queued.into_iter().flatten().collect();
+            assert_eq!(
+                times,
+                [offline.last_seen_at.expect("seen")],
+                "{}",
+                offline.user
+            );
+        }
+    }
+    let total: usize = nodes.iter().map(|node| node.last_seen().len()).sum();
+    assert_eq!(total, 5);
+    // A life that nobody saw leaves no time.
+    let before = queued("hides");
+    join(&**other, "hides", "h2").await;
+    close(&**other, "h2").await;
+    (subject.pass)(PAST_THE_GRACE).await;
+    assert_eq!(queued("hides"), before);
+}

@@ -14,7 +14,8 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{
-    Clock, EventBus, Page, Person, PresenceState, PresenceStore, StoreError, StoreResult,
+    Clock, EventBus, LastSeenQueue, Page, Person, PresenceState, PresenceStore, StoreError,
+    StoreResult,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use shared::Shared;
@@ -34,6 +35,7 @@ pub struct EmbeddedPresence {
     lease: Duration,
     /// The [`NodeIndex`] of the lease that this handle acquired last.
     index: AtomicU32,
+    last_seen: LastSeenQueue,
 }
 
 impl EmbeddedPresence {
@@ -61,6 +63,7 @@ impl EmbeddedPresence {
             node,
             lease,
             index: AtomicU32::default(),
+            last_seen: LastSeenQueue::default(),
         }
     }
 
@@ -69,7 +72,7 @@ impl EmbeddedPresence {
     }
 
     fn acquire(&self) -> NodeLease {
-        self.shared.step(|state, now| {
+        self.shared.step(&self.last_seen, |state, now| {
             let (index, lease, earlier) = state.leases.acquire(now, self.node.clone(), self.lease);
             self.index.store(index.0, Ordering::Relaxed);
             let changes = earlier.map_or_else(Vec::new, |ended| {
@@ -88,7 +91,7 @@ impl EmbeddedPresence {
     ) -> StoreResult<()> {
         let node = self.index();
         self.shared
-            .write(node, |roster, now| step(roster, now, node))
+            .write(node, &self.last_seen, |roster, now| step(roster, now, node))
     }
 
     /// Reserves versions in the database, ahead of their use, for as long as it is polled.
@@ -106,12 +109,12 @@ impl EmbeddedPresence {
 
     /// Ends what is over by itself, for as long as it is polled.
     pub async fn run(&self) {
-        self.shared.run().await;
+        self.shared.run(&self.last_seen).await;
     }
 
     /// Ends what is over by now.
     pub fn tick(&self) {
-        self.shared.tick();
+        self.shared.tick(&self.last_seen);
     }
 
     /// How many sessions there are, those in their grace period and the invisible included.
@@ -132,11 +135,13 @@ impl EmbeddedPresence {
         self.shared.state.lock().roster.count()
     }
 
-    /// Everyone who is shown as online.
-    pub fn everyone(&self) -> Vec<UserId> {
-        let state = self.shared.state.lock();
-        let users = state.roster.list(0).map(|shown| shown.profile.id.clone());
-        users.collect()
+    /// The process stops, and presence in memory ends with it: queues everyone who is shown as online
+    /// as last seen now. The times are written by the next flush of the handler.
+    pub fn queue_everyone(&self) {
+        let now = self.shared.clock.now().wall;
+        for shown in self.shared.state.lock().roster.list(0) {
+            self.last_seen.add_at(&shown.profile.id, now);
+        }
     }
 }
 
@@ -253,7 +258,7 @@ impl PresenceStore for EmbeddedPresence {
     }
 
     async fn release_lease(&self) -> StoreResult<()> {
-        self.shared.step(|state, now| {
+        self.shared.step(&self.last_seen, |state, now| {
             let changes = state.leases.release(self.index()).map(|mut ended| {
                 ended.seen = now.wall;
                 let end = now.moment.plus(self.shared.rules.grace);
@@ -265,7 +270,7 @@ impl PresenceStore for EmbeddedPresence {
     }
 
     async fn sweep_expired(&self) -> StoreResult<Vec<NodeLease>> {
-        let swept = self.shared.step(|state, now| {
+        let swept = self.shared.step(&self.last_seen, |state, now| {
             let ended = state.leases.sweep(now.moment);
             let changes = ended.iter().flat_map(|ended| {
                 // The grace period is over before the lease is.
@@ -275,6 +280,10 @@ impl PresenceStore for EmbeddedPresence {
             (changes, ended)
         });
         Ok(swept.into_iter().map(|ended| ended.lease).collect())
+    }
+
+    fn last_seen(&self) -> &LastSeenQueue {
+        &self.last_seen
     }
 
     fn is_degraded(&self) -> bool {

@@ -6,7 +6,7 @@ use lamplight_domain::presence::{
     Change, EndedLease, Leases, NodeIndex, OfflineReason, Roster, Rules,
 };
 use lamplight_domain::time::{Moment, Now};
-use lamplight_usecases::ports::{Clock, EventBus, StoreError, StoreResult};
+use lamplight_usecases::ports::{Clock, EventBus, LastSeenQueue, StoreError, StoreResult};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Shared {
     }
 
     /// Ends what is over by itself, for as long as it is polled.
-    pub(super) async fn run(&self) {
+    pub(super) async fn run(&self, last_seen: &LastSeenQueue) {
         loop {
             let wake = self.state.lock().roster.next_wake();
             match wake {
@@ -67,22 +67,23 @@ impl Shared {
                 }
                 None => self.replan.notified().await,
             }
-            self.tick();
+            self.tick(last_seen);
         }
     }
 
     /// Ends what is over by now.
-    pub(super) fn tick(&self) {
-        self.step(|state, now| (state.roster.tick(now), ()));
+    pub(super) fn tick(&self, last_seen: &LastSeenQueue) {
+        self.step(last_seen, |state, now| (state.roster.tick(now), ()));
     }
 
     /// A write by a node, refused if its lease has ended.
     pub(super) fn write(
         &self,
         node: NodeIndex,
+        last_seen: &LastSeenQueue,
         step: impl FnOnce(&mut Roster, Now) -> Vec<Change>,
     ) -> StoreResult<()> {
-        self.step(|state, now| {
+        self.step(last_seen, |state, now| {
             if state.leases.is_held(node) {
                 (step(&mut state.roster, now), Ok(()))
             } else {
@@ -91,8 +92,13 @@ impl Shared {
         })
     }
 
-    /// Changes the state, and publishes what comes of it.
-    pub(super) fn step<T>(&self, step: impl FnOnce(&mut State, Now) -> (Vec<Change>, T)) -> T {
+    /// Changes the state, and publishes the changes that follow. `last_seen` is the queue of the node
+    /// that makes the step.
+    pub(super) fn step<T>(
+        &self,
+        last_seen: &LastSeenQueue,
+        step: impl FnOnce(&mut State, Now) -> (Vec<Change>, T),
+    ) -> T {
         let mut state = self.state.lock();
         let before = state.roster.next_wake();
         let (changes, answer) = step(&mut state, self.clock.now());
@@ -106,6 +112,10 @@ impl Shared {
         }
         // Published under the lock, so that changes leave in the order of their versions.
         for change in changes {
+            // Queued before anyone can ask because of the event.
+            if let Change::Offline(offline) = &change {
+                last_seen.add(offline);
+            }
             self.bus.publish(Event::Presence(change));
         }
         drop(state);

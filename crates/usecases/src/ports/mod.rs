@@ -8,6 +8,7 @@ mod connections;
 mod directory;
 mod follower;
 mod ids;
+mod last_seen;
 mod messages;
 mod passwords;
 mod presence;
@@ -20,6 +21,7 @@ pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use ids::Ids;
+pub use last_seen::LastSeenQueue;
 pub use messages::{
     AppendError, Appended, History, MarkUpdate, Messages, Range, Sides, SyncPage, SyncPosition,
 };

@@ -1,6 +1,7 @@
 //! The presence of users.
 
 use super::directory::Person;
+use super::last_seen::LastSeenQueue;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
@@ -85,6 +86,9 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn count(&self) -> StoreResult<usize>;
     /// Whether a user has a session and is to look offline all the same.
     async fn is_invisible(&self, user: &UserId) -> StoreResult<bool>;
+    /// When the users whose presence this node ended were last seen, until the directory has it. The
+    /// store decides the time; [`Handler::run_background`](crate::Handler::run_background) writes it.
+    fn last_seen(&self) -> &LastSeenQueue;
     /// Whether answers hold this node's own view only, because the shared store is out of reach.
     fn is_degraded(&self) -> bool;
 }

@@ -1,7 +1,6 @@
 //! Presence: runs the commands of this area.
 
 use super::command::PresenceCommand;
-use super::last_seen::LastSeenWriter;
 use super::typing_table::TypingTable;
 use crate::caller::Caller;
 use crate::command::Reply;
@@ -28,7 +27,6 @@ pub(crate) struct PresenceService {
     pub(super) locks: Arc<UserLocks>,
     pub(super) profiles: Arc<Profiles>,
     pub(super) typing: Arc<TypingTable>,
-    pub(super) last_seen: Arc<LastSeenWriter>,
     pub(super) identity: Identity,
     pub(super) watch_limit: usize,
 }
@@ -46,7 +44,6 @@ impl PresenceService {
             locks: Arc::clone(&shared.locks),
             profiles: Arc::clone(&shared.profiles),
             typing: Arc::clone(&shared.typing),
-            last_seen: Arc::clone(&shared.last_seen),
             identity: settings.identity,
             watch_limit: settings.watch_limit,
         }

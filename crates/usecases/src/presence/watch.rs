@@ -70,12 +70,10 @@ impl PresenceService {
         Refusal,
     > {
         let (mut states, mut stored) = (Vec::new(), Vec::new());
-        // What waits to be written is read before the store: what is written in between is then in
-        // one of them at least.
-        let noted: Vec<_> = users
-            .iter()
-            .map(|user| self.last_seen.pending(user))
-            .collect();
+        // The queue is read before the directory: a time that is written in between is then in one
+        // of them at least.
+        let queue = self.store.last_seen();
+        let queued: Vec<_> = users.iter().map(|user| queue.pending(user)).collect();
         if !users.is_empty() {
             states = deadline::store(self.store.states(users)).await?;
             stored = deadline::store(self.directory.last_seen(users)).await?;
@@ -88,10 +86,10 @@ impl PresenceService {
         let last_seen =
             stored
                 .into_iter()
-                .zip(noted)
-                .map(|(stored, noted)| match (stored, noted) {
-                    (Some(stored), Some(noted)) => Some(stored.advance_to(noted)),
-                    (stored, noted) => stored.or(noted),
+                .zip(queued)
+                .map(|(stored, queued)| match (stored, queued) {
+                    (Some(stored), Some(queued)) => Some(stored.advance_to(queued)),
+                    (stored, queued) => stored.or(queued),
                 });
         Ok((versions, last_seen))
     }

@@ -179,7 +179,8 @@ usecase_tests! {
         app.join(&on_socket("a", "sa")).await;
         app.directory.seen_fails.store(1, Ordering::Relaxed);
         let written = async {
-            app.handler.record_last_seen(&user("a"), app.now());
+            app.ask(&on_socket("a", "sa"), PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+            app.pass(GONE);
             while app.directory.last_seen(&[user("a")]).await.expect("a store") == [None] {
                 sleep(Duration::from_millis(50)).await;
             }

@@ -420,15 +420,8 @@ impl TestApp {
             .delivered(user, conversation, seq);
     }
 
-    /// Writes what is collected, as the node's router and background work do.
+    /// Writes what is collected, as the background work does.
     pub(crate) async fn write_down(&self) {
-        for event in self.events() {
-            if let Event::Presence(Change::Offline(absence)) = event
-                && let Some(at) = absence.last_seen_at
-            {
-                self.handler.record_last_seen(&absence.user, at);
-            }
-        }
         self.handler.flush().await;
     }
 
