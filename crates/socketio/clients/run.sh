@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Rust client and runs it against the server, over each way of connecting.
+# Builds the Rust client and runs it against the server, on each transport.
 set -eu
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}/clients

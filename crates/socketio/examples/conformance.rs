@@ -1,5 +1,6 @@
-//! What the protocol suites of the Socket.IO project, and WebSocket suites, connect to. Listens on
-//! 127.0.0.1:3000, or on the address given as the first argument, and prints where.
+//! The server that the protocol test suites of the Socket.IO project, and WebSocket test suites,
+//! connect to. It listens on 127.0.0.1:3000 or on the address in the first argument, and prints its
+//! address.
 //!
 //! - `/engine.io/`: Engine.IO that echoes text and binary;
 //! - `/socket.io/`: namespaces `/` and `/custom` emit `auth` with what the client gave; `/` answers
@@ -91,8 +92,8 @@ impl Handler for Custom {
     }
 }
 
-/// A moment after the answer to the CONNECT: the suites' clients begin to listen for a message when
-/// they have seen the one before it, and under Node miss one that comes along with that.
+/// A moment after the CONNECT reply: the suites' clients add a listener for each message when the
+/// previous one has arrived, and under Node miss a message that arrives together with it.
 fn emit_auth(socket: &Socket<Option<Box<RawValue>>>) {
     let socket = socket.clone();
     tokio::spawn(async move {
@@ -122,7 +123,7 @@ fn compresses() -> bool {
     std::env::var_os("DEFLATE").is_some()
 }
 
-/// What is answered to an offer of compression, if it is agreed to.
+/// The response to a compression offer, if it is accepted.
 #[cfg(feature = "deflate")]
 fn agreed(headers: &http::HeaderMap) -> Option<&'static str> {
     socketio::codec::extensions::deflate(headers).filter(|_| compresses())
@@ -133,7 +134,7 @@ fn agreed(_: &http::HeaderMap) -> Option<&'static str> {
     None
 }
 
-/// A bare WebSocket, by the codecs alone.
+/// A bare WebSocket, using only the codecs.
 fn echo(request: &mut Request<Incoming>) -> Response<Body> {
     let mut response = Response::new(Body::default());
     let Some(accept) = handshake::accept(request.method(), request.headers()) else {
@@ -159,7 +160,7 @@ fn echo(request: &mut Request<Incoming>) -> Response<Body> {
     response
 }
 
-/// Appends a message, compressed if it may be and gets shorter by it.
+/// Appends a message, compressed if that is negotiated and makes it smaller.
 fn write(out: &mut BytesMut, opcode: OpCode, data: &[u8], compresses: bool) {
     #[cfg(feature = "deflate")]
     if let Some(message) = compresses
@@ -232,7 +233,7 @@ async fn echo_on(upgrade: hyper::upgrade::OnUpgrade, compresses: bool) -> Option
         stream.write_all(&out).await.ok()?;
         if closed {
             stream.shutdown().await.ok()?;
-            // Bytes left unread would reset the connection, and what was sent be lost.
+            // Unread bytes would reset the connection and destroy what was sent.
             let rest = async { while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
             return tokio::time::timeout(Duration::from_secs(2), rest)
                 .await

@@ -1,5 +1,5 @@
-//! A chat of one room: whatever one says, all hear. `cargo run -p socketio --example echo_chat`,
-//! then connect any Socket.IO client to `http://127.0.0.1:3000` and emit `say`.
+//! A chat with one room: every client receives every text. Start it with `cargo run -p socketio
+//! --example echo_chat`, connect any Socket.IO client to `http://127.0.0.1:3000`, and emit `say`.
 
 use socketio::{
     BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Packet,
@@ -21,7 +21,7 @@ impl Handler for Chat {
 
     fn event(&self, socket: &Socket<()>, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         if event.name() == "say" {
-            // Encoded once, however many hear it.
+            // Encoded once for all receivers.
             let said = Packet::event("/", "said", event.args());
             let _ = socket.emit_packet(&said);
             socket.broadcast().emit_packet(&said);

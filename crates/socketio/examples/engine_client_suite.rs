@@ -1,6 +1,6 @@
-//! The server that the test suite of npm's `engine.io-client` expects: what its
-//! `test/support/hooks.js` starts, with this crate in place of Node's engine. Listens on
-//! 127.0.0.1:3000, or on the address given as the first argument, and prints where.
+//! The server that the test suite of npm `engine.io-client` expects: it replaces the server that
+//! the suite's `test/support/hooks.js` starts. It listens on 127.0.0.1:3000 or on the address in
+//! the first argument, and prints its address.
 //!
 //! ```sh
 //! cargo run -p socketio --example engine_client_suite
@@ -92,7 +92,7 @@ fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// What comes along with the answer that opens a session.
+/// Sent together with the response that opens a session.
 const COOKIES: [&str; 4] = [
     "1=1; Max-Age=86400",
     "2=2; Path=/; HttpOnly; Secure; SameSite=Strict",

@@ -1,10 +1,10 @@
 //! Measures what a connection costs: `cargo run --release -p socketio --example hold --
-//! [connections [server command]]`. A server of another make can be measured by its command; it
-//! must print its address, and answer `message` and `broadcast` as this does.
+//! [connections [server command]]`. With a command it measures another server, which must print its
+//! address and reply to `message` and `broadcast` as this one does.
 //!
-//! Starts itself once more as the server, pinned to the first core where `taskset` is there, loads
-//! it over loopback, and reads the server's memory and CPU from `/proc`. Figures are of the library
-//! with next to no application on top.
+//! The program starts itself again as the server, pinned to the first core if `taskset` exists,
+//! loads it over loopback, and reads the server's memory and CPU time from `/proc`. The figures are
+//! those of the library with almost no application.
 
 use std::{
     io::{BufRead, BufReader},
@@ -41,7 +41,7 @@ impl Handler for Load {
     fn connected(&self, socket: &Socket<()>) {
         self.sockets
             .lock()
-            .expect("no one panics in here")
+            .expect("the lock is not poisoned")
             .push(socket.clone());
     }
 
@@ -56,7 +56,12 @@ impl Handler for Load {
                 for number in 0..100 {
                     let args = format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(100));
                     let packet = Packet::event("/", "news", &args);
-                    for socket in self.sockets.lock().expect("no one panics in here").iter() {
+                    for socket in self
+                        .sockets
+                        .lock()
+                        .expect("the lock is not poisoned")
+                        .iter()
+                    {
                         let _ = socket.emit_packet(&packet);
                     }
                 }
@@ -69,7 +74,7 @@ impl Handler for Load {
     fn disconnected(&self, socket: &Socket<()>, _: DisconnectReason) {
         self.sockets
             .lock()
-            .expect("no one panics in here")
+            .expect("the lock is not poisoned")
             .retain(|other| other != socket);
     }
 }
@@ -96,7 +101,7 @@ async fn main() -> Fallible<()> {
 }
 
 async fn measure(server: &Server, connections: usize) -> Fallible<()> {
-    // What the first connections bring along (buffers, thread stacks) is not theirs.
+    // The first connections allocate buffers and thread stacks that later ones share.
     let mut clients = open(server.addr, 50).await?;
     let (memory, cpu) = (server.memory()?, server.cpu()?);
     clients.extend(open(server.addr, connections).await?);
@@ -163,7 +168,7 @@ async fn measure(server: &Server, connections: usize) -> Fallible<()> {
 }
 
 fn per(ticks: u64, count: usize) -> f64 {
-    // A tick of /proc is a hundredth of a second on every Linux there is.
+    // A tick in `/proc` is 10 ms on Linux.
     ticks as f64 * 10_000.0 / count as f64
 }
 
@@ -211,7 +216,7 @@ impl Server {
         })
     }
 
-    /// KiB.
+    /// In KiB.
     fn memory(&self) -> Fallible<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status
@@ -279,7 +284,7 @@ impl Client {
         Ok(self.stream.write_all(&out).await?)
     }
 
-    /// The next message that is no ping, which it answers.
+    /// The next message that is not a PING; PINGs are answered.
     async fn text(&mut self) -> Fallible<()> {
         loop {
             let frame = frame::server_frames(&self.buffer)

@@ -1,5 +1,5 @@
-//! Measures what an idle WebSocket over TLS costs in memory: `cargo run --release -p socketio
-//! --features tls --example hold_tls -- [connections]`. Starts itself once more as the server, and
+//! Measures the memory of an idle WebSocket over TLS: `cargo run --release -p socketio --features
+//! tls --example hold_tls -- [connections]`. The program starts itself again as the server, and
 //! reads the server's memory from `/proc`.
 
 use std::{
@@ -79,7 +79,7 @@ async fn measure(address: &str, certificate: &str, server: u32, connections: u64
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
-    // What the first connections bring along (buffers, thread stacks) is not theirs.
+    // The first connections allocate buffers and thread stacks that later ones share.
     let mut held = Vec::new();
     for _ in 0..50 {
         held.push(join(&connector, address).await?);
@@ -108,7 +108,7 @@ async fn join(connector: &TlsConnector, address: &str) -> Fallible<TlsStream<Tcp
                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     let mut bytes = bytes::BytesMut::new();
-    // The answer, OPEN, and then the answer to the CONNECT.
+    // The HTTP response, OPEN, and the CONNECT reply.
     wait_for(&mut stream, &mut bytes, b"0{\"sid\"").await?;
     let mut out = bytes::BytesMut::new();
     frame::encode_client(&mut out, true, OpCode::Text, b"40", [1, 2, 3, 4]);
@@ -130,7 +130,7 @@ async fn wait_for(
     Ok(())
 }
 
-/// KiB.
+/// In KiB.
 fn memory(process: u32) -> Fallible<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status

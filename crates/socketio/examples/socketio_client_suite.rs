@@ -1,12 +1,12 @@
-//! What socket.io-client's own tests connect to: a server that behaves as `test/support/server.ts`
-//! of that package does. Listens on
-//! [::1]:3210, or on the address given as the first argument, and prints where.
+//! The server that the tests of npm `socket.io-client` expect: it behaves like that package's
+//! `test/support/server.ts`. It listens on [::1]:3210 or on the address in the first argument, and
+//! prints its address.
 //!
-//! The tests run in a checkout of `socketio/socket.io` whose packages are built, with
-//! `test/support/hooks.ts` emptied, since the server is this one: `npx mocha --import=tsx --exit
-//! test/index.ts` in `packages/socket.io-client`. One test is on recovery, which the suite's server
-//! has for all clients. `RECOVERY=0` in the environment has it for those only that ask, as a server
-//! has it unless told otherwise.
+//! To run the tests, check out `socketio/socket.io`, build its packages, empty
+//! `test/support/hooks.ts` (it would start Node's server), and run `npx mocha --import=tsx --exit
+//! test/index.ts` in `packages/socket.io-client`. One test needs recovery, which the suite's server
+//! enables for all clients. With `RECOVERY=0` in the environment only clients that request it get
+//! it, as by default.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -21,16 +21,16 @@ use socketio::{
 };
 use tokio::net::TcpListener;
 
-/// What the suite's clients put into their queries.
+/// Query parameters of the suite's clients.
 const QUERY_NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "&a"];
-/// Some moment: the tests look only whether it came as a text.
+/// Any time: the tests check only that it arrives as text.
 const DATE: &str = "2011-10-05T14:48:00.000Z";
-/// How long a connection takes to open: longer than the `timeout: 0` of some tests. The suite has
-/// 10 ms here, which pass at once for the test that stops the clock, since its server runs in the
-/// same process.
+/// Time until a connection opens: longer than the `timeout: 0` of some tests. The suite uses 10 ms,
+/// which elapse at once in the test that stops the clock, because its server runs in the same
+/// process.
 const DELAY: Duration = Duration::from_millis(3);
 
-/// `socket.handshake`, as far as the tests look at it.
+/// `socket.handshake`, as far as the tests use it.
 fn handshake(handshake: &Handshake, auth: Value) -> Value {
     let query = QUERY_NAMES.iter().filter_map(|name| {
         Some((
@@ -124,7 +124,7 @@ impl Handler for Main {
             {
                 say_name("jsonbuff-ack")
             }
-            // Events come in order, which is what the first of the two is for.
+            // Events arrive in order: this reply shows that "abuff1", which needs none, has arrived.
             "abuff2" => say_name("abuff2-ack"),
             "blob" if is_buffer(&arg) => say_name("back"),
             "jsonblob"
@@ -155,13 +155,13 @@ fn emit_buffer(socket: &Socket<Value>, name: &str) {
 
 /// The other namespaces.
 enum Other {
-    /// Tells its id to those who ask.
+    /// Replies with the socket's id.
     Foo,
-    /// Tells the handshake to those who come.
+    /// Emits the handshake to new clients.
     Abc,
-    /// Lets nobody in.
+    /// Refuses every client.
     No,
-    /// Is there.
+    /// Accepts every client.
     Plain,
 }
 
@@ -199,7 +199,7 @@ async fn main() -> std::io::Result<()> {
             for_everybody,
             ..Recovery::default()
         }),
-        // A CONNECT may come late, and the tests look at what the connection was opened with.
+        // A CONNECT may arrive late, and the tests check the request that opened the connection.
         retain_handshake: true,
         ..Config::default()
     };
@@ -226,7 +226,7 @@ async fn main() -> std::io::Result<()> {
             let io = io.clone();
             async move {
                 if !request.uri().query().unwrap_or("").contains("sid=") {
-                    // As the suite's server does it, for the tests of connection timeouts.
+                    // As in the suite's server, for the tests of connection timeouts.
                     tokio::time::sleep(DELAY).await;
                 }
                 Ok::<_, Infallible>(io.handle(request, peer).await)

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Fuzzes every target (or those named after the seconds), each for so long: fuzz/run.sh [seconds [target...]]
-# Needs stable Rust and a C++ compiler, nothing else. What is worth keeping of fuzz/new goes into fuzz/corpus, by
-# `fuzz/run.sh 0`; a finding is left in fuzz/artifacts, and belongs into the corpus once it is mended.
+# Fuzzes every target, or the given ones, for this many seconds each: fuzz/run.sh [seconds [target...]]
+# Needs stable Rust and a C++ compiler. `fuzz/run.sh 0` adds the inputs of fuzz/new that increase the coverage to
+# fuzz/corpus. A failing input is left in fuzz/artifacts; add it to the corpus once the bug is fixed.
 set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 targets=${*:-payload packet frames query recovery deflate msgpack}
 host=$(rustc -vV | sed -n 's/^host: //p')
-# What `cargo fuzz` passes, less the sanitizer: there is no unsafe code for it to watch.
+# The flags of `cargo fuzz`, without the sanitizer, because there is no unsafe code.
 export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"

@@ -1,4 +1,4 @@
-//! What waits for clients: a burst is no reason to cut anybody off, a client that takes nothing is.
+//! Queued bytes: a burst disconnects no client, but a client that does not read is disconnected.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,7 +15,7 @@ use tokio::{
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// An event of so many bytes, or a few more.
+/// An event of at least this many bytes.
 fn large(number: usize, bytes: usize) -> Packet {
     Packet::event("/", "n", &format!("{number},\"{}\"", "x".repeat(bytes)))
 }
@@ -58,7 +58,7 @@ async fn s9_a_burst_arrives_over_polling() {
 }
 
 #[tokio::test]
-async fn s9_an_emit_can_wait_for_room() {
+async fn s9_emit_wait_waits_for_queue_space() {
     for recovery in [false, true] {
         let recovery = recovery.then(|| Recovery {
             for_everybody: true,
@@ -99,7 +99,7 @@ async fn s9_an_emit_can_wait_for_room() {
 }
 
 #[tokio::test]
-async fn s9_an_emit_that_waits_ends_with_its_socket() {
+async fn s9_emit_wait_ends_with_its_socket() {
     let fixture = start(Config {
         max_queue_bytes: 250_000,
         ..config()
@@ -121,7 +121,7 @@ async fn s9_an_emit_that_waits_ends_with_its_socket() {
     all_gone(&fixture).await;
 }
 
-/// A server in whose time nothing happens by itself.
+/// A server whose timers never fire during the test.
 fn quiet(config: Config) -> (SocketIo, Echo) {
     let echo = Echo::default();
     let hours = Duration::from_secs(10_000);
@@ -144,11 +144,11 @@ fn address(last: u8) -> IpAddr {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_websocket_that_reads_nothing_is_cut_off_after_the_write_timeout() {
+async fn s9_a_websocket_that_reads_nothing_is_disconnected_after_the_write_timeout() {
     let (io, echo) = quiet(Config::default());
     let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
     let socket = echo.sockets.lock()[0].clone();
-    // As much as the pipe takes, and more.
+    // As much as the pipe holds, and more.
     (0..4).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
     let began = Instant::now();
     tokio::time::sleep(LIMIT - Duration::from_millis(100)).await;
@@ -169,7 +169,7 @@ async fn s9_a_websocket_that_reads_nothing_is_cut_off_after_the_write_timeout() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_websocket_that_reads_slowly_is_not_cut_off() {
+async fn s9_a_websocket_that_reads_slowly_is_not_disconnected() {
     let (io, echo) = quiet(Config::default());
     let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
     let socket = echo.sockets.lock()[0].clone();
@@ -181,7 +181,7 @@ async fn s9_a_websocket_that_reads_slowly_is_not_cut_off() {
         got += ws.stream.read(&mut piece).await.unwrap();
     }
     assert!(socket.is_connected());
-    // One that has all has nothing to take, for however long.
+    // A client that has read everything may be idle forever.
     tokio::time::sleep(LIMIT * 10).await;
     assert!(socket.is_connected());
 }
@@ -215,20 +215,20 @@ async fn s9_a_ping_that_waits_behind_what_is_read_slowly_is_not_missed() {
         "{:?}",
         echo.log.lines()
     );
-    // Who reads no more is found out as ever.
+    // A client that stops reading is still detected.
     tokio::time::sleep(LIMIT * 3).await;
     assert!(!sockets.iter().any(socketio::Socket::is_connected));
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
+async fn s9_a_client_that_does_not_poll_is_disconnected_after_the_write_timeout() {
     let (io, echo) = quiet(Config::default());
     let mut client = piped::Client::open(&io, false).await;
     client.send(&["40".to_owned()]).await;
     assert_eq!(client.receive().await, ["40"]);
     let socket = echo.sockets.lock()[0].clone();
-    // One that has nothing to fetch is not to blame, nor is one that fetches what there is in time,
-    // again and again.
+    // Neither a client with an empty queue nor one that fetches its queue in time, repeatedly, is
+    // disconnected.
     tokio::time::sleep(LIMIT * 2).await;
     for _ in 0..5 {
         socket.emit("n", &1).unwrap();
@@ -252,7 +252,7 @@ async fn s9_a_client_that_does_not_poll_is_cut_off_after_the_write_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_client_cut_off_by_time_gets_the_rest_when_it_comes_back() {
+async fn s9_a_client_disconnected_by_the_timeout_gets_the_rest_when_it_returns() {
     let (io, echo) = quiet(Config {
         recovery: Some(Recovery {
             for_everybody: true,
@@ -282,7 +282,7 @@ async fn s9_a_client_cut_off_by_time_gets_the_rest_when_it_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_an_address_has_so_much_that_waits() {
+async fn s9_queued_bytes_are_limited_per_address() {
     let (io, echo) = quiet(Config {
         max_queue_bytes_per_address: Some(1_500_000),
         ..Config::default()
@@ -310,7 +310,7 @@ async fn s9_an_address_has_so_much_that_waits() {
             .lines()
             .contains(&"disconnected: slow reader".to_owned())
     );
-    // What waits no more leaves room for others.
+    // Bytes that have been read make space for others.
     while sockets[0].queued_bytes() > 0 {
         clients[0].receive().await;
     }
@@ -322,7 +322,7 @@ async fn s9_an_address_has_so_much_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_a_broadcast_that_waits_for_many_of_one_address_is_there_once() {
+async fn s9_a_broadcast_that_is_queued_for_many_clients_of_one_address_counts_once() {
     let (io, echo) = quiet(Config {
         max_queue_bytes_per_address: Some(2_000_000),
         ..Config::default()
@@ -355,7 +355,7 @@ async fn s9_a_broadcast_that_waits_for_many_of_one_address_is_there_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn h3_answers_to_polls_that_are_not_read_count_too() {
+async fn h3_unread_poll_responses_count_too() {
     let (io, echo) = quiet(Config {
         max_queue_bytes_per_address: Some(2_000_000),
         ..Config::default()
@@ -378,7 +378,7 @@ async fn h3_answers_to_polls_that_are_not_read_count_too() {
             .collect::<Vec<_>>(),
         [true, true, false, false]
     );
-    // A client that polls again without reading has no more than one that does not.
+    // A client that polls again without reading can queue no more than one that does not.
     let socket = held[0].1.clone();
     let full = (0..40)
         .map(|sent| socket.emit_packet(&large(sent, 100_000)))
@@ -387,12 +387,12 @@ async fn h3_answers_to_polls_that_are_not_read_count_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
+async fn s9_packets_may_be_queued_behind_a_response_that_is_being_read() {
     let (io, echo) = quiet(Config {
         max_queue_bytes: 300_000,
         ..Config::default()
     });
-    // One is larger than the whole queue may be, the other is once it is base64.
+    // The first is larger than the whole queue; the second is larger once it is base64.
     let packets = [
         large(0, 500_000),
         Packet::binary_event("/", "n", "0", &[vec![0; 290_000].into()]),
@@ -415,7 +415,7 @@ async fn s9_more_may_wait_behind_an_answer_that_is_being_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_an_emit_that_waits_cuts_nobody_off() {
+async fn s9_emit_wait_disconnects_nobody() {
     let recovery = Some(Recovery {
         for_everybody: true,
         ..Recovery::default()
@@ -463,7 +463,7 @@ async fn s9_an_emit_that_waits_cuts_nobody_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_nobody_waits_for_what_no_poll_comes_for() {
+async fn s9_emit_wait_ends_when_no_poll_can_fetch_the_packets() {
     let limits = Config {
         ping_timeout: LIMIT,
         write_timeout: None,
@@ -474,7 +474,7 @@ async fn s9_nobody_waits_for_what_no_poll_comes_for() {
     let io = SocketIo::builder(limits)
         .namespace("/", echo.clone())
         .build();
-    // The last poll may be cut off, too.
+    // The last poll may be aborted, too.
     for cut_off in [false, true] {
         let mut client = piped::Client::open(&io, false).await;
         client.send(&["40".to_owned()]).await;
@@ -509,7 +509,7 @@ async fn s9_nobody_waits_for_what_no_poll_comes_for() {
 }
 
 #[tokio::test]
-async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
+async fn s10_volatile_packets_are_dropped_when_the_transport_cannot_write() {
     let fixture = start(config()).await;
     let (mut ws, poller) = (
         Ws::join(fixture.addr).await,
@@ -529,11 +529,11 @@ async fn s10_volatile_is_left_out_where_the_transport_cannot_write_now() {
     assert_eq!(ws.text().await, "42[\"v\",1]");
     assert_eq!(volatile(&sockets[0], 4), Ok(()));
     assert_eq!(ws.text().await, "42[\"v\",4]");
-    // Behind anything else that waits it is left out, however little that is.
+    // It is dropped if anything else is queued, however little.
     sockets[0].emit("n", &1).unwrap();
     assert_eq!(volatile(&sockets[0], 5), Err(EmitError::Full));
     assert_eq!(ws.text().await, "42[\"n\",1]");
-    // On polling it needs a poll that waits.
+    // On polling it needs an open poll.
     assert_eq!(volatile(&sockets[1], 1), Err(EmitError::Full));
     sockets[1].emit("n", &1).unwrap();
     assert_eq!(poller.poll().await.body, "42[\"n\",1]");

@@ -1,5 +1,5 @@
-//! What nobody should send: each gets a clear refusal or a closed connection, and others notice
-//! nothing.
+//! Invalid input: each kind gets a clear refusal or a closed connection, and other clients are not
+//! affected.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn refused(answer: &Answer, code: u8) {
 }
 
 #[tokio::test]
-async fn engine_requests_that_make_no_sense() {
+async fn invalid_engine_requests() {
     let fixture = start(config()).await;
     let get = |query: &str| {
         let head = format!("GET /socket.io/?{query}");
@@ -53,7 +53,7 @@ async fn engine_requests_that_make_no_sense() {
             3,
         );
     }
-    // An id that only starts like one.
+    // An id with a valid beginning.
     refused(
         &get(&format!(
             "EIO=4&transport=polling&sid={}AAAAA",
@@ -243,7 +243,7 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
         poller.url()
     );
     let mut post = send_request(fixture.addr, &head, b"").await;
-    // Endless: the answer must come without the end of the body.
+    // Endless: the response must arrive before the end of the body.
     post.write_all(&[b"400\r\n", &[b'4'; 0x400][..], b"\r\n"].concat())
         .await
         .unwrap();
@@ -253,7 +253,7 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
     ws.frame(true, OpCode::Text, &[b'4'; 1_001]).await;
     assert_eq!(ws.end().await, Some(1009));
     let mut ws = Ws::join(fixture.addr).await;
-    // A header that promises too much is enough.
+    // A `Content-Length` over the limit is sufficient.
     ws.raw(b"\x81\xFF\x00\x00\x00\x00\x00\x00\x03\xE9").await;
     assert_eq!(ws.end().await, Some(1009));
     still_serves(&fixture).await;
@@ -278,7 +278,7 @@ async fn a_body_that_trickles_in_is_cut_off() {
 }
 
 #[tokio::test]
-async fn payloads_that_make_no_sense() {
+async fn invalid_payloads() {
     let fixture = start(Config {
         max_packets_per_payload: 100,
         ..config()
@@ -314,7 +314,7 @@ async fn payloads_that_make_no_sense() {
     still_serves(&fixture).await;
 }
 
-/// Waits for a line and takes it out of the log, so that it can come again.
+/// Waits for a line and removes it from the log, so that it can occur again.
 async fn timeout_log(fixture: &common::Fixture, line: &str, at_least: usize) -> bool {
     for _ in 0..500 {
         if fixture
@@ -411,7 +411,7 @@ async fn an_endless_fragmented_message_takes_no_more_than_the_limit() {
 }
 
 #[tokio::test]
-async fn a_flood_of_pings_is_no_way_to_fill_memory() {
+async fn a_flood_of_pings_does_not_fill_memory() {
     let fixture = start(Config {
         max_queue_bytes: 20_000,
         ..config()
@@ -422,7 +422,7 @@ async fn a_flood_of_pings_is_no_way_to_fill_memory() {
         .concat()
         .repeat(100);
     let flood = async {
-        // Never reads: sooner or later the server must stop taking it.
+        // It never reads, so at some point the server must stop accepting its pings.
         for _ in 0..10_000 {
             if ws.stream.write_all(&ping).await.is_err() {
                 return true;
@@ -453,7 +453,7 @@ async fn headers_by_the_hundred() {
 }
 
 #[tokio::test]
-async fn socketio_packets_that_no_client_sends() {
+async fn invalid_socketio_packets() {
     let fixture = start(config()).await;
     let placeholder =
         |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
@@ -532,7 +532,7 @@ async fn event_names_that_are_reserved() {
             );
         }
     }
-    // Those that only look like it are the application's.
+    // Similar names are allowed.
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("42[\"Connect\"]").await;
     ws.send("42[\"message\",\"disconnect\"]").await;
@@ -541,7 +541,7 @@ async fn event_names_that_are_reserved() {
 }
 
 #[tokio::test]
-async fn s5_event_names_that_are_numbers_are_the_text_that_javascript_makes_of_them() {
+async fn s5_numeric_event_names_are_converted_as_in_javascript() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     for text in [
@@ -643,7 +643,7 @@ async fn h5_attachments_count_against_the_payload_limit_together() {
     ws.send_binary(&[1; 6_000]).await;
     ws.end().await;
     assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
-    // The same over polling, in payloads that are each small enough.
+    // The same on polling, in payloads that are small enough each.
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(poller.post(text).await.body, "ok");
     let attachment = format!("b{}", "AAAA".repeat(1_500));
@@ -655,7 +655,7 @@ async fn h5_attachments_count_against_the_payload_limit_together() {
 }
 
 #[tokio::test]
-async fn h5_no_attachment_is_taken_before_connect() {
+async fn h5_no_attachment_is_accepted_before_connect() {
     let fixture = start(config()).await;
     for text in [
         "451-[\"message\",{\"_placeholder\":true,\"num\":0}]",
@@ -664,7 +664,7 @@ async fn h5_no_attachment_is_taken_before_connect() {
     ] {
         let mut ws = Ws::open(fixture.addr).await;
         ws.send(text).await;
-        // Ended by the first part, before there is anything to hold.
+        // Closed at the first part, before anything is buffered.
         ws.end().await;
     }
     let mut ws = Ws::open(fixture.addr).await;
@@ -675,7 +675,7 @@ async fn h5_no_attachment_is_taken_before_connect() {
     all_gone(&fixture).await;
 }
 
-/// Takes no attachments.
+/// Accepts no attachments.
 struct TextOnly(Echo);
 
 impl Handler for TextOnly {
@@ -713,7 +713,7 @@ impl Handler for TextOnly {
         if let Some(ack) = event.take_ack() {
             ack.reply("no bytes").expect("a socket");
         }
-        // The next one waits, its attachments do not.
+        // The next event waits, its attachments are dropped at once.
         let wait = event.name() == "hold";
         wait.then(|| -> BoxFuture<'static, ()> {
             Box::pin(tokio::time::sleep(Duration::from_millis(50)))
@@ -722,7 +722,7 @@ impl Handler for TextOnly {
 }
 
 #[tokio::test]
-async fn h5_a_namespace_can_take_no_attachments() {
+async fn h5_a_namespace_can_refuse_attachments() {
     let echo = Echo::default();
     let io = SocketIo::builder(Config {
         max_payload: 10_000,
@@ -732,7 +732,7 @@ async fn h5_a_namespace_can_take_no_attachments() {
     .build();
     let fixture = serve(io, echo).await;
     let mut ws = Ws::join(fixture.addr).await;
-    // Answered before the attachments are there, which are passed over.
+    // Acknowledged before the attachments arrive, which are skipped.
     ws.send("452-7[\"x\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]")
         .await;
     assert_eq!(ws.text().await, "437[\"no bytes\"]");
@@ -753,7 +753,7 @@ async fn h5_a_namespace_can_take_no_attachments() {
     ws.send_binary(&[1]).await;
     ws.send("422[\"x\"]").await;
     assert_eq!(ws.text().await, "432[\"no bytes\"]");
-    // They come right behind what they belong to, as ever.
+    // They arrive directly after their packet, as usual.
     ws.send("451-[\"x\",{\"_placeholder\":true,\"num\":0}]")
         .await;
     ws.send("42[\"x\"]").await;

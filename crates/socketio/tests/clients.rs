@@ -1,5 +1,5 @@
-//! The unmodified clients, over each way of connecting: `socket.io-client` in Node and in Chromium,
-//! and `python-socketio`. (Rust's is in `clients/`, since it brings TLS along: `make
+//! The unmodified clients on each transport: `socket.io-client` in Node and in Chromium, and
+//! `python-socketio`. (The Rust client is in `clients/`, because it depends on TLS: `make
 //! test-clients`.)
 
 mod common;
@@ -18,7 +18,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Runs one of the scripts against a server, to its end.
+/// Runs one of the scripts against a server until it ends.
 async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
     let (script, args) = args.split_at(usize::from(
         args.first().is_some_and(|first| first.contains('.')),
@@ -35,7 +35,7 @@ async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
     let io = SocketIo::builder(config)
         .namespace("/", echo.clone())
         .namespace("/custom", echo.clone());
-    // The browser's page comes from a server of its own.
+    // The browser's page is served by another server.
     let fixture = serve(
         io.cors(|origin, _| origin.starts_with("http://127.0.0.1:"))
             .build(),
@@ -61,7 +61,7 @@ async fn run_script(program: &Path, args: &[&str], config: Config) -> Fixture {
     fixture
 }
 
-/// Runs one that goes through all that a page does, over the transports of `args`' `mode`.
+/// Runs a script that uses everything a page does, on the transports of `args`' `mode`.
 async fn run(program: &Path, args: &[&str], mode: &str, config: Config) -> Fixture {
     let timings = Config {
         ping_interval: Duration::from_millis(250),
@@ -215,8 +215,7 @@ async fn recover_with(mode: &str, extra: &str, config: Config) {
     };
     let fixture = run_script(Path::new("node"), &["recovery.mjs", mode, extra], timings).await;
     all_gone(&fixture).await;
-    // The one that was left behind by a change of users, and nothing else, waits for its time to be
-    // over.
+    // Only the socket that was left behind when the user changed waits for the end of its window.
     let over = async {
         while fixture.io.recovery_bytes() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

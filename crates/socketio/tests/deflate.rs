@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692) over the wire.
+//! permessage-deflate (RFC 7692) on real connections.
 #![cfg(feature = "deflate")]
 #![allow(clippy::unwrap_used)]
 
@@ -22,8 +22,7 @@ use tokio::{io::AsyncReadExt as _, time::timeout};
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
 const AGREED: &str = "sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n";
 const LIMIT: usize = 1_000_000;
-/// The first bytes of frames: a message that is whole and compressed, the start of one, and what
-/// goes on with it.
+/// First bytes of frames: a complete compressed message, the start of one, and its continuation.
 const WHOLE: u8 = 0xC1;
 const START: u8 = 0x41;
 const REST: u8 = 0x00;
@@ -40,7 +39,7 @@ fn compressing() -> Config {
     }
 }
 
-/// Opened, and in the main namespace.
+/// Opens a session and joins the main namespace.
 async fn join(addr: SocketAddr, url: &str) -> Ws {
     let mut ws = Ws::try_connect(addr, url, OFFER).await.unwrap();
     assert!(ws.text().await.starts_with("0{\"sid\":"));
@@ -60,7 +59,7 @@ async fn send(ws: &mut Ws, first: u8, payload: &[u8]) {
     ws.raw(&out).await;
 }
 
-/// The next text, and whether it came compressed.
+/// The next text, and whether it arrived compressed.
 async fn next(ws: &mut Ws) -> (bool, String) {
     loop {
         let whole = frame::written_frames(&ws.buffer)
@@ -93,7 +92,7 @@ fn long() -> String {
 }
 
 #[tokio::test]
-async fn it_is_agreed_on_where_it_is_offered_and_configured() {
+async fn compression_is_negotiated_if_offered_and_configured() {
     let fixture = start(compressing()).await;
     let head = |ws: Ws| ws.head.to_lowercase();
     assert!(
@@ -151,7 +150,7 @@ async fn long_messages_are_compressed_both_ways_and_short_ones_are_not() {
 }
 
 #[tokio::test]
-async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
+async fn a_broadcast_reaches_clients_with_and_without_compression() {
     let fixture = start(compressing()).await;
     let (mut one, mut two, mut plain) = (
         join(fixture.addr, WEBSOCKET).await,
@@ -172,7 +171,7 @@ async fn a_broadcast_reaches_those_who_compress_and_those_who_do_not() {
 }
 
 #[tokio::test]
-async fn an_upgrade_may_agree_on_it_and_compress_its_probe() {
+async fn an_upgrade_may_negotiate_compression_and_compress_its_probe() {
     let fixture = start(compressing()).await;
     let poller = Poller::join(fixture.addr).await;
     let mut ws = Ws::try_connect(
@@ -183,7 +182,7 @@ async fn an_upgrade_may_agree_on_it_and_compress_its_probe() {
     .await
     .unwrap();
     assert!(ws.head.to_lowercase().contains(AGREED));
-    // "2probe" without and "5" with a block that is not compressed.
+    // "2probe" as a plain message, and "5" as a compressed message with an uncompressed block.
     ws.send("2probe").await;
     assert_eq!(ws.text().await, "3probe");
     send(&mut ws, WHOLE, &deflate::ending(b"5")).await;
@@ -274,7 +273,7 @@ async fn refused(fixture: &Fixture, frames: &[(u8, &[u8])], code: u16) {
 }
 
 #[tokio::test]
-async fn what_breaks_the_rules_is_refused() {
+async fn violations_are_refused() {
     let fixture = start(compressing()).await;
     let message = compress(&format!("42[\"message\",{}]", long()));
     refused(
@@ -300,7 +299,7 @@ async fn what_breaks_the_rules_is_refused() {
     all_gone(&fixture).await;
 }
 
-/// The most memory that this process has had so far, in bytes.
+/// Peak memory of this process, in bytes.
 #[cfg(target_os = "linux")]
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -319,7 +318,8 @@ fn peak() -> usize {
 #[tokio::test]
 async fn a_bomb_is_stopped_at_the_limit() {
     let fixture = start(compressing()).await;
-    // A gigabyte in a megabyte: blocks that end at a byte's boundary may follow each other.
+    // A gigabyte compressed to a megabyte: blocks that end at a byte boundary may follow each
+    // other.
     let mut block = deflate::message(OpCode::Binary, &vec![0; LIMIT], 9).unwrap();
     block.extend_from_slice(&[0, 0, 0xFF, 0xFF]);
     let bomb = block.repeat(LIMIT / block.len());

@@ -1,6 +1,6 @@
-//! The packets that the reference's parser takes, against those that this one takes: the npm
-//! `socket.io-parser` reads what is made up here, and has to agree. `SOCKETIO_DIFFERENTIAL=1000000
-//! cargo test -p socketio --test differential` says how many.
+//! Compares this decoder with the reference: npm `socket.io-parser` decodes the same generated
+//! packets and must agree. `SOCKETIO_DIFFERENTIAL=1000000 cargo test -p socketio --test
+//! differential` sets their number.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,7 @@ use socketio::{
     },
 };
 
-/// The same every time, so that what is found can be found again.
+/// A fixed seed, so that a finding can be reproduced.
 struct Chance(u64);
 
 impl Chance {
@@ -128,7 +128,7 @@ fn list(chance: &mut Chance, depth: usize, out: &mut String) {
     out.push(']');
 }
 
-/// A packet, or what is left of one after some harm.
+/// A packet, or a damaged one.
 fn text(chance: &mut Chance) -> String {
     let kind = chance.pick(&["0", "1", "2", "2", "2", "3", "5", "5", "6", "4"]);
     let mut text = kind.to_owned();
@@ -215,7 +215,7 @@ fn taken(text: &str) -> Value {
     }
 }
 
-/// A packet as this server writes it.
+/// A packet as this server encodes it.
 fn written(chance: &mut Chance) -> Value {
     let (namespace, name) = (
         chance.pick(&["/", "/admin"]),

@@ -1,5 +1,5 @@
-//! What Node's engine does at the edges of Engine.IO protocol 4, which its client and the
-//! protocol's own suites count on.
+//! How Node's engine behaves at the edges of Engine.IO protocol 4; its client and the official test
+//! suite depend on it.
 
 mod common;
 
@@ -37,7 +37,7 @@ async fn probe(poller: &Poller) -> Ws {
 }
 
 #[tokio::test]
-async fn s1_base64_is_read_on_websocket_and_answered_in_kind_where_it_was_asked_for() {
+async fn s1_base64_is_accepted_on_websocket_and_sent_to_clients_that_request_it() {
     let fixture = start(config()).await;
     let mut ws = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&b64=1")).await;
     ws.text().await;
@@ -47,13 +47,13 @@ async fn s1_base64_is_read_on_websocket_and_answered_in_kind_where_it_was_asked_
     ws.send("bAQIDBA==").await;
     assert_eq!(ws.text().await, BINARY_BACK);
     assert_eq!(ws.text().await, "bAQIDBA==");
-    // A text that is none.
+    // Not a valid text.
     ws.send(BINARY).await;
     ws.send("b!!!!").await;
     ws.end().await;
     fixture.log.wait_for("disconnected: parse error").await;
 
-    // Whoever has not asked gets bytes.
+    // A client that did not request base64 receives bytes.
     for query in ["", "&b64=", "&b64"] {
         let mut ws = Ws::connect(fixture.addr, &format!("{WEBSOCKET}{query}")).await;
         ws.text().await;
@@ -66,10 +66,10 @@ async fn s1_base64_is_read_on_websocket_and_answered_in_kind_where_it_was_asked_
     }
 }
 
-/// What was queued before, as bytes for either transport, goes out in the form that the new one
-/// wants, and is counted to the byte.
+/// Packets that were queued for one transport are sent in the form of the new transport, and
+/// counted to the byte.
 #[tokio::test]
-async fn s1_base64_is_asked_for_by_each_transport_and_outlives_an_upgrade() {
+async fn s1_base64_is_requested_per_transport_and_survives_an_upgrade() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
@@ -107,7 +107,7 @@ async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_se
     let mut poll = poller.start_poll().await;
     let refused = poller.post(&"4".repeat(1_001)).await;
     assert_eq!((refused.status, refused.body.as_str()), (413, ""));
-    // No close packet overtakes it, nor comes after it.
+    // No close packet arrives before or after it.
     poller.post("42[\"message\",1]").await;
     assert_eq!(read_answer(&mut poll).await.body, "42[\"message-back\",1]");
     assert_eq!(
@@ -116,7 +116,8 @@ async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_se
     );
 }
 
-/// A connection that is closed with bytes unread is reset, and the client never sees why.
+/// If a connection is closed with unread bytes, it is reset, and the client never sees the
+/// response.
 #[tokio::test]
 async fn s6_a_refusal_of_a_large_body_always_arrives() {
     let fixture = start(config()).await;
@@ -148,9 +149,9 @@ async fn s6_a_refusal_of_a_large_body_always_arrives() {
     }
 }
 
-/// The connection is as good as before, if all of the body was read.
+/// The connection can be reused if the whole body was read.
 #[tokio::test]
-async fn s6_a_connection_outlives_a_refusal() {
+async fn s6_a_connection_can_be_reused_after_a_refusal() {
     let fixture = start(Config {
         max_payload: 1_000,
         ..config()
@@ -183,7 +184,7 @@ async fn s6_a_connection_outlives_a_refusal() {
 }
 
 #[tokio::test]
-async fn s6_a_body_that_waits_to_be_asked_for_is_not_asked_for_in_vain() {
+async fn s6_a_body_behind_expect_continue_is_not_requested_after_a_refusal() {
     let fixture = start(Config {
         max_payload: 1_000,
         ..config()
@@ -210,7 +211,7 @@ async fn s7_a_probing_websocket_ends_with_its_session_and_a_close_frame() {
         ..config()
     })
     .await;
-    // By the client's own doing, and by what it does not do.
+    // Closed by the client, and by its inactivity.
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
     let began = Instant::now();
@@ -231,7 +232,7 @@ async fn s7_a_probing_websocket_ends_with_its_session_and_a_close_frame() {
 #[tokio::test]
 async fn s7_a_session_closed_by_the_server_in_the_middle_of_an_upgrade_loses_nothing() {
     let fixture = start(config()).await;
-    // The client still polls: the poll that takes what is left ends the probe.
+    // The client still polls: the poll that fetches the rest ends the probe.
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
     let socket = fixture.echo.sockets.lock().pop().unwrap();
@@ -246,7 +247,7 @@ async fn s7_a_session_closed_by_the_server_in_the_middle_of_an_upgrade_loses_not
     assert!(polled.starts_with("42[\"last\",1]"), "{polled}");
     assert_eq!(ws.end().await, Some(1000));
 
-    // The client has done with polling: the WebSocket brings it.
+    // The client has stopped polling: the WebSocket delivers the rest.
     fixture.log.clear();
     let poller = Poller::join(fixture.addr).await;
     let mut ws = probe(&poller).await;
@@ -301,12 +302,12 @@ async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
 
-    // Of a session that was on a WebSocket from the start.
+    // Of a session that was on WebSocket from the start.
     let mut born = Ws::connect(fixture.addr, WEBSOCKET).await;
     let open = born.text().await;
     let sid = open.split('"').nth(3).unwrap();
     let of_born = format!("{WEBSOCKET}&sid={sid}");
-    // It takes room while it lasts.
+    // It counts towards the limits while it lasts.
     let refused = Ws::try_connect(fixture.addr, &of_born, "")
         .await
         .err()
@@ -322,7 +323,7 @@ async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
     assert!(born.text().await.starts_with("40"));
 }
 
-/// A handshake on the wrong URL neither opens a session nor stands for a poll.
+/// A WebSocket handshake with `transport=polling` neither opens a session nor counts as a poll.
 #[tokio::test]
 async fn s7_a_websocket_on_the_url_of_polling_is_opened_and_closed() {
     let fixture = start(config()).await;
@@ -374,10 +375,10 @@ async fn f12_a_second_websocket_after_an_upgrade_is_opened_and_closed() {
     assert_eq!(fixture.io.connections().websocket, 1);
 }
 
-/// A breach of Socket.IO is told to the next poll. One of Engine.IO ends the session for good, as
-/// the protocol's own suite wants it.
+/// The next poll reports a violation of Socket.IO. A violation of Engine.IO removes the session, as
+/// the official test suite requires.
 #[tokio::test]
-async fn s8_the_next_poll_after_a_violation_learns_of_the_close() {
+async fn s8_the_next_poll_after_a_violation_reports_the_close() {
     let fixture = start(config()).await;
     for payload in [
         "47",
@@ -403,7 +404,7 @@ async fn s8_the_next_poll_after_a_violation_learns_of_the_close() {
         fixture.log.clear();
         assert_eq!(poller.poll().await.body, UNKNOWN_SID, "{payload}");
     }
-    // With a poll open it is that one.
+    // If a poll is open, it reports the violation.
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;
     poller.post("47").await;
@@ -414,7 +415,7 @@ async fn s8_the_next_poll_after_a_violation_learns_of_the_close() {
 }
 
 #[tokio::test]
-async fn s8_a_post_half_sent_is_cut_at_once_when_its_session_ends() {
+async fn s8_an_incomplete_post_is_aborted_when_its_session_ends() {
     let fixture = start(config()).await;
     type End = fn(&SocketIo, &common::Echo);
     let by_server: End = |_, echo| echo.sockets.lock().pop().unwrap().close_transport();
@@ -434,7 +435,7 @@ async fn s8_a_post_half_sent_is_cut_at_once_when_its_session_ends() {
             began.elapsed()
         );
     }
-    // A second one ends the session, and with it the first.
+    // A second POST closes the session, which aborts the first.
     let poller = Poller::join(fixture.addr).await;
     let head = format!("POST {}\r\nContent-Length: 100\r\n", poller.url());
     let mut first = send_request(fixture.addr, &head, b"42[\"mess").await;
@@ -451,7 +452,7 @@ async fn s8_a_post_half_sent_is_cut_at_once_when_its_session_ends() {
 }
 
 #[tokio::test]
-async fn s8_a_violation_that_nobody_asks_about_is_forgotten() {
+async fn s8_a_session_with_a_violation_is_removed_without_another_poll() {
     let fixture = start(Config {
         ping_timeout: Duration::from_millis(200),
         ..config()

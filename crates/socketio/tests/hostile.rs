@@ -1,6 +1,6 @@
-//! What nobody should send, sent by many at once and over and over: the server, in a process of its
-//! own, keeps its memory within what its limits say, and somebody who only wants to talk meanwhile
-//! does not wait. `bad_input` has each of these once, with its answer.
+//! Invalid input from many clients at once, repeatedly: the server, in its own process, stays
+//! within its memory limits, and a well-behaved client is not delayed. `bad_input` tests each kind
+//! of input once, with its response.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -26,19 +26,19 @@ use tokio::{
 };
 
 const ADDRESS: &str = "SOCKETIO_HOSTILE_SERVER";
-/// How many do it at once.
+/// Number of concurrent attackers.
 const CROWD: usize = 40;
 const MAX_PAYLOAD: usize = 100_000;
-/// Each of the crowd may make the server keep this much: a message that is coming in (a vector that
-/// grows by doubling), one that waits, and what is not read of the answers.
+/// Memory that each attacker may make the server hold: an incoming message (in a vector that
+/// doubles), one that is waiting, and unread responses.
 const SHARE: usize = 4 * MAX_PAYLOAD + 50_000;
-/// Threads' stacks, the allocator's own, code that is paged in.
+/// Thread stacks, the allocator's own memory, and code that is paged in.
 const SLACK: usize = 10 << 20;
 
-/// They measure, and so run one after the other.
+/// These tests measure, so they run one after another.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// No test by itself: the server that the tests start.
+/// Not a test: the server process that the tests start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server() {
     if std::env::var_os(ADDRESS).is_some() {
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// Bytes that are in memory now (`VmRSS`), or were at most (`VmHWM`).
+    /// Bytes in memory now (`VmRSS`), or at most (`VmHWM`).
     fn memory(&self, what: &str) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
@@ -108,7 +108,7 @@ impl Server {
     }
 }
 
-/// Lets the crowd do something, and sees what that is for others and for the server's memory.
+/// Runs an attack, and measures its effect on another client and on the server's memory.
 async fn endure<F: Future<Output = ()>>(share: usize, abuse: impl Fn(SocketAddr, usize) -> F) {
     let _one = ONE_AT_A_TIME.lock().await;
     let server = Server::start().await;
@@ -143,8 +143,7 @@ async fn endure<F: Future<Output = ()>>(share: usize, abuse: impl Fn(SocketAddr,
     let mut waits = neighbour.await.unwrap();
     waits.sort_unstable();
     let (usual, worst) = (waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
-    // The machine may be busy with other things; what is looked for is a server that does nothing
-    // else for a while.
+    // The machine may be busy; the test detects a server that is blocked for a while.
     assert!(
         usual < Duration::from_millis(250) && worst < Duration::from_secs(2),
         "{usual:?}, at worst {worst:?}"
@@ -186,8 +185,7 @@ async fn requests_of_unknown_sessions_and_other_versions() {
 
 #[tokio::test]
 async fn sessions_that_are_opened_and_left_alone() {
-    // Nobody asks for a namespace: they are gone after the connect timeout, and until then are
-    // small.
+    // None joins a namespace: they are closed after the connect timeout, and small until then.
     endure(30 * 8_000, |addr, _| async move {
         let mut pollers = Vec::new();
         for _ in 0..30 {
@@ -229,7 +227,8 @@ async fn bodies_that_trickle_in() {
         while post.write_all(b"4").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // One second for the body, and what a close waits for a client that does not listen.
+        // One second for the body, plus the time that a close waits for a client that does not
+        // read.
         assert!(
             begun.elapsed() < Duration::from_secs(15),
             "a body has a time limit as a whole"
@@ -248,7 +247,7 @@ async fn bodies_and_packets_over_the_limit() {
         );
         let mut post = send_request(addr, &head, b"").await;
         let chunk = [b"4000\r\n", &[b'4'; 0x4000][..], b"\r\n"].concat();
-        // Without an end, until nobody listens.
+        // Endless, until the server closes.
         while post.write_all(&chunk).await.is_ok() {
             tokio::task::yield_now().await;
         }
@@ -270,7 +269,7 @@ async fn bodies_and_packets_over_the_limit() {
 async fn endless_messages_in_fragments() {
     endure(SHARE, |addr, number| async move {
         let mut ws = Ws::join(addr).await;
-        // A text is looked at as it comes, bytes are only kept.
+        // Text is validated as it arrives; binary data is only buffered.
         ws.frame(
             false,
             if number % 2 == 0 {
@@ -301,7 +300,7 @@ async fn floods_of_fragments_and_of_pings() {
                 tokio::task::yield_now().await;
             }
         } else {
-            // Answered, but the answers are not read.
+            // The server answers, but nobody reads the answers.
             let mut ws = Ws::join(addr).await;
             let flood = masked(0x89, &[b'p'; 125]).repeat(100);
             while ws.stream.write_all(&flood).await.is_ok() {
@@ -313,7 +312,7 @@ async fn floods_of_fragments_and_of_pings() {
 }
 
 #[tokio::test]
-async fn frames_that_are_none() {
+async fn invalid_frames() {
     endure(SHARE, |addr, _| async move {
         for (bytes, code) in [
             (masked(0xC1, b"4"), 1002),
@@ -353,7 +352,7 @@ async fn headers_by_the_hundred_and_headers_without_an_end() {
         while endless.write_all(&[b'x'; 10_000]).await.is_ok() {
             tokio::task::yield_now().await;
         }
-        // Some stay, with a header that does not go on.
+        // Some stay connected with an incomplete header.
         if number % 4 == 0 {
             let mut idle = tokio::net::TcpStream::connect(addr).await.unwrap();
             let _ = idle.write_all(b"GET / HTTP/1.1\r\nHost").await;
@@ -364,7 +363,7 @@ async fn headers_by_the_hundred_and_headers_without_an_end() {
 }
 
 #[tokio::test]
-async fn packets_that_make_no_sense() {
+async fn invalid_packets() {
     endure(SHARE, |addr, _| async move {
         let placeholder =
             |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
@@ -408,7 +407,7 @@ async fn packets_before_a_namespace_is_joined() {
             ws.send_binary(b"x").await;
             ws.end().await;
         }
-        // A CONNECT on which the handler takes for ever, and events behind it.
+        // A CONNECT that the handler never decides on, with events behind it.
         let mut ws = Ws::open(addr).await;
         ws.send("40{\"slow\":true}").await;
         ws.send("42[\"message\"]").await;
@@ -418,9 +417,9 @@ async fn packets_before_a_namespace_is_joined() {
 }
 
 #[tokio::test]
-async fn attachments_that_are_sent_but_for_the_last_one() {
-    // Ten of them, each as large as may be, wait for one more that does not come: together they are
-    // too much.
+async fn attachments_without_the_last_one() {
+    // Ten attachments of the maximum size wait for another that never arrives: together they exceed
+    // the limit.
     endure(2 * MAX_PAYLOAD + SHARE, |addr, _| async move {
         let mut ws = Ws::join(addr).await;
         ws.send("4510-[\"message\"]").await;

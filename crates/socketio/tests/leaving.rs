@@ -1,4 +1,4 @@
-//! How sockets leave, and what becomes of what was held for them.
+//! Sockets that leave a namespace, and the handler futures of those sockets.
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Fixture, PATIENCE, Poller, Ws, all_gone, config, start};
 use socketio::{Config, EmitError, Recovery};
 
-/// In both namespaces; the main one's socket is the first.
+/// Joins both namespaces; the main one's socket is the first.
 async fn in_both() -> (Fixture, Ws) {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
@@ -16,13 +16,13 @@ async fn in_both() -> (Fixture, Ws) {
     (fixture, ws)
 }
 
-/// That what was held for a minute is not heard of again.
+/// Asserts that the future, which would run for a minute, has no further effect.
 async fn no_ghost(fixture: &Fixture) {
     fixture.log.wait_for("dropped while it was held").await;
 }
 
 #[tokio::test]
-async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
+async fn a_handler_future_is_dropped_when_the_server_disconnects_its_socket() {
     let (fixture, mut ws) = in_both().await;
     ws.send("42[\"hold\",60000]").await;
     ws.send("42[\"message\",\"never\"]").await;
@@ -50,7 +50,7 @@ async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
             .iter()
             .any(|line| line.contains("never"))
     );
-    // And the client may come back.
+    // The client may join again.
     ws.send("40").await;
     assert!(ws.text().await.starts_with("40{\"sid\":"));
     ws.send("42[\"message\",2]").await;
@@ -58,7 +58,7 @@ async fn what_was_held_for_a_socket_is_dropped_when_the_server_takes_it_out() {
 }
 
 #[tokio::test]
-async fn what_was_held_for_a_socket_is_dropped_when_its_client_leaves() {
+async fn a_handler_future_is_dropped_when_its_client_leaves() {
     let (fixture, mut ws) = in_both().await;
     ws.send("42[\"hold\",60000]").await;
     ws.send("42[\"message\",\"never\"]").await;
@@ -85,7 +85,7 @@ async fn what_was_held_for_a_socket_is_dropped_when_its_client_leaves() {
 }
 
 #[tokio::test]
-async fn leaving_and_coming_back_behind_a_hold_keeps_its_order() {
+async fn leaving_and_rejoining_behind_a_handler_future_keeps_the_order() {
     let (fixture, mut ws) = in_both().await;
     ws.send("42[\"hold\",1000]").await;
     ws.send("42/custom,[\"message\",\"never\"]").await;
@@ -119,7 +119,7 @@ async fn leaving_and_coming_back_behind_a_hold_keeps_its_order() {
 }
 
 #[tokio::test]
-async fn an_event_that_takes_its_own_socket_out_holds_nothing() {
+async fn an_event_that_disconnects_its_own_socket_delays_nothing() {
     let (fixture, mut ws) = in_both().await;
     ws.send("42[\"leave and hold\",60000]").await;
     ws.send("42/custom,[\"message\",1]").await;
@@ -129,13 +129,13 @@ async fn an_event_that_takes_its_own_socket_out_holds_nothing() {
 }
 
 #[tokio::test]
-async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport_closes() {
+async fn s3_disconnect_and_close_sends_a_disconnect_in_each_namespace_first() {
     let (fixture, mut ws) = in_both().await;
     let sockets = fixture.echo.sockets.lock().clone();
     sockets[1].emit("last", &1).unwrap();
     sockets[0].disconnect_and_close();
     assert_eq!(sockets[0].emit("late", &1), Err(EmitError::Closed));
-    // Node's client does not come back after a DISCONNECT; after a closed transport it does.
+    // Node's client does not reconnect after a DISCONNECT; after a closed transport it does.
     assert_eq!(ws.text().await, "42/custom,[\"last\",1]");
     assert_eq!([ws.text().await, ws.text().await], ["41", "41/custom,"]);
     assert_eq!(ws.end().await, Some(1000));
@@ -147,7 +147,7 @@ async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport
         .filter(|line| line.starts_with("disconnected"))
         .collect();
     assert_eq!(reasons, ["disconnected: server namespace disconnect"; 2]);
-    // The handle of a socket that is gone closes nothing of those who came after it.
+    // A handle to an ended socket does not close its client's new socket.
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[2].clone();
     ws.send("41").await;
@@ -159,7 +159,7 @@ async fn s3_a_user_who_is_put_out_is_told_in_each_namespace_before_the_transport
 }
 
 #[tokio::test]
-async fn s3_all_sockets_of_a_broadcast_can_be_put_out() {
+async fn s3_all_sockets_of_a_broadcast_can_be_disconnected() {
     let fixture = start(config()).await;
     let (mut ws, poller, mut other) = (
         Ws::join(fixture.addr).await,
@@ -180,7 +180,7 @@ async fn s3_all_sockets_of_a_broadcast_can_be_put_out() {
 }
 
 #[tokio::test]
-async fn s3_who_is_put_out_is_not_recovered() {
+async fn s3_a_disconnected_socket_is_not_recovered() {
     let recovery = Some(Recovery {
         for_everybody: true,
         ..Recovery::default()
@@ -200,7 +200,7 @@ async fn s3_who_is_put_out_is_not_recovered() {
         .wait_for("disconnected: server namespace disconnect")
         .await;
     assert_eq!(fixture.io.recovery_bytes(), 0);
-    // One that is away is over at once.
+    // A suspended socket ends at once.
     drop(Ws::join(fixture.addr).await);
     fixture.log.wait_for("suspended: transport close").await;
     fixture.log.clear();
@@ -233,7 +233,7 @@ async fn s4_a_handler_sees_the_rooms_that_a_socket_is_about_to_leave() {
             .log
             .wait_for("disconnecting from [\"those who are told\", \"hall\"]")
             .await;
-        // It can still speak to those who are in them.
+        // It can still send to the rooms' other members.
         assert_eq!(other.text().await, "42[\"leaving\",2]");
         let left = tokio::time::timeout(PATIENCE, async {
             while !socket.rooms().is_empty()

@@ -1,9 +1,9 @@
-//! The life of a connection, by random plans: what a client sends and gets, on either transport and
-//! over upgrades that go well or badly, in namespaces it joins, leaves and is put out of, to
-//! whatever end it comes. A model says to the letter what both sides must see.
+//! Random sequences of a connection's operations: sending, receiving, upgrades that succeed or
+//! fail, joining and leaving namespaces, disconnects by the server, and every kind of end, on both
+//! transports. A model predicts exactly what both sides observe.
 //!
-//! Everything is in one process and on one thread, over pipes, and time is paused: it goes on by
-//! itself when there is nothing else to do.
+//! Everything runs on one thread, over pipes, with paused time, which advances only when no task
+//! can run.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -33,26 +33,26 @@ enum Transport {
 enum Place {
     Out,
     In,
-    /// The server has put the client out, which may not know it yet.
+    /// The server has disconnected the client, which may not know it yet.
     PutOut {
         pinged: bool,
     },
 }
 
-/// How a client and its connection part.
+/// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The client says so in a packet.
+    /// The client sends a close packet.
     ClosePacket,
-    /// The WebSocket's close frame; by polling, the same as a packet.
+    /// A WebSocket close frame; on polling, the same as a packet.
     CloseFrame,
-    /// The WebSocket breaks, or a poll does.
+    /// The WebSocket or a poll is aborted.
     Cut,
-    /// By polling, a poll beside another. On WebSocket, a packet that makes no sense.
+    /// On polling, two polls at once. On WebSocket, an invalid packet.
     Nonsense,
     /// The server closes the transport.
     ByServer,
-    /// A ping is not answered.
+    /// A PING is not answered.
     NoPong,
 }
 
@@ -62,18 +62,18 @@ enum Step {
     Join(usize),
     Leave(usize),
     PutOut(usize),
-    /// So many events at once.
+    /// This many events at once.
     Send(usize, u32),
-    /// The client asks for an acknowledgement.
+    /// The client requests an acknowledgement.
     Ask(usize),
     Emit(usize, u32),
-    /// The client takes what there is.
+    /// The client reads everything available.
     Receive,
-    /// A ping comes and is answered.
+    /// A PING arrives and is answered.
     Ping,
-    /// With a poll open or not.
+    /// With or without an open poll.
     Upgrade(bool),
-    /// An upgrade that goes no further than its probe.
+    /// An upgrade that stops after its probe.
     UpgradeStalls,
     UpgradeIsCut,
     End(End),
@@ -83,7 +83,7 @@ enum Step {
 struct Open {
     transport: Transport,
     places: [Place; 2],
-    /// What the client has not taken yet.
+    /// Packets that the client has not read yet.
     queued: Vec<String>,
 }
 
@@ -91,10 +91,10 @@ struct Open {
 #[derive(Debug, Clone, Default)]
 struct Model {
     open: Option<Open>,
-    /// What the handlers saw.
+    /// The calls of the handlers.
     log: Vec<String>,
     next: u32,
-    /// What the client is to find with this step.
+    /// What the client must receive in this step.
     received: Vec<String>,
 }
 
@@ -219,7 +219,7 @@ impl ReferenceStateMachine for Model {
             Step::Open(_) => false,
             Step::Join(_) | Step::Receive | Step::Ping => true,
             Step::Leave(at) | Step::Send(at, _) => open.places[at] != Place::Out,
-            // The server closes by way of a socket.
+            // The server closes through a socket.
             Step::End(End::ByServer) => open.is_in(0) || open.is_in(1),
             Step::PutOut(at) | Step::Emit(at, _) | Step::Ask(at) => open.is_in(at),
             Step::Upgrade(_) | Step::UpgradeStalls | Step::UpgradeIsCut => {
@@ -255,7 +255,7 @@ impl ReferenceStateMachine for Model {
         match *step {
             Step::Join(at) => {
                 open.queued.push(prefix("40", at));
-                // Who asks again gets the same answer again.
+                // A repeated CONNECT gets the same reply.
                 if !open.is_in(at) {
                     open.places[at] = Place::In;
                     log.extend(["connect ".to_owned(), "connected".to_owned()]);
@@ -301,7 +301,7 @@ impl ReferenceStateMachine for Model {
                 for place in &mut open.places {
                     *place = match *place {
                         Place::PutOut { pinged: false } => Place::PutOut { pinged: true },
-                        // By now it knows, and the server need not remember.
+                        // The client knows by now, so the server has dropped the entry.
                         Place::PutOut { pinged: true } => Place::Out,
                         place => place,
                     };
@@ -310,8 +310,8 @@ impl ReferenceStateMachine for Model {
             Step::Upgrade(with_poll) => {
                 open.transport = Transport::WebSocket;
                 if with_poll {
-                    // A poll that finds something is answered at once, and one that finds nothing
-                    // when it is let go.
+                    // A poll is answered at once if something is queued, otherwise when it is
+                    // released.
                     *received = open.taken();
                     if received.is_empty() {
                         received.push("6".to_owned());
@@ -331,7 +331,7 @@ struct Life {
     client: Option<Client>,
 }
 
-/// The socket that is in a namespace, or was in it last.
+/// The current or the last socket in a namespace.
 fn socket_in(echo: &Echo, at: usize) -> Socket<Value> {
     let sockets = echo.sockets.lock();
     sockets
@@ -358,7 +358,7 @@ impl StateMachineTest for Life {
             ping_timeout: PING_TIMEOUT,
             upgrade_timeout: UPGRADE_TIMEOUT,
             connect_timeout: Duration::from_secs(100_000),
-            // What a silent client is cut off for is its pong.
+            // A silent client is disconnected for its missing PONG.
             write_timeout: None,
             ..Config::default()
         };
@@ -476,7 +476,7 @@ impl StateMachineTest for Life {
             let joined = model.open.as_ref().is_some_and(|open| open.is_in(at));
             assert_eq!(state.io.of(namespace).unwrap().count(), usize::from(joined));
         }
-        // A WebSocket's bytes are in the pipe by now; a poll's wait until they are fetched.
+        // A WebSocket's bytes are in the pipe by now; those of polling wait until they are fetched.
         let waits = model
             .open
             .as_ref()

@@ -1,4 +1,4 @@
-//! How connections live and end: heartbeats, time limits, slow readers, draining.
+//! The life of a connection: heartbeats, timeouts, slow readers, draining.
 
 mod common;
 
@@ -27,13 +27,13 @@ async fn the_first_ping_comes_after_one_interval_and_the_next_after_the_pong() {
         let asked = Instant::now();
         assert_eq!(ws.text().await, "2");
         let waited = asked.elapsed();
-        // How late it may be depends on the machine; that it is not early is what matters.
+        // How late it may be depends on the machine; the test checks that it is not early.
         assert!(
             waited > Duration::from_millis(90) && waited < Duration::from_secs(3),
             "{waited:?}"
         );
         ws.send("3").await;
-        // One that was not asked for changes nothing.
+        // An unsolicited PONG changes nothing.
         ws.send("3").await;
     }
 }
@@ -59,9 +59,8 @@ async fn no_pong_ends_the_connection_on_either_transport() {
 }
 
 #[tokio::test]
-async fn a_ping_longer_than_its_timeout_away_is_judged_by_its_own_pong() {
-    // With the interval shorter than the timeout, several pings are on their way within one
-    // timeout.
+async fn each_ping_is_judged_by_its_own_pong() {
+    // With an interval shorter than the timeout, several PINGs are outstanding at a time.
     let fixture = start(Config {
         ping_interval: Duration::from_millis(40),
         ping_timeout: Duration::from_millis(400),
@@ -110,7 +109,7 @@ async fn a_connect_that_never_comes_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_cut_off_and_told_apart() {
+async fn a_slow_reader_is_disconnected_with_its_own_reason() {
     let fixture = start(Config {
         max_queue_bytes: 50_000,
         ..config()
@@ -127,7 +126,7 @@ async fn a_slow_reader_is_cut_off_and_told_apart() {
             Err(error) => break error,
         }
         assert!(fixture.io.queued_bytes() <= 60_000);
-        // The kernel takes some megabytes before it says no.
+        // The kernel buffers some megabytes before writes block.
         tokio::task::yield_now().await;
     };
     assert_eq!(full, EmitError::Full);
@@ -154,7 +153,7 @@ async fn a_slow_reader_is_cut_off_and_told_apart() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_poll_is_cut_off_too() {
+async fn a_client_that_does_not_poll_is_disconnected_too() {
     let fixture = start(Config {
         max_queue_bytes: 1_000,
         ..config()
@@ -173,7 +172,7 @@ async fn a_client_that_does_not_poll_is_cut_off_too() {
 }
 
 #[tokio::test]
-async fn one_packet_larger_than_the_queue_goes_through() {
+async fn one_packet_larger_than_the_queue_is_sent() {
     let fixture = start(Config {
         max_queue_bytes: 1_000,
         ..config()
@@ -182,14 +181,14 @@ async fn one_packet_larger_than_the_queue_goes_through() {
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket.emit("big", &"y".repeat(5_000)).unwrap();
-    // Behind it there is room as ever.
+    // The space behind it is as usual.
     socket.emit("small", &1).unwrap();
     assert_eq!(ws.text().await.len(), 5_000 + 12);
     assert_eq!(ws.text().await, "42[\"small\",1]");
 }
 
 #[tokio::test]
-async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
+async fn a_client_that_reads_large_packets_is_never_disconnected() {
     let fixture = start(Config {
         max_queue_bytes: 50_000,
         ..config()
@@ -198,7 +197,7 @@ async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     for number in 0..20 {
-        // More than the network takes at once, and an update right behind it.
+        // More than the network accepts at once, followed by a small update.
         socket.emit("snapshot", &"y".repeat(4_000_000)).unwrap();
         socket.emit("update", &number).unwrap();
         tokio::task::yield_now().await;
@@ -207,7 +206,8 @@ async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
         assert_eq!(ws.text().await, format!("42[\"update\",{number}]"));
         assert_eq!(ws.text().await.len(), 40_000 + 15);
     }
-    // One that does not read is cut off, with no more than the one and what the queue may hold.
+    // A client that does not read is disconnected, with the oversized packet and a full queue at
+    // most.
     socket.emit("snapshot", &"y".repeat(4_000_000)).unwrap();
     let mut most = 0;
     while socket.emit("update", &"z".repeat(10_000)).is_ok() {
@@ -219,7 +219,7 @@ async fn a_client_that_takes_large_packets_well_is_never_cut_off() {
 }
 
 #[tokio::test]
-async fn a_drain_closes_transports_and_lets_nobody_in() {
+async fn a_drain_closes_transports_and_opens_no_session() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let poller = Poller::join(fixture.addr).await;
@@ -232,7 +232,7 @@ async fn a_drain_closes_transports_and_lets_nobody_in() {
     fixture.io.drain();
     assert_eq!(ws.text().await, "42[\"last\",1]");
     assert_eq!(ws.next().await, Got::Close(1000));
-    // No close packet: python-socketio would take it for the end of all and not come back.
+    // No close packet: python-socketio would not reconnect after it.
     assert_eq!(read_answer(&mut poll).await.body, "42[\"last\",1]");
     assert_eq!(late.poll().await.body, "42[\"last\",1]");
     assert_ne!(late.poll().await.status, 200);
@@ -258,7 +258,7 @@ async fn a_drain_closes_transports_and_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_closed_websocket_is_noticed_with_and_without_a_goodbye() {
+async fn a_closed_websocket_is_detected_with_and_without_a_close_frame() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.frame(
@@ -278,7 +278,7 @@ async fn a_closed_websocket_is_noticed_with_and_without_a_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_come_and_go_and_nothing_is_left() {
+async fn many_connections_leave_nothing_behind() {
     let fixture = start(config()).await;
     let addr = fixture.addr;
     let clients = (0..100).map(|number| {
@@ -308,7 +308,7 @@ async fn many_come_and_go_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn what_is_not_read_because_events_are_held_back_waits_in_the_network() {
+async fn held_back_events_stop_the_reading() {
     let fixture = start(Config {
         max_payload: 10_000,
         ..config()
@@ -322,7 +322,7 @@ async fn what_is_not_read_because_events_are_held_back_waits_in_the_network() {
             ws.send(&filler).await;
         }
     };
-    // 45 MB are more than the system's buffers hold, so somebody has stopped taking them.
+    // 45 MB exceed the system's buffers, so the server has stopped reading.
     assert!(
         tokio::time::timeout(Duration::from_secs(1), flood)
             .await
@@ -357,7 +357,7 @@ async fn a_pong_that_the_server_itself_does_not_read_is_not_missed() {
 }
 
 #[tokio::test]
-async fn what_the_network_takes_in_pieces_arrives_whole_and_in_order() {
+async fn partial_writes_arrive_complete_and_in_order() {
     let fixture = start(Config {
         max_queue_bytes: 100_000_000,
         ..config()
@@ -388,7 +388,7 @@ async fn what_the_network_takes_in_pieces_arrives_whole_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn an_emit_from_another_thread_is_never_left_lying() {
+async fn an_emit_from_another_thread_is_never_delayed() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
@@ -399,8 +399,8 @@ async fn an_emit_from_another_thread_is_never_left_lying() {
         }
     });
     for number in 0..3_000 {
-        // What the client sends keeps the connection's task awake, so that the emit falls into its
-        // turn.
+        // What the client sends keeps the connection's task running, so that the emit happens
+        // during a run.
         asked.send(number).unwrap();
         ws.send("42[\"other\"]").await;
         assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));

@@ -1,5 +1,4 @@
-//! What a server holds for those who are on their way in, or were in and do nothing: all of it has
-//! a limit, and who is in is left alone.
+//! Limits for clients that are connecting and for idle clients; connected clients are not affected.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -71,7 +70,7 @@ async fn is_open(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_room() {
+async fn the_longest_waiting_handshake_is_displaced() {
     let fixture = start(Config {
         max_handshakes: 2,
         ..config()
@@ -83,12 +82,12 @@ async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_
     let two = Poller::open(fixture.addr).await;
     let mut three = Ws::open(fixture.addr).await;
     assert_eq!(one.end().await, Some(1000));
-    // Those who are in notice nothing.
+    // Connected clients are not affected.
     joined.send("42[\"message\",1]").await;
     assert_eq!(joined.text().await, "42[\"message-back\",1]");
     assert_eq!(polling.post("42[\"message\",2]").await.body, "ok");
     assert_eq!(polling.poll().await.body, "42[\"message-back\",2]");
-    // Into one namespace, or into two: it is in, and waits for nothing.
+    // In one namespace or in two: the client is connected and waits for nothing.
     assert_eq!(two.post("40").await.body, "ok");
     assert!(two.poll().await.body.starts_with("40"));
     assert_eq!(two.post("40/custom,").await.body, "ok");
@@ -96,8 +95,8 @@ async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_
     let four = Poller::open(fixture.addr).await;
     let five = Poller::open(fixture.addr).await;
     assert_eq!(three.end().await, Some(1000));
-    // One that waits with a poll is told by it; afterwards it is not known any more, and owes
-    // nothing to a timer.
+    // A client with an open poll is notified by it; afterwards its session is unknown, and no timer
+    // remains.
     let mut poll = four.start_poll().await;
     let mut six = Ws::open(fixture.addr).await;
     assert_eq!(common::read_answer(&mut poll).await.body, "1");
@@ -114,7 +113,7 @@ async fn of_those_who_are_in_no_namespace_the_one_that_has_waited_longest_makes_
 }
 
 #[tokio::test]
-async fn a_crowd_that_opens_and_says_nothing_keeps_nobody_out() {
+async fn a_crowd_of_silent_connections_locks_nobody_out() {
     let fixture = start(Config {
         max_handshakes: 8,
         ..config()
@@ -136,7 +135,7 @@ async fn a_crowd_that_opens_and_says_nothing_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_makes_room() {
+async fn the_longest_waiting_tcp_connection_is_displaced() {
     let fixture = start(Config {
         max_handshakes: 3,
         ..config()
@@ -149,7 +148,7 @@ async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_mak
     for _ in 0..3 {
         silent.push(TcpStream::connect(fixture.addr).await.unwrap());
     }
-    // What is asked that no session is asked for makes no difference.
+    // Requests that name no session make no difference.
     let half = b"GET /elsewhere HTTP/1.1\r\nHost: test\r\n\r\nGET /half HT";
     silent[0].write_all(half).await.unwrap();
     assert_ne!(silent[0].read(&mut [0; 512]).await.unwrap(), 0);
@@ -172,7 +171,7 @@ async fn of_tcp_connections_that_say_nothing_the_one_that_has_waited_longest_mak
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
+async fn the_count_of_handshakes_is_correct_however_they_end() {
     let fixture = start(Config {
         max_handshakes: 40,
         max_connections_per_address: Some(40),
@@ -189,7 +188,7 @@ async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
                     2 => drop(Poller::open(addr).await.post("1").await),
                     3 => drop(Poller::join(addr).await.post("1").await),
                     4 => {
-                        // Gone before its answer comes.
+                        // Closed before its response arrives.
                         let head = format!(
                             "GET {WEBSOCKET}\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: Upgrade\r\n"
@@ -227,12 +226,12 @@ async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
     let mut held = Vec::new();
     let filling = timeout(PATIENCE, async {
         while held.len() < 40 {
-            // The last ones may be on their way out still.
+            // The last ones may still be closing.
             held.extend(Ws::try_connect(addr, WEBSOCKET, "").await);
         }
     });
     filling.await.expect("room for so many again");
-    // None of them had to make room for another, so none was counted that is gone.
+    // No connection displaced another, so no closed connection was counted.
     for ws in &mut held {
         ws.send("40").await;
         while !ws.text().await.starts_with("40") {}
@@ -241,7 +240,7 @@ async fn whatever_becomes_of_those_who_come_the_count_is_right_in_the_end() {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_over_both_transports() {
+async fn connections_per_address_are_limited_over_both_transports() {
     let fixture = start(Config {
         max_connections_per_address: Some(2),
         ..config()
@@ -250,7 +249,7 @@ async fn an_address_has_so_many_connections_over_both_transports() {
     let mut ws = Ws::join(fixture.addr).await;
     let polling = Poller::join(fixture.addr).await;
     is_refused(fixture.addr, 429, "Too many connections from this address").await;
-    // An upgrade is the connection that it was.
+    // An upgrade is the same connection.
     let mut upgraded = Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", polling.sid)).await;
     upgraded.send("2probe").await;
     assert_eq!(upgraded.text().await, "3probe");
@@ -258,7 +257,7 @@ async fn an_address_has_so_many_connections_over_both_transports() {
     upgraded.send("42[\"message\",1]").await;
     assert_eq!(upgraded.text().await, "42[\"message-back\",1]");
     is_refused(fixture.addr, 429, "Too many connections from this address").await;
-    // Somebody else's address.
+    // Another address.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = socket.connect(fixture.addr).await.unwrap();
@@ -271,7 +270,7 @@ async fn an_address_has_so_many_connections_over_both_transports() {
     assert_eq!(common::read_answer(&mut other).await.status, 200);
     for _ in 0..3 {
         ws.send("1").await;
-        // The room is there again once the other side knows that it is over.
+        // Space is available again once the other side knows of the close.
         ws.send("41").await;
         assert!(ws.end().await.is_some());
         ws = Ws::join(fixture.addr).await;
@@ -280,7 +279,7 @@ async fn an_address_has_so_many_connections_over_both_transports() {
 }
 
 #[tokio::test]
-async fn there_are_so_many_connections_in_all() {
+async fn connections_are_limited_in_total() {
     let fixture = start(Config {
         max_connections: 2,
         ..config()
@@ -371,7 +370,7 @@ async fn a_connection_that_stays_idle_between_requests_is_closed_and_one_that_po
 }
 
 #[tokio::test]
-async fn f9_an_answer_that_is_not_read_yet_makes_no_connection_idle() {
+async fn f9_a_connection_with_an_unread_response_is_not_idle() {
     let limit = Duration::from_millis(150);
     let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
     let fixture = start_serve(
@@ -398,7 +397,7 @@ async fn f9_an_answer_that_is_not_read_yet_makes_no_connection_idle() {
 }
 
 #[tokio::test]
-async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeout() {
+async fn h3_an_unread_response_is_dropped_after_the_write_timeout() {
     let limit = Duration::from_millis(150);
     let (max_queue_bytes, big) = (32 << 20, "x".repeat(16 << 20));
     let config = Config {
@@ -406,7 +405,7 @@ async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeou
         write_timeout: Some(limit),
         ..config()
     };
-    // The limit on idle connections does not come into it.
+    // The limit on idle connections does not apply.
     let fixture = start_serve(config, |serve| serve.idle_timeout(PATIENCE * 10)).await;
     let polling = Poller::join(fixture.addr).await;
     fixture.echo.sockets.lock()[0].emit("big", &big).unwrap();
@@ -415,7 +414,7 @@ async fn h3_an_answer_of_which_nothing_is_read_is_dropped_after_the_write_timeou
         .write_all(format!("GET {} HTTP/1.1\r\nHost: test\r\n\r\n", polling.url()).as_bytes())
         .await
         .unwrap();
-    // With the answer its packets are lost.
+    // The response's packets are lost with it.
     fixture.log.wait_for("disconnected: transport error").await;
     let mut some = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut some))
@@ -455,7 +454,7 @@ async fn heads_are_limited_in_lines_and_bytes() {
 #[tokio::test]
 async fn tcp_connections_are_limited_in_all_and_by_address() {
     let fixture = start_serve(config(), |serve| serve.max_connections_per_address(2)).await;
-    // What has become a WebSocket speaks HTTP no more.
+    // A WebSocket no longer counts as HTTP.
     let mut ws = Ws::join(fixture.addr).await;
     let mut held = Vec::new();
     for _ in 0..2 {
@@ -483,7 +482,7 @@ async fn tcp_connections_are_limited_in_all_and_by_address() {
 }
 
 #[tokio::test]
-async fn acknowledgements_that_are_waited_for_are_limited() {
+async fn pending_acknowledgements_are_limited() {
     let fixture = start(Config {
         max_pending_acks: 2,
         ..config()
@@ -572,7 +571,7 @@ async fn a_handler_that_panics_at_the_end_leaves_nothing_counted() {
 }
 
 #[tokio::test]
-async fn a_loop_that_is_stopped_finishes_what_it_has() {
+async fn a_stopped_accept_loop_finishes_its_connections() {
     let (stop, stopped) = oneshot::channel::<()>();
     let fixture = start_with(config(), |serve| serve, async { drop(stopped.await) }).await;
     let mut ws = Ws::join(fixture.addr).await;

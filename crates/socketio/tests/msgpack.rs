@@ -1,4 +1,4 @@
-//! The parser of npm `socket.io-msgpack-parser` over the wire.
+//! npm `socket.io-msgpack-parser` on real connections.
 #![cfg(feature = "msgpack")]
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn msgpack() -> Config {
     }
 }
 
-/// A packet as a client writes it.
+/// A packet as a client encodes it.
 fn packet(kind: u8, data: &[u8]) -> Vec<u8> {
     let count = if data.is_empty() { 0x82 } else { 0x83 };
     let mut all = [&[count][..], b"\xA4type", &[kind], b"\xA3nsp\xA1/"].concat();
@@ -56,7 +56,7 @@ async fn binary(ws: &mut Ws) -> Vec<u8> {
     }
 }
 
-/// Opened, and in the main namespace.
+/// Opens a session and joins the main namespace.
 async fn join(fixture: &Fixture) -> Ws {
     let mut ws = Ws::open(fixture.addr).await;
     ws.send_binary(&packet(0, b"")).await;
@@ -86,14 +86,14 @@ async fn a_handler_sees_json_and_attachments() {
         event("message-back", args, &attachments)
     );
     fixture.log.wait_for(&format!("event message {args}")).await;
-    // What is forged without bytes beside it is an object.
+    // A forged placeholder without binary data is an object.
     let forged = "{\"_placeholder\":true,\"num\":7}";
     ws.send_binary(&event("message", forged, &[])).await;
     assert_eq!(binary(&mut ws).await, event("message-back", forged, &[]));
 }
 
 #[tokio::test]
-async fn what_is_no_packet_ends_the_connection() {
+async fn invalid_packets_close_the_connection() {
     let fixture = start(msgpack()).await;
     let deep = [b"\x92\xA1e", &[0x91].repeat(200)[..], b"\xC0"].concat();
     let many = [b"\x9C\xA1e", &b"\xC4\x00".repeat(11)[..]].concat();
@@ -147,7 +147,7 @@ async fn a_broadcast_reaches_every_transport() {
 }
 
 #[tokio::test]
-async fn everybody_is_asked_by_one_packet() {
+async fn acknowledgements_of_a_broadcast_share_one_packet() {
     let fixture = start(msgpack()).await;
     let mut ws = join(&fixture).await;
     let answers = fixture
@@ -187,7 +187,7 @@ async fn everybody_is_asked_by_one_packet() {
 }
 
 #[tokio::test]
-async fn who_leaves_waits_for_nothing() {
+async fn a_disconnect_is_handled_before_held_back_events() {
     let fixture = start(msgpack()).await;
     let mut ws = join(&fixture).await;
     ws.send_binary(&event("hold for ever", "", &[])).await;

@@ -1,4 +1,4 @@
-//! Dynamic namespaces: made when they are asked for, gone when nobody is in them.
+//! Dynamic namespaces: created on demand, removed with their last socket.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use socketio::{
     BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Recovery, Socket, SocketIo,
 };
 
-/// Says where it is.
+/// Replies with the namespace's name.
 struct Where;
 
 impl Handler for Where {
@@ -59,7 +59,7 @@ async fn join(ws: &mut Ws, name: &str) {
 }
 
 #[tokio::test]
-async fn those_that_one_was_put_out_of_take_no_room() {
+async fn namespaces_that_disconnected_a_client_do_not_count() {
     let fixture = start(Config {
         max_namespaces: 2,
         ..config()
@@ -71,12 +71,13 @@ async fn those_that_one_was_put_out_of_take_no_room() {
         join(&mut ws, &name).await;
         ws.send(&format!("42{name},[\"leave\"]")).await;
         assert_eq!(ws.text().await, format!("41{name},"));
-        // What had been sent before that was known is passed over.
+        // Packets that the client had sent before it knew are ignored.
         ws.send(&format!("42{name},[\"late\"]")).await;
     }
     ws.send("42[\"message\"]").await;
     assert_eq!(ws.text().await, "42[\"message-back\"]");
-    // Nor are they there for one who knows that it is out: who has answered two pings since.
+    // Nor do they exist for a client that knows of the disconnect because it has answered two PINGs
+    // since.
     assert_eq!(fixture.io.namespaces().len(), 2);
     ws.send("3").await;
     ws.send("3").await;
@@ -87,7 +88,7 @@ async fn those_that_one_was_put_out_of_take_no_room() {
 }
 
 #[tokio::test]
-async fn each_is_apart_and_there_for_as_long_as_somebody_is_in_it() {
+async fn each_is_separate_and_exists_while_it_has_a_socket() {
     let fixture = start(config()).await;
     let names = || {
         let mut names = fixture.io.namespaces();
@@ -105,7 +106,7 @@ async fn each_is_apart_and_there_for_as_long_as_somebody_is_in_it() {
     one.send("42/room-1,[\"nobody hears\"]").await;
     one.send("42/room-2,[\"hello\"]").await;
     assert_eq!(two.text().await, "42/room-2,[\"hello\",\"/room-2\"]");
-    // Left by its client, by the server, and with the connection.
+    // Left by the client, by the server, and with the connection.
     one.send("41/room-1,").await;
     two.send("42/room-2,[\"leave\"]").await;
     assert_eq!(two.text().await, "41/room-2,");
@@ -123,7 +124,7 @@ async fn each_is_apart_and_there_for_as_long_as_somebody_is_in_it() {
 }
 
 #[tokio::test]
-async fn names_that_do_not_fit_and_names_without_end_are_refused() {
+async fn unmatched_and_overlong_names_are_refused() {
     let fixture = start(Config {
         max_namespaces: 5,
         ..config()
@@ -164,7 +165,7 @@ async fn names_that_do_not_fit_and_names_without_end_are_refused() {
 }
 
 #[tokio::test]
-async fn one_who_is_away_keeps_it() {
+async fn a_suspended_socket_keeps_its_namespace() {
     let window = std::time::Duration::from_millis(300);
     let fixture = start(Config {
         recovery: Some(Recovery {
@@ -207,7 +208,7 @@ async fn one_who_is_away_keeps_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn made_and_gone_at_once_from_all_sides() {
+async fn namespaces_are_created_and_removed_concurrently() {
     let fixture = start(config()).await;
     let addr = fixture.addr;
     let clients = (0..12).map(|_| {

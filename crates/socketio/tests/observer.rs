@@ -1,4 +1,4 @@
-//! That an observer hears of everything, once.
+//! The observer receives every event once.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,7 +15,7 @@ use common::{Echo, Fixture, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, re
 use parking_lot::Mutex;
 use socketio::{Config, DisconnectReason, Observer, Packet, Rejection, SocketIo, TransportKind};
 
-/// Writes down what it is told, and adds up what is many.
+/// Records rare events, and sums frequent ones.
 #[derive(Default)]
 struct Seen {
     lines: Mutex<Vec<String>>,
@@ -37,7 +37,7 @@ impl Seen {
         std::mem::take(&mut self.lines.lock())
     }
 
-    /// Messages and bytes in, messages and bytes out, since last asked.
+    /// Messages and bytes received and sent since the last call.
     fn traffic(&self, transport: TransportKind) -> [usize; 4] {
         [
             &self.messages_in,
@@ -112,7 +112,7 @@ async fn start(config: Config) -> (Fixture, Arc<Seen>) {
 }
 
 #[tokio::test]
-async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports() {
+async fn connections_and_their_traffic_are_reported_to_the_byte_on_both_transports() {
     let (fixture, seen) = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let connected = "40{\"sid\":\"xxxxxxxxxxxxxxxxxxxx\"}".len();
@@ -132,7 +132,7 @@ async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports()
         seen.traffic(TransportKind::WebSocket),
         [2, binary.len() + 3, 2, back.len() + 3]
     );
-    // Packets that leave as one.
+    // Packets that are sent as one.
     let socket = fixture.echo.sockets.lock()[0].clone();
     socket
         .emit_packet(&Packet::batch([
@@ -190,7 +190,7 @@ async fn connections_and_their_traffic_are_told_to_the_byte_on_both_transports()
 }
 
 #[tokio::test]
-async fn what_is_sent_as_a_farewell_is_told_too() {
+async fn packets_sent_while_closing_are_reported_too() {
     let (fixture, seen) = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let poller = Poller::join(fixture.addr).await;
@@ -218,7 +218,7 @@ async fn what_is_sent_as_a_farewell_is_told_too() {
 }
 
 #[tokio::test]
-async fn refusals_are_told_with_their_reasons() {
+async fn refusals_are_reported_with_their_reasons() {
     let limits = Config {
         max_handshakes: 2,
         max_connections: 3,
@@ -271,7 +271,7 @@ async fn refusals_are_told_with_their_reasons() {
 }
 
 #[tokio::test]
-async fn pongs_are_told_with_the_time_they_took_and_a_full_queue_each_time() {
+async fn pongs_are_reported_with_their_latency_and_full_queues_each_time() {
     let interval = Duration::from_millis(60);
     let (fixture, seen) = start(Config {
         ping_interval: interval,

@@ -1,4 +1,4 @@
-//! Engine.IO protocol 4 by long-polling, and its upgrade to WebSocket.
+//! HTTP long-polling (Engine.IO protocol 4), and the upgrade to WebSocket.
 
 mod common;
 
@@ -39,7 +39,7 @@ async fn the_handshake_tells_everything_a_client_needs() {
 }
 
 #[tokio::test]
-async fn the_path_is_taken_with_and_without_its_slash() {
+async fn the_path_matches_with_and_without_its_slash() {
     let fixture = start(config()).await;
     for path in ["/socket.io", "/socket.io/"] {
         let answer = request(
@@ -85,8 +85,8 @@ async fn several_packets_in_one_payload_both_ways() {
     );
 }
 
-/// The packets of the answers to polls, by answer, until the transport is closed or this many have
-/// come.
+/// The packets of the responses to polls, per response, until the transport closes or `count` have
+/// arrived.
 async fn polled(poller: &Poller, wanted: usize) -> Vec<Vec<String>> {
     let mut answers: Vec<Vec<String>> = Vec::new();
     while answers.iter().map(Vec::len).sum::<usize>() < wanted {
@@ -103,15 +103,14 @@ async fn polled(poller: &Poller, wanted: usize) -> Vec<Vec<String>> {
     answers
 }
 
-/// python-engineio takes no more than 16 packets in one payload.
+/// python-engineio accepts at most 16 packets in one payload.
 #[tokio::test]
-async fn an_answer_to_a_poll_holds_so_many_packets_and_the_rest_is_for_the_next() {
+async fn a_poll_response_holds_a_limited_number_of_packets() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
     let event = |number: usize| Packet::event("/", "n", &number.to_string());
-    // One by one, and as a batch, with an attachment that comes to stand at the beginning of an
-    // answer.
+    // One by one, and as a batch, with an attachment at the start of a response.
     (0..10).for_each(|number| socket.emit_packet(&event(number)).unwrap());
     let log = fixture.log.clone();
     socket
@@ -144,7 +143,7 @@ async fn an_answer_to_a_poll_holds_so_many_packets_and_the_rest_is_for_the_next(
 }
 
 #[tokio::test]
-async fn what_is_queued_at_a_close_takes_as_many_polls_as_it_takes() {
+async fn packets_queued_at_a_close_are_delivered_over_several_polls() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let socket = fixture.echo.sockets.lock()[0].clone();
@@ -175,7 +174,7 @@ async fn what_is_queued_at_a_close_takes_as_many_polls_as_it_takes() {
 }
 
 #[tokio::test]
-async fn a_poll_waits_for_something_to_say() {
+async fn a_poll_waits_for_a_packet() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;
@@ -261,12 +260,12 @@ async fn a_close_packet_closes() {
 }
 
 #[tokio::test]
-async fn a_close_packet_that_comes_before_the_poll_sent_along_with_it_lets_the_poll_go() {
+async fn a_close_packet_answers_a_poll_that_was_sent_with_it() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(poller.post("1").await.body, "ok");
     fixture.log.wait_for("disconnected: transport close").await;
-    // Nobody who stops has to wait for a poll that may never come.
+    // A server that stops does not wait for a poll that may never arrive.
     fixture.io.drain();
     fixture.io.closed().await;
     assert_eq!(poller.post("42[\"message\"]").await.body, UNKNOWN_SID);
@@ -294,7 +293,7 @@ async fn a_noop_or_an_upgrade_packet_from_the_client_means_nothing() {
 async fn binary_is_base64_in_payloads_both_ways() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
-    // Some bytes, none at all, and the alphabet's last two characters.
+    // Some bytes, no bytes, and the last two characters of the alphabet.
     let placeholders = "{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1},{\"_placeholder\":true,\"num\":2}";
     let attachments = "bAQIDBA==\u{1e}b\u{1e}b+/8=";
     poller
@@ -360,7 +359,7 @@ async fn a_poll_after_the_ping_timeout_is_refused() {
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(poller.poll().await.body, "2");
     tokio::time::sleep(Duration::from_millis(60)).await;
-    // However late the timers are that look for it.
+    // Independent of how late the timers run.
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
     all_gone(&fixture).await;
 }
@@ -375,16 +374,16 @@ async fn a_payload_of_no_packets_is_refused_and_ends_the_session() {
 }
 
 #[tokio::test]
-async fn s2_a_session_that_the_server_closes_says_so_to_the_poll_after_the_last_events() {
+async fn s2_the_poll_after_the_last_events_reports_a_close_by_the_server() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("42[\"message\",1]\u{1e}42[\"drop\"]").await;
     fixture.log.wait_for("disconnected: forced close").await;
-    // Node's client drops what it has not dispatched when it reads a close packet.
+    // Node's client drops events that it has not dispatched when it reads a close packet.
     assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
     assert_eq!(poller.poll().await.body, "1");
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
-    // The same with a poll that is open already, and with a DISCONNECT before the close.
+    // The same with an open poll, and with a DISCONNECT before the close.
     let poller = Poller::join(fixture.addr).await;
     let mut open = poller.start_poll().await;
     let socket = fixture.echo.sockets.lock()[1].clone();
@@ -393,7 +392,7 @@ async fn s2_a_session_that_the_server_closes_says_so_to_the_poll_after_the_last_
     assert_eq!(read_answer(&mut open).await.body, "42[\"last\",1]\u{1e}41");
     assert_eq!(poller.poll().await.body, "1");
     all_gone(&fixture).await;
-    // With nothing left to say, the poll that is open learns of it at once.
+    // If nothing is queued, the open poll receives the close at once.
     let poller = Poller::join(fixture.addr).await;
     let mut open = poller.start_poll().await;
     fixture.echo.sockets.lock()[2].close_transport();
@@ -433,13 +432,13 @@ async fn probe(poller: &Poller) -> Ws {
 }
 
 #[tokio::test]
-async fn an_upgrade_lets_go_of_the_open_poll_with_a_noop() {
+async fn an_upgrade_answers_the_open_poll_with_a_noop() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;
     let mut ws = probe(&poller).await;
     assert_eq!(read_answer(&mut poll).await.body, "6");
-    // A poll that comes nevertheless is let go too.
+    // A poll that arrives anyway is answered too.
     assert_eq!(poller.poll().await.body, "6");
     let socket = fixture.echo.sockets.lock()[0].clone();
     assert_eq!(socket.transport(), socketio::TransportKind::Polling);
@@ -517,7 +516,7 @@ async fn events_keep_their_order_over_an_upgrade() {
 }
 
 #[tokio::test]
-async fn a_probe_that_is_none_leaves_the_session_on_polling() {
+async fn an_invalid_probe_leaves_the_session_on_polling() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     for wrong in ["2", "2prob", "5", "42[\"message\"]", "3probe"] {
@@ -586,7 +585,7 @@ async fn one_upgrade_at_a_time_and_only_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_takes_ends_the_session() {
+async fn a_poll_response_that_is_not_read_ends_the_session() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     poller.post("42[\"message\",1]").await;
@@ -600,7 +599,7 @@ async fn an_answer_that_nobody_takes_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_closed_session_that_nobody_asks_for_is_forgotten() {
+async fn a_closed_session_is_removed_without_another_poll() {
     let fixture = start(Config {
         ping_timeout: Duration::from_millis(200),
         ..config()

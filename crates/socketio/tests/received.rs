@@ -1,4 +1,5 @@
-//! What is held of what clients have sent in part, or ahead: by address, and before they are in.
+//! Buffered bytes that clients have sent in part or ahead: per address, and before they join a
+//! namespace.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -9,10 +10,10 @@ use common::{Fixture, Got, Poller, Ws, all_gone, config, start, still_serves};
 use socketio::{Config, codec::frame::OpCode};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
-/// Several pieces of 64 KiB, so that what is held can be told apart.
+/// Several units of 64 KiB, so that buffers can be distinguished.
 const PART: usize = 200_000;
 
-/// Room for two such parts, however the vectors that they are in have grown, and for no third.
+/// Space for two such buffers, however their vectors have grown, but not for a third.
 const LIMIT: usize = 550_000;
 
 async fn start_bounded() -> Fixture {
@@ -23,7 +24,7 @@ async fn start_bounded() -> Fixture {
     .await
 }
 
-/// Waits until so many bytes more would fit, or would not.
+/// Waits until this many more bytes would fit, or would not.
 async fn wait_until_fits(fixture: &Fixture, bytes: usize, fits: bool) {
     let waits = timeout(Duration::from_secs(5), async {
         while fixture
@@ -38,7 +39,7 @@ async fn wait_until_fits(fixture: &Fixture, bytes: usize, fits: bool) {
     assert!(waits.await.is_ok(), "{bytes} bytes more: {}", !fits);
 }
 
-/// Waits until the server has read two parts.
+/// Waits until the server has buffered two parts.
 async fn wait_until_full(fixture: &Fixture) {
     wait_until_fits(fixture, PART, false).await;
 }
@@ -47,7 +48,7 @@ async fn wait_until_free(fixture: &Fixture) {
     wait_until_fits(fixture, LIMIT, true).await;
 }
 
-/// Sends the first fragment of a message, and sees that it was read.
+/// Sends the first fragment of a message, and waits until it has been read.
 async fn send_part(ws: &mut Ws, text: &str) -> Got {
     ws.frame(false, OpCode::Text, text.as_bytes()).await;
     ws.frame(true, OpCode::Ping, b"read").await;
@@ -73,11 +74,11 @@ async fn h5_half_sent_messages_of_an_address_have_one_budget() {
         .log
         .wait_for("disconnected: too much received")
         .await;
-    // Small ones go on, and so do the ones that had their part before.
+    // Small messages still work, and so do clients that are within the limit.
     still_serves(&fixture).await;
     first.frame(true, OpCode::Continuation, b"\"]").await;
     assert!(first.text().await.starts_with("42[\"message-back\",\"xxx"));
-    // One long frame counts as well, and what was whole does so no more.
+    // One long frame counts as well, and complete messages no longer count.
     let mut fourth = Ws::join(fixture.addr).await;
     fourth
         .send(&format!("42[\"message\",\"{}\"]", "y".repeat(PART)))
@@ -102,14 +103,14 @@ async fn h5_a_half_sent_body_counts_with_half_sent_messages() {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(part.as_bytes()).await.unwrap();
     wait_until_full(&fixture).await;
-    // A third is refused, with its session left in peace.
+    // A third is refused; its session continues.
     let poller = Poller::join(fixture.addr).await;
     let answer = poller.post(&format!("{part}\"]")).await;
     assert_eq!(answer.status, 429, "{answer:?}");
     assert!(answer.body.contains("from this address"), "{answer:?}");
     assert_eq!(poller.post("42[\"message\",1]").await.body, "ok");
     assert_eq!(poller.poll().await.body, "42[\"message-back\",1]");
-    // What is given up counts no more.
+    // Discarded bytes no longer count.
     drop(stream);
     drop(ws);
     wait_until_free(&fixture).await;
@@ -117,9 +118,9 @@ async fn h5_a_half_sent_body_counts_with_half_sent_messages() {
 }
 
 #[tokio::test]
-async fn h5_what_is_held_back_and_attachments_that_wait_count_too() {
+async fn h5_held_back_events_and_waiting_attachments_count_too() {
     let fixture = start_bounded().await;
-    // Each is there twice for a moment, while it is copied.
+    // Each exists twice for a moment, while it is copied.
     let half = format!("42[\"message\",\"{}\"]", "x".repeat(PART / 2));
     let mut held = Ws::join(fixture.addr).await;
     held.send("42[\"hold for ever\"]").await;
@@ -137,7 +138,7 @@ async fn h5_what_is_held_back_and_attachments_that_wait_count_too() {
     assert_eq!(binary.end().await, Some(1013));
     drop(held);
     wait_until_free(&fixture).await;
-    // The same over polling.
+    // The same on polling.
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(poller.post("42[\"hold for ever\"]").await.body, "ok");
     for _ in 0..4 {
@@ -150,17 +151,17 @@ async fn h5_what_is_held_back_and_attachments_that_wait_count_too() {
 }
 
 #[tokio::test]
-async fn h5_before_connect_a_message_is_no_longer_than_a_connect_can_be() {
+async fn h5_before_connect_messages_are_limited_to_the_size_of_a_connect() {
     let fixture = start(config()).await;
     let connect = |length: usize| {
         let rest = "40{\"a\":\"\"}".len();
         format!("40{{\"a\":\"{}\"}}", "x".repeat(length - rest))
     };
-    // Refused by its header.
+    // Refused because of its header …
     let mut ws = Ws::open(fixture.addr).await;
     ws.raw(&[0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0, 1]).await;
     assert_eq!(ws.end().await, Some(1009));
-    // ... and in fragments.
+    // … and in fragments.
     let mut ws = Ws::open(fixture.addr).await;
     ws.frame(false, OpCode::Text, &connect(65_536).as_bytes()[..40_000])
         .await;
@@ -170,7 +171,7 @@ async fn h5_before_connect_a_message_is_no_longer_than_a_connect_can_be() {
     ws.send(&connect(65_536)).await;
     assert!(ws.text().await.starts_with("40{\"sid\":"));
     assert!(ws.text().await.starts_with("42[\"auth\""));
-    // From then on it is the other limit.
+    // After that the other limit applies.
     ws.send(&format!("42[\"message\",\"{}\"]", "x".repeat(PART)))
         .await;
     assert!(ws.text().await.starts_with("42[\"message-back\",\"xxx"));

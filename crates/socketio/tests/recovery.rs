@@ -1,4 +1,4 @@
-//! Connection state recovery: what a client that loses its connection finds when it comes back.
+//! Connection state recovery: what a returning client receives.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ async fn server(recovery: Recovery) -> Fixture {
     .await
 }
 
-/// What a client remembers of its socket.
+/// What a client stores about its socket.
 #[derive(Clone, Debug, PartialEq)]
 struct Memory {
     sid: String,
@@ -53,7 +53,7 @@ impl Memory {
         serde_json::json!({ "pid": self.pid, "offset": self.offset }).to_string()
     }
 
-    /// Takes in an event, and gives it without its offset.
+    /// Handles an event, and returns it without its offset.
     fn hear(&mut self, text: &str) -> String {
         let mut event: Vec<Value> = serde_json::from_str(&text[text.find('[').unwrap()..]).unwrap();
         self.offset = Some(event.pop().unwrap().as_str().expect("an offset").to_owned());
@@ -82,7 +82,7 @@ async fn lose(fixture: &Fixture, ws: Ws) {
     fixture.log.clear();
 }
 
-/// Comes back. Gives what was missed, and has read the greeting.
+/// Resumes the socket. Returns the missed events; the CONNECT reply has been read.
 async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) {
     let mut ws = open(fixture).await;
     ws.send(&format!("40{}", memory.auth())).await;
@@ -104,7 +104,7 @@ async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) 
     (ws, missed)
 }
 
-/// Comes back in vain: to a socket of its own, which has nothing to do with the old one.
+/// Fails to resume: the client gets a new socket.
 async fn come_back_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
     let mut ws = open(fixture).await;
     ws.send(&format!("40{}", memory.auth())).await;
@@ -119,7 +119,7 @@ async fn come_back_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
 }
 
 #[tokio::test]
-async fn only_who_asks_gets_an_argument_more() {
+async fn only_clients_that_request_recovery_get_offsets() {
     let fixture = server(Recovery::default()).await;
     let mut ws = Ws::open(fixture.addr).await;
     ws.send("40").await;
@@ -128,7 +128,7 @@ async fn only_who_asks_gets_an_argument_more() {
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
-    // Nor anybody on a server that does not offer it.
+    // Nor does any client on a server without recovery.
     let fixture = start(config()).await;
     let mut ws = open(&fixture).await;
     ws.send("40").await;
@@ -161,7 +161,7 @@ async fn a_client_that_has_received_nothing_yet_comes_back() {
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
+async fn events_in_transit_arrive_once_and_in_order_over_many_connections() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     let mut seen = Vec::new();
@@ -175,7 +175,7 @@ async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
     };
     for round in 0..6 {
         emit(4);
-        // It takes in some of what comes, and loses the rest with the connection.
+        // The client receives some of the events, and loses the others with the connection.
         for _ in 0..round % 4 {
             seen.push(memory.hear(&ws.text().await));
         }
@@ -202,7 +202,7 @@ async fn what_was_on_its_way_comes_once_and_in_order_as_often_as_it_takes() {
 }
 
 #[tokio::test]
-async fn attachments_come_along() {
+async fn attachments_are_recovered() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
@@ -229,7 +229,7 @@ async fn attachments_come_along() {
 }
 
 #[tokio::test]
-async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
+async fn a_long_idle_connection_stores_nothing_and_is_recovered() {
     let timings = Config {
         ping_interval: Duration::from_millis(60),
         ping_timeout: Duration::from_millis(100),
@@ -248,7 +248,7 @@ async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
     socket.emit("once", &"x".repeat(1_000)).unwrap();
     memory.hear(&ws.text().await);
     assert!(fixture.io.recovery_bytes() > 1_000);
-    // Longer than the window: what the client has is not kept, and is not needed either.
+    // Longer than the window: events that the client has are not stored, and not needed.
     for _ in 0..8 {
         assert_eq!(ws.text().await, "2");
         ws.send("3").await;
@@ -261,7 +261,7 @@ async fn a_long_quiet_connection_keeps_nothing_and_is_recovered_all_the_same() {
 }
 
 #[tokio::test]
-async fn one_who_stays_away_too_long_starts_anew() {
+async fn a_client_that_returns_too_late_gets_a_new_socket() {
     let fixture = server(Recovery {
         window: Duration::from_millis(100),
         ..Recovery::default()
@@ -281,7 +281,7 @@ async fn one_who_stays_away_too_long_starts_anew() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_bounded_by_socket_and_in_all() {
+async fn stored_events_are_limited_per_socket_and_in_total() {
     for (max_bytes, max_total_bytes) in [(3_000, 1 << 20), (1 << 20, 3_000)] {
         let fixture = server(Recovery {
             max_bytes,
@@ -290,7 +290,7 @@ async fn what_is_kept_is_bounded_by_socket_and_in_all() {
         })
         .await;
         let (mut ws, mut memory, socket) = join(&fixture).await;
-        // More than that, to a client that reads it.
+        // More than the limit, to a client that reads it.
         for _ in 0..20 {
             socket.emit("x", &"y".repeat(500)).unwrap();
             memory.hear(&ws.text().await);
@@ -319,7 +319,7 @@ async fn what_is_kept_is_bounded_by_socket_and_in_all() {
 }
 
 #[tokio::test]
-async fn only_so_many_wait_at_once() {
+async fn suspended_sockets_are_limited() {
     let fixture = server(Recovery {
         max_waiting: 2,
         ..Recovery::default()
@@ -332,14 +332,14 @@ async fn only_so_many_wait_at_once() {
     let (third, ..) = join(&fixture).await;
     drop(third);
     fixture.log.wait_for("disconnected: transport close").await;
-    // Once one is back there is room again.
+    // Once one has returned, there is space again.
     let (first, _) = come_back(&fixture, &mut memory).await;
     lose(&fixture, first).await;
     come_back(&fixture, &mut memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_taken_for_alive_is_displaced_first() {
+async fn a_connection_that_seems_alive_is_closed_first() {
     let fixture = server(Recovery::default()).await;
     let (mut old, mut memory, socket) = join(&fixture).await;
     old.send("42[\"hold for ever\"]").await;
@@ -362,7 +362,7 @@ async fn a_connection_taken_for_alive_is_displaced_first() {
 }
 
 #[tokio::test]
-async fn what_was_once_acknowledged_cannot_be_asked_for_again() {
+async fn acknowledged_events_cannot_be_requested_again() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     let first = memory.clone();
@@ -372,9 +372,9 @@ async fn what_was_once_acknowledged_cannot_be_asked_for_again() {
     let (ws, _) = come_back(&fixture, &mut memory).await;
     drop(ws);
     fixture.log.wait_for("suspended: transport close").await;
-    // The CONNECT of before, said again: it has not got what this client has.
+    // The same CONNECT again: this connection has not received what the client has.
     come_back_as_new(&fixture, &first).await;
-    // And with it the socket is nobody's.
+    // After that, no connection can resume the socket.
     come_back_as_new(&fixture, &memory).await;
     for offset in [
         "99.1",
@@ -400,13 +400,13 @@ async fn what_was_once_acknowledged_cannot_be_asked_for_again() {
 }
 
 #[tokio::test]
-async fn the_offset_of_another_socket_says_that_nothing_was_received() {
+async fn the_offset_of_another_socket_means_that_nothing_was_received() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     socket.emit("x", &1).unwrap();
     memory.hear(&ws.text().await);
     drop(ws);
-    // A client keeps its last offset when it is given a new socket.
+    // A client keeps its last offset when it gets a new socket.
     let (ws, mut fresh, socket) = join(&fixture).await;
     fresh.offset = memory.offset;
     lose(&fixture, ws).await;
@@ -415,7 +415,7 @@ async fn the_offset_of_another_socket_says_that_nothing_was_received() {
 }
 
 #[tokio::test]
-async fn who_left_has_nothing_to_come_back_to() {
+async fn a_client_that_left_cannot_resume() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, memory, _) = join(&fixture).await;
     ws.send("41").await;
@@ -429,14 +429,14 @@ async fn who_left_has_nothing_to_come_back_to() {
     assert_eq!(ws.text().await, "41");
     let _another = come_back_as_new(&fixture, &memory).await;
     drop(ws);
-    // Put out while away.
+    // Disconnected while suspended.
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
     let others = fixture.io.recovery_bytes();
     socket.emit("x", &"x".repeat(1_000)).unwrap();
     assert!(fixture.io.recovery_bytes() > others + 1_000);
     socket.disconnect();
-    // At once, not when its time is over: nothing is held for it from now on.
+    // At once, not at the end of the window: nothing is stored for it from now on.
     assert_eq!(
         fixture.log.lines(),
         ["disconnected: server namespace disconnect"]
@@ -456,7 +456,7 @@ async fn who_left_has_nothing_to_come_back_to() {
 }
 
 #[tokio::test]
-async fn a_secret_is_good_for_its_own_namespace_and_user_only() {
+async fn a_private_id_is_valid_for_its_namespace_and_user_only() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
@@ -487,14 +487,14 @@ async fn a_secret_is_good_for_its_own_namespace_and_user_only() {
         ws.send(&format!("40{auth}")).await;
         assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
     }
-    // All that changed nothing for who it belongs to.
+    // None of that affected the rightful owner.
     socket.emit("still", &1).unwrap();
     let mut memory = memory;
     assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"still\",1]"]);
 }
 
 #[tokio::test]
-async fn on_polling_too() {
+async fn recovery_works_on_polling() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
@@ -520,7 +520,7 @@ async fn on_polling_too() {
 }
 
 #[tokio::test]
-async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_they_missed() {
+async fn missed_events_of_several_namespaces_do_not_overflow_the_queue() {
     let recovery = Recovery {
         max_bytes: 3_000,
         ..Recovery::default()
@@ -545,7 +545,7 @@ async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_th
         socket.emit("missed", &"x".repeat(1_800)).unwrap();
     }
     let mut ws = open(&fixture).await;
-    // In one piece, so that all of it is taken in one turn.
+    // In one piece, so that all of it is read in one run.
     let both: Vec<_> = names
         .iter()
         .zip(&memories)
@@ -580,7 +580,7 @@ async fn who_comes_back_to_several_namespaces_at_once_is_not_cut_off_for_what_th
 }
 
 #[tokio::test]
-async fn on_polling_what_was_missed_comes_with_the_answer() {
+async fn on_polling_missed_events_arrive_with_the_reply() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
     lose(&fixture, ws).await;
@@ -597,8 +597,8 @@ async fn on_polling_what_was_missed_comes_with_the_answer() {
     let mut poller = Poller::open(fixture.addr).await;
     opened["sid"].as_str().unwrap().clone_into(&mut poller.sid);
     poller.post(&format!("40{}", memory.auth())).await;
-    // Node's client tells its offset only once it has the answer: cut off before that, it would get
-    // the first of them twice.
+    // Node's client reports its offset only after it has the reply: if the connection is lost
+    // before, it would receive the first of them twice.
     let body = poller.poll().await.body;
     assert!(
         body.split('\u{1e}')
@@ -609,7 +609,7 @@ async fn on_polling_what_was_missed_comes_with_the_answer() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_keeps_nobody() {
+async fn a_stopping_server_suspends_no_socket() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, ..) = join(&fixture).await;
     fixture.io.drain();

@@ -23,7 +23,7 @@ async fn join(fixture: &Fixture, count: usize) -> Vec<(Ws, Socket<Value>)> {
     clients
 }
 
-/// Who hears a broadcast.
+/// The clients that receive a broadcast.
 async fn hear(clients: &mut [(Ws, Socket<Value>)], say: &Broadcast) -> Vec<usize> {
     say.emit("said", &1);
     for (_, socket) in &*clients {
@@ -43,7 +43,7 @@ async fn hear(clients: &mut [(Ws, Socket<Value>)], say: &Broadcast) -> Vec<usize
 }
 
 #[tokio::test]
-async fn a_room_that_is_called_as_a_socket_takes_nothing_from_it() {
+async fn a_room_named_like_a_socket_receives_none_of_its_events() {
     let fixture = start(config()).await;
     let mut clients = join(&fixture, 3).await;
     let sockets: Vec<_> = clients.iter().map(|(_, socket)| socket.clone()).collect();
@@ -63,7 +63,7 @@ async fn a_room_that_is_called_as_a_socket_takes_nothing_from_it() {
 }
 
 #[tokio::test]
-async fn everybody_who_is_meant_hears_it_once() {
+async fn every_selected_socket_receives_it_once() {
     let fixture = start(config()).await;
     let mut clients = join(&fixture, 5).await;
     let all = fixture.io.of("/").unwrap();
@@ -131,7 +131,7 @@ async fn everybody_who_is_meant_hears_it_once() {
     assert_eq!(all.clone().to("b").count(), 2);
     assert_eq!(all.clone().to("c").sockets::<Value>(), [sockets[3].clone()]);
     assert_eq!(all.sockets::<u8>().len(), 0);
-    // Other namespaces are other rooms.
+    // Rooms of other namespaces are separate.
     assert_eq!(fixture.io.of("/custom").unwrap().count(), 0);
     all.clone().to("a").disconnect();
     for (ws, _) in clients.iter_mut().take(2) {
@@ -142,7 +142,7 @@ async fn everybody_who_is_meant_hears_it_once() {
 }
 
 #[tokio::test]
-async fn who_is_gone_is_in_no_room() {
+async fn an_ended_socket_is_in_no_room() {
     let fixture = start(config()).await;
     let mut clients = join(&fixture, 3).await;
     let all = fixture.io.of("/").unwrap();
@@ -170,7 +170,7 @@ async fn who_is_gone_is_in_no_room() {
 }
 
 #[tokio::test]
-async fn volatile_is_left_out_for_who_does_not_read_and_cuts_nobody_off() {
+async fn volatile_packets_skip_slow_readers_and_disconnect_nobody() {
     let fixture = start(Config {
         max_queue_bytes: 100_000,
         ..config()
@@ -181,7 +181,7 @@ async fn volatile_is_left_out_for_who_does_not_read_and_cuts_nobody_off() {
     let args = format!("\"{}\"", "x".repeat(10_000));
     let packet = Packet::event("/", "at", &args);
     let (slow, socket) = clients.remove(0);
-    // The kernel takes some megabytes before it says no.
+    // The kernel buffers some megabytes before writes block.
     for _ in 0..3_000 {
         volatile.emit_packet(&packet);
         let (ws, _) = &mut clients[0];
@@ -206,10 +206,10 @@ async fn volatile_is_left_out_for_who_does_not_read_and_cuts_nobody_off() {
 }
 
 #[tokio::test]
-async fn everybody_is_asked_and_who_does_not_answer_is_named() {
+async fn broadcasts_with_acknowledgements_report_each_socket() {
     let fixture = start(config()).await;
     let mut clients = join(&fixture, 3).await;
-    // Ids that a socket counts for itself do not get in the way.
+    // Acknowledgement ids that a socket counts itself do not interfere.
     clients[0].0.send("42[\"ask\",5000]").await;
     assert!(clients[0].0.text().await.starts_with("451-0[\"question\""));
     assert_eq!(clients[0].0.next().await, Got::Binary(vec![9, 8]));
@@ -263,7 +263,7 @@ async fn everybody_is_asked_and_who_does_not_answer_is_named() {
 }
 
 #[tokio::test]
-async fn one_who_is_away_hears_it_when_back() {
+async fn a_suspended_socket_receives_it_after_its_return() {
     let fixture = start(Config {
         recovery: Some(Recovery::default()),
         ..config()
@@ -313,7 +313,7 @@ async fn one_who_is_away_hears_it_when_back() {
     assert_eq!(socket.rooms().len(), 1);
 }
 
-/// Carries to the other node what a wire would.
+/// Sends to the other node what a network would.
 #[derive(Clone, Default)]
 struct Bus(Arc<Mutex<Option<SocketIo>>>);
 
@@ -330,7 +330,7 @@ impl Adapter for Bus {
 }
 
 #[tokio::test]
-async fn other_nodes_hear_what_is_not_local() {
+async fn other_nodes_receive_non_local_broadcasts() {
     let bus = Bus::default();
     let there = start(config()).await;
     *bus.0.lock() = Some(there.io.clone());
@@ -362,7 +362,7 @@ async fn other_nodes_hear_what_is_not_local() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn joining_leaving_speaking_and_going_all_at_once() {
+async fn joining_leaving_sending_and_closing_concurrently() {
     let fixture = start(config()).await;
     let all = fixture.io.of("/").unwrap();
     let speaking = {

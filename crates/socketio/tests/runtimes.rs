@@ -1,5 +1,5 @@
-//! One server on several runtimes, each a thread of its own: connections, broadcasts and timers do
-//! not mind.
+//! One server on several tokio runtimes with one thread each: connections, broadcasts and timers
+//! work across them.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -17,7 +17,7 @@ struct Core {
 }
 
 impl Core {
-    /// A runtime that serves, until it is dropped with all that is on it.
+    /// A runtime that serves until it is dropped, with everything on it.
     fn start(io: &SocketIo) -> Self {
         let (io, (stop, stopped)) = (io.clone(), oneshot::channel());
         let (tell, told) = std::sync::mpsc::channel();
@@ -66,7 +66,7 @@ fn start(config: Config) -> (Fixture, [Core; 2]) {
 }
 
 #[tokio::test]
-async fn what_is_said_to_all_comes_to_all_in_order_wherever_it_is_said() {
+async fn broadcasts_from_any_runtime_arrive_everywhere_in_order() {
     let (fixture, cores) = start(config());
     let mut clients = Vec::new();
     for core in cores.iter().cycle().take(6) {
@@ -103,7 +103,7 @@ async fn what_is_said_to_all_comes_to_all_in_order_wherever_it_is_said() {
 }
 
 #[tokio::test]
-async fn a_session_is_polled_and_upgraded_by_way_of_another_core_than_its_own() {
+async fn a_session_is_polled_and_upgraded_on_another_core() {
     let (fixture, cores) = start(config());
     let mut poller = Poller::join(cores[0].addr).await;
     poller.addr = cores[1].addr;
@@ -129,7 +129,7 @@ async fn a_session_is_polled_and_upgraded_by_way_of_another_core_than_its_own() 
 }
 
 #[tokio::test]
-async fn the_end_of_one_runtime_takes_its_own_connections_and_nobody_elses_timers() {
+async fn the_end_of_one_runtime_closes_only_its_own_connections() {
     let interval = Duration::from_millis(60);
     let (fixture, [first, second]) = start(Config {
         ping_interval: interval,

@@ -1,4 +1,4 @@
-//! Socket.IO protocol 5, over WebSocket.
+//! Socket.IO protocol 5 over WebSocket.
 
 mod common;
 
@@ -90,7 +90,7 @@ async fn an_acknowledgement_that_never_comes_times_out_or_ends_with_the_socket()
 }
 
 #[tokio::test]
-async fn an_acknowledgement_nobody_waits_for_is_no_fault() {
+async fn an_unexpected_acknowledgement_is_ignored() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("4399[1]").await;
@@ -99,7 +99,7 @@ async fn an_acknowledgement_nobody_waits_for_is_no_fault() {
 }
 
 #[tokio::test]
-async fn namespaces_are_apart() {
+async fn namespaces_are_separate() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;
     ws.send("40/custom,{\"token\":\"x\"}").await;
@@ -183,7 +183,7 @@ async fn a_namespace_can_be_left_and_joined_again() {
         .log
         .wait_for("disconnected: server namespace disconnect")
         .await;
-    // What the client had sent before it knew is ignored, and it may come back.
+    // Packets that the client had sent before it knew are ignored, and it may join again.
     ws.send("42[\"message\"]").await;
     ws.send("40").await;
     assert!(ws.text().await.starts_with("40{\"sid\":"));
@@ -198,12 +198,12 @@ async fn a_namespace_can_be_left_and_joined_again() {
 }
 
 #[tokio::test]
-async fn who_asks_again_gets_the_same_answer() {
+async fn a_repeated_connect_gets_the_same_reply() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;
-    // Node's client asks twice where `connect()` is called twice, and may speak after the first
-    // answer. It also asks again after it has given up before it was answered, and hears only the
-    // second one.
+    // Node's client sends CONNECT twice if `connect()` is called twice, and may send events after
+    // the first reply. It also sends CONNECT again after it gave up before the first reply, and
+    // then reads only the second one.
     ws.send("40").await;
     let answer = ws.text().await;
     ws.send("40").await;
@@ -214,11 +214,11 @@ async fn who_asks_again_gets_the_same_answer() {
 }
 
 #[tokio::test]
-async fn who_asks_anew_gives_up_what_they_had_asked_for() {
+async fn a_connect_with_another_auth_replaces_the_first() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;
-    // Node's client says nothing when it gives up before it is answered: then it is another one
-    // that asks, with another word perhaps.
+    // Node's client does not announce that it gave up before the reply: the next CONNECT may come
+    // from another user with another `auth`.
     ws.send("40{\"user\":\"a\"}").await;
     let first = ws.text().await;
     assert_eq!(ws.text().await, "42[\"auth\",{\"user\":\"a\"}]");
@@ -282,7 +282,7 @@ async fn closing_is_noticed_while_events_are_held_back() {
 }
 
 #[tokio::test]
-async fn what_is_held_back_is_bounded_and_read_later() {
+async fn held_back_events_are_limited_and_read_later() {
     let fixture = start(socketio::Config {
         max_payload: 10_000,
         ..config()
@@ -327,7 +327,7 @@ async fn a_transport_closed_by_the_server_has_sent_what_was_queued() {
 }
 
 #[tokio::test]
-async fn a_slow_connect_is_cut_short() {
+async fn a_slow_connect_is_refused() {
     let fixture = start(socketio::Config {
         connect_timeout: Duration::from_millis(400),
         ..config()
@@ -342,7 +342,7 @@ async fn a_slow_connect_is_cut_short() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_takes_only_its_own_connection_along() {
+async fn a_panicking_handler_closes_only_its_own_connection() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let mut other = Ws::join(fixture.addr).await;
@@ -390,7 +390,7 @@ async fn a_batch_arrives_as_its_packets() {
     for number in 0..3 {
         assert_eq!(ws.text().await, format!("42[\"n\",{number}]"));
     }
-    // Of nothing, it is nothing, but what waits for it is told.
+    // An empty batch sends nothing, but runs its callback.
     let nothing = socketio::Packet::batch([]);
     socket.emit_packet(&nothing).unwrap();
     let log = fixture.log.clone();
@@ -427,7 +427,7 @@ async fn frames_that_come_along_with_the_handshake_are_not_lost() {
 }
 
 #[tokio::test]
-async fn any_stream_that_hyper_serves_will_do() {
+async fn any_hyper_stream_works() {
     let fixture = start(config()).await;
     let (mut client, server) = tokio::io::duplex(4096);
     let io = fixture.io.clone();

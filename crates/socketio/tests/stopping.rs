@@ -1,4 +1,4 @@
-//! How a server stops: what was begun is finished, what was not is left alone.
+//! Stopping a server: work that has begun completes, other work does not start.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,7 +15,7 @@ use common::{Fixture, Got, PATIENCE, POLLING, Poller, Ws, all_gone, config, requ
 use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Socket, SocketIo};
 use tokio::time::timeout;
 
-/// Takes its time over each event, one after the other, and acknowledges a good while later.
+/// Handles events slowly, one after another, and acknowledges much later.
 #[derive(Clone, Default)]
 struct Works {
     begun: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ async fn until(condition: impl Fn() -> bool) {
     assert!(met.await.is_ok());
 }
 
-/// The number that is acknowledged, by itself.
+/// The number that an acknowledgement contains.
 fn acknowledgement(text: &str) -> usize {
     let (id, arg) = text
         .strip_prefix("43")
@@ -77,7 +77,7 @@ fn acknowledgement(text: &str) -> usize {
     id.parse().unwrap()
 }
 
-/// Each of them once; the order is the tasks' own.
+/// Each of them once, in any order.
 fn check(mut acknowledged: Vec<usize>, begun: usize) {
     acknowledged.sort_unstable();
     assert_eq!(acknowledged, (0..begun).collect::<Vec<_>>());
@@ -108,7 +108,7 @@ async fn every_event_that_reached_the_handler_is_acknowledged_and_the_others_nev
     for number in 0..60 {
         ws.send(&format!("42{number}[\"work\",{number}]")).await;
     }
-    // The server waits for the client to close too, so it is read from meanwhile.
+    // The server waits for the client to close too, so the test reads meanwhile.
     let reading = tokio::spawn(async move {
         let mut acknowledged = Vec::new();
         loop {
@@ -147,12 +147,12 @@ async fn the_same_on_polling() {
 }
 
 #[tokio::test]
-async fn what_is_queued_between_a_drain_and_the_close_goes_out() {
+async fn packets_queued_between_a_drain_and_the_close_are_sent() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     let poller = Poller::join(fixture.addr).await;
     let sockets = fixture.echo.sockets.lock().clone();
-    // On one thread, no connection has its turn before this awaits.
+    // With one thread, no connection runs before this test awaits.
     fixture.io.drain();
     for socket in &sockets {
         assert_eq!(socket.emit("last", &1), Ok(()));
@@ -167,7 +167,7 @@ async fn what_is_queued_between_a_drain_and_the_close_goes_out() {
 }
 
 #[tokio::test]
-async fn a_queue_that_runs_over_while_closing_sends_nothing_behind_the_gap() {
+async fn an_overflow_while_closing_sends_nothing_after_the_gap() {
     let fixture = start(Config {
         max_queue_bytes: 1_000,
         ..config()
@@ -193,7 +193,7 @@ async fn is_closed(fixture: &Fixture, within: u64) -> bool {
 }
 
 #[tokio::test]
-async fn closed_waits_for_the_last_farewell() {
+async fn closed_waits_for_the_last_close() {
     let fixture = start(Config {
         ping_timeout: Duration::from_millis(500),
         ..config()
@@ -218,7 +218,7 @@ async fn closed_waits_for_the_last_farewell() {
 }
 
 #[tokio::test]
-async fn a_pause_lets_nobody_in_and_cuts_nobody_off() {
+async fn a_pause_opens_no_session_and_closes_none() {
     let fixture = start(Config {
         ping_interval: Duration::from_millis(50),
         ping_timeout: Duration::from_millis(150),

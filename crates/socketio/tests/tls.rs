@@ -1,5 +1,4 @@
-//! TLS: the real client, clients that do not keep to it, certificates that are replaced, and what
-//! is written how.
+//! TLS: the real client, misbehaving clients, replaced certificates, and the layout of records.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -190,7 +189,7 @@ async fn socket_io_client_over_an_upgrade_from_https_to_wss() {
     run_client("upgrade").await;
 }
 
-/// Says whether it came in encrypted, and sends much at once.
+/// Reports whether its handshake was encrypted, and sends much data at once.
 struct Says;
 
 impl Handler for Says {
@@ -227,7 +226,7 @@ fn says() -> SocketIo {
 }
 
 #[tokio::test]
-async fn handshakes_say_that_they_came_in_encrypted_and_only_http_1_is_offered() {
+async fn handshakes_are_marked_secure_and_only_http_1_is_offered() {
     let made = certificate();
     let addr = start(says(), |serve| serve.tls(tls(&made))).await;
     let mut client = Client::join(addr, made.cert.der()).await;
@@ -240,7 +239,7 @@ async fn handshakes_say_that_they_came_in_encrypted_and_only_http_1_is_offered()
     assert!(try_connect(addr, made.cert.der(), b"h2").await.is_err());
 }
 
-/// The lengths of the TLS records that come in.
+/// The lengths of the TLS records that arrive.
 async fn records(stream: &mut TcpStream, until: usize) -> Vec<usize> {
     let (mut bytes, mut lengths, mut at, mut sum) = (Vec::new(), Vec::new(), 0, 0);
     while sum < until {
@@ -267,14 +266,14 @@ async fn small_frames_that_leave_together_share_a_record() {
     let addr = start(says(), |serve| serve.tls(tls(&made))).await;
     let mut client = Client::join(addr, made.cert.der()).await;
     client.send("42[\"many\",60]").await;
-    // Read as it is on the wire: the TLS of this client is not asked any more.
+    // Read below TLS: the client's TLS is not used from here on.
     let (stream, _) = client.stream.get_mut();
     let lengths = records(stream, 60 * 12).await;
     assert_eq!(lengths.len(), 1, "{lengths:?}");
 }
 
 #[tokio::test]
-async fn what_does_not_fit_the_socket_at_once_comes_whole_and_in_order() {
+async fn partial_tls_writes_arrive_complete_and_in_order() {
     let made = certificate();
     let addr = start(says(), |serve| serve.tls(tls(&made))).await;
     let mut client = Client::join(addr, made.cert.der()).await;
@@ -288,7 +287,7 @@ async fn what_does_not_fit_the_socket_at_once_comes_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
+async fn buffered_tls_records_are_flushed_when_the_socket_is_writable() {
     let made = certificate();
     let small = TcpSocket::new_v4().unwrap();
     small.set_send_buffer_size(8 << 10).unwrap();
@@ -296,8 +295,8 @@ async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
     let listener = small.listen(64).unwrap();
     let (addr, io) = (listener.local_addr().unwrap(), says());
     tokio::spawn(Serve::new(listener, io.clone()).tls(tls(&made)).run());
-    // How much a connection takes until something waits in its queue: the system's share, and then
-    // that of TLS.
+    // Bytes that a connection accepts until something waits in its queue: the system's share, and
+    // then that of TLS.
     let mut full = 0;
     let _unread = Client::join(addr, made.cert.der()).await;
     let socket = io.of("/").unwrap().sockets::<bool>().remove(0);
@@ -306,7 +305,7 @@ async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
         tokio::time::sleep(Duration::from_millis(1)).await;
         full += 1;
     }
-    // A little less each: what is the share of TLS now has nothing behind it that would push it.
+    // A little less each: what TLS buffers now has no later write that would flush it.
     for count in (full - 16..full).step_by(3) {
         let mut client = Client::join(addr, made.cert.der()).await;
         let sockets = io.of("/").unwrap().sockets::<bool>();
@@ -322,7 +321,7 @@ async fn what_tls_has_taken_and_not_written_leaves_once_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_never_finished_and_plain_http_are_closed_and_others_get_in() {
+async fn incomplete_handshakes_and_plain_http_are_closed() {
     let made = certificate();
     let addr = start(says(), |serve| {
         serve
@@ -346,7 +345,7 @@ async fn a_handshake_that_is_never_finished_and_plain_http_are_closed_and_others
             .expect("closed in time");
         assert!(!rest.starts_with(b"HTTP"), "{rest:?}");
     }
-    // Shaken hands, and then silence: that is the head's time.
+    // A completed handshake, then silence: the head timeout applies.
     client.send("42[\"secure\"]").await;
     assert_eq!(client.text().await, "42[\"secure\",true]");
     let addr = start(says(), |serve| {
@@ -362,7 +361,7 @@ async fn a_handshake_that_is_never_finished_and_plain_http_are_closed_and_others
 }
 
 #[tokio::test]
-async fn handshakes_of_tls_that_are_under_way_make_room_for_others() {
+async fn pending_tls_handshakes_are_displaced() {
     let made = certificate();
     let io = SocketIo::builder(Config {
         max_handshakes: 2,

@@ -1,5 +1,5 @@
-//! RFC 6455, case by case as the Autobahn testsuite has them: its numbers stand beside each test.
-//! What is echoed is Engine.IO's messages: a text behind its `4`, and binary as it is.
+//! RFC 6455, in the order of the Autobahn test suite, whose case numbers are in the test names. The
+//! server echoes Engine.IO messages: text after its `4`, and binary data as it is.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -43,7 +43,7 @@ fn frames(frames: &[(bool, OpCode, &[u8])]) -> Vec<u8> {
     out.to_vec()
 }
 
-/// Sends bytes in pieces, each in a packet of its own as far as the system lets them.
+/// Sends bytes in pieces, each in its own TCP segment as far as the system allows.
 async fn send_in_pieces(ws: &mut Ws, bytes: &[u8], piece: usize) {
     for piece in bytes.chunks(piece) {
         ws.raw(piece).await;
@@ -51,7 +51,7 @@ async fn send_in_pieces(ws: &mut Ws, bytes: &[u8], piece: usize) {
     }
 }
 
-/// That a frame is refused with this code after what came before it was answered.
+/// Asserts that a frame is refused with this code, after earlier messages were answered.
 async fn refused(fixture: &Fixture, bytes: &[u8], code: u16, what: &str) {
     for piece in [1, usize::MAX] {
         let mut ws = open(fixture).await;
@@ -91,7 +91,7 @@ async fn texts_and_bytes_of_every_length_come_back_1_and_9() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_in_order_with_what_they_brought_2() {
+async fn pings_are_answered_in_order_with_their_payloads_2() {
     let fixture = start().await;
     let mut ws = open(&fixture).await;
     for data in [&b""[..], b"Hello", &[0, 0xFF, 0xFE, 0xFD], &[0xFE; 125]] {
@@ -109,7 +109,7 @@ async fn pings_are_answered_in_order_with_what_they_brought_2() {
     for ping in ten {
         assert_eq!(ws.next().await, Got::Pong(ping.into_bytes()));
     }
-    // Pongs that nobody asked for are no matter.
+    // Unsolicited pongs are ignored.
     ws.raw(&frames(&[
         (true, OpCode::Pong, b""),
         (true, OpCode::Pong, b"unasked"),
@@ -127,7 +127,7 @@ async fn pings_are_answered_in_order_with_what_they_brought_2() {
 }
 
 #[tokio::test]
-async fn reserved_bits_and_opcodes_are_refused_behind_what_was_good_3_and_4() {
+async fn reserved_bits_and_opcodes_are_refused_after_valid_messages_3_and_4() {
     let fixture = start().await;
     for rsv in 1..=7u8 {
         refused(
@@ -278,7 +278,7 @@ async fn fragments_out_of_turn_are_refused_5() {
     assert_eq!(ws.end().await, Some(1002), "no mask");
 }
 
-/// What follows stands behind "4" in a text of its own.
+/// Each of these follows "4" in its own text message.
 const VALID: &[&[u8]] = &[
     b"hello\x24world",
     b"hello\xC2\xA2world",
@@ -324,7 +324,7 @@ const INVALID: &[&[u8]] = &[
 ];
 
 #[tokio::test]
-async fn texts_are_utf8_however_they_come_6() {
+async fn texts_are_utf8_in_any_fragmentation_6() {
     let fixture = start().await;
     let mut ws = open(&fixture).await;
     for valid in VALID {
@@ -366,10 +366,10 @@ async fn texts_are_utf8_however_they_come_6() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_none_is_refused_before_it_ends_6_4() {
+async fn invalid_text_is_refused_before_it_ends_6_4() {
     let fixture = start().await;
     let good = "4κόσμε".as_bytes();
-    // The end of the message never comes, so that only its beginning can be the reason.
+    // The message never ends, so only its beginning can be the reason.
     for last in [&b"\xF4\x90"[..], b"\xF4\x90\x80\x80edited"] {
         let mut ws = open(&fixture).await;
         ws.frame(false, OpCode::Text, good).await;

@@ -1,6 +1,5 @@
-//! A page's work with the crate `rust_socketio`, against the server at the first argument over the
-//! transports of the second ("polling", "websocket" or "upgrade"). Prints "ok", or panics with what
-//! failed.
+//! Tests the crate `rust_socketio` against the server in the first argument, over the transports in
+//! the second ("polling", "websocket" or "upgrade"). Prints "ok", or panics with the failure.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a payload brings, as it can be compared.
+/// A payload in a form that can be compared.
 fn plain(payload: Payload) -> Value {
     match payload {
         Payload::Text(values) => Value::Array(values),
@@ -37,7 +36,7 @@ fn see(news: &Receiver<(String, Value)>, name: &str) -> Value {
     loop {
         let (seen, value) = news
             .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("{name} never came"));
+            .unwrap_or_else(|_| panic!("the event {name} did not arrive"));
         if seen == name {
             return value;
         }
@@ -52,7 +51,9 @@ fn ask(client: &Client, payload: impl Into<Payload>) -> Value {
     client
         .emit_with_ack("message-with-ack", payload, PATIENCE, answered)
         .unwrap();
-    answer.recv_timeout(PATIENCE).expect("an answer")
+    answer
+        .recv_timeout(PATIENCE)
+        .expect("the server acknowledges")
 }
 
 fn main() {
@@ -81,7 +82,7 @@ fn main() {
     };
     let (client, news) = connect("/");
 
-    // Text and binary, both ways, with and without acknowledgements.
+    // Text and binary, in both directions, with and without acknowledgements.
     client
         .emit("message", json!({ "é\u{1F600}\u{1e}": [null, true] }))
         .unwrap();
@@ -101,7 +102,7 @@ fn main() {
         assert_eq!(see(&news, "message-back"), json!([number]));
     }
 
-    // Pings go by without anyone noticing.
+    // PINGs do not disturb the client.
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(ask(&client, json!(1)), json!([[1]]));
 
@@ -110,8 +111,8 @@ fn main() {
     assert_eq!(see(&custom_news, "message-back"), json!(["x"]));
     custom.disconnect().unwrap();
 
-    // A transport closed by the server is come back from. (By polling the end is a packet, which
-    // this client takes for the last word.)
+    // The client reconnects after the server closes the transport. (On polling the close is a
+    // packet, after which this client does not reconnect.)
     client.emit("drop", json!(0)).unwrap();
     if mode == "polling" {
         drop(client);

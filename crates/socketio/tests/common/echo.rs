@@ -1,4 +1,4 @@
-//! The application that the tests talk to.
+//! The application under test.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,14 +12,14 @@ use socketio::{
 
 use super::Log;
 
-/// Answers what the tests send.
+/// Replies to the events of the tests.
 #[derive(Clone, Default)]
 pub struct Echo {
     pub log: Log,
     pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
 }
 
-/// Notes how what is held ends.
+/// Records how a handler's future ends.
 struct Held {
     log: Log,
     is_let_go: bool,
@@ -153,7 +153,7 @@ impl Handler for Echo {
         None
     }
 
-    /// For the user who had it.
+    /// Accepts only the same user.
     fn recover(&self, socket: &Socket<Value>, fresh: Value) -> Result<(), Value> {
         if socket.data()["user"] == fresh["user"] {
             Ok(())

@@ -1,4 +1,4 @@
-//! A server to try things on, and clients that say exactly what a test wants said.
+//! A server under test, and clients that send exactly what a test specifies.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 mod echo;
@@ -20,12 +20,12 @@ use tokio::{
 
 pub use self::echo::Echo;
 
-/// Nothing in these tests takes longer, unless it is broken.
+/// A limit on every wait: nothing in these tests takes longer unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 pub const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 pub const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
-/// Timings short enough for tests that wait for them, and long enough for those that do not.
+/// Short enough for tests that wait for these times, and long enough for the others.
 pub fn config() -> Config {
     Config {
         ping_interval: Duration::from_secs(10),
@@ -35,7 +35,7 @@ pub fn config() -> Config {
     }
 }
 
-/// What happened, in order.
+/// A log of what happened, in order.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -111,7 +111,7 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own.
+/// Performs one request on its own connection.
 pub async fn request(addr: SocketAddr, head: &str, body: &[u8]) -> Answer {
     let mut stream = send_request(addr, head, body).await;
     read_answer(&mut stream).await
@@ -170,7 +170,7 @@ impl Poller {
         }
     }
 
-    /// Opened, and in the main namespace.
+    /// Opens a session and joins the main namespace.
     pub async fn join(addr: SocketAddr) -> Self {
         let poller = Self::open(addr).await;
         assert_eq!(poller.post("40").await.body, "ok");
@@ -188,7 +188,7 @@ impl Poller {
 
     pub async fn start_poll(&self) -> TcpStream {
         let stream = send_request(self.addr, &format!("GET {}", self.url()), b"").await;
-        // Nothing tells when a poll has been opened.
+        // There is no signal that a poll has been opened.
         tokio::time::sleep(Duration::from_millis(100)).await;
         stream
     }
@@ -215,7 +215,7 @@ pub enum Got {
 pub struct Ws {
     pub stream: TcpStream,
     pub buffer: BytesMut,
-    /// What the server answered the handshake with.
+    /// The response to the handshake.
     pub head: String,
 }
 
@@ -258,14 +258,14 @@ impl Ws {
         Self::try_connect(addr, url, "").await.unwrap()
     }
 
-    /// Opened, its OPEN packet read.
+    /// Opens a session and reads its OPEN packet.
     pub async fn open(addr: SocketAddr) -> Self {
         let mut ws = Self::connect(addr, WEBSOCKET).await;
         assert!(ws.text().await.starts_with("0{\"sid\":"));
         ws
     }
 
-    /// Opened, and in the main namespace.
+    /// Opens a session and joins the main namespace.
     pub async fn join(addr: SocketAddr) -> Self {
         let mut ws = Self::open(addr).await;
         ws.send("40").await;
@@ -288,7 +288,7 @@ impl Ws {
     }
 
     pub async fn raw(&mut self, bytes: &[u8]) {
-        // A server that has closed already is for the test to find by reading.
+        // If the server has closed already, the test will notice when it reads.
         let _ = self.stream.write_all(bytes).await;
     }
 
@@ -325,7 +325,7 @@ impl Ws {
         }
     }
 
-    /// Everything up to the end; gives the close code, if there was one.
+    /// Reads everything up to the close; returns the close code, if there was one.
     pub async fn end(&mut self) -> Option<u16> {
         let mut code = None;
         loop {
@@ -337,7 +337,7 @@ impl Ws {
         }
     }
 
-    /// That nothing comes for a while.
+    /// Asserts that nothing arrives for a while.
     pub async fn quiet(&mut self) {
         assert!(self.buffer.is_empty(), "{:?}", self.buffer);
         let read = timeout(
@@ -349,14 +349,14 @@ impl Ws {
     }
 }
 
-/// That the server is as good as new for somebody else.
+/// Asserts that the server works for a new client.
 pub async fn still_serves(fixture: &Fixture) {
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
 }
 
-/// That every connection is forgotten.
+/// Asserts that the server has removed every connection.
 pub async fn all_gone(fixture: &Fixture) {
     let gone = timeout(PATIENCE, async {
         while fixture.io.connections() != socketio::Connections::default() {

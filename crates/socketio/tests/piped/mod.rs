@@ -1,5 +1,5 @@
-//! A client over pipes, for tests in which time is paused: a real network would seem idle to the
-//! clock while bytes are on their way.
+//! A client over pipes, for tests with paused time: with a real network, tokio would advance the
+//! clock while bytes are in transit.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use std::{convert::Infallible, net::IpAddr, time::Duration};
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Paused time goes on only when all that can be done has been.
+/// Paused time advances only when no task can run.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 pub struct Client {
@@ -51,7 +51,7 @@ fn connect_from(io: &SocketIo, address: IpAddr) -> DuplexStream {
     client
 }
 
-/// A packet as it is compared: ids are random.
+/// A packet in a form that can be compared: ids are random.
 fn plain(packet: &str) -> String {
     if packet.starts_with("40") {
         packet.split("{\"sid\"").next().unwrap().to_owned()
@@ -65,7 +65,7 @@ impl WebSocket {
         Self::handshake(connect(io), query).await
     }
 
-    /// In the main namespace, from this address.
+    /// Joins the main namespace, from this address.
     pub async fn join_from(io: &SocketIo, address: IpAddr) -> Self {
         let mut websocket = Self::handshake(connect_from(io, address), "").await;
         assert!(websocket.receive().await[0].starts_with('0'));
@@ -96,7 +96,7 @@ impl WebSocket {
         self.stream.write_all(&out).await.unwrap();
     }
 
-    /// What comes within a moment; a close as its code.
+    /// Returns what arrives within a moment, and a close as its code.
     pub async fn receive(&mut self) -> Vec<String> {
         while matches!(
             timeout(A_MOMENT, self.stream.read_buf(&mut self.buffer)).await,
@@ -192,7 +192,7 @@ impl Client {
         }
     }
 
-    /// What there is. A poll that finds nothing would wait, and so is not opened.
+    /// Reads what is available. It opens no poll that would have to wait.
     pub async fn receive(&mut self) -> Vec<String> {
         match &mut self.websocket {
             Some(websocket) => websocket.receive().await,
@@ -200,7 +200,7 @@ impl Client {
         }
     }
 
-    /// Polls as often as it takes.
+    /// Polls until nothing is left.
     async fn poll_all(&self) -> Vec<String> {
         let mut got = Vec::new();
         while self.io.queued_bytes() > 0 {
@@ -209,7 +209,7 @@ impl Client {
         got
     }
 
-    /// Waits for a ping, before which nothing else comes.
+    /// Waits for a PING; nothing else may arrive before it.
     pub async fn ping(&mut self) {
         match &mut self.websocket {
             Some(websocket) => {
@@ -232,7 +232,7 @@ impl Client {
         websocket
     }
 
-    /// Goes over to WebSocket. Gives what a poll got that was open before.
+    /// Upgrades to WebSocket. Returns the packets of the poll that was open.
     pub async fn upgrade(&mut self, with_poll: bool) -> Vec<String> {
         let poll = if with_poll {
             Some(self.start("GET", "").await)
@@ -250,7 +250,7 @@ impl Client {
         websocket.send(OpCode::Text, b"5").await;
         sleep(A_MOMENT).await;
         if with_poll {
-            // What its answer had no room for.
+            // Packets that did not fit into that response.
             got.extend(websocket.receive().await);
         }
         self.websocket = Some(websocket);
@@ -281,7 +281,7 @@ impl Client {
 
     pub async fn cut(self) -> Vec<String> {
         if self.websocket.is_none() {
-            // One that is answered is not cut off, and its packets are taken.
+            // A POST that has been answered is not aborted, and its packets are handled.
             self.poll_all().await;
             let poll = self.start("GET", "").await;
             sleep(A_MOMENT).await;
@@ -304,7 +304,7 @@ impl Client {
         Vec::new()
     }
 
-    /// What had been queued, and behind it the end.
+    /// The queued packets, then the close.
     pub async fn closed_by_server(mut self) -> Vec<String> {
         sleep(A_MOMENT).await;
         let (mut got, end) = match &mut self.websocket {
