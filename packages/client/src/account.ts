@@ -13,7 +13,7 @@ export interface Account {
   state: Cell<MeState>
   id(): string | null
   /** Sets the user; null signs out. */
-  become(user: User | null): void
+  setUser(user: User | null): void
   /**
    * The user as the token or option says, or else as the session says. Throws `Unauthorized` if nobody is
    * signed in.
@@ -22,11 +22,11 @@ export interface Account {
   /** The session may have changed: `whoami` asks the server the next time. */
   forget(): void
   session(): Promise<User | null>
-  enter(way: "register" | "login", body: object): Promise<User>
-  leave(everywhere?: boolean): Promise<void>
+  signIn(way: "register" | "login", body: object): Promise<User>
+  signOut(everywhere?: boolean): Promise<void>
   update(changes: object): Promise<User>
-  chose(chosen: Chosen): void
-  does(activity: Activity | null): void
+  setStatus(chosen: Chosen): void
+  setActivity(activity: Activity | null): void
 }
 
 /** `changed` is called after another user, or nobody, replaces the last one. */
@@ -41,7 +41,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   const state = cell(initial)
   let asked = false
 
-  function become(user: User | null): void {
+  function setUser(user: User | null): void {
     const last = state.get()
     const isOther = last.user?.id !== user?.id
     state.set({
@@ -53,7 +53,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   }
 
   /** Older servers do not send `registration`. */
-  function admits(registration: Registration | undefined): void {
+  function setRegistration(registration: Registration | undefined): void {
     if (registration && registration !== state.get().registration) state.set({ ...state.get(), registration })
   }
 
@@ -61,15 +61,15 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     try {
       const { user, registration } = await http<SessionAnswer>(SESSION)
       asked = true
-      become(user)
-      admits(registration)
+      setUser(user)
+      setRegistration(registration)
       return user
     } catch (thrown) {
       const { code, registration } = toError(thrown)
       if (code !== "unauthenticated") throw thrown
       asked = false
-      become(null)
-      admits(registration)
+      setUser(null)
+      setRegistration(registration)
       return null
     }
   }
@@ -77,12 +77,12 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   return {
     state,
     id: () => state.get().user?.id ?? null,
-    become,
+    setUser,
     async whoami() {
       const known = identity.known()
       if (known) {
         // Without a request, since the name of the last session is better than none.
-        if (known.id !== state.get().user?.id) become(known)
+        if (known.id !== state.get().user?.id) setUser(known)
         return known
       }
       const user = asked ? state.get().user : await session()
@@ -93,23 +93,23 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
       asked = false
     },
     session,
-    async enter(way, body) {
+    async signIn(way, body) {
       const { user } = await http<SessionAnswer>(`/api/auth/${way}`, body)
       asked = true
-      become(user)
+      setUser(user)
       return user
     },
     async update(changes) {
       const { user } = await http<SessionAnswer>("/api/account", changes, { method: "PATCH" })
-      become(user)
+      setUser(user)
       return user
     },
-    async leave(everywhere) {
+    async signOut(everywhere) {
       await http(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
       asked = false
-      become(null)
+      setUser(null)
     },
-    chose: (chosen) => state.set({ ...state.get(), chosen }),
-    does: (activity) => state.set({ ...state.get(), activity }),
+    setStatus: (chosen) => state.set({ ...state.get(), chosen }),
+    setActivity: (activity) => state.set({ ...state.get(), activity }),
   }
 }

@@ -55,7 +55,7 @@ export function createCatchUp(
       if ("code" in synced) {
         if (synced.code === "not_found") {
           list.remove(id)
-          threads.find(id)?.gone(fromRefusal(synced))
+          threads.find(id)?.fail(fromRefusal(synced))
         }
         continue
       }
@@ -81,7 +81,7 @@ export function createCatchUp(
       }
       if (here) here.synced(synced)
       else {
-        for (const entry of synced.entries) list.arrived(entry)
+        for (const entry of synced.entries) list.addEntry(entry)
         list.read(id, synced.readSeq)
       }
       // Only the list can tell how many of those are unread.

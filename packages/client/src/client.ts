@@ -102,7 +102,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     async join() {
       // If the client cannot read the id in a token, the server can.
       const id = hasToken ? identity.known()?.id : (await account.whoami()).id
-      people.joined()
+      people.joinStarted()
       const { name, avatarUrl } = options
       const began = epoch
       const answer = await connection.ask<JoinAnswer>("join_user", {
@@ -111,10 +111,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         ...(name ? { name } : {}),
         ...(avatarUrl ? { avatarUrl } : {}),
       })
-      generation.told(answer.store, began, true)
-      people.through()
-      account.become(answer.user)
-      if (answer.status) account.chose(answer.status)
+      generation.update(answer.store, began, true)
+      people.joinEnded()
+      account.setUser(answer.user)
+      if (answer.status) account.setStatus(answer.status)
     },
     async catchUp(isCurrent) {
       events.emit("joined")
@@ -272,10 +272,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     async setStatus(status, { text, until } = {}) {
       const chosen = { status, ...(text ? { text } : {}), ...(until ? { until } : {}) }
       // The server may have trimmed the text.
-      account.chose((await connection.ask<{ status?: Chosen }>("set_status", chosen)).status ?? chosen)
+      account.setStatus((await connection.ask<{ status?: Chosen }>("set_status", chosen)).status ?? chosen)
     },
     async setActivity(activity) {
-      account.does(activity)
+      account.setActivity(activity)
       if (connection.joined()) await connection.ask("set_activity", { activity })
     },
     onMessage(listener) {

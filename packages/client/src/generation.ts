@@ -15,7 +15,7 @@ export interface Generation {
   /** The generation of the last answer. */
   now(): string | undefined
   /** Takes in what an answer says, and the epoch of its request. `isJoin`: it announced the user on a new socket. */
-  told(store: string | undefined, epoch: number, isJoin?: boolean): void
+  update(store: string | undefined, epoch: number, isJoin?: boolean): void
   /** One conversation went back in time. */
   reset(conversationId: string): void
   /** Makes a request and takes in its answer. `isRead`: it is repeated once, where the server asks to wait. */
@@ -35,7 +35,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
   let changedAt = Number.NEGATIVE_INFINITY
   const key = `store:${core.scope}`
 
-  function tell(conversationIds: readonly string[] | null): void {
+  function notify(conversationIds: readonly string[] | null): void {
     state.set({ since: core.clock.now(), conversationIds, dismissed: false })
   }
 
@@ -43,18 +43,18 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
   async function keep(store: string): Promise<void> {
     const last = (await core.storage("get", key))?.value
     if (last === store || known !== store) return
-    if (last && !state.get().since) tell(null)
+    if (last && !state.get().since) notify(null)
     void core.storage("set", key, store)
   }
 
-  function told(store: string | undefined, epoch: number, isJoin = false): void {
+  function update(store: string | undefined, epoch: number, isJoin = false): void {
     // A request from before a change may be answered with the former generation.
     if (!store || store === known || !core.isCurrent(epoch)) return
     const isChange = known !== undefined || isOther(store)
     known = store
     void keep(store)
     if (!isChange) return
-    tell(null)
+    notify(null)
     change(isJoin)
   }
 
@@ -80,7 +80,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
     state,
     dismiss: () => state.set({ ...state.get(), dismissed: true }),
     now: () => known,
-    told,
+    update,
     async observe(request, isRead, signal) {
       const began = core.epoch()
       const answer = await request().catch(async (thrown) => {
@@ -93,14 +93,14 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
         if (!core.isCurrent(began) || signal?.aborted) throw thrown
         return request()
       })
-      told((answer as OfStore).store, began)
+      update((answer as OfStore).store, began)
       return answer
     },
     reset(conversationId) {
       const { since, conversationIds, dismissed } = state.get()
       // A notice about all conversations includes this one.
       if (since && !dismissed && !conversationIds) return
-      tell([...(dismissed ? [] : (conversationIds ?? [])), conversationId])
+      notify([...(dismissed ? [] : (conversationIds ?? [])), conversationId])
     },
   }
 }

@@ -50,11 +50,11 @@ const TOKEN_LIMIT_MS = 30_000
 const TOKEN_MARGIN_MS = 5_000
 const BEARER = "Bearer "
 
-/** `told` is called with each new token: true if it may belong to another person than the last one. */
+/** `onToken` is called with each new token: true if it may belong to another person than the last one. */
 export function createIdentity(
   options: LamplightOptions,
   clock: Clock,
-  told: (isOther: boolean) => void,
+  onToken: (isOther: boolean) => void,
 ): Identity {
   const { getToken, userId } = options
   const uptime = clock.uptime ?? clock.now
@@ -139,7 +139,7 @@ export function createIdentity(
     // Without a readable `sub`, the first token after a release may be another person's.
     const isOther = last !== undefined && (last !== person || (person === null && isReleased))
     isReleased = false
-    told(isOther)
+    onToken(isOther)
     return fresh
   }
 

@@ -38,7 +38,7 @@ export interface List {
   /** Applies a conversation that was not requested: a new one, or one of a page that is not loaded yet. */
   added(conversation: Conversation): void
   /** Applies an entry that may be newer than the list. */
-  arrived(entry: LogEntry): void
+  addEntry(entry: LogEntry): void
   /** Counts unread messages again, since the log of the conversation has changed. */
   recount(id: string): void
   /** Moves the user's read mark, never back. Returns whether it moved. */
@@ -161,31 +161,31 @@ export function createList(core: Core, options: ListOptions): List {
   const isFurtherDown = (conversation: Conversation) => order.isFurtherDown(newest(conversation), since())
 
   /** `isListed`: the conversation is on a page of the list, which defines its place. */
-  function upsert(said: Conversation, isListed = false): void {
-    const last = known.get(said.id)
+  function upsert(update: Conversation, isListed = false): void {
+    const last = known.get(update.id)
     // An unknown conversation with entries is on a later page, if there are more pages.
-    const isPlaced = isListed || !loaded || !!(said.headSeq && cursor)
-    const isNewest = last ? !isListed && lastSeq(said) > lastSeq(last) : !isPlaced && !isFurtherDown(said)
+    const isPlaced = isListed || !loaded || !!(update.headSeq && cursor)
+    const isNewest = last ? !isListed && lastSeq(update) > lastSeq(last) : !isPlaced && !isFurtherDown(update)
     // Its time may be wrong, if the server's clock was set back: the list tells its place.
     if (!last && !isPlaced && !isNewest) refreshSoon()
-    const readSeq = Math.max(said.readSeq, last?.readSeq ?? 0, marks.get(said.id) ?? 0)
-    const headSeq = Math.max(said.headSeq, last?.headSeq ?? 0)
-    const behind = said.headSeq < headSeq
-    const lastMessage = last && lastSeq(last) >= lastSeq(said) ? last.lastMessage : said.lastMessage
-    let count = said.unread
-    if (behind || said.readSeq < readSeq) {
+    const readSeq = Math.max(update.readSeq, last?.readSeq ?? 0, marks.get(update.id) ?? 0)
+    const headSeq = Math.max(update.headSeq, last?.headSeq ?? 0)
+    const behind = update.headSeq < headSeq
+    const lastMessage = last && lastSeq(last) >= lastSeq(update) ? last.lastMessage : update.lastMessage
+    let count = update.unread
+    if (behind || update.readSeq < readSeq) {
       // The server answered before it knew what is known here: newer entries, or a read mark.
-      const counted = options.count(said.id, readSeq)
-      if (counted === null && behind && last && said.readSeq > last.readSeq) refreshSoon()
+      const counted = options.count(update.id, readSeq)
+      if (counted === null && behind && last && update.readSeq > last.readSeq) refreshSoon()
       count = counted ?? (behind ? (last?.unread ?? count) : atMost(count, lastMessage?.seq ?? 0, readSeq))
     }
     // New objects with the same content would render every row again.
     const members =
-      JSON.stringify(last?.members) === JSON.stringify(said.members) && last ? last.members : said.members
-    put({ ...said, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
+      JSON.stringify(last?.members) === JSON.stringify(update.members) && last ? last.members : update.members
+    put({ ...update, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
   }
 
-  function arrived(entry: LogEntry): void {
+  function addEntry(entry: LogEntry): void {
     const last = known.get(entry.conversationId)
     if (!last) refreshSoon()
     if (!last || entry.seq <= last.headSeq) return
@@ -310,7 +310,7 @@ export function createList(core: Core, options: ListOptions): List {
       // The time alone does not tell whether it is on a later page.
       else if (!isFurtherDown(conversation)) refreshSoon()
     },
-    arrived,
+    addEntry,
     recount,
     read,
     restored(id, { entries, headSeq, readSeq }) {

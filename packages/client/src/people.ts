@@ -16,16 +16,16 @@ const FEED_LOST_MS = 5_000
  * they were for this long: after a restart of the server everybody returns within moments, and the first to
  * return finds nobody.
  */
-const COMING_BACK_MS = 5_000
+const RETURN_MS = 5_000
 
 export interface People {
   all: Store<RosterState>
   some(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
   one(id: string): Store<PresenceView>
   /** A join begins: what comes from now on belongs to the new socket. */
-  joined(): void
+  joinStarted(): void
   /** The join is complete. */
-  through(): void
+  joinEnded(): void
 }
 
 export function createPeople(core: Core, mode: RosterMode): People {
@@ -34,13 +34,13 @@ export function createPeople(core: Core, mode: RosterMode): People {
   /** The roster since the join began; null while there is no join. */
   let fresh: RosterModel | null = null
   let lost = true
-  let everListed = false
+  let hasListed = false
   /** The feed was away for so long that the first list is not waited for. */
-  let gaveUp = false
+  let isGivenUp = false
   let cancelLost: (() => void) | null = null
-  let cancelComing = () => {}
+  let cancelReturning = () => {}
   /** People who are given time to return, as they were shown. */
-  const coming = new Map<string, PresenceView>()
+  const returning = new Map<string, PresenceView>()
   const watched = new Map<string, number>()
   /** Stores that have a listener. */
   const live = new Set<View<unknown>>()
@@ -50,7 +50,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
 
   function show(userId: string): PresenceView {
     const person = model.people.get(userId)
-    const held = !person?.presence && coming.get(userId)
+    const held = !person?.presence && returning.get(userId)
     if (held) return held
     const last = shown.get(userId)
     if (last && person && last.person === person && last.lost === lost) return last.view
@@ -70,7 +70,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
 
   /** A person of whom nothing is known is offline if everybody who is online has been listed. */
   function missing(person: Person | undefined): "unknown" | "offline" {
-    const complete = (mode === "full" || mode === "diff") && everListed && !model.truncated
+    const complete = (mode === "full" || mode === "diff") && hasListed && !model.truncated
     return !lost && !person && complete ? "offline" : "unknown"
   }
 
@@ -78,13 +78,13 @@ export function createPeople(core: Core, mode: RosterMode): People {
     const users: PresenceView[] = []
     let held = 0
     for (const [id, person] of model.people) {
-      const isHeld = !person.presence && coming.has(id)
+      const isHeld = !person.presence && returning.has(id)
       if (isHeld) held++
       if (person.presence || isHeld) users.push(show(id))
     }
     users.sort((one, other) => byName(one.user?.name ?? "", other.user?.name ?? ""))
     return same(last, {
-      status: !everListed && !gaveUp ? "loading" : lost ? "unknown" : "live",
+      status: !hasListed && !isGivenUp ? "loading" : lost ? "unknown" : "live",
       users: same(last.users, users),
       count: model.count + held,
       truncated: model.truncated,
@@ -117,7 +117,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
   async function ask(userIds: string[]): Promise<void> {
     try {
       const answer = await connection.ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
-      happened({ type: "states", states: answer.users ?? [] })
+      dispatch({ type: "states", states: answer.users ?? [] })
     } catch (thrown) {
       // The next join asks again, or this timer if the server asked to wait.
       const { retryAfterMs } = toError(thrown)
@@ -129,19 +129,19 @@ export function createPeople(core: Core, mode: RosterMode): People {
     }
   }
 
-  function happened(event: RosterEvent): void {
+  function dispatch(event: RosterEvent): void {
     fresh &&= reduceRoster(fresh, event)
     const next = reduceRoster(model, event)
     if (next === model) return
     if (event.type === "snapshot" && !model.settled) hold(next)
     // Whoever is reported as offline is not waited for.
     if (event.type === "changes")
-      for (const { type, userId } of event.changes) if (type === "offline") coming.delete(userId)
+      for (const { type, userId } of event.changes) if (type === "offline") returning.delete(userId)
     model = next
     if (model.settled) {
       lost = false
-      everListed = true
-      gaveUp = false
+      hasListed = true
+      isGivenUp = false
       cancelLost?.()
       cancelLost = null
     }
@@ -150,11 +150,11 @@ export function createPeople(core: Core, mode: RosterMode): People {
 
   /** Gives people who are missing in the first list of a join time to return. */
   function hold(next: RosterModel): void {
-    cancelComing()
+    cancelReturning()
     for (const [id, { presence }] of model.people)
-      if (presence && next.people.get(id)?.unlisted) coming.set(id, show(id))
-    cancelComing = clock.after(COMING_BACK_MS, () => {
-      coming.clear()
+      if (presence && next.people.get(id)?.unlisted) returning.set(id, show(id))
+    cancelReturning = clock.after(RETURN_MS, () => {
+      returning.clear()
       touch()
     })
   }
@@ -162,13 +162,13 @@ export function createPeople(core: Core, mode: RosterMode): People {
   function reset(): void {
     cancelLost?.()
     cancelLost = null
-    cancelComing()
-    coming.clear()
+    cancelReturning()
+    returning.clear()
     fresh = null
     model = emptyRoster
     lost = true
-    everListed = false
-    gaveUp = false
+    hasListed = false
+    isGivenUp = false
     shown.clear()
     touch()
   }
@@ -176,20 +176,20 @@ export function createPeople(core: Core, mode: RosterMode): People {
   function down(): void {
     cancelLost ??= clock.after(FEED_LOST_MS, () => {
       lost = true
-      gaveUp = true
+      isGivenUp = true
       touch()
     })
   }
 
   /** `full` mode has an event for each change. */
   const changed = (type: PresenceChange["type"]) => (presence: object) =>
-    happened({ type: "changes", changes: [{ type, ...presence } as PresenceChange] })
+    dispatch({ type: "changes", changes: [{ type, ...presence } as PresenceChange] })
 
-  connection.on("online_users", (list) => happened({ type: "snapshot", list }))
+  connection.on("online_users", (list) => dispatch({ type: "snapshot", list }))
   connection.on("user_online", changed("online"))
   connection.on("user_updated", changed("updated"))
   connection.on("user_offline", changed("offline"))
-  connection.on("presence_changes", (changes) => happened({ type: "changes", ...changes }))
+  connection.on("presence_changes", (changes) => dispatch({ type: "changes", ...changes }))
   events.on("reset", reset)
   events.on("restored", () => {
     // Only what has come since the join began is valid.
@@ -198,7 +198,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     if (!since) return
     fresh = model = since
     lost = !model.settled
-    everListed = model.settled
+    hasListed = model.settled
     touch()
   })
   events.on("joined", () => {
@@ -238,12 +238,12 @@ export function createPeople(core: Core, mode: RosterMode): People {
       )
     },
     one: (id) => remember(JSON.stringify(id), [id], { ...NOBODY, userId: id }, () => show(id)),
-    joined() {
+    joinStarted() {
       fresh = emptyRoster
-      happened({ type: "joined", listed: mode === "full" || mode === "diff" })
+      dispatch({ type: "joined", listed: mode === "full" || mode === "diff" })
       if (model.settled) touch()
     },
-    through() {
+    joinEnded() {
       fresh = null
     },
   }

@@ -56,10 +56,10 @@ export function reduceRoster(model: RosterModel, event: RosterEvent): RosterMode
     case "joined":
       return { ...model, settled: !event.listed, queue: [] }
     case "snapshot":
-      return apply(takeList(model, event.list), model.queue)
+      return apply(applyList(model, event.list), model.queue)
     case "changes":
       return model.settled
-        ? counted(apply(model, event.changes), event.count)
+        ? withCount(apply(model, event.changes), event.count)
         : { ...model, queue: [...model.queue, ...event.changes] }
     case "states":
       return apply(
@@ -74,7 +74,7 @@ export function reduceRoster(model: RosterModel, event: RosterEvent): RosterMode
   }
 }
 
-function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
+function applyList(model: RosterModel, list: OnlineUsers): RosterModel {
   const people = new Map(model.people)
   const snapshots = model.snapshots + 1
   const listed = new Set<string>()
@@ -83,7 +83,7 @@ function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
     listed.add(userId)
     const known = people.get(userId)
     if (known && isOld(known, presence.version)) continue
-    people.set(userId, { ...came(presence, known), learned: snapshots })
+    people.set(userId, { ...online(presence, known), learned: snapshots })
   }
   for (const [userId, person] of people) {
     if (!person.presence || listed.has(userId)) continue
@@ -97,7 +97,7 @@ function takeList(model: RosterModel, list: OnlineUsers): RosterModel {
   return {
     people,
     snapshots,
-    count: list.truncated ? list.count : present(people),
+    count: list.truncated ? list.count : countOnline(people),
     truncated: list.truncated,
     settled: true,
     queue: [],
@@ -124,15 +124,15 @@ function apply(model: RosterModel, changes: readonly PresenceChange[], quiet = f
     } else {
       const { type, ...presence } = change
       if (!quiet && !known?.presence && type === "online") count++
-      people.set(change.userId, { ...came(presence, known), learned: model.snapshots })
+      people.set(change.userId, { ...online(presence, known), learned: model.snapshots })
     }
   }
   if (!people) return model
-  return { ...model, people, count: Math.max(0, model.truncated ? count : present(people)) }
+  return { ...model, people, count: Math.max(0, model.truncated ? count : countOnline(people)) }
 }
 
 /** Beyond the limit only the server knows the count. */
-function counted(model: RosterModel, count: number | undefined): RosterModel {
+function withCount(model: RosterModel, count: number | undefined): RosterModel {
   return model.truncated && count !== undefined && count !== model.count ? { ...model, count } : model
 }
 
@@ -141,11 +141,11 @@ function isOld(known: Person, version: number): boolean {
   return known.unlisted ? version < known.version : version <= known.version
 }
 
-function came(presence: Presence, known: Person | undefined): Omit<Person, "learned"> {
+function online(presence: Presence, known: Person | undefined): Omit<Person, "learned"> {
   return { version: presence.version, presence, lastSeenAt: known?.lastSeenAt ?? null, unlisted: false }
 }
 
-function present(people: ReadonlyMap<string, Person>): number {
+function countOnline(people: ReadonlyMap<string, Person>): number {
   let count = 0
   for (const person of people.values()) if (person.presence) count++
   return count

@@ -64,7 +64,7 @@ export function createSession(
     const auth = await identity.handshake()
     const known = identity.known()
     if (!hasToken) await account.whoami()
-    else if (known && !account.id()) account.become(known)
+    else if (known && !account.id()) account.setUser(known)
     return auth
   }
 
@@ -114,7 +114,7 @@ export function createSession(
   connection.on("token_expired", () => void renew())
   events.on("token", (isOther) => {
     if (!isOther || !account.id()) return
-    account.become(identity.known())
+    account.setUser(identity.known())
     connection.restart()
   })
   events.on("released", () => {
@@ -127,7 +127,7 @@ export function createSession(
     if (hasToken) verifying = verify()
   })
   events.on("connection", ({ now: { error, status } }) => {
-    if (error?.code === "unauthenticated" && status === "refused" && identity.cookies) account.become(null)
+    if (error?.code === "unauthenticated" && status === "refused" && identity.cookies) account.setUser(null)
   })
   events.on("tab", ({ type }) => {
     if (type !== "account") return
@@ -157,13 +157,13 @@ export function createSession(
       return identity.cookies ? (await account.session()) !== null : hasToken
     },
     async signIn(way, body) {
-      const user = await account.enter(way, body)
+      const user = await account.signIn(way, body)
       core.post({ type: "account" })
       connection.restart()
       return user
     },
     async signOut(everywhere) {
-      await account.leave(everywhere)
+      await account.signOut(everywhere)
       core.post({ type: "account" })
       connection.refuse(new Unauthorized("You are signed out."))
     },

@@ -52,9 +52,9 @@ export interface Thread extends ConversationHandle {
   /** The log went back in time on the server: the answer replaces what was here. */
   restored(answer: SyncedConversation): void
   receipt(receipt: Receipt): void
-  typed(event: TypingEvent): void
+  onTyping(event: TypingEvent): void
   /** The user is announced on a new socket: tells the server again that the conversation is open. */
-  joined(): void
+  rejoin(): void
   /** Loads the entries after the tail, if there are any, or `always`. */
   follow(always?: boolean): Promise<void>
   /** The list, the connection or the outbox changed. */
@@ -63,7 +63,7 @@ export interface Thread extends ConversationHandle {
   /** The reason why nothing may be sent; null if it may. */
   sendError(): LamplightError | null
   /** The conversation does not exist, or not for this user. */
-  gone(error: LamplightError): void
+  fail(error: LamplightError): void
   reset(): void
 }
 
@@ -106,8 +106,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let error: LamplightError | null = null
   let failures = 0
   /** How often entries that are known to exist were not in the answer. */
-  let vain = 0
-  let holders = 0
+  let misses = 0
+  let openCount = 0
   let cancelAgain = () => {}
   /** Whether the person reads above the end. */
   let stays = false
@@ -142,7 +142,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
   function change(grown: Log, fresh: readonly LogEntry[] = [], side: Side = stays ? OLDER : NEWER): void {
     // The last entries are enough for a conversation that is not open.
-    const next = trim(grown, side, holders || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
+    const next = trim(grown, side, openCount || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
     for (const entry of fresh) if (isMessage(entry)) core.events.emit("stored", entry)
@@ -210,7 +210,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         const before = lastSeq(log)
         const page = await take("after", before, LONG_PAGE)
         if (!core.isCurrent(epoch)) return
-        vain = lastSeq(log) > began ? 0 : vain + 1
+        misses = lastSeq(log) > began ? 0 : misses + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
       // A person who reads further up stays there, before a hole.
@@ -233,7 +233,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me() || !core.isCurrent(core.epoch())) return
-    cancelAgain = core.clock.after(delayAfter(error, failures + vain, 500, 15_000, core.random), () =>
+    cancelAgain = core.clock.after(delayAfter(error, failures + misses, 500, 15_000, core.random), () =>
       follow().catch(() => {}),
     )
   }
@@ -248,15 +248,15 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   function accept(entry: LogEntry): void {
     if (isMessage(entry)) typing.stop(entry.senderId)
     // The first page will contain it, unless the conversation is open, loaded or loading.
-    if (log.loaded || load.busy() || holders) change(addEntries(log, [entry]))
+    if (log.loaded || load.busy() || openCount) change(addEntries(log, [entry]))
     if (isMessage(entry)) core.events.emit("stored", entry)
-    options.list.arrived(entry)
+    options.list.addEntry(entry)
     fill()
   }
 
   /** Fetches older pages until there is a message to show: a page may hold entries of other kinds only. */
   function showSome(): void {
-    if (holders && hasOlder(log) && !error && !shown(log).some(isMessage)) inBackground(older())
+    if (openCount && hasOlder(log) && !error && !shown(log).some(isMessage)) inBackground(older())
   }
 
   /** Loads what is missing. During the catch-up `sync` brings it. */
@@ -274,7 +274,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     item,
     open() {
       let mine = true
-      if (++holders === 1) {
+      if (++openCount === 1) {
         core.connection.emit("join_conversation", { conversationId: id })
         // `sync` continues from the last entry, so the page comes first.
         inBackground(
@@ -288,7 +288,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       return () => {
         if (!mine) return
         mine = false
-        if (--holders > 0) return
+        if (--openCount > 0) return
         core.connection.emit("leave_conversation", { conversationId: id })
         jumps++
         stays = false
@@ -340,11 +340,11 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
     log: () => log,
     count: (readSeq) => countUnread(log, readSeq, core.me() ?? ""),
-    isOpen: () => holders > 0,
+    isOpen: () => openCount > 0,
     accept,
     synced(answer) {
       if (log.loaded) change(knowHead(addEntries(log, answer.entries), answer.headSeq), answer.entries)
-      for (const entry of answer.entries) options.list.arrived(entry)
+      for (const entry of answer.entries) options.list.addEntry(entry)
       for (const receipt of answer.receipts) this.receipt(receipt)
       options.list.read(id, answer.readSeq)
     },
@@ -355,16 +355,16 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       if (isHere) {
         const hasBefore = (entries[0]?.seq ?? firstSeq) > firstSeq
         change(addPage(log, { direction: "newest", entries, hasBefore }), entries)
-      } else if (holders) inBackground(follow())
+      } else if (openCount) inBackground(follow())
       this.synced(answer)
     },
     receipt(receipt) {
       if (receipt.userId === core.me()) options.list.read(id, receipt.readSeq)
       readers.put(receipt)
     },
-    typed: typing.received,
-    joined() {
-      if (holders) core.connection.emit("join_conversation", { conversationId: id })
+    onTyping: typing.received,
+    rejoin() {
+      if (openCount) core.connection.emit("join_conversation", { conversationId: id })
     },
     follow,
     touch() {
@@ -377,7 +377,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     },
     sendError: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
     touchDraft: draft.touch,
-    gone(refusal) {
+    fail(refusal) {
       error = refusal
       messages.touch()
     },
@@ -387,7 +387,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       log = emptyLog
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()
-      failures = vain = 0
+      failures = misses = 0
       rows = createRows(core.me)
       typing.reset()
       readers.store.set({})

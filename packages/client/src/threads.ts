@@ -38,7 +38,7 @@ export function createThreads(core: Core, options: ThreadOptions): Threads {
 
   connection.on("new_private_message", onEntry)
   connection.on("conversation_entry", onEntry)
-  connection.on("typing", (event) => get(event.conversationId).typed(event))
+  connection.on("typing", (event) => get(event.conversationId).onTyping(event))
   connection.on("receipt", (receipt) => get(receipt.conversationId).receipt(receipt))
   events.on("delivered", (message) => get(message.conversationId).accept(message))
   events.on("conversation", (id) => threads.get(id)?.touch())
@@ -47,7 +47,7 @@ export function createThreads(core: Core, options: ThreadOptions): Threads {
   events.on("reset", reset)
   events.on("restored", reset)
   events.on("joined", () => {
-    for (const thread of threads.values()) thread.joined()
+    for (const thread of threads.values()) thread.rejoin()
   })
   events.on("fetch", () => {
     for (const thread of threads.values())
