@@ -18,8 +18,10 @@
 pub mod accounts;
 pub mod bus;
 pub mod directory;
+pub mod faulty_bus;
 pub mod follower;
 pub mod messages;
+pub mod nodes;
 pub mod presence;
 mod recorder;
 
@@ -129,6 +131,7 @@ mod tests {
             include_str!("accounts.rs"),
             include_str!("follower.rs"),
             include_str!("bus.rs"),
+            include_str!("nodes.rs"),
             concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
@@ -146,6 +149,7 @@ mod tests {
             include_str!("follower.rs"),
             include_str!("presence/mod.rs"),
             include_str!("bus.rs"),
+            include_str!("nodes.rs"),
         ]
         .concat();
         for test in suites

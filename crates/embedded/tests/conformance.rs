@@ -21,3 +21,4 @@ lamplight_conformance::directory_suite!(fresh);
 lamplight_conformance::accounts_suite!(fresh);
 lamplight_conformance::follower_suite!(fresh);
 lamplight_conformance::bus_suite!(bus);
+lamplight_conformance::nodes_suite!(fresh);

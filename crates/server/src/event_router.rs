@@ -5,11 +5,16 @@ use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::event::Event;
-use lamplight_usecases::Handler;
-use lamplight_usecases::ports::{BusMessage, Clock};
+use lamplight_usecases::ports::{BusMessage, Directory, PresenceStore};
 use lamplight_usecases::throttle::{self, Due};
+use lamplight_usecases::{Handler, Ports};
 use lamplight_wire::encode;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The pause between two attempts to read the roster.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The subscriber of the event bus on this node.
 pub struct EventRouter {
@@ -17,6 +22,9 @@ pub struct EventRouter {
     roster: Arc<RosterPublisher>,
     updates: ConversationUpdates,
     entries: EntryDelivery,
+    presence: Arc<dyn PresenceStore>,
+    directory: Arc<dyn Directory>,
+    lagged: Notify,
 }
 
 impl EventRouter {
@@ -26,13 +34,20 @@ impl EventRouter {
         hub: Arc<Hub>,
         roster: Arc<RosterPublisher>,
         handler: Arc<Handler>,
-        clock: Arc<dyn Clock>,
+        ports: &Ports,
     ) -> Self {
         Self {
             updates: ConversationUpdates::new(Arc::clone(&hub), Arc::clone(&handler)),
-            entries: EntryDelivery::new(Arc::clone(&hub), handler.delivery_observer(), clock),
+            entries: EntryDelivery::new(
+                Arc::clone(&hub),
+                handler.delivery_observer(),
+                Arc::clone(&ports.clock),
+            ),
             hub,
             roster,
+            presence: Arc::clone(&ports.presence),
+            directory: Arc::clone(&ports.directory),
+            lagged: Notify::new(),
         }
     }
 
@@ -40,9 +55,10 @@ impl EventRouter {
     pub fn receive(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.route(event),
-            // Entries that follow show clients the gap. What was lost of presence is repaired by
-            // the store's own resync.
+            // The roster is read again. Clients see by the next entry of a log that they missed
+            // others.
             BusMessage::Lagged => {
+                self.lagged.notify_one();
                 if let Some(Due { left_out }) = throttle::due("bus lagged", "", None) {
                     tracing::warn!(
                         left_out,
@@ -84,6 +100,23 @@ impl EventRouter {
 
     /// Sends what is queued, for as long as it is polled.
     pub async fn run(&self) {
-        tokio::join!(self.entries.run(), self.roster.run(), self.updates.run());
+        tokio::join!(
+            self.entries.run(),
+            self.roster.run(),
+            self.updates.run(),
+            self.run_resyncs(),
+        );
+    }
+
+    async fn run_resyncs(&self) {
+        loop {
+            self.lagged.notified().await;
+            while let Err(error) = self.roster.resync(&*self.presence, &*self.directory).await {
+                if let Some(Due { left_out }) = throttle::due("resync", "", None) {
+                    tracing::warn!(%error, left_out, "could not read the roster again; retrying");
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Lamplight {
             Arc::clone(&hub),
             Arc::clone(&roster),
             Arc::clone(&handler),
-            Arc::clone(&clock),
+            &ports,
         ));
         let subscriber = Arc::clone(&router);
         let subscription = bus.subscribe(Box::new(move |message| subscriber.receive(message)));
