@@ -1,4 +1,4 @@
-//! Proving who is calling. Whether they may is the use cases' to say.
+//! Authenticates callers. The use cases authorize them.
 
 use crate::headers::{self, bearer};
 use crate::jwt::TokenVerifier;
@@ -19,16 +19,15 @@ use subtle::ConstantTimeEq;
 /// The cookie of a local session.
 pub const SESSION_COOKIE: &str = "lamplight_session";
 
-/// Someone whose word was checked.
+/// A verified token, cookie or key.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Who.
     pub principal: Principal,
     /// The digest of the local session's token.
     pub credential: Option<Arc<str>>,
-    /// When the proof ends.
+    /// When the token or session expires.
     pub expires: Option<Timestamp>,
-    /// Why the server key was not looked for in what came, if it was not.
+    /// Why the token was not compared with the server key, if it was not.
     pub not_compared: Option<Refusal>,
 }
 
@@ -47,27 +46,24 @@ impl Credentials {
     }
 }
 
-/// Checks tokens, cookies and keys.
+/// Verifies tokens, cookies and keys.
 pub struct Authenticator {
-    /// The use cases, which know local sessions and remember people.
+    /// Looks up local sessions and writes profiles.
     pub handler: Arc<Handler>,
     /// For `AUTH=jwt`.
     pub verifier: Option<Arc<TokenVerifier>>,
-    /// The host application's key.
     pub server_key: Option<String>,
-    /// Which pages may speak to us.
     pub origins: Origins,
-    /// Whose forwarded addresses are believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Vec<IpNet>,
-    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Authenticator {
-    /// Who a request is from, by its bearer token or its cookie. Nobody, where it has neither.
+    /// The principal of a request, by its bearer token or its cookie; anonymous without either.
     ///
     /// # Errors
-    /// `unauthenticated` for a token that is not good, `rate_limited` for too many of them.
+    /// `unauthenticated` for an invalid token, `rate_limited` after too many of them.
     pub async fn request(
         &self,
         headers: &HeaderMap,
@@ -78,15 +74,15 @@ impl Authenticator {
                 Ok(true) => return Ok(Credentials::by(Principal::Service)),
                 compared => self.no_server_key(token, address, compared.err()).await?,
             },
-            // A cookie comes by itself, so a stale one is no attempt at anything: its owner is
-            // nobody.
+            // A browser sends its cookie by itself, so a stale one is no sign-in attempt: the
+            // caller is anonymous.
             None => self
                 .cookie(headers)
                 .await?
                 .unwrap_or_else(Credentials::nobody),
         };
-        // What a page of one person asks for must not be done for another, who has signed in in the
-        // same browser since.
+        // A request of one user's page must not be executed for another user who has signed in in
+        // the same browser since.
         let another = || {
             Refusal::new(
                 Code::Unauthenticated,
@@ -100,10 +96,10 @@ impl Authenticator {
         }
     }
 
-    /// Who a socket is from, by the token in its `auth`, the header or the cookie.
+    /// The principal of a socket, by the token in its `auth`, the header or the cookie.
     ///
     /// # Errors
-    /// As [`Authenticator::request`], and `unauthenticated` where there is none of them and one is needed.
+    /// As [`Authenticator::request`], and `unauthenticated` if one is required and none is present.
     pub async fn socket(
         &self,
         auth_token: Option<&str>,
@@ -118,7 +114,7 @@ impl Authenticator {
             Principal::Anonymous if self.handler.identity() != Identity::Open => {
                 Err(Refusal::unauthenticated())
             }
-            // The server key is no user's, and a socket is always a user's.
+            // The server key has no user, and a socket always belongs to a user.
             Principal::Service => Err(Refusal::new(
                 Code::Forbidden,
                 "The server key is not a user.",
@@ -127,14 +123,14 @@ impl Authenticator {
         }
     }
 
-    /// Whose token this is.
+    /// The user of a token.
     ///
     /// # Errors
-    /// `unauthenticated` for one that is not good, `rate_limited` for too many of them.
+    /// `unauthenticated` for an invalid token, `rate_limited` after too many of them.
     pub async fn token(&self, token: &str, address: IpAddr) -> Result<Credentials, Refusal> {
         if self.handler.identity() == Identity::Open {
-            // There are no tokens in `open`; one that comes is left aside, as a page moving between
-            // modes may send it.
+            // `open` has no tokens; it ignores one, because a page may send an old one after `AUTH`
+            // changed.
             return Ok(Credentials::nobody());
         }
         let token = match headers::token(token) {
@@ -173,8 +169,7 @@ impl Authenticator {
                 } else {
                     ProfileSource::Nobody
                 };
-                // A claim that breaks our rules for profiles is left aside; it does not keep its
-                // user out.
+                // A claim that is invalid in a profile is ignored; the user is accepted.
                 let profile = decode::profile(
                     user.clone(),
                     verified.name.as_deref(),
@@ -190,8 +185,8 @@ impl Authenticator {
                     ..Credentials::by(Principal::User(user))
                 })
             }
-            // The keys are out of reach: that says nothing of the token, and is no attempt at
-            // guessing one.
+            // The keys are unreachable: that is no evidence against the token, and does not count
+            // as an attempt.
             Err(error) if error.is_unavailable() => {
                 if let Some(Due { left_out }) = throttle::due("keys", error.code(), None) {
                     tracing::warn!(code = error.code(), %error, left_out, "tokens cannot be checked");
@@ -219,9 +214,9 @@ impl Authenticator {
         }))
     }
 
-    /// Whose session the cookie stands for, if cookies may be honoured. Of several with our name,
-    /// which paths and domains of one host may set, the first that is the session of whom the
-    /// request says it is from.
+    /// The session of the cookie, if the request may use cookies. Paths and domains of one host can
+    /// set several cookies of the same name: the first one wins that is a session of the user whom
+    /// the request names.
     async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
             return Ok(None);
@@ -236,13 +231,13 @@ impl Authenticator {
         Ok(somebody)
     }
 
-    /// Whether this is the host application's key, in constant time. After too many wrong ones from
-    /// an address nothing is compared, so that whoever guesses does not learn which of them was
-    /// right. A wrong one is to be counted, by [`Handler::refused_token`], once it is known to be
-    /// nobody's token.
+    /// Whether this is the server key, compared in constant time. After too many wrong keys from an
+    /// address nothing is compared, so that an attacker does not learn which guess was right. The
+    /// caller counts a wrong key by [`Handler::refused_token`] once it is known to be no user's
+    /// token.
     ///
     /// # Errors
-    /// `rate_limited`, where it was not compared.
+    /// `rate_limited` if it was not compared.
     pub fn is_server_key(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
         let Some(expected) = &self.server_key else {
             return Ok(false);
@@ -251,10 +246,10 @@ impl Authenticator {
         Ok(expected.as_bytes().ct_eq(key.as_bytes()).into())
     }
 
-    /// The same for where nothing but the server key is taken: a wrong one is counted.
+    /// The same for routes that accept only the server key: a wrong one is counted.
     ///
     /// # Errors
-    /// `rate_limited`, where there were too many.
+    /// `rate_limited` after too many.
     pub fn proves_host(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
         let is_key = self.is_server_key(key, address)?;
         if !is_key {
@@ -263,7 +258,7 @@ impl Authenticator {
         Ok(is_key)
     }
 
-    /// Whose token this is that is not the server key, or was not compared with it.
+    /// The user of a token that is not the server key, or was not compared with it.
     async fn no_server_key(
         &self,
         token: &str,
@@ -271,7 +266,7 @@ impl Authenticator {
         not_compared: Option<Refusal>,
     ) -> Result<Credentials, Refusal> {
         if self.handler.identity() == Identity::Open && self.server_key.is_some() {
-            // No token is refused in `open`, but each may be a guess at the key.
+            // `open` refuses no token, but each may be a guess of the server key.
             let _ = self.handler.refused_token(address);
         }
         let credentials = self.token(token, address).await?;
@@ -282,7 +277,7 @@ impl Authenticator {
     }
 }
 
-/// Whether this is who the request takes itself to be from, where it says so.
+/// Whether this is the user whom the request names, if it names one.
 fn fits(credentials: &Credentials, headers: &HeaderMap) -> bool {
     match &credentials.principal {
         Principal::User(user) => {
@@ -292,10 +287,10 @@ fn fits(credentials: &Credentials, headers: &HeaderMap) -> bool {
     }
 }
 
-/// In `AUTH=open`, whoever the request says it is from.
+/// The user that the request names, for `AUTH=open`.
 ///
 /// # Errors
-/// `invalid`, where the id is none.
+/// `invalid` for an invalid id.
 pub fn claimed(headers: &HeaderMap) -> Result<Option<UserId>, Refusal> {
     let Some(id) = headers::id(headers, "x-user-id")? else {
         return Ok(None);

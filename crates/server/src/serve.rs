@@ -29,49 +29,45 @@ use tower::ServiceExt;
 /// How long a request's head may take to arrive: the first one from the accept, a later one from
 /// its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most bytes in a request's head.
+/// Maximum bytes of a request's head.
 const HEAD_BYTES: usize = 32 * 1024;
-/// The most header lines in a request.
+/// Maximum header lines of a request.
 const HEADERS: usize = 100;
-/// So many connections at once are told that their address has too many; more are closed without a
-/// word.
+/// So many connections at once get an answer that their address has too many; more are closed
+/// without one.
 const TURNED_AWAY: usize = 64;
-/// After the signal to stop, what is in flight has this long to finish: a little more than a store
-/// may take to answer.
+/// After the stop signal, requests in flight have this long to finish: slightly more than the
+/// store's deadline.
 pub const FINISH: Duration = Duration::from_millis(4_500);
-/// … and what is to be sent has this long to go out.
+/// … and queued data has this long to be sent.
 pub const CLOSE: Duration = Duration::from_millis(2_500);
 
-/// What connections are served with.
 #[derive(Clone)]
 pub struct Service {
-    /// Every route but the socket's.
+    /// Every route except the socket's.
     pub router: Router,
-    /// The socket's.
     pub io: SocketIo,
     /// TCP connections that still speak HTTP, by address.
     pub connections: ConnectionCounts,
-    /// Socket.IO connections, on either transport, by the address they come from as far as that is
-    /// believed.
+    /// Socket.IO connections of both transports, by their address (a trusted proxy may report it).
     pub sessions: ConnectionCounts,
-    /// WebSockets that are no session's yet, or are closed because they cannot be, by the same.
+    /// WebSockets without a session, which are opening or closing, by the same address.
     pub upgrades: ConnectionCounts,
-    /// Proxies pass on the connections of many, so their own are not counted.
+    /// Connections of trusted proxies are not counted, because they carry many clients.
     pub proxies: Vec<IpNet>,
-    /// What was asked for, over either wire, and is under way.
+    /// Requests in flight, of both transports.
     pub tasks: TaskTracker,
-    /// How long an answer may wait for a client that reads nothing of it; `None` for as long as it
-    /// likes.
+    /// How long an answer may wait for a client that reads nothing; `None` for no limit.
     pub write_timeout: Option<Duration>,
-    /// How long a connection stays open without a request; `None` for as long as its client likes.
+    /// How long a connection stays open without a request; `None` for no limit.
     pub keep_alive: Option<Duration>,
 }
 
-/// Serves until `stop` resolves; then takes no more connections, lets what is in flight finish, and
-/// closes transports.
+/// Serves until `stop` resolves; then accepts no more connections, finishes the requests in flight,
+/// and closes the transports.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
-    // Each connection holds a receiver: it hears of the stop by it, and when the last one is
-    // dropped all have finished.
+    // Each connection holds a receiver, which reports the stop; when the last receiver is dropped,
+    // all connections have finished.
     let (stopping, hears_stop) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
@@ -101,7 +97,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
             }
             Err(()) => {
                 log_notice::too_many_connections(peer.ip().to_canonical());
-                // Each holds a file for a moment, of which there must be enough for everybody else.
+                // Each holds an open file for a moment; other clients need the rest.
                 if let Ok(one) = Arc::clone(&turned_away).try_acquire_owned() {
                     tokio::spawn(async move {
                         turn_away(stream).await;
@@ -116,7 +112,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     tracing::info!("stopping: no new connections; what is in flight is finished");
     let _ = stopping.send(());
     let finished = async {
-        // Nothing new is begun: what a socket asks from now on it will ask again elsewhere.
+        // Sockets start nothing new from now on; their clients will repeat it elsewhere.
         service.io.pause_events().await;
         service.tasks.close();
         service.tasks.wait().await;
@@ -124,7 +120,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     if tokio::time::timeout(FINISH, finished).await.is_err() {
         tracing::warn!("some requests were still under way after {FINISH:?}");
     }
-    // Only now, so that the answers to what was under way go out first. It ends the polls, too.
+    // Only now, so that the answers of requests in flight go out first. This ends the polls too.
     service.io.drain();
     let closed = async { tokio::join!(stopping.closed(), service.io.closed()) };
     if tokio::time::timeout(CLOSE, closed).await.is_err() {
@@ -211,13 +207,14 @@ async fn answer(
                     return too_many_connections();
                 }
             }
-            // What waits for its clients counts for their address, not for the proxy's.
+            // Data that waits for clients behind a proxy counts for their addresses, not for the
+            // proxy's.
             client.set_ip(address);
         }
         return service.io.handle(request, client).await.map(Body::new);
     }
     request.extensions_mut().insert(ConnectInfo(peer));
-    // Minded like the requests of sockets: a stop waits as long for them.
+    // Tracked like the requests of sockets: a stop waits for both.
     match service
         .tasks
         .track_future(service.router.oneshot(request.map(Body::new)))
@@ -249,7 +246,7 @@ fn too_many_connections() -> Response<Body> {
     response.unwrap_or_default()
 }
 
-/// An address with too many connections is told so, and its connection is closed.
+/// Answers a connection of an address with too many, and closes it.
 async fn turn_away(stream: TcpStream) {
     let refuse =
         service_fn(|_: Request<Incoming>| async { Ok::<_, Infallible>(too_many_connections()) });
@@ -260,11 +257,12 @@ async fn turn_away(stream: TcpStream) {
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), refuse);
-    // Whoever has too many connections does not get to hold one more open.
+    // An address with too many connections must not keep another one open.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection).await;
 }
 
-/// One connection that failed is its own matter; running out of files is ours, and goes by itself.
+/// A failed connection concerns its client only. Running out of open files concerns the server, and
+/// ends by itself.
 async fn pause_after(error: &io::Error) {
     let theirs = matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! From replies and refusals to responses, and from requests to what the use cases take.
+//! Turns requests into commands, and replies and refusals into responses.
 
 use super::{Address, AppState, request_body};
 use crate::auth::{Credentials, claimed};
@@ -16,7 +16,7 @@ use lamplight_wire::{body, decode, encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The writes that need no body.
+/// Writes without a body.
 const SIGN_OUT: [&str; 2] = ["/api/auth/logout", "/api/auth/logout-all"];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -29,14 +29,14 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     refused_with(refusal, encode::refusal(refusal))
 }
 
-/// A refusal whose body says more than that.
+/// A refusal with a body of its own.
 pub(super) fn refused_with(refusal: &Refusal, body: String) -> Response {
     crate::metrics::refused(refusal.code.as_str());
     let status =
         StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, body);
     if let Some(wait) = refusal.retry_after {
-        // Whole seconds, and never a second too few.
+        // Whole seconds, rounded up.
         response.headers_mut().insert(
             header::RETRY_AFTER,
             HeaderValue::from(wait.as_millis().div_ceil(1_000) as u64),
@@ -56,8 +56,8 @@ pub(super) struct Answered {
     pub(super) store: Generation,
 }
 
-/// Does what a caller wants. The generation is read first: should it change meanwhile, the client
-/// learns of it by its next answer.
+/// Executes a command. Reads the generation first: if it changes meanwhile, the client learns of it
+/// by its next answer.
 pub(super) async fn handle(
     state: &AppState,
     caller: &Caller,
@@ -89,14 +89,14 @@ pub(super) fn answer(result: Result<Answered, Refusal>) -> Response {
     }
 }
 
-/// A request taken apart: its headers, where it is from, and its body's bytes.
+/// The parts of a request: headers, origin, and the bytes of the body.
 pub(super) struct ApiRequest {
     pub(super) headers: HeaderMap,
     pub(super) address: std::net::IpAddr,
     pub(super) bytes: Vec<u8>,
-    /// Counts them for as long as they are there.
+    /// Counts the bytes until it is dropped.
     _received: Box<dyn request_body::Received>,
-    /// Whoever the query of a request that reads says it is from. Counts in `open` only.
+    /// The user in the query of a read, for `AUTH=open` only.
     named: Option<String>,
 }
 
@@ -119,15 +119,15 @@ impl ApiRequest {
             request_body::read(&parts.headers, body, state.max_payload, &mut *received).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         let kind = parts.headers.get(header::CONTENT_TYPE);
-        // Signing out has nothing to say: where there is no body, what kind it is does not matter.
-        // (The check of origins stands before this.)
+        // Signing out needs no body, and without a body its content type does not matter. (The
+        // origin was checked before.)
         let says_nothing =
             bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
         if !says_nothing && (!bytes.is_empty() || !reads) {
             request_body::check_media(&parts.headers)?;
         }
-        // The original pages name nobody when they fetch; in `open` they can be given a name by the
-        // address they fetch from.
+        // Pages of the original system name no user when they fetch; in `open` the query can name
+        // one.
         let named = Query::<OpenQuery>::try_from_uri(&parts.uri)
             .ok()
             .and_then(|Query(query)| query.user_id)
@@ -141,13 +141,12 @@ impl ApiRequest {
         })
     }
 
-    /// The body, read.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         decode::json(request_body::text(&self.bytes)?)
     }
 
-    /// Who is asking. In `open`, the body's word is taken after the header's, where `body_says`
-    /// reads it. Besides, why the server key was not looked for in what came, if it was not.
+    /// The caller. In `open`, `body_says` reads the user from the body if the header has none. Also
+    /// why the token was not compared with the server key, if it was not.
     async fn caller(
         &self,
         state: &AppState,
@@ -168,7 +167,7 @@ impl ApiRequest {
                 .map_or(Principal::Anonymous, Principal::UnverifiedUser),
             principal => principal,
         };
-        // An id that is none names no socket, and a message is not refused for that.
+        // An invalid id names no socket; the message is accepted all the same.
         let session = headers::id(&self.headers, "x-socket-id")
             .ok()
             .flatten()
@@ -191,15 +190,14 @@ impl ApiRequest {
         if let Some(user) = claimed(&self.headers)? {
             return Ok(Some(user));
         }
-        // A body that cannot be read says nothing here; reading it for its own sake says what is
-        // wrong with it.
+        // An unreadable body names no user here; decoding the command reports its error.
         let identity: body::OpenIdentity = self.body().unwrap_or_default();
         let said = body_says(identity).or_else(|| self.named.clone().map(LooseId));
         said.map(|id| id.user("The user id")).transpose()
     }
 }
 
-/// Reads the request, finds out who asks, and does what `command` makes of it.
+/// Reads the request, authenticates the caller, and executes what `command` decodes.
 pub(super) async fn execute<C: Into<Command>>(
     state: &AppState,
     request: Request,
@@ -210,8 +208,8 @@ pub(super) async fn execute<C: Into<Command>>(
     let (caller, not_compared) = request.caller(state, body_says).await?;
     let is_open = state.handler.identity() == Identity::Open;
     let command: Command = command(&request).map(Into::into).map_err(|refusal| {
-        // Who is not known is told so first. In `open` it may be the body that says who it is,
-        // which could not be read.
+        // Reports missing authentication before validation errors. In `open` the unreadable body
+        // may have named the user.
         let must_be_known = !is_open && caller.principal == Principal::Anonymous;
         if must_be_known {
             Refusal::unauthenticated()
@@ -222,20 +220,20 @@ pub(super) async fn execute<C: Into<Command>>(
     let is_for_host = command.metadata().scope == Scope::Service;
     let answered = handle(state, &caller, command).await;
     answered.map_err(|refusal| match not_compared {
-        // It may have been the right key.
+        // The key may have been correct.
         Some(not_compared) if is_open && refusal.code == Code::Unauthenticated => not_compared,
         None if is_open && refusal.code == Code::Unauthenticated && !is_for_host => nameless(),
         _ => refusal,
     })
 }
 
-/// Nobody can sign in where everyone is believed: what is missing is a name.
+/// `open` has no sign-in: the request has to name a user.
 fn nameless() -> Refusal {
     let how = "Say who is asking: send the header X-User-Id, or add ?userId= to the address of what you read.";
     Refusal::new(Code::Unauthenticated, how)
 }
 
-/// The body says nothing of who asks.
+/// The body never names the user.
 pub(super) fn no_claimed_user(_: body::OpenIdentity) -> Option<LooseId> {
     None
 }
