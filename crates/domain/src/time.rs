@@ -32,7 +32,7 @@ impl Moment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
-/// A time of day that is further ahead than this was read off a clock that was wrong.
+/// A time that is further ahead than this was read from a clock that was wrong.
 const WRONG_MS: i64 = 7 * 24 * 3_600_000;
 
 impl Timestamp {

@@ -1,7 +1,7 @@
-//! Who is in: a pure state machine.
+//! Presence: a pure state machine.
 //!
-//! Sessions, heartbeats, statuses and ticks go in together with [`Now`]; [`Change`]s with a version
-//! come out, in the order in which everyone is to hear them. A user is online when the *set* of
+//! Sessions, heartbeats, statuses, leases and ticks go in together with [`Now`]; [`Change`]s with a
+//! version come out, in the order in which they are published. A user is online when the *set* of
 //! their sessions is not empty (never a counter), and a session that closed stays in the set
 //! through its grace period, so that a reload is no event.
 
@@ -31,17 +31,15 @@ pub const MAX_TEXT_CHARS: usize = 200;
 /// The most characters an activity's kind may have.
 pub const MAX_KIND_CHARS: usize = 64;
 
-/// What a person chose to be shown as.
+/// The status that a user chose to be shown with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManualStatus {
-    /// Online, or away by itself when there is no activity on any device.
+    /// Online, and away while no device is active.
     #[default]
     Online,
-    /// Away until they say otherwise.
     Away,
-    /// Not to be disturbed.
     Busy,
-    /// Not to be told from offline.
+    /// Shown as offline in every answer.
     Invisible,
 }
 
@@ -50,14 +48,13 @@ pub enum ManualStatus {
 pub struct StatusOverride {
     /// The status.
     pub status: ManualStatus,
-    /// A line of the person's own.
     pub text: Option<Arc<str>>,
     /// When it falls back to [`ManualStatus::Online`] with no text.
     pub until: Option<Timestamp>,
 }
 
 impl StatusOverride {
-    /// What is left of it at `wall`: itself, or the default once `until` has passed.
+    /// The status in force at `wall`: this one, or the default once `until` has passed.
     #[must_use]
     pub fn at(self, wall: Timestamp) -> Self {
         if self.until.is_some_and(|until| until <= wall) {
@@ -79,25 +76,20 @@ pub struct SavedStatus {
     pub revision: u64,
 }
 
-/// What others see of someone who is in.
+/// The visible status of an online user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// In, and active.
     Online,
-    /// In, but not at the keyboard.
     Away,
-    /// In, and not to be disturbed.
     Busy,
 }
 
-/// What a person is doing: in a call, sharing a file, or a word of the application's.
+/// What a user is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// `in_call`, `sharing_file`, or the application's own.
+    /// `in_call`, `sharing_file`, or a word of the host application.
     pub kind: Arc<str>,
-    /// A line about it.
     pub label: Option<Arc<str>>,
-    /// Where it is going on.
     pub conversation: Option<ConversationId>,
 }
 
@@ -113,60 +105,53 @@ impl Activity {
     }
 }
 
-/// Someone who is in, as everyone may see them.
+/// An online user, as everyone may see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
-    /// Who.
     pub profile: Profile,
-    /// How they are shown.
     pub status: Status,
-    /// Their own line.
+    /// The text that the user set with the status.
     pub text: Option<Arc<str>>,
-    /// When they were last active on any device.
+    /// On any device.
     pub last_active_at: Timestamp,
-    /// What they are doing, over all devices.
+    /// Of all devices.
     pub activities: Vec<Activity>,
     /// Grows with every change of this user, over restarts too.
     pub version: u64,
-    /// A number that orders the roster by when people came in; it says nothing else. It stays while
-    /// they are in, so a list ordered by it can be paged.
+    /// Orders the roster by arrival, and says nothing else. It stays while the user is online, so that
+    /// a list in this order can be paged.
     pub since: u64,
 }
 
-/// Why someone is out.
+/// Why a user went offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OfflineReason {
-    /// The last connection closed and the grace period passed.
+    /// The last connection closed, and the grace period passed.
     Closed,
     /// A ping went unanswered, or no activity came for the time to live.
     Timeout,
     /// The node that held the last session is gone.
     NodeLost,
-    /// They signed out.
     SignedOut,
 }
 
-/// Someone who is out, as everyone may see them.
+/// A user who went offline, as everyone may see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offline {
-    /// Who.
     pub user: UserId,
-    /// When they were last seen; `None` for someone who never was.
+    /// `None` if the user was never seen.
     pub last_seen_at: Option<Timestamp>,
-    /// Why.
     pub reason: OfflineReason,
     /// Newer than any version this user had before.
     pub version: u64,
 }
 
-/// One step of someone's presence.
+/// A change of a user's visible state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// They came in.
     Online(Arc<Presence>),
-    /// They are in, and look different. Never a leave and a join.
+    /// The state of an online user changed. It is never published as a leave and a join.
     Updated(Arc<Presence>),
-    /// They went out.
     Offline(Offline),
 }
 
@@ -176,7 +161,7 @@ impl Change {
     pub fn user(&self) -> &UserId {
         match self {
             Self::Online(presence) | Self::Updated(presence) => &presence.profile.id,
-            Self::Offline(absence) => &absence.user,
+            Self::Offline(offline) => &offline.user,
         }
     }
 
@@ -185,12 +170,12 @@ impl Change {
     pub fn version(&self) -> u64 {
         match self {
             Self::Online(presence) | Self::Updated(presence) => presence.version,
-            Self::Offline(absence) => absence.version,
+            Self::Offline(offline) => offline.version,
         }
     }
 }
 
-/// Why a status or an activity was not taken.
+/// Why a status or an activity was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidPresence {
     /// A text is too long or has a control character.
@@ -208,8 +193,7 @@ impl fmt::Display for InvalidPresence {
     }
 }
 
-/// Checks a status text or a label that came from outside; one without a visible character means
-/// none.
+/// Checks a status text or a label from outside; a text without a visible character is none.
 ///
 /// # Errors
 /// When it is too long or has a control character.
@@ -224,7 +208,7 @@ pub fn parse_text(text: &str) -> Result<Option<Arc<str>>, InvalidPresence> {
     Ok(Some(text.into()))
 }
 
-/// Checks an activity's kind that came from outside.
+/// Checks the kind of an activity from outside.
 ///
 /// # Errors
 /// When it has no visible character, is too long or has a control character.

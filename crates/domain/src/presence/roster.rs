@@ -1,4 +1,4 @@
-//! The roster of one node: who is in, decided from the set of live sessions.
+//! The roster: which users are online, decided from the set of their sessions.
 
 use super::unattached::UnattachedStatuses;
 use super::user::{User, VisibleState};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long things last.
+/// Durations and rates.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// How long a session that closed still counts, so that a reload is no event.
@@ -21,10 +21,10 @@ pub struct Rules {
     pub lease: Duration,
     /// How long a session lives without activity.
     pub time_to_live: Duration,
-    /// After how long without activity on any device someone is away by themselves.
+    /// For how long no device is active until the user is shown as away.
     pub away_after: Duration,
-    /// Whoever looks different more often than this is shown as they look once in this while, after
-    /// a few times at once. Coming and going is always told. Zero for no such limit.
+    /// The pace of updates of one user after a burst of five: later ones wait, and only the newest is
+    /// published. Joining and leaving never wait. Zero for no limit.
     pub update_every: Duration,
 }
 
@@ -40,27 +40,27 @@ impl Default for Rules {
     }
 }
 
-/// Who is in.
+/// The users with sessions, on all nodes that share it.
 #[derive(Debug)]
 pub struct Roster {
     pub(super) rules: Rules,
     /// The latest version of any user: one counter for all, so that a user who is forgotten here and
     /// comes back has a newer one all the same. Only what is *visible* takes one.
     version: u64,
-    /// The latest place in the order of arrival.
+    /// The latest `since`.
     arrival: u64,
     pub(super) users: HashMap<UserId, User>,
     pub(super) sessions: HashMap<ConnectionId, UserId>,
-    /// Everyone who is shown as in, by when they came.
+    /// Everyone who is shown as online, by `since`.
     visible: BTreeMap<u64, Arc<Presence>>,
-    wakes: BTreeSet<(Moment, UserId)>,
+    timers: BTreeSet<(Moment, UserId)>,
     /// Statuses of users without a session, for a session whose status was read before the write.
     pub(super) unattached: UnattachedStatuses,
 }
 
 impl Roster {
-    /// An empty roster. No version above `version` was given out in an earlier life of this roster,
-    /// whatever the clock said.
+    /// An empty roster. Its versions are higher than `version`, the highest that was used before,
+    /// whatever the clock shows.
     #[must_use]
     pub fn new(rules: Rules, version: u64) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Roster {
             users: HashMap::new(),
             sessions: HashMap::new(),
             visible: BTreeMap::new(),
-            wakes: BTreeSet::new(),
+            timers: BTreeSet::new(),
             unattached: UnattachedStatuses::default(),
         }
     }
@@ -81,27 +81,26 @@ impl Roster {
         self.version
     }
 
-    /// How many are shown as in.
+    /// The number of users who are shown as online.
     #[must_use]
     pub fn count(&self) -> usize {
         self.visible.len()
     }
 
-    /// How many sessions there are, those in their grace period and the invisible included. For
+    /// The number of sessions, those in their grace period and of invisible users included, for
     /// metrics.
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.sessions.len()
     }
 
-    /// How many users anything is held of, and how many are to be looked at later. For metrics.
+    /// Entries of the tables of users, timers and statuses, for metrics.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.users.len() + self.wakes.len() + self.unattached.len()
+        self.users.len() + self.timers.len() + self.unattached.len()
     }
 
-    /// Everyone who is shown as in and came after whoever has `after` as their `since`, in the
-    /// order in which they came.
+    /// Everyone who is shown as online with a `since` above `after`, in the order of arrival.
     pub fn list(&self, after: u64) -> impl Iterator<Item = &Arc<Presence>> {
         self.visible
             .range(after.saturating_add(1)..)
@@ -123,19 +122,19 @@ impl Roster {
         self.users.get(user)?.shown.as_ref()
     }
 
-    /// Whose session this is, if it is still held.
+    /// The user of a session that has not ended.
     #[must_use]
     pub fn user_of(&self, session: &ConnectionId) -> Option<&UserId> {
         self.sessions.get(session)
     }
 
-    /// When `user` was last seen, if they are held here and were.
+    /// When a user with a session was last seen before.
     #[must_use]
     pub fn last_seen(&self, user: &str) -> Option<Timestamp> {
         self.users.get(user)?.last_seen
     }
 
-    /// What `user` chose, if they are held here.
+    /// The status of a user who has a session.
     #[must_use]
     pub fn chosen(&self, user: &str) -> Option<&StatusOverride> {
         Some(&self.users.get(user)?.status.chosen)
@@ -172,34 +171,34 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
-    /// When [`Roster::tick`] has something to do. (A status with an `until` follows
-    /// the wall clock, which may jump, so its user is looked at every half minute.)
+    /// When [`Roster::tick`] has something to do. (A status with an `until` follows the wall clock,
+    /// which may jump, so its user is checked every half minute.)
     #[must_use]
     pub fn next_wake(&self) -> Option<Moment> {
-        let user = self.wakes.first().map(|(moment, _)| *moment);
+        let user = self.timers.first().map(|(moment, _)| *moment);
         user.into_iter().chain(self.unattached.next_wake()).min()
     }
 
-    /// Ends grace periods, lives and statuses that are over, and lets people be away.
+    /// Ends grace periods, sessions and statuses that are over, and shows idle users as away.
     pub fn tick(&mut self, now: Now) -> Vec<Change> {
         let mut changes = Vec::new();
         self.unattached.pass_time(now.moment);
-        while let Some((moment, id)) = self.wakes.first().cloned() {
+        while let Some((moment, id)) = self.timers.first().cloned() {
             // Strictly later: a refresh at the very moment of expiry wins, even if the tick comes
             // first.
             if moment >= now.moment {
                 break;
             }
-            self.wakes.pop_first();
+            self.timers.pop_first();
             if let Some(user) = self.users.get_mut(&id) {
-                user.wake = None;
+                user.timer = None;
                 changes.extend(self.settle(now, &id));
             }
         }
         changes
     }
 
-    /// Brings what is shown of a user in line with the facts: the only place that makes a
+    /// Updates what is shown of a user from their sessions and status: the only place that makes a
     /// [`Change`].
     pub(super) fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
         let user = self.users.get_mut(id)?;
@@ -207,10 +206,10 @@ impl Roster {
         user.pass_time(now, self.rules, |session| {
             sessions.remove(session);
         });
-        user.withheld = None;
-        let change = match user.look(now, self.rules) {
-            VisibleState::AsBefore => None,
-            VisibleState::In { status, activities } => {
+        user.next_update = None;
+        let change = match user.visible_state(now, self.rules) {
+            VisibleState::Unchanged => None,
+            VisibleState::Online { status, activities } => {
                 let before = user.shown.as_ref();
                 let same = before.is_some_and(|shown| {
                     shown.status == status
@@ -218,14 +217,14 @@ impl Roster {
                         && shown.activities == activities
                         && shown.profile == user.profile
                 });
-                let came = before.map(|shown| shown.since);
-                if same || (came.is_some() && !user.may_update(now, self.rules)) {
+                let since = before.map(|shown| shown.since);
+                if same || (since.is_some() && !user.may_update(now, self.rules)) {
                     None
                 } else {
                     self.version = next_version(self.version, now.wall);
-                    let since = came.unwrap_or(self.arrival + 1);
+                    let is_new = since.is_none();
+                    let since = since.unwrap_or(self.arrival + 1);
                     self.arrival = self.arrival.max(since);
-                    let is_new = came.is_none();
                     let presence = Arc::new(Presence {
                         profile: user.profile.clone(),
                         status,
@@ -244,7 +243,7 @@ impl Roster {
                     })
                 }
             }
-            VisibleState::Out { reason, seen } => user.shown.take().map(|shown| {
+            VisibleState::Offline { reason, seen } => user.shown.take().map(|shown| {
                 user.hiding = None;
                 user.last_seen = Some(
                     user.last_seen
@@ -260,13 +259,13 @@ impl Roster {
                 })
             }),
         };
-        self.plan(now, id);
+        self.set_timer(now, id);
         change
     }
 
-    /// Notes when the user has to be looked at again. A wake that is too early does no harm and is
-    /// left where it is, so that a heartbeat costs no work here.
-    fn plan(&mut self, now: Now, id: &UserId) {
+    /// Sets the timer of a user. A timer that fires too early does no harm and stays, so that a
+    /// heartbeat costs no work here.
+    fn set_timer(&mut self, now: Now, id: &UserId) {
         let Some(user) = self.users.get_mut(id) else {
             return;
         };
@@ -275,17 +274,17 @@ impl Roster {
         } else {
             user.due(now, self.rules)
         };
-        if let Some(wake) = user.wake
-            && due.is_none_or(|due| due < wake)
+        if let Some(timer) = user.timer
+            && due.is_none_or(|due| due < timer)
         {
-            self.wakes.remove(&(wake, id.clone()));
-            user.wake = None;
+            self.timers.remove(&(timer, id.clone()));
+            user.timer = None;
         }
         if let Some(due) = due
-            && user.wake.is_none()
+            && user.timer.is_none()
         {
-            user.wake = Some(due);
-            self.wakes.insert((due, id.clone()));
+            user.timer = Some(due);
+            self.timers.insert((due, id.clone()));
         }
         if user.is_over()
             && let Some(user) = self.users.remove(id)

@@ -64,7 +64,7 @@ impl Roster {
     }
 
     /// The heartbeat: extends the session's life and revives one that ran out. By itself it is no
-    /// event for others, unless it ends or begins an absence.
+    /// event for others, unless the user was or becomes away.
     pub fn activity(
         &mut self,
         now: Now,
@@ -133,7 +133,7 @@ impl Roster {
         user.sessions.retain(|held| held.id != *session);
         user.last_end = Some((OfflineReason::SignedOut, now.wall));
         let mut ended = vec![session.clone()];
-        if !user.is_in() {
+        if !user.is_connected() {
             // A tab that closed a moment ago does not keep a user online who signs out.
             ended.extend(
                 user.sessions

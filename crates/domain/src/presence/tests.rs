@@ -1,5 +1,5 @@
-//! The roster, looked at with hostile eyes. Everything goes through [`World`], which checks after
-//! every step that whoever folds the changes ends up with exactly what the roster would answer.
+//! Every test of the roster goes through [`World`], which checks after every step that the folded
+//! changes equal what the roster answers.
 
 mod clocks;
 mod invisible;
@@ -44,15 +44,15 @@ pub(super) fn doing(kind: &str) -> Activity {
     }
 }
 
-/// A roster, its clocks, and someone who listens to every change.
+/// A roster, its clocks, and a listener that folds every change.
 pub(super) struct World {
     pub(super) roster: Roster,
     pub(super) now: Now,
     /// The node that makes every call.
     pub(super) node: NodeIndex,
-    /// Everything told so far, with when.
-    pub(super) told: Vec<(Moment, Change)>,
-    /// How many of `told` a test has looked at.
+    /// Everything published so far, with the time.
+    pub(super) published: Vec<(Moment, Change)>,
+    /// How many of `published` a test has read.
     looked_at: usize,
     /// What a listener believes.
     view: HashMap<UserId, Arc<Presence>>,
@@ -77,7 +77,7 @@ impl World {
                 wall: Timestamp(1_700_000_000_000),
             },
             node: NodeIndex::default(),
-            told: Vec::new(),
+            published: Vec::new(),
             looked_at: 0,
             view: HashMap::new(),
             newest: HashMap::new(),
@@ -93,7 +93,7 @@ impl World {
         self.view.clear();
     }
 
-    fn hear(&mut self, changes: Vec<Change>) {
+    fn publish(&mut self, changes: Vec<Change>) {
         for change in changes {
             let who = change.user().clone();
             let newest = self.newest.insert(who.clone(), change.version());
@@ -149,7 +149,7 @@ impl World {
                 change.version().max(self.roster.version()),
                 self.roster.version()
             );
-            self.told.push((self.now.moment, change));
+            self.published.push((self.now.moment, change));
         }
         self.check();
     }
@@ -205,21 +205,21 @@ impl World {
             status,
             last_seen,
         );
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn active(&mut self, tab: &str) {
         let changes = self
             .roster
             .activity(self.now, self.node, &session(tab), true);
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn idle(&mut self, tab: &str) {
         let changes = self
             .roster
             .activity(self.now, self.node, &session(tab), false);
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn close(&mut self, tab: &str) {
@@ -230,12 +230,12 @@ impl World {
         let changes = self
             .roster
             .close(self.now, self.node, &session(tab), reason);
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn sign_out(&mut self, tab: &str) {
         let changes = self.roster.sign_out(self.now, self.node, &session(tab));
-        self.hear(changes);
+        self.publish(changes);
     }
 
     /// Saves a status in the directory and hands it to the roster.
@@ -251,14 +251,14 @@ impl World {
 
     pub(super) fn set_saved_status(&mut self, who: &str, status: SavedStatus) {
         let changes = self.roster.set_status(self.now, &user(who), status);
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn set_activity(&mut self, tab: &str, activity: Option<Activity>) {
         let changes = self
             .roster
             .set_activity(self.now, self.node, &session(tab), activity);
-        self.hear(changes);
+        self.publish(changes);
     }
 
     pub(super) fn set_name(&mut self, who: &str, name: &str) {
@@ -269,7 +269,7 @@ impl World {
                 ..Profile::bare(user(who))
             },
         );
-        self.hear(changes);
+        self.publish(changes);
     }
 
     /// Lets only the clocks move on.
@@ -280,10 +280,10 @@ impl World {
 
     pub(super) fn tick(&mut self) {
         let changes = self.roster.tick(self.now);
-        self.hear(changes);
+        self.publish(changes);
     }
 
-    /// Lets time pass as a driver does that trusts [`Roster::next_wake`]: it looks just after each
+    /// Lets time pass as a driver does that trusts [`Roster::next_wake`]: it ticks just after each
     /// wake and at no other moment.
     pub(super) fn pass(&mut self, by: u64) {
         let end = self.now.moment.0 + by;
@@ -300,20 +300,20 @@ impl World {
         self.move_clocks(end - self.now.moment.0);
     }
 
-    /// What was told since the last look, in words: `a online`, `a away`, `a busy "text" +kind`, `a
+    /// What was published since the last call, in words: `a online`, `a away`, `a busy "text" +kind`, `a
     /// offline closed`.
-    pub(super) fn heard(&mut self) -> Vec<String> {
-        let news = self.told[self.looked_at..]
+    pub(super) fn log(&mut self) -> Vec<String> {
+        let news = self.published[self.looked_at..]
             .iter()
             .map(|(_, change)| in_words(change))
             .collect();
-        self.looked_at = self.told.len();
+        self.looked_at = self.published.len();
         news
     }
 
-    /// When the latest change was told, and the change.
+    /// The latest change, with the time.
     pub(super) fn latest(&self) -> &(Moment, Change) {
-        self.told.last().expect("something was told")
+        self.published.last().expect("something was published")
     }
 
     pub(super) fn latest_absence(&self) -> &Offline {
@@ -347,8 +347,8 @@ pub(super) fn in_words(change: &Change) -> String {
     };
     let who = change.user();
     match change {
-        Change::Online(presence) => format!("{who} in: {}", looks(presence)),
-        Change::Updated(presence) => format!("{who} now: {}", looks(presence)),
+        Change::Online(presence) => format!("{who} joined: {}", looks(presence)),
+        Change::Updated(presence) => format!("{who} updated: {}", looks(presence)),
         Change::Offline(absence) => {
             let reason = match absence.reason {
                 OfflineReason::Closed => "closed",
@@ -356,7 +356,7 @@ pub(super) fn in_words(change: &Change) -> String {
                 OfflineReason::NodeLost => "node lost",
                 OfflineReason::SignedOut => "signed out",
             };
-            format!("{who} out: {reason}")
+            format!("{who} left: {reason}")
         }
     }
 }

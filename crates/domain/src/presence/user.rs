@@ -1,4 +1,4 @@
-//! One user of a roster: what is known of them, how they look from it, and when to look again.
+//! One user of the roster: sessions and status, and the visible state that follows from them.
 
 use super::{
     Activity, ManualStatus, NodeIndex, OfflineReason, Presence, Rules, SavedStatus, Status,
@@ -9,28 +9,25 @@ use crate::time::{Moment, Now, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most activities that are shown of one user, so that nobody can make everyone's list long.
+/// The most activities that are shown of one user, so that no user can make all lists long.
 const MAX_ACTIVITIES: usize = 16;
-/// The most bytes of what they are doing that are shown of one user, over all devices.
+/// The most bytes of activities that are shown of one user, over all devices.
 const MAX_ACTIVITY_BYTES: usize = 2_048;
-/// How often at once somebody may look different before [`Rules::update_every`] holds them to its
-/// pace.
+/// How many updates of a user may follow each other at once, before [`Rules::update_every`] applies.
 const UPDATES_AT_ONCE: u32 = 5;
-/// A status with an `until` follows the wall clock, which may jump, so its user is looked at this
-/// often.
-const UNTIL_LOOK: u64 = 30_000;
+/// How often, in milliseconds, the `until` of a status is checked: it follows the wall clock, which
+/// may jump.
+const UNTIL_CHECK: u64 = 30_000;
 
 /// Whether a session counts, and until when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lifetime {
-    /// Its socket is open.
+    /// The connection is open.
     Live,
-    /// Its socket is gone; it counts until then.
-    Ending {
-        /// When it is over.
-        at: Moment,
-    },
-    /// Its socket is open, but no activity came for the time to live; activity revives it.
+    /// The connection closed; the session counts until then.
+    Ending { at: Moment },
+    /// The connection is open, but no heartbeat came for the time to live; the next one revives the
+    /// session.
     Dormant,
 }
 
@@ -41,7 +38,7 @@ pub(super) struct Session {
     pub(super) node: NodeIndex,
     pub(super) life: Lifetime,
     pub(super) last_active: Moment,
-    /// The person said that they are not at this device.
+    /// The client reported that the person is not at this device.
     pub(super) idle: bool,
     pub(super) activity: Option<Activity>,
 }
@@ -67,7 +64,7 @@ impl Session {
     }
 }
 
-/// A leave that will be told.
+/// A leave to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leave {
     at: Moment,
@@ -82,40 +79,34 @@ pub(super) struct User {
     /// When a status was last reported, `Moment(0)` if none was since the first session joined.
     pub(super) status_at: Moment,
     pub(super) sessions: Vec<Session>,
-    /// What everyone has been told; `None` while they are told "offline".
+    /// The state that was published last; `None` for offline.
     pub(super) shown: Option<Arc<Presence>>,
     pub(super) last_seen: Option<Timestamp>,
     pub(super) last_active_wall: Timestamp,
-    /// Why the latest session that ended did so, and when, for the leave that may follow.
+    /// Why and when the latest session ended, for the leave that may follow.
     pub(super) last_end: Option<(OfflineReason, Timestamp)>,
-    /// They have gone invisible and are still shown, exactly as long as someone who closed
-    /// everything at that moment.
+    /// The user went invisible and is still shown, exactly as long as if every connection had closed
+    /// at that moment.
     pub(super) hiding: Option<Leave>,
-    /// When their updates so far are worn off, by [`Rules::update_every`] for each.
-    pub(super) worn_off: Moment,
-    /// They look different from what is shown, and will be shown so then.
-    pub(super) withheld: Option<Moment>,
-    /// When this user has to be looked at again, if a tick is due.
-    pub(super) wake: Option<Moment>,
+    /// The updates so far count until here, each for [`Rules::update_every`].
+    pub(super) updates_until: Moment,
+    /// When an update that waits is published.
+    pub(super) next_update: Option<Moment>,
+    /// When the next tick of this user is due.
+    pub(super) timer: Option<Moment>,
 }
 
-/// What is to be shown of a user.
+/// What follows from sessions and status.
 pub(super) enum VisibleState {
-    /// Whatever is shown stays: they are out, or on their way out and may be back before anyone is
-    /// told.
-    AsBefore,
-    /// They are in, and look like this.
-    In {
-        /// The status.
+    /// What is shown stays: the user is offline, or may return before the leave is published.
+    Unchanged,
+    Online {
         status: Status,
-        /// What they are doing, over all devices.
+        /// Of all devices.
         activities: Vec<Activity>,
     },
-    /// They are out.
-    Out {
-        /// Why.
+    Offline {
         reason: OfflineReason,
-        /// When they were last seen.
         seen: Timestamp,
     },
 }
@@ -132,9 +123,9 @@ impl User {
             last_active_wall: now.wall,
             last_end: None,
             hiding: None,
-            worn_off: Moment(0),
-            withheld: None,
-            wake: None,
+            updates_until: Moment(0),
+            next_update: None,
+            timer: None,
         }
     }
 
@@ -157,7 +148,7 @@ impl User {
         lives.any(|life| matches!(life, Lifetime::Ending { .. }))
     }
 
-    pub(super) fn is_in(&self) -> bool {
+    pub(super) fn is_connected(&self) -> bool {
         self.sessions.iter().any(Session::is_live)
     }
 
@@ -179,7 +170,7 @@ impl User {
             && chosen.status != ManualStatus::Invisible
             && self.shown.is_none();
         self.status.chosen = chosen;
-        if appears && self.is_in() {
+        if appears && self.is_connected() {
             self.last_active_wall = self.last_active_wall.advance_to(now.wall);
             for held in self.sessions.iter_mut().filter(|held| held.is_live()) {
                 held.last_active = now.moment;
@@ -188,17 +179,17 @@ impl User {
         }
     }
 
-    /// Takes note of what time has ended; `gone` hears of each session that is no longer held.
+    /// Ends what is over by `now`; calls `ended` for each session that was removed.
     pub(super) fn pass_time(
         &mut self,
         now: Now,
         rules: Rules,
-        mut gone: impl FnMut(&ConnectionId),
+        mut ended: impl FnMut(&ConnectionId),
     ) {
         let mut ran_out = false;
         self.sessions.retain_mut(|held| match held.life {
             Lifetime::Ending { at } if at < now.moment => {
-                gone(&held.id);
+                ended(&held.id);
                 false
             }
             Lifetime::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
@@ -214,13 +205,13 @@ impl User {
         }
         let chosen = self.status.chosen.clone().at(now.wall);
         self.choose(now, chosen);
-        self.hide_or_not(now, rules);
+        self.update_hiding(now, rules);
     }
 
     /// Going invisible must look like closing every tab at that moment, to the millisecond and in
-    /// every answer: told at once it would stand out, for a leave that is told at the very time of
-    /// its `lastSeenAt` is no close.
-    fn hide_or_not(&mut self, now: Now, rules: Rules) {
+    /// every answer. Published at once it would stand out: the leave of a close is published a grace
+    /// period after its `lastSeenAt`.
+    fn update_hiding(&mut self, now: Now, rules: Rules) {
         if self.shown.is_none() || self.status.chosen.status != ManualStatus::Invisible {
             self.hiding = None;
         } else if self.hiding.is_none() {
@@ -235,8 +226,8 @@ impl User {
                     }
                 })
                 .max();
-            self.hiding = Some(match (self.is_in(), ending, self.last_end) {
-                // They had closed everything already.
+            self.hiding = Some(match (self.is_connected(), ending, self.last_end) {
+                // Every connection had closed already.
                 (false, Some(at), Some((reason, seen))) => Leave { at, reason, seen },
                 _ => Leave {
                     at: now.moment.plus(rules.grace),
@@ -247,34 +238,34 @@ impl User {
         }
     }
 
-    /// How they look, after [`User::pass_time`].
-    pub(super) fn look(&self, now: Now, rules: Rules) -> VisibleState {
+    /// The state to show, after [`User::pass_time`].
+    pub(super) fn visible_state(&self, now: Now, rules: Rules) -> VisibleState {
         if let Some(Leave { at, reason, seen }) = self.hiding {
             return if at < now.moment {
-                VisibleState::Out { reason, seen }
+                VisibleState::Offline { reason, seen }
             } else {
-                VisibleState::AsBefore
+                VisibleState::Unchanged
             };
         }
         if self.status.chosen.status == ManualStatus::Invisible {
-            return VisibleState::AsBefore;
+            return VisibleState::Unchanged;
         }
-        if !self.is_in() {
+        if !self.is_connected() {
             if self.sessions.iter().any(Session::counts) {
-                return VisibleState::AsBefore;
+                return VisibleState::Unchanged;
             }
             let (reason, seen) = self.last_end.unwrap_or((OfflineReason::Closed, now.wall));
-            return VisibleState::Out { reason, seen };
+            return VisibleState::Offline { reason, seen };
         }
         let counting = || self.sessions.iter().filter(|held| held.counts());
         let status = match self.status.chosen.status {
             ManualStatus::Away => Status::Away,
             ManualStatus::Busy => Status::Busy,
             ManualStatus::Online | ManualStatus::Invisible => {
-                let at_a_device = counting().any(|held| {
+                let is_at_a_device = counting().any(|held| {
                     !held.idle && held.last_active.plus(rules.away_after) >= now.moment
                 });
-                if at_a_device {
+                if is_at_a_device {
                     Status::Online
                 } else {
                     Status::Away
@@ -292,32 +283,31 @@ impl User {
                 activities.push(one.clone());
             }
         }
-        VisibleState::In { status, activities }
+        VisibleState::Online { status, activities }
     }
 
-    /// Whether a new look may be told now, and takes note of it: of one that is told, or of when it
-    /// will be.
+    /// Whether an update may be published now. Counts it if so; otherwise sets when it is.
     pub(super) fn may_update(&mut self, now: Now, rules: Rules) -> bool {
         let earliest = Moment(
-            self.worn_off
+            self.updates_until
                 .0
                 .saturating_sub((rules.update_every * (UPDATES_AT_ONCE - 1)).as_millis() as u64),
         );
         if earliest > now.moment {
-            // A tick comes after the moment that it was asked for.
-            self.withheld = Some(Moment(earliest.0 - 1));
+            // A tick comes after the moment that it is due.
+            self.next_update = Some(Moment(earliest.0 - 1));
             return false;
         }
-        self.worn_off = self.worn_off.max(now.moment).plus(rules.update_every);
+        self.updates_until = self.updates_until.max(now.moment).plus(rules.update_every);
         true
     }
 
-    /// Whether there is nothing left to hold.
+    /// Whether the roster can forget this user.
     pub(super) fn is_over(&self) -> bool {
         self.sessions.is_empty() && self.shown.is_none()
     }
 
-    /// When they have to be looked at again.
+    /// When the next tick is due.
     pub(super) fn due(&self, now: Now, rules: Rules) -> Option<Moment> {
         let can_be_away = self
             .shown
@@ -325,9 +315,9 @@ impl User {
             .is_some_and(|shown| shown.status == Status::Online);
         let until = self.status.chosen.until.map(|until| {
             let left = u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
-            // A tick comes after the moment it was asked for, so this is one early.
+            // A tick comes after the moment that it is due, so this is one early.
             now.moment.plus(Duration::from_millis(
-                left.saturating_sub(1).min(UNTIL_LOOK),
+                left.saturating_sub(1).min(UNTIL_CHECK),
             ))
         });
         self.sessions
@@ -346,7 +336,7 @@ impl User {
                 })
             })
             .chain(until)
-            .chain(self.withheld)
+            .chain(self.next_update)
             .chain(self.hiding.map(|leave| leave.at))
             .min()
     }

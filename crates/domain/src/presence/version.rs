@@ -7,8 +7,8 @@ use crate::time::Timestamp;
 const START_MS: i64 = 1_577_836_800_000;
 /// Versions in a millisecond.
 const PER_MS: u64 = 4_096;
-/// Versions are below 2^53, so that every client's numbers hold them. The clock stays this far
-/// below, whatever it shows: what was told under a clock in a far year can still grow.
+/// Versions are below 2^53, so that JavaScript's numbers hold them. The clock's part stays this far
+/// below, whatever it shows, so that versions still grow after a clock that was far ahead.
 const CLOCK_AT_MOST: u64 = (1 << 53) - (1 << 40);
 
 /// The version that the clock alone would give.

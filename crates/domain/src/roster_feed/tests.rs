@@ -1,5 +1,5 @@
-//! The feed, looked at with hostile eyes: clients that believe exactly what they are sent, and
-//! complain of whatever comes twice, late, or not at all.
+//! The feed with clients that apply exactly what they are sent, and panic at anything that is sent
+//! twice, late, or not at all.
 
 mod bounds;
 mod order;
@@ -40,7 +40,7 @@ pub(super) fn offline(user: &UserId, version: u64) -> Change {
     })
 }
 
-/// A roster too simple to be wrong: who is in, and since when.
+/// A roster too simple to be wrong.
 #[derive(Default)]
 pub(super) struct Truth {
     pub(super) version: u64,
@@ -48,7 +48,7 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    /// They come in, or look different.
+    /// The user comes online, or changes.
     pub(super) fn show(&mut self, user: &UserId) -> Change {
         self.version += 1;
         let since = self.present.get(user).map(|presence| presence.since);
@@ -68,14 +68,14 @@ impl Truth {
     }
 }
 
-/// What one socket was told, as a client keeps it.
+/// What one connection was sent, as a client keeps it.
 #[derive(Default)]
 pub(super) struct Client {
     pub(super) mode: Mode,
     /// It waits for the snapshot of its latest join.
     pub(super) joining: bool,
     pub(super) list: HashMap<UserId, Arc<Presence>>,
-    /// Whom it watches: the version it was told of, and what it was told.
+    /// The users it watches, with the version and the state that it was sent.
     pub(super) watched: HashMap<UserId, (u64, Option<Arc<Presence>>)>,
     pub(super) lists: Vec<Moment>,
 }
@@ -126,17 +126,17 @@ impl Client {
             .expect("only whom it watches");
         assert!(
             *version < change.version(),
-            "p5, p6: told twice or backwards: {change:?} after {version}"
+            "p5, p6: sent twice or backwards: {change:?} after {version}"
         );
         (*version, *held) = (change.version(), shown(change));
     }
 
     fn take_list(&mut self, listed: &HashMap<UserId, Arc<Presence>>, whole: bool) {
         self.list.clone_from(listed);
-        for (user, (told, held)) in &mut self.watched {
+        for (user, (sent, held)) in &mut self.watched {
             match listed.get(user) {
                 Some(presence) => {
-                    (*told, *held) = (presence.version.max(*told), Some(Arc::clone(presence)));
+                    (*sent, *held) = (presence.version.max(*sent), Some(Arc::clone(presence)));
                 }
                 None if whole => *held = None,
                 None => {}
@@ -152,7 +152,7 @@ fn shown(change: &Change) -> Option<Arc<Presence>> {
     }
 }
 
-/// A feed, the truth, and clients who listen, with a driver that does what [`RosterFeed::next_flush`]
+/// A feed, the true roster, and clients, with a driver that does what [`RosterFeed::next_flush`]
 /// says.
 pub(super) struct World {
     pub(super) feed: RosterFeed<Key>,
@@ -161,10 +161,10 @@ pub(super) struct World {
     pub(super) now: Moment,
     /// The bus loses every change.
     pub(super) is_bus_down: bool,
-    /// Since when something has been waiting to be told.
+    /// Since when something waits to be sent.
     waiting_since: Option<Moment>,
     /// How many changes were sent; each counts once, however many share it.
-    pub(super) told: usize,
+    pub(super) sent: usize,
 }
 
 impl World {
@@ -176,7 +176,7 @@ impl World {
             now: Moment(500_000),
             is_bus_down: false,
             waiting_since: None,
-            told: 0,
+            sent: 0,
         }
     }
 
@@ -272,7 +272,7 @@ impl World {
                         assert_eq!(client.mode, Mode::Full);
                         assert_eq!(
                             client.list, listed,
-                            "p6: the changes alone had told everything the list tells"
+                            "p6: the changes alone had sent everything the list tells"
                         );
                     }
                     client.lists.push(self.now);
@@ -280,7 +280,7 @@ impl World {
                 }
             }
             Delivery::Events(keys, changes) => {
-                self.told += changes.len();
+                self.sent += changes.len();
                 assert!(!keys.is_empty() && !changes.is_empty());
                 for key in keys {
                     let client = self
@@ -292,7 +292,7 @@ impl World {
                 }
             }
             Delivery::Changes(keys, changes) => {
-                self.told += changes.len();
+                self.sent += changes.len();
                 assert!(!keys.is_empty() && !changes.is_empty());
                 for key in keys {
                     let client = self
@@ -339,7 +339,7 @@ impl World {
         );
     }
 
-    /// Lets time pass as a driver does that flushes when it is told to.
+    /// Lets time pass as a driver does that flushes when a flush is due.
     pub(super) fn pass(&mut self, by: u64) {
         let end = Moment(self.now.0 + by);
         while let Some(next) = self.feed.next_flush().filter(|next| *next <= end) {

@@ -65,14 +65,14 @@ fn run(steps: &[Step], jumps: bool) -> World {
 }
 
 proptest! {
-    /// The times that are shown and the versions follow the wall clock; who is told what, and when,
+    /// The times that are shown and the versions follow the wall clock; which changes are published, and when,
     /// does not.
     #[test]
     fn p9_a_wall_clock_that_jumps_changes_nothing_but_what_it_reads(steps in steps()) {
-        let told = |world: &World| -> Vec<_> {
-            world.told.iter().map(|(at, change)| (*at, in_words(change))).collect()
+        let published = |world: &World| -> Vec<_> {
+            world.published.iter().map(|(at, change)| (*at, in_words(change))).collect()
         };
-        prop_assert_eq!(told(&run(&steps, true)), told(&run(&steps, false)));
+        prop_assert_eq!(published(&run(&steps, true)), published(&run(&steps, false)));
     }
 }
 
@@ -90,14 +90,14 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
                 until: Some(until),
             },
         );
-        world.heard();
+        world.log();
         world.pass(MINUTE);
         world.now.wall.0 += jump;
         world.pass(31 * SECOND);
         let is_over = world.now.wall >= until;
         assert_eq!(is_over, jump > 0);
-        assert_eq!(!world.heard().is_empty(), is_over);
-        // However often it jumps, what is told in the end is right.
+        assert_eq!(!world.log().is_empty(), is_over);
+        // However often it jumps, the last published state is right.
         world.now.wall.0 = until.0;
         world.active("a1");
         world.pass(31 * SECOND);

@@ -21,10 +21,10 @@ fn p11_going_invisible_looks_like_closing_every_tab() {
     for world in [&mut hides, &mut closes] {
         world.pass(MINUTE);
     }
-    assert_eq!(hides.told, closes.told);
+    assert_eq!(hides.published, closes.published);
     assert_eq!(
-        hides.heard(),
-        ["b in: online", "a in: online", "a out: closed"]
+        hides.log(),
+        ["b joined: online", "a joined: online", "a left: closed"]
     );
 }
 
@@ -35,10 +35,10 @@ fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
     world.set_status("a", chose(ManualStatus::Invisible));
     let hid = world.now;
     world.pass(MINUTE);
-    let (told, _) = world.latest();
+    let (published, _) = world.latest();
     assert!(
-        told.since(hid.moment) > Duration::from_millis(GRACE),
-        "a close is told after the grace period, and so is this"
+        published.since(hid.moment) > Duration::from_millis(GRACE),
+        "a close is published after the grace period, and so is this"
     );
     assert_eq!(world.latest_absence().last_seen_at, Some(hid.wall));
 }
@@ -51,7 +51,7 @@ fn p11_invisible_for_a_moment_is_no_event() {
     world.pass(GRACE - 1);
     world.set_status("a", chose(ManualStatus::Online));
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn p11_who_comes_as_invisible_was_never_there() {
     world.pass(MINUTE);
     world.close("a1");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     assert_eq!(
         world.roster.version(),
         version,
@@ -77,7 +77,7 @@ fn p11_visible_again_is_coming_in() {
     world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     world.pass(MINUTE);
     world.set_status("a", StatusOverride::default());
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn p11_visible_again_after_closing_shows_no_ghost() {
     world.close("a1");
     world.set_status("a", StatusOverride::default());
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn p11_an_invisible_until_ends_by_itself() {
         None,
     );
     world.pass(59_999);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     world.pass(SECOND);
     assert_eq!(
-        world.heard(),
-        ["a in: online"],
+        world.log(),
+        ["a joined: online"],
         "and nothing is left of its text"
     );
 }
@@ -123,7 +123,7 @@ fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
     world.join_as("a", "a2", read_before, None);
     world.pass(MINUTE);
     assert!(world.roster.is_invisible("a"));
-    assert_eq!(world.heard(), ["a in: online", "a out: closed"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: closed"]);
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn p11_signing_out_while_hiding_tells_nothing_more() {
     world.set_status("a", chose(ManualStatus::Invisible));
     world.pass(SECOND);
     world.sign_out("a1");
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.pass(GRACE);
-    assert_eq!(world.heard(), ["a out: closed"]);
+    assert_eq!(world.log(), ["a left: closed"]);
     world.pass(10 * SECOND);
     assert!(world.is_empty());
 }
@@ -221,7 +221,7 @@ fn live(world: &mut World, step: &Lifetime, hidden: bool) {
 }
 
 fn same_for_everyone(hides: &World, closes: &World) -> Result<(), TestCaseError> {
-    prop_assert_eq!(&hides.told, &closes.told);
+    prop_assert_eq!(&hides.published, &closes.published);
     prop_assert_eq!(hides.roster.version(), closes.roster.version());
     prop_assert_eq!(hides.roster.count(), closes.roster.count());
     prop_assert!(hides.roster.list(0).eq(closes.roster.list(0)));
@@ -293,7 +293,7 @@ fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
     hides.set_status("a", chose(ManualStatus::Online));
     comes.join("a", "a1");
     assert_eq!(
-        hides.told, comes.told,
+        hides.published, comes.published,
         "neither a time of activity before that moment nor being away gives them away"
     );
 

@@ -1,11 +1,11 @@
-//! Random lives against a model that is too simple to be wrong: it looks at everyone at every
+//! Random lives against a model that is too simple to be wrong: it computes every user at every
 //! millisecond and asks what the words of the contract ask.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Short enough that every millisecond can be looked at.
+/// Short enough to check every millisecond.
 const RULES: Rules = Rules {
     grace: Duration::from_millis(5),
     lease: Duration::from_millis(15),
@@ -119,7 +119,7 @@ impl Person {
         }
     }
 
-    /// Who was hidden and shows themselves comes in as a newcomer does.
+    /// A user who was invisible appears as a newcomer does.
     fn choose(&mut self, status: ManualStatus, until: Option<u64>, t: u64) {
         let appears = self.status == ManualStatus::Invisible
             && status != ManualStatus::Invisible
@@ -351,22 +351,22 @@ proptest! {
                 trusts_wakes.pass(u64::from(*by));
                 for _ in 0..*by {
                     looks_always.move_clocks(1);
-                    let before = looks_always.told.len();
+                    let before = looks_always.published.len();
                     looks_always.tick();
                     let t = looks_always.now.moment.0;
                     model.tick(t);
                     prop_assert_eq!(shown(&looks_always), model.shown(), "at {}", t);
-                    for (_, change) in &looks_always.told[before..] {
+                    for (_, change) in &looks_always.published[before..] {
                         let gone = matches!(change, Change::Offline(_));
                         prop_assert!(!gone || !model.is_live(change.user().as_str()), "offline with a live session: {:?}", change);
                     }
                 }
             }
-            // A driver that looks only when told to misses nothing and is late for nothing.
+            // A driver that ticks only when a tick is due misses nothing and is never late.
             trusts_wakes.tick();
-            prop_assert_eq!(&trusts_wakes.told, &looks_always.told);
+            prop_assert_eq!(&trusts_wakes.published, &looks_always.published);
         }
-        // Nothing is kept of anyone who is gone.
+        // Nothing is kept of users who left.
         for n in 0..6 {
             looks_always.close(&tab(n));
         }

@@ -13,7 +13,7 @@ impl World {
     fn close_node(&mut self, node: NodeIndex, end: Moment, seen: Timestamp) {
         let reason = OfflineReason::NodeLost;
         let changes = self.roster.close_node(self.now, node, end, reason, seen);
-        self.hear(changes);
+        self.publish(changes);
     }
 }
 
@@ -47,15 +47,15 @@ fn p1_what_a_lost_node_left_behind_ends_at_once_and_once() {
     world.pass(10 * SECOND);
     world.on(two).join("back", "b2"); // Reconnected to another node, before anyone noticed.
     world.pass(6 * SECOND);
-    world.heard();
+    world.log();
     for _ in 0..2 {
         world.close_node(one, END, alive);
     }
-    assert_eq!(world.heard(), ["gone out: node lost"]);
+    assert_eq!(world.log(), ["gone left: node lost"]);
     assert_eq!(world.latest_absence().last_seen_at, Some(alive));
     assert_eq!(world.roster.session_count(), 2);
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn p2_an_end_to_come_lets_users_return_without_an_event() {
     let [one, two] = two_nodes(&world);
     world.on(one).join("a", "a1");
     world.join("b", "b1");
-    world.heard();
+    world.log();
     let (end, seen) = (
         world.now.moment.plus(Duration::from_millis(GRACE)),
         world.now.wall,
@@ -73,7 +73,7 @@ fn p2_an_end_to_come_lets_users_return_without_an_event() {
     world.pass(SECOND);
     world.on(two).join("a", "a1"); // The same session, recovered.
     world.pass(GRACE);
-    assert_eq!(world.heard(), ["b out: node lost"]);
+    assert_eq!(world.log(), ["b left: node lost"]);
     assert!(world.roster.get("a").is_some());
 }
 
@@ -84,7 +84,7 @@ fn c16_a_session_that_moved_ignores_the_node_it_left() {
     world.on(one).join("a", "a1");
     world.on(two).join("a", "a1");
     world.set_activity("a1", Some(doing("in_call")));
-    world.heard();
+    world.log();
     world.on(one).close("a1");
     world.sign_out("a1");
     world.set_activity("a1", None);
@@ -92,9 +92,9 @@ fn c16_a_session_that_moved_ignores_the_node_it_left() {
     let seen = world.now.wall;
     world.close_node(one, END, seen);
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     world.on(two).sign_out("a1");
-    assert_eq!(world.heard(), ["a out: signed out"]);
+    assert_eq!(world.log(), ["a left: signed out"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn p13_a_tab_that_closed_after_the_node_was_last_seen_counts_as_seen() {
     world.pass(3 * SECOND);
     world.close_node(one, END, alive);
     world.pass(GRACE);
-    assert_eq!(world.heard(), ["a in: online", "a out: closed"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: closed"]);
     assert_eq!(world.latest_absence().last_seen_at, Some(closed));
 }
 
@@ -123,7 +123,7 @@ fn p11_a_lost_node_says_nothing_of_an_invisible_user() {
         .join_as("a", "a1", chose(ManualStatus::Invisible), None);
     let seen = world.now.wall;
     world.close_node(one, END, seen);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     assert_eq!(world.roster.session_count(), 0);
 }
 
@@ -133,12 +133,12 @@ fn a_session_that_ran_out_ends_with_its_node() {
     let [one, _] = two_nodes(&world);
     world.on(one).join("a", "a1");
     world.pass(HOUR + SECOND);
-    world.heard();
+    world.log();
     let (end, seen) = (
         world.now.moment.plus(Duration::from_millis(GRACE)),
         world.now.wall,
     );
     world.close_node(one, end, seen);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     assert!(world.is_empty());
 }

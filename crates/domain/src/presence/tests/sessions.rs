@@ -4,36 +4,37 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn online_is_told_at_once_and_once() {
+fn online_is_published_at_once_and_once() {
     let mut world = World::new();
     world.join("a", "a1");
     world.join("a", "a2");
     world.join("a", "a1");
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
 }
 
 #[test]
-fn a_close_is_told_after_the_grace_period_and_within_a_second_of_it() {
+fn a_close_is_published_after_the_grace_period_and_within_a_second_of_it() {
     let mut world = World::new();
     world.join("a", "a1");
     world.close("a1");
     let closed = world.now;
     world.pass(GRACE);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.pass(SECOND);
-    assert_eq!(world.heard(), ["a out: closed"]);
-    let told = world.latest().0.since(closed.moment);
+    assert_eq!(world.log(), ["a left: closed"]);
+    let published = world.latest().0.since(closed.moment);
     assert!(
-        told > Duration::from_millis(GRACE) && told <= Duration::from_millis(GRACE + SECOND),
-        "{told:?}"
+        published > Duration::from_millis(GRACE)
+            && published <= Duration::from_millis(GRACE + SECOND),
+        "{published:?}"
     );
-    // They were last seen when they closed, not when it was told.
+    // They were last seen when they closed, not when it was published.
     assert_eq!(world.latest_absence().last_seen_at, Some(closed.wall));
     assert!(world.is_empty());
 }
 
 #[test]
-fn the_reason_of_the_latest_end_is_told() {
+fn the_reason_of_the_latest_end_is_published() {
     let mut world = World::new();
     world.join("a", "a1");
     world.join("a", "a2");
@@ -41,7 +42,7 @@ fn the_reason_of_the_latest_end_is_told() {
     world.pass(10);
     world.close_for("a2", OfflineReason::Timeout);
     world.pass(HOUR);
-    assert_eq!(world.heard(), ["a in: online", "a out: timeout"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: timeout"]);
 }
 
 #[test]
@@ -49,16 +50,16 @@ fn p4_a_reload_is_no_event() {
     let mut world = World::new();
     for (n, gone_for) in [0, 1, SECOND, GRACE - 1].into_iter().enumerate() {
         world.join("a", &format!("a{n}"));
-        world.heard();
+        world.log();
         world.pass(20 * SECOND);
         world.close(&format!("a{n}"));
         world.pass(gone_for);
         world.join("a", &format!("a{}", n + 1));
         world.pass(20 * SECOND);
-        assert_eq!(world.heard(), [""; 0], "gone for {gone_for} ms");
+        assert_eq!(world.log(), [""; 0], "gone for {gone_for} ms");
         world.close(&format!("a{}", n + 1));
         world.pass(20 * SECOND);
-        world.heard();
+        world.log();
     }
 }
 
@@ -70,7 +71,7 @@ fn p4_the_same_session_back_within_the_grace_period_is_no_event_and_lives_on() {
     world.pass(SECOND);
     world.join("a", "a1");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
 }
 
 #[test]
@@ -85,12 +86,12 @@ fn p4_coming_back_at_the_very_end_of_the_grace_period_wins() {
         }
         world.join("a", "a2");
         world.pass(MINUTE);
-        assert_eq!(world.heard(), ["a in: online"]);
+        assert_eq!(world.log(), ["a joined: online"]);
     }
 }
 
 #[test]
-fn p4_nothing_of_someone_on_their_way_out_is_told() {
+fn p4_nothing_of_someone_on_their_way_out_is_published() {
     let mut world = World::new();
     world.join("a", "a1");
     world.pass(5 * MINUTE - SECOND);
@@ -99,12 +100,12 @@ fn p4_nothing_of_someone_on_their_way_out_is_told() {
     world.set_status("a", chose(ManualStatus::Busy));
     world.pass(2 * SECOND); // Past the moment at which they would be away.
     assert_eq!(
-        world.heard(),
-        ["a in: online"],
+        world.log(),
+        ["a joined: online"],
         "the only thing left to tell is that they are back, or out"
     );
     world.join("a", "a2");
-    assert_eq!(world.heard(), ["a now: busy"]);
+    assert_eq!(world.log(), ["a updated: busy"]);
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn a_late_word_of_a_socket_that_is_gone_is_no_life() {
     world.set_activity("a1", Some(doing("in_call")));
     world.pass(GRACE);
     world.active("a1");
-    assert_eq!(world.heard(), ["a in: online", "a out: closed"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: closed"]);
     assert!(world.is_empty());
 }
 
@@ -126,16 +127,16 @@ fn one_session_is_one_users() {
     let mut world = World::new();
     world.join("a", "s");
     world.join("b", "s");
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     assert_eq!(world.roster.user_of(&session("s")), Some(&user("a")));
 }
 
 #[test]
-fn signing_out_is_told_at_once() {
+fn signing_out_is_published_at_once() {
     let mut world = World::new();
     world.join("a", "a1");
     world.sign_out("a1");
-    assert_eq!(world.heard(), ["a in: online", "a out: signed out"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: signed out"]);
     assert_eq!(world.latest_absence().last_seen_at, Some(world.now.wall));
     assert!(world.is_empty());
 }
@@ -147,12 +148,12 @@ fn signing_out_with_another_device_in_is_no_event() {
     world.join("a", "phone");
     world.sign_out("laptop");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.close("phone");
     world.pass(MINUTE);
     assert_eq!(
-        world.heard(),
-        ["a out: closed"],
+        world.log(),
+        ["a left: closed"],
         "the phone closed; that someone signed out elsewhere before is no news"
     );
 }
@@ -164,38 +165,38 @@ fn signing_out_leaves_no_ghost_of_an_earlier_tab() {
     world.join("a", "a2");
     world.close("a1");
     world.sign_out("a2");
-    assert_eq!(world.heard(), ["a in: online", "a out: signed out"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: signed out"]);
     assert!(world.is_empty());
 }
 
 #[test]
-fn signing_out_is_told_at_once_though_a_forgotten_tab_sleeps() {
+fn signing_out_is_published_at_once_though_a_forgotten_tab_sleeps() {
     let mut world = World::new();
     world.join("a", "forgotten");
     world.pass(HOUR + SECOND);
     world.join("a", "a1");
     world.join("a", "a2");
-    world.heard();
+    world.log();
     world.close("a1");
     world.sign_out("a2");
-    assert_eq!(world.heard(), ["a out: signed out"]);
+    assert_eq!(world.log(), ["a left: signed out"]);
     world.pass(MINUTE);
     world.active("forgotten");
     assert_eq!(
-        world.heard(),
-        ["a in: online"],
+        world.log(),
+        ["a joined: online"],
         "whoever wakes the forgotten tab is in again"
     );
 }
 
 #[test]
-fn signing_out_during_the_grace_period_is_told_at_once() {
+fn signing_out_during_the_grace_period_is_published_at_once() {
     let mut world = World::new();
     world.join("a", "a1");
     world.close("a1");
     world.pass(SECOND);
     world.sign_out("a1");
-    assert_eq!(world.heard(), ["a in: online", "a out: signed out"]);
+    assert_eq!(world.log(), ["a joined: online", "a left: signed out"]);
 }
 
 #[test]
@@ -204,9 +205,9 @@ fn p3_no_activity_for_the_time_to_live_is_one_timeout_without_a_grace_period() {
     world.join("a", "a1");
     let active = world.now;
     world.pass(HOUR);
-    assert_eq!(world.heard(), ["a in: online", "a now: away"]);
+    assert_eq!(world.log(), ["a joined: online", "a updated: away"]);
     world.pass(2);
-    assert_eq!(world.heard(), ["a out: timeout"]);
+    assert_eq!(world.log(), ["a left: timeout"]);
     assert_eq!(
         world.latest_absence().last_seen_at,
         Some(active.wall),
@@ -215,7 +216,7 @@ fn p3_no_activity_for_the_time_to_live_is_one_timeout_without_a_grace_period() {
     world.pass(3 * HOUR);
     world.close("a1");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     assert!(world.is_empty());
 }
 
@@ -224,8 +225,8 @@ fn p3_a_refresh_at_the_same_moment_wins_in_either_order() {
     for tick_first in [false, true] {
         let mut world = World::new();
         world.join("a", "a1");
-        world.idle("a1"); // Away already, so that nothing but the expiry can be told.
-        world.heard();
+        world.idle("a1"); // Away already, so that nothing but the expiry can be published.
+        world.log();
         world.move_clocks(HOUR);
         if tick_first {
             world.tick();
@@ -233,9 +234,9 @@ fn p3_a_refresh_at_the_same_moment_wins_in_either_order() {
         world.idle("a1");
         world.tick();
         world.pass(HOUR);
-        assert_eq!(world.heard(), [""; 0]);
+        assert_eq!(world.log(), [""; 0]);
         world.pass(2);
-        assert_eq!(world.heard(), ["a out: timeout"]);
+        assert_eq!(world.log(), ["a left: timeout"]);
     }
 }
 
@@ -245,17 +246,17 @@ fn p3_the_next_activity_revives() {
     world.join("a", "a1");
     world.set_activity("a1", Some(doing("in_call")));
     world.pass(2 * HOUR);
-    world.heard();
+    world.log();
     world.active("a1");
     assert_eq!(
-        world.heard(),
-        ["a in: online"],
+        world.log(),
+        ["a joined: online"],
         "and without the call of long ago"
     );
     world.pass(HOUR - 1);
     world.active("a1");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a now: away", "a now: online"]);
+    assert_eq!(world.log(), ["a updated: away", "a updated: online"]);
 }
 
 #[test]
@@ -267,23 +268,23 @@ fn p3_one_device_that_runs_out_leaves_the_other_in() {
         world.pass(30 * SECOND);
         world.active("a2");
     }
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
 }
 
 #[test]
-fn p3_expiries_are_told_in_the_order_of_their_moments() {
+fn p3_expiries_are_published_in_the_order_of_their_moments() {
     let mut world = World::new();
     for who in ["c", "a", "b"] {
         world.join(who, who);
         world.pass(10);
     }
-    world.heard();
+    world.log();
     world.move_clocks(2 * HOUR);
     world.tick();
     world.tick();
     assert_eq!(
-        world.heard(),
-        ["c out: timeout", "a out: timeout", "b out: timeout"]
+        world.log(),
+        ["c left: timeout", "a left: timeout", "b left: timeout"]
     );
 }
 
@@ -300,11 +301,11 @@ proptest! {
         for n in 0..3 {
             world.join("a", &tab(n));
         }
-        prop_assert_eq!(world.heard(), ["a in: online"]);
+        prop_assert_eq!(world.log(), ["a joined: online"]);
         for (closed, n) in order.iter().enumerate() {
             let reason = if timeouts[*n] { OfflineReason::Timeout } else { OfflineReason::Closed };
             world.close_for(&tab(*n), reason);
-            // Tabs that are gone are told to be gone again, and again.
+            // Tabs that closed are closed again and again.
             for (_, again) in repeats.iter().filter(|(when, _)| *when == closed) {
                 if order[..=closed].contains(again) {
                     world.close(&tab(*again));
@@ -312,16 +313,16 @@ proptest! {
             }
             if closed < 2 {
                 world.pass(pauses[closed]);
-                prop_assert_eq!(world.heard(), [""; 0], "a tab is still open");
+                prop_assert_eq!(world.log(), [""; 0], "a tab is still open");
             }
         }
         world.pass(GRACE);
-        prop_assert_eq!(world.heard(), [""; 0]);
+        prop_assert_eq!(world.log(), [""; 0]);
         for n in order {
             world.close(&tab(n)); // Neither shortens nor lengthens anything.
         }
         world.pass(SECOND);
-        prop_assert_eq!(world.heard().len(), 1);
+        prop_assert_eq!(world.log().len(), 1);
         prop_assert!(world.is_empty());
     }
 
@@ -341,7 +342,7 @@ proptest! {
             world.pass(pause);
         }
         let mut came = None;
-        for (at, change) in &world.told {
+        for (at, change) in &world.published {
             match change {
                 Change::Online(_) => came = Some(*at),
                 Change::Offline(_) => {

@@ -1,4 +1,4 @@
-//! What is shown of someone who is in.
+//! What is shown of an online user.
 
 use super::*;
 
@@ -17,25 +17,24 @@ fn a_manual_status_is_for_all_devices_and_outlives_them() {
     world.join("a", "a2");
     world.close("a1");
     world.pass(MINUTE);
-    assert_eq!(world.heard(), ["a in: online", "a now: busy \"in a talk\""]);
+    assert_eq!(
+        world.log(),
+        ["a joined: online", "a updated: busy \"in a talk\""]
+    );
     world.pass(30 * MINUTE);
     world.idle("a2");
-    assert_eq!(
-        world.heard(),
-        [""; 0],
-        "busy is busy, at the keyboard or not"
-    );
+    assert_eq!(world.log(), [""; 0], "busy is busy, at the keyboard or not");
 }
 
 #[test]
 fn the_stores_status_counts_when_they_come() {
     let mut world = World::new();
     world.join_as("a", "a1", chose(ManualStatus::Away), None);
-    assert_eq!(world.heard(), ["a in: away"]);
+    assert_eq!(world.log(), ["a joined: away"]);
     world.active("a1");
-    assert_eq!(world.heard(), [""; 0], "away until they say otherwise");
+    assert_eq!(world.log(), [""; 0], "away until they say otherwise");
     world.set_status("a", StatusOverride::default());
-    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.log(), ["a updated: online"]);
 }
 
 #[test]
@@ -51,11 +50,11 @@ fn a_status_ends_at_its_until() {
             until: Some(until),
         },
     );
-    world.heard();
+    world.log();
     world.pass(69_999);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     world.pass(SECOND);
-    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.log(), ["a updated: online"]);
     assert_eq!(world.latest().0, Moment(1_070_000));
     assert_eq!(world.roster.chosen("a"), Some(&StatusOverride::default()));
 }
@@ -69,10 +68,10 @@ fn a_status_that_is_over_already_is_none() {
         until: Some(world.now.wall),
     };
     world.join_as("a", "a1", over.clone(), None);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.set_status("a", over);
     world.pass(MINUTE);
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
 }
 
 #[test]
@@ -82,18 +81,18 @@ fn away_by_itself_five_minutes_after_the_last_activity() {
     world.pass(MINUTE);
     world.active("a1");
     world.pass(5 * MINUTE);
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.pass(1 + SECOND);
-    assert_eq!(world.heard(), ["a now: away"]);
+    assert_eq!(world.log(), ["a updated: away"]);
     world.active("a1");
-    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.log(), ["a updated: online"]);
 }
 
 #[test]
-fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
+fn h6_who_changes_often_is_published_of_less_often_and_in_the_end_as_they_are() {
     let mut world = World::new();
     world.join("a", "a1");
-    world.heard();
+    world.log();
     // Flipped ten times a second for a minute, by each of the ways there are.
     for n in 0..600 {
         match n % 4 {
@@ -104,8 +103,8 @@ fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
         }
         world.pass(100);
     }
-    let told = world.heard().len();
-    assert!((10..=5 + 13).contains(&told), "{told}");
+    let published = world.log().len();
+    assert!((10..=5 + 13).contains(&published), "{published}");
     world.set_status(
         "a",
         StatusOverride {
@@ -117,14 +116,14 @@ fn h6_who_changes_often_is_told_of_less_often_and_in_the_end_as_they_are() {
     world.pass(5 * SECOND + 1);
     assert!(
         world
-            .heard()
+            .log()
             .last()
             .is_some_and(|last| last.contains("at last")),
-        "the last word is told"
+        "the last word is published"
     );
-    // Going is told as ever.
+    // A leave is not delayed.
     world.sign_out("a1");
-    assert_eq!(world.heard().len(), 1);
+    assert_eq!(world.log().len(), 1);
 }
 
 #[test]
@@ -157,7 +156,7 @@ fn heartbeats_are_no_event() {
         world.pass(30 * SECOND);
         world.active("a1");
     }
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     assert_eq!(world.roster.version(), version);
 }
 
@@ -172,15 +171,15 @@ fn an_idle_device_does_not_override_an_active_one() {
         world.active("desk");
         world.idle("phone");
     }
-    assert_eq!(world.heard(), ["a in: online"]);
+    assert_eq!(world.log(), ["a joined: online"]);
     world.idle("desk");
     assert_eq!(
-        world.heard(),
-        ["a now: away"],
+        world.log(),
+        ["a updated: away"],
         "away when no device has anyone at it"
     );
     world.active("phone");
-    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.log(), ["a updated: online"]);
 }
 
 #[test]
@@ -191,7 +190,7 @@ fn an_idle_device_is_alive() {
         world.idle("a1");
         world.pass(30 * SECOND);
     }
-    assert_eq!(world.heard(), ["a in: online", "a now: away"]);
+    assert_eq!(world.log(), ["a joined: online", "a updated: away"]);
 }
 
 #[test]
@@ -204,7 +203,7 @@ fn a_closing_device_does_not_keep_anyone_active_past_five_minutes() {
     world.idle("phone");
     world.close("desk");
     world.pass(SECOND + 1);
-    world.heard();
+    world.log();
     assert_eq!(
         world.roster.get("a").map(|shown| shown.status),
         Some(Status::Away)
@@ -220,24 +219,24 @@ fn activities_are_held_by_the_session_and_gone_with_it() {
     world.set_activity("a2", Some(doing("in_call")));
     world.set_activity("a2", Some(doing("sharing_file")));
     assert_eq!(
-        world.heard(),
+        world.log(),
         [
-            "a in: online",
-            "a now: online +in_call",
-            "a now: online +in_call +sharing_file"
+            "a joined: online",
+            "a updated: online +in_call",
+            "a updated: online +in_call +sharing_file"
         ]
     );
     world.close("a1");
     world.pass(GRACE);
     assert_eq!(
-        world.heard(),
+        world.log(),
         [""; 0],
         "a reload does not end a call for anyone"
     );
     world.pass(SECOND);
-    assert_eq!(world.heard(), ["a now: online +sharing_file"]);
+    assert_eq!(world.log(), ["a updated: online +sharing_file"]);
     world.set_activity("a2", None);
-    assert_eq!(world.heard(), ["a now: online"]);
+    assert_eq!(world.log(), ["a updated: online"]);
 }
 
 #[test]
@@ -246,11 +245,11 @@ fn a_sleeping_session_shows_no_activity() {
     world.join("a", "asleep");
     world.pass(HOUR + SECOND);
     world.join("a", "a1");
-    world.heard();
+    world.log();
     world.set_activity("asleep", Some(doing("in_call")));
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
     world.active("asleep");
-    assert_eq!(world.heard(), ["a now: online +in_call"]);
+    assert_eq!(world.log(), ["a updated: online +in_call"]);
 }
 
 #[test]
@@ -262,9 +261,9 @@ fn a_sleeping_tab_that_closes_does_not_reorder_what_is_shown() {
         world.join("a", tab);
         world.set_activity(tab, Some(doing(kind)));
     }
-    world.heard();
+    world.log();
     world.close("asleep");
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
 }
 
 #[test]
@@ -289,13 +288,13 @@ fn a_profile_change_is_an_update() {
     world.join("a", "a1");
     world.set_name("a", "Ada");
     world.set_name("a", "Ada");
-    assert_eq!(world.heard(), ["a in: online", "a now: online"]);
+    assert_eq!(world.log(), ["a joined: online", "a updated: online"]);
     assert_eq!(
         world.roster.get("a").map(|shown| &*shown.profile.name),
         Some("Ada")
     );
     world.set_name("nobody", "Nobody");
-    assert_eq!(world.heard(), [""; 0]);
+    assert_eq!(world.log(), [""; 0]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
     for mode in [Mode::Full, Mode::Diff] {
         let mut feed: RosterFeed<u16> = RosterFeed::new(1_000);
         let mut truth = Truth::default();
-        let (mut now, mut deliveries, mut entries, mut told) = (1_000_000, 0, 0, 0);
+        let (mut now, mut deliveries, mut entries, mut sent) = (1_000_000, 0, 0, 0);
         let mut flush = |feed: &mut RosterFeed<u16>, now| {
             for delivery in feed.flush(Moment(now)) {
                 deliveries += 1;
@@ -15,7 +15,7 @@ fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
                     Delivery::Snapshot(_) => entries += feed.listed().len(),
                     Delivery::Events(_, changes) | Delivery::Changes(_, changes) => {
                         entries += changes.len();
-                        told += changes.len();
+                        sent += changes.len();
                     }
                 }
             }
@@ -38,7 +38,7 @@ fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
             deliveries <= 2 * 12 + 3,
             "{mode:?}: {deliveries} deliveries"
         );
-        assert!(told <= 500, "{mode:?}: each change is in one batch: {told}");
+        assert!(sent <= 500, "{mode:?}: each change is in one batch: {sent}");
         assert!(
             entries <= 500 + 12 * 500 + 3 * 500,
             "{mode:?}: {entries} entries"
@@ -60,12 +60,12 @@ fn one_user_cannot_make_a_batch_long() {
             world.show(&user(1))
         }
     }
-    let before = world.told;
+    let before = world.sent;
     world.pass(100);
     assert!(
-        world.told - before <= 2 * 2,
+        world.sent - before <= 2 * 2,
         "{} entries",
-        world.told - before
+        world.sent - before
     );
     world.check();
 }

@@ -56,7 +56,7 @@ proptest! {
             let is = truth.present.get(&user);
             prop_assert_eq!(feed.get(user.as_str()), is);
             match watched.get(&user) {
-                Some(Change::Online(told) | Change::Updated(told)) => prop_assert_eq!(Some(told), is),
+                Some(Change::Online(sent) | Change::Updated(sent)) => prop_assert_eq!(Some(sent), is),
                 Some(Change::Offline(_)) | None => prop_assert_eq!(None, is),
             }
         }
@@ -77,7 +77,7 @@ fn p5_a_coming_that_the_bus_delivers_after_the_going_brings_nobody_back() {
 }
 
 #[test]
-fn p5_a_going_that_comes_twice_is_told_once() {
+fn p5_a_going_that_comes_twice_is_sent_once() {
     let mut world = World::new(0);
     world.watch(0, &[user(1)]);
     world.show(&user(1));

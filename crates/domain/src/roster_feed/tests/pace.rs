@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn a_change_after_a_quiet_time_is_told_at_once_and_the_next_ones_together() {
+fn a_change_after_a_quiet_time_is_sent_at_once_and_the_next_ones_together() {
     let mut world = World::new(0);
     world.follow(0, Mode::Diff);
     world.pass(1_000);
@@ -30,7 +30,7 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
     let mut truth = Truth::default();
     feed.follow(0, Mode::Diff);
     feed.flush(Moment(0));
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     let mut arrivals = arrivals.enumerate().peekable();
     for at in 10_000..10_000 + until {
         while let Some((n, _)) = arrivals.next_if(|(_, arrival)| 10_000 + arrival <= at) {
@@ -38,7 +38,7 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
         }
         if feed.next_flush().is_some_and(|due| due.0 <= at) {
             let deliveries = feed.flush(Moment(at));
-            told.extend(
+            sent.extend(
                 deliveries
                     .iter()
                     .filter(|delivery| matches!(delivery, Delivery::Changes(..)))
@@ -47,7 +47,7 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
         }
     }
     assert!(arrivals.next().is_none() && feed.pending.is_empty());
-    told
+    sent
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn h6_what_goes_on_and_on_is_gathered_longer_and_longer() {
         told_at((0..100).map(|n| n * 50), 6_500),
         [0, 100, 300, 700, 1_500, 2_500, 3_500, 4_500, 5_500]
     );
-    // One in a while is told at once.
+    // A change after a quiet time is sent at once.
     assert_eq!(
         told_at([0, 1_500, 4_000, 6_000].into_iter(), 8_000),
         [0, 1_500, 4_000, 6_000]
@@ -108,7 +108,7 @@ fn the_whole_list_comes_less_often_the_longer_it_is() {
         let mut world = World::new(0);
         (0..length).for_each(|n| world.show(&user(n)));
         world.follow(0, Mode::Full);
-        // Someone flickers all the time.
+        // One user changes all the time.
         for _ in 0..600 {
             world.pass(100);
             world.show(&user(0));
@@ -146,7 +146,7 @@ proptest! {
             }
         }
         for (key, follower) in &world.feed.followers {
-            // Every change is in the last list this client got, or was told before it had its
+            // Every change is in the last list this client got, or was sent before it had its
             // first.
             prop_assert_eq!(follower.listed_changes, world.feed.changes, "client {}", key);
         }

@@ -40,7 +40,7 @@ proptest! {
         run(&mut world, &after);
         world.settle();
         world.check();
-        // And to a follower who joins now, the feed is as good as new.
+        // And to a follower who joins now, the feed equals a new one.
         let mut fresh: RosterFeed<Key> = RosterFeed::new(limit);
         fresh.resync(world.snapshot(), |_| None);
         prop_assert_eq!(fresh.count(), world.feed.count());
@@ -62,10 +62,10 @@ proptest! {
         world.resync(world.snapshot());
         prop_assert_eq!(world.feed.pending.clone().take().len(), differ);
         world.settle();
-        let told = world.told;
+        let sent = world.sent;
         world.resync(world.snapshot());
         world.settle();
-        prop_assert_eq!(world.told, told, "the second time there is nothing to mend");
+        prop_assert_eq!(world.sent, sent, "the second time there is nothing to mend");
     }
 }
 

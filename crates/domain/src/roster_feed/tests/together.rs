@@ -1,4 +1,4 @@
-//! Snapshot and stream belong together, whoever does what in between.
+//! Snapshots and changes fit together, whatever happens in between.
 
 use super::*;
 use proptest::prelude::*;
@@ -50,7 +50,7 @@ pub(super) fn apply(world: &mut World, op: &Op) {
 }
 
 impl World {
-    /// Nothing may be sent before it is due, whoever calls.
+    /// Nothing is sent before it is due.
     fn flush_early(&mut self) {
         if self.feed.next_flush().is_none_or(|due| due > self.now) {
             assert_eq!(self.feed.flush(self.now), []);
@@ -69,7 +69,7 @@ proptest! {
         }
         world.settle();
         world.check();
-        // And nothing is kept of anyone who is gone.
+        // Nothing is kept of users who left.
         for key in 0..4 {
             world.unfollow(key);
         }
@@ -140,7 +140,7 @@ fn p6_the_list_promotes_whoever_waited_longest_past_its_end() {
 }
 
 #[test]
-fn p6_changes_past_the_limit_are_told_to_those_who_watch_alone() {
+fn p6_changes_past_the_limit_are_sent_to_those_who_watch_alone() {
     let mut world = World::new(1);
     world.show(&user(0));
     world.show(&user(1));
@@ -148,11 +148,11 @@ fn p6_changes_past_the_limit_are_told_to_those_who_watch_alone() {
     world.follow(1, Mode::Diff);
     world.watch(2, &[user(1)]);
     world.pass(10_000);
-    let before = world.told;
+    let before = world.sent;
     world.show(&user(1));
     world.pass(0);
     assert_eq!(
-        world.told - before,
+        world.sent - before,
         1,
         "one change, for the one who watches"
     );
@@ -173,12 +173,12 @@ fn p6_watchers_get_only_whom_they_watch_and_once_though_they_follow_the_list_too
         world.watch(key, &[user(1)]);
     }
     world.pass(1_000);
-    let before = world.told;
+    let before = world.sent;
     world.show(&user(1));
     world.show(&user(2));
     world.flush(); // The clients complain of anything that comes twice, and of whom they do not watch.
     assert_eq!(
-        world.told - before,
+        world.sent - before,
         2 + 2 + 1,
         "two for full, two for diff, one that both watchers share"
     );
