@@ -55,14 +55,15 @@ impl PresenceService {
         command: PresenceCommand,
     ) -> Result<Reply, Refusal> {
         match command {
+            // Joins are boxed, since they are large and rare: see `Handler::dispatch`.
             PresenceCommand::Join {
                 user,
                 mode,
                 name,
                 avatar_url,
-            } => self.join(caller, user, mode, name, avatar_url).await,
+            } => Box::pin(self.join(caller, user, mode, name, avatar_url)).await,
             PresenceCommand::Heartbeat { active } => self.heartbeat(caller, active).await,
-            PresenceCommand::Resume => self.resume(caller).await,
+            PresenceCommand::Resume => Box::pin(self.resume(caller)).await,
             PresenceCommand::Leave { reason } => self.leave(caller, reason).await,
             PresenceCommand::SignOut => self.sign_out(caller).await,
             PresenceCommand::SetStatus(chosen) => self.set_status(caller, chosen).await,
