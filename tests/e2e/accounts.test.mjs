@@ -182,7 +182,7 @@ describe("who may make an account", { concurrency: 2 }, () => {
     const refused = await post(closed, "/api/auth/register", body)
     assert.equal(refused.status, 403)
     assert.equal(refused.body.code, "forbidden")
-    assert.match(refused.body.error, /whoever runs it/)
+    assert.match(refused.body.error, /Ask its operator/)
     assert.equal((await get(closed, SESSION)).body.registration, "closed")
     assert.equal((await get(closed, SESSION)).status, 401)
     assert.equal((await post(closed, "/api/auth/register", body, { token: `${SERVER_KEY}x` })).status, 403)

@@ -389,7 +389,7 @@ impl ChatNamespace {
         if data.user() != Some(user) {
             return Err(Refusal::new(
                 Code::Forbidden,
-                "The token is another user's.",
+                "The token belongs to another user.",
             ));
         }
         self.replace_proof(

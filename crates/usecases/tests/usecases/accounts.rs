@@ -299,7 +299,7 @@ usecase_tests! {
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
         let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
         let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
-        let shut = app.shut_for_writes();
+        let shut = app.lock_writes();
         assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
@@ -320,7 +320,7 @@ usecase_tests! {
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
         let digests = [token, other].map(|token| app.handler.digest(&token));
         let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
-        let shut = app.shut_for_writes();
+        let shut = app.lock_writes();
         assert_eq!(code(app.ask(&caller, AccountCommand::LogoutAll).await), Code::Unavailable);
         for digest in &digests {
             assert_eq!(app.handler.session(digest).await.expect("an answer"), None);

@@ -100,7 +100,7 @@ usecase_tests! {
         assert_eq!(commands.iter().map(name).collect::<Vec<_>>(), NAMES, "each is an example of its name");
         for identity in [Identity::Local, Identity::Jwt] {
             for command in &commands {
-                // A app of its own, so that one limit does not stand in for another.
+                // An app of its own, so that one limit does not stand in for another.
                 let app = TestApp::new(identity);
                 let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
                 app.join(&caller).await;

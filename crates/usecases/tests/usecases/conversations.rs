@@ -70,7 +70,7 @@ usecase_tests! {
         let Ok(Reply::Messages(MessageReply::Synced { conversations, added, .. })) = app.ask(&stranger, both).await else { panic!("synced") };
         assert!(conversations.iter().all(|(_, page)| page.is_none()) && added.is_empty());
         assert_eq!(app.events().len(), before, "and nobody heard of it");
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(app.receipts(), [], "nor is anything marked");
     }
 

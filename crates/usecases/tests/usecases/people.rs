@@ -71,7 +71,7 @@ usecase_tests! {
             }
             let mut seen = vec![all_answers(&app, &a, "b").await];
             app.pass(GONE);
-            app.write_down().await;
+            app.flush().await;
             if hides {
                 // A whole life behind closed curtains.
                 app.join(&on_socket("b", "sb2")).await;
@@ -80,7 +80,7 @@ usecase_tests! {
                 app.set_status(&b, ManualStatus::Invisible).await;
             }
             app.pass(GONE);
-            app.write_down().await;
+            app.flush().await;
             seen.push(all_answers(&app, &a, "b").await);
             seen.push(format!("{:?}", app.presence_changes()));
             let app = app.restart().await;
@@ -131,7 +131,7 @@ usecase_tests! {
         let closed = app.now();
         app.ask(&c, PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
         app.pass(GONE);
-        app.write_down().await;
+        app.flush().await;
         let Ok(Reply::Presence(PresenceReply::Watching { users: seen, .. })) = app.ask(&a, PresenceCommand::Watch(["never", "c", "b"].map(user).into())).await else { panic!("states") };
         let states: Vec<_> = seen.iter().map(|(seen, last)| (seen.user.as_str(), seen.shown.is_some(), *last)).collect();
         assert_eq!(states, [("never", false, None), ("c", false, Some(closed)), ("b", true, None)]);

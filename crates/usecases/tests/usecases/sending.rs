@@ -151,18 +151,18 @@ usecase_tests! {
         for n in 0..3 {
             app.send(&a, &place, &n.to_string()).await;
         }
-        app.write_down().await;
+        app.flush().await;
         let marks = |app: &TestApp| -> Vec<_> { app.receipts().into_iter().filter(|one| one.user == user("b")).map(|one| one.delivered_seq).collect() };
         assert_eq!(marks(&app), [0_u64; 0]);
         let range = Range::Before(3);
         app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(marks(&app), [2]);
         app.ask(&b, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
         app.delivered(&user("b"), &place, 1);
-        app.write_down().await;
+        app.flush().await;
         app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(marks(&app), [2, 3], "never back, and told only when it moves");
     }
 }

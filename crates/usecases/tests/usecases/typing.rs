@@ -107,17 +107,17 @@ usecase_tests! {
             }
             let seq = app.send(&a, &place, &n.to_string()).await.seq;
             app.delivered(&user("b"), &place, seq);
-            app.write_down().await;
+            app.flush().await;
         }
         app.pass(10 * SECOND);
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(marks(&app), [1]);
         let Ok(Reply::Messages(MessageReply::Synced { conversations, .. })) = app.ask(&a, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await else { panic!("synced") };
         let receipts = &conversations[0].1.as_ref().expect("a page").receipts;
         assert_eq!(receipts.iter().find(|one| one.user == user("b")).map(|one| one.delivered_seq), Some(1), "nor by asking");
 
         app.set_status(&b, ManualStatus::Busy).await;
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(marks(&app), [1, 4]);
     }
 }

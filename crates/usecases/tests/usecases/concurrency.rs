@@ -1,5 +1,5 @@
-//! What one user's devices do at once ends in the store and in the roster the same, and a store
-//! that stalls holds up nobody.
+//! Concurrent commands of one user end the same in the store and in the roster, and a stalled store
+//! blocks nobody for long.
 
 use crate::support::*;
 use futures_util::FutureExt as _;
@@ -50,7 +50,7 @@ usecase_tests! {
             let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
             // Known, and not announced: the roster has only the word of whoever comes.
             app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
-            app.directory.hold_remember(true);
+            app.directory.hold_upsert(true);
             let mut coming = Box::pin(app.ask(&two, if again { PresenceCommand::Resume } else { join("a") }));
             assert!(coming.as_mut().now_or_never().is_none());
             // It has read by then that the status is `online`.
@@ -59,7 +59,7 @@ usecase_tests! {
             let (_, hidden, come) = tokio::join!(
                 async {
                     sleep(A_WHILE).await;
-                    app.directory.hold_remember(false);
+                    app.directory.hold_upsert(false);
                 },
                 hiding,
                 coming

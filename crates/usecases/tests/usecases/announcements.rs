@@ -1,4 +1,4 @@
-//! What others are told of how far someone has got, and when they are not.
+//! What others learn of a user's marks and name, and when they do not.
 
 use crate::support::*;
 use lamplight_domain::identity::{ConversationId, Profile};
@@ -96,7 +96,7 @@ usecase_tests! {
         let before = own_updates(&app);
         let Ok(Reply::Messages(MessageReply::Read { read_seq, .. })) = app.ask(&b, mark(&place, 3)).await else { panic!("read") };
         app.delivered(&user("b"), &place, 4);
-        app.write_down().await;
+        app.flush().await;
         assert_eq!((read_seq, own(&app, &b).await, own_updates(&app) - before), (3, (3, 2), 1), "their own devices agree");
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(1, 1)], (1, 1)), "and nobody else learns of it");
 
@@ -136,12 +136,12 @@ usecase_tests! {
         for (b, seq) in [(by_http("b"), 2), (on_socket("b", "sb"), 3)] {
             app.ask(&b, mark(&place, seq)).await.expect("read");
             app.ask(&b, MessageCommand::Sync { have: vec![(place.clone(), 0).into()], refused: vec![] }).await.expect("synced");
-            app.write_down().await;
+            app.flush().await;
         }
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
         assert_eq!(own(&app, &by_http("b")).await, (3, 2));
         app.join(&on_socket("b", "sb")).await;
-        app.write_down().await;
+        app.flush().await;
         assert_eq!(told(&app), [], "nor does it come out by coming in");
         app.set_status(&by_http("b"), ManualStatus::Online).await;
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(5, 3)], (5, 3)));
@@ -157,7 +157,7 @@ usecase_tests! {
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![], (0, 0)));
         app.clock.jump(60_000);
         app.delivered(&user("b"), &place, 4);
-        app.write_down().await;
+        app.flush().await;
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
     }
 
@@ -174,7 +174,7 @@ usecase_tests! {
                 app.delivered(member, &place, seq);
             }
         }
-        app.write_down().await;
+        app.flush().await;
         let receipts = app.receipts_to();
         let delivered: Vec<_> = receipts.iter().filter(|(receipt, _)| receipt.read_seq == 0).collect();
         assert_eq!(delivered.len(), 598, "one each, for both messages, from those who wrote neither");

@@ -1,0 +1,240 @@
+//! Adapters for tests: recorded events, counted ids, plain passwords, a directory that can be held.
+
+use async_trait::async_trait;
+use lamplight_conformance::Recorder;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::presence::{SavedStatus, StatusOverride};
+use lamplight_domain::roster_feed::{Mode, RosterFeed};
+use lamplight_domain::time::Timestamp;
+use lamplight_embedded::messages::SqliteStore;
+use lamplight_usecases::ports::{
+    ConnectionRegistry, Directory, EventBus, HashError, HashFor, Ids, MarkUpdate, Page, Passwords,
+    Person, ProfileSource, StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+/// Records every event, and what the use cases do with the sockets of this node.
+#[derive(Default)]
+pub(crate) struct FakeHub {
+    pub(super) recorder: Recorder,
+    feed: Mutex<Option<RosterFeed<ConnectionId>>>,
+    pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
+    pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
+}
+
+impl EventBus for FakeHub {
+    fn publish(&self, event: Event) {
+        if let Event::Presence(change) = &event {
+            self.feed
+                .lock()
+                .get_or_insert_with(|| RosterFeed::new(0))
+                .push(change.clone());
+        }
+        self.recorder.publish(event);
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.recorder.subscribe(subscriber)
+    }
+}
+
+impl ConnectionRegistry for FakeHub {
+    fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
+        self.admitted.lock().push((session.clone(), user.clone()));
+        true
+    }
+
+    fn follow(&self, session: &ConnectionId, mode: Mode) -> bool {
+        self.followed.lock().push((session.clone(), mode));
+        true
+    }
+
+    fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>> {
+        let mut feed = self.feed.lock();
+        let feed = feed.get_or_insert_with(|| RosterFeed::new(0));
+        feed.watch(session, users.iter().cloned());
+        let seen = users.iter().map(|user| {
+            let shown = feed.get(user.as_str()).cloned();
+            let version = shown.as_ref().map_or(0, |shown| shown.version);
+            WatchedPresence {
+                user: user.clone(),
+                shown,
+                version,
+            }
+        });
+        Some(seen.collect())
+    }
+
+    fn unwatch(&self, session: &ConnectionId, users: &[UserId]) {
+        if let Some(feed) = &mut *self.feed.lock() {
+            feed.unwatch(session, users);
+        }
+    }
+}
+
+/// Ids and secrets with the numbers 1, 2, 3 …
+#[derive(Default)]
+pub(crate) struct CountedIds(AtomicU64);
+
+impl CountedIds {
+    fn next(&self, what: &str) -> String {
+        format!("{what}{:06}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Ids for CountedIds {
+    fn message(&self, _: Timestamp) -> MessageId {
+        MessageId::trusted(self.next("m"))
+    }
+    fn conversation(&self, _: Timestamp) -> ConversationId {
+        ConversationId::trusted(self.next("c"))
+    }
+    fn user(&self, _: Timestamp) -> UserId {
+        UserId::trusted(self.next("u"))
+    }
+    fn secret(&self) -> String {
+        self.next("secret")
+    }
+}
+
+/// Hashes that contain the password: the real hashing has tests of its own.
+#[derive(Default)]
+pub(crate) struct PlainPasswords {
+    /// While a test holds this for writing, `verify` does not return.
+    pub(crate) answers: tokio::sync::RwLock<()>,
+    /// The number of calls of `verify`.
+    pub(crate) verified: AtomicU64,
+}
+
+#[async_trait]
+impl Passwords for PlainPasswords {
+    async fn hash(&self, password: String, _: HashFor) -> Result<String, HashError> {
+        Ok(format!("hash of {password}"))
+    }
+    async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+        _: HashFor,
+    ) -> Result<bool, HashError> {
+        self.verified.fetch_add(1, Ordering::Relaxed);
+        drop(self.answers.read().await);
+        Ok(hash == Some(format!("hash of {password}")))
+    }
+    fn digest(&self, token: &str) -> String {
+        format!("digest of {token}")
+    }
+}
+
+/// A directory whose answers a test can hold back.
+pub(crate) struct HeldDirectory {
+    store: Arc<SqliteStore>,
+    /// While one of these is `true`, the method has done its work and does not return.
+    upsert_held: watch::Sender<bool>,
+    set_status_held: watch::Sender<bool>,
+    search_held: watch::Sender<bool>,
+    pub(crate) searches: AtomicU64,
+    /// The next calls of `seen` that fail.
+    pub(crate) seen_fails: AtomicU64,
+}
+
+impl HeldDirectory {
+    pub(super) fn new(store: Arc<SqliteStore>) -> Self {
+        let [upsert_held, set_status_held, search_held] =
+            std::array::from_fn(|_| watch::Sender::new(false));
+        Self {
+            store,
+            upsert_held,
+            set_status_held,
+            search_held,
+            searches: AtomicU64::new(0),
+            seen_fails: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn hold_upsert(&self, held: bool) {
+        self.upsert_held.send_replace(held);
+    }
+
+    pub(crate) fn hold_set_status(&self, held: bool) {
+        self.set_status_held.send_replace(held);
+    }
+
+    pub(crate) fn hold_search(&self, held: bool) {
+        self.search_held.send_replace(held);
+    }
+}
+
+async fn released(held: &watch::Sender<bool>) {
+    drop(held.subscribe().wait_for(|held| !held).await);
+}
+
+#[async_trait]
+impl Directory for HeldDirectory {
+    async fn person(&self, user: &UserId) -> StoreResult<Option<Person>> {
+        self.store.person(user).await
+    }
+    async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>> {
+        self.store.unknown(users).await
+    }
+    async fn upsert_profile(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+        at: Timestamp,
+    ) -> StoreResult<(Person, bool)> {
+        let answer = self.store.upsert_profile(profile, source, at).await;
+        released(&self.upsert_held).await;
+        answer
+    }
+    async fn upsert_claims(
+        &self,
+        profile: Profile,
+        issued_at: Timestamp,
+        at: Timestamp,
+    ) -> StoreResult<(Person, bool)> {
+        let answer = self.store.upsert_claims(profile, issued_at, at).await;
+        released(&self.upsert_held).await;
+        answer
+    }
+    async fn set_status(
+        &self,
+        user: &UserId,
+        chosen: StatusOverride,
+        at: Timestamp,
+    ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)> {
+        let answer = self.store.set_status(user, chosen, at).await;
+        released(&self.set_status_held).await;
+        answer
+    }
+    async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()> {
+        if self
+            .seen_fails
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
+        {
+            return Err(StoreError::Unavailable("the test says so".into()));
+        }
+        self.store.seen(users).await
+    }
+    async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        self.store.last_seen(users).await
+    }
+    async fn search(
+        &self,
+        query: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Page<Profile>> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        let answer = self.store.search(query, cursor, limit).await;
+        released(&self.search_held).await;
+        answer
+    }
+}
