@@ -76,7 +76,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await save.click()
     await form.getByText("Your password is changed.").waitFor()
     expect(await form.locator("[name=current]").inputValue()).toBe("")
-    // The other device is at the door, and the old password does not open it.
+    // The other device shows the sign-in form, and the old password is refused.
     await other.on("signin-form").waitFor()
     await other.page.locator("[name=username]").fill(asha.username)
     await other.page.locator("[name=password]").fill(PASSWORD)

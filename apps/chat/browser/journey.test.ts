@@ -197,11 +197,11 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
     await asha.page.reload()
     await asha.on("composer").waitFor()
-    await asha.say("by the other door")
+    await asha.say("over another transport")
     await ben.on("conversation-item").first().click()
-    await ben.message("by the other door").waitFor({ timeout: 15_000 })
+    await ben.message("over another transport").waitFor({ timeout: 15_000 })
     await until(
-      async () => (await asha.message("by the other door").getAttribute("data-state")) === "sent",
+      async () => (await asha.message("over another transport").getAttribute("data-state")) === "sent",
       15_000,
     )
   })
@@ -315,7 +315,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await cleo.on("composer").inputValue()).toBe("line\n")
     await cleo.on("send").tap()
     await cleo.message("line").waitFor()
-    // One room at a time, and the way back.
+    // One panel at a time, and the way back.
     expect(await cleo.on("conversations").isVisible()).toBe(false)
     await cleo.on("back").tap()
     await cleo.on("conversation-item").first().waitFor()

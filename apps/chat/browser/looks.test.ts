@@ -107,7 +107,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await asha.page.setViewportSize({ width: 1360, height: 860 })
   })
 
-  it("52 53: one Tab stop a list, arrows within, Enter in, Esc out, F6 between rooms", async () => {
+  it("52 53: one Tab stop a list, arrows within, Enter in, Esc out, F6 between panels", async () => {
     const { keyboard } = asha.page
     await asha.on("composer").focus()
     await keyboard.press("Escape")
@@ -195,7 +195,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await asha.page.getByRole("button", { name: "Back to conversations" }).last().click()
   })
 
-  it("55: axe finds nothing: door, list, thread, phone", async () => {
+  it("55: axe finds nothing: sign-in, list, thread, phone", async () => {
     const stranger = await Person.arrive(browser, server, "Stranger", { bypassCSP: true, ...phone })
     await stranger.on("signin-form").waitFor()
     expect(await violations(stranger.page)).toEqual([])

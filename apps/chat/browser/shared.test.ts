@@ -22,7 +22,7 @@ describe.skipIf(!canRun)("one browser", () => {
     await signInTab.goto(`${server.url}/chat`)
     await signInTab.locator('[data-testid="signin-form"]').waitFor()
     await ben.signUp()
-    // The other tab stood at the door, and is let in along.
+    // The other tab showed the sign-in form, and is signed in with this one.
     await signInTab.locator('[data-testid="status-menu"]:visible').waitFor()
     await signInTab.close()
     await ben.open(cy)

@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { canStart, launch, Person, Server, until } from "./world"
 
-describe.skipIf(!canStart)("the doors of the page", () => {
+describe.skipIf(!canStart)("the sign-in pages", () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await launch()
@@ -85,7 +85,7 @@ describe.skipIf(!canStart)("the doors of the page", () => {
     await asha.message("before").waitFor()
     await until(async () => (await asha.on("composer").inputValue()) === "half a thought")
 
-    // Somebody else is not shown a room that is not theirs.
+    // Another user is not shown a conversation of the first one.
     await endSession()
     await asha.on("signin-form").waitFor({ timeout: 15_000 })
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()

@@ -191,7 +191,7 @@ export class Person {
     return this
   }
 
-  /** At a door that asks, as oneself or as somebody else. */
+  /** Fills in the sign-in form, as this person or as another. */
   async signIn(username = this.username): Promise<void> {
     await this.page.locator("[name=username]").fill(username)
     await this.page.locator("[name=password]").fill("a lamp in the window")
@@ -220,7 +220,7 @@ export class Person {
     await this.on("composer").press("Enter")
   }
 
-  /** Many messages at once, by the other door, in order. */
+  /** Sends many messages at once over HTTP, in order. */
   async pour(count: number, text: (n: number) => string): Promise<void> {
     await this.page.evaluate(
       async ([id, words]) => {

@@ -48,7 +48,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       ? /^https?:\/\/[^/?#]+$/i.test(url)
       : options.fetch || typeof location !== "undefined"
     if (isUsable) return
-    const message = `This is no address of a server: "${url}".`
+    const message = `The url "${url}" is not the address of a server.`
     throw new LamplightError({ code: "LL-117", message, retryable: false })
   }
 

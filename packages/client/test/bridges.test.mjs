@@ -10,8 +10,8 @@ import { makeTab, makeWorld } from "./support/harness.ts"
 const clients = []
 function start() {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
-  world.server.addRoom("8", "me", "ben")
+  world.server.addConversation("7", "me", "asha")
+  world.server.addConversation("8", "me", "ben")
   const tab = makeTab(world)
   clients.push(tab.client)
   return { world, ...tab }

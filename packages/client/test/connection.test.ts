@@ -298,7 +298,7 @@ describe("the connection", () => {
 
   test("without a session it is refused as signed out; signing in connects, signing out forgets everything", async () => {
     const world = makeWorld()
-    world.server.addRoom("7", "me", "asha")
+    world.server.addConversation("7", "me", "asha")
     world.server.store("7", "asha", "hello")
     const { client } = makeTab(world, { userId: undefined as never })
     client.retain()

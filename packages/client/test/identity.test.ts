@@ -26,7 +26,7 @@ function known(world: World, sub: string, claims: object = {}, name?: string): s
 describe("F1 a token's user may have any letters", () => {
   test.each(["josé", "用户", "a😀b", "Жанна"])("F1 %s", async (sub) => {
     const world = makeWorld()
-    const room = world.server.addRoom("7", sub, "asha")
+    const stored = world.server.addConversation("7", sub, "asha")
     const token = known(world, sub)
     expect(tokenPart(token, 1)).toEqual({ sub })
     const { client, wires } = makeTokenTab(world, () => token)
@@ -37,7 +37,7 @@ describe("F1 a token's user may have any letters", () => {
     wires.swallow.add("send_private_message")
     await client.conversation("7").send("by HTTP")
     await world.clock.advance(10_000)
-    expect(room.log.map(({ senderId }) => senderId)).toEqual([sub])
+    expect(stored.log.map(({ senderId }) => senderId)).toEqual([sub])
     client.close()
   })
 
@@ -62,7 +62,7 @@ describe("F3 headers carry ids percent-encoded", () => {
   test.each(["Жанна", "josé", "100%", "a b", "a😀b", "\ud800"])("F3 AUTH=open as %j", async (userId) => {
     const world = makeWorld()
     const shown = userId === "\ud800" ? "\ufffd" : userId
-    const room = world.server.addRoom("7", shown, "asha")
+    const stored = world.server.addConversation("7", shown, "asha")
     const seen: string[] = []
     const { client, wires } = makeTab(world, {
       userId,
@@ -81,7 +81,7 @@ describe("F3 headers carry ids percent-encoded", () => {
     await world.clock.advance(1_000)
     await client.conversation("7").send("by HTTP")
     await world.clock.advance(10_000)
-    if (shown === userId) expect(room.log.map(({ senderId }) => senderId)).toEqual([userId])
+    if (shown === userId) expect(stored.log.map(({ senderId }) => senderId)).toEqual([userId])
     for (const id of seen) expect(id).toBe(encodeURIComponent(shown))
     client.close()
   })
@@ -98,8 +98,8 @@ describe("F4 the next person does not act as the previous one", () => {
       if (!state.person) throw new Error("401")
       return known(world, state.person, { exp: world.clock.now() / 1000 + 300 }, `sig${++serial}`)
     }
-    world.server.addRoom("7", "asha", "carl")
-    world.server.addRoom("8", "ben", "carl")
+    world.server.addConversation("7", "asha", "carl")
+    world.server.addConversation("8", "ben", "carl")
     world.server.store("7", "carl", "for asha")
     world.server.store("8", "carl", "for ben")
     return { world, state, ...makeTokenTab(world, getToken) }
@@ -132,14 +132,14 @@ describe("F4 the next person does not act as the previous one", () => {
     expect(seven.draft.get()).toBe("")
     expect(client.outbox.get().items).toEqual([])
     expect((await browser.storage.outbox("asha")).map(({ content }) => content)).toEqual(["waits for Asha"])
-    expect(world.server.rooms.get("7")?.log).toHaveLength(1)
+    expect(world.server.conversations.get("7")?.log).toHaveLength(1)
     // Back again: what waited for its author goes out.
     state.person = "asha"
     client.connect()
     for (const peer of [...world.server.peers]) peer.send("token_expired", { graceMs: 30_000 })
     await world.clock.advance(5_000)
     expect(client.me.get().user?.id).toBe("asha")
-    expect(world.server.rooms.get("7")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "asha"])
+    expect(world.server.conversations.get("7")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "asha"])
     client.close()
   })
 
@@ -157,7 +157,7 @@ describe("F4 the next person does not act as the previous one", () => {
     await world.clock.advance(1_000)
     expect(client.me.get().user?.id).toBe("ben")
     expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8"])
-    expect(world.server.rooms.get("8")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "ben"])
+    expect(world.server.conversations.get("8")?.log.map(({ senderId }) => senderId)).toEqual(["carl", "ben"])
     expect([...world.server.peers].map(({ userId }) => userId)).toEqual(["ben"])
     expect(sockets).toHaveLength(2)
     client.close()
@@ -225,7 +225,7 @@ describe("F4 the next person does not act as the previous one", () => {
 test("F4 with a cookie, too, it is asked anew who is signed in when the client is retained again", async () => {
   const world = makeWorld()
   for (const id of ["asha", "ben"]) world.server.addUser(id)
-  world.server.addRoom("7", "asha", "carl")
+  world.server.addConversation("7", "asha", "carl")
   world.server.isLocal = true
   world.server.session = "asha"
   const { client } = makeTab(world, { userId: undefined as never })
@@ -365,7 +365,7 @@ describe("F6 a token's time is counted from its receipt", () => {
 
 test("F7 after `refused` no token is asked for and nothing fetched, until connect()", async () => {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
+  world.server.addConversation("7", "me", "asha")
   let isBad = true
   world.server.refuse = () => (isBad ? refusal("unauthenticated") : undefined)
   let serial = 0
@@ -395,7 +395,7 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
   client.connect()
   await world.clock.advance(2_000)
   expect(client.connection.get().status).toBe("connected")
-  expect(world.server.rooms.get("7")?.log).toHaveLength(1)
+  expect(world.server.conversations.get("7")?.log).toHaveLength(1)
   look()
   client.close()
 })
@@ -498,7 +498,7 @@ describe("getToken under load and trouble", () => {
 
   test("what is wrong with the set-up fails no message: it goes when that is mended", async () => {
     const world = makeWorld()
-    const room = world.server.addRoom("7", "me", "asha")
+    const stored = world.server.addConversation("7", "me", "asha")
     const token = known(world, "me", { exp: world.clock.now() / 1000 + 3600 })
     let given = token
     const { client, cut } = makeTokenTab(world, () => given)
@@ -519,7 +519,7 @@ describe("getToken under load and trouble", () => {
     world.server.refuse = () => undefined
     client.connect()
     await world.clock.advance(5_000)
-    expect(room.log.map(({ content }) => content)).toEqual(["waits", "this, too"])
+    expect(stored.log.map(({ content }) => content)).toEqual(["waits", "this, too"])
     client.close()
   })
 })
@@ -527,7 +527,7 @@ describe("getToken under load and trouble", () => {
 describe("a message right after the start", () => {
   test.each(["open", "token", "cookie"])("AUTH by %s: waits until it is known whose it is", async (way) => {
     const world = makeWorld()
-    const room = world.server.addRoom("7", "me", "asha")
+    const stored = world.server.addConversation("7", "me", "asha")
     const getToken = async () => {
       await new Promise<void>((resolve) => world.clock.after(300, resolve))
       return known(world, "me")
@@ -546,7 +546,7 @@ describe("a message right after the start", () => {
     const result = client.conversation("7").send("Hello")
     await world.clock.advance(5_000)
     expect((await result).ok).toBe(true)
-    expect(room.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "Hello"]])
+    expect(stored.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "Hello"]])
     client.close()
   })
 

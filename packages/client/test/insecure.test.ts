@@ -20,7 +20,7 @@ afterEach(() => {
 
 async function collect(withLock: ReturnType<typeof browserLock>) {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
+  world.server.addConversation("7", "me", "asha")
   const tabs = [makeTab(world, { withLock }), makeTab(world, { withLock })]
   const heard: [string, boolean][][] = []
   for (const { client } of tabs) {
@@ -79,7 +79,7 @@ describe("F21 where APIs of secure contexts are missing", () => {
 
   test("a listener that throws does not keep the message from the others", async () => {
     const world = makeWorld()
-    world.server.addRoom("7", "me", "asha")
+    world.server.addConversation("7", "me", "asha")
     const { client } = makeTab(world)
     const thrown: unknown[] = []
     const catchThem = (error: unknown) => thrown.push(error)

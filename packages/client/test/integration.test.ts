@@ -104,7 +104,7 @@ describe.each([
     startClient(userId, { openSocket: open, ...options })
 
   test("two people see each other come and go, and talk", async () => {
-    contract.addRoom("7", "asha", "ben")
+    contract.addConversation("7", "asha", "ben")
     const asha = start("asha", { transports })
     await connected(asha)
     asha.conversation("7").open()
@@ -137,7 +137,7 @@ describe.each([
   })
 
   test("M1 M5 a server killed in mid-send loses and doubles nothing, and the order stays", async () => {
-    const room = contract.addRoom("7", "asha", "ben")
+    const stored = contract.addConversation("7", "asha", "ben")
     const asha = start("asha", { transports })
     const ben = start("ben", { transports })
     await connected(asha)
@@ -156,7 +156,7 @@ describe.each([
     await new Promise((resolve) => setTimeout(resolve, 300))
     await listen(port)
     await eventually(() => {
-      expect(room.log.map((entry) => entry.content)).toEqual(said)
+      expect(stored.log.map((entry) => entry.content)).toEqual(said)
       expect(texts(ben)).toEqual(said.map((text) => [text, "sent"]))
       expect(texts(asha)).toEqual(said.map((text) => [text, "sent"]))
       expect(asha.outbox.get().items).toEqual([])
@@ -174,7 +174,7 @@ test("the other transport is tried when the first one cannot be had", async () =
 })
 
 test("with the socket refused and HTTP alive, messages go both ways over HTTP", async () => {
-  contract.addRoom("7", "asha", "ben")
+  contract.addConversation("7", "asha", "ben")
   const ben = start("ben")
   await connected(ben)
   ben.conversation("7").open()

@@ -5,9 +5,9 @@ import { refusal } from "./support/server.js"
 /** Somebody who looks at a conversation with so many messages, of which they have read so many. */
 async function ready(messages: number, read = 0) {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   for (let at = 1; at <= messages; at++) world.server.store("7", "asha", `text ${at}`)
-  if (read) room.read.set("me", read)
+  if (read) stored.read.set("me", read)
   const tab = makeTab(world)
   tab.client.retain()
   const seven = tab.client.conversation("7")
@@ -16,7 +16,7 @@ async function ready(messages: number, read = 0) {
   const seqs = () => seven.messages.get().rows.map((row) => row.seq)
   const pages = () => world.server.seen.filter(({ what }) => what.includes("/messages/7"))
   const unread = () => tab.client.unread.get().total
-  return { world, ...world, room, ...tab, seven, look, seqs, pages, unread }
+  return { world, ...world, stored, ...tab, seven, look, seqs, pages, unread }
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at)
@@ -122,11 +122,11 @@ describe("F28 a jump into the past", () => {
   })
 
   test("22: what lies between is not read by it, and only what was shown is marked", async () => {
-    const { seven, clock, room, unread } = await ready(10_000, 40)
+    const { seven, clock, stored, unread } = await ready(10_000, 40)
     await seven.jumpTo(41)
     seven.markRead()
     await clock.advance(500)
-    expect([room.read.get("me"), unread()]).toEqual([100, 9_900])
+    expect([stored.read.get("me"), unread()]).toEqual([100, 9_900])
   })
 
   test("a loss of the line leaves one where one is, and what came is there at the end", async () => {

@@ -19,9 +19,9 @@ function fill(server: TestServer, contents: (string | null)[]) {
 async function ready(contents: (string | null)[], { isOpen = true, readSeq = 0 } = {}) {
   const world = makeWorld()
   const { server } = world
-  const room = server.addRoom("7", "me", "asha")
+  const stored = server.addConversation("7", "me", "asha")
   fill(server, contents)
-  room.read.set("me", readSeq)
+  stored.read.set("me", readSeq)
   const tab = makeTab(world)
   tab.client.retain()
   const seven = tab.client.conversation("7")
@@ -31,13 +31,13 @@ async function ready(contents: (string | null)[], { isOpen = true, readSeq = 0 }
   const texts = () => state().rows.map((row) => row.content)
   const item = () => tab.client.conversations.get().items.find(({ id }) => id === "7")
   const calls = (what: string) => server.seen.filter((one) => one.what.includes(what)).length
-  return { world, ...world, room, ...tab, seven, state, texts, item, calls }
+  return { world, ...world, stored, ...tab, seven, state, texts, item, calls }
 }
 
 describe.each(["new_private_message", "conversation_entry"])("live, as %s", (event) => {
   test("it moves the head without a hole, shows nothing, and leaves unread, lastMessage and order as they are", async () => {
     const { server, clock, client, state, texts, item, calls } = await ready(["one", "two"])
-    server.addRoom("8", "me", "asha")
+    server.addConversation("8", "me", "asha")
     server.say("8", "asha", "elsewhere")
     await clock.advance(500)
     const before = { rows: state().rows, pages: calls("/messages/7"), lists: calls("/conversations") }
@@ -171,11 +171,11 @@ test("the first unread message is found behind the mark, whatever stands between
 })
 
 test("marking all as read passes the entries at the end", async () => {
-  const { seven, item, clock, room } = await ready(["one", null, "two", null, null])
+  const { seven, item, clock, stored } = await ready(["one", null, "two", null, null])
   seven.markRead()
   expect(item()).toMatchObject({ unread: 0, readSeq: 5 })
   await clock.advance(1_000)
-  expect(room.read.get("me")).toBe(5)
+  expect(stored.read.get("me")).toBe(5)
 })
 
 test("a mark that another device moved to the last message leaves nothing unread, although the log is not here", async () => {
@@ -183,7 +183,7 @@ test("a mark that another device moved to the last message leaves nothing unread
   expect(item()).toMatchObject({ unread: 2 })
   const seen: number[] = []
   client.unread.subscribe(() => seen.push(client.unread.get().total))
-  server.toRoom("7", "receipt", { conversationId: "7", userId: "me", deliveredSeq: 2, readSeq: 2 })
+  server.toMembers("7", "receipt", { conversationId: "7", userId: "me", deliveredSeq: 2, readSeq: 2 })
   await clock.advance(10)
   expect(item()).toMatchObject({ unread: 0, readSeq: 2, headSeq: 4 })
   expect(seen).toEqual([0])
@@ -191,7 +191,7 @@ test("a mark that another device moved to the last message leaves nothing unread
 
 test("a mark between the messages leaves what can be unread at most", async () => {
   const { server, clock, item } = await ready(["one", "two", null, "three", null, null], { isOpen: false })
-  server.toRoom("7", "receipt", { conversationId: "7", userId: "me", deliveredSeq: 3, readSeq: 3 })
+  server.toMembers("7", "receipt", { conversationId: "7", userId: "me", deliveredSeq: 3, readSeq: 3 })
   await clock.advance(10)
   expect(item()).toMatchObject({ unread: 1, readSeq: 3 })
 })
@@ -215,15 +215,15 @@ test("a log that went back in time counts its messages, not its entries", async 
 
 test("the list does not take a conversation for newer than its newest message", async () => {
   const { server, clock, client } = await ready(["one"])
-  server.addRoom("8", "me", "asha")
+  server.addConversation("8", "me", "asha")
   server.say("8", "asha", "elsewhere")
   await clock.advance(500)
   server.deliver(server.storeOther("7"))
   await clock.advance(100)
   await client.reloadConversations()
   expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8", "7"])
-  const seven = server.rooms.get("7")
-  if (!seven) throw new Error("no room")
+  const seven = server.conversations.get("7")
+  if (!seven) throw new Error("no conversation")
   // A change of the conversation itself that tells of such an entry does not move it either.
   server.storeOther("7")
   for (const peer of server.peers) peer.send("conversation_updated", server.view(seven, "me"))
@@ -233,7 +233,7 @@ test("the list does not take a conversation for newer than its newest message", 
 
 test("an answer of the list that is older than such an entry keeps the order", async () => {
   const { server, clock, client, wires } = await ready(["one"])
-  server.addRoom("8", "me", "asha")
+  server.addConversation("8", "me", "asha")
   server.say("8", "asha", "elsewhere")
   await clock.advance(500)
   let arrive = () => {}

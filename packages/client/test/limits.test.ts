@@ -5,7 +5,7 @@ import { refusal } from "./support/server.js"
 
 async function ready() {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
+  world.server.addConversation("7", "me", "asha")
   for (let at = 1; at <= 5; at++) world.server.store("7", "asha", `text ${at}`)
   const tab = makeTab(world)
   tab.client.retain()
@@ -44,7 +44,7 @@ test("a refused catch-up goes on over the same socket", async () => {
 test("the list is fetched when the server said, and not before", async () => {
   const { client, clock, server, limit } = await ready()
   const asked = limit("GET /api/privatechat/conversations", 20_000)
-  server.addRoom("9", "me", "asha")
+  server.addConversation("9", "me", "asha")
   server.say("9", "asha", "hello")
   await clock.advance(40_000)
   expect(early(asked, 20_000)).toBe(0)
@@ -77,7 +77,7 @@ test("reading over HTTP pauses when the server said", async () => {
 test("read marks pause when the server said, all of them", async () => {
   const { client, clock, server, limit } = await ready()
   for (const id of ["8", "9"]) {
-    server.addRoom(id, "me", "asha")
+    server.addConversation(id, "me", "asha")
     server.say(id, "asha", "hello")
   }
   await clock.advance(1_000)
@@ -86,7 +86,7 @@ test("read marks pause when the server said, all of them", async () => {
   for (const id of ["8", "9"]) client.conversation(id).markRead(1)
   await clock.advance(40_000)
   expect(early(asked, 20_000)).toBe(0)
-  for (const id of ["7", "8", "9"]) expect(server.rooms.get(id)?.read.get("me")).toBeGreaterThan(0)
+  for (const id of ["7", "8", "9"]) expect(server.conversations.get(id)?.read.get("me")).toBeGreaterThan(0)
   client.close()
 })
 

@@ -3,8 +3,8 @@ import type { LamplightOptions } from "../src/options.js"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 
 async function ready(browser = new Browser(), world = makeWorld(), options: LamplightOptions = {}) {
-  if (!world.server.rooms.size) {
-    world.server.addRoom("7", "me", "asha")
+  if (!world.server.conversations.size) {
+    world.server.addConversation("7", "me", "asha")
     for (let at = 1; at <= 5; at++) world.server.store("7", "asha", `text ${at}`)
   }
   const tab = makeTab(world, options, browser)
@@ -12,20 +12,20 @@ async function ready(browser = new Browser(), world = makeWorld(), options: Lamp
   const seven = tab.client.conversation("7")
   seven.open()
   await world.clock.advance(1_000)
-  const room = world.server.rooms.get("7")
-  return { world, ...world, ...tab, seven, room, unread: () => tab.client.unread.get().total }
+  const stored = world.server.conversations.get("7")
+  return { world, ...world, ...tab, seven, stored, unread: () => tab.client.unread.get().total }
 }
 
 describe("read marks", () => {
   test("M9 the count follows the mark, which never goes back, and is told once for many", async () => {
-    const { seven, clock, server, unread, room } = await ready()
+    const { seven, clock, server, unread, stored } = await ready()
     expect(unread()).toBe(5)
     seven.markRead(2)
     seven.markRead(3)
     seven.markRead(1)
     expect(unread()).toBe(2)
     await clock.advance(1_000)
-    expect(room?.read.get("me")).toBe(3)
+    expect(stored?.read.get("me")).toBe(3)
     expect(server.seen.filter(({ what }) => what === "mark_read")).toHaveLength(1)
     server.say("7", "asha", "text 6")
     await clock.advance(10)
@@ -36,16 +36,16 @@ describe("read marks", () => {
   })
 
   test("M9 the first mark leaves at once, and those that come soon after it together", async () => {
-    const { seven, clock, server, room } = await ready()
+    const { seven, clock, server, stored } = await ready()
     const sent = () => server.seen.filter(({ what }) => what === "mark_read").length
     seven.markRead(1)
     await clock.advance(20)
-    expect([sent(), room?.read.get("me")]).toEqual([1, 1])
+    expect([sent(), stored?.read.get("me")]).toEqual([1, 1])
     for (const seq of [2, 3, 4]) seven.markRead(seq)
     await clock.advance(100)
     expect(sent()).toBe(1)
     await clock.advance(200)
-    expect([sent(), room?.read.get("me")]).toEqual([2, 4])
+    expect([sent(), stored?.read.get("me")]).toEqual([2, 4])
   })
 
   test("M9 one's own messages are never unread, and sending moves the mark", async () => {
@@ -64,7 +64,7 @@ describe("read marks", () => {
 
   test("M9 M11 in a conversation that nobody has opened, each message counts once, and an own one clears it", async () => {
     const world = makeWorld()
-    world.server.addRoom("7", "me", "asha")
+    world.server.addConversation("7", "me", "asha")
     const { client } = makeTab(world)
     client.retain()
     await world.clock.advance(500)
@@ -104,7 +104,7 @@ describe("read marks", () => {
     const after = await ready(browser, before.world)
     expect(after.unread()).toBe(0)
     await after.clock.advance(6_000)
-    expect(after.room?.read.get("me")).toBe(5)
+    expect(after.stored?.read.get("me")).toBe(5)
     expect(after.unread()).toBe(0)
   })
 
@@ -131,7 +131,7 @@ describe("read marks", () => {
   })
 
   test("M9 a mark moved while an earlier one is on its way arrives too", async () => {
-    const { seven, clock, wires, room } = await ready()
+    const { seven, clock, wires, stored } = await ready()
     let answer = () => {}
     wires.take = (event, ack) => {
       if (event !== "mark_read") return false
@@ -144,7 +144,7 @@ describe("read marks", () => {
     seven.markRead(4)
     answer()
     await clock.advance(6_000)
-    expect(room?.read.get("me")).toBe(4)
+    expect(stored?.read.get("me")).toBe(4)
   })
 
   test("M9 a stale answer does not bring a badge back", async () => {
@@ -153,16 +153,16 @@ describe("read marks", () => {
     seven.markRead()
     await clock.advance(100)
     for (const peer of server.peers)
-      peer.send("conversation_updated", server.view(server.rooms.get("7") as never, "me"))
+      peer.send("conversation_updated", server.view(server.conversations.get("7") as never, "me"))
     await client.reloadConversations()
     expect(unread()).toBe(0)
   })
 
   test("conversation_updated heals a badge", async () => {
     const { clock, server, unread } = await ready()
-    const room = server.rooms.get("7") as NonNullable<ReturnType<typeof server.rooms.get>>
-    room.read.set("me", 4)
-    for (const peer of server.peers) peer.send("conversation_updated", server.view(room, "me"))
+    const stored = server.conversations.get("7") as NonNullable<ReturnType<typeof server.conversations.get>>
+    stored.read.set("me", 4)
+    for (const peer of server.peers) peer.send("conversation_updated", server.view(stored, "me"))
     await clock.advance(10)
     expect(unread()).toBe(1)
   })
@@ -171,9 +171,9 @@ describe("read marks", () => {
     const { clock, server, seven } = await ready()
     expect(seven.readers.get().asha).toMatchObject({ readSeq: 5 })
     await seven.send("mine")
-    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 5 })
-    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 6 })
-    server.toRoom("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 2, readSeq: 2 })
+    server.toMembers("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 5 })
+    server.toMembers("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 6, readSeq: 6 })
+    server.toMembers("7", "receipt", { conversationId: "7", userId: "asha", deliveredSeq: 2, readSeq: 2 })
     await clock.advance(10)
     expect(seven.readers.get().asha).toEqual({ userId: "asha", deliveredSeq: 6, readSeq: 6 })
   })
@@ -202,7 +202,12 @@ describe("typing", () => {
     const { clock, server, seven } = await ready()
     const expiresAt = () => new Date(clock.now() + 6_000).toISOString()
     const type = (isTyping: boolean) =>
-      server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping, expiresAt: expiresAt() })
+      server.toMembers("7", "typing", {
+        conversationId: "7",
+        userId: "asha",
+        isTyping,
+        expiresAt: expiresAt(),
+      })
     type(true)
     await clock.advance(5_900)
     expect(seven.typing.get().userIds).toEqual(["asha"])
@@ -224,7 +229,7 @@ describe("typing", () => {
     const { clock, server, seven } = await ready()
     const type = () => {
       const expiresAt = new Date(clock.now() + offMs + 6_000).toISOString()
-      server.toRoom("7", "typing", { conversationId: "7", userId: "asha", isTyping: true, expiresAt })
+      server.toMembers("7", "typing", { conversationId: "7", userId: "asha", isTyping: true, expiresAt })
     }
     const seen: (readonly string[])[] = []
     seven.typing.subscribe(() => seen.push(seven.typing.get().userIds))
@@ -331,7 +336,7 @@ describe("notifications", () => {
 
   test("M9 marks that two tabs leave without a line are both there after a reload", async () => {
     const one = await ready()
-    one.server.addRoom("8", "me", "ben")
+    one.server.addConversation("8", "me", "ben")
     one.server.store("8", "ben", "hello")
     const two = makeTab(one.world, {}, one.browser)
     two.client.retain()
@@ -349,6 +354,6 @@ describe("notifications", () => {
     two.client.close()
     makeTab(one.world, {}, one.browser).client.retain()
     await one.clock.advance(2_000)
-    expect([one.room?.read.get("me"), one.server.rooms.get("8")?.read.get("me")]).toEqual([5, 1])
+    expect([one.stored?.read.get("me"), one.server.conversations.get("8")?.read.get("me")]).toEqual([5, 1])
   })
 })

@@ -26,7 +26,7 @@ async function ready(listPage = 50) {
   server.listPage = listPage
   for (const id of "abcde") {
     await clock.advance(1_000)
-    server.addRoom(id, "me", `of-${id}`)
+    server.addConversation(id, "me", `of-${id}`)
     server.store(id, `of-${id}`, "hello")
   }
   const tab = makeTab(world)
@@ -100,8 +100,8 @@ describe("F16 with a server clock that was set back", () => {
     const { id } = await client.openConversation("new")
     await clock.advance(1_000)
     expect(ids(tab)).toEqual([id, ..."edc"])
-    server.addRoom("z", "me", "of-z")
-    server.toRoom("z", "conversation_updated", server.view(server.rooms.get("z") as never, "me"))
+    server.addConversation("z", "me", "of-z")
+    server.toMembers("z", "conversation_updated", server.view(server.conversations.get("z") as never, "me"))
     await clock.advance(1_000)
     expect(ids(tab)).toEqual(["z", id, ..."edc"])
   })
@@ -152,7 +152,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     await clock.advance(100)
     // The page says what was true when it was asked for.
     server.store("b", "of-b", "after the page")
-    server.toRoom("b", "conversation_updated", server.view(server.rooms.get("b") as never, "me"))
+    server.toMembers("b", "conversation_updated", server.view(server.conversations.get("b") as never, "me"))
     await clock.advance(10)
     other.wires.late = null
     answer()
@@ -192,7 +192,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     await clock.advance(5)
     server.store("b", "of-b", "newer")
     for (const id of ["b", "a"])
-      server.toRoom(id, "conversation_updated", server.view(server.rooms.get(id) as never, "me"))
+      server.toMembers(id, "conversation_updated", server.view(server.conversations.get(id) as never, "me"))
     await clock.advance(1_000)
     expect(ids(tab)).toEqual([..."baedc"])
     server.store("c", "of-c", "older")
@@ -220,9 +220,9 @@ describe("F16 M6 the list is fetched while messages come", () => {
     const [end] = [client.conversation("d").open()]
     client.conversation("d").markRead(1)
     server.addUser("of-e", "Another name")
-    server.toRoom("e", "conversation_updated", server.view(server.rooms.get("e") as never, "me"))
+    server.toMembers("e", "conversation_updated", server.view(server.conversations.get("e") as never, "me"))
     // One that is further down and not known here.
-    server.toRoom("a", "conversation_updated", server.view(server.rooms.get("a") as never, "me"))
+    server.toMembers("a", "conversation_updated", server.view(server.conversations.get("a") as never, "me"))
     await clock.advance(1_000)
     expect(ids(tab)).toEqual([..."edba"])
     expect(lists()).toBe(before)
@@ -282,8 +282,8 @@ describe("F16 whatever happens in whatever order", () => {
     }
     for (const { kind, at, skew } of steps) {
       const known = ids(tab)
-      const id = [...server.rooms.keys()][at % server.rooms.size] as string
-      const from = server.rooms.get(id)?.members[1] as string
+      const id = [...server.conversations.keys()][at % server.conversations.size] as string
+      const from = server.conversations.get(id)?.members[1] as string
       const isAway = client.connection.get().status !== "connected"
       if (kind === "say") {
         server.say(id, from, "said")
@@ -293,9 +293,9 @@ describe("F16 whatever happens in whatever order", () => {
         void client.conversation(id).send("sent")
       } else if (kind === "clock" && !isAway) world.time.skew = skew * HOUR
       else if (kind === "make") {
-        server.addRoom(`m${++serial}`, "me", `of-m${serial}`)
-        const made = server.rooms.get(`m${serial}`) as never
-        server.toRoom(`m${serial}`, "conversation_updated", server.view(made, "me"))
+        server.addConversation(`m${++serial}`, "me", `of-m${serial}`)
+        const made = server.conversations.get(`m${serial}`) as never
+        server.toMembers(`m${serial}`, "conversation_updated", server.view(made, "me"))
         // Where its time is of no use the first page tells, on which it is soon enough unless pages are tiny.
         if (listPage < 50) through()
         await clock.advance(listPage < 50 ? 700 : 5)
@@ -316,7 +316,7 @@ describe("F16 whatever happens in whatever order", () => {
     await clock.advance(25_000)
     const shown = ids(tab)
     expect(new Set(shown).size).toBe(shown.length)
-    const right = server.newestFirst("me").map((room) => room.id)
+    const right = server.newestFirst("me").map((stored) => stored.id)
     expect(shown).toEqual(right.filter((id) => shown.includes(id)))
     if (listPage >= 50) expect(shown).toEqual(right)
     client.close()

@@ -5,15 +5,15 @@ import { refusal } from "./support/server.js"
 
 async function ready(options: Parameters<typeof makeTab>[1] = {}) {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   const browser = new Browser()
   const tab = makeTab(world, options, browser)
   tab.client.retain()
   const seven = tab.client.conversation("7")
   seven.open()
   await world.clock.advance(500)
-  const texts = () => room.log.map((entry) => entry.content)
-  return { world, ...world, room, ...tab, seven, texts }
+  const texts = () => stored.log.map((entry) => entry.content)
+  return { world, ...world, stored, ...tab, seven, texts }
 }
 
 const rows = (tab: Pick<Tab, "client">, id = "7") =>
@@ -41,14 +41,14 @@ describe("the outbox", () => {
   })
 
   test("M1 a lost acknowledgement: after 5 s over HTTP with the same id, stored once", async () => {
-    const { clock, server, room, seven, wires, client } = await ready()
+    const { clock, server, stored, seven, wires, client } = await ready()
     wires.loseAck.add("send_private_message")
     await seven.send("hello")
     await clock.advance(4_900)
     expect(rows({ client })).toEqual([["hello", "sending"]])
     await clock.advance(200)
     expect(rows({ client })).toEqual([["hello", "sent"]])
-    expect(room.log).toHaveLength(1)
+    expect(stored.log).toHaveLength(1)
     const sends = server.seen.filter(
       ({ what }) => what === "send_private_message" || what.includes("/message"),
     )
@@ -59,7 +59,7 @@ describe("the outbox", () => {
   })
 
   test("M1 both wires lose the answer: it is tried again with the same id until it is clear, stored once", async () => {
-    const { clock, room, seven, wires, client } = await ready()
+    const { clock, stored, seven, wires, client } = await ready()
     wires.loseAck.add("send_private_message")
     wires.loseAnswer.add("POST /api/privatechat/message")
     await seven.send("hello")
@@ -69,7 +69,7 @@ describe("the outbox", () => {
     wires.loseAnswer.clear()
     await clock.advance(10_000)
     expect(rows({ client })).toEqual([["hello", "sent"]])
-    expect(room.log).toHaveLength(1)
+    expect(stored.log).toHaveLength(1)
   })
 
   test("M5 the order stays when the socket fails in the middle and HTTP takes over", async () => {
@@ -96,7 +96,7 @@ describe("the outbox", () => {
 
   test("M5 one is in flight in a conversation; another conversation does not wait for it", async () => {
     const { clock, server, seven, wires, client, texts } = await ready()
-    server.addRoom("8", "me", "ben")
+    server.addConversation("8", "me", "ben")
     wires.swallow.add("send_private_message")
     wires.gate = new Promise(() => {})
     await seven.send("stuck")
@@ -105,7 +105,7 @@ describe("the outbox", () => {
     wires.swallow.clear()
     await client.conversation("8").send("free")
     await clock.advance(100)
-    expect(server.rooms.get("8")?.log.map((entry) => entry.content)).toEqual(["free"])
+    expect(server.conversations.get("8")?.log.map((entry) => entry.content)).toEqual(["free"])
     expect(texts()).toEqual([])
     expect(client.outbox.get().items.map((item) => item.waitingFor)).toEqual(["server", "earlier"])
   })
@@ -216,7 +216,7 @@ describe("the outbox", () => {
   test.each(["unavailable", "internal"] as const)(
     "M1 after %s it is tried again with the same id",
     async (code) => {
-      const { clock, seven, server, room } = await ready()
+      const { clock, seven, server, stored } = await ready()
       let ill = true
       server.refuse = (what, body) => {
         if (!ill || what !== "send_private_message") return
@@ -228,7 +228,7 @@ describe("the outbox", () => {
       await clock.advance(500)
       ill = false
       await clock.advance(5_000)
-      expect(room.log).toHaveLength(1)
+      expect(stored.log).toHaveLength(1)
     },
   )
 
@@ -278,7 +278,7 @@ describe("the outbox", () => {
     after.client.retain()
     await before.clock.advance(1_000)
     expect(before.texts()).toEqual(["one", "two"])
-    expect(before.room.log).toHaveLength(2)
+    expect(before.stored.log).toHaveLength(2)
     expect(after.client.outbox.get().items).toEqual([])
     expect(await before.browser.storage.outbox("me")).toEqual([])
   })
@@ -375,7 +375,7 @@ describe("the outbox", () => {
 
   test("two people in one browser: what one wrote is never sent as the other's", async () => {
     const world = makeWorld()
-    const room = world.server.addRoom("7", "me", "asha")
+    const stored = world.server.addConversation("7", "me", "asha")
     const browser = new Browser()
     const mine = makeTab(world, { userId: undefined as never }, browser)
     const other = makeTab(world, { userId: undefined as never }, browser)
@@ -395,13 +395,13 @@ describe("the outbox", () => {
     mine.wires.swallow.add("send_private_message")
     await seven.send("by me")
     await world.clock.advance(10_000)
-    expect(room.log).toEqual([])
+    expect(stored.log).toEqual([])
     expect(mine.client.me.get().user?.id).toBe("asha")
     // It is kept for whom it is from.
     mine.wires.swallow.clear()
     await mine.client.login({ username: "me", password: "right" })
     await world.clock.advance(10_000)
-    expect(room.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "by me"]])
+    expect(stored.log.map(({ senderId, content }) => [senderId, content])).toEqual([["me", "by me"]])
   })
 
   test("a closed client sends nothing more", async () => {
@@ -428,7 +428,7 @@ describe("the outbox", () => {
 
   test("F6 the device's clock is set back by an hour while a message waits: it is tried when it was to be", async () => {
     const world = makeWorld()
-    const room = world.server.addRoom("7", "me", "asha")
+    const stored = world.server.addConversation("7", "me", "asha")
     let skewMs = 0
     const clock = {
       now: () => world.clock.now() + skewMs,
@@ -446,7 +446,7 @@ describe("the outbox", () => {
     skewMs = -3_600_000
     isFull = false
     await world.clock.advance(5_000)
-    expect(room.log.map(({ content }) => content)).toEqual(["waits"])
+    expect(stored.log.map(({ content }) => content)).toEqual(["waits"])
     client.close()
   })
 
@@ -515,7 +515,7 @@ describe("the outbox", () => {
 
 test("what waits behind a failed message of another tab does not keep the processor busy", async () => {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
+  world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()
   let reads = 0
   const { outbox } = storage

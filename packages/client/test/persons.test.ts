@@ -8,7 +8,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
   const below = (most: number) => Math.floor(random() * most)
   const world = makeWorld()
   const { server, clock } = world
-  server.addRoom("7", "asha", "ben", "carl")
+  server.addConversation("7", "asha", "ben", "carl")
   const browser = new Browser()
   let person = "asha"
   let serial = 0
@@ -92,7 +92,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
     await clock.advance(60_000)
   }
   const why = `seed ${seed} ${way}\n${trail.join("\n")}`
-  const log = server.rooms.get("7")?.log ?? []
+  const log = server.conversations.get("7")?.log ?? []
   for (const { content, senderId } of log) expect(content?.split(" ")[0], why).toBe(senderId)
   for (const { text } of sent) expect(log.filter(({ content }) => content === text).length, why).toBe(1)
   for (const { client } of tabs) {

@@ -4,7 +4,7 @@ import { refusal } from "./support/server.js"
 
 async function ready(messages = 3, options: Parameters<typeof makeTab>[1] = {}) {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   for (let at = 1; at <= messages; at++) world.server.store("7", "asha", `text ${at}`)
   const browser = new Browser()
   const tab = makeTab(world, options, browser)
@@ -14,7 +14,7 @@ async function ready(messages = 3, options: Parameters<typeof makeTab>[1] = {}) 
   await world.clock.advance(500)
   const texts = () => seven.messages.get().rows.map((row) => row.content)
   const historyCalls = () => world.server.seen.filter(({ what }) => what.includes("/messages/7"))
-  return { world, ...world, room, ...tab, seven, look, texts, historyCalls }
+  return { world, ...world, stored, ...tab, seven, look, texts, historyCalls }
 }
 
 const numbered = (from: number, to: number) =>
@@ -117,7 +117,7 @@ describe("a thread", () => {
 
   test("M8 while it is loading or catching up, it never says that there is nothing", async () => {
     const world = makeWorld()
-    world.server.addRoom("7", "me", "asha")
+    world.server.addConversation("7", "me", "asha")
     const { client, wires, cut } = makeTab(world)
     const seven = client.conversation("7")
     let open = () => {}
@@ -171,11 +171,11 @@ describe("a thread", () => {
   test("conversations made while away, and live, are in the list", async () => {
     const { server, clock, client, cut } = await ready()
     cut()
-    server.addRoom("8", "me", "ben")
+    server.addConversation("8", "me", "ben")
     server.store("8", "ben", "hi")
     await clock.advance(3_000)
     expect(client.conversations.get().items.map((item) => [item.id, item.unread])).toContainEqual(["8", 1])
-    server.addRoom("9", "me", "cleo")
+    server.addConversation("9", "me", "cleo")
     server.say("9", "cleo", "hey")
     await clock.advance(1_000)
     expect(client.conversations.get().items.map((item) => [item.id, item.unread])).toContainEqual(["9", 1])
@@ -186,7 +186,7 @@ describe("a thread", () => {
     world.server.listPage = 2
     for (let at = 1; at <= 5; at++) {
       await world.clock.advance(1_000)
-      world.server.addRoom(`c${at}`, "me", `u${at}`)
+      world.server.addConversation(`c${at}`, "me", `u${at}`)
     }
     const { client, cut } = makeTab(world)
     client.retain()
@@ -197,7 +197,7 @@ describe("a thread", () => {
     await Promise.all([client.loadMoreConversations(), client.loadMoreConversations()])
     expect(ids()).toEqual(["c5", "c4", "c3", "c2"])
     cut()
-    world.server.addRoom("c6", "me", "u6")
+    world.server.addConversation("c6", "me", "u6")
     await world.clock.advance(3_000)
     expect(ids()).toEqual(["c6", "c5", "c4", "c3", "c2"])
     await client.loadMoreConversations()
@@ -210,7 +210,7 @@ describe("a thread", () => {
     world.server.listPage = 2
     for (let at = 1; at <= 9; at++) {
       await world.clock.advance(1_000)
-      world.server.addRoom(`c${at}`, "me", `u${at}`)
+      world.server.addConversation(`c${at}`, "me", `u${at}`)
     }
     const { client } = makeTab(world)
     client.retain()
@@ -243,7 +243,7 @@ describe("a thread", () => {
 
   test("300 conversations are asked for in hundreds", async () => {
     const world = makeWorld()
-    for (let at = 0; at < 300; at++) world.server.addRoom(`c${at}`, "me", `u${at}`)
+    for (let at = 0; at < 300; at++) world.server.addConversation(`c${at}`, "me", `u${at}`)
     const { client } = makeTab(world)
     client.retain()
     await world.clock.advance(1_000)
@@ -254,7 +254,7 @@ describe("a thread", () => {
 
   test("a failed first page is told, and fetched by itself when it can be", async () => {
     const { clock, client, server } = await ready()
-    server.addRoom("8", "me", "ben")
+    server.addConversation("8", "me", "ben")
     server.store("8", "ben", "hi")
     let ill = true
     server.refuse = (what) => (ill && what.includes("/messages/8") ? refusal("unavailable", true) : undefined)
@@ -283,7 +283,7 @@ describe("a thread", () => {
 describe("with the socket refused and HTTP alive", () => {
   test("the list and history load, messages go, replies are seen", async () => {
     const world = makeWorld()
-    world.server.addRoom("7", "me", "asha")
+    world.server.addConversation("7", "me", "asha")
     world.server.store("7", "asha", "hello")
     const { client, wires } = makeTab(world)
     wires.socketDown = true
@@ -304,7 +304,7 @@ describe("with the socket refused and HTTP alive", () => {
     expect(client.unread.get().total).toBe(1)
     seven.markRead()
     await world.clock.advance(1_000)
-    expect(world.server.rooms.get("7")?.read.get("me")).toBe(3)
+    expect(world.server.conversations.get("7")?.read.get("me")).toBe(3)
     wires.socketDown = false
     await world.clock.advance(15_000)
     expect(client.connection.get()).toMatchObject({ status: "connected", overHttp: false })
@@ -354,7 +354,7 @@ describe("a conversation far down the list", () => {
     const world = makeWorld()
     world.server.listPage = 2
     for (let at = 40; at >= 1; at--) {
-      world.server.addRoom(`r${at}`, "me", "asha")
+      world.server.addConversation(`r${at}`, "me", "asha")
       await world.clock.advance(1_000)
     }
     const tab = makeTab(world)

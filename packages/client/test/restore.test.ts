@@ -3,9 +3,9 @@ import { Browser, makeTab, makeWorld } from "./support/harness.js"
 
 /** Two conversations, and somebody who looks at the first. */
 async function ready(browser = new Browser(), world = makeWorld()) {
-  if (!world.server.rooms.size) {
-    world.server.addRoom("7", "me", "asha")
-    world.server.addRoom("8", "me", "ben")
+  if (!world.server.conversations.size) {
+    world.server.addConversation("7", "me", "asha")
+    world.server.addConversation("8", "me", "ben")
     for (let at = 1; at <= 3; at++) world.server.store("7", "asha", `text ${at}`)
     world.server.store("8", "ben", "hi")
   }
@@ -78,13 +78,13 @@ describe("F14 the server's data goes back in time under an open page", () => {
       wires.socketDown = wires.httpDown = false
       await clock.advance(20_000)
       expect(texts()).toEqual(["text 1", "text 2", "text 3", "from me"])
-      const there = server.rooms.get("7")?.log.filter((entry) => entry.senderId === "me")
+      const there = server.conversations.get("7")?.log.filter((entry) => entry.senderId === "me")
       expect(there?.map((entry) => entry.clientMessageId)).toEqual([sent.ok && sent.clientMessageId])
     })
 
     test(`${name}: while one is in the past`, async () => {
       const world = makeWorld()
-      world.server.addRoom("7", "me", "asha")
+      world.server.addConversation("7", "me", "asha")
       for (let at = 1; at <= 500; at++) world.server.store("7", "asha", `text ${at}`)
       const { server, clock, seven, texts } = await ready(new Browser(), world)
       const backup = server.backup()
@@ -101,7 +101,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     })
   }
 
-  test("an answer that has no room for the newest messages leads to them all the same", async () => {
+  test("an answer that is too small for the newest messages still leads to them", async () => {
     const { server, clock, texts, seven, item } = await ready()
     const backup = server.backup()
     server.say("7", "asha", "lost")
@@ -130,7 +130,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     const two = await ready(browser, one.world)
     await one.clock.advance(10_000)
     expect(two.unread()).toEqual({ "7": 12, "8": 1 })
-    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
     expect(two.client.restored.get()).toMatchObject({ conversationIds: null, dismissed: false })
     // It is told once.
     two.client.close()
@@ -156,7 +156,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     const two = await ready(browser, one.world)
     await one.clock.advance(10_000)
     expect(two.unread()).toEqual({ "7": 9, "8": 1 })
-    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
   })
 
   test("what is not there any more cannot be marked as read", async () => {
@@ -170,7 +170,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(seven.messages.get().readSeq).toBe(3)
     server.say("7", "asha", "text 4")
     await clock.advance(1_000)
-    expect(server.rooms.get("7")?.read.get("me")).toBe(3)
+    expect(server.conversations.get("7")?.read.get("me")).toBe(3)
   })
 
   test("a mark that is made over HTTP asks first whether the generation is still the same", async () => {
@@ -184,12 +184,12 @@ describe("F14 the server's data goes back in time under an open page", () => {
     for (let at = 4; at <= 12; at++) server.store("7", "asha", `text ${at}`)
     seven.markRead()
     await clock.advance(1_000)
-    expect(server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(server.conversations.get("7")?.read.get("me")).toBeUndefined()
     expect(unread()).toEqual({ "7": 12, "8": 1 })
     expect(texts().at(-1)).toBe("text 12")
     seven.markRead()
     await clock.advance(1_000)
-    expect(server.rooms.get("7")?.read.get("me")).toBe(12)
+    expect(server.conversations.get("7")?.read.get("me")).toBe(12)
   })
 
   test("over HTTP alone it is noticed by the next question", async () => {
@@ -252,7 +252,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     wires.swallow.add("send_private_message")
     await seven.send("from me")
     await clock.advance(6_000)
-    expect(server.rooms.get("7")?.log.at(-1)?.content).toBe("from me")
+    expect(server.conversations.get("7")?.log.at(-1)?.content).toBe("from me")
     wires.late = null
     wires.swallow.clear()
     server.restore(backup, "second")
@@ -260,7 +260,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     open()
     await clock.advance(5_000)
     expect(texts()).toEqual(["text 1", "text 2", "text 3", "from me"])
-    expect(server.rooms.get("7")?.log.at(-1)?.content).toBe("from me")
+    expect(server.conversations.get("7")?.log.at(-1)?.content).toBe("from me")
     expect(client.outbox.get().items).toEqual([])
   })
 
@@ -306,7 +306,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     await one.clock.advance(30_000)
     expect(two.unread()).toEqual({ "7": 12, "8": 1 })
     expect(two.texts().at(-1)).toBe("text 12")
-    expect(one.server.rooms.get("7")?.read.get("me")).toBeUndefined()
+    expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
   })
 
   test("two servers behind one address, each with data of its own, are not asked in a storm", async () => {
@@ -360,7 +360,7 @@ describe("F14 what was known to exist past a hole is gone", () => {
   async function holed() {
     const world = makeWorld()
     const { server, clock } = world
-    server.addRoom("7", "me", "asha")
+    server.addConversation("7", "me", "asha")
     for (let at = 1; at <= 20; at++) server.store("7", "asha", `text ${at}`)
     const backup = server.backup()
     const tab = makeTab(world)
@@ -396,7 +396,7 @@ describe("F14 what was known to exist past a hole is gone", () => {
 
   test("what the server does not give is asked for more and more seldom", async () => {
     const { server, clock, client, backup, asked } = await holed()
-    server.rooms = structuredClone(backup)
+    server.conversations = structuredClone(backup)
     await clock.advance(10_000)
     const before = asked()
     await clock.advance(60_000)

@@ -46,7 +46,7 @@ describe.each([
 
 test("M1 the outbox in IndexedDB survives a reload", async () => {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   const before = makeTab(world, { storage: indexedDbStorage() })
   before.client.retain()
   await world.clock.advance(500)
@@ -59,13 +59,13 @@ test("M1 the outbox in IndexedDB survives a reload", async () => {
   after.client.retain()
   await world.clock.advance(500)
   expect(after.client.outbox.get().items).toEqual([])
-  expect(room.log).toHaveLength(1)
+  expect(stored.log).toHaveLength(1)
   expect(await indexedDbStorage().outbox("me")).toEqual([])
 })
 
 test("F23 a storage that never answers is waited for once, and then gone on without", async () => {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   const never = () => new Promise<never>(() => {})
   const storage = { outbox: never, putOutbox: never, deleteOutbox: never, get: never, set: never }
   const { client } = makeTab(world, { storage })
@@ -81,13 +81,13 @@ test("F23 a storage that never answers is waited for once, and then gone on with
   await sending
   await world.clock.advance(1)
   expect(world.clock.now() - began).toBeLessThanOrEqual(1_001)
-  expect(room.log.map(({ content }) => content)).toEqual(["first"])
+  expect(stored.log.map(({ content }) => content)).toEqual(["first"])
   expect(client.outbox.get().durable).toBe(false)
   // From then on nothing waits for it.
   for (const text of ["second", "third"]) {
     await seven.send(text)
     await world.clock.advance(1)
-    expect(room.log.at(-1)?.content).toBe(text)
+    expect(stored.log.at(-1)?.content).toBe(text)
   }
   expect(seven.messages.get().rows.map(({ state }) => state)).toEqual(["sent", "sent", "sent"])
   client.close()
@@ -95,21 +95,21 @@ test("F23 a storage that never answers is waited for once, and then gone on with
 
 test("F23 the same of an IndexedDB whose open never answers", async () => {
   const world = makeWorld()
-  const room = world.server.addRoom("7", "me", "asha")
+  const stored = world.server.addConversation("7", "me", "asha")
   vi.stubGlobal("indexedDB", { open: () => ({}) })
   const { client } = makeTab(world, { storage: undefined as never })
   client.retain()
   await world.clock.advance(2_100)
   await client.conversation("7").send("hello")
   await world.clock.advance(1)
-  expect(room.log).toHaveLength(1)
+  expect(stored.log).toHaveLength(1)
   expect(client.outbox.get().durable).toBe(false)
   client.close()
 })
 
 test("F23 a message that waits on its way when the storage goes says that it will not outlive the page", async () => {
   const world = makeWorld()
-  world.server.addRoom("7", "me", "asha")
+  world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()
   const { client, wires } = makeTab(world, { storage })
   client.retain()

@@ -10,7 +10,7 @@ async function storm(seed: number, steps: number, restores: boolean) {
   const world = makeWorld()
   const { server, clock } = world
   for (const id of ["7", "8"]) {
-    server.addRoom(id, "me", "asha")
+    server.addConversation(id, "me", "asha")
     for (let at = 1; at <= 120; at++) server.store(id, "asha", `before ${at}`)
   }
   const browser = new Browser()
@@ -49,7 +49,7 @@ async function storm(seed: number, steps: number, restores: boolean) {
     const tab = tabs[tabAt] as (typeof tabs)[0]
     const id = random() < 0.7 ? "7" : "8"
     const one = tab.client.conversation(id)
-    const room = server.rooms.get(id)
+    const stored = server.conversations.get(id)
     const what = below(restores ? 22 : 20)
     trail.push(`${tabAt} ${id} ${what}`)
     /** What fails is seen in a state, or tried again. */
@@ -61,7 +61,7 @@ async function storm(seed: number, steps: number, restores: boolean) {
     } else if (what === 5) tab.cut()
     else if (what === 6) tab.wires.socketDown = !tab.wires.socketDown
     else if (what === 7) tab.wires.httpDown = !tab.wires.httpDown
-    else if (what === 8) quiet(one.jumpTo(1 + below((room?.log.length ?? 0) + 5)))
+    else if (what === 8) quiet(one.jumpTo(1 + below((stored?.log.length ?? 0) + 5)))
     else if (what === 9) quiet(one.loadOlder())
     else if (what === 10) quiet(one.loadNewer())
     else if (what === 11) quiet(one.jumpToNewest())
@@ -109,9 +109,11 @@ async function storm(seed: number, steps: number, restores: boolean) {
   await clock.advance(30_000)
   check()
   const why = `seed ${seed}\n${trail.join("\n")}`
-  const stored = ["7", "8"].flatMap((id) => server.rooms.get(id)?.log.map(({ content }) => content) ?? [])
+  const contents = ["7", "8"].flatMap(
+    (id) => server.conversations.get(id)?.log.map(({ content }) => content) ?? [],
+  )
   for (const text of sent) {
-    const times = stored.filter((content) => content === text).length
+    const times = contents.filter((content) => content === text).length
     expect(times, `${text}: ${why}`).toBeLessThanOrEqual(1)
     if (!restores) expect(times, `${text}: ${why}`).toBe(1)
   }
@@ -119,15 +121,15 @@ async function storm(seed: number, steps: number, restores: boolean) {
     expect(client.connection.get().status, why).toBe("connected")
     expect(client.outbox.get().items, why).toEqual([])
     for (const id of ["7", "8"]) {
-      const room = server.rooms.get(id)
+      const stored = server.conversations.get(id)
       const rows = client.conversation(id).messages.get().rows
-      const ids = room?.log.map((entry) => entry.id) ?? []
+      const ids = stored?.log.map((entry) => entry.id) ?? []
       expect(
         rows.map(({ message }) => message?.id),
         why,
       ).toEqual(ids.slice(-rows.length))
       expect(rows.length, why).toBeGreaterThan(Math.min(40, ids.length - 1))
-      const view = room && server.view(room, "me")
+      const view = stored && server.view(stored, "me")
       const { unread, headSeq, readSeq } =
         client.conversations.get().items.find((item) => item.id === id) ?? {}
       expect({ unread, headSeq, readSeq }, why).toEqual({

@@ -28,8 +28,8 @@ function Thread() {
 
 test.each([true, false])("F4 a provider keyed by the user (StrictMode: %s)", async (strict) => {
   const world = makeWorld()
-  world.server.addRoom("7", "asha", "carl")
-  world.server.addRoom("8", "ben", "carl")
+  world.server.addConversation("7", "asha", "carl")
+  world.server.addConversation("8", "ben", "carl")
   world.server.store("7", "carl", "for Asha alone")
   let person = "asha"
   let serial = 0

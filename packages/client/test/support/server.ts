@@ -24,7 +24,7 @@ export interface Peer {
   cut(): void
 }
 
-interface Room {
+interface StoredConversation {
   id: string
   members: string[]
   log: LogEntry[]
@@ -60,7 +60,7 @@ function subject(token = ""): string {
 
 export class TestServer {
   users = new Map<string, User>()
-  rooms = new Map<string, Room>()
+  conversations = new Map<string, StoredConversation>()
   peers = new Set<Peer>()
   presence = new Map<string, Presence>()
   lastSeen = new Map<string, string>()
@@ -70,7 +70,7 @@ export class TestServer {
   generation = "first"
   /** How many messages a page is cut to, as one is that would be too large. */
   mostMessages = 1_000
-  /** How many entries a reset has room for. */
+  /** How many entries the answer to a reset holds at most. */
   mostReset = 50
   /** How many conversations a page of the list has. */
   listPage = 1_000
@@ -96,9 +96,9 @@ export class TestServer {
     return user
   }
 
-  addRoom(id: string, ...members: string[]): Room {
+  addConversation(id: string, ...members: string[]): StoredConversation {
     for (const member of members) if (!this.users.has(member)) this.addUser(member)
-    const room: Room = {
+    const stored: StoredConversation = {
       id,
       members,
       log: [],
@@ -109,90 +109,90 @@ export class TestServer {
       position: this.ids,
       firstSeq: 1,
     }
-    this.rooms.set(id, room)
-    return room
+    this.conversations.set(id, stored)
+    return stored
   }
 
   /** What is stored now, to go back to. */
-  backup(): Map<string, Room> {
-    return structuredClone(this.rooms)
+  backup(): Map<string, StoredConversation> {
+    return structuredClone(this.conversations)
   }
 
   /** Goes back in time: restarts from a backup, or, without another generation, from a file that was copied. */
-  restore(backup: Map<string, Room>, generation = this.generation): void {
+  restore(backup: Map<string, StoredConversation>, generation = this.generation): void {
     for (const peer of [...this.peers]) peer.cut()
-    this.rooms = structuredClone(backup)
+    this.conversations = structuredClone(backup)
     this.generation = generation
   }
 
   time = () => new Date(this.now()).toISOString()
 
   /** Stores without telling anybody: what happens while a client is away. */
-  store(roomId: string, senderId: string, content: string, clientMessageId?: string): Message {
-    const room = this.rooms.get(roomId) as Room
-    const seq = room.log.length + 1
+  store(conversationId: string, senderId: string, content: string, clientMessageId?: string): Message {
+    const stored = this.conversations.get(conversationId) as StoredConversation
+    const seq = stored.log.length + 1
     const message: Message = {
-      id: `${roomId}.${seq}.${++this.ids}`,
+      id: `${conversationId}.${seq}.${++this.ids}`,
       kind: "message",
-      conversationId: roomId,
+      conversationId,
       seq,
       senderId,
       content,
       createdAt: this.time(),
       ...(clientMessageId ? { clientMessageId } : {}),
     }
-    room.log.push(message)
-    room.position = this.ids
-    if (clientMessageId) room.keys.set(`${senderId}/${clientMessageId}`, message)
-    room.read.set(senderId, seq)
+    stored.log.push(message)
+    stored.position = this.ids
+    if (clientMessageId) stored.keys.set(`${senderId}/${clientMessageId}`, message)
+    stored.read.set(senderId, seq)
     return message
   }
 
   /** Stores an entry of another kind, as a server of a later version does. Nobody is told. */
-  storeOther(roomId: string, senderId: string | null = "asha", kind = "reaction"): LogEntry {
-    const room = this.rooms.get(roomId) as Room
-    const seq = room.log.length + 1
-    const id = `${roomId}.${seq}.${++this.ids}`
-    const entry = { id, kind, conversationId: roomId, seq, senderId, createdAt: this.time() }
-    room.log.push(entry)
+  storeOther(conversationId: string, senderId: string | null = "asha", kind = "reaction"): LogEntry {
+    const stored = this.conversations.get(conversationId) as StoredConversation
+    const seq = stored.log.length + 1
+    const id = `${conversationId}.${seq}.${++this.ids}`
+    const entry = { id, kind, conversationId, seq, senderId, createdAt: this.time() }
+    stored.log.push(entry)
     return entry
   }
 
   /** Stores and delivers, as if sent by somebody. */
-  say(roomId: string, senderId: string, content: string): Message {
-    const message = this.store(roomId, senderId, content)
+  say(conversationId: string, senderId: string, content: string): Message {
+    const message = this.store(conversationId, senderId, content)
     this.deliver(message)
     return message
   }
 
   deliver(entry: LogEntry, exceptSocket?: string, event = "new_private_message"): void {
-    const room = this.rooms.get(entry.conversationId) as Room
+    const stored = this.conversations.get(entry.conversationId) as StoredConversation
     for (const peer of this.peers) {
-      if (peer.userId && room.members.includes(peer.userId) && peer.id !== exceptSocket) {
+      if (peer.userId && stored.members.includes(peer.userId) && peer.id !== exceptSocket) {
         peer.send(event, entry)
       }
     }
   }
 
-  toRoom(roomId: string, event: string, payload: unknown, exceptUser?: string): void {
-    const room = this.rooms.get(roomId) as Room
+  toMembers(conversationId: string, event: string, payload: unknown, exceptUser?: string): void {
+    const stored = this.conversations.get(conversationId) as StoredConversation
     for (const peer of this.peers) {
-      if (peer.userId && peer.userId !== exceptUser && room.members.includes(peer.userId))
+      if (peer.userId && peer.userId !== exceptUser && stored.members.includes(peer.userId))
         peer.send(event, payload)
     }
   }
 
-  view(room: Room, me: string): Conversation {
-    const readSeq = room.read.get(me) ?? 0
-    const messages = room.log.filter(isMessage)
+  view(stored: StoredConversation, me: string): Conversation {
+    const readSeq = stored.read.get(me) ?? 0
+    const messages = stored.log.filter(isMessage)
     return {
-      id: room.id,
-      members: room.members.map((id) => this.users.get(id) as User),
+      id: stored.id,
+      members: stored.members.map((id) => this.users.get(id) as User),
       lastMessage: messages.at(-1) ?? null,
       unread: messages.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
-      headSeq: room.log.length,
+      headSeq: stored.log.length,
       readSeq,
-      createdAt: room.createdAt,
+      createdAt: stored.createdAt,
     }
   }
 
@@ -282,7 +282,7 @@ export class TestServer {
           userId: peer.userId,
           expiresAt: new Date(this.now() + 6_000).toISOString(),
         }
-        this.toRoom(String(body.conversationId), "typing", payload, peer.userId)
+        this.toMembers(String(body.conversationId), "typing", payload, peer.userId)
         return { success: true }
       }
       case "set_status":
@@ -354,26 +354,26 @@ export class TestServer {
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
       const mine = this.newestFirst(user)
-      const made = [...this.rooms.values()]
-      const isBefore = (room: Room, [position = 0, at = 0]: number[]) =>
-        room.position < position || (room.position === position && made.indexOf(room) < at)
+      const made = [...this.conversations.values()]
+      const isBefore = (stored: StoredConversation, [position = 0, at = 0]: number[]) =>
+        stored.position < position || (stored.position === position && made.indexOf(stored) < at)
       const cursor = url.searchParams.get("cursor")?.split(":").map(Number)
-      const rest = cursor ? mine.filter((room) => isBefore(room, cursor)) : mine
+      const rest = cursor ? mine.filter((stored) => isBefore(stored, cursor)) : mine
       const page = rest.slice(0, this.listPage)
       const last = page.at(-1)
       const next =
         last && page.length < rest.length ? { nextCursor: `${last.position}:${made.indexOf(last)}` } : {}
-      const data = page.map((room) => this.view(room, user))
+      const data = page.map((stored) => this.view(stored, user))
       return { success: true, data, store: this.generation, ...next }
     }
     if (at === "POST /api/privatechat/conversations") {
       const other = String(body.userId)
-      const found = [...this.rooms.values()].find(
-        (room) => room.members.includes(user) && room.members.includes(other),
+      const found = [...this.conversations.values()].find(
+        (stored) => stored.members.includes(user) && stored.members.includes(other),
       )
       return {
         success: true,
-        conversation: this.view(found ?? this.addRoom(`${user}+${other}`, user, other), user),
+        conversation: this.view(found ?? this.addConversation(`${user}+${other}`, user, other), user),
       }
     }
     if (at === "POST /api/privatechat/message") return this.send(user, body, headers["x-socket-id"])
@@ -384,9 +384,9 @@ export class TestServer {
     return refusal("not_found")
   }
 
-  /** The rooms of a user; of two of one place the later comes first. */
-  newestFirst(user: string): Room[] {
-    const mine = [...this.rooms.values()].filter((room) => room.members.includes(user)).reverse()
+  /** The conversations of a user, newest first. */
+  newestFirst(user: string): StoredConversation[] {
+    const mine = [...this.conversations.values()].filter((stored) => stored.members.includes(user)).reverse()
     return mine.sort((one, other) => other.position - one.position)
   }
 
@@ -394,43 +394,43 @@ export class TestServer {
     return { userId, status: "offline", lastSeenAt: this.lastSeen.get(userId) ?? null, version: this.version }
   }
 
-  room(user: string, id: string): Room | null {
-    const room = this.rooms.get(id)
-    return room?.members.includes(user) ? room : null
+  stored(user: string, id: string): StoredConversation | null {
+    const stored = this.conversations.get(id)
+    return stored?.members.includes(user) ? stored : null
   }
 
   send(user: string, body: Body, socketId?: string): Reply {
-    const room = this.room(user, String(body.conversationId))
-    if (!room) return refusal("not_found")
+    const stored = this.stored(user, String(body.conversationId))
+    if (!stored) return refusal("not_found")
     const content = String(body.content)
     const id = body.clientMessageId as string | undefined
-    const known = id && room.keys.get(`${user}/${id}`)
+    const known = id && stored.keys.get(`${user}/${id}`)
     if (known)
       return known.content === content
         ? { success: true, message: known, duplicate: true }
         : refusal("conflict")
-    const message = this.store(room.id, user, content, id)
+    const message = this.store(stored.id, user, content, id)
     this.deliver(message, socketId)
     return { success: true, message, duplicate: false }
   }
 
   mark(user: string, id: string, seq: number): Reply {
-    const room = this.room(user, id)
-    if (!room) return refusal("not_found")
-    room.read.set(user, Math.max(seq, room.read.get(user) ?? 0))
-    const readSeq = room.read.get(user) as number
-    this.toRoom(id, "receipt", { conversationId: id, userId: user, deliveredSeq: readSeq, readSeq })
+    const stored = this.stored(user, id)
+    if (!stored) return refusal("not_found")
+    stored.read.set(user, Math.max(seq, stored.read.get(user) ?? 0))
+    const readSeq = stored.read.get(user) as number
+    this.toMembers(id, "receipt", { conversationId: id, userId: user, deliveredSeq: readSeq, readSeq })
     for (const peer of this.peers)
-      if (peer.userId === user) peer.send("conversation_updated", this.view(room, user))
+      if (peer.userId === user) peer.send("conversation_updated", this.view(stored, user))
     return { success: true, conversationId: id, readSeq }
   }
 
   history(user: string, id: string, query: URLSearchParams): Reply {
-    const room = this.room(user, id)
-    if (!room) return refusal("not_found")
+    const stored = this.stored(user, id)
+    if (!stored) return refusal("not_found")
     const limit = Math.min(Number(query.get("limit") ?? 50), this.mostMessages)
     const [before, after, around] = ["before", "after", "around"].map((name) => query.get(name))
-    const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
+    const there = stored.log.filter((entry) => entry.seq >= stored.firstSeq)
     const page = (data: LogEntry[], more: object): Reply => ({
       success: true,
       data,
@@ -456,31 +456,32 @@ export class TestServer {
   sync(user: string, known: Record<string, Position>): Reply {
     const conversations: Record<string, unknown> = {}
     for (const [id, position] of Object.entries(known)) {
-      const room = this.room(user, id)
-      if (!room) {
+      const stored = this.stored(user, id)
+      if (!stored) {
         conversations[id] = refusal("not_found")
         continue
       }
       const { seq, id: entryId } = typeof position === "number" ? { seq: position, id: undefined } : position
-      const isOther = seq > room.log.length || (entryId !== undefined && room.log[seq - 1]?.id !== entryId)
-      const there = room.log.filter((entry) => entry.seq >= room.firstSeq)
+      const isOther =
+        seq > stored.log.length || (entryId !== undefined && stored.log[seq - 1]?.id !== entryId)
+      const there = stored.log.filter((entry) => entry.seq >= stored.firstSeq)
       const rest = there.filter((entry) => entry.seq > seq)
       const entries = isOther ? there.slice(Math.max(0, there.length - this.mostReset)) : rest.slice(0, 200)
       conversations[id] = {
         entries,
-        headSeq: room.log.length,
-        readSeq: room.read.get(user) ?? 0,
-        receipts: room.members.map((userId) => {
-          const readSeq = room.read.get(userId) ?? 0
+        headSeq: stored.log.length,
+        readSeq: stored.read.get(user) ?? 0,
+        receipts: stored.members.map((userId) => {
+          const readSeq = stored.read.get(userId) ?? 0
           return { userId, readSeq, deliveredSeq: readSeq }
         }),
-        firstSeq: room.firstSeq,
+        firstSeq: stored.firstSeq,
         hasMore: isOther ? !entries.length && there.length > 0 : rest.length > entries.length,
         ...(isOther ? { reset: true } : {}),
       }
     }
-    const added = this.newestFirst(user).filter((room) => !(room.id in known))
-    const views = added.map((room) => this.view(room, user))
+    const added = this.newestFirst(user).filter((stored) => !(stored.id in known))
+    const views = added.map((stored) => this.view(stored, user))
     return { success: true, conversations, added: views, store: this.generation }
   }
 }
