@@ -1,4 +1,4 @@
-//! Tokens run out: their sockets are told, may bring a fresh one, and are closed otherwise.
+//! Expiry of tokens: their sockets are notified, may send a new token, and are closed otherwise.
 
 use crate::connection::Connection;
 use lamplight_domain::time::{Moment, Now, Timestamp};
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a socket has to bring a fresh token.
+/// How long a socket has to send a new token.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// The sockets whose proof ends, by when.
+/// The sockets whose tokens expire, by time.
 #[derive(Default)]
 pub struct TokenExpiry {
     held: Mutex<Held>,
@@ -20,14 +20,14 @@ pub struct TokenExpiry {
 
 #[derive(Default)]
 struct Held {
-    /// When, and which socket: its key tells apart those of the same moment.
+    /// By time, and by a key that distinguishes sockets with the same time.
     due: BTreeMap<(Timestamp, u64), Connection>,
-    /// Those that were told, by their key.
+    /// Notified sockets, by their key.
     told: HashMap<u64, Told>,
 }
 
-/// A socket that has to bring a fresh token by a moment, which a clock that jumps does not bring
-/// nearer.
+/// A socket that has to send a new token before a monotonic time, which jumps of the wall clock do
+/// not change.
 struct Told {
     socket: Connection,
     ends: Timestamp,
@@ -35,8 +35,8 @@ struct Told {
 }
 
 impl TokenExpiry {
-    /// Minds a socket until its proof ends. Call [`TokenExpiry::forget`] with the same time when it
-    /// goes away or brings another.
+    /// Schedules the expiry of a socket's token. Call [`TokenExpiry::forget`] with the same time
+    /// when the socket closes or sends another token.
     pub fn schedule(&self, socket: &Connection, at: Timestamp) {
         self.held
             .lock()
@@ -44,7 +44,7 @@ impl TokenExpiry {
             .insert((at, socket.key()), socket.clone());
     }
 
-    /// Minds a socket no longer.
+    /// Cancels the expiry of a socket.
     pub fn forget(&self, socket: &Connection, at: Timestamp) {
         let mut held = self.held.lock();
         held.due.remove(&(at, socket.key()));
@@ -70,8 +70,8 @@ impl TokenExpiry {
         self.len() == 0
     }
 
-    /// Tells and closes what is due, for as long as it is polled. A token's end is a time of day,
-    /// so this looks at the wall clock, which may jump.
+    /// Notifies and closes sockets when they are due, for as long as it is polled. Tokens expire by
+    /// the wall clock, which may jump.
     pub async fn run(&self, clock: Arc<dyn Clock>) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -110,11 +110,11 @@ impl TokenExpiry {
                 return true;
             }
             if told.ends > now.wall {
-                // The clock was ahead, and is right again: the token has not ended yet.
+                // The clock was ahead and has been corrected: the token has not expired yet.
                 due.insert((told.ends, *key), told.socket.clone());
             } else {
-                // Closing the transport, not the namespace: a client that has a fresh token comes
-                // back by itself.
+                // Closes the transport, not the namespace: a client with a new token reconnects by
+                // itself.
                 told.socket.close_transport();
             }
             false

@@ -1,14 +1,14 @@
-//! What is read from request headers: ids, tokens, cookies. All of it is read as bytes, since
-//! `HeaderValue::to_str` refuses a whole value for one byte beyond ASCII, and what a browser sends
-//! is not always ours.
+//! Reads ids, tokens and cookies from request headers. Reads bytes, because `HeaderValue::to_str`
+//! rejects a value with any byte beyond ASCII, and a browser also sends other applications'
+//! cookies.
 
 use ::http::HeaderMap;
 use ::http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use lamplight_usecases::{Code, Refusal};
 use percent_encoding::percent_decode;
 
-/// The most session cookies of one request that are looked at: a browser sends one for each path
-/// and domain that set it.
+/// Maximum number of session cookies of one request that are checked: a browser sends one for each
+/// path and domain that set it.
 const COOKIES_AT_MOST: usize = 4;
 
 /// An id in a header: percent-encoded UTF-8, or the UTF-8 itself. A `%` that is not followed by two
@@ -16,12 +16,12 @@ const COOKIES_AT_MOST: usize = 4;
 /// `100%` need not be encoded.
 ///
 /// # Errors
-/// `invalid`, where it does not decode to UTF-8.
+/// `invalid` if it does not decode to UTF-8.
 pub fn id(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Refusal> {
     let Some(value) = headers.get(HeaderName::from_static(name)) else {
         return Ok(None);
     };
-    // White space around the value belongs to the header; what is encoded belongs to the id.
+    // White space around the value belongs to the header; encoded white space belongs to the id.
     let decoded = percent_decode(value.as_bytes().trim_ascii()).decode_utf8();
     let text = decoded.map_err(|_| {
         Refusal::invalid(format!("The header {name} is not percent-encoded UTF-8."))
@@ -29,7 +29,7 @@ pub fn id(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Ref
     Ok(Some(text.into_owned()))
 }
 
-/// The bearer token of a request, with whatever white space is around it.
+/// The bearer token of a request, including white space around it.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = std::str::from_utf8(headers.get(AUTHORIZATION)?.as_bytes()).ok()?;
@@ -40,11 +40,10 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-/// A token without what is around it: a file or a shell ends it with a line end, an editor begins
-/// it with a byte-order mark.
+/// Trims a token: a file or a shell appends a line end, an editor prepends a byte-order mark.
 ///
 /// # Errors
-/// `unauthenticated`, where white space or a control character is inside it.
+/// `unauthenticated` if white space or a control character is inside it.
 pub fn token(text: &str) -> Result<&str, Refusal> {
     let token = trim(text);
     if token.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -58,8 +57,8 @@ fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// The values of all cookies of one name, those that are ASCII and not empty, without quotes around
-/// them. Cookies of other names may be anything.
+/// The values of all cookies of one name that are ASCII and not empty, without quotes around them.
+/// Cookies of other names may contain anything.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     let all = headers

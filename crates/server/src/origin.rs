@@ -1,19 +1,18 @@
-//! Which pages may speak to this server, and whose word about an address is taken.
+//! Which origins may use this server, and which proxies may report a client's address.
 
 use ::http::header::{HOST, ORIGIN};
 use ::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
-/// What a request says of where it comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
-    /// From this server's own pages, from an allowed origin, or from something that is no browser.
+    /// This server's own pages, an allowed origin, or no browser.
     Trusted,
-    /// From a browser, on another site's behalf, without an `Origin`: a link or an image. Cookies
-    /// are not honoured.
+    /// A browser, for another site, without an `Origin`: a link or an image. Cookies are ignored.
     CrossSite,
-    /// From a page of an origin that is not allowed.
+    /// A page of an origin that is not allowed.
     Foreign,
 }
 
@@ -25,17 +24,16 @@ pub struct Origins {
     /// Pages served from this machine are allowed on any port: for `AUTH=open`.
     pub allow_loopback: bool,
     /// The server's own origin counts only if it is a loopback name. For `AUTH=open` on loopback,
-    /// where a page could otherwise come in by pointing its own name at 127.0.0.1 (DNS rebinding).
+    /// where a page could otherwise use the server by pointing its own name at 127.0.0.1 (DNS
+    /// rebinding).
     pub own_must_be_loopback: bool,
 }
 
 impl Origins {
-    /// Where a request comes from.
     #[must_use]
     pub fn judge(&self, headers: &HeaderMap) -> Provenance {
         if self.own_must_be_loopback && !self.is_called_by_its_name(headers) {
-            // A browser sends no `Origin` with what it takes for its own page's reading, so the
-            // name has to be looked at too.
+            // A browser sends no `Origin` with same-origin reads, so the host name is checked too.
             return Provenance::Foreign;
         }
         let Some(origin) = headers.get(ORIGIN) else {
@@ -54,7 +52,7 @@ impl Origins {
         }
     }
 
-    /// Why a request that is not trusted is refused, for whoever reads it.
+    /// The explanation for a refused request.
     #[must_use]
     pub fn explain(&self, headers: &HeaderMap) -> String {
         let shown = |name| {
@@ -98,7 +96,6 @@ impl Origins {
         }
     }
 
-    /// Whether this origin may speak to us.
     #[must_use]
     pub fn allows(&self, origin: &str, headers: &HeaderMap) -> bool {
         let origin = origin.to_ascii_lowercase();
@@ -122,15 +119,15 @@ impl Origins {
         };
         let own = own.to_ascii_lowercase();
         let (own_host, own_port) = split_authority(&own);
-        // Behind a proxy that ends TLS we do not know our own scheme, so a missing port is the
-        // default one of the origin's scheme.
+        // Behind a proxy that terminates TLS the server does not know its own scheme, so a missing
+        // port is the default port of the origin's scheme.
         let same =
             host == own_host && port.unwrap_or(default_port) == own_port.unwrap_or(default_port);
         same && (!self.own_must_be_loopback || is_loopback(host))
     }
 }
 
-/// Whether a request's `Host` is a name of this machine. One without a `Host` comes from no
+/// Whether a request's `Host` is a name of this machine. A request without a `Host` comes from no
 /// browser.
 #[must_use]
 pub fn names_loopback(headers: &HeaderMap) -> bool {
@@ -159,8 +156,8 @@ fn is_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The address a request comes from: the peer's, or where the peer is a trusted proxy, the last one
-/// in `X-Forwarded-For` that is not.
+/// The client's address: the peer's, or if the peer is a trusted proxy, the last address in
+/// `X-Forwarded-For` that is no trusted proxy.
 #[must_use]
 pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> IpAddr {
     let trusted = |ip: &IpAddr| proxies.iter().any(|net| net.contains(ip));
@@ -168,7 +165,8 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
     if !trusted(&address) {
         return address;
     }
-    // The last hop is the nearest: a proxy adds whom it got the request from at the end.
+    // A proxy appends the address that it received the request from, so the last one is the
+    // nearest.
     let mut lines: Vec<&[u8]> = headers
         .get_all("x-forwarded-for")
         .iter()
@@ -180,8 +178,7 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) 
         .flat_map(|line| line.rsplit(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii);
     for hop in hops.filter(|hop| !hop.is_empty()) {
-        // `unknown`, or nothing that is an address: whoever sent it goes by the address of the
-        // proxy that passed it on.
+        // `unknown` or no address: the address of the proxy that forwarded it counts instead.
         let Some(hop) = hop_address(hop) else { break };
         address = hop;
         if !trusted(&hop) {
@@ -201,7 +198,7 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
         .unwrap_or(text);
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
-        // One colon parts a port from an IPv4 address; more are an IPv6 address.
+        // One colon separates a port from an IPv4 address; more belong to an IPv6 address.
         None => match text.split_once(':') {
             Some((v4, port)) if !port.contains(':') => v4,
             _ => text,
@@ -213,8 +210,8 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// Whether the browser spoke TLS, as far as a trusted proxy says. Proxies in a row make a list of
-/// what each heard, in one line or several; the first is what the browser spoke.
+/// Whether the browser used TLS, as a trusted proxy reports. Several proxies produce a list, in one
+/// header or several; the first entry is the browser's.
 #[must_use]
 pub fn is_secure(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) -> bool {
     let trusted = proxies

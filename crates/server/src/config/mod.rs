@@ -1,6 +1,6 @@
-//! The settings: found as flags, in the environment, in `.env` and in `lamplight.toml`, checked
-//! once, and typed from then on. A wrong value stops the start with a sentence; a secret is never
-//! part of one.
+//! The settings: read from flags, the environment, `.env` and `lamplight.toml`, validated once, and
+//! typed from then on. A wrong value makes startup fail with an explanation, which never contains a
+//! secret.
 
 mod check;
 mod settings;
@@ -21,24 +21,22 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The shortest secret that HS256 may rest on: as long as what SHA-256 gives (RFC 7518, 3.2).
+/// Minimum length of an HS256 secret: the output size of SHA-256 (RFC 7518, 3.2).
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
 
-/// The shortest server key: 256 bits, if it is random.
+/// Minimum length of the server key: 256 bits, if it is random.
 pub const MIN_SERVER_KEY_BYTES: usize = 32;
 
-/// A text that no log shows.
+/// A string that is never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps a text from being shown.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -51,12 +49,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where a JWK set is.
+/// The location of a JWK set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwkSource {
-    /// A file.
     File(PathBuf),
-    /// An address, fetched with http or https.
+    /// An http or https URL.
     Url(http::Uri),
 }
 
@@ -69,7 +66,7 @@ impl fmt::Display for JwkSource {
     }
 }
 
-/// Which tokens are believed.
+/// How tokens are verified.
 #[derive(Clone, Debug, Default)]
 pub struct JwtSettings {
     /// The secret of HS256.
@@ -83,10 +80,10 @@ pub struct JwtSettings {
 }
 
 impl JwtSettings {
-    /// Reads the settings for tokens alone, from where [`Config::load`] reads them all.
+    /// Reads only the settings for tokens, from the sources of [`Config::load`].
     ///
     /// # Errors
-    /// With a sentence for everything that is wrong.
+    /// With an explanation of every problem.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         check::jwt(gather(
             flags,
@@ -98,71 +95,64 @@ impl JwtSettings {
     }
 }
 
-/// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
-/// Every setting, checked.
+/// Every setting, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
     pub listen: SocketAddr,
-    /// Where what must last is kept.
+    /// The directory of the database and other data.
     pub data_dir: PathBuf,
     /// The SQLite file.
     pub database: PathBuf,
-    /// Who is believed.
     pub identity: Identity,
-    /// Which tokens are believed, where `identity` is [`Identity::Jwt`].
+    /// Used with [`Identity::Jwt`].
     pub jwt: JwtSettings,
-    /// The host application's key.
     pub server_key: Option<Secret>,
-    /// Whether anyone may make an account.
+    /// Anyone may create an account.
     pub is_registration_open: bool,
-    /// The most sessions of one account; 0 for no limit.
+    /// For each account; 0 for no limit.
     pub max_sessions: usize,
     /// Origins besides the server's own, as browsers write them (lower case, no port that the
     /// scheme implies).
     pub allowed_origins: Vec<String>,
-    /// Whose word on a client's address is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The path of Socket.IO, without a slash at its end.
     pub socket_path: String,
     /// How long a session lasts without activity.
     pub presence_ttl: Duration,
-    /// How long a close is kept to ourselves.
+    /// How long a user still counts as online after a close.
     pub presence_grace: Duration,
-    /// The most entries in one roster.
+    /// Maximum number of users in a list.
     pub roster_limit: usize,
-    /// What is logged: parses as `tracing_subscriber::filter::Targets`.
+    /// Parses as `tracing_subscriber::filter::Targets`.
     pub log: String,
-    /// How it is written.
     pub log_format: LogFormat,
-    /// How often is too often.
     pub quotas: Quotas,
-    /// Connections at once from one address; 0 for no limit.
+    /// Simultaneous connections of one address; 0 for no limit.
     pub limit_connections: usize,
-    /// How long a client may read nothing of what waits for it; `None` for as long as it likes.
+    /// How long a client may read nothing while data waits for it; `None` for no limit.
     pub write_timeout: Option<Duration>,
-    /// How long an idle HTTP connection stays open; `None` for as long as its client likes.
+    /// How long an idle HTTP connection stays open; `None` for no limit.
     pub keep_alive: Option<Duration>,
-    /// The most bytes that wait for one socket, and an eighth of the most that wait for one
-    /// address.
+    /// Maximum bytes queued for one socket, and an eighth of the maximum for one address.
     pub limit_unsent: Option<usize>,
-    /// The most bytes in one packet or body. "No limit" is 2^31 - 1, which every client can read.
+    /// Maximum bytes of one packet or body. "No limit" is 2^31 - 1, which clients in every language
+    /// can read.
     pub max_payload: usize,
     warnings: Vec<String>,
 }
 
-/// What is wrong with the settings, a sentence for each.
+/// The problems of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The sentences, at least one.
+    /// At least one.
     pub sentences: Vec<String>,
 }
 
@@ -175,11 +165,11 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads the settings from the flags, the process' environment, `.env` and `lamplight.toml` of
-    /// the working directory.
+    /// Reads the settings from the flags, the process' environment, and `.env` and `lamplight.toml`
+    /// of the working directory.
     ///
     /// # Errors
-    /// With a sentence for everything that is wrong, not only the first.
+    /// With an explanation of every problem, not only the first.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::read(flags, &|name| std::env::var(name).ok(), Path::new("."))
     }
@@ -187,7 +177,7 @@ impl Config {
     /// Reads the settings from these flags, this environment and the files of this directory.
     ///
     /// # Errors
-    /// With a sentence for everything that is wrong, not only the first.
+    /// With an explanation of every problem, not only the first.
     pub fn read(
         flags: &Flags,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -202,8 +192,8 @@ impl Config {
         ))
     }
 
-    /// The defaults with these settings on top, nothing read from the surroundings: for tests.
-    /// Listens on a free port.
+    /// The defaults with these settings, for tests: reads no file and no environment, and listens
+    /// on a free port.
     ///
     /// # Panics
     /// When a setting is wrong.
@@ -232,8 +222,7 @@ impl Config {
         }
     }
 
-    /// What should be said at the start: settings without effect, and settings that are open to
-    /// misuse.
+    /// Warnings for the start: settings without effect, and settings that invite misuse.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings

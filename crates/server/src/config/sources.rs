@@ -1,11 +1,11 @@
-//! Where settings come from, gathered into one value for each with a word on where it was found.
+//! The sources of settings, merged into one value for each with its source.
 
 use super::settings::{Flags, SETTINGS, Setting};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a value was found.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Flag(&'static str),
@@ -27,14 +27,14 @@ impl fmt::Display for Source {
     }
 }
 
-/// The value that counts for one setting.
+/// The value of one setting.
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) text: String,
     pub(super) source: Source,
 }
 
-/// Everything that was found, and what was wrong with where it was looked for.
+/// All values, and the problems of their sources.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) found: BTreeMap<&'static str, Found>,
@@ -42,9 +42,9 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Only the first word on a setting counts, so callers add in the order of precedence.
+    /// Only the first value of a setting counts, so callers add sources in the order of precedence.
     fn add(&mut self, setting: &Setting, text: &str, source: Source) {
-        // Compose files and CI pass `REDIS_URL=` for what is not set.
+        // Compose files and CI pass `REDIS_URL=` for a variable that is not set.
         if !text.trim().is_empty() {
             self.found.entry(setting.key).or_insert_with(|| Found {
                 text: text.trim().to_owned(),
@@ -54,11 +54,10 @@ impl Gathered {
     }
 }
 
-/// The surroundings of a start: handed in, so that tests need not touch the process' own.
+/// The environment and directory of a start, injected for tests.
 pub(super) struct Surroundings<'a> {
-    /// The environment.
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
-    /// Where `.env` and `lamplight.toml` are looked for, if anywhere.
+    /// The directory of `.env` and `lamplight.toml`.
     pub(super) directory: Option<&'a Path>,
 }
 
@@ -113,7 +112,7 @@ fn read_dot_env(path: &Path, gathered: &mut Gathered) {
                     gathered.add(setting, &text, Source::DotEnv(setting.env, path.to_owned()));
                 }
             }
-            // The line may hold a secret: at most the name before its `=` is shown.
+            // The line may contain a secret: only the name before its `=` is shown.
             Err(dotenvy::Error::LineParse(line, _)) => {
                 let name = line
                     .split_once('=')
@@ -134,7 +133,7 @@ fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(error) => {
-            // The error's own display quotes the line, which may hold a secret.
+            // The error's `Display` quotes the line, which may contain a secret.
             let line = error.span().map_or(1, |span| {
                 text[..span.start.min(text.len())].matches('\n').count() + 1
             });
@@ -200,7 +199,7 @@ fn unknown_key(key: &str, path: &Path) -> String {
     )
 }
 
-/// Levenshtein's distance, for telling a slip from a stranger.
+/// Levenshtein distance, to suggest the setting that a typo meant.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
