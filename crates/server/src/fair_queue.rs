@@ -1,4 +1,5 @@
-//! A few places for costly work, and a bounded queue before them in which networks take turns.
+//! Limits how much expensive work runs at once, with a bounded queue that serves networks in
+//! rotation.
 
 use lamplight_usecases::network::{login_network, site_of};
 use lamplight_usecases::ports::{HashError, HashFor};
@@ -8,19 +9,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// How much may wait.
+/// The bounds of a queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Places at a time.
+    /// Permits.
     pub places: usize,
-    /// Waiting, all together.
+    /// Maximum number of waiting requests.
     pub waiting: usize,
-    /// Waiting, from one network.
+    /// Maximum number of waiting requests of one network.
     pub waiting_of_one: usize,
 }
 
-/// The queue. Whoever comes from a network that is known for what they want goes before all others;
-/// within both groups networks take turns, so that one that asks a lot waits for itself.
+/// The queue. Requests of networks that are known to their account come first. Within both groups
+/// networks are served in rotation, so that a network with many requests delays only itself.
 #[derive(Debug)]
 pub struct FairQueue {
     bounds: Bounds,
@@ -35,10 +36,10 @@ struct State {
     others: Lane,
 }
 
-/// The waiting of one group.
+/// The waiting requests of one group.
 #[derive(Debug, Default)]
 struct Lane {
-    /// The networks that wait, the next first. Each is here once.
+    /// The waiting networks, the next one first, each once.
     turns: VecDeque<IpAddr>,
     waiting: HashMap<IpAddr, VecDeque<oneshot::Sender<Place>>>,
 }
@@ -68,7 +69,7 @@ impl Lane {
         waiter
     }
 
-    /// Takes the newest away from the network that has the most waiting, if that is more than one.
+    /// Removes the newest request of the network with the most, if that is more than one.
     fn shed(&mut self) -> Option<oneshot::Sender<Place>> {
         let (_, waiters) = self
             .waiting
@@ -81,7 +82,7 @@ impl Lane {
         }
     }
 
-    /// Forgets those who gave up.
+    /// Removes requests whose callers gave up.
     fn forget_gone(&mut self) -> usize {
         let before: usize = self.waiting.values().map(VecDeque::len).sum();
         for waiters in self.waiting.values_mut() {
@@ -94,7 +95,7 @@ impl Lane {
     }
 }
 
-/// A place. It goes to the next in the queue when it is dropped.
+/// A permit. Dropping it passes it to the next request in the queue.
 #[derive(Debug)]
 pub struct Place(Option<Arc<FairQueue>>);
 
@@ -107,7 +108,6 @@ impl Drop for Place {
 }
 
 impl FairQueue {
-    /// A queue with these bounds.
     #[must_use]
     pub fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
@@ -116,10 +116,10 @@ impl FairQueue {
         })
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// At once, where too much waits.
+    /// At once if the queue is full.
     pub async fn place(self: &Arc<Self>, who: HashFor) -> Result<Place, HashError> {
         let waiter = {
             let mut state = self.state.lock();
@@ -129,7 +129,7 @@ impl FairQueue {
             }
             self.enqueue(&mut state, who)?
         };
-        // Whoever is shed hears of it by their sender's end.
+        // A dropped sender reports to a removed request that the queue was full.
         waiter.await.map_err(|_| HashError::Full)
     }
 
@@ -154,8 +154,8 @@ impl FairQueue {
             return Err(HashError::NetworkFull);
         }
         if state.waiting >= self.bounds.waiting {
-            // A network that has nothing waiting takes the place of one that has a lot, and the
-            // known that of the others.
+            // In a full queue a network without waiting requests displaces one of a network with
+            // many, and a known network displaces an unknown one.
             let shed = if count == 0 || who.is_known {
                 state.others.shed()
             } else {
@@ -176,7 +176,7 @@ impl FairQueue {
         Ok(receiver)
     }
 
-    /// Gives a place to the next, or back.
+    /// Passes a permit to the next request, or returns it.
     fn pass_on(queue: &Arc<Self>) {
         loop {
             let next = {
@@ -191,22 +191,20 @@ impl FairQueue {
             let Some(next) = next else { return };
             match next.send(Place(Some(Arc::clone(queue)))) {
                 Ok(()) => return,
-                // They gave up waiting: the place is still to be given, by this loop and not by its
-                // own end.
+                // The caller gave up: this loop passes the permit on, not the permit's drop.
                 Err(mut place) => place.0 = None,
             }
         }
     }
 
-    /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.state.lock().waiting
     }
 }
 
-/// Whose turn somebody takes: their network's. Of IPv6 a stranger takes the turn of all that one
-/// customer may have; whoever is known shares theirs with nobody who only lives near by.
+/// The network that a request counts for. An unknown IPv6 address counts for the /48 that one
+/// customer may have; a known one counts for its /64 only, so that its neighbours do not delay it.
 fn fair_share(who: HashFor) -> IpAddr {
     let address = who.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     site_of(address)

@@ -11,16 +11,15 @@ use lamplight_usecases::ports::{HashError, HashFor, Passwords};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Two are hashed at a time: each takes 19 MiB and a core for some 30 ms, and neither may be taken
-/// from everyone who is signed in already. The rest wait, so many that the last waits for a few
-/// seconds.
+/// Two run at once: each uses 19 MiB and a core for about 30 ms, which signed-in users must not
+/// miss. The queue is so long that the last request waits for a few seconds.
 const BOUNDS: Bounds = Bounds {
     places: 2,
     waiting: 128,
     waiting_of_one: 16,
 };
 
-/// What OWASP asks for at least: 19 MiB, two passes, one lane.
+/// OWASP's minimum: 19 MiB, two passes, one lane.
 const PARAMS: Params = Params::DEFAULT;
 const _: () = assert!(
     Params::DEFAULT_M_COST == 19 * 1_024
@@ -28,8 +27,8 @@ const _: () = assert!(
         && Params::DEFAULT_P_COST == 1
 );
 
-/// The hash of a random text that nobody kept, with [`PARAMS`]: what an unknown account's password
-/// is held against.
+/// The hash of a discarded random text, with [`PARAMS`]: passwords of unknown accounts are compared
+/// with it, so that both cases take the same time.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$7G/Hbv8+nsIZoa4bUwQU/A$FgEQ1pyQ6Omw7IKGNPgNidHCLzhw+wMPaiO3ifvYlS0";
 
 /// argon2id on blocking threads, two at a time.
@@ -39,7 +38,6 @@ pub struct Argon2Passwords {
 }
 
 impl Argon2Passwords {
-    /// A hasher.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -47,8 +45,8 @@ impl Argon2Passwords {
         }
     }
 
-    /// Waits for a place and runs `work` on a blocking thread. The place goes with the work, so
-    /// that a caller who gave up waiting does not let a third one in.
+    /// Waits for a permit and runs `work` on a blocking thread. The work holds the permit, so that
+    /// a caller who gives up does not admit a third hash.
     async fn run<T: Send + 'static>(
         &self,
         from: HashFor,

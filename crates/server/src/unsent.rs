@@ -1,4 +1,4 @@
-//! How much of what was answered over HTTP waits to be read, by address.
+//! Counts the unsent bytes of HTTP answers by address.
 
 use bytes::Bytes;
 use lamplight_usecases::Refusal;
@@ -9,15 +9,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes by address, held to a limit: whoever reads nothing of what they ask for is answered no
-/// more of it.
+/// Unsent bytes by address, with a limit: an address whose clients do not read their answers gets
+/// no more of them.
 #[derive(Clone, Default)]
 pub struct Unsent {
     limit: usize,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// An answer that counts until the last of its bytes has gone to the operating system.
+/// An answer that counts until the operating system has taken its last byte.
 struct Counted {
     bytes: Bytes,
     address: IpAddr,
@@ -25,8 +25,8 @@ struct Counted {
 }
 
 impl Unsent {
-    /// At most `limit` bytes for an address, 0 for no limit. What is being answered when it is
-    /// reached goes out all the same.
+    /// At most `limit` bytes for an address, 0 for no limit. Answers that are running when it is
+    /// reached still go out.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Unsent {
     /// Whether an address may ask for more.
     ///
     /// # Errors
-    /// `rate_limited` where too much of what it asked for waits.
+    /// `rate_limited` if too much waits.
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         let waits = self
             .held
@@ -67,13 +67,12 @@ impl Unsent {
         })
     }
 
-    /// How many addresses have something that waits.
+    /// The number of addresses with unsent bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.held.lock().len()
     }
 
-    /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,4 @@
-//! HTTP: the same use cases as the socket, page by page.
+//! HTTP: the same use cases as over the socket.
 
 mod accounts;
 mod answer;
@@ -28,47 +28,43 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// An answer below this takes no more than its connection does.
+/// An answer below this size is not counted: its connection costs as much.
 const SMALL: u64 = 8_192;
 
-/// What the routes need.
+/// The shared state of the routes.
 pub struct AppState {
     /// The use cases.
     pub handler: Arc<Handler>,
-    /// Who is calling.
     pub authenticator: Arc<Authenticator>,
-    /// Is the store there?
     pub ready: Arc<dyn Ready>,
-    /// What is counted.
     pub metrics: PrometheusHandle,
-    /// The most entries of the roster in one answer to who does not say how many.
+    /// The default number of users in a page of the roster.
     pub roster_limit: usize,
-    /// The most bytes in a body.
+    /// Maximum bytes of a body.
     pub max_payload: usize,
-    /// Counts what is on its way in from an address.
+    /// Counts incomplete input by address.
     pub received: Box<dyn Fn(IpAddr) -> Box<dyn Received> + Send + Sync>,
-    /// What waits to be read, by address.
+    /// Counts unsent answers by address.
     pub unsent: Unsent,
 }
 
-/// What readiness and the gauges are read from.
+/// The source of readiness and of the gauges.
 #[async_trait::async_trait]
 pub trait Ready: Send + Sync + 'static {
-    /// Whether everything that a request needs answers; a sentence where something does not.
+    /// Whether everything that a request needs responds; otherwise an explanation.
     async fn check(&self) -> Result<(), String>;
-    /// The gauges now.
     fn gauges(&self) -> crate::metrics::Gauges;
 }
 
-/// The address a request comes from, as far as it is believed.
+/// The client's address; a trusted proxy may report it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address(pub(crate) IpAddr);
 
-/// Whether the browser spoke TLS.
+/// Whether the browser used TLS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tls(pub(crate) bool);
 
-/// Every route but the socket's.
+/// Every route except the socket's.
 pub fn router(state: Arc<AppState>) -> Router {
     let api = Router::new()
         .route("/api/online-users", get(api::online_users))
@@ -89,8 +85,8 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
         .merge(accounts::routes(state.handler.identity()))
-        // Within the layers: a preflight is an OPTIONS, which no route takes, and has to reach the
-        // check of origins.
+        // Inside the layers: no route accepts OPTIONS, and a preflight has to reach the origin
+        // check.
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(state.max_payload))
         .layer(middleware::from_fn_with_state(
@@ -130,8 +126,7 @@ async fn wrong_method() -> Response {
     response
 }
 
-/// Around every request: who it is from, an id for the log, the time it took, headers that keep
-/// browsers in line.
+/// Wraps every request: address, an id for the log, the duration, and security headers.
 async fn request_context(
     State(state): State<Arc<AppState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -150,8 +145,7 @@ async fn request_context(
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %id, %method, route);
-    // Whatever it asks for; only whether the process is alive may be asked at any rate, and the
-    // host application may ask at any rate.
+    // Every route counts, except liveness and requests of the host application.
     let is_host = bearer(request.headers())
         .is_some_and(|key| state.authenticator.is_server_key(key, address) == Ok(true));
     let admitted = if route == "/healthz" || is_host {
@@ -166,8 +160,7 @@ async fn request_context(
             refused(&refusal)
         }
     };
-    // Whoever is refused and goes on and on is answered more slowly, which holds the connection
-    // they ask on.
+    // A client that continues after refusals is answered more slowly, which blocks its connection.
     if response.status() == StatusCode::TOO_MANY_REQUESTS
         && let Some(pause) = state.handler.pause_after_refusal(None, address)
     {
@@ -198,7 +191,7 @@ async fn request_context(
     response
 }
 
-/// Nobody gets more while too much of what they got before waits to be read.
+/// Refuses an address whose earlier answers wait unread.
 async fn bound_unsent(
     State(state): State<Arc<AppState>>,
     request: Request,
@@ -214,14 +207,14 @@ async fn bound_unsent(
     if body.size_hint().exact().is_none_or(|bytes| bytes < SMALL) {
         return Response::from_parts(parts, body);
     }
-    // All of it is there already: no answer is longer than a page.
+    // The whole answer is in memory: no answer is longer than a page.
     match axum::body::to_bytes(body, usize::MAX).await {
         Ok(bytes) => Response::from_parts(parts, state.unsent.count(address, bytes).into()),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// The caller's own id for a request if it is a plain one, else one of ours.
+/// The caller's id of the request if it is plain, otherwise a new one.
 fn request_id(request: &Request) -> String {
     let given = request
         .headers()
@@ -236,13 +229,13 @@ fn request_id(request: &Request) -> String {
     given.filter(plain).map_or_else(fresh_id, str::to_owned)
 }
 
-/// Tells requests apart in the log; nothing depends on its being hard to guess.
+/// Distinguishes requests in the log; it need not be unguessable.
 fn fresh_id() -> String {
     getrandom::u64().map_or_else(|_| "unknown".to_owned(), |number| format!("{number:016x}"))
 }
 
-/// Cross-site requests: a page of an origin that is not allowed is refused, one that is gets
-/// answers it can read.
+/// Cross-site requests: refuses pages of other origins, and lets pages of allowed origins read the
+/// answers.
 async fn check_origin(
     State(state): State<Arc<AppState>>,
     request: Request,
@@ -256,8 +249,7 @@ async fn check_origin(
     let open = state.handler.identity() == Identity::Open;
     match state.authenticator.origins.judge(request.headers()) {
         Provenance::Trusted => {}
-        // In `open` there is no proof of anything, so where a request comes from is all there is to
-        // go by.
+        // `open` verifies no user, so the origin is the only protection.
         Provenance::CrossSite if open => return foreign(&state, &request),
         Provenance::CrossSite => {}
         Provenance::Foreign => return foreign(&state, &request),

@@ -1,4 +1,4 @@
-//! The bodies of requests: which are read, and how far.
+//! Reads the bodies of requests, within bounds.
 
 use ::http::{HeaderMap, header};
 use axum::body::Body;
@@ -9,21 +9,21 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Of a body over the limit, so many bytes more are read and dropped before it is refused: a client
-/// that has sent all of its request sees the answer, and its connection can be used again. Past
-/// them the answer comes at once, and the connection is closed.
+/// The server reads and discards this much of a body over the limit before it refuses the request:
+/// a client that has sent its whole request sees the answer and can reuse the connection. Beyond
+/// that the server answers at once and closes the connection.
 const DRAIN_BYTES: usize = 16 << 20;
-/// ... and for so long.
+/// ... and for this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Counts what is held of a request for its address, together with what the address has sent in
-/// part over sockets, until it is dropped.
+/// Counts the buffered bytes of a request for its address, together with the incomplete input of
+/// the address' sockets, until it is dropped.
 pub trait Received: Send + Sync {
-    /// Says how much is held now. False if that is too much for the address.
+    /// Reports the buffered bytes. False if they are too many for the address.
     fn hold(&mut self, bytes: usize) -> bool;
 }
 
-/// Checks what kind of body a request announces: JSON in UTF-8, as it is.
+/// Checks the announced body: JSON in UTF-8, not compressed.
 pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name| {
         headers
@@ -38,7 +38,7 @@ pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
             "The body is encoded ({shown}): send it without Content-Encoding."
         )));
     }
-    // A page of another site can send a form or plain text without asking first, but not JSON.
+    // A page of another site can send a form or plain text without a preflight, but not JSON.
     let mut parts = text(header::CONTENT_TYPE)
         .unwrap_or("")
         .split(';')
@@ -73,8 +73,7 @@ fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Code::UnsupportedMedia, message)
 }
 
-/// Reads a body of at most `limit` bytes, 0 for no limit, while there is room for it among what is
-/// held of its address.
+/// Reads a body of at most `limit` bytes, 0 for no limit, within the limit of its address.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Body,
@@ -93,7 +92,7 @@ pub(super) async fn read(
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
         .unwrap_or(0);
     if length > limit && (headers.contains_key(header::EXPECT) || length - limit > DRAIN_BYTES) {
-        // It waits for a word before it sends anything, or sends too much to wait for.
+        // The client waits for `100 Continue`, or sends too much to read.
         return Err(too_long());
     }
     let deadline = Instant::now() + READ_TIMEOUT;
@@ -134,7 +133,7 @@ async fn drain(mut body: Body) {
     }
 }
 
-/// A body's text, without the mark that some programs put before UTF-8, or why it is none.
+/// The text of a body without a byte-order mark, or why it is not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&[u8], Refusal> {
     match bytes {
         [] => Err(Refusal::invalid("The body is empty: send a JSON object.")),

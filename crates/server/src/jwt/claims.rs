@@ -1,4 +1,4 @@
-//! What a token whose signature fits has to say, and what of it counts.
+//! Validates the claims of a token with a valid signature.
 
 use super::{EXPIRY_LEEWAY, FUTURE_LEEWAY, TokenError, Verified};
 use lamplight_domain::identity::{UserId, parse_avatar_url, parse_name};
@@ -6,7 +6,7 @@ use lamplight_domain::time::Timestamp;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// The last moment of the year 9999, past which no time can be written.
+/// The last moment of the year 9999, the end of RFC 3339.
 const END_OF_TIME: i64 = 253_402_300_799_999;
 
 pub(super) fn check(
@@ -55,7 +55,7 @@ pub(super) fn check(
             });
         }
     }
-    // A claim that breaks the rules for profiles is left aside; it does not keep its user out.
+    // A claim that is invalid in a profile is ignored; the user is accepted.
     let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
     Ok(Verified {
         user: subject(claims.get("sub"))?,
@@ -74,7 +74,7 @@ pub(super) fn check(
 fn date(value: &Value) -> Option<Timestamp> {
     let millis = match value.as_i64() {
         Some(seconds) => seconds.saturating_mul(1_000),
-        // Saturates, which is as good as any year that far away.
+        // Saturates: any year that far away is equivalent.
         None => (value.as_f64()? * 1_000.0) as i64,
     };
     Some(Timestamp(millis.clamp(-END_OF_TIME, END_OF_TIME)))

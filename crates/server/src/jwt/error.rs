@@ -1,13 +1,13 @@
-//! Why a token was refused: what was seen, what was expected, and one thing to do. The token itself
-//! is never part of it.
+//! Why a token was refused: what the server saw, what it expected, and how to fix it. An error
+//! never contains the token.
 
 use lamplight_domain::time::Timestamp;
 use std::fmt;
 
-/// Why a token is not believed.
+/// Why a token is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenError {
-    /// There is nothing in it.
+    /// It is empty.
     Empty,
     /// It has five parts: it is encrypted, for an application that holds the key.
     Encrypted,
@@ -16,22 +16,22 @@ pub enum TokenError {
         /// How many it has.
         parts: usize,
     },
-    /// It looks like a signed token and cannot be read as one.
+    /// It has the form of a signed token but cannot be decoded.
     Malformed(&'static str),
-    /// Its algorithm is none that this server has keys for.
+    /// The server has no keys for its algorithm.
     Algorithm {
         /// The token's `alg`.
         came: String,
-        /// The algorithms there are keys for.
+        /// The algorithms with keys.
         have: Vec<&'static str>,
     },
-    /// Its key is none of the server's.
+    /// The server does not have its key.
     UnknownKey {
         /// The token's `kid`.
         kid: Option<String>,
         /// The token's `alg`.
         algorithm: &'static str,
-        /// The key ids there are.
+        /// The known key ids.
         have: Vec<String>,
     },
     /// The key of that id is for another algorithm.
@@ -40,26 +40,26 @@ pub enum TokenError {
         kid: String,
         /// The token's `alg`.
         came: &'static str,
-        /// What the key is for.
+        /// The key's algorithm.
         expected: &'static str,
     },
-    /// The signature is not the key's.
+    /// The signature does not match the key.
     Signature {
         /// The token's `alg`.
         algorithm: &'static str,
         /// The token's `kid`.
         kid: Option<String>,
     },
-    /// It says not when it ends.
+    /// It has no `exp`.
     NoExpiry,
-    /// It has ended.
+    /// It has expired.
     Expired {
         /// The token's `exp`.
         at: Timestamp,
         /// The server's time.
         now: Timestamp,
     },
-    /// It was made, or begins, later than the server's clock allows for.
+    /// Its `iat` or `nbf` is too far in the future.
     FromTheFuture {
         /// `iat` or `nbf`.
         claim: &'static str,
@@ -68,14 +68,14 @@ pub enum TokenError {
         /// The server's time.
         now: Timestamp,
     },
-    /// It is from someone else.
+    /// It has another issuer.
     Issuer {
         /// The token's `iss`.
         came: Option<String>,
         /// `JWT_ISSUER`.
         expected: String,
     },
-    /// It is for someone else.
+    /// It has another audience.
     Audience {
         /// The token's `aud`.
         came: Vec<String>,
@@ -84,20 +84,21 @@ pub enum TokenError {
     },
     /// Its `sub` cannot be a user's id.
     Subject(String),
-    /// The keys could not be fetched, and none are kept from before.
+    /// The keys could not be fetched, and there are none from before.
     KeysOutOfReach(String),
 }
 
-/// An error taken apart.
+/// The parts of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// A stable code: `LL-` and a number where there is a story for it, a word otherwise.
+    /// A stable code: `LL-` and a number if docs/troubleshooting.md has a section for it, a word
+    /// otherwise.
     pub code: &'static str,
-    /// What was seen.
+    /// What the server saw.
     pub seen: String,
-    /// What was expected.
+    /// What it expected.
     pub expected: String,
-    /// One thing to do.
+    /// How to fix it.
     pub fix: String,
 }
 
@@ -105,8 +106,7 @@ const MINT: &str = "Let a route of your application sign a short token for Lampl
     `lamplight token` makes one for trials.";
 
 impl TokenError {
-    /// Whether the fault is not the token's: asking again later may help, and no attempt at
-    /// guessing was made.
+    /// The token may be valid: a later try may succeed, and this one does not count as a guess.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::KeysOutOfReach(_))
@@ -131,7 +131,6 @@ impl TokenError {
         }
     }
 
-    /// The error taken apart.
     #[must_use]
     pub fn explain(&self) -> Explained {
         let (seen, expected, fix) = self.story();
@@ -247,7 +246,7 @@ fn count(parts: usize) -> String {
     }
 }
 
-/// What a stranger wrote, short and without anything that could pass for a line of ours.
+/// Untrusted text, shortened and without characters that could forge a log line.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(100).collect();
     if short.len() < text.len() {

@@ -1,4 +1,4 @@
-//! A JWK set that stays fresh by itself. Tokens with known keys never wait for it.
+//! A JWK set that refreshes itself. Tokens with known keys never wait for a fetch.
 
 use super::error::TokenError;
 use super::keys::{self, Algorithm, Key};
@@ -10,17 +10,17 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How keys are kept fresh.
+/// When keys are fetched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
-    /// From one good fetch to the next.
+    /// After a successful fetch.
     pub(super) refresh: Duration,
-    /// From a failed fetch to the next.
+    /// After a failed fetch.
     pub(super) retry: Duration,
-    /// An unknown key id makes for a fetch, but not within this time of the last: whoever sends
-    /// nonsense does not get to hammer someone else's server through ours.
+    /// An unknown key id causes a fetch, but not within this time of the last one: invalid tokens
+    /// must not make this server flood the other one.
     pub(super) cooldown: Duration,
-    /// What one fetch may take.
+    /// The bounds of one fetch.
     pub(super) bounds: Bounds,
 }
 
@@ -38,24 +38,24 @@ impl Default for Timing {
     }
 }
 
-/// How many keys a token that names none is tried against.
+/// Maximum number of keys that are tried for a token without a key id.
 const MOST_TRIES: usize = 8;
 
-/// The set and where it is from.
+/// The set and its source.
 pub(super) struct Jwks {
     source: JwkSource,
     timing: Timing,
     /// Replaced as a whole.
     keys: RwLock<Arc<Vec<Key>>>,
-    /// Why the last fetch failed, if it did.
+    /// The error of the last fetch.
     trouble: RwLock<Option<String>>,
-    /// When the last fetch began. Held while one is under way.
+    /// When the last fetch began. Locked during a fetch.
     fetched: Mutex<Option<Instant>>,
 }
 
 impl Jwks {
-    /// A set. A file is read now, and has to be readable; an address is fetched by and by, and may
-    /// be out of reach.
+    /// Creates a set. A file is read now and must be readable; a URL is fetched in the background
+    /// and may be unreachable.
     pub(super) async fn open(source: JwkSource, timing: Timing) -> Result<Arc<Self>, String> {
         let jwks = Arc::new(Self {
             source,
@@ -72,7 +72,7 @@ impl Jwks {
         }
         let weak = Arc::downgrade(&jwks);
         tokio::spawn(async move {
-            // Ends with the last user of the set.
+            // Ends when the set is dropped.
             while let Some(jwks) = weak.upgrade() {
                 jwks.fetch_unless_within(jwks.timing.retry / 2).await;
                 let pause = if jwks.trouble.read().is_some() {
@@ -87,16 +87,16 @@ impl Jwks {
         Ok(jwks)
     }
 
-    /// Verifies a signature with the key that the token names, fetching the set again if it is not
-    /// known.
+    /// Verifies a signature with the key that the token names. Fetches the set if it does not know
+    /// the key.
     pub(super) async fn verify(self: &Arc<Self>, signed: &Signed<'_>) -> Result<(), TokenError> {
         let outcome = self.look_up(signed);
         if !matches!(outcome, Err(TokenError::UnknownKey { .. })) {
             return outcome;
         }
         let jwks = Arc::clone(self);
-        // On a task of its own: a caller who goes away must not take the fetch along, for others
-        // wait for it.
+        // In a task of its own: a caller that is cancelled must not cancel the fetch, because
+        // others wait for it.
         let _ =
             tokio::spawn(async move { jwks.fetch_unless_within(jwks.timing.cooldown).await }).await;
         match self.look_up(signed) {
@@ -144,7 +144,7 @@ impl Jwks {
         }
     }
 
-    /// Fetches unless one began within `recent`; joins one that is under way.
+    /// Fetches, unless a fetch began within `recent`; joins a running fetch.
     async fn fetch_unless_within(&self, recent: Duration) {
         let mut fetched = self.fetched.lock().await;
         if fetched.is_some_and(|at| at.elapsed() < recent) {
@@ -183,10 +183,10 @@ impl Jwks {
     }
 }
 
-/// A set as it came.
+/// A fetched set.
 pub(super) struct Loaded {
     pub(super) json: Vec<u8>,
-    /// The `Date` of whoever sent it.
+    /// The `Date` of the response.
     pub(super) date: Option<String>,
 }
 
@@ -223,12 +223,12 @@ pub(super) async fn load(source: &JwkSource, bounds: Bounds) -> Result<Loaded, S
     })
 }
 
-/// What a token says of its signature, with the signature.
+/// The parts of a token that its signature needs.
 #[derive(Clone, Copy)]
 pub(super) struct Signed<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) kid: Option<&'a str>,
-    /// Header and claims as they came.
+    /// Header and claims as received.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
 }

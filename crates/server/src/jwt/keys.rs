@@ -1,11 +1,11 @@
-//! Public keys, each bound to the one algorithm it is for.
+//! Public keys, each bound to one algorithm.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, crypto};
 use serde::Deserialize;
 
-/// The algorithms that are believed. Nothing else has a name here, `none` least of all.
+/// The accepted algorithms. `none` is not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -57,7 +57,7 @@ pub(super) struct Key {
     pub(super) key: DecodingKey,
 }
 
-/// The fields of a JWK that matter here.
+/// The relevant fields of a JWK.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -81,13 +81,13 @@ struct JwkSet {
     keys: Vec<serde_json::Value>,
 }
 
-/// The most keys that are read from one set.
+/// Maximum number of keys of a set.
 const MOST_KEYS: usize = 100;
 
-/// The keys of a set that can be used, and why the others cannot.
+/// The usable keys of a set, and why the others are unusable.
 ///
 /// # Errors
-/// When it is no JWK set, or none of its keys can be used.
+/// If it is no JWK set, or has no usable key.
 pub(super) fn read(json: &[u8]) -> Result<(Vec<Key>, Vec<String>), String> {
     let set: JwkSet = serde_json::from_slice(json)
         .map_err(|error| format!("it is no JWK set ({{\"keys\": [...]}}): {error}"))?;
@@ -125,8 +125,8 @@ fn key(value: serde_json::Value) -> Result<Key, String> {
         return Err("it is not for signatures".to_owned());
     }
     let broken = |_| "its numbers cannot be read".to_owned();
-    // The type of the key decides the algorithm, never the token: that is what makes confusing them
-    // impossible.
+    // The type of the key decides the algorithm, never the token. This excludes algorithm
+    // confusion.
     let (algorithm, key) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
         ("RSA", _) => {
             let bits = bytes(&jwk.n)
@@ -169,7 +169,7 @@ fn key(value: serde_json::Value) -> Result<Key, String> {
     {
         return Err(format!("it is for {alg}; {} would do", algorithm.name()));
     }
-    // A point that is not on its curve only shows when the key is used.
+    // A point off its curve is only detected when the key is used.
     crypto::verify("AA", b"", &key, algorithm.theirs())
         .map_err(|_| "it is not a valid key".to_owned())?;
     Ok(Key {

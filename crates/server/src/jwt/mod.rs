@@ -1,10 +1,10 @@
-//! Tokens of the host application: HS256 by a shared secret, and RS256, ES256 or EdDSA by a JWK
+//! Tokens of the host application: HS256 with a shared secret, and RS256, ES256 or EdDSA with a JWK
 //! set.
 //!
-//! The signature is jsonwebtoken's to check; which key may check which algorithm, and every claim,
-//! is decided here, since time comes in as an argument. A token must have an `exp`. It counts for
-//! [`EXPIRY_LEEWAY`] longer, for clocks are never quite alike, and may seem to begin up to
-//! [`FUTURE_LEEWAY`] from now.
+//! jsonwebtoken verifies the signature. This module decides which key may verify which algorithm,
+//! and validates every claim, because the time is an argument. A token must have an `exp`. Since
+//! clocks differ, it is valid for [`EXPIRY_LEEWAY`] longer and may begin up to [`FUTURE_LEEWAY`]
+//! from now.
 
 mod claims;
 mod error;
@@ -28,29 +28,29 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long past its `exp` a token still counts.
+/// How long a token is valid after its `exp`.
 pub const EXPIRY_LEEWAY: Duration = Duration::from_secs(5);
 /// How far in the future a token's `iat` and `nbf` may be.
 pub const FUTURE_LEEWAY: Duration = Duration::from_secs(30);
-/// The longest token that is looked at.
+/// Maximum length of a token.
 const MOST_BYTES: usize = 16 * 1_024;
 
-/// What a good token says.
+/// The claims of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// `sub`: whose it is.
+    /// `sub`.
     pub user: UserId,
-    /// `name`, where it can be one.
+    /// `name`, if it is a valid name.
     pub name: Option<String>,
-    /// `picture`, where it can be an avatar's address.
+    /// `picture`, if it is a valid avatar URL.
     pub picture: Option<String>,
-    /// `iat`: when it was made, if it says.
+    /// `iat`.
     pub issued_at: Option<Timestamp>,
-    /// `exp`: when it ends.
+    /// `exp`.
     pub expires_at: Timestamp,
 }
 
-/// Checks tokens.
+/// Verifies tokens.
 pub struct TokenVerifier {
     secret: Option<DecodingKey>,
     jwks: Option<Arc<Jwks>>,
@@ -58,7 +58,7 @@ pub struct TokenVerifier {
     audience: Option<String>,
 }
 
-/// A token's header, as far as it matters.
+/// The relevant fields of a token's header.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -67,11 +67,11 @@ struct Header {
 }
 
 impl TokenVerifier {
-    /// A verifier for these settings. Keys at an address are fetched in the background, so that a
-    /// start does not wait for someone else's server.
+    /// Creates a verifier. Keys at a URL are fetched in the background, so that startup does not
+    /// wait for another server.
     ///
     /// # Errors
-    /// With a sentence, when the file with the keys cannot be read.
+    /// If the file with the keys cannot be read.
     pub async fn new(settings: &JwtSettings) -> Result<Self, String> {
         Self::with_timing(settings, Timing::default()).await
     }
@@ -92,11 +92,11 @@ impl TokenVerifier {
         })
     }
 
-    /// What a token says, if it can be believed at `now`. Waits only where the token names a key
-    /// that is not known yet.
+    /// Verifies a token at `now` and returns its claims. Waits only if the token names an unknown
+    /// key.
     ///
     /// # Errors
-    /// With the reason why it cannot be believed.
+    /// With the reason.
     pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
         let (header, message, signature) = take_apart(token)?;
         let Some(algorithm) = Algorithm::parse(&header.alg) else {
@@ -161,7 +161,7 @@ fn take_apart(token: &str) -> Result<(Header, &str, &str), TokenError> {
     let header = decode(header).ok_or(TokenError::Malformed("its header is not base64url"))?;
     let header: Header = serde_json::from_slice(&header)
         .map_err(|_| TokenError::Malformed("its header is not JSON with an alg"))?;
-    // Extensions that must be understood (RFC 7515, 4.1.11), and none is.
+    // Extensions that the server must support (RFC 7515, 4.1.11); it supports none.
     if header.crit.is_some() {
         return Err(TokenError::Malformed(
             "its header has crit, which asks for something that this server does not know",
@@ -174,13 +174,13 @@ fn decode(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// What a look at a JWK set shows.
+/// The summary of a JWK set.
 pub(crate) struct Seen {
-    /// How many keys can be used.
+    /// The number of usable keys.
     pub(crate) usable: usize,
-    /// Why the others cannot.
+    /// Why the other keys are unusable.
     pub(crate) left_out: Vec<String>,
-    /// The `Date` of whoever sent it.
+    /// The `Date` of the response.
     pub(crate) date: Option<String>,
 }
 
