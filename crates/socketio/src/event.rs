@@ -139,7 +139,7 @@ impl Ack {
     /// is not validated.
     ///
     /// # Errors
-    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn send(self, args: &str) -> Result<(), EmitError> {
         self.send_binary(args, &[])
     }
@@ -147,7 +147,7 @@ impl Ack {
     /// Acknowledges with one value. A value that does not serialize to JSON is sent as `null`.
     ///
     /// # Errors
-    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn reply<T: Serialize + ?Sized>(self, arg: &T) -> Result<(), EmitError> {
         self.send(&serde_json::to_string(arg).unwrap_or_else(|_| "null".to_owned()))
     }
@@ -156,7 +156,7 @@ impl Ack {
     /// positions.
     ///
     /// # Errors
-    /// [`EmitError::Closed`] if the socket is gone, [`EmitError::Full`] if its queue is full.
+    /// [`EmitError::Closed`] if the socket has ended, [`EmitError::Full`] if its queue is full.
     pub fn send_binary(self, args: &str, attachments: &[Bytes]) -> Result<(), EmitError> {
         self.target
             .upgrade()

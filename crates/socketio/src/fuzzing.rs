@@ -349,15 +349,15 @@ pub fn query(data: &[u8]) {
 /// a client that resumes receives all missed events in order and once. After the first line follows
 /// an `auth` payload or an offset.
 pub fn recovery(data: &[u8]) {
-    let (script, said) = data.split_at(
+    let (script, auth_text) = data.split_at(
         data.iter()
             .position(|byte| *byte == b'\n')
             .unwrap_or(data.len()),
     );
-    let said = String::from_utf8_lossy(said).trim_start().to_owned();
+    let auth_text = String::from_utf8_lossy(auth_text).trim_start().to_owned();
     let peer = ([127, 0, 0, 1], 1).into();
     let handshake = Arc::new(Handshake::bare(peer));
-    let auth = RawValue::from_string(said.clone()).ok();
+    let auth = RawValue::from_string(auth_text.clone()).ok();
     let request = ConnectRequest {
         socket_id: String::new(),
         namespace: "/".into(),

@@ -146,9 +146,9 @@ mod tests {
         );
         assert!(one.hold(2 * COUNTING_UNIT) && two.hold(2 * COUNTING_UNIT));
         assert!(!one.hold(3 * COUNTING_UNIT));
-        let kept = one.keep(vec![0; 2 * COUNTING_UNIT]);
+        let bytes = one.keep(vec![0; 2 * COUNTING_UNIT]);
         assert!(!two.hold(3 * COUNTING_UNIT));
-        drop((kept.slice(..1), kept));
+        drop((bytes.slice(..1), bytes));
         assert!(two.hold(4 * COUNTING_UNIT));
         drop((two, other));
         assert!(budgets.held.lock().is_empty());

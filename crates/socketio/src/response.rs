@@ -48,7 +48,7 @@ pub(crate) fn add_cors(
     headers: &mut HeaderMap,
     origin: Option<HeaderValue>,
     is_preflight: bool,
-    asked_headers: Option<HeaderValue>,
+    requested_headers: Option<HeaderValue>,
 ) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return };
@@ -67,8 +67,8 @@ pub(crate) fn add_cors(
             VARY,
             HeaderValue::from_static("Access-Control-Request-Headers"),
         );
-        if let Some(asked) = asked_headers {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        if let Some(requested) = requested_headers {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, requested);
         }
     }
 }

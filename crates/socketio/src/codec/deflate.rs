@@ -24,7 +24,7 @@ const TRAILER: [u8; 4] = [0, 0, 0xFF, 0xFF];
 /// [`TRAILER`] and an empty final block: with these, exactly the complete messages reach their end.
 const END: [u8; 9] = [0, 0, 0xFF, 0xFF, 1, 0, 0, 0xFF, 0xFF];
 /// Maximum bytes of inflated messages that a thread keeps allocated.
-const KEPT: usize = 64 * 1024;
+const MAX_CACHED_BYTES: usize = 64 * 1024;
 /// The window of the compressor, in bits; it does not support smaller ones.
 const WINDOW_BITS: u8 = 15;
 
@@ -54,7 +54,7 @@ pub fn inflate<T>(
     let outcome = inflater
         .run(message, max)
         .and_then(|length| then(&inflater.out[..length]));
-    if inflater.out.len() > KEPT {
+    if inflater.out.len() > MAX_CACHED_BYTES {
         inflater.out = Vec::new();
     }
     INFLATER.set(Some(inflater));
@@ -68,7 +68,7 @@ impl Inflater {
         let likely = message
             .len()
             .saturating_mul(4)
-            .clamp(256, KEPT)
+            .clamp(256, MAX_CACHED_BYTES)
             .min(max.saturating_add(1));
         if out.len() < likely {
             out.resize(likely, 0);
@@ -162,8 +162,8 @@ pub fn ending(last: &[u8]) -> Vec<u8> {
 /// Compresses to complete blocks that end on a byte boundary with [`TRAILER`]; `None` if they are
 /// not smaller than the data.
 fn blocks(data: &[u8], level: u8) -> Option<Vec<u8>> {
-    let kept = COMPRESSOR.take().filter(|(of, _)| *of == level);
-    let (_, mut compressor) = kept.unwrap_or_else(|| {
+    let cached = COMPRESSOR.take().filter(|(of, _)| *of == level);
+    let (_, mut compressor) = cached.unwrap_or_else(|| {
         (
             level,
             Box::new(CompressorOxide::with_params(

@@ -169,10 +169,10 @@ fn header(
 pub fn unmask(data: &mut [u8], mask: [u8; 4]) {
     let four = u32::from_ne_bytes(mask);
     let eight = (u64::from(four) << 32 | u64::from(four)).to_ne_bytes();
-    let word = u64::from_ne_bytes(eight);
-    let (words, rest) = data.as_chunks_mut::<8>();
-    for chunk in words {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    let mask_word = u64::from_ne_bytes(eight);
+    let (chunks, rest) = data.as_chunks_mut::<8>();
+    for chunk in chunks {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ mask_word).to_ne_bytes();
     }
     for (byte, key) in rest.iter_mut().zip(eight) {
         *byte ^= key;
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(
             refused(b"\x82\xFE\x03\xE9"),
             FrameError::TooBig,
-            "told by the header alone"
+            "known from the header alone"
         );
         assert_eq!(
             refused(b"\x82\xFF\x80\0\0\0\0\0\0\0"),

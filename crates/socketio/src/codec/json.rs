@@ -190,8 +190,8 @@ pub(super) fn string(bytes: &[u8], quote: usize) -> Option<usize> {
     }
 }
 
-fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
-    bytes[at..].starts_with(word).then(|| at + word.len())
+fn literal(bytes: &[u8], at: usize, literal: &[u8]) -> Option<usize> {
+    bytes[at..].starts_with(literal).then(|| at + literal.len())
 }
 
 pub(super) fn number(bytes: &[u8], mut at: usize) -> Option<usize> {

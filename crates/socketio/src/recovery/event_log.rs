@@ -258,28 +258,28 @@ mod tests {
             binary,
             Packet::event("/a", "y", "1"),
         ]);
-        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
+        let (mut log, total) = (EventLog::default(), AtomicUsize::new(0));
         let (tagged, complete) =
-            kept.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
+            log.add(&batch.into_frames(), offsets(".7"), &limits(10_000), &total);
         assert!(complete);
         let whole = "42/a,[\"x\",\"1.7\"]\u{1e}451-/a,[\"b\",{\"_placeholder\":true,\"num\":0},\"2.7\"]\u{1e}bAQ==\u{1e}42/a,[\"y\",1,\"3.7\"]";
         assert_eq!(payload(&tagged), whole);
         assert_eq!(
-            kept.frames()
+            log.frames()
                 .map(|frames| payload(frames))
                 .collect::<Vec<_>>()
                 .join("\u{1e}"),
             whole
         );
-        kept.drop_until(2, &total);
+        log.drop_until(2, &total);
         assert_eq!(
-            kept.frames()
+            log.frames()
                 .map(|frames| payload(frames))
                 .collect::<Vec<_>>(),
             ["42/a,[\"y\",1,\"3.7\"]"]
         );
         assert_eq!(
-            (1..=4).map(|after| kept.covers(after)).collect::<Vec<_>>(),
+            (1..=4).map(|after| log.covers(after)).collect::<Vec<_>>(),
             [false, true, true, false]
         );
     }
@@ -299,13 +299,13 @@ mod tests {
             Packet::event("/", "y", "1"),
             binary,
         ]);
-        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
+        let (mut log, total) = (EventLog::default(), AtomicUsize::new(0));
         let how = crate::Deflate {
             threshold: 100,
             ..crate::Deflate::default()
         };
-        let compressed = kept.tag_next(batch.compressed(&how).unwrap(), offsets(".7"));
-        let (tagged, _) = kept.add(batch.frames(), offsets(".7"), &limits(10_000), &total);
+        let compressed = log.tag_next(batch.compressed(&how).unwrap(), offsets(".7"));
+        let (tagged, _) = log.add(batch.frames(), offsets(".7"), &limits(10_000), &total);
         let mut inflated = BytesMut::new();
         let mut count = 0;
         for (opcode, compressed, data) in frame::written_frames(&compressed) {
@@ -335,17 +335,17 @@ mod tests {
             )
         };
         let batch = Packet::batch([Packet::event("/", "x", ""), binary("")]);
-        let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
+        let (mut log, total) = (EventLog::default(), AtomicUsize::new(0));
         let offsets = Offsets {
             suffix: ".7",
             parser: Parser::MsgPack,
         };
-        let (tagged, _) = kept.add(batch.msgpack().frames(), offsets, &limits(10_000), &total);
+        let (tagged, _) = log.add(batch.msgpack().frames(), offsets, &limits(10_000), &total);
         let wanted = [Packet::event("/", "x", "\"1.7\""), binary(",\"2.7\"")];
         assert_eq!(tagged, Packet::batch(wanted.clone()).msgpack().frames());
-        let kept: Vec<_> = kept.frames().collect();
+        let log: Vec<_> = log.frames().collect();
         assert_eq!(
-            kept,
+            log,
             [wanted[0].msgpack().frames(), wanted[1].msgpack().frames()]
         );
     }
@@ -353,23 +353,23 @@ mod tests {
     proptest! {
         #[test]
         fn the_event_log_is_bounded_gapless_and_counted(sizes in prop::collection::vec(0usize..400, 1..40), max in 0usize..1_000) {
-            let (mut kept, total) = (EventLog::default(), AtomicUsize::new(0));
+            let (mut log, total) = (EventLog::default(), AtomicUsize::new(0));
             let limits = limits(max);
             for (number, size) in sizes.iter().enumerate() {
                 let packet = Packet::event("/", "e", &format!("\"{}\"", "x".repeat(*size)));
-                kept.add(&packet.into_frames(), offsets(".1"), &limits, &total);
-                prop_assert!(kept.bytes <= max);
-                prop_assert_eq!(kept.bytes, kept.events.iter().map(Event::bytes).sum::<usize>());
-                prop_assert_eq!(kept.bytes, total.load(Ordering::Relaxed));
-                prop_assert_eq!(kept.last, number as u64 + 1);
-                for (at, frames) in kept.frames().enumerate() {
-                    let end = format!("\"{}.1\"]", kept.first() + at as u64);
+                log.add(&packet.into_frames(), offsets(".1"), &limits, &total);
+                prop_assert!(log.bytes <= max);
+                prop_assert_eq!(log.bytes, log.events.iter().map(Event::bytes).sum::<usize>());
+                prop_assert_eq!(log.bytes, total.load(Ordering::Relaxed));
+                prop_assert_eq!(log.last, number as u64 + 1);
+                for (at, frames) in log.frames().enumerate() {
+                    let end = format!("\"{}.1\"]", log.first() + at as u64);
                     prop_assert!(payload(frames).ends_with(&end));
                 }
             }
-            kept.discard_all(&total);
+            log.discard_all(&total);
             prop_assert_eq!(total.load(Ordering::Relaxed), 0);
-            prop_assert!(!kept.covers(kept.last));
+            prop_assert!(!log.covers(log.last));
         }
     }
 }

@@ -120,8 +120,8 @@ impl Session {
     }
 
     pub(crate) fn handshake(&self) -> Arc<Handshake> {
-        let kept = self.shared.lock().handshake.clone();
-        kept.unwrap_or_else(|| Arc::new(Handshake::bare(self.peer)))
+        let handshake = self.shared.lock().handshake.clone();
+        handshake.unwrap_or_else(|| Arc::new(Handshake::bare(self.peer)))
     }
 
     pub(crate) fn drop_handshake(&self) {

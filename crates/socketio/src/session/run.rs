@@ -184,7 +184,7 @@ impl Session {
         shared.ended = true;
         let was_joined = std::mem::replace(&mut shared.joined, true);
         shared.driver = None;
-        let kept = (shared.handshake.take(), shared.guard.take());
+        let dropped_later = (shared.handshake.take(), shared.guard.take());
         let handover = shared
             .polling
             .as_mut()
@@ -229,7 +229,7 @@ impl Session {
         }
         drop(shared);
         // Dropped without the lock: dropping may run application code.
-        drop(kept);
+        drop(dropped_later);
         if !was_joined {
             self.server.admission.finish_handshake();
         }
