@@ -6,7 +6,7 @@ mod piped;
 
 use std::{net::IpAddr, time::Duration};
 
-use common::{Echo, PATIENCE, Poller, Ws, all_gone, config, start};
+use common::{Echo, PATIENCE, Poller, Ws, config, expect_no_connections, start};
 use socketio::{Config, EmitError, Packet, Recovery, SocketIo};
 use tokio::{
     io::AsyncReadExt,
@@ -118,11 +118,11 @@ async fn s9_emit_wait_ends_with_its_socket() {
         timeout(PATIENCE, emitting).await.unwrap().unwrap(),
         Err(EmitError::Closed)
     );
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 /// A server whose timers never fire during the test.
-fn quiet(config: Config) -> (SocketIo, Echo) {
+fn server_without_pings(config: Config) -> (SocketIo, Echo) {
     let echo = Echo::default();
     let hours = Duration::from_secs(10_000);
     let config = Config {
@@ -145,7 +145,7 @@ fn address(last: u8) -> IpAddr {
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_websocket_that_reads_nothing_is_disconnected_after_the_write_timeout() {
-    let (io, echo) = quiet(Config::default());
+    let (io, echo) = server_without_pings(Config::default());
     let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
     let socket = echo.sockets.lock()[0].clone();
     // As much as the pipe holds, and more.
@@ -170,7 +170,7 @@ async fn s9_a_websocket_that_reads_nothing_is_disconnected_after_the_write_timeo
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_websocket_that_reads_slowly_is_not_disconnected() {
-    let (io, echo) = quiet(Config::default());
+    let (io, echo) = server_without_pings(Config::default());
     let mut ws = piped::WebSocket::join_from(&io, address(1)).await;
     let socket = echo.sockets.lock()[0].clone();
     (0..4).for_each(|sent| socket.emit_packet(&large(sent, 100_000)).unwrap());
@@ -222,7 +222,7 @@ async fn s9_a_ping_that_waits_behind_what_is_read_slowly_is_not_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_client_that_does_not_poll_is_disconnected_after_the_write_timeout() {
-    let (io, echo) = quiet(Config::default());
+    let (io, echo) = server_without_pings(Config::default());
     let mut client = piped::Client::open(&io, false).await;
     client.send(&["40".to_owned()]).await;
     assert_eq!(client.receive().await, ["40"]);
@@ -253,7 +253,7 @@ async fn s9_a_client_that_does_not_poll_is_disconnected_after_the_write_timeout(
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_client_disconnected_by_the_timeout_gets_the_rest_when_it_returns() {
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         recovery: Some(Recovery {
             for_everybody: true,
             ..Recovery::default()
@@ -283,7 +283,7 @@ async fn s9_a_client_disconnected_by_the_timeout_gets_the_rest_when_it_returns()
 
 #[tokio::test(start_paused = true)]
 async fn s9_queued_bytes_are_limited_per_address() {
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         max_queue_bytes_per_address: Some(1_500_000),
         ..Config::default()
     });
@@ -323,7 +323,7 @@ async fn s9_queued_bytes_are_limited_per_address() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_a_broadcast_that_is_queued_for_many_clients_of_one_address_counts_once() {
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         max_queue_bytes_per_address: Some(2_000_000),
         ..Config::default()
     });
@@ -356,7 +356,7 @@ async fn s9_a_broadcast_that_is_queued_for_many_clients_of_one_address_counts_on
 
 #[tokio::test(start_paused = true)]
 async fn h3_unread_poll_responses_count_too() {
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         max_queue_bytes_per_address: Some(2_000_000),
         ..Config::default()
     });
@@ -388,7 +388,7 @@ async fn h3_unread_poll_responses_count_too() {
 
 #[tokio::test(start_paused = true)]
 async fn s9_packets_may_be_queued_behind_a_response_that_is_being_read() {
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         max_queue_bytes: 300_000,
         ..Config::default()
     });
@@ -420,7 +420,7 @@ async fn s9_emit_wait_disconnects_nobody() {
         for_everybody: true,
         ..Recovery::default()
     });
-    let (io, echo) = quiet(Config {
+    let (io, echo) = server_without_pings(Config {
         max_queue_bytes: 250_000,
         recovery,
         ..Config::default()

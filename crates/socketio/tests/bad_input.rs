@@ -6,8 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Answer, Echo, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request,
-    send_request, serve, start, still_serves,
+    Answer, Echo, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections, expect_served,
+    read_answer, request, send_request, serve, start,
 };
 use socketio::{
     BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Refusal, Socket, SocketIo,
@@ -75,7 +75,7 @@ async fn invalid_engine_requests() {
         .err()
         .unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"));
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn payloads_over_the_limit_are_stopped_while_they_are_read() {
     // A `Content-Length` over the limit is sufficient.
     ws.raw(b"\x81\xFF\x00\x00\x00\x00\x00\x00\x03\xE9").await;
     assert_eq!(ws.end().await, Some(1009));
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn invalid_payloads() {
         poller.post_bytes(payload).await;
         let wrong = timeout_log(&fixture, "disconnected: parse error", 1).await;
         assert!(wrong, "{payload:?}");
-        all_gone(&fixture).await;
+        expect_no_connections(&fixture).await;
     }
     let poller = Poller::join(fixture.addr).await;
     let old = format!(
@@ -311,7 +311,7 @@ async fn invalid_payloads() {
         poller.url()
     );
     assert_eq!(request(fixture.addr, &old, b"4").await.status, 400);
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 /// Waits for a line and removes it from the log, so that it can occur again.
@@ -390,7 +390,7 @@ async fn frames_that_break_the_websocket_protocol() {
             "{what}"
         );
     }
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -407,7 +407,7 @@ async fn an_endless_fragmented_message_takes_no_more_than_the_limit() {
         ws.frame(false, OpCode::Continuation, &[0; 1_000]).await;
     }
     assert_eq!(ws.end().await, Some(1009));
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -433,7 +433,7 @@ async fn a_flood_of_pings_does_not_fill_memory() {
     let cut_off = tokio::time::timeout(common::PATIENCE, flood).await;
     assert_eq!(cut_off, Ok(true));
     fixture.log.wait_for("disconnected: slow reader").await;
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -449,7 +449,7 @@ async fn headers_by_the_hundred() {
             .await
             .is_err()
     );
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -502,8 +502,8 @@ async fn invalid_socketio_packets() {
             "{text:.60}"
         );
     }
-    all_gone(&fixture).await;
-    still_serves(&fixture).await;
+    expect_no_connections(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -617,7 +617,7 @@ async fn events_before_connect() {
     ws.send("42[\"message\"]").await;
     ws.end().await;
     assert_eq!(fixture.log.lines(), [""; 0], "no handler was asked");
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -651,7 +651,7 @@ async fn h5_attachments_count_against_the_payload_limit_together() {
         poller.post(&attachment).await;
     }
     assert!(timeout_log(&fixture, "disconnected: parse error", 1).await);
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -672,7 +672,7 @@ async fn h5_no_attachment_is_accepted_before_connect() {
     ws.send("451-[\"message\",{\"_placeholder\":true,\"num\":0}]")
         .await;
     ws.end().await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 /// Accepts no attachments.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Echo, Fixture, all_gone, config, serve};
+use common::{Echo, Fixture, config, expect_no_connections, serve};
 use socketio::{Config, Recovery, SocketIo};
 use tokio::{process::Command, sync::OnceCell};
 
@@ -73,7 +73,7 @@ async fn run(program: &Path, args: &[&str], mode: &str, config: Config) -> Fixtu
         fixture.log.lines().contains(&format!("connect é {mode}")),
         "the name in the query"
     );
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     fixture
 }
 
@@ -214,7 +214,7 @@ async fn recover_with(mode: &str, extra: &str, config: Config) {
         ..config
     };
     let fixture = run_script(Path::new("node"), &["recovery.mjs", mode, extra], timings).await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     // Only the socket that was left behind when the user changed waits for the end of its window.
     let over = async {
         while fixture.io.recovery_bytes() > 0 {
@@ -259,7 +259,10 @@ mod compressing {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn ws_over_websocket() {
-        all_gone(&run_script(Path::new("node"), &["deflate.mjs"], compressing()).await).await;
+        expect_no_connections(
+            &run_script(Path::new("node"), &["deflate.mjs"], compressing()).await,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use common::{
-    Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, start, still_serves,
+    Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections,
+    expect_served, start,
 };
 use socketio::{
     Config, Deflate, Packet, Recovery,
@@ -229,7 +230,7 @@ async fn a_socket_that_is_recovered_gets_its_offsets_compressed() {
         );
     }
     drop(ws);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     fixture
         .io
         .of("/")
@@ -295,8 +296,8 @@ async fn violations_are_refused() {
     let mut plain = Ws::join(fixture.addr).await;
     send(&mut plain, WHOLE, &message).await;
     assert_eq!(plain.end().await, Some(1002), "never agreed on");
-    still_serves(&fixture).await;
-    all_gone(&fixture).await;
+    expect_served(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 /// Peak memory of this process, in bytes.
@@ -335,7 +336,7 @@ async fn a_bomb_is_stopped_at_the_limit() {
         .await;
     }
     assert!(peak() - before < 48 << 20, "{} bytes", peak() - before);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{
-    Answer, Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request,
-    send_request, start, still_serves,
+    Answer, Got, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections, expect_served,
+    read_answer, request, send_request, start,
 };
 use socketio::{Config, Packet, SocketIo};
 use tokio::{
@@ -226,7 +226,7 @@ async fn s7_a_probing_websocket_ends_with_its_session_and_a_close_frame() {
         Ws::connect(fixture.addr, &format!("{WEBSOCKET}&sid={}", poller.sid)).await;
     fixture.log.wait_for("disconnected: ping timeout").await;
     assert_eq!(before_the_probe.end().await, Some(1000));
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn s7_a_session_closed_by_the_server_in_the_middle_of_an_upgrade_loses_not
     socket.emit("last", &1).unwrap();
     socket.close_transport();
     fixture.log.wait_for("disconnected: forced close").await;
-    ws.quiet().await;
+    ws.expect_silence().await;
     let mut polled = String::new();
     while !polled.ends_with('1') {
         polled.push_str(&poller.poll().await.body);
@@ -410,8 +410,8 @@ async fn s8_the_next_poll_after_a_violation_reports_the_close() {
     poller.post("47").await;
     assert_eq!(read_answer(&mut poll).await.body, "1");
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
-    all_gone(&fixture).await;
-    still_serves(&fixture).await;
+    expect_no_connections(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]

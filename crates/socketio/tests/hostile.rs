@@ -109,7 +109,10 @@ impl Server {
 }
 
 /// Runs an attack, and measures its effect on another client and on the server's memory.
-async fn endure<F: Future<Output = ()>>(share: usize, abuse: impl Fn(SocketAddr, usize) -> F) {
+async fn measure_attack<F: Future<Output = ()>>(
+    share: usize,
+    abuse: impl Fn(SocketAddr, usize) -> F,
+) {
     let _one = ONE_AT_A_TIME.lock().await;
     let server = Server::start().await;
     let addr = server.addr;
@@ -164,7 +167,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn requests_of_unknown_sessions_and_other_versions() {
-    endure(0, |addr, number| async move {
+    measure_attack(0, |addr, number| async move {
         for round in 0..15 {
             let query = match (number + round) % 4 {
                 0 => "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA".to_owned(),
@@ -186,7 +189,7 @@ async fn requests_of_unknown_sessions_and_other_versions() {
 #[tokio::test]
 async fn sessions_that_are_opened_and_left_alone() {
     // None joins a namespace: they are closed after the connect timeout, and small until then.
-    endure(30 * 8_000, |addr, _| async move {
+    measure_attack(30 * 8_000, |addr, _| async move {
         let mut pollers = Vec::new();
         for _ in 0..30 {
             pollers.push(Poller::open(addr).await);
@@ -203,7 +206,7 @@ async fn sessions_that_are_opened_and_left_alone() {
 
 #[tokio::test]
 async fn polls_that_are_cut_off_and_opened_twice() {
-    endure(20_000, |addr, number| async move {
+    measure_attack(20_000, |addr, number| async move {
         for round in 0..5 {
             let poller = Poller::join(addr).await;
             let first = send_request(addr, &format!("GET {}", poller.url()), b"").await;
@@ -219,7 +222,7 @@ async fn polls_that_are_cut_off_and_opened_twice() {
 
 #[tokio::test]
 async fn bodies_that_trickle_in() {
-    endure(SHARE, |addr, _| async move {
+    measure_attack(SHARE, |addr, _| async move {
         let poller = Poller::join(addr).await;
         let head = format!("POST {}\r\nContent-Length: {MAX_PAYLOAD}\r\n", poller.url());
         let mut post = send_request(addr, &head, &vec![b'4'; MAX_PAYLOAD / 2]).await;
@@ -239,7 +242,7 @@ async fn bodies_that_trickle_in() {
 
 #[tokio::test]
 async fn bodies_and_packets_over_the_limit() {
-    endure(SHARE, |addr, number| async move {
+    measure_attack(SHARE, |addr, number| async move {
         let poller = Poller::join(addr).await;
         let head = format!(
             "POST {}\r\nTransfer-Encoding: chunked\r\nX: content-length\r\n",
@@ -267,7 +270,7 @@ async fn bodies_and_packets_over_the_limit() {
 
 #[tokio::test]
 async fn endless_messages_in_fragments() {
-    endure(SHARE, |addr, number| async move {
+    measure_attack(SHARE, |addr, number| async move {
         let mut ws = Ws::join(addr).await;
         // Text is validated as it arrives; binary data is only buffered.
         ws.frame(
@@ -291,7 +294,7 @@ async fn endless_messages_in_fragments() {
 
 #[tokio::test]
 async fn floods_of_fragments_and_of_pings() {
-    endure(SHARE, |addr, number| async move {
+    measure_attack(SHARE, |addr, number| async move {
         if number % 2 == 0 {
             let mut ws = Ws::join(addr).await;
             ws.frame(false, OpCode::Text, b"4").await;
@@ -313,7 +316,7 @@ async fn floods_of_fragments_and_of_pings() {
 
 #[tokio::test]
 async fn invalid_frames() {
-    endure(SHARE, |addr, _| async move {
+    measure_attack(SHARE, |addr, _| async move {
         for (bytes, code) in [
             (masked(0xC1, b"4"), 1002),
             (b"\x81\x014".to_vec(), 1002),
@@ -335,7 +338,7 @@ async fn invalid_frames() {
 
 #[tokio::test]
 async fn headers_by_the_hundred_and_headers_without_an_end() {
-    endure(500_000, |addr, number| async move {
+    measure_attack(500_000, |addr, number| async move {
         let many: String = (0..2_000)
             .map(|header| format!("X-{header}: x\r\n"))
             .collect();
@@ -364,7 +367,7 @@ async fn headers_by_the_hundred_and_headers_without_an_end() {
 
 #[tokio::test]
 async fn invalid_packets() {
-    endure(SHARE, |addr, _| async move {
+    measure_attack(SHARE, |addr, _| async move {
         let placeholder =
             |num: &str| format!("451-[\"message\",{{\"_placeholder\":true,\"num\":{num}}}]");
         for text in [
@@ -395,7 +398,7 @@ async fn invalid_packets() {
 
 #[tokio::test]
 async fn packets_before_a_namespace_is_joined() {
-    endure(SHARE, |addr, _| async move {
+    measure_attack(SHARE, |addr, _| async move {
         for text in [
             "42[\"message\"]",
             "431[]",
@@ -420,7 +423,7 @@ async fn packets_before_a_namespace_is_joined() {
 async fn attachments_without_the_last_one() {
     // Ten attachments of the maximum size wait for another that never arrives: together they exceed
     // the limit.
-    endure(2 * MAX_PAYLOAD + SHARE, |addr, _| async move {
+    measure_attack(2 * MAX_PAYLOAD + SHARE, |addr, _| async move {
         let mut ws = Ws::join(addr).await;
         ws.send("4510-[\"message\"]").await;
         for _ in 0..9 {

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Fixture, PATIENCE, Poller, Ws, all_gone, config, start};
+use common::{Fixture, PATIENCE, Poller, Ws, config, expect_no_connections, start};
 use socketio::{Config, EmitError, Recovery};
 
 /// Joins both namespaces; the main one's socket is the first.
@@ -115,7 +115,7 @@ async fn leaving_and_rejoining_behind_a_handler_future_keeps_the_order() {
             .iter()
             .any(|line| line.contains("never"))
     );
-    ws.quiet().await;
+    ws.expect_silence().await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn s3_disconnect_and_close_sends_a_disconnect_in_each_namespace_first() {
     assert_eq!(ws.text().await, "42/custom,[\"last\",1]");
     assert_eq!([ws.text().await, ws.text().await], ["41", "41/custom,"]);
     assert_eq!(ws.end().await, Some(1000));
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     let reasons: Vec<_> = fixture
         .log
         .lines()

@@ -426,7 +426,7 @@ impl StateMachineTest for Life {
                         End::ClosePacket => open.close(false).await,
                         End::CloseFrame => open.close(true).await,
                         End::Cut => open.cut().await,
-                        End::Nonsense => open.nonsense().await,
+                        End::Nonsense => open.send_invalid().await,
                         End::ByServer => {
                             let socket = echo
                                 .sockets
@@ -517,5 +517,5 @@ prop_state_machine! {
     #![proptest_config(Cases { cases: 2_000, failure_persistence: None, ..Cases::default() })]
 
     #[test]
-    fn any_life_is_what_both_sides_were_told(sequential 1..40 => Life);
+    fn any_sequence_matches_the_model(sequential 1..40 => Life);
 }

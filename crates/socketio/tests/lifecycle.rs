@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, start,
-    still_serves,
+    Got, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections, expect_served, read_answer,
+    request, start,
 };
 use socketio::{Config, Connections, EmitError, Packet};
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ async fn no_pong_ends_the_connection_on_either_transport() {
         (late.status, late.body.as_str()),
         (400, "{\"code\":1,\"message\":\"Session ID unknown\"}")
     );
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_client_that_does_not_poll_is_disconnected_too() {
         [Ok(()), Ok(()), Err(EmitError::Full)]
     );
     fixture.log.wait_for("disconnected: slow reader").await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert_eq!(fixture.io.queued_bytes(), 0);
 }
 
@@ -236,7 +236,7 @@ async fn a_drain_closes_transports_and_opens_no_session() {
     assert_eq!(read_answer(&mut poll).await.body, "42[\"last\",1]");
     assert_eq!(late.poll().await.body, "42[\"last\",1]");
     assert_ne!(late.poll().await.status, 200);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     let closed = fixture
         .log
         .lines()
@@ -273,8 +273,8 @@ async fn a_closed_websocket_is_detected_with_and_without_a_close_frame() {
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("1").await;
     assert_eq!(ws.end().await, Some(1000));
-    all_gone(&fixture).await;
-    still_serves(&fixture).await;
+    expect_no_connections(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,7 +298,7 @@ async fn many_connections_leave_nothing_behind() {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     let lines = fixture.log.lines();
     let count = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
     assert_eq!(
@@ -328,7 +328,7 @@ async fn held_back_events_stop_the_reading() {
             .await
             .is_err()
     );
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]

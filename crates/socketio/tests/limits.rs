@@ -6,8 +6,8 @@ mod common;
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use common::{
-    Echo, Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, request, start,
-    still_serves,
+    Echo, Fixture, PATIENCE, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections,
+    expect_served, request, start,
 };
 use socketio::{AckError, Config, Serve, SocketIo};
 use tokio::{
@@ -109,7 +109,7 @@ async fn the_longest_waiting_handshake_is_displaced() {
         poller.post("1").await;
     }
     drop((joined, six));
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn the_longest_waiting_tcp_connection_is_displaced() {
     is_closed(&mut silent[1]).await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,7 +221,7 @@ async fn the_count_of_handshakes_is_correct_however_they_end() {
         for end in ends.collect::<Vec<_>>() {
             end.await.unwrap();
         }
-        all_gone(&fixture).await;
+        expect_no_connections(&fixture).await;
     }
     let mut held = Vec::new();
     let filling = timeout(PATIENCE, async {
@@ -330,7 +330,7 @@ async fn a_head_that_takes_too_long_and_a_connection_that_says_nothing_are_close
     is_closed(&mut silent).await;
     assert!(began.elapsed() >= limit);
     dribble.await.unwrap();
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -565,7 +565,7 @@ async fn a_handler_that_panics_at_the_end_leaves_nothing_counted() {
         let mut ws = Ws::join(fixture.addr).await;
         ws.send("1").await;
         ws.end().await;
-        all_gone(&fixture).await;
+        expect_no_connections(&fixture).await;
         assert_eq!(fixture.io.of("/").unwrap().count(), 0);
     }
 }
@@ -584,6 +584,6 @@ async fn a_stopped_accept_loop_finishes_its_connections() {
     assert_eq!(ws.end().await, Some(1000));
     assert_eq!(common::read_answer(&mut poll).await.status, 503);
     is_closed(&mut silent).await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert!(TcpStream::connect(fixture.addr).await.is_err());
 }

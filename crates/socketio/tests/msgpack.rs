@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{
-    Fixture, Got, PATIENCE, POLLING, Poller, Ws, all_gone, config, request, serve, start,
+    Fixture, Got, PATIENCE, POLLING, Poller, Ws, config, expect_no_connections, request, serve,
+    start,
 };
 use socketio::{
     Config, EngineConnection, EngineHandler, EngineMessage, Packet, Parser, SocketIo,
@@ -68,7 +69,7 @@ async fn join(fixture: &Fixture) -> Ws {
     ws
 }
 
-async fn still_serves(fixture: &Fixture) {
+async fn expect_served(fixture: &Fixture) {
     let mut ws = join(fixture).await;
     ws.send_binary(&event("message", "1", &[])).await;
     assert_eq!(binary(&mut ws).await, event("message-back", "1", &[]));
@@ -118,8 +119,8 @@ async fn invalid_packets_close_the_connection() {
     let mut ws = join(&fixture).await;
     ws.send("42[\"message\",1]").await;
     ws.end().await;
-    still_serves(&fixture).await;
-    all_gone(&fixture).await;
+    expect_served(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Echo, Fixture, Ws, all_gone, config, serve, still_serves};
+use common::{Echo, Fixture, Ws, config, expect_no_connections, expect_served, serve};
 use socketio::{
     BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Recovery, Socket, SocketIo,
 };
@@ -118,7 +118,7 @@ async fn each_is_separate_and_exists_while_it_has_a_socket() {
     assert_eq!(two.text().await, "41/room-2,");
     drop(one);
     drop(two);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert_eq!(names(), "");
     assert!(fixture.io.of("/room-2").is_none());
 }
@@ -161,7 +161,7 @@ async fn unmatched_and_overlong_names_are_refused() {
     );
     ws.send("41/room-3,").await;
     join(&mut ws, "/room-5").await;
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn namespaces_are_created_and_removed_concurrently() {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert_eq!(fixture.io.namespaces().len(), 2);
     assert!(fixture.io.of("/room-1").is_none() && fixture.io.of("/room-2").is_none());
 }

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Echo, Fixture, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, request, serve};
+use common::{
+    Echo, Fixture, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections, request, serve,
+};
 use parking_lot::Mutex;
 use socketio::{Config, DisconnectReason, Observer, Packet, Rejection, SocketIo, TransportKind};
 
@@ -186,7 +188,7 @@ async fn connections_and_their_traffic_are_reported_to_the_byte_on_both_transpor
         "closed websocket: parse error",
     ];
     assert_eq!(seen.take_lines(), lines);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -303,7 +305,7 @@ async fn pongs_are_reported_with_their_latency_and_full_queues_each_time() {
     assert!(socket.emit("large", &large).is_err(), "it is closed by now");
     assert_eq!(seen.full.load(Ordering::Relaxed), 2);
     ws.end().await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert_eq!(
         seen.take_lines().last().unwrap(),
         "closed websocket: slow reader"

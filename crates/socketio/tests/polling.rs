@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{
-    Got, POLLING, Poller, WEBSOCKET, Ws, all_gone, config, read_answer, request, send_request,
-    start, still_serves,
+    Got, POLLING, Poller, WEBSOCKET, Ws, config, expect_no_connections, expect_served, read_answer,
+    request, send_request, start,
 };
 use socketio::{Config, Packet};
 use tokio::io::AsyncWriteExt;
@@ -170,7 +170,7 @@ async fn packets_queued_at_a_close_are_delivered_over_several_polls() {
     );
     assert_eq!(answers[3][0], "1", "closed");
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_second_poll_ends_the_session_and_both_ends_learn_it() {
     assert_eq!(read_answer(&mut first).await.body, "1");
     fixture.log.wait_for("disconnected: transport error").await;
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_poll_cut_off_ends_the_session() {
     drop(poller.start_poll().await);
     fixture.log.wait_for("disconnected: transport error").await;
     assert_eq!(poller.post("42[\"message\"]").await.body, UNKNOWN_SID);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn a_close_packet_closes() {
     assert_eq!(poller.post("1").await.body, "ok");
     assert_eq!(read_answer(&mut poll).await.body, "6", "it knows already");
     fixture.log.wait_for("disconnected: transport close").await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -361,7 +361,7 @@ async fn a_poll_after_the_ping_timeout_is_refused() {
     tokio::time::sleep(Duration::from_millis(60)).await;
     // Independent of how late the timers run.
     assert_eq!(poller.poll().await.body, UNKNOWN_SID);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -391,7 +391,7 @@ async fn s2_the_poll_after_the_last_events_reports_a_close_by_the_server() {
     socket.disconnect_and_close();
     assert_eq!(read_answer(&mut open).await.body, "42[\"last\",1]\u{1e}41");
     assert_eq!(poller.poll().await.body, "1");
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     // If nothing is queued, the open poll receives the close at once.
     let poller = Poller::join(fixture.addr).await;
     let mut open = poller.start_poll().await;
@@ -467,7 +467,7 @@ async fn an_upgrade_answers_the_open_poll_with_a_noop() {
     assert_eq!(poller.post("42[\"message\"]").await.status, 400);
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]

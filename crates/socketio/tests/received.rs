@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Fixture, Got, Poller, Ws, all_gone, config, start, still_serves};
+use common::{Fixture, Got, Poller, Ws, config, expect_no_connections, expect_served, start};
 use socketio::{Config, codec::frame::OpCode};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
@@ -75,7 +75,7 @@ async fn h5_half_sent_messages_of_an_address_have_one_budget() {
         .wait_for("disconnected: too much received")
         .await;
     // Small messages still work, and so do clients that are within the limit.
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
     first.frame(true, OpCode::Continuation, b"\"]").await;
     assert!(first.text().await.starts_with("42[\"message-back\",\"xxx"));
     // One long frame counts as well, and complete messages no longer count.
@@ -146,7 +146,7 @@ async fn h5_held_back_events_and_waiting_attachments_count_too() {
     }
     wait_until_full(&fixture).await;
     poller.post("1").await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     wait_until_free(&fixture).await;
 }
 

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use common::{Fixture, Got, Poller, Ws, all_gone, config, start, still_serves};
+use common::{Fixture, Got, Poller, Ws, config, expect_no_connections, expect_served, start};
 use serde_json::Value;
 use socketio::{
     Config, EmitError, Packet, Placeholder, Recovery, Socket,
@@ -54,7 +54,7 @@ impl Memory {
     }
 
     /// Handles an event, and returns it without its offset.
-    fn hear(&mut self, text: &str) -> String {
+    fn receive_event(&mut self, text: &str) -> String {
         let mut event: Vec<Value> = serde_json::from_str(&text[text.find('[').unwrap()..]).unwrap();
         self.offset = Some(event.pop().unwrap().as_str().expect("an offset").to_owned());
         serde_json::to_string(&event).unwrap()
@@ -76,14 +76,14 @@ async fn join(fixture: &Fixture) -> (Ws, Memory, Socket<Value>) {
     (ws, memory, socket)
 }
 
-async fn lose(fixture: &Fixture, ws: Ws) {
+async fn lose_connection(fixture: &Fixture, ws: Ws) {
     drop(ws);
     fixture.log.wait_for("suspended: transport close").await;
     fixture.log.clear();
 }
 
 /// Resumes the socket. Returns the missed events; the CONNECT reply has been read.
-async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) {
+async fn resume(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) {
     let mut ws = open(fixture).await;
     ws.send(&format!("40{}", memory.auth())).await;
     let mut missed = Vec::new();
@@ -98,14 +98,17 @@ async fn come_back(fixture: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>) 
             );
             break;
         }
-        missed.push(memory.hear(&text));
+        missed.push(memory.receive_event(&text));
     }
-    assert_eq!(memory.hear(&ws.text().await), "[\"welcome back\",1]");
+    assert_eq!(
+        memory.receive_event(&ws.text().await),
+        "[\"welcome back\",1]"
+    );
     (ws, missed)
 }
 
 /// Fails to resume: the client gets a new socket.
-async fn come_back_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
+async fn connect_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
     let mut ws = open(fixture).await;
     ws.send(&format!("40{}", memory.auth())).await;
     let fresh = Memory::of(&ws.text().await);
@@ -138,15 +141,15 @@ async fn only_clients_that_request_recovery_get_offsets() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_received_nothing_yet_comes_back() {
+async fn a_client_that_has_received_nothing_can_resume() {
     let fixture = server(Recovery::default()).await;
     let (ws, mut memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     assert!(!socket.is_connected());
     for number in 0..3 {
         socket.emit("n", &number).unwrap();
     }
-    let (mut ws, missed) = come_back(&fixture, &mut memory).await;
+    let (mut ws, missed) = resume(&fixture, &mut memory).await;
     assert_eq!(missed, ["[\"n\",0]", "[\"n\",1]", "[\"n\",2]"]);
     assert!(socket.is_connected());
     assert_eq!(
@@ -154,10 +157,13 @@ async fn a_client_that_has_received_nothing_yet_comes_back() {
         ["connect ".to_owned(), format!("recovered {}", memory.sid)]
     );
     ws.send("42[\"message\",7]").await;
-    assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
+    assert_eq!(
+        memory.receive_event(&ws.text().await),
+        "[\"message-back\",7]"
+    );
     ws.send("420[\"message-with-ack\",8]").await;
     assert_eq!(ws.text().await, "430[8]", "an acknowledgement is no event");
-    ws.quiet().await;
+    ws.expect_silence().await;
 }
 
 #[tokio::test]
@@ -177,12 +183,12 @@ async fn events_in_transit_arrive_once_and_in_order_over_many_connections() {
         emit(4);
         // The client receives some of the events, and loses the others with the connection.
         for _ in 0..round % 4 {
-            seen.push(memory.hear(&ws.text().await));
+            seen.push(memory.receive_event(&ws.text().await));
         }
-        lose(&fixture, ws).await;
+        lose_connection(&fixture, ws).await;
         emit(round);
         let missed;
-        (ws, missed) = come_back(&fixture, &mut memory).await;
+        (ws, missed) = resume(&fixture, &mut memory).await;
         seen.extend(missed);
     }
     seen.retain(|event| event.starts_with("[\"n\""));
@@ -205,7 +211,7 @@ async fn events_in_transit_arrive_once_and_in_order_over_many_connections() {
 async fn attachments_are_recovered() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     let args = serde_json::to_string(&Placeholder(0)).unwrap();
     socket
         .emit_packet(&Packet::binary_event(
@@ -246,7 +252,7 @@ async fn a_long_idle_connection_stores_nothing_and_is_recovered() {
     .await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     socket.emit("once", &"x".repeat(1_000)).unwrap();
-    memory.hear(&ws.text().await);
+    memory.receive_event(&ws.text().await);
     assert!(fixture.io.recovery_bytes() > 1_000);
     // Longer than the window: events that the client has are not stored, and not needed.
     for _ in 0..8 {
@@ -255,9 +261,9 @@ async fn a_long_idle_connection_stores_nothing_and_is_recovered() {
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(fixture.io.recovery_bytes(), 0);
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     socket.emit("missed", &1).unwrap();
-    assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"missed\",1]"]);
+    assert_eq!(resume(&fixture, &mut memory).await.1, ["[\"missed\",1]"]);
 }
 
 #[tokio::test]
@@ -268,12 +274,12 @@ async fn a_client_that_returns_too_late_gets_a_new_socket() {
     })
     .await;
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     socket.emit("x", &1).unwrap();
     fixture.log.wait_for("disconnected: transport close").await;
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
     assert_eq!(fixture.io.recovery_bytes(), 0);
-    come_back_as_new(&fixture, &memory).await;
+    connect_as_new(&fixture, &memory).await;
     assert_eq!(
         fixture.log.lines()[..2],
         ["disconnected: transport close", "connect "]
@@ -293,13 +299,13 @@ async fn stored_events_are_limited_per_socket_and_in_total() {
         // More than the limit, to a client that reads it.
         for _ in 0..20 {
             socket.emit("x", &"y".repeat(500)).unwrap();
-            memory.hear(&ws.text().await);
+            memory.receive_event(&ws.text().await);
             assert!(fixture.io.recovery_bytes() <= 3_000);
         }
-        lose(&fixture, ws).await;
-        let (ws, missed) = come_back(&fixture, &mut memory).await;
+        lose_connection(&fixture, ws).await;
+        let (ws, missed) = resume(&fixture, &mut memory).await;
         assert_eq!(missed, [""; 0], "it has everything");
-        lose(&fixture, ws).await;
+        lose_connection(&fixture, ws).await;
         let full = (0..20).find_map(|_| {
             assert!(fixture.io.recovery_bytes() <= 3_000);
             socket.emit("x", &"y".repeat(500)).err()
@@ -307,7 +313,7 @@ async fn stored_events_are_limited_per_socket_and_in_total() {
         assert_eq!(full, Some(EmitError::Full), "nothing is skipped in silence");
         assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
         assert_eq!(fixture.io.recovery_bytes(), 0);
-        come_back_as_new(&fixture, &memory).await;
+        connect_as_new(&fixture, &memory).await;
         assert!(
             fixture
                 .log
@@ -326,16 +332,16 @@ async fn suspended_sockets_are_limited() {
     })
     .await;
     let (first, mut memory, _) = join(&fixture).await;
-    lose(&fixture, first).await;
+    lose_connection(&fixture, first).await;
     let (second, ..) = join(&fixture).await;
-    lose(&fixture, second).await;
+    lose_connection(&fixture, second).await;
     let (third, ..) = join(&fixture).await;
     drop(third);
     fixture.log.wait_for("disconnected: transport close").await;
     // Once one has returned, there is space again.
-    let (first, _) = come_back(&fixture, &mut memory).await;
-    lose(&fixture, first).await;
-    come_back(&fixture, &mut memory).await;
+    let (first, _) = resume(&fixture, &mut memory).await;
+    lose_connection(&fixture, first).await;
+    resume(&fixture, &mut memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -345,7 +351,7 @@ async fn a_connection_that_seems_alive_is_closed_first() {
     old.send("42[\"hold for ever\"]").await;
     fixture.log.wait_for("event hold for ever ").await;
     socket.emit("on the old one", &1).unwrap();
-    let (mut ws, missed) = come_back(&fixture, &mut memory).await;
+    let (mut ws, missed) = resume(&fixture, &mut memory).await;
     assert_eq!(missed, ["[\"on the old one\",1]"]);
     old.end().await;
     let lines = fixture.log.lines();
@@ -357,7 +363,10 @@ async fn a_connection_that_seems_alive_is_closed_first() {
         ]
     );
     ws.send("42[\"message\",7]").await;
-    assert_eq!(memory.hear(&ws.text().await), "[\"message-back\",7]");
+    assert_eq!(
+        memory.receive_event(&ws.text().await),
+        "[\"message-back\",7]"
+    );
     assert_eq!(fixture.io.connections().websocket, 1);
 }
 
@@ -367,15 +376,15 @@ async fn acknowledged_events_cannot_be_requested_again() {
     let (mut ws, mut memory, socket) = join(&fixture).await;
     let first = memory.clone();
     socket.emit("x", &1).unwrap();
-    memory.hear(&ws.text().await);
-    lose(&fixture, ws).await;
-    let (ws, _) = come_back(&fixture, &mut memory).await;
+    memory.receive_event(&ws.text().await);
+    lose_connection(&fixture, ws).await;
+    let (ws, _) = resume(&fixture, &mut memory).await;
     drop(ws);
     fixture.log.wait_for("suspended: transport close").await;
     // The same CONNECT again: this connection has not received what the client has.
-    come_back_as_new(&fixture, &first).await;
+    connect_as_new(&fixture, &first).await;
     // After that, no connection can resume the socket.
-    come_back_as_new(&fixture, &memory).await;
+    connect_as_new(&fixture, &memory).await;
     for offset in [
         "99.1",
         "-1.1",
@@ -386,8 +395,8 @@ async fn acknowledged_events_cannot_be_requested_again() {
         let (ws, memory, _) = join(&fixture).await;
         let suffix = format!(".{}", fixture.echo.sockets.lock().last().unwrap().key());
         fixture.log.clear();
-        lose(&fixture, ws).await;
-        come_back_as_new(
+        lose_connection(&fixture, ws).await;
+        connect_as_new(
             &fixture,
             &Memory {
                 offset: Some(offset.replace(".1", &suffix)),
@@ -396,7 +405,7 @@ async fn acknowledged_events_cannot_be_requested_again() {
         )
         .await;
     }
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -404,14 +413,14 @@ async fn the_offset_of_another_socket_means_that_nothing_was_received() {
     let fixture = server(Recovery::default()).await;
     let (mut ws, mut memory, socket) = join(&fixture).await;
     socket.emit("x", &1).unwrap();
-    memory.hear(&ws.text().await);
+    memory.receive_event(&ws.text().await);
     drop(ws);
     // A client keeps its last offset when it gets a new socket.
     let (ws, mut fresh, socket) = join(&fixture).await;
     fresh.offset = memory.offset;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     socket.emit("first", &1).unwrap();
-    assert_eq!(come_back(&fixture, &mut fresh).await.1, ["[\"first\",1]"]);
+    assert_eq!(resume(&fixture, &mut fresh).await.1, ["[\"first\",1]"]);
 }
 
 #[tokio::test]
@@ -423,15 +432,15 @@ async fn a_client_that_left_cannot_resume() {
         .log
         .wait_for("disconnected: client namespace disconnect")
         .await;
-    let _other = come_back_as_new(&fixture, &memory).await;
+    let _other = connect_as_new(&fixture, &memory).await;
     let (mut ws, memory, socket) = join(&fixture).await;
     socket.disconnect();
     assert_eq!(ws.text().await, "41");
-    let _another = come_back_as_new(&fixture, &memory).await;
+    let _another = connect_as_new(&fixture, &memory).await;
     drop(ws);
     // Disconnected while suspended.
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     let others = fixture.io.recovery_bytes();
     socket.emit("x", &"x".repeat(1_000)).unwrap();
     assert!(fixture.io.recovery_bytes() > others + 1_000);
@@ -443,7 +452,7 @@ async fn a_client_that_left_cannot_resume() {
     );
     assert!(fixture.io.recovery_bytes() <= others);
     assert_eq!(socket.emit("x", &1), Err(EmitError::Closed));
-    come_back_as_new(&fixture, &memory).await;
+    connect_as_new(&fixture, &memory).await;
     assert_eq!(
         fixture
             .log
@@ -459,7 +468,7 @@ async fn a_client_that_left_cannot_resume() {
 async fn a_private_id_is_valid_for_its_namespace_and_user_only() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     let mut ws = open(&fixture).await;
     ws.send(&format!("40/custom,{}", memory.auth())).await;
     assert_ne!(Memory::of(&ws.text().await).pid, memory.pid);
@@ -490,14 +499,14 @@ async fn a_private_id_is_valid_for_its_namespace_and_user_only() {
     // None of that affected the rightful owner.
     socket.emit("still", &1).unwrap();
     let mut memory = memory;
-    assert_eq!(come_back(&fixture, &mut memory).await.1, ["[\"still\",1]"]);
+    assert_eq!(resume(&fixture, &mut memory).await.1, ["[\"still\",1]"]);
 }
 
 #[tokio::test]
 async fn recovery_works_on_polling() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     socket.emit("missed", &1).unwrap();
     let mut poller = Poller::open(fixture.addr).await;
     let answer = common::request(
@@ -539,7 +548,7 @@ async fn missed_events_of_several_namespaces_do_not_overflow_the_queue() {
         memories.push(Memory::of(&ws.text().await));
     }
     let sockets = fixture.echo.sockets.lock().clone();
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     fixture.log.clear();
     for socket in &sockets {
         socket.emit("missed", &"x".repeat(1_800)).unwrap();
@@ -576,14 +585,14 @@ async fn missed_events_of_several_namespaces_do_not_overflow_the_queue() {
         2,
         "{got:?}"
     );
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
 async fn on_polling_missed_events_arrive_with_the_reply() {
     let fixture = server(Recovery::default()).await;
     let (ws, memory, socket) = join(&fixture).await;
-    lose(&fixture, ws).await;
+    lose_connection(&fixture, ws).await;
     for number in 0..40 {
         socket.emit("missed", &number).unwrap();
     }
@@ -618,5 +627,5 @@ async fn a_stopping_server_suspends_no_socket() {
         .log
         .wait_for("disconnected: server shutting down")
         .await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{Fixture, Got, Ws, all_gone, config, serve, start};
+use common::{Fixture, Got, Ws, config, expect_no_connections, serve, start};
 use parking_lot::Mutex;
 use serde_json::Value;
 use socketio::{
@@ -24,7 +24,7 @@ async fn join(fixture: &Fixture, count: usize) -> Vec<(Ws, Socket<Value>)> {
 }
 
 /// The clients that receive a broadcast.
-async fn hear(clients: &mut [(Ws, Socket<Value>)], say: &Broadcast) -> Vec<usize> {
+async fn receivers_of(clients: &mut [(Ws, Socket<Value>)], say: &Broadcast) -> Vec<usize> {
     say.emit("said", &1);
     for (_, socket) in &*clients {
         socket.emit("end", &1).unwrap();
@@ -50,13 +50,16 @@ async fn a_room_named_like_a_socket_receives_none_of_its_events() {
     sockets[1].join(sockets[0].id());
     let all = fixture.io.of("/").unwrap();
     assert_eq!(
-        hear(&mut clients, &all.clone().to(sockets[0].id())).await,
+        receivers_of(&mut clients, &all.clone().to(sockets[0].id())).await,
         [0, 1]
     );
-    assert_eq!(hear(&mut clients, &sockets[0].broadcast()).await, [2]);
+    assert_eq!(
+        receivers_of(&mut clients, &sockets[0].broadcast()).await,
+        [2]
+    );
     sockets[0].join(sockets[0].id());
     assert_eq!(
-        hear(&mut clients, &all.to(sockets[0].id())).await,
+        receivers_of(&mut clients, &all.to(sockets[0].id())).await,
         [0, 1],
         "each once"
     );
@@ -76,35 +79,41 @@ async fn every_selected_socket_receives_it_once() {
         }
     }
     let clients = &mut clients;
-    assert_eq!(hear(clients, &all).await, [0, 1, 2, 3, 4]);
-    assert_eq!(hear(clients, &all.clone().to("a")).await, [0, 1]);
+    assert_eq!(receivers_of(clients, &all).await, [0, 1, 2, 3, 4]);
+    assert_eq!(receivers_of(clients, &all.clone().to("a")).await, [0, 1]);
     assert_eq!(
-        hear(clients, &all.clone().to("a").to("b")).await,
+        receivers_of(clients, &all.clone().to("a").to("b")).await,
         [0, 1, 2, 3],
         "once, though in both"
     );
     assert_eq!(
-        hear(clients, &all.clone().to("b").except("c")).await,
+        receivers_of(clients, &all.clone().to("b").except("c")).await,
         [1, 2]
     );
     assert_eq!(
-        hear(clients, &all.clone().except("a").except("c")).await,
+        receivers_of(clients, &all.clone().except("a").except("c")).await,
         [2, 4]
     );
-    assert_eq!(hear(clients, &all.clone().to("nobody")).await, [0; 0]);
     assert_eq!(
-        hear(clients, &sockets[1].to("b")).await,
+        receivers_of(clients, &all.clone().to("nobody")).await,
+        [0; 0]
+    );
+    assert_eq!(
+        receivers_of(clients, &sockets[1].to("b")).await,
         [2, 3],
         "not who says it"
     );
-    assert_eq!(hear(clients, &sockets[1].broadcast()).await, [0, 2, 3, 4]);
     assert_eq!(
-        hear(clients, &all.clone().to(sockets[4].id())).await,
+        receivers_of(clients, &sockets[1].broadcast()).await,
+        [0, 2, 3, 4]
+    );
+    assert_eq!(
+        receivers_of(clients, &all.clone().to(sockets[4].id())).await,
         [4],
         "an id is a room"
     );
     assert_eq!(
-        hear(
+        receivers_of(
             clients,
             &all.clone()
                 .to("a")
@@ -116,7 +125,7 @@ async fn every_selected_socket_receives_it_once() {
     );
     sockets[3].leave("b");
     sockets[3].leave("b");
-    assert_eq!(hear(clients, &all.clone().to("b")).await, [1, 2]);
+    assert_eq!(receivers_of(clients, &all.clone().to("b")).await, [1, 2]);
     assert_eq!(
         sockets[1]
             .rooms()
@@ -127,7 +136,7 @@ async fn every_selected_socket_receives_it_once() {
     );
     all.clone().to("a").join("d");
     all.clone().to("b").leave("d");
-    assert_eq!(hear(clients, &all.clone().to("d")).await, [0]);
+    assert_eq!(receivers_of(clients, &all.clone().to("d")).await, [0]);
     assert_eq!(all.clone().to("b").count(), 2);
     assert_eq!(all.clone().to("c").sockets::<Value>(), [sockets[3].clone()]);
     assert_eq!(all.sockets::<u8>().len(), 0);
@@ -138,7 +147,7 @@ async fn every_selected_socket_receives_it_once() {
         assert_eq!(ws.text().await, "41");
     }
     clients.drain(..2);
-    assert_eq!(hear(clients, &all).await, [0, 1, 2]);
+    assert_eq!(receivers_of(clients, &all).await, [0, 1, 2]);
 }
 
 #[tokio::test]
@@ -161,10 +170,13 @@ async fn an_ended_socket_is_in_no_room() {
         .log
         .wait_for("disconnected: server namespace disconnect")
         .await;
-    assert_eq!(hear(&mut clients, &all.clone().to("a").to("b")).await, [0]);
+    assert_eq!(
+        receivers_of(&mut clients, &all.clone().to("a").to("b")).await,
+        [0]
+    );
     assert_eq!(all.rooms(), [("a".into(), 1)]);
     drop(clients);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert!(all.rooms().is_empty());
     assert_eq!(all.count(), 0);
 }
@@ -394,7 +406,7 @@ async fn joining_leaving_sending_and_closing_concurrently() {
     }
     speaking.abort();
     let _ = speaking.await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     while all.count() > 0 {
         tokio::task::yield_now().await;
     }

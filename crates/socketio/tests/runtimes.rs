@@ -6,7 +6,7 @@ mod common;
 
 use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
-use common::{Echo, Fixture, Poller, WEBSOCKET, Ws, all_gone, config};
+use common::{Echo, Fixture, Poller, WEBSOCKET, Ws, config, expect_no_connections};
 use socketio::{Config, SocketIo};
 use tokio::{net::TcpListener, sync::oneshot};
 
@@ -98,7 +98,7 @@ async fn broadcasts_from_any_runtime_arrive_everywhere_in_order() {
     sockets[0].to("a").emit("to the other", &1);
     assert_eq!(clients[1].text().await, "42[\"to the other\",1]");
     drop(clients);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     cores.into_iter().for_each(Core::end);
 }
 
@@ -124,7 +124,7 @@ async fn a_session_is_polled_and_upgraded_on_another_core() {
         assert_eq!(ws.text().await, format!("42[\"message-back\",{number}]"));
     }
     drop(ws);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     cores.into_iter().for_each(Core::end);
 }
 
@@ -150,6 +150,6 @@ async fn the_end_of_one_runtime_closes_only_its_own_connections() {
         }
     }
     drop((stays, next));
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     second.end();
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Got, Ws, all_gone, config, start, still_serves};
+use common::{Got, Ws, config, expect_no_connections, expect_served, start};
 use socketio::codec::frame::{self, OpCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -194,7 +194,7 @@ async fn a_namespace_can_be_left_and_joined_again() {
         Err(socketio::EmitError::Closed),
         "the old socket stays gone"
     );
-    ws.quiet().await;
+    ws.expect_silence().await;
 }
 
 #[tokio::test]
@@ -278,7 +278,7 @@ async fn closing_is_noticed_while_events_are_held_back() {
     fixture.log.wait_for("event hold for ever ").await;
     drop(ws);
     fixture.log.wait_for("disconnected: transport close").await;
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -352,7 +352,7 @@ async fn a_panicking_handler_closes_only_its_own_connection() {
     other.send("42[\"message\"]").await;
     assert_eq!(other.text().await, "42[\"message-back\"]");
     assert_eq!(fixture.io.connections().websocket, 1);
-    still_serves(&fixture).await;
+    expect_served(&fixture).await;
 }
 
 #[tokio::test]
@@ -486,6 +486,6 @@ async fn a_guard_lives_as_long_as_its_connection() {
         (http::StatusCode::OK, true)
     );
     fixture.io.close_all();
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert_eq!(std::sync::Arc::strong_count(&guard), 1);
 }

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Fixture, Got, PATIENCE, POLLING, Poller, Ws, all_gone, config, request, start};
+use common::{
+    Fixture, Got, PATIENCE, POLLING, Poller, Ws, config, expect_no_connections, request, start,
+};
 use socketio::{BoxFuture, Config, ConnectError, ConnectRequest, Event, Handler, Socket, SocketIo};
 use tokio::time::timeout;
 
@@ -125,7 +127,7 @@ async fn every_event_that_reached_the_handler_is_acknowledged_and_the_others_nev
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_on_polling() {
+async fn every_accepted_event_is_acknowledged_on_polling() {
     let (io, works, addr) = works().await;
     let poller = Poller::join(addr).await;
     let events: Vec<_> = (0..60)
@@ -205,7 +207,7 @@ async fn closed_waits_for_the_last_close() {
     let _gone = Poller::join(fixture.addr).await;
     assert!(!is_closed(&fixture, 30).await);
     fixture.io.drain();
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
     assert!(
         !is_closed(&fixture, 30).await,
         "all three are still to be told"

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Echo, Fixture, Got, WEBSOCKET, Ws, all_gone, config, serve};
+use common::{Echo, Fixture, Got, WEBSOCKET, Ws, config, expect_no_connections, serve};
 use socketio::{
     EngineConnection, EngineHandler, EngineMessage, SocketIo,
     codec::frame::{self, OpCode},
@@ -429,7 +429,7 @@ async fn a_close_is_answered_and_nothing_behind_it_is_7_1() {
         "in the middle of a message too"
     );
     assert_eq!(ws.next().await, Got::Eof);
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }
 
 #[tokio::test]
@@ -472,5 +472,5 @@ async fn close_codes_that_may_be_sent_are_answered_with_the_same_and_others_refu
         ws.frame(true, OpCode::Close, &code.to_be_bytes()).await;
         assert_eq!(ws.end().await, Some(1002), "{code}");
     }
-    all_gone(&fixture).await;
+    expect_no_connections(&fixture).await;
 }

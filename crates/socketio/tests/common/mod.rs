@@ -338,7 +338,7 @@ impl Ws {
     }
 
     /// Asserts that nothing arrives for a while.
-    pub async fn quiet(&mut self) {
+    pub async fn expect_silence(&mut self) {
         assert!(self.buffer.is_empty(), "{:?}", self.buffer);
         let read = timeout(
             Duration::from_millis(60),
@@ -350,14 +350,14 @@ impl Ws {
 }
 
 /// Asserts that the server works for a new client.
-pub async fn still_serves(fixture: &Fixture) {
+pub async fn expect_served(fixture: &Fixture) {
     let mut ws = Ws::join(fixture.addr).await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
 }
 
 /// Asserts that the server has removed every connection.
-pub async fn all_gone(fixture: &Fixture) {
+pub async fn expect_no_connections(fixture: &Fixture) {
     let gone = timeout(PATIENCE, async {
         while fixture.io.connections() != socketio::Connections::default() {
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -290,7 +290,7 @@ impl Client {
         Vec::new()
     }
 
-    pub async fn nonsense(mut self) -> Vec<String> {
+    pub async fn send_invalid(mut self) -> Vec<String> {
         if let Some(websocket) = &mut self.websocket {
             websocket.send(OpCode::Text, b"nonsense").await;
             assert_eq!(websocket.receive().await.pop().unwrap(), "close 1000");
