@@ -354,7 +354,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     const fresh = await join("b")
     const online = (await get(alone, "/api/online-users")).body.data.find(about("b"))
     assert.ok(online.version > first.version, "versions grow over restarts")
-    // Whoever is in when the server stops was last seen then.
+    // Users who are online when the server stops were last seen at that moment.
     const stopped = Date.now()
     await alone.stop()
     fresh.close()

@@ -128,7 +128,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
       }
       left = left.filter((id) => answer.conversations[id].hasMore)
     }
-    // Whoever names what they were told is told of the rest.
+    // A client that names the conversations it received gets the rest.
     const known = [...ids.slice(0, 40)]
     for (let calls = 0; ; calls++) {
       assert.ok(calls < 20, "it comes to an end")

@@ -1,4 +1,4 @@
-// The process that attacks: the case's `attack`, for as long as it was told.
+// The attacking process: runs the case's `attack` for the given time.
 import { Agent } from "node:http"
 import { ATTACKER, ask, CONNECTIONS, token, wait } from "./harness.mjs"
 import { Peer } from "./peer.mjs"
@@ -9,14 +9,14 @@ const it = await import(`./cases/${name}.mjs`)
 const until = performance.now() + seconds * 1_000
 const isOver = () => performance.now() >= until
 
-/** Several at once, each over and over until the time is over. */
+/** Runs several at once, each repeatedly until the time is over. */
 const loop = (count, work) =>
   Promise.all(
     Array.from({ length: count }, async (_, n) => {
       while (!isOver()) {
         const before = performance.now()
         await work(n).catch(() => {})
-        // Whatever fails at once is no loop of the server's.
+        // An immediate failure must not become a busy loop.
         if (performance.now() - before < 0.1) await wait(5)
       }
     }),
@@ -25,7 +25,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, localAddress
 const get = (path, how = {}) => ask(url, path, { agent, address: ATTACKER, ...how })
 const open = (how) => Peer.open(url, { address: ATTACKER, ...how })
 
-// Whatever still waits when the time is over is no matter.
+// Requests that still wait at the end do not matter.
 const said = await Promise.race([
   it.attack({ url, given, isOver, loop, get, open, token, wait, count: CONNECTIONS, address: ATTACKER }),
   wait(seconds * 1_000 + 1_500).then(() => it.tally?.() ?? null),

@@ -1,5 +1,5 @@
-// A hostile client beside a neighbour: the real binary on core 0, the attack in a process of its own on core 1 and from an address of its
-// own, and a neighbour who sends and reads meanwhile. What is measured is what the neighbour waits for and what the server takes.
+// A hostile client beside a neighbour: the real binary on core 0, the attack in its own process on core 1 and from its own address, and a
+// neighbour who sends and reads meanwhile. Measures the neighbour's latency and the server's cost.
 import { fork } from "node:child_process"
 import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
@@ -16,14 +16,14 @@ const { token } = await import("../e2e/support/jwt.mjs")
 
 export { token }
 
-/** The attacker's address, in a network of its own; all of 127.0.0.0/8 is this machine. */
+/** The attacker's address, in its own network; all of 127.0.0.0/8 is this machine. */
 export const ATTACKER = "127.0.66.1"
 /** The neighbour's. */
 export const NEIGHBOUR = "127.0.77.1"
-/** The connections that an address may have. */
+/** The limit of connections of an address. */
 export const CONNECTIONS = 200
 
-/** Only the defaults' limits: the tests' own settings turn them off. */
+/** The default limits: the other tests turn them off. */
 export const DEFAULTS = { AUTH: "jwt", JWT_SECRET, SERVER_KEY: "the-key-of-the-host-application-in-tests" }
 
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -76,11 +76,11 @@ async function usage(pid) {
   }
 }
 
-/** Keeps a process to a core, where there are two and the machine lets us. */
+/** Binds a process to a core, if there are two and the system allows it. */
 const pinned = (core) =>
   availableParallelism() > 1 && existsSync("/usr/bin/taskset") ? ["taskset", "-c", `${core}`] : []
 
-/** Sends and reads by turns until told to stop, and keeps how long each took. */
+/** Sends and reads alternately until stopped, and records the durations. */
 class Neighbour {
   sends = []
   reads = []
@@ -123,9 +123,9 @@ class Neighbour {
 }
 
 /**
- * Runs a case and says what came of it.
+ * Runs a case and returns its measurements.
  * @param {string} name the file in `cases/`
- * @param {{ seconds?: number, after?: number }} [how] how long the attack goes on, and how long after it memory is looked at again
+ * @param {{ seconds?: number, after?: number }} [how] the duration of the attack, and the time after it until memory is measured again
  */
 export async function run(name, { seconds = 10, after = 10_000 } = {}) {
   const it = await import(`./cases/${name}.mjs`)
@@ -179,7 +179,7 @@ export async function run(name, { seconds = 10, after = 10_000 } = {}) {
   }
 }
 
-/** The attack in a process of its own: what it says at its end. */
+/** Runs the attack in its own process and returns its report. */
 async function attacker(name, told) {
   const [program, ...before] = [...pinned(1), process.execPath]
   const file = fileURLToPath(new URL("attacker.mjs", import.meta.url))

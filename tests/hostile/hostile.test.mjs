@@ -1,5 +1,5 @@
-// The short form of each case: what a hostile client may cost is held to strictly, what a neighbour waits for loosely, for a debug build on
-// a busy machine is slow by itself. `node tests/hostile/run.mjs` measures.
+// A short run of each case, with strict bounds on what a hostile client may cost and loose bounds on the neighbour's latency, because a
+// debug build on a busy machine is slow by itself. `node tests/hostile/run.mjs` measures.
 import assert from "node:assert/strict"
 import { readdirSync } from "node:fs"
 import { describe, test } from "node:test"

@@ -1,10 +1,10 @@
-// A Socket.IO client of a few lines, which can do what none should: it speaks the protocol by hand.
+// A minimal Socket.IO client that implements the protocol by hand, so that it can violate it.
 import WebSocket from "ws"
 
 export class Peer {
   #asked = new Map()
   #next = 0
-  /** Bytes and frames that came. */
+  /** Received bytes and frames. */
   bytes = 0
   frames = []
   isOpen = true
@@ -52,7 +52,7 @@ export class Peer {
     this.#asked.delete(id)
   }
 
-  /** Emits and gives the acknowledgement, `null` where the connection went. */
+  /** Emits and returns the acknowledgement, `null` if the connection closed. */
   ask(name, payload) {
     const id = this.#next++
     return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// `node tests/hostile/run.mjs [case ...]`: ten seconds of each, and a table of what the neighbour and the server had of it.
+// `node tests/hostile/run.mjs [case ...]`: ten seconds of each, and a table of the effect on the neighbour and the server.
 import { readdirSync } from "node:fs"
 import { run } from "./harness.mjs"
 

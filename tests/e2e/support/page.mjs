@@ -1,4 +1,4 @@
-// People in front of the real page, each with a browser context of their own.
+// Users of the real page, each with a browser context of their own.
 import { chromium } from "playwright-core"
 import { until } from "./wait.mjs"
 
@@ -17,7 +17,7 @@ const PASSWORD = "a lamp in the window"
 let serial = 0
 
 export class Reader {
-  /** What went wrong in the page itself. */
+  /** Errors of the page itself. */
   faults = []
 
   /** @param {import("playwright-core").Browser} browser @param {import("./server.mjs").Server} server */
@@ -31,7 +31,7 @@ export class Reader {
     return reader
   }
 
-  /** A tab. */
+  /** Opens a tab. */
   async open() {
     this.page = await this.context.newPage()
     this.page.on("pageerror", (error) => this.faults.push(error.message))
@@ -64,7 +64,7 @@ export class Reader {
     return this.page.locator(`[data-testid="${testId}"]`)
   }
 
-  /** The row of somebody who is online. */
+  /** The row of an online user. */
   person(other) {
     return this.at("online-user").filter({ hasText: other.name })
   }
@@ -74,7 +74,7 @@ export class Reader {
     await this.at("composer").waitFor()
   }
 
-  /** The conversation with somebody, in the list. */
+  /** The conversation with a user, in the list. */
   row(other) {
     return this.at("conversation-item").filter({ hasText: other.name })
   }
@@ -88,7 +88,7 @@ export class Reader {
     return this.at("message").filter({ hasText: text })
   }
 
-  /** The texts of the thread, in order, that are in the document. */
+  /** The texts of the thread that are in the document, in order. */
   texts() {
     return this.at("message").locator("[data-content]").allInnerTexts()
   }
@@ -101,7 +101,7 @@ export class Reader {
     return until(async () => (await this.state(text)) === "sent", `"${text}" is sent`, limit)
   }
 
-  /** Refuses what goes to these addresses, or with `null` nothing any more. WebSockets of the socket's path go with it. */
+  /** Blocks requests to these addresses, or with `null` none. Includes WebSockets of the socket's path. */
   async refuse(pattern) {
     this.refused = pattern
     if (this.routed) return
@@ -118,7 +118,7 @@ export class Reader {
     })
   }
 
-  /** Cuts the sockets that are open. */
+  /** Closes the open sockets. */
   cut() {
     for (const { socket, server } of this.sockets ?? []) {
       server.close()
@@ -132,7 +132,7 @@ export class Reader {
   }
 }
 
-/** How long it took until `seen` resolved, from when `act` was begun. */
+/** The time from the start of `act` until `seen` resolved. */
 export async function timed(seen, act) {
   const began = performance.now()
   const both = seen.then(() => performance.now() - began)

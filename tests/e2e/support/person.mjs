@@ -1,13 +1,13 @@
-// People: their sockets and what came to them, and their HTTP.
+// Users: their sockets with the received events, and their HTTP requests.
 import { io } from "socket.io-client"
 import { until, within } from "./wait.mjs"
 
 /** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
 const PATIENCE_MS = 30_000
 
-/** A socket that keeps everything that comes. */
+/** A socket that records all events. */
 export class Client {
-  /** Every event in the order in which it came: `{ name, data, at }`. */
+  /** Every event in the order of arrival: `{ name, data, at }`. */
   events = []
 
   /** @param {string} url @param {import("socket.io-client").ManagerOptions & { auth?: object }} options */
@@ -28,7 +28,7 @@ export class Client {
     )
   }
 
-  /** How everyone looks to this socket, as a page would have it: what is older than what it has is dropped. */
+  /** The presence of all users as a page would show it: older versions are dropped. */
   roster = new Map()
 
   #follow(name, data) {
@@ -47,7 +47,7 @@ export class Client {
     if (!known || known.version <= one.version) this.roster.set(one.userId, one)
   }
 
-  /** Waits until somebody looks like that to this socket. */
+  /** Waits until this socket sees a user like that. */
   async knows(userId, fits, limit = 8_000) {
     const so = () => fits(this.roster.get(userId) ?? {})
     await until(so, "", limit).catch(() => {
@@ -56,7 +56,7 @@ export class Client {
     return this.roster.get(userId)
   }
 
-  /** Waits until somebody is online, or offline, to this socket. */
+  /** Waits until this socket sees a user online, or offline. */
   comes = (userId, limit) => this.knows(userId, (one) => Boolean(one.status), limit)
   goes = (userId, limit) => this.knows(userId, (one) => !one.status, limit)
 
@@ -78,7 +78,7 @@ export class Client {
     return this
   }
 
-  /** Emits and gives the acknowledgement. */
+  /** Emits and returns the acknowledgement. */
   ask(name, ...data) {
     return this.socket.timeout(PATIENCE_MS).emitWithAck(name, ...data)
   }
@@ -94,7 +94,7 @@ export class Client {
     return this.ask("send_private_message", { conversationId, content, ...more })
   }
 
-  /** Where the record is now, to look at what comes after. */
+  /** The present length of the record, to look at later events. */
   mark() {
     return this.events.length
   }
@@ -106,7 +106,7 @@ export class Client {
       .map((event) => event.data)
   }
 
-  /** Waits for an event that fits. */
+  /** Waits for a matching event. */
   async sees(name, fits = () => true, { since = 0, within: limit = 8_000 } = {}) {
     const find = () => this.events.slice(since).find((event) => event.name === name && fits(event.data))
     await until(find, "", limit).catch(() => {
@@ -126,7 +126,7 @@ export class Client {
     this.socket.disconnect()
   }
 
-  /** Cuts the transport without a word, as a lost network does. */
+  /** Drops the transport without a close, as a lost network does. */
   cut() {
     const { transport } = this.socket.io.engine
     if (transport.ws) transport.ws.terminate()
@@ -135,7 +135,7 @@ export class Client {
 }
 
 /**
- * Makes people for one test, and ends their sockets with it.
+ * Creates users for one test, and closes their sockets when it ends.
  * @param {{ after(end: () => unknown): void }} t
  * @param {import("./server.mjs").Server} server
  */
@@ -149,7 +149,7 @@ export function crowd(t, server) {
     clients.push(client)
     return client.connected()
   }
-  /** In `open`: a socket that joined. */
+  /** With `AUTH=open`: a joined socket. */
   const join = async (userId, { roster = "none", options, ...more } = {}) => {
     const client = await connect(options)
     client.joined = await client.must("join_user", { userId, roster, ...more })
@@ -195,7 +195,7 @@ export const get = (server, path, options) => request(server, "GET", path, optio
 export const post = (server, path, body, options) => request(server, "POST", path, { body, ...options })
 export const put = (server, path, body, options) => request(server, "PUT", path, { body, ...options })
 
-/** The conversation of two, in `open`. */
+/** The conversation of two users, with `AUTH=open`. */
 export async function conversationOf(server, one, other) {
   const { body } = await post(server, "/api/privatechat/conversations", { userId: other }, { as: one })
   if (!body?.success) throw new Error(`no conversation: ${JSON.stringify(body)}`)
@@ -204,10 +204,10 @@ export async function conversationOf(server, one, other) {
 
 let serial = 0
 
-/** Somebody that no other test knows. */
+/** A user that no other test uses. */
 export const somebody = (name = "user") => `${name}-${process.pid}-${serial++}`
 
-/** Makes an account: `{ user, token }`. */
+/** Creates an account: `{ user, token }`. */
 export async function register(server, name = "Asha") {
   const username = `${name.toLowerCase()}.${process.pid}.${serial++}`.slice(0, 32)
   const password = "a lamp in the window"

@@ -1,4 +1,4 @@
-// Starts the real binary with a data directory of its own, and ends it.
+// Starts the real binary with its own data directory, and stops it.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -12,14 +12,14 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url))
 /** The binary under test. */
 export const BINARY = process.env.LAMPLIGHT_BIN ?? join(ROOT, "target/debug/lamplight")
 
-/** Only what is given here is a setting: none of the shell's. */
+/** The environment without the settings of the shell. */
 const SHELL = Object.fromEntries(
   ["PATH", "HOME", "TMPDIR", "LANG"]
     .filter((name) => process.env[name])
     .map((name) => [name, process.env[name]]),
 )
 
-/** Ends every server that a test left behind, also when the test was stopped. */
+/** Stops every server that a test left running, also when the test was aborted. */
 const running = new Set()
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
@@ -30,7 +30,7 @@ export class Server {
   #child = null
   #settings
   #port = 0
-  /** What was logged, all starts together. */
+  /** The log of all starts. */
   log = ""
 
   /** @param {string} home @param {Record<string, string>} settings @param {string[]} wrapper */
@@ -52,7 +52,7 @@ export class Server {
     return this.#child?.pid
   }
 
-  /** Starts it, on the port that it had before if it had one. Resolves when it says that it is ready. */
+  /** Starts it, on its previous port if it had one. Resolves when it reports that it is ready. */
   async start(settings = this.#settings) {
     this.#settings = settings
     if (!existsSync(BINARY)) throw new Error(`There is no ${BINARY}: build it, or set LAMPLIGHT_BIN.`)
@@ -81,7 +81,7 @@ export class Server {
         if (port) resolve(Number(port))
       })
       this.exited.then(({ code, signal }) => {
-        // Whatever it had to say is read by then.
+        // All its output has been read by then.
         setImmediate(() => reject(new Error(`It did not start (${code ?? signal}): ${this.log}`)))
       })
       setTimeout(() => reject(new Error(`It was not ready in time: ${this.log}`)), 20_000).unref()
@@ -90,7 +90,7 @@ export class Server {
     return this
   }
 
-  /** Stops it in the way that the system asks for, and says how it went. */
+  /** Stops it with SIGTERM, and returns how it ended. */
   async stop(signal = "SIGTERM") {
     this.#child?.kill(signal)
     const end = await this.exited
@@ -112,10 +112,10 @@ export class Server {
 }
 
 /**
- * A server for one test file; `t.after` ends it.
+ * A server for one test file; `t.after` stops it.
  * @param {{ after(end: () => unknown): void }} t
  * @param {Record<string, string>} [settings]
- * @param {string[]} [wrapper] a program that runs it, such as `prlimit`
+ * @param {string[]} [wrapper] a program that starts it, such as `prlimit`
  */
 export async function serve(t, settings = {}, wrapper = []) {
   const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
@@ -127,7 +127,7 @@ export async function serve(t, settings = {}, wrapper = []) {
   return server.start()
 }
 
-/** In `open`, with times short enough to wait for and no limits but those a test sets. */
+/** With `AUTH=open`, short times, and only the limits that a test sets. */
 export const OPEN = {
   AUTH: "open",
   PRESENCE_GRACE: "1s",
@@ -144,14 +144,14 @@ export const LOCAL = { ...OPEN, AUTH: "local", LIMIT_LOGINS: "0" }
 /** The host application's key. */
 export const SERVER_KEY = "the-key-of-the-host-application-of-32-bytes"
 
-/** The least a token's secret may have. */
+/** A secret of the minimum length. */
 export const JWT_SECRET = "a secret of two and thirty bytes"
 
 /** With the host application's tokens. */
 export const JWT = { ...OPEN, AUTH: "jwt", JWT_SECRET }
 
 /**
- * Starts the binary with settings that it ought to refuse.
+ * Starts the binary with settings that it should refuse.
  * @returns {Promise<{ code: number | null, stdout: string, stderr: string }>}
  */
 export async function refuses(t, settings, flags = []) {

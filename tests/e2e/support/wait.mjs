@@ -1,7 +1,7 @@
-// Waiting for what is to come, with a deadline, and never for a fixed time.
+// Waits for conditions with a deadline, never for a fixed time.
 
 /**
- * Waits until `look` gives something true, and gives that.
+ * Waits until `look` returns a true value, and returns it.
  * @template T
  * @param {() => T | Promise<T>} look
  */
@@ -15,7 +15,7 @@ export async function until(look, what = String(look), within = 8_000) {
   }
 }
 
-/** Lets time pass, for what must *not* happen in it. */
+/** Lets time pass in which something must *not* happen. */
 export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @param {Promise<unknown>} promise */

@@ -1,4 +1,4 @@
-// A hundred connections that read a page of two hundred messages, over and over.
+// A hundred connections that read a page of two hundred messages, repeatedly.
 const counts = { pages: 0, limited: 0, bytes: 0 }
 export const tally = () => counts
 

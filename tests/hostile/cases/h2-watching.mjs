@@ -1,4 +1,4 @@
-// Two hundred sockets of twelve users, each of which watches a thousand users that nobody knows, over and over.
+// Two hundred sockets of twelve users, each of which repeatedly watches a thousand unknown users.
 const counts = { watched: 0, limited: 0, refused: 0 }
 export const tally = () => counts
 
@@ -21,7 +21,7 @@ export async function attack({ loop, open, token, count }) {
 }
 
 export function check({ attack }, assert) {
-  // Refused for how often, or for how many all of a user's sockets may watch.
+  // Refused for the rate, or for the number of users that all sockets of a user may watch.
   assert.ok(attack.watched > 0 && attack.limited + attack.refused > 0, JSON.stringify(attack))
   assert.ok(attack.watched < 400, JSON.stringify(attack))
 }

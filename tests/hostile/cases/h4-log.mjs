@@ -1,4 +1,4 @@
-// Tokens that are not good, one after the other down a few connections, and pages of origins that nobody allowed.
+// Invalid tokens, one after the other over a few connections, and pages of origins that are not allowed.
 const counts = { refused: 0, limited: 0, foreign: 0 }
 export const tally = () => counts
 

@@ -18,7 +18,7 @@ export async function attack({ open, token, count, wait, isOver }) {
     await wait(5)
   }
   while (!isOver()) await wait(50)
-  // The last ones may not have read that they are cut off.
+  // The last ones may not have noticed that they were disconnected.
   const left = () => peers.filter((peer) => peer.isOpen).length
   for (let tries = 0; tries < 200 && left() > 0; tries++) await wait(50)
   counts.open = left()

@@ -1,8 +1,8 @@
-// Twelve accounts of sixteen sockets each, with texts as long as they may be, which change as fast as they may.
+// Twelve accounts of sixteen sockets each, with texts of the maximum length that change at the maximum rate.
 const counts = { changed: 0, limited: 0 }
 export const tally = () => counts
 
-/** A follower, who counts what everybody's changes cost them. */
+/** A follower that counts the bytes of all changes. */
 export async function watch({ server, token, Peer }) {
   const follower = await Peer.open(server.url, { token: token("follower"), address: "127.0.78.1" })
   await follower.ask("join_user", { userId: "follower", roster: "diff" })

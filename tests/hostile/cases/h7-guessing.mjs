@@ -1,4 +1,4 @@
-// Guesses at somebody's account, from one address, while its owner signs in from another.
+// Guesses the password of an account from one address while its owner signs in from another.
 const counts = { wrong: 0, limited: 0 }
 export const tally = () => counts
 export const settings = { AUTH: "local" }
@@ -13,7 +13,7 @@ export async function watch({ server, ask, wait }) {
   let isOver = false
   const counted = { right: 0, tries: 0 }
   const running = (async () => {
-    // As often as one account from one network may.
+    // The limit for one account from one network.
     while (!isOver && counted.tries < 8) {
       counted.tries++
       const { status } = await ask(server.url, "/api/auth/login", { method: "POST", body: owner })

@@ -1,4 +1,4 @@
-// Wrong server keys, and then the right one: whoever guesses is not told when they are right.
+// Wrong server keys, and then the right one: an attacker does not learn which guess was right.
 const counts = { wrong: 0, limited: 0, right: 0 }
 export const tally = () => counts
 
