@@ -37,7 +37,7 @@ pub(super) fn renew(conn: &mut Connection) -> rusqlite::Result<()> {
         tracing::info!(
             people,
             accounts,
-            "the names that are compared were normalised anew"
+            "normalized stored names by this version's rules"
         );
     }
     Ok(())

@@ -23,7 +23,7 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
 }
 
 /// The file beside `path` whose name is longer by `ending`.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
@@ -46,7 +46,7 @@ const LOCKS_THE_DATABASE: bool = cfg!(any(target_os = "linux", target_os = "andr
 pub(crate) struct Lock {
     /// The files beside the database, by the name that was given and by its own. Versions that know
     /// of no other lock take these.
-    _beside: Vec<File>,
+    _lock_files: Vec<File>,
     /// The database itself, so that no other name of it leads past the lock. Open from before
     /// SQLite's first connection until after its last: closing any descriptor of a file takes the
     /// process' POSIX locks on it away, and SQLite has some.
@@ -58,8 +58,8 @@ impl Lock {
     /// Locks the database at `path`, which was `given` under another name perhaps. Makes an empty
     /// file where there is none.
     pub(crate) fn take(given: &Path, path: &Path) -> Result<Self, OpenError> {
-        let mut names = vec![beside(path, ".lock")];
-        let also = beside(given, ".lock");
+        let mut names = vec![with_suffix(path, ".lock")];
+        let also = with_suffix(given, ".lock");
         if resolve(&also) != names[0] {
             names.push(also);
         }
@@ -104,7 +104,7 @@ impl Lock {
             Ok(())
         } {
             Ok(()) => Ok(Self {
-                _beside: held,
+                _lock_files: held,
                 database,
                 path: path.to_owned(),
             }),
@@ -122,7 +122,11 @@ impl Lock {
     pub(crate) fn is_held(given: &Path) -> bool {
         let path = resolve(given);
         let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-        let names = [beside(&path, ".lock"), beside(given, ".lock"), path];
+        let names = [
+            with_suffix(&path, ".lock"),
+            with_suffix(given, ".lock"),
+            path,
+        ];
         names.iter().any(|name| File::open(name).is_ok_and(held))
     }
 

@@ -1,21 +1,21 @@
-//! Who is in recent conversations, for those who ask without wanting the disk.
+//! A cache of the members of recent conversations, for reads that should not touch the disk.
 
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::ConversationId;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 
-/// Past this many, all are forgotten and read again as they are asked for.
+/// Past this many conversations the cache is emptied.
 const AT_MOST: usize = 20_000;
 
 #[derive(Default)]
 struct Held {
     members: HashMap<ConversationId, Members>,
-    /// Grows with every change, so that what a reader saw before one is not kept after it.
+    /// Grows with every change, so that a read from before a change is not cached after it.
     changes: u64,
 }
 
-/// Filled by reads and by the writer, corrected by the writer after each commit.
+/// Filled by reads and by the writer; the writer updates it after each commit.
 #[derive(Default)]
 pub(crate) struct MembersCache(RwLock<Held>);
 
@@ -24,12 +24,12 @@ impl MembersCache {
         self.0.read().members.get(conversation).cloned()
     }
 
-    /// To be taken before a read whose result is to be kept.
+    /// To be called before a read whose result is cached.
     pub(crate) fn changes(&self) -> u64 {
         self.0.read().changes
     }
 
-    /// Keeps what a read found, unless a membership has changed since `changes` was taken.
+    /// Caches the result of a read, unless a membership changed since `changes` was called.
     pub(crate) fn keep(&self, conversation: ConversationId, members: Members, changes: u64) {
         let mut held = self.0.write();
         if held.changes == changes {
@@ -37,7 +37,7 @@ impl MembersCache {
         }
     }
 
-    /// Takes over what the writer has committed.
+    /// Caches memberships that the writer has committed.
     pub(crate) fn committed(&self, conversation: ConversationId, members: Members) {
         let mut held = self.0.write();
         held.changes += 1;

@@ -1,17 +1,16 @@
-//! One SQLite file: a writer, a few readers, and what lies between them and the ports.
+//! One SQLite file with a writer thread and a few reader threads.
 
 mod accounts;
 mod append;
+mod backup;
 mod batch;
-mod beside;
+mod checkpoint;
 mod conversations;
-mod copies;
 mod directory;
 mod error;
 mod fair;
 mod follower;
 mod health;
-mod keeper;
 mod keys;
 mod lock;
 mod marks;
@@ -20,14 +19,15 @@ mod open;
 mod queries;
 mod readers;
 mod schema;
+mod sidecar;
 #[cfg(test)]
 mod tests;
 mod text;
 mod writer;
 
 pub(crate) use append::append;
+pub use backup::{Restored, backup, restore};
 pub(crate) use conversations::{ensure_direct, put};
-pub use copies::{Restored, backup, restore};
 pub use error::OpenError;
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use marks::mark;
@@ -39,8 +39,8 @@ pub(crate) use queries::{
 pub(crate) use text::ConversationKey;
 
 use batch::{Batch, to_db};
+use checkpoint::Checkpointer;
 use health::Health;
-use keeper::Keeper;
 use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
 use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
@@ -57,16 +57,15 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use writer::{Call, Job};
 
-/// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The database file. Its directory is made if it is not there.
+    /// The database file. Its directory is created if it does not exist.
     pub path: PathBuf,
-    /// How many reads may run at once.
+    /// Reads that run at once.
     pub readers: usize,
-    /// How many writes may wait, and how many reads; what comes on top is refused as unavailable.
+    /// Writes that may wait, and reads; further ones are refused as unavailable.
     pub queue: usize,
-    /// The most pages of 4 KiB that the file may have.
+    /// The size limit of the file in pages of 4 KiB.
     pub max_pages: Option<u32>,
 }
 
@@ -88,7 +87,7 @@ pub struct SqliteStore {
     jobs: SyncSender<Job>,
     depth: Arc<AtomicUsize>,
     health: Arc<Health>,
-    keeper: Arc<Mutex<Keeper>>,
+    checkpointer: Arc<Mutex<Checkpointer>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Readers,
     members: Arc<MembersCache>,
@@ -105,49 +104,50 @@ impl SqliteStore {
     }
 
     /// Opens or makes the database, brings it to this version's schema, and starts the threads.
-    /// What is appended goes to `bus` after its commit.
+    /// Events go to `bus` after their commit.
     ///
     /// # Errors
-    /// When the file cannot be used, with a sentence that says why and what to do.
+    /// When the file cannot be used; the error says what to do.
     pub fn open(options: SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Arc<Self>, OpenError> {
         open::open(&options, bus).map(Arc::new)
     }
 
-    /// No version of anyone's presence that was told before is above this, whatever the clock says.
+    /// An upper bound of the presence versions that were given out before this start.
     #[must_use]
     pub fn presence_version(&self) -> u64 {
         self.presence
     }
 
-    /// Keeps what [`SqliteStore::presence_version`] says at the next start.
+    /// Stores what [`SqliteStore::presence_version`] returns after the next start.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn keep_presence_version(&self, version: u64) -> StoreResult<()> {
-        let kept = self
-            .write(move |batch| keeper::set_counter(batch.conn, keeper::PRESENCE, to_db(version)));
+        let kept = self.write(move |batch| {
+            checkpoint::set_counter(batch.conn, checkpoint::PRESENCE, to_db(version))
+        });
         kept.answer().await
     }
 
-    /// How many writes are waiting, for the metrics.
+    /// Writes that wait, for the metrics.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Whether the writer and a reader answer, and the database with them. After a write that
-    /// failed it tries one: until one succeeds the disk is taken to be as full as it was.
+    /// Checks that the writer, a reader and the database answer. After a failed write it tries a
+    /// write of its own, since the disk may still be full.
     ///
     /// # Errors
-    /// When there is no answer within the deadline, or a bad one.
+    /// When one of them fails or does not answer within the deadline.
     pub async fn ping(&self, deadline: Duration) -> StoreResult<()> {
         let answer = async {
             self.health.check()?;
-            let (keeper, health) = (Arc::clone(&self.keeper), Arc::clone(&self.health));
+            let (checkpointer, health) = (Arc::clone(&self.checkpointer), Arc::clone(&self.health));
             let look = move || {
-                // Held only while the log is folded, and then the writer is at work.
-                if let Some(mut keeper) = keeper.try_lock() {
-                    keeper.look(&health);
+                // Locked only during a checkpoint, when the writer is known to work.
+                if let Some(mut checkpointer) = checkpointer.try_lock() {
+                    checkpointer.check_file(&health);
                 }
             };
             drop(tokio::task::spawn_blocking(look).await);
@@ -176,9 +176,9 @@ impl SqliteStore {
             .unwrap_or_else(|_| late())
     }
 
-    /// Writes as much as the longest message takes, for a little fits on most full disks, and takes
-    /// it away again. In two transactions, since SQLite does not write what is gone before its
-    /// commit.
+    /// Writes as much as the longest message takes, since a few bytes fit on most full disks, and
+    /// deletes it again. In two transactions, because SQLite does not write what is deleted before
+    /// the commit.
     async fn try_writing(&self) -> StoreResult<()> {
         let name = format!("trial {}", "x".repeat(4 * MAX_CONTENT_CHARS));
         let kept = self.write(move |batch| {
@@ -198,11 +198,10 @@ impl SqliteStore {
         .map(drop)
     }
 
-    /// Finishes what is queued, folds the write-ahead log into the file, and stops. What is asked
-    /// later is unavailable.
+    /// Finishes what is queued, runs a checkpoint, and stops. Later calls fail as unavailable.
     pub async fn close(self: &Arc<Self>) {
         let store = Arc::clone(self);
-        // Waits for threads, so not on the runtime's own.
+        // Joins threads, which would block the runtime's own.
         drop(tokio::task::spawn_blocking(move || store.close_blocking()).await);
     }
 
@@ -215,7 +214,7 @@ impl SqliteStore {
         }
     }
 
-    /// Gives the writer something to do. Its place among all writes is settled when this returns.
+    /// Queues work for the writer. Its place among all writes is fixed when this returns.
     pub(crate) fn write<T, F>(&self, work: F) -> Waiting<T>
     where
         T: Send + 'static,
@@ -252,7 +251,7 @@ impl SqliteStore {
     }
 }
 
-/// Reads a little of each table that messages go through.
+/// Reads a row of each table that messages need.
 fn newest(conn: &Connection) -> rusqlite::Result<()> {
     for sql in [
         "SELECT content FROM entries ORDER BY id DESC LIMIT 1",
@@ -269,7 +268,7 @@ fn newest(conn: &Connection) -> rusqlite::Result<()> {
 
 const CLOSED: &str = "the store is closed";
 
-/// The writer's answer, on its way.
+/// The pending answer of the writer.
 pub(crate) struct Waiting<T>(Result<oneshot::Receiver<StoreResult<T>>, StoreError>);
 
 impl<T> Waiting<T> {

@@ -1,17 +1,17 @@
-//! Opening the database: the directory, the lock against a second process, the journal that was
-//! left, the pragmas, the migrations, the generation.
+//! Opens the database: the directory, the lock against a second process, the write-ahead log, the
+//! pragmas, the migrations, the generation.
 
 use super::batch::{KnownConversations, from_db};
-use super::beside::{Found, Log, Note};
+use super::checkpoint::{Checkpointer, start_epoch};
 use super::error::{OpenError, is_damage};
 use super::follower::commit_head;
 use super::health::Health;
-use super::keeper::{Keeper, begin};
 use super::keys;
 use super::lock::{Lock, resolve};
 use super::members::MembersCache;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
+use super::sidecar::{Found, Sidecar, WalOrigin};
 use super::writer::Writer;
 use super::{SqliteOptions, SqliteStore};
 use lamplight_domain::identity::Generation;
@@ -28,8 +28,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long a lock of someone else's (a backup, a shell) is waited for; well below the deadline of
-/// a send.
+/// How long to wait for another program's lock (a backup, a shell); well below the deadline of a
+/// send.
 const BUSY: Duration = Duration::from_secs(2);
 
 pub(super) fn open(
@@ -53,18 +53,18 @@ pub(super) fn open(
             path.display()
         );
     }
-    let found = Note::read(path);
-    let log = Log::look(path, &lock, &found);
-    if log == Log::Foreign {
+    let found = Sidecar::read(path);
+    let log = WalOrigin::determine(path, &lock, &found);
+    if log == WalOrigin::Foreign {
         return Err(OpenError::ForeignLog { path: path.clone() });
     }
-    if let Found::Note(note) = &found {
-        // Until the start is done the file changes without a note of it.
-        let note = Note {
-            folding: true,
-            ..note.clone()
+    if let Found::Sidecar(sidecar) = &found {
+        // The start changes the file without recording its fingerprint.
+        let sidecar = Sidecar {
+            is_checkpointing: true,
+            ..sidecar.clone()
         };
-        note.keep(path).map_err(|source| OpenError::Note {
+        sidecar.save(path).map_err(|source| OpenError::Sidecar {
             path: path.clone(),
             source,
         })?;
@@ -74,7 +74,7 @@ pub(super) fn open(
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     )
     .map_err(database)?;
-    if log == Log::Doubtful {
+    if log == WalOrigin::Doubtful {
         check_log(&conn, path)?;
     }
     migrate(&mut conn, path, MIGRATIONS)?;
@@ -82,12 +82,12 @@ pub(super) fn open(
     // After the migrations, so that a database that is not ours keeps its journal mode too.
     prepare_writer(&mut conn, options.max_pages, &pages).map_err(database)?;
     keys::renew(&mut conn).map_err(database)?;
-    let note = begin(&mut conn, &found).map_err(database)?;
+    let sidecar = start_epoch(&mut conn, &found).map_err(database)?;
     let (generation, presence) = (
-        Generation::trusted(&*note.generation),
-        from_db(note.presence),
+        Generation::trusted(&*sidecar.generation),
+        from_db(sidecar.presence),
     );
-    let keeper = Arc::new(Mutex::new(Keeper::start(path, lock, note, &conn)?));
+    let checkpointer = Arc::new(Mutex::new(Checkpointer::start(path, lock, sidecar, &conn)?));
     let health = Arc::new(Health::default());
     let readers = Readers::start(path, options, Arc::clone(&health))?;
 
@@ -98,7 +98,7 @@ pub(super) fn open(
     let (commits, _) = watch::channel(commit_head(&conn).map_err(database)?);
     let writer = Writer {
         conn,
-        // Without the flag that creates: a file that has gone away is a fault, not a fresh start.
+        // Without CREATE: a missing file is a fault, not a new database.
         reopen: move || {
             let mut conn = connect(&reopened, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             prepare_writer(&mut conn, max_pages, &counted)?;
@@ -107,12 +107,12 @@ pub(super) fn open(
         jobs: queue,
         depth: Arc::clone(&depth),
         health: Arc::clone(&health),
-        keeper: Arc::clone(&keeper),
+        checkpointer: Arc::clone(&checkpointer),
         pages,
         members: Arc::clone(&members),
         known: KnownConversations::default(),
         has_written: false,
-        looked: None,
+        checked_at: None,
         bus,
         commits: commits.clone(),
     };
@@ -124,7 +124,7 @@ pub(super) fn open(
         jobs,
         depth,
         health,
-        keeper,
+        checkpointer,
         writer: Mutex::new(Some(writer)),
         readers,
         members,
@@ -134,24 +134,27 @@ pub(super) fn open(
     })
 }
 
-/// A log of which it is not known whether the database is the one that it was written for: together
-/// they must make sense, before anything is folded.
+/// Checks that the database and a write-ahead log of unknown origin are consistent together, before
+/// a checkpoint joins them.
 pub(super) fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     tracing::warn!(
         code = "LL-120",
-        "looking through {} and its write-ahead log, which may not belong together",
+        "checking {} and its write-ahead log, which may not belong together",
         path.display()
     );
-    let fold_on_close = |fold: bool| {
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !fold)
+    let checkpoint_on_close = |enabled: bool| {
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !enabled)
             .map(drop)
     };
-    fold_on_close(false).map_err(|source| OpenError::of(path, source))?;
+    checkpoint_on_close(false).map_err(|source| OpenError::of(path, source))?;
     let verdict = sound(conn, "PRAGMA quick_check(1)");
     match verdict {
-        Ok(None) => fold_on_close(true).map_err(|source| OpenError::of(path, source)),
+        Ok(None) => checkpoint_on_close(true).map_err(|source| OpenError::of(path, source)),
         Ok(Some(what)) => {
-            tracing::error!(code = "LL-120", "together they make no sense: {what}");
+            tracing::error!(
+                code = "LL-120",
+                "the database and its write-ahead log are inconsistent: {what}"
+            );
             Err(OpenError::ForeignLog {
                 path: path.to_owned(),
             })
@@ -163,20 +166,20 @@ pub(super) fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError>
     }
 }
 
-/// What a check finds wrong, if anything.
+/// The first fault that a check finds.
 pub(super) fn sound(conn: &Connection, check: &str) -> rusqlite::Result<Option<String>> {
     let verdict: String = conn.query_row(check, [], |row| row.get(0))?;
     Ok((verdict != "ok").then_some(verdict))
 }
 
-/// A connection with what every one of ours has.
+/// Opens a connection with the settings that all connections share.
 pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection stays on one thread, so SQLite's own mutexes would only cost.
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    // Statements are planned once, whatever is bound: without this SQLite plans joins and partial
-    // indexes anew with each new value, which cost a quarter of an append.
+    // Plan each statement once, whatever values are bound. Otherwise SQLite plans joins and partial
+    // indexes again for each new value, which cost a quarter of an append.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
@@ -188,17 +191,17 @@ fn prepare_writer(
     pages: &Arc<AtomicI32>,
 ) -> rusqlite::Result<()> {
     conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    // FULL: a commit returns when it is on the disk, and only then is anything acknowledged.
+    // FULL: a commit returns when it is on the disk, so an acknowledged message is durable.
     conn.pragma_update(None, "synchronous", "FULL")?;
-    // In KiB: the pages that appends come back to are the ends of a few trees for each busy
-    // conversation.
+    // In KiB. Appends use the ends of a few trees for each busy conversation.
     conn.pragma_update(None, "cache_size", -8_192)?;
-    // After a burst, the write-ahead log shrinks back.
+    // Shrinks the write-ahead log after a burst.
     conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
     if let Some(pages) = max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    // In place of SQLite's own folding within a commit: ours comes after the answers, and is noted.
+    // Replaces SQLite's automatic checkpoint within a commit: ours runs after the answers and is
+    // recorded.
     let pages = Arc::clone(pages);
     conn.wal_hook(Some(move |_: &mut Wal, count: i32| {
         pages.store(count, Ordering::Relaxed);
@@ -223,7 +226,7 @@ pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
     {
         return Err(OpenError::InTheWay {
             path: file.to_owned(),
-            what: "it is a file, and the data wants a directory there",
+            what: "it is a file, and the data needs a directory there",
         });
     }
     let existing = directory
@@ -236,12 +239,12 @@ pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {
     };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    // What people say to each other in private is for this server's user alone.
+    // Private messages: readable by the server's user only.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory).map_err(failed)?;
-    // SQLite syncs the directory of its files, not the ones above it: without this a power loss
-    // could take the new directory away, and what was acknowledged with it.
+    // SQLite syncs the directory of its files, not the directories above. Without this, a power
+    // loss could remove the new directory and with it acknowledged messages.
     let mut made = directory.parent();
     while let Some(parent) = made {
         let parent_or_here = if parent.as_os_str().is_empty() {

@@ -180,7 +180,7 @@ fn work(
 ) {
     while let Some((read, urgency)) = next(shared, most_bulk) {
         if catch_unwind(AssertUnwindSafe(|| read(&conn))).is_err() {
-            tracing::error!("a read of the database panicked; its connection is opened anew");
+            tracing::error!("a read of the database panicked; reopening its connection");
             if let Ok(fresh) = open() {
                 conn = fresh;
             }

@@ -1,10 +1,10 @@
-//! The one writer. What comes while a commit runs is the next commit; answers go out after it, and
-//! what was appended goes to the fan-out in the order in which it was committed.
+//! The writer thread. Writes that arrive during a commit form the next commit. Answers go out after
+//! the commit, and appended entries go to the event bus in the order of commits.
 
 use super::batch::{Batch, KnownConversations};
+use super::checkpoint::Checkpointer;
 use super::error::{is_damage, is_environmental, store_error};
 use super::health::Health;
-use super::keeper::Keeper;
 use super::members::MembersCache;
 use lamplight_domain::event::Event;
 use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
@@ -21,22 +21,21 @@ use tokio::time::Instant;
 
 /// The most items one commit takes.
 pub(crate) const BATCH_AT_MOST: usize = 256;
-/// Commits that may wait for the fan-out before the writer does.
+/// Commits that may wait for the event bus before the writer itself waits.
 const UNPUBLISHED_COMMITS: usize = 64;
-/// After so long without a write, the changes that are not counted yet are.
+/// After this long without a write, the counter `changes` is brought up to date.
 const QUIET: Duration = Duration::from_secs(5);
-/// How often, where writes come, it is looked whether the file is still the one that was opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often, while writes arrive, the writer checks that the file was not replaced.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Something to be done in a transaction, possibly more than once: a batch that fails is run again
-/// item by item.
+/// Work in a transaction. It can run twice: a batch that fails is repeated item by item.
 pub(crate) trait Work: Send {
     fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
     /// Answers, after the commit or after the failure.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-/// A closure with someone waiting for what it returns.
+/// A closure whose result a caller waits for.
 pub(crate) struct Call<T, F> {
     work: F,
     result: Option<T>,
@@ -71,7 +70,7 @@ impl<T: Send, F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send> Work for C
             )),
             (Err(error), _) => Err(error),
         };
-        // Whoever asked may have stopped waiting; the work is done all the same.
+        // The caller may have stopped waiting.
         drop(self.reply.send(answer));
     }
 }
@@ -81,7 +80,7 @@ pub(crate) enum Job {
     Stop,
 }
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 struct Failure {
     error: StoreError,
     environmental: bool,
@@ -90,7 +89,7 @@ struct Failure {
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        // What is damaged is not mended by trying one item at a time.
+        // Repeating item by item does not help against damage.
         let environmental = is_environmental(&error) || is_damage(&error);
         Self {
             environmental,
@@ -112,28 +111,27 @@ impl From<StoreError> for Failure {
 
 pub(crate) struct Writer<O> {
     pub(crate) conn: Connection,
-    /// Opens the existing database anew, should the connection be beyond repair.
+    /// Opens the existing database again if a transaction cannot be rolled back.
     pub(crate) reopen: O,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) depth: Arc<AtomicUsize>,
     pub(crate) health: Arc<Health>,
-    /// Has the lock, which is held as long as anything may still be written.
-    pub(crate) keeper: Arc<Mutex<Keeper>>,
-    /// How many pages the write-ahead log has.
+    /// Holds the lock until the last write.
+    pub(crate) checkpointer: Arc<Mutex<Checkpointer>>,
+    /// The length of the write-ahead log in pages.
     pub(crate) pages: Arc<AtomicI32>,
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
     pub(crate) has_written: bool,
-    /// When the file was looked at last.
-    pub(crate) looked: Option<Instant>,
+    /// When the writer last checked the file.
+    pub(crate) checked_at: Option<Instant>,
     pub(crate) bus: Arc<dyn EventBus>,
     /// Wakes the followers of the log.
     pub(crate) commits: watch::Sender<CommitPosition>,
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
-    /// Works until told to stop, or until the store is dropped; either way what was queued before
-    /// is finished.
+    /// Runs until [`Job::Stop`] or until the store is dropped, and finishes what was queued before.
     pub(crate) fn run(mut self) {
         let (events, unpublished) = sync_channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
         let bus = Arc::clone(&self.bus);
@@ -156,22 +154,22 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 }
                 Err(failure) => self.one_by_one(items, &failure.error, &events),
             }
-            self.look_after();
+            self.after_commit();
         }
         drop(events);
         if let Ok(publisher) = publisher {
             drop(publisher.join());
         }
-        let mut keeper = self.keeper.lock();
-        keeper.stop(&self.conn, &self.health);
+        let mut checkpointer = self.checkpointer.lock();
+        checkpointer.stop(&self.conn, &self.health);
         drop(self.conn);
-        keeper.let_go();
+        checkpointer.release_lock();
     }
 
-    /// The next to be done, `None` at the end. In a quiet while, what was not counted yet is.
+    /// The next work, `None` at the end. Brings the counter `changes` up to date in a quiet time.
     fn next(&mut self) -> Option<Box<dyn Work>> {
         loop {
-            let is_behind = self.keeper.lock().is_behind();
+            let is_behind = self.checkpointer.lock().is_behind();
             let job = if is_behind {
                 self.jobs.recv_timeout(QUIET)
             } else {
@@ -181,30 +179,29 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 Ok(Job::Work(work)) => return Some(work),
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.keeper.lock().count(&self.conn, &self.health);
-                    self.look_after();
+                    self.checkpointer.lock().count(&self.conn, &self.health);
+                    self.after_commit();
                 }
             }
         }
     }
 
-    /// Looks whether the file is still ours, unless it was just now. Readiness asks too, but on
-    /// many servers nobody asks for readiness, and what is written to a file that has no name any
-    /// more is lost with its last user.
-    fn look(&mut self) {
+    /// Checks that the file was not replaced, at most once in [`CHECK_EVERY`]. Readiness checks do
+    /// so too, but many servers have none, and writes to a deleted file are lost.
+    fn check_file(&mut self) {
         if self
-            .looked
-            .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+            .checked_at
+            .is_none_or(|checked| checked.elapsed() >= CHECK_EVERY)
         {
-            self.keeper.lock().look(&self.health);
-            self.looked = Some(Instant::now());
+            self.checkpointer.lock().check_file(&self.health);
+            self.checked_at = Some(Instant::now());
         }
     }
 
-    /// What comes after the answers of a commit.
-    fn look_after(&mut self) {
+    /// Runs after the answers of a commit.
+    fn after_commit(&mut self) {
         if std::mem::take(&mut self.has_written) {
-            self.keeper.lock().committed(
+            self.checkpointer.lock().committed(
                 &self.conn,
                 self.pages.load(Ordering::Relaxed),
                 &self.health,
@@ -212,7 +209,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
     }
 
-    /// One bad item fails alone: each gets a transaction of its own.
+    /// Gives each item a transaction of its own, so that a bad item fails alone.
     fn one_by_one(
         &mut self,
         items: Vec<Box<dyn Work>>,
@@ -237,7 +234,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
     }
 
-    /// Runs the items, and with `gather` those that come meanwhile, in one transaction.
+    /// Runs the items in one transaction, with `gather` also those that arrive meanwhile.
     fn transact(
         &mut self,
         items: &mut Vec<Box<dyn Work>>,
@@ -247,7 +244,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         let written = self.conn.total_changes();
         let result = self.attempt(items, gather, stopping);
         match &result {
-            // What changed nothing was written nowhere, and says nothing of the disk.
+            // A transaction without changes writes nothing, so it says nothing about the disk.
             Ok(_) if self.conn.total_changes() != written => {
                 self.has_written = true;
                 self.health.set_failing(false);
@@ -277,7 +274,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if gather {
             gather_more(&self.jobs, &self.depth, items, stopping);
         }
-        self.look();
+        self.check_file();
         self.health.check()?;
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut batch = Batch::new(&self.conn, &mut self.known);
@@ -304,7 +301,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if let Some(head) = committed.head {
             self.commits.send_replace(head);
         }
-        // A reader may have met damage meanwhile: then what was written is not acknowledged.
+        // If a reader has found damage meanwhile, the commit is not acknowledged.
         self.health.check()?;
         for (conversation, members) in committed.memberships {
             self.members.committed(conversation, members);
@@ -312,11 +309,11 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         Ok(committed.events)
     }
 
-    /// After a failure: nothing of the transaction may stay, neither in the database nor in memory.
+    /// Removes what a failed transaction left in the database and in memory.
     fn recover(&mut self) {
         self.known.clear();
         if self.conn.is_autocommit() {
-            // SQLite has rolled back by itself, as it does when the disk is full.
+            // SQLite rolls back by itself when the disk is full.
             return;
         }
         let rolled_back = self.conn.execute_batch("ROLLBACK");
@@ -325,30 +322,30 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
         tracing::error!(
             ?rolled_back,
-            "a transaction could not be rolled back; the connection is opened anew"
+            "a transaction could not be rolled back; reopening the connection"
         );
-        // Another file by the same name is not to be written to.
-        self.keeper.lock().look(&self.health);
+        // Do not open a file that replaced the database.
+        self.checkpointer.lock().check_file(&self.health);
         if self.health.check().is_err() {
             return;
         }
         match (self.reopen)() {
-            // Closing the old connection is what undoes its transaction.
+            // Closing the old connection rolls its transaction back.
             Ok(conn) => self.conn = conn,
             Err(error) => {
-                tracing::error!(%error, "the database could not be opened anew; trying again with the next write")
+                tracing::error!(%error, "could not reopen the database; retrying with the next write")
             }
         }
     }
 
-    /// After the commit: answers first, for they are what someone waits for, then the fan-out,
-    /// which may make us wait.
+    /// Answers the callers, and then passes the events on, which may block.
     fn settle(items: Vec<Box<dyn Work>>, committed: Vec<Event>, events: &SyncSender<Vec<Event>>) {
         for item in items {
             item.finish(Ok(()));
         }
         if !committed.is_empty() {
-            // Fails only if there is no publisher, which was logged; clients heal by the log.
+            // Fails only without a publisher thread, which was logged; clients fetch what they
+            // miss.
             drop(events.send(committed));
         }
     }

@@ -1,24 +1,25 @@
-//! Backups of a database, and bringing one back.
+//! Makes and restores backups of a database.
 
-use super::beside::{Found, Log, Note, NoteFile, boot};
+use super::checkpoint::{
+    checkpoint_all, counter, counters_page, renew_generation, set_counter, unmark_copy,
+};
 use super::error::OpenError;
-use super::keeper::{counter, counters_page, fold_all, renew_generation, set_counter, unmark_copy};
-use super::lock::{Lock, beside, private, resolve};
+use super::lock::{Lock, private, resolve, with_suffix};
 use super::open::{check_log, connect, make_directory, sound};
 use super::schema::{MIGRATIONS, migrate, recognise};
+use super::sidecar::{Found, Sidecar, SidecarFile, WalOrigin, boot};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a restore did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// Where the database that was there before is now.
+    /// The path to which the previous database was moved.
     pub set_aside: Option<PathBuf>,
-    /// How many conversations the restored one has.
+    /// Conversations in the restored database.
     pub conversations: i64,
-    /// How many entries.
+    /// Entries in the restored database.
     pub entries: i64,
 }
 
@@ -26,7 +27,7 @@ pub struct Restored {
 /// user can read. A file that is there is replaced only with `force`.
 ///
 /// # Errors
-/// With a sentence. The database was not changed, and a file that was there is whole.
+/// The database is unchanged, and an existing target file is whole.
 pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> {
     let path = resolve(path);
     if !path.is_file() {
@@ -47,10 +48,10 @@ pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> 
             what: "it is there already; give another name, or --force to replace it",
         });
     }
-    // Where no server has it, nobody has looked at its log yet.
+    // If no server runs, nobody has checked the write-ahead log yet.
     let lock = match Lock::take(&path, &path) {
         Ok(lock) => {
-            if Log::look(&path, &lock, &Note::read(&path)) == Log::Foreign {
+            if WalOrigin::determine(&path, &lock, &Sidecar::read(&path)) == WalOrigin::Foreign {
                 return Err(OpenError::ForeignLog { path });
             }
             Some(lock)
@@ -58,15 +59,14 @@ pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> 
         Err(OpenError::InUse { .. }) => None,
         Err(error) => return Err(error),
     };
-    let partial = Partial::new(beside(target, ".partial"))?;
+    let partial = Partial::new(with_suffix(target, ".partial"))?;
     {
         let source = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|source| OpenError::of(&path, source))?;
         recognise(&source, &path, MIGRATIONS)?;
         partial.copy(&source, &path)?;
     }
-    // A copy tells that it is one: whoever puts it in the database's place by hand gets a new
-    // generation all the same.
+    // Mark the copy, so that it gets a new generation even if someone puts it in place by hand.
     Connection::open(&partial.0)
         .and_then(|copy| {
             copy.execute(
@@ -80,11 +80,11 @@ pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> 
     Ok(())
 }
 
-/// Brings a backup back as the database at `path`, which no server may use. What was there is set
-/// aside. The restored one has a new generation and no sessions of local accounts.
+/// Restores a backup as the database at `path`, which no server may use, and moves the previous
+/// database aside. The restored one gets a new generation and has no sessions of local accounts.
 ///
 /// # Errors
-/// With a sentence. What was there is there still.
+/// The previous database is still in place.
 pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
     make_directory(path)?;
     let (given, path) = (path, resolve(path));
@@ -102,14 +102,14 @@ pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
     }
     let was_there = path.exists();
     let lock = Lock::take(given, &path)?;
-    let found = Note::read(&path);
-    let noted = if let Found::Note(note) = &found {
-        note.clone()
+    let found = Sidecar::read(&path);
+    let noted = if let Found::Sidecar(sidecar) = &found {
+        sidecar.clone()
     } else {
-        Note::default()
+        Sidecar::default()
     };
 
-    let partial = Partial::new(beside(&path, ".restoring"))?;
+    let partial = Partial::new(with_suffix(&path, ".restoring"))?;
     {
         let source = connect(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(|source| OpenError::of(backup, source))?;
@@ -127,7 +127,7 @@ pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
             .map_or(Ok(()), |what| Err(damaged(what)))?;
         partial.copy(&source, backup)?;
     }
-    let (note, conversations, entries) = renew(&partial.0, &noted)?;
+    let (sidecar, conversations, entries) = renew(&partial.0, &noted)?;
     let set_aside = if was_there {
         Some(set_aside(&path, &lock, &found)?)
     } else {
@@ -139,12 +139,12 @@ pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
     };
     partial.put(&path)?;
     for ending in ["-wal", "-shm", "-journal"] {
-        match fs::remove_file(beside(&path, ending)) {
+        match fs::remove_file(with_suffix(&path, ending)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
     }
-    let _: NoteFile = note.keep(&path).map_err(|source| OpenError::Note {
+    let _: SidecarFile = sidecar.save(&path).map_err(|source| OpenError::Sidecar {
         path: path.clone(),
         source,
     })?;
@@ -155,15 +155,15 @@ pub fn restore(backup: &Path, path: &Path) -> Result<Restored, OpenError> {
     })
 }
 
-/// Brings a copy up to this version and makes it a store of its own: a new generation, counters
-/// past what was noted, nobody signed in.
-fn renew(copy: &Path, noted: &Note) -> Result<(Note, i64, i64), OpenError> {
+/// Migrates a copy and makes it a store of its own: a new generation, counters at least as high as
+/// in the sidecar of the previous database, no sessions.
+fn renew(copy: &Path, noted: &Sidecar) -> Result<(Sidecar, i64, i64), OpenError> {
     let mut conn = Connection::open(copy).map_err(|source| OpenError::of(copy, source))?;
     migrate(&mut conn, copy, MIGRATIONS)?;
-    begin_anew(&mut conn, noted).map_err(|source| OpenError::of(copy, source))
+    reset_identity(&mut conn, noted).map_err(|source| OpenError::of(copy, source))
 }
 
-fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i64, i64)> {
+fn reset_identity(conn: &mut Connection, noted: &Sidecar) -> rusqlite::Result<(Sidecar, i64, i64)> {
     let transaction = conn.transaction()?;
     unmark_copy(&transaction)?;
     renew_generation(&transaction)?;
@@ -180,7 +180,7 @@ fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i6
         )?;
     }
     let number = |sql| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let note = Note {
+    let sidecar = Sidecar {
         generation: transaction.query_row(
             "SELECT value FROM properties WHERE name = 'generation'",
             [],
@@ -192,7 +192,7 @@ fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i6
         page: counters_page(&transaction)?,
         main: String::new(),
         main_changes: 0,
-        folding: false,
+        is_checkpointing: false,
         boot: boot(),
     };
     let (conversations, entries) = (
@@ -200,49 +200,48 @@ fn begin_anew(conn: &mut Connection, noted: &Note) -> rusqlite::Result<(Note, i6
         number("SELECT count(*) FROM entries")?,
     );
     transaction.commit()?;
-    Ok((note, conversations, entries))
+    Ok((sidecar, conversations, entries))
 }
 
-/// Keeps the database that was there under another name, with its write-ahead log where that cannot
-/// be folded into it.
+/// Renames the previous database, and its write-ahead log if a checkpoint cannot remove it.
 fn set_aside(path: &Path, lock: &Lock, found: &Found) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::NotWritable {
         path: path.to_owned(),
         source,
     };
     let aside = (1..)
-        .map(|number| beside(path, &format!(".before-restore-{number}")))
+        .map(|number| with_suffix(path, &format!(".before-restore-{number}")))
         .find(|aside| aside.symlink_metadata().is_err());
-    let aside = aside.unwrap_or_else(|| beside(path, ".before-restore"));
-    // Moved away from each other they would be less than they are, should this be broken off: they
-    // are put together first.
-    let log = Log::look(path, lock, found);
-    let fold = || {
+    let aside = aside.unwrap_or_else(|| with_suffix(path, ".before-restore"));
+    // If the two renames were interrupted, the database would be without its log, so a checkpoint
+    // comes first.
+    let log = WalOrigin::determine(path, lock, found);
+    let checkpoint = || {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .map_err(|source| OpenError::of(path, source))?;
-        if log == Log::Doubtful {
+        if log == WalOrigin::Doubtful {
             check_log(&conn, path)?;
         }
-        fold_all(&conn).map_err(|source| OpenError::of(path, source))
+        checkpoint_all(&conn).map_err(|source| OpenError::of(path, source))
     };
-    if matches!(log, Log::Ours | Log::Doubtful)
-        && let Err(error) = fold()
+    if matches!(log, WalOrigin::Ours | WalOrigin::Doubtful)
+        && let Err(error) = checkpoint()
     {
         tracing::warn!(%error, "the write-ahead log of the database that was there is set aside beside it");
     }
-    match fs::rename(beside(path, "-wal"), beside(&aside, "-wal")) {
+    match fs::rename(with_suffix(path, "-wal"), with_suffix(&aside, "-wal")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    // Two names for a moment, so that there is a database at every moment: a start that found none
-    // would make an empty one.
+    // A hard link first, so that a database exists at every moment: a start that finds none makes
+    // an empty one.
     fs::hard_link(path, &aside)
         .or_else(|_| fs::rename(path, &aside))
         .map_err(failed)?;
     Ok(aside)
 }
 
-/// A file in the making, which is gone if it comes to nothing.
+/// A file that is being written; dropping it deletes the file.
 struct Partial(PathBuf);
 
 impl Partial {
@@ -261,7 +260,7 @@ impl Partial {
         Ok(Self(path))
     }
 
-    /// Copies all that a reader sees now, read through in one snapshot.
+    /// Copies one snapshot of the source.
     fn copy(&self, source: &Connection, from: &Path) -> Result<(), OpenError> {
         let target = self.0.to_string_lossy().into_owned();
         source
@@ -270,7 +269,7 @@ impl Partial {
             .map_err(|source| OpenError::of(from, source))
     }
 
-    /// Puts it in its place, on the disk for good.
+    /// Moves the file to its target and syncs it to the disk.
     fn put(self, target: &Path) -> Result<(), OpenError> {
         let failed = |source| OpenError::NotWritable {
             path: target.to_owned(),
@@ -293,7 +292,7 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         for ending in ["", "-journal", "-wal", "-shm"] {
-            drop(fs::remove_file(beside(&self.0, ending)));
+            drop(fs::remove_file(with_suffix(&self.0, ending)));
         }
     }
 }

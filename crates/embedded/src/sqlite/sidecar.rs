@@ -1,11 +1,11 @@
-//! A small file beside the database, which a copy of the database does not bring along. It tells a
-//! database that went back in time, and a write-ahead log that belongs to another database than the
-//! one it lies beside.
+//! A small file next to the database, `lamplight.db.note`, which a copy of the database does not
+//! include. By it a start recognises a database that went back in time, and a write-ahead log that
+//! was written for another database.
 //!
-//! Nothing is lost without it, so it is not synced when it is written often; what is in doubt then
-//! is settled by looking.
+//! Nothing is lost without it, so frequent writes are not synced. A start that cannot trust it
+//! checks the database instead.
 
-use super::lock::{Lock, beside, private};
+use super::lock::{Lock, private, with_suffix};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,42 +14,41 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 const FIRST_LINE: &str = "Lamplight's note on the database beside it";
-/// Always this long, so that it is written in place and in one sector.
+/// In bytes. A fixed length that fits into one sector, so that a write in place is atomic.
 const LENGTH: usize = 512;
 
-/// What is noted.
+/// The state of the database at the last write of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Note {
-    /// The store's generation.
+pub(crate) struct Sidecar {
     pub(crate) generation: String,
-    /// Its start.
+    /// Counts starts of the server.
     pub(crate) epoch: i64,
-    /// Its count of changes, which is in the database first.
+    /// Counts commits, roughly. The database always has this value or a higher one.
     pub(crate) changes: i64,
-    /// No presence version above this was told.
+    /// An upper bound of the presence versions that were given out.
     pub(crate) presence: i64,
-    /// The page of the database that has the counters.
+    /// The page of the database that holds the table `counters`.
     pub(crate) page: u64,
-    /// What the database file has without its write-ahead log: see [`fingerprint`].
+    /// The [`fingerprint`] of the database file without its write-ahead log.
     pub(crate) main: String,
-    /// The count of changes in that.
+    /// The lowest `changes` that the database file can have without its write-ahead log.
     pub(crate) main_changes: i64,
-    /// The log is being folded into the file, which changes what it has.
-    pub(crate) folding: bool,
-    /// The boot of the machine, whose end loses what is not synced.
+    /// A checkpoint is running, which changes the fingerprint.
+    pub(crate) is_checkpointing: bool,
+    /// The boot of the machine. After a power loss, writes that were not synced may be missing.
     pub(crate) boot: String,
 }
 
-/// What was found beside a database.
+/// The result of reading the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Nothing,
-    /// It was cut off, or is none of ours.
+    Missing,
+    /// It is truncated, or another program's.
     Unreadable,
-    Note(Note),
+    Sidecar(Sidecar),
 }
 
-impl Note {
+impl Sidecar {
     fn text(&self) -> String {
         let Self {
             generation,
@@ -59,12 +58,12 @@ impl Note {
             page,
             main,
             main_changes,
-            folding,
+            is_checkpointing,
             boot,
         } = self;
         let mut text = format!(
             "{FIRST_LINE}\ngeneration {generation}\nepoch {epoch}\nchanges {changes}\npresence {presence}\npage {page}\nmain {main}\n\
-             main_changes {main_changes}\nfolding {folding}\nboot {boot}\n"
+             main_changes {main_changes}\nfolding {is_checkpointing}\nboot {boot}\n"
         );
         let sum = digest(&[text.as_bytes()]);
         let _ = writeln!(text, "sum {sum}");
@@ -93,27 +92,27 @@ impl Note {
             page: values.get("page")?.parse().ok()?,
             main: (*values.get("main")?).to_owned(),
             main_changes: values.get("main_changes")?.parse().ok()?,
-            folding: values.get("folding")?.parse().ok()?,
+            is_checkpointing: values.get("folding")?.parse().ok()?,
             boot: (*values.get("boot")?).to_owned(),
         })
     }
 
-    /// What is noted beside the database at `path`.
+    /// Reads the file of the database at `path`.
     pub(crate) fn read(path: &Path) -> Found {
         let mut text = String::new();
-        match File::open(beside(path, ".note"))
+        match File::open(with_suffix(path, ".note"))
             .and_then(|file| file.take(4_096).read_to_string(&mut text))
         {
-            Ok(_) => Self::parse(&text).map_or(Found::Unreadable, Found::Note),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+            Ok(_) => Self::parse(&text).map_or(Found::Unreadable, Found::Sidecar),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Missing,
             Err(_) => Found::Unreadable,
         }
     }
 
-    /// Writes it through to the disk.
-    pub(crate) fn keep(&self, path: &Path) -> io::Result<NoteFile> {
-        let path = beside(path, ".note");
-        let mut file = NoteFile(
+    /// Writes the file and syncs it to the disk.
+    pub(crate) fn save(&self, path: &Path) -> io::Result<SidecarFile> {
+        let path = with_suffix(path, ".note");
+        let mut file = SidecarFile(
             private(OpenOptions::new().create(true).truncate(false).write(true)).open(&path)?,
         );
         file.write(self)?;
@@ -125,13 +124,13 @@ impl Note {
     }
 }
 
-/// The file, to be written again.
-pub(crate) struct NoteFile(File);
+/// The open file, for further writes.
+pub(crate) struct SidecarFile(File);
 
-impl NoteFile {
-    pub(crate) fn write(&mut self, note: &Note) -> io::Result<()> {
+impl SidecarFile {
+    pub(crate) fn write(&mut self, sidecar: &Sidecar) -> io::Result<()> {
         self.0.rewind()?;
-        self.0.write_all(note.text().as_bytes())
+        self.0.write_all(sidecar.text().as_bytes())
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
@@ -154,9 +153,9 @@ fn digest(parts: &[&[u8]]) -> String {
         })
 }
 
-/// What tells a database file from a copy of an earlier or later state: its length, its first page
-/// (the header and the roots of its tables), and the page with the counters, one of which moves
-/// with every note.
+/// Distinguishes a database file from copies of its earlier and later states: a digest of its
+/// length, its first page (the header and the roots of its tables), and the page with the counters,
+/// one of which changes before each write of this file.
 pub(crate) fn fingerprint(lock: &Lock, page: u64) -> io::Result<String> {
     Ok(digest(&[
         &lock.len()?.to_be_bytes(),
@@ -165,41 +164,41 @@ pub(crate) fn fingerprint(lock: &Lock, page: u64) -> io::Result<String> {
     ]))
 }
 
-/// What a database file that is not as it was noted can be.
+/// A database file whose fingerprint differs from the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Other {
-    /// The same, into which somebody else has folded the log: SQLite's shell does so, and programs
-    /// that make backups. Its counters are in this page.
-    Later(u64),
-    /// A copy of an earlier state, or something else.
+pub(crate) enum MainFile {
+    /// The same database after a checkpoint by another program, such as SQLite's shell or a backup
+    /// tool. The page holds its counters.
+    Checkpointed(u64),
+    /// A copy of an earlier state, or another database.
     Foreign,
 }
 
-/// How many pages are looked through for the counters: a database that is vacuumed has its tables'
-/// roots at its beginning.
+/// The number of pages in which the counters are looked for: VACUUM puts the roots of the tables at
+/// the beginning of the file.
 const ROOTS: u64 = 1_000;
 
-/// Compares a database file that is not as it was noted with the note.
-pub(crate) fn compare(lock: &Lock, note: &Note) -> io::Result<Other> {
-    for page in std::iter::once(note.page).chain(2..ROOTS) {
+/// Classifies a database file whose fingerprint differs from the recorded one.
+pub(crate) fn compare(lock: &Lock, sidecar: &Sidecar) -> io::Result<MainFile> {
+    for page in std::iter::once(sidecar.page).chain(2..ROOTS) {
         let bytes = page_of(lock, page)?;
-        if bytes.is_empty() && page != note.page {
+        if bytes.is_empty() && page != sidecar.page {
             break;
         }
         let counters = counters(&bytes);
         let counter = |name: &str| counters.get(name).copied();
         if counter("copy").is_none()
-            && matches!((counter("epoch"), counter("changes")), (Some(epoch), Some(changes)) if epoch == note.epoch && changes >= note.main_changes)
+            && matches!((counter("epoch"), counter("changes")), (Some(epoch), Some(changes)) if epoch == sidecar.epoch && changes >= sidecar.main_changes)
         {
-            return Ok(Other::Later(page));
+            return Ok(MainFile::Checkpointed(page));
         }
     }
-    Ok(Other::Foreign)
+    Ok(MainFile::Foreign)
 }
 
-/// The names and values of the table of counters, read from the one page that it has: a leaf of an
-/// index (see "The B-tree Pages" in SQLite's file format), with a text and a whole number in each
-/// record. What is not that is left out.
+/// The rows of the table `counters`, parsed from its only page: a leaf of an index (see "The B-tree
+/// Pages" in SQLite's file format) whose records have a text and an integer. Other records are
+/// skipped.
 fn counters(page: &[u8]) -> HashMap<String, i64> {
     let mut found = HashMap::new();
     if page.first() != Some(&0x0a) {
@@ -251,7 +250,7 @@ fn page_of(lock: &Lock, page: u64) -> io::Result<Vec<u8>> {
     let size = size
         .first_chunk()
         .map_or(0, |size| u64::from(u16::from_be_bytes(*size)));
-    // 1 stands for 65,536, which two bytes cannot hold.
+    // 1 means 65,536, which does not fit into two bytes.
     let size = if size == 1 { 65_536 } else { size };
     lock.read_at(
         page.saturating_sub(1) * size,
@@ -259,43 +258,43 @@ fn page_of(lock: &Lock, page: u64) -> io::Result<Vec<u8>> {
     )
 }
 
-/// The boot of this machine; empty where it cannot be known.
+/// The id of this machine's boot, empty where the system does not say.
 pub(crate) fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()
 }
 
-/// How far a write-ahead log that lies beside a database can be trusted.
+/// Whether a write-ahead log was written for the database next to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Log {
-    /// There is none, or nothing in it.
+pub(crate) enum WalOrigin {
+    /// There is no log, or an empty one.
     Empty,
-    /// The database is the one that it was written for.
     Ours,
-    /// The database may be another than the one that it was written for.
+    /// It is not known.
     Doubtful,
-    /// The database is another one.
+    /// It was written for another database.
     Foreign,
 }
 
-impl Log {
-    /// Looks at the database at `path` as it was left. Nothing may have opened it by SQLite.
-    pub(crate) fn look(path: &Path, lock: &Lock, found: &Found) -> Self {
-        // A header without a frame holds nothing.
-        if std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len()) <= 32 {
+impl WalOrigin {
+    /// Examines the database at `path` before SQLite opens it.
+    pub(crate) fn determine(path: &Path, lock: &Lock, found: &Found) -> Self {
+        // The header alone takes 32 bytes.
+        if std::fs::metadata(with_suffix(path, "-wal")).map_or(0, |log| log.len()) <= 32 {
             return Self::Empty;
         }
-        let Found::Note(note) = found else {
+        let Found::Sidecar(sidecar) = found else {
             return Self::Doubtful;
         };
-        if fingerprint(lock, note.page).is_ok_and(|main| main == note.main) {
+        if fingerprint(lock, sidecar.page).is_ok_and(|main| main == sidecar.main) {
             return Self::Ours;
         }
-        // What is noted may not have reached the disk before the power went.
-        let may_be_stale = note.folding || note.boot.is_empty() || note.boot != boot();
-        match compare(lock, note) {
-            Ok(Other::Foreign) if !may_be_stale => Self::Foreign,
+        // The last write of the file may not have reached the disk before a power loss.
+        let may_be_stale =
+            sidecar.is_checkpointing || sidecar.boot.is_empty() || sidecar.boot != boot();
+        match compare(lock, sidecar) {
+            Ok(MainFile::Foreign) if !may_be_stale => Self::Foreign,
             _ => Self::Doubtful,
         }
     }
@@ -307,27 +306,30 @@ mod tests {
 
     #[test]
     fn a_note_reads_back_and_a_cut_one_does_not() {
-        let note = Note {
+        let sidecar = Sidecar {
             generation: "8f0c".into(),
             epoch: 3,
             changes: 7,
             main: "00ff".into(),
             main_changes: 6,
-            folding: true,
-            ..Note::default()
+            is_checkpointing: true,
+            ..Sidecar::default()
         };
-        let text = note.text();
+        let text = sidecar.text();
         assert_eq!(text.len(), LENGTH);
         assert_eq!(
-            Note::parse(&text),
-            Some(Note {
+            Sidecar::parse(&text),
+            Some(Sidecar {
                 boot: String::new(),
-                ..note
+                ..sidecar
             })
         );
-        assert_eq!(Note::parse(&text.replace("changes 7", "changes 8")), None);
-        assert_eq!(Note::parse(&text[..100]), None);
-        assert_eq!(Note::parse(""), None);
+        assert_eq!(
+            Sidecar::parse(&text.replace("changes 7", "changes 8")),
+            None
+        );
+        assert_eq!(Sidecar::parse(&text[..100]), None);
+        assert_eq!(Sidecar::parse(""), None);
     }
 
     #[test]
