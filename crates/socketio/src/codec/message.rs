@@ -8,7 +8,7 @@ use super::frame::{self, ClientHeader, FrameError, OpCode};
 /// Limits on a client's messages.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Maximum bytes in one message, after inflation.
+    /// Maximum bytes in one message, both as received and after inflation.
     pub max_payload: usize,
     /// Maximum fragments in one message.
     pub max_fragments: usize,

@@ -7,7 +7,9 @@ use std::fmt;
 pub enum EmitError {
     /// The socket has ended.
     Closed,
-    /// The queue was full; the client is disconnected as a slow reader.
+    /// The queue was full. The client is disconnected as a slow reader, unless the packet was
+    /// volatile. If the socket was suspended, its stored events exceeded their limit, and it can no
+    /// longer be resumed.
     Full,
 }
 
