@@ -423,7 +423,6 @@ impl<'a> From<&'a Refused> for Refusal<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct SyncPage<'a> {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
-    #[ts(as = "Vec<Message<'a>>")]
     pub entries: Vec<Entry<'a>>,
     /// The client's entry is not in this log, because the store's data went back in time: discard
     /// what you hold of it.

@@ -251,7 +251,7 @@ export type SyncPage = {
 /**
  * The entries after what the client has, oldest first; with `reset` the newest ones.
  */
-entries: Array<Message>, 
+entries: Array<Entry>, 
 /**
  * The client's entry is not in this log, because the store's data went back in time: discard
  * what you hold of it.
