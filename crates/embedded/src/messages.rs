@@ -1,4 +1,4 @@
-//! Conversations and their logs in SQLite. This is the door; its rooms are in `sqlite/`.
+//! [`Messages`] on SQLite; the queries are in `sqlite/`.
 
 pub use crate::sqlite::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
 
@@ -20,7 +20,7 @@ use lamplight_usecases::ports::{
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Marks are moved in parts of this many, so that sends find room between them.
+/// Marks are moved in parts of this many, so that sends can run between them.
 const MARKS_AT_ONCE: usize = 256;
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl Messages for SqliteStore {
         message: NewMessage,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
-        // Queued here and now: the caller's order is the log's.
+        // Queued before the future is polled: the order of the calls is the order of the log.
         let waiting = self.write(move |batch| sqlite::append(batch, &message, except.as_ref()));
         async move { waiting.answer().await? }.boxed()
     }
@@ -155,7 +155,7 @@ impl Messages for SqliteStore {
             ));
         };
         let (caller, other) = (caller.clone(), other.clone());
-        // Nearly always it is there, and then the writer need not hear of it.
+        // Nearly always it exists; then a read is enough.
         let (reader, asked) = (caller.clone(), key.clone());
         if let Some(there) = self
             .read(move |conn| sqlite::direct(conn, &reader, &asked))
@@ -208,14 +208,14 @@ impl Messages for SqliteStore {
         for part in marks.chunks(MARKS_AT_ONCE) {
             let part = part.to_vec();
             let marked = self.write(move |batch| {
-                let mut told = Vec::new();
+                let mut moved = Vec::new();
                 for (conversation, user, seq) in &part {
-                    told.extend(
+                    moved.extend(
                         sqlite::mark(batch, Mark::Delivered, user, conversation, *seq, at)?
-                            .filter(|marked| marked.is_visible),
+                            .filter(|update| update.is_visible),
                     );
                 }
-                Ok(told)
+                Ok(moved)
             });
             all.extend(marked.answer().await?);
         }

@@ -12,14 +12,14 @@ use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, Store
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::net::IpAddr;
 
-/// How many expired sessions go with each new one. More than one, so that they grow fewer.
+/// Expired sessions that are deleted with each new one. More than one, so that their number falls.
 const EXPIRED_AT_ONCE: i64 = 16;
-/// The most networks that are remembered of an account; the one that signed in longest ago goes.
+/// Networks that are stored for an account; a further one replaces the least recent.
 const NETWORKS_AT_MOST: i64 = 16;
-/// How long they are remembered, in milliseconds: no shorter than the use cases ask for.
+/// How long they are stored, in milliseconds: at least as long as the use cases ask for.
 const NETWORKS_FOR: i64 = 30 * 24 * 3_600 * 1_000;
-/// Sessions are deleted so long after their end: a clock that is ahead for a while ends none of
-/// them for good.
+/// Sessions are deleted this long after their end, so that a clock that is ahead for a while ends
+/// none for good.
 const KEPT_EXPIRED_MS: i64 = 90 * 24 * 3_600_000;
 
 #[async_trait]
@@ -230,7 +230,7 @@ fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqlite::Result<
         .exists(params![person, hash])
 }
 
-/// Ends all sessions of somebody but one; answers with their digests.
+/// Ends all sessions of a user but one; returns their digests.
 fn end_all(conn: &Connection, person: i64, except: Option<&str>) -> rusqlite::Result<Vec<String>> {
     conn.prepare_cached(
         "DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 RETURNING digest",
@@ -239,8 +239,8 @@ fn end_all(conn: &Connection, person: i64, except: Option<&str>) -> rusqlite::Re
     .collect()
 }
 
-/// Ends the oldest sessions of somebody past `most`. The newest stays, whatever the clock said when
-/// the others began.
+/// Ends the oldest sessions of a user past `most`. The newest stays, even if the clock was ahead
+/// when the others began.
 fn end_oldest(
     conn: &Connection,
     person: i64,
@@ -257,7 +257,7 @@ fn end_oldest(
     .collect()
 }
 
-/// Remembers a network that signed in. A few that are too old go with each, whoever's they are.
+/// Stores a network that signed in, and deletes a few expired ones of any account.
 fn remember_network(
     conn: &Connection,
     person: i64,

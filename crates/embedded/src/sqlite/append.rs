@@ -1,4 +1,5 @@
-//! Appending to a log: deduplicate, take the next `seq`, insert, move the sender's own marks.
+//! Appends to a log: checks membership and duplicates, assigns the next `seq`, inserts the entry,
+//! moves the sender's marks.
 
 use super::batch::{Batch, CachedConversation, from_db, to_db};
 use super::marks::sent;
@@ -68,7 +69,7 @@ pub(super) fn insert(
 }
 
 /// Appends in the running transaction. The outer error is SQLite's and fails the transaction; the
-/// inner one is an answer.
+/// inner one is an answer to the caller.
 pub(crate) fn append(
     batch: &mut Batch<'_>,
     message: &NewMessage,

@@ -1,4 +1,4 @@
-//! Making conversations and changing who is in them.
+//! Makes conversations and changes their members.
 
 use super::batch::{Batch, ensure_person, to_db};
 use super::queries;
@@ -13,8 +13,8 @@ fn insert(
     key: Option<&str>,
     at: Timestamp,
 ) -> rusqlite::Result<i64> {
-    // It is newer than every entry there is, and than conversations made since then, which have
-    // smaller rows.
+    // It sorts as newer than every entry, and than conversations made since the newest entry, whose
+    // rows are smaller.
     conn.prepare_cached(
         "INSERT INTO conversations (conversation_id, direct_key, last_at, created_at, position)
          VALUES (?1, ?2, ?3, ?3, (SELECT ifnull(max(id), 0) FROM entries))",
@@ -23,7 +23,7 @@ fn insert(
     Ok(conn.last_insert_rowid())
 }
 
-/// Seats someone who has read everything up to `head_seq`.
+/// Adds a member who has read everything up to `head_seq`.
 fn membership(
     conn: &Connection,
     conversation: i64,
@@ -62,7 +62,7 @@ pub(crate) fn ensure_direct(
     Ok(queries::conversation(batch.conn, caller, new)?.map(|made| (made, true)))
 }
 
-/// Makes a conversation under the host's id, or changes who is in it.
+/// Makes a conversation under the host's id, or changes its members.
 pub(crate) fn put(
     batch: &mut Batch<'_>,
     conversation: &ConversationId,
@@ -101,8 +101,8 @@ pub(crate) fn put(
     {
         membership(conn, row, member, head_seq, at)?;
     }
-    // It is no longer the conversation of those two; were the key to stay, one of them could be led
-    // into a conversation with others in it.
+    // It is no longer the conversation of those two. If it kept the key, opening a conversation
+    // with one of them would lead to one with others in it.
     conn.prepare_cached(
         "UPDATE conversations SET direct_key = NULL WHERE id = ?1 AND direct_key IS NOT NULL",
     )?

@@ -45,8 +45,8 @@ impl Directory for SqliteStore {
         source: ProfileSource,
         at: Timestamp,
     ) -> StoreResult<(Person, bool)> {
-        self.remember_as(
-            Word {
+        self.write_if_newer(
+            ProfileUpdate {
                 profile,
                 source,
                 issued_at: None,
@@ -62,8 +62,8 @@ impl Directory for SqliteStore {
         issued_at: Timestamp,
         at: Timestamp,
     ) -> StoreResult<(Person, bool)> {
-        self.remember_as(
-            Word {
+        self.write_if_newer(
+            ProfileUpdate {
                 profile,
                 source: ProfileSource::Claims,
                 issued_at: Some(issued_at),
@@ -113,7 +113,7 @@ impl Directory for SqliteStore {
     }
 
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()> {
-        // In parts, so that sends find room between them.
+        // In parts, so that sends can run between them.
         for part in users.chunks(BATCH_AT_MOST) {
             let part = part.to_vec();
             let written = self.write(move |batch| {
@@ -161,19 +161,19 @@ fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timest
     Ok(seen.flatten().map(Timestamp))
 }
 
-/// What somebody says of a person, and who.
+/// A profile that is to be written, and its source.
 #[derive(Clone)]
-struct Word {
+struct ProfileUpdate {
     profile: Profile,
     source: ProfileSource,
-    /// When the token was issued that says it.
+    /// When its token was issued.
     issued_at: Option<Timestamp>,
 }
 
-impl Word {
-    /// Whether it would change anything, if only who wrote it.
-    fn is_news(&self, held: &Held) -> bool {
-        // A word without a time is the newest; of two claims that have one, the later.
+impl ProfileUpdate {
+    /// Whether it changes the profile or its source.
+    fn is_news(&self, held: &StoredPerson) -> bool {
+        // A profile without a time is the newest; of two claims with one, the later wins.
         let is_newer = self.issued_at.is_none()
             || held.source < self.source
             || self.issued_at > held.claims_at;
@@ -184,34 +184,37 @@ impl Word {
     }
 }
 
-/// A person as the store has them.
-struct Held {
+struct StoredPerson {
     person: Person,
     source: ProfileSource,
     claims_at: Option<Timestamp>,
 }
 
 impl SqliteStore {
-    async fn remember_as(&self, word: Word, at: Timestamp) -> StoreResult<(Person, bool)> {
-        // Nearly always nothing is new, and then the writer need not hear of it.
-        let asked = word.profile.id.clone();
+    async fn write_if_newer(
+        &self,
+        update: ProfileUpdate,
+        at: Timestamp,
+    ) -> StoreResult<(Person, bool)> {
+        // Nearly always nothing changes; then a read is enough.
+        let asked = update.profile.id.clone();
         let known = self.read(move |conn| find(conn, &asked)).await?;
         if let Some(held) = known
-            && !word.is_news(&held)
+            && !update.is_news(&held)
         {
             return Ok((held.person, false));
         }
         let written = self.write(move |batch| {
             let conn = batch.conn;
-            let before = find(conn, &word.profile.id)?;
+            let before = find(conn, &update.profile.id)?;
             if let Some(held) = &before
-                && !word.is_news(held)
+                && !update.is_news(held)
             {
                 return Ok(Some((held.person.clone(), false)));
             }
-            write_profile(conn, &word.profile, word.source, word.issued_at, at)?;
-            let changed = before.is_none_or(|held| held.person.profile != word.profile);
-            Ok(find(conn, &word.profile.id)?.map(|held| (held.person, changed)))
+            write_profile(conn, &update.profile, update.source, update.issued_at, at)?;
+            let changed = before.is_none_or(|held| held.person.profile != update.profile);
+            Ok(find(conn, &update.profile.id)?.map(|held| (held.person, changed)))
         });
         written
             .answer()
@@ -220,7 +223,7 @@ impl SqliteStore {
     }
 }
 
-/// Writes a profile, whatever is there.
+/// Writes a profile, replacing an existing one.
 fn write_profile(
     conn: &Connection,
     profile: &Profile,
@@ -248,7 +251,7 @@ fn write_profile(
     Ok(())
 }
 
-fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Held>> {
+fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<StoredPerson>> {
     conn.prepare_cached(
         "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision
          FROM people WHERE user_id = ?1",
@@ -257,14 +260,14 @@ fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Held>> {
     .optional()
 }
 
-fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
+fn held(row: &Row<'_>) -> rusqlite::Result<StoredPerson> {
     let chosen = StatusOverride {
         status: manual_from_db(row.get(3)?),
         text: row.get_ref(4)?.as_str_or_null()?.map(Into::into),
         until: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     };
     let last_seen = row.get::<_, Option<i64>>(6)?.map(Timestamp);
-    Ok(Held {
+    Ok(StoredPerson {
         person: Person {
             profile: profile(row, 0)?,
             status: SavedStatus {
@@ -278,8 +281,8 @@ fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
     })
 }
 
-/// `instr` rather than `LIKE`: a query is taken at its word, `%` and `_` included. Whoever has an
-/// account is found by its user name too, whatever they call themselves.
+/// `instr` and not `LIKE`, so that `%` and `_` stand for themselves. Accounts are also found by
+/// their user name.
 fn search(
     conn: &Connection,
     folded: &str,
@@ -327,7 +330,7 @@ fn search(
     })
 }
 
-/// Makes a profile where there is none and takes over an older one, for a new account.
+/// Makes the profile of a new account, or takes over an existing one.
 pub(super) fn profile_of_account(
     conn: &Connection,
     profile: &Profile,

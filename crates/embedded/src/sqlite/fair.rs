@@ -1,6 +1,6 @@
-//! A queue that serves its callers in turn: what is urgent first, then one network after the other,
-//! and of each one user after the other. However much somebody asks for, whoever asks for one thing
-//! waits for one turn of everybody else.
+//! A fair queue: urgent items first, then round-robin over networks, and within a network over
+//! users. A caller with one item waits for at most one item of every other caller, however much
+//! they ask for.
 
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::flow::{Flow, Urgency};
@@ -8,10 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 
-/// After so many urgent ones in a row one that is not gets its turn.
+/// After this many urgent items in a row, one that is not urgent is served.
 const URGENT_IN_A_ROW: u32 = 16;
 
-/// Queues by key, of which each gives one in turn.
+/// Queues by key, served round-robin.
 struct Round<K, Q> {
     turns: VecDeque<K>,
     queues: HashMap<K, Q>,
@@ -27,7 +27,7 @@ impl<K: Clone + Eq + Hash, Q> Default for Round<K, Q> {
 }
 
 impl<K: Clone + Eq + Hash, Q: Default> Round<K, Q> {
-    /// The queue of a key, which gets its turn if it has none.
+    /// The queue of a key, added to the rotation if it is not in it.
     fn queue(&mut self, key: &K) -> &mut Q {
         if !self.queues.contains_key(key) {
             self.turns.push_back(key.clone());
@@ -35,7 +35,7 @@ impl<K: Clone + Eq + Hash, Q: Default> Round<K, Q> {
         self.queues.entry(key.clone()).or_default()
     }
 
-    /// Takes one from the queue whose turn it is. `take` says what, and whether the queue is empty
+    /// Takes an item from the next queue. `take` returns the item, and whether the queue is empty
     /// now.
     fn next<T>(&mut self, take: impl FnOnce(&mut Q) -> (Option<T>, bool)) -> Option<T> {
         let key = self.turns.pop_front()?;
@@ -51,7 +51,7 @@ impl<K: Clone + Eq + Hash, Q: Default> Round<K, Q> {
 
 type Users<T> = Round<Option<UserId>, VecDeque<T>>;
 
-/// What is of one urgency.
+/// The items of one urgency.
 struct Lane<T> {
     networks: Round<Option<IpAddr>, Users<T>>,
 }
@@ -72,9 +72,8 @@ impl<T> Lane<T> {
     }
 }
 
-/// The queue.
 pub(super) struct FairQueue<T> {
-    /// One that was pushed while nothing waited, as most are: it needs no place in the tables.
+    /// An item that was pushed to an empty queue, as most are: it does not enter the tables.
     alone: Option<(Flow, T)>,
     first: Lane<T>,
     bulk: Lane<T>,
@@ -122,7 +121,7 @@ impl<T> FairQueue<T> {
         lane.push(flow, item);
     }
 
-    /// The next, and how urgent it is. `with_bulk` where it may be one that is not.
+    /// The next item and its urgency. Only with `with_bulk` it may be one that is not urgent.
     pub(super) fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
         let may_go = |(flow, _): &mut (Flow, T)| with_bulk || flow.urgency == Urgency::First;
         let alone = self

@@ -1,17 +1,16 @@
-//! Whether the database can be relied on. What is found to be damaged acknowledges nothing any
-//! more: a write that went well may be lost with the page beside it.
+//! Whether the database is usable. A damaged database acknowledges nothing any more: a write that
+//! succeeded may be lost with a damaged page.
 
 use super::error::is_damage;
 use lamplight_usecases::ports::StoreError;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Shared by the writer and the readers.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    /// The last that was to be written could not be: the disk is full, or the file is held.
+    /// The last write failed: the disk is full, or the file is locked.
     failing: AtomicBool,
-    /// Why nothing is acknowledged any more, until the server starts anew.
+    /// Why nothing is acknowledged until the server restarts.
     broken: OnceLock<String>,
 }
 
@@ -25,21 +24,21 @@ impl Health {
     }
 
     /// # Errors
-    /// When the database is not to be relied on.
+    /// When the database is damaged or was replaced.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         self.broken
             .get()
             .map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
     }
 
-    /// Notes what SQLite said, if it means damage. Logs what to do, the first time.
+    /// Records an error of SQLite that means damage, and logs once what to do.
     pub(crate) fn judge(&self, error: &rusqlite::Error) {
         if is_damage(error) {
             self.give_up(format!("the database is damaged ({error})"));
         }
     }
 
-    /// Nothing is acknowledged from now on.
+    /// Stops all acknowledgements.
     pub(crate) fn give_up(&self, why: String) {
         if self.broken.set(why.clone()).is_ok() {
             tracing::error!(

@@ -1,19 +1,19 @@
-//! The columns that hold normalised names. They are made anew at the start where they were made by
-//! other rules or by other tables of Unicode than this version's.
+//! The columns that hold normalized names. A start recomputes them if they follow other rules or
+//! other Unicode tables than this version's.
 
 use lamplight_domain::text::{KEYS_VERSION, search_key, username_key};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-/// How many people are read at a time.
+/// People that are read at a time.
 const ROWS: i64 = 1_000;
 
-/// What `accounts.name_folded` holds where the name's key is another account's: no key has a
+/// The value of `accounts.name_folded` if the name's key belongs to another account. No key has a
 /// control character.
 pub(super) fn exact_key(username: &str) -> String {
     format!("\u{1}{username}")
 }
 
-/// Brings the columns to this version's rules, all of them or none.
+/// Recomputes the columns, all of them or none.
 pub(super) fn renew(conn: &mut Connection) -> rusqlite::Result<()> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let made_by = transaction
@@ -75,9 +75,9 @@ struct AccountRow {
     created_at: i64,
 }
 
-/// Two accounts whose names were different may have one key now. The key goes to the account that
-/// has it already, else to the oldest; the others are found by the exact spelling that they were
-/// registered with.
+/// Two accounts with different names may have the same key now. The key goes to the account that
+/// has it already, else to the oldest; the others sign in with the exact spelling that they
+/// registered.
 fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let mut select =
         transaction.prepare("SELECT name_folded, username, created_at FROM accounts")?;
@@ -91,7 +91,7 @@ fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
         })
     })?;
     let mut accounts = found.collect::<rusqlite::Result<Vec<_>>>()?;
-    // Those of one key stand together, the one that gets it first.
+    // Groups accounts by key, the one that gets the key first.
     let order = |row: &AccountRow| {
         (
             row.key.clone(),
@@ -124,7 +124,7 @@ fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     for row in &accounts {
         search.execute(params![row.stored, search_key(&row.username)])?;
     }
-    // By way of keys that are nobody's, since what one account is to get another may still have.
+    // Via temporary keys, because another account may still have the new key.
     moves.retain(|(row, key)| row.stored != *key);
     let mut update =
         transaction.prepare("UPDATE accounts SET name_folded = ?2 WHERE name_folded = ?1")?;

@@ -1,13 +1,12 @@
-//! The locks on a database. Two writers would number the same log: what the writer knows by heart
-//! is true only while it is alone.
+//! The locks on a database. The writer's cache is valid only while no other process writes: two
+//! writers would assign the same `seq`.
 
 use super::error::OpenError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the database is, however it was named: through symbolic links, or by a path that does not
-/// exist yet.
+/// Resolves the path of a database, which may have symbolic links or not exist yet.
 pub(crate) fn resolve(path: &Path) -> PathBuf {
     if let Ok(real) = path.canonicalize() {
         return real;
@@ -22,14 +21,14 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// The file beside `path` whose name is longer by `ending`.
+/// `path` with `ending` appended to its file name.
 pub(crate) fn with_suffix(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
 }
 
-/// A file that is made with this is for this user alone, whatever the umask.
+/// Options that create a file for this user only, whatever the umask.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -41,22 +40,22 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 /// macOS). There the files beside the database have to do.
 const LOCKS_THE_DATABASE: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Held for as long as anything may be written to the database. It goes with the process, however
-/// that ends.
+/// Held as long as anything may be written to the database. The system releases it when the process
+/// ends.
 pub(crate) struct Lock {
-    /// The files beside the database, by the name that was given and by its own. Versions that know
-    /// of no other lock take these.
+    /// The lock files next to the database, by the given path and by the resolved one. Earlier
+    /// versions know only these.
     _lock_files: Vec<File>,
-    /// The database itself, so that no other name of it leads past the lock. Open from before
-    /// SQLite's first connection until after its last: closing any descriptor of a file takes the
-    /// process' POSIX locks on it away, and SQLite has some.
+    /// The database itself, so that hard links do not lead past the lock. It stays open from before
+    /// SQLite's first connection until after its last: closing any descriptor of a file releases
+    /// the process' POSIX locks on it, and SQLite needs them.
     database: File,
     path: PathBuf,
 }
 
 impl Lock {
-    /// Locks the database at `path`, which was `given` under another name perhaps. Makes an empty
-    /// file where there is none.
+    /// Locks the database at `path`, the resolved form of `given`. Creates an empty file if there
+    /// is none.
     pub(crate) fn take(given: &Path, path: &Path) -> Result<Self, OpenError> {
         let mut names = vec![with_suffix(path, ".lock")];
         let also = with_suffix(given, ".lock");
@@ -78,7 +77,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => held.push(file),
                 Err(TryLockError::WouldBlock) => return Err(in_use()),
-                // Some network file systems have no locks; SQLite would not be safe there either.
+                // Some network file systems have no locks; SQLite is not safe there either.
                 Err(TryLockError::Error(source)) => return Err(not_writable(source)),
             }
         }
@@ -86,9 +85,8 @@ impl Lock {
             path: path.to_owned(),
             source,
         };
-        // What people say to each other in private is for this server's user alone. SQLite gives
-        // its other files the permissions of the database. One that is there keeps what its owner
-        // gave it.
+        // Private messages: readable by the server's user only. SQLite gives its other files the
+        // permissions of the database. An existing file keeps its own.
         let database = private(
             OpenOptions::new()
                 .create(true)
@@ -109,7 +107,7 @@ impl Lock {
                 path: path.to_owned(),
             }),
             Err(TryLockError::WouldBlock) => {
-                // Never closed: the one that has it may be in this process.
+                // Never closed: this process may hold the lock itself.
                 std::mem::forget(database);
                 Err(in_use())
             }
@@ -117,7 +115,7 @@ impl Lock {
         }
     }
 
-    /// Whether a process holds the database, under whichever name. Not for the process that does:
+    /// Whether a process holds the database, under whichever name. The holder itself must not ask:
     /// see the field `database`.
     pub(crate) fn is_held(given: &Path) -> bool {
         let path = resolve(given);
@@ -133,8 +131,7 @@ impl Lock {
     /// Whether the path still leads to the file that is locked.
     ///
     /// # Errors
-    /// When the system does not say: a disk or a network that is in trouble for a moment moves no
-    /// file.
+    /// When the system does not say; a disk or network with a fault has not moved the file.
     pub(crate) fn is_in_place(&self) -> io::Result<bool> {
         let there = match std::fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -150,7 +147,7 @@ impl Lock {
         Ok(there.is_file())
     }
 
-    /// How many names the file has.
+    /// The number of hard links to the file.
     pub(crate) fn links(&self) -> u64 {
         #[cfg(unix)]
         return self
@@ -161,12 +158,11 @@ impl Lock {
         1
     }
 
-    /// The file's length.
     pub(crate) fn len(&self) -> io::Result<u64> {
         Ok(self.database.metadata()?.len())
     }
 
-    /// Up to `length` bytes of the file from `offset`, past SQLite.
+    /// Reads up to `length` bytes from `offset` without SQLite.
     pub(crate) fn read_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let mut filled = 0;

@@ -1,5 +1,5 @@
-//! What is read of conversations and their logs. Each function wants one snapshot: a reader's, or
-//! the writer's own transaction.
+//! Reads of conversations and their logs. Each function needs one snapshot: a reader's, or the
+//! writer's transaction.
 
 use super::batch::{from_db, role_from_db, to_db};
 use super::text::ConversationKey;
@@ -79,7 +79,7 @@ pub(super) fn log_head(
     Ok(LogHead::at(seq, nearest_other))
 }
 
-/// What an answer may still hold. The first thing goes into it in any case.
+/// The bytes that an answer may still have. The first item always fits.
 pub(super) struct ByteBudget {
     left: usize,
     is_untouched: bool,
@@ -103,7 +103,6 @@ impl ByteBudget {
     }
 }
 
-/// A conversation as far as a caller's membership reaches.
 struct Membership {
     row: i64,
     head_seq: u64,
@@ -140,8 +139,8 @@ const OLDER: &str =
     entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
 const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
 
-/// At most `limit` entries beyond `edge` and no more than an answer holds, the nearest first, and
-/// whether there are more.
+/// At most `limit` entries beyond `edge` and within the byte budget, the nearest first, and whether
+/// there are more.
 fn beyond(
     conn: &Connection,
     sql: &'static str,
@@ -204,12 +203,12 @@ fn page(
                 edge.saturating_sub(1),
                 limit,
             )?;
-            // What one side leaves of its half is the other's.
+            // A side that needs less than half leaves the rest to the other.
             let before = older
                 .len()
                 .min((limit / 2).max(limit.saturating_sub(newer.len())));
             let after = newer.len().min(limit - before);
-            // And so with bytes.
+            // The same for bytes.
             let bytes = |entries: &[Entry]| entries.iter().map(weight::entry).sum::<usize>();
             let fitting = |entries: &[Entry], bytes: usize| {
                 let mut total = 0;
@@ -316,7 +315,7 @@ fn is_another(conn: &Connection, row: i64, have: &SyncPosition) -> rusqlite::Res
     .map(|another| another.unwrap_or(false))
 }
 
-/// A row of `conversations`, to be filled up for a caller.
+/// The columns of `conversations` that a summary needs.
 struct Outline {
     row: i64,
     id: ConversationId,
@@ -509,7 +508,7 @@ pub(crate) fn others(
     let Some(person) = person(conn, caller)? else {
         return Ok(Vec::new());
     };
-    // Among this many there are `limit` that are not known, if there are so many at all.
+    // This many conversations include `limit` unknown ones, if that many exist.
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
     let found = statement.query_map(params![person, i64::MAX, 0, wanted], outline)?;

@@ -1,5 +1,5 @@
-//! Reads: a few threads with a read-only connection each, which serve whoever asks in turn. A read
-//! sees one snapshot, taken when it begins.
+//! Reader threads, each with a read-only connection; a fair queue feeds them. A read sees one
+//! snapshot, taken when it begins.
 
 use super::error::{OpenError, store_error};
 use super::fair::FairQueue;
@@ -24,7 +24,7 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 #[derive(Default)]
 struct Queue {
     waiting: FairQueue<Read>,
-    /// Threads that are at something long.
+    /// Threads that run a bulk read.
     busy_with_bulk: usize,
     is_closed: bool,
 }
@@ -62,7 +62,7 @@ impl Readers {
             })?;
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("sqlite-read-{number}"));
-            // One is always there for what is urgent.
+            // One thread is always free for urgent reads.
             threads.push(
                 thread
                     .spawn(move || work(&shared, count.saturating_sub(1).max(1), conn, open))
@@ -77,7 +77,7 @@ impl Readers {
         })
     }
 
-    /// Reads for the [`Flow`] that this is called in, when it is its turn.
+    /// Reads on behalf of the current [`Flow`].
     pub(crate) async fn read<T, F>(&self, read: F) -> StoreResult<T>
     where
         T: Send + 'static,
@@ -86,7 +86,7 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let health = Arc::clone(&self.health);
         let job = Box::new(move |conn: &Connection| {
-            // Whoever asked may have stopped waiting, and then nobody wants to know.
+            // The caller may have stopped waiting.
             if reply.is_closed() {
                 return;
             }
@@ -114,8 +114,8 @@ impl Readers {
         }
         queue.waiting.push(Flow::current(), job);
         drop(queue);
-        // One is enough: any thread may take any read, and a bulk read above the limit waits for a
-        // thread that ends one, which looks again.
+        // Waking one thread is enough: any thread can take any read, and a bulk read above the
+        // limit waits for a thread that ends one and looks again.
         self.shared.changed.notify_one();
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Readers {
 }
 
 impl Drop for Readers {
-    /// The threads end though nobody waits for them.
+    /// The threads end without being joined.
     fn drop(&mut self) {
         self.shared.queue.lock().is_closed = true;
         self.shared.changed.notify_all();
@@ -149,7 +149,7 @@ fn snapshot<T>(
     Ok(value)
 }
 
-/// The next read, once there is one that this thread may take; `None` when it is over.
+/// Waits for the next read that this thread may take; `None` after the stop.
 fn next(shared: &Shared, most_bulk: usize) -> Option<(Read, Urgency)> {
     let mut yields = YIELDS;
     let mut queue = shared.queue.lock();

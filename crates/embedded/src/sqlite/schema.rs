@@ -1,11 +1,11 @@
-//! Migrations: embedded, run at the start, each in a transaction of its own together with the
-//! number that says it was run. They only ever add; a database from a newer version is left alone.
+//! Migrations, embedded in the binary and run at the start, each in a transaction with the new
+//! schema number. They only add; a database from a newer version is not opened.
 
 use super::error::OpenError;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
-/// The schemas in their order; the number of one is its place, from 1.
+/// In order; a schema's number is its place, from 1.
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_conversations.sql"),
     include_str!("../../migrations/0002_accounts.sql"),
@@ -20,10 +20,10 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0011_follower_positions.sql"),
 ];
 
-/// Says in the file's header whose it is ("Lamp").
+/// Identifies Lamplight's databases in the file header ("Lamp").
 const APPLICATION_ID: i32 = 0x4c61_6d70;
 
-/// The schema that a database has, 0 for an empty one.
+/// The schema number of a database, 0 for an empty one.
 pub(crate) fn recognise(
     conn: &Connection,
     path: &Path,
@@ -52,7 +52,7 @@ pub(crate) fn recognise(
     Ok(found)
 }
 
-/// Brings the database to the newest of `migrations`.
+/// Runs the missing ones of `migrations`.
 pub(crate) fn migrate(
     conn: &mut Connection,
     path: &Path,
