@@ -148,6 +148,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     for (const entry of fresh) if (isMessage(entry)) core.events.emit("stored", entry)
     options.list.recount(id)
     messages.touch()
+    showSome()
   }
 
   /** Loads a page. `then` is applied in the same step. */
@@ -261,7 +262,6 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
   /** Loads what is missing. During the catch-up `sync` brings it. */
   function fill(): void {
-    showSome()
     if (hasGap(log) && core.connection.state.get().status !== "catching-up") inBackground(follow())
   }
 

@@ -120,6 +120,18 @@ test("pages without any message are passed until there is something to show", as
   expect(calls("/messages/7")).toBe(3)
 })
 
+test("a newest page without any message that replaces a far tail is passed, too", async () => {
+  const { server, clock, cut, texts, state, wires } = await ready(["one"])
+  cut()
+  wires.socketDown = wires.httpDown = true
+  await clock.advance(1_000)
+  fill(server, ["two", ...Array(1_500).fill(null)])
+  wires.socketDown = wires.httpDown = false
+  await clock.advance(60_000)
+  expect(texts().at(-1)).toBe("two")
+  expect(state()).toMatchObject({ headSeq: 1_502, catchingUp: false })
+})
+
 test("older pages with them in between have no hole", async () => {
   const contents = Array.from({ length: 120 }, (_, at) => (at % 3 ? `text ${at + 1}` : null))
   const { seven, texts, state } = await ready(contents)

@@ -256,6 +256,7 @@ describe("F16 whatever happens in whatever order", () => {
       "say",
       "say",
       "send",
+      "other",
       "clock",
       "make",
       "more",
@@ -291,7 +292,8 @@ describe("F16 whatever happens in whatever order", () => {
         if (!isAway && known.includes(id)) expect(ids(tab)[0]).toBe(id)
       } else if (kind === "send" && known.includes(id)) {
         void client.conversation(id).send("sent")
-      } else if (kind === "clock" && !isAway) world.time.skew = skew * HOUR
+      } else if (kind === "other") server.deliver(server.storeOther(id, from))
+      else if (kind === "clock" && !isAway) world.time.skew = skew * HOUR
       else if (kind === "make") {
         server.addConversation(`m${++serial}`, "me", `of-m${serial}`)
         const made = server.conversations.get(`m${serial}`) as never
