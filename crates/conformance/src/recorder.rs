@@ -1,4 +1,4 @@
-//! A fan-out that keeps what it is told.
+//! An event bus that records events.
 
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// An appended entry as it was published: the entry, the members, and the socket left out.
 pub type Published = (Arc<Entry>, Members, Option<ConnectionId>);
 
-/// Keeps every event, in the order in which they came.
+/// Records every event in order.
 #[derive(Debug, Default)]
 pub struct Recorder(Mutex<Vec<Event>>);
 
@@ -47,10 +47,10 @@ impl Recorder {
         appended.collect()
     }
 
-    /// Waits until so many entries were published, and a little longer for one too many.
+    /// Waits until `count` entries are published, and a little longer to detect further ones.
     ///
     /// # Panics
-    /// When they do not come, or more do.
+    /// When fewer or more are published.
     pub async fn exactly(&self, count: usize) -> Vec<Published> {
         for _ in 0..500 {
             if self.appended().len() >= count {

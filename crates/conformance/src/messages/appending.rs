@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_usecases::ports::{AppendError, Messages, Range};
 
-/// One row, one answer, however often it is sent.
+/// However often it is sent, there is one entry and one answer.
 pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_time<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -36,7 +36,7 @@ pub async fn m1_a_client_message_id_is_stored_once_and_answered_the_same_each_ti
     subject.events.exactly(1).await;
 }
 
-/// A client that reuses an id is told so, and nothing is stored.
+/// A client that reuses an id gets an error, and nothing is stored.
 pub async fn m1_the_same_client_message_id_with_other_content_is_a_conflict<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -61,7 +61,7 @@ pub async fn m1_the_same_client_message_id_with_other_content_is_a_conflict<S: M
     );
 }
 
-/// The same id of another sender, or elsewhere, is another message.
+/// The same id from another sender or in another conversation is another message.
 pub async fn m1_client_message_ids_are_the_senders_own_in_each_conversation<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -73,13 +73,13 @@ pub async fn m1_client_message_ids_are_the_senders_own_in_each_conversation<S: M
         sent.key = client_id("one");
         assert_eq!(fresh(store.append(sent, None).await), seq);
     }
-    // A temporary id is of another kind than a client message id, whatever it looks like.
+    // A temporary id never equals a client message id, even with the same text.
     let mut sent = message("c", "a", "hello");
     sent.key = temp_id("one");
     assert_eq!(fresh(store.append(sent, None).await), 3);
 }
 
-/// Two tabs can make the same temporary id.
+/// Two tabs can generate the same temporary id.
 pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
@@ -130,7 +130,7 @@ pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S
     subject.events.exactly(1).await;
 }
 
-/// No cache forgets it.
+/// Deduplication does not depend on a cache.
 pub async fn m2_a_repetition_is_recognised_after_much_else<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
@@ -146,7 +146,7 @@ pub async fn m2_a_repetition_is_recognised_after_much_else<S: Messages>(subject:
     assert_eq!(again.entry, first.entry);
 }
 
-/// The numbers are 1 to 200, and the events have them in order.
+/// The `seq`s are 1 to 200, and the events come in that order.
 pub async fn m4_two_hundred_at_once_are_numbered_without_a_gap_and_published_in_order<
     S: Messages,
 >(
@@ -204,7 +204,7 @@ pub async fn m4_conversations_are_numbered_each_on_its_own<S: Messages>(subject:
     );
 }
 
-/// Polled in the opposite order, messages keep the order in which they were handed over.
+/// Messages keep the order of the calls, even if the futures are polled in the opposite order.
 pub async fn m5_the_call_and_not_the_poll_settles_the_order<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
@@ -223,7 +223,7 @@ pub async fn m5_the_call_and_not_the_poll_settles_the_order<S: Messages>(subject
     }
 }
 
-/// A socket that closes right after sending has sent.
+/// A send counts even if the socket closes right after it.
 pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -237,7 +237,7 @@ pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
     subject.events.exactly(2).await;
 }
 
-/// Nobody is told of their own words that they are unread.
+/// A sender's own messages are never unread.
 pub async fn m9_ones_own_send_is_read_and_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
@@ -303,7 +303,7 @@ pub async fn m10_a_refused_append_is_not_published_and_leaves_no_trace<S: Messag
     subject.events.exactly(0).await;
 }
 
-/// Enough to deliver by, without asking the store again.
+/// The event suffices for delivery without another read.
 pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -326,7 +326,7 @@ pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Mess
     assert_eq!(published[1].2, None);
 }
 
-/// Those that are refused take no number, and those around them get theirs.
+/// Refused messages take no `seq`; the others are numbered without a gap.
 pub async fn m14_refused_items_among_many_fail_alone<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
@@ -355,7 +355,7 @@ pub async fn m14_refused_items_among_many_fail_alone<S: Messages>(subject: Subje
     assert_eq!(seqs, (2..=21).collect::<Vec<u64>>());
 }
 
-/// Not a character is touched.
+/// No character is changed.
 pub async fn content_comes_back_as_it_was_typed<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let (place, sender) = ("'; DROP TABLE entries; --", "💡\u{202e}\" or 1=1");

@@ -1,4 +1,4 @@
-//! How far each has got.
+//! Read and delivered marks.
 
 use super::put;
 use crate::{Subject, at, conversation, message, user};
@@ -19,7 +19,7 @@ async fn ten<S: Messages>(store: &S) {
     }
 }
 
-/// What others are told: delivered, read, and whether it is news.
+/// The visible marks: delivered, read, and whether they moved.
 fn marks(marked: &MarkUpdate) -> (u64, u64, bool) {
     (
         marked.receipt.delivered_seq,
@@ -28,7 +28,7 @@ fn marks(marked: &MarkUpdate) -> (u64, u64, bool) {
     )
 }
 
-/// What `viewer` finds of b's marks in "c": delivered, read.
+/// b's marks in "c" as `viewer` sees them: delivered, read.
 async fn found<S: Messages>(store: &S, viewer: &str) -> (u64, u64) {
     let pages = store
         .sync(&user(viewer), &[(conversation("c"), 0).into()], 10)
@@ -50,7 +50,7 @@ fn chosen(status: ManualStatus, until: Option<Timestamp>) -> StatusOverride {
     }
 }
 
-/// Never back, and never past what there is.
+/// They never go back, and never past the head.
 pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
@@ -92,7 +92,7 @@ pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: 
     }
 }
 
-/// Devices that answer at once agree in the end.
+/// Concurrent marks of several devices end at the highest.
 pub async fn m9_marks_raced_at_once_end_at_the_highest<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
@@ -116,7 +116,7 @@ pub async fn m9_marks_raced_at_once_end_at_the_highest<S: Messages>(subject: Sub
     assert_eq!((seen.read_seq, seen.unread), (10, 0));
 }
 
-/// Only those that moved are answered with; the rest is no news.
+/// The answer has only the marks that moved.
 pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
@@ -177,7 +177,7 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
     );
 }
 
-/// Reading implies having.
+/// A read mark moves the delivered mark too.
 pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
@@ -199,7 +199,7 @@ pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
     assert_eq!(marks(&marked), (8, 6, true));
 }
 
-/// One's own words are never among them.
+/// A member's own messages are not counted.
 pub async fn m9_unread_counts_what_others_said_past_the_mark<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b", "x"]).await;
@@ -226,7 +226,7 @@ pub async fn m9_unread_counts_what_others_said_past_the_mark<S: Messages>(subjec
     }
 }
 
-/// Their marks move for themselves, and for others when they show themselves.
+/// The true marks move at once, the visible ones when the member becomes visible.
 pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
@@ -271,7 +271,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
         .expect("a view")
         .expect("a member");
     assert_eq!((seen.read_seq, seen.unread), (4, 6));
-    // Others' marks are told all the while.
+    // Other members' marks stay visible meanwhile.
     let marked = store
         .mark_read(&user("a"), &c, 99, at(2))
         .await
@@ -302,7 +302,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
     );
 }
 
-/// The moment it is over is the first that is.
+/// The status ends exactly at `until`.
 pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
@@ -328,7 +328,7 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
         [(3, 2, true)],
         "with all that moved untold"
     );
-    // Also by a status that is over as it is set.
+    // Also with a status that has ended when it is set.
     store
         .set_status(&b, chosen(ManualStatus::Invisible, None), at(200))
         .await
@@ -341,7 +341,7 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
     assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(5, 5, true)]);
 }
 
-/// It shows that they were there.
+/// The message shows that the sender was there.
 pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let (b, c) = (user("b"), conversation("c"));
@@ -371,7 +371,7 @@ pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject
     );
 }
 
-/// Whatever order they come in, what is told ends as what is true.
+/// In any order, the visible marks end equal to the true ones.
 pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
@@ -423,7 +423,7 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
     assert_eq!(found(&**store, "a").await, (9, 9));
 }
 
-/// What was published, in its order, without the messages' words.
+/// The published events in order, without the contents.
 async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
     subject.events.exactly(appended).await;
     let ids = |to: &[lamplight_domain::identity::UserId]| {
@@ -453,8 +453,8 @@ async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
     events.collect()
 }
 
-/// Whoever answers has read what they answer: the others learn of it, and their own other devices.
-/// Where there was nothing unread, the message says it all.
+/// A reply marks what it answers as read, for the others and for the sender's other devices. If
+/// nothing was unread, the message alone is published.
 pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -489,7 +489,8 @@ pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>
     assert_eq!(published(&subject, 6).await, expected);
 }
 
-/// What they had read untold is told by it; their own devices knew.
+/// A send makes marks visible that moved while the sender was invisible; the sender's devices know
+/// them already.
 pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
     S: Messages + Directory,
 >(
@@ -519,8 +520,8 @@ pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
     );
 }
 
-/// In a large conversation a receipt is for its owner and for whoever wrote what it newly covers,
-/// so that a message costs as many receipts as there are members and not the square of that.
+/// In a large conversation a receipt goes to its owner and to the authors of what it newly covers,
+/// so that a message costs one receipt for each member and not their square.
 pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -573,7 +574,7 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
         ["m01"],
         "their own last word was read before"
     );
-    // The sender's receipt: m02 had seen nothing since its own.
+    // The sender's receipt: m02 had read nothing since its own message.
     store
         .append(message("c", "m02", "hello"), None)
         .await
@@ -583,7 +584,7 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
         told[told.len() - 2..],
         ["m02 has read 5 of 5, to m01,m02,m20", "changed, to m02"]
     );
-    // Who has left is told nothing more.
+    // A former member gets no receipt.
     members.remove(20);
     put(&**store, "c", &members).await;
     assert_eq!(
@@ -600,7 +601,7 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
     members.extend(["n1", "n2"]);
     put(&**store, "c", &members).await;
     assert_eq!(read("m08", 9).await, ["m01", "m02", "m08"]);
-    // Only the newest of what is covered is looked at.
+    // Only the newest covered entries count.
     for _ in 0..RECEIPT_REACH {
         store
             .append(message("c", "n1", "hello"), None)

@@ -1,11 +1,11 @@
-//! Who is in a conversation, and what follows from it.
+//! Members of conversations, and what they may see.
 
 use super::{fresh, put};
 use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
 use lamplight_usecases::ports::{AppendError, Directory, Messages, Range};
 
-/// Whoever asks first makes it; the other finds it.
+/// The first call makes it; the other member's call finds it.
 pub async fn two_people_have_one_conversation_from_both_sides<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let (a, b) = (user("a"), user("b"));
@@ -79,7 +79,7 @@ pub async fn two_people_who_ask_at_once_get_one_conversation<S: Messages>(subjec
     );
 }
 
-/// Made, changed, and left as it is.
+/// Creates a conversation, changes it, and repeats the same members.
 pub async fn a_host_brings_a_conversation_and_changes_who_is_in_it<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
@@ -153,7 +153,7 @@ pub async fn a_conversation_brought_for_two_is_the_one_they_find<S: Messages>(su
     );
 }
 
-/// Two people who ask for their conversation never get one with a third in it.
+/// Opening a direct conversation never leads to one with a third member.
 pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -242,7 +242,7 @@ pub async fn m15_who_is_removed_gets_nothing_more<S: Messages>(subject: Subject<
     assert_eq!(log.entries[0].sender, x, "what they said stays");
 }
 
-/// Someone who joins a log of years is not told of thousands unread; who comes back neither.
+/// A member who joins or rejoins an old log starts with nothing unread.
 pub async fn who_is_added_has_read_everything<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let id = conversation("c");
@@ -275,7 +275,7 @@ pub async fn who_is_added_has_read_everything<S: Messages>(subject: Subject<S>) 
     }
 }
 
-/// For telling them of a new profile.
+/// They receive a changed profile.
 pub async fn those_who_share_a_conversation_are_found<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;

@@ -78,7 +78,7 @@ macro_rules! messages_suite {
             ]
         );
 
-        /// Random operations do what a simple model in memory does.
+        /// Random operations agree with a simple model in memory.
         #[test]
         fn m4_and_m9_random_operations_agree_with_a_simple_model() {
             $crate::messages::model(|| Box::pin($factory()));
@@ -86,7 +86,7 @@ macro_rules! messages_suite {
     };
 }
 
-/// Makes a conversation of these people.
+/// Makes a conversation with these members.
 async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
     let members: Vec<UserId> = members.iter().map(|member| user(member)).collect();
     store

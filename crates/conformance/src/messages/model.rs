@@ -1,4 +1,4 @@
-//! Random operations against a model simple enough to be believed.
+//! Random operations, compared with a simple model in memory.
 
 use super::text;
 use crate::{Subject, at, conversation, message, run, user};
@@ -20,12 +20,11 @@ const PLACES: [&str; 3] = ["x", "y", "z"];
 enum Step {
     Put(usize, Vec<usize>),
     Direct(usize, usize),
-    /// Where, who, what, and under which key: none, a client message id, a temporary id.
+    /// Conversation, sender, content and key: none, a client message id, a temporary id.
     Send(usize, usize, u8, Option<(bool, u8)>),
     Read(usize, usize, u64),
     Delivered(usize, usize, u64),
-    /// Who, and for how many steps they are invisible: 0 for not at all, 9 until they say
-    /// otherwise.
+    /// A user, and for how many steps they are invisible: 0 for none, 9 for no end.
     Hide(usize, u8),
 }
 
@@ -49,7 +48,7 @@ type Pair = (u64, u64);
 #[derive(Clone, Copy, Default)]
 struct Marks {
     own: Pair,
-    /// What others know.
+    /// The visible marks.
     told: Pair,
 }
 
@@ -61,7 +60,7 @@ impl Marks {
         }
     }
 
-    /// Moves the marks; whether there is something to tell.
+    /// Moves the marks. Returns whether the visible ones moved.
     fn mark(&mut self, delivered: u64, read: u64, hides: bool) -> bool {
         self.own = (self.own.0.max(delivered), self.own.1.max(read));
         let before = self.told;
@@ -85,16 +84,16 @@ struct Model {
     direct: HashMap<String, String>,
     made: usize,
     published: usize,
-    /// Sends past something that the others did not know to be read.
+    /// Sends that pass entries which were not visibly read.
     receipts: usize,
-    /// How many steps were taken, which is the time.
+    /// Steps so far; they serve as the clock.
     now: i64,
-    /// Until when who is invisible.
+    /// The step until which each user is invisible.
     hidden: HashMap<UserId, i64>,
 }
 
 impl Model {
-    /// Named places first, then whatever conversations of two were made.
+    /// The named conversations, then the direct ones.
     fn place(&self, number: usize) -> String {
         PLACES.get(number).map_or_else(
             || format!("direct-{}", number - PLACES.len()),
@@ -308,7 +307,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
     }
 }
 
-/// What everyone sees is what the model says they should.
+/// Every read of every user agrees with the model.
 async fn compare<S: Messages>(store: &S, model: &Model) {
     for name in USERS {
         let viewer = user(name);
@@ -395,7 +394,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
 /// Runs the property; each case begins with an empty store.
 ///
 /// # Panics
-/// When an adapter and the model disagree, with the shortest steps that lead there.
+/// When the store and the model disagree; prints the shortest steps that lead there.
 pub fn model<S: Messages + Directory>(factory: impl Fn() -> BoxFuture<'static, Subject<S>>) {
     let config = Config {
         cases: 24,

@@ -1,4 +1,4 @@
-//! Histories, catching up, and the list of conversations.
+//! History, `sync` and the list of conversations.
 
 use super::{fresh, put};
 use crate::{Subject, at, conversation, message, named, user};
@@ -24,7 +24,7 @@ fn seqs(history: &History) -> (Vec<u64>, bool) {
     )
 }
 
-/// Oldest first, whichever way one reads, and `has_more` looks in the direction asked.
+/// Pages are oldest first in both directions, and `has_more` refers to the direction asked for.
 pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 10).await;
@@ -52,8 +52,8 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
             .expect("a member");
         assert_eq!(seqs(&history), (entries, has_more), "{range:?}, {limit}");
     }
-    // A seq in the middle: as many on both sides where there are as many, and what one side lacks
-    // is the other's.
+    // Around a `seq`: the same number on both sides, and a short side leaves its share to the
+    // other.
     let around = [
         (5, 4, vec![3, 4, 5, 6], (true, true)),
         (5, 5, vec![3, 4, 5, 6, 7], (true, true)),
@@ -107,7 +107,7 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
     assert_eq!(seqs(&empty), (vec![], false));
 }
 
-/// Someone else's conversation is the same as none.
+/// A conversation of others reads like one that does not exist.
 pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 1).await;
@@ -152,7 +152,7 @@ pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
     }
 }
 
-/// One answer heals everything: entries, marks, and where the log begins.
+/// One answer has everything: entries, marks, and the start of the log.
 pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -201,8 +201,7 @@ pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<
     assert_eq!(marks, [("a", 10, 10), ("b", 4, 4)]);
 }
 
-/// A client that knows an entry which this log does not have in that place learns that the past is
-/// another one.
+/// A client that knows another entry at a `seq` of this log gets `reset`.
 pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -256,7 +255,7 @@ pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Mess
     );
 }
 
-/// The generation is there, and stays.
+/// The generation exists and does not change.
 pub async fn f14_the_generation_stays_while_the_store_does<S: Messages>(subject: Subject<S>) {
     let before = subject.store.generation();
     assert!(!before.as_str().is_empty());
@@ -264,7 +263,7 @@ pub async fn f14_the_generation_stays_while_the_store_does<S: Messages>(subject:
     assert_eq!(subject.store.generation(), before);
 }
 
-/// An answer for each question, in its place.
+/// One answer for each conversation asked for, in the same order.
 pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 1).await;
@@ -314,7 +313,7 @@ pub async fn others_are_those_not_named<S: Messages>(subject: Subject<S>) {
     );
 }
 
-/// Each once, whatever arrives between the pages.
+/// Each conversation once, whatever arrives between the pages.
 pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -330,7 +329,7 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
             .await
             .expect("a conversation");
     }
-    // Ten of them are spoken in later, all in one millisecond.
+    // Ten of them get a message later, all in one millisecond.
     for number in (0..20).step_by(2) {
         let mut sent = message(&id(number), "a", "hello");
         sent.created_at = at(1_000);
@@ -346,7 +345,7 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
             .expect("a page");
         assert!(page.items.len() <= 4);
         found.extend(page.items.into_iter().map(|conversation| conversation.id));
-        // Something new between the pages neither repeats nor hides what is yet to come.
+        // A new message between two pages neither repeats nor hides conversations.
         let mut sent = message(found[0].as_str(), "a", "again");
         sent.created_at = at(2_000 + pages);
         store.append(sent, None).await.expect("an append");
@@ -387,8 +386,8 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
     );
 }
 
-/// The conversation with the newest message comes first, and no message is from before the one
-/// above it.
+/// The conversation with the newest message comes first, and no message has an earlier time than
+/// the one before it.
 pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: Subject<S>) {
     const HOUR: i64 = 3_600_000;
     let store = &subject.store;
@@ -451,7 +450,7 @@ pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: S
     }
 }
 
-/// A cursor from elsewhere is no first page.
+/// A cursor of another list fails instead of returning the first page.
 pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for bad in ["", "7", "!", "AAAA", "..", "Y29udmVyc2F0aW9u"] {
@@ -472,7 +471,7 @@ pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Su
     }
 }
 
-/// Profiles, the newest entry, and the viewer's own marks.
+/// Profiles, the newest message, and the viewer's own marks.
 pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
@@ -537,7 +536,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
     assert_eq!(nowhere.expect("an answer"), None);
 }
 
-/// Asked for delivery, so whoever asks.
+/// The read is for delivery and does not check who asks.
 pub async fn members_are_known_to_all_who_ask<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["b", "a", "b"]).await;

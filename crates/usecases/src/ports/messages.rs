@@ -37,7 +37,6 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-/// Which part of a log is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
     /// The newest entries.
@@ -46,23 +45,22 @@ pub enum Range {
     Before(u64),
     /// The oldest of those after a `seq`.
     After(u64),
-    /// The entry of a `seq` and those on both sides of it, as many on one as on the other where
-    /// there are as many. One side that is short leaves its share to the other.
+    /// The entry at a `seq` and the same number of entries on both sides of it. A short side leaves
+    /// its share to the other.
     Around(u64),
 }
 
 /// A part of a log, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The entries.
     pub entries: Vec<Entry>,
-    /// There is more in the direction asked; with [`Range::Around`], in either.
+    /// There are more entries in the direction asked for; with [`Range::Around`], in either.
     pub has_more: bool,
-    /// With [`Range::Around`]: in which.
+    /// With [`Range::Around`]: on which side.
     pub sides: Option<Sides>,
 }
 
-/// Where a part of a log has more beside it.
+/// On which sides of a part the log has more entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sides {
     /// There are older entries.
@@ -74,11 +72,10 @@ pub struct Sides {
 /// The newest entry that a client has of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncPosition {
-    /// Which log.
     pub conversation: ConversationId,
-    /// The entry's `seq`, 0 where the client has none.
+    /// The entry's `seq`, 0 if the client has none.
     pub seq: u64,
-    /// The entry's id, where the client tells it: a copied store can have another entry at the same
+    /// The entry's id, if the client sends it: a restored store can have another entry at the same
     /// `seq`.
     pub id: Option<MessageId>,
 }
@@ -93,19 +90,19 @@ impl From<(ConversationId, u64)> for SyncPosition {
     }
 }
 
-/// What a client that was away needs of one conversation.
+/// What a client missed in one conversation.
 #[derive(Clone, Debug)]
 pub struct SyncPage {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Entry>,
-    /// The client's entry is not in this log: the store went back in time, and the client has to
-    /// drop what it holds of it.
+    /// The client's entry is not in this log, because the store went back in time. The client drops
+    /// what it holds of it.
     pub reset: bool,
     /// The newest `seq` there is.
     pub head_seq: u64,
-    /// How far the caller has read.
+    /// The caller's read mark.
     pub read_seq: u64,
-    /// How far everyone has got, as others may know it.
+    /// The visible marks of all members.
     pub receipts: Vec<Receipt>,
     /// The oldest `seq` that is still kept.
     pub first_seq: u64,
@@ -131,7 +128,7 @@ pub struct MarkUpdate {
     pub to: Members,
 }
 
-/// Conversations and their logs. The truth of Lamplight.
+/// Conversations and their logs, the source of truth.
 ///
 /// Lists and pages, here and in the [`Directory`](super::Directory), are bounded in bytes besides
 /// their `limit`: where the answer would be longer than
@@ -143,12 +140,12 @@ pub trait Messages: Send + Sync + 'static {
     /// *called*, not when the future is first polled, so that one sender's messages keep their
     /// order. Resolves once the entry is durable.
     ///
-    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's own
-    /// marks, which others are told whatever the sender's status is: the message itself shows that
-    /// they were there. After the commit, and in its order, an [`Event::Appended`] that leaves out
-    /// the socket `except` goes to the fan-out; a duplicate is not published again. Where the
-    /// sender's marks pass entries by others, an [`Event::Receipt`] follows it, and an
-    /// [`Event::ConversationChanged`] for the sender's own devices: each only if it is news.
+    /// One transaction: membership, deduplication, the next `seq`, the entry, and the sender's
+    /// marks, which become visible whatever the sender's status is. After the commit and in its
+    /// order, an [`Event::Appended`] that leaves out the connection `except` goes to the bus; a
+    /// duplicate is not published again. If the sender's marks pass entries of others, an
+    /// [`Event::Receipt`] follows, and an [`Event::ConversationChanged`] for the sender's own
+    /// devices, each only if it is news.
     ///
     /// A sender that the store does not know fails with [`AppendError::NotFound`].
     ///
@@ -256,9 +253,9 @@ pub trait Messages: Send + Sync + 'static {
     /// delivered, so the delivered mark is never behind it. `None` if there is no such conversation
     /// for them.
     ///
-    /// Whether others are told is decided in the same transaction, by the status that the directory
-    /// holds: not while it is invisible and its `until` has not passed at `at`. Otherwise what is
-    /// told is all that is true from then on, also what moved untold before.
+    /// The same transaction reads the status in the directory: while it is invisible, and its
+    /// `until` has not passed at `at`, the visible marks stand still. Otherwise they catch up with
+    /// the true ones.
     async fn mark_read(
         &self,
         caller: &UserId,
@@ -267,9 +264,9 @@ pub trait Messages: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<Option<MarkUpdate>>;
 
-    /// Moves delivered marks, never back and never past the head; told or not as with
-    /// [`Messages::mark_read`]. Answers with those that others are to be told of. Long lists may be
-    /// written in parts.
+    /// Moves delivered marks, never back and never past the head; visible or not as in
+    /// [`Messages::mark_read`]. Returns those whose visible marks moved. Long lists may be written
+    /// in parts.
     async fn mark_delivered(
         &self,
         marks: Vec<(ConversationId, UserId, u64)>,
