@@ -141,6 +141,14 @@ export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Lo
   return { ...log, segments: kept, view, tail: log.tail && last(newest) }
 }
 
+/** The loaded `seq` that is nearest to this one. */
+export function nearest(log: Log, seq: number): number {
+  const distance = (one: LogEntry) => Math.abs(one.seq - seq)
+  return log.segments
+    .flat()
+    .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
+}
+
 /** How many messages past `readSeq` are by others; null if the tail does not reach back to the mark. */
 export function countUnread(log: Log, readSeq: number, me: string): number | null {
   const tail = tailOf(log)

@@ -18,6 +18,7 @@ import {
   lastSeq,
   look,
   MAX_ENTRIES,
+  nearest,
   type Page,
   shown,
   trim,
@@ -93,20 +94,14 @@ const nothing: MessagesState = {
 /** Whether a gap is too long to load page by page: then the newest page replaces the tail. */
 export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MAX_PAGES * LONG_PAGE
 
-/** The loaded `seq` that is nearest to this one. */
-function nearest(log: Log, seq: number): number {
-  const distance = (one: LogEntry) => Math.abs(one.seq - seq)
-  return log.segments
-    .flat()
-    .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
-}
-
 export function createThread(core: Core, options: ThreadOptions, id: string): Thread {
   let log = emptyLog
   let error: LamplightError | null = null
   let failures = 0
   /** How often entries that are known to exist were not in the answer. */
   let misses = 0
+  /** The last older page brought nothing, although there was said to be more. */
+  let isStuck = false
   let openCount = 0
   let cancelAgain = () => {}
   /** Whether the person reads above the end. */
@@ -197,7 +192,11 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     () => take("newest", undefined, PAGE),
     () => (log.loaded ? fill() : again()),
   )
-  const older = fetching(() => take("before", shown(log)[0]?.seq, PAGE), showSome)
+  const older = fetching(async () => {
+    const first = shown(log)[0]?.seq
+    await take("before", first, PAGE)
+    isStuck = shown(log)[0]?.seq === first
+  }, showSome)
   const newer = fetching(
     () => take("after", shown(log).at(-1)?.seq, PAGE),
     () => {},
@@ -257,7 +256,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
   /** Fetches older pages until there is a message to show: a page may hold entries of other kinds only. */
   function showSome(): void {
-    if (openCount && hasOlder(log) && !error && !shown(log).some(isMessage)) inBackground(older())
+    if (openCount && hasOlder(log) && !error && !isStuck && !shown(log).some(isMessage)) inBackground(older())
   }
 
   /** Loads what is missing. During the catch-up `sync` brings it. */
@@ -388,6 +387,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()
       failures = misses = 0
+      isStuck = false
       rows = createRows(core.me)
       typing.reset()
       readers.store.set({})

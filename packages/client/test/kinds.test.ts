@@ -132,6 +132,23 @@ test("a newest page without any message that replaces a far tail is passed, too"
   expect(state()).toMatchObject({ headSeq: 1_502, catchingUp: false })
 })
 
+test("a server that says there is more and gives nothing is not asked without end", async () => {
+  const { server, clock, seven, calls, texts } = await ready(["one", ...Array(60).fill(null)], {
+    isOpen: false,
+  })
+  const { history } = server
+  server.history = (user, id, query) =>
+    query.has("before")
+      ? { success: true, data: [], hasMore: true, store: server.generation }
+      : history.call(server, user, id, query)
+  seven.open()
+  await clock.advance(60_000)
+  expect(calls("/messages/7")).toBe(2)
+  server.history = history
+  await seven.loadOlder()
+  expect(texts()).toEqual(["one"])
+})
+
 test("older pages with them in between have no hole", async () => {
   const contents = Array.from({ length: 120 }, (_, at) => (at % 3 ? `text ${at + 1}` : null))
   const { seven, texts, state } = await ready(contents)
