@@ -136,7 +136,7 @@ impl Authenticator {
         let token = match headers::token(token) {
             Ok(token) => token,
             Err(refusal) => {
-                self.handler.refused_token(address)?;
+                self.handler.count_refused_token(address)?;
                 return Err(refusal);
             }
         };
@@ -147,7 +147,7 @@ impl Authenticator {
         match credentials {
             Some(credentials) => Ok(credentials),
             None => {
-                self.handler.refused_token(address)?;
+                self.handler.count_refused_token(address)?;
                 Err(Refusal::new(
                     Code::Unauthenticated,
                     "The session is over or was never there. Sign in again.",
@@ -194,7 +194,7 @@ impl Authenticator {
                 Err(Refusal::unavailable())
             }
             Err(error) => {
-                self.handler.refused_token(address)?;
+                self.handler.count_refused_token(address)?;
                 log_notice::token_refused(error.code(), &error.to_string(), address);
                 Err(Refusal::new(Code::Unauthenticated, error.to_string()))
             }
@@ -233,7 +233,7 @@ impl Authenticator {
 
     /// Whether this is the server key, compared in constant time. After too many wrong keys from an
     /// address nothing is compared, so that an attacker does not learn which guess was right. The
-    /// caller counts a wrong key by [`Handler::refused_token`] once it is known to be no user's
+    /// caller counts a wrong key by [`Handler::count_refused_token`] once it is known to be no user's
     /// token.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ impl Authenticator {
     pub fn proves_host(&self, key: &str, address: IpAddr) -> Result<bool, Refusal> {
         let is_key = self.is_server_key(key, address)?;
         if !is_key {
-            self.handler.refused_token(address)?;
+            self.handler.count_refused_token(address)?;
         }
         Ok(is_key)
     }
@@ -267,7 +267,7 @@ impl Authenticator {
     ) -> Result<Credentials, Refusal> {
         if self.handler.identity() == Identity::Open && self.server_key.is_some() {
             // `open` refuses no token, but each may be a guess of the server key.
-            let _ = self.handler.refused_token(address);
+            let _ = self.handler.count_refused_token(address);
         }
         let credentials = self.token(token, address).await?;
         Ok(Credentials {

@@ -88,7 +88,7 @@ impl SocketHandler for ChatNamespace {
                 address: Some(address),
                 credential: None,
             };
-            if let Err(refusal) = self.handler.look(&caller) {
+            if let Err(refusal) = self.handler.count_lookup(&caller) {
                 tokio::time::sleep(refusal.retry_after.unwrap_or_default().max(CONNECT_PAUSE))
                     .await;
             }
@@ -216,10 +216,12 @@ impl ChatNamespace {
         let command = match asked {
             Ok(SocketRequest::Command(command)) => Ok(command),
             // A good token is no refusal, and costs a look at it each time.
-            Ok(SocketRequest::Authenticate(token)) => match self.handler.look(&data.caller()) {
-                Ok(()) => return Some(Box::pin(self.clone().authenticate(token, answer))),
-                Err(refusal) => Err(refusal),
-            },
+            Ok(SocketRequest::Authenticate(token)) => {
+                match self.handler.count_lookup(&data.caller()) {
+                    Ok(()) => return Some(Box::pin(self.clone().authenticate(token, answer))),
+                    Err(refusal) => Err(refusal),
+                }
+            }
             Err(refusal) => Err(refusal),
         };
         let command = match command {

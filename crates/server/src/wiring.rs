@@ -340,7 +340,7 @@ impl Ready for HealthProbe {
 
     fn gauges(&self) -> Gauges {
         let connections = self.io.connections();
-        let held = self.handler.held();
+        let tables = self.handler.table_sizes();
         Gauges {
             websocket: connections.websocket,
             polling: connections.polling,
@@ -351,10 +351,10 @@ impl Ready for HealthProbe {
             store_queue: self.store.queue_depth(),
             socket_bytes: self.io.queued_bytes(),
             held: [
-                ("limits", held.limits),
-                ("typing", held.typing),
-                ("marks", held.marks),
-                ("ended", held.ended),
+                ("limits", tables.limits),
+                ("typing", tables.typing),
+                ("marks", tables.marks),
+                ("ended", tables.ended),
                 ("roster", self.presence.held()),
                 ("feed", self.roster.held()),
                 ("tokens", self.token_expiry.len()),

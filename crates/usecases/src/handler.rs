@@ -11,6 +11,7 @@ use crate::flow::{Flow, Urgency};
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
 use crate::ports::{Messages, Ports, ProfileSource};
+use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::service::PresenceService;
 use crate::read_budget::ReadBudget;
 use crate::refusal::Refusal;
@@ -30,7 +31,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Sizes of the tables of what is under way. Caches, which are bounded and stay, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct TableSizes {
     /// Keys of the limiters.
     pub limits: usize,
     /// Typing notices.
@@ -47,6 +48,7 @@ pub struct Handler {
     settings: Settings,
     reads: ReadBudget,
     shared: Shared,
+    last_seen: LastSeenWriter,
     presence: PresenceService,
     conversations: ConversationService,
     messages: MessageService,
@@ -66,6 +68,7 @@ impl Handler {
             messages: MessageService::new(ports, &shared),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
+            last_seen: LastSeenWriter::new(ports),
             shared,
             settings,
         }
@@ -197,7 +200,7 @@ impl Handler {
     ///
     /// # Errors
     /// `rate_limited` after too many refused tokens from the address.
-    pub fn refused_token(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn count_refused_token(&self, address: IpAddr) -> Result<(), Refusal> {
         self.shared.limits.refused_token(address)
     }
 
@@ -216,7 +219,7 @@ impl Handler {
     ///
     /// # Errors
     /// `rate_limited` after too many lookups.
-    pub fn look(&self, caller: &Caller) -> Result<(), Refusal> {
+    pub fn count_lookup(&self, caller: &Caller) -> Result<(), Refusal> {
         self.shared.limits.admit(Budget::Lookup, caller)
     }
 
@@ -224,7 +227,7 @@ impl Handler {
     ///
     /// # Errors
     /// `rate_limited` after too many requests.
-    pub fn request(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn count_request(&self, address: IpAddr) -> Result<(), Refusal> {
         self.shared.limits.request(address)
     }
 }
@@ -267,7 +270,7 @@ impl Handler {
     /// store that stalls holds up none of the timers.
     pub async fn run_background(&self) {
         tokio::join!(
-            self.shared.last_seen.run(),
+            self.last_seen.run(),
             self.shared.marks.run(),
             self.accounts.ended().run(),
             self.run_timers(),
@@ -291,7 +294,7 @@ impl Handler {
 
     /// Writes all that the components have collected. For a shutdown.
     pub async fn flush(&self) {
-        self.shared.last_seen.flush().await;
+        self.last_seen.flush().await;
         self.shared.marks.flush().await;
     }
 
@@ -315,11 +318,11 @@ impl Handler {
 
     /// Sizes of the tables of what is under way; all zero when nothing is.
     #[must_use]
-    pub fn held(&self) -> Held {
-        Held {
+    pub fn table_sizes(&self) -> TableSizes {
+        TableSizes {
             limits: self.shared.limits.len() + self.reads.len(),
             typing: self.shared.typing.len(),
-            marks: self.shared.marks.len() + self.shared.last_seen.queue().len(),
+            marks: self.shared.marks.len() + self.last_seen.queue().len(),
             ended: self.accounts.ended().len(),
         }
     }

@@ -3,7 +3,6 @@
 use crate::limits::Limits;
 use crate::messages::mark_writer::MarkWriter;
 use crate::ports::Ports;
-use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::typing_table::TypingTable;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
@@ -17,7 +16,6 @@ pub(crate) struct Shared {
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) typing: Arc<TypingTable>,
     pub(crate) marks: Arc<MarkWriter>,
-    pub(crate) last_seen: Arc<LastSeenWriter>,
 }
 
 impl Shared {
@@ -28,7 +26,6 @@ impl Shared {
             profiles: Arc::new(Profiles::new(ports, &limits, &locks)),
             typing: Arc::new(TypingTable::new(&ports.clock, &ports.bus)),
             marks: Arc::new(MarkWriter::new(ports)),
-            last_seen: Arc::new(LastSeenWriter::new(ports)),
             limits,
             locks,
         }

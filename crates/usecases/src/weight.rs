@@ -91,10 +91,11 @@ pub fn presence(shown: &Presence) -> usize {
 }
 
 #[must_use]
-pub fn seen(seen: &WatchedPresence) -> usize {
-    seen.shown
+pub fn watched(watched: &WatchedPresence) -> usize {
+    watched
+        .shown
         .as_deref()
-        .map_or_else(|| OFFLINE + text(seen.user.as_str()), presence)
+        .map_or_else(|| OFFLINE + text(watched.user.as_str()), presence)
 }
 
 #[must_use]

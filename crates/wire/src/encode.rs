@@ -262,8 +262,8 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         Reply::Messages(MessageReply::History(history)) => success(HistoryPage {
             data: history.entries.iter().map(Into::into).collect(),
             has_more: history.has_more,
-            has_before: history.sides.map(|sides| sides.before),
-            has_after: history.sides.map(|sides| sides.after),
+            has_before: history.around.map(|more| more.before),
+            has_after: history.around.map(|more| more.after),
             store,
         }),
         Reply::Accounts(AccountReply::Users(page)) => success(Paged {

@@ -16,7 +16,7 @@ use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, Sides, SyncPage, WatchedPresence};
+use lamplight_usecases::ports::{History, MoreAround, Page, SyncPage, WatchedPresence};
 use lamplight_usecases::{
     AccountReply, Code, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
 };
@@ -307,7 +307,7 @@ fn frames() -> Value {
             Reply::Messages(MessageReply::History(History {
                 entries: vec![message(1)],
                 has_more: true,
-                sides: None,
+                around: None,
             })),
         ),
         (
@@ -315,7 +315,7 @@ fn frames() -> Value {
             Reply::Messages(MessageReply::History(History {
                 entries: vec![message(1)],
                 has_more: true,
-                sides: Some(Sides {
+                around: Some(MoreAround {
                     before: false,
                     after: true,
                 }),

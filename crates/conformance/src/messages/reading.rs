@@ -5,7 +5,7 @@ use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::ports::{
-    Directory, History, Messages, ProfileSource, Range, Sides, StoreError, SyncPosition,
+    Directory, History, Messages, MoreAround, ProfileSource, Range, StoreError, SyncPosition,
 };
 
 async fn filled<S: Messages>(store: &S, id: &str, entries: u64) {
@@ -79,8 +79,8 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
             "around {seq}, {limit}"
         );
         assert_eq!(
-            history.sides,
-            Some(Sides { before, after }),
+            history.around,
+            Some(MoreAround { before, after }),
             "around {seq}, {limit}"
         );
     }
@@ -90,10 +90,10 @@ pub async fn history_pages_in_both_directions<S: Messages>(subject: Subject<S>) 
         .expect("a log")
         .expect("a member");
     assert_eq!(
-        (seqs(&nothing), nothing.sides),
+        (seqs(&nothing), nothing.around),
         (
             (vec![], false),
-            Some(Sides {
+            Some(MoreAround {
                 before: false,
                 after: false
             })

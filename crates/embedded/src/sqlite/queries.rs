@@ -11,7 +11,7 @@ use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, client_message_id};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, Page, Range, Sides, SyncPage, SyncPosition};
+use lamplight_usecases::ports::{History, MoreAround, Page, Range, SyncPage, SyncPosition};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -178,7 +178,7 @@ fn page(
         Ok(History {
             entries,
             has_more,
-            sides: None,
+            around: None,
         })
     };
     match range {
@@ -189,7 +189,7 @@ fn page(
             Ok(History {
                 entries,
                 has_more,
-                sides: None,
+                around: None,
             })
         }
         Range::Around(seq) => {
@@ -226,7 +226,7 @@ fn page(
                 &older[..before],
                 ANSWER_BYTES.saturating_sub(bytes(&newer[..after])),
             );
-            let sides = Sides {
+            let around = MoreAround {
                 before: more_older || before < older.len(),
                 after: more_newer || after < newer.len(),
             };
@@ -236,8 +236,8 @@ fn page(
             older.append(&mut newer);
             Ok(History {
                 entries: older,
-                has_more: sides.before || sides.after,
-                sides: Some(sides),
+                has_more: around.before || around.after,
+                around: Some(around),
             })
         }
     }

@@ -151,7 +151,7 @@ async fn request_context(
     let admitted = if route == "/healthz" || is_host {
         Ok(())
     } else {
-        state.handler.request(address)
+        state.handler.count_request(address)
     };
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,

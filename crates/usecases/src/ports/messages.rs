@@ -57,12 +57,12 @@ pub struct History {
     /// There are more entries in the direction asked for; with [`Range::Around`], in either.
     pub has_more: bool,
     /// With [`Range::Around`]: on which side.
-    pub sides: Option<Sides>,
+    pub around: Option<MoreAround>,
 }
 
 /// On which sides of a part the log has more entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sides {
+pub struct MoreAround {
     /// There are older entries.
     pub before: bool,
     /// There are newer entries.

@@ -111,7 +111,7 @@ impl PresenceReply {
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Watching { users, later } => {
-                weight::rows(users, |(one, _)| weight::seen(one))
+                weight::rows(users, |(one, _)| weight::watched(one))
                     + weight::rows(later, |user| OFFLINE + weight::text(user.as_str()))
             }
             Self::Online { users, .. } => weight::rows(users, |shown| weight::presence(shown)),

@@ -110,13 +110,13 @@ fn within(
         answer
             .iter()
             .filter(|(seen, _)| seen.shown.is_none())
-            .map(|(seen, _)| weight::seen(seen))
+            .map(|(seen, _)| weight::watched(seen))
             .sum(),
     );
     let (mut users, mut later) = (Vec::with_capacity(answer.len()), Vec::new());
     for (seen, last_seen_at) in answer {
         let weight = if seen.shown.is_some() {
-            weight::seen(&seen)
+            weight::watched(&seen)
         } else {
             0
         };

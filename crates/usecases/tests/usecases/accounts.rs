@@ -304,10 +304,10 @@ usecase_tests! {
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
         assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "and its sockets are told");
-        assert_eq!(app.handler.held().ended, 1);
+        assert_eq!(app.handler.table_sizes().ended, 1);
         drop(shut);
         app.handler.write_ended().await;
-        assert_eq!(app.handler.held().ended, 0);
+        assert_eq!(app.handler.table_sizes().ended, 0);
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
         let app = app.restart().await;
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it was written");

@@ -218,7 +218,7 @@ usecase_tests! {
         app.join(&watcher).await;
         let named = people.iter().map(|one| user(one)).chain([user("out")]).collect();
         let Ok(Reply::Presence(PresenceReply::Watching { users, later })) = app.ask(&watcher, PresenceCommand::Watch(named)).await else { panic!("states") };
-        let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::seen(seen)).sum();
+        let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::watched(seen)).sum();
         assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
         assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");
         assert!(later.len() > 100);

@@ -228,16 +228,16 @@ usecase_tests! {
         let app = TestApp::new(Identity::Jwt);
         let address: IpAddr = "192.0.2.1".parse().expect("an address");
         for _ in 0..30 {
-            app.handler.refused_token(address).expect("counted");
+            app.handler.count_refused_token(address).expect("counted");
         }
-        assert_eq!(app.handler.refused_token(address).expect_err("too often").code, Code::RateLimited);
+        assert_eq!(app.handler.count_refused_token(address).expect_err("too often").code, Code::RateLimited);
         let wait = app.handler.may_try_token(address).expect_err("h8: not even a right one").retry_after.expect("how long to wait");
         app.clock.pass(wait - Duration::from_millis(1));
         assert!(app.handler.may_try_token(address).is_err());
         app.clock.pass(Duration::from_millis(1));
         app.handler.may_try_token(address).expect("the minute is over");
-        app.handler.refused_token(address).expect("counted anew");
-        app.handler.refused_token("192.0.2.2".parse().expect("an address")).expect("another address");
+        app.handler.count_refused_token(address).expect("counted anew");
+        app.handler.count_refused_token("192.0.2.2".parse().expect("an address")).expect("another address");
     }
 
     async fn zero_turns_a_limit_off() {
@@ -255,10 +255,10 @@ usecase_tests! {
             let _ = app.ask(&by_http(&format!("u{n}")), send(&conversation("7"), "hello")).await;
             let _ = app.ask(&from(&format!("192.0.2.{n}")), guess(&format!("user{n}"))).await;
         }
-        assert!(app.handler.held().limits > 0);
+        assert!(app.handler.table_sizes().limits > 0);
         app.clock.pass(Duration::from_secs(120));
         app.handler.forget_idle();
-        assert_eq!(app.handler.held().limits, 0);
+        assert_eq!(app.handler.table_sizes().limits, 0);
     }
 
     async fn ten_searches_a_second_and_the_whole_list_at_will() {
