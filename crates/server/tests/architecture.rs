@@ -309,33 +309,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "websocket.rs",
         ],
     ),
-    ("server", &["config/check.rs", "config/mod.rs"]),
-    (
-        "server",
-        &[
-            "doctor/line.rs",
-            "doctor/machine.rs",
-            "doctor/mod.rs",
-            "doctor/server.rs",
-            "doctor/store.rs",
-        ],
-    ),
-    (
-        "server",
-        &[
-            "http/accounts.rs",
-            "http/answer.rs",
-            "http/api.rs",
-            "http/mod.rs",
-            "http/openapi.rs",
-            "http/ops.rs",
-            "http/pages.rs",
-        ],
-    ),
-    (
-        "server",
-        &["jwt/claims.rs", "jwt/error.rs", "jwt/jwks.rs", "jwt/mod.rs"],
-    ),
     ("embedded", &["sqlite/directory.rs", "sqlite/marks.rs"]),
     (
         "embedded",

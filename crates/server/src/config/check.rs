@@ -1,6 +1,18 @@
 //! Turns the settings that were found into a [`Config`], or into an explanation of each problem.
 
-use super::*;
+use super::settings::{OPEN_FLAG, SETTINGS};
+use super::sources::{Found, Gathered, Source};
+use super::types::{
+    Config, ConfigError, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
+    MIN_SERVER_KEY_BYTES, Secret,
+};
+use super::values;
+use ipnet::IpNet;
+use lamplight_usecases::Identity;
+use lamplight_usecases::quotas::Quotas;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Reads values one by one and collects their problems.
 struct Reader {

@@ -1,6 +1,10 @@
+use super::settings::SETTINGS;
 use super::*;
 use clap::{Args, FromArgMatches};
+use lamplight_usecases::Identity;
+use lamplight_usecases::quotas::Quotas;
 use std::collections::HashMap;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

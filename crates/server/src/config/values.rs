@@ -1,6 +1,6 @@
 //! How a setting's text becomes a value. Each answers with what was expected when it does not.
 
-use super::JwkSource;
+use super::types::JwkSource;
 use ipnet::IpNet;
 use lamplight_usecases::Identity;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,9 +1,8 @@
 //! The line to a running server: a handshake over polling, and a WebSocket, with and without the
 //! slash at the end.
 
-use super::BOUNDS;
 use super::finding::{Finding, Report};
-use super::server::{Target, is_next, next};
+use super::target::{BOUNDS, Target, is_next, next, session};
 use crate::http_client::Answer;
 use http::StatusCode;
 use hyper_util::rt::TokioIo;
@@ -173,10 +172,4 @@ async fn first_frame(answer: Answer) -> Option<Vec<u8>> {
 
 fn is_opening(packet: &[u8]) -> bool {
     session(packet).is_some()
-}
-
-/// The id of the session that an opening packet opens.
-pub(super) fn session(packet: &[u8]) -> Option<String> {
-    let opening: serde_json::Value = serde_json::from_slice(packet.strip_prefix(b"0")?).ok()?;
-    opening["sid"].as_str().map(str::to_owned)
 }

@@ -1,7 +1,7 @@
 //! The machine: its files, its disk, its port, its clock.
 
 use super::finding::{Finding, Level, Report};
-use super::{BOUNDS, reachable};
+use super::target::{BOUNDS, is_lamplight, reachable};
 use crate::config::Config;
 use crate::http_client;
 use crate::jwt::FUTURE_LEEWAY;
@@ -246,7 +246,7 @@ pub(super) async fn port(config: &Config, report: &mut Report) -> Port {
                 Ok(url) => http_client::get(&url, &[], BOUNDS).await.ok(),
                 Err(_) => None,
             };
-            if answer.is_some_and(|answer| super::server::is_lamplight(&answer)) {
+            if answer.is_some_and(|answer| is_lamplight(&answer)) {
                 (
                     Port::Ours,
                     Finding::good("port", &format!("{listen} is served by Lamplight already")),

@@ -6,29 +6,23 @@ mod line;
 mod machine;
 mod server;
 mod store;
+mod target;
 #[cfg(test)]
 mod tests;
 
 pub use finding::{Finding, Level};
 
 use crate::config::{Config, ConfigError, Flags};
-use crate::http_client::Bounds;
 use clap::Args;
 use finding::Report;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::Identity;
 use machine::Port;
-use server::Target;
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::process::ExitCode;
-use std::time::Duration;
+use target::{BOUNDS, Target, reachable};
 
-/// What the doctor may take for one question.
-const BOUNDS: Bounds = Bounds {
-    time: Duration::from_secs(5),
-    bytes: 1 << 20,
-};
+use std::io::Write;
+use std::process::ExitCode;
+
 /// What the socket is asked for where the settings cannot be read.
 const USUAL_SOCKET_PATH: &str = "/api/socketio";
 
@@ -234,14 +228,4 @@ async fn keys(config: &Config, now: Timestamp, report: &mut Report) {
             },
         )),
     }
-}
-
-/// Where a server that listens there is reached from this machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }

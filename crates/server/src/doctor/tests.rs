@@ -1,6 +1,7 @@
 use super::*;
 use crate::http_client::mock_server::{MockServer, reply};
 use std::path::Path;
+use std::time::Duration;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const OPENING: &str = r#"0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;

@@ -1,10 +1,11 @@
 //! Local accounts: `/api/auth/*`, which are not there in other modes.
 
 use super::answer::{
-    Answered, ApiRequest, answer, execute, handle, json, no_claimed_user, refused, refused_with,
+    Answered, ApiRequest, answer, execute, handle, json, no_claimed_user, nothing_here, refused,
+    refused_with,
 };
-use super::openapi::{self as docs};
-use super::{AppState, Tls, nothing_here};
+use super::schemas::{self as docs};
+use super::state::{AppState, Tls};
 use crate::auth::SESSION_COOKIE;
 use crate::headers::bearer;
 use ::http::{HeaderValue, StatusCode, header};

@@ -1,6 +1,7 @@
 //! Turns requests into commands, and replies and refusals into responses.
 
-use super::{Address, AppState, request_body};
+use super::request_body;
+use super::state::{Address, AppState};
 use crate::auth::{Credentials, claimed};
 use crate::headers;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -236,4 +237,11 @@ fn nameless() -> Refusal {
 /// The body never names the user.
 pub(super) fn no_claimed_user(_: body::OpenIdentity) -> Option<LooseId> {
     None
+}
+
+pub(super) async fn nothing_here() -> Response {
+    refused(&Refusal::new(
+        Code::NotFound,
+        "There is nothing at this address.",
+    ))
 }

@@ -1,8 +1,8 @@
 //! Presence, conversations, messages and people.
 
-use super::AppState;
 use super::answer::{Answered, answer, execute, no_claimed_user};
-use super::openapi::{self as docs};
+use super::schemas::{self as docs};
+use super::state::AppState;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;

@@ -8,61 +8,29 @@ pub mod openapi;
 mod ops;
 mod pages;
 mod request_body;
+mod schemas;
+mod state;
 
-use crate::auth::Authenticator;
 use crate::headers::bearer;
 use crate::origin::{Provenance, client_address, is_secure};
-use crate::unsent::Unsent;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use answer::refused;
+use answer::{nothing_here, refused};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use lamplight_usecases::{Code, Handler, Identity, Refusal};
-use metrics_exporter_prometheus::PrometheusHandle;
+use lamplight_usecases::{Code, Identity, Refusal};
 pub use request_body::Received;
+use state::{Address, Tls};
+pub use state::{AppState, Ready};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;
 
 /// An answer below this size is not counted: its connection costs as much.
 const SMALL: u64 = 8_192;
-
-/// The shared state of the routes.
-pub struct AppState {
-    /// The use cases.
-    pub handler: Arc<Handler>,
-    pub authenticator: Arc<Authenticator>,
-    pub ready: Arc<dyn Ready>,
-    pub metrics: PrometheusHandle,
-    /// The default number of users in a page of the roster.
-    pub roster_limit: usize,
-    /// Maximum bytes of a body.
-    pub max_payload: usize,
-    /// Counts incomplete input by address.
-    pub received: Box<dyn Fn(IpAddr) -> Box<dyn Received> + Send + Sync>,
-    /// Counts unsent answers by address.
-    pub unsent: Unsent,
-}
-
-/// The source of readiness and of the gauges.
-#[async_trait::async_trait]
-pub trait Ready: Send + Sync + 'static {
-    /// Whether everything that a request needs responds; otherwise an explanation.
-    async fn check(&self) -> Result<(), String>;
-    fn gauges(&self) -> crate::metrics::Gauges;
-}
-
-/// The client's address; a trusted proxy may report it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Address(pub(crate) IpAddr);
-
-/// Whether the browser used TLS.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tls(pub(crate) bool);
 
 /// Every route except the socket's.
 pub fn router(state: Arc<AppState>) -> Router {
@@ -103,7 +71,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
-        .route("/openapi.json", get(ops::openapi))
+        .route("/openapi.json", get(openapi::openapi))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
@@ -111,13 +79,6 @@ pub fn router(state: Arc<AppState>) -> Router {
             request_context,
         ))
         .with_state(state)
-}
-
-async fn nothing_here() -> Response {
-    refused(&Refusal::new(
-        Code::NotFound,
-        "There is nothing at this address.",
-    ))
 }
 
 async fn wrong_method() -> Response {

@@ -1,10 +1,11 @@
 //! For those who run it: liveness, readiness, metrics, the API described.
 
 use super::answer::{json, refused};
-use super::{AppState, assets, openapi};
+use super::schemas;
+use super::state::AppState;
 use crate::headers::bearer;
 use crate::origin::{client_address, names_loopback};
-use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, StatusCode, header};
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use lamplight_usecases::throttle::{self, Due};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 /// Liveness: the process responds.
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
-    responses((status = 200, description = "Alive", body = openapi::HealthAnswer), openapi::Refusals))]
+    responses((status = 200, description = "Alive", body = schemas::HealthAnswer), schemas::Refusals))]
 pub(crate) async fn healthz() -> Response {
     json(
         StatusCode::OK,
@@ -24,7 +25,7 @@ pub(crate) async fn healthz() -> Response {
 
 /// Readiness: the store accepts writes.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
-    responses((status = 200, description = "Ready", body = openapi::HealthAnswer), openapi::Refusals))]
+    responses((status = 200, description = "Ready", body = schemas::HealthAnswer), schemas::Refusals))]
 pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
     match state.ready.check().await {
         Ok(()) => json(
@@ -48,7 +49,7 @@ pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
 /// Metrics for Prometheus, for this machine or with the server key. A request that a proxy forwards
 /// does not count as from this machine.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security((), ("serverKey" = [])),
-    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), openapi::Refusals))]
+    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"), schemas::Refusals))]
 pub(crate) async fn metrics(
     State(state): State<Arc<AppState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -85,38 +86,6 @@ pub(crate) async fn metrics(
             "text/plain; version=0.0.4; charset=utf-8",
         )],
         state.metrics.render(),
-    )
-        .into_response()
-}
-
-/// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
-    responses((status = 200, description = "This document", body = serde_json::Value), openapi::Refusals))]
-pub(crate) async fn openapi(headers: HeaderMap) -> Response {
-    let Some(document) = openapi::served().await else {
-        return refused(&Refusal::new(
-            Code::Internal,
-            "Something went wrong on the server.",
-        ));
-    };
-    let about = [
-        (header::ETAG, document.tag.clone()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    if document
-        .tag
-        .to_str()
-        .is_ok_and(|tag| assets::has(&headers, tag))
-    {
-        return (StatusCode::NOT_MODIFIED, about).into_response();
-    }
-    (
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )],
-        about,
-        document.json.clone(),
     )
         .into_response()
 }

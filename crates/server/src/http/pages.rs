@@ -1,6 +1,7 @@
 //! The chat page and the API's page, served from the binary.
 
-use super::{AppState, assets};
+use super::assets;
+use super::state::AppState;
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::Router;
 use axum::extract::Path;

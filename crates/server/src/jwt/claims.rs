@@ -1,6 +1,7 @@
 //! Validates the claims of a token with a valid signature.
 
-use super::{EXPIRY_LEEWAY, FUTURE_LEEWAY, TokenError, Verified};
+use super::error::TokenError;
+use super::verified::{EXPIRY_LEEWAY, FUTURE_LEEWAY, Verified};
 use lamplight_domain::identity::{UserId, parse_avatar_url, parse_name};
 use lamplight_domain::time::Timestamp;
 use serde_json::{Map, Value};

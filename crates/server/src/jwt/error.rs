@@ -197,7 +197,7 @@ impl TokenError {
             ),
             Self::FromTheFuture { claim, at, now } => (
                 format!("The token is from the future: its {claim} is {}", time(*at)),
-                format!("at most {}s after {}, the server's time", super::FUTURE_LEEWAY.as_secs(), time(*now)),
+                format!("at most {}s after {}, the server's time", super::verified::FUTURE_LEEWAY.as_secs(), time(*now)),
                 "Set the clocks of both machines by NTP.".to_owned(),
             ),
             Self::Issuer { came, expected } => (

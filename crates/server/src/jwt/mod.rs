@@ -12,8 +12,10 @@ mod jwks;
 mod keys;
 #[cfg(test)]
 mod tests;
+mod verified;
 
 pub use error::{Explained, TokenError};
+pub use verified::{EXPIRY_LEEWAY, FUTURE_LEEWAY, Verified};
 
 use crate::config::{JwkSource, JwtSettings};
 use crate::http_client::Bounds;
@@ -22,33 +24,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jwks::{Jwks, Signed, Timing};
 use keys::Algorithm;
-use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long a token is valid after its `exp`.
-pub const EXPIRY_LEEWAY: Duration = Duration::from_secs(5);
-/// How far in the future a token's `iat` and `nbf` may be.
-pub const FUTURE_LEEWAY: Duration = Duration::from_secs(30);
 /// Maximum length of a token.
 const MOST_BYTES: usize = 16 * 1_024;
-
-/// The claims of a valid token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// `sub`.
-    pub user: UserId,
-    /// `name`, if it is a valid name.
-    pub name: Option<String>,
-    /// `picture`, if it is a valid avatar URL.
-    pub picture: Option<String>,
-    /// `iat`.
-    pub issued_at: Option<Timestamp>,
-    /// `exp`.
-    pub expires_at: Timestamp,
-}
 
 /// Verifies tokens.
 pub struct TokenVerifier {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::http_client::mock_server::{MockServer, reply};
 use parking_lot::Mutex;
+use std::time::Duration;
 
 /// Someone else's key server, whose answer can be changed.
 struct KeyServer {

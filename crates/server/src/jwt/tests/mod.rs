@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Secret;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::EncodingKey;
+use lamplight_domain::identity::UserId;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::rand_core::OsRng;

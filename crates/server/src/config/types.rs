@@ -1,0 +1,136 @@
+//! The settings, checked and typed.
+
+use ipnet::IpNet;
+use lamplight_usecases::Identity;
+use lamplight_usecases::quotas::Quotas;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Minimum length of an HS256 secret: the output size of SHA-256 (RFC 7518, 3.2).
+pub const MIN_JWT_SECRET_BYTES: usize = 32;
+
+/// Minimum length of the server key: 256 bits, if it is random.
+pub const MIN_SERVER_KEY_BYTES: usize = 32;
+
+/// A string that is never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(not shown)")
+    }
+}
+
+/// The location of a JWK set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwkSource {
+    File(PathBuf),
+    /// An http or https URL.
+    Url(http::Uri),
+}
+
+impl fmt::Display for JwkSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Url(url) => write!(f, "{url}"),
+        }
+    }
+}
+
+/// How tokens are verified.
+#[derive(Clone, Debug, Default)]
+pub struct JwtSettings {
+    /// The secret of HS256.
+    pub secret: Option<Secret>,
+    /// The public keys of RS256, ES256 and EdDSA.
+    pub jwks: Option<JwkSource>,
+    /// The `iss` that a token must have.
+    pub issuer: Option<String>,
+    /// The `aud` that a token must have.
+    pub audience: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    /// One JSON object for each line.
+    Json,
+}
+
+/// Every setting, validated.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// The directory of the database and other data.
+    pub data_dir: PathBuf,
+    /// The SQLite file.
+    pub database: PathBuf,
+    pub identity: Identity,
+    /// Used with [`Identity::Jwt`].
+    pub jwt: JwtSettings,
+    pub server_key: Option<Secret>,
+    /// Anyone may create an account.
+    pub is_registration_open: bool,
+    /// For each account; 0 for no limit.
+    pub max_sessions: usize,
+    /// Origins besides the server's own, as browsers write them (lower case, no port that the
+    /// scheme implies).
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The path of Socket.IO, without a slash at its end.
+    pub socket_path: String,
+    /// How long a session lasts without activity.
+    pub presence_ttl: Duration,
+    /// How long a user still counts as online after a close.
+    pub presence_grace: Duration,
+    /// Maximum number of users in a list.
+    pub roster_limit: usize,
+    /// Parses as `tracing_subscriber::filter::Targets`.
+    pub log: String,
+    pub log_format: LogFormat,
+    pub quotas: Quotas,
+    /// Simultaneous connections of one address; 0 for no limit.
+    pub limit_connections: usize,
+    /// How long a client may read nothing while data waits for it; `None` for no limit.
+    pub write_timeout: Option<Duration>,
+    /// How long an idle HTTP connection stays open; `None` for no limit.
+    pub keep_alive: Option<Duration>,
+    /// Maximum bytes queued for one socket, and an eighth of the maximum for one address.
+    pub limit_unsent: Option<usize>,
+    /// Maximum bytes of one packet or body. "No limit" is 2^31 - 1, which clients in every language
+    /// can read.
+    pub max_payload: usize,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The problems of the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// At least one.
+    pub sentences: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentences.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,156 @@
+//! The shapes of answers, for the OpenAPI document.
+
+use lamplight_wire::shape;
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Serialize, ToSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub(crate) struct $name {
+            /// Always `true`.
+            success: bool,
+            $($(#[$field_doc])* $field: $kind,)*
+        }
+    )*};
+}
+
+answers! {
+    /// Done.
+    Done {}
+    /// The state of the server.
+    HealthAnswer {
+        /// `ok` or `ready`.
+        status: String,
+    }
+    /// Online users. `countOnly` leaves out `data`.
+    OnlineAnswer {
+        /// One page.
+        #[schema(required = false)]
+        data: Vec<shape::Presence<'static>>,
+        /// The number of all online users.
+        count: u64,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The shared store is unreachable, so this is the view of one node.
+        degraded: Option<bool>,
+        /// The store's generation; left out with `countOnly`. If it differs from the previous one,
+        /// the data went back in time.
+        #[schema(required = false)]
+        store: String,
+    }
+    /// Conversations.
+    ConversationsAnswer {
+        /// One page.
+        data: Vec<shape::Conversation<'static>>,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
+        store: String,
+    }
+    /// A conversation.
+    ConversationAnswer {
+        /// As the caller sees it.
+        conversation: shape::Conversation<'static>,
+        /// This request created it.
+        created: bool,
+    }
+    /// A read mark.
+    ReadAnswer {
+        conversation_id: String,
+        /// The mark in force.
+        read_seq: u64,
+    }
+    /// A part of a log.
+    MessagesAnswer {
+        /// The entries, oldest first.
+        data: Vec<shape::Message<'static>>,
+        /// There are more entries in the requested direction; with `around`, in either.
+        has_more: bool,
+        /// With `around`: there are older entries.
+        has_before: Option<bool>,
+        /// With `around`: there are newer entries.
+        has_after: Option<bool>,
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
+        store: String,
+    }
+    /// The stored message.
+    SentAnswer {
+        /// The entry in the log.
+        message: shape::Message<'static>,
+        /// The message was stored before.
+        duplicate: bool,
+        /// The `tempId` of the request.
+        temp_id: Option<String>,
+    }
+    /// Users.
+    UsersAnswer {
+        /// One page.
+        data: Vec<shape::User<'static>>,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
+        store: String,
+    }
+    /// A user.
+    UserAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+    }
+    /// The signed-in user.
+    SessionAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+        /// `open` if anyone may create an account, else `closed`. A 401 has it too.
+        registration: String,
+    }
+    /// A session of a local account.
+    SignedInAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+        /// The session's token, for clients without cookies.
+        token: String,
+        /// When the session ends.
+        expires_at: String,
+    }
+}
+
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "read by the derive only")]
+pub(crate) enum Refusals {
+    /// `invalid` or `empty_message`: the request is malformed.
+    #[response(status = 400)]
+    Invalid(#[to_schema] shape::Refusal<'static>),
+    /// `unauthenticated`: the request proves no user.
+    #[response(status = 401)]
+    Unauthenticated(#[to_schema] shape::Refusal<'static>),
+    /// `forbidden`: the caller has no permission.
+    #[response(status = 403)]
+    Forbidden(#[to_schema] shape::Refusal<'static>),
+    /// `not_found`: it does not exist, or the caller may not see it.
+    #[response(status = 404)]
+    NotFound(#[to_schema] shape::Refusal<'static>),
+    /// `conflict`: it contradicts what the server stores.
+    #[response(status = 409)]
+    Conflict(#[to_schema] shape::Refusal<'static>),
+    /// `too_long`: over the limit.
+    #[response(status = 413)]
+    TooLong(#[to_schema] shape::Refusal<'static>),
+    /// `invalid`: the body is compressed, not JSON, or not UTF-8.
+    #[response(status = 415)]
+    UnsupportedMedia(#[to_schema] shape::Refusal<'static>),
+    /// `rate_limited`: too many requests; wait for `retryAfterMs` (also in `Retry-After`).
+    #[response(status = 429)]
+    RateLimited(#[to_schema] shape::Refusal<'static>),
+    /// `internal`: an error in the server; the outcome is unknown.
+    #[response(status = 500)]
+    Internal(#[to_schema] shape::Refusal<'static>),
+    /// `unavailable`: the store does not respond; the outcome is unknown.
+    #[response(status = 503)]
+    Unavailable(#[to_schema] shape::Refusal<'static>),
+}

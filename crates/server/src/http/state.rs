@@ -1,0 +1,42 @@
+//! What the routes share, and what a request carries.
+
+use super::request_body::Received;
+use crate::auth::Authenticator;
+use crate::unsent::Unsent;
+use lamplight_usecases::Handler;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The shared state of the routes.
+pub struct AppState {
+    /// The use cases.
+    pub handler: Arc<Handler>,
+    pub authenticator: Arc<Authenticator>,
+    pub ready: Arc<dyn Ready>,
+    pub metrics: PrometheusHandle,
+    /// The default number of users in a page of the roster.
+    pub roster_limit: usize,
+    /// Maximum bytes of a body.
+    pub max_payload: usize,
+    /// Counts incomplete input by address.
+    pub received: Box<dyn Fn(IpAddr) -> Box<dyn Received> + Send + Sync>,
+    /// Counts unsent answers by address.
+    pub unsent: Unsent,
+}
+
+/// The source of readiness and of the gauges.
+#[async_trait::async_trait]
+pub trait Ready: Send + Sync + 'static {
+    /// Whether everything that a request needs responds; otherwise an explanation.
+    async fn check(&self) -> Result<(), String>;
+    fn gauges(&self) -> crate::metrics::Gauges;
+}
+
+/// The client's address; a trusted proxy may report it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(pub(crate) IpAddr);
+
+/// Whether the browser used TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tls(pub(crate) bool);
