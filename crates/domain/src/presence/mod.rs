@@ -57,11 +57,17 @@ impl StatusOverride {
     /// The status in force at `wall`: this one, or the default once `until` has passed.
     #[must_use]
     pub fn at(self, wall: Timestamp) -> Self {
-        if self.until.is_some_and(|until| until <= wall) {
+        if self.is_over(wall) {
             Self::default()
         } else {
             self
         }
+    }
+
+    /// Whether `until` has passed at `wall`.
+    #[must_use]
+    pub fn is_over(&self, wall: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= wall)
     }
 }
 

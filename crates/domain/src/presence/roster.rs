@@ -1,7 +1,7 @@
 //! The roster: which users are online, decided from the set of their sessions.
 
 use super::unattached::UnattachedStatuses;
-use super::user::{User, VisibleState};
+use super::user::{NEVER, User, VisibleState};
 use super::{
     Change, ManualStatus, Offline, Presence, RosterSnapshot, SavedStatus, StatusOverride,
     VersionFloors, next_version,
@@ -191,7 +191,7 @@ impl Roster {
             }
             self.timers.pop_first();
             if let Some(user) = self.users.get_mut(&id) {
-                user.timer = None;
+                user.timer = NEVER;
                 changes.extend(self.settle(now, &id));
             }
         }
@@ -206,7 +206,7 @@ impl Roster {
         user.pass_time(now, self.rules, |session| {
             sessions.remove(session);
         });
-        user.next_update = None;
+        user.next_update = NEVER;
         let change = match user.visible_state(now, self.rules) {
             VisibleState::Unchanged => None,
             VisibleState::Online { status, activities } => {
@@ -274,16 +274,14 @@ impl Roster {
         } else {
             user.due(now, self.rules)
         };
-        if let Some(timer) = user.timer
-            && due.is_none_or(|due| due < timer)
-        {
-            self.timers.remove(&(timer, id.clone()));
-            user.timer = None;
+        if user.timer != NEVER && due.is_none_or(|due| due < user.timer) {
+            self.timers.remove(&(user.timer, id.clone()));
+            user.timer = NEVER;
         }
         if let Some(due) = due
-            && user.timer.is_none()
+            && user.timer == NEVER
         {
-            user.timer = Some(due);
+            user.timer = due;
             self.timers.insert((due, id.clone()));
         }
         if user.is_over()

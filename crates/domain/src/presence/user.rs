@@ -19,6 +19,9 @@ const UPDATES_AT_ONCE: u32 = 5;
 /// may jump.
 const UNTIL_CHECK: u64 = 30_000;
 
+/// Stands for no moment, in half the bytes of an `Option`: there is a [`User`] for each online user.
+pub(super) const NEVER: Moment = Moment(u64::MAX);
+
 /// Whether a session counts, and until when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lifetime {
@@ -90,10 +93,10 @@ pub(super) struct User {
     pub(super) hiding: Option<Leave>,
     /// The updates so far count until here, each for [`Rules::update_every`].
     pub(super) updates_until: Moment,
-    /// When an update that waits is published.
-    pub(super) next_update: Option<Moment>,
-    /// When the next tick of this user is due.
-    pub(super) timer: Option<Moment>,
+    /// When an update that waits is published, or [`NEVER`].
+    pub(super) next_update: Moment,
+    /// When the next tick of this user is due, or [`NEVER`].
+    pub(super) timer: Moment,
 }
 
 /// What follows from sessions and status.
@@ -124,8 +127,8 @@ impl User {
             last_end: None,
             hiding: None,
             updates_until: Moment(0),
-            next_update: None,
-            timer: None,
+            next_update: NEVER,
+            timer: NEVER,
         }
     }
 
@@ -203,8 +206,9 @@ impl User {
         if ran_out {
             self.last_end = Some((OfflineReason::Timeout, self.last_active_wall));
         }
-        let chosen = self.status.chosen.clone().at(now.wall);
-        self.choose(now, chosen);
+        if self.status.chosen.is_over(now.wall) {
+            self.choose(now, StatusOverride::default());
+        }
         self.update_hiding(now, rules);
     }
 
@@ -295,7 +299,7 @@ impl User {
         );
         if earliest > now.moment {
             // A tick comes after the moment that it is due.
-            self.next_update = Some(Moment(earliest.0 - 1));
+            self.next_update = Moment(earliest.0 - 1);
             return false;
         }
         self.updates_until = self.updates_until.max(now.moment).plus(rules.update_every);
@@ -336,8 +340,9 @@ impl User {
                 })
             })
             .chain(until)
-            .chain(self.next_update)
+            .chain([self.next_update])
             .chain(self.hiding.map(|leave| leave.at))
             .min()
+            .filter(|due| *due != NEVER)
     }
 }

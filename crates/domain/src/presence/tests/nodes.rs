@@ -27,11 +27,11 @@ fn two_nodes(world: &World) -> [NodeIndex; 2] {
     })
 }
 
-/// A connection costs what it did before it carried its node.
+/// A connection costs what it did before sessions carried a node and statuses a revision.
 #[test]
-fn a_session_takes_no_more_memory_for_its_node() {
+fn a_session_and_its_user_take_no_more_memory() {
     assert!(std::mem::size_of::<super::super::user::Session>() <= 96);
-    assert!(std::mem::size_of::<Option<NodeIndex>>() <= 8);
+    assert!(std::mem::size_of::<super::super::user::User>() <= 224);
 }
 
 #[test]
