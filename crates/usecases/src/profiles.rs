@@ -83,7 +83,7 @@ impl Profiles {
 
     /// Whether a profile that a user states of themselves may be written now. Not while they are
     /// invisible, since a name that changes shows that somebody is there: it waits until they join
-    /// again and are visible. And not too often, since everyone is told.
+    /// again and are visible. And not too often, since each change is announced to everyone.
     pub(crate) async fn may_change(&self, profile: &Profile) -> Result<bool, Refusal> {
         let person = deadline::store(self.directory.person(&profile.id)).await?;
         let changes = person

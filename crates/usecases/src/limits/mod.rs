@@ -23,9 +23,9 @@ const WRITES_PER_SEND: u32 = 5;
 /// the user types needs fewer.
 const SENDS_PER_SEARCH: u32 = 2;
 
-/// Changes of a user's name and picture a minute: everyone is told of each.
+/// Changes of a user's name and picture a minute: each is announced to everyone.
 const PROFILES_A_MINUTE: u32 = 5;
-/// Changes of a user's status and activities in [`CHANGES_IN`]: everyone is told of each.
+/// Changes of a user's status and activities in [`CHANGES_IN`]: each is announced to everyone.
 const CHANGES: u32 = 20;
 const CHANGES_IN: Duration = Duration::from_secs(10);
 
