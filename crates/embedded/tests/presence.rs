@@ -59,7 +59,7 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
 
 lamplight_conformance::presence_suite!(fresh);
 
-/// tokio's own time, which the test pauses.
+/// The time of tokio, which the test pauses.
 struct Paused(tokio::time::Instant);
 
 impl Clock for Paused {
@@ -71,10 +71,10 @@ impl Clock for Paused {
     }
 }
 
-/// The driver sleeps as long as there is nothing to do, and is up in time for what is due sooner
-/// than it knew.
+/// The driver sleeps while nothing is due, and wakes in time for a call that makes something due
+/// earlier.
 #[tokio::test(start_paused = true)]
-async fn p3_p4_the_driver_is_up_when_something_is_due() {
+async fn p3_p4_the_driver_ticks_when_something_is_due() {
     let (events, start) = (Arc::new(Recorder::default()), tokio::time::Instant::now());
     let presence = Arc::new(EmbeddedPresence::new(
         RULES,
@@ -90,8 +90,7 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
             .into_iter()
             .find(|event| matches!(event, Event::Presence(Change::Offline(_))))
     };
-    // It has slept through a while with nobody in; then it plans for the time to live; then a close
-    // is due sooner.
+    // It sleeps with no user; then it waits for the time to live; then a close is due earlier.
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let session = ConnectionId::trusted("a1");
     let person = Person {
@@ -110,7 +109,7 @@ async fn p3_p4_the_driver_is_up_when_something_is_due() {
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(
             start.elapsed() - closed < Duration::from_secs(10),
-            "nobody looked"
+            "the driver did not tick"
         );
     }
     let took = start.elapsed() - closed;
@@ -189,7 +188,7 @@ async fn p5_changes_leave_in_the_order_of_their_versions() {
     assert!(versions.is_sorted());
 }
 
-/// A clock that is set by hand.
+/// A clock that the test sets.
 struct Set(Arc<std::sync::atomic::AtomicI64>);
 
 impl Clock for Set {
@@ -201,7 +200,7 @@ impl Clock for Set {
     }
 }
 
-/// After a crash and after a stop, whatever the clock shows then.
+/// Versions grow after a crash and after a stop, whatever the clock shows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -231,7 +230,7 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
             }
         })
         .await
-        .expect("what is reserved is kept");
+        .expect("versions are reserved");
         let session = ConnectionId::trusted("a1");
         let person = Person {
             profile: Profile::bare(UserId::trusted("a")),

@@ -75,7 +75,7 @@ pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_
         let about = subject
             .log()
             .into_iter()
-            .filter(|told| told.starts_with(&who))
+            .filter(|words| words.starts_with(&who))
             .collect::<Vec<_>>();
         assert_eq!(
             about,
@@ -132,7 +132,7 @@ pub async fn p3_a_session_that_is_refreshed_does_not_expire<P: PresenceStore>(
             .expect("active");
     }
     assert!(subject.is_shown("a").await);
-    assert!(subject.log().iter().all(|told| !told.contains(" left ")));
+    assert!(subject.log().iter().all(|words| !words.contains(" left ")));
 }
 
 /// Signing out has no grace period.

@@ -125,7 +125,7 @@ pub async fn p11_going_invisible_looks_like_closing<P: PresenceStore>(subject: P
     );
 
     // Whatever they do while invisible publishes nothing.
-    let told = subject.log().len();
+    let before = subject.log().len();
     subject
         .presence
         .join(&tab("a2"), person("a", ManualStatus::Online))
@@ -143,11 +143,11 @@ pub async fn p11_going_invisible_looks_like_closing<P: PresenceStore>(subject: P
     (subject.pass)(PAST_THE_GRACE).await;
     assert_eq!(
         subject.log().len(),
-        told,
+        before,
         "a device that asked the store before the status was set changes nothing either"
     );
     subject.set_status("a", chosen(ManualStatus::Online)).await;
-    assert_eq!(subject.log()[told..], ["a joined Online"]);
+    assert_eq!(subject.log()[before..], ["a joined Online"]);
 }
 
 /// P11: a status that the directory kept over a restart.
