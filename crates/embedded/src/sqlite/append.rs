@@ -2,8 +2,8 @@
 //! moves the sender's marks.
 
 use super::batch::{Batch, CachedConversation, from_db, to_db};
+use super::history::{entries, entry};
 use super::marks::sent;
-use super::queries::{entries, entry};
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;

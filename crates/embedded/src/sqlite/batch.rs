@@ -1,6 +1,6 @@
 //! One transaction as its items see it, and the writer's cache of conversations.
 
-use super::queries::log_head;
+use super::history::log_head;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;

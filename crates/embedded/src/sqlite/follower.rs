@@ -1,7 +1,7 @@
 //! Entries in the order of their commits, and how far each follower has handled them.
 
 use super::batch::{from_db, to_db};
-use super::queries::{ByteBudget, entries, entry};
+use super::history::{ByteBudget, entries, entry};
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::ports::{CommitPosition, CommittedEntry};
 use lamplight_usecases::weight;

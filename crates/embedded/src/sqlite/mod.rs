@@ -11,6 +11,7 @@ mod error;
 mod fair;
 mod follower;
 mod health;
+mod history;
 mod keys;
 mod lock;
 mod marks;
@@ -30,11 +31,11 @@ pub use backup::{Restored, backup, restore};
 pub(crate) use conversations::{ensure_direct, put};
 pub use error::OpenError;
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
+pub(crate) use history::{history, sync_page};
 pub(crate) use marks::mark;
 pub(crate) use open::connect;
 pub(crate) use queries::{
-    conversation, conversations, direct, history, member_profiles, members, others, shared_with,
-    summary, sync_page,
+    conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
 pub(crate) use text::ConversationKey;
 

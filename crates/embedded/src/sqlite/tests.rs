@@ -235,7 +235,7 @@ fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
 fn what_every_append_looks_up_is_found_by_index() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    let lookup = super::queries::entries!(
+    let lookup = super::history::entries!(
         "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
     );
     let mut plan = conn
@@ -276,13 +276,13 @@ fn what_every_append_runs_is_planned_once() {
     )
     .unwrap();
     let statements = [
-        super::queries::entries!(
+        super::history::entries!(
             "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
         ),
-        super::queries::entries!(
+        super::history::entries!(
             "WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
         ),
-        super::queries::NEAREST_OTHER,
+        super::history::NEAREST_OTHER,
         "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
         super::batch::MEMBERS,
         "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
@@ -515,7 +515,7 @@ fn how_far_a_log_had_got_is_found_by_index() {
     let mut plan = conn
         .prepare(&format!(
             "EXPLAIN QUERY PLAN {}",
-            super::queries::NEAREST_OTHER
+            super::history::NEAREST_OTHER
         ))
         .unwrap();
     let steps: Vec<String> = plan
