@@ -22,10 +22,10 @@ const OURS: &[&str] = &[
     "some connections were still open",
     "the store did not finish within",
     "database migrated",
-    "the names that are compared were normalised anew",
+    "normalized stored names by this version's rules",
     "two accounts have one user name",
     "no thread for publishing",
-    "the write-ahead log stays as it is",
+    "the last checkpoint failed",
     "has several names",
     "LL-120",
     "LL-122",
@@ -33,7 +33,7 @@ const OURS: &[&str] = &[
     // Once: nothing is taken after it.
     "LL-121",
     // After each of these there is a pause.
-    "the write-ahead log could not be folded",
+    "a checkpoint failed; retrying",
     "cannot accept connections",
     "the keys at {} cannot be had",
     "the keys are in reach again",
@@ -43,7 +43,7 @@ const OURS: &[&str] = &[
     "X-Forwarded-For came from an address",
     // Faults of ours, at which a connection to the database is opened anew.
     "a transaction could not be rolled back",
-    "the database could not be opened anew",
+    "could not reopen the database",
     "the fan-out panicked",
     "a read of the database panicked",
     // crates/socketio: faults of ours, and its own accept loop, which is not used here.
