@@ -309,12 +309,10 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "websocket.rs",
         ],
     ),
-    ("embedded", &["sqlite/directory.rs", "sqlite/marks.rs"]),
     (
         "embedded",
         &["sqlite/mod.rs", "sqlite/open.rs", "sqlite/readers.rs"],
     ),
-    ("domain", &["presence/roster.rs", "presence/user.rs"]),
 ];
 
 #[test]

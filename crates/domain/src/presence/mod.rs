@@ -7,6 +7,7 @@
 
 mod leases;
 mod roster;
+mod rules;
 mod sessions;
 mod snapshot;
 #[cfg(test)]
@@ -16,7 +17,8 @@ mod user;
 mod version;
 
 pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
-pub use roster::{Roster, Rules};
+pub use roster::Roster;
+pub use rules::Rules;
 pub use snapshot::{RosterSnapshot, VersionFloors, bucket_of};
 pub use version::{clock_version, next_version};
 

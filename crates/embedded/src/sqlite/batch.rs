@@ -1,5 +1,6 @@
 //! One transaction as its items see it, and the writer's cache of conversations.
 
+pub(super) use super::codec::{from_db, person_row, role_from_db, to_db};
 use super::history::log_head;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
@@ -176,13 +177,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// A user's row in `people`.
-pub(crate) fn person_row(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
-    conn.prepare_cached("SELECT id FROM people WHERE user_id = ?1")?
-        .query_row([user.as_str()], |row| row.get(0))
-        .optional()
-}
-
 /// A user's row in `people`, made with a bare profile if there is none.
 pub(crate) fn ensure_person(
     conn: &Connection,
@@ -196,22 +190,4 @@ pub(crate) fn ensure_person(
     conn.prepare_cached("INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at) VALUES (?1, ?2, ?1, ?2, 0, ?3)")?
         .execute(params![user.as_str(), folded, at.0])?;
     Ok(conn.last_insert_rowid())
-}
-
-/// A role that a newer version wrote gives no rights beyond a member's.
-pub(super) fn role_from_db(role: i64) -> Role {
-    match role {
-        1 => Role::Admin,
-        2 => Role::Owner,
-        _ => Role::Member,
-    }
-}
-
-/// SQLite's integers are signed; no log grows past them.
-pub(crate) fn to_db(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn from_db(seq: i64) -> u64 {
-    u64::try_from(seq).unwrap_or(0)
 }

@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::batch::{from_db, person_row, to_db};
+pub(super) use super::codec::manual_to_db;
 use super::marks::catch_up;
 use super::queries::profile;
 use super::text::PersonKey;
@@ -338,15 +339,6 @@ pub(super) fn profile_of_account(
 ) -> rusqlite::Result<Option<i64>> {
     write_profile(conn, profile, ProfileSource::Claims, None, at)?;
     person_row(conn, &profile.id)
-}
-
-pub(super) fn manual_to_db(status: ManualStatus) -> i64 {
-    match status {
-        ManualStatus::Online => 0,
-        ManualStatus::Away => 1,
-        ManualStatus::Busy => 2,
-        ManualStatus::Invisible => 3,
-    }
 }
 
 fn manual_from_db(status: i64) -> ManualStatus {

@@ -5,6 +5,7 @@ mod append;
 mod backup;
 mod batch;
 mod checkpoint;
+mod codec;
 mod conversations;
 mod directory;
 mod error;
