@@ -274,9 +274,9 @@ fn h2_every_route_runs_a_command() {
     assert!(routes > 20, "{routes}: does this test still find them?");
 }
 
-/// Circles that are still there: a crate, and files of which each may need the others. Only the
-/// transport's own engine stays: a session, its driver and its sockets are one machine. Remove an
-/// entry when it is mended; add none.
+/// Circles that are still there: a crate, and files of which each may need the others. The
+/// transport's engine stays: a session, its driver and its sockets are one machine. That of the
+/// store's opening and its readers is to be mended. Add none.
 const CIRCLES: &[(&str, &[&str])] = &[
     (
         "socketio",
@@ -318,13 +318,16 @@ const CIRCLES: &[(&str, &[&str])] = &[
 #[test]
 fn no_files_form_a_circle() {
     let mut found = Vec::new();
+    let mut left: Vec<_> = CIRCLES.iter().collect();
     for entry in std::fs::read_dir(root().join("crates")).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         for (files, references) in circles::circles(&folder.join("src")) {
-            let is_known = CIRCLES.iter().any(|(known, circle)| {
+            let covers = |(known, circle): &(&str, &[&str])| {
                 *known == name && files.iter().all(|file| circle.contains(&file.as_str()))
-            });
+            };
+            let is_known = CIRCLES.iter().any(covers);
+            left.retain(|circle| !covers(circle));
             if !is_known {
                 found.push((name.clone(), references));
             }
@@ -333,5 +336,9 @@ fn no_files_form_a_circle() {
     assert!(
         found.is_empty(),
         "files that need each other: move what both need to a file of its own: {found:#?}"
+    );
+    assert!(
+        left.is_empty(),
+        "these circles are gone: remove them from CIRCLES: {left:#?}"
     );
 }
