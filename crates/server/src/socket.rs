@@ -1,4 +1,5 @@
-//! Where Socket.IO and Lamplight meet: an event in, a command to the door, an acknowledgement out.
+//! The `/` namespace: turns each Socket.IO event into a command, and the reply into its
+//! acknowledgement.
 
 use crate::auth::{Authenticator, Credentials};
 use crate::connection::{Connection, SocketData, TokenProof};
@@ -29,30 +30,24 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-/// A message is no reason to look at the roster each time: milliseconds.
+/// Sends and typing are reported to presence as activity at most this often: milliseconds.
 const WRITING_TOLD_EVERY: u64 = 1_000;
-/// How long whoever connects too often waits.
+/// The pause of a client that connects too often.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// Requests of one socket that may be under way at once; what comes then waits its turn on the
-/// wire.
+/// The most requests of one socket that run at once; the next one is not read until one is done.
 const IN_FLIGHT: usize = 64;
 
 /// The `/` namespace.
 #[derive(Clone)]
 pub struct ChatNamespace {
-    /// The use cases.
     pub handler: Arc<Handler>,
-    /// Who is calling.
     pub authenticator: Arc<Authenticator>,
-    /// This node's sockets.
     pub hub: Arc<Hub>,
-    /// Presence events.
     pub roster: Arc<RosterPublisher>,
-    /// Tokens that run out.
     pub token_expiry: Arc<TokenExpiry>,
-    /// What is under way: a shutdown waits for it.
+    /// A shutdown waits for these.
     pub tasks: TaskTracker,
-    /// Connections by address, those that may come back included.
+    /// Connections by address, suspended ones included.
     pub counts: ConnectionCounts,
 }
 
@@ -80,8 +75,7 @@ impl SocketHandler for ChatNamespace {
                 refuse(&refusal)
             })?;
         if credentials.principal != Principal::Anonymous {
-            // One connection may come and go over and over. Whoever does that is let in, and more
-            // slowly.
+            // One transport may connect and disconnect many times. Admit such a client, but slowly.
             let caller = Caller {
                 principal: credentials.principal.clone(),
                 session: None,
@@ -103,19 +97,19 @@ impl SocketHandler for ChatNamespace {
     fn connected(&self, socket: &Connection) {
         let data = socket.data();
         self.hub.add(socket);
-        // With a token the caller is known from the connect on, and gets what is theirs.
+        // A token proves the user, who receives events from the connect on.
         if let Some(user) = data.user() {
             self.hub.admit(&data.id, user);
         }
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.schedule(socket, at);
         }
-        // The session may have ended between the look at its token and now, when nobody knew of
-        // this socket yet.
+        // The session may have ended after its token was checked and before the hub knew this
+        // socket.
         self.hub.close_if_signed_out(socket);
     }
 
-    /// No event has a binary part, so nothing of one is held.
+    /// No event has a binary part.
     fn takes_attachments(&self) -> bool {
         false
     }
@@ -141,8 +135,7 @@ impl SocketHandler for ChatNamespace {
 
     fn recover(&self, socket: &Connection, fresh: SocketData) -> Result<(), SocketData> {
         let data = socket.data();
-        // In `open` whoever connects is nobody yet, and the secret of the socket is all the proof
-        // there is.
+        // With `AUTH=open` a connect has no user yet; the recovery secret is the only proof.
         let same = match fresh.principal.get() {
             None => self.handler.identity() == Identity::Open,
             principal => principal == data.principal.get(),
@@ -159,11 +152,11 @@ impl SocketHandler for ChatNamespace {
         self.leave(data, reason);
         match self.counts.add(data.address) {
             Ok(counted) => *data.suspended.lock() = counted,
-            // Nobody gets to leave more behind than they may have open. Nothing is kept for it any
-            // more when this returns.
+            // Suspended sockets count against the per-address limit. This one is removed by the
+            // time this returns.
             Err(()) => socket.disconnect(),
         }
-        // Its client may be back already, told of on another task while this one was at it.
+        // The client may have recovered the socket on another task meanwhile.
         if socket.is_connected() {
             self.recovered(socket);
         }
@@ -192,7 +185,7 @@ impl SocketHandler for ChatNamespace {
 }
 
 impl ChatNamespace {
-    /// Takes an event: whatever comes of it is answered once.
+    /// Handles an event. Each event gets exactly one answer.
     fn take(&self, socket: &Connection, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         let answer = Answer {
             ack: event.take_ack(),
@@ -202,8 +195,8 @@ impl ChatNamespace {
         };
         let data = socket.data();
         let asked = if event.name() != "join_user" && data.user().is_none() {
-            // Whoever has not said who they are is told so, whatever else may be wrong.
-            // It is so in `open` only, where nobody can sign in.
+            // Report missing authentication before validation errors. Only `AUTH=open` gets here:
+            // elsewhere a connect without a token is refused.
             Err(Refusal::new(
                 Code::Unauthenticated,
                 "Say who you are first, by join_user.",
@@ -215,7 +208,7 @@ impl ChatNamespace {
         };
         let command = match asked {
             Ok(SocketRequest::Command(command)) => Ok(command),
-            // A good token is no refusal, and costs a look at it each time.
+            // A valid token causes no refusal, but checking it costs time.
             Ok(SocketRequest::Authenticate(token)) => {
                 match self.handler.count_lookup(&data.caller()) {
                     Ok(()) => return Some(Box::pin(self.clone().authenticate(token, answer))),
@@ -255,9 +248,8 @@ impl ChatNamespace {
             answer.give(reply, sends.then(|| began.elapsed()));
         };
         let mut finish: BoxFuture<'static, ()> = Box::pin(finish.instrument(span));
-        // The first poll admits the request: a message takes its place in the log now, in the order
-        // in which it came. Most requests that need no store are done by it; the others finish on
-        // their own.
+        // The first poll queues a message for the store, so messages keep the order of their
+        // arrival. It also completes most requests that need no store.
         if let Poll::Ready(()) = finish
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -267,14 +259,14 @@ impl ChatNamespace {
         if dispatch == Dispatch::SerialCancelOnClose {
             return Some(finish);
         }
-        // It finishes whether or not its socket lives to see it, and a shutdown waits for it.
+        // The request completes even if its socket closes, and a shutdown waits for it.
         let busy = data.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT;
         let socket = socket.clone();
         let task = self.tasks.spawn(async move {
             finish.await;
             socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
         });
-        // A socket that asks faster than it can be answered waits, too.
+        // A socket with too many open requests waits, too.
         (dispatch == Dispatch::Serial || busy).then(|| -> BoxFuture<'static, ()> {
             Box::pin(async move {
                 let _ = task.await;
@@ -282,7 +274,7 @@ impl ChatNamespace {
         })
     }
 
-    /// Nobody is connected to this socket any more.
+    /// The client is no longer connected to this socket.
     fn leave(&self, data: &SocketData, reason: DisconnectReason) {
         if !data.has_joined.load(Ordering::Acquire) {
             return;
@@ -303,7 +295,7 @@ impl ChatNamespace {
         );
     }
 
-    /// Whoever writes is there, whether or not their page says so by heartbeats.
+    /// A user who writes is active, even if the page sends no heartbeats.
     fn writes(&self, data: &SocketData) {
         let now = self.authenticator.clock.now().moment.0;
         let since = now.saturating_sub(data.active_at.load(Ordering::Relaxed));
@@ -313,7 +305,7 @@ impl ChatNamespace {
         }
     }
 
-    /// Does something for a socket that nobody asked for over it.
+    /// Runs a command that no client sent.
     fn tell(&self, data: &SocketData, command: PresenceCommand) {
         let (handler, caller) = (Arc::clone(&self.handler), data.caller());
         let span = tracing::info_span!("socket", socket = %data.id);
@@ -339,7 +331,7 @@ impl ChatNamespace {
         }
     }
 
-    /// A fresh proof takes the place of the one before.
+    /// Replaces the proof of a socket, and its expiry.
     fn replace_proof(&self, socket: &Connection, fresh: TokenProof) {
         let mut proof = socket.data().proof.lock();
         if let Some(before) = proof.expires {
@@ -351,8 +343,8 @@ impl ChatNamespace {
         *proof = fresh;
     }
 
-    /// In `open` a socket is whose it first says, as soon as it says so; the use case has the last
-    /// word.
+    /// With `AUTH=open` the first `join_user` decides whose socket this is. The use case may still
+    /// refuse it.
     fn claim(&self, data: &SocketData, user: &UserId) {
         if self.handler.identity() == Identity::Open {
             let _ = data.principal.set(Principal::UnverifiedUser(user.clone()));
@@ -404,7 +396,7 @@ impl ChatNamespace {
         if !socket.is_connected()
             && let Some(at) = credentials.expires
         {
-            // It went meanwhile, and what minds it would keep it.
+            // The socket closed meanwhile; cancel its timer or it leaks.
             self.token_expiry.forget(socket, at);
         }
         self.hub.close_if_signed_out(socket);
@@ -412,7 +404,7 @@ impl ChatNamespace {
     }
 }
 
-/// Where the answer to one event goes.
+/// The answer to one event.
 struct Answer {
     ack: Option<Ack>,
     socket: Connection,
@@ -428,7 +420,7 @@ impl Answer {
         {
             metrics::sent("socket", *duplicate, took);
         }
-        // Without an acknowledgement asked for, a success says nothing: it need not be encoded.
+        // A success without a requested acknowledgement needs no encoding.
         if self.ack.is_some() || result.is_err() {
             let store = self.store.clone();
             let later = match &mut result {
@@ -438,7 +430,7 @@ impl Answer {
             let (roster, socket) = (Arc::clone(&self.namespace.roster), self.socket.clone());
             self.give_json(result.map(|reply| encode::reply(&reply, &store)));
             if !later.is_empty() {
-                // After the answer, which is queued by now.
+                // The answer is queued by now, so these come after it.
                 tokio::spawn(async move { roster.send_states(&socket, later).await });
             }
         }
@@ -450,7 +442,7 @@ impl Answer {
             Err(refusal) => {
                 metrics::refused(refusal.code.as_str());
                 let data = self.socket.data();
-                // Whoever is refused and goes on and on is heard more slowly.
+                // Slow down a client that goes on after many refusals.
                 if let Some(pause) = self
                     .namespace
                     .handler
