@@ -41,7 +41,7 @@ impl Credentials {
         }
     }
 
-    fn nobody() -> Self {
+    fn anonymous() -> Self {
         Self::by(Principal::Anonymous)
     }
 }
@@ -79,7 +79,7 @@ impl Authenticator {
             None => self
                 .cookie(headers)
                 .await?
-                .unwrap_or_else(Credentials::nobody),
+                .unwrap_or_else(Credentials::anonymous),
         };
         // A request of one user's page must not be executed for another user who has signed in in
         // the same browser since.
@@ -131,7 +131,7 @@ impl Authenticator {
         if self.handler.identity() == Identity::Open {
             // `open` has no tokens; it ignores one, because a page may send an old one after `AUTH`
             // changed.
-            return Ok(Credentials::nobody());
+            return Ok(Credentials::anonymous());
         }
         let token = match headers::token(token) {
             Ok(token) => token,

@@ -1,4 +1,4 @@
-//! What the log is told of those who come and are turned away, as far as [`throttle`] lets it.
+//! Log lines about refused clients, limited by [`throttle`].
 
 use ::http::{HeaderMap, Uri};
 use ipnet::IpNet;
@@ -71,8 +71,8 @@ pub fn forwarded(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) {
     }
 }
 
-/// A client that speaks a protocol from before Engine.IO 4, which is told so in that protocol's own
-/// words, as an error in a console that nobody reads.
+/// A client that speaks a protocol older than Engine.IO 4. It gets the error in that protocol, but
+/// shows it only in its console.
 pub fn old_client(uri: &Uri, address: IpAddr) {
     let Some(version) = other_version(uri) else {
         return;

@@ -51,7 +51,7 @@ pub async fn run(options: Options) -> ExitCode {
     } else {
         report.text()
     };
-    // Whoever reads only the first lines closes the pipe, and is no reason to fail.
+    // A reader that wants only the first lines closes the pipe. That is no failure.
     let _ = writeln!(std::io::stdout(), "{text}");
     if report.is_healthy() {
         ExitCode::SUCCESS

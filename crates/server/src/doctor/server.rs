@@ -37,7 +37,7 @@ pub(super) async fn check(
     let api = api(target).await;
     let mut line = Report::default();
     let is_line_up = line::check(target, socket_path, &mut line).await;
-    // What is behind more than one trouble is told once.
+    // Report a cause of several problems once.
     match (health, api) {
         (Health::Else(what), Some(_)) if !is_line_up => {
             report.add(what);

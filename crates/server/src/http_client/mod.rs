@@ -25,7 +25,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ClientError {
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Refused(String),
     /// TLS came to nothing: an unknown certificate, a wrong name, no TLS at all.
     Tls(String),
