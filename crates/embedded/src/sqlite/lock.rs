@@ -45,12 +45,23 @@ const LOCKS_THE_DATABASE: bool = cfg!(any(target_os = "linux", target_os = "andr
 pub(crate) struct Lock {
     /// The lock files next to the database, by the given path and by the resolved one. Earlier
     /// versions know only these.
-    _lock_files: Vec<File>,
+    lock_files: Vec<File>,
     /// The database itself, so that hard links do not lead past the lock. It stays open from before
     /// SQLite's first connection until after its last: closing any descriptor of a file releases
     /// the process' POSIX locks on it, and SQLite needs them.
     database: File,
     path: PathBuf,
+}
+
+/// A child process that is being started has copies of the descriptors until its `exec`: closing
+/// ours would leave the lock to it for a moment.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let database = LOCKS_THE_DATABASE.then_some(&self.database);
+        for file in self.lock_files.iter().chain(database) {
+            drop(file.unlock());
+        }
+    }
 }
 
 impl Lock {
@@ -102,7 +113,7 @@ impl Lock {
             Ok(())
         } {
             Ok(()) => Ok(Self {
-                _lock_files: held,
+                lock_files: held,
                 database,
                 path: path.to_owned(),
             }),
@@ -119,7 +130,13 @@ impl Lock {
     /// see the field `database`.
     pub(crate) fn is_held(given: &Path) -> bool {
         let path = resolve(given);
-        let held = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        let held = |file: File| match file.try_lock() {
+            Ok(()) => {
+                drop(file.unlock());
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
+        };
         let names = [
             with_suffix(&path, ".lock"),
             with_suffix(given, ".lock"),
