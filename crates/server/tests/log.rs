@@ -21,7 +21,7 @@ const OURS: &[&str] = &[
     "some requests were still under way",
     "some connections were still open",
     "the store did not finish within",
-    "database migrated",
+    "migrating the database; this can take a while for a large one",
     "normalized stored names by this version's rules",
     "two accounts have one user name",
     "no thread for publishing",

@@ -62,8 +62,32 @@ pub(super) fn log_head(
     conversation: i64,
     seq: u64,
 ) -> rusqlite::Result<LogHead> {
-    let nearest_other = conn
-        .prepare_cached(NEAREST_OTHER)?
+    Ok(LogHead::at(seq, nearest_other(conn, conversation, seq)?))
+}
+
+/// How far a log had got at its head and at a read mark: one search where no entry past the mark is
+/// of another kind.
+pub(super) fn log_heads(
+    conn: &Connection,
+    conversation: i64,
+    head_seq: u64,
+    read_seq: u64,
+) -> rusqlite::Result<(LogHead, LogHead)> {
+    let nearest = nearest_other(conn, conversation, head_seq)?;
+    let head = LogHead::at(head_seq, nearest);
+    let read = match nearest {
+        Some(nearest) if nearest.seq > read_seq => log_head(conn, conversation, read_seq)?,
+        _ => LogHead::at(read_seq, nearest),
+    };
+    Ok((head, read))
+}
+
+fn nearest_other(
+    conn: &Connection,
+    conversation: i64,
+    seq: u64,
+) -> rusqlite::Result<Option<LogHead>> {
+    conn.prepare_cached(NEAREST_OTHER)?
         .query_row(params![conversation, to_db(seq)], |row| {
             Ok(LogHead {
                 seq: from_db(row.get(0)?),
@@ -71,8 +95,7 @@ pub(super) fn log_head(
                 last_message_seq: from_db(row.get(2)?),
             })
         })
-        .optional()?;
-    Ok(LogHead::at(seq, nearest_other))
+        .optional()
 }
 
 /// The bytes that an answer may still have. The first item always fits.

@@ -2,7 +2,7 @@
 //! reader's, or the writer's transaction.
 
 use super::batch::{from_db, to_db};
-use super::history::{ByteBudget, entries, entry, log_head};
+use super::history::{ByteBudget, entries, entry, log_heads};
 use super::text::ConversationKey;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
@@ -39,7 +39,7 @@ fn summarise(
     let read_seq = conn
         .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
         .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
-    let head = log_head(conn, outline.row, from_db(outline.head_seq))?;
+    let (head, read) = log_heads(conn, outline.row, from_db(outline.head_seq), read_seq)?;
     let last_message = conn
         .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
         .query_row(params![outline.row, to_db(head.last_message_seq)], |row| {
@@ -49,7 +49,7 @@ fn summarise(
     Ok(ConversationSummary {
         id: outline.id,
         last_message,
-        unread: head.unread(log_head(conn, outline.row, read_seq)?),
+        unread: head.unread(read),
         head_seq: head.seq,
         read_seq,
         created_at: Timestamp(outline.created_at),

@@ -60,6 +60,12 @@ pub(crate) fn migrate(
 ) -> Result<(), OpenError> {
     let found = recognise(conn, path, migrations)?;
     for (version, sql) in (1..).zip(migrations).skip(found as usize) {
+        if found > 0 {
+            tracing::info!(
+                version,
+                "migrating the database; this can take a while for a large one"
+            );
+        }
         let step = |conn: &mut Connection| {
             let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(sql)?;
@@ -72,9 +78,6 @@ pub(crate) fn migrate(
             version,
             source,
         })?;
-        if found > 0 {
-            tracing::info!(version, "database migrated");
-        }
     }
     Ok(())
 }
