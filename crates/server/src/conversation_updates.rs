@@ -12,6 +12,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
+/// How many failed reads of a conversation's members end its update.
+const MAX_FAILURES: usize = 3;
+
 /// Gathers changed conversations and reads them for their members.
 pub struct ConversationUpdates {
     hub: Arc<Hub>,
@@ -71,6 +74,7 @@ impl ConversationUpdates {
         users: HashSet<UserId>,
     ) -> Result<(), Refusal> {
         let mut members = None;
+        let mut failures = 0;
         for user in users {
             let user = [user];
             if self.hub.present(&user).is_empty() {
@@ -78,9 +82,16 @@ impl ConversationUpdates {
             }
             let members = match &members {
                 Some(members) => Arc::clone(members),
-                None => match self.handler.member_profiles(conversation).await? {
-                    Some(read) => Arc::clone(members.insert(read)),
-                    None => return Ok(()),
+                None => match self.handler.member_profiles(conversation).await {
+                    Ok(Some(read)) => Arc::clone(members.insert(read)),
+                    Ok(None) => return Ok(()),
+                    // The store may answer for the next member.
+                    Err(refusal) if failures < MAX_FAILURES => {
+                        warn(&refusal);
+                        failures += 1;
+                        continue;
+                    }
+                    Err(refusal) => return Err(refusal),
                 },
             };
             match self.handler.summary_for(&user[0], conversation).await {

@@ -66,7 +66,7 @@ impl PresenceService {
             PresenceCommand::Resume => Box::pin(self.resume(caller)).await,
             PresenceCommand::Leave { reason } => self.leave(caller, reason).await,
             PresenceCommand::SignOut => self.sign_out(caller).await,
-            PresenceCommand::SetStatus(chosen) => self.set_status(caller, chosen).await,
+            PresenceCommand::SetStatus(chosen) => Box::pin(self.set_status(caller, chosen)).await,
             PresenceCommand::SetActivity(activity) => self.set_activity(caller, activity).await,
             PresenceCommand::Watch(users) => self.watch(caller, users).await,
             PresenceCommand::Unwatch(users) => self.unwatch(caller, &users),

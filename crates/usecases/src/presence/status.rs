@@ -23,15 +23,21 @@ impl PresenceService {
                 "The status would have ended already: until is in the past.",
             ));
         }
-        let set = self.directory.set_status(user, chosen.clone(), self.now());
-        let (saved, marks) = deadline::store(set).await?;
-        if chosen.status == ManualStatus::Invisible {
-            // A user who looks offline is not typing.
-            self.typing.stop_all(user);
-        }
-        // Another device, on this node or on another, may have set a newer status meanwhile: the
-        // revision lets the presence store end with the one that the directory has.
-        deadline::store(self.store.set_status(user, saved)).await?;
+        // The lock keeps a change of the profile, which is not published while its user is
+        // invisible, from reading the status before this and being published after it.
+        let set = self.locks.with(user, async {
+            let set = self.directory.set_status(user, chosen.clone(), self.now());
+            let (saved, marks) = deadline::store(set).await?;
+            if chosen.status == ManualStatus::Invisible {
+                // A user who looks offline is not typing.
+                self.typing.stop_all(user);
+            }
+            // A device on another node may have set a newer status meanwhile: the revision lets the
+            // presence store end with the one that the directory has.
+            deadline::store(self.store.set_status(user, saved)).await?;
+            Ok(marks)
+        });
+        let marks = set.await?;
         // What the user read and received while invisible becomes visible with them.
         for update in marks {
             receipts::publish(&*self.bus, update);

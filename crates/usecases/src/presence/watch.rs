@@ -70,12 +70,15 @@ impl PresenceService {
         Refusal,
     > {
         let (mut states, mut stored) = (Vec::new(), Vec::new());
-        // The queue is read before the directory: a time that is written in between is then in one
-        // of them at least.
+        // The states come first: the event of a user who goes offline after that has a newer
+        // version and corrects the time. The queue comes before the directory: a time that is
+        // written in between is then in one of them at least.
+        if !users.is_empty() {
+            states = deadline::store(self.store.states(users)).await?;
+        }
         let queue = self.store.last_seen();
         let queued: Vec<_> = users.iter().map(|user| queue.pending(user)).collect();
         if !users.is_empty() {
-            states = deadline::store(self.store.states(users)).await?;
             stored = deadline::store(self.directory.last_seen(users)).await?;
         }
         let versions = states.into_iter().map(|state| match state.shown {
