@@ -317,9 +317,13 @@ export function createList(core: Core, options: ListOptions): List {
       marks.delete(id)
       const last = known.get(id)
       const messages = entries.filter(isMessage)
-      const unread = messages.filter(({ seq, senderId }) => seq > readSeq && senderId !== core.me()).length
+      // A page that does not reach back to the mark leaves the most that there can be.
+      const unread =
+        (entries[0]?.seq ?? headSeq + 1) > readSeq + 1
+          ? headSeq - readSeq
+          : messages.filter(({ seq, senderId }) => seq > readSeq && senderId !== core.me()).length
       if (last) put({ ...last, headSeq, readSeq, lastMessage: messages.at(-1) ?? null, unread })
-      // The answer may lack the oldest of them: only the list counts them all.
+      // Only the list counts exactly.
       refreshSoon()
     },
     remove(id) {

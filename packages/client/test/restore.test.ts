@@ -356,6 +356,35 @@ describe("F14 the list and what comes while it is fetched", () => {
   })
 })
 
+describe("F14 a conversation that went back, past the first page of the list", () => {
+  test.each([3, 0])("counts what is unread, though the answer has only %i entries", async (mostReset) => {
+    const world = makeWorld()
+    const { server, clock } = world
+    server.addConversation("7", "me", "asha")
+    server.addConversation("8", "me", "ben")
+    for (let at = 1; at <= 20; at++) server.store("7", "asha", `text ${at}`)
+    await clock.advance(10)
+    const { client, cut } = makeTab(world)
+    server.listPage = 1
+    server.mostReset = mostReset
+    const backup = server.backup()
+    server.store("7", "asha", "after the copy")
+    server.store("8", "ben", "newest")
+    const letGo = client.retain()
+    await clock.advance(1_000)
+    await client.loadMoreConversations()
+    const seven = () => client.conversations.get().items.find(({ id }) => id === "7")
+    expect(seven()).toMatchObject({ headSeq: 21, unread: 21 })
+    cut()
+    server.restore(backup)
+    server.store("8", "ben", "newest")
+    await clock.advance(10_000)
+    expect(seven()).toMatchObject({ headSeq: 20, unread: 20 })
+    letGo()
+    client.close()
+  })
+})
+
 describe("F14 what was known to exist past a hole is gone", () => {
   async function holed() {
     const world = makeWorld()
