@@ -118,11 +118,11 @@ async fn add(
     let answer = http_client::post(&address, &headers, body, BOUNDS)
         .await
         .map_err(|trouble| format!("{base} cannot be asked: {trouble}. The server must be running; --url says where it is."))?;
-    let told: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match answer.status {
         // Whoever is signed in by it was not taken for who has the key.
-        StatusCode::CREATED if told.get("token").is_none() => {
-            told["user"]["id"].as_str().map(str::to_owned).ok_or_else(|| format!("{base} answered with something that is not Lamplight's."))
+        StatusCode::CREATED if body.get("token").is_none() => {
+            body["user"]["id"].as_str().map(str::to_owned).ok_or_else(|| format!("{base} answered with something that is not Lamplight's."))
         }
         StatusCode::CREATED => {
             Err("The account was made, but the server did not take SERVER_KEY for its own, and took this for a sign-up \
@@ -134,7 +134,7 @@ async fn add(
         }
         StatusCode::NOT_FOUND => Err(format!("{base} has no accounts of its own: it does not run with AUTH=local.")),
         status => {
-            let said = told["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+            let said = body["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
             Err(format!("The server refused it: {said}"))
         }
     }

@@ -23,12 +23,12 @@ struct Held {
     /// By time, and by a key that distinguishes sockets with the same time.
     due: BTreeMap<(Timestamp, u64), Connection>,
     /// Notified sockets, by their key.
-    told: HashMap<u64, Told>,
+    notified: HashMap<u64, Notified>,
 }
 
 /// A socket that has to send a new token before a monotonic time, which jumps of the wall clock do
 /// not change.
-struct Told {
+struct Notified {
     socket: Connection,
     ends: Timestamp,
     closing: Moment,
@@ -49,11 +49,11 @@ impl TokenExpiry {
         let mut held = self.held.lock();
         held.due.remove(&(at, socket.key()));
         if held
-            .told
+            .notified
             .get(&socket.key())
-            .is_some_and(|told| told.ends == at)
+            .is_some_and(|notified| notified.ends == at)
         {
-            held.told.remove(&socket.key());
+            held.notified.remove(&socket.key());
         }
     }
 
@@ -61,7 +61,7 @@ impl TokenExpiry {
     #[must_use]
     pub fn len(&self) -> usize {
         let held = self.held.lock();
-        held.due.len() + held.told.len()
+        held.due.len() + held.notified.len()
     }
 
     /// Whether none is.
@@ -89,33 +89,33 @@ impl TokenExpiry {
 
     fn step(&self, now: Now, notice: &Packet) {
         let mut held = self.held.lock();
-        let Held { due, told } = &mut *held;
+        let Held { due, notified } = &mut *held;
         while let Some(entry) = due.first_entry() {
             if entry.key().0 > now.wall {
                 break;
             }
             let ((ends, key), socket) = entry.remove_entry();
             let _ = socket.emit_packet(notice);
-            told.insert(
+            notified.insert(
                 key,
-                Told {
+                Notified {
                     socket,
                     ends,
                     closing: now.moment.plus(GRACE),
                 },
             );
         }
-        told.retain(|key, told| {
-            if told.closing > now.moment {
+        notified.retain(|key, notified| {
+            if notified.closing > now.moment {
                 return true;
             }
-            if told.ends > now.wall {
+            if notified.ends > now.wall {
                 // The clock was ahead and has been corrected: the token has not expired yet.
-                due.insert((told.ends, *key), told.socket.clone());
+                due.insert((notified.ends, *key), notified.socket.clone());
             } else {
                 // Closes the transport, not the namespace: a client with a new token reconnects by
                 // itself.
-                told.socket.close_transport();
+                notified.socket.close_transport();
             }
             false
         });

@@ -98,7 +98,7 @@ pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subj
         assert_eq!(text(&appended.entry), content);
         assert_eq!(
             appended.entry.client_message_id, None,
-            "a temporary id is told to nobody"
+            "a temporary id reaches nobody"
         );
         seqs.push(appended.entry.seq);
     }
@@ -319,8 +319,8 @@ pub async fn m10_an_event_names_every_member_and_the_socket_to_leave_out<S: Mess
         .await
         .expect("an append");
     let published = subject.events.exactly(2).await;
-    let (told, to, except) = &published[0];
-    assert_eq!(**told, *appended.entry);
+    let (entry, to, except) = &published[0];
+    assert_eq!(**entry, *appended.entry);
     assert_eq!(**to, [user("a"), user("b"), user("c")]);
     assert_eq!(*except, Some(socket));
     assert_eq!(published[1].2, None);

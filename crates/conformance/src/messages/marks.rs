@@ -139,7 +139,7 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
         )
         .await
         .expect("marks");
-    let told: Vec<_> = moved
+    let visible: Vec<_> = moved
         .iter()
         .map(|moved| {
             (
@@ -149,7 +149,10 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
             )
         })
         .collect();
-    assert_eq!(told, [("c", "b", (4, 0, true)), ("d", "b", (1, 0, true))]);
+    assert_eq!(
+        visible,
+        [("c", "b", (4, 0, true)), ("d", "b", (1, 0, true))]
+    );
     assert!(
         store
             .mark_delivered(vec![mark("c", "b", 4), mark("c", "b", 2)], at(0))
@@ -279,17 +282,23 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
         .expect("a member");
     assert_eq!(marks(&marked), (10, 10, false));
 
-    let (_, told) = store
+    let (_, visible) = store
         .set_status(&b, chosen(ManualStatus::Busy, None), at(3))
         .await
         .expect("kept");
-    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(7, 4, true)]);
     assert_eq!(
-        (told[0].conversation.as_str(), told[0].receipt.user.as_str()),
+        visible.iter().map(marks).collect::<Vec<_>>(),
+        [(7, 4, true)]
+    );
+    assert_eq!(
+        (
+            visible[0].conversation.as_str(),
+            visible[0].receipt.user.as_str()
+        ),
         ("c", "b")
     );
-    assert_eq!(*told[0].to, [user("a"), user("b")]);
-    assert!(!told[0].moved, "their own devices knew");
+    assert_eq!(*visible[0].to, [user("a"), user("b")]);
+    assert!(!visible[0].moved, "their own devices knew");
     assert_eq!(found(&**store, "a").await, (7, 4));
     assert!(
         store
@@ -298,7 +307,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
             .expect("kept")
             .1
             .is_empty(),
-        "told once"
+        "visible once"
     );
 }
 
@@ -319,12 +328,12 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
         .expect("a mark")
         .expect("a member");
     assert_eq!((marks(&marked), marked.moved), ((0, 0, false), true));
-    let told = store
+    let visible = store
         .mark_delivered(vec![(c.clone(), b.clone(), 3)], at(100))
         .await
         .expect("marks");
     assert_eq!(
-        told.iter().map(marks).collect::<Vec<_>>(),
+        visible.iter().map(marks).collect::<Vec<_>>(),
         [(3, 2, true)],
         "with all that moved untold"
     );
@@ -334,11 +343,14 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
         .await
         .expect("kept");
     store.mark_read(&b, &c, 5, at(200)).await.expect("a mark");
-    let (_, told) = store
+    let (_, visible) = store
         .set_status(&b, chosen(ManualStatus::Invisible, Some(at(300))), at(300))
         .await
         .expect("kept");
-    assert_eq!(told.iter().map(marks).collect::<Vec<_>>(), [(5, 5, true)]);
+    assert_eq!(
+        visible.iter().map(marks).collect::<Vec<_>>(),
+        [(5, 5, true)]
+    );
 }
 
 /// The message shows that the sender was there.
@@ -579,9 +591,9 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
         .append(message("c", "m02", "hello"), None)
         .await
         .expect("an append");
-    let told = published(&subject, 5).await;
+    let visible = published(&subject, 5).await;
     assert_eq!(
-        told[told.len() - 2..],
+        visible[visible.len() - 2..],
         ["m02 has read 5 of 5, to m01,m02,m20", "changed, to m02"]
     );
     // A former member gets no receipt.

@@ -91,32 +91,32 @@ pub async fn a_host_brings_a_conversation_and_changes_who_is_in_it<S: Messages +
             .map(|id| id.as_str().to_owned())
             .collect::<Vec<_>>()
     };
-    let (told, changed) = store
+    let (affected, changed) = store
         .put_conversation(&id, &[user("b"), user("a"), user("c")], at(0))
         .await
         .expect("made");
     assert_eq!(
-        (ids(&told), changed),
+        (ids(&affected), changed),
         (vec!["a".into(), "b".into(), "c".into()], true)
     );
     assert!(
         store.person(&user("c")).await.expect("an answer").is_some(),
         "its members are in the directory from then on"
     );
-    let (told, changed) = store
+    let (affected, changed) = store
         .put_conversation(&id, &[user("c"), user("b"), user("a")], at(1))
         .await
         .expect("left");
     assert_eq!(
-        (ids(&told), changed),
+        (ids(&affected), changed),
         (vec!["a".into(), "b".into(), "c".into()], false)
     );
-    let (told, changed) = store
+    let (affected, changed) = store
         .put_conversation(&id, &[user("d"), user("b"), user("a")], at(2))
         .await
         .expect("changed");
     assert_eq!(
-        (ids(&told), changed),
+        (ids(&affected), changed),
         (vec!["a".into(), "b".into(), "c".into(), "d".into()], true),
         "those who were in it too"
     );

@@ -49,25 +49,25 @@ type Pair = (u64, u64);
 struct Marks {
     own: Pair,
     /// The visible marks.
-    told: Pair,
+    visible: Pair,
 }
 
 impl Marks {
     fn all(seq: u64) -> Self {
         Self {
             own: (seq, seq),
-            told: (seq, seq),
+            visible: (seq, seq),
         }
     }
 
     /// Moves the marks. Returns whether the visible ones moved.
     fn mark(&mut self, delivered: u64, read: u64, hides: bool) -> bool {
         self.own = (self.own.0.max(delivered), self.own.1.max(read));
-        let before = self.told;
+        let before = self.visible;
         if !hides {
-            self.told = self.own;
+            self.visible = self.own;
         }
-        self.told != before
+        self.visible != before
     }
 }
 
@@ -215,7 +215,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 .members
                 .insert(sender, Marks::all(head))
                 .expect("a member");
-            model.receipts += usize::from(before.told.1 < head - 1);
+            model.receipts += usize::from(before.visible.1 < head - 1);
             model.published += 1;
             let appended = outcome.expect("an append");
             assert_eq!((appended.duplicate, appended.entry.seq), (false, head));
@@ -241,14 +241,14 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             assert_eq!(marked.is_visible, marks.mark(seq, seq, hides));
             assert_eq!(
                 (marked.receipt.delivered_seq, marked.receipt.read_seq),
-                marks.told
+                marks.visible
             );
             assert_eq!(marked.read_seq, marks.own.1);
         }
         Step::Delivered(place, who, seq) => {
             let (place, who) = (model.place(place), user(USERS[who]));
             let hides = hides(model, &who);
-            let told = store
+            let visible = store
                 .mark_delivered(vec![(conversation(&place), who.clone(), seq)], now)
                 .await
                 .expect("marks");
@@ -257,12 +257,12 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 .get_mut(&place)
                 .filter(|log| log.members.contains_key(&who))
             else {
-                assert!(told.is_empty());
+                assert!(visible.is_empty());
                 return;
             };
             let seq = seq.min(log.entries.len() as u64);
             let marks = log.members.entry(who).or_default();
-            assert_eq!(told.len(), usize::from(marks.mark(seq, 0, hides)));
+            assert_eq!(visible.len(), usize::from(marks.mark(seq, 0, hides)));
         }
         Step::Hide(who, steps) => {
             let who = user(USERS[who]);
@@ -279,7 +279,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 text: None,
                 until: until.map(at),
             };
-            let (_, told) = store.set_status(&who, chosen, now).await.expect("kept");
+            let (_, visible) = store.set_status(&who, chosen, now).await.expect("kept");
             model.hidden.insert(
                 who.clone(),
                 if steps == 0 {
@@ -293,16 +293,16 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 if let Some(marks) = log.members.get_mut(&who)
                     && marks.mark(0, 0, false)
                 {
-                    expected.insert(place.clone(), marks.told);
+                    expected.insert(place.clone(), marks.visible);
                 }
             }
-            let told = told.into_iter().map(|one| {
+            let visible = visible.into_iter().map(|one| {
                 (
                     one.conversation.as_str().to_owned(),
                     (one.receipt.delivered_seq, one.receipt.read_seq),
                 )
             });
-            assert_eq!(told.collect::<BTreeMap<_, _>>(), expected);
+            assert_eq!(visible.collect::<BTreeMap<_, _>>(), expected);
         }
     }
 }
@@ -384,7 +384,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
                 marks,
                 log.members
                     .iter()
-                    .map(|(member, marks)| (member.clone(), marks.told))
+                    .map(|(member, marks)| (member.clone(), marks.visible))
                     .collect::<Vec<_>>()
             );
         }

@@ -397,11 +397,11 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
         );
     }
     store.close().await;
-    let told = lines.0.lock().unwrap().join("\n");
+    let lines = lines.0.lock().unwrap().join("\n");
     assert!(
-        told.contains("username=\"İnci\" other=\"inci\"")
-            && told.contains("username=\"①nn\" other=\"1NN\""),
-        "{told}"
+        lines.contains("username=\"İnci\" other=\"inci\"")
+            && lines.contains("username=\"①nn\" other=\"1NN\""),
+        "{lines}"
     );
     // Once: what was brought up to date is left alone.
     let lines = Lines::default();

@@ -362,14 +362,14 @@ fn open_stays_on_this_machine_unless_told() {
                 && sentence.contains("--open-to-the-network-without-authentication"),
             "{sentence}"
         );
-        let told = warnings(&[
+        let printed = warnings(&[
             "--auth",
             "open",
             "--listen",
             listen,
             "--open-to-the-network-without-authentication",
         ]);
-        assert!(told.contains("EVERYONE"), "{told}");
+        assert!(printed.contains("EVERYONE"), "{printed}");
     }
     for listen in [
         "127.0.0.1:3000",
@@ -410,7 +410,7 @@ fn jwt_needs_keys_that_cannot_be_guessed() {
         .unwrap();
     assert_eq!(config.jwt.jwks, Some(JwkSource::File("keys.json".into())));
     assert!(config.warnings()[0].contains("JWT_AUDIENCE is not set"));
-    let told = warnings(&[
+    let printed = warnings(&[
         "--auth",
         "jwt",
         "--jwt-audience",
@@ -418,7 +418,7 @@ fn jwt_needs_keys_that_cannot_be_guessed() {
         "--jwt-jwks",
         "http://keys.example/jwks.json",
     ]);
-    assert!(told.contains("without TLS"), "{told}");
+    assert!(printed.contains("without TLS"), "{printed}");
     assert_eq!(
         warnings(&[
             "--auth",
@@ -436,7 +436,7 @@ fn jwt_needs_keys_that_cannot_be_guessed() {
 
 #[test]
 fn settings_without_effect_are_told() {
-    let told = warnings(&[
+    let printed = warnings(&[
         "--jwt-secret",
         "x",
         "--jwt-audience",
@@ -448,8 +448,8 @@ fn settings_without_effect_are_told() {
     ]);
     for env in ["JWT_SECRET", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_JWKS"] {
         assert!(
-            told.contains(&format!("{env} has no effect without AUTH=jwt.")),
-            "{told}"
+            printed.contains(&format!("{env} has no effect without AUTH=jwt.")),
+            "{printed}"
         );
     }
 }
