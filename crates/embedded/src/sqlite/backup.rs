@@ -3,9 +3,10 @@
 use super::checkpoint::{
     checkpoint_all, counter, counters_page, renew_generation, set_counter, unmark_copy,
 };
+use super::connection::connect;
 use super::error::OpenError;
 use super::lock::{Lock, private, resolve, with_suffix};
-use super::open::{check_log, connect, make_directory, sound};
+use super::open::{check_log, make_directory, sound};
 use super::schema::{MIGRATIONS, migrate, recognise};
 use super::sidecar::{Found, Sidecar, SidecarFile, WalOrigin, boot};
 use rusqlite::{Connection, OpenFlags};

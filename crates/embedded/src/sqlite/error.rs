@@ -5,6 +5,8 @@ use rusqlite::{ErrorCode, ffi};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(super) const CLOSED: &str = "the store is closed";
+
 /// Why the database could not be opened. Nothing was changed, unless the error says so.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -6,6 +6,7 @@ mod backup;
 mod batch;
 mod checkpoint;
 mod codec;
+mod connection;
 mod conversations;
 mod directory;
 mod error;
@@ -18,6 +19,7 @@ mod lock;
 mod marks;
 mod members;
 mod open;
+mod options;
 mod queries;
 mod readers;
 mod schema;
@@ -34,7 +36,7 @@ pub use error::OpenError;
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use history::{history, sync_page};
 pub(crate) use marks::mark;
-pub(crate) use open::connect;
+pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
@@ -42,6 +44,7 @@ pub(crate) use text::ConversationKey;
 
 use batch::{Batch, to_db};
 use checkpoint::Checkpointer;
+use error::CLOSED;
 use health::Health;
 use lamplight_domain::identity::Generation;
 use lamplight_domain::message::MAX_CONTENT_CHARS;
@@ -50,7 +53,6 @@ use members::MembersCache;
 use parking_lot::Mutex;
 use readers::Readers;
 use rusqlite::{Connection, OptionalExtension as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -58,31 +60,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use writer::{Call, Job};
-
-#[derive(Clone, Debug)]
-pub struct SqliteOptions {
-    /// The database file. Its directory is created if it does not exist.
-    pub path: PathBuf,
-    /// Reads that run at once.
-    pub readers: usize,
-    /// Writes that may wait, and reads; further ones are refused as unavailable.
-    pub queue: usize,
-    /// The size limit of the file in pages of 4 KiB.
-    pub max_pages: Option<u32>,
-}
-
-impl SqliteOptions {
-    /// The usual options for a file.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            readers: 3,
-            queue: 4_096,
-            max_pages: None,
-        }
-    }
-}
 
 /// `Messages`, `Directory` and `Accounts` in one SQLite file.
 pub struct SqliteStore {
@@ -111,7 +88,30 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be used; the error says what to do.
     pub fn open(options: SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Arc<Self>, OpenError> {
-        open::open(&options, bus).map(Arc::new)
+        let open::Opened {
+            jobs,
+            depth,
+            health,
+            checkpointer,
+            writer,
+            readers,
+            members,
+            presence,
+            generation,
+            commits,
+        } = open::open(&options, bus)?;
+        Ok(Arc::new(Self {
+            jobs,
+            depth,
+            health,
+            checkpointer,
+            writer: Mutex::new(Some(writer)),
+            readers,
+            members,
+            presence,
+            generation,
+            commits,
+        }))
     }
 
     /// An upper bound of the presence versions that were given out before this start.
@@ -267,8 +267,6 @@ fn newest(conn: &Connection) -> rusqlite::Result<()> {
     }
     Ok(())
 }
-
-const CLOSED: &str = "the store is closed";
 
 /// The pending answer of the writer.
 pub(crate) struct Waiting<T>(Result<oneshot::Receiver<StoreResult<T>>, StoreError>);

@@ -3,39 +3,46 @@
 
 use super::batch::{KnownConversations, from_db};
 use super::checkpoint::{Checkpointer, start_epoch};
+use super::connection::{connect, prepare_writer};
 use super::error::{OpenError, is_damage};
 use super::follower::commit_head;
 use super::health::Health;
 use super::keys;
 use super::lock::{Lock, resolve};
 use super::members::MembersCache;
+use super::options::SqliteOptions;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
 use super::sidecar::{Found, Sidecar, WalOrigin};
-use super::writer::Writer;
-use super::{SqliteOptions, SqliteStore};
+use super::writer::{Job, Writer};
 use lamplight_domain::identity::Generation;
-use lamplight_usecases::ports::EventBus;
+use lamplight_usecases::ports::{CommitPosition, EventBus};
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
-use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, AtomicUsize};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use tokio::sync::watch;
 
-/// How long to wait for another program's lock (a backup, a shell); well below the deadline of a
-/// send.
-const BUSY: Duration = Duration::from_secs(2);
+/// A database that is open, with its threads running.
+pub(super) struct Opened {
+    pub(super) jobs: SyncSender<Job>,
+    pub(super) depth: Arc<AtomicUsize>,
+    pub(super) health: Arc<Health>,
+    pub(super) checkpointer: Arc<Mutex<Checkpointer>>,
+    pub(super) writer: JoinHandle<()>,
+    pub(super) readers: Readers,
+    pub(super) members: Arc<MembersCache>,
+    pub(super) presence: u64,
+    pub(super) generation: Generation,
+    pub(super) commits: watch::Sender<CommitPosition>,
+}
 
-pub(super) fn open(
-    options: &SqliteOptions,
-    bus: Arc<dyn EventBus>,
-) -> Result<SqliteStore, OpenError> {
+pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Opened, OpenError> {
     make_directory(&options.path)?;
     if options.path.is_dir() {
         return Err(OpenError::InTheWay {
@@ -120,12 +127,12 @@ pub(super) fn open(
     let writer = thread
         .spawn(move || writer.run())
         .map_err(OpenError::Thread)?;
-    Ok(SqliteStore {
+    Ok(Opened {
         jobs,
         depth,
         health,
         checkpointer,
-        writer: Mutex::new(Some(writer)),
+        writer,
         readers,
         members,
         presence,
@@ -170,43 +177,6 @@ pub(super) fn check_log(conn: &Connection, path: &Path) -> Result<(), OpenError>
 pub(super) fn sound(conn: &Connection, check: &str) -> rusqlite::Result<Option<String>> {
     let verdict: String = conn.query_row(check, [], |row| row.get(0))?;
     Ok((verdict != "ok").then_some(verdict))
-}
-
-/// Opens a connection with the settings that all connections share.
-pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
-    // Each connection stays on one thread, so SQLite's own mutexes would only cost.
-    let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    conn.busy_timeout(BUSY)?;
-    conn.pragma_update(None, "foreign_keys", true)?;
-    // Plan each statement once, whatever values are bound. Otherwise SQLite plans joins and partial
-    // indexes again for each new value, which cost a quarter of an append.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    conn.set_prepared_statement_cache_capacity(64);
-    Ok(conn)
-}
-
-fn prepare_writer(
-    conn: &mut Connection,
-    max_pages: Option<u32>,
-    pages: &Arc<AtomicI32>,
-) -> rusqlite::Result<()> {
-    conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
-    // FULL: a commit returns when it is on the disk, so an acknowledged message is durable.
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    // In KiB. Appends use the ends of a few trees for each busy conversation.
-    conn.pragma_update(None, "cache_size", -8_192)?;
-    // Shrinks the write-ahead log after a burst.
-    conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
-    if let Some(pages) = max_pages {
-        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-    }
-    // Replaces SQLite's automatic checkpoint within a commit: ours runs after the answers and is
-    // recorded.
-    let pages = Arc::clone(pages);
-    conn.wal_hook(Some(move |_: &mut Wal, count: i32| {
-        pages.store(count, Ordering::Relaxed);
-        Ok(())
-    }))
 }
 
 pub(super) fn make_directory(database: &Path) -> Result<(), OpenError> {

@@ -1,10 +1,11 @@
 //! Reader threads, each with a read-only connection; a fair queue feeds them. A read sees one
 //! snapshot, taken when it begins.
 
-use super::error::{OpenError, store_error};
+use super::connection::connect;
+use super::error::{CLOSED, OpenError, store_error};
 use super::fair::FairQueue;
 use super::health::Health;
-use super::{CLOSED, SqliteOptions, connect};
+use super::options::SqliteOptions;
 use lamplight_usecases::flow::{Flow, Urgency};
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::{Condvar, Mutex, MutexGuard};

@@ -263,7 +263,7 @@ fn what_every_append_looks_up_is_found_by_index() {
 fn what_every_append_runs_is_planned_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lamplight.db");
-    let mut conn = super::connect(
+    let mut conn = super::connection::connect(
         &path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
     )
