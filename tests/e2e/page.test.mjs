@@ -7,6 +7,8 @@ import { LOCAL, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const GRACE = 5_000
+/** What the page, the browser and a loaded machine may add, beyond the second in which changes of the roster are gathered. */
+const SLACK = 3_500
 const SETTINGS = { ...LOCAL, PRESENCE_GRACE: "5s" }
 const axeSource = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
 
@@ -64,7 +66,7 @@ describe("the page", { concurrency: 2 }, () => {
     // A closed tab, and back by another one.
     const closing = await timed(asha.person(ben).waitFor({ state: "detached" }), () => ben.page.close())
     report("a closed tab", closing)
-    assert.ok(closing > GRACE - 100 && closing < GRACE + 1_500, `${closing} ms`)
+    assert.ok(closing > GRACE - 100 && closing < GRACE + SLACK, `${closing} ms`)
     const coming = []
     for (let n = 0; n < 3; n++) {
       await ben.open()
@@ -76,7 +78,7 @@ describe("the page", { concurrency: 2 }, () => {
         ben.at("sign-out").click(),
       )
       report("signing out, from pressing the button", leaving)
-      assert.ok(leaving < 1_500, `${leaving} ms`)
+      assert.ok(leaving < SLACK, `${leaving} ms`)
       await ben.at("signin-form").waitFor()
       // From when Ben's own page is in; the check of the password, which takes its time on purpose, comes before.
       let inside
@@ -86,7 +88,7 @@ describe("the page", { concurrency: 2 }, () => {
       await asha.person(ben).waitFor({ state: "detached" })
     }
     report("coming, from when one is in", coming)
-    assert.ok(median(coming) < 1_000, String(coming))
+    assert.ok(median(coming) < SLACK, String(coming))
   })
 
   test("a reload is no event, three tabs are one person", async (t) => {
