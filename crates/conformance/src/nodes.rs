@@ -19,6 +19,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long to wait for the store's publisher.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Joins the suite: `nodes_suite!(factory)`, the factory an `async fn` that makes an empty
 /// [`crate::Subject`] of a store that is `Messages` and `LogFollower`.
 #[macro_export]
@@ -202,11 +205,16 @@ async fn run<S: Messages + LogFollower>(
             .or_default()
             .push(entry.id.clone());
         // The store publishes after the answer, on a thread of its own.
+        let began = tokio::time::Instant::now();
         let appended = loop {
             let appended = subject.events.appended();
             if appended.len() > round {
                 break appended;
             }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the store did not publish entry {round}"
+            );
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         for (entry, to, except) in appended.into_iter().skip(published) {
