@@ -51,6 +51,12 @@ impl EventRouter {
         }
     }
 
+    /// The number of entries that wait for entries before them.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.entries.held()
+    }
+
     /// Delivers an event, or queues what needs the store or is gathered. Never waits.
     pub fn receive(&self, message: BusMessage) {
         match message {

@@ -144,7 +144,7 @@ pub struct Gauges {
     /// Bytes that wait for clients.
     pub socket_bytes: usize,
     /// Entries by table.
-    pub held: [(&'static str, usize); 8],
+    pub held: [(&'static str, usize); 9],
 }
 
 impl Gauges {

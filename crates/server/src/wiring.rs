@@ -166,6 +166,7 @@ impl Lamplight {
             presence: Arc::clone(&presence),
             hub,
             roster,
+            router: Arc::clone(&router),
             handler: Arc::clone(&handler),
             token_expiry: Arc::clone(&token_expiry),
             io: io.clone(),
@@ -324,6 +325,7 @@ struct HealthProbe {
     presence: Arc<EmbeddedPresence>,
     hub: Arc<Hub>,
     roster: Arc<RosterPublisher>,
+    router: Arc<EventRouter>,
     handler: Arc<Handler>,
     token_expiry: Arc<TokenExpiry>,
     io: SocketIo,
@@ -357,6 +359,7 @@ impl Ready for HealthProbe {
                 ("ended", tables.ended),
                 ("roster", self.presence.held()),
                 ("feed", self.roster.held()),
+                ("entries", self.router.held()),
                 ("tokens", self.token_expiry.len()),
                 (
                     "tasks",
