@@ -75,6 +75,10 @@ fn crates_depend_one_way() {
             vec!["lamplight-domain", "lamplight-usecases"],
         ),
         (
+            "lamplight-distributed",
+            vec!["lamplight-domain", "lamplight-usecases"],
+        ),
+        (
             "lamplight-conformance",
             vec!["lamplight-domain", "lamplight-usecases"],
         ),
@@ -86,6 +90,7 @@ fn crates_depend_one_way() {
                 "lamplight-domain",
                 "lamplight-usecases",
                 "lamplight-wire",
+                "lamplight-distributed",
                 "lamplight-embedded",
                 "socketio",
             ],
