@@ -24,6 +24,7 @@ pub mod messages;
 pub mod nodes;
 pub mod presence;
 mod recorder;
+pub mod servers;
 
 pub use recorder::{Published, Recorder};
 
