@@ -1,7 +1,7 @@
 //! How far a member has got in a log. The member's own devices see the true marks; the others see
 //! the visible ones, which stand still while the member is invisible.
 
-use crate::conversation::Receipt;
+use crate::conversation::{Members, Receipt};
 use crate::identity::UserId;
 
 /// In a conversation of more members than this, a receipt goes to its owner's devices and to the
@@ -141,6 +141,24 @@ impl Covered {
             ..self
         })
     }
+}
+
+/// The members who get a receipt that is for its owner and for these authors. An author may not be a
+/// member any more.
+#[must_use]
+pub fn owner_and_authors<'a>(
+    owner: &UserId,
+    authors: impl IntoIterator<Item = &'a str>,
+    members: &[UserId],
+) -> Members {
+    let mut to = vec![owner.clone()];
+    to.extend(authors.into_iter().filter_map(|author| {
+        let place = members.binary_search_by(|member| member.as_str().cmp(author));
+        place.ok().map(|place| members[place].clone())
+    }));
+    to.sort();
+    to.dedup();
+    to.into()
 }
 
 #[cfg(test)]

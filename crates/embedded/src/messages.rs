@@ -2,7 +2,7 @@
 
 pub use crate::sqlite::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
 
-use crate::sqlite::{self, ConversationKey};
+use crate::sqlite;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,6 +13,7 @@ use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserI
 use lamplight_domain::marks::Mark;
 use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::ports::{
     AppendError, Appended, History, MarkUpdate, Messages, Page, Range, StoreError, StoreResult,
     SyncPage, SyncPosition,

@@ -5,13 +5,13 @@ use super::batch::{from_db, person_row, to_db};
 pub(super) use super::codec::manual_to_db;
 use super::marks::catch_up;
 use super::queries::profile;
-use super::text::PersonKey;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next_version};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::ports::{
     Directory, MarkUpdate, Page, Person, ProfileSource, StoreError, StoreResult,
 };

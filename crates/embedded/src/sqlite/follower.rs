@@ -1,8 +1,9 @@
 //! Entries in the order of their commits, and how far each follower has handled them.
 
 use super::batch::{from_db, to_db};
-use super::history::{ByteBudget, entries, entry};
+use super::history::{entries, entry};
 use lamplight_domain::identity::ConversationId;
+use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{CommitPosition, CommittedEntry};
 use lamplight_usecases::weight;
 use rusqlite::{Connection, OptionalExtension as _, params};

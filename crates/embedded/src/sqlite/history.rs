@@ -8,8 +8,8 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::{Content, client_message_id};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, MoreAround, Range, SyncPage, SyncPosition};
-use lamplight_usecases::weight::{self, ANSWER_BYTES};
+use lamplight_usecases::pages::{self, Side};
+use lamplight_usecases::ports::{History, Range, SyncPage, SyncPosition};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -98,30 +98,6 @@ fn nearest_other(
         .optional()
 }
 
-/// The bytes that an answer may still have. The first item always fits.
-pub(super) struct ByteBudget {
-    left: usize,
-    is_untouched: bool,
-}
-
-impl Default for ByteBudget {
-    fn default() -> Self {
-        Self {
-            left: ANSWER_BYTES,
-            is_untouched: true,
-        }
-    }
-}
-
-impl ByteBudget {
-    pub(super) fn takes(&mut self, weight: usize) -> bool {
-        let takes = weight <= self.left || self.is_untouched;
-        self.left = self.left.saturating_sub(weight);
-        self.is_untouched = false;
-        takes
-    }
-}
-
 struct Membership {
     row: i64,
     head_seq: u64,
@@ -158,8 +134,7 @@ const OLDER: &str =
     entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
 const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
 
-/// At most `limit` entries beyond `edge` and within the byte budget, the nearest first, and whether
-/// there are more.
+/// At most `limit` entries beyond `edge` and within the byte budget, the nearest first.
 fn beyond(
     conn: &Connection,
     sql: &'static str,
@@ -167,20 +142,11 @@ fn beyond(
     conversation: &ConversationId,
     edge: i64,
     limit: usize,
-) -> rusqlite::Result<(Vec<Entry>, bool)> {
+) -> rusqlite::Result<Side> {
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
-    let mut budget = ByteBudget::default();
-    let mut entries = Vec::new();
-    for entry in found {
-        let entry = entry?;
-        if entries.len() == limit || !budget.takes(weight::entry(&entry)) {
-            return Ok((entries, true));
-        }
-        entries.push(entry);
-    }
-    Ok((entries, false))
+    Side::nearest(found, limit)
 }
 
 /// At most `limit` entries, and whether there are more.
@@ -191,75 +157,17 @@ fn page(
     range: Range,
     limit: usize,
 ) -> rusqlite::Result<History> {
-    let older = |edge| {
-        let (mut entries, has_more) = beyond(conn, OLDER, row, conversation, edge, limit)?;
-        entries.reverse();
-        Ok(History {
-            entries,
-            has_more,
-            around: None,
-        })
-    };
-    match range {
-        Range::Newest => older(i64::MAX),
-        Range::Before(seq) => older(to_db(seq)),
-        Range::After(seq) => {
-            let (entries, has_more) = beyond(conn, NEWER, row, conversation, to_db(seq), limit)?;
-            Ok(History {
-                entries,
-                has_more,
-                around: None,
-            })
-        }
+    let side = |sql, edge| beyond(conn, sql, row, conversation, edge, limit);
+    Ok(match range {
+        Range::Newest => side(OLDER, i64::MAX)?.older(),
+        Range::Before(seq) => side(OLDER, to_db(seq))?.older(),
+        Range::After(seq) => side(NEWER, to_db(seq))?.newer(),
         Range::Around(seq) => {
             let edge = to_db(seq);
-            let (mut older, more_older) = beyond(conn, OLDER, row, conversation, edge, limit)?;
-            let (mut newer, more_newer) = beyond(
-                conn,
-                NEWER,
-                row,
-                conversation,
-                edge.saturating_sub(1),
-                limit,
-            )?;
-            // A side that needs less than half leaves the rest to the other.
-            let before = older
-                .len()
-                .min((limit / 2).max(limit.saturating_sub(newer.len())));
-            let after = newer.len().min(limit - before);
-            // The same for bytes.
-            let bytes = |entries: &[Entry]| entries.iter().map(weight::entry).sum::<usize>();
-            let fitting = |entries: &[Entry], bytes: usize| {
-                let mut total = 0;
-                entries
-                    .iter()
-                    .take_while(|entry| {
-                        total += weight::entry(entry);
-                        total <= bytes
-                    })
-                    .count()
-            };
-            let half = (ANSWER_BYTES / 2).min(bytes(&older[..before]));
-            let after = after.min(fitting(&newer[..after], ANSWER_BYTES - half).max(1));
-            let before = fitting(
-                &older[..before],
-                ANSWER_BYTES.saturating_sub(bytes(&newer[..after])),
-            );
-            let around = MoreAround {
-                before: more_older || before < older.len(),
-                after: more_newer || after < newer.len(),
-            };
-            older.truncate(before);
-            newer.truncate(after);
-            older.reverse();
-            older.append(&mut newer);
-            Ok(History {
-                entries: older,
-                has_more: around.before || around.after,
-                around: Some(around),
-            })
+            let newer = side(NEWER, edge.saturating_sub(1))?;
+            pages::around(side(OLDER, edge)?, newer, limit)
         }
-    }
+    })
 }
 
 pub(crate) fn history(

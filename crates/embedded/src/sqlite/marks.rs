@@ -6,7 +6,7 @@ use super::directory::manual_to_db;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
-use lamplight_domain::marks::{Covered, Mark, Marks, ReceiptAudience};
+use lamplight_domain::marks::{Covered, Mark, Marks, ReceiptAudience, owner_and_authors};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::presence::ManualStatus;
 use lamplight_domain::time::Timestamp;
@@ -131,18 +131,14 @@ fn receivers(
         "SELECT DISTINCT p.user_id FROM entries e JOIN people p ON p.id = e.sender
          WHERE e.conversation = ?1 AND e.seq > ?2 AND e.seq <= ?3 AND e.sender <> ?4",
     )?;
-    let mut authors = statement.query(params![known.row, to_db(after), to_db(up_to), person])?;
-    let mut to = vec![user.clone()];
-    while let Some(author) = authors.next()? {
-        let author = author.get_ref(0)?.as_str()?;
-        // An author may not be a member any more.
-        let place = known
-            .members
-            .binary_search_by(|member| member.as_str().cmp(author));
-        to.extend(place.ok().map(|place| known.members[place].clone()));
-    }
-    to.sort();
-    Ok(to.into())
+    let authors = statement
+        .query_map(
+            params![known.row, to_db(after), to_db(up_to), person],
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    let authors = authors.iter().map(String::as_str);
+    Ok(owner_and_authors(user, authors, &known.members))
 }
 
 pub(super) const BEFORE_SEND: &str =

@@ -10,7 +10,6 @@ mod connection;
 mod conversations;
 mod directory;
 mod error;
-mod fair;
 mod follower;
 mod health;
 mod history;
@@ -26,7 +25,6 @@ mod schema;
 mod sidecar;
 #[cfg(test)]
 mod tests;
-mod text;
 mod writer;
 
 pub(crate) use append::append;
@@ -40,7 +38,6 @@ pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
-pub(crate) use text::ConversationKey;
 
 use batch::{Batch, to_db};
 use checkpoint::Checkpointer;

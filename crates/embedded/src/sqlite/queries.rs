@@ -2,11 +2,12 @@
 //! reader's, or the writer's transaction.
 
 use super::batch::{from_db, to_db};
-use super::history::{ByteBudget, entries, entry, log_heads};
-use super::text::ConversationKey;
+use super::history::{entries, entry, log_heads};
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::ConversationKey;
+use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::Page;
 use lamplight_usecases::weight;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};

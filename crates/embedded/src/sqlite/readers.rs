@@ -3,9 +3,10 @@
 
 use super::connection::connect;
 use super::error::{CLOSED, OpenError, store_error};
-use super::fair::FairQueue;
+
 use super::health::Health;
 use super::options::SqliteOptions;
+use lamplight_usecases::fair::FairQueue;
 use lamplight_usecases::flow::{Flow, Urgency};
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -160,7 +161,7 @@ fn next(shared: &Shared, most_bulk: usize) -> Option<(Read, Urgency)> {
             queue.busy_with_bulk += usize::from(urgency == Urgency::Bulk);
             return Some((read, urgency));
         }
-        if queue.is_closed && queue.waiting.len() == 0 {
+        if queue.is_closed && queue.waiting.is_empty() {
             return None;
         }
         if yields > 0 {

@@ -1,21 +1,21 @@
 //! Cursors, as clients get them.
 
+use crate::ports::StoreError;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lamplight_usecases::ports::StoreError;
 
 /// The last conversation of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConversationKey {
-    pub(crate) position: i64,
-    pub(crate) row: i64,
+pub struct ConversationKey {
+    pub position: i64,
+    pub row: i64,
 }
 
 /// The last person of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PersonKey {
-    pub(crate) name_folded: String,
-    pub(crate) user: String,
+pub struct PersonKey {
+    pub name_folded: String,
+    pub user: String,
 }
 
 fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
@@ -29,11 +29,11 @@ fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
 }
 
 impl ConversationKey {
-    pub(crate) fn write(&self) -> String {
+    pub fn write(&self) -> String {
         URL_SAFE_NO_PAD.encode(format!("o{}:{}", self.position, self.row))
     }
 
-    pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
+    pub fn read(cursor: &str) -> Result<Self, StoreError> {
         let text = open(cursor, 'o')?;
         let (position, row) = text.split_once(':').ok_or(StoreError::BadCursor)?;
         let number = |text: &str| text.parse().map_err(|_| StoreError::BadCursor);
@@ -45,12 +45,12 @@ impl ConversationKey {
 }
 
 impl PersonKey {
-    pub(crate) fn write(&self) -> String {
+    pub fn write(&self) -> String {
         // Neither a name nor an id has control characters, so the separator is in neither.
         URL_SAFE_NO_PAD.encode(format!("p{}\0{}", self.name_folded, self.user))
     }
 
-    pub(crate) fn read(cursor: &str) -> Result<Self, StoreError> {
+    pub fn read(cursor: &str) -> Result<Self, StoreError> {
         let text = open(cursor, 'p')?;
         let (name_folded, user) = text.split_once('\0').ok_or(StoreError::BadCursor)?;
         Ok(Self {

@@ -2,8 +2,8 @@
 //! users. A caller with one item waits for at most one item of every other caller, however much
 //! they ask for.
 
+use crate::flow::{Flow, Urgency};
 use lamplight_domain::identity::UserId;
-use lamplight_usecases::flow::{Flow, Urgency};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -72,7 +72,7 @@ impl<T> Lane<T> {
     }
 }
 
-pub(super) struct FairQueue<T> {
+pub struct FairQueue<T> {
     /// An item that was pushed to an empty queue, as most are: it does not enter the tables.
     alone: Option<(Flow, T)>,
     first: Lane<T>,
@@ -97,11 +97,17 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    pub(super) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.length
     }
 
-    pub(super) fn push(&mut self, flow: Flow, item: T) {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    pub fn push(&mut self, flow: Flow, item: T) {
         if self.length == 0 {
             self.alone = Some((flow, item));
         } else {
@@ -122,7 +128,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The next item and its urgency. Only with `with_bulk` it may be one that is not urgent.
-    pub(super) fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
+    pub fn pop(&mut self, with_bulk: bool) -> Option<(T, Urgency)> {
         let may_go = |(flow, _): &mut (Flow, T)| with_bulk || flow.urgency == Urgency::First;
         let alone = self
             .alone
