@@ -109,6 +109,13 @@ impl Leases {
         lapsed.collect()
     }
 
+    /// Extends every lease, because nodes could not: the clock jumped, or the store was away.
+    pub fn grant_anew(&mut self, now: Now, duration: Duration) {
+        for held in &mut self.held {
+            held.lease.expires = held.lease.expires.max(now.moment.plus(duration));
+        }
+    }
+
     fn end(&mut self, place: usize) -> EndedLease {
         self.held.remove(place).ended()
     }
@@ -174,6 +181,21 @@ mod tests {
         let mut emptied = Leases::default();
         let (_, three, _) = emptied.acquire(at(3_601), node("a"), LEASE);
         assert!(three.incarnation > two.incarnation);
+    }
+
+    #[test]
+    fn p9_leases_that_nobody_could_renew_are_granted_anew() {
+        let mut leases = Leases::default();
+        let (a, _, _) = leases.acquire(at(0), node("a"), LEASE);
+        leases.grant_anew(at(30), LEASE);
+        assert_eq!(leases.sweep(at(45).moment), []);
+        let swept = leases.sweep(at(46).moment);
+        assert_eq!(swept.len(), 1);
+        assert_eq!(
+            (swept[0].index, swept[0].seen),
+            (a, at(0).wall),
+            "nobody has seen the node since"
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! their sessions is not empty (never a counter), and a session that closed stays in the set
 //! through its grace period, so that a reload is no event.
 
+mod bucket_clock;
+mod bucket_feed;
 mod leases;
 mod roster;
 mod rules;
@@ -16,6 +18,10 @@ mod unattached;
 mod user;
 mod version;
 
+pub use bucket_clock::{BucketClock, Reading};
+pub use bucket_feed::{
+    BucketFeed, BucketPosition, BucketSnapshot, FeedChange, FeedStep, WAITING_AT_MOST,
+};
 pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
 pub use roster::Roster;
 pub use rules::Rules;
