@@ -1,0 +1,26 @@
+//! Connections to Redis or Valkey, which presence, the event bus, the registry of nodes and the
+//! limits share.
+//!
+//! - [`RedisOptions`]: where Redis is, read from `REDIS_URL`.
+//! - [`RedisClient`]: one multiplexed connection for commands and scripts. It reconnects by itself,
+//!   and answers [`RedisError::Unavailable`] at once while there is no connection.
+//! - [`RedisSubscriber`]: a connection that stays subscribed to a set of channels.
+//!
+//! `redis::Cmd`, `redis::Pipeline`, `redis::Value` and `redis::FromRedisValue` are used as they
+//! are; everything about connections is of our own.
+
+mod backoff;
+mod client;
+mod connect;
+mod error;
+mod options;
+mod script;
+mod subscriber;
+
+pub use client::{RedisClient, RedisStatus};
+pub use error::{RedisError, RedisResult};
+pub use options::{RedisOptions, RedisUrlError, Topology};
+pub use script::{RedisScript, ScriptCall};
+pub use subscriber::{Received, RedisSubscriber};
+
+use backoff::Backoff;

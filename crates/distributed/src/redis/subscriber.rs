@@ -1,0 +1,310 @@
+//! A connection that stays subscribed to a set of channels.
+
+use super::Backoff;
+use super::connect::{OnPush, connect_plain, within};
+use super::error::{RedisError, RedisResult};
+use super::options::RedisOptions;
+use lamplight_usecases::throttle::{self, Due};
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{PushInfo, PushKind, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Channels in one `SUBSCRIBE`. After a reconnect they go out one by one, so that a node with many
+/// users does not occupy Redis for long.
+const BATCH: usize = 500;
+/// The pause between two pings. They find a connection that is dead without having been closed.
+const PING: Duration = Duration::from_secs(1);
+
+/// What a subscriber receives, on the task of the connection. The receiver does not block: what it
+/// does not take fast enough stays in Redis, which cuts off a slow subscriber.
+#[derive(Clone, Copy, Debug)]
+pub enum Received<'a> {
+    Message {
+        channel: &'a [u8],
+        payload: &'a [u8],
+    },
+    /// The connection broke: messages are lost from some time before this on.
+    Interrupted,
+    /// All channels are subscribed again. Not sent for the first connection.
+    Resumed,
+}
+
+type Receiver = Box<dyn Fn(Received<'_>) + Send + Sync>;
+
+/// Subscribes to what is wanted, and again after each reconnect. Ends when it is dropped.
+pub struct RedisSubscriber {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    options: RedisOptions,
+    receive: Receiver,
+    channels: Mutex<Channels>,
+    changed: Notify,
+    /// The number of the connection whose messages count. A connection that was given up must not
+    /// pass anything on.
+    current: AtomicU64,
+    broken: Notify,
+    /// Whether every wanted channel was subscribed at some time on this connection.
+    is_complete: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Channels {
+    wanted: HashSet<Arc<str>>,
+    subscribed: HashSet<Arc<str>>,
+    /// Channels that may have to be subscribed or unsubscribed.
+    dirty: Vec<Arc<str>>,
+    waiting: HashMap<Arc<str>, Vec<oneshot::Sender<()>>>,
+}
+
+impl Drop for RedisSubscriber {
+    fn drop(&mut self) {
+        self.shared.current.store(0, Ordering::Relaxed);
+        self.task.abort();
+    }
+}
+
+impl RedisSubscriber {
+    /// Begins to connect, within a tokio runtime, and returns at once.
+    #[must_use]
+    pub fn start(
+        options: RedisOptions,
+        channels: impl IntoIterator<Item = Arc<str>>,
+        receive: impl Fn(Received<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            options,
+            receive: Box::new(receive),
+            channels: Mutex::new(Channels {
+                wanted: channels.into_iter().collect(),
+                ..Channels::default()
+            }),
+            changed: Notify::new(),
+            current: AtomicU64::new(0),
+            broken: Notify::new(),
+            is_complete: watch::Sender::new(false),
+        });
+        let task = tokio::spawn(supervise(Arc::clone(&shared)));
+        Self { shared, task }
+    }
+
+    /// Subscribes to a channel. The answer comes once its messages reach this process.
+    pub fn subscribe(&self, channel: &Arc<str>) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut channels = self.shared.channels.lock();
+        if channels.wanted.insert(Arc::clone(channel)) {
+            channels.dirty.push(Arc::clone(channel));
+        }
+        if channels.subscribed.contains(channel) {
+            let _ = sender.send(());
+            return receiver;
+        }
+        let waiting = channels.waiting.entry(Arc::clone(channel)).or_default();
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.push(sender);
+        drop(channels);
+        self.shared.changed.notify_one();
+        receiver
+    }
+
+    /// Gives channels up.
+    pub fn unsubscribe(&self, channels: impl IntoIterator<Item = Arc<str>>) {
+        let mut state = self.shared.channels.lock();
+        for channel in channels {
+            if state.wanted.remove(&channel) {
+                state.waiting.remove(&channel);
+                state.dirty.push(channel);
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// The number of channels that are subscribed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.channels.lock().subscribed.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is a connection on which all channels were subscribed.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        *self.shared.is_complete.borrow()
+    }
+
+    /// For waiting until the subscriptions stand.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.shared.is_complete.subscribe()
+    }
+
+    /// Replaces the connection, since nothing comes through it.
+    pub fn reconnect(&self) {
+        self.shared.broken.notify_one();
+    }
+}
+
+async fn supervise(shared: Arc<Shared>) {
+    let mut backoff = Backoff::default();
+    let mut is_first = true;
+    for number in 1.. {
+        let attempt = usize::try_from(number).unwrap_or(0);
+        let on_push = shared.on_push(number);
+        match connect_plain(&shared.options, attempt, Some(on_push)).await {
+            Ok(connection) => {
+                let ended = shared.serve(connection, number, &mut backoff, &mut is_first);
+                let reason = ended.await;
+                shared.current.store(0, Ordering::Relaxed);
+                if shared.is_complete.send_replace(false) {
+                    (shared.receive)(Received::Interrupted);
+                }
+                log(&shared.options, &reason);
+            }
+            Err(reason) => log(&shared.options, &reason),
+        }
+        backoff.pause().await;
+    }
+}
+
+fn log(options: &RedisOptions, reason: &RedisError) {
+    if let Some(Due { left_out }) = throttle::due("Redis subscriber", &reason.to_string(), None) {
+        tracing::warn!(%reason, redis = %options, left_out, "subscriptions in Redis are interrupted");
+    }
+}
+
+impl Shared {
+    fn on_push(self: &Arc<Self>, number: u64) -> OnPush {
+        let shared = Arc::downgrade(self);
+        Box::new(move |push| {
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            if shared.current.load(Ordering::Relaxed) != number {
+                return;
+            }
+            let PushInfo { kind, data } = push;
+            match (kind, data.as_slice()) {
+                (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+                    (shared.receive)(Received::Message { channel, payload })
+                }
+                (PushKind::Disconnection, _) => shared.broken.notify_one(),
+                _ => {}
+            }
+        })
+    }
+
+    /// Keeps a connection subscribed until it breaks, and says why it did.
+    async fn serve(
+        &self,
+        mut connection: MultiplexedConnection,
+        number: u64,
+        backoff: &mut Backoff,
+        is_first: &mut bool,
+    ) -> RedisError {
+        {
+            let mut channels = self.channels.lock();
+            channels.subscribed.clear();
+            channels.dirty = channels.wanted.iter().cloned().collect();
+        }
+        self.current.store(number, Ordering::Relaxed);
+        let mut is_complete = false;
+        loop {
+            if let Err(reason) = self.apply(&mut connection).await {
+                return reason;
+            }
+            if !is_complete {
+                is_complete = true;
+                self.is_complete.send_replace(true);
+                if !std::mem::take(is_first) {
+                    (self.receive)(Received::Resumed);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.broken.notified() => {
+                    return RedisError::Unavailable("the subscriber's connection broke".to_owned());
+                }
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(PING) => {
+                    if let Err(reason) = self.ping(&mut connection).await {
+                        return reason;
+                    }
+                    *backoff = Backoff::default();
+                }
+            }
+        }
+    }
+
+    async fn ping(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        within(self.options.command_deadline, async {
+            let answer = connection.send_packed_command(&redis::cmd("PING")).await?;
+            answer.extract_error()?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Subscribes and unsubscribes until what is subscribed is what is wanted.
+    async fn apply(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+        loop {
+            let (mut add, mut remove) = (Vec::new(), Vec::new());
+            {
+                let mut channels = self.channels.lock();
+                let count = channels.dirty.len().min(BATCH);
+                let from = channels.dirty.len() - count;
+                let mut seen = HashSet::with_capacity(count);
+                for channel in channels.dirty.split_off(from) {
+                    if !seen.insert(Arc::clone(&channel)) {
+                        continue;
+                    }
+                    let is_wanted = channels.wanted.contains(&channel);
+                    let is_subscribed = channels.subscribed.contains(&channel);
+                    match (is_wanted, is_subscribed) {
+                        (true, false) => add.push(channel),
+                        (false, true) => {
+                            // Before the answer: whoever wants it meanwhile has to wait.
+                            channels.subscribed.remove(&channel);
+                            remove.push(channel);
+                        }
+                        _ => {}
+                    }
+                }
+                if add.is_empty() && remove.is_empty() {
+                    if channels.dirty.is_empty() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            let deadline = self.options.command_deadline;
+            if !remove.is_empty() {
+                let names: Vec<&str> = remove.iter().map(|channel| &**channel).collect();
+                within(deadline, async { Ok(connection.unsubscribe(names).await?) }).await?;
+            }
+            if !add.is_empty() {
+                let names: Vec<&str> = add.iter().map(|channel| &**channel).collect();
+                within(deadline, async { Ok(connection.subscribe(names).await?) }).await?;
+            }
+            let mut channels = self.channels.lock();
+            for channel in add {
+                for waiting in channels.waiting.remove(&channel).unwrap_or_default() {
+                    let _ = waiting.send(());
+                }
+                channels.subscribed.insert(channel);
+            }
+        }
+    }
+}
