@@ -85,6 +85,18 @@ const lines = [
     ]
   }),
   ...[
+    ["time until all are online", (run) => run.all_online_ms, ms],
+    ["ack p50", (run) => run.join_ms.p50, ms],
+    ["CPU per user", (run) => run.cpu_us_per_join, us],
+  ].map(([part, value, as]) => ({
+    what: `5,000 new users, 64 at a time: ${part}`,
+    fits: is("joins", { users: 5000 }),
+    of: ["lamplight"],
+    value,
+    as,
+    goals: {},
+  })),
+  ...[
     ["full", 1 / 25],
     ["diff", 1 / 80],
   ].flatMap(([mode, goal]) => {

@@ -7,15 +7,16 @@
 #   IDLE=10000      idle connections, at most 10000
 #   SILENT=6000     idle connections while 400 others exchange messages that are not stored
 #   LISTENERS=4000  receivers of a broadcast
+#   JOINS=5000      new users who come online, 64 at a time
 #   STORM=800       users who join at once
 #   STORMS=REPEAT   repetitions of the storm, which takes long with the original system
 #   ORIGINAL=1      0 leaves out the original system, which needs Redis and PostgreSQL
-#   ONLY=           a part of "idle relay broadcast messages storm"; everything if empty
+#   ONLY=           a part of "idle relay broadcast messages joins storm"; everything if empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
-REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} STORM=${STORM:-800}
-STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages storm}
-[ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
+REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} JOINS=${JOINS:-5000} STORM=${STORM:-800}
+STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm}
+[ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$JOINS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node inherits this limit of open files.
 ulimit -n 20000 2>/dev/null || true
 [ "$(ulimit -n)" -gt $((IDLE + 200)) ] || { echo "bench: raise the limit of open files past $((IDLE + 200)) (ulimit -n)" >&2; exit 1; }
@@ -176,6 +177,7 @@ for round in $(seq "$REPEAT"); do
       [ "$ORIGINAL" = 0 ] || run original messages --pairs 50 --in-flight $flight --each 200
     done
   fi
+  if does joins; then run lamplight joins --users "$JOINS" --in-flight 64; fi
   if does storm && [ "$round" -le "$STORMS" ]; then
     run lamplight storm --users "$STORM" --mode full --settle-seconds 3
     run lamplight storm --users "$STORM" --mode diff --settle-seconds 3

@@ -8,6 +8,7 @@ mod centrifugo;
 mod churn;
 mod client;
 mod idle;
+mod joins;
 mod messages;
 mod peer_client;
 mod process;
@@ -53,6 +54,15 @@ enum Work {
         /// Do not send `join_user`.
         #[arg(long)]
         bare: bool,
+    },
+    /// New users come online, a fixed number of them at a time.
+    Joins {
+        /// Number of users.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
+        users: u32,
+        /// Joins that may await their acknowledgement at a time.
+        #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        in_flight: u32,
     },
     /// Users join at the same time and receive the whole roster.
     Storm {
@@ -135,6 +145,7 @@ async fn main() -> ExitCode {
     };
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
+        Work::Joins { users, in_flight } => joins::run(&target, cli.pid, users, in_flight).await,
         Work::Storm {
             users,
             mode,

@@ -5,8 +5,9 @@ use super::error::OpenError;
 use super::health::Health;
 use super::lock::Lock;
 use super::sidecar::{Found, MainFile, Sidecar, SidecarFile, boot, compare, fingerprint};
+use lamplight_usecases::ports::{StoreError, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 
 /// Commits after which the counter `changes` moves. A copy that is at most this many commits old
@@ -145,6 +146,11 @@ pub(crate) struct Checkpointer {
     /// Commits since the counter `changes` moved.
     uncounted: u32,
     checkpoint_at: i32,
+    /// The write-ahead log may hold commits that are not on the disk.
+    is_unsynced: bool,
+    /// A sync failed while it did. The operating system reports that once, and may never write
+    /// those pages: later commits would be lost with them.
+    is_suspect: bool,
 }
 
 impl Checkpointer {
@@ -172,6 +178,8 @@ impl Checkpointer {
             file,
             uncounted: 0,
             checkpoint_at: CHECKPOINT_PAGES,
+            is_unsynced: false,
+            is_suspect: false,
         })
     }
 
@@ -230,6 +238,34 @@ impl Checkpointer {
         }
     }
 
+    /// Notes whether the last commit left the write-ahead log unsynced.
+    pub(crate) fn set_unsynced(&mut self, is_unsynced: bool) {
+        self.is_unsynced = is_unsynced;
+    }
+
+    /// Notes a failed write.
+    pub(crate) fn failed(&mut self, error: &rusqlite::Error) {
+        self.is_suspect |=
+            self.is_unsynced && error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure);
+    }
+
+    /// To be called before a transaction: if the write-ahead log is suspect, writes its commits,
+    /// which can still be read, to the database file and begins a new log.
+    pub(crate) fn heal(&mut self, conn: &Connection, health: &Health) -> StoreResult<()> {
+        if !self.is_suspect {
+            return Ok(());
+        }
+        self.check_file(health);
+        health.check()?;
+        if !conn.is_autocommit() || !self.checkpoint_fully(conn) {
+            return Err(StoreError::Unavailable(
+                "a sync to the disk failed, and a checkpoint since then too".into(),
+            ));
+        }
+        (self.is_unsynced, self.is_suspect) = (false, false);
+        Ok(())
+    }
+
     /// Whether commits are missing from the counter `changes`.
     pub(crate) fn is_behind(&self) -> bool {
         self.uncounted > 0
@@ -248,10 +284,12 @@ impl Checkpointer {
             Ok(presence) => {
                 self.sidecar.changes += 1;
                 self.sidecar.presence = self.sidecar.presence.max(presence.unwrap_or(0));
+                self.is_unsynced = false;
                 self.write();
             }
             Err(error) => {
                 health.judge(&error);
+                self.failed(&error);
                 tracing::debug!(%error, "the count of changes stays as it is");
             }
         }
@@ -325,15 +363,22 @@ impl Checkpointer {
         if self.is_behind() {
             self.count(conn, health);
         }
+        self.checkpoint_fully(conn);
+        drop(self.file.sync());
+    }
+
+    /// Returns whether the database file now holds everything.
+    fn checkpoint_fully(&mut self, conn: &Connection) -> bool {
         self.sidecar.is_checkpointing = true;
         self.write();
         let whole = checkpoint_all(conn);
         if let Err(error) = &whole {
-            tracing::warn!(%error, "the last checkpoint failed; the next start reads the write-ahead log");
+            tracing::warn!(%error, "a full checkpoint failed; the write-ahead log stays");
         }
         self.sidecar.page = counters_page(conn).unwrap_or(self.sidecar.page);
-        self.record_main_file(matches!(whole, Ok(true)));
-        drop(self.file.sync());
+        let is_whole = matches!(whole, Ok(true));
+        self.record_main_file(is_whole);
+        is_whole
     }
 
     fn write(&mut self) {

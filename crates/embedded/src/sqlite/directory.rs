@@ -5,6 +5,7 @@ use super::batch::{from_db, person_row, to_db};
 pub(super) use super::codec::manual_to_db;
 use super::marks::catch_up;
 use super::queries::profile;
+use super::work::Durability;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
@@ -183,6 +184,17 @@ impl ProfileUpdate {
             && (self.source > held.source || self.profile != held.person.profile)
             && is_newer
     }
+
+    /// A first profile need not be on the disk before its user is online: if a power loss takes it,
+    /// the user's next join or request writes it again. What the host application states of a user
+    /// is repeated by nobody.
+    fn durability(&self, known: Option<&StoredPerson>) -> Durability {
+        if known.is_none() && self.source != ProfileSource::Host {
+            Durability::Deferred
+        } else {
+            Durability::Synced
+        }
+    }
 }
 
 struct StoredPerson {
@@ -200,12 +212,13 @@ impl SqliteStore {
         // Nearly always nothing changes; then a read is enough.
         let asked = update.profile.id.clone();
         let known = self.read(move |conn| find(conn, &asked)).await?;
+        let durability = update.durability(known.as_ref());
         if let Some(held) = known
             && !update.is_news(&held)
         {
             return Ok((held.person, false));
         }
-        let written = self.write(move |batch| {
+        let written = self.write_as(durability, move |batch| {
             let conn = batch.conn;
             let before = find(conn, &update.profile.id)?;
             if let Some(held) = &before

@@ -25,6 +25,7 @@ mod schema;
 mod sidecar;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writer;
 
 pub(crate) use append::append;
@@ -56,7 +57,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use writer::{Call, Job};
+use work::{Call, Durability, Job};
 
 /// `Messages`, `Directory` and `Accounts` in one SQLite file.
 pub struct SqliteStore {
@@ -213,13 +214,23 @@ impl SqliteStore {
         }
     }
 
-    /// Queues work for the writer. Its place among all writes is fixed when this returns.
+    /// Queues work for the writer, whose answer waits for the disk. Its place among all writes is
+    /// fixed when this returns.
     pub(crate) fn write<T, F>(&self, work: F) -> Waiting<T>
     where
         T: Send + 'static,
         F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (call, answer) = Call::new(work);
+        self.write_as(Durability::Synced, work)
+    }
+
+    /// As [`SqliteStore::write`], with what the answer waits for.
+    pub(crate) fn write_as<T, F>(&self, durability: Durability, work: F) -> Waiting<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (call, answer) = Call::new(durability, work);
         self.depth.fetch_add(1, Ordering::Relaxed);
         match self.jobs.try_send(Job::Work(Box::new(call))) {
             Ok(()) => Waiting(Ok(answer)),

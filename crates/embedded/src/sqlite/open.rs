@@ -14,7 +14,8 @@ use super::options::SqliteOptions;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
 use super::sidecar::{Found, Sidecar, WalOrigin};
-use super::writer::{Job, Writer};
+use super::work::{Durability, Job};
+use super::writer::Writer;
 use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::{CommitPosition, EventBus};
 use parking_lot::Mutex;
@@ -119,6 +120,8 @@ pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Op
         members: Arc::clone(&members),
         known: KnownConversations::default(),
         has_written: false,
+        durability: Durability::Synced,
+        postponed: None,
         checked_at: None,
         bus,
         commits: commits.clone(),

@@ -6,8 +6,9 @@ use super::checkpoint::Checkpointer;
 use super::error::{is_damage, is_environmental, store_error};
 use super::health::Health;
 use super::members::MembersCache;
+use super::work::{Durability, Job, Work};
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
+use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The most items one commit takes.
@@ -27,58 +28,6 @@ const UNPUBLISHED_COMMITS: usize = 64;
 const QUIET: Duration = Duration::from_secs(5);
 /// How often, while writes arrive, the writer checks that the file was not replaced.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-
-/// Work in a transaction. It can run twice: a batch that fails is repeated item by item.
-pub(crate) trait Work: Send {
-    fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
-    /// Answers, after the commit or after the failure.
-    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
-}
-
-/// A closure whose result a caller waits for.
-pub(crate) struct Call<T, F> {
-    work: F,
-    result: Option<T>,
-    reply: oneshot::Sender<StoreResult<T>>,
-}
-
-impl<T, F> Call<T, F> {
-    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<StoreResult<T>>) {
-        let (reply, answer) = oneshot::channel();
-        (
-            Self {
-                work,
-                result: None,
-                reply,
-            },
-            answer,
-        )
-    }
-}
-
-impl<T: Send, F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send> Work for Call<T, F> {
-    fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()> {
-        self.result = Some((self.work)(batch)?);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let answer = match (outcome, self.result) {
-            (Ok(()), Some(result)) => Ok(result),
-            (Ok(()), None) => Err(StoreError::Internal(
-                "the writer left something undone".into(),
-            )),
-            (Err(error), _) => Err(error),
-        };
-        // The caller may have stopped waiting.
-        drop(self.reply.send(answer));
-    }
-}
-
-pub(crate) enum Job {
-    Work(Box<dyn Work>),
-    Stop,
-}
 
 /// Why a transaction failed.
 struct Failure {
@@ -123,6 +72,10 @@ pub(crate) struct Writer<O> {
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
     pub(crate) has_written: bool,
+    /// What a commit on the connection waits for.
+    pub(crate) durability: Durability,
+    /// Arrived during a commit that does not wait for the disk, and is in the next one.
+    pub(crate) postponed: Option<Box<dyn Work>>,
     /// When the writer last checked the file.
     pub(crate) checked_at: Option<Instant>,
     pub(crate) bus: Arc<dyn EventBus>,
@@ -142,9 +95,8 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
             tracing::error!(%error, "no thread for publishing; clients will heal by the log");
         }
         let mut stopping = false;
-        while !stopping {
+        while !stopping || self.postponed.is_some() {
             let Some(first) = self.next() else { break };
-            self.depth.fetch_sub(1, Ordering::Relaxed);
             let mut items = vec![first];
             let outcome = self.transact(&mut items, true, &mut stopping);
             match outcome {
@@ -168,6 +120,9 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
 
     /// The next work, `None` at the end. Brings the counter `changes` up to date in a quiet time.
     fn next(&mut self) -> Option<Box<dyn Work>> {
+        if self.postponed.is_some() {
+            return self.postponed.take();
+        }
         loop {
             let is_behind = self.checkpointer.lock().is_behind();
             let job = if is_behind {
@@ -176,7 +131,10 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 self.jobs.recv().map_err(RecvTimeoutError::from)
             };
             match job {
-                Ok(Job::Work(work)) => return Some(work),
+                Ok(Job::Work(work)) => {
+                    self.depth.fetch_sub(1, Ordering::Relaxed);
+                    return Some(work);
+                }
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
                     self.checkpointer.lock().count(&self.conn, &self.health);
@@ -248,10 +206,13 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
             Ok(_) if self.conn.total_changes() != written => {
                 self.has_written = true;
                 self.health.set_failing(false);
+                let is_synced = self.durability == Durability::Synced;
+                self.checkpointer.lock().set_unsynced(!is_synced);
             }
             Err(failure) => {
                 if let Some(source) = &failure.source {
                     self.health.judge(source);
+                    self.checkpointer.lock().failed(source);
                 }
                 if failure.environmental {
                     self.health.set_failing(true);
@@ -262,7 +223,22 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         if result.is_err() {
             self.recover();
         }
+        // For what follows the commit. If it fails, the next transaction fails with it.
+        drop(self.wait_for(Durability::Synced));
         result
+    }
+
+    /// Sets what commits on the connection wait for, which SQLite allows between transactions only.
+    fn wait_for(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.durability != durability {
+            // Not prepared: SQLite sets the level when it compiles the statement.
+            self.conn.execute_batch(match durability {
+                Durability::Synced => "PRAGMA synchronous = FULL",
+                Durability::Deferred => "PRAGMA synchronous = NORMAL",
+            })?;
+            self.durability = durability;
+        }
+        Ok(())
     }
 
     fn attempt(
@@ -272,10 +248,22 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         stopping: &mut bool,
     ) -> Result<Vec<Event>, Failure> {
         if gather {
-            gather_more(&self.jobs, &self.depth, items, stopping);
+            // Only a synced commit takes everything, and the first item may not need one.
+            gather_more(
+                &self.jobs,
+                &self.depth,
+                items,
+                &mut self.postponed,
+                Durability::Synced,
+                stopping,
+            );
         }
         self.check_file();
         self.health.check()?;
+        let durability = items.iter().map(|item| item.durability());
+        let durability = durability.max().unwrap_or(Durability::Synced);
+        self.checkpointer.lock().heal(&self.conn, &self.health)?;
+        self.wait_for(durability)?;
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut batch = Batch::new(&self.conn, &mut self.known);
         let mut done = 0;
@@ -293,7 +281,14 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
             }
             done += 1;
             if gather && done == items.len() && !*stopping {
-                gather_more(&self.jobs, &self.depth, items, stopping);
+                gather_more(
+                    &self.jobs,
+                    &self.depth,
+                    items,
+                    &mut self.postponed,
+                    durability,
+                    stopping,
+                );
             }
         }
         let committed = batch.finish();
@@ -331,7 +326,10 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         }
         match (self.reopen)() {
             // Closing the old connection rolls its transaction back.
-            Ok(conn) => self.conn = conn,
+            Ok(conn) => {
+                self.conn = conn;
+                self.durability = Durability::Synced;
+            }
             Err(error) => {
                 tracing::error!(%error, "could not reopen the database; retrying with the next write")
             }
@@ -351,17 +349,25 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
     }
 }
 
+/// Takes what waits into a commit. The first item that needs a sync ends a commit without one, and
+/// is `postponed`.
 fn gather_more(
     jobs: &Receiver<Job>,
     depth: &AtomicUsize,
     items: &mut Vec<Box<dyn Work>>,
+    postponed: &mut Option<Box<dyn Work>>,
+    durability: Durability,
     stopping: &mut bool,
 ) {
-    while items.len() < BATCH_AT_MOST {
+    while items.len() < BATCH_AT_MOST && postponed.is_none() {
         match jobs.try_recv() {
             Ok(Job::Work(item)) => {
                 depth.fetch_sub(1, Ordering::Relaxed);
-                items.push(item);
+                if durability == Durability::Deferred && item.durability() == Durability::Synced {
+                    *postponed = Some(item);
+                } else {
+                    items.push(item);
+                }
             }
             Ok(Job::Stop) => {
                 *stopping = true;
