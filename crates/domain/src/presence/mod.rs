@@ -8,6 +8,7 @@
 mod bucket_clock;
 mod bucket_feed;
 mod leases;
+mod record;
 mod roster;
 mod rules;
 mod sessions;
@@ -23,6 +24,7 @@ pub use bucket_feed::{
     BucketFeed, BucketPosition, BucketSnapshot, FeedChange, FeedStep, WAITING_AT_MOST,
 };
 pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
+pub use record::{SessionLife, SessionState, UserRecord, UserState};
 pub use roster::Roster;
 pub use rules::Rules;
 pub use snapshot::{RosterSnapshot, VersionFloors, bucket_of};

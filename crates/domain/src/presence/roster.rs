@@ -170,6 +170,11 @@ impl Roster {
         changes
     }
 
+    pub(super) fn restore_shown(&mut self, shown: &Arc<Presence>) {
+        self.arrival = self.arrival.max(shown.since);
+        self.visible.insert(shown.since, Arc::clone(shown));
+    }
+
     /// Updates what is shown of a user from their sessions and status: the only place that makes a
     /// [`Change`].
     pub(super) fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {

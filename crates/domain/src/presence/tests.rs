@@ -5,6 +5,7 @@ mod clocks;
 mod invisible;
 mod model;
 mod nodes;
+mod record;
 mod revisions;
 mod sessions;
 mod statuses;

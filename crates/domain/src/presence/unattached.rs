@@ -45,6 +45,10 @@ impl UnattachedStatuses {
         Some((at, status))
     }
 
+    pub(super) fn get(&self, user: &UserId) -> Option<&(Moment, SavedStatus)> {
+        self.held.get(user)
+    }
+
     pub(super) fn next_wake(&self) -> Option<Moment> {
         self.ends.first().map(|(end, _)| *end)
     }

@@ -70,7 +70,7 @@ impl Session {
 /// A leave to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leave {
-    at: Moment,
+    pub(super) at: Moment,
     pub(super) reason: OfflineReason,
     pub(super) seen: Timestamp,
 }

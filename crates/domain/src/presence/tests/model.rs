@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Short enough to check every millisecond.
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     grace: Duration::from_millis(5),
     lease: Duration::from_millis(15),
     time_to_live: Duration::from_millis(40),
@@ -15,7 +15,7 @@ const RULES: Rules = Rules {
 };
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(super) enum Op {
     Join(u8, u8),
     Active(u8, bool),
     Close(u8, bool),
@@ -26,7 +26,7 @@ enum Op {
     Wait(u8),
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let status = prop_oneof![2 => Just(ManualStatus::Online), 1 => Just(ManualStatus::Away), 1 => Just(ManualStatus::Busy), 2 => Just(ManualStatus::Invisible)];
     let op = prop_oneof![
         5 => (0..2_u8, 0..3_u8).prop_map(|(who, tab)| Op::Join(who, tab)),
@@ -41,7 +41,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     proptest::collection::vec(op, 1..80)
 }
 
-fn who(n: u8) -> String {
+pub(super) fn who(n: u8) -> String {
     format!("u{n}")
 }
 
@@ -50,7 +50,7 @@ fn tab(n: u8) -> String {
     format!("t{n}")
 }
 
-fn apply(world: &mut World, op: &Op) {
+pub(super) fn apply(world: &mut World, op: &Op) {
     match op {
         Op::Join(n, t) => world.join(&who(*n), &tab(n * 3 + t)),
         Op::Active(t, true) => world.active(&tab(*t)),
