@@ -11,8 +11,10 @@ mod tests;
 
 use super::{Change, Presence};
 use crate::identity::UserId;
-use std::collections::{BTreeMap, HashMap};
+use crate::time::Moment;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The most changes of a bucket that wait for a snapshot. When there are more, they are dropped, and
 /// what comes after the snapshot shows the gap.
@@ -78,20 +80,27 @@ struct Bucket {
     waiting: BTreeMap<(u64, u64), Change>,
     /// A position that was read earlier and not reached then.
     expected: Option<BucketPosition>,
+    /// Users that the store lost and that nobody has announced since.
+    unconfirmed: BTreeSet<UserId>,
+    /// When those leave.
+    hold_until: Moment,
 }
 
 /// The copy of all buckets.
 #[derive(Debug)]
 pub struct BucketFeed {
     buckets: Vec<Bucket>,
+    hold: Duration,
 }
 
 impl BucketFeed {
-    /// A copy that knows nothing yet: ask for each bucket's snapshot by [`BucketFeed::ask`].
+    /// A copy that knows nothing yet: ask for each bucket's snapshot by [`BucketFeed::ask`]. Users
+    /// that the store lost stay shown for `hold`.
     #[must_use]
-    pub fn new(buckets: usize) -> Self {
+    pub fn new(buckets: usize, hold: Duration) -> Self {
         Self {
             buckets: (0..buckets.max(1)).map(|_| Bucket::default()).collect(),
+            hold,
         }
     }
 
@@ -196,7 +205,7 @@ impl BucketFeed {
     }
 
     /// Takes a snapshot that was asked for, and then the changes that came meanwhile.
-    pub fn restore(&mut self, bucket: usize, snapshot: BucketSnapshot) -> FeedStep {
+    pub fn restore(&mut self, now: Moment, bucket: usize, snapshot: BucketSnapshot) -> FeedStep {
         let mut step = FeedStep::default();
         let Some(held) = self.buckets.get_mut(bucket) else {
             return step;
@@ -205,17 +214,33 @@ impl BucketFeed {
         for shown in &snapshot.present {
             present.insert(shown.profile.id.clone(), Arc::clone(shown));
         }
-        let mut left: Vec<&UserId> = held
+        let is_lost = held
+            .position
+            .is_some_and(|position| !position.is_at_or_before(snapshot.position));
+        if is_lost {
+            held.hold_until = now.plus(self.hold);
+        }
+        let mut missing: Vec<UserId> = held
             .present
             .keys()
             .filter(|user| !present.contains_key(*user))
+            .cloned()
             .collect();
-        left.sort();
-        step.changes
-            .extend(left.into_iter().map(|user| FeedChange::Left {
-                user: user.clone(),
-                version: snapshot.floor,
-            }));
+        missing.sort();
+        held.unconfirmed.retain(|user| !present.contains_key(user));
+        for user in missing {
+            if (is_lost || held.unconfirmed.contains(&user))
+                && let Some(shown) = held.present.get(&user)
+            {
+                present.insert(user.clone(), Arc::clone(shown));
+                held.unconfirmed.insert(user);
+            } else {
+                step.changes.push(FeedChange::Left {
+                    user,
+                    version: snapshot.floor,
+                });
+            }
+        }
         for shown in snapshot.present {
             let change = match held.present.get(&shown.profile.id) {
                 Some(before) if before.version == shown.version => continue,
@@ -242,12 +267,31 @@ impl BucketFeed {
         }
         step
     }
+
+    /// Hides the users that a store lost and that nobody announced in time.
+    pub fn pass_time(&mut self, now: Moment) -> Vec<FeedChange> {
+        let mut changes = Vec::new();
+        for held in &mut self.buckets {
+            if held.is_asked || held.unconfirmed.is_empty() || held.hold_until > now {
+                continue;
+            }
+            for user in std::mem::take(&mut held.unconfirmed) {
+                if let Some(shown) = held.present.remove(&user) {
+                    held.floor = held.floor.max(shown.version + 1);
+                    let version = held.floor;
+                    changes.push(FeedChange::Left { user, version });
+                }
+            }
+        }
+        changes
+    }
 }
 
 impl Bucket {
     fn apply(&mut self, at: BucketPosition, change: Change, changes: &mut Vec<FeedChange>) {
         self.position = Some(at);
         self.floor = self.floor.max(change.version());
+        self.unconfirmed.remove(change.user());
         match &change {
             Change::Online(shown) | Change::Updated(shown) => {
                 self.present

@@ -6,6 +6,8 @@ use crate::presence::{Offline, OfflineReason, Status};
 use crate::time::Timestamp;
 use proptest::prelude::*;
 
+const HOLD: Duration = Duration::from_secs(10);
+
 fn user(n: u8) -> UserId {
     UserId::trusted(format!("u{n}"))
 }
@@ -79,7 +81,7 @@ struct Copy {
 
 impl Copy {
     fn new(store: &Store) -> Self {
-        let mut feed = BucketFeed::new(1);
+        let mut feed = BucketFeed::new(1, HOLD);
         feed.ask(0);
         Self {
             feed,
@@ -115,7 +117,7 @@ impl Copy {
 
     fn arrive(&mut self, store: &Store) {
         if let Some(snapshot) = self.reading.take() {
-            let step = self.feed.restore(0, snapshot);
+            let step = self.feed.restore(Moment(0), 0, snapshot);
             self.take(store, step);
         }
     }
@@ -202,6 +204,8 @@ proptest! {
             copy.compare(&store);
         }
         copy.arrive(&store);
+        let late = copy.feed.pass_time(Moment(0).plus(HOLD));
+        copy.take(&store, FeedStep { changes: late, needs_snapshot: false });
         let truth: BTreeMap<UserId, u64> =
             store.present.iter().map(|(user, shown)| (user.clone(), shown.version)).collect();
         prop_assert_eq!(copy.folded, truth);
@@ -211,9 +215,10 @@ proptest! {
 }
 
 fn started(present: Vec<Arc<Presence>>) -> BucketFeed {
-    let mut feed = BucketFeed::new(1);
+    let mut feed = BucketFeed::new(1, HOLD);
     feed.ask(0);
     feed.restore(
+        Moment(0),
         0,
         BucketSnapshot {
             position: at(1, 5),
@@ -226,7 +231,7 @@ fn started(present: Vec<Arc<Presence>>) -> BucketFeed {
 
 #[test]
 fn p6_changes_wait_for_the_snapshot_and_come_once() {
-    let mut feed = BucketFeed::new(1);
+    let mut feed = BucketFeed::new(1, HOLD);
     assert_eq!(feed.stale().collect::<Vec<_>>(), [0]);
     feed.ask(0);
     for number in [7, 5, 6] {
@@ -238,6 +243,7 @@ fn p6_changes_wait_for_the_snapshot_and_come_once() {
         assert_eq!(step, FeedStep::default());
     }
     let step = feed.restore(
+        Moment(0),
         0,
         BucketSnapshot {
             position: at(1, 5),
@@ -261,6 +267,7 @@ fn c12_a_leave_that_was_lost_is_found_by_the_gap_behind_it() {
     let step = feed.push(0, at(1, 7), Change::Online(shown(3, 70)));
     assert!(step.needs_snapshot && step.changes.is_empty());
     let step = feed.restore(
+        Moment(0),
         0,
         BucketSnapshot {
             position: at(1, 7),
@@ -279,6 +286,31 @@ fn c12_a_leave_that_was_lost_is_found_by_the_gap_behind_it() {
 }
 
 #[test]
+fn p7_whom_a_store_lost_stays_until_the_nodes_had_time_to_announce_them() {
+    let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
+    assert!(feed.compare(0, feed.position(0), at(2, 0)).needs_snapshot);
+    let emptied = BucketSnapshot {
+        position: at(2, 0),
+        floor: 100,
+        present: Vec::new(),
+    };
+    let step = feed.restore(Moment(0), 0, emptied);
+    assert_eq!(step, FeedStep::default());
+    let step = feed.push(0, at(2, 1), Change::Online(shown(1, 101)));
+    assert_eq!(
+        step.changes,
+        [FeedChange::Change(Change::Online(shown(1, 101)))]
+    );
+    assert!(feed.pass_time(Moment(9_999)).is_empty());
+    let left = FeedChange::Left {
+        user: user(2),
+        version: 101,
+    };
+    assert_eq!(feed.pass_time(Moment(10_000)), [left]);
+    assert_eq!(feed.present(0).count(), 1);
+}
+
+#[test]
 fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
     let mut feed = started(Vec::new());
     let asked = feed.position(0);
@@ -287,6 +319,7 @@ fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
     assert!(!feed.compare(0, asked, at(1, 7)).needs_snapshot);
     assert!(feed.compare(0, feed.position(0), at(1, 7)).needs_snapshot);
     feed.restore(
+        Moment(0),
         0,
         BucketSnapshot {
             position: at(1, 7),
@@ -303,7 +336,7 @@ fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
 
 #[test]
 fn what_waits_for_a_snapshot_is_bounded() {
-    let mut feed = BucketFeed::new(1);
+    let mut feed = BucketFeed::new(1, HOLD);
     feed.ask(0);
     let last = 3 * WAITING_AT_MOST as u64;
     for number in 1..=last {
@@ -314,5 +347,5 @@ fn what_waits_for_a_snapshot_is_bounded() {
         position: at(1, 0),
         ..BucketSnapshot::default()
     };
-    assert!(feed.restore(0, empty).needs_snapshot);
+    assert!(feed.restore(Moment(0), 0, empty).needs_snapshot);
 }
