@@ -1,8 +1,10 @@
 //! Real servers for tests: each on free ports and in a directory of its own, stopped when the test
 //! process ends, however that happens.
 
+mod postgres;
 mod redis;
 
+pub use postgres::{PostgresConfig, PostgresServer};
 pub use redis::{RedisConfig, RedisServer, start_cluster, start_sentinel, unique_prefix};
 
 use std::io;

@@ -1,0 +1,73 @@
+//! Values as the columns have them.
+
+use std::borrow::Cow;
+
+const NUL: char = '\u{0}';
+const ESCAPE: char = '\u{1}';
+
+/// A content as its column has it. PostgreSQL's text has no U+0000: it becomes U+0001 and `0`, and
+/// U+0001 becomes U+0001 and `1`.
+pub(crate) fn content_to_db(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte <= 1) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            NUL => escaped.extend([ESCAPE, '0']),
+            ESCAPE => escaped.extend([ESCAPE, '1']),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// The content that [`content_to_db`] was given.
+pub(crate) fn content_from_db(stored: &str) -> Cow<'_, str> {
+    if !stored.bytes().any(|byte| byte == 1) {
+        return Cow::Borrowed(stored);
+    }
+    let mut text = String::with_capacity(stored.len());
+    let mut chars = stored.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == ESCAPE) {
+            (_, true) if chars.next() == Some('0') => text.push(NUL),
+            (_, true) => text.push(ESCAPE),
+            (c, false) => text.push(c),
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// A `seq` or a revision as a column has it.
+pub(crate) fn to_db(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A `seq` or a revision of a column.
+pub(crate) fn from_db(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_come_back_as_they_were() {
+        for text in [
+            "",
+            "plain",
+            "\0",
+            "a\0b",
+            "\u{1}",
+            "\u{1}0",
+            "\u{1}1\0",
+            "zoë \0\u{1}\u{2} 🙂",
+        ] {
+            let stored = content_to_db(text);
+            assert!(!stored.contains('\0'));
+            assert_eq!(content_from_db(&stored), text);
+        }
+    }
+}
