@@ -219,7 +219,7 @@ async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
             events.clone(),
         ));
         let (reserving, kept) = (Arc::clone(&presence), Arc::clone(&store));
-        let reserving = tokio::spawn(async move { reserving.reserve_versions(&kept).await });
+        let reserving = tokio::spawn(async move { reserving.reserve_versions(&*kept).await });
         let reserved = || {
             std::fs::metadata(directory.path().join("lamplight.db-wal")).map_or(0, |log| log.len())
         };

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod backends;
 pub mod config;
 pub mod connection;
 pub mod connections;
@@ -13,6 +14,7 @@ pub mod event_router;
 pub mod expiry;
 pub mod fair_queue;
 pub mod headers;
+pub mod health;
 pub mod http;
 pub mod http_client;
 pub mod hub;
@@ -25,6 +27,8 @@ pub mod roster_feed;
 pub mod serve;
 pub mod socket;
 pub mod system;
+pub mod tasks;
 pub mod token;
+pub mod transport;
 pub mod unsent;
 pub mod wiring;

@@ -119,9 +119,13 @@ fn serve(settings: &Flags) -> ExitCode {
         tokio::spawn(return_memory());
         let address = listener.local_addr().unwrap_or(config.listen);
         println!("{}", ready_line(address, config.log_format));
-        lamplight.serve(listener, stop_signal()).await;
-        tracing::info!("stopped");
-        ExitCode::SUCCESS
+        match lamplight.serve(listener, stop_signal()).await {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(ended) => fail(&format!("Stopped, because {ended}.")),
+        }
     })
 }
 

@@ -125,7 +125,7 @@ pub fn http(route: String, status: u16, took: Duration) {
 }
 
 /// What is read off when someone asks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gauges {
     /// Connections on WebSocket.
     pub websocket: usize,
@@ -144,7 +144,9 @@ pub struct Gauges {
     /// Bytes that wait for clients.
     pub socket_bytes: usize,
     /// Entries by table.
-    pub held: [(&'static str, usize); 9],
+    pub held: Vec<(&'static str, usize)>,
+    /// Gauges of the adapters, by name.
+    pub adapters: Vec<(&'static str, f64)>,
 }
 
 impl Gauges {
@@ -161,6 +163,9 @@ impl Gauges {
         set("lamplight_socket_queue_bytes", self.socket_bytes);
         for (table, entries) in self.held {
             gauge!("lamplight_held", "table" => table).set(entries as f64);
+        }
+        for (name, value) in self.adapters {
+            gauge!(name).set(value);
         }
     }
 }

@@ -165,7 +165,7 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
             if uses("socketio::") {
                 meeting.insert(name.clone());
             }
-            if uses("lamplight_embedded::") {
+            if uses("lamplight_embedded::") || uses("lamplight_distributed::") {
                 adapting.insert(name);
             }
         }
@@ -173,11 +173,12 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
     let expected: BTreeSet<String> = [
         "connection.rs",
         "expiry.rs",
+        "health.rs",
         "hub.rs",
         "roster_feed.rs",
         "serve.rs",
         "socket.rs",
-        "wiring.rs",
+        "transport.rs",
     ]
     .map(str::to_owned)
     .into();
@@ -188,14 +189,14 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
     let strangers: Vec<_> = adapting
         .iter()
         .filter(|name| {
-            !["wiring", "doctor", "copies.rs"]
+            !["backends", "doctor", "copies.rs"]
                 .iter()
                 .any(|known| name.starts_with(known))
         })
         .collect();
     assert!(
         strangers.is_empty(),
-        "only the wiring, the doctor and backups know the adapters: {strangers:?}"
+        "only the backends, the doctor and backups know the adapters: {strangers:?}"
     );
 }
 

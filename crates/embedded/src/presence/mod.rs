@@ -4,7 +4,8 @@ mod cursor;
 mod shared;
 mod versions;
 
-use crate::messages::SqliteStore;
+pub use versions::VersionStore;
+
 use async_trait::async_trait;
 use cursor::{read_cursor, write_cursor};
 use lamplight_domain::identity::{ConnectionId, NodeId, Profile, UserId};
@@ -95,7 +96,7 @@ impl EmbeddedPresence {
     }
 
     /// Reserves versions in the database, ahead of their use, for as long as it is polled.
-    pub async fn reserve_versions(&self, store: &SqliteStore) {
+    pub async fn reserve_versions(&self, store: &dyn VersionStore) {
         self.shared
             .versions
             .run(store, &*self.shared.clock, || self.version())

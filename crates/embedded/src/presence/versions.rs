@@ -2,8 +2,9 @@
 //! shows then.
 
 use crate::messages::SqliteStore;
+use async_trait::async_trait;
 use lamplight_domain::presence::clock_version;
-use lamplight_usecases::ports::Clock;
+use lamplight_usecases::ports::{Clock, StoreResult};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -12,6 +13,20 @@ use tokio::sync::Notify;
 const RESERVED: u64 = 60_000 * 4_096;
 /// Pause before a reservation that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Where versions are written down.
+#[async_trait]
+pub trait VersionStore: Send + Sync + 'static {
+    /// Stores a version that the next start goes on from.
+    async fn keep_presence_version(&self, version: u64) -> StoreResult<()>;
+}
+
+#[async_trait]
+impl VersionStore for SqliteStore {
+    async fn keep_presence_version(&self, version: u64) -> StoreResult<()> {
+        Self::keep_presence_version(self, version).await
+    }
+}
 
 pub(super) struct ReservedVersions {
     /// Versions up to here are written down: a restart continues after it.
@@ -39,7 +54,7 @@ impl ReservedVersions {
     /// while users change.
     pub(super) async fn run(
         &self,
-        store: &SqliteStore,
+        store: &dyn VersionStore,
         clock: &dyn Clock,
         version: impl Fn() -> u64,
     ) {

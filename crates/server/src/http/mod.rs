@@ -24,7 +24,7 @@ use axum::routing::{get, post, put};
 use lamplight_usecases::{Code, Identity, Refusal};
 pub use request_body::Received;
 use state::{Address, Tls};
-pub use state::{AppState, Ready};
+pub use state::{AppState, Readiness, Ready};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;

@@ -2,7 +2,7 @@
 
 use super::answer::{json, refused};
 use super::schemas;
-use super::state::AppState;
+use super::state::{AppState, Readiness};
 use crate::headers::bearer;
 use crate::origin::{client_address, names_loopback};
 use ::http::{HeaderMap, StatusCode, header};
@@ -23,16 +23,22 @@ pub(crate) async fn healthz() -> Response {
     )
 }
 
-/// Readiness: the store accepts writes.
+/// Readiness: the store accepts writes. With `degraded`, messages work, and the parts in `degraded`
+/// (`presence`, `bus`) hold this node's own view only.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, description = "Ready", body = schemas::HealthAnswer), schemas::Refusals))]
 pub(crate) async fn readyz(State(state): State<Arc<AppState>>) -> Response {
     match state.ready.check().await {
-        Ok(()) => json(
+        Readiness::Yes => json(
             StatusCode::OK,
             r#"{"success":true,"status":"ready"}"#.to_owned(),
         ),
-        Err(sentence) => {
+        Readiness::Degraded(parts) => json(
+            StatusCode::OK,
+            serde_json::json!({ "success": true, "status": "degraded", "degraded": parts })
+                .to_string(),
+        ),
+        Readiness::No(sentence) => {
             if let Some(Due { left_out }) = throttle::due("not ready", &sentence, None) {
                 tracing::warn!(cause = sentence, left_out, "not ready");
             }

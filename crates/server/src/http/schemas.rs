@@ -22,8 +22,11 @@ answers! {
     Done {}
     /// The state of the server.
     HealthAnswer {
-        /// `ok` or `ready`.
+        /// `ok`, `ready` or `degraded`.
         status: String,
+        /// With `degraded`: the parts that hold this node's own view only, `presence` or `bus`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        degraded: Option<Vec<String>>,
     }
     /// Online users. `countOnly` leaves out `data`.
     OnlineAnswer {

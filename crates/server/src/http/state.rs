@@ -25,11 +25,21 @@ pub struct AppState {
     pub unsent: Unsent,
 }
 
+/// Whether the node can serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Yes,
+    /// It serves, but these parts work less well.
+    Degraded(Vec<&'static str>),
+    /// It cannot, for this cause, which is for the log.
+    No(String),
+}
+
 /// The source of readiness and of the gauges.
 #[async_trait::async_trait]
 pub trait Ready: Send + Sync + 'static {
-    /// Whether everything that a request needs responds; otherwise an explanation.
-    async fn check(&self) -> Result<(), String>;
+    /// Whether everything that a request needs responds.
+    async fn check(&self) -> Readiness;
     fn gauges(&self) -> crate::metrics::Gauges;
 }
 

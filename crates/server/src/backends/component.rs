@@ -1,0 +1,43 @@
+//! What operators see of a part of the backends, and what the process does with it.
+
+use crate::metrics::Gauges;
+use crate::tasks::Task;
+use async_trait::async_trait;
+
+/// How well a part works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Working,
+    /// The node serves, but less well: the name of what is affected, for `/readyz`, and the cause,
+    /// for the log.
+    Degraded {
+        part: &'static str,
+        cause: String,
+    },
+    /// The node cannot serve, for this cause.
+    Down(String),
+}
+
+/// A store, a presence store or a bus of this node. None of its calls fails: each logs what it could
+/// not do.
+#[async_trait]
+pub trait Component: Send + Sync + 'static {
+    /// Answers within a few seconds, whatever is out of reach.
+    async fn condition(&self) -> Condition {
+        Condition::Working
+    }
+
+    /// Sets the gauges that come from this part.
+    fn measure(&self, gauges: &mut Gauges);
+
+    /// The tasks that it needs for as long as the process serves.
+    fn tasks(&self) -> Vec<Task> {
+        Vec::new()
+    }
+
+    /// The process stops: called before the use cases write what they have noted.
+    async fn leave(&self) {}
+
+    /// Called after the last write, in the reverse order of the start.
+    async fn close(&self) {}
+}
