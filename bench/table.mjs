@@ -12,7 +12,7 @@ const kb = (value) => `${(value / 1000).toFixed(0)} KB`
 
 const is = (work, more) => (run) =>
   run.work === work && Object.entries(more).every(([key, value]) => run[key] === value)
-const compared = ["socketio", "node", "socketioxide", "centrifugo"]
+const compared = ["socketio", "node", "bun", "socketioxide", "centrifugo"]
 /** The rows of the table. The first server in `of` is compared with the others; a goal is the maximum ratio to that server. */
 const lines = [
   {
@@ -129,6 +129,7 @@ const names = {
   lamplight: "Lamplight",
   socketio: "crates/socketio",
   node: "Node, socket.io",
+  bun: "Bun, socket.io",
   socketioxide: "socketioxide",
   centrifugo: "Centrifugo",
   original: "the original system",
@@ -167,6 +168,7 @@ const colours = {
   lamplight: "#b45309",
   socketio: "#f59e0b",
   node: "#4d7c0f",
+  bun: "#a16207",
   socketioxide: "#475569",
   centrifugo: "#0e7490",
   original: "#9f1239",

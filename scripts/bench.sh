@@ -53,11 +53,15 @@ trap 'exit 130' INT TERM
 cargo build --release --locked --quiet -p lamplight-loadgen --bins --examples
 cargo build --release --locked --quiet --manifest-path bench/peers/socketioxide/Cargo.toml \
   --target-dir "${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}"
-for peer in node-socketio original; do
+for peer in node-socketio bun-socketio original; do
   [ bench/peers/$peer/node_modules/.package-lock.json -nt bench/peers/$peer/package-lock.json ] || npm ci --prefix bench/peers/$peer --ignore-scripts --no-fund --no-audit --silent
 done
 loadgen=$target/release/lamplight-loadgen
 oxide=${CARGO_TARGET_DIR:-bench/peers/socketioxide/target}/release/peer-socketioxide
+
+# Bun's package chooses its binary in an install script, which does not run here: it would choose the same one.
+bun=$PWD/bench/peers/bun-socketio/node_modules/@oven/bun-linux-$(uname -m | sed 's/x86_64/x64/')/bin/bun
+[ -x "$bun" ] || { bun="" && echo "bench: Bun has no binary for this machine, so that is left out" >&2; }
 
 centrifugo=""
 if command -v go >/dev/null; then
@@ -122,6 +126,7 @@ run() {
       ;;
     socketio) taskset -c 0 "$target/release/examples/bare" >"$work/out" 2>"$work/err" & ;;
     node) NODE_ENV=production taskset -c 0 node bench/peers/node-socketio/server.js >"$work/out" 2>"$work/err" & ;;
+    bun) NODE_ENV=production taskset -c 0 "$bun" bench/peers/bun-socketio/server.js >"$work/out" 2>"$work/err" & ;;
     socketioxide) taskset -c 0 "$oxide" >"$work/out" 2>"$work/err" & ;;
     centrifugo)
       path=/connection/websocket protocol=centrifugo port=$(free_port)
@@ -156,6 +161,7 @@ if [ "$ORIGINAL" != 0 ] && ! databases; then
 fi
 
 bare=(socketio node socketioxide)
+[ -z "$bun" ] || bare+=(bun)
 [ -z "$centrifugo" ] || bare+=(centrifugo)
 for round in $(seq "$REPEAT"); do
   echo "round $round of $REPEAT, load $(cut -d' ' -f1 /proc/loadavg)" >&2

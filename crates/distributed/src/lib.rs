@@ -1,5 +1,6 @@
 //! The ports where several nodes act as one: messages, people and accounts in PostgreSQL, presence
 //! and the event bus in Redis or Valkey.
 
+pub mod limits;
 pub mod postgres;
 pub mod redis;

@@ -1,62 +1,111 @@
 //! How many connections an address has.
 
 use lamplight_usecases::network::network_of;
+use lamplight_usecases::ports::SharedLimits;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// An address with fewer connections here than this part of its limit is not told to the other
+/// nodes: most addresses have one or two.
+const UNTOLD: usize = 8;
+
 /// Counts connections by address and holds them to a limit. Loopback is exempt.
 #[derive(Clone, Default)]
-pub struct ConnectionCounts {
+pub struct ConnectionCounts(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
     limit: usize,
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    /// What the other nodes count, where they do.
+    shared: Option<Arc<dyn SharedLimits>>,
 }
 
 /// One connection, counted until this is dropped.
 pub struct Counted {
     address: IpAddr,
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    counts: Arc<Counts>,
+}
+
+impl Counts {
+    /// Tells the other nodes, if they have to know.
+    fn tell(&self, address: IpAddr, before: usize, now: usize) {
+        let told = |count: usize| {
+            if count > self.limit / UNTOLD {
+                count
+            } else {
+                0
+            }
+        };
+        if let Some(shared) = &self.shared
+            && told(before) != told(now)
+        {
+            shared.set_connections(address, told(now));
+        }
+    }
 }
 
 impl ConnectionCounts {
     /// At most `limit` for an address, 0 for no limit.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
+        Self::shared(limit, None)
+    }
+
+    /// At most `limit` for an address on all nodes together.
+    #[must_use]
+    pub fn shared(limit: usize, shared: Option<Arc<dyn SharedLimits>>) -> Self {
+        Self(Arc::new(Counts {
             limit,
-            counts: Arc::default(),
-        }
+            by_address: Mutex::default(),
+            shared,
+        }))
     }
 
     /// Counts one more: `Ok(None)` where nothing is counted, `Err` where the address has its fill.
     #[allow(clippy::result_unit_err, reason = "there is one way to fail")]
     pub fn add(&self, address: IpAddr) -> Result<Option<Counted>, ()> {
-        if self.limit == 0 || address.to_canonical().is_loopback() {
+        let counts = &self.0;
+        if counts.limit == 0 || address.to_canonical().is_loopback() {
             return Ok(None);
         }
         let address = network_of(address);
-        let mut counts = self.counts.lock();
-        let count = counts.entry(address).or_default();
-        if *count >= self.limit {
+        let elsewhere = counts
+            .shared
+            .as_ref()
+            .map_or(0, |shared| shared.connections_elsewhere(address));
+        let mut by_address = counts.by_address.lock();
+        let count = by_address.entry(address).or_default();
+        if *count + elsewhere >= counts.limit {
+            if *count == 0 {
+                by_address.remove(&address);
+            }
             return Err(());
         }
         *count += 1;
+        let now = *count;
+        // Told under the lock, or an older count could be told last.
+        counts.tell(address, now - 1, now);
+        drop(by_address);
         Ok(Some(Counted {
             address,
-            counts: Arc::clone(&self.counts),
+            counts: Arc::clone(counts),
         }))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
+        let mut by_address = self.counts.by_address.lock();
+        if let Some(count) = by_address.get_mut(&self.address) {
             *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
+            let now = *count;
+            if now == 0 {
+                by_address.remove(&self.address);
             }
+            self.counts.tell(self.address, now + 1, now);
         }
     }
 }
@@ -64,6 +113,8 @@ impl Drop for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lamplight_usecases::ports::SharedRule;
+    use std::time::Duration;
 
     #[test]
     fn an_address_has_its_fill_and_gets_room_back() {
@@ -78,6 +129,49 @@ mod tests {
         drop(one);
         assert!(counts.add(address).is_ok());
         drop(two);
-        assert!(counts.counts.lock().is_empty());
+        assert!(counts.0.by_address.lock().is_empty());
+    }
+
+    /// What another node has told, and what was told to it.
+    #[derive(Default)]
+    struct OtherNode {
+        elsewhere: usize,
+        told: Mutex<Vec<usize>>,
+    }
+
+    impl SharedLimits for OtherNode {
+        fn add(&self, _: SharedRule, _: &str, _: u32) {}
+
+        fn wait(&self, _: SharedRule, _: &str) -> Option<Duration> {
+            None
+        }
+
+        fn set_connections(&self, _: IpAddr, count: usize) {
+            self.told.lock().push(count);
+        }
+
+        fn connections_elsewhere(&self, _: IpAddr) -> usize {
+            self.elsewhere
+        }
+    }
+
+    #[test]
+    fn an_address_has_its_fill_on_all_nodes_together() {
+        let other = Arc::new(OtherNode {
+            elsewhere: 12,
+            ..OtherNode::default()
+        });
+        let counts = ConnectionCounts::shared(16, Some(other.clone()));
+        let address = "192.0.2.1".parse().unwrap();
+        let mut here: Vec<_> = (0..4).map(|_| counts.add(address)).collect();
+        assert!(here.iter().all(Result::is_ok));
+        assert!(counts.add(address).is_err());
+        assert_eq!(
+            *other.told.lock(),
+            [3, 4],
+            "up to an eighth of the limit is not told"
+        );
+        here.truncate(1);
+        assert_eq!(*other.told.lock(), [3, 4, 3, 0]);
     }
 }

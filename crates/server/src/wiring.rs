@@ -79,6 +79,7 @@ impl Lamplight {
             connections: Arc::clone(&roster) as _,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
+            shared_limits: None,
         };
         let settings = Settings {
             identity: config.identity,
@@ -131,7 +132,8 @@ impl Lamplight {
         });
         let token_expiry = Arc::new(TokenExpiry::default());
         let tasks = TaskTracker::new();
-        let sessions = ConnectionCounts::new(config.limit_connections);
+        let sessions =
+            ConnectionCounts::shared(config.limit_connections, ports.shared_limits.clone());
         let namespace = ChatNamespace {
             handler: Arc::clone(&handler),
             authenticator: Arc::clone(&authenticator),

@@ -20,7 +20,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(ports: &Ports, settings: &Settings) -> Self {
-        let limits = Arc::new(Limits::new(settings.quotas, &ports.clock));
+        let limits = Arc::new(Limits::new(
+            settings.quotas,
+            &ports.clock,
+            ports.shared_limits.as_ref(),
+        ));
         let locks = Arc::new(UserLocks::new());
         Self {
             profiles: Arc::new(Profiles::new(ports, &limits, &locks)),

@@ -1,11 +1,12 @@
 //! Rate limits: one for each kind of request.
 
 mod rate_limit;
+mod shared_key;
 
 use crate::caller::{Caller, Principal};
 use crate::metadata::Budget;
 use crate::network::{login_network, network_of, site_of};
-use crate::ports::Clock;
+use crate::ports::{Clock, SharedLimits};
 use crate::quotas::Quotas;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::{ConnectionId, UserId};
@@ -59,7 +60,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(quotas: Quotas, clock: &Arc<dyn Clock>) -> Self {
+    /// With `shared`, the limits on what harms others (sends, new conversations, attempts to sign in)
+    /// count for all nodes together. The others protect each node from its own clients.
+    pub(crate) fn new(
+        quotas: Quotas,
+        clock: &Arc<dyn Clock>,
+        shared: Option<&Arc<dyn SharedLimits>>,
+    ) -> Self {
         let second = Duration::from_secs(1);
         let minute = Duration::from_secs(60);
         Self {
@@ -96,7 +103,8 @@ impl Limits {
                 second,
                 clock,
             ),
-            sends: RateLimit::new("You are sending too fast.", quotas.sends, second, clock),
+            sends: RateLimit::new("You are sending too fast.", quotas.sends, second, clock)
+                .shared("sends", shared),
             typing: RateLimit::new("Too many typing notices.", quotas.typing, second, clock),
             joins: RateLimit::new(
                 "This connection sent join_user too often.",
@@ -109,38 +117,44 @@ impl Limits {
                 quotas.logins,
                 minute,
                 clock,
-            ),
+            )
+            .shared("accounts", shared),
             strangers: RateLimit::new(
                 "Too many attempts to sign in to this account.",
                 quotas.logins.saturating_mul(10),
                 minute,
                 clock,
-            ),
+            )
+            .shared("strangers", shared),
             networks: RateLimit::new(
                 "Too many attempts to sign in from your network.",
                 quotas.logins.saturating_mul(3),
                 minute,
                 clock,
-            ),
+            )
+            .shared("networks", shared),
             sites: RateLimit::new(
                 "Too many attempts to sign in from your network.",
                 quotas.logins.saturating_mul(10),
                 minute,
                 clock,
-            ),
-            tokens: RefusedTokens::new(quotas.logins.saturating_mul(3), clock),
+            )
+            .shared("sites", shared),
+            tokens: RefusedTokens::new(quotas.logins.saturating_mul(3), clock, shared),
             conversations: RateLimit::new(
                 "You are starting conversations too fast.",
                 quotas.conversations,
                 minute,
                 clock,
-            ),
+            )
+            .shared("conversations", shared),
             profiles: RateLimit::new(
                 "Your name or picture changes too often.",
                 PROFILES_A_MINUTE,
                 minute,
                 clock,
-            ),
+            )
+            .shared("profiles", shared),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Rate limits by key.
 
+use super::shared_key::SharedKey;
 use crate::network::network_of;
-use crate::ports::Clock;
+use crate::ports::{Clock, SharedLimits, SharedRule};
 use crate::refusal::Refusal;
 use governor::clock::{Clock as GovernorClock, Reference};
 use governor::middleware::NoOpMiddleware;
@@ -38,8 +39,20 @@ const _: fn() = || {
 pub(super) struct RateLimit<K: Hash + Eq + Clone> {
     /// The first sentence of the refusal; the second says how long to wait.
     message: &'static str,
-    limiter: Option<RateLimiter<K, DashMapStateStore<K>, PortClock, NoOpMiddleware<Nanos>>>,
+    count: u32,
+    per: Duration,
+    limiter: Option<Limiter<K>>,
     clock: PortClock,
+    /// Of a limit that counts for all nodes together.
+    shared: Option<Shared<K>>,
+}
+
+type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, PortClock, NoOpMiddleware<Nanos>>;
+
+struct Shared<K> {
+    limits: Arc<dyn SharedLimits>,
+    rule: SharedRule,
+    text: fn(&K) -> String,
 }
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
@@ -61,21 +74,56 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         });
         Self {
             message,
+            count,
+            per,
             limiter,
             clock,
+            shared: None,
         }
+    }
+
+    /// Makes the limit count for all nodes together, under a name.
+    pub(super) fn shared(
+        mut self,
+        name: &'static str,
+        limits: Option<&Arc<dyn SharedLimits>>,
+    ) -> Self
+    where
+        K: SharedKey,
+    {
+        self.shared = limits.map(|limits| Shared {
+            limits: Arc::clone(limits),
+            rule: SharedRule {
+                name,
+                count: self.count,
+                per: self.per,
+            },
+            text: K::text,
+        });
+        self
     }
 
     pub(super) fn check(&self, key: &K) -> Result<(), Refusal> {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };
-        limiter.check_key(key).map_err(|not_yet| {
-            let wait = not_yet
-                .wait_time_from(self.clock.now())
-                .max(Duration::from_millis(1));
-            Refusal::rate_limited(format!("{} {}", self.message, how_long(wait)), wait)
-        })
+        if let Some(shared) = &self.shared
+            && let Some(wait) = shared.limits.wait(shared.rule, &(shared.text)(key))
+        {
+            return Err(self.refusal(wait));
+        }
+        limiter
+            .check_key(key)
+            .map_err(|not_yet| self.refusal(not_yet.wait_time_from(self.clock.now())))?;
+        if let Some(shared) = &self.shared {
+            shared.limits.add(shared.rule, &(shared.text)(key), 1);
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, wait: Duration) -> Refusal {
+        let wait = wait.max(Duration::from_millis(1));
+        Refusal::rate_limited(format!("{} {}", self.message, how_long(wait)), wait)
     }
 
     pub(super) fn forget_idle(&self) {
@@ -103,6 +151,7 @@ fn how_long(wait: Duration) -> String {
 /// that counts only if it fails.
 pub(super) struct RefusedTokens {
     most: u32,
+    shared: Option<Arc<dyn SharedLimits>>,
     clock: Arc<dyn Clock>,
     counts: Mutex<HashMap<IpAddr, (Moment, u32)>>,
 }
@@ -111,28 +160,34 @@ const REFUSED_WINDOW: Duration = Duration::from_secs(60);
 
 impl RefusedTokens {
     /// At most `most` a minute, 0 for no limit.
-    pub(super) fn new(most: u32, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        most: u32,
+        clock: &Arc<dyn Clock>,
+        shared: Option<&Arc<dyn SharedLimits>>,
+    ) -> Self {
         Self {
             most,
+            shared: shared.cloned(),
             clock: Arc::clone(clock),
             counts: Mutex::default(),
         }
     }
 
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
-        let now = self.clock.now().moment;
-        match self.counts.lock().get(&network_of(address)) {
-            Some((since, count))
-                if self.most > 0 && *count >= self.most && now.since(*since) < REFUSED_WINDOW =>
-            {
-                let wait = REFUSED_WINDOW - now.since(*since);
-                Err(Refusal::rate_limited(
-                    format!(
-                        "Too many refused tokens from your address. {}",
-                        how_long(wait)
-                    ),
-                    wait,
-                ))
+        if self.most == 0 {
+            return Ok(());
+        }
+        let (now, network) = (self.clock.now().moment, network_of(address));
+        let elsewhere = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.wait(self.rule(), &network.text()));
+        if let Some(wait) = elsewhere {
+            return Err(refused_tokens(wait));
+        }
+        match self.counts.lock().get(&network) {
+            Some((since, count)) if *count >= self.most && now.since(*since) < REFUSED_WINDOW => {
+                Err(refused_tokens(REFUSED_WINDOW - now.since(*since)))
             }
             _ => Ok(()),
         }
@@ -144,14 +199,26 @@ impl RefusedTokens {
         if self.most == 0 {
             return Ok(());
         }
-        let now = self.clock.now().moment;
+        let (now, network) = (self.clock.now().moment, network_of(address));
         let mut counts = self.counts.lock();
-        let count = counts.entry(network_of(address)).or_insert((now, 0));
+        let count = counts.entry(network).or_insert((now, 0));
         if now.since(count.0) >= REFUSED_WINDOW {
             *count = (now, 0);
         }
         count.1 += 1;
+        drop(counts);
+        if let Some(shared) = &self.shared {
+            shared.add(self.rule(), &network.text(), 1);
+        }
         Ok(())
+    }
+
+    fn rule(&self) -> SharedRule {
+        SharedRule {
+            name: "tokens",
+            count: self.most,
+            per: REFUSED_WINDOW,
+        }
     }
 
     pub(super) fn forget_idle(&self) {
@@ -164,6 +231,16 @@ impl RefusedTokens {
     pub(super) fn len(&self) -> usize {
         self.counts.lock().len()
     }
+}
+
+fn refused_tokens(wait: Duration) -> Refusal {
+    Refusal::rate_limited(
+        format!(
+            "Too many refused tokens from your address. {}",
+            how_long(wait)
+        ),
+        wait,
+    )
 }
 
 #[cfg(test)]

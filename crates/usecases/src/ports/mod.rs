@@ -12,6 +12,7 @@ mod last_seen;
 mod messages;
 mod passwords;
 mod presence;
+mod shared_limits;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
@@ -27,6 +28,7 @@ pub use messages::{
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
+pub use shared_limits::{SharedLimits, SharedRule};
 pub use store::{Page, StoreError, StoreResult};
 
 use std::sync::Arc;
@@ -43,4 +45,6 @@ pub struct Ports {
     pub connections: Arc<dyn ConnectionRegistry>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    /// `None` on a node that is alone.
+    pub shared_limits: Option<Arc<dyn SharedLimits>>,
 }

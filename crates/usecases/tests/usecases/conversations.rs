@@ -58,6 +58,7 @@ usecase_tests! {
         let theirs = app.open_with(&a, "b").await;
         app.send(&a, &theirs, "between us").await;
         app.join(&stranger).await;
+        app.appended(1).await;
         let before = app.events().len();
         for (foreign, none) in about(&theirs).into_iter().zip(about(&conversation("no such thing"))) {
             let asked = format!("{foreign:?}");

@@ -76,6 +76,7 @@ impl TestApp {
             connections: hub.clone(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
+            shared_limits: None,
         };
         Self {
             handler: Handler::new(&ports, settings),

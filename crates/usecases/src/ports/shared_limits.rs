@@ -1,0 +1,31 @@
+//! Rate limits that count for all nodes together.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A rate limit: `count` uses in `per`, a burst of `count` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SharedRule {
+    /// Its name, the same on every node.
+    pub name: &'static str,
+    pub count: u32,
+    pub per: Duration,
+}
+
+/// Adds up what each node counts, in the background: no method waits, and each node keeps limits of
+/// its own, which hold by themselves while the others cannot be reached. So a key can be used on
+/// `n` nodes up to `n` times as often as its rule says until the nodes have told each other, which
+/// takes a fraction of a second.
+pub trait SharedLimits: Send + Sync + 'static {
+    /// Notes uses that this node has admitted.
+    fn add(&self, rule: SharedRule, key: &str, uses: u32);
+
+    /// How long the key has to wait because of the uses on all nodes, as far as this node knows.
+    fn wait(&self, rule: SharedRule, key: &str) -> Option<Duration>;
+
+    /// Sets how many connections an address has on this node.
+    fn set_connections(&self, address: IpAddr, count: usize);
+
+    /// How many connections an address has on the other nodes, as far as this node knows.
+    fn connections_elsewhere(&self, address: IpAddr) -> usize;
+}
