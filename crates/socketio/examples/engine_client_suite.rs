@@ -38,7 +38,7 @@ impl Posts {
 
     fn headers_of(&self, connection: &EngineConnection) -> String {
         let headers = self
-            .with(|posts| posts.get(connection.id()).cloned())
+            .with(|posts| posts.get(&connection.id()).cloned())
             .unwrap_or_default();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let object: HashMap<_, _> = headers
@@ -79,7 +79,7 @@ impl EngineHandler for Suite {
     }
 
     fn closed(&self, connection: &EngineConnection, _: socketio::DisconnectReason) {
-        self.posts.with(|posts| posts.remove(connection.id()));
+        self.posts.with(|posts| posts.remove(&connection.id()));
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
 
 use crate::{DisconnectReason, session::Session};
 
@@ -24,6 +25,8 @@ pub struct Body {
     on_taken: Option<OnTaken>,
     /// The session whose response this is, while some of it remains.
     reader: Option<Arc<Session>>,
+    /// The response of another node.
+    forwarded: Option<Box<Incoming>>,
 }
 
 /// Effects of reading a poll's response: callbacks, and the session whose packets would be lost
@@ -39,6 +42,7 @@ impl Body {
             data: data.into(),
             on_taken: None,
             reader: None,
+            forwarded: None,
         }
     }
 
@@ -51,7 +55,15 @@ impl Body {
             data,
             on_taken: Some(OnTaken { session, callbacks }),
             reader: None,
+            forwarded: None,
         }
+    }
+
+    /// A response that comes from another node.
+    pub(crate) fn of_node(response: Incoming) -> Self {
+        let mut body = Self::new(Bytes::new());
+        body.forwarded = Some(Box::new(response));
+        body
     }
 }
 
@@ -61,8 +73,14 @@ impl http_body::Body for Body {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(forwarded) = &mut self.forwarded {
+            // If the other node fails, the body ends before its length, and the HTTP server breaks
+            // the connection off.
+            let frame = Pin::new(&mut **forwarded).poll_frame(cx);
+            return frame.map(|frame| frame?.ok().map(Ok));
+        }
         if let Some(taken) = self.on_taken.take() {
             self.reader = Some(taken.session);
             taken.callbacks.into_iter().for_each(|callback| callback());
@@ -84,10 +102,16 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_empty()
+        match &self.forwarded {
+            Some(forwarded) => forwarded.is_end_stream(),
+            None => self.data.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(forwarded) = &self.forwarded {
+            return forwarded.size_hint();
+        }
         SizeHint::with_exact(self.data.len() as u64)
     }
 }

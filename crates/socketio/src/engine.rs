@@ -41,8 +41,8 @@ pub struct EngineConnection {
 impl EngineConnection {
     /// The session id, which polling requests carry as `sid`. Anyone who knows it can take over the
     /// session: treat it as a secret between the server and this client.
-    pub fn id(&self) -> &str {
-        self.session.sid.as_str()
+    pub fn id(&self) -> String {
+        self.session.server.full_id(&self.session.sid)
     }
 
     /// Queues a message for the client.

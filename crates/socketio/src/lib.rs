@@ -88,6 +88,7 @@ mod models;
 mod namespace;
 mod namespaces;
 mod network;
+mod nodes;
 mod observer;
 mod packet;
 mod query;
@@ -123,6 +124,7 @@ pub use handler::{
 };
 pub use http_deadline::{HttpDeadline, RequestGuard};
 pub use http_stream::HttpStream;
+pub use nodes::{NodeTag, Nodes};
 pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};

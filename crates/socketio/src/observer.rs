@@ -57,6 +57,9 @@ pub trait Observer: Send + Sync + 'static {
     /// A connection was opened. Called once per connection, as is [`Self::closed`].
     fn opened(&self, transport: TransportKind) {}
 
+    /// A request for a session of another node is passed on to it: see [`crate::Builder::nodes`].
+    fn forwarded(&self, transport: TransportKind) {}
+
     /// A connection was upgraded from polling to WebSocket.
     fn upgraded(&self) {}
 
@@ -96,6 +99,10 @@ pub trait Observer: Send + Sync + 'static {
 impl<T: Observer + ?Sized> Observer for std::sync::Arc<T> {
     fn opened(&self, transport: TransportKind) {
         (**self).opened(transport);
+    }
+
+    fn forwarded(&self, transport: TransportKind) {
+        (**self).forwarded(transport);
     }
 
     fn upgraded(&self) {

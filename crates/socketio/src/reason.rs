@@ -137,6 +137,8 @@ pub enum Rejection {
     /// 413 or 408: the body of a POST is too large or arrived too slowly. 400: it could not be
     /// read.
     BadBody,
+    /// 502: the node that has the session did not answer: see [`crate::Builder::nodes`].
+    NodeUnreachable,
     /// 503: the server is stopping.
     Stopping,
     /// 503: the operating system returned no random bytes for a session id.
@@ -171,6 +173,7 @@ impl Rejection {
             Self::UnsupportedVersion => "unsupported version",
             Self::NotAllowed => "not allowed",
             Self::BadBody => "bad body",
+            Self::NodeUnreachable => "node unreachable",
             Self::Stopping => "stopping",
             Self::NoRandomness => "no randomness",
             Self::TooManyHandshakes => "too many handshakes",

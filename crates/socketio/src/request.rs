@@ -1,6 +1,6 @@
 //! HTTP requests: routing, checks and responses.
 
-use std::{borrow::Cow, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use http::{
@@ -11,16 +11,18 @@ use http::{
 use tokio::time::Instant;
 
 use crate::{
-    Body, DisconnectReason, Handshake, Rejection, Secure, TransportKind,
+    Body, ConnectionGuard, DisconnectReason, Handshake, Rejection, Secure, TransportKind,
     admission::AdmissionGuard,
     codec::payload,
     driver::{self, Link},
     id::Id,
+    nodes::Owner,
     packet, query,
     request_body::{self, RequestBody},
     response::{CLOSE, add_cors, error, respond, text},
     server::Server,
     session::{Item, Polled, Session},
+    stopping::AliveGuard,
     upgrade,
 };
 
@@ -39,6 +41,11 @@ pub(crate) fn reject(server: &Server, why: Rejection) -> Response<Body> {
         Rejection::UnsupportedVersion => {
             (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version")
         }
+        Rejection::NodeUnreachable => (
+            StatusCode::BAD_GATEWAY,
+            3,
+            "The node of the session does not answer",
+        ),
         Rejection::Stopping => (
             StatusCode::SERVICE_UNAVAILABLE,
             3,
@@ -78,11 +85,17 @@ pub(crate) async fn handle<B>(
     peer: SocketAddr,
 ) -> Response<Body>
 where
-    B: http_body::Body + Unpin,
+    B: http_body::Body + Send + Unpin + 'static,
     B::Data: Buf,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
     let mut body = RequestBody::new(body);
+    let from_node = server
+        .cluster
+        .as_ref()
+        .and_then(|cluster| cluster.verify(&parts.headers));
+    let peer = from_node.unwrap_or(peer);
     let version = parts.version;
     let (content_length, expects_continue) = (
         request_body::content_length(&parts.headers),
@@ -105,7 +118,16 @@ where
             .as_ref()
             .map_or(Ok(()), |allow| allow(&parts, peer))
         {
-            Ok(()) => route(server, parts, &mut body, peer).await,
+            Ok(()) => match other_node(server, &parts) {
+                Some(_) if from_node.is_some() => reject(server, Rejection::UnknownSession),
+                // Boxed: polls of this node's sessions must not hold its state.
+                Some(tag) => match Box::pin(forward(server, &tag, parts, &mut body, peer)).await {
+                    // With the CORS headers of the other node.
+                    Ok(response) => return response,
+                    Err(why) => reject(server, why),
+                },
+                None => route(server, parts, &mut body, peer).await,
+            },
             Err(refusal) => {
                 server.refused(Rejection::NotAllowed);
                 error(
@@ -146,6 +168,62 @@ fn allowed_origin(server: &Server, parts: &Parts) -> Option<HeaderValue> {
     allow(origin.to_str().ok()?, parts).then(|| origin.clone())
 }
 
+/// The tag of the other node whose session a request names.
+fn other_node(server: &Server, parts: &Parts) -> Option<Box<str>> {
+    server.cluster.as_ref()?;
+    let sid = named_session(parts.uri.query().unwrap_or(""))?;
+    match server.owner(&sid)? {
+        Owner::Other(tag) => Some(tag.into()),
+        Owner::Here(_) => None,
+    }
+}
+
+/// Passes a request on to the node that has its session.
+async fn forward<B>(
+    server: &Arc<Server>,
+    tag: &str,
+    mut parts: Parts,
+    body: &mut RequestBody<B>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Rejection>
+where
+    B: http_body::Body + Send + Unpin + 'static,
+    B::Data: Buf,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let cluster = server.cluster.as_ref().ok_or(Rejection::UnknownSession)?;
+    let is_handshake = upgrade::is_handshake(&parts);
+    let transport = transport(server, parts.uri.query().unwrap_or(""))?;
+    if transport == TransportKind::Polling && is_handshake {
+        return Ok(upgrade::reject_websocket(server, parts, peer));
+    }
+    server.observe(|observer| observer.forwarded(transport));
+    if is_handshake {
+        if server.stopping.alive() >= server.config.max_connections {
+            return Err(Rejection::TooManyConnections);
+        }
+        let guard = (
+            AliveGuard::new(server.clone()),
+            parts.extensions.remove::<ConnectionGuard>(),
+        );
+        let response = cluster.forward_websocket(tag, parts, peer, guard).await?;
+        return Ok(response.map(|body| body.map_or_else(Body::default, Body::of_node)));
+    }
+    let body = body.take().ok_or(Rejection::BadRequest)?;
+    let response = cluster.forward(tag, parts, body, peer).await?;
+    Ok(response.map(Body::of_node))
+}
+
+/// The transport that a request names.
+fn transport(server: &Server, query: &str) -> Result<TransportKind, Rejection> {
+    let offered = server.config.transports;
+    match query::find(query, "transport").as_deref() {
+        Some("polling") if offered.polling => Ok(TransportKind::Polling),
+        Some("websocket") if offered.websocket => Ok(TransportKind::WebSocket),
+        _ => Err(Rejection::UnknownTransport),
+    }
+}
+
 fn requests_websocket(parts: &Parts) -> bool {
     query::find(parts.uri.query().unwrap_or(""), "transport").as_deref() == Some("websocket")
 }
@@ -161,11 +239,9 @@ where
     B::Data: Buf,
 {
     let query = parts.uri.query().unwrap_or("");
-    let offered = server.config.transports;
-    let transport = match query::find(query, "transport").as_deref() {
-        Some("polling") if offered.polling => TransportKind::Polling,
-        Some("websocket") if offered.websocket => TransportKind::WebSocket,
-        _ => return reject(server, Rejection::UnknownTransport),
+    let transport = match transport(server, query) {
+        Ok(transport) => transport,
+        Err(why) => return reject(server, why),
     };
     // A WebSocket handshake with `transport=polling` is not a poll.
     if transport == TransportKind::Polling && upgrade::is_handshake(&parts) {
@@ -213,6 +289,9 @@ pub(crate) fn opens_session(uri: &Uri) -> bool {
 }
 
 fn find(server: &Server, sid: &str) -> Option<Arc<Session>> {
+    let Owner::Here(sid) = server.owner(sid)? else {
+        return None;
+    };
     let found = server.registry.get(Id::key_of(sid)?)?;
     (found.sid.as_str() == sid).then_some(found)
 }

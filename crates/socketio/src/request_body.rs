@@ -19,7 +19,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 
 /// A request body, and whether its end has been read.
 pub(crate) struct RequestBody<B> {
-    body: B,
+    /// `None` once it is passed on to another node.
+    body: Option<B>,
     is_at_end: bool,
 }
 
@@ -31,17 +32,27 @@ where
     pub(crate) fn new(body: B) -> Self {
         Self {
             is_at_end: body.is_end_stream(),
-            body,
+            body: Some(body),
         }
     }
 
     /// Whether none of it is left in the connection.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.is_at_end || self.body.is_end_stream()
+        self.is_at_end
+            || self
+                .body
+                .as_ref()
+                .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    /// The body, to be read by another node.
+    pub(crate) fn take(&mut self) -> Option<B> {
+        self.body.take()
     }
 
     async fn frame(&mut self) -> Option<Result<Frame<B::Data>, B::Error>> {
-        let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+        let body = self.body.as_mut()?;
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
         self.is_at_end |= !matches!(frame, Some(Ok(_)));
         frame
     }

@@ -1,6 +1,7 @@
 //! The server: its state, its builder and its public methods.
 
 use std::{
+    error::Error,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
     sync::{
@@ -22,6 +23,7 @@ use crate::{
     driver::{Driver, Link},
     id::Id,
     namespaces::Namespaces,
+    nodes::{Cluster, NodeTag, Nodes, Owner},
     received::{ReceiveBudgets, Received},
     recovery::Recoverable,
     registry::Registry,
@@ -66,6 +68,8 @@ pub(crate) struct Server {
     /// Limits on bytes received and not yet processed.
     pub(crate) received: Arc<ReceiveBudgets>,
     pub(crate) recoverable: Recoverable,
+    /// The other nodes, if there may be any.
+    pub(crate) cluster: Option<Cluster>,
     socket_keys: AtomicU64,
     auth_hasher: RandomState,
     broadcast_acks: AtomicU64,
@@ -91,6 +95,7 @@ pub struct Builder {
     cors: Option<Box<AllowOrigin>>,
     adapter: Option<Box<dyn Adapter>>,
     observer: Option<Box<dyn Observer>>,
+    nodes: Option<(NodeTag, Arc<dyn Nodes>)>,
 }
 
 impl Builder {
@@ -170,6 +175,24 @@ impl Builder {
         self
     }
 
+    /// Makes this server one of several nodes behind a balancer without sticky sessions. Ids of
+    /// sessions become `<tag>.<random>`. A request that names a session of another node is passed on
+    /// to it: polls and POSTs over connections that are used again, a WebSocket over one of its own,
+    /// byte for byte. The other node applies its limits, and its CORS headers are the ones sent.
+    ///
+    /// A request is passed on once at most. If the other node is unknown, the response is that for
+    /// an unknown session (400, code 1); if it does not answer, 502. Clients open a new session after
+    /// either.
+    ///
+    /// All nodes need the same [`Config::path`] and [`Config::parser`]. A WebSocket that is passed on
+    /// costs this node two streams and about 1 KiB, and counts as a connection of
+    /// [`Config::max_connections`].
+    #[must_use]
+    pub fn nodes<N: Nodes>(mut self, tag: NodeTag, nodes: N) -> Self {
+        self.nodes = Some((tag, Arc::new(nodes)));
+        self
+    }
+
     /// Builds the server.
     #[must_use]
     pub fn build(self) -> SocketIo {
@@ -179,6 +202,9 @@ impl Builder {
         let received = Arc::new(ReceiveBudgets::new(
             self.config.max_received_bytes_per_address,
         ));
+        let cluster = self
+            .nodes
+            .map(|(tag, nodes)| Cluster::new(&tag, nodes, &self.config));
         SocketIo {
             server: Arc::new(Server {
                 config: self.config,
@@ -197,6 +223,7 @@ impl Builder {
                 unsent,
                 received,
                 recoverable: Recoverable::default(),
+                cluster,
                 socket_keys: AtomicU64::new(1),
                 auth_hasher: RandomState::new(),
                 broadcast_acks: AtomicU64::new(0),
@@ -218,6 +245,7 @@ impl SocketIo {
             cors: None,
             adapter: None,
             observer: None,
+            nodes: None,
         }
     }
 
@@ -244,8 +272,9 @@ impl SocketIo {
     /// TLS) work too. Call this within a tokio runtime whose timers are enabled.
     pub async fn handle<B>(&self, request: Request<B>, peer: SocketAddr) -> Response<Body>
     where
-        B: http_body::Body + Unpin,
+        B: http_body::Body + Send + Unpin + 'static,
         B::Data: Buf,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         request::handle(&self.server, request, peer).await
     }
@@ -284,6 +313,12 @@ impl SocketIo {
         }
     }
 
+    /// Number of WebSockets of other nodes' sessions that pass through this node: see
+    /// [`Builder::nodes`]. They are not among [`Self::connections`].
+    pub fn tunnels(&self) -> usize {
+        self.server.cluster.as_ref().map_or(0, Cluster::tunnels)
+    }
+
     /// Bytes queued for all connections. It iterates over every connection: call it for metrics,
     /// not per message.
     pub fn queued_bytes(&self) -> usize {
@@ -309,6 +344,20 @@ impl Server {
 
     pub(crate) fn next_socket_key(&self) -> u64 {
         self.socket_keys.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An id of this node as clients see it.
+    pub(crate) fn full_id(&self, id: &Id) -> String {
+        let prefix = self.cluster.as_ref().map_or("", Cluster::prefix);
+        format!("{prefix}{id}")
+    }
+
+    /// Whose id this is; `None` if it can be nobody's.
+    pub(crate) fn owner<'a>(&self, id: &'a str) -> Option<Owner<'a>> {
+        match &self.cluster {
+            None => Some(Owner::Here(id)),
+            Some(cluster) => cluster.owner(id),
+        }
     }
 
     /// Returns a counter for bytes buffered of what this address sends.
@@ -434,7 +483,8 @@ impl Server {
         let config = &self.config;
         let can_upgrade = transport == TransportKind::Polling && config.transports.websocket;
         format!(
-            "0{{\"sid\":\"{sid}\",\"upgrades\":[{}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
+            "0{{\"sid\":\"{}\",\"upgrades\":[{}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
+            self.full_id(sid),
             if can_upgrade { "\"websocket\"" } else { "" },
             config.ping_interval.as_millis(),
             config.ping_timeout.as_millis(),

@@ -106,9 +106,13 @@ impl SocketIo {
     /// still sent. Then [`crate::Handler::disconnected`] is called for its sockets, which accept
     /// nothing from then on, and the last bytes and the close are sent. Futures that handlers
     /// returned are dropped: see [`Self::pause_events`] for a stop that lets them finish. No more
-    /// sockets are suspended for recovery; suspended ones keep their remaining time.
+    /// sockets are suspended for recovery; suspended ones keep their remaining time. Requests for
+    /// sessions of other nodes are not passed on any more, and those under way end.
     pub fn drain(&self) {
         self.server.stopping.draining.store(true, Ordering::SeqCst);
+        if let Some(cluster) = &self.server.cluster {
+            cluster.stop();
+        }
         self.close_all();
     }
 
