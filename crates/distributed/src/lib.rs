@@ -3,4 +3,5 @@
 
 pub mod limits;
 pub mod postgres;
+pub mod presence;
 pub mod redis;

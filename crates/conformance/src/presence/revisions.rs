@@ -84,7 +84,7 @@ pub async fn p11_a_session_that_read_an_older_status_does_not_undo_a_newer_one<P
             .await
             .expect("signed out");
     }
-    (subject.pass)(Duration::from_secs(60)).await;
+    (subject.pass)(Duration::from_secs(11)).await;
     join_with(&subject, "a4", saved(chosen(ManualStatus::Busy))).await;
     assert_eq!(subject.log(), ["a joined Busy"]);
 }

@@ -23,4 +23,4 @@ pub use options::{RedisOptions, RedisUrlError, Topology};
 pub use script::{RedisScript, ScriptCall};
 pub use subscriber::{Received, RedisSubscriber};
 
-use backoff::Backoff;
+pub(crate) use backoff::Backoff;

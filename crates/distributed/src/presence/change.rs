@@ -1,0 +1,156 @@
+//! A published change of one bucket: `<bucket> <epoch> <number> <version> <since> <JSON>`.
+
+use super::keys::BUCKETS;
+use super::presence_json::{ShownJson, reason, reason_name};
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::presence::{Change, Offline, Presence};
+use lamplight_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the script does with the version and `since`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Online,
+    Updated,
+    Offline,
+    /// Only whether the user is invisible.
+    Hidden,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Updated => "updated",
+            Self::Offline => "offline",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
+/// What changed, without the version.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// The user is shown so. Whether it is an arrival is decided by what a node knew before.
+    Shown(Arc<Presence>),
+    Gone(Offline),
+    Same,
+}
+
+/// A change as it goes over the channel.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) bucket: usize,
+    pub(super) epoch: Arc<str>,
+    /// Contiguous within the bucket and the epoch.
+    pub(super) number: u64,
+    pub(super) version: u64,
+    pub(super) user: UserId,
+    pub(super) body: Body,
+    /// Whether the user is to look offline though there is a session.
+    pub(super) hidden: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MessageJson {
+    user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shown: Option<ShownJson>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<GoneJson>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GoneJson {
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_seen: Option<i64>,
+}
+
+/// The JSON of a change.
+pub(super) fn write_body(user: &UserId, change: Option<&Change>, hidden: bool) -> String {
+    let (mut shown, mut gone) = (None, None);
+    match change {
+        Some(Change::Online(presence) | Change::Updated(presence)) => {
+            shown = Some(ShownJson::new(presence, true));
+        }
+        Some(Change::Offline(offline)) => {
+            gone = Some(GoneJson {
+                reason: reason_name(offline.reason).to_owned(),
+                last_seen: offline.last_seen_at.map(|at| at.0),
+            });
+        }
+        None => {}
+    }
+    let json = MessageJson {
+        user: user.as_str().to_owned(),
+        shown,
+        gone,
+        hidden,
+    };
+    serde_json::to_string(&json).unwrap_or_default()
+}
+
+impl Message {
+    /// `position` is the number and the version.
+    pub(super) fn new(
+        bucket: usize,
+        epoch: Arc<str>,
+        position: (u64, u64),
+        user: &UserId,
+        change: Option<Change>,
+        hidden: bool,
+    ) -> Self {
+        let body = match change {
+            Some(Change::Online(presence) | Change::Updated(presence)) => Body::Shown(presence),
+            Some(Change::Offline(offline)) => Body::Gone(offline),
+            None => Body::Same,
+        };
+        Self {
+            bucket,
+            epoch,
+            number: position.0,
+            version: position.1,
+            user: user.clone(),
+            body,
+            hidden,
+        }
+    }
+
+    /// Reads a message, `None` if it is none of ours.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(6, ' ');
+        let bucket = parts.next()?.parse().ok().filter(|held| *held < BUCKETS)?;
+        let epoch = parts.next()?.into();
+        let mut number = || parts.next()?.parse::<u64>().ok();
+        let (number, version, since) = (number()?, number()?, number()?);
+        let json: MessageJson = serde_json::from_str(parts.next()?).ok()?;
+        let user = UserId::trusted(json.user);
+        let body = match (json.shown, json.gone) {
+            (Some(shown), _) => {
+                let bare = Profile::bare(user.clone());
+                Body::Shown(Arc::new(shown.into_presence(&bare, version, since)?))
+            }
+            (None, Some(gone)) => Body::Gone(Offline {
+                user: user.clone(),
+                last_seen_at: gone.last_seen.map(Timestamp),
+                reason: reason(&gone.reason),
+                version,
+            }),
+            (None, None) => Body::Same,
+        };
+        Some(Self {
+            bucket,
+            epoch,
+            number,
+            version,
+            user,
+            body,
+            hidden: json.hidden,
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! What a node does by itself: it renews its lease, sweeps, looks at all buckets, ticks, and heals.
+
+use super::feed::Position;
+use super::keys::BUCKETS;
+use super::node::Node;
+use crate::redis::{Backoff, RedisError};
+use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
+use lamplight_domain::identity::UserId;
+use lamplight_usecases::ports::{StoreError, StoreResult};
+use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// The most ticks at the same time.
+const TICKS: usize = 64;
+/// The most users that are announced at the same time, so that announcements leave Redis time for
+/// others.
+const ANNOUNCEMENTS: usize = 32;
+/// How long the copy may take to be whole again.
+const WHOLE: Duration = Duration::from_secs(5);
+/// Redis has fewer users of this node than there are for so many looks in a row: it lost some.
+const FEWER: u32 = 3;
+
+/// What was seen of a bucket the last time.
+#[derive(Clone, Default)]
+struct Seen {
+    position: Position,
+    losses: u64,
+    fewer: u32,
+}
+
+impl Node {
+    /// Keeps the node in the store, for as long as it is polled.
+    pub(super) async fn run(&self) {
+        self.is_driven.store(true, Ordering::Relaxed);
+        self.go_down(&StoreError::Unavailable("starting".to_owned()));
+        tokio::join!(self.run_leases(), self.run_timers());
+    }
+
+    async fn run_leases(&self) {
+        let mut backoff = Backoff::default();
+        let mut renew_at = Instant::now();
+        let mut sweep = tokio::time::interval(self.rules.lease / 15);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if self.is_down() || !self.is_up() || self.register.lock().is_dirty() {
+                match self.heal().await {
+                    Ok(()) => {
+                        backoff = Backoff::default();
+                        renew_at = Instant::now() + self.rules.lease / 3;
+                    }
+                    Err(error) => {
+                        self.go_down(&error);
+                        backoff.pause().await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.heal.notified() => {}
+                () = tokio::time::sleep_until(renew_at) => {
+                    renew_at = Instant::now() + self.rules.lease / 3;
+                    if let Err(error) = self.renew().await {
+                        self.go_down(&error);
+                    }
+                }
+                _ = sweep.tick() => {
+                    if let Err(error) = self.sweep().await {
+                        self.go_down(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes Redis have what this node has.
+    async fn heal(&self) -> StoreResult<()> {
+        let was_down = self.is_down();
+        let mut earlier = Vec::new();
+        if was_down {
+            if let Err(error) = self.renew().await {
+                if !matches!(error, StoreError::Fenced) {
+                    return Err(error);
+                }
+                let acquired = self.acquire().await?;
+                earlier = acquired.earlier;
+                self.register.lock().mark_all_dirty();
+            }
+            self.set_healing();
+            self.feed.reload();
+        }
+        let dirty = self.register.lock().take_dirty();
+        self.announce_all(dirty).await?;
+        for ended in &earlier {
+            self.close_ended(ended).await?;
+        }
+        self.report_waiting().await?;
+        if was_down && !self.feed.wait_until_whole(WHOLE).await {
+            return Err(StoreError::Unavailable(
+                "the copy of the presence is not whole".to_owned(),
+            ));
+        }
+        self.set_up();
+        Ok(())
+    }
+
+    /// Announces users; those whom Redis did not take stay dirty.
+    async fn announce_all(&self, users: Vec<UserId>) -> StoreResult<()> {
+        let failed: Mutex<Option<StoreError>> = Mutex::new(None);
+        stream::iter(users)
+            .for_each_concurrent(ANNOUNCEMENTS, |user| {
+                let failed = &failed;
+                async move {
+                    // After a failure the others wait too, instead of failing one by one.
+                    let result = match failed.lock().clone() {
+                        Some(error) => Err(error),
+                        None => Ok(()),
+                    };
+                    let result = match result {
+                        Ok(()) => self.announce(&user).await,
+                        failed => failed,
+                    };
+                    if let Err(error) = result {
+                        self.register.lock().mark_dirty(user);
+                        *failed.lock() = Some(error);
+                    }
+                }
+            })
+            .await;
+        failed.into_inner().map_or(Ok(()), Err)
+    }
+
+    /// Reports what was set while Redis was away.
+    async fn report_waiting(&self) -> StoreResult<()> {
+        let (statuses, profiles) = self.register.lock().take_waiting();
+        let mut failed = None;
+        for (user, status) in statuses {
+            let _turn = self.lock(&user).await;
+            let result = self.step(&user, |step| {
+                step.roster.set_status(step.now, &user, status.clone())
+            });
+            if let Err(error) = result.await {
+                self.register.lock().wait_with_status(&user, status);
+                failed = Some(error);
+            }
+        }
+        for profile in profiles {
+            let _turn = self.lock(&profile.id).await;
+            let result = self.step(&profile.id, |step| {
+                step.roster.set_profile(step.now, profile.clone())
+            });
+            if let Err(error) = result.await {
+                self.register.lock().wait_with_profile(profile);
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Ticks on time, and looks at all buckets regularly.
+    pub(super) async fn run_timers(&self) {
+        let mut ticks = FuturesUnordered::new();
+        let mut poll = tokio::time::interval(self.poll_every);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = vec![Seen::default(); BUCKETS];
+        let mut due: Vec<UserId> = Vec::new();
+        loop {
+            while ticks.len() < TICKS
+                && let Some(user) = due.pop()
+            {
+                ticks.push(self.tick_logged(user));
+            }
+            tokio::select! {
+                Some(()) = ticks.next() => {}
+                user = self.timers.next(), if due.len() < TICKS => due.push(user),
+                _ = poll.tick(), if due.is_empty() => {
+                    if !self.is_down() {
+                        self.poll_all(&mut seen, &mut due).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn tick_logged(&self, user: UserId) {
+        // Another look at the timers finds it again.
+        if !self.is_down()
+            && let Err(error) = self.tick(&user).await
+        {
+            tracing::debug!(%user, %error, "a tick failed");
+        }
+    }
+
+    async fn poll_all(&self, seen: &mut [Seen], due: &mut Vec<UserId>) {
+        let Ok(writer) = self.writer() else { return };
+        let polls = (0..BUCKETS).map(|bucket| async move {
+            let before = self.feed.position(bucket);
+            let poll = self.feed.scripts.poll(&self.feed, writer, bucket).await;
+            (bucket, before, poll)
+        });
+        let mut polls = stream::iter(polls).buffer_unordered(BUCKETS);
+        while let Some((bucket, before, poll)) = polls.next().await {
+            let poll = match poll {
+                Ok(poll) => poll,
+                Err(error) => {
+                    self.poll_failed(error);
+                    return;
+                }
+            };
+            let seen = &mut seen[bucket];
+            let position = Some((poll.epoch, poll.number));
+            self.feed
+                .compare(bucket, &before, &position, &seen.position);
+            seen.position = position;
+            due.extend(poll.due);
+            if poll.is_fenced {
+                let error = self.fenced(writer);
+                if self.is_driven.load(Ordering::Relaxed) {
+                    self.go_down(&error);
+                }
+                return;
+            }
+            self.check_own(bucket, poll.own, seen);
+        }
+    }
+
+    fn poll_failed(&self, error: RedisError) {
+        if self.is_driven.load(Ordering::Relaxed) {
+            self.go_down(&error.into());
+        }
+    }
+
+    /// Announces the users of a bucket again if Redis lost some of them.
+    fn check_own(&self, bucket: usize, own: usize, seen: &mut Seen) {
+        let losses = self.feed.losses(bucket);
+        let mut register = self.register.lock();
+        seen.fewer = if own < register.count(bucket) {
+            seen.fewer + 1
+        } else {
+            0
+        };
+        if losses != seen.losses || seen.fewer >= FEWER {
+            (seen.losses, seen.fewer) = (losses, 0);
+            for user in register.users_in(bucket) {
+                register.mark_dirty(user);
+            }
+            drop(register);
+            self.heal.notify_one();
+        }
+    }
+}

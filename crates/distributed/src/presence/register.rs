@@ -1,0 +1,277 @@
+//! The sessions of this node, for announcing them again: when the node was fenced, and when Redis
+//! lost them or was away.
+
+use super::keys::{BUCKETS, bucket};
+use lamplight_domain::identity::{ConnectionId, Profile, UserId};
+use lamplight_domain::presence::{
+    Activity, ManualStatus, Presence, SavedStatus, SessionState, Status,
+};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::Person;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The most statuses and profiles that wait for Redis. Later ones are not lost: the directory has
+/// them, and the next session of their user brings them.
+const MAX_WAITING: usize = 10_000;
+
+#[derive(Debug)]
+pub(super) struct OwnSession {
+    pub(super) id: ConnectionId,
+    idle: bool,
+    active_at: Instant,
+    pub(super) activity: Option<Activity>,
+}
+
+impl OwnSession {
+    /// Whether nobody was at this device for `away_after`.
+    pub(super) fn is_idle(&self, now: Instant, away_after: Duration) -> bool {
+        self.idle || now.duration_since(self.active_at) > away_after
+    }
+}
+
+/// A user with sessions on this node.
+#[derive(Debug)]
+struct Own {
+    person: Person,
+    sessions: Vec<OwnSession>,
+}
+
+/// A copy of what is to be announced of a user.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    pub(super) person: Person,
+    /// Each with whether it is idle.
+    pub(super) sessions: Vec<(ConnectionId, bool, Option<Activity>)>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Register {
+    users: HashMap<UserId, Own>,
+    sessions: HashMap<ConnectionId, UserId>,
+    /// The number of users by bucket.
+    counts: Vec<usize>,
+    /// Users for whom Redis may not have what is here.
+    dirty: HashSet<UserId>,
+    statuses: HashMap<UserId, SavedStatus>,
+    profiles: HashMap<UserId, Profile>,
+}
+
+impl Register {
+    pub(super) fn user_of(&self, session: &ConnectionId) -> Option<UserId> {
+        self.sessions.get(session).cloned()
+    }
+
+    pub(super) fn has_session(&self, session: &ConnectionId) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    pub(super) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The number of users in a bucket.
+    pub(super) fn count(&self, bucket: usize) -> usize {
+        self.counts.get(bucket).copied().unwrap_or(0)
+    }
+
+    pub(super) fn users_in(&self, index: usize) -> Vec<UserId> {
+        let users = self.users.keys().filter(|user| bucket(user) == index);
+        users.cloned().collect()
+    }
+
+    /// Adds a session. `false` if it belongs to another user.
+    pub(super) fn join(&mut self, session: &ConnectionId, person: Person) -> bool {
+        let user = person.profile.id.clone();
+        if self
+            .sessions
+            .get(session)
+            .is_some_and(|owner| *owner != user)
+        {
+            return false;
+        }
+        self.counts.resize(BUCKETS, 0);
+        let counts = &mut self.counts;
+        let own = self.users.entry(user.clone()).or_insert_with(|| {
+            counts[bucket(&user)] += 1;
+            Own {
+                person: person.clone(),
+                sessions: Vec::with_capacity(1),
+            }
+        });
+        if own.person.status.revision > person.status.revision {
+            let status = std::mem::take(&mut own.person.status);
+            own.person = Person { status, ..person };
+        } else {
+            own.person = person;
+        }
+        let active_at = Instant::now();
+        match own.sessions.iter_mut().find(|held| held.id == *session) {
+            Some(held) => (held.idle, held.active_at) = (false, active_at),
+            None => own.sessions.push(OwnSession {
+                id: session.clone(),
+                idle: false,
+                active_at,
+                activity: None,
+            }),
+        }
+        self.sessions.insert(session.clone(), user);
+        true
+    }
+
+    pub(super) fn remove(&mut self, session: &ConnectionId) {
+        let Some(user) = self.sessions.remove(session) else {
+            return;
+        };
+        let Some(own) = self.users.get_mut(&user) else {
+            return;
+        };
+        own.sessions.retain(|held| held.id != *session);
+        if own.sessions.is_empty() {
+            self.users.remove(&user);
+            self.counts[bucket(&user)] -= 1;
+        }
+    }
+
+    fn session(&mut self, session: &ConnectionId) -> Option<&mut OwnSession> {
+        let user = self.sessions.get(session)?;
+        let own = self.users.get_mut(user)?;
+        own.sessions.iter_mut().find(|held| held.id == *session)
+    }
+
+    pub(super) fn set_active(&mut self, session: &ConnectionId, active: bool) {
+        if let Some(held) = self.session(session) {
+            held.idle = !active;
+            if active {
+                held.active_at = Instant::now();
+            }
+        }
+    }
+
+    pub(super) fn set_activity(&mut self, session: &ConnectionId, activity: Option<Activity>) {
+        if let Some(held) = self.session(session) {
+            held.activity = activity;
+        }
+    }
+
+    pub(super) fn set_status(&mut self, user: &UserId, status: &SavedStatus) {
+        if let Some(own) = self.users.get_mut(user)
+            && own.person.status.revision < status.revision
+        {
+            own.person.status = status.clone();
+        }
+    }
+
+    pub(super) fn set_profile(&mut self, profile: &Profile) {
+        if let Some(own) = self.users.get_mut(&profile.id) {
+            own.person.profile = profile.clone();
+        }
+    }
+
+    /// A status to report when Redis is back.
+    pub(super) fn wait_with_status(&mut self, user: &UserId, status: SavedStatus) {
+        if self.statuses.len() < MAX_WAITING || self.statuses.contains_key(user) {
+            let held = self.statuses.entry(user.clone()).or_default();
+            if held.revision < status.revision {
+                *held = status;
+            }
+        }
+    }
+
+    /// A profile to report when Redis is back.
+    pub(super) fn wait_with_profile(&mut self, profile: Profile) {
+        if self.profiles.len() < MAX_WAITING || self.profiles.contains_key(&profile.id) {
+            self.profiles.insert(profile.id.clone(), profile);
+        }
+    }
+
+    pub(super) fn take_waiting(&mut self) -> (Vec<(UserId, SavedStatus)>, Vec<Profile>) {
+        let statuses = std::mem::take(&mut self.statuses).into_iter().collect();
+        let profiles = std::mem::take(&mut self.profiles).into_values().collect();
+        (statuses, profiles)
+    }
+
+    pub(super) fn mark_dirty(&mut self, user: UserId) {
+        self.dirty.insert(user);
+    }
+
+    pub(super) fn mark_all_dirty(&mut self) {
+        self.dirty.extend(self.users.keys().cloned());
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty() || !self.statuses.is_empty() || !self.profiles.is_empty()
+    }
+
+    pub(super) fn take_dirty(&mut self) -> Vec<UserId> {
+        std::mem::take(&mut self.dirty).into_iter().collect()
+    }
+
+    /// What to announce of a user, `None` without a session here.
+    pub(super) fn announcement(&self, user: &UserId, away_after: Duration) -> Option<Announcement> {
+        let (own, now) = (self.users.get(user)?, Instant::now());
+        let sessions = own.sessions.iter().map(|held| {
+            let idle = held.is_idle(now, away_after);
+            (held.id.clone(), idle, held.activity.clone())
+        });
+        Some(Announcement {
+            person: own.person.clone(),
+            sessions: sessions.collect(),
+        })
+    }
+
+    /// How a user of this node is shown while Redis is away; `None` without a session or if
+    /// invisible. The version is that of nobody yet.
+    pub(super) fn presence(
+        &self,
+        user: &UserId,
+        wall: Timestamp,
+        away_after: Duration,
+    ) -> Option<Presence> {
+        let (own, now) = (self.users.get(user)?, Instant::now());
+        let chosen = own.person.status.chosen.clone().at(wall);
+        let is_here = || {
+            own.sessions
+                .iter()
+                .any(|held| !held.is_idle(now, away_after))
+        };
+        let status = match chosen.status {
+            ManualStatus::Invisible => return None,
+            ManualStatus::Away => Status::Away,
+            ManualStatus::Busy => Status::Busy,
+            ManualStatus::Online if is_here() => Status::Online,
+            ManualStatus::Online => Status::Away,
+        };
+        let mut activities = Vec::new();
+        for one in own.sessions.iter().filter_map(|held| held.activity.clone()) {
+            if activities.len() < 16 && !activities.contains(&one) {
+                activities.push(one);
+            }
+        }
+        Some(Presence {
+            profile: own.person.profile.clone(),
+            status,
+            text: chosen.text,
+            last_active_at: wall,
+            activities,
+            version: 0,
+            since: 0,
+        })
+    }
+
+    pub(super) fn is_invisible(&self, user: &UserId) -> bool {
+        let own = self.users.get(user);
+        own.is_some_and(|own| own.person.status.chosen.status == ManualStatus::Invisible)
+    }
+}
+
+impl Announcement {
+    /// Whether Redis has this session as it is here.
+    pub(super) fn is_in(held: &[SessionState], id: &ConnectionId, index: u32) -> bool {
+        use lamplight_domain::presence::SessionLife;
+        held.iter().any(|held| {
+            held.id == *id && held.node.0 == index && !matches!(held.life, SessionLife::Ending(_))
+        })
+    }
+}
