@@ -3,6 +3,7 @@
 //! Everything here is a plain value or a pure state machine: no async, no clock, no serde, no I/O.
 //! Time and chance are handed in, so each rule can be tested at any moment of its life.
 
+pub mod account_names;
 pub mod announcements;
 pub mod conversation;
 pub mod entry;

@@ -98,6 +98,14 @@ pub fn username_key(text: &str) -> String {
         .into_owned()
 }
 
+/// The key of an account whose [`username_key`] belongs to another account: see
+/// [`account_names`](crate::account_names). It sorts before every key, since no key has a control
+/// character.
+#[must_use]
+pub fn exact_username_key(username: &str) -> String {
+    format!("\u{1}{username}")
+}
+
 /// What a search compares: a text is found where its key contains the query's key.
 #[must_use]
 pub fn search_key(text: &str) -> String {

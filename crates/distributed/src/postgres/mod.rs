@@ -6,12 +6,15 @@
     reason = "the ports that use it are not there yet"
 )]
 
+mod accounts;
 mod checks;
 mod codec;
 mod connect;
 mod connection;
+mod directory;
 mod error;
 mod identity;
+mod keys;
 mod open;
 mod options;
 mod schema;

@@ -8,7 +8,7 @@ use super::options::PostgresOptions;
 use super::schema::migrate;
 use super::tls::connector;
 use super::url::ConnectionUrl;
-use super::{checks, error};
+use super::{checks, error, keys};
 use deadpool::Runtime;
 use deadpool::managed::Pool;
 use deadpool_postgres::ClientWrapper;
@@ -38,6 +38,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let client = first_connection(&connector, options.start_deadline).await?;
     check_server(&client, &address).await?;
     migrate(&client).await?;
+    keys::renew(&client).await?;
     let identity = Identity::open(&client)
         .await
         .map_err(|problem| of_problem(problem, &address))?;

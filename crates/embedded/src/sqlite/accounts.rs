@@ -3,24 +3,16 @@
 use super::SqliteStore;
 use super::batch::person_row;
 use super::directory::profile_of_account;
-use super::keys::exact_key;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::text::{search_key, username_key};
+use lamplight_domain::text::{exact_username_key, search_key, username_key};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::accounts::retention::{
+    EXPIRED_AT_ONCE, EXPIRED_SESSIONS_FOR_MS, NETWORKS_AT_MOST, NETWORKS_FOR_MS,
+};
 use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, StoreResult};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::net::IpAddr;
-
-/// Expired sessions that are deleted with each new one. More than one, so that their number falls.
-const EXPIRED_AT_ONCE: i64 = 16;
-/// Networks that are stored for an account; a further one replaces the least recent.
-const NETWORKS_AT_MOST: i64 = 16;
-/// How long they are stored, in milliseconds: at least as long as the use cases ask for.
-const NETWORKS_FOR: i64 = 30 * 24 * 3_600 * 1_000;
-/// Sessions are deleted this long after their end, so that a clock that is ahead for a while ends
-/// none for good.
-const KEPT_EXPIRED_MS: i64 = 90 * 24 * 3_600_000;
 
 #[async_trait]
 impl Accounts for SqliteStore {
@@ -52,7 +44,7 @@ impl Accounts for SqliteStore {
     }
 
     async fn find(&self, username: &str) -> StoreResult<Option<Account>> {
-        let (key, exact) = (username_key(username), exact_key(username));
+        let (key, exact) = (username_key(username), exact_username_key(username));
         self.read(move |conn| {
             // An exact key begins with U+0001, so that it comes first.
             conn.prepare_cached(
@@ -86,7 +78,7 @@ impl Accounts for SqliteStore {
         network: IpAddr,
         since: Timestamp,
     ) -> StoreResult<bool> {
-        let (key, exact) = (username_key(username), exact_key(username));
+        let (key, exact) = (username_key(username), exact_username_key(username));
         self.read(move |conn| {
             conn.prepare_cached(
                 "SELECT 1 FROM account_networks
@@ -111,7 +103,7 @@ impl Accounts for SqliteStore {
             conn.prepare_cached(
                 "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
             )?
-            .execute(params![at.0.saturating_sub(KEPT_EXPIRED_MS), EXPIRED_AT_ONCE])?;
+            .execute(params![at.0.saturating_sub(EXPIRED_SESSIONS_FOR_MS), EXPIRED_AT_ONCE])?;
             conn.prepare_cached("INSERT INTO sessions (digest, person, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![digest, person, at.0, expires.0])?;
             if let Some(network) = network {
@@ -273,7 +265,7 @@ fn remember_network(
         "DELETE FROM account_networks WHERE (person, network) IN (
              SELECT person, network FROM account_networks WHERE last_at < ?1 ORDER BY last_at LIMIT ?2)",
     )?
-    .execute(params![at.0.saturating_sub(NETWORKS_FOR), EXPIRED_AT_ONCE])?;
+    .execute(params![at.0.saturating_sub(NETWORKS_FOR_MS), EXPIRED_AT_ONCE])?;
     conn.prepare_cached(
         "DELETE FROM account_networks WHERE person = ?1 AND network IN (
              SELECT network FROM account_networks WHERE person = ?1 ORDER BY last_at DESC LIMIT -1 OFFSET ?2)",

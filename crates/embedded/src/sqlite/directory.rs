@@ -14,7 +14,8 @@ use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::ports::{
-    Directory, MarkUpdate, Page, Person, ProfileSource, StoreError, StoreResult,
+    Directory, MarkUpdate, Page, Person, ProfileSource, ProfileUpdate, StoreError, StoreResult,
+    StoredPerson,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -163,44 +164,15 @@ fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timest
     Ok(seen.flatten().map(Timestamp))
 }
 
-/// A profile that is to be written, and its source.
-#[derive(Clone)]
-struct ProfileUpdate {
-    profile: Profile,
-    source: ProfileSource,
-    /// When its token was issued.
-    issued_at: Option<Timestamp>,
-}
-
-impl ProfileUpdate {
-    /// Whether it changes the profile or its source.
-    fn is_news(&self, held: &StoredPerson) -> bool {
-        // A profile without a time is the newest; of two claims with one, the later wins.
-        let is_newer = self.issued_at.is_none()
-            || held.source < self.source
-            || self.issued_at > held.claims_at;
-        self.source != ProfileSource::Nobody
-            && self.source >= held.source
-            && (self.source > held.source || self.profile != held.person.profile)
-            && is_newer
+/// A first profile need not be on the disk before its user is online: if a power loss takes it, the
+/// user's next join or request writes it again. What the host application states of a user is
+/// repeated by nobody.
+fn durability(update: &ProfileUpdate, known: Option<&StoredPerson>) -> Durability {
+    if known.is_none() && update.source != ProfileSource::Host {
+        Durability::Deferred
+    } else {
+        Durability::Synced
     }
-
-    /// A first profile need not be on the disk before its user is online: if a power loss takes it,
-    /// the user's next join or request writes it again. What the host application states of a user
-    /// is repeated by nobody.
-    fn durability(&self, known: Option<&StoredPerson>) -> Durability {
-        if known.is_none() && self.source != ProfileSource::Host {
-            Durability::Deferred
-        } else {
-            Durability::Synced
-        }
-    }
-}
-
-struct StoredPerson {
-    person: Person,
-    source: ProfileSource,
-    claims_at: Option<Timestamp>,
 }
 
 impl SqliteStore {
@@ -212,7 +184,7 @@ impl SqliteStore {
         // Nearly always nothing changes; then a read is enough.
         let asked = update.profile.id.clone();
         let known = self.read(move |conn| find(conn, &asked)).await?;
-        let durability = update.durability(known.as_ref());
+        let durability = durability(&update, known.as_ref());
         if let Some(held) = known
             && !update.is_news(&held)
         {

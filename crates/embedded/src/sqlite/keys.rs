@@ -1,17 +1,12 @@
 //! The columns that hold normalized names. A start recomputes them if they follow other rules or
 //! other Unicode tables than this version's.
 
-use lamplight_domain::text::{KEYS_VERSION, search_key, username_key};
+use lamplight_domain::account_names::{AccountName, renewed_keys};
+use lamplight_domain::text::{KEYS_VERSION, search_key};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 /// People that are read at a time.
 const ROWS: i64 = 1_000;
-
-/// The value of `accounts.name_folded` if the name's key belongs to another account. No key has a
-/// control character.
-pub(super) fn exact_key(username: &str) -> String {
-    format!("\u{1}{username}")
-}
 
 /// Recomputes the columns, all of them or none.
 pub(super) fn renew(conn: &mut Connection) -> rusqlite::Result<()> {
@@ -68,72 +63,39 @@ fn renew_people(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     }
 }
 
-struct AccountRow {
-    stored: String,
-    username: String,
-    key: String,
-    created_at: i64,
-}
-
-/// Two accounts with different names may have the same key now. The key goes to the account that
-/// has it already, else to the oldest; the others sign in with the exact spelling that they
-/// registered.
 fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let mut select =
         transaction.prepare("SELECT name_folded, username, created_at FROM accounts")?;
     let found = select.query_map([], |row| {
-        let username: String = row.get(1)?;
-        Ok(AccountRow {
+        Ok(AccountName {
             stored: row.get(0)?,
-            key: username_key(&username),
-            username,
+            username: row.get(1)?,
             created_at: row.get(2)?,
         })
     })?;
-    let mut accounts = found.collect::<rusqlite::Result<Vec<_>>>()?;
-    // Groups accounts by key, the one that gets the key first.
-    let order = |row: &AccountRow| {
-        (
-            row.key.clone(),
-            row.stored != row.key,
-            row.created_at,
-            row.stored.clone(),
-        )
-    };
-    accounts.sort_by_cached_key(order);
-    let mut moves = Vec::new();
-    let mut holder: Option<&AccountRow> = None;
-    for row in &accounts {
-        match holder.filter(|holder| holder.key == row.key) {
-            Some(holder) => {
-                tracing::warn!(
-                    username = row.username,
-                    other = holder.username,
-                    "two accounts have one user name by today's rules: the first signs in with exactly this spelling only"
-                );
-                moves.push((row, exact_key(&row.username)));
-            }
-            None => {
-                holder = Some(row);
-                moves.push((row, row.key.clone()));
-            }
-        }
-    }
+    let accounts = found.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut search =
         transaction.prepare("UPDATE accounts SET name_search = ?2 WHERE name_folded = ?1")?;
-    for row in &accounts {
-        search.execute(params![row.stored, search_key(&row.username)])?;
+    for account in &accounts {
+        search.execute(params![account.stored, search_key(&account.username)])?;
+    }
+    let (changes, clashes) = renewed_keys(accounts);
+    for (username, other) in clashes {
+        tracing::warn!(
+            username = other,
+            other = username,
+            "two accounts have one user name by today's rules: the first signs in with exactly this spelling only"
+        );
     }
     // Via temporary keys, because another account may still have the new key.
-    moves.retain(|(row, key)| row.stored != *key);
     let mut update =
         transaction.prepare("UPDATE accounts SET name_folded = ?2 WHERE name_folded = ?1")?;
     let passing = |place: usize| format!("\u{2}{place}");
-    for (place, (row, _)) in moves.iter().enumerate() {
-        update.execute(params![row.stored, passing(place)])?;
+    for (place, change) in changes.iter().enumerate() {
+        update.execute(params![change.stored, passing(place)])?;
     }
-    for (place, (_, key)) in moves.iter().enumerate() {
-        update.execute(params![passing(place), key])?;
+    for (place, change) in changes.iter().enumerate() {
+        update.execute(params![passing(place), change.key])?;
     }
-    Ok(moves.len())
+    Ok(changes.len())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod ended;
+pub mod retention;
 pub(crate) mod service;
 
 mod list_users;

@@ -27,6 +27,39 @@ pub struct Person {
     pub last_seen: Option<Timestamp>,
 }
 
+/// A person as a store has them, with what decides whether a profile replaces theirs.
+#[derive(Clone, Debug)]
+pub struct StoredPerson {
+    pub person: Person,
+    pub source: ProfileSource,
+    /// When the token was issued whose claims the profile has.
+    pub claims_at: Option<Timestamp>,
+}
+
+/// A profile that is to be written, and its source.
+#[derive(Clone, Debug)]
+pub struct ProfileUpdate {
+    pub profile: Profile,
+    pub source: ProfileSource,
+    /// When its token was issued.
+    pub issued_at: Option<Timestamp>,
+}
+
+impl ProfileUpdate {
+    /// Whether it changes the stored profile or its source.
+    #[must_use]
+    pub fn is_news(&self, stored: &StoredPerson) -> bool {
+        // A profile without a time is the newest; of two claims with one, the later wins.
+        let is_newer = self.issued_at.is_none()
+            || stored.source < self.source
+            || self.issued_at > stored.claims_at;
+        self.source != ProfileSource::Nobody
+            && self.source >= stored.source
+            && (self.source > stored.source || self.profile != stored.person.profile)
+            && is_newer
+    }
+}
+
 /// Profiles, manual statuses and last-seen times.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {

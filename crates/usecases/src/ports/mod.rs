@@ -19,7 +19,7 @@ pub use accounts::{Account, Accounts, NewSession};
 pub use bus::{BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
-pub use directory::{Directory, Person, ProfileSource};
+pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, StoredPerson};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;
