@@ -154,9 +154,10 @@ describe("wrong settings stop the start with a sentence that names them", { conc
   const wrong = [
     [{ AUTH: "maybe" }, /AUTH/],
     [{ LISTEN: "nonsense" }, /LISTEN/],
-    [{ REDIS_URL: "redis://:secret-word@127.0.0.1:6379" }, /REDIS_URL.*not built yet/s],
-    [{ REDIS_URL: "rediss://default:secret-word@redis.example:6379" }, /REDIS_URL.*not built yet/s],
-    [{ DATABASE_URL: "postgres://lamp:secret-word@127.0.0.1/lamp" }, /DATABASE_URL.*not built yet/s],
+    [{ REDIS_URL: "http://:secret-word@127.0.0.1:6379" }, /REDIS_URL.*LL-114/s],
+    [{ REDIS_URL: "rediss://default:secret-word@redis.example:port" }, /REDIS_URL.*LL-114/s],
+    [{ REDIS_URL: "redis://:secret-word@127.0.0.1", REDIS_PREFIX: "{x}" }, /REDIS_PREFIX/],
+    [{ DATABASE_URL: "postgres://lamp:secret-word@127.0.0.1:port/lamp" }, /DATABASE_URL.*LL-114/s],
     [{ DATABASE_URL: "mysql://x" }, /DATABASE_URL/],
     [{ AUTH: "jwt" }, /JWT_SECRET/],
     [{ AUTH: "jwt", JWT_SECRET: "secret-word" }, /JWT_SECRET/],

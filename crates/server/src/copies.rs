@@ -3,7 +3,7 @@
 use crate::config::{Config, Flags};
 use clap::Args;
 use lamplight_embedded::messages::{Restored, backup, restore};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Copy the database to a file; the server may run.
@@ -41,11 +41,12 @@ impl Backup {
             Config::load(&settings)
                 .map_err(|error| error.to_string())
                 .and_then(|config| {
-                    backup(&config.database, &file, force).map_err(|error| error.to_string())?;
+                    let database = sqlite_file(&config, "pg_dump")?;
+                    backup(database, &file, force).map_err(|error| error.to_string())?;
                     let size = std::fs::metadata(&file).map_or(0, |file| file.len());
                     Ok(format!(
                         "Backed up {} to {} ({} KiB).",
-                        config.database.display(),
+                        database.display(),
                         file.display(),
                         size.div_ceil(1_024)
                     ))
@@ -60,17 +61,24 @@ impl Restore {
     pub fn run(self) -> ExitCode {
         let Self { file, settings } = self;
         outcome(Config::load(&settings).map_err(|error| error.to_string()).and_then(|config| {
+            let database = sqlite_file(&config, "pg_restore")?;
             let Restored { set_aside, conversations, entries } =
-                restore(&file, &config.database).map_err(|error| error.to_string())?;
+                restore(&file, database).map_err(|error| error.to_string())?;
             let aside = set_aside.map_or_else(String::new, |aside| format!("\nThe database that was there is now {}.", aside.display()));
             Ok(format!(
                 "Restored {} from {}: {conversations} conversations, {entries} messages. Local accounts have to sign in again, and clients fetch \
                  everything anew.{aside}",
-                config.database.display(),
+                database.display(),
                 file.display()
             ))
         }))
     }
+}
+
+fn sqlite_file<'a>(config: &'a Config, program: &str) -> Result<&'a Path, String> {
+    config.database.file().ok_or_else(|| {
+        format!("DATABASE_URL names PostgreSQL, whose own tools copy it: use `{program}`.")
+    })
 }
 
 fn outcome(outcome: Result<String, String>) -> ExitCode {

@@ -1,5 +1,7 @@
 //! How a PostgreSQL store is opened.
 
+use super::error::OpenError;
+use super::url::ConnectionUrl;
 use lamplight_usecases::deadline::STORE_DEADLINE;
 use std::fmt;
 use std::time::Duration;
@@ -31,6 +33,14 @@ impl PostgresOptions {
             deadline: STORE_DEADLINE,
             start_deadline: Duration::from_secs(10),
         }
+    }
+
+    /// Whether the connection string is understood.
+    ///
+    /// # Errors
+    /// With what is wrong, without the password.
+    pub fn check(&self) -> Result<(), OpenError> {
+        ConnectionUrl::parse(&self.url).map(drop)
     }
 }
 

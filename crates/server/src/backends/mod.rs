@@ -4,10 +4,11 @@
 mod component;
 mod memory;
 mod sqlite;
+pub(crate) mod urls;
 
 pub use component::{Component, Condition};
 
-use crate::config::Config;
+use crate::config::{Config, Database};
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
@@ -25,6 +26,8 @@ pub enum BackendError {
     /// The database cannot be used.
     #[error(transparent)]
     Sqlite(#[from] OpenError),
+    #[error("PostgreSQL and Redis are not built yet (LL-114)")]
+    NotBuilt,
     /// Presence cannot be read.
     #[error("presence could not be read: {0}")]
     Presence(#[from] StoreError),
@@ -47,8 +50,11 @@ impl Backends {
     /// # Errors
     /// When a store cannot be used.
     pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, BackendError> {
+        let (Database::Sqlite(file), None) = (&config.database, &config.redis) else {
+            return Err(BackendError::NotBuilt);
+        };
         let bus: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());
-        let store = SqliteStore::open(SqliteOptions::new(&config.database), Arc::clone(&bus))?;
+        let store = SqliteStore::open(SqliteOptions::new(file), Arc::clone(&bus))?;
         let presence = Arc::new(EmbeddedPresence::new(
             rules(config),
             store.presence_version(),

@@ -3,15 +3,16 @@
 use super::settings::{OPEN_FLAG, SETTINGS};
 use super::sources::{Found, Gathered, Source};
 use super::types::{
-    Config, ConfigError, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
-    MIN_SERVER_KEY_BYTES, Secret,
+    Config, ConfigError, Database, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
+    MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 use super::values;
+use crate::backends::urls;
 use ipnet::IpNet;
 use lamplight_usecases::Identity;
 use lamplight_usecases::quotas::Quotas;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Reads values one by one and collects their problems.
@@ -76,12 +77,23 @@ impl Reader {
         self.warnings.push(sentence.into());
     }
 
-    /// Reports a setting for a part that is not built yet.
-    fn not_built(&mut self, key: &'static str, env: &str, part: &str, without: &str) {
-        if let Some(source) = self.found(key).map(|found| found.source.to_string()) {
-            self.problem(format!(
-                "{env} is set, from {source}, but {part} is not built yet (LL-114). {without}"
-            ));
+    /// The text of a URL with a password, if `check` accepts it.
+    fn url(
+        &mut self,
+        key: &'static str,
+        env: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<Secret> {
+        let found = self.found(key)?.clone();
+        match check(&found.text) {
+            Ok(()) => Some(Secret::new(found.text)),
+            Err(why) => {
+                self.problem(format!(
+                    "{env}, from {}, cannot be used (LL-114): {why}.",
+                    found.source
+                ));
+                None
+            }
         }
     }
 }
@@ -91,33 +103,14 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         gathered,
         warnings: Vec::new(),
     };
-    reader.not_built(
-        "redis-url",
-        "REDIS_URL",
-        "running on several nodes with Redis",
-        "Remove it: one node keeps presence in memory and needs no Redis.",
-    );
-    let is_postgres = |found: &Found| {
-        found.text.starts_with("postgres:") || found.text.starts_with("postgresql:")
-    };
-    if reader.found("database-url").is_some_and(is_postgres) {
-        let without = "Remove it, or set it to sqlite:PATH to store messages in a SQLite file.";
-        reader.not_built(
-            "database-url",
-            "DATABASE_URL",
-            "storing messages in PostgreSQL",
-            without,
-        );
-        reader.gathered.found.remove("database-url");
-    }
-
     let listen = reader.value("listen", values::address);
     let identity = reader.value("auth", values::identity);
     let is_open_on_purpose = reader.value(OPEN_FLAG, values::yes_or_no).unwrap_or(false);
     let data_dir = PathBuf::from(reader.text("data-dir").unwrap_or_default());
-    let database = reader
-        .value("database-url", values::sqlite_path)
-        .unwrap_or_else(|| data_dir.join("lamplight.db"));
+    let database = read_database(&mut reader, &data_dir);
+    let redis = read_redis(&mut reader);
+    let node_id = reader.value("node-id", values::name);
+    let node_address = reader.value("node-address", values::host_and_port);
     let jwt = read_jwt(&mut reader);
     let server_key = reader.value("server-key", values::bearer).map(Secret::new);
     let allowed_origins = reader
@@ -170,6 +163,9 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             listen: listen?,
             data_dir,
             database,
+            redis,
+            node_id,
+            node_address,
             identity: identity?,
             jwt,
             server_key,
@@ -205,6 +201,38 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             sentences: reader.gathered.problems,
         }),
     }
+}
+
+fn read_database(reader: &mut Reader, data_dir: &Path) -> Database {
+    let is_postgres = |found: &Found| {
+        found.text.starts_with("postgres:") || found.text.starts_with("postgresql:")
+    };
+    if reader.found("database-url").is_some_and(is_postgres) {
+        let url = reader.url("database-url", "DATABASE_URL", urls::check_postgres);
+        // Empty if it is wrong, which is reported.
+        return Database::Postgres(url.unwrap_or_else(|| Secret::new("")));
+    }
+    let file = reader.value("database-url", values::sqlite_path);
+    Database::Sqlite(file.unwrap_or_else(|| data_dir.join("lamplight.db")))
+}
+
+fn read_redis(reader: &mut Reader) -> Option<RedisSettings> {
+    let prefix = reader.value("redis-prefix", values::name);
+    let url = reader.url("redis-url", "REDIS_URL", urls::check_redis);
+    if !reader.is_given("redis-url") {
+        for (key, env) in [
+            ("redis-prefix", "REDIS_PREFIX"),
+            ("node-address", "NODE_ADDRESS"),
+        ] {
+            if reader.is_given(key) {
+                reader.warn(format!("{env} has no effect without REDIS_URL."));
+            }
+        }
+    }
+    Some(RedisSettings {
+        url: url?,
+        prefix: prefix?,
+    })
 }
 
 fn read_jwt(reader: &mut Reader) -> JwtSettings {

@@ -12,8 +12,8 @@ pub(crate) mod values;
 
 pub use settings::Flags;
 pub use types::{
-    Config, ConfigError, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
-    MIN_SERVER_KEY_BYTES, Secret,
+    Config, ConfigError, Database, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
+    MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 
 use sources::{Surroundings, gather};
@@ -92,6 +92,21 @@ impl Config {
             Ok(config) => config,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The name of this node, which listens on `port`.
+    #[must_use]
+    pub fn node_id(&self, port: u16) -> String {
+        self.node_id.clone().unwrap_or_else(|| {
+            let system = rustix::system::uname();
+            let host = system.nodename().to_string_lossy();
+            let plain: String = host
+                .chars()
+                .filter(|c| values::is_plain(*c))
+                .take(58)
+                .collect();
+            format!("{plain}:{port}")
+        })
     }
 
     /// Warnings for the start: settings without effect, and settings that invite misuse.

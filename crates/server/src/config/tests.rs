@@ -67,7 +67,10 @@ fn no_setting_needs_to_be_made() {
     let config = World::new().read(&[]).unwrap();
     assert_eq!(config.listen, "127.0.0.1:3000".parse().unwrap());
     assert_eq!(config.data_dir, Path::new("./data"));
-    assert_eq!(config.database, Path::new("./data/lamplight.db"));
+    assert_eq!(
+        config.database.file().unwrap(),
+        Path::new("./data/lamplight.db")
+    );
     assert_eq!(config.identity, Identity::Local);
     assert_eq!(config.socket_path, "/api/socketio");
     assert_eq!(
@@ -315,29 +318,100 @@ fn everything_wrong_is_said_at_once() {
 }
 
 #[test]
-fn parts_that_are_not_built_stop_the_start_without_their_passwords() {
-    let sentence = World::new()
-        .env("REDIS_URL", "redis://user:hunter2@cache")
-        .refusal(&[]);
-    assert!(
-        sentence.contains("REDIS_URL is set")
-            && sentence.contains("not built yet")
-            && sentence.contains("LL-114"),
-        "{sentence}"
-    );
-    assert!(!sentence.contains("hunter2"), "{sentence}");
-    for url in [
-        "postgres://user:hunter2@db/x",
-        "postgresql://user:hunter2@db/x",
+fn addresses_of_servers_are_checked_and_never_shown() {
+    let config = World::new()
+        .env("REDIS_URL", "rediss://user:hunter2@cache:7000")
+        .env(
+            "DATABASE_URL",
+            "postgres://user:hunter2@db/x?sslmode=require",
+        )
+        .read(&[
+            "--redis-prefix",
+            "chat:eu-1",
+            "--node-address",
+            "[fd00::7]:3000",
+        ])
+        .unwrap();
+    let redis = config.redis.as_ref().unwrap();
+    assert_eq!(redis.url.expose(), "rediss://user:hunter2@cache:7000");
+    assert_eq!(redis.prefix, "chat:eu-1");
+    assert_eq!(config.node_address.as_deref(), Some("[fd00::7]:3000"));
+    assert!(matches!(config.database, Database::Postgres(_)));
+    assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for (flag, value, expected) in [
+        (
+            "--redis-url",
+            "http://user:hunter2@cache",
+            "REDIS_URL, from the flag",
+        ),
+        (
+            "--redis-url",
+            "redis://user:hunter2@cache:port",
+            "REDIS_URL, from the flag",
+        ),
+        (
+            "--database-url",
+            "postgres://user:hunter2@db:port/x",
+            "DATABASE_URL, from the flag",
+        ),
+        (
+            "--database-url",
+            "postgresql://user:hunter2@db/x?sslmode=maybe",
+            "DATABASE_URL, from the flag",
+        ),
+        ("--redis-prefix", "", ""),
+        (
+            "--redis-prefix",
+            "a b",
+            "expected 1 to 64 letters, digits and - _ . :",
+        ),
+        (
+            "--redis-prefix",
+            "{tag}",
+            "expected 1 to 64 letters, digits and - _ . :",
+        ),
+        ("--node-id", &"n".repeat(65), "expected 1 to 64 letters"),
+        ("--node-address", "10.0.0.7", "expected a host and a port"),
+        (
+            "--node-address",
+            "http://10.0.0.7:3000",
+            "expected a host and a port",
+        ),
+        ("--node-address", "10.0.0.7:0", "expected a host and a port"),
     ] {
-        let sentence = refusal(&["--database-url", url]);
-        assert!(
-            sentence.contains("DATABASE_URL is set")
-                && sentence.contains("not built yet")
-                && !sentence.contains("hunter2"),
-            "{sentence}"
-        );
+        let argument = format!("{flag}={value}");
+        if expected.is_empty() {
+            // As not set.
+            assert!(World::new().read(&[&argument]).is_ok());
+            continue;
+        }
+        let sentence = refusal(&[&argument]);
+        assert!(sentence.contains(expected), "{argument}: {sentence}");
+        assert!(!sentence.contains("hunter2"), "{sentence}");
     }
+}
+
+#[test]
+fn settings_of_several_nodes_without_redis_are_warned_of() {
+    let config = World::new()
+        .read(&["--redis-prefix", "x", "--node-address", "a:1"])
+        .unwrap();
+    let warnings = config.warnings().join(" ");
+    assert!(
+        warnings.contains("REDIS_PREFIX has no effect without REDIS_URL")
+            && warnings.contains("NODE_ADDRESS has no effect without REDIS_URL"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn a_node_is_named_by_its_host_and_port_unless_the_setting_names_it() {
+    let config = World::new().read(&[]).unwrap();
+    let name = config.node_id(3_000);
+    assert!(name.ends_with(":3000") && name.len() > 5, "{name}");
+    let config = World::new().read(&["--node-id", "node-1"]).unwrap();
+    assert_eq!(config.node_id(3_000), "node-1");
 }
 
 #[test]
@@ -345,11 +419,11 @@ fn the_database_may_be_elsewhere() {
     let config = World::new()
         .read(&["--database-url", "sqlite:///var/lib/x.db"])
         .unwrap();
-    assert_eq!(config.database, Path::new("/var/lib/x.db"));
+    assert_eq!(config.database.file(), Some(Path::new("/var/lib/x.db")));
     let config = World::new()
         .read(&["--database-url", "sqlite:x.db", "--data-dir", "/d"])
         .unwrap();
-    assert_eq!(config.database, Path::new("x.db"));
+    assert_eq!(config.database.file(), Some(Path::new("x.db")));
     assert!(refusal(&["--database-url", "sqlite::memory:"]).contains("the path of a file"));
 }
 
@@ -639,5 +713,8 @@ fn tests_get_a_free_port_and_nothing_from_outside() {
         [("auth", "open"), ("presence-grace", "100ms")],
     );
     assert_eq!((config.listen.port(), config.identity), (0, Identity::Open));
-    assert_eq!(config.database, directory.path().join("lamplight.db"));
+    assert_eq!(
+        config.database.file().unwrap(),
+        directory.path().join("lamplight.db")
+    );
 }

@@ -5,7 +5,7 @@ use lamplight_usecases::Identity;
 use lamplight_usecases::quotas::Quotas;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Minimum length of an HS256 secret: the output size of SHA-256 (RFC 7518, 3.2).
@@ -34,6 +34,35 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(not shown)")
     }
+}
+
+/// Where messages, people and accounts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// The file.
+    Sqlite(PathBuf),
+    /// The connection string, with its password.
+    Postgres(Secret),
+}
+
+impl Database {
+    /// The SQLite file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// The Redis that presence and the nodes share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// Has a password.
+    pub url: Secret,
+    /// Keys and channels begin with this and a colon.
+    pub prefix: String,
 }
 
 /// The location of a JWK set.
@@ -79,8 +108,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The directory of the database and other data.
     pub data_dir: PathBuf,
-    /// The SQLite file.
-    pub database: PathBuf,
+    pub database: Database,
+    pub redis: Option<RedisSettings>,
+    /// The name of this node: see [`Config::node_id`].
+    pub(super) node_id: Option<String>,
+    /// Where other nodes reach this one, as host and port; found out by default.
+    pub node_address: Option<String>,
     pub identity: Identity,
     /// Used with [`Identity::Jwt`].
     pub jwt: JwtSettings,

@@ -112,6 +112,34 @@ pub(super) fn roster(text: &str) -> Read<usize> {
     }
 }
 
+/// Characters of names that stand in keys, logs and labels.
+pub(super) fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.:".contains(c)
+}
+
+/// A name of a prefix or a node.
+pub(super) fn name(text: &str) -> Read<String> {
+    if (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 64 letters, digits and - _ . :".to_owned())
+    }
+}
+
+/// The address of a node, as other nodes connect to it.
+pub(super) fn host_and_port(text: &str) -> Read<String> {
+    let expected = || "a host and a port, such as 10.0.0.7:3000 or [fd00::7]:3000".to_owned();
+    let authority: http::uri::Authority = text.parse().map_err(|_| expected())?;
+    let is_whole = !authority.host().is_empty()
+        && authority.port_u16().is_some_and(|port| port != 0)
+        && !text.contains('@');
+    if is_whole {
+        Ok(text.to_owned())
+    } else {
+        Err(expected())
+    }
+}
+
 pub(super) fn socket_path(text: &str) -> Read<String> {
     let path = text.trim_end_matches('/');
     let is_plain = path

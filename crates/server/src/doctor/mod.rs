@@ -72,8 +72,14 @@ async fn examine(
             settings(config, &mut report);
             machine::files(config, &mut report);
             let can_write = machine::data_dir(config, now, &mut report);
-            if can_write || !config.database.starts_with(&config.data_dir) {
-                store::check(config, &mut report).await;
+            if let Some(file) = config
+                .database
+                .file()
+                .filter(|file| can_write || !file.starts_with(&config.data_dir))
+            {
+                store::check(file, &mut report).await;
+            } else if config.database.file().is_none() {
+                report.add(Finding::note("database", "in PostgreSQL; not looked at"));
             } else {
                 report.add(Finding::note(
                     "database",
@@ -94,10 +100,11 @@ async fn examine(
     machine::clock(now, &mut report);
     let answers = ask_server(options, config, port, now, &mut report).await;
     if let Ok(config) = config
-        && store::is_held(&config.database)
+        && let Some(file) = config.database.file()
+        && store::is_held(file)
     {
         let listen = (port == Port::Ours).then(|| format!("http://{}", reachable(config.listen)));
-        report.add(store::held(&config.database, listen.or(answers).as_deref()));
+        report.add(store::held(file, listen.or(answers).as_deref()));
     }
     report
 }

@@ -2,7 +2,6 @@
 
 use super::finding::{Finding, Report};
 use super::machine::existing;
-use crate::config::Config;
 use lamplight_embedded::messages::SqliteStore;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -11,8 +10,8 @@ use std::time::Duration;
 /// A larger database is not read through; that would take minutes and a disk's attention.
 const READ_THROUGH: u64 = 256 << 20;
 
-pub(super) async fn check(config: &Config, report: &mut Report) {
-    let database = config.database.clone();
+pub(super) async fn check(database: &Path, report: &mut Report) {
+    let database = database.to_owned();
     let findings = tokio::task::spawn_blocking(move || look(&database)).await;
     for finding in findings.unwrap_or_else(|error| {
         vec![Finding::fail(

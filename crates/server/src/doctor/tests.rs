@@ -592,7 +592,7 @@ async fn keys_out_of_reach_and_clocks_apart_are_told() {
 #[tokio::test]
 async fn settings_that_are_wrong_are_findings_too() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = Flags::of([("redis-url", "redis://:hunter2@cache"), ("auth", "jwt")]);
+    let flags = Flags::of([("redis-url", "http://:hunter2@cache"), ("auth", "jwt")]);
     let config = Config::read(&flags, &|_| None, directory.path());
     let options = Options {
         url: None,
