@@ -1,8 +1,8 @@
-# make run · make test · make check · make bench · make soak · make fuzz
+# make run · make test · make check · make bench · make soak · make hold · make fuzz
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak fuzz clean tools
+.PHONY: run build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
@@ -32,6 +32,7 @@ test: tools page
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
 	npm run --silent test:hostile
+	npm run --silent test:soak
 	npm run --silent test:browser
 
 test-rust: page
@@ -84,9 +85,13 @@ generate:
 bench: build
 	scripts/bench.sh
 
+# Half an hour of users who send while faults happen; then nothing may be lost, doubled or out of order. SEED repeats a run.
+soak: build node_modules/.installed
+	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
+
 # Holds 8,000 connections for half an hour and replaces some each minute, into bench/results/.
-soak: build
-	scripts/soak.sh
+hold: build
+	scripts/hold.sh
 
 # Fuzzes the parsers, 60 seconds for each.
 fuzz:

@@ -1,5 +1,6 @@
 // Users: their sockets with the received events, and their HTTP requests.
 import { io } from "socket.io-client"
+import { RosterView } from "./roster.mjs"
 import { until, within } from "./wait.mjs"
 
 /** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
@@ -21,30 +22,18 @@ export class Client {
     })
     this.socket.onAny((name, data) => {
       this.events.push({ name, data, at: performance.now() })
-      this.#follow(name, data)
+      this.#roster.take(name, data)
     })
     this.socket.on("disconnect", (reason) =>
       this.events.push({ name: "(disconnect)", data: reason, at: performance.now() }),
     )
   }
 
-  /** The presence of all users as a page would show it: older versions are dropped. */
-  roster = new Map()
+  #roster = new RosterView()
 
-  #follow(name, data) {
-    if (name === "online_users") {
-      const listed = new Set(data.users.map((one) => one.userId))
-      for (const [userId, one] of this.roster) {
-        if (!listed.has(userId) && one.version <= data.version) this.roster.delete(userId)
-      }
-      for (const one of data.users) this.#know(one)
-    } else if (name === "presence_changes") for (const one of data.changes) this.#know(one)
-    else if (/^user_(online|updated|offline)$/.test(name)) this.#know(data)
-  }
-
-  #know(one) {
-    const known = this.roster.get(one.userId)
-    if (!known || known.version <= one.version) this.roster.set(one.userId, one)
+  /** Each user's newest presence, by user id. */
+  get roster() {
+    return this.#roster.users
   }
 
   /** Waits until this socket sees a user like that. */

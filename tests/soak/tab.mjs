@@ -1,0 +1,253 @@
+// A tab of a user: a socket that comes back on any node, and the logs as it holds them.
+import { io } from "socket.io-client"
+import { RosterView } from "../e2e/support/roster.mjs"
+
+/** The server answers within 5 s. A socket that is silent for longer is dropped. */
+export const PATIENCE_MS = 6_000
+const HEARTBEAT_MS = 15_000
+/** How long an entry may stay out before the tab fetches it. */
+const GAP_MS = 500
+
+/** One conversation as a tab holds it. */
+class View {
+  /** Entries up to here were there before the tab; unknown at first. */
+  base = Number.POSITIVE_INFINITY
+  /** The id by `seq`, of what came later. */
+  seen = new Map()
+  /** Everything after `base` and up to here is held. */
+  top = 0
+  #highest = 0
+
+  begin(headSeq) {
+    this.base = headSeq
+    this.top = headSeq
+    this.#advance()
+  }
+
+  take(seq, id) {
+    if (seq > this.base || !this.isKnown) this.seen.set(seq, id)
+    this.#highest = Math.max(this.#highest, seq)
+    this.#advance()
+  }
+
+  get isKnown() {
+    return this.base !== Number.POSITIVE_INFINITY
+  }
+
+  #advance() {
+    if (this.isKnown) while (this.seen.has(this.top + 1)) this.top++
+  }
+
+  get hasGap() {
+    return this.isKnown && this.#highest > this.top
+  }
+}
+
+export class Tab {
+  /** @type {Map<string, View>} */
+  views = new Map()
+  roster = new RosterView()
+  /** Joined, and caught up once since. */
+  isReady = false
+  isOpen = false
+  /** The node that it is connected to. */
+  node = null
+  #socket = null
+  #timer = null
+  #heartbeat = null
+  /** What this connection was pushed, by conversation: repetitions and steps back are faults. */
+  #pushed = new Map()
+  #gapTimers = new Map()
+
+  /** @param {import("./user.mjs").User} user */
+  constructor(user, name, mode, random) {
+    this.user = user
+    this.name = name
+    this.mode = mode
+    this.random = random
+    this.world = user.world
+    for (const conversation of user.conversations) this.views.set(conversation, new View())
+  }
+
+  open() {
+    this.isOpen = true
+    this.#connect()
+  }
+
+  /** Closes it as a user does. */
+  close() {
+    this.isOpen = false
+    clearTimeout(this.#timer)
+    for (const timer of this.#gapTimers.values()) clearTimeout(timer)
+    this.#gapTimers.clear()
+    this.#leave()
+  }
+
+  /** Drops a socket that does not answer; another one follows. */
+  drop() {
+    if (!this.#socket) return
+    this.world.counts.drops++
+    this.#leave()
+    this.#again()
+  }
+
+  #leave() {
+    clearInterval(this.#heartbeat)
+    const socket = this.#socket
+    this.#socket = null
+    this.isReady = false
+    this.node = null
+    if (!socket) return
+    socket.removeAllListeners()
+    socket.offAny()
+    socket.disconnect()
+    // A polite close may not get through; the transport is closed all the same.
+    socket.io.engine?.close()
+  }
+
+  #again() {
+    if (!this.isOpen) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#connect(), this.random.between(100, 1_500))
+  }
+
+  #connect() {
+    const node = this.random.pick(this.world.cluster.nodes)
+    const transports = this.random.chance(0.15) ? ["polling"] : ["websocket"]
+    const socket = io(node.url, {
+      path: "/api/socketio",
+      transports,
+      forceNew: true,
+      reconnection: false,
+      timeout: PATIENCE_MS,
+    })
+    this.#socket = socket
+    this.#pushed.clear()
+    const over = () => {
+      if (this.#socket !== socket) return
+      this.#leave()
+      this.#again()
+    }
+    socket.on("connect_error", over)
+    socket.on("disconnect", over)
+    socket.onAny((name, data) => {
+      if (name === "new_private_message") this.#message(data)
+      else this.roster.take(name, data)
+    })
+    socket.on("connect", () => {
+      this.node = node
+      this.world.counts.connects++
+      this.#begin(socket).catch((error) => {
+        if (this.#socket !== socket) return
+        this.world.note(`${this.name}: ${error.message}`)
+        this.drop()
+      })
+    })
+  }
+
+  async #begin(socket) {
+    const { success, error } = await this.ask("join_user", { userId: this.user.id, roster: this.mode })
+    if (!success) throw new Error(`join_user: ${error}`)
+    if (this.mode === "watch") {
+      const answer = await this.ask("watch_presence", { userIds: this.user.friends })
+      if (!answer.success) throw new Error(`watch_presence: ${answer.error}`)
+      for (const one of answer.users ?? answer.states ?? []) this.roster.know(one)
+    }
+    if ([...this.views.values()].every((view) => view.isKnown)) await this.#sync()
+    else await this.#firstHeads()
+    if (this.#socket !== socket) return
+    this.isReady = true
+    this.#heartbeat = setInterval(() => {
+      this.ask("user_activity", {}).catch(() => this.#socket === socket && this.drop())
+    }, HEARTBEAT_MS)
+  }
+
+  /** Where the logs are when the tab is new. */
+  async #firstHeads() {
+    const list = await this.user.list(this.node ?? this.random.pick(this.world.cluster.nodes))
+    for (const { id, headSeq } of list) {
+      const view = this.views.get(id)
+      if (view && !view.isKnown) view.begin(headSeq)
+    }
+    if (![...this.views.values()].every((view) => view.isKnown))
+      throw new Error("a conversation is not listed")
+  }
+
+  async #sync() {
+    let open = [...this.views.keys()]
+    while (open.length > 0) {
+      const conversations = Object.fromEntries(open.map((id) => [id, this.views.get(id).top]))
+      const answer = await this.ask("sync", { conversations })
+      if (!answer.success) throw new Error(`sync: ${answer.error}`)
+      const next = []
+      for (const [id, part] of Object.entries(answer.conversations)) {
+        if (part.success === false) throw new Error(`sync of ${id}: ${part.error}`)
+        if (part.reset) this.world.violations.add("reset", `${this.name} in ${id}`)
+        for (const entry of part.entries) this.views.get(id).take(entry.seq, entry.id)
+        if (part.hasMore) next.push(id)
+      }
+      open = next
+    }
+  }
+
+  /** Emits, and waits for the answer; a socket without one is no good any more. */
+  ask(name, data) {
+    if (!this.#socket) return Promise.reject(new Error("no socket"))
+    return this.#socket.timeout(PATIENCE_MS).emitWithAck(name, data)
+  }
+
+  #message(message) {
+    const { conversationId, seq, id } = message
+    const view = this.views.get(conversationId)
+    const what = `${this.name} on ${this.node?.name}: ${conversationId}/${seq}`
+    if (!view) return this.world.violations.add("not a member", what)
+    this.world.counts.pushes++
+    const pushed = this.#pushed.get(conversationId) ?? { top: 0, all: new Set() }
+    this.#pushed.set(conversationId, pushed)
+    if (pushed.all.has(seq)) this.world.violations.add("pushed twice", what)
+    else if (seq < pushed.top) {
+      this.world.violations.add("pushed out of order", `${what} after ${pushed.top}`)
+    }
+    pushed.top = Math.max(pushed.top, seq)
+    pushed.all.add(seq)
+    this.take(conversationId, seq, id)
+  }
+
+  /** An entry that came by whichever way. */
+  take(conversation, seq, id) {
+    const view = this.views.get(conversation)
+    view.take(seq, id)
+    if (view.hasGap && !this.#gapTimers.has(conversation)) {
+      this.#gapTimers.set(
+        conversation,
+        setTimeout(() => this.#fill(conversation), GAP_MS),
+      )
+    }
+  }
+
+  async #fill(conversation) {
+    const view = this.views.get(conversation)
+    try {
+      while (this.isOpen && view.hasGap) {
+        this.world.counts.gaps++
+        const entries = await this.user.page(
+          this.random.pick(this.world.cluster.nodes),
+          conversation,
+          view.top,
+        )
+        for (const { seq, id } of entries) view.take(seq, id)
+      }
+    } catch (error) {
+      this.world.note(`${this.name}: ${error.message}`)
+    } finally {
+      this.#gapTimers.delete(conversation)
+    }
+    // After an error, later.
+    if (this.isOpen && view.hasGap) {
+      this.#gapTimers.set(
+        conversation,
+        setTimeout(() => this.#fill(conversation), GAP_MS),
+      )
+    }
+  }
+}

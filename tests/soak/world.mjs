@@ -1,0 +1,215 @@
+// The users of a run, what they did, and the judgement at the end.
+import { checkOnline, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
+import { User } from "./user.mjs"
+
+const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** A lease, and 2 s. */
+const PRESENCE_MS = 17_000
+const QUIET_MS = 30_000
+
+/** Notes that are kept for a failure. */
+const MOST_NOTES = 400
+
+export class World {
+  sends = []
+  counts = {
+    acknowledged: 0,
+    attempts: 0,
+    bursts: 0,
+    connects: 0,
+    drops: 0,
+    gaps: 0,
+    pushes: 0,
+    refusals: 0,
+  }
+  violations = new Violations()
+  notes = []
+  /** Users begin nothing more. */
+  isOver = false
+  /** Sends without an acknowledgement are given up. */
+  isPatienceOver = false
+  /** @type {User[]} */
+  users = []
+  #began = performance.now()
+  #target = { sends: 0, ms: 1 }
+
+  constructor(cluster, random) {
+    this.cluster = cluster
+    this.random = random
+  }
+
+  note(text) {
+    this.notes.push(`${((performance.now() - this.#began) / 1000).toFixed(1)} s ${text}`)
+    if (this.notes.length > MOST_NOTES) this.notes.shift()
+  }
+
+  /** Creates users and their conversations, of two to eight members. */
+  async populate(count) {
+    const ids = Array.from({ length: count }, (_, n) => `u${n}`)
+    const conversations = new Map(ids.map((id) => [id, []]))
+    const number = Math.ceil(count * 0.6)
+    for (let n = 0; n < number; n++) {
+      const id = `c${n}`
+      const size = this.random.chance(0.6) ? 2 : this.random.whole(3, 9)
+      // Everyone is in one at least.
+      const members = new Set([ids[(2 * n) % count], ids[(2 * n + 1) % count]])
+      while (members.size < size) members.add(this.random.pick(ids))
+      const answer = await fetch(`${this.cluster.nodes[0].url}/api/privatechat/conversations/${id}`, {
+        method: "PUT",
+        headers: {
+          "content-type": "application/json",
+          authorization: `Bearer ${this.cluster.serverKey}`,
+        },
+        body: JSON.stringify({ memberIds: [...members] }),
+      })
+      if (!answer.ok) throw new Error(`no conversation: ${await answer.text()}`)
+      for (const member of members) conversations.get(member).push(id)
+    }
+    this.users = ids.map((id) => {
+      const friends = this.random.shuffle(ids).slice(0, 10)
+      return new User(this, id, conversations.get(id), friends, this.random.fork())
+    })
+    for (const user of this.users) {
+      user.openTab()
+      if (this.random.chance(0.4)) user.openTab()
+      await pass(2)
+    }
+    await this.#allReady(30_000)
+  }
+
+  async #allReady(limit) {
+    const end = performance.now() + limit
+    const waiting = () => this.users.flatMap((user) => user.tabs).filter((tab) => !tab.isReady)
+    while (waiting().length > 0) {
+      if (performance.now() > end) {
+        const names = waiting().map((tab) => tab.name)
+        this.violations.add("not connected", `${names.length} tabs after ${limit} ms: ${names.slice(0, 10)}`)
+        return
+      }
+      await pass(50)
+    }
+  }
+
+  /** How long users rest between two acts, so that the sends come to their number. */
+  pause() {
+    const { sends, ms } = this.#target
+    const passed = performance.now() - this.#began
+    const left = Math.max(sends - this.sends.length, 1)
+    const time = Math.max(ms - passed, 1)
+    // Of an act, about 1.05 sends: bursts make up for acts that send nothing.
+    const rest = (time / left) * this.users.length * 1.05
+    return Math.min(Math.max(rest, 20), 15_000)
+  }
+
+  /** Lets the users act for this long. */
+  async run(ms, sends, faults, every) {
+    this.#began = performance.now()
+    this.#target = { sends, ms }
+    const users = this.users.map((user) => user.run())
+    const end = this.#began + ms
+    while (performance.now() < end - every) {
+      const next = performance.now() + every * this.random.between(0.6, 1.2)
+      const at = performance.now() - this.#began
+      this.note("a fault begins")
+      await faults.next(at)
+      this.note(`${faults.done.at(-1).name}: ${faults.done.at(-1).what}`)
+      const rest = next - performance.now()
+      if (rest > 0) await pass(rest)
+    }
+    await pass(Math.max(0, end - performance.now()))
+    this.isOver = true
+    // All works again: what waits is answered now.
+    const patience = setTimeout(() => {
+      this.isPatienceOver = true
+    }, 30_000)
+    await Promise.all(users)
+    clearTimeout(patience)
+    this.isPatienceOver = true
+    for (const send of this.sends) {
+      if (!send.ack) this.violations.add("not answered", send.content)
+    }
+  }
+
+  /** Waits until all is quiet, and judges. */
+  async judge() {
+    await this.#allReady(30_000)
+    for (const user of this.users) {
+      if (this.random.chance(0.25)) user.leave()
+      else if (user.tabs.length === 0) this.violations.add("no tab", user.id)
+    }
+    const here = this.users.filter((user) => user.tabs.length > 0).map((user) => user.id)
+    await pass(PRESENCE_MS)
+    for (const node of this.cluster.nodes) checkOnline(node.name, await online(node), here, this.violations)
+    for (const tab of this.users.flatMap((user) => user.tabs)) {
+      const shown = tab.roster.online()
+      if (tab.mode === "none") continue
+      if (tab.mode === "watch") {
+        const friends = here.filter((id) => tab.user.friends.includes(id))
+        checkOnline(
+          tab.name,
+          shown.filter((id) => tab.user.friends.includes(id)),
+          friends,
+          this.violations,
+        )
+      } else checkOnline(`${tab.name} (${tab.mode})`, shown, here, this.violations)
+    }
+    await pass(QUIET_MS - PRESENCE_MS)
+
+    const logs = await this.#logs()
+    checkSends(this.sends, logs, this.violations)
+    const views = this.users.flatMap((user) =>
+      user.tabs.flatMap((tab) =>
+        [...tab.views].map(([conversation, { base, seen }]) => ({
+          name: tab.name,
+          conversation,
+          base,
+          seen,
+        })),
+      ),
+    )
+    checkViews(views, logs, this.violations)
+    for (const user of this.users) {
+      const node = this.random.pick(this.cluster.nodes)
+      checkUnread(user.id, await user.list(node), logs, user.marks, this.violations)
+    }
+    return logs
+  }
+
+  async #logs() {
+    const logs = new Map()
+    for (const user of this.users) {
+      for (const conversation of user.conversations) {
+        if (logs.has(conversation)) continue
+        const log = []
+        const node = this.random.pick(this.cluster.nodes)
+        for (;;) {
+          const page = await user.page(node, conversation, log.at(-1)?.seq ?? 0)
+          if (page.length === 0) break
+          log.push(...page)
+        }
+        logs.set(conversation, log)
+      }
+    }
+    return logs
+  }
+
+  stop() {
+    this.isOver = true
+    this.isPatienceOver = true
+    for (const user of this.users) user.leave()
+  }
+}
+
+/** Everyone whom a node shows as online. */
+async function online(node) {
+  const all = []
+  let cursor = ""
+  do {
+    const answer = await fetch(`${node.url}/api/online-users?limit=200${cursor && `&cursor=${cursor}`}`)
+    const { data, nextCursor } = await answer.json()
+    all.push(...data.map((one) => one.userId))
+    cursor = nextCursor ?? ""
+  } while (cursor)
+  return all
+}
