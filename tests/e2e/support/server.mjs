@@ -1,123 +1,35 @@
-// Starts the real binary with its own data directory, and stops it.
+// Starts the real binary for a test: one node by default, or with LAMPLIGHT_TARGET=cluster three nodes on Redis
+// and PostgreSQL behind nginx.
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
+import { startCluster } from "./cluster.mjs"
+import { BINARY, running, Server, SHELL } from "./node.mjs"
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url))
+export { BINARY, Server } from "./node.mjs"
 
-/** The binary under test. */
-export const BINARY = process.env.LAMPLIGHT_BIN ?? join(ROOT, "target/debug/lamplight")
-
-/** The environment without the settings of the shell. */
-const SHELL = Object.fromEntries(
-  ["PATH", "HOME", "TMPDIR", "LANG"]
-    .filter((name) => process.env[name])
-    .map((name) => [name, process.env[name]]),
-)
-
-/** Stops every server that a test left running, also when the test was aborted. */
-const running = new Set()
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL")
-})
-
-export class Server {
-  /** @type {import("node:child_process").ChildProcess | null} */
-  #child = null
-  #settings
-  #port = 0
-  /** The log of all starts. */
-  log = ""
-
-  /** @param {string} home @param {Record<string, string>} settings @param {string[]} wrapper */
-  constructor(home, settings, wrapper) {
-    this.home = home
-    this.wrapper = wrapper
-    this.#settings = settings
-  }
-
-  get url() {
-    return `http://127.0.0.1:${this.#port}`
-  }
-
-  get port() {
-    return this.#port
-  }
-
-  get pid() {
-    return this.#child?.pid
-  }
-
-  /** Starts it, on its previous port if it had one. Resolves when it reports that it is ready. */
-  async start(settings = this.#settings) {
-    this.#settings = settings
-    if (!existsSync(BINARY)) throw new Error(`There is no ${BINARY}: build it, or set LAMPLIGHT_BIN.`)
-    const [program, ...before] = [...this.wrapper, BINARY]
-    const host = settings.LISTEN ?? "127.0.0.1"
-    const child = spawn(program, [...before, "serve"], {
-      cwd: this.home,
-      env: { ...SHELL, DATA_DIR: join(this.home, "data"), ...settings, LISTEN: `${host}:${this.#port}` },
-      stdio: ["ignore", "pipe", "pipe"],
-    })
-    this.#child = child
-    running.add(child)
-    child.stderr.setEncoding("utf8")
-    child.stderr.on("data", (text) => {
-      this.log += text
-    })
-    this.exited = new Promise((resolve) =>
-      child.on("exit", (code, signal) => {
-        running.delete(child)
-        resolve({ code, signal })
-      }),
-    )
-    const ready = new Promise((resolve, reject) => {
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        const port = /https?:\/\/[^/]*:(\d+)/.exec(line)?.[1]
-        if (port) resolve(Number(port))
-      })
-      this.exited.then(({ code, signal }) => {
-        // All its output has been read by then.
-        setImmediate(() => reject(new Error(`It did not start (${code ?? signal}): ${this.log}`)))
-      })
-      setTimeout(() => reject(new Error(`It was not ready in time: ${this.log}`)), 20_000).unref()
-    })
-    this.#port = await ready
-    return this
-  }
-
-  /** Stops it with SIGTERM, and returns how it ended. */
-  async stop(signal = "SIGTERM") {
-    this.#child?.kill(signal)
-    const end = await this.exited
-    this.#child = null
-    return end
-  }
-
-  /** `kill -9`. */
-  kill() {
-    return this.stop("SIGKILL")
-  }
-
-  /** Resident memory in bytes. */
-  async memory() {
-    const { readFile } = await import("node:fs/promises")
-    const status = await readFile(`/proc/${this.pid}/status`, "utf8")
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024
-  }
-}
+/** Whether tests run against three nodes. */
+export const isCluster = process.env.LAMPLIGHT_TARGET === "cluster"
 
 /**
- * A server for one test file; `t.after` stops it.
+ * For a test that is about one process or one SQLite file: `test(name, { skip: oneNodeOnly("why") }, ...)`.
+ * @param {string} why
+ */
+export const oneNodeOnly = (why) => (isCluster ? `one node only: ${why}` : false)
+
+/**
+ * A server for one test file; `t.after` stops it. A test that names a wrapper or a database gets one node.
  * @param {{ after(end: () => unknown): void }} t
  * @param {Record<string, string>} [settings]
  * @param {string[]} [wrapper] a program that starts it, such as `prlimit`
  */
 export async function serve(t, settings = {}, wrapper = []) {
+  if (isCluster && wrapper.length === 0 && !settings.DATABASE_URL) {
+    const cluster = await startCluster({ settings })
+    t.after(() => cluster.dispose())
+    return cluster
+  }
   const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
   const server = new Server(home, settings, wrapper)
   t.after(async () => {
