@@ -2,14 +2,14 @@
 
 use crate::idle::batches;
 use crate::peer_client::PeerClient;
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::target::Target;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     count: u32,
     events: u32,
 ) -> Result<Value, String> {
@@ -22,7 +22,7 @@ pub(crate) async fn run(
     let mut spent = (std::time::Duration::ZERO, std::time::Duration::ZERO);
     // The first round warms up servers that compile at run time.
     for events in [events.div_ceil(10), events] {
-        let before = usage(pid)?;
+        let before = usage(pids)?;
         let began = Instant::now();
         let first = clients
             .first_mut()
@@ -39,7 +39,7 @@ pub(crate) async fn run(
         for task in listening {
             clients.push(task.await.map_err(|error| error.to_string())??);
         }
-        spent = (usage(pid)?.cpu - before.cpu, began.elapsed());
+        spent = (usage(pids)?.cpu - before.cpu, began.elapsed());
     }
     let deliveries = f64::from(count) * f64::from(events);
     Ok(json!({

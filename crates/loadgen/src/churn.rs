@@ -2,7 +2,7 @@
 //! not grow, and everything must be released afterwards.
 
 use crate::idle::batches;
-use crate::process::{files, usage};
+use crate::process::{Pids, files, usage};
 use crate::target::Target;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,7 +30,7 @@ type Resources = BTreeMap<String, u64>;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     count: u32,
     minutes: u32,
     percent: u32,
@@ -40,7 +40,7 @@ pub(crate) async fn run(
         .await?
         .iter()
         .for_each(JoinHandle::abort);
-    let before = settled(target, pid, |held| {
+    let before = settled(target, pids, |held| {
         held.iter()
             .all(|(name, count)| *count == 0 || PERMANENT.contains(&name.as_str()))
     })
@@ -68,19 +68,19 @@ pub(crate) async fn run(
         came += 1;
         if last_sample.elapsed() >= SAMPLE_INTERVAL {
             last_sample = Instant::now();
-            samples.push((began.elapsed().as_secs(), usage(pid)?.rss));
+            samples.push((began.elapsed().as_secs(), usage(pids)?.rss));
         }
         if connections.front().is_some_and(JoinHandle::is_finished) {
             return Err("a connection was lost".to_owned());
         }
     }
-    let cpu = usage(pid)?.cpu;
+    let cpu = usage(pids)?.cpu;
     let lost = connections
         .iter()
         .filter(|connection| connection.is_finished())
         .count();
     connections.iter().for_each(JoinHandle::abort);
-    let after = settled(target, pid, |held| *held == before).await?;
+    let after = settled(target, pids, |held| *held == before).await?;
     let flat: Vec<u64> = samples
         .iter()
         .filter(|(at, _)| *at >= flat_from.as_secs())
@@ -127,12 +127,12 @@ async fn connect_user(target: &Target, id: u32) -> Result<JoinHandle<()>, String
 /// Waits until `is_settled` accepts the resources or the limit is reached; returns the resources.
 async fn settled(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     is_settled: impl Fn(&Resources) -> bool,
 ) -> Result<Resources, String> {
     let deadline = Instant::now() + RELEASE_LIMIT;
     loop {
-        let held = held(target, pid).await?;
+        let held = held(target, pids).await?;
         if is_settled(&held) || Instant::now() >= deadline {
             return Ok(held);
         }
@@ -141,7 +141,7 @@ async fn settled(
 }
 
 /// The resources that the server reports, by name, and its open files.
-async fn held(target: &Target, pid: u32) -> Result<Resources, String> {
+async fn held(target: &Target, pids: Pids) -> Result<Resources, String> {
     let metrics = get(target, "/metrics").await?;
     let counted = [
         "lamplight_connections",
@@ -162,7 +162,7 @@ async fn held(target: &Target, pid: u32) -> Result<Resources, String> {
     if held.is_empty() {
         return Err("the server reports no resources at /metrics".to_owned());
     }
-    held.insert("files".to_owned(), files(pid)?);
+    held.insert("files".to_owned(), files(pids)?);
     Ok(held)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::peer_client::PeerClient;
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::target::Target;
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -15,18 +15,18 @@ const WARM_UP: u32 = 50;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     count: u32,
     bare: bool,
 ) -> Result<Value, String> {
     // The first connections pay for what the server sets up once.
     let mut connections = open(target, 0..WARM_UP, bare).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = usage(pid)?;
+    let before = usage(pids)?;
     connections.extend(open(target, WARM_UP..count + WARM_UP, bare).await?);
-    let opened = usage(pid)?;
+    let opened = usage(pids)?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let settled = usage(pid)?;
+    let settled = usage(pids)?;
     Ok(json!({
         "work": "idle",
         "connections": connections.len(),

@@ -2,7 +2,7 @@
 //! are online, and the cost.
 
 use crate::client::Client;
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::target::Target;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     users: u32,
     in_flight: u32,
 ) -> Result<Value, String> {
@@ -22,7 +22,7 @@ pub(crate) async fn run(
         waiting.push((id, Client::connect(target).await?));
     }
     let waiting = Arc::new(Mutex::new(waiting));
-    let before = usage(pid)?;
+    let before = usage(pids)?;
     let began = Instant::now();
     let workers: Vec<_> = (0..in_flight)
         .map(|_| tokio::spawn(join_next(Arc::clone(&waiting))))
@@ -36,7 +36,7 @@ pub(crate) async fn run(
         }
     }
     let took = began.elapsed();
-    let cpu = usage(pid)?.cpu - before.cpu;
+    let cpu = usage(pids)?.cpu - before.cpu;
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
     Ok(json!({

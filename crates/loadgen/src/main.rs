@@ -13,6 +13,7 @@ mod messages;
 mod peer_client;
 mod process;
 mod relay;
+mod seen;
 mod sending;
 mod storm;
 mod target;
@@ -25,12 +26,13 @@ use std::process::ExitCode;
 /// Load generator for a server on this machine.
 #[derive(Parser)]
 struct Cli {
-    /// Address of the server; must be a loopback address.
-    #[arg(long, default_value = "127.0.0.1:3000")]
-    server: SocketAddr,
-    /// Process id of the server, to read its memory and CPU time.
-    #[arg(long)]
-    pid: u32,
+    /// Address of the server, which must be a loopback address; several of a cluster's nodes,
+    /// separated by commas.
+    #[arg(long, default_value = "127.0.0.1:3000", value_delimiter = ',')]
+    server: Vec<SocketAddr>,
+    /// Process id of the server, to read its memory and CPU time; of all nodes, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pid: Vec<u32>,
     /// Path of the Socket.IO endpoint.
     #[arg(long, default_value = "/api/socketio/")]
     path: String,
@@ -54,6 +56,15 @@ enum Work {
         /// Do not send `join_user`.
         #[arg(long)]
         bare: bool,
+    },
+    /// Users come online on one node, and a watcher on the next node learns of it.
+    Seen {
+        /// Users that are online all the while.
+        #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
+        online: u32,
+        /// Users who come online, one after the other.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        times: u32,
     },
     /// New users come online, a fixed number of them at a time.
     Joins {
@@ -131,43 +142,45 @@ enum Work {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !cli.server.ip().is_loopback() {
+    if let Some(other) = cli.server.iter().find(|server| !server.ip().is_loopback()) {
         eprintln!(
-            "loadgen: {} is not a loopback address; only servers on this machine may be loaded",
-            cli.server
+            "loadgen: {other} is not a loopback address; only servers on this machine may be loaded"
         );
         return ExitCode::FAILURE;
     }
+    let pids: process::Pids = cli.pid.leak();
     let target = target::Target {
-        server: cli.server,
+        server: cli.server[0],
+        nodes: cli.server,
         path: cli.path,
         protocol: cli.protocol,
     };
     let result = match cli.work {
-        Work::Idle { count, bare } => idle::run(&target, cli.pid, count, bare).await,
-        Work::Joins { users, in_flight } => joins::run(&target, cli.pid, users, in_flight).await,
+        Work::Idle { count, bare } => idle::run(&target, pids, count, bare).await,
+        Work::Joins { users, in_flight } => joins::run(&target, pids, users, in_flight).await,
+        Work::Seen { online, times } => seen::run(&target, pids, online, times).await,
         Work::Storm {
             users,
             mode,
             settle_seconds,
-        } => storm::run(&target, cli.pid, users, &mode, settle_seconds).await,
+        } => storm::run(&target, pids, users, &mode, settle_seconds).await,
         Work::Relay {
             pairs,
             idle,
             in_flight,
             each,
-        } => relay::run(&target, cli.pid, idle, pairs, in_flight, each).await,
-        Work::Broadcast { count, events } => broadcast::run(&target, cli.pid, count, events).await,
+        } => relay::run(&target, pids, idle, pairs, in_flight, each).await,
+        Work::Broadcast { count, events } => broadcast::run(&target, pids, count, events).await,
         Work::Churn {
             count,
             minutes,
             percent,
-        } => churn::run(&target, cli.pid, count, minutes, percent).await,
+        } => churn::run(&target, pids, count, minutes, percent).await,
         Work::Messages {
             pairs,
             in_flight,
             each,
-        } => messages::run(&target, cli.pid, pairs, in_flight, each).await,
+        } => messages::run(&target, pids, pairs, in_flight, each).await,
     };
     match result {
         Ok(mut seen) => {

@@ -1,7 +1,7 @@
 //! Scenario: pairs of users, of whom one sends stored messages to the other.
 
 use crate::client::{Client, Packet};
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::sending::{Sender, TEXT, join_all, report, send};
 use crate::target::Target;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     pairs: u32,
     in_flight: u32,
     each: u32,
@@ -20,15 +20,16 @@ pub(crate) async fn run(
     let mut ready = Vec::new();
     for pair in 0..pairs {
         let (from, to) = (format!("from{pair:06}"), format!("into{pair:06}"));
-        let mut sender = Client::connect(target).await?;
-        let mut receiver = Client::connect(target).await?;
+        // On two nodes, where there are two.
+        let mut sender = Client::connect(&target.node(pair as usize)).await?;
+        let mut receiver = Client::connect(&target.node(pair as usize + 1)).await?;
         sender
             .request("join_user", &json!({ "userId": from, "roster": "none" }))
             .await?;
         receiver
             .request("join_user", &json!({ "userId": to, "roster": "none" }))
             .await?;
-        let conversation = open_conversation(target, &from, &to).await?;
+        let conversation = open_conversation(&target.node(pair as usize), &from, &to).await?;
         // The original system notifies only users who have a conversation open.
         for client in [&mut sender, &mut receiver] {
             client
@@ -46,7 +47,7 @@ pub(crate) async fn run(
             .flat_map(|(sender, receiver, _)| [sender, receiver]),
     )
     .await;
-    let before = usage(pid)?;
+    let before = usage(pids)?;
     let began = Instant::now();
     let tasks: Vec<_> = ready
         .into_iter()
@@ -65,7 +66,7 @@ pub(crate) async fn run(
         .collect();
     let acks = join_all(tasks).await?;
     let took = began.elapsed();
-    let after = usage(pid)?;
+    let after = usage(pids)?;
     Ok(report(
         "messages",
         (pairs, in_flight, each),

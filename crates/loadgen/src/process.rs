@@ -13,8 +13,26 @@ pub(crate) struct Usage {
     pub(crate) kernel: Duration,
 }
 
-/// Reads the usage of a process.
-pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
+/// The processes of a server, of which all nodes of a cluster are one.
+pub(crate) type Pids = &'static [u32];
+
+/// Reads the usage of all processes together.
+pub(crate) fn usage(pids: Pids) -> Result<Usage, String> {
+    let mut sum = Usage {
+        rss: 0,
+        cpu: Duration::ZERO,
+        kernel: Duration::ZERO,
+    };
+    for pid in pids {
+        let one = usage_of(*pid)?;
+        sum.rss += one.rss;
+        sum.cpu += one.cpu;
+        sum.kernel += one.kernel;
+    }
+    Ok(sum)
+}
+
+fn usage_of(pid: u32) -> Result<Usage, String> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
         .map_err(|error| format!("process {pid}: {error}"))?;
     let kib = status
@@ -48,10 +66,14 @@ pub(crate) fn usage(pid: u32) -> Result<Usage, String> {
 }
 
 /// Number of open files.
-pub(crate) fn files(pid: u32) -> Result<u64, String> {
-    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .map_err(|error| format!("process {pid}: {error}"))?;
-    Ok(open.count() as u64)
+pub(crate) fn files(pids: Pids) -> Result<u64, String> {
+    let mut sum = 0;
+    for pid in pids {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .map_err(|error| format!("process {pid}: {error}"))?;
+        sum += open.count() as u64;
+    }
+    Ok(sum)
 }
 
 /// CPU time of the running threads, in nanoseconds.

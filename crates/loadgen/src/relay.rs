@@ -2,7 +2,7 @@
 
 use crate::idle::batches;
 use crate::peer_client::PeerClient;
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::sending::{Sender, TEXT, join_all, report, send, send_and_return};
 use crate::target::Target;
 use serde_json::Value;
@@ -25,7 +25,7 @@ impl Sender for RelaySender {
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     idle: u32,
     pairs: u32,
     in_flight: u32,
@@ -67,7 +67,7 @@ pub(crate) async fn run(
             listening.await.map_err(|error| error.to_string())??,
         ));
     }
-    let before = usage(pid)?;
+    let before = usage(pids)?;
     let began = Instant::now();
     let tasks: Vec<_> = ready
         .into_iter()
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         .collect();
     let acks = join_all(tasks).await?;
     let took = began.elapsed();
-    let after = usage(pid)?;
+    let after = usage(pids)?;
     Ok(report(
         "relay",
         (pairs, in_flight, each),

@@ -2,7 +2,7 @@
 //! the cost.
 
 use crate::client::{Client, Packet, decode};
-use crate::process::usage;
+use crate::process::{Pids, usage};
 use crate::target::Target;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ const SEARCHED_ABOVE: usize = 4096;
 
 pub(crate) async fn run(
     target: &Target,
-    pid: u32,
+    pids: Pids,
     users: u32,
     mode: &str,
     settle_seconds: u64,
@@ -29,7 +29,7 @@ pub(crate) async fn run(
         clients.push(Client::connect(target).await?);
     }
     let barrier = Arc::new(Barrier::new(users as usize));
-    let before = usage(pid)?;
+    let before = usage(pids)?;
     let began = Instant::now();
     let tasks: Vec<_> = clients
         .into_iter()
@@ -46,7 +46,7 @@ pub(crate) async fn run(
         times.push(took);
         bytes.push(received);
     }
-    let cpu = usage(pid)?.cpu - before.cpu;
+    let cpu = usage(pids)?.cpu - before.cpu;
     times.sort();
     bytes.sort_unstable();
     Ok(json!({

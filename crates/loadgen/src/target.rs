@@ -6,8 +6,19 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) server: SocketAddr,
+    /// All nodes of a cluster, `server` among them.
+    pub(crate) nodes: Vec<SocketAddr>,
     pub(crate) path: String,
     pub(crate) protocol: Protocol,
+}
+
+impl Target {
+    /// Node `number` of the cluster, counted round and round.
+    pub(crate) fn node(&self, number: usize) -> Self {
+        let mut target = self.clone();
+        target.server = self.nodes[number % self.nodes.len()];
+        target
+    }
 }
 
 /// The protocol of a server.
