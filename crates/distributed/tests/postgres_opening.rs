@@ -3,9 +3,10 @@
 mod support;
 
 use lamplight_conformance::run;
-use lamplight_conformance::servers::PostgresServer;
+use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
+use lamplight_distributed::postgres::OpenError;
 use std::time::Duration;
-use support::{open, options};
+use support::{database_of, open, options, text};
 
 #[test]
 fn a_store_is_the_same_after_it_was_opened_again_by_socket() {
@@ -19,8 +20,9 @@ fn a_store_is_the_same_after_it_was_opened_again_by_socket() {
         assert_eq!((id.len(), generation.as_str().len()), (32, 16));
         store.close().await;
         assert!(store.ping(Duration::from_secs(4)).await.is_err());
-        let database = url.rsplit('/').next().expect("a name");
-        let (store, _) = open(&server.socket_url(database)).await.expect("a store");
+        let (store, _) = open(&server.socket_url(database_of(&url)))
+            .await
+            .expect("a store");
         assert_eq!(store.store_id(), id);
         assert_eq!(*store.generations().borrow(), generation);
     });
@@ -43,5 +45,205 @@ fn several_nodes_start_at_once_in_an_empty_database() {
         }
         found.dedup();
         assert_eq!(found.len(), 1, "{found:?}");
+    });
+}
+
+/// Also where the server lets nobody in: what it says names the user and not the password.
+#[test]
+fn passwords_are_checked_and_not_shown() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let name = database_of(&url);
+        server.sql(
+            name,
+            "CREATE ROLE secret LOGIN PASSWORD 'sword/fish?#@'; GRANT ALL ON SCHEMA public TO secret",
+        );
+        let with = |password: &str| {
+            format!(
+                "postgres://secret:{password}@127.0.0.1:{}/{name}",
+                server.port()
+            )
+        };
+        open(&with("sword%2Ffish%3F%23%40")).await.expect("a store");
+        let refused = open(&with("codfish")).await.err().expect("refused");
+        assert!(matches!(refused, OpenError::Refused { .. }), "{refused:?}");
+        let shown = format!("{refused} {refused:?}");
+        assert!(
+            shown.contains("secret") && !shown.contains("codfish"),
+            "{shown}"
+        );
+        let none = format!("postgres://lamplight@127.0.0.1:{}/nowhere", server.port());
+        let refused = open(&none).await.err().expect("refused").to_string();
+        assert!(refused.contains("\"nowhere\" does not exist"), "{refused}");
+    });
+}
+
+#[test]
+fn a_database_in_another_encoding_is_refused() {
+    run(async {
+        let server = PostgresServer::shared();
+        server.sql(
+            "postgres",
+            "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+        );
+        let refused = open(&server.url("latin")).await.err().expect("refused");
+        assert!(matches!(refused, OpenError::Encoding { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("LATIN1"));
+    });
+}
+
+/// A newer version works side by side with this one unless it says that it cannot.
+#[test]
+fn c15_a_newer_schema_is_refused_only_where_it_says_so() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let name = database_of(&url);
+        let (store, _) = open(&url).await.expect("a store");
+        store.close().await;
+        let version = server.sql(name, "SELECT max(version) FROM lamplight_schema");
+        let known: i32 = version.parse().expect("a number");
+        server.sql(
+            name,
+            &format!(
+                "INSERT INTO lamplight_schema VALUES ({}, {known})",
+                known + 1
+            ),
+        );
+        open(&url).await.expect("a store");
+        server.sql(
+            name,
+            &format!("INSERT INTO lamplight_schema VALUES ({0}, {0})", known + 2),
+        );
+        let refused = open(&url).await.err().expect("refused");
+        assert!(matches!(refused, OpenError::Newer { .. }), "{refused:?}");
+    });
+}
+
+#[test]
+fn tls_is_checked_as_the_mode_says() {
+    run(async {
+        let config = PostgresConfig {
+            tls: true,
+            ..PostgresConfig::default()
+        };
+        let (server, other) = (
+            PostgresServer::start(&config),
+            PostgresServer::start(&config),
+        );
+        server.sql("postgres", "CREATE DATABASE chat");
+        let url = |host: &str, mode: &str, authority: Option<&PostgresServer>| {
+            let root = authority.map_or_else(String::new, |server| {
+                format!("&sslrootcert={}", server.certificate_authority().display())
+            });
+            let port = server.port();
+            format!("postgres://lamplight@{host}:{port}/chat?sslmode={mode}{root}")
+        };
+        let own = Some(&server);
+        for (host, mode, authority, works) in [
+            ("localhost", "verify-full", own, true),
+            ("127.0.0.1", "verify-full", own, false),
+            ("127.0.0.1", "verify-ca", own, true),
+            ("localhost", "verify-full", Some(&other), false),
+            ("localhost", "verify-ca", Some(&other), false),
+            ("localhost", "require", Some(&other), false),
+            // The system knows no such authority.
+            ("localhost", "verify-full", None, false),
+            ("localhost", "require", None, true),
+            ("localhost", "prefer", None, true),
+            ("localhost", "disable", None, true),
+        ] {
+            let opened = open(&url(host, mode, authority)).await;
+            let what = format!("{host} {mode}");
+            if let Err(error) = &opened {
+                assert!(error.to_string().contains("certificate"), "{what}: {error}");
+            }
+            assert_eq!(opened.is_ok(), works, "{what}");
+            if let (Ok((store, _)), false) = (&opened, mode == "disable") {
+                let used = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                    WHERE application_name = 'lamplight'";
+                store.ping(Duration::from_secs(4)).await.expect("a ping");
+                assert_eq!(server.sql("chat", used), "t", "{what}");
+            }
+            if let Ok((store, _)) = opened {
+                store.close().await;
+            }
+        }
+        let missing = url("localhost", "verify-full", None) + "&sslrootcert=/nowhere.pem";
+        let refused = open(&missing).await.err().expect("refused");
+        assert!(matches!(refused, OpenError::TlsFile { .. }), "{refused:?}");
+        // A server without TLS.
+        let plain = PostgresServer::shared().fresh_database() + "?sslmode=require";
+        assert!(open(&plain).await.is_err());
+    });
+}
+
+/// PostgreSQL logs a sequence ahead in batches, and a promoted standby may have another state of it
+/// than of the rows.
+#[test]
+fn c10_sequences_and_heads_that_are_behind_are_mended_at_the_start() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let name = database_of(&url);
+        let (store, _) = open(&url).await.expect("a store");
+        store.close().await;
+        server.sql(
+            name,
+            "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at)
+                 VALUES (40, 'a', 'a', 'a', 'a', 0, 0);
+             INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES (7, 'c', 1, 0, 0);
+             INSERT INTO entries (id, conversation, seq, message_id, sender, content, created_at)
+                 SELECT 100 + n, 7, n, 'm' || n, 40, 'text', 0 FROM generate_series(1, 3) n",
+        );
+        let (store, _) = open(&url).await.expect("a store");
+        store.close().await;
+        let text = text(server, name);
+        assert_eq!(
+            text("SELECT head_seq, position FROM conversations"),
+            "3|103"
+        );
+        for (table, next) in [("entries", "104"), ("people", "41"), ("conversations", "8")] {
+            let sql = format!("SELECT nextval(pg_get_serial_sequence('{table}', 'id'))");
+            assert_eq!(text(&sql), next, "{table}");
+        }
+    });
+}
+
+/// A copy of a database is another state of the store, and sessions in it may have ended since.
+#[test]
+fn c10_a_restored_copy_has_another_generation_and_no_sessions() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let name = database_of(&url);
+        let (store, _) = open(&url).await.expect("a store");
+        let (id, generation) = (
+            store.store_id().to_owned(),
+            store.generations().borrow().clone(),
+        );
+        store.close().await;
+        server.sql(
+            name,
+            "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at)
+                 VALUES (1, 'a', 'a', 'a', 'a', 0, 0);
+             INSERT INTO sessions VALUES ('digest', 1, 0, 1)",
+        );
+        server.sql(
+            "postgres",
+            &format!("CREATE DATABASE copied TEMPLATE {name}"),
+        );
+        let (copy, _) = open(&server.url("copied")).await.expect("a store");
+        assert_eq!(copy.store_id(), id);
+        assert_ne!(*copy.generations().borrow(), generation);
+        assert_eq!(server.sql("copied", "SELECT count(*) FROM sessions"), "0");
+        let (store, _) = open(&url).await.expect("a store");
+        assert_eq!(
+            *store.generations().borrow(),
+            generation,
+            "the original stays"
+        );
+        assert_eq!(server.sql(name, "SELECT count(*) FROM sessions"), "1");
     });
 }

@@ -1,10 +1,12 @@
 //! Real servers for tests: each on free ports and in a directory of its own, stopped when the test
 //! process ends, however that happens.
 
+mod pgbouncer;
 mod postgres;
 mod redis;
 
-pub use postgres::{PostgresConfig, PostgresServer};
+pub use pgbouncer::PgBouncer;
+pub use postgres::{PostgresConfig, PostgresServer, SmallDisk};
 pub use redis::{RedisConfig, RedisServer, start_cluster, start_sentinel, unique_prefix};
 
 use std::io;

@@ -203,6 +203,43 @@ impl PostgresServer {
         self.signal_all("CONT");
     }
 
+    /// A database on a disk of its own of so many megabytes, and its URL. `None` where this process
+    /// may not mount one.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    #[must_use]
+    pub fn small_disk(&self, megabytes: u32) -> Option<(SmallDisk, String)> {
+        let path = self.directory().join("small");
+        std::fs::create_dir(&path).expect("a directory");
+        let mut mount = Command::new("mount");
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={megabytes}m,mode=777"),
+            "tmpfs",
+        ]);
+        if !mount
+            .arg(&path)
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            return None;
+        }
+        let location = path.join("data");
+        std::fs::create_dir(&location).expect("a directory");
+        let mut chown = Command::new("chown");
+        run(chown.arg("postgres").arg(&location));
+        let location = location.display();
+        self.sql(
+            "postgres",
+            &format!("CREATE TABLESPACE small LOCATION '{location}'"),
+        );
+        self.sql("postgres", "CREATE DATABASE small TABLESPACE small");
+        Some((SmallDisk { path }, self.url("small")))
+    }
+
     fn prepare() -> Self {
         let directory = tempfile::Builder::new()
             .prefix("postgres-")
@@ -288,6 +325,32 @@ impl PostgresServer {
     }
 }
 
+/// The disk of [`PostgresServer::small_disk`]. It is there as long as the server's directory.
+#[derive(Debug)]
+pub struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Takes all the room that is left.
+    ///
+    /// # Panics
+    /// If there is no disk.
+    pub fn fill(&self) {
+        let mut file = std::fs::File::create(self.path.join("ballast")).expect("a file");
+        let block = [0; 4_096];
+        while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    }
+
+    /// Gives back the room.
+    ///
+    /// # Panics
+    /// If it was not filled.
+    pub fn free(&self) {
+        std::fs::remove_file(self.path.join("ballast")).expect("removed");
+    }
+}
+
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         if let Some(mut janitor) = self.janitor.take() {
@@ -312,7 +375,7 @@ fn binaries() -> &'static Path {
     })
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let uid = Command::new("id").arg("-u").output().expect("id");
     uid.stdout.trim_ascii() == b"0"
 }
@@ -362,7 +425,8 @@ fn janitor(directory: &Path) -> Child {
             kill -CONT $postmaster $(cat /proc/$postmaster/task/$postmaster/children); \
             kill -QUIT $postmaster; \
             for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d /proc/$postmaster ] && sleep 0.1; done; \
-        fi; rm -rf \"$1\"";
+        fi; \
+        if [ -d \"$1/small\" ]; then umount -l \"$1/small\"; fi; rm -rf \"$1\"";
     let mut shell = Command::new("sh");
     shell
         .args(["-c", script, "sh"])

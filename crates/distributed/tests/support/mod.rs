@@ -38,3 +38,13 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
         ..PostgresOptions::new(url)
     }
 }
+
+/// The database in a URL of a test server.
+pub(crate) fn database_of(url: &str) -> &str {
+    url.rsplit('/').next().expect("a name")
+}
+
+/// What statements return in a database.
+pub(crate) fn text(server: &PostgresServer, database: &str) -> impl Fn(&str) -> String {
+    |sql| server.sql(database, sql)
+}
