@@ -87,7 +87,7 @@ bench: build
 
 # Half an hour of users who send while faults happen; then nothing may be lost, doubled or out of order. SEED repeats a run.
 soak: build node_modules/.installed
-	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
+	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --nodes $(or $(NODES),1) --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
 
 # Holds 8,000 connections for half an hour and replaces some each minute, into bench/results/.
 hold: build

@@ -1,23 +1,32 @@
 // Users send, read, come and go while faults happen; then everything must be as it should be. The same seed gives the
 // same users, acts and faults, as far as the machine's timing allows.
 //
-//   node tests/soak/soak.mjs --minutes 30 --sends 100000 --faults 100 --users 200 --seed 1
+//   node tests/soak/soak.mjs --nodes 3 --minutes 30 --sends 100000 --faults 100 --users 200 --seed 1
+//
+// --only 'Redis|kill' restricts the faults. One node is a node on SQLite; more share a Redis and a PostgreSQL.
 import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
-import { single } from "./cluster.mjs"
+import { many, single } from "./cluster.mjs"
 import { Faults } from "./faults.mjs"
 import { Random } from "./random.mjs"
 import { World } from "./world.mjs"
 
 /**
  * One run. `ok` is false if something that must hold does not.
- * @param {{ seconds: number, sends: number, faults: number, users: number, seed: number }} options
+ * @param {object} options
+ * @param {number} options.nodes
+ * @param {number} options.seconds
+ * @param {number} options.sends
+ * @param {number} options.faults
+ * @param {number} options.users
+ * @param {number} options.seed
+ * @param {string} [options.only] a pattern for the names of faults
  */
-export async function soak({ seconds, sends, faults: count, users, seed }) {
+export async function soak({ nodes, seconds, sends, faults: count, users, seed, only = "" }) {
   const random = new Random(seed)
-  const cluster = await single()
+  const cluster = nodes === 1 ? await single() : await many(nodes)
   const world = new World(cluster, random.fork())
-  const faults = new Faults(cluster, random.fork())
+  const faults = new Faults(cluster.faults, random.fork(), new RegExp(only))
   try {
     await world.populate(users)
     await world.run(seconds * 1_000, sends, faults, (seconds * 1_000) / (count + 1))
@@ -47,15 +56,18 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const text = (value) => ({ type: "string", default: value })
   const { values } = parseArgs({
     options: {
+      nodes: text("3"),
       minutes: text("30"),
       sends: text("100000"),
       faults: text("100"),
       users: text("200"),
       seed: text(String(Date.now() % 1_000_000)),
+      only: text(""),
     },
   })
-  const options = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]))
-  const result = await soak({ ...options, seconds: options.minutes * 60 })
+  const { only, ...numbers } = values
+  const options = Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, Number(value)]))
+  const result = await soak({ ...options, only, seconds: options.minutes * 60 })
   console.log(JSON.stringify(result, null, 2))
   process.exit(result.ok ? 0 : 1)
 }

@@ -241,6 +241,11 @@ export class Postgres {
     return this.#service.end("SIGKILL")
   }
 
+  /** Ends all its processes at once, without a checkpoint: the next start recovers from its log. */
+  async crash() {
+    await this.#service.end("SIGQUIT")
+  }
+
   /** As an operator stops it who does not wait for connections to end. */
   async shutdown() {
     await this.#service.end("SIGINT")
