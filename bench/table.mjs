@@ -134,33 +134,127 @@ const names = {
   centrifugo: "Centrifugo",
   original: "the original system",
 }
-const measured = lines.map((line) => {
-  const figures = line.of.flatMap((server) => {
-    const values = runs.filter((run) => run.server === server && line.fits(run)).map(line.value)
-    return values.length === 0 ? [] : [{ server, value: median(values), times: values.length }]
-  })
-  return { ...line, figures }
-})
 
-const head = ["measurement", ...Object.values(names), "ratio (goal)"]
-console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`)
-for (const { what, figures, as, goals } of measured) {
-  const [own, ...others] = figures
-  if (own === undefined) continue
-  const cells = Object.keys(names).map((name) => {
-    const found = figures.find((figure) => figure.server === name)
-    return found ? as(found.value) : ""
+/** The rows of the second table: nodes that share PostgreSQL and Redis. A limit is an absolute goal. */
+const stored = (flight) => {
+  const fits = is("messages", { in_flight: flight })
+  const cpu = (what, of, goals) => ({
+    what: `stored message, ${flight} in flight, ${what}: CPU of all nodes`,
+    fits,
+    of,
+    value: (run) => run.cpu_us_per_message,
+    as: us,
+    goals,
   })
-  const ratios = others
-    .filter(({ server }) => goals[server] !== undefined)
-    .map(({ server, value }) => {
-      const ratio = own.value / value
-      const sign = ratio <= goals[server] ? "✓" : "✗"
-      return `${ratio.toPrecision(2)} of ${names[server]} (${goals[server].toPrecision(2)}) ${sign}`
-    })
-  console.log(`| ${[what, ...cells, ratios.join("; ")].join(" | ")} |`)
+  return [
+    cpu("one node", ["lamplight-cluster", "lamplight-postgres", "original"], { original: 1 / 3 }),
+    cpu("sent on one node and received on another", ["lamplight-cluster-2", "original-2"], {
+      "original-2": 1 / 3,
+    }),
+    // Two nodes carry 1.7 times as much as one if a message costs them together at most 2 / 1.7 as much.
+    cpu("two nodes against one", ["lamplight-cluster-2", "lamplight-cluster"], {
+      "lamplight-cluster": 2 / 1.7,
+    }),
+    cpu("all connections on one node of three", ["lamplight-cluster-3", "lamplight-postgres"], {
+      "lamplight-postgres": 1.2,
+    }),
+    {
+      what: `stored message, ${flight} in flight: ack p50`,
+      fits,
+      of: ["lamplight-cluster", "lamplight-postgres", "lamplight-cluster-2", "original", "original-2"],
+      value: (run) => run.ack_ms.p50,
+      as: ms,
+      goals: {},
+    },
+    {
+      what: `stored message, ${flight} in flight: messages a second`,
+      fits,
+      of: ["lamplight-cluster", "lamplight-postgres", "lamplight-cluster-2", "original", "original-2"],
+      value: (run) => run.per_second,
+      as: (value) => value.toFixed(0),
+      goals: {},
+    },
+  ]
 }
-const times = new Set(measured.flatMap(({ figures }) => figures.map((figure) => figure.times)))
+const clusterLines = [
+  ...[1, 8].flatMap(stored),
+  {
+    what: "memory of an idle connection, on one node of three",
+    fits: is("idle", {}),
+    of: ["lamplight-cluster-3", "lamplight-postgres"],
+    value: (run) => run.rss_bytes_per_connection,
+    as: kib,
+    goals: { "lamplight-postgres": 1.2 },
+  },
+  {
+    what: "from join_user on one node to the event on another: p50",
+    fits: is("seen", {}),
+    of: ["lamplight-cluster-2"],
+    value: (run) => run.known_ms.p50,
+    as: ms,
+    goals: {},
+    most: 100,
+  },
+  {
+    what: "from join_user on one node to the event on another: p99",
+    fits: is("seen", {}),
+    of: ["lamplight-cluster-2"],
+    value: (run) => run.known_ms.p99,
+    as: ms,
+    goals: {},
+  },
+]
+const clusterNames = {
+  "lamplight-postgres": "Lamplight, PostgreSQL only",
+  "lamplight-cluster": "Lamplight, 1 node with Redis",
+  "lamplight-cluster-2": "2 nodes",
+  "lamplight-cluster-3": "3 nodes",
+  original: "the original system",
+  "original-2": "the original system, 2 nodes",
+}
+
+function measure(rows) {
+  return rows.map((line) => {
+    const figures = line.of.flatMap((server) => {
+      const values = runs.filter((run) => run.server === server && line.fits(run)).map(line.value)
+      return values.length === 0 ? [] : [{ server, value: median(values), times: values.length }]
+    })
+    return { ...line, figures }
+  })
+}
+
+function print(rows, columns) {
+  const head = ["measurement", ...Object.values(columns), "ratio (goal)"]
+  console.log(`| ${head.join(" | ")} |\n|${"---|".repeat(head.length)}`)
+  for (const { what, of, figures, as, goals, most } of rows) {
+    const [own, ...others] = figures
+    if (own?.server !== of[0]) continue
+    const cells = Object.keys(columns).map((name) => {
+      const found = figures.find((figure) => figure.server === name)
+      return found ? as(found.value) : ""
+    })
+    const ratios = others
+      .filter(({ server }) => goals[server] !== undefined)
+      .map(({ server, value }) => {
+        const ratio = own.value / value
+        const sign = ratio <= goals[server] ? "✓" : "✗"
+        return `${ratio.toPrecision(2)} of ${columns[server]} (${goals[server].toPrecision(2)}) ${sign}`
+      })
+    if (most !== undefined) ratios.push(`at most ${as(most)} ${own.value <= most ? "✓" : "✗"}`)
+    console.log(`| ${[what, ...cells, ratios.join("; ")].join(" | ")} |`)
+  }
+}
+
+const measured = measure(lines)
+print(measured, names)
+const clusters = measure(clusterLines)
+if (clusters.some(({ figures }) => figures.some(({ server }) => server.startsWith("lamplight-")))) {
+  console.log("\nNodes that share PostgreSQL and Redis:\n")
+  print(clusters, clusterNames)
+}
+const times = new Set(
+  [...measured, ...clusters].flatMap(({ figures }) => figures.map((figure) => figure.times)),
+)
 console.log(`\nMedians of ${[...times].sort((a, b) => a - b).join(" to ")} interleaved runs.`)
 
 // One group of bars per row, relative to its longest bar.

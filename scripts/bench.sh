@@ -11,11 +11,11 @@
 #   STORM=800       users who join at once
 #   STORMS=REPEAT   repetitions of the storm, which takes long with the original system
 #   ORIGINAL=1      0 leaves out the original system, which needs Redis and PostgreSQL
-#   ONLY=           a part of "idle relay broadcast messages joins storm"; everything if empty
+#   ONLY=           a part of "idle relay broadcast messages joins storm cluster"; everything if empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} JOINS=${JOINS:-5000} STORM=${STORM:-800}
-STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm}
+STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm cluster} ONLINE=${ONLINE:-3000}
 [ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$JOINS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node inherits this limit of open files.
 ulimit -n 20000 2>/dev/null || true
@@ -29,7 +29,7 @@ target=${CARGO_TARGET_DIR:-target}
 lamplight=${LAMPLIGHT:-$target/release/lamplight}
 work=$(mktemp -d)
 chmod 755 "$work"
-server="" redis="" postgres=""
+servers=() redis="" postgres=""
 postgres_as=()
 # PostgreSQL does not run as root.
 [ "$(id -u)" -ne 0 ] || postgres_as=(setpriv --reuid postgres --regid postgres --init-groups)
@@ -40,7 +40,7 @@ stop() {
   wait "$1" 2>/dev/null || true
 }
 finish() {
-  stop "$server"
+  for server in "${servers[@]}"; do stop "$server"; done
   stop "$redis"
   stop "$postgres"
   rm -rf "$work"
@@ -105,59 +105,81 @@ databases() {
   return 1
 }
 
-# Empties both databases.
+# Empties both databases. The original system does not make its own tables.
 emptied() {
   redis-cli -p "$redis_port" flushall >/dev/null
   "$pg_bin/psql" -q "$pg_url" -c 'DROP SCHEMA public CASCADE; CREATE SCHEMA public' 2>/dev/null
-  "$pg_bin/psql" -q "$pg_url" -v ON_ERROR_STOP=1 -f bench/peers/original/schema.sql >/dev/null
+  [ "$1" != original ] || "$pg_bin/psql" -q "$pg_url" -v ON_ERROR_STOP=1 -f bench/peers/original/schema.sql >/dev/null
 }
 
-# One run: a fresh server, and the figures of the load generator.
-run() {
-  local name=$1 path=/socket.io/ protocol=socketio address="" port=""
-  shift
-  rm -rf "$work/data"
-  : >"$work/out"
+# Starts one server, or node $2 of a cluster. It prints its address into $work/out.$2.
+start() {
+  local name=$1 node=$2 out="$work/out.$2" err="$work/err.$2"
+  local settings=(LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data.$node" LIMIT_SENDS=0 LIMIT_READS=0 LOG=error)
+  : >"$out"
   case $name in
-    lamplight)
-      path=/api/socketio/
-      LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data" LIMIT_SENDS=0 LIMIT_READS=0 LOG=error \
-        taskset -c 0 env -u REDIS_URL -u DATABASE_URL "$lamplight" serve >"$work/out" 2>"$work/err" &
+    lamplight) taskset -c 0 env -u REDIS_URL -u DATABASE_URL "${settings[@]}" "$lamplight" serve >"$out" 2>"$err" & ;;
+    lamplight-postgres) taskset -c 0 env -u REDIS_URL DATABASE_URL="$pg_url" "${settings[@]}" "$lamplight" serve >"$out" 2>"$err" & ;;
+    lamplight-cluster)
+      taskset -c 0 env DATABASE_URL="$pg_url" REDIS_URL="$redis_url" NODE_ID="node$node" "${settings[@]}" "$lamplight" serve >"$out" 2>"$err" &
       ;;
-    socketio) taskset -c 0 "$target/release/examples/bare" >"$work/out" 2>"$work/err" & ;;
-    node) NODE_ENV=production taskset -c 0 node bench/peers/node-socketio/server.js >"$work/out" 2>"$work/err" & ;;
-    bun) NODE_ENV=production taskset -c 0 "$bun" bench/peers/bun-socketio/server.js >"$work/out" 2>"$work/err" & ;;
-    socketioxide) taskset -c 0 "$oxide" >"$work/out" 2>"$work/err" & ;;
-    centrifugo)
-      path=/connection/websocket protocol=centrifugo port=$(free_port)
-      taskset -c 0 "$centrifugo" --config bench/peers/centrifugo/config.json --http_server.port "$port" >"$work/err" 2>&1 &
-      ;;
+    socketio) taskset -c 0 "$target/release/examples/bare" >"$out" 2>"$err" & ;;
+    node) NODE_ENV=production taskset -c 0 node bench/peers/node-socketio/server.js >"$out" 2>"$err" & ;;
+    bun) NODE_ENV=production taskset -c 0 "$bun" bench/peers/bun-socketio/server.js >"$out" 2>"$err" & ;;
+    socketioxide) taskset -c 0 "$oxide" >"$out" 2>"$err" & ;;
+    centrifugo) taskset -c 0 "$centrifugo" --config bench/peers/centrifugo/config.json --http_server.port "$port" >"$err" 2>&1 & ;;
     original)
-      path=/api/socketio/
-      emptied
-      REDIS_URL=$redis_url DATABASE_URL=$pg_url NODE_ENV=production taskset -c 0 node bench/peers/original/server.js >"$work/out" 2>"$work/err" &
+      NODES=$nodes REDIS_URL=$redis_url DATABASE_URL=$pg_url NODE_ENV=production \
+        taskset -c 0 node bench/peers/original/server.js >"$out" 2>"$err" &
       ;;
   esac
-  server=$!
-  for _ in $(seq 500); do
-    # Centrifugo does not print that it listens.
-    if [ -n "$port" ] && (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then echo "127.0.0.1:$port" >"$work/out"; fi
-    address=$(grep -o '127\.0\.0\.1:[0-9]*' "$work/out" | head -1 || true)
-    [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break
-    sleep 0.02
-  done
-  if ! timeout 240 taskset -c 1 "$loadgen" --protocol "$protocol" --server "${address:-127.0.0.1:9}" --pid "$server" --path "$path" --name "$name" "$@" >>"$seen" 2>"$work/why"; then
-    echo "bench: $name $*: $(cat "$work/why") $(tail -3 "$work/err")" >&2
-  fi
-  stop "$server"
-  server=""
+  servers+=($!)
 }
 
+# One run: fresh servers, and the figures of the load generator. $nodes is how many there are (1), and $loaded how many
+# of them get connections and are measured (all).
+nodes=1 loaded=0
+run() {
+  local name=$1 path=/socket.io/ protocol=socketio port="" addresses=() pids address node
+  shift
+  rm -rf "$work"/data.*
+  case $name in
+    lamplight*) path=/api/socketio/ ;;
+    original) path=/api/socketio/ ;;
+    centrifugo) path=/connection/websocket protocol=centrifugo port=$(free_port) ;;
+  esac
+  case $name in lamplight-* | original) emptied "$name" ;; esac
+  for node in $(seq 0 $((nodes - 1))); do
+    start "$name" "$node"
+    address=""
+    for _ in $(seq 500); do
+      # Centrifugo does not print that it listens.
+      if [ -n "$port" ] && (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then echo "127.0.0.1:$port" >"$work/out.$node"; fi
+      address=$(grep -o '127\.0\.0\.1:[0-9]*' "$work/out.$node" | head -1 || true)
+      [ -z "$address" ] && kill -0 "${servers[$node]}" 2>/dev/null || break
+      sleep 0.02
+    done
+    addresses+=("${address:-127.0.0.1:9}")
+  done
+  pids=("${servers[@]}")
+  if [ "$loaded" -gt 0 ]; then addresses=("${addresses[@]:0:$loaded}") pids=("${pids[@]:0:$loaded}"); fi
+  local label=$name
+  [ "$nodes" = 1 ] || label=$name-$nodes
+  if ! timeout 240 taskset -c 1 "$loadgen" --protocol "$protocol" --server "$(join "${addresses[@]}")" --pid "$(join "${pids[@]}")" \
+    --path "$path" --name "$label" "$@" >>"$seen" 2>"$work/why"; then
+    echo "bench: $label $*: $(cat "$work/why") $(tail -q -n 3 "$work"/err.*)" >&2
+  fi
+  for node in "${servers[@]}"; do stop "$node"; done
+  servers=()
+}
+
+join() { (IFS=, && echo "$*"); }
+
 does() { [[ " $ONLY " == *" $1 "* ]]; }
-if ! does messages && ! does storm; then ORIGINAL=0; fi
-if [ "$ORIGINAL" != 0 ] && ! databases; then
-  echo "bench: no Redis or no PostgreSQL, so the original system is left out" >&2
-  ORIGINAL=0
+if ! does messages && ! does storm && ! does cluster; then ORIGINAL=0; fi
+if { [ "$ORIGINAL" != 0 ] || does cluster; } && ! databases; then
+  echo "bench: no Redis or no PostgreSQL, so the original system and the cluster are left out" >&2
+  ORIGINAL=0 ONLY=${ONLY//cluster/}
 fi
 
 bare=(socketio node socketioxide)
@@ -182,6 +204,23 @@ for round in $(seq "$REPEAT"); do
       run lamplight messages --pairs 50 --in-flight $flight --each 200
       [ "$ORIGINAL" = 0 ] || run original messages --pairs 50 --in-flight $flight --each 200
     done
+  fi
+  if does cluster; then
+    for flight in 1 8; do
+      work_of=(messages --pairs 50 --in-flight $flight --each 200)
+      run lamplight-postgres "${work_of[@]}"
+      run lamplight-cluster "${work_of[@]}"
+      nodes=2 run lamplight-cluster "${work_of[@]}"
+      # One node of three, which holds all connections.
+      nodes=3 loaded=1 run lamplight-cluster "${work_of[@]}"
+      if [ "$ORIGINAL" != 0 ]; then
+        does messages || run original "${work_of[@]}"
+        nodes=2 run original "${work_of[@]}"
+      fi
+    done
+    run lamplight-postgres idle --count 3000
+    nodes=3 loaded=1 run lamplight-cluster idle --count 3000
+    nodes=2 run lamplight-cluster seen --online "$ONLINE"
   fi
   if does joins; then run lamplight joins --users "$JOINS" --in-flight 64; fi
   if does storm && [ "$round" -le "$STORMS" ]; then

@@ -1,7 +1,8 @@
 // The original system, reduced to what the benchmark needs: presence in Redis, profiles and messages in PostgreSQL, and the
-// whole list sent to every client whenever a user joins or leaves. Needs REDIS_URL and DATABASE_URL. It prints its address
-// when it listens.
+// whole list sent to every client whenever a user joins or leaves. Needs REDIS_URL and DATABASE_URL; NODES is the number of
+// processes that share them. It prints its address when it listens.
 import { createServer } from "node:http"
+import { createAdapter } from "@socket.io/redis-adapter"
 import pg from "pg"
 import { createClient } from "redis"
 import { Server } from "socket.io"
@@ -15,6 +16,8 @@ const io = new Server(http, { path: "/api/socketio", serveClient: false, transpo
 io.engine.on("connection", (raw) => {
   raw.request = null
 })
+// With several nodes, events for rooms and for everyone go through Redis.
+if (process.env.NODES > 1) io.adapter(createAdapter(redis, await redis.duplicate().connect()))
 
 const online = (userId) => `online:${userId}`
 
