@@ -27,7 +27,7 @@ impl Store {
     fn new(events: &Arc<Recorder>, tasks: &Arc<Tasks>) -> Self {
         let client = client(RedisServer::shared(), &unique_prefix());
         Self {
-            feed: Feed::new(client, RULES.lease, Arc::clone(events) as _),
+            feed: Feed::new(client, RULES, Arc::clone(events) as _),
             tasks: Arc::clone(tasks),
         }
     }

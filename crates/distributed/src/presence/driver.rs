@@ -8,6 +8,7 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -34,6 +35,9 @@ impl Node {
     /// Keeps the node in the store, for as long as it is polled.
     pub(super) async fn run(&self) {
         self.is_driven.store(true, Ordering::Relaxed);
+        let register = Arc::clone(&self.register);
+        self.feed
+            .set_own(Box::new(move |user| register.lock().has_user(user)));
         self.go_down(&StoreError::Unavailable("starting".to_owned()));
         tokio::join!(self.run_leases(), self.run_timers());
     }
@@ -90,6 +94,7 @@ impl Node {
             self.set_healing();
             self.feed.reload();
         }
+        self.find_lost().await?;
         let dirty = self.register.lock().take_dirty();
         self.announce_all(dirty).await?;
         for ended in &earlier {
@@ -103,6 +108,28 @@ impl Node {
         }
         self.set_up();
         Ok(())
+    }
+
+    /// Redis went back in time: it may have sessions of this node that ended.
+    async fn find_lost(&self) -> StoreResult<()> {
+        let incarnation = self.writer()?.incarnation;
+        loop {
+            let lost = self.register.lock().take_lost();
+            let Some(bucket) = lost else { return Ok(()) };
+            let key = self.feed.keys.bucket(bucket).users_of(incarnation);
+            let command = ::redis::Cmd::smembers(&key);
+            let users: Vec<String> = match self.feed.client.query(&command).await {
+                Ok(users) => users,
+                Err(error) => {
+                    self.register.lock().mark_lost(bucket);
+                    return Err(error.into());
+                }
+            };
+            let mut register = self.register.lock();
+            for user in users {
+                register.mark_dirty(UserId::trusted(user));
+            }
+        }
     }
 
     /// Announces users; those whom Redis did not take stay dirty.
@@ -240,6 +267,9 @@ impl Node {
         } else {
             0
         };
+        if losses != seen.losses {
+            register.mark_lost(bucket);
+        }
         if losses != seen.losses || seen.fewer >= FEWER {
             (seen.losses, seen.fewer) = (losses, 0);
             for user in register.users_in(bucket) {

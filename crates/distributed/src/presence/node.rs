@@ -39,7 +39,7 @@ pub(super) struct Node {
     state: AtomicU8,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
     pub(super) is_driven: AtomicBool,
-    pub(super) register: Mutex<Register>,
+    pub(super) register: Arc<Mutex<Register>>,
     locks: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
     pub(super) last_seen: LastSeenQueue,
@@ -67,7 +67,7 @@ impl Node {
             incarnation: AtomicU64::new(0),
             state: AtomicU8::new(UP),
             is_driven: AtomicBool::new(false),
-            register: Mutex::new(Register::default()),
+            register: Arc::default(),
             locks,
             hasher: RandomState::new(),
             last_seen: LastSeenQueue::default(),

@@ -8,7 +8,7 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Person;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -54,6 +54,8 @@ pub(super) struct Register {
     counts: Vec<usize>,
     /// Users for whom Redis may not have what is here.
     dirty: HashSet<UserId>,
+    /// Buckets for which Redis may have sessions of this node that ended.
+    lost: BTreeSet<usize>,
     statuses: HashMap<UserId, SavedStatus>,
     profiles: HashMap<UserId, Profile>,
 }
@@ -196,12 +198,27 @@ impl Register {
         self.dirty.insert(user);
     }
 
+    pub(super) fn mark_lost(&mut self, bucket: usize) {
+        self.lost.insert(bucket);
+    }
+
+    pub(super) fn take_lost(&mut self) -> Option<usize> {
+        self.lost.pop_first()
+    }
+
+    pub(super) fn has_user(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     pub(super) fn mark_all_dirty(&mut self) {
         self.dirty.extend(self.users.keys().cloned());
     }
 
     pub(super) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.statuses.is_empty() || !self.profiles.is_empty()
+        !self.dirty.is_empty()
+            || !self.lost.is_empty()
+            || !self.statuses.is_empty()
+            || !self.profiles.is_empty()
     }
 
     pub(super) fn take_dirty(&mut self) -> Vec<UserId> {

@@ -1,13 +1,20 @@
 //! What the tests of presence in Redis share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use lamplight_conformance::Recorder;
 use lamplight_conformance::servers::RedisServer;
+use lamplight_distributed::presence::{Feed, RedisPresence};
 use lamplight_distributed::redis::{RedisClient, RedisOptions};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConnectionId, NodeId, Profile, UserId};
+use lamplight_domain::presence::{Change, OfflineReason, Rules, SavedStatus};
 use lamplight_domain::time::{Moment, Now, Timestamp};
-use lamplight_usecases::ports::Clock;
+use lamplight_usecases::ports::{Clock, Person, PresenceStore as _};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
 /// Background tasks, which end with this.
@@ -48,7 +55,265 @@ pub(crate) fn wall_clock() -> Arc<dyn Clock> {
 
 /// A client of a server, under a prefix.
 pub(crate) fn client(server: &RedisServer, prefix: &str) -> RedisClient {
-    let options = RedisOptions::parse(&server.url()).expect("an address");
+    client_at(&server.url(), prefix)
+}
+
+pub(crate) fn client_at(url: &str, prefix: &str) -> RedisClient {
+    let options = RedisOptions::parse(url).expect("an address");
     let options = options.with_prefix(prefix).expect("a prefix");
     RedisClient::start(options.with_deadlines(Duration::from_millis(1_500), Duration::from_secs(2)))
+}
+
+/// Short times, with a renewal every second.
+pub(crate) const RULES: Rules = Rules {
+    grace: Duration::from_millis(1_000),
+    lease: Duration::from_millis(3_000),
+    time_to_live: Duration::from_secs(3_600),
+    away_after: Duration::from_secs(300),
+    update_every: Duration::ZERO,
+};
+/// How long a test waits for what is to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn user(id: &str) -> UserId {
+    UserId::trusted(id)
+}
+
+pub(crate) fn tab(id: &str) -> ConnectionId {
+    ConnectionId::trusted(id)
+}
+
+pub(crate) fn person(id: &str) -> Person {
+    Person {
+        profile: Profile::bare(user(id)),
+        status: SavedStatus::default(),
+        last_seen: None,
+    }
+}
+
+/// A running node with a connection, a copy and a bus of its own, as a process has them.
+pub(crate) struct TestNode {
+    pub(crate) presence: Arc<RedisPresence>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) events: Arc<Recorder>,
+    running: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl TestNode {
+    pub(crate) fn start(client: RedisClient, id: &str, rules: Rules) -> Self {
+        let events = Arc::new(Recorder::default());
+        let feed = Feed::new(client, rules, Arc::clone(&events) as _);
+        let presence =
+            RedisPresence::new(Arc::clone(&feed), NodeId::trusted(id), rules, wall_clock());
+        let node = Self {
+            presence: Arc::new(presence),
+            feed,
+            events,
+            running: Mutex::new(None),
+        };
+        node.go_on();
+        node
+    }
+
+    /// A node of the server, which is up.
+    pub(crate) async fn up(server: &RedisServer, prefix: &str, id: &str) -> Self {
+        let node = Self::start(client(server, prefix), id, RULES);
+        node.wait_until_whole().await;
+        node
+    }
+
+    /// Stops all background work, as a process that stands still, or is killed.
+    pub(crate) fn stand_still(&self) {
+        if let Some(running) = self.running.lock().take() {
+            running.abort();
+        }
+    }
+
+    pub(crate) fn go_on(&self) {
+        let runs = Arc::clone(&self.presence);
+        *self.running.lock() = Some(tokio::spawn(async move { runs.run().await }));
+    }
+
+    pub(crate) async fn wait_until_whole(&self) {
+        eventually("the node is whole", || !self.presence.is_degraded()).await;
+    }
+
+    pub(crate) async fn join(&self, who: &str, session: &str) {
+        let joined = self.presence.join(&tab(session), person(who)).await;
+        joined.expect("joined");
+    }
+
+    pub(crate) async fn close(&self, session: &str) {
+        let session = tab(session);
+        let closed = self.presence.close(&session, OfflineReason::Closed);
+        closed.await.expect("closed");
+    }
+
+    /// Who is shown, in order.
+    pub(crate) async fn shown(&self) -> Vec<String> {
+        let snapshot = self.presence.snapshot().await.expect("a snapshot");
+        let mut ids: Vec<_> = snapshot
+            .present
+            .iter()
+            .map(|shown| shown.profile.id.to_string())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    pub(crate) async fn wait_for_shown(&self, expected: &[&str]) {
+        let began = tokio::time::Instant::now();
+        loop {
+            let shown = self.shown().await;
+            if shown == expected {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "shown {shown:?} instead of {expected:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let events = self.events.events().into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Presence(change) => Some(change),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What this node published of a user: `online`, `updated`, `offline`.
+    pub(crate) fn log(&self, who: &str) -> Vec<&'static str> {
+        let changes = self.changes().into_iter();
+        changes
+            .filter(|change| change.user().as_str() == who)
+            .map(|change| match change {
+                Change::Online(_) => "online",
+                Change::Updated(_) => "updated",
+                Change::Offline(_) => "offline",
+            })
+            .collect()
+    }
+
+    /// Versions of each user grow.
+    pub(crate) fn check_versions(&self) {
+        let mut newest = std::collections::HashMap::new();
+        for change in self.changes() {
+            let before = newest.insert(change.user().clone(), change.version());
+            assert!(before < Some(change.version()), "{before:?}: {change:?}");
+        }
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.stand_still();
+    }
+}
+
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = tokio::time::Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A TCP proxy that a test can cut.
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    shared: Arc<ProxyState>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct ProxyState {
+    /// Connections are refused.
+    cut: AtomicBool,
+    /// Connections stay open, and nothing passes.
+    silent: AtomicBool,
+    connections: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(to: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let shared = Arc::new(ProxyState::default());
+        let state = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                if state.cut.load(Ordering::Relaxed) {
+                    continue;
+                }
+                let state_of_pipe = Arc::clone(&state);
+                let pipe = tokio::spawn(async move {
+                    let far = tokio::net::TcpStream::connect(("127.0.0.1", to)).await;
+                    let Ok(far) = far else { return };
+                    let ((near_in, near_out), (far_in, far_out)) =
+                        (near.into_split(), far.into_split());
+                    tokio::select! {
+                        () = pass(near_in, far_out, &state_of_pipe) => {}
+                        () = pass(far_in, near_out, &state_of_pipe) => {}
+                    }
+                });
+                state.connections.lock().push(pipe);
+            }
+        });
+        Self { port, shared, task }
+    }
+
+    /// A client that goes through the proxy.
+    pub(crate) fn client(&self, prefix: &str) -> RedisClient {
+        client_at(&format!("redis://127.0.0.1:{}", self.port), prefix)
+    }
+
+    /// Ends all connections, and refuses new ones.
+    pub(crate) fn cut(&self) {
+        self.shared.cut.store(true, Ordering::Relaxed);
+        for connection in self.shared.connections.lock().drain(..) {
+            connection.abort();
+        }
+    }
+
+    /// Keeps all connections, and passes nothing on: half-open.
+    pub(crate) fn fall_silent(&self) {
+        self.shared.silent.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heal(&self) {
+        self.shared.cut.store(false, Ordering::Relaxed);
+        self.shared.silent.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+        self.task.abort();
+    }
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    state: &ProxyState,
+) {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let Ok(count @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        while state.silent.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
 }

@@ -3,7 +3,7 @@
 mod load;
 mod state;
 
-pub(super) use state::Position;
+pub(super) use state::{IsOwn, Position};
 
 use super::change::Message;
 use super::keys::{BUCKETS, Keys, bucket};
@@ -13,13 +13,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
-use lamplight_domain::presence::{Change, Presence, RosterSnapshot, VersionFloors};
+use lamplight_domain::presence::{Change, Presence, RosterSnapshot, Rules, VersionFloors};
 use lamplight_domain::time::Now;
 use lamplight_usecases::ports::{EventBus, LastSeenQueue, PresenceState};
 use parking_lot::Mutex;
 use state::State;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -43,6 +43,7 @@ pub struct Feed {
     clocks: Mutex<Vec<Option<(Now, Instant)>>>,
     /// Whether the channel is subscribed.
     is_connected: AtomicBool,
+    reloads: AtomicU64,
     /// A change was applied, or a bucket was loaded.
     applied: Notify,
     /// A bucket may have to be loaded.
@@ -50,10 +51,11 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A copy that is empty until [`Feed::run`] fills it. Users who Redis lost stay for `hold`,
-    /// unless a node announces them.
+    /// A copy that is empty until [`Feed::run`] fills it. Users whom Redis lost stay for two lease
+    /// renewals, unless a node announces them before.
     #[must_use]
-    pub fn new(client: RedisClient, hold: Duration, bus: Arc<dyn EventBus>) -> Arc<Self> {
+    pub fn new(client: RedisClient, rules: Rules, bus: Arc<dyn EventBus>) -> Arc<Self> {
+        let hold = rules.lease * 2 / 3;
         let keys = Arc::new(Keys::new(client.options().prefix()));
         Arc::new(Self {
             scripts: Arc::new(Scripts::new()),
@@ -63,6 +65,7 @@ impl Feed {
             bus,
             clocks: Mutex::new(vec![None; BUCKETS]),
             is_connected: AtomicBool::new(false),
+            reloads: AtomicU64::new(0),
             applied: Notify::new(),
             stale: Notify::new(),
         })
@@ -163,6 +166,9 @@ impl Feed {
         let mut state = self.state.lock();
         let is_loaded = match loaded {
             Ok(loaded) => {
+                if state.position(index).is_some() {
+                    self.reloads.fetch_add(1, Ordering::Relaxed);
+                }
                 let changes = state.finish_load(Instant::now(), index, loaded);
                 self.publish(changes);
                 true
@@ -243,6 +249,12 @@ impl Feed {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.is_connected.load(Ordering::Relaxed) && self.state.lock().is_whole()
+    }
+
+    /// Sets what tells whether a user has a session on this node. Such a user is not hidden because
+    /// another node gave this one up.
+    pub(super) fn set_own(&self, is_own: IsOwn) {
+        self.state.lock().is_own = is_own;
     }
 
     pub(super) fn position(&self, index: usize) -> Position {
@@ -353,6 +365,12 @@ impl Feed {
                 (0..BUCKETS).map(|index| state.version(index)).collect(),
             ),
         }
+    }
+
+    /// How often a bucket was loaded because changes were missing or Redis was away, for metrics.
+    #[must_use]
+    pub fn reloads(&self) -> u64 {
+        self.reloads.load(Ordering::Relaxed)
     }
 
     /// How many users are shown as online.

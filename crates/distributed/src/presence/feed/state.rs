@@ -60,13 +60,16 @@ pub(super) struct Loaded {
 /// An epoch, and the number of a change in it.
 pub(in super::super) type Position = Option<(Arc<str>, u64)>;
 
-#[derive(Debug)]
+/// Whether a user has a session on this node.
+pub(in super::super) type IsOwn = Box<dyn Fn(&UserId) -> bool + Send + Sync>;
+
 pub(super) struct State {
     pub(super) buckets: Vec<Bucket>,
     /// Everyone who is shown. Two users of different buckets may have the same `since`.
     pub(super) order: BTreeMap<(u64, UserId), Arc<Presence>>,
-    /// For how long users who Redis lost stay, unless a node announces them.
+    /// For how long users whom Redis lost stay, unless a node announces them.
     hold: Duration,
+    pub(super) is_own: IsOwn,
 }
 
 impl State {
@@ -80,6 +83,7 @@ impl State {
             buckets,
             order: BTreeMap::new(),
             hold,
+            is_own: Box::new(|_| false),
         }
     }
 
@@ -137,7 +141,7 @@ impl State {
             return Vec::new();
         }
         held.pending.insert(message.number, message);
-        let changes = self.drain(index);
+        let changes = self.drain(now, index);
         let held = &mut self.buckets[index];
         held.gap_since = if held.pending.is_empty() {
             None
@@ -148,7 +152,7 @@ impl State {
     }
 
     /// Applies the changes that follow without a gap.
-    fn drain(&mut self, index: usize) -> Vec<Change> {
+    fn drain(&mut self, now: Instant, index: usize) -> Vec<Change> {
         let mut changes = Vec::new();
         loop {
             let held = &mut self.buckets[index];
@@ -164,15 +168,22 @@ impl State {
                 return changes;
             };
             held.number = next;
-            changes.extend(self.take(message));
+            changes.extend(self.take(now, message));
         }
     }
 
-    fn take(&mut self, message: Message) -> Option<Change> {
+    fn take(&mut self, now: Instant, message: Message) -> Option<Change> {
         let held = &mut self.buckets[message.bucket];
         held.version = held.version.max(message.version);
         match message.body {
             Body::Shown(presence) => self.show(&message.user, presence, message.hidden, false),
+            // This node was given up for dead and knows better: it announces the user again.
+            Body::Gone(offline)
+                if offline.reason == OfflineReason::NodeLost && (self.is_own)(&message.user) =>
+            {
+                self.keep_unconfirmed(now, &message.user);
+                None
+            }
             Body::Gone(offline) => {
                 let change = self.hide(&message.user, message.hidden, offline.version);
                 change.map(|_| Change::Offline(offline))
@@ -183,6 +194,15 @@ impl State {
                 self.forget_if_empty(&message.user);
                 None
             }
+        }
+    }
+
+    fn keep_unconfirmed(&mut self, now: Instant, user: &UserId) {
+        let hold = self.hold;
+        let held = &mut self.buckets[bucket(user)];
+        if let Some(entry) = held.users.get_mut(user) {
+            entry.unconfirmed = true;
+            held.hold_until = held.hold_until.max(Some(now + hold));
         }
     }
 
@@ -273,6 +293,7 @@ impl State {
         }
         held.epoch = Some(Arc::clone(&loaded.epoch));
         held.number = loaded.number;
+        let floor = held.version;
         held.version = held.version.max(loaded.version);
         held.pending
             .retain(|number, message| message.epoch == loaded.epoch && *number > loaded.number);
@@ -287,7 +308,11 @@ impl State {
         for (user, (shown, hidden)) in loaded.users {
             match shown {
                 Some(shown) => {
-                    let shown = if is_lost { self.raise(shown) } else { shown };
+                    let shown = if is_lost {
+                        self.raise(shown, floor)
+                    } else {
+                        shown
+                    };
                     changes.extend(self.show(&user, shown, hidden, false));
                 }
                 None => changes.extend(self.drop_unless_held(&user, hidden, is_lost)),
@@ -300,34 +325,34 @@ impl State {
         if held.users.values().any(|entry| entry.unconfirmed) {
             held.hold_until = held.hold_until.max(Some(now + hold));
         }
-        changes.extend(self.drain(index));
+        changes.extend(self.drain(now, index));
         let held = &mut self.buckets[index];
         held.gap_since = (!held.pending.is_empty()).then_some(now);
         changes
     }
 
-    /// Redis went back in time: what it has is true now, though its version is lower than one that
-    /// was shown.
-    fn raise(&self, shown: Arc<Presence>) -> Arc<Presence> {
-        let held = &self.buckets[bucket(&shown.profile.id)];
-        match self.get(&shown.profile.id) {
-            Some(known) if known.version >= shown.version && !looks_the_same(known, &shown) => {
-                Arc::new(Presence {
-                    version: held.version + 1,
-                    since: known.since,
-                    ..(*shown).clone()
-                })
-            }
-            _ => shown,
+    /// Redis went back in time: what it has is true now, though its version may be lower than one
+    /// that the user had. `floor` is at least as high as all of those.
+    fn raise(&self, shown: Arc<Presence>, floor: u64) -> Arc<Presence> {
+        let known = self.get(&shown.profile.id);
+        if shown.version > floor || known.is_some_and(|known| looks_the_same(known, &shown)) {
+            return shown;
         }
+        let held = &self.buckets[bucket(&shown.profile.id)];
+        Arc::new(Presence {
+            version: held.version + 1,
+            since: known.map_or(shown.since, |known| known.since),
+            ..(*shown).clone()
+        })
     }
 
     /// Hides a user whom Redis does not show.
     fn drop_unless_held(&mut self, user: &UserId, hidden: bool, is_lost: bool) -> Option<Change> {
+        let is_own = (self.is_own)(user);
         let users = &mut self.buckets[bucket(user)].users;
         let entry = users.entry(user.clone()).or_default();
         let is_known = entry.shown.is_some() || entry.hidden;
-        if is_known && (is_lost || entry.unconfirmed) && !hidden {
+        if is_known && (is_lost || is_own || entry.unconfirmed) && !hidden {
             entry.unconfirmed = true;
             return None;
         }
