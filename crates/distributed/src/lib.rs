@@ -1,6 +1,7 @@
 //! The ports where several nodes act as one: messages, people and accounts in PostgreSQL, presence
 //! and the event bus in Redis or Valkey.
 
+pub mod bus;
 pub mod limits;
 pub mod postgres;
 pub mod presence;

@@ -217,7 +217,8 @@ fn subscribe(url: &str, channel: &str) -> (RedisSubscriber, UnboundedReceiver<St
                 String::from_utf8_lossy(payload)
             ),
             Received::Interrupted => "interrupted".to_owned(),
-            Received::Resumed => "resumed".to_owned(),
+            Received::Complete { is_first: true } => return,
+            Received::Complete { is_first: false } => "resumed".to_owned(),
         };
         let _ = sender.send(text);
     });

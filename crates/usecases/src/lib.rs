@@ -25,6 +25,7 @@ pub mod presence;
 pub mod quotas;
 pub mod refusal;
 pub mod settings;
+pub mod subscribers;
 pub mod throttle;
 pub mod weight;
 

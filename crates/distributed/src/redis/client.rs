@@ -1,7 +1,6 @@
 //! The connection for commands.
 
-use super::Backoff;
-use super::backoff::jitter;
+use super::backoff::{Backoff, jitter};
 use super::connect::{self, Connection, within};
 use super::error::{RedisError, RedisResult, breaks_connection};
 use super::options::RedisOptions;

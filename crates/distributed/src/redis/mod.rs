@@ -14,6 +14,7 @@ mod client;
 mod connect;
 mod error;
 mod options;
+mod plain;
 mod script;
 mod subscriber;
 
@@ -24,3 +25,4 @@ pub use script::{RedisScript, ScriptCall};
 pub use subscriber::{Received, RedisSubscriber};
 
 pub(crate) use backoff::Backoff;
+pub(crate) use plain::PlainConnection;

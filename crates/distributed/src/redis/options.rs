@@ -250,12 +250,12 @@ impl RedisOptions {
     ///
     /// # Errors
     /// When the prefix is empty, longer than 64 bytes, or has characters other than letters,
-    /// digits, `.`, `_`, `-` and `:`.
+    /// digits, `.`, `_` and `-`. Without a colon no prefix begins with another's keys.
     pub fn with_prefix(mut self, prefix: &str) -> Result<Self, RedisUrlError> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(is_plain) {
             return Err(RedisUrlError(
-                "needs a REDIS_PREFIX of 1 to 64 letters, digits, '.', '_', '-' and ':'".into(),
+                "needs a REDIS_PREFIX of 1 to 64 letters, digits, '.', '_' and '-'".into(),
             ));
         }
         prefix.clone_into(&mut self.prefix);

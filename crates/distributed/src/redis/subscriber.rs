@@ -1,6 +1,6 @@
 //! A connection that stays subscribed to a set of channels.
 
-use super::Backoff;
+use super::backoff::Backoff;
 use super::connect::{OnPush, connect_plain, within};
 use super::error::{RedisError, RedisResult};
 use super::options::RedisOptions;
@@ -31,8 +31,8 @@ pub enum Received<'a> {
     },
     /// The connection broke: messages are lost from some time before this on.
     Interrupted,
-    /// All channels are subscribed again. Not sent for the first connection.
-    Resumed,
+    /// All channels are subscribed on a new connection, the first or a later one.
+    Complete { is_first: bool },
 }
 
 type Receiver = Box<dyn Fn(Received<'_>) + Send + Sync>;
@@ -52,6 +52,8 @@ struct Shared {
     /// pass anything on.
     current: AtomicU64,
     broken: Notify,
+    /// Counts messages.
+    received: AtomicU64,
     /// Whether every wanted channel was subscribed at some time on this connection.
     is_complete: watch::Sender<bool>,
 }
@@ -90,6 +92,7 @@ impl RedisSubscriber {
             changed: Notify::new(),
             current: AtomicU64::new(0),
             broken: Notify::new(),
+            received: AtomicU64::new(0),
             is_complete: watch::Sender::new(false),
         });
         let task = tokio::spawn(supervise(Arc::clone(&shared)));
@@ -115,6 +118,29 @@ impl RedisSubscriber {
         receiver
     }
 
+    /// Subscribes to a channel without waiting.
+    pub fn want(&self, channel: &Arc<str>) {
+        let mut channels = self.shared.channels.lock();
+        if channels.wanted.insert(Arc::clone(channel)) {
+            channels.dirty.push(Arc::clone(channel));
+            drop(channels);
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// Whether a channel's messages reach this process.
+    #[must_use]
+    pub fn is_subscribed(&self, channel: &Arc<str>) -> bool {
+        self.shared.channels.lock().subscribed.contains(channel)
+    }
+
+    /// Whether all channels that are wanted are subscribed.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let channels = self.shared.channels.lock();
+        self.is_up() && channels.subscribed.len() == channels.wanted.len()
+    }
+
     /// Gives channels up.
     pub fn unsubscribe(&self, channels: impl IntoIterator<Item = Arc<str>>) {
         let mut state = self.shared.channels.lock();
@@ -137,6 +163,12 @@ impl RedisSubscriber {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Counts messages.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::Relaxed)
     }
 
     /// Whether there is a connection on which all channels were subscribed.
@@ -168,6 +200,7 @@ async fn supervise(shared: Arc<Shared>) {
                 let ended = shared.serve(connection, number, &mut backoff, &mut is_first);
                 let reason = ended.await;
                 shared.current.store(0, Ordering::Relaxed);
+                shared.channels.lock().subscribed.clear();
                 if shared.is_complete.send_replace(false) {
                     (shared.receive)(Received::Interrupted);
                 }
@@ -198,6 +231,7 @@ impl Shared {
             let PushInfo { kind, data } = push;
             match (kind, data.as_slice()) {
                 (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+                    shared.received.fetch_add(1, Ordering::Relaxed);
                     (shared.receive)(Received::Message { channel, payload })
                 }
                 (PushKind::Disconnection, _) => shared.broken.notify_one(),
@@ -228,9 +262,8 @@ impl Shared {
             if !is_complete {
                 is_complete = true;
                 self.is_complete.send_replace(true);
-                if !std::mem::take(is_first) {
-                    (self.receive)(Received::Resumed);
-                }
+                let is_first = std::mem::take(is_first);
+                (self.receive)(Received::Complete { is_first });
             }
             tokio::select! {
                 biased;
@@ -249,12 +282,19 @@ impl Shared {
     }
 
     async fn ping(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-        within(self.options.command_deadline, async {
+        let before = self.received.load(Ordering::Relaxed);
+        let answer = within(self.options.command_deadline, async {
             let answer = connection.send_packed_command(&redis::cmd("PING")).await?;
             answer.extract_error()?;
             Ok(())
-        })
-        .await
+        });
+        match answer.await {
+            // The answer waits behind messages that are not handled yet.
+            Err(RedisError::Timeout(_)) if self.received.load(Ordering::Relaxed) != before => {
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 
     /// Subscribes and unsubscribes until what is subscribed is what is wanted.

@@ -1,6 +1,8 @@
 //! The event bus.
 
+use futures_util::future::BoxFuture;
 use lamplight_domain::event::Event;
+use lamplight_domain::identity::UserId;
 
 /// What a subscriber receives.
 #[derive(Clone, Debug)]
@@ -27,6 +29,46 @@ pub trait EventBus: Send + Sync + 'static {
     /// Calls `subscriber` for what is published from now on, until the subscription is dropped.
     #[must_use = "dropping the subscription ends it"]
     fn subscribe(&self, subscriber: Subscriber) -> Subscription;
+
+    /// Asks for the events that are addressed to `user`, until the attachment is dropped. A bus may
+    /// pass on events for users without an attachment too.
+    #[must_use = "dropping the attachment ends it"]
+    fn attach(&self, user: &UserId) -> Attachment {
+        let _ = user;
+        Attachment::default()
+    }
+
+    /// Whether events of other nodes reach this one as far as is known. `Lagged` follows after a
+    /// time in which they did not.
+    fn is_healthy(&self) -> bool {
+        true
+    }
+}
+
+/// A user whose events reach this node. The default is that of a bus where all events reach all
+/// nodes.
+#[derive(Default)]
+pub struct Attachment(Option<Box<dyn Attached>>);
+
+/// What a bus keeps for an attachment. Dropping it ends the attachment.
+pub trait Attached: Send + Sync + 'static {
+    /// Resolves once what is published from then on reaches this node, `None` if it does already.
+    /// It resolves within seconds in any case: if events do not reach this node then, `Lagged`
+    /// follows.
+    fn ready(&self) -> Option<BoxFuture<'static, ()>>;
+}
+
+impl Attachment {
+    #[must_use]
+    pub fn new(attached: impl Attached) -> Self {
+        Self(Some(Box::new(attached)))
+    }
+
+    /// See [`Attached::ready`].
+    #[must_use]
+    pub fn ready(&self) -> Option<BoxFuture<'static, ()>> {
+        self.0.as_ref()?.ready()
+    }
 }
 
 /// A subscriber's place on the bus, given up when this is dropped.

@@ -16,7 +16,7 @@ mod shared_limits;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
-pub use bus::{BusMessage, EventBus, Subscriber, Subscription};
+pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, StoredPerson};

@@ -131,7 +131,8 @@ impl Feed {
                 }
             }
             Received::Interrupted => self.is_connected.store(false, Ordering::Relaxed),
-            Received::Resumed => {
+            Received::Complete { is_first: true } => {}
+            Received::Complete { is_first: false } => {
                 self.is_connected.store(true, Ordering::Relaxed);
                 self.reload();
             }

@@ -86,9 +86,9 @@ fn refusals_say_what_to_do_and_hold_no_password() {
 #[test]
 fn c17_a_prefix_is_plain() {
     let options = RedisOptions::parse("redis://a").unwrap();
-    let other = options.clone().with_prefix("shop:eu-1").unwrap();
-    assert_eq!(other.prefix(), "shop:eu-1");
-    for prefix in ["", "a b", "{a}", "a*", &"a".repeat(65)] {
+    let other = options.clone().with_prefix("shop.eu-1").unwrap();
+    assert_eq!(other.prefix(), "shop.eu-1");
+    for prefix in ["", "a:b", "a b", "{a}", "a*", &"a".repeat(65)] {
         assert!(options.clone().with_prefix(prefix).is_err());
     }
 }

@@ -1,0 +1,344 @@
+//! What nodes send to each other: version 1 of the envelope, in JSON.
+//!
+//! ```json
+//! {"v":1,"run":"00c0ffee00c0ffee","n":7,"node":"a:3000","kind":"appended", ...}
+//! ```
+//!
+//! `v`, `run` and `n` come first and in this form, so that a node finds out without parsing JSON
+//! that an envelope is its own or a repetition. `run` is chosen at random when a bus starts, and `n`
+//! counts what it publishes. Nodes of two versions work side by side: a reader skips versions and
+//! kinds that it does not know, and ignores fields that it does not know.
+
+use lamplight_domain::conversation::{Members, Receipt};
+use lamplight_domain::entry::{Entry, EntryKind};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, UserId};
+use lamplight_domain::message::Content;
+use lamplight_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The version that this code writes.
+const VERSION: u32 = 1;
+
+/// What identifies an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The run of the bus that published it.
+    pub(crate) run: u64,
+    pub(crate) number: u64,
+}
+
+/// What an envelope says.
+#[derive(Debug)]
+pub(crate) enum Contents {
+    Event(Event),
+    /// The publisher had to drop durable events: every node reads from the store what it may have
+    /// missed.
+    Lost,
+    /// A version or kind that this code does not know.
+    Unknown,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an envelope on the bus is malformed: {0}")]
+pub(crate) struct Malformed(String);
+
+/// Reads the head of an envelope without parsing the rest. `None` if it has another form, as other
+/// versions may.
+pub(crate) fn peek(payload: &[u8]) -> Option<Head> {
+    let rest = payload.strip_prefix(b"{\"v\":1,\"run\":\"")?;
+    let (run, rest) = rest.split_at_checked(16)?;
+    let run = u64::from_str_radix(std::str::from_utf8(run).ok()?, 16).ok()?;
+    let rest = rest.strip_prefix(b"\",\"n\":")?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    let number = std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    Some(Head { run, number })
+}
+
+/// Reads an envelope.
+pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
+    let malformed = |error: serde_json::Error| Malformed(error.to_string());
+    // A later version may give every other field another meaning.
+    let version: Version = serde_json::from_slice(payload).map_err(malformed)?;
+    if version.v != VERSION {
+        return Ok(Contents::Unknown);
+    }
+    let envelope: Envelope = serde_json::from_slice(payload).map_err(malformed)?;
+    if !KINDS.contains(&&*envelope.kind) {
+        return Ok(Contents::Unknown);
+    }
+    let kind = envelope.kind.clone().into_owned();
+    let contents = envelope.contents();
+    contents.ok_or_else(|| Malformed(format!("fields are missing for {kind}")))
+}
+
+const KINDS: [&str; 6] = [
+    "appended",
+    "typing",
+    "receipt",
+    "conversation",
+    "signed_out",
+    "lost",
+];
+
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// All kinds have the same fields, most of them absent.
+#[derive(Default, Serialize, Deserialize)]
+struct Envelope<'a> {
+    v: u32,
+    #[serde(borrow)]
+    run: Cow<'a, str>,
+    n: u64,
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    conversation: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    entry: Option<EntryFields<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    except: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_typing: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_seq: Option<u64>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    credential: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    to: Vec<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryFields<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow)]
+    sender: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<Cow<'a, str>>,
+    /// Absent from entries of other kinds than messages, which show nothing.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    content: Option<Cow<'a, str>>,
+    created_at: i64,
+}
+
+/// Writes the envelopes of one bus.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) run: u64,
+    /// For whoever looks at the traffic.
+    pub(crate) node: Arc<str>,
+}
+
+impl Writer {
+    /// `None` for events that do not leave the node: presence has a channel of its own.
+    pub(crate) fn event(&self, number: u64, event: &Event) -> Option<Vec<u8>> {
+        let base = self.base(number);
+        let envelope = match event {
+            Event::Appended { entry, to, except } => Envelope {
+                kind: "appended".into(),
+                conversation: Some(entry.conversation.as_str().into()),
+                entry: Some(EntryFields {
+                    id: entry.id.as_str().into(),
+                    seq: entry.seq,
+                    sender: entry.sender.as_str().into(),
+                    client_message_id: entry.client_message_id.as_deref().map(Into::into),
+                    content: entry.content().map(|content| content.as_str().into()),
+                    created_at: entry.created_at.0,
+                }),
+                except: except.as_ref().map(|id| id.as_str().into()),
+                to: names(to),
+                ..base
+            },
+            Event::Typing {
+                conversation,
+                user,
+                is_typing,
+                expires_at,
+                to,
+            } => Envelope {
+                kind: "typing".into(),
+                conversation: Some(conversation.as_str().into()),
+                user: Some(user.as_str().into()),
+                is_typing: Some(*is_typing),
+                expires_at: Some(expires_at.0),
+                to: names(to),
+                ..base
+            },
+            Event::Receipt {
+                conversation,
+                receipt,
+                to,
+            } => Envelope {
+                kind: "receipt".into(),
+                conversation: Some(conversation.as_str().into()),
+                user: Some(receipt.user.as_str().into()),
+                delivered_seq: Some(receipt.delivered_seq),
+                read_seq: Some(receipt.read_seq),
+                to: names(to),
+                ..base
+            },
+            Event::ConversationChanged { conversation, to } => Envelope {
+                kind: "conversation".into(),
+                conversation: Some(conversation.as_str().into()),
+                to: names(to),
+                ..base
+            },
+            Event::SignedOut { user, credential } => Envelope {
+                kind: "signed_out".into(),
+                user: Some(user.as_str().into()),
+                credential: Some((&**credential).into()),
+                ..base
+            },
+            Event::Presence(_) => return None,
+        };
+        Some(write(&envelope))
+    }
+
+    pub(crate) fn lost(&self, number: u64) -> Vec<u8> {
+        write(&Envelope {
+            kind: "lost".into(),
+            ..self.base(number)
+        })
+    }
+
+    fn base(&self, number: u64) -> Envelope<'_> {
+        Envelope {
+            v: VERSION,
+            run: format!("{:016x}", self.run).into(),
+            n: number,
+            node: (&*self.node).into(),
+            ..Envelope::default()
+        }
+    }
+}
+
+fn write(envelope: &Envelope<'_>) -> Vec<u8> {
+    // Texts and numbers always have a form in JSON.
+    serde_json::to_vec(envelope).unwrap_or_default()
+}
+
+fn names(users: &Members) -> Vec<Cow<'_, str>> {
+    users.iter().map(|user| user.as_str().into()).collect()
+}
+
+impl Envelope<'_> {
+    /// `None` if a field is missing.
+    fn contents(self) -> Option<Contents> {
+        let conversation = || {
+            let id = self.conversation.as_deref()?;
+            Some(ConversationId::trusted(id))
+        };
+        let user = || Some(UserId::trusted(self.user.as_deref()?));
+        let to = || self.to.iter().map(|id| UserId::trusted(&**id)).collect();
+        let event = match &*self.kind {
+            "appended" => {
+                let fields = self.entry.as_ref()?;
+                let kind = match &fields.content {
+                    Some(content) => EntryKind::Message {
+                        content: Content::trusted(&**content),
+                    },
+                    None => EntryKind::Unknown,
+                };
+                Event::Appended {
+                    entry: Arc::new(Entry {
+                        id: MessageId::trusted(&*fields.id),
+                        conversation: conversation()?,
+                        seq: fields.seq,
+                        sender: UserId::trusted(&*fields.sender),
+                        client_message_id: fields.client_message_id.as_deref().map(Into::into),
+                        kind,
+                        created_at: Timestamp(fields.created_at),
+                    }),
+                    to: to(),
+                    except: self.except.as_deref().map(ConnectionId::trusted),
+                }
+            }
+            "typing" => Event::Typing {
+                conversation: conversation()?,
+                user: user()?,
+                is_typing: self.is_typing?,
+                expires_at: Timestamp(self.expires_at?),
+                to: to(),
+            },
+            "receipt" => Event::Receipt {
+                conversation: conversation()?,
+                receipt: Receipt {
+                    user: user()?,
+                    delivered_seq: self.delivered_seq?,
+                    read_seq: self.read_seq?,
+                },
+                to: to(),
+            },
+            "conversation" => Event::ConversationChanged {
+                conversation: conversation()?,
+                to: to(),
+            },
+            "signed_out" => Event::SignedOut {
+                user: user()?,
+                credential: self.credential.as_deref()?.into(),
+            },
+            "lost" => return Some(Contents::Lost),
+            _ => return Some(Contents::Unknown),
+        };
+        Some(Contents::Event(event))
+    }
+}
+
+/// The newest `seq` of each conversation in a batch, for the republisher:
+/// `{"v":1,"entries":[["conversation",first,last], ...]}`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Summary<'a> {
+    v: u32,
+    #[serde(borrow, default)]
+    pub(crate) entries: Vec<(Cow<'a, str>, u64, u64)>,
+}
+
+impl<'a> Summary<'a> {
+    pub(crate) fn new() -> Self {
+        Self {
+            v: VERSION,
+            entries: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, conversation: &'a str, seq: u64) {
+        let follows = |(last, _, to): &&mut (Cow<'a, str>, u64, u64)| {
+            &**last == conversation && *to + 1 == seq
+        };
+        match self.entries.iter_mut().rev().take(8).find(follows) {
+            Some((_, _, to)) => *to = seq,
+            None => self.entries.push((conversation.into(), seq, seq)),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// `None` for versions that this code does not know.
+    #[allow(dead_code)]
+    pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
+        let version: Version = serde_json::from_slice(payload).ok()?;
+        (version.v == VERSION)
+            .then(|| serde_json::from_slice(payload).ok())
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests;

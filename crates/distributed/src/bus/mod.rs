@@ -1,0 +1,222 @@
+//! The event bus of many nodes, through Redis' publish and subscribe.
+//!
+//! What is published is delivered on this node at once, and queued for the others. The queue goes
+//! to the channels of the users who receive an event; a node is subscribed to those of its own
+//! users. Subscriptions are supervised, and `Lagged` follows every interruption.
+
+mod attachment;
+mod attachments;
+mod channels;
+mod envelope;
+mod probes;
+mod publisher;
+mod queue;
+mod seen;
+mod shared;
+
+use crate::redis::{RedisOptions, RedisSubscriber};
+use attachment::UserAttachment;
+use attachments::Attachments;
+use channels::Channels;
+use envelope::Writer;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::UserId;
+use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscriber, Subscription};
+use lamplight_usecases::subscribers::Subscribers;
+use parking_lot::Mutex;
+use probes::Action;
+use queue::Queue;
+use shared::{Counts, Shared};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// How often a probe makes the round trip through Redis.
+const PROBE: Duration = Duration::from_secs(1);
+/// How long a node stays subscribed to a user's channel after the user's last connection.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// The bus of one node. Clones are the same bus, which ends with the last.
+#[derive(Clone)]
+pub struct RedisEventBus(Arc<Running>);
+
+struct Running {
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The state of a bus, for metrics and readiness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusStats {
+    pub is_healthy: bool,
+    /// How long the newest probe took through Redis and back.
+    pub round_trip: Option<Duration>,
+    /// Events that wait to be published.
+    pub queued: usize,
+    pub published: u64,
+    /// Events of other nodes that were delivered here.
+    pub received: u64,
+    /// Envelopes that were dropped since they were this node's own.
+    pub own: u64,
+    /// Envelopes that were dropped since they came before.
+    pub repeated: u64,
+    /// Envelopes of versions or kinds that this version does not know, or malformed ones.
+    pub unknown: u64,
+    /// How often the subscriptions were interrupted.
+    pub interruptions: u64,
+    /// Ephemeral events that the publisher's queue dropped.
+    pub dropped: u64,
+    /// Events that had to arrive and that the publisher's queue dropped. Other nodes read them from
+    /// the store.
+    pub lost: u64,
+    /// Users whose channels this node is subscribed to.
+    pub attached: usize,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl RedisEventBus {
+    /// Begins to connect, within a tokio runtime, and returns at once. `node` names this node to
+    /// whoever looks at the traffic.
+    #[must_use]
+    pub fn start(options: RedisOptions, node: &str) -> Self {
+        Self::start_with(options, node, LINGER)
+    }
+
+    /// `linger`: how long a channel stays subscribed after a user's last connection.
+    #[must_use]
+    pub fn start_with(options: RedisOptions, node: &str, linger: Duration) -> Self {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).expect("the system has randomness");
+        let run = u64::from_le_bytes(random);
+        let shared = Arc::new(Shared {
+            channels: Channels::new(options.prefix(), run),
+            options,
+            writer: Writer {
+                run,
+                node: node.into(),
+            },
+            local: Subscribers::default(),
+            queue: Queue::default(),
+            seen: Mutex::default(),
+            probes: Mutex::default(),
+            attachments: Attachments::default(),
+            linger,
+            subscriber: OnceLock::new(),
+            away_since: Mutex::new(Some(Instant::now())),
+            gave_up: AtomicBool::new(false),
+            counts: Counts::default(),
+        });
+        let receiver = Arc::downgrade(&shared);
+        let channels = [&shared.channels.all, &shared.channels.probe].map(Arc::clone);
+        let options = shared.options.clone();
+        let subscriber = RedisSubscriber::start(options, channels, move |received| {
+            if let Some(shared) = receiver.upgrade() {
+                shared.receive(received);
+            }
+        });
+        let _ = shared.subscriber.set(subscriber);
+        let tasks = vec![
+            tokio::spawn(publisher::run(Arc::clone(&shared))),
+            tokio::spawn(supervise(Arc::clone(&shared))),
+        ];
+        Self(Arc::new(Running { shared, tasks }))
+    }
+
+    /// Waits until what other nodes publish reaches this one. `false` if it does not in time.
+    pub async fn connected(&self, patience: Duration) -> bool {
+        let mut is_up = self.0.shared.subscriber().watch();
+        let up = tokio::time::timeout(patience, is_up.wait_for(|is_up| *is_up)).await;
+        matches!(up, Ok(Ok(_)))
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> BusStats {
+        let shared = &self.0.shared;
+        let (dropped, lost) = shared.queue.losses();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &shared.counts;
+        BusStats {
+            is_healthy: self.is_healthy(),
+            round_trip: shared.probes.lock().round_trip(),
+            queued: shared.queue.len(),
+            published: count(&counts.published),
+            received: count(&counts.received),
+            own: count(&counts.own),
+            repeated: count(&counts.repeated),
+            unknown: count(&counts.unknown),
+            interruptions: count(&counts.interruptions),
+            dropped,
+            lost,
+            attached: shared.attachments.len(),
+        }
+    }
+
+    /// When the newest round trip began that succeeded: what others published before then came
+    /// through.
+    #[must_use]
+    pub fn last_good(&self) -> Option<Instant> {
+        self.0.shared.probes.lock().last_good()
+    }
+}
+
+impl EventBus for RedisEventBus {
+    fn publish(&self, event: Event) {
+        let shared = &self.0.shared;
+        // Presence has channels of its own.
+        if !matches!(event, Event::Presence(_)) {
+            shared.queue.push(event.clone());
+        }
+        shared.local.send(BusMessage::Event(event));
+    }
+
+    fn subscribe(&self, subscriber: Subscriber) -> Subscription {
+        self.0.shared.local.add(subscriber)
+    }
+
+    fn attach(&self, user: &UserId) -> Attachment {
+        Attachment::new(UserAttachment::new(Arc::clone(&self.0.shared), user))
+    }
+
+    fn is_healthy(&self) -> bool {
+        let shared = &self.0.shared;
+        shared.subscriber().is_up() && shared.probes.lock().is_healthy(Instant::now())
+    }
+}
+
+async fn supervise(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(PROBE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let action = {
+            let received = shared.subscriber().received();
+            shared.probes.lock().tick(Instant::now(), received)
+        };
+        match action {
+            Action::Probe(number) => shared.queue.push_probe(number),
+            Action::Reconnect => {
+                tracing::warn!("events do not come back from Redis; subscribing again");
+                shared.subscriber().reconnect();
+            }
+            Action::Wait => {}
+        }
+        let subscriber = shared.subscriber();
+        shared.attachments.release_idle(subscriber, shared.linger);
+        // The subscription was slow and stands by now.
+        if shared.gave_up.load(Ordering::Relaxed)
+            && subscriber.is_settled()
+            && shared.gave_up.swap(false, Ordering::Relaxed)
+        {
+            shared.local.send(BusMessage::Lagged);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What waits to be published: bounded, in order.
+
+use lamplight_domain::event::{Audience, Event};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The most bytes that wait, roughly. Ephemeral events are dropped from half of it on.
+const MOST_BYTES: usize = 32 << 20;
+/// The most events that wait.
+const MOST_EVENTS: usize = 50_000;
+/// Ephemeral events are true for a moment.
+const EPHEMERAL: Duration = Duration::from_secs(5);
+
+/// The most of one batch, which is one pipeline.
+const BATCH_EVENTS: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Event(Event),
+    /// The queue had to drop durable events.
+    Lost,
+    /// To this node itself.
+    Probe(u64),
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    /// 0 for a probe.
+    pub(super) number: u64,
+    pub(super) outgoing: Outgoing,
+    queued_at: Instant,
+    weight: usize,
+}
+
+impl Item {
+    /// Whether it is too late for this.
+    pub(super) fn is_stale(&self) -> bool {
+        match &self.outgoing {
+            Outgoing::Event(event) => !must_arrive(event) && self.queued_at.elapsed() > EPHEMERAL,
+            Outgoing::Lost | Outgoing::Probe(_) => false,
+        }
+    }
+}
+
+/// A sign-out closes connections, so it is kept as long as what is durable.
+fn must_arrive(event: &Event) -> bool {
+    event.is_durable() || matches!(event, Event::SignedOut { .. })
+}
+
+fn weight(event: &Event) -> usize {
+    let users = match event.audience() {
+        Audience::Users(users) => users.len(),
+        Audience::Everyone => 0,
+    };
+    let content = match event {
+        Event::Appended { entry, .. } => entry.content().map_or(0, |text| text.as_str().len()),
+        _ => 0,
+    };
+    256 + content + users * 32
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    number: u64,
+    /// Events that had to be dropped and that other nodes have to be told of.
+    has_lost: bool,
+    dropped: u64,
+    lost: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl Queue {
+    pub(super) fn push(&self, event: Event) {
+        let weight = weight(&event);
+        let mut state = self.state.lock();
+        let (bytes, count) = (state.bytes + weight, state.items.len());
+        if !must_arrive(&event) {
+            if bytes > MOST_BYTES / 2 || count >= MOST_EVENTS / 2 {
+                state.dropped += 1;
+                return;
+            }
+        } else if bytes > MOST_BYTES || count >= MOST_EVENTS {
+            state.has_lost = true;
+            state.lost += 1;
+            return;
+        }
+        state.add(Outgoing::Event(event), weight);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn push_probe(&self, probe: u64) {
+        let mut state = self.state.lock();
+        state.items.push_back(Item {
+            number: 0,
+            outgoing: Outgoing::Probe(probe),
+            queued_at: Instant::now(),
+            weight: 0,
+        });
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The next batch, once there is something.
+    pub(super) async fn take(&self) -> Vec<Item> {
+        loop {
+            let batch = self.state.lock().take();
+            if !batch.is_empty() {
+                return batch;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Other nodes have to read from the store what this one could not publish.
+    pub(super) fn mark_lost(&self) {
+        let mut state = self.state.lock();
+        state.has_lost = true;
+        state.lost += 1;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().items.len()
+    }
+
+    /// How many ephemeral events were dropped, and how many that had to arrive.
+    pub(super) fn losses(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.dropped, state.lost)
+    }
+}
+
+impl State {
+    fn add(&mut self, outgoing: Outgoing, weight: usize) {
+        self.number += 1;
+        self.bytes += weight;
+        self.items.push_back(Item {
+            number: self.number,
+            outgoing,
+            queued_at: Instant::now(),
+            weight,
+        });
+    }
+
+    fn take(&mut self) -> Vec<Item> {
+        // The notice goes out with the first batch that does, behind what is left of the queue: by
+        // then, all that was dropped is committed.
+        if std::mem::take(&mut self.has_lost) {
+            self.add(Outgoing::Lost, 0);
+        }
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < BATCH_EVENTS
+            && bytes < BATCH_BYTES
+            && let Some(item) = self.items.pop_front()
+        {
+            bytes += item.weight;
+            if item.is_stale() {
+                self.dropped += 1;
+            } else {
+                batch.push(item);
+            }
+        }
+        self.bytes -= bytes;
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lamplight_domain::identity::{ConversationId, UserId};
+    use lamplight_domain::time::Timestamp;
+
+    fn durable() -> Event {
+        Event::ConversationChanged {
+            conversation: ConversationId::trusted("c"),
+            to: [UserId::trusted("a")].into(),
+        }
+    }
+
+    fn ephemeral() -> Event {
+        Event::Typing {
+            conversation: ConversationId::trusted("c"),
+            user: UserId::trusted("a"),
+            is_typing: true,
+            expires_at: Timestamp(0),
+            to: [UserId::trusted("b")].into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn p12_a_full_queue_says_that_it_lost_something() {
+        let queue = Queue::default();
+        for _ in 0..MOST_EVENTS + 10 {
+            queue.push(durable());
+            queue.push(ephemeral());
+        }
+        let (dropped, lost) = queue.losses();
+        assert!(lost >= 10 && dropped > 10);
+        let (mut last, mut notices) = (0, 0);
+        while queue.len() > 0 {
+            let batch = queue.take().await;
+            assert!(batch.len() <= BATCH_EVENTS);
+            for item in batch {
+                assert_eq!(item.number, last + 1, "in order, without gaps");
+                last = item.number;
+                notices += usize::from(matches!(item.outgoing, Outgoing::Lost));
+            }
+        }
+        assert_eq!(notices, 1);
+        assert_eq!(queue.state.lock().bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ephemeral_events_do_not_wait_for_long() {
+        let queue = Queue::default();
+        queue.push(ephemeral());
+        queue.push(durable());
+        tokio::time::advance(EPHEMERAL * 2).await;
+        let batch = queue.take().await;
+        assert_eq!(batch.len(), 1);
+        assert!(matches!(
+            batch[0].outgoing,
+            Outgoing::Event(Event::ConversationChanged { .. })
+        ));
+    }
+}

@@ -1,0 +1,434 @@
+//! The event bus through a real Redis.
+
+#[path = "redis_bus/proxy.rs"]
+mod proxy;
+
+use lamplight_conformance::bus::{BusSubject, appended};
+use lamplight_conformance::servers::{RedisConfig, RedisServer, start_cluster, unique_prefix};
+use lamplight_distributed::bus::RedisEventBus;
+use lamplight_distributed::redis::RedisOptions;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::entry::{Entry, EntryKind};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::Content;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscription};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any test, so that channels stay subscribed.
+const LINGER: Duration = Duration::from_secs(600);
+
+async fn start(url: &str, prefix: &str, node: &str) -> RedisEventBus {
+    let options = RedisOptions::parse(url).expect("a URL");
+    let options = options.with_prefix(prefix).expect("a prefix");
+    let bus = RedisEventBus::start_with(options, node, LINGER);
+    assert!(bus.connected(PATIENCE).await);
+    bus
+}
+
+async fn attach(bus: &RedisEventBus, id: &str) -> Attachment {
+    let attachment = bus.attach(&UserId::trusted(id));
+    if let Some(ready) = attachment.ready() {
+        timeout(PATIENCE, ready).await.expect("in time");
+    }
+    attachment
+}
+
+/// Two nodes, each with a connection of both users of the suite.
+async fn two_nodes(url: &str) -> BusSubject {
+    let prefix = unique_prefix();
+    let (one, two) = tokio::join!(start(url, &prefix, "one"), start(url, &prefix, "two"));
+    let mut attachments = Vec::new();
+    for bus in [&one, &two] {
+        for id in ["a", "b"] {
+            attachments.push(attach(bus, id).await);
+        }
+    }
+    BusSubject {
+        one: Arc::new(one),
+        two: Arc::new(two),
+        keep: Box::new(attachments),
+    }
+}
+
+async fn on_one_server() -> BusSubject {
+    two_nodes(&RedisServer::shared().url()).await
+}
+
+lamplight_conformance::bus_suite!(on_one_server);
+
+mod on_a_cluster {
+    use super::{BusSubject, OnceLock, RedisServer, start_cluster, two_nodes};
+
+    async fn on_a_cluster() -> BusSubject {
+        static CLUSTER: OnceLock<Vec<RedisServer>> = OnceLock::new();
+        let servers = CLUSTER.get_or_init(|| start_cluster(3));
+        let hosts: Vec<_> = servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port()))
+            .collect();
+        two_nodes(&format!("redis+cluster://{}", hosts.join(","))).await
+    }
+
+    lamplight_conformance::bus_suite!(on_a_cluster);
+}
+
+/// What a subscriber received, as texts.
+struct Inbox {
+    texts: UnboundedReceiver<String>,
+    _subscription: Subscription,
+}
+
+impl Inbox {
+    fn new(bus: &RedisEventBus) -> Self {
+        let (sender, texts) = unbounded_channel();
+        let subscription = bus.subscribe(Box::new(move |message| {
+            let _ = sender.send(text(&message));
+        }));
+        Self {
+            texts,
+            _subscription: subscription,
+        }
+    }
+
+    async fn next(&mut self) -> String {
+        let next = timeout(PATIENCE, self.texts.recv()).await;
+        next.expect("in time").expect("a bus")
+    }
+
+    /// What comes up to and with `last`.
+    async fn until(&mut self, last: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        while texts.last().is_none_or(|text| text != last) {
+            texts.push(self.next().await);
+        }
+        texts
+    }
+}
+
+fn text(message: &BusMessage) -> String {
+    match message {
+        BusMessage::Event(Event::Appended { entry, .. }) => {
+            format!("{} {}", entry.conversation, entry.seq)
+        }
+        BusMessage::Event(Event::ConversationChanged { conversation, .. }) => {
+            conversation.to_string()
+        }
+        BusMessage::Event(Event::SignedOut { credential, .. }) => credential.to_string(),
+        BusMessage::Event(Event::Typing { .. }) => "typing".to_owned(),
+        BusMessage::Event(_) => "other".to_owned(),
+        BusMessage::Lagged => "lagged".to_owned(),
+    }
+}
+
+fn members(ids: &[&str]) -> Members {
+    ids.iter().map(|id| UserId::trusted(*id)).collect()
+}
+
+fn changed(conversation: &str, to: &[&str]) -> Event {
+    Event::ConversationChanged {
+        conversation: ConversationId::trusted(conversation),
+        to: members(to),
+    }
+}
+
+fn large(seq: u64, bytes: usize) -> Event {
+    Event::Appended {
+        entry: Arc::new(Entry {
+            id: MessageId::trusted(format!("m{seq}")),
+            conversation: ConversationId::trusted("large"),
+            seq,
+            sender: UserId::trusted("a"),
+            client_message_id: None,
+            kind: EntryKind::Message {
+                content: Content::trusted("x".repeat(bytes)),
+            },
+            created_at: Timestamp(0),
+        }),
+        to: members(&["b"]),
+        except: None,
+    }
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "no {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c21_an_event_reaches_only_the_nodes_that_hold_a_receiver() {
+    let server = RedisServer::start(RedisConfig::default());
+    let url = server.url();
+    let one = start(&url, "p", "one").await;
+    let two = start(&url, "p", "two").await;
+    let three = start(&url, "p", "three").await;
+    let _a = attach(&one, "a").await;
+    let _b = attach(&two, "b").await;
+    let _c = attach(&three, "c").await;
+    let mut at_two = Inbox::new(&two);
+    let mut at_three = Inbox::new(&three);
+    for seq in 1..=100 {
+        one.publish(appended("c1", seq));
+    }
+    one.publish(changed("end", &["b", "c"]));
+    assert_eq!(at_two.until("end").await.len(), 101);
+    assert_eq!(at_three.until("end").await, ["end"]);
+    assert_eq!((two.stats().received, three.stats().received), (101, 1));
+    assert_eq!(one.stats().own, 100, "on the channel of its own user");
+    let sockets = server.cli(&["PUBSUB", "NUMSUB", "p:u:a", "p:u:b", "p:u:c", "p:u:d"]);
+    assert_eq!(sockets, "p:u:a\n1\np:u:b\n1\np:u:c\n1\np:u:d\n0");
+
+    // An event for many users is published once, and comes once to a node that holds several.
+    let _more = [attach(&two, "u1").await, attach(&two, "u2").await];
+    let many: Vec<String> = (0..17).map(|n| format!("u{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    one.publish(changed("few", &many[..16]));
+    one.publish(changed("many", &many));
+    one.publish(changed("end", &["b", "c"]));
+    assert_eq!(at_two.until("end").await, ["few", "many", "end"]);
+    assert_eq!(at_three.until("end").await, ["many", "end"]);
+    assert_eq!(two.stats().repeated, 1, "few, on the channels of u1 and u2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sign_outs_and_typing_reach_the_nodes_that_hold_the_user() {
+    let (url, prefix) = (RedisServer::shared().url(), unique_prefix());
+    let one = start(&url, &prefix, "one").await;
+    let two = start(&url, &prefix, "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    one.publish(Event::SignedOut {
+        user: UserId::trusted("b"),
+        credential: "session".into(),
+    });
+    one.publish(Event::Typing {
+        conversation: ConversationId::trusted("c"),
+        user: UserId::trusted("a"),
+        is_typing: true,
+        expires_at: Timestamp(0),
+        to: members(&["b"]),
+    });
+    assert_eq!(inbox.next().await, "session");
+    assert_eq!(inbox.next().await, "typing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attachment_ends_some_time_after_the_last_connection() {
+    let server = RedisServer::start(RedisConfig::default());
+    let options = RedisOptions::parse(&server.url()).expect("a URL");
+    let bus = RedisEventBus::start_with(options, "one", Duration::from_millis(1_500));
+    assert!(bus.connected(PATIENCE).await);
+    let numsub = || server.cli(&["PUBSUB", "NUMSUB", "lamplight:u:a"]);
+    let (first, second) = (attach(&bus, "a").await, attach(&bus, "a").await);
+    drop(first);
+    drop(second);
+    // A page that reloads.
+    let third = attach(&bus, "a").await;
+    until("housekeeping", || bus.stats().attached == 1).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(numsub(), "lamplight:u:a\n1");
+    drop(third);
+    until("end of the attachment", || bus.stats().attached == 0).await;
+    until("UNSUBSCRIBE", || numsub() == "lamplight:u:a\n0").await;
+    let _fourth = attach(&bus, "a").await;
+    assert_eq!(numsub(), "lamplight:u:a\n1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c15_envelopes_of_another_version_are_skipped() {
+    let (server, prefix) = (RedisServer::shared(), unique_prefix());
+    let one = start(&server.url(), &prefix, "one").await;
+    let two = start(&server.url(), &prefix, "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    let channel = format!("{prefix}:u:b");
+    let head = r#""run":"00c0ffee00000001","node":"x""#;
+    for payload in [
+        format!(r#"{{"v":2,{head},"n":1,"kind":"appended"}}"#),
+        format!(r#"{{"v":1,"n":2,{head},"kind":"reaction","to":["b"]}}"#),
+        "not JSON".to_owned(),
+        format!(r#"{{"v":1,"n":3,{head},"kind":"appended","to":["b"]}}"#),
+        format!(
+            r#"{{"v":1,"n":4,{head},"new":[{{}}],"kind":"conversation","conversation":"newer","to":["b"]}}"#
+        ),
+    ] {
+        server.cli(&["PUBLISH", &channel, &payload]);
+    }
+    assert_eq!(inbox.next().await, "newer");
+    one.publish(changed("same", &["b"]));
+    assert_eq!(inbox.next().await, "same");
+    assert_eq!(two.stats().unknown, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c17_applications_with_other_prefixes_share_nothing() {
+    let (url, prefix) = (RedisServer::shared().url(), unique_prefix());
+    let ours = start(&url, &prefix, "ours").await;
+    let again = start(&url, &prefix, "again").await;
+    let theirs = start(&url, &format!("{prefix}.other"), "theirs").await;
+    let mut attachments = Vec::new();
+    for bus in [&ours, &again, &theirs] {
+        attachments.push(attach(bus, "b").await);
+    }
+    let (mut at_again, mut at_theirs) = (Inbox::new(&again), Inbox::new(&theirs));
+    ours.publish(changed("ours", &["b"]));
+    assert_eq!(at_again.next().await, "ours");
+    theirs.publish(changed("theirs", &["b"]));
+    assert_eq!(at_theirs.next().await, "theirs");
+    assert_eq!(theirs.stats().received, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c17_delivery_goes_on_after_a_restart_of_redis() {
+    let server = RedisServer::start(RedisConfig::default());
+    let url = server.url();
+    let one = start(&url, "p", "one").await;
+    let two = start(&url, "p", "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    one.publish(changed("before", &["b"]));
+    assert_eq!(inbox.next().await, "before");
+    until("round trip", || two.is_healthy()).await;
+
+    server.kill();
+    until("interruption", || !two.is_healthy()).await;
+    // Published while Redis is away: it waits, and keeps its order.
+    for seq in 1..=500 {
+        one.publish(appended("c", seq));
+    }
+    // Joins do not wait for Redis.
+    let began = Instant::now();
+    let _c = attach(&two, "c").await;
+    assert!(began.elapsed() < Duration::from_secs(4));
+
+    let restarted = Instant::now();
+    server.restart_empty();
+    let after = inbox.until("lagged").await;
+    assert!(restarted.elapsed() < Duration::from_secs(10));
+    one.publish(changed("end", &["b"]));
+    let mut after: Vec<String> = after.into_iter().chain(inbox.until("end").await).collect();
+    after.retain(|text| text.starts_with("c "));
+    // The subscriber may be back later than the publisher: what it missed then is read from the
+    // log. The order holds.
+    let seqs: Vec<u64> = after
+        .iter()
+        .map(|text| text[2..].parse().unwrap())
+        .collect();
+    assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
+    until("round trip", || one.is_healthy() && two.is_healthy()).await;
+    one.publish(changed("to c", &["c"]));
+    assert_eq!(inbox.next().await, "to c");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c17_a_killed_subscription_is_noticed_and_stands_again() {
+    let server = RedisServer::start(RedisConfig::default());
+    let one = start(&server.url(), "p", "one").await;
+    let two = start(&server.url(), "p", "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    let began = Instant::now();
+    server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    assert_eq!(inbox.next().await, "lagged");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    one.publish(changed("after", &["b"]));
+    assert_eq!(inbox.next().await, "after");
+    assert_eq!(two.stats().interruptions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
+    let server = RedisServer::start(RedisConfig {
+        extra: vec![(
+            "client-output-buffer-limit".to_owned(),
+            "pubsub 1mb 1mb 1".to_owned(),
+        )],
+        ..RedisConfig::default()
+    });
+    let one = start(&server.url(), "p", "one").await;
+    let two = start(&server.url(), "p", "two").await;
+    let _b = attach(&two, "b").await;
+    // A subscriber that is slower than the publisher.
+    let (sender, mut texts) = unbounded_channel();
+    let _subscription = two.subscribe(Box::new(move |message| {
+        std::thread::sleep(Duration::from_millis(10));
+        let _ = sender.send(text(&message));
+    }));
+    let sent = 400;
+    for seq in 1..=sent {
+        one.publish(large(seq, 60_000));
+    }
+    let mut received = Vec::new();
+    while received.last().is_none_or(|text| text != "lagged") {
+        let next = timeout(PATIENCE, texts.recv()).await;
+        received.push(next.expect("lagged").expect("a bus"));
+    }
+    assert!(
+        received.len() < usize::try_from(sent).unwrap(),
+        "nothing was lost"
+    );
+    one.publish(changed("after", &["b"]));
+    let next = timeout(PATIENCE, texts.recv()).await.expect("in time");
+    assert_eq!(next.as_deref(), Some("after"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c4_a_subscription_through_which_nothing_comes_is_replaced() {
+    let server = RedisServer::start(RedisConfig::default());
+    let proxy = proxy::Proxy::start(server.port()).await;
+    let one = start(&server.url(), "p", "one").await;
+    let two = start(&format!("redis://127.0.0.1:{}", proxy.port), "p", "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    one.publish(changed("before", &["b"]));
+    assert_eq!(inbox.next().await, "before");
+    until("round trip", || two.is_healthy()).await;
+
+    // Connections stay open and pings are answered, but no message comes through those that exist.
+    let began = Instant::now();
+    proxy.swallow_messages();
+    one.publish(changed("lost", &["b"]));
+    until("sick bus", || !two.is_healthy()).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(inbox.next().await, "lagged");
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    one.publish(changed("after", &["b"]));
+    assert_eq!(inbox.next().await, "after");
+    until("round trip", || two.is_healthy()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p12_what_a_publisher_had_to_drop_is_announced_as_lost() {
+    let server = RedisServer::start(RedisConfig::default());
+    let one = start(&server.url(), "p", "one").await;
+    let two = start(&server.url(), "p", "two").await;
+    let _b = attach(&two, "b").await;
+    let mut inbox = Inbox::new(&two);
+    server.pause();
+    for seq in 1..=1_200 {
+        one.publish(large(seq, 60_000));
+    }
+    assert!(one.stats().lost > 0);
+    assert!(one.stats().queued < 1_200, "the queue is bounded");
+    server.resume();
+    let received = inbox.until("lagged").await;
+    assert!(received.len() < 1_200);
+    one.publish(changed("after", &["b"]));
+    inbox.until("after").await;
+}
