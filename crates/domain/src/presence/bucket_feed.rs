@@ -237,7 +237,7 @@ impl BucketFeed {
             } else {
                 step.changes.push(FeedChange::Left {
                     user,
-                    version: snapshot.floor,
+                    version: held.floor.max(snapshot.floor),
                 });
             }
         }
@@ -251,7 +251,7 @@ impl BucketFeed {
         }
         held.present = present;
         held.position = Some(snapshot.position);
-        held.floor = snapshot.floor;
+        held.floor = held.floor.max(snapshot.floor);
         held.expected = None;
         held.is_asked = false;
         let waiting = std::mem::take(&mut held.waiting);

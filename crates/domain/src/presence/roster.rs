@@ -127,9 +127,9 @@ impl Roster {
             return Vec::new();
         };
         held.status_at = now.moment;
-        if !held.save_status(now, status) {
-            return Vec::new();
-        }
+        held.save_status(now, status);
+        // Also if it is not newer: a store that keeps each user by itself saves the user with the
+        // timer that this sets.
         self.settle(now, user).into_iter().collect()
     }
 

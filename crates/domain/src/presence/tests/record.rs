@@ -60,3 +60,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn p11_a_status_that_is_not_newer_leaves_the_timer() {
+    let mut world = World::new();
+    world.join("ann", "tab");
+    world.set_status("ann", chose(ManualStatus::Invisible));
+    let ann = user("ann");
+    world.restore(std::slice::from_ref(&ann));
+    let old = SavedStatus {
+        chosen: chose(ManualStatus::Online),
+        revision: 0,
+    };
+    let changes = world.roster.set_status(world.now, &ann, old);
+    assert_eq!(changes, []);
+    let leave = world.now.moment.plus(Duration::from_millis(GRACE));
+    assert_eq!(world.roster.next_wake(), Some(leave));
+}
