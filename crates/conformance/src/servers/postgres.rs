@@ -49,18 +49,24 @@ impl PostgresServer {
     /// If PostgreSQL is not installed or does not start.
     #[must_use]
     pub fn start(config: &PostgresConfig) -> Self {
+        static EMPTY: OnceLock<PostgresServer> = OnceLock::new();
+        let empty = EMPTY.get_or_init(|| {
+            let server = Self::prepare();
+            let mut init = server.program("initdb");
+            init.args([
+                "--no-sync",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .args(["--username", ADMIN, "--pgdata"])
+            .arg(server.data());
+            run(&mut init);
+            server
+        });
         let server = Self::prepare();
-        let data = server.data();
-        let mut init = server.program("initdb");
-        init.args([
-            "--no-sync",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-        ])
-        .args(["--username", ADMIN, "--pgdata"])
-        .arg(&data);
-        run(&mut init);
+        let mut copy = Command::new("cp");
+        run(copy.arg("--archive").arg(empty.data()).arg(server.data()));
         server.configure(config);
         server.start_again();
         server

@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod identity;
 mod keys;
+mod nodes;
 mod open;
 mod options;
 mod schema;
@@ -25,6 +26,7 @@ pub(crate) use codec::{content_from_db, content_to_db, from_db, to_db};
 pub(crate) use connection::{Connection, Params, Ready, Sql};
 pub use error::OpenError;
 pub(crate) use error::{CLOSED, Failure};
+pub use nodes::{LiveNode, NODE_LEASE, NodeClaim};
 pub use options::PostgresOptions;
 
 use connect::{Connector, Timeouts, jittered};
@@ -43,6 +45,9 @@ use tokio_postgres::types::Type;
 
 /// How often a transaction is tried that is rolled back because of others.
 const ATTEMPTS: u32 = 4;
+/// How often a read is tried: after a restart of the server every idle connection is broken, and
+/// each is noticed by the request that gets it.
+const READS: u32 = 32;
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a transaction may be run again when its connection was lost, so that its outcome is
@@ -196,11 +201,15 @@ impl PostgresStore {
     /// The rows of one statement that only reads.
     pub(crate) async fn rows(&self, sql: &Sql, params: Params<'_>) -> StoreResult<Vec<Row>> {
         let read = async {
+            let mut attempt = 1;
             loop {
                 let connection = self.connection().await?;
                 match connection.query(sql, params).await {
                     // An idle connection that broke: the pool drops it, another one is tried.
-                    Err(failure) if failure.is_lost_connection() => drop(connection),
+                    Err(failure) if failure.is_lost_connection() && attempt < READS => {
+                        drop(connection);
+                        attempt += 1;
+                    }
                     answer => return answer,
                 }
             }

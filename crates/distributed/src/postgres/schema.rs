@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 /// Keys of advisory locks, "Lamp" in the upper half. They belong to one database.
 pub(super) const MIGRATION_LOCK: i64 = 0x4c61_6d70_0000_0001;
 pub(super) const IDENTITY_LOCK: i64 = 0x4c61_6d70_0000_0002;
+pub(super) const NODES_LOCK: i64 = 0x4c61_6d70_0000_0003;
 
 /// A migration, and the oldest schema whose version of Lamplight can work with the result.
 struct Migration {
