@@ -81,7 +81,10 @@ CREATE TABLE conversations (
     last_at         BIGINT NOT NULL,
     -- The id of the newest entry. Where there is none, of the newest entry of any log when the conversation was made.
     position        BIGINT NOT NULL DEFAULT 0,
-    created_at      BIGINT NOT NULL
+    created_at      BIGINT NOT NULL,
+    -- Another random number with each change of the members: what nodes cache of them is true as long as it stays.
+    members_version BIGINT  NOT NULL DEFAULT 0,
+    member_count    INTEGER NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);
 
 CREATE TABLE members (

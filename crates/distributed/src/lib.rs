@@ -2,7 +2,9 @@
 //! and the event bus in Redis or Valkey.
 
 pub mod bus;
+mod follower;
 pub mod limits;
+mod messages;
 pub mod postgres;
 pub mod presence;
 pub mod redis;

@@ -1,5 +1,8 @@
 //! Values as the columns have them.
 
+use lamplight_domain::permission::Role;
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::time::Timestamp;
 use std::borrow::Cow;
 
 const NUL: char = '\u{0}';
@@ -47,6 +50,34 @@ pub(crate) fn to_db(number: u64) -> i64 {
 /// A `seq` or a revision of a column.
 pub(crate) fn from_db(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+/// A role that a newer version wrote gives no rights beyond a member's.
+pub(crate) fn role_from_db(role: i16) -> Role {
+    match role {
+        1 => Role::Admin,
+        2 => Role::Owner,
+        _ => Role::Member,
+    }
+}
+
+/// Whether a manual status hides its user at `at`.
+pub(crate) fn invisible_at(status: i16, until: Option<i64>, at: Timestamp) -> bool {
+    let chosen = StatusOverride {
+        status: manual_from_db(status),
+        text: None,
+        until: until.map(Timestamp),
+    };
+    chosen.at(at).status == ManualStatus::Invisible
+}
+
+pub(crate) fn manual_from_db(status: i16) -> ManualStatus {
+    match status {
+        1 => ManualStatus::Away,
+        2 => ManualStatus::Busy,
+        3 => ManualStatus::Invisible,
+        _ => ManualStatus::Online,
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use super::connect::{Connector, Timeouts};
 use super::error::Failure;
 use deadpool::managed::Object;
+use futures_util::future::join_all;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tokio::join;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
@@ -108,6 +110,33 @@ impl Connection {
                     .await
             }
         }
+    }
+
+    /// The rows of statements that only read, all of one snapshot, in one round trip. With all
+    /// statements sent at once, nothing is left open if this is dropped.
+    pub(crate) async fn snapshot<const N: usize>(
+        &self,
+        statements: &[(&Sql, Params<'_>); N],
+    ) -> Result<[Vec<Row>; N], Failure> {
+        let mut ready = Vec::with_capacity(N);
+        for (sql, params) in statements {
+            ready.push((self.prepare(sql).await?, *params));
+        }
+        self.in_transaction.store(true, Ordering::Relaxed);
+        let begin = self.guarded(
+            self.client()
+                .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        );
+        let reads = join_all(
+            ready
+                .iter()
+                .map(|(statement, params)| self.query_ready(statement, params)),
+        );
+        let (begun, rows, committed) = join!(begin, reads, self.commit());
+        begun.and(committed)?;
+        let rows = rows.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+        rows.try_into()
+            .map_err(|_| Failure::NoConnection("an answer is missing".into()))
     }
 
     /// Begins a transaction. Every one ends with [`Connection::commit`] or

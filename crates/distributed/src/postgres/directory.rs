@@ -1,5 +1,7 @@
 //! People: profiles, manual statuses, when they were last seen.
 
+use super::codec::manual_from_db;
+use super::marks::catch_up;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql, from_db, to_db};
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
@@ -159,6 +161,7 @@ impl Directory for PostgresStore {
         chosen: StatusOverride,
         at: Timestamp,
     ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)> {
+        let is_invisible = chosen.clone().at(at).status == ManualStatus::Invisible;
         let chosen = &chosen;
         // Not repeated where the outcome is unknown: the marks that moved would be no news.
         let saved = self.transact(Repeat::Never, |connection| async move {
@@ -183,7 +186,12 @@ impl Directory for PostgresStore {
                 chosen: chosen.clone(),
                 revision,
             };
-            Ok(Some((saved, Vec::new())))
+            let marks = if is_invisible {
+                Vec::new()
+            } else {
+                catch_up(self, &connection, user, person, at).await?
+            };
+            Ok(Some((saved, marks)))
         });
         saved.await?.ok_or_else(|| {
             StoreError::Internal(
@@ -434,15 +442,6 @@ pub(super) fn manual_to_db(status: ManualStatus) -> i16 {
         ManualStatus::Away => 1,
         ManualStatus::Busy => 2,
         ManualStatus::Invisible => 3,
-    }
-}
-
-fn manual_from_db(status: i16) -> ManualStatus {
-    match status {
-        1 => ManualStatus::Away,
-        2 => ManualStatus::Busy,
-        3 => ManualStatus::Invisible,
-        _ => ManualStatus::Online,
     }
 }
 

@@ -1,76 +1,71 @@
 //! Messages, people and accounts in one PostgreSQL database that several nodes share.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the ports that use it are not there yet"
-)]
-
 mod accounts;
+mod append;
+mod batch;
 mod checks;
 mod codec;
 mod connect;
 mod connection;
+mod conversations;
+mod database;
 mod directory;
 mod error;
+mod follower;
+mod history;
 mod identity;
 mod keys;
+mod mark_writer;
+mod marks;
+mod members;
 mod nodes;
 mod open;
 mod options;
+mod outage;
+mod plan;
+mod queries;
+mod readers;
 mod schema;
 mod tls;
 mod url;
+mod writer;
 
-pub(crate) use codec::{content_from_db, content_to_db, from_db, to_db};
-pub(crate) use connection::{Connection, Params, Ready, Sql};
+pub(crate) use codec::{from_db, to_db};
+pub(crate) use connection::{Connection, Sql};
+pub(crate) use conversations::{ensure_direct, put};
+pub use database::Database;
+pub(crate) use database::Repeat;
 pub use error::OpenError;
 pub(crate) use error::{CLOSED, Failure};
+pub(crate) use follower::{
+    confirm, head as commit_head, newest, position as follower_position, read as committed_after,
+};
+pub(crate) use history::{history, sync};
+pub(crate) use mark_writer::MARKS_AT_ONCE;
+pub(crate) use marks::Move;
 pub use nodes::{LiveNode, NODE_LEASE, NodeClaim};
 pub use options::PostgresOptions;
+pub(crate) use queries::{
+    conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
+};
 
-use connect::{Connector, Timeouts, jittered};
-use deadpool::managed::{Pool, PoolError};
-use identity::Identity;
-use lamplight_domain::identity::Generation;
-use lamplight_domain::message::MAX_CONTENT_CHARS;
-use lamplight_usecases::ports::{CommitPosition, EventBus, StoreError, StoreResult};
+use lamplight_domain::identity::ConnectionId;
+use lamplight_domain::message::NewMessage;
+use lamplight_usecases::ports::{AppendError, Appended, EventBus, MarkUpdate, StoreResult};
+use mark_writer::MarkQueue;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio::sync::oneshot;
+use writer::AppendQueue;
 
-/// How often a transaction is tried that is rolled back because of others.
-const ATTEMPTS: u32 = 4;
-/// How often a read is tried: after a restart of the server every idle connection is broken, and
-/// each is noticed by the request that gets it.
-const READS: u32 = 32;
-const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
-
-/// Whether a transaction may be run again when its connection was lost, so that its outcome is
-/// unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// A second run changes nothing that the first one did.
-    Safe,
-    Never,
-}
+/// Connections that reads leave to writes: those of batches of messages and marks, and one more.
+const WRITES_AT_ONCE: usize = writer::LANES + mark_writer::LANES + 1;
 
 /// `Messages`, `Directory` and `Accounts` in one PostgreSQL database.
 pub struct PostgresStore {
-    pool: Pool<Connector>,
-    identity: Arc<Identity>,
-    prepares: bool,
-    timeouts: Timeouts,
-    queue: usize,
-    deadline: Duration,
-    /// The last transaction failed because of the environment.
-    is_failing: AtomicBool,
-    pub(crate) bus: Arc<dyn EventBus>,
-    pub(crate) commits: watch::Sender<CommitPosition>,
+    database: Arc<Database>,
+    appends: AppendQueue,
+    marks: MarkQueue,
 }
 
 impl PostgresStore {
@@ -84,228 +79,48 @@ impl PostgresStore {
         bus: Arc<dyn EventBus>,
     ) -> Result<Arc<Self>, OpenError> {
         let opened = open::open(&options).await?;
-        let (commits, _) = watch::channel(CommitPosition(from_db(opened.head)));
+        let database = Arc::new(Database::new(opened, &options, WRITES_AT_ONCE));
         Ok(Arc::new(Self {
-            pool: opened.pool,
-            identity: opened.identity,
-            prepares: opened.prepares,
-            timeouts: opened.timeouts,
-            queue: options.queue,
-            deadline: options.deadline,
-            is_failing: AtomicBool::new(false),
-            bus,
-            commits,
+            appends: AppendQueue::start(&database, bus, &options),
+            marks: MarkQueue::start(&database, &options),
+            database,
         }))
     }
 
-    /// The store's id, made once with the database.
-    #[must_use]
-    pub fn store_id(&self) -> &str {
-        self.identity.store_id()
-    }
-
-    /// The generation, now and whenever it changes: the store can go back in time while nodes run,
-    /// by a failover to a standby.
-    #[must_use]
-    pub fn generations(&self) -> watch::Receiver<Generation> {
-        self.identity.generations()
-    }
-
-    /// Requests that wait for a connection, for the metrics.
+    /// What waits, for the metrics: messages, marks, reads, and requests for a connection.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.pool.status().waiting
+        self.appends.depth() + self.marks.depth() + self.database.waiting()
     }
 
-    /// Checks that the database answers, takes writes, and is the same store as before. After a
-    /// failed write it tries a write of its own, since the disk may still be full.
-    ///
-    /// # Errors
-    /// When the database fails or does not answer within the deadline.
-    pub async fn ping(&self, deadline: Duration) -> StoreResult<()> {
-        let answer = async {
-            let connection = self.connection().await?;
-            self.identity
-                .check(connection.client())
-                .await
-                .map_err(|problem| StoreError::Unavailable(problem.why))?;
-            let read_only = Sql {
-                text: "SELECT current_setting('transaction_read_only') = 'on'",
-                types: &[],
-            };
-            let rows = connection.query(&read_only, &[]).await?;
-            if rows[0].try_get::<_, bool>(0).map_err(Failure::from)? {
-                return Err(StoreError::Unavailable(
-                    "PostgreSQL takes no writes: default_transaction_read_only is on".into(),
-                ));
-            }
-            drop(connection);
-            if self.is_failing.load(Ordering::Relaxed) {
-                self.try_writing().await?;
-            }
-            Ok(())
-        };
-        let late = || {
-            Err(StoreError::Unavailable(format!(
-                "PostgreSQL did not answer within {} ms",
-                deadline.as_millis()
-            )))
-        };
-        timeout(deadline, answer).await.unwrap_or_else(|_| late())
-    }
-
-    /// Ends all connections once their requests are done. Later calls fail as unavailable.
+    /// Finishes the writes that are queued, and ends all connections. Later calls fail as
+    /// unavailable.
     pub async fn close(&self) {
-        self.pool.close();
-        let is_idle = async {
-            while self.pool.status().size > 0 {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        drop(timeout(self.deadline, is_idle).await);
+        self.appends.close().await;
+        self.marks.close().await;
+        self.database.close().await;
     }
 
-    /// The present generation.
-    pub(crate) fn current_generation(&self) -> Generation {
-        self.identity.generation()
-    }
-
-    /// The entries up to this id are committed, by this node.
-    pub(crate) fn committed(&self, id: i64) {
-        self.identity.committed(id);
-        let position = CommitPosition(from_db(id));
-        self.commits.send_if_modified(|head| {
-            let is_newer = position > *head;
-            *head = position.max(*head);
-            is_newer
-        });
-    }
-
-    /// A connection of the pool, within the deadline.
-    pub(crate) async fn connection(&self) -> Result<Connection, Failure> {
-        if self.pool.status().waiting >= self.queue {
-            let full = "too many requests are waiting for PostgreSQL";
-            return Err(StoreError::Unavailable(full.into()).into());
-        }
-        match self.pool.get().await {
-            Ok(client) => Ok(Connection::new(client, self.prepares, self.timeouts)),
-            Err(PoolError::Closed) => Err(Failure::NoConnection(CLOSED.into())),
-            Err(PoolError::Timeout(_)) => Err(Failure::NoConnection(format!(
-                "none was free within {} ms",
-                self.deadline.as_millis()
-            ))),
-            Err(error) => Err(Failure::NoConnection(error.to_string())),
-        }
-    }
-
-    /// The rows of one statement that only reads.
-    pub(crate) async fn rows(&self, sql: &Sql, params: Params<'_>) -> StoreResult<Vec<Row>> {
-        let read = async {
-            let mut attempt = 1;
-            loop {
-                let connection = self.connection().await?;
-                match connection.query(sql, params).await {
-                    // An idle connection that broke: the pool drops it, another one is tried.
-                    Err(failure) if failure.is_lost_connection() && attempt < READS => {
-                        drop(connection);
-                        attempt += 1;
-                    }
-                    answer => return answer,
-                }
-            }
-        };
-        Ok(self.within(read).await?)
-    }
-
-    /// The first row of one statement that only reads, if there is one.
-    pub(crate) async fn row(&self, sql: &Sql, params: Params<'_>) -> StoreResult<Option<Row>> {
-        Ok(self.rows(sql, params).await?.into_iter().next())
-    }
-
-    /// Runs `work` in a transaction (`READ COMMITTED`), again if others caused a rollback, or if
-    /// the connection was lost and a repeat is safe; all within the deadline. `work` uses the
-    /// connection and neither commits nor rolls back.
-    pub(crate) async fn transact<T, F, W>(&self, repeat: Repeat, work: F) -> StoreResult<T>
-    where
-        F: Fn(Arc<Connection>) -> W,
-        W: Future<Output = Result<T, Failure>>,
-    {
-        let attempts = async {
-            let mut attempt = 1;
-            loop {
-                let failure = match self.attempt(&work).await {
-                    Ok(value) => return Ok(value),
-                    Err(failure) => failure,
-                };
-                let may_repeat =
-                    failure.is_conflict() || repeat == Repeat::Safe && failure.is_lost_connection();
-                if !may_repeat || attempt == ATTEMPTS {
-                    return Err(failure);
-                }
-                sleep(jittered(CONFLICT_PAUSE * attempt)).await;
-                attempt += 1;
-            }
-        };
-        let outcome = self.within(attempts).await.map_err(StoreError::from);
-        self.note_write(&outcome);
-        outcome
-    }
-
-    async fn attempt<T, F, W>(&self, work: &F) -> Result<T, Failure>
-    where
-        F: Fn(Arc<Connection>) -> W,
-        W: Future<Output = Result<T, Failure>>,
-    {
-        let connection = Arc::new(self.connection().await?);
-        connection.begin().await?;
-        match work(Arc::clone(&connection)).await {
-            Ok(value) => connection.commit().await.map(|()| value),
-            Err(failure) => {
-                if !failure.is_lost_connection() {
-                    drop(connection.rollback().await);
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    /// Remembers whether writes fail, for [`PostgresStore::ping`].
-    pub(crate) fn note_write<T>(&self, outcome: &StoreResult<T>) {
-        match outcome {
-            Ok(_) => self.is_failing.store(false, Ordering::Relaxed),
-            Err(StoreError::Unavailable(_)) => self.is_failing.store(true, Ordering::Relaxed),
-            Err(_) => {}
-        }
-    }
-
-    /// Bounds an operation. Whatever is under way is dropped, with its connection.
-    pub(crate) async fn within<T>(
+    /// Queues an append, whose place among this node's others is settled when this returns.
+    pub(crate) fn queue_append(
         &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        timeout(self.deadline, work).await.unwrap_or_else(|_| {
-            let late = format!(
-                "PostgreSQL did not answer within {} ms",
-                self.deadline.as_millis()
-            );
-            Err(StoreError::Unavailable(late).into())
-        })
+        message: NewMessage,
+        except: Option<ConnectionId>,
+    ) -> StoreResult<oneshot::Receiver<Result<Appended, AppendError>>> {
+        self.appends.push(message, except)
     }
 
-    /// Writes as much as the longest message takes, since a few bytes fit on most full disks.
-    async fn try_writing(&self) -> StoreResult<()> {
-        let upsert = Sql {
-            text: "INSERT INTO properties (name, value) VALUES ('trial', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            types: &[Type::TEXT],
-        };
-        // Random, so that PostgreSQL cannot compress it.
-        let mut random = vec![0; MAX_CONTENT_CHARS * 2];
-        getrandom::fill(&mut random).map_err(|error| StoreError::Internal(error.to_string()))?;
-        let value: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let (upsert, value) = (&upsert, &value);
-        self.transact(Repeat::Safe, |connection| async move {
-            connection.execute(upsert, &[value]).await.map(drop)
-        })
-        .await
+    /// Moves marks; in the order of the moves, `None` for those of no member.
+    pub(crate) async fn advance(&self, moves: Vec<Move>) -> StoreResult<Vec<Option<MarkUpdate>>> {
+        let moved = async { self.marks.advance(moves).await.map_err(Failure::from) };
+        Ok(self.within(moved).await?)
+    }
+}
+
+impl Deref for PostgresStore {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.database
     }
 }

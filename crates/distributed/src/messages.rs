@@ -1,0 +1,180 @@
+//! [`Messages`] on PostgreSQL; the statements are in `postgres/`.
+
+use crate::postgres::{self, MARKS_AT_ONCE, Move, PostgresStore};
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use lamplight_domain::conversation::{
+    Conversation, ConversationSummary, MemberProfiles, Members, direct_key,
+};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
+use lamplight_domain::marks::Mark;
+use lamplight_domain::message::NewMessage;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::ConversationKey;
+use lamplight_usecases::ports::{
+    AppendError, Appended, History, MarkUpdate, Messages, Page, Range, StoreError, StoreResult,
+    SyncPage, SyncPosition,
+};
+
+#[async_trait]
+impl Messages for PostgresStore {
+    fn append(
+        &self,
+        message: NewMessage,
+        except: Option<ConnectionId>,
+    ) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        // Queued before the future is polled: the order of the calls is the order of the log.
+        let queued = self.queue_append(message, except);
+        async move {
+            queued?
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable(postgres::CLOSED.into()).into()))
+        }
+        .boxed()
+    }
+
+    async fn history(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<History>> {
+        postgres::history(self, caller, conversation, range, limit).await
+    }
+
+    fn generation(&self) -> Generation {
+        self.current_generation()
+    }
+
+    async fn sync(
+        &self,
+        caller: &UserId,
+        have: &[SyncPosition],
+        limit: usize,
+    ) -> StoreResult<Vec<Option<SyncPage>>> {
+        postgres::sync(self, caller, have, limit).await
+    }
+
+    async fn others(
+        &self,
+        caller: &UserId,
+        known: &[ConversationId],
+        limit: usize,
+    ) -> StoreResult<Vec<Conversation>> {
+        postgres::others(self, caller, known, limit).await
+    }
+
+    async fn conversations(
+        &self,
+        caller: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Page<Conversation>> {
+        let after = cursor.map(ConversationKey::read).transpose()?;
+        postgres::conversations(self, caller, after, limit).await
+    }
+
+    async fn conversation(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<Conversation>> {
+        postgres::conversation(self, caller, conversation).await
+    }
+
+    async fn summary(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<ConversationSummary>> {
+        postgres::summary(self, caller, conversation).await
+    }
+
+    async fn member_profiles(
+        &self,
+        conversation: &ConversationId,
+    ) -> StoreResult<Option<MemberProfiles>> {
+        postgres::member_profiles(self, conversation).await
+    }
+
+    async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>> {
+        postgres::members(self, conversation).await
+    }
+
+    async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>> {
+        match direct_key(caller, other) {
+            Some(key) => postgres::direct(self, caller, &key).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn ensure_direct(
+        &self,
+        caller: &UserId,
+        other: &UserId,
+        new: ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<(Conversation, bool)> {
+        let Some(key) = direct_key(caller, other) else {
+            return Err(StoreError::Internal(
+                "a conversation of someone with themselves was asked for".into(),
+            ));
+        };
+        postgres::ensure_direct(self, caller, other, &key, &new, at).await
+    }
+
+    async fn put_conversation(
+        &self,
+        conversation: &ConversationId,
+        members: &[UserId],
+        at: Timestamp,
+    ) -> StoreResult<(Members, bool)> {
+        let mut members = members.to_vec();
+        members.sort();
+        members.dedup();
+        postgres::put(self, conversation, &members.into(), at).await
+    }
+
+    async fn mark_read(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        seq: u64,
+        at: Timestamp,
+    ) -> StoreResult<Option<MarkUpdate>> {
+        let moves = vec![Move {
+            mark: Mark::Read,
+            user: caller.clone(),
+            conversation: conversation.clone(),
+            seq,
+            at,
+        }];
+        Ok(self.advance(moves).await?.pop().flatten())
+    }
+
+    async fn mark_delivered(
+        &self,
+        marks: Vec<(ConversationId, UserId, u64)>,
+        at: Timestamp,
+    ) -> StoreResult<Vec<MarkUpdate>> {
+        let mut all = Vec::new();
+        for part in marks.chunks(MARKS_AT_ONCE) {
+            let moves = part.iter().map(|(conversation, user, seq)| Move {
+                mark: Mark::Delivered,
+                user: user.clone(),
+                conversation: conversation.clone(),
+                seq: *seq,
+                at,
+            });
+            let moved = self.advance(moves.collect()).await?;
+            all.extend(moved.into_iter().flatten().filter(|one| one.is_visible));
+        }
+        Ok(all)
+    }
+
+    async fn shared_with(&self, user: &UserId) -> StoreResult<Vec<(ConversationId, Members)>> {
+        postgres::shared_with(self, user).await
+    }
+}

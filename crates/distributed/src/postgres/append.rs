@@ -1,0 +1,193 @@
+//! A batch of appends: what it reads under the locks of its conversations. What it writes is decided
+//! in `plan.rs`; the transaction is in `batch.rs`.
+//!
+//! | round trip | statements |
+//! |---|---|
+//! | first | `BEGIN`, [`LOCK`], [`FIND`], [`DRAW`] |
+//! | only for members that are not cached | `MEMBERS` (`members.rs`) |
+//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], where a receipt needs it [`AUTHORS`], `COMMIT` |
+//!
+//! Conversations are locked in the order of their ids, and memberships after them in theirs, so no
+//! two batches wait for each other. Only the holder of its conversation's lock numbers an entry,
+//! adds or removes a member, or looks for a duplicate.
+
+use super::codec::from_db;
+use super::connection::Sql;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::identity::ConnectionId;
+use lamplight_domain::marks::Marks;
+use lamplight_domain::message::{NewMessage, dedupe_key};
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+/// Locks the conversations. `FOR NO KEY UPDATE` lets foreign keys refer to them meanwhile.
+pub(super) const LOCK: Sql = Sql {
+    text: "SELECT id, conversation_id, head_seq, last_at, members_version FROM conversations
+           WHERE conversation_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+    types: &[Type::TEXT_ARRAY],
+};
+
+/// The sender of each append, if a member, and the entry that an earlier send with the same key
+/// made. A statement of its own: one that waits for a lock has the snapshot of before. Locks the
+/// memberships, since marks move without the conversation's lock.
+pub(super) const FIND: Sql = Sql {
+    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq,
+               e.message_id, e.seq, e.content, e.created_at, o.kind IS NULL
+           FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
+           JOIN conversations c ON c.conversation_id = a.conversation
+           JOIN people p ON p.user_id = a.sender
+           JOIN members m ON m.conversation = c.id AND m.person = p.id
+           LEFT JOIN entries e ON e.dedupe_key = a.key AND e.conversation = m.conversation AND e.sender = m.person
+           LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
+           ORDER BY m.conversation, m.person FOR NO KEY UPDATE OF m",
+    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// Draws ids for entries. After the locks, so that ids and `seq`s have one order in a conversation,
+/// and a follower knows when no lower id can still be committed (docs/decisions/0023).
+pub(super) const DRAW: Sql = Sql {
+    text: "SELECT nextval('entries_id_seq') FROM generate_series(1, $1)",
+    types: &[Type::INT8],
+};
+
+pub(super) const INSERT: Sql = Sql {
+    text: "INSERT INTO entries (id, conversation, seq, message_id, sender, content, dedupe_key, created_at)
+           SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::int8[])",
+    types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
+    ],
+};
+
+pub(super) const MOVE_HEADS: Sql = Sql {
+    text: "UPDATE conversations c SET head_seq = u.seq, last_at = u.last_at, position = u.position
+           FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) AS u (id, seq, last_at, position) WHERE c.id = u.id",
+    types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+    ],
+};
+
+pub(super) const MOVE_MARKS: Sql = Sql {
+    text: "UPDATE members m SET read_seq = u.seq, delivered_seq = u.seq, visible_read_seq = u.seq, visible_delivered_seq = u.seq
+           FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS u (conversation, person, seq)
+           WHERE m.conversation = u.conversation AND m.person = u.person",
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// Who wrote the entries that a receipt newly covers, its owner left out.
+pub(super) const AUTHORS: Sql = Sql {
+    text: "SELECT DISTINCT a.n, p.user_id
+           FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) WITH ORDINALITY AS a (conversation, after, up_to, person, n)
+           JOIN entries e ON e.conversation = a.conversation AND e.seq > a.after AND e.seq <= a.up_to AND e.sender <> a.person
+           JOIN people p ON p.id = e.sender",
+    types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+    ],
+};
+
+/// Whether an entry is there, by which a batch whose `COMMIT` got no answer learns what became of
+/// it.
+pub(super) const WITNESS: Sql = Sql {
+    text: "SELECT 1 FROM entries WHERE conversation = $1 AND seq = $2 AND message_id = $3",
+    types: &[Type::INT8, Type::INT8, Type::TEXT],
+};
+
+pub(super) struct Append {
+    pub(super) message: NewMessage,
+    pub(super) except: Option<ConnectionId>,
+    /// As the column has it.
+    pub(super) key: Option<String>,
+}
+
+impl Append {
+    pub(super) fn new(message: NewMessage, except: Option<ConnectionId>) -> Self {
+        let key = message
+            .key
+            .as_ref()
+            .map(|key| dedupe_key(key, &message.content));
+        Self {
+            message,
+            except,
+            key,
+        }
+    }
+}
+
+/// The parameters of [`LOCK`] and [`FIND`].
+pub(super) struct Asked<'a> {
+    pub(super) distinct: Vec<&'a str>,
+    pub(super) conversations: Vec<&'a str>,
+    pub(super) senders: Vec<&'a str>,
+    pub(super) keys: Vec<Option<&'a str>>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(batch: &'a [Append]) -> Self {
+        let conversations: Vec<&str> = batch
+            .iter()
+            .map(|append| append.message.conversation.as_str())
+            .collect();
+        let mut distinct = conversations.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        Self {
+            distinct,
+            conversations,
+            senders: batch
+                .iter()
+                .map(|append| append.message.sender.as_str())
+                .collect(),
+            keys: batch.iter().map(|append| append.key.as_deref()).collect(),
+        }
+    }
+}
+
+/// A conversation under its lock.
+pub(super) struct Locked {
+    pub(super) row: i64,
+    pub(super) version: i64,
+    pub(super) members: Members,
+    pub(super) head_seq: u64,
+    pub(super) last_at: Timestamp,
+    /// The id of the newest entry that this batch adds.
+    pub(super) position: Option<i64>,
+}
+
+impl Locked {
+    /// From a row of [`LOCK`]: its conversation, and the rest. The members are filled in later.
+    pub(super) fn read(row: &Row) -> Result<(String, Self), tokio_postgres::Error> {
+        let locked = Self {
+            row: row.try_get(0)?,
+            version: row.try_get(4)?,
+            members: Arc::from([]),
+            head_seq: from_db(row.try_get(2)?),
+            last_at: Timestamp(row.try_get(3)?),
+            position: None,
+        };
+        Ok((row.try_get(1)?, locked))
+    }
+}
+
+/// Four columns, the first of them at `at`.
+pub(super) fn marks(row: &Row, at: usize) -> Result<Marks, tokio_postgres::Error> {
+    Ok(Marks {
+        read: from_db(row.try_get(at)?),
+        delivered: from_db(row.try_get(at + 1)?),
+        visible_read: from_db(row.try_get(at + 2)?),
+        visible_delivered: from_db(row.try_get(at + 3)?),
+    })
+}

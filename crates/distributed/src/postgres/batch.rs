@@ -1,0 +1,359 @@
+//! The transaction of a batch of appends, run until its outcome is known or its time is over.
+
+use super::append::{
+    AUTHORS, Append, Asked, DRAW, FIND, INSERT, LOCK, Locked, MOVE_HEADS, MOVE_MARKS, WITNESS,
+};
+use super::codec::to_db;
+use super::connect::jittered;
+use super::connection::{Connection, Params};
+use super::database::{Database, READS};
+use super::error::Failure;
+use super::members::members_of;
+use super::plan::{Plan, Planner};
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::ConversationId;
+use lamplight_usecases::ports::{AppendError, Appended, StoreError};
+use lamplight_usecases::throttle::{self, Due};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{join, try_join};
+
+/// The first pause before another attempt; each one is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+/// After the database was away for this long, a batch no longer waits for it until its deadline.
+const OUTAGE: Duration = Duration::from_secs(10);
+
+/// A batch that is committed.
+pub(super) struct Settled {
+    /// In the order of the batch.
+    pub(super) answers: Vec<Result<Appended, AppendError>>,
+    pub(super) events: Vec<Event>,
+    /// The id of the last entry, if any was added.
+    pub(super) newest: Option<i64>,
+}
+
+impl From<Plan> for Settled {
+    fn from(plan: Plan) -> Self {
+        Self {
+            newest: plan.entries.ids.last().copied(),
+            answers: plan.answers,
+            events: plan.events,
+        }
+    }
+}
+
+/// Runs a batch. An item that fails the transaction fails alone.
+pub(super) async fn run(
+    database: &Database,
+    batch: &[Append],
+    deadline: Instant,
+) -> Result<Settled, StoreError> {
+    let failure = match run_whole(database, batch, deadline).await {
+        Ok(settled) => return Ok(settled),
+        Err(failure) => failure,
+    };
+    let error = StoreError::from(failure);
+    if batch.len() == 1 || !matches!(error, StoreError::Internal(_)) {
+        return Err(error);
+    }
+    if let Some(Due { left_out }) = throttle::due("postgres batch", &error.to_string(), None) {
+        let items = batch.len();
+        tracing::warn!(cause = %error, items, left_out, "a batch failed and is run item by item");
+    }
+    let mut all = Settled {
+        answers: Vec::with_capacity(batch.len()),
+        events: Vec::new(),
+        newest: None,
+    };
+    for one in batch.chunks(1) {
+        match run_whole(database, one, deadline).await {
+            Ok(settled) => {
+                all.answers.extend(settled.answers);
+                all.events.extend(settled.events);
+                all.newest = settled.newest.or(all.newest);
+            }
+            Err(failure) => all.answers.push(Err(StoreError::from(failure).into())),
+        }
+    }
+    Ok(all)
+}
+
+/// Attempts a batch until its outcome is known. Where the connection was lost during `COMMIT`, the
+/// batch may be committed; the next attempt waits for its locks and then looks for its first entry.
+async fn run_whole(
+    database: &Database,
+    batch: &[Append],
+    deadline: Instant,
+) -> Result<Settled, Failure> {
+    let mut unsettled = None;
+    let mut retry = Retry::new(database, deadline);
+    loop {
+        let attempt = async {
+            let connection = database.connection().await?;
+            let outcome = in_transaction(database, &connection, batch, &mut unsettled).await;
+            end_failed(&connection, &outcome).await;
+            outcome
+        };
+        if let Some(settled) = retry.judge(timeout_at(deadline, attempt).await).await? {
+            return Ok(settled);
+        }
+    }
+}
+
+/// Decides whether a transaction is run again: where others caused a rollback, where there is no
+/// connection, and where the connection was lost, so that the outcome is unknown.
+pub(super) struct Retry<'a> {
+    database: &'a Database,
+    deadline: Instant,
+    pause: Duration,
+    /// Connections that were found broken.
+    broken: u32,
+    last: Option<Failure>,
+}
+
+impl<'a> Retry<'a> {
+    pub(super) fn new(database: &'a Database, deadline: Instant) -> Self {
+        Self {
+            database,
+            deadline,
+            pause: PAUSE,
+            broken: 0,
+            last: None,
+        }
+    }
+
+    /// The result of an attempt, or `None`, after a pause, for another one.
+    pub(super) async fn judge<T>(
+        &mut self,
+        outcome: Result<Result<T, Failure>, Elapsed>,
+    ) -> Result<Option<T>, Failure> {
+        let failure = match outcome {
+            Ok(Ok(done)) => {
+                self.database.outage.note(false);
+                return Ok(Some(done));
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => return Err(self.late()),
+        };
+        let is_lost = failure.is_lost_connection();
+        let is_away = is_lost || matches!(failure, Failure::NoConnection(_));
+        self.database.outage.note(is_away);
+        let is_worth_it = is_away && !self.database.outage.is_longer_than(OUTAGE);
+        if !failure.is_conflict() && !is_worth_it {
+            return Err(failure);
+        }
+        self.last = Some(failure);
+        // After a restart of the server every idle connection is broken.
+        self.broken += u32::from(is_lost);
+        if is_lost && self.broken < READS {
+            return Ok(None);
+        }
+        if timeout_at(self.deadline, sleep(jittered(self.pause)))
+            .await
+            .is_err()
+        {
+            return Err(self.late());
+        }
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Ok(None)
+    }
+
+    fn late(&mut self) -> Failure {
+        let late = || StoreError::Unavailable("PostgreSQL did not answer in time".into()).into();
+        self.last.take().unwrap_or_else(late)
+    }
+}
+
+/// Rolls a failed transaction back, so that its connection can be used again.
+pub(super) async fn end_failed<T>(connection: &Connection, outcome: &Result<T, Failure>) {
+    if let Err(failure) = outcome
+        && !failure.is_lost_connection()
+    {
+        drop(connection.rollback().await);
+    }
+}
+
+/// One transaction. While it is not known whether it is committed, its plan is in `unsettled`.
+async fn in_transaction(
+    database: &Database,
+    connection: &Connection,
+    batch: &[Append],
+    unsettled: &mut Option<Plan>,
+) -> Result<Settled, Failure> {
+    let (lock, find, draw) = try_join!(
+        connection.prepare(&LOCK),
+        connection.prepare(&FIND),
+        connection.prepare(&DRAW)
+    )?;
+    let asked = Asked::of(batch);
+    let count = to_db(batch.len() as u64);
+    let of_lock: Params<'_> = &[&asked.distinct];
+    let of_find: Params<'_> = &[&asked.conversations, &asked.senders, &asked.keys];
+    let of_draw: Params<'_> = &[&count];
+    let (begun, locked, found, drawn) = join!(
+        connection.begin(),
+        connection.query_ready(&lock, of_lock),
+        connection.query_ready(&find, of_find),
+        connection.query_ready(&draw, of_draw),
+    );
+    begun?;
+    let (locked, found, drawn) = (locked?, found?, drawn?);
+    if let Some(plan) = unsettled.as_ref() {
+        let is_committed = is_committed(connection, plan).await?;
+        if let Some(plan) = unsettled.take_if(|_| is_committed) {
+            return finish(connection, plan).await;
+        }
+        *unsettled = None;
+    }
+    let mut conversations = HashMap::with_capacity(locked.len());
+    for row in &locked {
+        let (id, locked) = Locked::read(row)?;
+        conversations.insert(ConversationId::trusted(id), locked);
+    }
+    fill_members(database, connection, &mut conversations).await?;
+    let plan = Planner::plan(batch, conversations, &found, &drawn)?;
+    if plan.entries.ids.is_empty() {
+        connection.rollback().await?;
+        return Ok(plan.into());
+    }
+    write(connection, batch, plan, unsettled).await
+}
+
+async fn write(
+    connection: &Connection,
+    batch: &[Append],
+    plan: Plan,
+    unsettled: &mut Option<Plan>,
+) -> Result<Settled, Failure> {
+    let (insert, move_heads, move_marks) = try_join!(
+        connection.prepare(&INSERT),
+        connection.prepare(&MOVE_HEADS),
+        connection.prepare(&MOVE_MARKS)
+    )?;
+    let authors = if plan.receipts.is_empty() {
+        None
+    } else {
+        Some(connection.prepare(&AUTHORS).await?)
+    };
+    let plan = unsettled.insert(plan);
+    let (message_ids, contents, keys) = (
+        plan.entries.message_ids(),
+        plan.entries.contents(batch),
+        plan.entries.keys(batch),
+    );
+    let (entries, heads, marks, receipts) =
+        (&plan.entries, &plan.heads, &plan.marks, &plan.receipts);
+    let of_insert: Params<'_> = &[
+        &entries.ids,
+        &entries.conversations,
+        &entries.seqs,
+        &message_ids,
+        &entries.senders,
+        &contents,
+        &keys,
+        &entries.created_at,
+    ];
+    let of_heads: Params<'_> = &[&heads.ids, &heads.seqs, &heads.last_at, &heads.positions];
+    let of_marks: Params<'_> = &[&marks.conversations, &marks.persons, &marks.seqs];
+    let of_authors: Params<'_> = &[
+        &receipts.conversations,
+        &receipts.after,
+        &receipts.up_to,
+        &receipts.persons,
+    ];
+    let authors = async {
+        match &authors {
+            Some(authors) => connection.query_ready(authors, of_authors).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (inserted, moved_heads, moved_marks, authors, committed) = join!(
+        connection.execute_ready(&insert, of_insert),
+        connection.execute_ready(&move_heads, of_heads),
+        connection.execute_ready(&move_marks, of_marks),
+        authors,
+        connection.commit(),
+    );
+    let (authors, unread) = match authors {
+        Ok(authors) => (authors, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    // `COMMIT` after a failed statement rolls back and reports success: the answers to the
+    // statements before it decide.
+    let failures = [inserted.err(), moved_heads.err(), moved_marks.err(), unread];
+    let failure = failures.into_iter().flatten().next().or(committed.err());
+    if let Some(failure) = failure {
+        if !failure.is_lost_connection() {
+            *unsettled = None;
+        }
+        return Err(failure);
+    }
+    let Some(mut plan) = unsettled.take() else {
+        return Err(StoreError::Internal("the plan of a batch is gone".into()).into());
+    };
+    plan.address(&authors)?;
+    Ok(plan.into())
+}
+
+/// Whether the batch is committed that this plan was made for. Under the locks of its conversations,
+/// so that it is not under way any more. Its entries were written together: one tells of all.
+async fn is_committed(connection: &Connection, plan: &Plan) -> Result<bool, Failure> {
+    let entries = &plan.entries;
+    let (Some(conversation), Some(seq), Some(id)) = (
+        entries.conversations.first(),
+        entries.seqs.first(),
+        entries.message_ids.first(),
+    ) else {
+        return Ok(false);
+    };
+    let found = connection
+        .query_opt(&WITNESS, &[conversation, seq, &id.as_str()])
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Ends the transaction of a batch that turned out to be committed.
+async fn finish(connection: &Connection, mut plan: Plan) -> Result<Settled, Failure> {
+    if !plan.receipts.is_empty() {
+        let receipts = &plan.receipts;
+        let params: Params<'_> = &[
+            &receipts.conversations,
+            &receipts.after,
+            &receipts.up_to,
+            &receipts.persons,
+        ];
+        let authors = connection.query(&AUTHORS, params).await?;
+        plan.address(&authors)?;
+    }
+    connection.rollback().await?;
+    Ok(plan.into())
+}
+
+/// Fills in the members of locked conversations, from the cache where it has this version.
+async fn fill_members(
+    database: &Database,
+    connection: &Connection,
+    conversations: &mut HashMap<ConversationId, Locked>,
+) -> Result<(), Failure> {
+    let mut missing = Vec::new();
+    for locked in conversations.values_mut() {
+        match database.members.get(locked.row, locked.version) {
+            Some(members) => locked.members = members,
+            None => missing.push(locked.row),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut read = members_of(connection, &missing).await?;
+    for locked in conversations.values_mut() {
+        if let Some(members) = read.remove(&locked.row) {
+            locked.members = members.clone();
+            database.members.put(locked.row, locked.version, members);
+        }
+    }
+    Ok(())
+}

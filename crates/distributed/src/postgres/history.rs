@@ -1,0 +1,282 @@
+//! Reads of logs: pages and catch-ups.
+
+use super::codec::{content_from_db, from_db, role_from_db, to_db};
+use super::connection::Sql;
+use super::database::Database;
+use super::error::Failure;
+use lamplight_domain::conversation::Receipt;
+use lamplight_domain::entry::{Entry, EntryKind};
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::{Content, client_message_id};
+use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::pages::{self, Side};
+use lamplight_usecases::ports::{History, Range, StoreResult, SyncPage, SyncPosition};
+use lamplight_usecases::weight::ANSWER_BYTES;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+/// A select of entries in the columns that [`entry`] reads, nearest to an edge first. It ends with
+/// the first entry that [`ANSWER_BYTES`] have no room for: whoever reads it stops there, and
+/// PostgreSQL would send all the others too.
+macro_rules! nearest {
+    ($condition:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind IS NULL AS is_message FROM (",
+            "SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ", $order, " ROWS UNBOUNDED PRECEDING)",
+            " - octet_length(e.content) AS bytes_before FROM (",
+            "SELECT * FROM entries WHERE conversation = c.id AND ", $condition, " ORDER BY seq ", $order, " LIMIT ", $limit,
+            ") e) e JOIN people p ON p.id = e.sender ",
+            "LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq WHERE e.bytes_before <= 1000000"
+        )
+    };
+}
+
+const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
+
+/// A page beyond an edge: no row for those who are not members, one without an entry where there is
+/// none.
+macro_rules! page {
+    ($condition:literal, $order:literal) => {
+        concat!(
+            "SELECT h.*, m.role FROM conversations c JOIN people me ON me.user_id = $2 ",
+            "JOIN members m ON m.conversation = c.id AND m.person = me.id ",
+            "LEFT JOIN LATERAL (",
+            nearest!($condition, $order, "$4"),
+            ") h ON true ",
+            "WHERE c.conversation_id = $1 ORDER BY h.seq ",
+            $order
+        )
+    };
+}
+
+const PAGE_TYPES: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8];
+
+pub(super) const OLDER: Sql = Sql {
+    text: page!("seq < $3", "DESC"),
+    types: PAGE_TYPES,
+};
+
+pub(super) const NEWER: Sql = Sql {
+    text: page!("seq > $3", "ASC"),
+    types: PAGE_TYPES,
+};
+
+/// Where a client stands in each conversation: whether it has to reset, and what its log has.
+macro_rules! positions {
+    () => {
+        "FROM unnest($2::text[], $3::int8[], $4::text[]) WITH ORDINALITY AS a (conversation, seq, id, n)
+         JOIN people me ON me.user_id = $1
+         JOIN conversations c ON c.conversation_id = a.conversation
+         JOIN members m ON m.conversation = c.id AND m.person = me.id
+         CROSS JOIN LATERAL (SELECT a.seq > c.head_seq OR EXISTS (
+             SELECT 1 FROM entries x WHERE x.conversation = c.id AND x.seq = a.seq AND x.message_id <> a.id
+         ) AS reset) r "
+    };
+}
+
+/// The entries after each position; where the client resets, the newest ones, newest first.
+pub(super) const MISSED: Sql = Sql {
+    text: concat!(
+        "SELECT h.*, a.n, m.role, r.reset, c.head_seq, m.read_seq, ",
+        "coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1) ",
+        positions!(),
+        "LEFT JOIN LATERAL ((",
+        nearest!("seq > a.seq AND NOT r.reset", "ASC", "$5"),
+        ") UNION ALL (",
+        nearest!("r.reset", "DESC", "$5"),
+        ")) h ON true ORDER BY a.n, CASE WHEN r.reset THEN -h.seq ELSE h.seq END"
+    ),
+    types: &[
+        Type::TEXT,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT8,
+    ],
+};
+
+/// The visible marks of all members of the conversations that are the caller's.
+pub(super) const RECEIPTS: Sql = Sql {
+    text: "SELECT a.n, p.user_id, o.visible_delivered_seq, o.visible_read_seq
+           FROM unnest($2::text[]) WITH ORDINALITY AS a (conversation, n)
+           JOIN people me ON me.user_id = $1
+           JOIN conversations c ON c.conversation_id = a.conversation
+           JOIN members m ON m.conversation = c.id AND m.person = me.id
+           JOIN members o ON o.conversation = c.id
+           JOIN people p ON p.id = o.person ORDER BY a.n, p.user_id",
+    types: &[Type::TEXT, Type::TEXT_ARRAY],
+};
+
+/// An entry from seven columns, the first of them at `at`; `None` where an outer join found none.
+pub(super) fn entry(
+    row: &Row,
+    at: usize,
+    conversation: &ConversationId,
+) -> Result<Option<Entry>, tokio_postgres::Error> {
+    let Some(id) = row.try_get::<_, Option<&str>>(at)? else {
+        return Ok(None);
+    };
+    Ok(Some(Entry {
+        id: MessageId::trusted(id),
+        conversation: conversation.clone(),
+        seq: from_db(row.try_get(at + 1)?),
+        sender: UserId::trusted(row.try_get::<_, &str>(at + 2)?),
+        // This version writes messages only, so an entry of any other kind is a newer version's.
+        kind: if row.try_get(at + 6)? {
+            EntryKind::Message {
+                content: Content::trusted(content_from_db(row.try_get(at + 3)?)),
+            }
+        } else {
+            EntryKind::Unknown
+        },
+        client_message_id: row
+            .try_get::<_, Option<&str>>(at + 4)?
+            .and_then(client_message_id),
+        created_at: Timestamp(row.try_get(at + 5)?),
+    }))
+}
+
+/// At most `limit` entries beyond `edge`, the nearest first; `None` for those who may not read them.
+async fn beyond(
+    database: &Database,
+    sql: &Sql,
+    caller: &UserId,
+    conversation: &ConversationId,
+    edge: i64,
+    limit: usize,
+) -> StoreResult<Option<Side>> {
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let rows = database
+        .rows(
+            sql,
+            &[&conversation.as_str(), &caller.as_str(), &edge, &wanted],
+        )
+        .await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let role = role_from_db(first.try_get(7).map_err(Failure::from)?);
+    if authorize(Some(role), Action::View).is_err() {
+        return Ok(None);
+    }
+    let found = rows
+        .iter()
+        .filter_map(|row| entry(row, 0, conversation).transpose());
+    Ok(Some(Side::nearest(found, limit).map_err(Failure::from)?))
+}
+
+pub(crate) async fn history(
+    database: &Database,
+    caller: &UserId,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> StoreResult<Option<History>> {
+    let side = |sql, edge| beyond(database, sql, caller, conversation, edge, limit);
+    Ok(match range {
+        Range::Newest => side(&OLDER, i64::MAX).await?.map(Side::older),
+        Range::Before(seq) => side(&OLDER, to_db(seq)).await?.map(Side::older),
+        Range::After(seq) => side(&NEWER, to_db(seq)).await?.map(Side::newer),
+        Range::Around(seq) => {
+            let edge = to_db(seq);
+            // What is appended between the two stands after both.
+            let older = side(&OLDER, edge).await?;
+            let newer = side(&NEWER, edge.saturating_sub(1)).await?;
+            let sides = older.zip(newer);
+            sides.map(|(older, newer)| pages::around(older, newer, limit))
+        }
+    })
+}
+
+/// What the caller missed, in the order asked.
+pub(crate) async fn sync(
+    database: &Database,
+    caller: &UserId,
+    have: &[SyncPosition],
+    limit: usize,
+) -> StoreResult<Vec<Option<SyncPage>>> {
+    let conversations: Vec<&str> = have.iter().map(|one| one.conversation.as_str()).collect();
+    let seqs: Vec<i64> = have.iter().map(|one| to_db(one.seq)).collect();
+    let ids: Vec<Option<&str>> = have
+        .iter()
+        .map(|one| one.id.as_ref().map(MessageId::as_str))
+        .collect();
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let caller = caller.as_str();
+    let [missed, receipts] = database
+        .snapshot([
+            (&MISSED, &[&caller, &conversations, &seqs, &ids, &wanted]),
+            (&RECEIPTS, &[&caller, &conversations]),
+        ])
+        .await?;
+    Ok(sync_pages(have, &missed, &receipts, limit).map_err(Failure::from)?)
+}
+
+fn sync_pages(
+    have: &[SyncPosition],
+    missed: &[Row],
+    receipts: &[Row],
+    limit: usize,
+) -> Result<Vec<Option<SyncPage>>, tokio_postgres::Error> {
+    let (mut missed, mut receipts) = (missed, receipts);
+    let mut pages = Vec::with_capacity(have.len());
+    for (number, one) in (1_i64..).zip(have) {
+        let rows = take_while(&mut missed, 7, number)?;
+        let receipts = take_while(&mut receipts, 0, number)?;
+        let Some(first) = rows.first() else {
+            pages.push(None);
+            continue;
+        };
+        if authorize(Some(role_from_db(first.try_get(8)?)), Action::View).is_err() {
+            pages.push(None);
+            continue;
+        }
+        let reset = first.try_get(9)?;
+        let found = rows
+            .iter()
+            .filter_map(|row| entry(row, 0, &one.conversation).transpose());
+        let side = Side::nearest(found, limit)?;
+        let History {
+            entries, has_more, ..
+        } = if reset { side.older() } else { side.newer() };
+        let receipt = |row: &Row| {
+            Ok(Receipt {
+                user: UserId::trusted(row.try_get::<_, &str>(1)?),
+                delivered_seq: from_db(row.try_get(2)?),
+                read_seq: from_db(row.try_get(3)?),
+            })
+        };
+        pages.push(Some(SyncPage {
+            entries,
+            reset,
+            head_seq: from_db(first.try_get(10)?),
+            read_seq: from_db(first.try_get(11)?),
+            receipts: receipts
+                .iter()
+                .map(receipt)
+                .collect::<Result<_, tokio_postgres::Error>>()?,
+            first_seq: from_db(first.try_get(12)?),
+            has_more,
+        }));
+    }
+    Ok(pages)
+}
+
+/// Splits off the rows at the front whose number at `column` is this one.
+fn take_while<'a>(
+    rows: &mut &'a [Row],
+    column: usize,
+    number: i64,
+) -> Result<&'a [Row], tokio_postgres::Error> {
+    let mut count = 0;
+    for row in *rows {
+        if row.try_get::<_, i64>(column)? != number {
+            break;
+        }
+        count += 1;
+    }
+    let (taken, rest) = rows.split_at(count);
+    *rows = rest;
+    Ok(taken)
+}
