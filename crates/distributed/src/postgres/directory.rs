@@ -189,7 +189,7 @@ impl Directory for PostgresStore {
             let marks = if is_invisible {
                 Vec::new()
             } else {
-                catch_up(self, &connection, user, person, at).await?
+                Box::pin(catch_up(self, &connection, user, person, at)).await?
             };
             Ok(Some((saved, marks)))
         });
