@@ -3,9 +3,12 @@
 use crate::conversation_updates::ConversationUpdates;
 use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
+use crate::log_repair::{LogRepair, RepairTarget};
 use crate::roster_feed::RosterPublisher;
+use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_usecases::ports::{BusMessage, Directory, PresenceStore};
+use lamplight_domain::identity::ConversationId;
+use lamplight_usecases::ports::{BusMessage, Directory, LogFollower, PresenceStore};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Handler, Ports};
 use lamplight_wire::encode;
@@ -25,6 +28,7 @@ pub struct EventRouter {
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
     lagged: Notify,
+    repair: Option<LogRepair>,
 }
 
 impl EventRouter {
@@ -48,7 +52,19 @@ impl EventRouter {
             presence: Arc::clone(&ports.presence),
             directory: Arc::clone(&ports.directory),
             lagged: Notify::new(),
+            repair: None,
         }
+    }
+
+    /// Reads from this log what the bus loses. The bus of one process loses nothing.
+    #[must_use]
+    pub fn with_log(mut self, follower: Arc<dyn LogFollower>, ports: &Ports) -> Self {
+        self.repair = Some(LogRepair::new(
+            Arc::clone(&ports.bus),
+            follower,
+            Arc::clone(&ports.messages),
+        ));
+        self
     }
 
     /// The number of entries that wait for entries before them.
@@ -61,10 +77,13 @@ impl EventRouter {
     pub fn receive(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.route(event),
-            // The roster is read again. Clients see by the next entry of a log that they missed
-            // others.
+            // The roster is read again, and what the log has since. Where that is too much, clients
+            // see by the next entry of a log that they missed others.
             BusMessage::Lagged => {
                 self.lagged.notify_one();
+                if let Some(repair) = &self.repair {
+                    repair.lagged();
+                }
                 if let Some(Due { left_out }) = throttle::due("bus lagged", "", None) {
                     tracing::warn!(
                         left_out,
@@ -111,6 +130,11 @@ impl EventRouter {
             self.roster.run(),
             self.updates.run(),
             self.run_resyncs(),
+            async {
+                if let Some(repair) = &self.repair {
+                    repair.run(self).await;
+                }
+            },
         );
     }
 
@@ -124,5 +148,19 @@ impl EventRouter {
                 tokio::time::sleep(RETRY).await;
             }
         }
+    }
+}
+
+impl RepairTarget for EventRouter {
+    fn has_any(&self, users: &Members) -> bool {
+        !self.hub.present(users).is_empty()
+    }
+
+    fn deliver(&self, appended: Appended) {
+        self.entries.push(appended);
+    }
+
+    fn changed(&self, conversation: &ConversationId, to: &Members) {
+        self.updates.push(conversation, to);
     }
 }

@@ -4,12 +4,13 @@
 //! Nothing here waits: the bus calls these methods on the publisher's thread.
 
 use crate::connection::Connection;
+use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::delivery::DeliveryObserver;
-use lamplight_usecases::ports::Clock;
+use lamplight_usecases::ports::{Attachment, Clock, EventBus};
 use lamplight_wire::encode;
 use parking_lot::{Mutex, RwLock};
 use socketio::Packet;
@@ -25,23 +26,32 @@ const ENDED_FOR: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
-    by_user: HashMap<UserId, Vec<Connection>>,
+    by_user: HashMap<UserId, UserConnections>,
+}
+
+/// The connections of a user, at least one.
+struct UserConnections {
+    list: Vec<Connection>,
+    /// Brings the user's events to this node.
+    attachment: Attachment,
 }
 
 /// The connections of this node, by id and by user.
 pub struct Hub {
     connections: RwLock<Connections>,
+    bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     /// Credentials that ended lately: see [`Hub::close_if_signed_out`].
     ended: Mutex<HashMap<Arc<str>, Moment>>,
 }
 
 impl Hub {
-    /// A hub without connections.
+    /// A hub without connections. The bus is asked for the events of users who have one.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>) -> Self {
         Self {
             connections: RwLock::default(),
+            bus,
             clock,
             ended: Mutex::default(),
         }
@@ -63,9 +73,12 @@ impl Hub {
         if let Some(user) = data.user()
             && let Some(theirs) = connections.by_user.get_mut(user)
         {
-            theirs.retain(|other| other != connection);
-            if theirs.is_empty() {
-                connections.by_user.remove(user);
+            theirs.list.retain(|other| other != connection);
+            if theirs.list.is_empty() {
+                let ended = connections.by_user.remove(user);
+                drop(connections);
+                // The bus has locks of its own.
+                drop(ended);
             }
         }
     }
@@ -80,12 +93,23 @@ impl Hub {
         let theirs = connections
             .by_user
             .entry(user.clone())
-            .or_insert_with(|| Vec::with_capacity(1));
+            .or_insert_with(|| UserConnections {
+                list: Vec::with_capacity(1),
+                attachment: self.bus.attach(user),
+            });
         let is_connected = connection.is_connected();
-        if !theirs.contains(&connection) {
-            theirs.push(connection);
+        if !theirs.list.contains(&connection) {
+            theirs.list.push(connection);
         }
         is_connected
+    }
+
+    /// Resolves once the events of a user with a connection reach this node, `None` if they do
+    /// already.
+    #[must_use]
+    pub fn attached(&self, user: &UserId) -> Option<BoxFuture<'static, ()>> {
+        let connections = self.connections.read();
+        connections.by_user.get(user)?.attachment.ready()
     }
 
     /// The connection with this id.
@@ -101,7 +125,7 @@ impl Hub {
             .read()
             .by_user
             .get(user)
-            .cloned()
+            .map(|theirs| theirs.list.clone())
             .unwrap_or_default()
     }
 
@@ -118,7 +142,9 @@ impl Hub {
     /// The number of connections that belong to a known user.
     #[must_use]
     pub fn user_connections(&self) -> usize {
-        self.connections.read().by_user.values().map(Vec::len).sum()
+        let connections = self.connections.read();
+        let users = connections.by_user.values();
+        users.map(|theirs| theirs.list.len()).sum()
     }
 
     /// Sends an event to every connection of these users. `json` is called only if there is one.
@@ -127,7 +153,7 @@ impl Hub {
         let mut receivers = to
             .iter()
             .filter_map(|user| connections.by_user.get(user))
-            .flatten()
+            .flat_map(|theirs| &theirs.list)
             .peekable();
         if receivers.peek().is_some() {
             let packet = Packet::event("/", name, &json());
@@ -154,7 +180,7 @@ impl Hub {
                 continue;
             };
             let is_sender = *member == entry.sender;
-            for connection in theirs {
+            for connection in &theirs.list {
                 // Only the sender's own connections can be left out, whatever the request named.
                 if is_sender && except.is_some_and(|id| id.as_str() == connection.id()) {
                     continue;

@@ -20,6 +20,7 @@ pub mod http_client;
 pub mod hub;
 pub mod jwt;
 pub mod log_notice;
+pub mod log_repair;
 pub mod metrics;
 pub mod origin;
 pub mod passwords;

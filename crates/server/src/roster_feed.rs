@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::hub::Hub;
+use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::Change;
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
@@ -239,6 +240,10 @@ impl RosterPublisher {
 impl ConnectionRegistry for RosterPublisher {
     fn admit(&self, id: &ConnectionId, user: &UserId) -> bool {
         self.hub.admit(id, user)
+    }
+
+    fn attached(&self, user: &UserId) -> Option<BoxFuture<'static, ()>> {
+        self.hub.attached(user)
     }
 
     fn follow(&self, id: &ConnectionId, mode: Mode) -> bool {

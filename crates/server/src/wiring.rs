@@ -62,7 +62,7 @@ impl Lamplight {
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let backends = Backends::open(config, &clock).await?;
-        let hub = Arc::new(Hub::new(Arc::clone(&clock)));
+        let hub = Arc::new(Hub::new(Arc::clone(&backends.bus), Arc::clone(&clock)));
         let roster = Arc::new(RosterPublisher::new(
             Arc::clone(&hub),
             config.roster_limit,

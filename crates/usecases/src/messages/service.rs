@@ -5,7 +5,7 @@ use super::mark_writer::MarkWriter;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
-use crate::ports::{Clock, EventBus, Ids, Messages, Ports};
+use crate::ports::{Clock, ConnectionRegistry, EventBus, Ids, Messages, Ports};
 use crate::presence::typing_table::TypingTable;
 use crate::refusal::Refusal;
 use crate::shared::Shared;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(crate) struct MessageService {
     pub(super) messages: Arc<dyn Messages>,
     pub(super) bus: Arc<dyn EventBus>,
+    connections: Arc<dyn ConnectionRegistry>,
     clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn Ids>,
     pub(super) limits: Arc<Limits>,
@@ -27,6 +28,7 @@ impl MessageService {
         Self {
             messages: Arc::clone(&ports.messages),
             bus: Arc::clone(&ports.bus),
+            connections: Arc::clone(&ports.connections),
             clock: Arc::clone(&ports.clock),
             ids: Arc::clone(&ports.ids),
             limits: Arc::clone(&shared.limits),
@@ -53,7 +55,15 @@ impl MessageService {
             MessageCommand::MarkRead { conversation, seq } => {
                 self.mark_read(caller, &conversation, seq).await
             }
-            MessageCommand::Sync { have, refused } => self.sync(caller, have, refused).await,
+            MessageCommand::Sync { have, refused } => {
+                // With a token, a socket may sync before it joins.
+                if let Ok((user, _)) = caller.on_socket()
+                    && let Some(attached) = self.connections.attached(user)
+                {
+                    attached.await;
+                }
+                self.sync(caller, have, refused).await
+            }
             MessageCommand::History {
                 conversation,
                 range,

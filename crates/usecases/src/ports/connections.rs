@@ -1,5 +1,6 @@
 //! The sockets of this node.
 
+use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::Presence;
 use lamplight_domain::roster_feed::Mode;
@@ -21,6 +22,13 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     /// Assigns a socket to a user, whose events it receives from now on. `false` if the socket is not
     /// connected: it is closed, or waits for its client to reconnect.
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool;
+    /// Resolves once the events of a user who was admitted reach this node, which takes a moment
+    /// for a user's first socket on one of many nodes. `None` if they do already. A sync before that
+    /// could miss what comes between.
+    fn attached(&self, user: &UserId) -> Option<BoxFuture<'static, ()>> {
+        let _ = user;
+        None
+    }
     /// Subscribes a socket to the roster in this mode, with a fresh snapshot. `false` if the socket is
     /// not connected: the caller has to undo what it did for it.
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;

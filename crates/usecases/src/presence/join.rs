@@ -70,6 +70,7 @@ impl PresenceService {
             );
             self.connections.admit(&session, &user);
             deadline::store(self.store.join(&session, person)).await?;
+            self.attached(&user).await;
             if !self.connections.follow(&session, mode) {
                 self.close_after_join(&session).await?;
             }
@@ -93,12 +94,21 @@ impl PresenceService {
                 .upsert_profile(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
             deadline::store(self.store.join(session, person)).await?;
-            if !self.connections.admit(session, user) {
+            if self.connections.admit(session, user) {
+                self.attached(user).await;
+            } else {
                 self.close_after_join(session).await?;
             }
             Ok(Reply::Done)
         });
         resume.await
+    }
+
+    /// A client that syncs after its join misses nothing.
+    async fn attached(&self, user: &UserId) {
+        if let Some(attached) = self.connections.attached(user) {
+            attached.await;
+        }
     }
 
     /// The socket lost its connection during its join, so its leave came before there was a session

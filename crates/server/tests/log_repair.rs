@@ -1,0 +1,146 @@
+//! What the bus lost on the way to a node is read from the log.
+
+use lamplight::entry_delivery::Appended;
+use lamplight::log_repair::{LogRepair, RepairTarget};
+use lamplight_conformance::servers::{RedisConfig, RedisServer};
+use lamplight_distributed::bus::RedisEventBus;
+use lamplight_distributed::redis::RedisOptions;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::time::Timestamp;
+use lamplight_embedded::event_bus::EmbeddedEventBus;
+use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
+use lamplight_usecases::ports::{BusMessage, EventBus, Messages};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A node with a connection of the user `b`.
+#[derive(Default)]
+struct Node {
+    seqs: Mutex<BTreeSet<u64>>,
+    changed: Mutex<BTreeSet<String>>,
+}
+
+impl RepairTarget for Node {
+    fn has_any(&self, users: &Members) -> bool {
+        users.iter().any(|user| user.as_str() == "b")
+    }
+
+    fn deliver(&self, appended: Appended) {
+        assert_eq!(appended.entry.conversation.as_str(), "c");
+        self.seqs.lock().insert(appended.entry.seq);
+    }
+
+    fn changed(&self, conversation: &ConversationId, _: &Members) {
+        self.changed.lock().insert(conversation.to_string());
+    }
+}
+
+impl Node {
+    async fn has(&self, count: u64) {
+        let began = Instant::now();
+        let all: BTreeSet<u64> = (1..=count).collect();
+        while *self.seqs.lock() != all {
+            let have = self.seqs.lock().clone();
+            assert!(began.elapsed() < PATIENCE, "only {have:?} of {count}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+async fn send(store: &SqliteStore, conversation: &str, count: u64) {
+    for number in 0..count {
+        let sent = store.append(
+            NewMessage {
+                id: MessageId::trusted(format!("m{number}{conversation}{:?}", Instant::now())),
+                conversation: ConversationId::trusted(conversation),
+                sender: UserId::trusted("a"),
+                content: Content::trusted("hi"),
+                key: None,
+                created_at: Timestamp(0),
+            },
+            None,
+        );
+        sent.await.expect("an append");
+    }
+}
+
+async fn start(server: &RedisServer, node: &str) -> RedisEventBus {
+    let options = RedisOptions::parse(&server.url()).expect("a URL");
+    let bus = RedisEventBus::start(options, node);
+    assert!(bus.connected(PATIENCE).await);
+    bus
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m10_what_a_dead_publisher_did_not_send_is_read_from_the_log() {
+    let server = RedisServer::start(RedisConfig::default());
+    let directory = tempfile::tempdir().expect("a directory");
+    let local: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());
+    let options = SqliteOptions::new(directory.path().join("test.db"));
+    let store = SqliteStore::open(options, Arc::clone(&local)).expect("a store");
+    for (place, other) in [("c", "b"), ("elsewhere", "z")] {
+        let members = ["a", other].map(UserId::trusted);
+        let place = ConversationId::trusted(place);
+        let made = store.put_conversation(&place, &members, Timestamp(0));
+        made.await.expect("a conversation");
+    }
+
+    // The node that publishes.
+    let one = start(&server, "one").await;
+    let publisher = one.clone();
+    let publishing = local.subscribe(Box::new(move |message| {
+        if let BusMessage::Event(event) = message {
+            publisher.publish(event);
+        }
+    }));
+
+    // The node that receives.
+    let two = start(&server, "two").await;
+    let attachment = two.attach(&UserId::trusted("b"));
+    if let Some(ready) = attachment.ready() {
+        ready.await;
+    }
+    let node = Arc::new(Node::default());
+    let repair = Arc::new(LogRepair::new(
+        Arc::new(two.clone()),
+        Arc::clone(&store) as _,
+        Arc::clone(&store) as _,
+    ));
+    let (receiver, lagging) = (Arc::clone(&node), Arc::clone(&repair));
+    let _subscription = two.subscribe(Box::new(move |message| match message {
+        BusMessage::Event(Event::Appended { entry, to, except }) => {
+            receiver.deliver(Appended { entry, to, except });
+        }
+        BusMessage::Event(_) => {}
+        BusMessage::Lagged => lagging.lagged(),
+    }));
+    let (target, repairing) = (Arc::clone(&node), Arc::clone(&repair));
+    let task = tokio::spawn(async move { repairing.run(&*target).await });
+
+    send(&store, "c", 10).await;
+    node.has(10).await;
+    assert!(node.changed.lock().is_empty());
+
+    // Committed, and lost with the publisher's queue.
+    server.kill();
+    send(&store, "c", 300).await;
+    send(&store, "elsewhere", 300).await;
+    drop((publishing, one));
+    server.restart_empty();
+    node.has(310).await;
+    let changed = node.changed.lock().clone();
+    assert_eq!(
+        changed,
+        BTreeSet::from(["c".to_owned()]),
+        "only of users here"
+    );
+    task.abort();
+}
