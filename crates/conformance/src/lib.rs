@@ -22,6 +22,8 @@ pub mod faulty_bus;
 pub mod follower;
 pub mod messages;
 pub mod nodes;
+#[doc(hidden)]
+pub mod parallel;
 pub mod presence;
 mod recorder;
 pub mod servers;
@@ -69,6 +71,37 @@ macro_rules! suite {
             fn $name() {
                 use $module as suite;
                 $crate::run(async { suite::$name($factory().await).await });
+            }
+        )*
+    };
+}
+
+/// As [`suite!`], for adapters that run in real time: all tests run at once, whatever the number of
+/// test threads is, since they wait most of the time. Each is a `#[test]` all the same.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! parallel_suite {
+    ($factory:path, $module:path, [$($name:ident),* $(,)?]) => {
+        fn running() -> &'static $crate::parallel::Running {
+            static RUNNING: std::sync::OnceLock<$crate::parallel::Running> =
+                std::sync::OnceLock::new();
+            RUNNING.get_or_init(|| {
+                $crate::parallel::Running::start([
+                    $({
+                        fn test() {
+                            use $module as suite;
+                            $crate::run(async { suite::$name($factory().await).await });
+                        }
+                        (stringify!($name), test as fn())
+                    }),*
+                ])
+            })
+        }
+
+        $(
+            #[test]
+            fn $name() {
+                running().join(stringify!($name));
             }
         )*
     };

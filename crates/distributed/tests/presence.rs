@@ -13,7 +13,9 @@ use presence_support::{Tasks, client, wall_clock};
 use std::sync::Arc;
 use std::time::Duration;
 
-const POLL_EVERY: Duration = Duration::from_millis(200);
+/// Of the node that lasts; the others tick on time only.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_secs(60);
 const RENEW_EVERY: Duration = Duration::from_millis(300);
 
 /// What the nodes of one store share.
@@ -33,13 +35,13 @@ impl Store {
     }
 
     /// A node without a lease, which ticks.
-    fn node(&self, id: &str) -> Arc<RedisPresence> {
+    fn node(&self, id: &str, poll_every: Duration) -> Arc<RedisPresence> {
         let node = Arc::new(RedisPresence::with_poll(
             Arc::clone(&self.feed),
             NodeId::trusted(id),
             RULES,
             wall_clock(),
-            POLL_EVERY,
+            poll_every,
         ));
         let ticks = Arc::clone(&node);
         self.tasks.spawn(async move { ticks.run_timers().await });
@@ -48,7 +50,7 @@ impl Store {
 
     /// The node whose lease lasts, and which follows the changes for all.
     async fn first(&self) -> Arc<RedisPresence> {
-        let first = self.node("lasting node");
+        let first = self.node("lasting node", POLL_EVERY);
         let follows = Arc::clone(&first);
         self.tasks.spawn(async move { follows.run_feed().await });
         assert!(self.feed.wait_until_whole(Duration::from_secs(10)).await);
@@ -82,7 +84,7 @@ async fn fresh() -> PresenceSubject<RedisPresence> {
     };
     PresenceSubject {
         presence,
-        node: Box::new(move |id| nodes.lock().node(id)),
+        node: Box::new(move |id| nodes.lock().node(id, SELDOM)),
         events,
         pass: Box::new(|by| futures_util::FutureExt::boxed(tokio::time::sleep(by))),
         again: Box::new(again),
@@ -90,4 +92,4 @@ async fn fresh() -> PresenceSubject<RedisPresence> {
     }
 }
 
-lamplight_conformance::presence_suite!(fresh);
+lamplight_conformance::presence_suite!(fresh, in_real_time);

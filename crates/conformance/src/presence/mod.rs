@@ -68,11 +68,17 @@ pub struct PresenceSubject<P> {
 }
 
 /// Joins the suite: `presence_suite!(factory)`, the factory an `async fn` that makes a
-/// [`PresenceSubject`].
+/// [`PresenceSubject`]; `presence_suite!(factory, in_real_time)` for an adapter whose time is real.
 #[macro_export]
 macro_rules! presence_suite {
     ($factory:path) => {
-        $crate::suite!(
+        $crate::presence_suite!(@suite, $factory);
+    };
+    ($factory:path, in_real_time) => {
+        $crate::presence_suite!(@parallel_suite, $factory);
+    };
+    (@$suite:ident, $factory:path) => {
+        $crate::$suite!(
             $factory,
             $crate::presence,
             [

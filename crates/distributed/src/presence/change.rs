@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Online,
     Updated,
     Offline,
-    /// Only whether the user is invisible.
+    /// Only whether the user is invisible, or the node that holds a session.
     Hidden,
 }
 
@@ -50,6 +50,20 @@ pub(super) struct Message {
     pub(super) body: Body,
     /// Whether the user is to look offline though there is a session.
     pub(super) hidden: bool,
+    pub(super) moved: Moved,
+}
+
+/// Sessions that an incarnation took over from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Moved {
+    pub(super) sessions: Vec<String>,
+    pub(super) to: u64,
+}
+
+impl Moved {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +75,8 @@ struct MessageJson {
     gone: Option<GoneJson>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
+    #[serde(default, skip_serializing_if = "Moved::is_empty")]
+    moved: Moved,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +88,12 @@ struct GoneJson {
 }
 
 /// The JSON of a change.
-pub(super) fn write_body(user: &UserId, change: Option<&Change>, hidden: bool) -> String {
+pub(super) fn write_body(
+    user: &UserId,
+    change: Option<&Change>,
+    hidden: bool,
+    moved: &Moved,
+) -> String {
     let (mut shown, mut gone) = (None, None);
     match change {
         Some(Change::Online(presence) | Change::Updated(presence)) => {
@@ -91,12 +112,13 @@ pub(super) fn write_body(user: &UserId, change: Option<&Change>, hidden: bool) -
         shown,
         gone,
         hidden,
+        moved: moved.clone(),
     };
     serde_json::to_string(&json).unwrap_or_default()
 }
 
 impl Message {
-    /// `position` is the number and the version.
+    /// A change that this node made itself. `position` is the number and the version.
     pub(super) fn new(
         bucket: usize,
         epoch: Arc<str>,
@@ -118,6 +140,7 @@ impl Message {
             user: user.clone(),
             body,
             hidden,
+            moved: Moved::default(),
         }
     }
 
@@ -151,6 +174,7 @@ impl Message {
             user,
             body,
             hidden: json.hidden,
+            moved: json.moved,
         })
     }
 }

@@ -35,9 +35,7 @@ impl Node {
     /// Keeps the node in the store, for as long as it is polled.
     pub(super) async fn run(&self) {
         self.is_driven.store(true, Ordering::Relaxed);
-        let register = Arc::clone(&self.register);
-        self.feed
-            .set_own(Box::new(move |user| register.lock().has_user(user)));
+        self.feed.set_own(Arc::clone(&self.own) as _);
         self.go_down(&StoreError::Unavailable("starting".to_owned()));
         tokio::join!(self.run_leases(), self.run_timers());
     }
@@ -48,7 +46,7 @@ impl Node {
         let mut sweep = tokio::time::interval(self.rules.lease / 15);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if self.is_down() || !self.is_up() || self.register.lock().is_dirty() {
+            if self.is_down() || !self.is_up() || self.register().is_dirty() {
                 match self.heal().await {
                     Ok(()) => {
                         backoff = Backoff::default();
@@ -89,13 +87,13 @@ impl Node {
                 }
                 let acquired = self.acquire().await?;
                 earlier = acquired.earlier;
-                self.register.lock().mark_all_dirty();
+                self.register().mark_all_dirty();
             }
             self.set_healing();
             self.feed.reload();
         }
         self.find_lost().await?;
-        let dirty = self.register.lock().take_dirty();
+        let dirty = self.register().take_dirty();
         self.announce_all(dirty).await?;
         for ended in &earlier {
             self.close_ended(ended).await?;
@@ -114,18 +112,18 @@ impl Node {
     async fn find_lost(&self) -> StoreResult<()> {
         let incarnation = self.writer()?.incarnation;
         loop {
-            let lost = self.register.lock().take_lost();
+            let lost = self.register().take_lost();
             let Some(bucket) = lost else { return Ok(()) };
             let key = self.feed.keys.bucket(bucket).users_of(incarnation);
             let command = ::redis::Cmd::smembers(&key);
             let users: Vec<String> = match self.feed.client.query(&command).await {
                 Ok(users) => users,
                 Err(error) => {
-                    self.register.lock().mark_lost(bucket);
+                    self.register().mark_lost(bucket);
                     return Err(error.into());
                 }
             };
-            let mut register = self.register.lock();
+            let mut register = self.register();
             for user in users {
                 register.mark_dirty(UserId::trusted(user));
             }
@@ -149,7 +147,7 @@ impl Node {
                         failed => failed,
                     };
                     if let Err(error) = result {
-                        self.register.lock().mark_dirty(user);
+                        self.register().mark_dirty(user);
                         *failed.lock() = Some(error);
                     }
                 }
@@ -160,7 +158,7 @@ impl Node {
 
     /// Reports what was set while Redis was away.
     async fn report_waiting(&self) -> StoreResult<()> {
-        let (statuses, profiles) = self.register.lock().take_waiting();
+        let (statuses, profiles) = self.register().take_waiting();
         let mut failed = None;
         for (user, status) in statuses {
             let _turn = self.lock(&user).await;
@@ -168,7 +166,7 @@ impl Node {
                 step.roster.set_status(step.now, &user, status.clone())
             });
             if let Err(error) = result.await {
-                self.register.lock().wait_with_status(&user, status);
+                self.register().wait_with_status(&user, status);
                 failed = Some(error);
             }
         }
@@ -178,7 +176,7 @@ impl Node {
                 step.roster.set_profile(step.now, profile.clone())
             });
             if let Err(error) = result.await {
-                self.register.lock().wait_with_profile(profile);
+                self.register().wait_with_profile(profile);
                 failed = Some(error);
             }
         }
@@ -261,7 +259,7 @@ impl Node {
     /// Announces the users of a bucket again if Redis lost some of them.
     fn check_own(&self, bucket: usize, own: usize, seen: &mut Seen) {
         let losses = self.feed.losses(bucket);
-        let mut register = self.register.lock();
+        let mut register = self.register();
         seen.fewer = if own < register.count(bucket) {
             seen.fewer + 1
         } else {

@@ -89,7 +89,7 @@ impl RedisPresence {
     /// How many sessions this node holds.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.node.register.lock().session_count()
+        self.node.register().session_count()
     }
 
     /// How many users are shown as online.
@@ -105,13 +105,13 @@ impl RedisPresence {
         note: impl FnOnce(&mut register::Register) + Send,
         run: impl Fn(&mut step::Step, NodeIndex) -> Vec<Change> + Send + Sync,
     ) -> StoreResult<()> {
-        let user = self.node.register.lock().user_of(session);
+        let user = self.node.register().user_of(session);
         let Some(user) = user else {
             return self.unknown_session();
         };
         let _turn = self.node.lock(&user).await;
         {
-            let mut register = self.node.register.lock();
+            let mut register = self.node.register();
             if !register.has_session(session) {
                 return Ok(());
             }
@@ -181,7 +181,7 @@ impl PresenceStore for RedisPresence {
         let _turn = self.node.lock(&user).await;
         let incarnation = self.incarnation()?;
         let is_new = {
-            let mut register = self.node.register.lock();
+            let mut register = self.node.register();
             let is_new = !register.has_session(session);
             if !register.join(session, person.clone()) {
                 return Ok(()); // One session has one user; the use case has refused this already.
@@ -199,8 +199,11 @@ impl PresenceStore for RedisPresence {
                 .join(now, index, session.clone(), profile, status, last_seen)
         });
         let joined = joined.await;
-        if joined.is_err() && is_new {
-            self.node.register.lock().remove(session);
+        let mut register = self.node.register();
+        match &joined {
+            Ok(()) if !self.node.is_down() => register.set_committed(session),
+            Err(_) if is_new => register.remove(session),
+            _ => {}
         }
         joined
     }
@@ -236,7 +239,7 @@ impl PresenceStore for RedisPresence {
         let _turn = self.node.lock(user).await;
         self.incarnation()?;
         {
-            let mut register = self.node.register.lock();
+            let mut register = self.node.register();
             register.set_status(user, &status);
             if self.node.is_down() {
                 register.wait_with_status(user, status.clone());
@@ -269,7 +272,7 @@ impl PresenceStore for RedisPresence {
         let _turn = self.node.lock(&profile.id).await;
         self.incarnation()?;
         {
-            let mut register = self.node.register.lock();
+            let mut register = self.node.register();
             register.set_profile(&profile);
             if self.node.is_down() {
                 register.wait_with_profile(profile.clone());

@@ -1,31 +1,59 @@
 //! One node: its incarnation, its sessions, and whether Redis answers it.
 
-use super::feed::Feed;
+use super::change::Moved;
+use super::feed::{Feed, Own};
 use super::register::{Announcement, Register};
 use super::scripts::Writer;
 use super::step::Step;
 use super::timers::Timers;
-use lamplight_domain::identity::{NodeId, UserId};
+use lamplight_domain::identity::{ConnectionId, NodeId, UserId};
 use lamplight_domain::presence::{Change, OfflineReason, Rules, SessionLife};
 use lamplight_usecases::ports::{Clock, LastSeenQueue, StoreError, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{MutexGuard, Notify};
+use tokio::sync::Notify;
 
 /// Steps of one user are made one after the other on a node; users share this many locks.
 const LOCKS: usize = 1_024;
 /// How long one write may take, its wait for earlier ones of the same user included.
 const DEADLINE: Duration = Duration::from_millis(3_500);
 
+/// How many incarnations are remembered.
+const EARLIER: usize = 32;
+
 /// Redis does not answer, or this node was fenced: writes are kept here.
 const DOWN: u8 = 0;
 /// Redis answers, and may not have all sessions of this node yet.
 const HEALING: u8 = 1;
 const UP: u8 = 2;
+
+/// What a node holds. The copy of the presence knows it as well.
+#[derive(Default)]
+pub(super) struct Held {
+    register: Mutex<Register>,
+    /// 0 without a lease.
+    incarnation: AtomicU64,
+}
+
+impl Own for Held {
+    fn has(&self, user: &UserId) -> bool {
+        self.register.lock().has_user(user)
+    }
+
+    fn moved(&self, moved: &Moved) {
+        if moved.to == self.incarnation.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut register = self.register.lock();
+        for session in &moved.sessions {
+            register.remove_moved(session);
+        }
+    }
+}
 
 pub(super) struct Node {
     pub(super) feed: Arc<Feed>,
@@ -34,12 +62,12 @@ pub(super) struct Node {
     pub(super) clock: Arc<dyn Clock>,
     /// How often all buckets are looked at.
     pub(super) poll_every: Duration,
-    /// 0 without a lease.
-    incarnation: AtomicU64,
+    /// The incarnations of this process so far.
+    earlier: Mutex<Vec<u64>>,
     state: AtomicU8,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
     pub(super) is_driven: AtomicBool,
-    pub(super) register: Arc<Mutex<Register>>,
+    pub(super) own: Arc<Held>,
     locks: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
     pub(super) last_seen: LastSeenQueue,
@@ -64,10 +92,10 @@ impl Node {
             rules,
             clock,
             poll_every,
-            incarnation: AtomicU64::new(0),
+            earlier: Mutex::default(),
             state: AtomicU8::new(UP),
             is_driven: AtomicBool::new(false),
-            register: Arc::default(),
+            own: Arc::default(),
             locks,
             hasher: RandomState::new(),
             last_seen: LastSeenQueue::default(),
@@ -76,9 +104,14 @@ impl Node {
         }
     }
 
+    /// The sessions of this node. Never locked while the copy of the presence is called.
+    pub(super) fn register(&self) -> MutexGuard<'_, Register> {
+        self.own.register.lock()
+    }
+
     /// Who writes.
     pub(super) fn writer(&self) -> StoreResult<Writer<'_>> {
-        match self.incarnation.load(Ordering::Relaxed) {
+        match self.own.incarnation.load(Ordering::Relaxed) {
             0 => Err(StoreError::Fenced),
             incarnation => Ok(Writer {
                 node: &self.id,
@@ -88,12 +121,18 @@ impl Node {
     }
 
     pub(super) fn set_incarnation(&self, incarnation: u64) {
-        self.incarnation.store(incarnation, Ordering::Relaxed);
+        let mut earlier = self.earlier.lock();
+        // What an incarnation left is closed long before it is forgotten here.
+        if earlier.len() >= EARLIER {
+            earlier.remove(0);
+        }
+        earlier.push(incarnation);
+        self.own.incarnation.store(incarnation, Ordering::Relaxed);
     }
 
     /// The incarnation has ended, unless there is another one by now.
     pub(super) fn fenced(&self, writer: Writer<'_>) -> StoreError {
-        let _ = self.incarnation.compare_exchange(
+        let _ = self.own.incarnation.compare_exchange(
             writer.incarnation,
             0,
             Ordering::Relaxed,
@@ -132,7 +171,7 @@ impl Node {
         self.heal.notify_one();
     }
 
-    pub(super) async fn lock(&self, user: &UserId) -> MutexGuard<'_, ()> {
+    pub(super) async fn lock(&self, user: &UserId) -> tokio::sync::MutexGuard<'_, ()> {
         let hash = self.hasher.hash_one(user);
         let index = usize::try_from(hash % LOCKS as u64).unwrap_or(0);
         self.locks[index].lock().await
@@ -167,7 +206,7 @@ impl Node {
 
     /// Keeps a user for the time when Redis is back, and shows them on this node meanwhile.
     fn keep(&self, user: &UserId) {
-        let mut register = self.register.lock();
+        let mut register = self.register();
         register.mark_dirty(user.clone());
         let wall = self.clock.now().wall;
         let presence = register.presence(user, wall, self.rules.away_after);
@@ -184,38 +223,62 @@ impl Node {
     /// Makes Redis have the sessions of a user that are on this node, and no others of this node.
     pub(super) async fn announce(&self, user: &UserId) -> StoreResult<()> {
         let _turn = self.lock(user).await;
-        let announcement = self
-            .register
-            .lock()
-            .announcement(user, self.rules.away_after);
+        let announcement = self.register().announcement(user, self.rules.away_after);
         let incarnation = self.writer()?.incarnation;
+        let moved = Mutex::new(Vec::new());
         self.step(user, |step| {
-            announce(step, incarnation, announcement.as_ref(), user)
+            let earlier = &*self.earlier.lock();
+            let (changes, gone) = announce(step, incarnation, earlier, announcement.as_ref(), user);
+            *moved.lock() = gone;
+            changes
         })
-        .await
+        .await?;
+        let mut register = self.register();
+        for session in announcement.iter().flat_map(|one| &one.sessions) {
+            register.set_committed(&session.id);
+        }
+        for session in moved.into_inner() {
+            register.remove(&session);
+        }
+        Ok(())
     }
 
     /// Ends what is over of a user.
     pub(super) async fn tick(&self, user: &UserId) -> StoreResult<()> {
         let _turn = self.lock(user).await;
-        self.step(user, |step| step.roster.tick_user(step.now, user))
-            .await
+        self.step(user, |step| {
+            step.moves_timer = true;
+            step.roster.tick_user(step.now, user)
+        })
+        .await
     }
 }
 
+/// Returns the sessions that another node has taken over as well.
 fn announce(
     step: &mut Step,
     incarnation: u64,
+    earlier: &[u64],
     announcement: Option<&Announcement>,
     user: &UserId,
-) -> Vec<Change> {
+) -> (Vec<Change>, Vec<ConnectionId>) {
     let held = step.sessions();
     let (mine, now) = (step.index(incarnation), step.now);
+    let ours: Vec<_> = earlier.iter().map(|held| step.index(*held)).collect();
     let roster = &mut step.roster;
-    let mut changes = Vec::new();
-    for (id, idle, activity) in announcement.iter().flat_map(|one| &one.sessions) {
-        if Announcement::is_in(&held, id, mine.0) {
-            continue;
+    let (mut changes, mut moved) = (Vec::new(), Vec::new());
+    for session in announcement.iter().flat_map(|one| &one.sessions) {
+        let id = &session.id;
+        match held.iter().find(|held| held.id == *id) {
+            Some(held) if held.node == mine && !matches!(held.life, SessionLife::Ending(_)) => {
+                continue;
+            }
+            // Redis had it from this node, and another node announced it later.
+            Some(held) if !ours.contains(&held.node) && session.is_committed => {
+                moved.push(id.clone());
+                continue;
+            }
+            _ => {}
         }
         let person = announcement.map(|one| one.person.clone());
         let Some(person) = person else { continue };
@@ -227,19 +290,19 @@ fn announce(
             person.status,
             person.last_seen,
         ));
-        if *idle {
+        if session.idle {
             changes.extend(roster.activity(now, mine, id, false));
         }
-        if activity.is_some() {
-            changes.extend(roster.set_activity(now, mine, id, activity.clone()));
+        if session.activity.is_some() {
+            changes.extend(roster.set_activity(now, mine, id, session.activity.clone()));
         }
     }
     if let Some(one) = announcement {
         changes.extend(roster.set_status(now, user, one.person.status.clone()));
     }
-    let is_announced = |id| {
+    let is_announced = |id: &ConnectionId| {
         let mut sessions = announcement.iter().flat_map(|one| &one.sessions);
-        sessions.any(|(held, ..)| held == id)
+        sessions.any(|session| session.id == *id)
     };
     for session in &held {
         let is_ours = session.node == mine && session.life != SessionLife::Dormant;
@@ -247,5 +310,5 @@ fn announce(
             changes.extend(roster.close(now, mine, &session.id, OfflineReason::Closed));
         }
     }
-    changes
+    (changes, moved)
 }

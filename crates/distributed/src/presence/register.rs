@@ -3,9 +3,7 @@
 
 use super::keys::{BUCKETS, bucket};
 use lamplight_domain::identity::{ConnectionId, Profile, UserId};
-use lamplight_domain::presence::{
-    Activity, ManualStatus, Presence, SavedStatus, SessionState, Status,
-};
+use lamplight_domain::presence::{Activity, ManualStatus, Presence, SavedStatus, Status};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Person;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -22,6 +20,8 @@ pub(super) struct OwnSession {
     idle: bool,
     active_at: Instant,
     pub(super) activity: Option<Activity>,
+    /// Redis had this session as one of this node.
+    is_committed: bool,
 }
 
 impl OwnSession {
@@ -42,8 +42,15 @@ struct Own {
 #[derive(Debug)]
 pub(super) struct Announcement {
     pub(super) person: Person,
-    /// Each with whether it is idle.
-    pub(super) sessions: Vec<(ConnectionId, bool, Option<Activity>)>,
+    pub(super) sessions: Vec<AnnouncedSession>,
+}
+
+#[derive(Debug)]
+pub(super) struct AnnouncedSession {
+    pub(super) id: ConnectionId,
+    pub(super) idle: bool,
+    pub(super) activity: Option<Activity>,
+    pub(super) is_committed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -110,12 +117,15 @@ impl Register {
         }
         let active_at = Instant::now();
         match own.sessions.iter_mut().find(|held| held.id == *session) {
-            Some(held) => (held.idle, held.active_at) = (false, active_at),
+            Some(held) => {
+                (held.idle, held.active_at, held.is_committed) = (false, active_at, false);
+            }
             None => own.sessions.push(OwnSession {
                 id: session.clone(),
                 idle: false,
                 active_at,
                 activity: None,
+                is_committed: false,
             }),
         }
         self.sessions.insert(session.clone(), user);
@@ -136,10 +146,24 @@ impl Register {
         }
     }
 
+    /// Another node took the session over after Redis had it from this one.
+    pub(super) fn remove_moved(&mut self, session: &str) {
+        let session = ConnectionId::trusted(session);
+        if self.session(&session).is_some_and(|held| held.is_committed) {
+            self.remove(&session);
+        }
+    }
+
     fn session(&mut self, session: &ConnectionId) -> Option<&mut OwnSession> {
         let user = self.sessions.get(session)?;
         let own = self.users.get_mut(user)?;
         own.sessions.iter_mut().find(|held| held.id == *session)
+    }
+
+    pub(super) fn set_committed(&mut self, session: &ConnectionId) {
+        if let Some(held) = self.session(session) {
+            held.is_committed = true;
+        }
     }
 
     pub(super) fn set_active(&mut self, session: &ConnectionId, active: bool) {
@@ -228,9 +252,11 @@ impl Register {
     /// What to announce of a user, `None` without a session here.
     pub(super) fn announcement(&self, user: &UserId, away_after: Duration) -> Option<Announcement> {
         let (own, now) = (self.users.get(user)?, Instant::now());
-        let sessions = own.sessions.iter().map(|held| {
-            let idle = held.is_idle(now, away_after);
-            (held.id.clone(), idle, held.activity.clone())
+        let sessions = own.sessions.iter().map(|held| AnnouncedSession {
+            id: held.id.clone(),
+            idle: held.is_idle(now, away_after),
+            activity: held.activity.clone(),
+            is_committed: held.is_committed,
         });
         Some(Announcement {
             person: own.person.clone(),
@@ -280,15 +306,5 @@ impl Register {
     pub(super) fn is_invisible(&self, user: &UserId) -> bool {
         let own = self.users.get(user);
         own.is_some_and(|own| own.person.status.chosen.status == ManualStatus::Invisible)
-    }
-}
-
-impl Announcement {
-    /// Whether Redis has this session as it is here.
-    pub(super) fn is_in(held: &[SessionState], id: &ConnectionId, index: u32) -> bool {
-        use lamplight_domain::presence::SessionLife;
-        held.iter().any(|held| {
-            held.id == *id && held.node.0 == index && !matches!(held.life, SessionLife::Ending(_))
-        })
     }
 }

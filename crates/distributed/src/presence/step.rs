@@ -1,7 +1,7 @@
 //! One step of one user: read the record, apply the rules of the domain, and commit the new record
 //! if nobody else wrote it meanwhile.
 
-use super::change::{Kind, Message, write_body};
+use super::change::{Kind, Message, Moved, write_body};
 use super::keys::bucket;
 use super::node::Node;
 use super::record::{Incarnations, Record};
@@ -30,6 +30,8 @@ pub(super) struct Step {
     pub(super) now: Now,
     pub(super) incarnations: Incarnations,
     before: Option<UserRecord>,
+    /// The timer has to move although nothing else changes.
+    pub(super) moves_timer: bool,
 }
 
 impl Step {
@@ -44,6 +46,21 @@ impl Step {
             _ => Vec::new(),
         }
     }
+
+    /// The sessions that belong to another node than before.
+    fn taken_over(&self, after: Option<&UserRecord>) -> Vec<String> {
+        let (Some(UserRecord::Attached(before)), Some(UserRecord::Attached(after))) =
+            (&self.before, after)
+        else {
+            return Vec::new();
+        };
+        let has_moved = |now: &&SessionState| {
+            let mut earlier = before.sessions.iter();
+            earlier.any(|held| held.id == now.id && held.node != now.node)
+        };
+        let moved = after.sessions.iter().filter(has_moved);
+        moved.map(|held| held.id.to_string()).collect()
+    }
 }
 
 /// What a step changed.
@@ -52,6 +69,7 @@ struct Outcome {
     kind: Option<Kind>,
     change: Option<Change>,
     hidden: bool,
+    moved: Moved,
     due: Option<Moment>,
 }
 
@@ -91,8 +109,8 @@ impl Node {
                 )));
             };
             let (step, changes) = self.compute(user, &record, read.now, &run);
-            let outcome = outcome(user, &step, &changes);
-            if outcome.after == step.before {
+            let outcome = outcome(user, &step, &changes, writer.incarnation);
+            if outcome.after == step.before && !step.moves_timer {
                 if !read.is_guess {
                     return Ok(());
                 }
@@ -131,6 +149,7 @@ impl Node {
             now,
             incarnations: record.incarnations.clone(),
             before: record.user.clone(),
+            moves_timer: false,
         };
         let changes = run(&mut step);
         (step, changes)
@@ -152,9 +171,14 @@ impl Node {
             .after
             .as_ref()
             .map(|after| Record::write(after, &step.incarnations));
-        let body = outcome
-            .kind
-            .map(|_| write_body(user, outcome.change.as_ref(), outcome.hidden));
+        let body = outcome.kind.map(|_| {
+            write_body(
+                user,
+                outcome.change.as_ref(),
+                outcome.hidden,
+                &outcome.moved,
+            )
+        });
         let since = self.feed.get(user).map(|shown| shown.since);
         let commit = Commit {
             bucket: index,
@@ -211,7 +235,7 @@ impl Node {
     }
 }
 
-fn outcome(user: &UserId, step: &Step, changes: &[Change]) -> Outcome {
+fn outcome(user: &UserId, step: &Step, changes: &[Change], incarnation: u64) -> Outcome {
     let after = step.roster.export(user);
     let (shown_before, hidden_before) = visible(step.before.as_ref());
     let (shown, hidden) = visible(after.as_ref());
@@ -225,11 +249,15 @@ fn outcome(user: &UserId, step: &Step, changes: &[Change]) -> Outcome {
             .rfind(|change| matches!(change, Change::Offline(_)))
             .cloned(),
     };
+    let moved = Moved {
+        sessions: step.taken_over(after.as_ref()),
+        to: incarnation,
+    };
     let kind = match &change {
         Some(Change::Online(_)) => Some(Kind::Online),
         Some(Change::Updated(_)) => Some(Kind::Updated),
         Some(Change::Offline(_)) => Some(Kind::Offline),
-        None if hidden != hidden_before => Some(Kind::Hidden),
+        None if hidden != hidden_before || !moved.is_empty() => Some(Kind::Hidden),
         None => None,
     };
     Outcome {
@@ -238,6 +266,7 @@ fn outcome(user: &UserId, step: &Step, changes: &[Change]) -> Outcome {
         kind,
         change,
         hidden,
+        moved,
     }
 }
 

@@ -3,7 +3,7 @@
 mod load;
 mod state;
 
-pub(super) use state::{IsOwn, Position};
+pub(super) use state::{Own, Position};
 
 use super::change::Message;
 use super::keys::{BUCKETS, Keys, bucket};
@@ -252,10 +252,9 @@ impl Feed {
         self.is_connected.load(Ordering::Relaxed) && self.state.lock().is_whole()
     }
 
-    /// Sets what tells whether a user has a session on this node. Such a user is not hidden because
-    /// another node gave this one up.
-    pub(super) fn set_own(&self, is_own: IsOwn) {
-        self.state.lock().is_own = is_own;
+    /// Sets the node whose copy it is. Its users are not hidden because another node gave it up.
+    pub(super) fn set_own(&self, own: Arc<dyn Own>) {
+        self.state.lock().own = Some(own);
     }
 
     pub(super) fn position(&self, index: usize) -> Position {

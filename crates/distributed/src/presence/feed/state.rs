@@ -3,7 +3,7 @@
 //! Changes of a bucket are numbered without gaps. They are applied in their order; after a gap the
 //! bucket is loaded again, and what is different is published.
 
-use super::super::change::{Body, Message};
+use super::super::change::{Body, Message, Moved};
 use super::super::keys::{BUCKETS, bucket};
 use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::{Change, Offline, OfflineReason, Presence};
@@ -60,8 +60,13 @@ pub(super) struct Loaded {
 /// An epoch, and the number of a change in it.
 pub(in super::super) type Position = Option<(Arc<str>, u64)>;
 
-/// Whether a user has a session on this node.
-pub(in super::super) type IsOwn = Box<dyn Fn(&UserId) -> bool + Send + Sync>;
+/// What the copy asks and tells its node. Called under the lock of the copy.
+pub(in super::super) trait Own: Send + Sync {
+    /// Whether a user has a session on this node.
+    fn has(&self, user: &UserId) -> bool;
+    /// An incarnation took over sessions.
+    fn moved(&self, moved: &Moved);
+}
 
 pub(super) struct State {
     pub(super) buckets: Vec<Bucket>,
@@ -69,7 +74,7 @@ pub(super) struct State {
     pub(super) order: BTreeMap<(u64, UserId), Arc<Presence>>,
     /// For how long users whom Redis lost stay, unless a node announces them.
     hold: Duration,
-    pub(super) is_own: IsOwn,
+    pub(super) own: Option<Arc<dyn Own>>,
 }
 
 impl State {
@@ -83,7 +88,7 @@ impl State {
             buckets,
             order: BTreeMap::new(),
             hold,
-            is_own: Box::new(|_| false),
+            own: None,
         }
     }
 
@@ -98,6 +103,10 @@ impl State {
     /// Whether the user is shown or hidden.
     pub(super) fn is_known(&self, user: &UserId) -> bool {
         self.entry(user).is_some()
+    }
+
+    fn is_own(&self, user: &UserId) -> bool {
+        self.own.as_ref().is_some_and(|own| own.has(user))
     }
 
     fn entry(&self, user: &UserId) -> Option<&Entry> {
@@ -175,11 +184,16 @@ impl State {
     fn take(&mut self, now: Instant, message: Message) -> Option<Change> {
         let held = &mut self.buckets[message.bucket];
         held.version = held.version.max(message.version);
+        if !message.moved.is_empty()
+            && let Some(own) = &self.own
+        {
+            own.moved(&message.moved);
+        }
         match message.body {
             Body::Shown(presence) => self.show(&message.user, presence, message.hidden, false),
             // This node was given up for dead and knows better: it announces the user again.
             Body::Gone(offline)
-                if offline.reason == OfflineReason::NodeLost && (self.is_own)(&message.user) =>
+                if offline.reason == OfflineReason::NodeLost && self.is_own(&message.user) =>
             {
                 self.keep_unconfirmed(now, &message.user);
                 None
@@ -189,7 +203,8 @@ impl State {
                 change.map(|_| Change::Offline(offline))
             }
             Body::Same => {
-                let entry = held.users.entry(message.user.clone()).or_default();
+                let users = &mut self.buckets[message.bucket].users;
+                let entry = users.entry(message.user.clone()).or_default();
                 entry.hidden = message.hidden;
                 self.forget_if_empty(&message.user);
                 None
@@ -348,7 +363,7 @@ impl State {
 
     /// Hides a user whom Redis does not show.
     fn drop_unless_held(&mut self, user: &UserId, hidden: bool, is_lost: bool) -> Option<Change> {
-        let is_own = (self.is_own)(user);
+        let is_own = self.is_own(user);
         let users = &mut self.buckets[bucket(user)].users;
         let entry = users.entry(user.clone()).or_default();
         let is_known = entry.shown.is_some() || entry.hidden;
