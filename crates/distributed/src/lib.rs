@@ -8,3 +8,4 @@ mod messages;
 pub mod postgres;
 pub mod presence;
 pub mod redis;
+pub mod registry;

@@ -282,6 +282,14 @@ impl RedisOptions {
         &self.prefix
     }
 
+    /// The first address of the URL; `None` for a Unix socket.
+    pub(crate) fn first_address(&self) -> Option<(&str, u16)> {
+        match self.addresses.first()? {
+            Address::Tcp { host, port } => Some((host, *port)),
+            Address::Unix(_) => None,
+        }
+    }
+
     #[must_use]
     pub fn topology(&self) -> &Topology {
         &self.topology
