@@ -23,6 +23,9 @@ use std::time::Duration;
 /// ended is registered here by then.
 const ENDED_FOR: Duration = Duration::from_secs(60);
 
+/// Clients that are asked to reconnect do so at this many different moments.
+const RECONNECT_MOMENTS: usize = 64;
+
 #[derive(Default)]
 struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
@@ -195,6 +198,23 @@ impl Hub {
                     connection.emit_then(packet, self.when_written(entry, member, observer))
                 };
             }
+        }
+    }
+
+    /// Asks every client to reconnect, each at its own moment within `spread`: this node is leaving.
+    pub fn ask_to_reconnect(&self, spread: Duration) {
+        let connections = self.connections.read();
+        let count = connections.by_id.len();
+        let mut packets: [Option<Packet>; RECONNECT_MOMENTS] = std::array::from_fn(|_| None);
+        // The table is in no order, so neighbours in it are strangers.
+        for (index, connection) in connections.by_id.values().enumerate() {
+            let moment = index * RECONNECT_MOMENTS / count;
+            let packet = packets[moment].get_or_insert_with(|| {
+                let after = spread * moment as u32 / RECONNECT_MOMENTS as u32;
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                Packet::event("/", "reconnect", &encode::reconnect(after_ms))
+            });
+            let _ = connection.emit_packet(packet);
         }
     }
 

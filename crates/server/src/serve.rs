@@ -1,7 +1,9 @@
 //! The accept loop. It is ours because the transport needs the bare TCP stream after an upgrade.
 
 use crate::connections::{ConnectionCounts, Counted};
+use crate::hub::Hub;
 use crate::log_notice;
+use crate::nodes::ClusterNodes;
 use crate::origin::client_address;
 use ::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use ::http::{HeaderMap, Request, Response, StatusCode};
@@ -14,7 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use lamplight_usecases::Refusal;
-use socketio::{ConnectionGuard, HttpDeadline, HttpStream, SocketIo};
+use parking_lot::Mutex;
+use socketio::{ConnectionGuard, HttpDeadline, HttpStream, Nodes as _, SocketIo};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -61,6 +64,11 @@ pub struct Service {
     pub write_timeout: Option<Duration>,
     /// How long a connection stays open without a request; `None` for no limit.
     pub keep_alive: Option<Duration>,
+    /// The other nodes, if there may be any.
+    pub nodes: Option<ClusterNodes>,
+    pub hub: Arc<Hub>,
+    /// A stop asks clients to come back, to another node, spread over so long.
+    pub return_within: Duration,
 }
 
 /// Serves until `stop` resolves; then accepts no more connections, finishes the requests in flight,
@@ -121,6 +129,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
         tracing::warn!("some requests were still under way after {FINISH:?}");
     }
     // Only now, so that the answers of requests in flight go out first. This ends the polls too.
+    service.hub.ask_to_reconnect(service.return_within);
     service.io.drain();
     let closed = async { tokio::join!(stopping.closed(), service.io.closed()) };
     if tokio::time::timeout(CLOSE, closed).await.is_err() {
@@ -133,17 +142,27 @@ fn serve_connection(
     peer: SocketAddr,
     service: Service,
     mut hears_stop: watch::Receiver<()>,
-    counted: Option<Counted>,
+    mut counted: Option<Counted>,
 ) {
     // Small frames must not wait for one another's acknowledgement.
     let _ = stream.set_nodelay(true);
     let deadline = HttpDeadline::new(HEAD_TIMEOUT, service.keep_alive);
     let requests = Arc::clone(&deadline);
+    // The connection of another node carries many clients, and is known by its first request.
+    let of_client = service
+        .nodes
+        .is_some()
+        .then(|| Arc::new(Mutex::new(counted.take())));
     let stream = HttpStream::new(stream, service.write_timeout, Arc::clone(&deadline));
     let answer = service_fn(move |request: Request<Incoming>| {
         let (service, under_way) = (service.clone(), requests.request());
+        let of_client = of_client.clone();
         async move {
-            let answer = answer(service, request, peer).await;
+            let sender = sender(&service, &request, peer);
+            if let (Sender::Node(_), Some(counted)) = (&sender, of_client) {
+                drop(counted.lock().take());
+            }
+            let answer = answer(service, request, peer, sender).await;
             drop(under_way);
             Ok::<_, Infallible>(answer)
         }
@@ -176,17 +195,40 @@ fn serve_connection(
     });
 }
 
+/// Who sent a request.
+#[derive(Clone, Copy)]
+enum Sender {
+    Client,
+    /// Another node, for the client with this address.
+    Node(SocketAddr),
+}
+
+fn sender(service: &Service, request: &Request<Incoming>, peer: SocketAddr) -> Sender {
+    let nodes = service.nodes.as_ref();
+    if let Some(client) = nodes.and_then(|nodes| nodes.verify(request.headers())) {
+        return Sender::Node(client);
+    }
+    log_notice::forwarded(request.headers(), peer, &service.proxies);
+    Sender::Client
+}
+
 async fn answer(
     service: Service,
     mut request: Request<Incoming>,
     peer: SocketAddr,
+    sender: Sender,
 ) -> Response<Body> {
-    log_notice::forwarded(request.headers(), peer, &service.proxies);
     if service.io.matches(request.uri().path()) {
-        let mut client = peer;
+        let mut client = match sender {
+            Sender::Node(client) => client,
+            Sender::Client => peer,
+        };
         let opens = service.io.opens_session(request.uri());
         if opens || asks_for_websocket(request.headers()) {
-            let address = client_address(request.headers(), peer, &service.proxies);
+            let address = match sender {
+                Sender::Node(client) => client.ip().to_canonical(),
+                Sender::Client => client_address(request.headers(), peer, &service.proxies),
+            };
             if opens {
                 log_notice::old_client(request.uri(), address);
             }

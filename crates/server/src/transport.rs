@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::http;
 use crate::log_notice;
 use crate::metrics;
+use crate::nodes::ClusterNodes;
 use crate::origin::{Provenance, client_address};
 use crate::socket::ChatNamespace;
 use lamplight_usecases::{Code, Identity};
@@ -23,11 +24,12 @@ const RECEIVED_PER_ADDRESS: usize = 32 << 20;
 /// ... or room for so many of the longest, where those are longer than usual.
 const RECEIVED_PAYLOADS: usize = 4;
 
-/// Builds it; `namespace` serves `/`.
+/// Builds it; `namespace` serves `/`. `nodes`: the other nodes, if there may be any.
 pub(crate) fn socket_io(
     config: &Config,
     namespace: ChatNamespace,
     authenticator: &Arc<Authenticator>,
+    nodes: Option<&ClusterNodes>,
 ) -> SocketIo {
     let settings = socketio::Config {
         path: config.socket_path.clone(),
@@ -45,8 +47,13 @@ pub(crate) fn socket_io(
         ..socketio::Config::default()
     };
     let (refusing, reading) = (Arc::clone(authenticator), Arc::clone(authenticator));
-    SocketIo::builder(settings)
-        .namespace("/", namespace)
+    let mut builder = SocketIo::builder(settings).namespace("/", namespace);
+    if let Some(nodes) = nodes
+        && let Some(tag) = nodes.tag()
+    {
+        builder = builder.nodes(tag, nodes.clone());
+    }
+    builder
         .allow_request(
             move |parts, peer| match refusing.origins.judge(&parts.headers) {
                 Provenance::Trusted => Ok(()),

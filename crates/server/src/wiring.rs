@@ -11,6 +11,7 @@ use crate::http::{self, AppState};
 use crate::hub::Hub;
 use crate::jwt::TokenVerifier;
 use crate::metrics;
+use crate::nodes::ClusterNodes;
 use crate::origin::Origins;
 use crate::passwords::Argon2Passwords;
 use crate::roster_feed::RosterPublisher;
@@ -28,6 +29,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+/// Clients of a node that stops come back spread over so long, so that the others can take them.
+const RETURN_WITHIN: Duration = Duration::from_secs(3);
 /// After everything is closed, what is noted has this long to be written.
 const WIND_DOWN: Duration = Duration::from_millis(1_500);
 
@@ -143,10 +146,11 @@ impl Lamplight {
             tasks: tasks.clone(),
             counts: sessions.clone(),
         };
-        let io = socket_io(config, namespace, &authenticator);
+        let nodes: Option<ClusterNodes> = None;
+        let io = socket_io(config, namespace, &authenticator, nodes.as_ref());
         let ready = Arc::new(HealthProbe {
             components: backends.components.clone(),
-            hub,
+            hub: Arc::clone(&hub),
             roster,
             router: Arc::clone(&router),
             handler: Arc::clone(&handler),
@@ -186,6 +190,10 @@ impl Lamplight {
             tasks,
             write_timeout: config.write_timeout,
             keep_alive: config.keep_alive,
+            nodes,
+            hub,
+            // The rest of the grace period is for the way.
+            return_within: (config.presence_grace / 2).min(RETURN_WITHIN),
         };
         Ok(Self {
             service,

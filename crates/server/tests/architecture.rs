@@ -175,6 +175,7 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
         "expiry.rs",
         "health.rs",
         "hub.rs",
+        "nodes.rs",
         "roster_feed.rs",
         "serve.rs",
         "socket.rs",

@@ -418,3 +418,14 @@ pub fn token_expired(grace_ms: u64) -> Json {
     }
     write(&TokenExpired { grace_ms })
 }
+
+/// `reconnect`.
+#[must_use]
+pub fn reconnect(after_ms: u64) -> Json {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Reconnect {
+        after_ms: u64,
+    }
+    write(&Reconnect { after_ms })
+}

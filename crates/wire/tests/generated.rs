@@ -188,6 +188,7 @@ fn frames() -> Value {
         encode::conversation(&conversation()),
     );
     add("event token_expired", encode::token_expired(30_000));
+    add("event reconnect", encode::reconnect(1_500));
 
     let chosen = StatusOverride {
         status: ManualStatus::Invisible,

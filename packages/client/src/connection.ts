@@ -65,6 +65,8 @@ const HEARTBEAT_MS = 30_000
 const CONNECT_LIMIT_MS = 15_000
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 10_000
+/** The longest time that a server may ask a client to stay away before it reconnects. */
+const LAST_RETURN_MS = 30_000
 /** A connection that lasted this long resets the delays. */
 const SETTLED_MS = 5_000
 
@@ -232,21 +234,28 @@ export function createConnection(options: ConnectionOptions): Connection {
     set({ status: "refused", nextTryAt: null, error })
   }
 
-  function lost(error: LamplightError): void {
+  /** `afterMs`: the server announced the loss and asked for this delay, so there is no error to show. */
+  function lost(error: LamplightError, afterMs?: number): void {
     const { status, attempt: tries } = state.get()
     const held = status === "connected" ? uptime() - connectedAt : 0
     if (held) lifetimes = [...lifetimes.slice(-9), held]
     const wasSettled = held >= SETTLED_MS
     const count = wasSettled ? 0 : tries
+    // The server announced the loss, so there is no error to show.
     drop()
-    const delay = Math.max(
-      error.retryAfterMs ?? 0,
-      backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, options.random),
-    )
-    const shown = isTransportFailure(error) ? (explained ?? error) : error
+    const delay =
+      afterMs ??
+      Math.max(error.retryAfterMs ?? 0, backoff(count, FIRST_RETRY_MS, LAST_RETRY_MS, options.random))
+    const failure = isTransportFailure(error) ? (explained ?? error) : error
+    const shown = afterMs === undefined ? failure : null
     set({ status: "offline", attempt: count, nextTryAt: clock.now() + delay, error: shown })
     cancelRetry = clock.after(delay, () => void attempt())
   }
+
+  // The server is leaving. Its answers are out by now; what has none is sent again, to the next server.
+  serverEvents.on("reconnect", ({ afterMs }) =>
+    lost(offline("it is leaving"), Math.min(Math.max(+afterMs || 0, 0), LAST_RETURN_MS)),
+  )
 
   function beat(): void {
     cancelBeat()

@@ -149,6 +149,8 @@ export interface ServerEvents {
   receipt: ReceiptEvent
   conversation_updated: Conversation
   token_expired: { graceMs: number }
+  /** The node is leaving and closes the connection. */
+  reconnect: { afterMs: number }
   error_message: Refusal
 }
 

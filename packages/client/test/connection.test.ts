@@ -341,3 +341,53 @@ describe("the connection", () => {
     expect(world.server.seen.filter(({ what }) => what.includes("session"))).toHaveLength(1)
   })
 })
+
+describe("a server that is leaving", () => {
+  test("C3: the client comes back when it was asked to, without an error, and its messages stay in order", async () => {
+    const world = makeWorld()
+    world.server.addConversation("c", "me", "ada")
+    const { client, cut, sockets } = makeTab(world)
+    client.retain()
+    await world.clock.advance(10_000)
+    const texts = () => world.server.conversations.get("c")?.log.map((entry) => entry.content)
+    const sent = [client.conversation("c").send("one")]
+    for (const peer of [...world.server.peers]) peer.send("reconnect", { afterMs: 1_700 })
+    sent.push(client.conversation("c").send("two"))
+    const errors: unknown[] = []
+    client.connection.subscribe(() => errors.push(client.connection.get().error))
+    await world.clock.advance(1)
+    sent.push(client.conversation("c").send("three"))
+    expect(client.connection.get()).toMatchObject({ status: "offline", error: null })
+    await world.clock.advance(1_690)
+    cut()
+    expect(sockets).toHaveLength(1)
+    sent.push(client.conversation("c").send("four"))
+    await world.clock.advance(20)
+    expect(sockets).toHaveLength(2)
+    await world.clock.advance(5_000)
+    await Promise.all(sent)
+    expect(texts()).toEqual(["one", "two", "three", "four"])
+    expect(client.connection.get()).toMatchObject({ status: "connected", error: null })
+    expect(errors.filter(Boolean)).toEqual([])
+  })
+
+  test("a strange request is bounded", async () => {
+    const world = makeWorld()
+    const { client, sockets } = makeTab(world)
+    client.retain()
+    await world.clock.advance(10_000)
+    for (const peer of [...world.server.peers]) peer.send("reconnect", { afterMs: 900 })
+    await world.clock.advance(2_000)
+    expect(sockets).toHaveLength(2)
+    expect(client.connection.get()).toMatchObject({ status: "connected", error: null })
+    for (const afterMs of [-5, Number.NaN, "soon", undefined, 1e12])
+      for (const peer of [...world.server.peers]) peer.send("reconnect", { afterMs })
+    await world.clock.advance(31_000)
+    expect(client.connection.get().status).toBe("connected")
+    // The next loss is one like any other.
+    await world.clock.advance(60_000)
+    const before = sockets.length
+    await world.clock.advance(60_000)
+    expect(sockets).toHaveLength(before)
+  })
+})
