@@ -429,7 +429,7 @@ fn p11_a_status_and_marks_of_two_nodes_end_visible() {
             );
             let visible = shown.expect("kept").1;
             let marked = marked.expect("marked").expect("a member");
-            assert!(marked.is_visible != !visible.is_empty(), "it is news once");
+            assert_eq!(marked.is_visible, visible.is_empty(), "it is news once");
             let page = nodes[1].sync(&user("a"), &[(c.clone(), 0).into()], 1).await;
             let page = page.expect("a page").remove(0).expect("a member");
             let receipt = page.receipts.iter().find(|receipt| receipt.user == b);

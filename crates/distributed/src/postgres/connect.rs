@@ -21,6 +21,12 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 /// A server that vanished without a word is noticed after this long.
 const SILENCE: Duration = Duration::from_secs(4);
 
+/// Every statement finds its rows by an index, and prepared ones are planned once. The planner would
+/// choose to read whole tables while they are small, or empty as in a new database, and keep to that
+/// until statistics change. A test looks at the plans.
+pub(super) const PLANNER: &str = "SET SESSION enable_seqscan = off; SET SESSION enable_hashjoin = off; \
+    SET SESSION enable_mergejoin = off; SET SESSION plan_cache_mode = force_generic_plan; SET SESSION jit = off";
+
 /// Bounds of a statement on the server, somewhat below the deadline of the operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeouts {
@@ -172,7 +178,7 @@ impl Connector {
         });
         let client = ClientWrapper::new(client, task);
         if self.url.prepares {
-            let settings = self.timeouts.sql(false);
+            let settings = format!("{PLANNER}; {}", self.timeouts.sql(false));
             client.batch_execute(&settings).await.map_err(of_driver)?;
         }
         if let Some(identity) = &self.identity {

@@ -25,7 +25,7 @@ const ENSURE_PEOPLE: Sql = Sql {
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8],
 };
 
-const LOCK_ONE: Sql = Sql {
+pub(super) const LOCK_ONE: Sql = Sql {
     text: "SELECT id, head_seq FROM conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
     types: &[Type::TEXT],
 };
@@ -46,7 +46,7 @@ const MAKE: Sql = Sql {
 };
 
 /// Adds members who have read everything.
-const ADD: Sql = Sql {
+pub(super) const ADD: Sql = Sql {
     text: "INSERT INTO members (conversation, person, read_seq, delivered_seq, visible_read_seq, visible_delivered_seq)
            SELECT c.id, p.id, c.head_seq, c.head_seq, c.head_seq, c.head_seq
            FROM conversations c, people p WHERE c.id = $1 AND p.user_id = ANY($2) ORDER BY p.id",
@@ -54,13 +54,13 @@ const ADD: Sql = Sql {
 };
 
 /// The members, locked in the order in which marks lock them.
-const LOCK_MEMBERS: Sql = Sql {
+pub(super) const LOCK_MEMBERS: Sql = Sql {
     text: "SELECT p.user_id FROM members m JOIN people p ON p.id = m.person
            WHERE m.conversation = $1 ORDER BY m.person FOR UPDATE OF m",
     types: &[Type::INT8],
 };
 
-const REMOVE: Sql = Sql {
+pub(super) const REMOVE: Sql = Sql {
     text: "DELETE FROM members m USING people p WHERE m.conversation = $1 AND m.person = p.id AND p.user_id = ANY($2)",
     types: &[Type::INT8, Type::TEXT_ARRAY],
 };

@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_secs(2);
 
 /// Every transaction that can still commit a lower id got its number before this one: it locked a
 /// conversation before it drew an id.
-const FENCE: Sql = Sql {
+pub(super) const FENCE: Sql = Sql {
     text: "SELECT coalesce(max(id), 0), pg_current_xact_id()::text FROM entries",
     types: &[],
 };

@@ -24,7 +24,7 @@ use tokio::{join, try_join};
 use tokio_postgres::types::Type;
 
 /// Locks memberships, and returns them with their marks.
-const LOCK_MEMBERSHIPS: Sql = Sql {
+pub(super) const LOCK_MEMBERSHIPS: Sql = Sql {
     text: "SELECT a.n, m.conversation, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq
            FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (conversation, member, n)
            JOIN conversations c ON c.conversation_id = a.conversation
@@ -35,17 +35,17 @@ const LOCK_MEMBERSHIPS: Sql = Sql {
 };
 
 /// After the locks, so with a later snapshot.
-const HEADS: Sql = Sql {
+pub(super) const HEADS: Sql = Sql {
     text: "SELECT id, head_seq, members_version, member_count FROM conversations WHERE conversation_id = ANY($1)",
     types: &[Type::TEXT_ARRAY],
 };
 
-const STATUSES: Sql = Sql {
+pub(super) const STATUSES: Sql = Sql {
     text: "SELECT id, status, status_until FROM people WHERE user_id = ANY($1)",
     types: &[Type::TEXT_ARRAY],
 };
 
-const WRITE: Sql = Sql {
+pub(super) const WRITE: Sql = Sql {
     text: "UPDATE members m SET read_seq = u.read, delivered_seq = u.delivered, visible_read_seq = u.visible_read,
                visible_delivered_seq = u.visible_delivered
            FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[])
@@ -62,12 +62,12 @@ const WRITE: Sql = Sql {
 };
 
 /// Locks all memberships of a person, so that no mark is under way.
-const LOCK_ALL_OF: Sql = Sql {
+pub(super) const LOCK_ALL_OF: Sql = Sql {
     text: "SELECT conversation FROM members WHERE person = $1 ORDER BY conversation FOR NO KEY UPDATE",
     types: &[Type::INT8],
 };
 
-const BEHIND: Sql = Sql {
+pub(super) const BEHIND: Sql = Sql {
     text: "SELECT c.conversation_id FROM members m JOIN conversations c ON c.id = m.conversation
            WHERE m.person = $1 AND (m.visible_read_seq < m.read_seq OR m.visible_delivered_seq < m.delivered_seq)
            ORDER BY m.conversation",

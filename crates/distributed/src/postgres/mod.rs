@@ -26,6 +26,8 @@ mod plan;
 mod queries;
 mod readers;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod url;
 mod writer;

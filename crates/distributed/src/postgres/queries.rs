@@ -133,7 +133,7 @@ const VERSION: Sql = Sql {
     types: &[Type::TEXT],
 };
 
-const SHARED: Sql = Sql {
+pub(super) const SHARED: Sql = Sql {
     text: "SELECT c.id, c.members_version, c.conversation_id FROM people me
            JOIN members m ON m.person = me.id JOIN conversations c ON c.id = m.conversation
            WHERE me.user_id = $1 ORDER BY c.id",

@@ -1,0 +1,130 @@
+//! Every statement of messages finds its rows by an index, whatever a database holds.
+
+use super::connect::PLANNER;
+use super::connection::Sql;
+use super::{
+    PostgresOptions, PostgresStore, append, conversations, follower, history, marks, members,
+    queries,
+};
+use lamplight_conformance::servers::PostgresServer;
+use lamplight_conformance::{Recorder, run};
+use std::sync::Arc;
+use tokio_postgres::types::Type;
+
+const STATEMENTS: &[(&str, &Sql)] = &[
+    ("lock", &append::LOCK),
+    ("find", &append::FIND),
+    ("move heads", &append::MOVE_HEADS),
+    ("move marks", &append::MOVE_MARKS),
+    ("authors", &append::AUTHORS),
+    ("witness", &append::WITNESS),
+    ("members", &members::MEMBERS),
+    ("lock memberships", &marks::LOCK_MEMBERSHIPS),
+    ("heads", &marks::HEADS),
+    ("statuses", &marks::STATUSES),
+    ("write marks", &marks::WRITE),
+    ("lock all of", &marks::LOCK_ALL_OF),
+    ("behind", &marks::BEHIND),
+    ("older", &history::OLDER),
+    ("newer", &history::NEWER),
+    ("missed", &history::MISSED),
+    ("receipts", &history::RECEIPTS),
+    ("summary", &queries::SUMMARY),
+    ("own profiles", &queries::OWN_PROFILES),
+    ("direct", &queries::DIRECT_SUMMARY),
+    ("list", &queries::LIST),
+    ("list profiles", &queries::LIST_PROFILES),
+    ("shared", &queries::SHARED),
+    ("lock one", &conversations::LOCK_ONE),
+    ("add", &conversations::ADD),
+    ("remove", &conversations::REMOVE),
+    ("lock members", &conversations::LOCK_MEMBERS),
+    ("fence", &follower::FENCE),
+    ("read", &follower::READ),
+];
+
+/// Three quarters of the entries are in one conversation of 500 members; one person is in all.
+fn fill(entries: usize) -> String {
+    format!(
+        "INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at)
+             SELECT 'u' || n, 'u' || n, 'u' || n, 'u' || n, 0, 0 FROM generate_series(1, 5000) n;
+         INSERT INTO conversations (conversation_id, head_seq, last_at, position, created_at, member_count)
+             SELECT 'c' || n, CASE n WHEN 1 THEN {large} ELSE {small} END, 0, n, 0, 2 FROM generate_series(1, 1000) n;
+         INSERT INTO members (conversation, person)
+             SELECT n, 1 FROM generate_series(1, 1000) n UNION ALL SELECT n, n + 1 FROM generate_series(2, 1000) n
+             UNION ALL SELECT 1, n FROM generate_series(2, 500) n;
+         INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at)
+             SELECT 1, n, 'a' || n, 1 + n % 500, 'hello', 'ca' || n, 0 FROM generate_series(1, {large}) n
+             UNION ALL SELECT c, n, 'b' || c || '-' || n, 1, 'hello', 'cb' || c || '-' || n, 0
+                 FROM generate_series(2, 1000) c, generate_series(1, {small}) n;
+         INSERT INTO other_entries SELECT 1, 10 * n, 'edit', 9 * n, 10 * n - 1 FROM generate_series(1, {large} / 10) n;
+         ANALYZE;",
+        large = entries * 3 / 4,
+        small = entries / 4 / 999,
+    )
+}
+
+/// The scans of a plan that do not go to their rows by a condition of an index.
+fn whole_scans(plan: &str) -> Vec<&str> {
+    let lines: Vec<&str> = plan.lines().collect();
+    let is_whole = |(at, line): (usize, &&str)| {
+        let by_index = line.contains("Index Scan") || line.contains("Index Only Scan");
+        let details = lines[at + 1..]
+            .iter()
+            .take_while(|line| !line.contains("->"));
+        let has_condition = details.take(4).any(|line| line.contains("Index Cond"));
+        line.contains("Seq Scan on") || by_index && !has_condition
+    };
+    let scans = lines.iter().enumerate().filter(|scan| is_whole(*scan));
+    scans.map(|(_, line)| *line).collect()
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_index() {
+    run(async {
+        let entries = std::env::var("ENTRIES").map_or(20_000, |count| count.parse().unwrap());
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let options = PostgresOptions::new(&url);
+        let store = PostgresStore::open(options, Arc::new(Recorder::default()));
+        let store = store.await.unwrap();
+        let database = url.rsplit('/').next().unwrap();
+        let plan = |sql: &Sql| {
+            let types: Vec<&str> = sql.types.iter().map(Type::name).collect();
+            let nulls = vec!["NULL"; types.len()].join(", ");
+            let (prepare, execute) = if types.is_empty() {
+                ("PREPARE q".to_owned(), "q".to_owned())
+            } else {
+                (
+                    format!("PREPARE q ({})", types.join(", ")),
+                    format!("q ({nulls})"),
+                )
+            };
+            let text = sql.text;
+            server.sql(
+                database,
+                &format!("{PLANNER}; {prepare} AS {text}; EXPLAIN EXECUTE {execute}"),
+            )
+        };
+        // Plans are made when the tables are empty, and used until statistics change.
+        let mut found = Vec::new();
+        for is_full in [false, true] {
+            if is_full {
+                server.sql(database, &fill(entries));
+            }
+            for (name, sql) in STATEMENTS {
+                let plan = plan(sql);
+                if std::env::var("PLANS").is_ok() && is_full {
+                    println!("{name}\n{plan}");
+                }
+                found.extend(
+                    whole_scans(&plan)
+                        .into_iter()
+                        .map(|scan| format!("{name}, {is_full}: {scan}")),
+                );
+            }
+        }
+        assert!(found.is_empty(), "{found:#?}");
+        store.close().await;
+    });
+}
