@@ -4,6 +4,7 @@
 pub mod bus;
 mod follower;
 pub mod limits;
+pub mod membership;
 mod messages;
 pub mod postgres;
 pub mod presence;

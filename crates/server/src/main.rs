@@ -112,12 +112,12 @@ fn serve(settings: &Flags) -> ExitCode {
                 ));
             }
         };
-        let lamplight = match Lamplight::build(&config).await {
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let lamplight = match Lamplight::build(&config, address).await {
             Ok(lamplight) => lamplight,
             Err(error) => return fail(&error.to_string()),
         };
         tokio::spawn(return_memory());
-        let address = listener.local_addr().unwrap_or(config.listen);
         println!("{}", ready_line(address, config.log_format));
         match lamplight.serve(listener, stop_signal()).await {
             Ok(()) => {

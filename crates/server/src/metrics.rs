@@ -30,6 +30,54 @@ pub fn install() -> PrometheusHandle {
         .clone()
 }
 
+/// Gauges of Redis and of the nodes that share it.
+const ADAPTER_GAUGES: &[(&str, &str)] = &[
+    (
+        "lamplight_redis_up",
+        "1 while there is a connection to Redis.",
+    ),
+    (
+        "lamplight_bus_up",
+        "1 while events of other nodes reach this one.",
+    ),
+    (
+        "lamplight_bus_round_trip_seconds",
+        "The newest round trip of the bus through Redis.",
+    ),
+    (
+        "lamplight_bus_queue_depth",
+        "Events that wait to be passed to other nodes.",
+    ),
+    (
+        "lamplight_bus_attached_users",
+        "Users whose channels this node is subscribed to.",
+    ),
+    (
+        "lamplight_bus_published",
+        "Events passed to other nodes since the start.",
+    ),
+    (
+        "lamplight_bus_received",
+        "Events of other nodes delivered here since the start.",
+    ),
+    (
+        "lamplight_bus_interruptions",
+        "Interruptions of the subscriptions since the start.",
+    ),
+    (
+        "lamplight_bus_lost",
+        "Events that the full queue dropped since the start; other nodes read them from the store.",
+    ),
+    (
+        "lamplight_presence_degraded",
+        "1 while presence shows only what this node knows.",
+    ),
+    (
+        "lamplight_node_lease_age_seconds",
+        "Since this node renewed its row in PostgreSQL; renewed every second.",
+    ),
+];
+
 fn describe() {
     describe_gauge!(
         "lamplight_connections",
@@ -57,6 +105,9 @@ fn describe() {
         "lamplight_held",
         "Entries of tables that follow what goes on and must come back to where they were, by table."
     );
+    for (name, what) in ADAPTER_GAUGES {
+        describe_gauge!(*name, *what);
+    }
     describe_counter!(
         "lamplight_messages_total",
         "Messages stored, by the wire they came by."

@@ -24,6 +24,7 @@ use crate::unsent::Unsent;
 use lamplight_usecases::ports::{Clock, Subscription};
 use lamplight_usecases::{Handler, Identity, Ports, Settings};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -50,6 +51,7 @@ pub struct Lamplight {
     service: Service,
     handler: Arc<Handler>,
     components: Vec<Arc<dyn Component>>,
+    background: Tasks,
     router: Arc<EventRouter>,
     /// Ends with this, for the router owns the handler, which publishes to the bus.
     _subscription: Subscription,
@@ -58,13 +60,15 @@ pub struct Lamplight {
 }
 
 impl Lamplight {
-    /// Opens the store and puts the parts together. To be called within a tokio runtime.
+    /// Opens the store and puts the parts together, for a node that listens on this address. To be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// When the store or the tokens' keys cannot be used.
-    pub async fn build(config: &Config) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, listen: SocketAddr) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let backends = Backends::open(config, &clock).await?;
+        let node_id = config.node_id(listen.port());
+        let backends = Backends::open(config, &node_id, &clock).await?;
         let hub = Arc::new(Hub::new(Arc::clone(&backends.bus), Arc::clone(&clock)));
         let roster = Arc::new(RosterPublisher::new(
             Arc::clone(&hub),
@@ -82,7 +86,7 @@ impl Lamplight {
             connections: Arc::clone(&roster) as _,
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
-            shared_limits: None,
+            shared_limits: backends.shared_limits,
         };
         let settings = Settings {
             identity: config.identity,
@@ -103,6 +107,11 @@ impl Lamplight {
         let subscription = ports
             .bus
             .subscribe(Box::new(move |message| subscriber.receive(message)));
+        let mut background = Tasks::default();
+        background.start(backends.components.iter().flat_map(|part| part.tasks()));
+        for part in &backends.components {
+            part.warm_up().await;
+        }
         roster
             .resync(&*ports.presence, &*ports.directory)
             .await
@@ -199,6 +208,7 @@ impl Lamplight {
             service,
             handler,
             components: backends.components,
+            background,
             router,
             _subscription: subscription,
             token_expiry,
@@ -212,13 +222,13 @@ impl Lamplight {
     /// # Errors
     /// When a background task ended; the node stopped in order for that.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), TaskEnded> {
-        let mut tasks = Tasks::default();
-        tasks.start(self.components.iter().flat_map(|part| part.tasks()));
-        tasks.start(self.own_tasks());
+        let own = self.own_tasks();
+        let mut tasks = std::mem::take(&mut self.background);
+        tasks.start(own);
         let mut failure = None;
         let stop = async {
             tokio::select! {

@@ -18,11 +18,12 @@ mod keys;
 mod mark_writer;
 mod marks;
 mod members;
-mod nodes;
+pub(crate) mod nodes;
 mod open;
 mod options;
 mod outage;
 mod plan;
+mod presence_version;
 mod queries;
 mod readers;
 mod schema;
@@ -45,7 +46,6 @@ pub(crate) use follower::{
 pub(crate) use history::{history, sync};
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
-pub use nodes::{LiveNode, NODE_LEASE, NodeClaim};
 pub use options::PostgresOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,

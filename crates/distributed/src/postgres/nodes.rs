@@ -1,129 +1,129 @@
-//! The nodes that use a store. Two of them need Redis, and the same one: without it a node would
-//! not learn what the other one publishes.
+//! The nodes that use the database: a row for each, renewed by the database's clock.
 
-use super::{Failure, PostgresStore, Repeat, Sql, from_db};
+use super::schema::NODES_LOCK;
+use super::{Connection, Failure, PostgresStore, Repeat, Sql};
 use lamplight_usecases::ports::StoreResult;
 use std::time::Duration;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// A node that did not renew its row for this long is gone.
-pub const NODE_LEASE: Duration = Duration::from_secs(15);
+/// A node, as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeRow {
+    pub(crate) node_id: String,
+    /// Another one with each start.
+    pub(crate) incarnation: i64,
+    /// What names the Redis and the prefix that it uses: `None` without one, empty if it is not
+    /// known yet.
+    pub(crate) redis: Option<String>,
+    /// When it was renewed, in microseconds: only compared with other times of the same row.
+    pub(crate) renewed: i64,
+    /// How long ago that was.
+    pub(crate) age: Duration,
+}
 
-/// Rows of nodes that have been gone for so long are deleted.
-const FORGOTTEN_AFTER: &str = "1 day";
+/// The outcome of [`PostgresStore::register_node`].
+#[derive(Debug)]
+pub(crate) enum Registration<C> {
+    Done { incarnation: i64 },
+    Refused { rows: Vec<NodeRow>, why: C },
+}
 
-/// Two starts follow each other.
-const LOCK: Sql = Sql {
+static LOCK: Sql = Sql {
     text: "SELECT pg_advisory_xact_lock($1)",
     types: &[Type::INT8],
 };
-
-const LIVE: Sql = Sql {
-    text: "SELECT node_id, redis, (extract(epoch FROM clock_timestamp() - renewed_at) * 1000)::int8
-           FROM nodes WHERE node_id <> $1 AND renewed_at > clock_timestamp() - $2 * interval '1 millisecond' ORDER BY node_id",
-    types: &[Type::TEXT, Type::INT8],
+static ROWS: Sql = Sql {
+    text: "SELECT node_id, incarnation, redis,
+        (extract(epoch FROM renewed_at) * 1000000)::int8,
+        (extract(epoch FROM clock_timestamp() - renewed_at) * 1000)::int8
+        FROM nodes",
+    types: &[],
 };
-
-/// Incarnations grow by the clock as well, so that they grow over a deleted row.
-const CLAIM: Sql = Sql {
-    text: "INSERT INTO nodes (node_id, incarnation, redis) VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000)::int8, $2)
-           ON CONFLICT (node_id) DO UPDATE SET incarnation = greatest(nodes.incarnation + 1, excluded.incarnation), redis = excluded.redis,
-               started_at = clock_timestamp(), renewed_at = clock_timestamp()
-           RETURNING incarnation",
+// Rows of nodes that never come back, such as those of containers, must not pile up.
+static CLEAN: Sql = Sql {
+    text: "DELETE FROM nodes WHERE renewed_at < clock_timestamp() - interval '1 day'",
+    types: &[],
+};
+// By the clock, so that an incarnation does not come back after its row was removed.
+static INSERT: Sql = Sql {
+    text: "INSERT INTO nodes (node_id, incarnation, redis, started_at, renewed_at)
+        VALUES ($1, (extract(epoch FROM clock_timestamp()) * 1000000)::int8, $2, clock_timestamp(), clock_timestamp())
+        ON CONFLICT (node_id) DO UPDATE SET incarnation = greatest(excluded.incarnation, nodes.incarnation + 1),
+            redis = excluded.redis, started_at = excluded.started_at, renewed_at = excluded.renewed_at
+        RETURNING incarnation",
     types: &[Type::TEXT, Type::TEXT],
 };
-
-const RENEW: Sql = Sql {
-    text: "UPDATE nodes SET renewed_at = clock_timestamp() WHERE node_id = $1 AND incarnation = $2",
+static RENEW: Sql = Sql {
+    text: "WITH renewed AS (
+            UPDATE nodes SET renewed_at = clock_timestamp(), redis = $3 WHERE node_id = $1 AND incarnation = $2 RETURNING 1
+        ) SELECT EXISTS (SELECT 1 FROM renewed), EXISTS (SELECT 1 FROM nodes WHERE node_id = $1)",
+    types: &[Type::TEXT, Type::INT8, Type::TEXT],
+};
+static REMOVE: Sql = Sql {
+    text: "DELETE FROM nodes WHERE node_id = $1 AND incarnation = $2",
     types: &[Type::TEXT, Type::INT8],
 };
-
-const RELEASE: Sql = Sql {
-    text: "UPDATE nodes SET renewed_at = clock_timestamp() - interval '1 hour' WHERE node_id = $1 AND incarnation = $2",
-    types: &[Type::TEXT, Type::INT8],
-};
-
-/// The database's own clock decides, never a node's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveNode {
-    pub node: String,
-    /// What names its Redis and prefix, if it has one.
-    pub redis: Option<String>,
-    /// How long ago it renewed its row.
-    pub silent_for: Duration,
-}
-
-/// The answer to a node that starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeClaim {
-    /// It is registered; a later incarnation of the same id ends this one.
-    Claimed { incarnation: u64 },
-    /// Nodes are alive that it cannot work with: they have no Redis, or another one, or it has none.
-    Conflict(Vec<LiveNode>),
-}
 
 impl PostgresStore {
-    /// Registers this node, unless nodes with another Redis, or without one, are alive.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn claim_node(&self, node: &str, redis: Option<&str>) -> StoreResult<NodeClaim> {
-        let lease = i64::try_from(NODE_LEASE.as_millis()).unwrap_or(i64::MAX);
-        self.transact(Repeat::Safe, |connection| async move {
-            let lock = super::schema::NODES_LOCK;
-            connection.query(&LOCK, &[&lock]).await?;
-            let mut conflicts = Vec::new();
-            for row in connection.query(&LIVE, &[&node, &lease]).await? {
-                let other = LiveNode {
-                    node: row.try_get(0)?,
-                    redis: row.try_get(1)?,
-                    silent_for: Duration::from_millis(from_db(row.try_get(2)?)),
-                };
-                if redis.is_none() || other.redis.as_deref() != redis {
-                    conflicts.push(other);
+    /// Registers a node under a new incarnation, unless `refuse` finds a reason among the rows that
+    /// are there. Registrations of several nodes are one after the other.
+    pub(crate) async fn register_node<C>(
+        &self,
+        node_id: &str,
+        redis: Option<&str>,
+        refuse: impl Fn(&[NodeRow]) -> Option<C>,
+    ) -> StoreResult<Registration<C>> {
+        self.transact(Repeat::Safe, |connection| {
+            let refuse = &refuse;
+            async move {
+                connection.execute(&LOCK, &[&NODES_LOCK]).await?;
+                connection.execute(&CLEAN, &[]).await?;
+                let rows = rows(&connection).await?;
+                if let Some(why) = refuse(&rows) {
+                    return Ok(Registration::Refused { rows, why });
                 }
+                let inserted = connection.query(&INSERT, &[&node_id, &redis]).await?;
+                let incarnation = inserted[0].try_get(0)?;
+                Ok(Registration::Done { incarnation })
             }
-            if !conflicts.is_empty() {
-                return Ok(NodeClaim::Conflict(conflicts));
-            }
-            let forget = format!(
-                "DELETE FROM nodes WHERE renewed_at < clock_timestamp() - interval '{FORGOTTEN_AFTER}' AND node_id <> $1"
-            );
-            connection
-                .client()
-                .execute_typed(&forget, &[(&node, Type::TEXT)])
-                .await
-                .map_err(Failure::from)?;
-            let row = connection.query_opt(&CLAIM, &[&node, &redis]).await?;
-            let incarnation: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
-            let incarnation = from_db(incarnation);
-            Ok(NodeClaim::Claimed { incarnation })
         })
         .await
     }
 
-    /// Extends the registration; every third of [`NODE_LEASE`]. `false` if a later incarnation of
-    /// the node's id has taken its place.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn renew_node(&self, node: &str, incarnation: u64) -> StoreResult<bool> {
-        self.update_node(&RENEW, node, incarnation).await
+    /// Renews a node's row. `Some(false)` if another incarnation has it, `None` if there is none.
+    pub(crate) async fn renew_node(
+        &self,
+        node_id: &str,
+        incarnation: i64,
+        redis: Option<&str>,
+    ) -> StoreResult<Option<bool>> {
+        let row = self.row(&RENEW, &[&node_id, &incarnation, &redis]).await?;
+        let read = |row: Row| {
+            let (is_renewed, is_there): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+            Ok((is_renewed || is_there).then_some(is_renewed))
+        };
+        let outcome: Result<_, Failure> = row.map_or(Ok(None), read);
+        Ok(outcome?)
     }
 
-    /// Ends the registration, so that another node can start at once.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn release_node(&self, node: &str, incarnation: u64) -> StoreResult<bool> {
-        self.update_node(&RELEASE, node, incarnation).await
+    /// Removes a node's row, at its stop.
+    pub(crate) async fn remove_node(&self, node_id: &str, incarnation: i64) -> StoreResult<()> {
+        self.row(&REMOVE, &[&node_id, &incarnation]).await.map(drop)
     }
+}
 
-    async fn update_node(&self, sql: &Sql, node: &str, incarnation: u64) -> StoreResult<bool> {
-        let incarnation = super::to_db(incarnation);
-        let updated = self.transact(Repeat::Safe, |connection| async move {
-            connection.execute(sql, &[&node, &incarnation]).await
-        });
-        Ok(updated.await? > 0)
-    }
+async fn rows(connection: &Connection) -> Result<Vec<NodeRow>, Failure> {
+    let read = |row: Row| {
+        let age: i64 = row.try_get(4)?;
+        Ok(NodeRow {
+            node_id: row.try_get(0)?,
+            incarnation: row.try_get(1)?,
+            redis: row.try_get(2)?,
+            renewed: row.try_get(3)?,
+            age: Duration::from_millis(u64::try_from(age).unwrap_or(0)),
+        })
+    };
+    let rows = connection.query(&ROWS, &[]).await?;
+    rows.into_iter().map(read).collect()
 }

@@ -70,6 +70,7 @@ pub struct SqliteStore {
     members: Arc<MembersCache>,
     presence: u64,
     pub(crate) generation: Generation,
+    store_id: String,
     commits: watch::Sender<CommitPosition>,
 }
 
@@ -96,6 +97,7 @@ impl SqliteStore {
             members,
             presence,
             generation,
+            store_id,
             commits,
         } = open::open(&options, bus)?;
         Ok(Arc::new(Self {
@@ -108,8 +110,15 @@ impl SqliteStore {
             members,
             presence,
             generation,
+            store_id,
             commits,
         }))
+    }
+
+    /// The store's id, made once with the database.
+    #[must_use]
+    pub fn store_id(&self) -> &str {
+        &self.store_id
     }
 
     /// An upper bound of the presence versions that were given out before this start.

@@ -40,6 +40,7 @@ pub(super) struct Opened {
     pub(super) members: Arc<MembersCache>,
     pub(super) presence: u64,
     pub(super) generation: Generation,
+    pub(super) store_id: String,
     pub(super) commits: watch::Sender<CommitPosition>,
 }
 
@@ -90,6 +91,13 @@ pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Op
     // After the migrations, so that a database that is not ours keeps its journal mode too.
     prepare_writer(&mut conn, options.max_pages, &pages).map_err(database)?;
     keys::renew(&mut conn).map_err(database)?;
+    let store_id = conn
+        .query_row(
+            "SELECT value FROM properties WHERE name = 'store_id'",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(database)?;
     let sidecar = start_epoch(&mut conn, &found).map_err(database)?;
     let (generation, presence) = (
         Generation::trusted(&*sidecar.generation),
@@ -140,6 +148,7 @@ pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Op
         members,
         presence,
         generation,
+        store_id,
         commits,
     })
 }

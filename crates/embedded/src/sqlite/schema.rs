@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0009_other_entries.sql"),
     include_str!("../../migrations/0010_roles.sql"),
     include_str!("../../migrations/0011_follower_positions.sql"),
+    include_str!("../../migrations/0012_store_id.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

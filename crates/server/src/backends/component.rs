@@ -35,6 +35,9 @@ pub trait Component: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Waits for a bounded time until it knows what other nodes know. Its tasks run.
+    async fn warm_up(&self) {}
+
     /// The process stops: called before the use cases write what they have noted.
     async fn leave(&self) {}
 

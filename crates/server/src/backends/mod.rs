@@ -2,32 +2,50 @@
 //! The rest of the server sees the ports, and [`Component`]s for health, metrics, tasks and the stop.
 
 mod component;
+mod membership;
 mod memory;
+mod postgres;
+mod redis;
 mod sqlite;
 pub(crate) mod urls;
 
 pub use component::{Component, Condition};
 
-use crate::config::{Config, Database};
+use crate::config::{Config, Database, RedisSettings};
+use lamplight_distributed::bus::RedisEventBus;
+use lamplight_distributed::limits::RedisLimits;
+use lamplight_distributed::membership::{JoinError, Membership, MembershipOptions};
+use lamplight_distributed::postgres::{self as postgres_store, PostgresOptions, PostgresStore};
+use lamplight_distributed::presence::{Feed, RedisPresence};
+use lamplight_distributed::redis::{RedisClient, RedisOptions, RedisUrlError};
+use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
-use lamplight_embedded::presence::EmbeddedPresence;
+use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Clock, Directory, EventBus, Messages, PresenceStore, StoreError,
+    Accounts, Clock, Directory, EventBus, Messages, PresenceStore, SharedLimits, StoreError,
 };
+use membership::MembershipComponent;
 use memory::MemoryPresence;
+use postgres::{PostgresComponent, PostgresVersions};
+use redis::{BusComponent, RedisPresenceComponent};
 use sqlite::SqliteComponent;
 use std::sync::Arc;
 
 /// Why the backends cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// The database cannot be used.
+    /// The SQLite file cannot be used.
     #[error(transparent)]
     Sqlite(#[from] OpenError),
-    #[error("PostgreSQL and Redis are not built yet (LL-114)")]
-    NotBuilt,
+    #[error(transparent)]
+    Postgres(#[from] postgres_store::OpenError),
+    #[error(transparent)]
+    RedisUrl(#[from] RedisUrlError),
+    /// This node does not fit to others.
+    #[error("{0}.")]
+    Join(#[from] JoinError),
     /// Presence cannot be read.
     #[error("presence could not be read: {0}")]
     Presence(#[from] StoreError),
@@ -40,40 +58,157 @@ pub struct Backends {
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
     pub bus: Arc<dyn EventBus>,
+    pub shared_limits: Option<Arc<dyn SharedLimits>>,
     /// In the order of the start.
     pub components: Vec<Arc<dyn Component>>,
 }
 
 impl Backends {
-    /// Opens what the settings name. To be called within a tokio runtime.
+    /// Opens what the settings name, for the node with this name. To be called within a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When a store cannot be used.
-    pub async fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self, BackendError> {
-        let (Database::Sqlite(file), None) = (&config.database, &config.redis) else {
-            return Err(BackendError::NotBuilt);
+    /// When a store cannot be used, or the node does not fit to the others.
+    pub async fn open(
+        config: &Config,
+        node_id: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, BackendError> {
+        let redis = config
+            .redis
+            .as_ref()
+            .map(|settings| Redis::connect(settings, node_id));
+        let redis = redis.transpose()?;
+        let bus: Arc<dyn EventBus> = match &redis {
+            Some(redis) => Arc::new(redis.bus.clone()),
+            None => Arc::new(EmbeddedEventBus::new()),
         };
-        let bus: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());
-        let store = SqliteStore::open(SqliteOptions::new(file), Arc::clone(&bus))?;
-        let presence = Arc::new(EmbeddedPresence::new(
-            rules(config),
-            store.presence_version(),
-            Arc::clone(clock),
-            Arc::clone(&bus),
-        ));
+        let store = Store::open(&config.database, &bus).await?;
+        let mut components = vec![store.component];
+        if redis.is_some() || store.postgres.is_some() {
+            let membership = Membership::join(MembershipOptions {
+                node_id: node_id.to_owned(),
+                store_id: store.id,
+                redis: redis.as_ref().map(|redis| redis.client.clone()),
+                postgres: store.postgres,
+            });
+            components.push(Arc::new(MembershipComponent(Arc::new(membership.await?))));
+        }
+        let rules = rules(config);
+        let presence: Arc<dyn PresenceStore> = match &redis {
+            Some(Redis {
+                client,
+                bus,
+                limits,
+            }) => {
+                components.push(Arc::new(BusComponent {
+                    client: client.clone(),
+                    bus: bus.clone(),
+                    limits: Arc::clone(limits),
+                }));
+                let feed = Feed::new(client.clone(), rules.lease, Arc::new(bus.clone()));
+                let node = NodeId::trusted(node_id);
+                let presence = Arc::new(RedisPresence::new(
+                    Arc::clone(&feed),
+                    node,
+                    rules,
+                    Arc::clone(clock),
+                ));
+                components.push(Arc::new(RedisPresenceComponent {
+                    presence: Arc::clone(&presence),
+                    feed,
+                }));
+                presence
+            }
+            None => {
+                let presence = Arc::new(EmbeddedPresence::new(
+                    rules,
+                    store.presence_version,
+                    Arc::clone(clock),
+                    Arc::clone(&bus),
+                ));
+                components.push(Arc::new(MemoryPresence {
+                    presence: Arc::clone(&presence),
+                    versions: store.versions,
+                }));
+                presence
+            }
+        };
         Ok(Self {
-            messages: Arc::clone(&store) as _,
-            directory: Arc::clone(&store) as _,
-            accounts: Arc::clone(&store) as _,
-            presence: Arc::clone(&presence) as _,
+            messages: store.messages,
+            directory: store.directory,
+            accounts: store.accounts,
+            presence,
             bus,
-            components: vec![
-                Arc::new(SqliteComponent(Arc::clone(&store))),
-                Arc::new(MemoryPresence {
-                    presence,
-                    versions: store,
-                }),
-            ],
+            shared_limits: redis.map(|redis| redis.limits as _),
+            components,
+        })
+    }
+}
+
+/// The store of messages, people and accounts.
+struct Store {
+    messages: Arc<dyn Messages>,
+    directory: Arc<dyn Directory>,
+    accounts: Arc<dyn Accounts>,
+    id: String,
+    /// No version above this was used before, where presence is in memory.
+    presence_version: u64,
+    versions: Arc<dyn VersionStore>,
+    /// The store again, if several nodes may use it.
+    postgres: Option<Arc<PostgresStore>>,
+    component: Arc<dyn Component>,
+}
+
+impl Store {
+    async fn open(database: &Database, bus: &Arc<dyn EventBus>) -> Result<Self, BackendError> {
+        match database {
+            Database::Sqlite(file) => {
+                let store = SqliteStore::open(SqliteOptions::new(file), Arc::clone(bus))?;
+                Ok(Self {
+                    messages: Arc::clone(&store) as _,
+                    directory: Arc::clone(&store) as _,
+                    accounts: Arc::clone(&store) as _,
+                    id: store.store_id().to_owned(),
+                    presence_version: store.presence_version(),
+                    versions: Arc::clone(&store) as _,
+                    postgres: None,
+                    component: Arc::new(SqliteComponent(store)),
+                })
+            }
+            Database::Postgres(url) => {
+                let options = PostgresOptions::new(url.expose());
+                let store = PostgresStore::open(options, Arc::clone(bus)).await?;
+                Ok(Self {
+                    messages: Arc::clone(&store) as _,
+                    directory: Arc::clone(&store) as _,
+                    accounts: Arc::clone(&store) as _,
+                    id: store.store_id().to_owned(),
+                    presence_version: store.presence_version().await?,
+                    versions: Arc::new(PostgresVersions(Arc::clone(&store))),
+                    postgres: Some(Arc::clone(&store)),
+                    component: Arc::new(PostgresComponent(store)),
+                })
+            }
+        }
+    }
+}
+
+/// The connections to Redis.
+struct Redis {
+    client: RedisClient,
+    bus: RedisEventBus,
+    limits: Arc<RedisLimits>,
+}
+
+impl Redis {
+    fn connect(settings: &RedisSettings, node_id: &str) -> Result<Self, RedisUrlError> {
+        let options = RedisOptions::parse(settings.url.expose())?.with_prefix(&settings.prefix)?;
+        let client = RedisClient::start(options.clone());
+        Ok(Self {
+            bus: RedisEventBus::start(options, node_id),
+            limits: Arc::new(RedisLimits::new(client.clone(), node_id)),
+            client,
         })
     }
 }
