@@ -18,8 +18,8 @@ async fn store(url: &str) -> Arc<PostgresStore> {
 }
 
 async fn redis(server: &RedisServer, prefix: &str) -> RedisClient {
-    let options = RedisOptions::parse(&server.url()).unwrap();
-    RedisClient::start(options.with_prefix(prefix).unwrap())
+    let options = RedisOptions::parse(&server.url()).expect("a URL");
+    RedisClient::start(options.with_prefix(prefix).expect("a prefix"))
 }
 
 fn sqlite(store_id: &str, redis: RedisClient) -> MembershipOptions {

@@ -106,7 +106,7 @@ impl Backends {
                     bus: bus.clone(),
                     limits: Arc::clone(limits),
                 }));
-                let feed = Feed::new(client.clone(), rules.lease, Arc::new(bus.clone()));
+                let feed = Feed::new(client.clone(), rules, Arc::new(bus.clone()));
                 let node = NodeId::trusted(node_id);
                 let presence = Arc::new(RedisPresence::new(
                     Arc::clone(&feed),
