@@ -33,6 +33,10 @@ pub fn install() -> PrometheusHandle {
 /// Gauges of Redis and of the nodes that share it.
 const ADAPTER_GAUGES: &[(&str, &str)] = &[
     (
+        "lamplight_nodes",
+        "Nodes in the registry, this one included.",
+    ),
+    (
         "lamplight_redis_up",
         "1 while there is a connection to Redis.",
     ),

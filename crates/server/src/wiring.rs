@@ -68,7 +68,7 @@ impl Lamplight {
     pub async fn build(config: &Config, listen: SocketAddr) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = config.node_id(listen.port());
-        let backends = Backends::open(config, &node_id, &clock).await?;
+        let backends = Backends::open(config, &node_id, listen, &clock).await?;
         let hub = Arc::new(Hub::new(Arc::clone(&backends.bus), Arc::clone(&clock)));
         let roster = Arc::new(RosterPublisher::new(
             Arc::clone(&hub),
@@ -155,7 +155,7 @@ impl Lamplight {
             tasks: tasks.clone(),
             counts: sessions.clone(),
         };
-        let nodes: Option<ClusterNodes> = None;
+        let nodes = backends.registry.map(ClusterNodes::new);
         let io = socket_io(config, namespace, &authenticator, nodes.as_ref());
         let ready = Arc::new(HealthProbe {
             components: backends.components.clone(),

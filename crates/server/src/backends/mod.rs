@@ -6,6 +6,7 @@ mod membership;
 mod memory;
 mod postgres;
 mod redis;
+mod registry;
 mod sqlite;
 pub(crate) mod urls;
 
@@ -18,6 +19,7 @@ use lamplight_distributed::membership::{JoinError, Membership, MembershipOptions
 use lamplight_distributed::postgres::{self as postgres_store, PostgresOptions, PostgresStore};
 use lamplight_distributed::presence::{Feed, RedisPresence};
 use lamplight_distributed::redis::{RedisClient, RedisOptions, RedisUrlError};
+use lamplight_distributed::registry::NodeRegistry;
 use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
@@ -30,7 +32,9 @@ use membership::MembershipComponent;
 use memory::MemoryPresence;
 use postgres::{PostgresComponent, PostgresVersions};
 use redis::{BusComponent, RedisPresenceComponent};
+use registry::RegistryComponent;
 use sqlite::SqliteComponent;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Why the backends cannot be used.
@@ -59,19 +63,22 @@ pub struct Backends {
     pub presence: Arc<dyn PresenceStore>,
     pub bus: Arc<dyn EventBus>,
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
+    /// The other nodes, with Redis.
+    pub registry: Option<Arc<NodeRegistry>>,
     /// In the order of the start.
     pub components: Vec<Arc<dyn Component>>,
 }
 
 impl Backends {
-    /// Opens what the settings name, for the node with this name. To be called within a tokio
-    /// runtime.
+    /// Opens what the settings name, for the node with this name that listens on this address. To be
+    /// called within a tokio runtime.
     ///
     /// # Errors
     /// When a store cannot be used, or the node does not fit to the others.
     pub async fn open(
         config: &Config,
         node_id: &str,
+        listen: SocketAddr,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, BackendError> {
         let redis = config
@@ -93,6 +100,15 @@ impl Backends {
                 postgres: store.postgres,
             });
             components.push(Arc::new(MembershipComponent(Arc::new(membership.await?))));
+        }
+        let mut registry = None;
+        if let Some(Redis { client, .. }) = &redis {
+            let nodes = NodeRegistry::new(client.clone(), node_id, env!("CARGO_PKG_VERSION"));
+            let nodes = registry.insert(Arc::new(nodes));
+            let address = config.node_address.as_deref();
+            let component =
+                RegistryComponent::announce(Arc::clone(nodes), client, address, listen).await;
+            components.push(Arc::new(component));
         }
         let rules = rules(config);
         let presence: Arc<dyn PresenceStore> = match &redis {
@@ -140,6 +156,7 @@ impl Backends {
             accounts: store.accounts,
             presence,
             bus,
+            registry,
             shared_limits: redis.map(|redis| redis.limits as _),
             components,
         })
