@@ -10,3 +10,4 @@ pub mod postgres;
 pub mod presence;
 pub mod redis;
 pub mod registry;
+pub mod republisher;

@@ -331,7 +331,6 @@ impl<'a> Summary<'a> {
     }
 
     /// `None` for versions that this code does not know.
-    #[allow(dead_code)]
     pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
         let version: Version = serde_json::from_slice(payload).ok()?;
         (version.v == VERSION)

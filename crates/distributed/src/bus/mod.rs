@@ -14,13 +14,13 @@ mod queue;
 mod seen;
 mod shared;
 
-use crate::redis::{RedisOptions, RedisSubscriber};
+use crate::redis::{Received, RedisOptions, RedisSubscriber};
 use attachment::UserAttachment;
 use attachments::Attachments;
 use channels::Channels;
-use envelope::Writer;
+use envelope::{Summary, Writer};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::UserId;
+use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscriber, Subscription};
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
@@ -37,6 +37,9 @@ use tokio::time::Instant;
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a node stays subscribed to a user's channel after the user's last connection.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// The most entries of one conversation in one summary.
+const MOST_ANNOUNCED: u64 = 100_000;
 
 /// The bus of one node. Clones are the same bus, which ends with the last.
 #[derive(Clone)]
@@ -158,6 +161,31 @@ impl RedisEventBus {
             lost,
             attached: shared.attachments.len(),
         }
+    }
+
+    /// Identifies this run of the bus among all.
+    pub(crate) fn run(&self) -> u64 {
+        self.0.shared.writer.run
+    }
+
+    /// Calls `announced` with what publishers announce, until the subscriber is dropped.
+    pub(crate) fn on_announcements(
+        &self,
+        announced: impl Fn(&ConversationId, std::ops::RangeInclusive<u64>) + Send + Sync + 'static,
+    ) -> RedisSubscriber {
+        let shared = &self.0.shared;
+        let channels = [Arc::clone(&shared.channels.summaries)];
+        RedisSubscriber::start(shared.options.clone(), channels, move |received| {
+            if let Received::Message { payload, .. } = received
+                && let Some(summary) = Summary::decode(payload)
+            {
+                for (conversation, first, last) in summary.entries {
+                    // A batch is not larger than this.
+                    let last = last.min(first.saturating_add(MOST_ANNOUNCED));
+                    announced(&ConversationId::trusted(&*conversation), first..=last);
+                }
+            }
+        })
     }
 
     /// When the newest round trip began that succeeded: what others published before then came

@@ -13,6 +13,7 @@ mod backoff;
 mod client;
 mod connect;
 mod error;
+mod leader;
 mod options;
 mod plain;
 mod script;
@@ -25,4 +26,5 @@ pub use script::{RedisScript, ScriptCall};
 pub use subscriber::{Received, RedisSubscriber};
 
 pub(crate) use backoff::Backoff;
+pub(crate) use leader::{Leader, RENEW};
 pub(crate) use plain::PlainConnection;

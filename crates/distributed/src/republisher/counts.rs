@@ -1,0 +1,13 @@
+//! What a republisher counts.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) is_leader: AtomicBool,
+    pub(super) republished: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    pub(super) waiting: AtomicU64,
+    /// How far behind the newest entry the reader was at its last read, in positions.
+    pub(super) behind: AtomicU64,
+}

@@ -1,0 +1,254 @@
+//! Entries that were committed and never announced, since their node died in between.
+
+mod support;
+
+use lamplight_conformance::Recorder;
+use lamplight_conformance::servers::{PostgresServer, RedisConfig, RedisServer};
+use lamplight_distributed::bus::RedisEventBus;
+use lamplight_distributed::postgres::PostgresStore;
+use lamplight_distributed::redis::{RedisClient, RedisOptions};
+use lamplight_distributed::republisher::Republisher;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::time::{Moment, Now, Timestamp};
+use lamplight_usecases::ports::{Attachment, BusMessage, Clock, EventBus, Messages, Subscription};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "it is the clock")]
+    fn now(&self) -> Now {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        let millis = u64::try_from(since.as_millis()).expect("a time");
+        Now {
+            moment: Moment(millis),
+            wall: Timestamp(i64::try_from(millis).expect("a time")),
+        }
+    }
+}
+
+/// A node with a store and a bus.
+struct Node {
+    name: &'static str,
+    bus: RedisEventBus,
+    store: Arc<PostgresStore>,
+    client: RedisClient,
+}
+
+impl Node {
+    async fn start(name: &'static str, database: &str, redis: &RedisServer) -> Self {
+        let options = RedisOptions::parse(&redis.url()).expect("a URL");
+        let bus = RedisEventBus::start(options.clone(), name);
+        assert!(bus.connected(PATIENCE).await);
+        let client = RedisClient::start(options);
+        client.connected(PATIENCE).await.expect("Redis");
+        let store = PostgresStore::open(support::options(database), Arc::new(bus.clone()));
+        Self {
+            name,
+            bus,
+            store: store.await.expect("a store"),
+            client,
+        }
+    }
+
+    fn republisher(&self) -> Republisher {
+        Republisher::start(
+            self.name,
+            self.bus.clone(),
+            self.client.clone(),
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::new(SystemClock),
+        )
+    }
+}
+
+async fn make_conversation(store: &PostgresStore) {
+    let members = ["a", "b"].map(UserId::trusted);
+    let place = ConversationId::trusted("c");
+    let made = store.put_conversation(&place, &members, SystemClock.now().wall);
+    made.await.expect("a conversation");
+}
+
+async fn send(store: &PostgresStore) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let message = NewMessage {
+        id: MessageId::trusted(format!("m{number}")),
+        conversation: ConversationId::trusted("c"),
+        sender: UserId::trusted("a"),
+        content: Content::trusted("hi"),
+        key: None,
+        created_at: SystemClock.now().wall,
+    };
+    let sent = store.append(message, None).await.expect("an append");
+    sent.entry.seq
+}
+
+/// The entries that reach a node with a connection of `b`.
+struct Inbox {
+    seqs: UnboundedReceiver<u64>,
+    _subscription: Subscription,
+    _attachment: Attachment,
+}
+
+impl Inbox {
+    async fn new(bus: &RedisEventBus) -> Self {
+        let (sender, seqs) = unbounded_channel();
+        let subscription = bus.subscribe(Box::new(move |message| {
+            if let BusMessage::Event(Event::Appended { entry, to, .. }) = message {
+                assert_eq!(to.len(), 2);
+                let _ = sender.send(entry.seq);
+            }
+        }));
+        let attachment = bus.attach(&UserId::trusted("b"));
+        if let Some(ready) = attachment.ready() {
+            ready.await;
+        }
+        Self {
+            seqs,
+            _subscription: subscription,
+            _attachment: attachment,
+        }
+    }
+
+    /// Waits for all of these entries.
+    async fn until(&mut self, seqs: RangeInclusive<u64>) {
+        let mut missing: BTreeSet<u64> = seqs.collect();
+        while !missing.is_empty() {
+            let next = timeout(PATIENCE, self.seqs.recv()).await;
+            let seq = next.unwrap_or_else(|_| panic!("without {missing:?}"));
+            missing.remove(&seq.expect("a bus"));
+        }
+    }
+
+    async fn wait_for(&mut self, seq: u64) {
+        while timeout(PATIENCE, self.seqs.recv()).await.expect("in time") != Some(seq) {}
+    }
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "no {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m10_what_a_node_committed_and_did_not_publish_reaches_others_within_seconds() {
+    let database = PostgresServer::shared().fresh_database();
+    let redis = RedisServer::start(RedisConfig::default());
+    let one = Node::start("one", &database, &redis).await;
+    let two = Node::start("two", &database, &redis).await;
+    make_conversation(&one.store).await;
+    let mut inbox = Inbox::new(&two.bus).await;
+    let republisher = two.republisher();
+    until("leader", || republisher.stats().is_leader).await;
+
+    // Nobody pays for it as long as nodes live.
+    for _ in 0..200 {
+        send(&one.store).await;
+    }
+    inbox.until(1..=200).await;
+
+    // A node that commits and never publishes.
+    let dead = PostgresStore::open(support::options(&database), Arc::new(Recorder::default()));
+    let dead = dead.await.expect("a store");
+    let began = Instant::now();
+    let mut last = 0;
+    for _ in 0..20 {
+        last = send(&dead).await;
+    }
+    inbox.until(201..=last).await;
+    println!("reached the other node after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    let stats = republisher.stats();
+    assert_eq!(
+        (stats.republished, stats.skipped),
+        (20, 0),
+        "only what was lost"
+    );
+    until("end of waiting", || republisher.stats().waiting == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m10_another_node_takes_over_from_a_dead_leader() {
+    let database = PostgresServer::shared().fresh_database();
+    let redis = RedisServer::start(RedisConfig::default());
+    let one = Node::start("one", &database, &redis).await;
+    let two = Node::start("two", &database, &redis).await;
+    make_conversation(&one.store).await;
+    let mut inbox = Inbox::new(&two.bus).await;
+    let first = one.republisher();
+    until("leader", || first.stats().is_leader).await;
+    let second = two.republisher();
+    let last = send(&one.store).await;
+    inbox.wait_for(last).await;
+
+    // The leader dies with an entry that it had committed and not published.
+    let dead = PostgresStore::open(support::options(&database), Arc::new(Recorder::default()));
+    let dead = dead.await.expect("a store");
+    drop(first);
+    let began = Instant::now();
+    let last = send(&dead).await;
+    inbox.wait_for(last).await;
+    println!("reached the other node after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(second.stats().is_leader);
+
+    // A leader that leaves in order is replaced at once.
+    let third = one.republisher();
+    second.stop().await;
+    let began = Instant::now();
+    until("leader", || third.stats().is_leader).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p12_what_was_announced_while_the_leader_was_cut_off_is_in_doubt() {
+    let database = PostgresServer::shared().fresh_database();
+    let redis = RedisServer::start(RedisConfig::default());
+    let one = Node::start("one", &database, &redis).await;
+    let two = Node::start("two", &database, &redis).await;
+    make_conversation(&one.store).await;
+    let mut inbox = Inbox::new(&two.bus).await;
+    let republisher = two.republisher();
+    until("leader", || republisher.stats().is_leader).await;
+    let last = send(&one.store).await;
+    inbox.wait_for(last).await;
+
+    // All subscriptions break; what is announced meanwhile reaches neither inbox nor leader.
+    redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    let last = send(&one.store).await;
+    inbox.wait_for(last).await;
+    // And a restart of Redis, which loses the lease too.
+    redis.restart_empty();
+    let last = send(&one.store).await;
+    inbox.wait_for(last).await;
+    until("leader", || republisher.stats().is_leader).await;
+}
