@@ -144,6 +144,13 @@ impl Message {
         }
     }
 
+    /// The bucket, the epoch and the number of a message, without reading the rest.
+    pub(super) fn position(text: &str) -> Option<(usize, &str, u64)> {
+        let mut parts = text.splitn(4, ' ');
+        let bucket = parts.next()?.parse().ok().filter(|held| *held < BUCKETS)?;
+        Some((bucket, parts.next()?, parts.next()?.parse().ok()?))
+    }
+
     /// Reads a message, `None` if it is none of ours.
     pub(super) fn read(text: &str) -> Option<Self> {
         let mut parts = text.splitn(6, ' ');

@@ -3,14 +3,13 @@
 use super::feed::Position;
 use super::keys::BUCKETS;
 use super::node::Node;
-use crate::redis::{Backoff, RedisError};
+use crate::redis::Backoff;
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// The most ticks at the same time.
@@ -18,8 +17,6 @@ const TICKS: usize = 64;
 /// The most users that are announced at the same time, so that announcements leave Redis time for
 /// others.
 const ANNOUNCEMENTS: usize = 32;
-/// How long the copy may take to be whole again.
-const WHOLE: Duration = Duration::from_secs(5);
 /// Redis has fewer users of this node than there are for so many looks in a row: it lost some.
 const FEWER: u32 = 3;
 
@@ -63,14 +60,10 @@ impl Node {
                 () = self.heal.notified() => {}
                 () = tokio::time::sleep_until(renew_at) => {
                     renew_at = Instant::now() + self.rules.lease / 3;
-                    if let Err(error) = self.renew().await {
-                        self.go_down(&error);
-                    }
+                    self.check(self.renew().await.map(|_| ()));
                 }
                 _ = sweep.tick() => {
-                    if let Err(error) = self.sweep().await {
-                        self.go_down(&error);
-                    }
+                    self.check(self.sweep().await.map(|_| ()));
                 }
             }
         }
@@ -90,8 +83,8 @@ impl Node {
                 self.register().mark_all_dirty();
             }
             self.set_healing();
-            self.feed.reload();
         }
+        self.feed.hold_unconfirmed();
         self.find_lost().await?;
         let dirty = self.register().take_dirty();
         self.announce_all(dirty).await?;
@@ -99,11 +92,6 @@ impl Node {
             self.close_ended(ended).await?;
         }
         self.report_waiting().await?;
-        if was_down && !self.feed.wait_until_whole(WHOLE).await {
-            return Err(StoreError::Unavailable(
-                "the copy of the presence is not whole".to_owned(),
-            ));
-        }
         self.set_up();
         Ok(())
     }
@@ -189,16 +177,17 @@ impl Node {
         let mut poll = tokio::time::interval(self.poll_every);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = vec![Seen::default(); BUCKETS];
-        let mut due: Vec<UserId> = Vec::new();
+        // Each with whether Redis said so.
+        let mut due: Vec<(UserId, bool)> = Vec::new();
         loop {
             while ticks.len() < TICKS
-                && let Some(user) = due.pop()
+                && let Some((user, is_in_redis)) = due.pop()
             {
-                ticks.push(self.tick_logged(user));
+                ticks.push(self.tick_logged(user, is_in_redis));
             }
             tokio::select! {
                 Some(()) = ticks.next() => {}
-                user = self.timers.next(), if due.len() < TICKS => due.push(user),
+                user = self.timers.next(), if due.len() < TICKS => due.push((user, false)),
                 _ = poll.tick(), if due.is_empty() => {
                     if !self.is_down() {
                         self.poll_all(&mut seen, &mut due).await;
@@ -208,16 +197,16 @@ impl Node {
         }
     }
 
-    async fn tick_logged(&self, user: UserId) {
+    async fn tick_logged(&self, user: UserId, is_in_redis: bool) {
         // Another look at the timers finds it again.
         if !self.is_down()
-            && let Err(error) = self.tick(&user).await
+            && let Err(error) = self.tick(&user, is_in_redis).await
         {
             tracing::debug!(%user, %error, "a tick failed");
         }
     }
 
-    async fn poll_all(&self, seen: &mut [Seen], due: &mut Vec<UserId>) {
+    async fn poll_all(&self, seen: &mut [Seen], due: &mut Vec<(UserId, bool)>) {
         let Ok(writer) = self.writer() else { return };
         let polls = (0..BUCKETS).map(|bucket| async move {
             let before = self.feed.position(bucket);
@@ -229,7 +218,9 @@ impl Node {
             let poll = match poll {
                 Ok(poll) => poll,
                 Err(error) => {
-                    self.poll_failed(error);
+                    if self.is_driven.load(Ordering::Relaxed) {
+                        self.check(Err(error.into()));
+                    }
                     return;
                 }
             };
@@ -238,7 +229,7 @@ impl Node {
             self.feed
                 .compare(bucket, &before, &position, &seen.position);
             seen.position = position;
-            due.extend(poll.due);
+            due.extend(poll.due.into_iter().map(|user| (user, true)));
             if poll.is_fenced {
                 let error = self.fenced(writer);
                 if self.is_driven.load(Ordering::Relaxed) {
@@ -248,12 +239,7 @@ impl Node {
             }
             self.check_own(bucket, poll.own, seen);
         }
-    }
-
-    fn poll_failed(&self, error: RedisError) {
-        if self.is_driven.load(Ordering::Relaxed) {
-            self.go_down(&error.into());
-        }
+        self.check(Ok(()));
     }
 
     /// Announces the users of a bucket again if Redis lost some of them.

@@ -13,7 +13,7 @@ use lamplight_usecases::throttle::{self, Due};
 use parking_lot::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -65,6 +65,8 @@ pub(super) struct Node {
     /// The incarnations of this process so far.
     earlier: Mutex<Vec<u64>>,
     state: AtomicU8,
+    /// Calls that failed, since the last look at all buckets that did not.
+    failures: AtomicU32,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
     pub(super) is_driven: AtomicBool,
     pub(super) own: Arc<Held>,
@@ -94,6 +96,7 @@ impl Node {
             poll_every,
             earlier: Mutex::default(),
             state: AtomicU8::new(UP),
+            failures: AtomicU32::new(0),
             is_driven: AtomicBool::new(false),
             own: Arc::default(),
             locks,
@@ -171,6 +174,22 @@ impl Node {
         self.heal.notify_one();
     }
 
+    /// Takes note of how a call ended. One that failed while there is a connection may have been slow;
+    /// two in a row count as an outage.
+    pub(super) fn check(&self, result: StoreResult<()>) {
+        match result {
+            Ok(()) => self.failures.store(0, Ordering::Relaxed),
+            Err(StoreError::Internal(_)) => {}
+            Err(error) => {
+                let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+                let is_connected = self.feed.client.status().is_up();
+                if failures > 1 || !is_connected || matches!(error, StoreError::Fenced) {
+                    self.go_down(&error);
+                }
+            }
+        }
+    }
+
     pub(super) async fn lock(&self, user: &UserId) -> tokio::sync::MutexGuard<'_, ()> {
         let hash = self.hasher.hash_one(user);
         let index = usize::try_from(hash % LOCKS as u64).unwrap_or(0);
@@ -194,9 +213,7 @@ impl Node {
         };
         match result {
             Err(error) if self.is_driven.load(Ordering::Relaxed) => {
-                if !matches!(error, StoreError::Internal(_)) {
-                    self.go_down(&error);
-                }
+                self.check(Err(error));
                 self.keep(user);
                 Ok(())
             }
@@ -243,11 +260,12 @@ impl Node {
         Ok(())
     }
 
-    /// Ends what is over of a user.
-    pub(super) async fn tick(&self, user: &UserId) -> StoreResult<()> {
+    /// Ends what is over of a user. `is_in_redis` if Redis has a timer that is due.
+    pub(super) async fn tick(&self, user: &UserId, is_in_redis: bool) -> StoreResult<()> {
         let _turn = self.lock(user).await;
         self.step(user, |step| {
-            step.moves_timer = true;
+            step.is_tick = true;
+            step.moves_timer = is_in_redis;
             step.roster.tick_user(step.now, user)
         })
         .await

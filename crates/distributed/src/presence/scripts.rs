@@ -13,8 +13,11 @@ use std::time::Duration;
 /// More time between two calls of a bucket than this does not count as time: each node calls every
 /// bucket about once a second, so Redis was away or its clock jumped.
 const CLOCK_GAP: Duration = Duration::from_secs(5);
-/// A step is computed again if it was computed for a moment that is further from Redis' clock.
+/// A step is computed again if it was computed for a moment that is further from Redis' clock. The
+/// tolerance doubles with each attempt, up to [`MOST_TOLERANCE`]: otherwise a node that is short of
+/// time would never end.
 const TOLERANCE: Duration = Duration::from_millis(500);
+const MOST_TOLERANCE: Duration = Duration::from_secs(4);
 /// The most timers that one poll returns.
 pub(super) const DUE: usize = 200;
 
@@ -79,6 +82,8 @@ pub(super) struct Commit<'a> {
     pub(super) revision: u64,
     /// The moment that the step was computed for.
     pub(super) moment: Moment,
+    /// How often it was computed before.
+    pub(super) attempt: u32,
     /// The JSON of the record, `None` to remove it.
     pub(super) record: Option<&'a str>,
     pub(super) due: Option<Moment>,
@@ -171,7 +176,9 @@ impl Scripts {
             .arg(writer.incarnation)
             .arg(commit.revision)
             .arg(commit.moment.0)
-            .arg(millis(TOLERANCE))
+            .arg(millis(
+                (TOLERANCE * (1 << commit.attempt.min(8))).min(MOST_TOLERANCE),
+            ))
             .arg(commit.record.unwrap_or_default())
             .arg(number(commit.due.map(|due| due.0)))
             .arg(commit.kind.map(Kind::name).unwrap_or_default())

@@ -32,6 +32,7 @@ pub(super) struct Step {
     before: Option<UserRecord>,
     /// The timer has to move although nothing else changes.
     pub(super) moves_timer: bool,
+    pub(super) is_tick: bool,
 }
 
 impl Step {
@@ -112,12 +113,18 @@ impl Node {
             let outcome = outcome(user, &step, &changes, writer.incarnation);
             if outcome.after == step.before && !step.moves_timer {
                 if !read.is_guess {
+                    if step.is_tick {
+                        // Nothing is to be seen yet, and the timer in Redis may be older.
+                        self.schedule(user, outcome.due, read.now);
+                    }
                     return Ok(());
                 }
                 answer = scripts.read(feed, writer, index, user).await?;
                 continue;
             }
-            answer = self.commit(writer, user, &record, &step, &outcome).await?;
+            answer = self
+                .commit(writer, user, (&record, attempt), &step, &outcome)
+                .await?;
             if let Answer::Committed(committed) = answer {
                 self.committed(user, outcome, committed, read.now).await;
                 return Ok(());
@@ -150,6 +157,7 @@ impl Node {
             incarnations: record.incarnations.clone(),
             before: record.user.clone(),
             moves_timer: false,
+            is_tick: false,
         };
         let changes = run(&mut step);
         (step, changes)
@@ -159,7 +167,7 @@ impl Node {
         &self,
         writer: Writer<'_>,
         user: &UserId,
-        record: &Record,
+        (record, attempt): (&Record, u32),
         step: &Step,
         outcome: &Outcome,
     ) -> StoreResult<Answer> {
@@ -185,6 +193,7 @@ impl Node {
             user,
             revision: record.revision,
             moment: step.now.moment,
+            attempt,
             record: text.as_deref(),
             due: outcome.due,
             kind: outcome.kind,
@@ -203,13 +212,7 @@ impl Node {
 
     async fn committed(&self, user: &UserId, outcome: Outcome, done: Committed, now: Now) {
         let index = bucket(user);
-        if let Some(due) = outcome.due {
-            let left = due.since(now.moment);
-            if left <= SOON {
-                // A tick comes after the moment that it is due.
-                self.timers.add(user, left + Duration::from_millis(1));
-            }
-        }
+        self.schedule(user, outcome.due, now);
         if outcome.kind.is_none() {
             return;
         }
@@ -231,6 +234,16 @@ impl Node {
         let wait = self.feed.wait_for(index, &done.epoch, done.number, VISIBLE);
         if !wait.await {
             tracing::debug!(%user, "a write is not visible on this node yet");
+        }
+    }
+}
+
+impl Node {
+    fn schedule(&self, user: &UserId, due: Option<Moment>, now: Now) {
+        let left = due.map(|due| due.since(now.moment));
+        if let Some(left) = left.filter(|left| *left <= SOON) {
+            // A tick comes after the moment that it is due.
+            self.timers.add(user, left + Duration::from_millis(1));
         }
     }
 }

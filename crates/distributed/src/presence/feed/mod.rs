@@ -44,8 +44,10 @@ pub struct Feed {
     /// Whether the channel is subscribed.
     is_connected: AtomicBool,
     reloads: AtomicU64,
-    /// A change was applied, or a bucket was loaded.
-    applied: Notify,
+    /// A change of the bucket was applied, or it was loaded.
+    applied: Vec<Notify>,
+    /// A bucket was loaded.
+    loaded: Notify,
     /// A bucket may have to be loaded.
     stale: Notify,
 }
@@ -66,7 +68,8 @@ impl Feed {
             clocks: Mutex::new(vec![None; BUCKETS]),
             is_connected: AtomicBool::new(false),
             reloads: AtomicU64::new(0),
-            applied: Notify::new(),
+            applied: (0..BUCKETS).map(|_| Notify::new()).collect(),
+            loaded: Notify::new(),
             stale: Notify::new(),
         })
     }
@@ -125,8 +128,14 @@ impl Feed {
     fn receive(&self, received: Received<'_>) {
         match received {
             Received::Message { payload, .. } => {
-                let message = std::str::from_utf8(payload).ok().and_then(Message::read);
-                if let Some(message) = message {
+                let Ok(text) = std::str::from_utf8(payload) else {
+                    return;
+                };
+                // Most changes of this node's own steps were applied already.
+                let is_repeated = Message::position(text).is_some_and(|(bucket, epoch, number)| {
+                    self.state.lock().has(bucket, epoch, number)
+                });
+                if !is_repeated && let Some(message) = Message::read(text) {
                     self.apply(message);
                 }
             }
@@ -140,7 +149,7 @@ impl Feed {
     }
 
     /// Loads every bucket again.
-    pub(super) fn reload(&self) {
+    fn reload(&self) {
         let mut state = self.state.lock();
         for bucket in &mut state.buckets {
             bucket.is_stale = true;
@@ -183,7 +192,8 @@ impl Feed {
             }
         };
         drop(state);
-        self.applied.notify_waiters();
+        self.applied[index].notify_waiters();
+        self.loaded.notify_waiters();
         is_loaded
     }
 
@@ -196,7 +206,7 @@ impl Feed {
         self.publish(changes);
         let is_stale = state.buckets[index].is_stale;
         drop(state);
-        self.applied.notify_waiters();
+        self.applied[index].notify_waiters();
         if is_stale {
             self.stale.notify_one();
         }
@@ -216,9 +226,12 @@ impl Feed {
         number: u64,
         patience: Duration,
     ) -> bool {
+        if self.state.lock().has(index, epoch, number) {
+            return true;
+        }
         let applied = async {
             loop {
-                let notified = self.applied.notified();
+                let notified = self.applied[index].notified();
                 tokio::pin!(notified);
                 notified.as_mut().enable();
                 if self.state.lock().has(index, epoch, number) {
@@ -234,7 +247,7 @@ impl Feed {
     pub async fn wait_until_whole(&self, patience: Duration) -> bool {
         let whole = async {
             loop {
-                let notified = self.applied.notified();
+                let notified = self.loaded.notified();
                 tokio::pin!(notified);
                 notified.as_mut().enable();
                 if self.is_whole() {
@@ -274,6 +287,11 @@ impl Feed {
             drop(state);
             self.stale.notify_one();
         }
+    }
+
+    /// From now on, nodes have a while to announce the users of whom only this copy knows.
+    pub(super) fn hold_unconfirmed(&self) {
+        self.state.lock().hold_unconfirmed(Instant::now());
     }
 
     /// Remembers what the clock of a bucket shows now.

@@ -212,6 +212,14 @@ impl State {
         }
     }
 
+    pub(super) fn hold_unconfirmed(&mut self, now: Instant) {
+        for held in &mut self.buckets {
+            if held.users.values().any(|entry| entry.unconfirmed) {
+                held.hold_until = held.hold_until.max(Some(now + self.hold));
+            }
+        }
+    }
+
     fn keep_unconfirmed(&mut self, now: Instant, user: &UserId) {
         let hold = self.hold;
         let held = &mut self.buckets[bucket(user)];
@@ -409,6 +417,11 @@ impl State {
                 let unconfirmed = held.users.iter().filter(|(_, entry)| entry.unconfirmed);
                 let unconfirmed: Vec<_> = unconfirmed.map(|(user, _)| user.clone()).collect();
                 for user in unconfirmed {
+                    // This node is about to announce them.
+                    if self.is_own(&user) {
+                        self.keep_unconfirmed(now, &user);
+                        continue;
+                    }
                     changes.extend(self.leave(&user, OfflineReason::NodeLost));
                     self.set_hidden_locally(&user, false);
                 }
