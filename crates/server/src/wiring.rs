@@ -97,12 +97,16 @@ impl Lamplight {
             ..Settings::default()
         };
         let handler = Arc::new(Handler::new(&ports, settings));
-        let router = Arc::new(EventRouter::new(
+        let router = EventRouter::new(
             Arc::clone(&hub),
             Arc::clone(&roster),
             Arc::clone(&handler),
             &ports,
-        ));
+        );
+        let router = Arc::new(match backends.log {
+            Some(log) => router.with_log(log, &ports),
+            None => router,
+        });
         let subscriber = Arc::clone(&router);
         let subscription = ports
             .bus

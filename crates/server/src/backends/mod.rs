@@ -7,6 +7,7 @@ mod memory;
 mod postgres;
 mod redis;
 mod registry;
+mod republisher;
 mod sqlite;
 pub(crate) mod urls;
 
@@ -20,19 +21,22 @@ use lamplight_distributed::postgres::{self as postgres_store, PostgresOptions, P
 use lamplight_distributed::presence::{Feed, RedisPresence};
 use lamplight_distributed::redis::{RedisClient, RedisOptions, RedisUrlError};
 use lamplight_distributed::registry::NodeRegistry;
+use lamplight_distributed::republisher::Republisher;
 use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Clock, Directory, EventBus, Messages, PresenceStore, SharedLimits, StoreError,
+    Accounts, Clock, Directory, EventBus, LogFollower, Messages, PresenceStore, SharedLimits,
+    StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
 use postgres::{PostgresComponent, PostgresVersions};
 use redis::{BusComponent, RedisPresenceComponent};
 use registry::RegistryComponent;
+use republisher::RepublisherComponent;
 use sqlite::SqliteComponent;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +66,8 @@ pub struct Backends {
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
     pub bus: Arc<dyn EventBus>,
+    /// The log from which a node reads what the bus lost; a bus of one process loses nothing.
+    pub log: Option<Arc<dyn LogFollower>>,
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
     /// The other nodes, with Redis.
     pub registry: Option<Arc<NodeRegistry>>,
@@ -122,6 +128,15 @@ impl Backends {
                     bus: bus.clone(),
                     limits: Arc::clone(limits),
                 }));
+                let republisher = Republisher::start(
+                    node_id,
+                    bus.clone(),
+                    client.clone(),
+                    Arc::clone(&store.log),
+                    Arc::clone(&store.messages),
+                    Arc::clone(clock),
+                );
+                components.push(Arc::new(RepublisherComponent(republisher)));
                 let feed = Feed::new(client.clone(), rules, Arc::new(bus.clone()));
                 let node = NodeId::trusted(node_id);
                 let presence = Arc::new(RedisPresence::new(
@@ -156,6 +171,7 @@ impl Backends {
             accounts: store.accounts,
             presence,
             bus,
+            log: redis.is_some().then_some(store.log),
             registry,
             shared_limits: redis.map(|redis| redis.limits as _),
             components,
@@ -168,6 +184,7 @@ struct Store {
     messages: Arc<dyn Messages>,
     directory: Arc<dyn Directory>,
     accounts: Arc<dyn Accounts>,
+    log: Arc<dyn LogFollower>,
     id: String,
     /// No version above this was used before, where presence is in memory.
     presence_version: u64,
@@ -186,6 +203,7 @@ impl Store {
                     messages: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
+                    log: Arc::clone(&store) as _,
                     id: store.store_id().to_owned(),
                     presence_version: store.presence_version(),
                     versions: Arc::clone(&store) as _,
@@ -200,6 +218,7 @@ impl Store {
                     messages: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
+                    log: Arc::clone(&store) as _,
                     id: store.store_id().to_owned(),
                     presence_version: store.presence_version().await?,
                     versions: Arc::new(PostgresVersions(Arc::clone(&store))),
