@@ -24,6 +24,7 @@ mod options;
 mod outage;
 mod plan;
 mod presence_version;
+mod probe;
 mod queries;
 mod readers;
 mod schema;
@@ -47,6 +48,7 @@ pub(crate) use history::{history, sync};
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
 pub use options::PostgresOptions;
+pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };

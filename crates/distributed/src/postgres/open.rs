@@ -79,7 +79,7 @@ async fn first_connection(
     }
 }
 
-async fn check_server(client: &ClientWrapper, address: &str) -> Result<(), OpenError> {
+pub(super) async fn check_server(client: &ClientWrapper, address: &str) -> Result<(), OpenError> {
     let sql =
         "SELECT current_setting('server_version_num')::int4, current_setting('server_version'),
         current_setting('server_encoding'), current_database()::text, pg_is_in_recovery(),

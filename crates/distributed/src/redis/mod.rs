@@ -16,12 +16,14 @@ mod error;
 mod leader;
 mod options;
 mod plain;
+mod probe;
 mod script;
 mod subscriber;
 
 pub use client::{RedisClient, RedisStatus};
 pub use error::{RedisError, RedisResult};
 pub use options::{RedisOptions, RedisUrlError, Topology};
+pub use probe::{RedisReport, probe};
 pub use script::{RedisScript, ScriptCall};
 pub use subscriber::{Received, RedisSubscriber};
 

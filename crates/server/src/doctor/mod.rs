@@ -5,6 +5,7 @@ mod finding;
 mod line;
 mod machine;
 mod server;
+mod shared;
 mod store;
 mod target;
 #[cfg(test)]
@@ -78,14 +79,13 @@ async fn examine(
                 .filter(|file| can_write || !file.starts_with(&config.data_dir))
             {
                 store::check(file, &mut report).await;
-            } else if config.database.file().is_none() {
-                report.add(Finding::note("database", "in PostgreSQL; not looked at"));
-            } else {
+            } else if config.database.file().is_some() {
                 report.add(Finding::note(
                     "database",
                     "not looked at, since nothing can be written where it is",
                 ));
             }
+            shared::check(config, &mut report).await;
             port = machine::port(config, &mut report).await;
             if config.identity == Identity::Jwt {
                 keys(config, now, &mut report).await;

@@ -681,3 +681,77 @@ async fn a_database_is_read_and_damage_is_seen() {
         report.text()
     );
 }
+
+#[test]
+fn what_nodes_share_is_judged() {
+    use super::shared::{judge_postgres, judge_redis};
+    use crate::config::{RedisSettings, Secret};
+    use lamplight_distributed::postgres::DatabaseReport;
+    use lamplight_distributed::redis::RedisReport;
+    use std::time::Duration;
+
+    let now = Timestamp(1_795_953_600_000);
+    let database = DatabaseReport {
+        address: "db:5432".into(),
+        version: "15.3".into(),
+        clock: now,
+        is_encrypted: true,
+        may_migrate: true,
+        connections: (100, 20),
+        is_durable: true,
+        oldest_transaction: 0,
+        schema: Some((1, "store1".into())),
+    };
+    let codes = |database: &DatabaseReport| {
+        let mut report = Report::default();
+        judge_postgres(database, now, &mut report);
+        let bad = report
+            .findings
+            .into_iter()
+            .filter(|one| one.level != Level::Ok);
+        bad.map(|one| (one.level, one.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&database), []);
+    let mut bad = database.clone();
+    bad.may_migrate = false;
+    assert_eq!(codes(&bad), [(Level::Fail, "LL-129")]);
+    let mut bad = database.clone();
+    bad.clock = Timestamp(now.0 - 60_000);
+    assert_eq!(codes(&bad), [(Level::Warn, "LL-109")]);
+    let mut bad = database;
+    (bad.is_durable, bad.connections, bad.oldest_transaction) = (false, (100, 95), 3_600);
+    assert_eq!(codes(&bad), [(Level::Warn, ""); 3]);
+
+    let redis = RedisReport {
+        address: "redis:6379".into(),
+        version: "7.0.15".into(),
+        clock: now,
+        round_trip: Duration::from_millis(1),
+        memory: (10 << 20, 100 << 20),
+        eviction: "noeviction".into(),
+        bound_to: Some("store1 instance".into()),
+    };
+    let settings = RedisSettings {
+        url: Secret::new("redis://redis:6379"),
+        prefix: "lamplight".into(),
+    };
+    let codes = |redis: &RedisReport, store: Option<&str>| {
+        let mut report = Report::default();
+        judge_redis(redis, &settings, store, now, &mut report);
+        let bad = report
+            .findings
+            .into_iter()
+            .filter(|one| one.level != Level::Ok);
+        bad.map(|one| (one.level, one.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&redis, Some("store1")), []);
+    assert_eq!(codes(&redis, None), []);
+    assert_eq!(codes(&redis, Some("store2")), [(Level::Fail, "LL-123")]);
+    let mut bad = redis;
+    (bad.round_trip, bad.memory, bad.eviction) = (
+        Duration::from_millis(80),
+        (90 << 20, 100 << 20),
+        "allkeys-lru".into(),
+    );
+    assert_eq!(codes(&bad, None), [(Level::Warn, ""); 3]);
+}
