@@ -67,6 +67,9 @@ pub struct FeedStep {
     pub changes: Vec<FeedChange>,
     /// Read a snapshot of the bucket, and pass it to [`BucketFeed::restore`].
     pub needs_snapshot: bool,
+    /// The store lost the bucket, or changes of it: the node announces its sessions again, with what
+    /// the directory says of their users now.
+    pub is_lost: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,8 @@ struct Bucket {
     unconfirmed: BTreeSet<UserId>,
     /// When those leave.
     hold_until: Moment,
+    /// The floor before the store lost something last.
+    lost_floor: u64,
 }
 
 /// The copy of all buckets.
@@ -124,6 +129,14 @@ impl BucketFeed {
     #[must_use]
     pub fn floor(&self, bucket: usize) -> u64 {
         self.buckets.get(bucket).map_or(0, |held| held.floor)
+    }
+
+    /// Whether watchers may know something newer of a user of this bucket than this version, because
+    /// the store went back to it: it needs a new version when the user is announced.
+    #[must_use]
+    pub fn is_outdated(&self, bucket: usize, version: u64) -> bool {
+        let held = self.buckets.get(bucket);
+        held.is_some_and(|held| version <= held.lost_floor)
     }
 
     /// Where this bucket has got, `None` before its first snapshot.
@@ -217,8 +230,10 @@ impl BucketFeed {
         let is_lost = held
             .position
             .is_some_and(|position| !position.is_at_or_before(snapshot.position));
+        step.is_lost = is_lost;
         if is_lost {
             held.hold_until = now.plus(self.hold);
+            held.lost_floor = held.floor;
         }
         let mut missing: Vec<UserId> = held
             .present

@@ -20,7 +20,7 @@ pub struct NodeLease {
     pub expires: Moment,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     index: NodeIndex,
     lease: NodeLease,
@@ -40,7 +40,7 @@ pub struct EndedLease {
 /// The leases of the nodes that share a store. A lease ends once: by its release, by the next
 /// incarnation of its node, or by the first sweep after it lapsed. Until then it can be renewed,
 /// late too, for nobody has closed anything.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Leases {
     /// Few, so that looking through all of them costs less than a table.
     held: Vec<Held>,
