@@ -78,6 +78,7 @@ fn crates_depend_one_way() {
             "lamplight-distributed",
             vec!["lamplight-domain", "lamplight-usecases"],
         ),
+        ("lamplight-simulation", vec!["lamplight-domain"]),
         (
             "lamplight-conformance",
             vec!["lamplight-domain", "lamplight-usecases"],

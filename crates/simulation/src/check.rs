@@ -1,0 +1,239 @@
+//! What must hold once everything is healed and quiet.
+
+use crate::Report;
+use crate::names::{CLIENTS, CONVERSATIONS, NODES};
+use crate::world::World;
+use lamplight_domain::entry::LogHead;
+use lamplight_domain::presence::{ManualStatus, Status};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Until everybody is connected again and every outbox is empty.
+const RECOVERY: u64 = 45_000;
+/// Until what was marked is known everywhere.
+const MARKS: u64 = 6_000;
+/// P1: a dead node's sessions leave every view within the lease and 2 s; and what leads from there
+/// to a client takes a moment.
+const LEASE_AND_A_LITTLE: u64 = 18_500;
+
+impl World {
+    /// Heals everything, lets clients mark what they read, perhaps kills a node for good, and checks
+    /// after a time of quiet.
+    pub(crate) fn settle(&mut self) {
+        if self.violation.is_some() {
+            return;
+        }
+        self.heal();
+        self.run_until(self.now + RECOVERY);
+        self.check_messages();
+        for c in 0..CLIENTS.len() {
+            if self.clients[c].is_joined {
+                for (conversation, members) in CONVERSATIONS.iter().enumerate() {
+                    let log = self.clients[c].logs[conversation].entries.len();
+                    if members.contains(&CLIENTS[c]) && log > 0 {
+                        self.mark_read(c, conversation, log as u64);
+                    }
+                }
+            }
+        }
+        self.run_until(self.now + MARKS);
+        self.check_marks();
+        if self.config.seed.is_multiple_of(2) {
+            let node = self.rng.below(NODES);
+            self.crash(node);
+        }
+        // Who closes a tab now has left by then, too.
+        let c = self.rng.below(CLIENTS.len());
+        self.set_open(c, false);
+        self.run_until(self.now + LEASE_AND_A_LITTLE);
+        self.check_presence();
+    }
+
+    fn check_messages(&mut self) {
+        for conversation in 0..CONVERSATIONS.len() {
+            self.check_log(conversation);
+        }
+        for c in 0..CLIENTS.len() {
+            for entry in self.clients[c].acknowledged.clone() {
+                if !self.database.has(&entry) {
+                    self.violate("M3", || format!("{entry:?} was acknowledged and is lost"));
+                }
+            }
+            if self.clients[c].is_open && !self.clients[c].is_joined {
+                self.violate("C4", || format!("client {c} cannot join"));
+            }
+            if self.clients[c].is_open && self.clients[c].unsent() > 0 {
+                self.violate("M1", || format!("client {c} cannot send"));
+            }
+            if self.clients[c].is_joined {
+                self.check_view(c);
+            }
+        }
+    }
+
+    /// M1, M4 and M5 in the store.
+    fn check_log(&mut self, conversation: usize) {
+        let log = self.database.conversations[conversation].log.clone();
+        let mut keys = BTreeSet::new();
+        let mut newest: BTreeMap<usize, u64> = BTreeMap::new();
+        for (place, entry) in log.iter().enumerate() {
+            if entry.seq != place as u64 + 1 {
+                self.violate("M4", || {
+                    format!("c{conversation} has {entry:?} at place {place}")
+                });
+            }
+            if !keys.insert(entry.key) {
+                self.violate("M1", || {
+                    format!("c{conversation} has {:?} twice", entry.key)
+                });
+            }
+            let (client, count) = entry.key;
+            if self.clients[client].refused.contains(&entry.key) {
+                continue;
+            }
+            let before = newest.insert(client, count).unwrap_or(0);
+            if before > count {
+                self.violate("M5", || {
+                    format!("c{conversation} has message {count} of client {client} after {before}")
+                });
+            }
+        }
+    }
+
+    /// M6, M10 and M11: a joined client shows all of each log, once and in order.
+    fn check_view(&mut self, c: usize) {
+        for conversation in 0..CONVERSATIONS.len() {
+            let held = &self.database.conversations[conversation];
+            // Who came back may not have heard of it; the others were always members.
+            let user = CLIENTS[c];
+            if !CONVERSATIONS[conversation].contains(&user)
+                || !held.members.contains_key(&user)
+                || conversation == crate::names::CHANGING
+                    && crate::names::COMING_AND_GOING.contains(&user)
+            {
+                continue;
+            }
+            let shown = &self.clients[c].logs[conversation].entries;
+            if *shown != held.log {
+                let (shown, there) = (shown.len(), held.log.len());
+                self.violate("M6", || {
+                    format!("client {c} shows {shown} of {there} entries of c{conversation}")
+                });
+            }
+        }
+    }
+
+    /// M9: every device agrees with the store on what is read and unread.
+    fn check_marks(&mut self) {
+        for c in 0..CLIENTS.len() {
+            if !self.clients[c].is_joined {
+                continue;
+            }
+            let user = CLIENTS[c];
+            for conversation in 0..crate::names::CHANGING {
+                if !CONVERSATIONS[conversation].contains(&user) {
+                    continue;
+                }
+                let held = &self.database.conversations[conversation];
+                let marks = held.members[&user];
+                let log = &self.clients[c].logs[conversation];
+                let unread = |read: u64, entries: &[crate::database::Entry]| {
+                    entries
+                        .iter()
+                        .filter(|entry| entry.seq > read && entry.sender != user)
+                        .count()
+                };
+                let in_store = held.head.unread(LogHead::at(marks.read, None));
+                let counted = unread(marks.read, &held.log) as u64;
+                let shown = unread(log.read, &log.entries) as u64;
+                let own = (marks.read, log.read);
+                let receipts = held
+                    .members
+                    .iter()
+                    .filter(|(other, marks)| {
+                        // A crash may lose a receipt; the next one of the same member mends it.
+                        **other != user
+                            && (0..CLIENTS.len())
+                                .any(|c| CLIENTS[c] == **other && self.clients[c].is_joined)
+                            && log.receipts.get(other).copied().unwrap_or(0) != marks.visible_read
+                    })
+                    .map(|(other, _)| *other)
+                    .next();
+                let is_wrong = own.0 != own.1 || in_store != counted || shown != counted;
+                if is_wrong {
+                    self.violate("M9", || {
+                        format!("u{user} read c{conversation} up to {own:?}; unread: {in_store} in the store, {counted} counted, {shown} at client {c}")
+                    });
+                }
+                if let Some(other) = receipts {
+                    self.violate("M9", || {
+                        format!("client {c} has another receipt of u{other} in c{conversation}")
+                    });
+                }
+            }
+        }
+    }
+
+    /// P1, P5, P7, P8, P11 and P12: every watcher sees the truth.
+    fn check_presence(&mut self) {
+        for user in 0..self.names.users.len() {
+            if self.truth.given_revision[user] < self.database.people[user].status.revision {
+                continue;
+            }
+            let is_connected =
+                (0..CLIENTS.len()).any(|c| CLIENTS[c] == user && self.clients[c].is_joined);
+            let truth = match self.database.people[user].status.chosen.status {
+                _ if !is_connected => None,
+                ManualStatus::Invisible => None,
+                ManualStatus::Online => Some(Status::Online),
+                ManualStatus::Away => Some(Status::Away),
+                ManualStatus::Busy => Some(Status::Busy),
+            };
+            for c in 0..CLIENTS.len() {
+                if !self.clients[c].is_joined {
+                    continue;
+                }
+                let seen = self.clients[c]
+                    .view
+                    .get(&user)
+                    .and_then(|(_, status)| *status);
+                if seen != truth {
+                    let invariant = match (truth, seen) {
+                        (None, Some(_)) if is_connected => "P11",
+                        (None, Some(_)) => "P1",
+                        (Some(_), None) => "P8",
+                        _ => "P5",
+                    };
+                    self.violate(invariant, || {
+                        format!("client {c} sees u{user} as {seen:?}, the truth is {truth:?}")
+                    });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn report(self) -> Report {
+        let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |value: u64| digest = (digest ^ value).wrapping_mul(0x0100_0000_01b3);
+        add(self.now);
+        add(self.events);
+        for (conversation, place) in &self.database.commits {
+            add((conversation * 1_000_000 + place) as u64);
+        }
+        for client in &self.clients {
+            for (user, (version, _)) in &client.view {
+                add(*user as u64 ^ version);
+            }
+        }
+        Report {
+            events: self.events,
+            entries: self.database.commits.len(),
+            acknowledged: self
+                .clients
+                .iter()
+                .map(|client| client.acknowledged.len())
+                .sum(),
+            digest,
+            violation: self.violation,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The presence and messaging core on several simulated nodes, with an injected clock, bus and
+//! store. One thread, one queue of events, one seed: the same seed gives the same run.
+//!
+//! The rules are the real ones of `lamplight-domain`: the roster of each user, the feed of the
+//! buckets, the order of entries, marks, permissions, leases, the republisher. What carries them
+//! is simulated: Redis, PostgreSQL, the networks, the nodes' glue, and clients. See the decision
+//! page on the simulation for what that leaves out.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "users, clients, nodes and conversations are numbers, and each number has several tables"
+)]
+
+mod bug;
+mod check;
+mod client;
+mod database;
+mod faults;
+mod messages;
+mod names;
+mod node;
+mod redis;
+mod rng;
+mod truth;
+mod world;
+
+pub use bug::Bug;
+
+/// One run.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    pub seed: u64,
+    /// How often the environment acts.
+    pub steps: usize,
+    pub bug: Option<Bug>,
+    /// Prints what happens.
+    pub is_traced: bool,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its number in `docs/invariants.md`.
+    pub invariant: &'static str,
+    pub what: String,
+    pub at_ms: u64,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The first thing that was wrong.
+    pub violation: Option<Violation>,
+    pub events: u64,
+    /// Entries that were committed.
+    pub entries: usize,
+    /// Sends that clients got an acknowledgement for.
+    pub acknowledged: usize,
+    /// A digest of the final state, which shows that a replay is the same run.
+    pub digest: u64,
+}
+
+/// Runs the steps, lets everything heal and settle, and checks what must hold then.
+#[must_use]
+pub fn run(config: Config) -> Report {
+    let mut world = world::World::new(config);
+    world.run_steps();
+    world.settle();
+    world.report()
+}

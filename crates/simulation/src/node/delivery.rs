@@ -1,0 +1,236 @@
+//! From the bus to the connections: entries in order and once, and the roster.
+
+use super::{Outgoing, Pending};
+use crate::bug::Bug;
+use crate::messages::{BusEvent, ConnectionNumber, RedisCommand, Shown, Timer, ToClient};
+use crate::world::World;
+use lamplight_domain::ordering::{Outcome, Step};
+use lamplight_domain::presence::{
+    BucketPosition, BucketSnapshot, Change, FeedChange, FeedStep, Offline, OfflineReason, Presence,
+};
+use lamplight_domain::roster_feed::Delivery;
+use lamplight_domain::time::Moment;
+use std::sync::Arc;
+
+impl World {
+    pub(super) fn take_event(&mut self, n: usize, event: &BusEvent) {
+        match event {
+            BusEvent::Appended { entry, to, except } => {
+                let outgoing = Outgoing {
+                    entry: *entry,
+                    to: std::rc::Rc::clone(to),
+                    except: *except,
+                };
+                self.deliver(n, outgoing);
+            }
+            BusEvent::Receipt(receipt) => {
+                let (conversation, user) = (receipt.conversation, receipt.user);
+                for (connection, client, to) in self.joined(n) {
+                    if to == user {
+                        let read = receipt.read;
+                        let message = ToClient::OwnMark { conversation, read };
+                        self.node_sends(client, Some(connection), message);
+                    } else if receipt.to.contains(&to) {
+                        let read = receipt.visible_read;
+                        let message = ToClient::Receipt {
+                            conversation,
+                            user,
+                            read,
+                        };
+                        self.node_sends(client, Some(connection), message);
+                    }
+                }
+            }
+            BusEvent::Changed(to) => {
+                for (connection, client, user) in self.joined(n) {
+                    if to.contains(&user) {
+                        self.node_sends(client, Some(connection), ToClient::Changed);
+                    }
+                }
+            }
+            BusEvent::Summary { conversation, seq } => {
+                let id = &self.names.conversations[*conversation];
+                let announcements = &mut self.nodes[n].announcements;
+                announcements.announce(Moment(self.now), id, *seq);
+            }
+        }
+    }
+
+    /// The connections that receive events, each with its client and user.
+    fn joined(&self, n: usize) -> Vec<(ConnectionNumber, usize, usize)> {
+        let held = self.nodes[n].held.iter();
+        held.filter(|(_, held)| held.is_joined)
+            .map(|(connection, held)| (*connection, held.client, held.user))
+            .collect()
+    }
+
+    /// Puts an entry in order, and sends what is next.
+    pub(super) fn deliver(&mut self, n: usize, outgoing: Outgoing) {
+        let names = std::rc::Rc::clone(&self.names);
+        let entry = outgoing.entry;
+        let id = &names.conversations[entry.conversation];
+        let order = &mut self.nodes[n].order;
+        match order.push(Moment(self.now), id, entry.seq, outgoing) {
+            Outcome::Deliver(outgoing) => self.send_entry(n, &outgoing),
+            Outcome::Steps(steps) => self.take_steps(n, steps),
+            Outcome::Repeated | Outcome::Held => {}
+        }
+    }
+
+    fn take_steps(&mut self, n: usize, steps: Vec<Step<Outgoing>>) {
+        for step in steps {
+            if let Step::Deliver(outgoing) = step {
+                self.send_entry(n, &outgoing);
+            }
+        }
+    }
+
+    fn send_entry(&mut self, n: usize, outgoing: &Outgoing) {
+        for (connection, client, user) in self.joined(n) {
+            if outgoing.to.contains(&user) && outgoing.except != Some(connection) {
+                self.node_sends(client, Some(connection), ToClient::Entry(outgoing.entry));
+            }
+        }
+    }
+
+    pub(super) fn pass_time(&mut self, n: usize) {
+        let now = Moment(self.now);
+        let steps = self.nodes[n].order.pass_time(now);
+        self.take_steps(n, steps);
+        let changes = self.nodes[n].feed.pass_time(now);
+        self.push_changes(n, changes);
+        self.republish(n);
+        let delay = self.rng.range(150, 250);
+        self.timer(n, delay, Timer::PassTime);
+    }
+
+    pub(super) fn presence_changed(
+        &mut self,
+        n: usize,
+        bucket: usize,
+        position: BucketPosition,
+        change: Change,
+    ) {
+        if self.has(Bug::LeavesLostOnHeal) {
+            return self.push_changes(n, vec![FeedChange::Change(change)]);
+        }
+        let step = self.nodes[n].feed.push(bucket, position, change);
+        self.take_feed_step(n, bucket, step);
+    }
+
+    pub(super) fn take_feed_step(&mut self, n: usize, bucket: usize, step: FeedStep) {
+        self.push_changes(n, step.changes);
+        if step.needs_snapshot {
+            self.ask_snapshot(n, bucket);
+        }
+    }
+
+    pub(super) fn ask_snapshot(&mut self, n: usize, bucket: usize) {
+        self.nodes[n].feed.ask(bucket);
+        let command = RedisCommand::Snapshot(bucket);
+        self.ask_redis(n, Pending::Snapshot(bucket), command);
+    }
+
+    pub(super) fn restore(&mut self, n: usize, bucket: usize, snapshot: BucketSnapshot) {
+        let step = self.nodes[n]
+            .feed
+            .restore(Moment(self.now), bucket, snapshot);
+        if self.has(Bug::LeavesLostOnHeal) {
+            let changes = step.changes.into_iter();
+            let arrivals = changes.filter(|change| matches!(change, FeedChange::Change(_)));
+            let arrivals = arrivals.collect();
+            return self.push_changes(n, arrivals);
+        }
+        let is_lost = step.is_lost;
+        self.take_feed_step(n, bucket, step);
+        if is_lost && !self.has(Bug::NotAnnouncedAgain) {
+            self.announce_bucket(n, bucket);
+        }
+    }
+
+    fn push_changes(&mut self, n: usize, changes: Vec<FeedChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        for change in changes {
+            let change = match change {
+                FeedChange::Change(change) => change,
+                FeedChange::Left { user, version } => {
+                    let number = self.names.user(&user);
+                    Change::Offline(Offline {
+                        last_seen_at: self.database.people[number].last_seen,
+                        reason: OfflineReason::Closed,
+                        version,
+                        user,
+                    })
+                }
+            };
+            self.nodes[n].roster.push(change);
+        }
+        self.plan_flush(n);
+    }
+
+    /// Sets the timer of the next flush.
+    pub(super) fn plan_flush(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        if let Some(at) = node.roster.next_flush() {
+            let at = at.0.max(self.now);
+            if at < node.flush_at {
+                node.flush_at = at;
+                self.timer(n, at - self.now, Timer::Flush);
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self, n: usize) {
+        let node = &mut self.nodes[n];
+        if node.flush_at > self.now {
+            return;
+        }
+        node.flush_at = u64::MAX;
+        let deliveries = node.roster.flush(Moment(self.now));
+        let mut messages: Vec<(ConnectionNumber, ToClient)> = Vec::new();
+        for delivery in deliveries {
+            let (keys, message) = match delivery {
+                Delivery::Snapshot(keys) => {
+                    let listed = node.roster.listed();
+                    let listed = listed.map(|shown| self.names.shown(shown)).collect();
+                    (keys, ToClient::Snapshot(listed))
+                }
+                Delivery::Events(keys, changes) | Delivery::Changes(keys, changes) => {
+                    let changes = changes.iter().map(|change| self.names.change(change));
+                    (keys, ToClient::Changes(changes.collect()))
+                }
+            };
+            messages.extend(keys.into_iter().map(|key| (key, message.clone())));
+        }
+        // The feed's tables have no order of their own.
+        messages.sort_by_key(|(connection, _)| *connection);
+        for (connection, message) in messages {
+            if let Some(held) = self.nodes[n].held.get(&connection) {
+                let client = held.client;
+                self.node_sends(client, Some(connection), message);
+            }
+        }
+        self.plan_flush(n);
+    }
+
+    pub(super) fn watch_everyone(&mut self, n: usize, connection: ConnectionNumber) {
+        let names = std::rc::Rc::clone(&self.names);
+        let node = &mut self.nodes[n];
+        let states = names.users.iter().enumerate().map(|(user, id)| {
+            let bucket = names.bucket(user);
+            let shown: Option<&Arc<Presence>> = node.roster.get(id.as_str());
+            shown.map_or_else(
+                || (user, node.feed.get(bucket, id.as_str()).1, None),
+                |shown| names.shown(shown),
+            )
+        });
+        let states: Vec<Shown> = states.collect();
+        node.roster.watch(&connection, names.users.iter().cloned());
+        if let Some(held) = node.held.get(&connection) {
+            let client = held.client;
+            self.node_sends(client, Some(connection), ToClient::Watched(states));
+        }
+    }
+}
