@@ -6,7 +6,8 @@ use super::options::RedisOptions;
 use super::script::RedisScript;
 use lamplight_domain::time::Timestamp;
 use redis::cmd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What Redis says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
