@@ -27,6 +27,7 @@ pub mod refusal;
 pub mod settings;
 pub mod subscribers;
 pub mod throttle;
+pub mod transfer;
 pub mod weight;
 
 mod limits;

@@ -238,6 +238,12 @@ impl Checkpointer {
         }
     }
 
+    /// Records that the database has another generation now.
+    pub(crate) fn set_generation(&mut self, generation: &str) {
+        self.sidecar.generation = generation.to_owned();
+        self.write();
+    }
+
     /// Notes whether the last commit left the write-ahead log unsynced.
     pub(crate) fn set_unsynced(&mut self, is_unsynced: bool) {
         self.is_unsynced = is_unsynced;

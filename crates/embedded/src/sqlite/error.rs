@@ -59,6 +59,11 @@ pub enum OpenError {
         path.display(), path.display()
     )]
     ForeignLog { path: PathBuf },
+    #[error(
+        "{} was filled by `lamplight migrate` only in part; run the same command again, which goes on where it stopped",
+        path.display()
+    )]
+    HalfFilled { path: PathBuf },
     #[error("{}.note cannot be written: {source}", path.display())]
     Sidecar { path: PathBuf, source: io::Error },
     #[error("a thread for the database cannot be started: {0}")]

@@ -25,6 +25,7 @@ mod schema;
 mod sidecar;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod work;
 mod writer;
 

@@ -10,6 +10,8 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// Writes that may wait, and reads; further ones are refused as unavailable.
     pub queue: usize,
+    /// Opens a database that `lamplight migrate` is filling.
+    pub for_transfer: bool,
     /// The size limit of the file in pages of 4 KiB.
     pub max_pages: Option<u32>,
 }
@@ -22,6 +24,7 @@ impl SqliteOptions {
             path: path.into(),
             readers: 3,
             queue: 4_096,
+            for_transfer: false,
             max_pages: None,
         }
     }
