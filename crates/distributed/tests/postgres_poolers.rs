@@ -22,5 +22,8 @@ async fn pooled() -> Subject<PostgresStore> {
     }
 }
 
+lamplight_conformance::messages_suite!(pooled);
 lamplight_conformance::directory_suite!(pooled);
 lamplight_conformance::accounts_suite!(pooled);
+lamplight_conformance::follower_suite!(pooled);
+lamplight_conformance::nodes_suite!(pooled);

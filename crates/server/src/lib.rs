@@ -22,6 +22,7 @@ pub mod jwt;
 pub mod log_notice;
 pub mod log_repair;
 pub mod metrics;
+pub mod migrate;
 pub mod nodes;
 pub mod origin;
 pub mod passwords;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-use lamplight::{account, copies, doctor, token};
+use lamplight::{account, copies, doctor, migrate, token};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +42,8 @@ enum Command {
     Backup(copies::Backup),
     /// Replace the database with a backup; stop the server first.
     Restore(copies::Restore),
+    /// Move everything from one database to another one; stop the servers first.
+    Migrate(migrate::Migrate),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
     /// Mint a token to test AUTH=jwt.
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Account(options) => run(account::run(options)),
         Command::Backup(options) => options.run(),
         Command::Restore(options) => options.run(),
+        Command::Migrate(options) => run(migrate::run(options)),
         Command::Openapi => {
             println!("{}", lamplight::http::openapi::document());
             ExitCode::SUCCESS

@@ -7,8 +7,26 @@ use lamplight_domain::identity::Generation;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
-/// Rows that are moved at a time.
-const ROWS: usize = 2_000;
+/// How rows are moved.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Rows that are moved at a time.
+    pub rows: usize,
+    /// Deletes what the target has.
+    pub starts_over: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rows: 1_000,
+            starts_over: false,
+        }
+    }
+}
+
+/// Rows that are read at a time to compare stores.
+const SUMMED_ROWS: usize = 2_000;
 
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,12 +300,12 @@ pub enum Progress {
 pub async fn transfer(
     source: &dyn Transfer,
     target: &dyn Transfer,
-    starts_over: bool,
+    options: Options,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Summary>, TransferError> {
     use TransferError::{Source, Target};
     let generation = source.generation().await.map_err(Source)?;
-    if starts_over {
+    if options.starts_over {
         target
             .set_source(generation.as_str())
             .await
@@ -297,6 +315,10 @@ pub async fn transfer(
     match target.source().await.map_err(Target)? {
         Some(before) if before == generation.as_str() => progress(Progress::Resumed),
         Some(_) => return Err(TransferError::OtherSource),
+        // Killed after the last step but one.
+        None if target.generation().await.map_err(Target)? == generation => {
+            progress(Progress::Resumed);
+        }
         None => {
             for table in TABLES {
                 if target.last_key(table).await.map_err(Target)?.is_some() {
@@ -314,7 +336,7 @@ pub async fn transfer(
         let mut moved = 0;
         loop {
             let rows = source
-                .rows(table, after.as_deref(), ROWS)
+                .rows(table, after.as_deref(), options.rows)
                 .await
                 .map_err(Source)?;
             let Some(last) = rows.last() else { break };
@@ -354,7 +376,7 @@ pub async fn summary(store: &dyn Transfer, table: &'static Table) -> StoreResult
     let mut digest = Sha256::new();
     let (mut count, mut after) = (0, None::<Vec<Value>>);
     loop {
-        let rows = store.rows(table, after.as_deref(), ROWS).await?;
+        let rows = store.rows(table, after.as_deref(), SUMMED_ROWS).await?;
         let Some(last) = rows.last() else { break };
         after = Some(table.key_of(last).to_vec());
         count += rows.len() as u64;

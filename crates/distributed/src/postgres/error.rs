@@ -47,6 +47,10 @@ pub enum OpenError {
     Migration { version: i32, why: String },
     #[error("the database is damaged: {0}; nothing was changed; restore a backup (LL-121)")]
     Damaged(String),
+    #[error(
+        "the database was filled by `lamplight migrate` only in part; run the same command again, which goes on where it stopped"
+    )]
+    HalfFilled,
     #[error("the database cannot be opened: {0}")]
     Database(String),
 }

@@ -31,6 +31,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod transfer;
 mod url;
 mod writer;
 

@@ -8,7 +8,7 @@ use super::options::PostgresOptions;
 use super::schema::migrate;
 use super::tls::connector;
 use super::url::ConnectionUrl;
-use super::{checks, error, keys};
+use super::{checks, keys, transfer};
 use deadpool::Runtime;
 use deadpool::managed::Pool;
 use deadpool_postgres::ClientWrapper;
@@ -38,6 +38,10 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let client = first_connection(&connector, options.start_deadline).await?;
     check_server(&client, &address).await?;
     migrate(&client).await?;
+    let source = transfer::source(&client).await;
+    if source.map_err(database)?.is_some() && !options.for_transfer {
+        return Err(OpenError::HalfFilled);
+    }
     keys::renew(&client).await?;
     let identity = Identity::open(&client)
         .await
@@ -85,7 +89,6 @@ pub(super) async fn check_server(client: &ClientWrapper, address: &str) -> Resul
         current_setting('server_encoding'), current_database()::text, pg_is_in_recovery(),
         current_setting('transaction_read_only') = 'on', current_setting('fsync') = 'on'";
     let rows = client.query_typed(sql, &[]).await;
-    let database = |error: tokio_postgres::Error| OpenError::Database(describe(&error));
     let rows = rows.map_err(database)?;
     let row = &rows[0];
     let text = |column: usize| row.try_get::<_, String>(column).map_err(database);
@@ -120,6 +123,10 @@ pub(super) async fn check_server(client: &ClientWrapper, address: &str) -> Resul
     Ok(())
 }
 
+fn database(error: tokio_postgres::Error) -> OpenError {
+    OpenError::Database(describe(&error))
+}
+
 fn of_problem(problem: Problem, address: &str) -> OpenError {
     let Problem { why, kind } = problem;
     match kind {
@@ -127,6 +134,6 @@ fn of_problem(problem: Problem, address: &str) -> OpenError {
             address: address.to_owned(),
             why,
         },
-        _ => error::OpenError::Database(why),
+        _ => OpenError::Database(why),
     }
 }

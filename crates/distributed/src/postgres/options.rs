@@ -19,6 +19,8 @@ pub struct PostgresOptions {
     pub queue: usize,
     /// How long an operation may take.
     pub deadline: Duration,
+    /// Opens a database that `lamplight migrate` is filling.
+    pub for_transfer: bool,
     /// How long the start waits for a server that is not there yet.
     pub start_deadline: Duration,
 }
@@ -31,6 +33,7 @@ impl PostgresOptions {
             pool_size: 16,
             queue: 4_096,
             deadline: STORE_DEADLINE,
+            for_transfer: false,
             start_deadline: Duration::from_secs(10),
         }
     }
@@ -51,6 +54,7 @@ impl fmt::Debug for PostgresOptions {
             .field("pool_size", &self.pool_size)
             .field("queue", &self.queue)
             .field("deadline", &self.deadline)
+            .field("for_transfer", &self.for_transfer)
             .field("start_deadline", &self.start_deadline)
             .finish_non_exhaustive()
     }

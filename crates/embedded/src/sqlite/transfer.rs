@@ -165,6 +165,10 @@ impl Transfer for SqliteStore {
     }
 
     async fn finish(&self, generation: &Generation) -> StoreResult<()> {
+        // The sidecar first: if the process ends between the two, the next start takes the database
+        // for another one and ends its sessions, and the transfer, which is not over, moves them
+        // again.
+        self.checkpointer.lock().set_generation(generation.as_str());
         let taken = generation.clone();
         let written = self.write(move |batch| {
             batch.conn.execute(
@@ -176,9 +180,7 @@ impl Transfer for SqliteStore {
                 .execute("DELETE FROM properties WHERE name = ?1", [SOURCE])
                 .map(drop)
         });
-        written.answer().await?;
-        self.checkpointer.lock().set_generation(generation.as_str());
-        Ok(())
+        written.answer().await
     }
 
     async fn leave(&self) -> StoreResult<()> {

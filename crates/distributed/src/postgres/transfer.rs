@@ -1,0 +1,280 @@
+//! [`Transfer`] on PostgreSQL: `lamplight migrate`.
+
+use super::codec::{content_from_db, content_to_db};
+use super::nodes::LiveNode;
+use super::{Failure, PostgresStore, Repeat};
+use async_trait::async_trait;
+use deadpool_postgres::ClientWrapper;
+use lamplight_domain::identity::Generation;
+use lamplight_usecases::ports::{StoreError, StoreResult};
+use lamplight_usecases::transfer::{Column, Kind, Row, TABLES, Table, Transfer, Value};
+use tokio_postgres::types::{ToSql, Type};
+
+/// The property of a store that is being filled.
+pub(super) const SOURCE: &str = "transfer_source";
+
+/// A parameter with its type.
+type Parameter = (Box<dyn ToSql + Sync + Send>, Type);
+
+/// A value as its column has it.
+fn parameter(kind: Kind, value: &Value) -> Result<Parameter, Failure> {
+    let (number, text) = parts(kind, value)?;
+    Ok(match kind {
+        Kind::Number => (Box::new(number), Type::INT8),
+        Kind::Small => (Box::new(small(number)?), Type::INT2),
+        Kind::Text | Kind::Content => (Box::new(text), Type::TEXT),
+    })
+}
+
+/// A column of many rows.
+fn array(kind: Kind, rows: &[Row], place: usize) -> Result<Parameter, Failure> {
+    let (mut numbers, mut texts) = (Vec::new(), Vec::new());
+    for row in rows {
+        let (number, text) = parts(kind, &row[place])?;
+        numbers.push(number);
+        texts.push(text);
+    }
+    Ok(match kind {
+        Kind::Number => (Box::new(numbers), Type::INT8_ARRAY),
+        Kind::Small => {
+            let numbers = numbers.into_iter().map(small);
+            let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+            (Box::new(numbers), Type::INT2_ARRAY)
+        }
+        Kind::Text | Kind::Content => (Box::new(texts), Type::TEXT_ARRAY),
+    })
+}
+
+fn parts(kind: Kind, value: &Value) -> Result<(Option<i64>, Option<String>), Failure> {
+    let is_number = matches!(kind, Kind::Number | Kind::Small);
+    match value {
+        Value::Null => Ok((None, None)),
+        Value::Number(number) if is_number => Ok((Some(*number), None)),
+        Value::Text(text) if kind == Kind::Content => {
+            Ok((None, Some(content_to_db(text).into_owned())))
+        }
+        Value::Text(text) if kind == Kind::Text => Ok((None, Some(text.clone()))),
+        other => Err(StoreError::Internal(format!("{other:?} is no value of its column")).into()),
+    }
+}
+
+fn small(number: Option<i64>) -> Result<Option<i16>, Failure> {
+    let small = number.map(i16::try_from).transpose();
+    small.map_err(|error| StoreError::Internal(error.to_string()).into())
+}
+
+fn value(
+    row: &tokio_postgres::Row,
+    place: usize,
+    kind: Kind,
+) -> Result<Value, tokio_postgres::Error> {
+    let number = |number: Option<i64>| number.map_or(Value::Null, Value::Number);
+    Ok(match kind {
+        Kind::Number => number(row.try_get(place)?),
+        Kind::Small => number(row.try_get::<_, Option<i16>>(place)?.map(i64::from)),
+        Kind::Text => row
+            .try_get::<_, Option<String>>(place)?
+            .map_or(Value::Null, Value::Text),
+        Kind::Content => row
+            .try_get::<_, Option<&str>>(place)?
+            .map_or(Value::Null, |text| {
+                Value::Text(content_from_db(text).into_owned())
+            }),
+    })
+}
+
+fn names(columns: &[Column]) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+    names.join(", ")
+}
+
+fn numbered(count: usize) -> String {
+    let marks: Vec<String> = (1..=count).map(|number| format!("${number}")).collect();
+    marks.join(", ")
+}
+
+fn borrowed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    parameters
+        .iter()
+        .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
+        .collect()
+}
+
+/// The store that a database is being filled from.
+pub(super) async fn source(
+    client: &ClientWrapper,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let sql = "SELECT value FROM properties WHERE name = $1";
+    let rows = client.query_typed(sql, &[(&SOURCE, Type::TEXT)]).await?;
+    rows.first().map(|row| row.try_get(0)).transpose()
+}
+
+impl PostgresStore {
+    async fn select(
+        &self,
+        sql: &str,
+        parameters: &[Parameter],
+    ) -> StoreResult<Vec<tokio_postgres::Row>> {
+        let read = async {
+            let connection = self.connection().await?;
+            let parameters = borrowed(parameters);
+            Ok(connection.client().query_typed(sql, &parameters).await?)
+        };
+        Ok(self.within(read).await?)
+    }
+
+    /// Runs statements without parameters in one transaction.
+    async fn run(&self, sql: &str) -> StoreResult<()> {
+        self.transact(Repeat::Safe, |connection| async move {
+            Ok(connection.client().batch_execute(sql).await?)
+        })
+        .await
+    }
+
+    async fn set_property(&self, name: &str, value: &str) -> StoreResult<()> {
+        let sql = "INSERT INTO properties (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.transact(Repeat::Safe, |connection| async move {
+            let parameters: &[(&(dyn ToSql + Sync), Type)] =
+                &[(&name, Type::TEXT), (&value, Type::TEXT)];
+            connection.client().execute_typed(sql, parameters).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The nodes that use this store, by what they said last.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn live_nodes(&self) -> StoreResult<Vec<LiveNode>> {
+        super::nodes::live(self).await
+    }
+}
+
+#[async_trait]
+impl Transfer for PostgresStore {
+    async fn rows(
+        &self,
+        table: &'static Table,
+        after: Option<&[Value]>,
+        limit: usize,
+    ) -> StoreResult<Vec<Row>> {
+        let key = &table.columns[..table.key];
+        let names_of_key = names(key);
+        let mut parameters = Vec::new();
+        let past = match after {
+            Some(after) => {
+                for (column, value) in key.iter().zip(after) {
+                    parameters.push(parameter(column.kind, value)?);
+                }
+                format!("WHERE ({names_of_key}) > ({})", numbered(after.len()))
+            }
+            None => String::new(),
+        };
+        let (columns, name) = (names(table.columns), table.name);
+        let sql =
+            format!("SELECT {columns} FROM {name} {past} ORDER BY {names_of_key} LIMIT {limit}");
+        let found = self.select(&sql, &parameters).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for row in &found {
+            let values = table.columns.iter().enumerate();
+            let values = values.map(|(place, column)| value(row, place, column.kind));
+            rows.push(values.collect::<Result<Row, _>>().map_err(Failure::from)?);
+        }
+        Ok(rows)
+    }
+
+    async fn put_rows(&self, table: &'static Table, rows: Vec<Row>) -> StoreResult<()> {
+        let mut arrays = Vec::with_capacity(table.columns.len());
+        for (place, column) in table.columns.iter().enumerate() {
+            arrays.push(array(column.kind, &rows, place)?);
+        }
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO NOTHING",
+            table.name,
+            names(table.columns),
+            numbered(table.columns.len()),
+            names(&table.columns[..table.key])
+        );
+        let (sql, arrays) = (&sql, &arrays);
+        self.transact(Repeat::Safe, |connection| async move {
+            let parameters = borrowed(arrays);
+            connection.client().execute_typed(sql, &parameters).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn last_key(&self, table: &'static Table) -> StoreResult<Option<Vec<Value>>> {
+        let key = &table.columns[..table.key];
+        let order: Vec<String> = key
+            .iter()
+            .map(|column| format!("{} DESC", column.name))
+            .collect();
+        let sql = format!(
+            "SELECT {} FROM {} ORDER BY {} LIMIT 1",
+            names(key),
+            table.name,
+            order.join(", ")
+        );
+        let rows = self.select(&sql, &[]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let values = key.iter().enumerate();
+        let values = values.map(|(place, column)| value(row, place, column.kind));
+        Ok(Some(
+            values.collect::<Result<_, _>>().map_err(Failure::from)?,
+        ))
+    }
+
+    async fn clear(&self) -> StoreResult<()> {
+        let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        self.run(&format!("TRUNCATE {}", tables.join(", "))).await
+    }
+
+    async fn source(&self) -> StoreResult<Option<String>> {
+        let found = async {
+            let connection = self.connection().await?;
+            Ok(source(connection.client()).await?)
+        };
+        Ok(self.within(found).await?)
+    }
+
+    async fn set_source(&self, source: &str) -> StoreResult<()> {
+        self.set_property(SOURCE, source).await
+    }
+
+    async fn generation(&self) -> StoreResult<Generation> {
+        let sql = "SELECT value FROM properties WHERE name = 'generation'";
+        let rows = self.select(sql, &[]).await?;
+        let missing = || StoreError::Internal("the store has no generation".into());
+        let row = rows.first().ok_or_else(missing)?;
+        let generation: String = row.try_get(0).map_err(Failure::from)?;
+        Ok(Generation::trusted(generation))
+    }
+
+    async fn finish(&self, generation: &Generation) -> StoreResult<()> {
+        // What this store has and SQLite has not.
+        self.run(
+            "UPDATE conversations c SET member_count = m.count
+                 FROM (SELECT conversation, count(*) AS count FROM members GROUP BY conversation) m
+                 WHERE m.conversation = c.id AND c.member_count <> m.count;
+             SELECT setval(pg_get_serial_sequence('people', 'id'), max(id)) FROM people HAVING max(id) IS NOT NULL;
+             SELECT setval(pg_get_serial_sequence('conversations', 'id'), max(id)) FROM conversations HAVING max(id) IS NOT NULL;
+             SELECT setval(pg_get_serial_sequence('entries', 'id'), max(id)) FROM entries HAVING max(id) IS NOT NULL;
+             ANALYZE",
+        )
+        .await?;
+        self.set_property("generation", generation.as_str()).await?;
+        self.run("DELETE FROM properties WHERE name = 'transfer_source'")
+            .await
+    }
+
+    async fn leave(&self) -> StoreResult<()> {
+        self.run(
+            "UPDATE properties SET value = left(md5(random()::text || clock_timestamp()::text), 16) WHERE name = 'generation'",
+        )
+        .await
+    }
+}

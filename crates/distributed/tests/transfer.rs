@@ -1,0 +1,369 @@
+//! Moving a store from SQLite to PostgreSQL and back.
+
+mod support;
+
+use lamplight_conformance::run;
+use lamplight_conformance::servers::PostgresServer;
+use lamplight_distributed::postgres::{OpenError, PostgresOptions, PostgresStore};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::time::Timestamp;
+use lamplight_embedded::messages::{OpenError as SqliteError, SqliteOptions, SqliteStore};
+use lamplight_usecases::ports::{
+    Account, Accounts, CommitPosition, Directory, LogFollower, Messages, NewSession, ProfileSource,
+    Range,
+};
+use lamplight_usecases::transfer::{
+    Options, Progress, Summary, TABLES, Transfer, TransferError, summary, transfer,
+};
+use std::path::Path;
+use std::sync::Arc;
+use support::options;
+use tokio::sync::mpsc;
+
+const FEW: Options = Options {
+    rows: 7,
+    starts_over: false,
+};
+
+fn user(id: &str) -> UserId {
+    UserId::trusted(id)
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp(1_700_000_000_000 + millis)
+}
+
+fn sqlite(directory: &Path, for_transfer: bool) -> Result<Arc<SqliteStore>, SqliteError> {
+    let options = SqliteOptions {
+        for_transfer,
+        ..SqliteOptions::new(directory.join("lamplight.db"))
+    };
+    SqliteStore::open(
+        options,
+        Arc::new(lamplight_conformance::Recorder::default()),
+    )
+}
+
+async fn postgres(url: &str, for_transfer: bool) -> Result<Arc<PostgresStore>, OpenError> {
+    let options = PostgresOptions {
+        for_transfer,
+        ..options(url)
+    };
+    support::open_with(options).await.map(|(store, _)| store)
+}
+
+fn message(sender: &str, content: &str, id: &str) -> NewMessage {
+    NewMessage {
+        id: MessageId::trusted(format!("m-{id}")),
+        conversation: ConversationId::trusted("team"),
+        sender: user(sender),
+        content: Content::trusted(content),
+        key: Some(SendKey::ClientMessageId(id.into())),
+        created_at: at(5),
+    }
+}
+
+/// People, accounts, sessions, conversations of two and of many, messages with odd contents, marks
+/// that others see and that they do not, statuses, and a follower.
+async fn fill(store: &SqliteStore) {
+    for (id, name) in [("1", "Ada"), ("2", "Zoë"), ("3", "ОЛЬГА"), ("4", "4")] {
+        let profile = Profile {
+            id: user(id),
+            name: name.into(),
+            avatar_url: (id == "1").then(|| "/a.png".into()),
+        };
+        let account = Account {
+            user: user(id),
+            password_hash: format!("$argon2id${id}"),
+        };
+        let made = store.create(name, account, profile, at(0)).await;
+        assert!(made.expect("an account"));
+        let session = NewSession {
+            digest: format!("digest-{id}"),
+            user: user(id),
+            at: at(1),
+            expires: at(1_000_000),
+            network: Some("192.0.2.0".parse().expect("an address")),
+            most: 5,
+            password_hash: None,
+        };
+        store.open_session(session).await.expect("a session");
+    }
+    for n in 0..40 {
+        let profile = Profile::bare(user(&format!("guest{n}")));
+        let made = store.upsert_profile(profile, ProfileSource::Nobody, at(2));
+        made.await.expect("a person");
+    }
+    let busy = StatusOverride {
+        status: ManualStatus::Invisible,
+        text: Some("away from keyboard 🙂".into()),
+        until: None,
+    };
+    store
+        .set_status(&user("2"), busy, at(3))
+        .await
+        .expect("a status");
+    store.seen(vec![(user("3"), at(4))]).await.expect("seen");
+    let team = ConversationId::trusted("team");
+    let members = ["1", "2", "3"].map(user);
+    store
+        .put_conversation(&team, &members, at(4))
+        .await
+        .expect("a conversation");
+    let direct = ConversationId::trusted("d1");
+    store
+        .ensure_direct(&user("1"), &user("4"), direct, at(4))
+        .await
+        .expect("a conversation");
+    for n in 0..60 {
+        let content = match n {
+            7 => "zero \0 and one \u{1} and both \u{1}0\0".to_owned(),
+            8 => "' OR 1=1; \\ {} \u{fffd}".to_owned(),
+            n => format!("text {n}"),
+        };
+        let sent = store.append(message(["1", "3"][n % 2], &content, &format!("k{n}")), None);
+        sent.await.expect("appended");
+    }
+    // Invisible, so that others do not see it.
+    store
+        .mark_read(&user("2"), &team, 30, at(6))
+        .await
+        .expect("marked");
+    store
+        .confirm("webhooks", CommitPosition(17))
+        .await
+        .expect("confirmed");
+}
+
+async fn summaries(store: &dyn Transfer) -> Vec<Summary> {
+    let mut all = Vec::new();
+    for table in TABLES {
+        all.push(summary(store, table).await.expect("a summary"));
+    }
+    all
+}
+
+/// Moves, and ends as a killed process does after so many steps.
+async fn moved(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    steps: usize,
+) -> (Option<Result<Vec<Summary>, TransferError>>, bool) {
+    let (sender, mut steps_made) = mpsc::unbounded_channel();
+    let mut is_resumed = false;
+    let mut note = |progress: Progress| {
+        is_resumed |= progress == Progress::Resumed;
+        let _ = sender.send(());
+    };
+    let outcome = {
+        let moving = transfer(source, target, FEW, &mut note);
+        let killed = async {
+            for _ in 0..steps {
+                steps_made.recv().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = killed => None,
+            outcome = moving => Some(outcome),
+        }
+    };
+    (outcome, is_resumed)
+}
+
+#[test]
+fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let source = sqlite(directory.path(), false).expect("a store");
+        fill(&source).await;
+        let before = summaries(&*source).await;
+        let generation = Messages::generation(&*source);
+        let url = PostgresServer::shared().fresh_database();
+
+        // Killed after every number of steps that it can make, in a new process each time.
+        let (mut kills, mut steps) = (0, 1);
+        loop {
+            let target = postgres(&url, true).await.expect("a store");
+            let (outcome, is_resumed) = moved(&*source, &*target, steps).await;
+            assert_eq!(is_resumed, kills > 0);
+            target.close().await;
+            if let Some(outcome) = outcome {
+                assert_eq!(outcome.expect("moved"), before);
+                break;
+            }
+            match postgres(&url, false).await {
+                Err(OpenError::HalfFilled) => {}
+                // Killed after the last step.
+                Ok(store) => assert_eq!(summaries(&*store).await, before),
+                Err(error) => panic!("{error}"),
+            }
+            kills += 1;
+            steps += 3;
+        }
+        assert!(kills > 3, "{kills}");
+
+        let target = postgres(&url, false).await.expect("a store");
+        assert_eq!(summaries(&*target).await, before);
+        assert_eq!(Messages::generation(&*target), generation, "clients go on");
+        check(&*target).await;
+        assert_ne!(
+            Transfer::generation(&*source).await.expect("a generation"),
+            generation,
+            "the source goes its own way"
+        );
+        source.close().await;
+        let again = {
+            let source = sqlite(directory.path(), false).expect("a store");
+            transfer(&*source, &*target, FEW, &mut |_| {}).await
+        };
+        assert!(
+            matches!(again, Err(TransferError::NotEmpty("people"))),
+            "{again:?}"
+        );
+
+        // And back, with what was written meanwhile.
+        let before = summaries(&*target).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let (mut kills, mut steps) = (0, 1);
+        loop {
+            let back = sqlite(directory.path(), true).expect("a store");
+            let (outcome, _) = moved(&*target, &*back, steps).await;
+            back.close().await;
+            if let Some(outcome) = outcome {
+                assert_eq!(outcome.expect("moved"), before);
+                break;
+            }
+            match sqlite(directory.path(), false) {
+                Err(SqliteError::HalfFilled { .. }) => {}
+                Ok(store) => {
+                    assert_eq!(summaries(&*store).await, before);
+                    store.close().await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+            kills += 1;
+            steps += 5;
+        }
+        assert!(kills > 1, "{kills}");
+        for _ in 0..2 {
+            let back = sqlite(directory.path(), false).expect("a store");
+            assert_eq!(
+                Messages::generation(&*back),
+                generation,
+                "after a restart too"
+            );
+            assert_eq!(
+                back.session("digest-1", at(10)).await.expect("an answer"),
+                Some((user("1"), at(1_000_000)))
+            );
+            back.close().await;
+        }
+    });
+}
+
+/// What came along, and that the numbers go on.
+async fn check(store: &PostgresStore) {
+    let team = ConversationId::trusted("team");
+    let log = store.history(&user("2"), &team, Range::Newest, 100).await;
+    let log = log.expect("an answer").expect("a log");
+    assert_eq!(log.entries.len(), 60);
+    assert_eq!(
+        log.entries[7]
+            .content()
+            .map(|content| content.as_str().to_owned()),
+        Some("zero \0 and one \u{1} and both \u{1}0\0".to_owned())
+    );
+    let unread = store
+        .conversation(&user("2"), &team)
+        .await
+        .expect("an answer");
+    let unread = unread.expect("a conversation");
+    assert_eq!((unread.read_seq, unread.unread), (30, 30));
+    let marks = unread_marks(store, &team).await;
+    assert_eq!(marks, 0, "the mark of someone invisible");
+    let repeated = store
+        .append(message("3", "text 59", "k59"), None)
+        .await
+        .expect("found");
+    assert!(repeated.duplicate, "a retry over the move");
+    let next = store
+        .append(message("1", "after", "after"), None)
+        .await
+        .expect("appended");
+    assert_eq!((next.entry.seq, next.duplicate), (61, false));
+    let person = store
+        .person(&user("2"))
+        .await
+        .expect("an answer")
+        .expect("a person");
+    assert_eq!(person.status.chosen.status, ManualStatus::Invisible);
+    let account = store
+        .find("zOË")
+        .await
+        .expect("an answer")
+        .expect("an account");
+    assert_eq!(
+        (account.user, &*account.password_hash),
+        (user("2"), "$argon2id$2")
+    );
+    let session = store.session("digest-2", at(10)).await.expect("an answer");
+    assert_eq!(session, Some((user("2"), at(1_000_000))));
+    assert_eq!(
+        store.position("webhooks").await.expect("an answer"),
+        Some(CommitPosition(17))
+    );
+    let made = store.upsert_profile(Profile::bare(user("new")), ProfileSource::Nobody, at(9));
+    assert!(made.await.expect("a person").1);
+}
+
+/// What others see of the read mark of user 2.
+async fn unread_marks(store: &PostgresStore, conversation: &ConversationId) -> u64 {
+    let have = [(conversation.clone(), 60).into()];
+    let pages = store.sync(&user("1"), &have, 1).await.expect("an answer");
+    let page = pages.into_iter().next().flatten().expect("a page");
+    let receipt = page
+        .receipts
+        .iter()
+        .find(|receipt| receipt.user == user("2"));
+    receipt.expect("a receipt").read_seq
+}
+
+#[test]
+fn a_source_that_was_used_meanwhile_is_noticed() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let source = sqlite(directory.path(), false).expect("a store");
+        fill(&source).await;
+        let target = postgres(&PostgresServer::shared().fresh_database(), true).await;
+        let target = target.expect("a store");
+        assert!(moved(&*source, &*target, 20).await.0.is_none());
+        let changed = Profile {
+            name: "Augusta".into(),
+            ..Profile::bare(user("1"))
+        };
+        let written = source.upsert_profile(changed, ProfileSource::Host, at(9));
+        written.await.expect("a person");
+        let differs = transfer(&*source, &*target, FEW, &mut |_| {}).await;
+        assert!(
+            matches!(
+                differs,
+                Err(TransferError::Differs {
+                    table: "people",
+                    ..
+                })
+            ),
+            "{differs:?}"
+        );
+        let over = Options {
+            starts_over: true,
+            ..FEW
+        };
+        let moved = transfer(&*source, &*target, over, &mut |_| {})
+            .await
+            .expect("moved");
+        assert_eq!(moved, summaries(&*source).await);
+    });
+}

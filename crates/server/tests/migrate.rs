@@ -1,0 +1,120 @@
+//! `lamplight migrate` as a process that is killed in the middle.
+
+use lamplight_conformance::run;
+use lamplight_conformance::servers::PostgresServer;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::time::Timestamp;
+use lamplight_embedded::event_bus::EmbeddedEventBus;
+use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
+use lamplight_usecases::ports::Messages;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+const MESSAGES: usize = 4_000;
+
+fn fill(path: &Path) {
+    run(async {
+        let bus = Arc::new(EmbeddedEventBus::new());
+        let store = SqliteStore::open(SqliteOptions::new(path), bus).expect("a store");
+        let conversation = ConversationId::trusted("c");
+        let members = ["a", "b"].map(UserId::trusted);
+        let put = store.put_conversation(&conversation, &members, Timestamp(0));
+        put.await.expect("a conversation");
+        let sends = (0..MESSAGES).map(|n| {
+            let message = NewMessage {
+                id: MessageId::trusted(format!("m{n}")),
+                conversation: conversation.clone(),
+                sender: members[n % 2].clone(),
+                content: Content::trusted(format!("text {n}")),
+                key: Some(SendKey::ClientMessageId(format!("k{n}").into())),
+                created_at: Timestamp(0),
+            };
+            store.append(message, None)
+        });
+        for send in sends.collect::<Vec<_>>() {
+            send.await.expect("appended");
+        }
+        store.close().await;
+    });
+}
+
+fn migrate(from: &str, to: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lamplight"));
+    command.args(["migrate", "--from", from, "--to", to]);
+    command
+}
+
+/// Kills the process once it has moved a part of the entries.
+fn kill_among_entries(mut command: Command) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut lines = output.lines().map_while(Result::ok);
+    let is_among_entries = lines.any(|line| line == "entries: 1000 moved");
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    assert!(is_among_entries);
+}
+
+fn output(mut command: Command) -> (bool, String) {
+    let output = command.output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[test]
+fn a_migration_that_is_killed_goes_on_and_comes_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (source, back) = (directory.path().join("a.db"), directory.path().join("b.db"));
+    fill(&source);
+    let server = PostgresServer::shared();
+    let url = server.fresh_database();
+    // The password of a URL stays in a file.
+    let file = directory.path().join("url");
+    std::fs::write(&file, format!("{url}\n")).expect("written");
+    let (sqlite, postgres) = (
+        format!("sqlite:{}", source.display()),
+        format!("@{}", file.display()),
+    );
+    kill_among_entries(migrate(&sqlite, &postgres));
+    let (succeeded, text) = output(migrate(&sqlite, &postgres));
+    assert!(succeeded, "{text}");
+    assert!(
+        text.contains("Going on where an earlier run stopped."),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("entries: {MESSAGES} rows, sha256 ")),
+        "{text}"
+    );
+    let database = url.rsplit('/').next().expect("a name");
+    assert_eq!(
+        server.sql(
+            database,
+            "SELECT head_seq, (SELECT count(DISTINCT dedupe_key) FROM entries) FROM conversations"
+        ),
+        format!("{MESSAGES}|{MESSAGES}")
+    );
+    let (succeeded, text) = output(migrate(&sqlite, &postgres));
+    assert!(!succeeded && text.contains("not empty"), "{text}");
+
+    let back = format!("sqlite:{}", back.display());
+    kill_among_entries(migrate(&postgres, &back));
+    let (succeeded, text) = output(migrate(&postgres, &back));
+    assert!(succeeded, "{text}");
+    assert!(
+        text.contains(&format!("entries: {MESSAGES} rows, sha256 ")),
+        "{text}"
+    );
+
+    let (succeeded, text) = output(migrate("sqlite:/nowhere/x.db", &postgres));
+    assert!(
+        !succeeded && text.contains("there is no database"),
+        "{text}"
+    );
+}
