@@ -5,6 +5,10 @@ mod support;
 use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::OpenError;
+use lamplight_domain::identity::{MAX_ID_CHARS, MAX_NAME_CHARS, Profile, UserId};
+use lamplight_domain::text::search_key;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Directory, ProfileSource};
 use std::time::Duration;
 use support::{database_of, open, options, text};
 
@@ -245,5 +249,88 @@ fn c10_a_restored_copy_has_another_generation_and_no_sessions() {
             "the original stays"
         );
         assert_eq!(server.sql(name, "SELECT count(*) FROM sessions"), "1");
+    });
+}
+
+/// The longest keys that a name can have, and none that a B-tree could compress well.
+#[test]
+fn the_longest_names_and_ids_fit_into_every_index() {
+    run(async {
+        let (store, _) = open(&PostgresServer::shared().fresh_database())
+            .await
+            .expect("a store");
+        // The characters with the longest keys.
+        let mut longest: Vec<(usize, char)> = ('\u{80}'..='\u{2ffff}')
+            .map(|c| (search_key(&c.to_string()).len(), c))
+            .collect();
+        longest.sort_unstable_by(|a, b| b.cmp(a));
+        let mut random: usize = 1;
+        for kinds in [1, 20, 60, 100, 150, 200] {
+            let name: String = (0..MAX_NAME_CHARS)
+                .map(|_| {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    longest[(random >> 33) % kinds].1
+                })
+                .collect();
+            let id: String = longest
+                .iter()
+                .take(MAX_ID_CHARS - 3)
+                .map(|(_, c)| *c)
+                .collect();
+            let profile = Profile {
+                id: UserId::trusted(format!("{id}{kinds}")),
+                name: name.as_str().into(),
+                avatar_url: None,
+            };
+            let written = store.upsert_profile(profile, ProfileSource::Claims, Timestamp(0));
+            let key = search_key(&name).len();
+            assert!(
+                written.await.is_ok(),
+                "{kinds} characters, a key of {key} bytes"
+            );
+        }
+        assert_eq!(
+            store
+                .search("", None, 10)
+                .await
+                .expect("a page")
+                .items
+                .len(),
+            6
+        );
+    });
+}
+
+/// After a failover everyone stays signed in. A store that was recovered to an earlier time is on
+/// another timeline too, but its nodes were not alive a moment ago.
+#[test]
+fn c10_a_start_after_a_failover_keeps_the_sessions() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let text = text(server, database_of(&url));
+        for (silent_for, sessions) in [("1 minute", "1"), ("1 day", "0")] {
+            let (store, _) = open(&url).await.expect("a store");
+            let generation = store.generations().borrow().clone();
+            store.claim_node("node", None).await.expect("claimed");
+            store.close().await;
+            text(&format!(
+                "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at)
+                     VALUES (1, 'a', 'a', 'a', 'a', 0, 0) ON CONFLICT DO NOTHING;
+                 INSERT INTO sessions VALUES ('digest', 1, 0, 1) ON CONFLICT DO NOTHING;
+                 UPDATE nodes SET started_at = now() - interval '{silent_for}', renewed_at = now() - interval '{silent_for}';
+                 UPDATE properties SET value = '0000ABCD' || substr(value, 9) WHERE name = 'fingerprint'"
+            ));
+            let (store, _) = open(&url).await.expect("a store");
+            assert_ne!(*store.generations().borrow(), generation, "{silent_for}");
+            assert_eq!(
+                text("SELECT count(*) FROM sessions"),
+                sessions,
+                "{silent_for}"
+            );
+            store.close().await;
+        }
     });
 }

@@ -208,7 +208,7 @@ fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
         let target = postgres(&url, false).await.expect("a store");
         assert_eq!(summaries(&*target).await, before);
         assert_eq!(Messages::generation(&*target), generation, "clients go on");
-        check(&*target).await;
+        check(&target).await;
         assert_ne!(
             Transfer::generation(&*source).await.expect("a generation"),
             generation,

@@ -9,11 +9,12 @@ use deadpool_postgres::ClientWrapper;
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How long one host may take to let a connection in.
+/// How long one host may take to let a connection in, at most: all of them share the deadline.
 const HOST_TIMEOUT: Duration = Duration::from_secs(2);
 /// After an attempt that failed, others fail at once for this long, and longer each time.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -96,6 +97,8 @@ pub(super) struct Connector {
     /// Set once the store is open.
     identity: Option<Arc<Identity>>,
     failed: Mutex<Option<Failed>>,
+    /// The place of the host that let the last connection in.
+    good_host: AtomicUsize,
 }
 
 /// The last attempt, if it failed.
@@ -113,6 +116,7 @@ impl Connector {
             timeouts,
             identity: None,
             failed: Mutex::new(None),
+            good_host: AtomicUsize::new(0),
         }
     }
 
@@ -132,11 +136,19 @@ impl Connector {
     /// A connection to the first host that lets one in.
     pub(super) async fn connect(&self) -> Result<ClientWrapper, ConnectError> {
         let mut last = None;
-        for host in &self.url.hosts {
-            let limit = self.url.connect_timeout.unwrap_or(HOST_TIMEOUT);
+        let hosts = &self.url.hosts;
+        let share = self.timeouts.statement / u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
+        let limit = self.url.connect_timeout.unwrap_or(share.min(HOST_TIMEOUT));
+        // The host that let the last connection in comes first.
+        let first = self.good_host.load(Ordering::Relaxed);
+        for place in (0..hosts.len()).map(|n| (first + n) % hosts.len()) {
+            let host = &hosts[place];
             let outcome = timeout(limit, self.connect_to(host)).await;
             let error = match outcome {
-                Ok(Ok(client)) => return Ok(client),
+                Ok(Ok(client)) => {
+                    self.good_host.store(place, Ordering::Relaxed);
+                    return Ok(client);
+                }
                 Ok(Err(error)) => error,
                 Err(_) => self.error(
                     host,

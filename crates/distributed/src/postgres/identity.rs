@@ -146,7 +146,11 @@ impl Identity {
                 .await?;
         }
         let went_back = found.generation.is_some();
-        if went_back && (is_start || lost) {
+        // A running node knows that it lost nothing. At a start, a store whose nodes were alive a
+        // moment ago is a promoted standby, and every other one may be an old copy.
+        let is_copy =
+            is_start && !(found.is_other_timeline_only() && has_recent_nodes(client).await?);
+        if went_back && (is_copy || lost) {
             // Some of its sessions may have ended after the copy was made.
             client.batch_execute("DELETE FROM sessions").await?;
         }
@@ -203,6 +207,14 @@ impl Found {
         }
     }
 
+    /// Whether the server is the same one as before, or a copy of all of it, on another timeline:
+    /// promoted, or recovered to a point in time.
+    fn is_other_timeline_only(&self) -> bool {
+        let rest = |fingerprint: &str| fingerprint.split_once(' ').map(|(_, rest)| rest.to_owned());
+        let stored = self.stored_fingerprint.as_deref().and_then(rest);
+        stored.is_some() && stored == rest(&self.fingerprint)
+    }
+
     /// Whether the store is where its generation was made.
     fn is_where_it_was(&self) -> bool {
         let Some(stored) = &self.stored_fingerprint else {
@@ -213,6 +225,11 @@ impl Found {
         self.generation.is_some()
             && parts.all(|(before, now)| before == now || before == "-" || now == "-")
     }
+}
+
+async fn has_recent_nodes(client: &ClientWrapper) -> Result<bool, tokio_postgres::Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM nodes WHERE started_at > now() - interval '10 minutes' OR renewed_at > now() - interval '10 minutes')";
+    client.query_typed(sql, &[]).await?[0].try_get(0)
 }
 
 async fn find(client: &ClientWrapper, may_read_system: bool) -> Result<Found, Problem> {
