@@ -314,13 +314,13 @@ fn c10_a_start_after_a_failover_keeps_the_sessions() {
         for (silent_for, sessions) in [("1 minute", "1"), ("1 day", "0")] {
             let (store, _) = open(&url).await.expect("a store");
             let generation = store.generations().borrow().clone();
-            store.claim_node("node", None).await.expect("claimed");
             store.close().await;
             text(&format!(
                 "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at)
                      VALUES (1, 'a', 'a', 'a', 'a', 0, 0) ON CONFLICT DO NOTHING;
                  INSERT INTO sessions VALUES ('digest', 1, 0, 1) ON CONFLICT DO NOTHING;
-                 UPDATE nodes SET started_at = now() - interval '{silent_for}', renewed_at = now() - interval '{silent_for}';
+                 DELETE FROM nodes;
+                 INSERT INTO nodes VALUES ('node', 1, NULL, now() - interval '{silent_for}', now() - interval '{silent_for}');
                  UPDATE properties SET value = '0000ABCD' || substr(value, 9) WHERE name = 'fingerprint'"
             ));
             let (store, _) = open(&url).await.expect("a store");

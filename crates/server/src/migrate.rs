@@ -69,8 +69,7 @@ impl Store {
         let nodes = nodes.map_err(|error: StoreError| error.to_string())?;
         if let Some(node) = nodes.first() {
             return Err(format!(
-                "the node {} uses the database; stop all nodes, or wait 15 s after a crash",
-                node.node
+                "the node {node} uses the database; stop all nodes, or wait 15 s after a crash"
             ));
         }
         Ok(Self::Postgres(store))

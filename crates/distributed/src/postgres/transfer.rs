@@ -1,7 +1,6 @@
 //! [`Transfer`] on PostgreSQL: `lamplight migrate`.
 
 use super::codec::{content_from_db, content_to_db};
-use super::nodes::LiveNode;
 use super::{Failure, PostgresStore, Repeat};
 use async_trait::async_trait;
 use deadpool_postgres::ClientWrapper;
@@ -146,8 +145,11 @@ impl PostgresStore {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn live_nodes(&self) -> StoreResult<Vec<LiveNode>> {
-        super::nodes::live(self).await
+    pub async fn live_nodes(&self) -> StoreResult<Vec<String>> {
+        let sql = "SELECT node_id FROM nodes WHERE renewed_at > clock_timestamp() - interval '15 seconds' ORDER BY node_id";
+        let rows = self.select(sql, &[]).await?;
+        let nodes = rows.iter().map(|row| row.try_get(0));
+        Ok(nodes.collect::<Result<_, _>>().map_err(Failure::from)?)
     }
 }
 
