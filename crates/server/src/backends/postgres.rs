@@ -2,6 +2,7 @@
 
 use super::component::{Component, Condition};
 use crate::metrics::Gauges;
+use crate::tasks::Task;
 use async_trait::async_trait;
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_embedded::presence::VersionStore;
@@ -25,6 +26,21 @@ impl Component for PostgresComponent {
 
     fn measure(&self, gauges: &mut Gauges) {
         gauges.store_queue = self.0.queue_depth();
+    }
+
+    /// A store that went back in time while this node runs may have lost entries that the node has
+    /// delivered, and will give their numbers to others. The process begins anew: that closes all
+    /// transports, and nothing is left of what it remembered.
+    fn tasks(&self) -> Vec<Task> {
+        let mut generations = self.0.generations();
+        let changed = async move {
+            // The store, and so the sender, lives as long as the process.
+            drop(generations.changed().await);
+            "the database has another generation: another server took its place, or it went back in time; clients connect \
+             again and fetch what it has (LL-122)"
+                .to_owned()
+        };
+        vec![Task::that_may_fail("store generation", changed)]
     }
 
     async fn close(&self) {
