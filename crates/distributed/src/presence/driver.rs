@@ -43,6 +43,9 @@ impl Node {
         let mut sweep = tokio::time::interval(self.rules.lease / 15);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if self.is_leaving.load(Ordering::Relaxed) {
+                return;
+            }
             if self.is_down() || !self.is_up() || self.register().is_dirty() {
                 match self.heal().await {
                     Ok(()) => {

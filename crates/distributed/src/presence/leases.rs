@@ -8,6 +8,7 @@ use lamplight_domain::identity::{NodeId, UserId};
 use lamplight_domain::presence::{NodeLease, OfflineReason};
 use lamplight_domain::time::{Moment, Timestamp};
 use lamplight_usecases::ports::{StoreError, StoreResult};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a node has for closing what another one left behind, until a third one continues.
@@ -144,6 +145,7 @@ impl Node {
     }
 
     pub(super) async fn release(&self) -> StoreResult<()> {
+        self.is_leaving.store(true, Ordering::Relaxed);
         let Ok(writer) = self.writer() else {
             return Ok(());
         };

@@ -106,8 +106,10 @@ impl RedisPresence {
         run: impl Fn(&mut step::Step, NodeIndex) -> Vec<Change> + Send + Sync,
     ) -> StoreResult<()> {
         let user = self.node.register().user_of(session);
+        self.check_lease()?;
+        // A late call for a session that another node holds, or none: it does nothing.
         let Some(user) = user else {
-            return self.unknown_session();
+            return Ok(());
         };
         let _turn = self.node.lock(&user).await;
         {
@@ -117,26 +119,19 @@ impl RedisPresence {
             }
             note(&mut register);
         }
-        let incarnation = self.incarnation()?;
         self.node
             .write(&user, |step| {
-                let index = step.index(incarnation);
+                let index = step.mine();
                 run(step, index)
             })
             .await
     }
 
-    /// A late call for a session that another node holds, or none: it does nothing.
-    fn unknown_session(&self) -> StoreResult<()> {
-        self.incarnation().map(|_| ())
-    }
-
-    /// The incarnation to write as; while Redis is away it does not matter.
-    fn incarnation(&self) -> StoreResult<u64> {
+    /// Refuses a node without a lease, unless it is about to acquire one by itself.
+    fn check_lease(&self) -> StoreResult<()> {
         match self.node.writer() {
-            Ok(writer) => Ok(writer.incarnation),
-            Err(_) if self.is_driven() => Ok(0),
-            Err(error) => Err(error),
+            Err(error) if !self.is_driven() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -179,7 +174,7 @@ impl PresenceStore for RedisPresence {
     async fn join(&self, session: &ConnectionId, person: Person) -> StoreResult<()> {
         let user = person.profile.id.clone();
         let _turn = self.node.lock(&user).await;
-        let incarnation = self.incarnation()?;
+        self.check_lease()?;
         let is_new = {
             let mut register = self.node.register();
             let is_new = !register.has_session(session);
@@ -189,7 +184,7 @@ impl PresenceStore for RedisPresence {
             is_new
         };
         let joined = self.node.write(&user, |step| {
-            let (index, now) = (step.index(incarnation), step.now);
+            let (index, now) = (step.mine(), step.now);
             let Person {
                 profile,
                 status,
@@ -237,7 +232,7 @@ impl PresenceStore for RedisPresence {
 
     async fn set_status(&self, user: &UserId, status: SavedStatus) -> StoreResult<()> {
         let _turn = self.node.lock(user).await;
-        self.incarnation()?;
+        self.check_lease()?;
         {
             let mut register = self.node.register();
             register.set_status(user, &status);
@@ -270,7 +265,7 @@ impl PresenceStore for RedisPresence {
 
     async fn set_profile(&self, profile: Profile) -> StoreResult<()> {
         let _turn = self.node.lock(&profile.id).await;
-        self.incarnation()?;
+        self.check_lease()?;
         {
             let mut register = self.node.register();
             register.set_profile(&profile);

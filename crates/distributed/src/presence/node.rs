@@ -69,6 +69,8 @@ pub(super) struct Node {
     failures: AtomicU32,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
     pub(super) is_driven: AtomicBool,
+    /// The node gave its lease up, and acquires none any more by itself.
+    pub(super) is_leaving: AtomicBool,
     pub(super) own: Arc<Held>,
     locks: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
@@ -98,6 +100,7 @@ impl Node {
             state: AtomicU8::new(UP),
             failures: AtomicU32::new(0),
             is_driven: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             own: Arc::default(),
             locks,
             hasher: RandomState::new(),
@@ -241,11 +244,10 @@ impl Node {
     pub(super) async fn announce(&self, user: &UserId) -> StoreResult<()> {
         let _turn = self.lock(user).await;
         let announcement = self.register().announcement(user, self.rules.away_after);
-        let incarnation = self.writer()?.incarnation;
         let moved = Mutex::new(Vec::new());
         self.step(user, |step| {
             let earlier = &*self.earlier.lock();
-            let (changes, gone) = announce(step, incarnation, earlier, announcement.as_ref(), user);
+            let (changes, gone) = announce(step, earlier, announcement.as_ref(), user);
             *moved.lock() = gone;
             changes
         })
@@ -275,13 +277,12 @@ impl Node {
 /// Returns the sessions that another node has taken over as well.
 fn announce(
     step: &mut Step,
-    incarnation: u64,
     earlier: &[u64],
     announcement: Option<&Announcement>,
     user: &UserId,
 ) -> (Vec<Change>, Vec<ConnectionId>) {
     let held = step.sessions();
-    let (mine, now) = (step.index(incarnation), step.now);
+    let (mine, now) = (step.mine(), step.now);
     let ours: Vec<_> = earlier.iter().map(|held| step.index(*held)).collect();
     let roster = &mut step.roster;
     let (mut changes, mut moved) = (Vec::new(), Vec::new());

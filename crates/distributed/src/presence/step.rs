@@ -30,6 +30,8 @@ pub(super) struct Step {
     pub(super) now: Now,
     pub(super) incarnations: Incarnations,
     before: Option<UserRecord>,
+    /// Who writes.
+    incarnation: u64,
     /// The timer has to move although nothing else changes.
     pub(super) moves_timer: bool,
     pub(super) is_tick: bool,
@@ -38,6 +40,11 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn index(&mut self, incarnation: u64) -> NodeIndex {
         self.incarnations.index(incarnation)
+    }
+
+    /// The index of the incarnation that writes.
+    pub(super) fn mine(&mut self) -> NodeIndex {
+        self.index(self.incarnation)
     }
 
     /// The sessions before the step.
@@ -109,7 +116,7 @@ impl Node {
                     "the presence record of {user} cannot be read"
                 )));
             };
-            let (step, changes) = self.compute(user, &record, read.now, &run);
+            let (step, changes) = self.compute(writer, user, &record, read.now, &run);
             let outcome = outcome(user, &step, &changes, writer.incarnation);
             if outcome.after == step.before && !step.moves_timer {
                 if !read.is_guess {
@@ -137,6 +144,7 @@ impl Node {
 
     fn compute(
         &self,
+        writer: Writer<'_>,
         user: &UserId,
         record: &Record,
         now: Now,
@@ -156,6 +164,7 @@ impl Node {
             now,
             incarnations: record.incarnations.clone(),
             before: record.user.clone(),
+            incarnation: writer.incarnation,
             moves_timer: false,
             is_tick: false,
         };

@@ -19,6 +19,7 @@ mod nodes_suite {
         crate::nodes,
         [
             p1_c1_c2_a_killed_node_is_swept_by_the_others_and_who_came_back_does_not_flicker,
+            c3_a_node_that_leaves_hands_its_users_over,
             c5_a_node_that_stood_still_is_fenced_and_announces_its_users_again,
             p7_c12_c4_a_node_cut_off_from_redis_agrees_with_the_others_after_it_heals,
             p12_a_lost_bus_message_is_repaired_within_seconds,
@@ -36,6 +37,7 @@ mod redis_suite {
             p7_redis_restarted_with_an_old_snapshot,
             p7_flushall_shows_nobody_as_offline,
             p9_redis_stood_still_for_longer_than_the_lease,
+            p9_the_clock_of_redis_jumps_by_an_hour,
             c18_redis_cuts_the_subscribers_off,
             c17_redis_pauses_all_clients,
             redis_is_out_of_memory,

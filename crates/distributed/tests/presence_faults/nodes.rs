@@ -188,3 +188,30 @@ pub(crate) async fn p12_a_lost_bus_message_is_repaired_within_seconds((): ()) {
     .await;
     assert_eq!(b.feed.count(), 50);
 }
+
+/// C3: by its own background work a node that leaves does not come back.
+pub(crate) async fn c3_a_node_that_leaves_hands_its_users_over((): ()) {
+    let (server, prefix) = (RedisServer::shared(), unique_prefix());
+    let a = TestNode::up(server, &prefix, "a").await;
+    let b = TestNode::up(server, &prefix, "b").await;
+    for n in 0..20 {
+        a.join(&format!("u{n}"), &format!("a{n}")).await;
+    }
+    eventually("everyone is shown", || b.feed.count() == 20).await;
+    a.presence.release_lease().await.expect("released");
+    for n in 0..10 {
+        b.join(&format!("u{n}"), &format!("b{n}")).await;
+    }
+    eventually("the others left", || b.feed.count() == 10).await;
+    tokio::time::sleep(RULES.lease + HEALED).await;
+    for n in 0..20 {
+        let who = format!("u{n}");
+        let expected = if n < 10 {
+            vec![]
+        } else {
+            vec![OfflineReason::Closed]
+        };
+        assert_eq!(offline_of(&b, &who), expected);
+    }
+    assert_eq!(b.feed.count(), 10);
+}

@@ -184,6 +184,20 @@ pub(crate) async fn p9_redis_stood_still_for_longer_than_the_lease((): ()) {
     outage.check_healed().await;
 }
 
+/// P9: to the scripts Redis' clock has jumped if what they remember of it is moved.
+pub(crate) async fn p9_the_clock_of_redis_jumps_by_an_hour((): ()) {
+    for jump in ["-3600000", "3600000"] {
+        let outage = Outage::new(RedisConfig::default()).await;
+        let metas = outage.server.cli(&["--scan", "--pattern", "outage:*:meta"]);
+        assert_eq!(metas.lines().count(), 65, "64 buckets and the leases");
+        for key in metas.lines() {
+            outage.server.cli(&["HINCRBY", key, "raw", jump]);
+        }
+        outage.change_users().await;
+        outage.check_healed().await;
+    }
+}
+
 pub(crate) async fn c18_redis_cuts_the_subscribers_off((): ()) {
     let outage = Outage::new(RedisConfig::default()).await;
     for _ in 0..3 {
