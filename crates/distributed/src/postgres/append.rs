@@ -32,13 +32,17 @@ pub(super) const LOCK: Sql = Sql {
 /// The sender of each append, if a member, and the entry that an earlier send with the same key
 /// made. A statement of its own: one that waits for a lock has the snapshot of before. Locks the
 /// memberships, since marks move without the conversation's lock.
+///
+/// `OFFSET 0`, here and elsewhere, keeps the planner from going through all members of a conversation,
+/// or all conversations of a person, to find one membership.
 pub(super) const FIND: Sql = Sql {
     text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq,
                e.message_id, e.seq, e.content, e.created_at, o.kind IS NULL
-           FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
-           JOIN conversations c ON c.conversation_id = a.conversation
-           JOIN people p ON p.user_id = a.sender
-           JOIN members m ON m.conversation = c.id AND m.person = p.id
+           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.n
+               FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
+               JOIN conversations c ON c.conversation_id = a.conversation
+               JOIN people p ON p.user_id = a.sender OFFSET 0) a
+           JOIN members m ON m.conversation = a.conversation AND m.person = a.person
            LEFT JOIN entries e ON e.dedupe_key = a.key AND e.conversation = m.conversation AND e.sender = m.person
            LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
            ORDER BY m.conversation, m.person FOR NO KEY UPDATE OF m",

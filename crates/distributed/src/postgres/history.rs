@@ -39,12 +39,12 @@ const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT h.*, m.role FROM conversations c JOIN people me ON me.user_id = $2 ",
-            "JOIN members m ON m.conversation = c.id AND m.person = me.id ",
+            "SELECT h.*, m.role FROM (SELECT c.id, me.id AS person FROM conversations c, people me ",
+            "WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c ",
+            "JOIN members m ON m.conversation = c.id AND m.person = c.person ",
             "LEFT JOIN LATERAL (",
             nearest!($condition, $order, "$4"),
-            ") h ON true ",
-            "WHERE c.conversation_id = $1 ORDER BY h.seq ",
+            ") h ON true ORDER BY h.seq ",
             $order
         )
     };
@@ -65,12 +65,13 @@ pub(super) const NEWER: Sql = Sql {
 /// Where a client stands in each conversation: whether it has to reset, and what its log has.
 macro_rules! positions {
     () => {
-        "FROM unnest($2::text[], $3::int8[], $4::text[]) WITH ORDINALITY AS a (conversation, seq, id, n)
-         JOIN people me ON me.user_id = $1
-         JOIN conversations c ON c.conversation_id = a.conversation
-         JOIN members m ON m.conversation = c.id AND m.person = me.id
-         CROSS JOIN LATERAL (SELECT a.seq > c.head_seq OR EXISTS (
-             SELECT 1 FROM entries x WHERE x.conversation = c.id AND x.seq = a.seq AND x.message_id <> a.id
+        "FROM (SELECT a.n, a.seq, a.id AS known_id, c.id, c.head_seq, me.id AS person
+             FROM unnest($2::text[], $3::int8[], $4::text[]) WITH ORDINALITY AS a (conversation, seq, id, n)
+             JOIN conversations c ON c.conversation_id = a.conversation
+             JOIN people me ON me.user_id = $1 OFFSET 0) c
+         JOIN members m ON m.conversation = c.id AND m.person = c.person
+         CROSS JOIN LATERAL (SELECT c.seq > c.head_seq OR EXISTS (
+             SELECT 1 FROM entries x WHERE x.conversation = c.id AND x.seq = c.seq AND x.message_id <> c.known_id
          ) AS reset) r "
     };
 }
@@ -78,14 +79,14 @@ macro_rules! positions {
 /// The entries after each position; where the client resets, the newest ones, newest first.
 pub(super) const MISSED: Sql = Sql {
     text: concat!(
-        "SELECT h.*, a.n, m.role, r.reset, c.head_seq, m.read_seq, ",
+        "SELECT h.*, c.n, m.role, r.reset, c.head_seq, m.read_seq, ",
         "coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1) ",
         positions!(),
         "LEFT JOIN LATERAL ((",
-        nearest!("seq > a.seq AND NOT r.reset", "ASC", "$5"),
+        nearest!("seq > c.seq AND NOT r.reset", "ASC", "$5"),
         ") UNION ALL (",
         nearest!("r.reset", "DESC", "$5"),
-        ")) h ON true ORDER BY a.n, CASE WHEN r.reset THEN -h.seq ELSE h.seq END"
+        ")) h ON true ORDER BY c.n, CASE WHEN r.reset THEN -h.seq ELSE h.seq END"
     ),
     types: &[
         Type::TEXT,
@@ -98,13 +99,13 @@ pub(super) const MISSED: Sql = Sql {
 
 /// The visible marks of all members of the conversations that are the caller's.
 pub(super) const RECEIPTS: Sql = Sql {
-    text: "SELECT a.n, p.user_id, o.visible_delivered_seq, o.visible_read_seq
-           FROM unnest($2::text[]) WITH ORDINALITY AS a (conversation, n)
-           JOIN people me ON me.user_id = $1
-           JOIN conversations c ON c.conversation_id = a.conversation
-           JOIN members m ON m.conversation = c.id AND m.person = me.id
-           JOIN members o ON o.conversation = c.id
-           JOIN people p ON p.id = o.person ORDER BY a.n, p.user_id",
+    text: "SELECT c.n, p.user_id, o.visible_delivered_seq, o.visible_read_seq
+           FROM (SELECT a.n, c.id, me.id AS person FROM unnest($2::text[]) WITH ORDINALITY AS a (conversation, n)
+               JOIN conversations c ON c.conversation_id = a.conversation
+               JOIN people me ON me.user_id = $1 OFFSET 0) c
+           JOIN members m ON m.conversation = c.id AND m.person = c.person
+           JOIN members o ON o.conversation = m.conversation
+           JOIN people p ON p.id = o.person ORDER BY c.n, p.user_id",
     types: &[Type::TEXT, Type::TEXT_ARRAY],
 };
 

@@ -26,10 +26,11 @@ use tokio_postgres::types::Type;
 /// Locks memberships, and returns them with their marks.
 pub(super) const LOCK_MEMBERSHIPS: Sql = Sql {
     text: "SELECT a.n, m.conversation, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq
-           FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (conversation, member, n)
-           JOIN conversations c ON c.conversation_id = a.conversation
-           JOIN people p ON p.user_id = a.member
-           JOIN members m ON m.conversation = c.id AND m.person = p.id
+           FROM (SELECT c.id AS conversation, p.id AS person, a.n
+               FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (conversation, member, n)
+               JOIN conversations c ON c.conversation_id = a.conversation
+               JOIN people p ON p.user_id = a.member OFFSET 0) a
+           JOIN members m ON m.conversation = a.conversation AND m.person = a.person
            ORDER BY m.conversation, m.person FOR NO KEY UPDATE OF m",
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };

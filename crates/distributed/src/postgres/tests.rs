@@ -43,6 +43,19 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("read", &follower::READ),
 ];
 
+/// They look for the memberships of one person in one conversation each.
+const ONE_MEMBERSHIP: &[&str] = &[
+    "find",
+    "lock memberships",
+    "older",
+    "newer",
+    "missed",
+    "receipts",
+    "summary",
+    "own profiles",
+    "direct",
+];
+
 /// Three quarters of the entries are in one conversation of 500 members; one person is in all.
 fn fill(entries: usize) -> String {
     format!(
@@ -77,6 +90,13 @@ fn whole_scans(plan: &str) -> Vec<&str> {
     };
     let scans = lines.iter().enumerate().filter(|scan| is_whole(*scan));
     scans.map(|(_, line)| *line).collect()
+}
+
+/// Whether a plan looks for one membership, instead of going through all of a conversation or person.
+fn finds_one_membership(plan: &str) -> bool {
+    let conditions = plan.lines().filter(|line| line.contains("Index Cond"));
+    let mut of_both = conditions.filter(|line| line.contains("conversation = "));
+    of_both.any(|line| line.contains("person = "))
 }
 
 #[test]
