@@ -30,7 +30,7 @@ macro_rules! own {
             "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq
              FROM (SELECT c.*, me.id AS person FROM conversations c, people me WHERE me.user_id = $1 AND ",
             $condition,
-            " OFFSET 0) c JOIN members m ON m.conversation = c.id AND m.person = c.person"
+            " OFFSET 0) c JOIN members m ON m.conversation = c.id AND m.person = c.person OFFSET 0"
         )
     };
 }

@@ -137,6 +137,9 @@ fn every_statement_finds_its_rows_by_index() {
                 if std::env::var("PLANS").is_ok() && is_full {
                     println!("{name}\n{plan}");
                 }
+                if ONE_MEMBERSHIP.contains(name) && !finds_one_membership(&plan) {
+                    found.push(format!("{name}, {is_full}: more than one membership"));
+                }
                 found.extend(
                     whole_scans(&plan)
                         .into_iter()
