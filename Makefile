@@ -1,13 +1,17 @@
-# make run · make test · make check · make bench · make soak · make hold · make fuzz
+# make run · make cluster · make test · make check · make bench · make soak · make hold · make fuzz
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
+.PHONY: run cluster build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
 run: build
 	@exec $${CARGO_TARGET_DIR:-target}/release/lamplight serve
+
+# Serves the chat page from three nodes behind nginx, with a Redis and a PostgreSQL of their own.
+cluster: tools build
+	@LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$$PWD/target}/release/lamplight node scripts/cluster.mjs
 
 # target/release/lamplight, with the chat page embedded.
 build: page
@@ -31,6 +35,7 @@ test: tools page
 	npm run --silent test:packages
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
+	npm run --silent test:cluster
 	npm run --silent test:hostile
 	npm run --silent test:soak
 	npm run --silent test:browser
@@ -49,6 +54,7 @@ test-packages: node_modules/.installed
 test-e2e: tools page
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
+	npm run --silent test:cluster
 	npm run --silent test:browser
 
 # Format, lints with warnings denied, types, dependency rules, the OpenAPI document, links and paths in the docs.
