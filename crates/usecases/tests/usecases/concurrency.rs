@@ -6,8 +6,11 @@ use futures_util::FutureExt as _;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::deadline::STORE_DEADLINE;
-use lamplight_usecases::{AdminCommand, Code, Identity, PresenceCommand, PresenceReply, Reply};
+use lamplight_usecases::{
+    AdminCommand, Code, Command, Identity, MessageCommand, PresenceCommand, PresenceReply, Reply,
+};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than anything takes that is not held back.
@@ -44,6 +47,23 @@ async fn online(app: &TestApp) -> usize {
 }
 
 usecase_tests! {
+    async fn m6_joins_and_syncs_are_answered_once_events_reach_the_node() {
+        let app = TestApp::new(Identity::Jwt);
+        let caller = on_socket("a", "s1");
+        let sync = MessageCommand::Sync { have: Vec::new(), refused: Vec::new() };
+        let (sender, receiver) = watch::channel(false);
+        *app.hub.attached.lock() = Some(receiver);
+        let commands: [Command; 3] = [join("a").into(), PresenceCommand::Resume.into(), sync.into()];
+        let mut answers = commands.map(|command| Box::pin(app.ask(&caller, command)));
+        for answer in &mut answers {
+            assert!(timeout(A_WHILE, answer).await.is_err(), "answered too early");
+        }
+        sender.send_replace(true);
+        for answer in answers {
+            answer.await.expect("an answer");
+        }
+    }
+
     async fn a_device_that_comes_while_another_goes_invisible_shows_nobody() {
         for again in [false, true] {
             let app = TestApp::new(Identity::Jwt);

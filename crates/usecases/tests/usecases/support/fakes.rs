@@ -1,6 +1,7 @@
 //! Adapters for tests: recorded events, counted ids, plain passwords, a directory that can be held.
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use lamplight_conformance::Recorder;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
@@ -24,6 +25,8 @@ pub(crate) struct FakeHub {
     feed: Mutex<Option<RosterFeed<ConnectionId>>>,
     pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
+    /// Set by a test: users' events reach this node once it is `true`.
+    pub(crate) attached: Mutex<Option<watch::Receiver<bool>>>,
 }
 
 impl EventBus for FakeHub {
@@ -46,6 +49,13 @@ impl ConnectionRegistry for FakeHub {
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool {
         self.admitted.lock().push((session.clone(), user.clone()));
         true
+    }
+
+    fn attached(&self, _: &UserId) -> Option<BoxFuture<'static, ()>> {
+        let mut attached = self.attached.lock().clone()?;
+        Some(Box::pin(async move {
+            let _ = attached.wait_for(|attached| *attached).await;
+        }))
     }
 
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool {
