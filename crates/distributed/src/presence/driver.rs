@@ -8,6 +8,7 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::Mutex;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -47,7 +48,12 @@ impl Node {
                 return;
             }
             if self.is_down() || !self.is_up() || self.register().is_dirty() {
-                match self.heal().await {
+                // Announcing many users takes longer than a lease lasts.
+                let healed = tokio::select! {
+                    healed = self.heal() => healed,
+                    never = self.keep_renewing() => match never {},
+                };
+                match healed {
                     Ok(()) => {
                         backoff = Backoff::default();
                         renew_at = Instant::now() + self.rules.lease / 3;
@@ -68,6 +74,15 @@ impl Node {
                 _ = sweep.tick() => {
                     self.check(self.sweep().await.map(|_| ()));
                 }
+            }
+        }
+    }
+
+    async fn keep_renewing(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(self.rules.lease / 3).await;
+            if !self.is_down() {
+                self.check(self.renew().await.map(|_| ()));
             }
         }
     }
