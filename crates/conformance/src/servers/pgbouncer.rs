@@ -4,14 +4,12 @@ use super::postgres::{PostgresServer, is_root};
 use super::{free_port, spawn, wait_for};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use tempfile::TempDir;
 
 /// A pooler in transaction mode in front of a server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
     child: Child,
-    _directory: TempDir,
 }
 
 impl PgBouncer {
@@ -19,8 +17,6 @@ impl PgBouncer {
     /// If PgBouncer is not installed or does not start.
     #[must_use]
     pub fn start(server: &PostgresServer) -> Self {
-        let directory = tempfile::Builder::new().prefix("pgbouncer-").tempdir();
-        let directory = directory.expect("a directory");
         let port = free_port();
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=lamplight\n\
@@ -28,16 +24,12 @@ impl PgBouncer {
              auth_type = any\npool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 4\n",
             server.port()
         );
-        let file = directory.path().join("pgbouncer.ini");
+        // Removed with the server's directory.
+        let file = server.directory().join(format!("pgbouncer-{port}.ini"));
         std::fs::write(&file, settings).expect("written");
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
         if is_root() {
-            let mut chown = Command::new("chown");
-            chown
-                .args(["--recursive", "postgres"])
-                .arg(directory.path());
-            assert!(chown.status().expect("chown").success());
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
         }
         command.args(["--", "pgbouncer", "--quiet"]).arg(&file);
@@ -46,11 +38,7 @@ impl PgBouncer {
         wait_for("PgBouncer", || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
         });
-        Self {
-            port,
-            child,
-            _directory: directory,
-        }
+        Self { port, child }
     }
 
     /// The URL of a database through the pooler.
