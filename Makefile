@@ -36,6 +36,7 @@ test: tools page
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
 	npm run --silent test:cluster
+	npm run --silent test:nodes
 	npm run --silent test:hostile
 	npm run --silent test:soak
 	npm run --silent test:browser
@@ -91,9 +92,10 @@ generate:
 bench: build
 	scripts/bench.sh
 
-# Half an hour of users who send while faults happen; then nothing may be lost, doubled or out of order. SEED repeats a run.
-soak: build node_modules/.installed
-	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --nodes $(or $(NODES),1) --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
+# Half an hour of users who send while nodes, Redis, PostgreSQL and connections fail; then nothing may be lost, doubled or
+# out of order. SEED=7 repeats a run, NODES=1 is one node on SQLite.
+soak: build tools node_modules/.installed
+	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --nodes $(or $(NODES),3) --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
 
 # Holds 8,000 connections for half an hour and replaces some each minute, into bench/results/.
 hold: build

@@ -57,8 +57,10 @@ class Link {
   /** Resets both sides. */
   cut() {
     for (const socket of [this.near, this.far]) {
-      if (socket.connecting) socket.destroy()
-      else socket.resetAndDestroy()
+      // Node cannot reset a socket that is being shut down, and would leak it.
+      const isOpen = !socket.connecting && !socket.readableEnded && !socket.writableEnded
+      if (isOpen) socket.resetAndDestroy()
+      else socket.destroy()
     }
   }
 

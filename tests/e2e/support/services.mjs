@@ -180,6 +180,11 @@ export class Postgres {
     return this.#service?.pid
   }
 
+  /** What it logged, of this start. */
+  get output() {
+    return this.#service.output
+  }
+
   /** The URL of a database. */
   url(database) {
     return `postgres://lamplight@127.0.0.1:${this.port}/${database}`

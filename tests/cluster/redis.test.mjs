@@ -1,0 +1,151 @@
+// Redis restarts, drops subscribers, and carries what a node does not understand.
+import assert from "node:assert/strict"
+import { after, before, test } from "node:test"
+import { conversationOf, crowd, get, somebody } from "../e2e/support/person.mjs"
+import { startProxied } from "../e2e/support/proxied.mjs"
+import { OPEN } from "../e2e/support/server.mjs"
+import { pass, until } from "../e2e/support/wait.mjs"
+
+/** @type {Awaited<ReturnType<typeof startProxied>>} */
+let cluster
+before(async () => {
+  cluster = await startProxied({ settings: { ...OPEN, PRESENCE_GRACE: "1s" } })
+})
+after(() => cluster.stop())
+
+const on = (t) => cluster.nodes.map((node) => crowd(t, node))
+const degraded = async (node) => (await get(node, "/readyz")).body?.degraded ?? []
+const seqs = (client) => client.messages().map((message) => message.seq)
+const upTo = (count) => Array.from({ length: count }, (_, n) => n + 1)
+
+/** Two users of one conversation, on two nodes. */
+async function pair(t) {
+  const [one, , three] = on(t)
+  const [asha, ben] = [somebody("asha"), somebody("ben")]
+  const id = await conversationOf(cluster.nodes[0], asha, ben)
+  return { id, asha, ben, sender: await one.join(asha), receiver: await three.join(ben) }
+}
+
+test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, also those without traffic", async (t) => {
+  const { id, asha, ben, sender, receiver } = await pair(t)
+  const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
+  await observer.comes(ben)
+  const since = observer.mark()
+  await sender.send(id, "before")
+  await cluster.redis.kill()
+  for (const node of cluster.nodes) {
+    await until(async () => (await degraded(node)).length > 0, "a node says degraded", 10_000)
+    assert.equal((await get(node, "/readyz")).status, 200, "messages are taken")
+  }
+  assert.equal((await sender.send(id, "during")).success, true)
+  await cluster.redis.start()
+  const back = performance.now()
+  for (const node of cluster.nodes) {
+    await until(async () => (await degraded(node)).length === 0, "a node is whole", 10_000)
+  }
+  t.diagnostic(`all nodes were whole after ${(performance.now() - back).toFixed(0)} ms`)
+  assert.equal((await sender.send(id, "after")).success, true)
+  // Also what was sent while Redis was away, without anyone's asking.
+  await until(() => new Set(seqs(receiver)).size === 3, "all three came", 8_000)
+  for (const node of cluster.nodes) {
+    await until(
+      async () => {
+        const { data } = (await get(node, "/api/online-users?limit=200")).body
+        return [asha, ben].every((user) => data.some((one) => one.userId === user))
+      },
+      "everyone is announced again",
+      10_000,
+    )
+  }
+  await pass(2_000)
+  const told = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
+  assert.deepEqual(
+    told.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
+    [],
+  )
+})
+
+test("C17: FLUSHALL: everyone is announced again, and nobody who stayed is told offline", async (t) => {
+  const { id, asha, ben, sender, receiver } = await pair(t)
+  const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
+  await observer.comes(asha)
+  await observer.comes(ben)
+  const since = observer.mark()
+  await cluster.redis.command("FLUSHALL")
+  await pass(500)
+  assert.equal((await sender.send(id, "after")).success, true)
+  await receiver.sees("new_private_message")
+  for (const node of cluster.nodes) {
+    await until(
+      async () => {
+        const { data } = (await get(node, "/api/online-users?limit=200")).body
+        return [asha, ben].every((user) => data.some((one) => one.userId === user))
+      },
+      "everyone is announced again",
+      10_000,
+    )
+  }
+  await pass(2_500)
+  const told = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
+  assert.deepEqual(
+    told.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
+    [],
+  )
+})
+
+test("C18, P12, M10: Redis drops the subscribers amid messages: a client has them all, by the bus or by its gaps", async (t) => {
+  const { id, ben, sender, receiver } = await pair(t)
+  const count = 300
+  let sent = 0
+  for (let n = 0; n < count; n++) {
+    sender.send(id, `${n}`).then((answer) => answer.success && sent++)
+    if (n % 100 === 50) await cluster.redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+    if (n % 10 === 0) await pass(10)
+  }
+  await until(() => sent === count, "all are stored", 15_000)
+  // What comes later than 200 ms after its successor is a gap (decision 26), which the client sees and reads.
+  await receiver.sees("new_private_message", (message) => message.seq === count)
+  const came = seqs(receiver)
+  assert.deepEqual(
+    came,
+    upTo(count).filter((seq) => came.includes(seq)),
+    "in order and once",
+  )
+  t.diagnostic(`${count - came.length} of ${count} were left to the client`)
+  const page = (await get(cluster.nodes[2], `/api/privatechat/messages/${id}?after=0&limit=200`, { as: ben }))
+    .body
+  assert.deepEqual(
+    page.data.map((message) => message.seq),
+    upTo(200),
+  )
+})
+
+test("P12: what a stalled link to Redis held back comes within seconds", async (t) => {
+  const { id, sender, receiver } = await pair(t)
+  cluster.nodes[2].redis.stall()
+  for (let n = 0; n < 5; n++) assert.equal((await sender.send(id, `${n}`)).success, true)
+  await pass(3_000)
+  cluster.nodes[2].redis.cut()
+  cluster.nodes[2].redis.heal()
+  await until(() => new Set(seqs(receiver)).size === 5, "all came", 8_000)
+  assert.deepEqual(seqs(receiver), upTo(5))
+})
+
+test("C15: nodes ignore what a later version says on the bus, and go on", async (t) => {
+  const { id, sender, receiver } = await pair(t)
+  const channels = (await cluster.redis.command("PUBSUB", "CHANNELS")).trim().split("\n")
+  assert.ok(
+    channels.length > 1 && channels.every((channel) => channel.includes(cluster.prefix)),
+    `${channels}`,
+  )
+  const strange = ['{"v":99,"kind":"unheard of","node":"x"}', "not JSON", "", '{"v":1}', "[]", "\\x00\\xff"]
+  for (const channel of channels) {
+    for (const text of strange) await cluster.redis.command("PUBLISH", channel, text)
+  }
+  assert.equal((await sender.send(id, "after")).success, true)
+  await receiver.sees("new_private_message", (message) => message.content === "after")
+  for (const node of cluster.nodes) {
+    assert.equal((await get(node, "/readyz")).status, 200)
+    assert.ok(!/panicked/.test(node.server.log), node.server.log)
+  }
+})
