@@ -205,9 +205,13 @@ impl State {
             Body::Same => {
                 let users = &mut self.buckets[message.bucket].users;
                 let entry = users.entry(message.user.clone()).or_default();
-                entry.hidden = message.hidden;
-                self.forget_if_empty(&message.user);
-                None
+                // Redis lost the user and shows them no more, so no leave will follow.
+                let leaves = message.hidden && entry.unconfirmed;
+                let change = leaves
+                    .then(|| self.leave(&message.user, OfflineReason::Closed))
+                    .flatten();
+                self.set_hidden_locally(&message.user, message.hidden);
+                change
             }
         }
     }
