@@ -1,7 +1,8 @@
 //! Opens connections: hosts in turn, each for a bounded time, the session's settings, and the check
 //! that the server still has the same store.
 
-use super::error::{OpenError, describe};
+use super::connect_error::{ConnectError, ConnectErrorKind};
+use super::error::describe;
 use super::identity::Identity;
 use super::url::{ConnectionUrl, Host};
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -58,34 +59,6 @@ impl Timeouts {
             self.lock.as_millis(),
             self.idle_in_transaction.as_millis(),
         )
-    }
-}
-
-/// Why no connection was opened.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{address}: {why}")]
-pub(super) struct ConnectError {
-    pub(super) address: String,
-    pub(super) why: String,
-    pub(super) kind: ConnectErrorKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectErrorKind {
-    /// Waiting may help.
-    Unreachable,
-    Refused,
-    ReadOnly,
-}
-
-impl From<ConnectError> for OpenError {
-    fn from(error: ConnectError) -> Self {
-        let ConnectError { address, why, kind } = error;
-        match kind {
-            ConnectErrorKind::Unreachable => Self::Unreachable { address, why },
-            ConnectErrorKind::Refused => Self::Refused { address, why },
-            ConnectErrorKind::ReadOnly => Self::ReadOnly { address, why },
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Beside the generation stands a fingerprint of where it was made. Every new connection, and every
 //! ping, compares it with the server's.
 
-use super::connect::ConnectErrorKind;
+use super::connect_error::ConnectErrorKind;
 use super::error::describe;
 use super::schema::IDENTITY_LOCK;
 use deadpool_postgres::ClientWrapper;

@@ -6,6 +6,7 @@ mod batch;
 mod checks;
 mod codec;
 mod connect;
+mod connect_error;
 mod connection;
 mod conversations;
 mod database;
@@ -32,6 +33,7 @@ mod schema;
 mod tests;
 mod tls;
 mod transfer;
+mod transfer_source;
 mod url;
 mod writer;
 

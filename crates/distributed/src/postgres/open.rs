@@ -1,14 +1,15 @@
 //! Opens the database: the server's version and encoding, the migrations, the identity, the checks
 //! of heads and sequences.
 
-use super::connect::{ConnectErrorKind, Connector, Timeouts, jittered};
+use super::connect::{Connector, Timeouts, jittered};
+use super::connect_error::ConnectErrorKind;
 use super::error::{OpenError, describe};
 use super::identity::{Identity, Problem};
 use super::options::PostgresOptions;
 use super::schema::migrate;
 use super::tls::connector;
 use super::url::ConnectionUrl;
-use super::{checks, keys, transfer};
+use super::{checks, keys, transfer_source};
 use deadpool::Runtime;
 use deadpool::managed::Pool;
 use deadpool_postgres::ClientWrapper;
@@ -38,7 +39,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let client = first_connection(&connector, options.start_deadline).await?;
     check_server(&client, &address).await?;
     migrate(&client).await?;
-    let source = transfer::source(&client).await;
+    let source = transfer_source::source(&client).await;
     if source.map_err(database)?.is_some() && !options.for_transfer {
         return Err(OpenError::HalfFilled);
     }

@@ -1,16 +1,13 @@
 //! [`Transfer`] on PostgreSQL: `lamplight migrate`.
 
 use super::codec::{content_from_db, content_to_db};
+use super::transfer_source::{SOURCE, source};
 use super::{Failure, PostgresStore, Repeat};
 use async_trait::async_trait;
-use deadpool_postgres::ClientWrapper;
 use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use lamplight_usecases::transfer::{Column, Kind, Row, TABLES, Table, Transfer, Value};
 use tokio_postgres::types::{ToSql, Type};
-
-/// The property of a store that is being filled.
-pub(super) const SOURCE: &str = "transfer_source";
 
 /// A parameter with its type.
 type Parameter = (Box<dyn ToSql + Sync + Send>, Type);
@@ -97,15 +94,6 @@ fn borrowed(parameters: &[Parameter]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         .iter()
         .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
         .collect()
-}
-
-/// The store that a database is being filled from.
-pub(super) async fn source(
-    client: &ClientWrapper,
-) -> Result<Option<String>, tokio_postgres::Error> {
-    let sql = "SELECT value FROM properties WHERE name = $1";
-    let rows = client.query_typed(sql, &[(&SOURCE, Type::TEXT)]).await?;
-    rows.first().map(|row| row.try_get(0)).transpose()
 }
 
 impl PostgresStore {

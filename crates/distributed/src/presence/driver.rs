@@ -228,7 +228,7 @@ impl Node {
         let Ok(writer) = self.writer() else { return };
         let polls = (0..BUCKETS).map(|bucket| async move {
             let before = self.feed.position(bucket);
-            let poll = self.feed.scripts.poll(&self.feed, writer, bucket).await;
+            let poll = self.feed.scripts.poll(writer, bucket).await;
             (bucket, before, poll)
         });
         let mut polls = stream::iter(polls).buffer_unordered(BUCKETS);

@@ -21,6 +21,7 @@ mod register;
 mod scripts;
 mod step;
 mod timers;
+mod user_step;
 
 pub use feed::Feed;
 
@@ -103,7 +104,7 @@ impl RedisPresence {
         &self,
         session: &ConnectionId,
         note: impl FnOnce(&mut register::Register) + Send,
-        run: impl Fn(&mut step::Step, NodeIndex) -> Vec<Change> + Send + Sync,
+        run: impl Fn(&mut user_step::Step, NodeIndex) -> Vec<Change> + Send + Sync,
     ) -> StoreResult<()> {
         let user = self.node.register().user_of(session);
         self.check_lease()?;

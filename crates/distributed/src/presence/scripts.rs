@@ -1,7 +1,6 @@
 //! The scripts, their arguments and their answers. Each runs in Redis as one step, on one hash slot.
 
 use super::change::Kind;
-use super::feed::Feed;
 use super::keys::Keys;
 use crate::redis::{RedisClient, RedisError, RedisResult, RedisScript, ScriptCall};
 use lamplight_domain::identity::{NodeId, UserId};
@@ -31,6 +30,8 @@ macro_rules! bucket_script {
 }
 
 pub(super) struct Scripts {
+    client: RedisClient,
+    keys: Arc<Keys>,
     read: RedisScript,
     commit: RedisScript,
     poll: RedisScript,
@@ -119,8 +120,10 @@ pub(super) struct Page {
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(client: RedisClient, keys: Arc<Keys>) -> Self {
         Self {
+            client,
+            keys,
             read: bucket_script!("scripts/read.lua"),
             commit: bucket_script!("scripts/commit.lua"),
             poll: bucket_script!("scripts/poll.lua"),
@@ -133,12 +136,11 @@ impl Scripts {
 
     pub(super) async fn read(
         &self,
-        feed: &Feed,
         writer: Writer<'_>,
         bucket: usize,
         user: &UserId,
     ) -> RedisResult<Answer> {
-        let keys = feed.keys.bucket(bucket);
+        let keys = self.keys.bucket(bucket);
         let call = clocked(
             self.read
                 .call()
@@ -149,16 +151,15 @@ impl Scripts {
         .arg(user.as_str())
         .arg(writer.node.as_str())
         .arg(writer.incarnation);
-        answer(feed.client.run(&call).await?)
+        answer(self.client.run(&call).await?)
     }
 
     pub(super) async fn commit(
         &self,
-        feed: &Feed,
         writer: Writer<'_>,
         commit: &Commit<'_>,
     ) -> RedisResult<Answer> {
-        let keys = feed.keys.bucket(commit.bucket);
+        let keys = self.keys.bucket(commit.bucket);
         let call = self.commit.call();
         let mut call = call
             .key(&keys.meta)
@@ -186,18 +187,13 @@ impl Scripts {
             .arg(commit.floor)
             .arg(number(commit.since))
             .arg(commit.with.len())
-            .arg(&*feed.keys.channel)
+            .arg(&*self.keys.channel)
             .arg(commit.bucket);
-        answer(feed.client.run(&call).await?)
+        answer(self.client.run(&call).await?)
     }
 
-    pub(super) async fn poll(
-        &self,
-        feed: &Feed,
-        writer: Writer<'_>,
-        bucket: usize,
-    ) -> RedisResult<Poll> {
-        let keys = feed.keys.bucket(bucket);
+    pub(super) async fn poll(&self, writer: Writer<'_>, bucket: usize) -> RedisResult<Poll> {
+        let keys = self.keys.bucket(bucket);
         let call = self
             .poll
             .call()
@@ -209,7 +205,7 @@ impl Scripts {
             .arg(writer.incarnation)
             .arg(DUE);
         let (epoch, number, is_fenced, own, due): (String, u64, u8, usize, Vec<String>) =
-            feed.client.run(&call).await?;
+            self.client.run(&call).await?;
         Ok(Poll {
             epoch: epoch.into(),
             number,
@@ -221,16 +217,15 @@ impl Scripts {
 
     pub(super) async fn page(
         &self,
-        feed: &Feed,
         bucket: usize,
         cursor: &str,
         count: usize,
     ) -> RedisResult<Page> {
-        let keys = feed.keys.bucket(bucket);
+        let keys = self.keys.bucket(bucket);
         let call = self.page.call().key(&keys.meta).key(&keys.users);
         let call = clocked(call).arg(cursor).arg(count);
         let (epoch, number, version, cursor, flat): (String, u64, u64, String, Vec<String>) =
-            feed.client.run(&call).await?;
+            self.client.run(&call).await?;
         let mut flat = flat.into_iter();
         let mut records = Vec::with_capacity(flat.len() / 2);
         while let (Some(user), Some(record)) = (flat.next(), flat.next()) {

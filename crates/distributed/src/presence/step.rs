@@ -4,12 +4,11 @@
 use super::change::{Kind, Message, Moved, write_body};
 use super::keys::bucket;
 use super::node::Node;
-use super::record::{Incarnations, Record};
+use super::record::Record;
 use super::scripts::{Answer, Commit, Committed, Writer};
+use super::user_step::Step;
 use lamplight_domain::identity::UserId;
-use lamplight_domain::presence::{
-    Change, ManualStatus, NodeIndex, Presence, Roster, SessionState, UserRecord,
-};
+use lamplight_domain::presence::{Change, ManualStatus, Presence, Roster, UserRecord};
 use lamplight_domain::time::{Moment, Now};
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use std::sync::Arc;
@@ -23,53 +22,6 @@ const PATIENT: u32 = 3;
 const VISIBLE: Duration = Duration::from_secs(1);
 /// Ticks that are due later are left to the regular look at the timers.
 const SOON: Duration = Duration::from_secs(10);
-
-/// A user as they were read, to be changed.
-pub(super) struct Step {
-    pub(super) roster: Roster,
-    pub(super) now: Now,
-    pub(super) incarnations: Incarnations,
-    before: Option<UserRecord>,
-    /// Who writes.
-    incarnation: u64,
-    /// The timer has to move although nothing else changes.
-    pub(super) moves_timer: bool,
-    pub(super) is_tick: bool,
-}
-
-impl Step {
-    pub(super) fn index(&mut self, incarnation: u64) -> NodeIndex {
-        self.incarnations.index(incarnation)
-    }
-
-    /// The index of the incarnation that writes.
-    pub(super) fn mine(&mut self) -> NodeIndex {
-        self.index(self.incarnation)
-    }
-
-    /// The sessions before the step.
-    pub(super) fn sessions(&self) -> Vec<SessionState> {
-        match &self.before {
-            Some(UserRecord::Attached(state)) => state.sessions.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The sessions that belong to another node than before.
-    fn taken_over(&self, after: Option<&UserRecord>) -> Vec<String> {
-        let (Some(UserRecord::Attached(before)), Some(UserRecord::Attached(after))) =
-            (&self.before, after)
-        else {
-            return Vec::new();
-        };
-        let has_moved = |now: &&SessionState| {
-            let mut earlier = before.sessions.iter();
-            earlier.any(|held| held.id == now.id && held.node != now.node)
-        };
-        let moved = after.sessions.iter().filter(has_moved);
-        moved.map(|held| held.id.to_string()).collect()
-    }
-}
 
 /// What a step changed.
 struct Outcome {
@@ -95,7 +47,7 @@ impl Node {
         let guess = feed.guess(user, index);
         let mut answer = match guess {
             Some(read) => Answer::Record(read),
-            None => scripts.read(feed, writer, index, user).await?,
+            None => scripts.read(writer, index, user).await?,
         };
         for attempt in 0..ATTEMPTS {
             let read = match answer {
@@ -126,7 +78,7 @@ impl Node {
                     }
                     return Ok(());
                 }
-                answer = scripts.read(feed, writer, index, user).await?;
+                answer = scripts.read(writer, index, user).await?;
                 continue;
             }
             answer = self
@@ -212,11 +164,7 @@ impl Node {
             with: &with,
             without: &without,
         };
-        Ok(self
-            .feed
-            .scripts
-            .commit(&self.feed, writer, &commit)
-            .await?)
+        Ok(self.feed.scripts.commit(writer, &commit).await?)
     }
 
     async fn committed(&self, user: &UserId, outcome: Outcome, done: Committed, now: Now) {

@@ -1,6 +1,6 @@
 //! What this node knows of the others: a pure state machine over the answers of Redis.
 
-use super::NodeEntry;
+use super::entry::NodeEntry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;

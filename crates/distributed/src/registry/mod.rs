@@ -3,7 +3,10 @@
 //! Each node writes its entry every two seconds and reads all others in the same step. What it read
 //! stays valid while Redis is away: nobody can know then who has gone.
 
+mod entry;
 mod known;
+
+pub use entry::NodeEntry;
 
 use crate::redis::{RedisClient, RedisError, RedisResult, RedisScript};
 use base64::Engine as _;
@@ -11,7 +14,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use known::Known;
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,20 +28,6 @@ const FORGET_MS: u64 = 60_000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A read that somebody waits for takes no longer.
 const LOOK_DEADLINE: Duration = Duration::from_secs(1);
-
-/// A node, as the others see it. Fields that a version does not know are ignored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeEntry {
-    /// The name that its settings give it.
-    pub id: String,
-    /// One start of the node, and the part of its sessions' ids that names it.
-    #[serde(skip)]
-    pub tag: String,
-    /// Where it takes requests of other nodes: `host:port`.
-    pub address: String,
-    /// The version of Lamplight.
-    pub version: String,
-}
 
 /// This node among the others.
 pub struct NodeRegistry {

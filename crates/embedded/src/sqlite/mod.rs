@@ -26,6 +26,7 @@ mod sidecar;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod transfer_source;
 mod work;
 mod writer;
 

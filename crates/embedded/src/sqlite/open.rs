@@ -14,7 +14,7 @@ use super::options::SqliteOptions;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
 use super::sidecar::{Found, Sidecar, WalOrigin};
-use super::transfer;
+use super::transfer_source;
 use super::work::{Durability, Job};
 use super::writer::Writer;
 use lamplight_domain::identity::Generation;
@@ -88,7 +88,7 @@ pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Op
         check_log(&conn, path)?;
     }
     migrate(&mut conn, path, MIGRATIONS)?;
-    if !options.for_transfer && transfer::source(&conn).map_err(database)?.is_some() {
+    if !options.for_transfer && transfer_source::source(&conn).map_err(database)?.is_some() {
         return Err(OpenError::HalfFilled { path: path.clone() });
     }
     let pages = Arc::new(AtomicI32::new(0));

@@ -2,15 +2,13 @@
 
 use super::SqliteStore;
 use super::checkpoint::renew_generation;
+use super::transfer_source::{SOURCE, source};
 use async_trait::async_trait;
 use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::StoreResult;
 use lamplight_usecases::transfer::{Column, Row, TABLES, Table, Transfer, Value};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params_from_iter};
-
-/// The property of a store that is being filled.
-pub(super) const SOURCE: &str = "transfer_source";
 
 struct Bound<'a>(&'a Value);
 
@@ -66,16 +64,6 @@ fn select(
                 .collect()
         })?
         .collect()
-}
-
-/// The store that a database is being filled from.
-pub(super) fn source(conn: &Connection) -> rusqlite::Result<Option<String>> {
-    conn.query_row(
-        "SELECT value FROM properties WHERE name = ?1",
-        [SOURCE],
-        |row| row.get(0),
-    )
-    .optional()
 }
 
 #[async_trait]

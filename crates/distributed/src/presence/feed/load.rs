@@ -16,7 +16,7 @@ impl Feed {
     /// that the first page has, or newer; what changed later comes as a change as well, and versions
     /// tell which is newer.
     pub(super) async fn read_bucket(&self, index: usize) -> RedisResult<Loaded> {
-        let first = self.scripts.page(self, index, "0", PAGE).await?;
+        let first = self.scripts.page(index, "0", PAGE).await?;
         let mut loaded = Loaded {
             epoch: first.epoch.as_str().into(),
             number: first.number,
@@ -39,7 +39,7 @@ impl Feed {
             if page.cursor == "0" {
                 return Ok(loaded);
             }
-            page = self.scripts.page(self, index, &page.cursor, PAGE).await?;
+            page = self.scripts.page(index, &page.cursor, PAGE).await?;
             if *page.epoch != *loaded.epoch {
                 return Err(RedisError::Unexpected("the bucket was emptied".to_owned()));
             }

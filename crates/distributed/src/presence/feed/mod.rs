@@ -60,7 +60,7 @@ impl Feed {
         let hold = rules.lease * 2 / 3;
         let keys = Arc::new(Keys::new(client.options().prefix()));
         Arc::new(Self {
-            scripts: Arc::new(Scripts::new()),
+            scripts: Arc::new(Scripts::new(client.clone(), Arc::clone(&keys))),
             client,
             keys,
             state: Mutex::new(State::new(hold)),
