@@ -32,7 +32,7 @@ async fn check(client: &ClientWrapper) -> Result<i64, tokio_postgres::Error> {
         if let Some(row) = client.query_typed(&sql, &[]).await?.first() {
             let newest: i64 = row.try_get(1)?;
             tracing::error!(
-                code = "LL-123",
+                code = "LL-128",
                 newest,
                 "the sequence of {table}.id was behind its rows (a failover or a restore) and is set anew"
             );
@@ -47,7 +47,7 @@ async fn check(client: &ClientWrapper) -> Result<i64, tokio_postgres::Error> {
     for row in client.query_typed(sql, &[(&NEWEST, Type::INT8)]).await? {
         let conversation: String = row.try_get(0)?;
         tracing::error!(
-            code = "LL-123",
+            code = "LL-128",
             conversation,
             "the head of a conversation was behind its entries and is set anew"
         );
