@@ -30,10 +30,14 @@ const OURS: &[&str] = &[
     "LL-120",
     "LL-122",
     "is set aside beside it",
+    "other nodes reach this one at NODE_ADDRESS",
+    "a background task ended; stopping",
     // Once: nothing is taken after it.
     "LL-121",
     // After each of these there is a pause.
     "a checkpoint failed; retrying",
+    "a full checkpoint failed; the write-ahead log stays",
+    "read from the log what the event bus may have lost",
     "cannot accept connections",
     "the keys at {} cannot be had",
     "the keys are in reach again",
