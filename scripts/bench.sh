@@ -115,7 +115,7 @@ emptied() {
 # Starts one server, or node $2 of a cluster. It prints its address into $work/out.$2.
 start() {
   local name=$1 node=$2 out="$work/out.$2" err="$work/err.$2"
-  local settings=(LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data.$node" LIMIT_SENDS=0 LIMIT_READS=0 LOG=error)
+  local settings=(LISTEN=127.0.0.1:0 AUTH=open DATA_DIR="$work/data.$node" LIMIT_SENDS=0 LIMIT_READS=0 ROSTER_LIMIT=100000 LOG=error)
   : >"$out"
   case $name in
     lamplight) taskset -c 0 env -u REDIS_URL -u DATABASE_URL "${settings[@]}" "$lamplight" serve >"$out" 2>"$err" & ;;
