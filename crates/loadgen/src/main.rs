@@ -63,7 +63,7 @@ enum Work {
         #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
         online: u32,
         /// Users who come online, one after the other.
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         times: u32,
     },
     /// New users come online, a fixed number of them at a time.
@@ -158,7 +158,7 @@ async fn main() -> ExitCode {
     let result = match cli.work {
         Work::Idle { count, bare } => idle::run(&target, pids, count, bare).await,
         Work::Joins { users, in_flight } => joins::run(&target, pids, users, in_flight).await,
-        Work::Seen { online, times } => seen::run(&target, pids, online, times).await,
+        Work::Seen { online, times } => seen::run(&target, online, times).await,
         Work::Storm {
             users,
             mode,
