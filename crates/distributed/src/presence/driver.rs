@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// The most ticks at the same time.
@@ -60,7 +61,7 @@ impl Node {
                     }
                     Err(error) => {
                         self.go_down(&error);
-                        backoff.pause().await;
+                        self.pause_unless_connected(backoff.next()).await;
                         continue;
                     }
                 }
@@ -76,6 +77,24 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Ends early when the client connects again: nodes that lost the same Redis heal at about the
+    /// same time, so a user who moved from one to another is not told offline.
+    async fn pause_unless_connected(&self, pause: Duration) {
+        let mut status = self.feed.client.watch();
+        let connected = async {
+            loop {
+                // Without its client nothing will connect.
+                if status.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                if status.borrow_and_update().is_up() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(pause, connected).await;
     }
 
     async fn keep_renewing(&self) -> Infallible {

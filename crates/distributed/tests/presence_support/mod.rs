@@ -66,7 +66,7 @@ pub(crate) fn client_at(url: &str, prefix: &str) -> RedisClient {
 
 /// Short times, with a renewal every second.
 pub(crate) const RULES: Rules = Rules {
-    grace: Duration::from_millis(1_000),
+    grace: Duration::from_millis(2_500),
     lease: Duration::from_millis(3_000),
     time_to_live: Duration::from_secs(3_600),
     away_after: Duration::from_secs(300),
