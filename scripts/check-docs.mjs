@@ -1,10 +1,10 @@
 // Checks that the documentation matches the repository:
 // - every relative link in a Markdown file leads to a file, and to a heading where it names one;
 // - every path that ARCHITECTURE.md and CONTRIBUTING.md name exists;
-// - the table of tests in docs/invariants.md lists exactly the files whose tests carry a number.
+// - the tables of tests in docs/invariants.md and docs/cluster-cases.md list exactly the files whose tests carry a number.
 //
 //   node scripts/check-docs.mjs          reports what is wrong and exits with 1
-//   node scripts/check-docs.mjs --fix    writes the table of tests first
+//   node scripts/check-docs.mjs --fix    writes these tables first
 
 import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -34,41 +34,44 @@ function anchors(text) {
   )
 }
 
-const INVARIANTS = "docs/invariants.md"
+/** The pages whose rules have numbers, and the letters of these. */
+const NUMBERED = { "docs/invariants.md": "PM", "docs/cluster-cases.md": "C" }
 const carriers = new Map()
 const carry = (number, file) => carriers.set(number, (carriers.get(number) ?? new Set()).add(file))
 for (const file of files) {
   if (/\.rs$/.test(file)) {
-    for (const [, prefix] of read(file).matchAll(/\bfn ((?:(?:and_)?[pm]\d+_)+)/g))
-      for (const [number] of prefix.matchAll(/[pm]\d+/g)) carry(number.toUpperCase(), file)
+    for (const [, prefix] of read(file).matchAll(/\bfn ((?:(?:and_)?[pmc]\d+_)+)/g))
+      for (const [number] of prefix.matchAll(/[pmc]\d+/g)) carry(number.toUpperCase(), file)
   } else if (/\.test\.(?:mjs|tsx?)$/.test(file)) {
     for (const [, prefix] of read(file).matchAll(/["`]((?:[A-Z]\d+[,:]? )+)/g))
-      for (const [number] of prefix.matchAll(/[PM]\d+/g)) carry(number, file)
+      for (const [number] of prefix.matchAll(/[PMC]\d+/g)) carry(number, file)
   }
 }
-const text = read(INVARIANTS)
-const numbers = [...text.matchAll(/^- \*\*([PM]\d+)\*\*/gm)].map(([, number]) => number)
-const cell = (number) =>
-  [...(carriers.get(number) ?? [])]
-    .sort()
-    .map((file) => `\`${file}\``)
-    .join(", ") || "none yet"
-const table = [
-  "| rule | files |",
-  "|---|---|",
-  ...numbers.map((number) => `| ${number} | ${cell(number)} |`),
-].join("\n")
-const fixed = text.replace(
-  /<!-- tests -->[\s\S]*<!-- \/tests -->/,
-  `<!-- tests -->\n${table}\n<!-- /tests -->`,
-)
-if (process.argv.includes("--fix")) writeFileSync(INVARIANTS, fixed)
-else if (fixed !== text)
-  problems.push(`${INVARIANTS}: the table of tests is out of date; run "node scripts/check-docs.mjs --fix"`)
-for (const number of carriers.keys())
-  if (!numbers.includes(number))
+const known = new Set()
+for (const [page, letters] of Object.entries(NUMBERED)) {
+  const text = read(page)
+  const rules = new RegExp(`^- \\*\\*([${letters}]\\d+)\\*\\*`, "gm")
+  const numbers = [...text.matchAll(rules)].map(([, number]) => number)
+  numbers.sort((a, b) => letters.indexOf(a[0]) - letters.indexOf(b[0]) || a.slice(1) - b.slice(1))
+  const row = (number) => {
+    const found = [...(carriers.get(number) ?? [])].sort().map((file) => `\`${file}\``)
+    if (found.length === 0) problems.push(`${page}: no test carries the number ${number}`)
+    return `| ${number} | ${found.join(", ")} |`
+  }
+  const table = ["| rule | files |", "|---|---|", ...numbers.map(row)].join("\n")
+  const fixed = text.replace(
+    /<!-- tests -->[\s\S]*<!-- \/tests -->/,
+    `<!-- tests -->\n${table}\n<!-- /tests -->`,
+  )
+  for (const number of numbers) known.add(number)
+  if (process.argv.includes("--fix")) writeFileSync(page, fixed)
+  else if (fixed !== text)
+    problems.push(`${page}: the table of tests is out of date; run "node scripts/check-docs.mjs --fix"`)
+}
+for (const [number, named] of carriers)
+  if (!known.has(number))
     problems.push(
-      `${[...carriers.get(number)].join(", ")}: a test names ${number}, which ${INVARIANTS} does not have`,
+      `${[...named].join(", ")}: a test names ${number}, which no page of ${Object.keys(NUMBERED).join(", ")} has`,
     )
 
 for (const file of files.filter((file) => file.endsWith(".md"))) {
@@ -85,9 +88,9 @@ for (const file of files.filter((file) => file.endsWith(".md"))) {
 // A path in backticks begins with a folder of the repository's root, or with a crate: `server/hub.rs` is
 // crates/server/src/hub.rs. `*` and `…` stand for any name.
 const roots = "apps|bench|crates|docs|examples|fixtures|packages|scripts|tests"
-const crates = "domain|usecases|wire|embedded|server"
+const crates = "domain|usecases|wire|embedded|distributed|server"
 const paths = new RegExp(`\`((${roots}|${crates})/[^\`\\s]+)\``, "g")
-for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", INVARIANTS]) {
+for (const file of ["ARCHITECTURE.md", "CONTRIBUTING.md", ...Object.keys(NUMBERED)]) {
   for (const [, path, root] of read(file).matchAll(paths)) {
     const found = crates.split("|").includes(root) ? path.replace(root, `crates/${root}/src`) : path
     if (!/[*<…]/.test(path) && !existsSync(found)) problems.push(`${file}: there is no ${path}`)
