@@ -25,6 +25,7 @@ pub fn install() -> PrometheusHandle {
             let handle = recorder.handle();
             let _ = metrics::set_global_recorder(recorder);
             describe();
+            begin_at_zero();
             handle
         })
         .clone()
@@ -79,6 +80,22 @@ const ADAPTER_GAUGES: &[(&str, &str)] = &[
     (
         "lamplight_node_lease_age_seconds",
         "Since this node renewed its row in PostgreSQL; renewed every second.",
+    ),
+    (
+        "lamplight_republisher_leader",
+        "1 on the node that follows the log.",
+    ),
+    (
+        "lamplight_republisher_behind",
+        "Entries of the log that the follower has not read yet.",
+    ),
+    (
+        "lamplight_republisher_waiting",
+        "Entries that the follower waits for before it publishes them again.",
+    ),
+    (
+        "lamplight_republisher_published",
+        "Entries that were published again since the start.",
     ),
 ];
 
@@ -141,6 +158,18 @@ fn describe() {
         "lamplight_http_request_seconds",
         "HTTP requests, by route and status."
     );
+}
+
+/// Sets the counters that alerts and dashboards read, so that a rate includes the first event.
+fn begin_at_zero() {
+    for wire in ["socket", "http"] {
+        counter!("lamplight_messages_total", "wire" => wire).increment(0);
+    }
+    for code in ["unavailable", "internal"] {
+        counter!("lamplight_refusals_total", "code" => code).increment(0);
+    }
+    counter!("lamplight_duplicates_total").increment(0);
+    counter!("lamplight_bus_gaps_total").increment(0);
 }
 
 /// A message was stored and acknowledged.

@@ -1,0 +1,134 @@
+// The files of deploy/ and the operations page name only metrics and settings that exist.
+import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { after, before, describe, test } from "node:test"
+import { startCluster } from "../e2e/support/cluster.mjs"
+import { conversationOf, crowd, get, post, somebody } from "../e2e/support/person.mjs"
+import { BINARY, OPEN } from "../e2e/support/server.mjs"
+import { startPostgres, startRedis } from "../e2e/support/services.mjs"
+import { until } from "../e2e/support/wait.mjs"
+
+const ROOT = new URL("../..", import.meta.url).pathname
+const read = (path) => readFileSync(join(ROOT, path), "utf8")
+const DEPLOY = readdirSync(join(ROOT, "deploy"), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length))
+const OPERATIONS = "docs/operations.md"
+
+describe("metrics", () => {
+  const METRIC = /\blamplight_[a-z_]+/g
+  /** Names that begin so and are no metrics. */
+  const OTHER = new Set(["lamplight_restored"])
+  let cluster
+  let services
+  before(async () => {
+    services = await Promise.all([startRedis(), startPostgres()])
+    const [redis, postgres] = services
+    cluster = await startCluster({ nodes: 2, settings: OPEN, redis, postgres })
+  })
+  after(async () => {
+    await cluster?.dispose()
+    for (const service of services ?? []) await service.stop()
+  })
+
+  /** What a node offers after one of everything happened: name -> type. */
+  async function offered(t) {
+    const [one, two] = cluster.nodes
+    const [asha, ben] = [somebody("asha"), somebody("ben")]
+    const id = await conversationOf(one, asha, ben)
+    const sender = await crowd(t, one).join(asha)
+    const receiver = await crowd(t, two).join(ben)
+    const leaver = await crowd(t, one).join(somebody("leaver"))
+    assert.equal((await sender.send(id, "one")).success, true)
+    await receiver.sees("new_private_message")
+    const body = { conversationId: id, content: "two" }
+    assert.equal((await post(two, "/api/privatechat/message", body, { as: ben })).status, 201)
+    await sender.sees("new_private_message")
+    leaver.close()
+    const types = async (node) => {
+      const { text } = await get(node, "/metrics")
+      return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]))
+    }
+    await until(async () => (await types(one)).has("lamplight_disconnects_total"))
+    await until(async () => (await types(one)).has("lamplight_delivery_seconds"))
+    return types(one)
+  }
+
+  test("each metric that a dashboard, an alert rule or the operations page names exists, and each is explained", async (t) => {
+    const types = await offered(t)
+    for (const file of [...DEPLOY, OPERATIONS]) {
+      for (const [name] of read(file).matchAll(METRIC)) {
+        const [, base] = /^(.*_seconds)_(?:bucket|sum|count)$/.exec(name) ?? []
+        const known = base ? types.get(base) === "histogram" : types.has(name)
+        assert.ok(known || OTHER.has(name), `${file} names ${name}, which /metrics does not have`)
+      }
+    }
+    const explained = new Set([...read(OPERATIONS).matchAll(METRIC)].map(([name]) => name))
+    for (const name of types.keys())
+      if (name.startsWith("lamplight_"))
+        assert.ok(explained.has(name), `${OPERATIONS} does not explain ${name}`)
+  })
+
+  test("queries ask for rates of counters and for the level of gauges", async (t) => {
+    const types = await offered(t)
+    const queries = [
+      ...read("deploy/prometheus/lamplight.rules.yaml").matchAll(/^\s+expr: (.+)$/gm),
+      ...read("deploy/grafana/lamplight.json").matchAll(/"expr": "((?:[^"\\]|\\.)*)"/g),
+    ].map(([, query]) => query)
+    assert.ok(queries.length > 20, `${queries.length} queries`)
+    for (const query of queries) {
+      for (const [name] of query.matchAll(/\blamplight_[a-z_]+_total\b/g))
+        assert.match(query, new RegExp(`(rate|increase)\\(${name}`), `${name} is a counter: ${query}`)
+      for (const [, name] of query.matchAll(/\b(lamplight_[a-z_]+)_bucket\b/g))
+        assert.equal(types.get(name), "histogram", query)
+    }
+  })
+})
+
+describe("settings", () => {
+  const help = execFileSync(BINARY, ["serve", "--help"], { encoding: "utf8" })
+  const settings = new Set([...help.matchAll(/\[env: ([A-Z_]+)\]/g)].map(([, name]) => name))
+  /** Names of other programs, and of the files themselves. */
+  const OTHER = new Set([
+    "POSTGRES_PASSWORD",
+    "POSTGRES_USER",
+    "POSTGRES_DB",
+    "POSTGRES_INITDB_ARGS",
+    "VALKEY_PASSWORD",
+    "REDISCLI_AUTH",
+    "CMD",
+    "POD_IP",
+    "AF_INET",
+    "AF_INET6",
+    "AF_UNIX",
+    "ALL",
+    "DS_Store",
+  ])
+  /** A name with an underscore anywhere, or one word where a variable is set. */
+  const NAMES = [
+    /\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b/g,
+    /^\s*(?:- name: |Environment=|stringData: )?([A-Z]{2,})(?:[:=]|$)/gm,
+  ]
+
+  test("each setting that deploy/ and the operations page name exists", () => {
+    assert.ok(settings.size > 30, help)
+    for (const file of [...DEPLOY, OPERATIONS]) {
+      for (const pattern of NAMES) {
+        for (const [all, word] of read(file).matchAll(pattern)) {
+          const name = word ?? all
+          assert.ok(settings.has(name) || OTHER.has(name), `${file} names ${name}, which is no setting`)
+        }
+      }
+    }
+  })
+
+  test("each command that they name exists", () => {
+    const commands = execFileSync(BINARY, ["--help"], { encoding: "utf8" })
+    for (const file of [...DEPLOY, OPERATIONS]) {
+      for (const [, name] of read(file).matchAll(/(?:`|bin\/|^|-- )lamplight ([a-z]+)\b/gm))
+        assert.match(commands, new RegExp(`^ +${name}\\b`, "m"), `${file} names "lamplight ${name}"`)
+    }
+  })
+})
