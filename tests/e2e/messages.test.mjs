@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, somebody } from "./support/person.mjs"
-import { isCluster, OPEN, oneNodeOnly, serve } from "./support/server.mjs"
+import { isCluster, OPEN, serve } from "./support/server.mjs"
 import { pass, until } from "./support/wait.mjs"
 
 const server = await serve({ after }, OPEN)
@@ -233,10 +233,7 @@ describe("sending", { concurrency: 8 }, () => {
     }
   })
 
-  // On a cluster, an entry of another node that comes after a later one of this node is left to the client's catch-up
-  // (decision 26), which these sockets have not.
-  const skip = oneNodeOnly("entries that overtake each other between nodes are fetched by @lamplight/client")
-  test("over polling, and through the upgrade, order holds both ways", { skip }, async (t) => {
+  test("over polling, and through the upgrade, order holds both ways", async (t) => {
     for (const transports of [["polling"], ["polling", "websocket"]]) {
       const { join } = crowd(t, server)
       const [a, b] = [somebody("a"), somebody("b")]

@@ -156,6 +156,24 @@ export function checkViews(views, logs, violations) {
 }
 
 /**
+ * M10: a connection brings everything that is stored after its tab caught up, but what it sent itself: a client that
+ * reads events only misses nothing, once everything is quiet.
+ * @param {{ name: string, conversation: string, from: number, all: Set<number>, sent: Set<string> }[]} pushes
+ * @param {Map<string, Entry[]>} logs @param {Violations} violations
+ */
+export function checkPushes(pushes, logs, violations) {
+  for (const { name, conversation, from, all, sent } of pushes) {
+    const log = logs.get(conversation) ?? []
+    const missing = log.filter(({ seq, content }) => seq > from && !all.has(seq) && !sent.has(content))
+    if (missing.length > 0) {
+      const seqs = missing.slice(0, 5).map((entry) => entry.seq)
+      const what = `${name} was not pushed ${missing.length} of ${conversation}, which has ${log.length}`
+      violations.add("not pushed", `${what}: ${seqs}, having begun after ${from}`)
+    }
+  }
+}
+
+/**
  * M9: the list of a user's conversations agrees with the log and with what was marked.
  * @param {string} user
  * @param {{ id: string, unread: number, readSeq: number, headSeq: number }[]} list

@@ -1,7 +1,7 @@
 // The checker finds what it must: each kind of fault, planted in a small history.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { checkOnline, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
+import { checkOnline, checkPushes, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
 
 const entry = (seq, senderId, content) => ({ seq, id: `id-${content}`, senderId, content })
 const send = (user, content, invokedAt, ackedAt, seq, more = {}) => ({
@@ -94,6 +94,18 @@ test("M4: what came before a tab was opened is no gap of it", () => {
     violations,
   )
   assert.equal(violations.count, 0)
+})
+
+test("M10: what a connection was not pushed, but what came before it and what it sent", () => {
+  const judged = (from, all, sent) => {
+    const violations = new Violations()
+    const pushes = [{ name: "tab", conversation: "c", from, all: new Set(all), sent: new Set(sent) }]
+    checkPushes(pushes, right().logs, violations)
+    return violations.of("not pushed")
+  }
+  assert.equal(judged(1, [2], ["three"]), 0)
+  assert.equal(judged(1, [2], []), 1)
+  assert.equal(judged(0, [2, 3], []), 1)
 })
 
 test("M9: marks and counts of unread messages", () => {

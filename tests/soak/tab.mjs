@@ -43,6 +43,14 @@ class View {
   }
 }
 
+/** What one connection brings of one conversation. */
+class Pushed {
+  /** Everything after it must be pushed; known once the tab has caught up. */
+  from = Number.POSITIVE_INFINITY
+  top = 0
+  all = new Set()
+}
+
 export class Tab {
   /** @type {Map<string, View>} */
   views = new Map()
@@ -55,8 +63,10 @@ export class Tab {
   #socket = null
   #timer = null
   #heartbeat = null
-  /** What this connection was pushed, by conversation: repetitions and steps back are faults. */
+  /** What this connection was pushed, by conversation. @type {Map<string, Pushed>} */
   #pushed = new Map()
+  /** The contents that were sent over this connection, which it is not pushed. */
+  #sent = new Set()
   #gapTimers = new Map()
 
   /** @param {import("./user.mjs").User} user */
@@ -122,7 +132,8 @@ export class Tab {
       timeout: PATIENCE_MS,
     })
     this.#socket = socket
-    this.#pushed.clear()
+    this.#sent.clear()
+    for (const conversation of this.views.keys()) this.#pushed.set(conversation, new Pushed())
     const over = () => {
       if (this.#socket !== socket) return
       this.#leave()
@@ -168,6 +179,7 @@ export class Tab {
     for (const { id, headSeq } of list) {
       const view = this.views.get(id)
       if (view && !view.isKnown) view.begin(headSeq)
+      if (view) this.#pushed.get(id).from = headSeq
     }
     if (![...this.views.values()].every((view) => view.isKnown))
       throw new Error("a conversation is not listed")
@@ -184,6 +196,7 @@ export class Tab {
         if (part.success === false) throw new Error(`sync of ${id}: ${part.error}`)
         if (part.reset) this.world.violations.add("reset", `${this.name} in ${id}`)
         for (const entry of part.entries) this.views.get(id).take(entry.seq, entry.id)
+        this.#pushed.get(id).from = part.headSeq
         if (part.hasMore) next.push(id)
       }
       open = next
@@ -196,17 +209,35 @@ export class Tab {
     return this.#socket.timeout(PATIENCE_MS).emitWithAck(name, data)
   }
 
+  /** Sends a message over this connection. */
+  send({ conversation: conversationId, content, clientMessageId }) {
+    this.#sent.add(content)
+    return this.ask("send_private_message", { conversationId, content, clientMessageId })
+  }
+
+  /** What this connection was pushed, to be compared with the logs. */
+  pushes() {
+    return [...this.#pushed].map(([conversation, { from, all }]) => ({
+      name: `${this.name} on ${this.node?.name}`,
+      conversation,
+      from,
+      all,
+      sent: this.#sent,
+    }))
+  }
+
   #message(message) {
     const { conversationId, seq, id } = message
     const view = this.views.get(conversationId)
     const what = `${this.name} on ${this.node?.name}: ${conversationId}/${seq}`
     if (!view) return this.world.violations.add("not a member", what)
     this.world.counts.pushes++
-    const pushed = this.#pushed.get(conversationId) ?? { top: 0, all: new Set() }
-    this.#pushed.set(conversationId, pushed)
+    const pushed = this.#pushed.get(conversationId)
     if (pushed.all.has(seq)) this.world.violations.add("pushed twice", what)
     else if (seq < pushed.top) {
-      this.world.violations.add("pushed out of order", `${what} after ${pushed.top}`)
+      // Only what the node gave up may come after later entries.
+      this.world.counts.late++
+      this.world.note(`${what} came after ${pushed.top}`)
     }
     pushed.top = Math.max(pushed.top, seq)
     pushed.all.add(seq)

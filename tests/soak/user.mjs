@@ -110,7 +110,7 @@ export class User {
     const sends = Array.from({ length: this.random.whole(3, 8) }, () => this.#record(conversation, { burst }))
     await Promise.all(
       sends.map((send) =>
-        this.#bySocket(tab, send).then(
+        tab.send(send).then(
           (answer) => {
             this.#answered(send, answer, tab)
             send.isFirstAttempt = Boolean(send.ack)
@@ -135,7 +135,7 @@ export class User {
     if (tab && this.random.chance(0.7)) {
       let answer
       try {
-        answer = await this.#bySocket(tab, send)
+        answer = await tab.send(send)
       } catch (error) {
         tab.drop()
         throw error
@@ -151,10 +151,6 @@ export class User {
       })
       this.#answered(send, answer)
     }
-  }
-
-  #bySocket(tab, { conversation: conversationId, content, clientMessageId }) {
-    return tab.ask("send_private_message", { conversationId, content, clientMessageId })
   }
 
   #answered(send, answer, tab) {

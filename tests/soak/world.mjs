@@ -1,5 +1,5 @@
 // The users of a run, what they did, and the judgement at the end.
-import { checkOnline, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
+import { checkOnline, checkPushes, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
 import { User } from "./user.mjs"
 
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -20,6 +20,7 @@ export class World {
     connects: 0,
     drops: 0,
     gaps: 0,
+    late: 0,
     pushes: 0,
     refusals: 0,
   }
@@ -169,6 +170,9 @@ export class World {
       ),
     )
     checkViews(views, logs, this.violations)
+    const ready = this.users.flatMap((user) => user.tabs).filter((tab) => tab.isReady)
+    const pushes = ready.flatMap((tab) => tab.pushes())
+    checkPushes(pushes, logs, this.violations)
     for (const user of this.users) {
       const node = this.random.pick(this.cluster.nodes)
       checkUnread(user.id, await user.list(node), logs, user.marks, this.violations)

@@ -15,7 +15,7 @@ use lamplight_usecases::ports::{
     BusMessage, CommitPosition, EventBus as _, LogFollower, Messages, SyncPosition,
 };
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +54,12 @@ type Logs = HashMap<ConversationId, Vec<MessageId>>;
 struct Node {
     now: Mutex<Moment>,
     order: Mutex<EntryOrder<Arc<Entry>>>,
+    /// What came from the bus and from the log.
+    received: Mutex<BTreeSet<(ConversationId, u64)>>,
     /// What went to the connections, and the gaps that were reported before it.
     delivered: Mutex<Vec<Step<Arc<Entry>>>>,
+    /// What went to the connections after later entries.
+    late: Mutex<Vec<(ConversationId, u64)>>,
     connection: Mutex<Connection>,
 }
 
@@ -72,16 +76,23 @@ impl Node {
         Arc::new(Self {
             now: Mutex::default(),
             order: Mutex::new(EntryOrder::new(Limits::default(), Moment(0))),
+            received: Mutex::default(),
             delivered: Mutex::default(),
+            late: Mutex::default(),
             connection: Mutex::default(),
         })
     }
 
     fn receive(&self, entry: Arc<Entry>) {
         let (now, place, seq) = (*self.now.lock(), entry.conversation.clone(), entry.seq);
+        self.received.lock().insert((place.clone(), seq));
         let outcome = self.order.lock().push(now, &place, seq, entry);
         match outcome {
             Outcome::Deliver(entry) => self.take(vec![Step::Deliver(entry)]),
+            Outcome::Late(entry) => {
+                self.connection.lock().receive(&entry);
+                self.late.lock().push((place, seq));
+            }
             Outcome::Steps(steps) => self.take(steps),
             Outcome::Repeated | Outcome::Held => {}
         }
@@ -104,9 +115,12 @@ impl Node {
         }
     }
 
-    /// Each entry once and in order, and a gap wherever one is left out.
+    /// All that came is delivered once, and in order but for what comes after its gap was reported or
+    /// before the first entry; a gap is reported wherever an entry is left out.
     fn check(&self) -> usize {
         let (mut last, mut open) = (HashMap::new(), HashMap::new());
+        let (mut first, mut skipped) = (HashMap::new(), BTreeSet::new());
+        let mut delivered = BTreeSet::new();
         let mut gaps = 0;
         for step in self.delivered.lock().iter() {
             match step {
@@ -117,6 +131,7 @@ impl Node {
                 }) => {
                     assert_eq!(last.get(conversation), Some(after));
                     open.insert(conversation.clone(), *before);
+                    skipped.extend((after + 1..*before).map(|seq| (conversation.clone(), seq)));
                     gaps += 1;
                 }
                 Step::Deliver(entry) => {
@@ -125,10 +140,18 @@ impl Node {
                         .remove(&place)
                         .or_else(|| last.get(&place).map(|last| last + 1));
                     assert!(expected.is_none_or(|expected| entry.seq == expected));
+                    first.entry(place.clone()).or_insert(entry.seq);
+                    delivered.insert((place.clone(), entry.seq));
                     last.insert(place, entry.seq);
                 }
             }
         }
+        for (place, seq) in self.late.lock().iter() {
+            let late = (place.clone(), *seq);
+            assert!(*seq < first[place] || skipped.contains(&late), "{late:?}");
+            assert!(delivered.insert(late), "twice");
+        }
+        assert_eq!(delivered, *self.received.lock());
         gaps
     }
 

@@ -1,22 +1,27 @@
 //! Puts the entries of logs in order and drops repetitions, so that several sources (a bus and a
 //! follower of the log) may deliver the same entries: a pure state machine.
 //!
-//! Entries of a conversation come out with growing `seq`, each at most once. An entry that is ahead
-//! of its turn is held for a bounded time; when that is over, the machine reports the gap and goes
-//! on behind it, and the caller heals the gap from the store or lets clients heal it by a sync.
+//! Entries of a conversation come out with growing `seq`, each once. An entry that is ahead of its
+//! turn is held for a bounded time; when that is over, the machine reports the gap and goes on
+//! behind it. The first entry of a conversation that the machine does not know is delivered at once,
+//! whatever its `seq`: waiting for earlier ones would delay every conversation's first message.
 //!
-//! The first entry of a conversation that the machine does not know is delivered at once, whatever
-//! its `seq`: waiting for earlier ones would delay every conversation's first message. Memory is
-//! bounded, so a conversation is forgotten after [`Limits::retain`] without entries, and earlier if
-//! there are many. A repetition that comes later than that passes as new; clients drop it by its
-//! `seq`.
+//! An entry that was given up, or that precedes the first one, is delivered late when it comes
+//! ([`Outcome::Late`]): out of order, but a client that reads events only must not lose it. For this
+//! a log remembers which of the last 512 entries did not come, in two words as long as that is none.
+//!
+//! Memory is bounded, so a conversation is forgotten after [`Limits::retain`] without entries, and
+//! earlier if there are many. A repetition that comes later than that passes as new or as late;
+//! clients drop it by its `seq`.
 
+mod log;
 #[cfg(test)]
 mod tests;
 
 use crate::identity::ConversationId;
 use crate::time::Moment;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use log::Log;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// What the machine may keep.
@@ -72,27 +77,14 @@ pub enum Step<T> {
 pub enum Outcome<T> {
     /// It is the next: deliver it. The common case, which allocates nothing.
     Deliver(T),
-    /// It was delivered before, or waits already.
+    /// It comes after later ones, and was not delivered before: deliver it.
+    Late(T),
+    /// It was delivered before, waits already, or is too old to tell.
     Repeated,
     /// It waits for entries before it.
     Held,
     /// It released others, or a limit did.
     Steps(Vec<Step<T>>),
-}
-
-#[derive(Debug)]
-struct Log<T> {
-    /// The newest `seq` that was delivered.
-    last: u64,
-    /// Entries past a gap. `None` while there are none, to keep this small.
-    held: Option<Box<Held<T>>>,
-}
-
-#[derive(Debug)]
-struct Held<T> {
-    entries: BTreeMap<u64, (Moment, T)>,
-    /// When the oldest of the entries came: the key in [`EntryOrder::waiting`].
-    since: Moment,
 }
 
 /// The order of the entries that reach one node.
@@ -146,12 +138,16 @@ impl<T> EntryOrder<T> {
     ) -> Outcome<T> {
         if let Some(log) = self.recent.get_mut(conversation) {
             // One source in order: always this.
-            if log.held.is_none() && seq == log.last + 1 {
-                log.last = seq;
+            if log.is_plain_next(seq) {
+                log.advance();
                 return Outcome::Deliver(entry);
             }
-            if seq <= log.last {
-                return Outcome::Repeated;
+            if seq <= log.last() {
+                return if log.take_late(seq) {
+                    Outcome::Late(entry)
+                } else {
+                    Outcome::Repeated
+                };
             }
             return self.push_out_of_order(now, conversation, seq, entry);
         }
@@ -164,11 +160,7 @@ impl<T> EntryOrder<T> {
         } else {
             Vec::new()
         };
-        let log = Log {
-            last: seq,
-            held: None,
-        };
-        self.recent.insert(conversation.clone(), log);
+        self.recent.insert(conversation.clone(), Log::new(seq));
         if steps.is_empty() {
             return Outcome::Deliver(entry);
         }
@@ -186,22 +178,22 @@ impl<T> EntryOrder<T> {
         let Some(log) = self.recent.get_mut(conversation) else {
             return Outcome::Repeated; // `push` has just found it.
         };
-        let held = log.held.get_or_insert_with(|| {
-            self.waiting.insert((now, conversation.clone()));
-            Box::new(Held {
-                entries: BTreeMap::new(),
-                since: now,
-            })
-        });
+        let last = log.last();
+        let held = log.held_mut();
         if held.entries.contains_key(&seq) {
             return Outcome::Repeated;
         }
+        if held.entries.is_empty() {
+            held.since = now;
+            self.waiting.insert((now, conversation.clone()));
+        }
         held.entries.insert(seq, (now, entry));
+        let count = held.entries.len();
         self.held += 1;
-        if seq == log.last + 1 {
+        if seq == last + 1 {
             return Outcome::Steps(self.release(conversation, false));
         }
-        if held.entries.len() > self.limits.held_per_conversation {
+        if count > self.limits.held_per_conversation {
             return Outcome::Steps(self.release(conversation, true));
         }
         if self.held > self.limits.held
@@ -245,33 +237,29 @@ impl<T> EntryOrder<T> {
         let Some(log) = log else {
             return Vec::new();
         };
-        let Some(mut held) = log.held.take() else {
+        let Some(held) = log.held() else {
             return Vec::new();
         };
         self.waiting.remove(&(held.since, conversation.clone()));
         let mut steps = Vec::new();
         if past_gap
-            && let Some((first, _)) = held.entries.first_key_value()
-            && *first > log.last + 1
+            && let Some((&first, _)) = held.entries.first_key_value()
+            && first > log.last() + 1
         {
             steps.push(Step::Gap(Gap {
                 conversation: conversation.clone(),
-                after: log.last,
-                before: *first,
+                after: log.last(),
+                before: first,
             }));
-            log.last = *first - 1;
+            log.skip_to(first);
         }
-        while let Some(next) = held.entries.first_entry()
-            && *next.key() == log.last + 1
-        {
-            log.last += 1;
+        while let Some(entry) = log.take_next() {
             self.held -= 1;
-            steps.push(Step::Deliver(next.remove().1));
+            steps.push(Step::Deliver(entry));
         }
-        if let Some(since) = held.entries.values().map(|(since, _)| *since).min() {
-            held.since = since;
+        if let Some(since) = log.oldest_held() {
+            log.held_mut().since = since;
             self.waiting.insert((since, conversation.clone()));
-            log.held = Some(held);
         }
         steps
     }
@@ -290,7 +278,7 @@ impl<T> EntryOrder<T> {
             while self
                 .older
                 .get(&conversation)
-                .is_some_and(|log| log.held.is_some())
+                .is_some_and(|log| log.held().is_some())
             {
                 steps.extend(self.release(&conversation, true));
             }

@@ -1,4 +1,5 @@
-//! Delivers the entries of logs in their order, once, from whichever source they come.
+//! Delivers the entries of logs in their order, once, from whichever source they come; and late what
+//! comes after its turn.
 
 use crate::hub::Hub;
 use crate::metrics;
@@ -52,6 +53,10 @@ impl EntryDelivery {
         let mut order = self.order.lock();
         match order.push(now, &entry.conversation, entry.seq, appended) {
             Outcome::Deliver(appended) => self.send(&appended),
+            Outcome::Late(appended) => {
+                metrics::late_entry();
+                self.send(&appended);
+            }
             Outcome::Repeated => {}
             Outcome::Held => self.wake.notify_one(),
             Outcome::Steps(steps) => self.take(steps),
@@ -96,7 +101,7 @@ impl EntryDelivery {
     }
 }
 
-/// Clients see the gap by its `seq` and read what is missing from the store.
+/// Clients see the gap by its `seq` and read what is missing from the store, unless it comes late.
 fn report(gap: &Gap) {
     metrics::gap();
     if let Some(Due { left_out }) = throttle::due("gap", "", None) {

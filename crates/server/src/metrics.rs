@@ -141,6 +141,10 @@ fn describe() {
         "lamplight_bus_gaps_total",
         "Gaps in logs that the event bus left and clients had to read from the store."
     );
+    describe_counter!(
+        "lamplight_bus_late_total",
+        "Entries of logs that came after later ones and were delivered all the same."
+    );
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
     describe_counter!(
         "lamplight_disconnects_total",
@@ -190,6 +194,11 @@ pub fn delivered(took: Duration) {
 /// The event bus lost entries of a log.
 pub fn gap() {
     counter!("lamplight_bus_gaps_total").increment(1);
+}
+
+/// The event bus brought an entry of a log after later ones.
+pub fn late_entry() {
+    counter!("lamplight_bus_late_total").increment(1);
 }
 
 /// A request was refused.

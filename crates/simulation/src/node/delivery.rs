@@ -71,7 +71,9 @@ impl World {
         let id = &names.conversations[entry.conversation];
         let order = &mut self.nodes[n].order;
         match order.push(Moment(self.now), id, entry.seq, outgoing) {
-            Outcome::Deliver(outgoing) => self.send_entry(n, &outgoing),
+            Outcome::Deliver(outgoing) | Outcome::Late(outgoing) => {
+                self.send_entry(n, &outgoing);
+            }
             Outcome::Steps(steps) => self.take_steps(n, steps),
             Outcome::Repeated | Outcome::Held => {}
         }
